@@ -1,0 +1,79 @@
+"""Workbench: a Jupyter-centric workbench for YOLO object-detection datasets.
+
+Importing this costs next to nothing: every public name is loaded on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.app import Workbench as Workbench
+    from workbench.panels import AnnotatePanel as AnnotatePanel
+    from workbench.panels import TrainPanel as TrainPanel
+    from workbench.persistence import DatasetStore as DatasetStore
+    from workbench.persistence import ImageStore as ImageStore
+    from workbench.persistence import LabelStore as LabelStore
+    from workbench.persistence import ModelStore as ModelStore
+    from workbench.persistence import Stores as Stores
+    from workbench.persistence import create_memory_stores as create_memory_stores
+    from workbench.persistence import create_stores as create_stores
+    from workbench.persistence import get_dataset_store as get_dataset_store
+    from workbench.persistence import get_image_store as get_image_store
+    from workbench.persistence import get_label_store as get_label_store
+    from workbench.persistence import get_model_store as get_model_store
+    from workbench.persistence import get_stores as get_stores
+    from workbench.persistence import set_stores as set_stores
+    from workbench.persistence.models import Annotation as Annotation
+    from workbench.persistence.models import DatasetInfo as DatasetInfo
+    from workbench.persistence.models import ImageInfo as ImageInfo
+    from workbench.persistence.models import LabelData as LabelData
+    from workbench.persistence.models import ModelInfo as ModelInfo
+    from workbench.persistence.models import Prediction as Prediction
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "Workbench": "workbench.app",
+    "AnnotatePanel": "workbench.panels",
+    "TrainPanel": "workbench.panels",
+    **dict.fromkeys(
+        (
+            "DatasetStore",
+            "ImageStore",
+            "LabelStore",
+            "ModelStore",
+            "Stores",
+            "create_memory_stores",
+            "create_stores",
+            "get_dataset_store",
+            "get_image_store",
+            "get_label_store",
+            "get_model_store",
+            "get_stores",
+            "set_stores",
+        ),
+        "workbench.persistence",
+    ),
+    **dict.fromkeys(
+        ("Annotation", "DatasetInfo", "ImageInfo", "LabelData", "ModelInfo", "Prediction"),
+        "workbench.persistence.models",
+    ),
+}
+
+__all__ = sorted(["__version__", *_HOME_OF])
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""Feeds: where frames come from."""

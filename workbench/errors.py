@@ -1,0 +1,113 @@
+"""Every error that Workbench raises on purpose, in one tree.
+
+Each class also derives from the builtin that a caller would expect, so that
+``except ValueError`` and ``except FileNotFoundError`` work without knowing this
+module::
+
+    WorkbenchError
+    ├── InvalidNameError        (ValueError)         a name that cannot be a file name everywhere
+    ├── AlreadyExistsError      (ValueError)         a dataset, image or model of that name is there
+    ├── InvalidFrameError       (ValueError)         pixels that cannot be stored as an image
+    ├── InvalidBoxError         (ValueError)         a box that no label file may hold
+    ├── InvalidDatasetError     (ValueError)         a data.yaml or a folder that is no YOLO dataset
+    ├── ClassesInUseError       (ValueError)         class ids that labels use would lose their class
+    ├── LabelFormatError        (ValueError)         a label file that cannot be read; names file and line
+    ├── LossySaveError          (ValueError)         saving would destroy rows that are not boxes
+    ├── ArchiveError            (ValueError)         a zip that is not imported, and why
+    ├── ImportFormatError       (ValueError)         files of another tool that cannot be read
+    ├── NotFoundError           (FileNotFoundError)  what was asked for is not there
+    ├── ConflictError           (RuntimeError)       somebody else changed it in the meantime
+    ├── NotStartedError         (RuntimeError)       the stores were asked for before start-up
+    ├── SetupError              (RuntimeError)       this machine's installation is broken
+    └── TrainingError           (RuntimeError)       a training run that could not start or failed
+
+Messages say what was expected, what was found and what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class WorkbenchError(Exception):
+    """Base of all errors that Workbench raises on purpose."""
+
+
+class InvalidNameError(WorkbenchError, ValueError):
+    """A name that cannot be used as a file or folder name on every system."""
+
+
+class AlreadyExistsError(WorkbenchError, ValueError):
+    """Something of that name exists, and the call must not replace it."""
+
+
+class InvalidFrameError(WorkbenchError, ValueError):
+    """Pixels that cannot be stored: wrong type, shape or size, or bytes that are no image."""
+
+
+class InvalidBoxError(WorkbenchError, ValueError):
+    """A box that no label file may hold: NaN, empty inside the image, or of an unknown class."""
+
+
+class InvalidDatasetError(WorkbenchError, ValueError):
+    """A ``data.yaml``, class list or folder layout that is no YOLO dataset."""
+
+
+class ClassesInUseError(WorkbenchError, ValueError):
+    """A change of classes would leave boxes without a class."""
+
+
+class LabelFormatError(WorkbenchError, ValueError):
+    """A label file that cannot be read.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+    line : int
+        Number of the offending line, counted from 1; 0 if the whole file is meant.
+    problem : str
+        What was expected, what was found and what to do.
+    """
+
+    def __init__(self, path: Path | str, line: int, problem: str) -> None:
+        self.path = path
+        self.line = line
+        self.problem = problem
+        super().__init__(path, line, problem)
+
+    def __str__(self) -> str:
+        where = f"{self.path}, line {self.line}" if self.line else str(self.path)
+        return f"{where}: {self.problem}"
+
+
+class LossySaveError(WorkbenchError, ValueError):
+    """Saving would destroy rows (polygons, keypoints, confidences) that are not plain boxes."""
+
+
+class ArchiveError(WorkbenchError, ValueError):
+    """A zip archive that is refused; nothing of it was kept."""
+
+
+class ImportFormatError(WorkbenchError, ValueError):
+    """Files of another tool that cannot be read as what they claim to be."""
+
+
+class NotFoundError(WorkbenchError, FileNotFoundError):
+    """A dataset, image, model or trash entry that is not there."""
+
+
+class ConflictError(WorkbenchError, RuntimeError):
+    """The thing was changed by somebody else since the caller last saw it."""
+
+
+class NotStartedError(WorkbenchError, RuntimeError):
+    """The stores were asked for before :func:`workbench.set_stores` or ``Workbench(...)``."""
+
+
+class SetupError(WorkbenchError, RuntimeError):
+    """The installation on this machine is broken; the message holds the remedy."""
+
+
+class TrainingError(WorkbenchError, RuntimeError):
+    """A training run that could not be started, or that failed."""

@@ -1,0 +1,24 @@
+"""The panels: each a model (traits and commands, no widgets) and a view (widgets, no logic)."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.panels.annotate import AnnotatePanel as AnnotatePanel
+    from workbench.panels.train import TrainPanel as TrainPanel
+
+__all__ = ["AnnotatePanel", "TrainPanel"]
+
+_HOME_OF = {
+    "AnnotatePanel": "workbench.panels.annotate",
+    "TrainPanel": "workbench.panels.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a panel when it is first used (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)

@@ -1,0 +1,109 @@
+"""The stores: the only code that touches dataset, image, label, model and run files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from workbench.errors import NotStartedError
+from workbench.persistence.dataset_store import DatasetStore
+from workbench.persistence.image_store import IMAGE_EXTENSIONS, ImageStore
+from workbench.persistence.label_store import LabelStore
+from workbench.persistence.model_store import ModelStore
+
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "DatasetStore",
+    "ImageStore",
+    "LabelStore",
+    "ModelStore",
+    "Stores",
+    "create_memory_stores",
+    "create_stores",
+    "get_dataset_store",
+    "get_image_store",
+    "get_label_store",
+    "get_model_store",
+    "get_stores",
+    "set_stores",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The four stores that belong together."""
+
+    dataset: DatasetStore
+    image: ImageStore
+    label: LabelStore
+    model: ModelStore
+
+
+def create_stores(data_dir: Path | str, models_dir: Path | str) -> Stores:
+    """Make stores over plain files.
+
+    Parameters
+    ----------
+    data_dir : Path or str
+        Folder that holds one folder for each dataset; made if missing.
+    models_dir : Path or str
+        Folder that holds one folder for each model; made if missing.
+    """
+    from workbench.persistence.filesystem import create_filesystem_stores
+
+    return create_filesystem_stores(Path(data_dir), Path(models_dir))
+
+
+def create_memory_stores() -> Stores:
+    """Make stores that keep everything in memory and forget it: for tests and trials."""
+    from workbench.persistence.memory import create_memory_stores as create
+
+    return create()
+
+
+_guard = Lock()
+_current: Stores | None = None
+
+
+def set_stores(stores: Stores | None) -> None:
+    """Make `stores` what `get_stores` returns; None takes them away again."""
+    global _current
+    with _guard:
+        _current = stores
+
+
+def get_stores() -> Stores:
+    """Return the stores of this process.
+
+    Raises
+    ------
+    NotStartedError
+        A ``RuntimeError``: before `set_stores` or ``Workbench(...)``.
+    """
+    if _current is None:
+        raise NotStartedError(
+            "no stores yet: start with Workbench(data_dir, models_dir), "
+            "or set_stores(create_stores(data_dir=..., models_dir=...))"
+        )
+    return _current
+
+
+def get_dataset_store() -> DatasetStore:
+    """Return the dataset store of this process; see `get_stores`."""
+    return get_stores().dataset
+
+
+def get_image_store() -> ImageStore:
+    """Return the image store of this process; see `get_stores`."""
+    return get_stores().image
+
+
+def get_label_store() -> LabelStore:
+    """Return the label store of this process; see `get_stores`."""
+    return get_stores().label
+
+
+def get_model_store() -> ModelStore:
+    """Return the model store of this process; see `get_stores`."""
+    return get_stores().model

@@ -1,0 +1,143 @@
+"""The contract of image stores."""
+
+from __future__ import annotations
+
+import builtins
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.persistence.models import ImageInfo, ImageMove, TrashEntry
+
+IMAGE_EXTENSIONS: frozenset[str] = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+)
+
+
+class ImageStore(ABC):
+    """The images inside a dataset's splits.
+
+    Errors are the same for every method: `InvalidNameError` (a ``ValueError``) for a
+    dataset, split or file name that cannot be, `NotFoundError` (a ``FileNotFoundError``)
+    for a dataset or image that is not there.
+    """
+
+    @abstractmethod
+    async def save(
+        self,
+        dataset: str,
+        split: str,
+        filename: str,
+        frame: npt.NDArray[np.uint8],
+        *,
+        overwrite: bool = True,
+    ) -> ImageInfo:
+        """Encode a frame and store it; the extension of `filename` picks the codec.
+
+        Parameters
+        ----------
+        frame : ndarray of uint8, shape (height, width, 3)
+            BGR.
+        overwrite : bool
+            Replace an image of this name (atomically), or raise `AlreadyExistsError`.
+
+        Raises
+        ------
+        InvalidFrameError
+            If `frame` is anything else.
+        AlreadyExistsError
+            If an image of the same split differs only in its extension: the two would
+            share one label file.
+        """
+
+    @abstractmethod
+    async def save_bytes(
+        self, dataset: str, split: str, filename: str, data: bytes, *, overwrite: bool = True
+    ) -> ImageInfo:
+        """Store an image that is encoded already, byte for byte.
+
+        Raises
+        ------
+        InvalidFrameError
+            If `data` cannot be decoded as an image.
+        """
+
+    @abstractmethod
+    async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
+        """Decode an image: uint8, shape ``(height, width, 3)``, BGR, EXIF rotation applied.
+
+        Raises
+        ------
+        InvalidFrameError
+            If the file is no image or is damaged.
+        """
+
+    @abstractmethod
+    async def read_bytes(self, dataset: str, split: str, filename: str) -> bytes:
+        """Return the file as it is stored."""
+
+    @abstractmethod
+    async def get(self, dataset: str, split: str, filename: str) -> ImageInfo:
+        """Return one image's facts, width and height included.
+
+        Raises
+        ------
+        InvalidFrameError
+            If the file is no image or is damaged.
+        """
+
+    @abstractmethod
+    async def exists(self, dataset: str, split: str, filename: str) -> bool:
+        """Whether the image is there."""
+
+    @abstractmethod
+    async def list(self, dataset: str, split: str | None = None) -> builtins.list[ImageInfo]:
+        """Return all images by split and name, in one pass over the folders.
+
+        No file is opened: ``width`` and ``height`` are 0.
+        """
+
+    @abstractmethod
+    async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> ImageInfo:
+        """Move an image to another split, together with its label file.
+
+        `LabelStore.move` may follow and finds nothing left to do: there is no moment at
+        which an image stands without its labels.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If the target split has an image of this name.
+        """
+
+    @abstractmethod
+    async def move_many(self, dataset: str, moves: Sequence[ImageMove]) -> None:
+        """Move many images with their labels: all of them, or none."""
+
+    @abstractmethod
+    async def rename(self, dataset: str, split: str, filename: str, new_filename: str) -> ImageInfo:
+        """Give an image and its label file another name; the extension must stay."""
+
+    @abstractmethod
+    async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
+        """Move an image and its labels to the trash."""
+
+    @abstractmethod
+    async def delete_many(
+        self, dataset: str, images: Sequence[tuple[str, str]]
+    ) -> builtins.list[TrashEntry]:
+        """Move many images, given as ``(split, filename)``, to the trash: all, or none."""
+
+    @abstractmethod
+    async def list_trash(self, dataset: str) -> builtins.list[TrashEntry]:
+        """Return the deleted images and labels of a dataset, oldest first."""
+
+    @abstractmethod
+    async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
+        """Bring a deleted image back to where it was, with the labels that it had."""
+
+    @abstractmethod
+    async def purge(self, dataset: str, entry_id: str | None = None) -> int:
+        """Remove one entry of the trash for good, or all of them; return how many."""

@@ -1,0 +1,121 @@
+"""The contract of label stores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from workbench.persistence.models import Annotation, LabelData, LabelTable, TrashEntry
+
+
+class LabelStore(ABC):
+    """The labels of a dataset's images.
+
+    Errors are the same for every method: `InvalidNameError` (a ``ValueError``) for a
+    dataset, split or file name that cannot be, `NotFoundError` (a ``FileNotFoundError``)
+    for a dataset or image that is not there.
+    """
+
+    @abstractmethod
+    async def save(
+        self,
+        dataset: str,
+        split: str,
+        filename: str,
+        annotations: Sequence[Annotation],
+        *,
+        expected_revision: str | None = None,
+        discard_other_rows: bool = False,
+    ) -> LabelData:
+        """Replace the labels of one image; durable when this returns.
+
+        Parameters
+        ----------
+        filename : str
+            Of the image.
+        annotations : sequence of Annotation
+            Boxes partly outside the image are clipped. An empty sequence writes an empty
+            label file: reviewed, nothing in it.
+        expected_revision : str, optional
+            The revision that the caller last saw.
+        discard_other_rows : bool
+            Agree that polygons, keypoints or confidences in the file become plain boxes.
+
+        Returns
+        -------
+        LabelData
+            What the file holds now, with its revision.
+
+        Raises
+        ------
+        InvalidBoxError
+            If a box is NaN, empty inside the image, or of an unknown class.
+        ConflictError
+            If `expected_revision` is given and the file has another.
+        LossySaveError
+            If the file has rows that are not plain boxes, or cannot be read at all, and
+            `discard_other_rows` is false.
+        """
+
+    @abstractmethod
+    async def save_many(
+        self, dataset: str, labels: Mapping[tuple[str, str], Sequence[Annotation]]
+    ) -> None:
+        """Replace the labels of many images, keyed ``(split, filename)``: all, or none."""
+
+    @abstractmethod
+    async def load(self, dataset: str, split: str, filename: str) -> list[Annotation]:
+        """Return the boxes of an image, in the file's order; empty if it has no label file.
+
+        Raises
+        ------
+        LabelFormatError
+            If the file cannot be read; names file and line.
+        """
+
+    @abstractmethod
+    async def get(self, dataset: str, split: str, filename: str) -> LabelData:
+        """Return the boxes of an image with the revision of its label file."""
+
+    @abstractmethod
+    async def load_all(self, dataset: str, split: str | None = None) -> LabelTable:
+        """Return every box of a split, or of all splits, in columns."""
+
+    @abstractmethod
+    async def exists(self, dataset: str, split: str, filename: str) -> bool:
+        """Whether the image has a label file, also an empty one."""
+
+    @abstractmethod
+    async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
+        """Move an image's label file to the trash: the image is unlabelled again.
+
+        Raises
+        ------
+        NotFoundError
+            If it has no label file.
+        """
+
+    @abstractmethod
+    async def restore(self, dataset: str, entry_id: str) -> LabelData:
+        """Bring a deleted label file back.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If the image has been labelled again.
+        """
+
+    @abstractmethod
+    async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> None:
+        """Move an image's label file to another split.
+
+        Does nothing if the image has none there, because it is unlabelled or because
+        `ImageStore.move` took the labels along.
+
+        Raises
+        ------
+        NotFoundError
+            If neither split has the image.
+        AlreadyExistsError
+            If the target split has a label file of this name.
+        """
