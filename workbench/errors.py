@@ -15,11 +15,13 @@ module::
     ├── LossySaveError          (ValueError)         saving would destroy rows that are not boxes
     ├── ArchiveError            (ValueError)         a zip that is not imported, and why
     ├── ImportFormatError       (ValueError)         files of another tool that cannot be read
+    ├── InvalidModelError       (ValueError)         a weights file that is damaged, or no detection model
     ├── NotFoundError           (FileNotFoundError)  what was asked for is not there
     ├── ConflictError           (RuntimeError)       somebody else changed it in the meantime
     ├── NotStartedError         (RuntimeError)       the stores were asked for before start-up
     ├── SetupError              (RuntimeError)       this machine's installation is broken
     └── TrainingError           (RuntimeError)       a training run that could not start or failed
+        └── InvalidConfigError  (ValueError)         a training setting that cannot be
 
 Messages say what was expected, what was found and what to do.
 """
@@ -93,6 +95,10 @@ class ImportFormatError(WorkbenchError, ValueError):
     """Files of another tool that cannot be read as what they claim to be."""
 
 
+class InvalidModelError(WorkbenchError, ValueError):
+    """A weights file that is damaged, holds code, or is no detection model."""
+
+
 class NotFoundError(WorkbenchError, FileNotFoundError):
     """A dataset, image, model or trash entry that is not there."""
 
@@ -111,3 +117,7 @@ class SetupError(WorkbenchError, RuntimeError):
 
 class TrainingError(WorkbenchError, RuntimeError):
     """A training run that could not be started, or that failed."""
+
+
+class InvalidConfigError(TrainingError, ValueError):
+    """A training setting with an unknown name or an impossible value."""

@@ -96,7 +96,7 @@ class DatasetStore(ABC):
         """
 
     @abstractmethod
-    async def get_prompts(self, name: str) -> dict[int, list[str]]:
+    async def get_prompts(self, name: str) -> dict[int, builtins.list[str]]:
         """Return the prompts by class id; empty if none were saved."""
 
     @abstractmethod

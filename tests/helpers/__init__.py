@@ -1,0 +1,1 @@
+"""What several test modules need and no test is."""

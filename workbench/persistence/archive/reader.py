@@ -1,0 +1,276 @@
+"""Read zip archives strictly and in one sequential pass.
+
+What the central directory tells is checked when the archive is opened, before anybody has
+written a byte: see `workbench.persistence.archive.directory`. What only the members
+themselves tell (local headers, CRC-32, real sizes) is checked as each is read, because a
+pass over all of them in advance would read a large archive twice.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from workbench.errors import ArchiveError, NotFoundError
+from workbench.persistence.archive.directory import (
+    FETCH_AGAIN,
+    Member,
+    read_at,
+    read_directory,
+    zip64_values,
+)
+from workbench.persistence.archive.format import (
+    BLOCK_BYTES,
+    DEFLATED,
+    FLAG_DESCRIPTOR,
+    FLAG_ENCRYPTED,
+    LOCAL,
+    LOCAL_SIGNATURE,
+    MAX32,
+    refusal,
+)
+from workbench.persistence.models import ArchiveLimits
+
+__all__ = ["Archive", "Member"]
+
+_RATIO_FROM_BYTES = 1_000_000
+
+
+class Archive:
+    """An open archive whose directory has been found sound; a context manager.
+
+    Quickest when members are read in the order of `members`. Not for several threads.
+    """
+
+    def __init__(self, file: io.FileIO, path: Path, members: list[Member]) -> None:
+        self.path = path
+        self.members = members
+        self._file = file
+        self._block = b""
+        self._block_start = 0
+        self._length = file.seek(0, io.SEEK_END)
+
+    @classmethod
+    def open(cls, path: Path | str, limits: ArchiveLimits | None = None) -> Self:
+        """Open an archive and check all that its central directory tells.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such file.
+        ArchiveError
+            If it is no zip archive, is damaged, encrypted, split or packed in an unusual
+            way, has a member that is no regular file or whose name leads elsewhere or
+            meets another's, or unpacks to more than `limits` allow.
+        """
+        path = Path(path)
+        try:
+            file = io.FileIO(path)
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"{path}: expected a zip archive, found no such file; check the path"
+            ) from error
+        except IsADirectoryError as error:
+            raise refusal(
+                path, "", expected="a zip archive", found="a folder", remedy="choose a file"
+            ) from error
+        try:
+            limits = limits or ArchiveLimits()
+            members = read_directory(file, path, limits.max_members)
+            _check_limits(members, path, limits)
+            return cls(file, path, members)
+        except BaseException:
+            file.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def check(self, member: Member) -> int:
+        """Compare a member's local header (4.3.7) with the directory; return its data's offset."""
+        name_start = LOCAL.size
+        header = self._view(member, member.offset, name_start + len(member.raw_name))
+        signature, _, flags, method, _, crc, packed, size, name_length, extra_length = (
+            LOCAL.unpack_from(header)
+        )
+        start: int = member.offset + name_start + name_length + extra_length
+        if (
+            signature != LOCAL_SIGNATURE
+            or method != member.method
+            or flags & FLAG_ENCRYPTED
+            or header[name_start:] != member.raw_name
+            or name_length != len(member.raw_name)
+        ):
+            raise self._damaged(member, "a local header that agrees with the directory", "another")
+        if start + member.packed_size > member.end:
+            raise self._damaged(
+                member, f"it to end before offset {member.end}", "it overlapping what follows"
+            )
+        if not flags & FLAG_DESCRIPTOR:
+            if MAX32 in (packed, size):
+                size, packed = self._local_zip64(member, size, packed, start - extra_length, start)
+            if (crc, packed, size) != (member.crc, member.packed_size, member.size):
+                raise self._damaged(
+                    member, "a local header with the directory's sizes and CRC-32", "others"
+                )
+        return start
+
+    def _local_zip64(
+        self, member: Member, size: int, packed: int, start: int, stop: int
+    ) -> tuple[int, int]:
+        extra = bytes(self._view(member, start, stop - start))
+        values = list(zip64_values(extra, (size == MAX32) + (packed == MAX32)) or ())
+        if size == MAX32 and values:
+            size = values.pop(0)
+        if packed == MAX32 and values:
+            packed = values.pop(0)
+        return size, packed
+
+    def read(self, member: Member) -> bytes:
+        """Return a member's contents, sizes and CRC-32 checked; for members that fit in memory.
+
+        Raises
+        ------
+        ArchiveError
+            If the member is damaged.
+        """
+        view = self._view(member, self.check(member), member.packed_size)
+        data = self._inflate(member, view) if member.method == DEFLATED else bytes(view)
+        self._check_contents(member, len(data), zlib.crc32(data))
+        return data
+
+    def _inflate(self, member: Member, packed: memoryview) -> bytes:
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        # One byte more than promised is enough to know that the promise is broken.
+        data = self._unpack(member, unpacker, packed, member.size + 1)
+        if len(data) <= member.size and (not unpacker.eof or unpacker.unused_data):
+            raise self._wrong_length(member)
+        return data
+
+    def chunks(self, member: Member) -> Iterator[bytes]:
+        """Yield a member's contents in blocks, for members of any size.
+
+        Sizes are enforced on the way, the CRC-32 after the last block: what was yielded
+        is sound only if the iteration ends without an error.
+
+        Raises
+        ------
+        ArchiveError
+            If the member is damaged.
+        """
+        blocks = self._packed_blocks(member, self.check(member))
+        if member.method == DEFLATED:
+            blocks = self._inflate_blocks(member, blocks)
+        size = crc = 0
+        for block in blocks:
+            size += len(block)
+            if size > member.size:
+                break
+            crc = zlib.crc32(block, crc)
+            yield block
+        self._check_contents(member, size, crc)
+
+    def _packed_blocks(self, member: Member, start: int) -> Iterator[bytes]:
+        stop = start + member.packed_size
+        for offset in range(start, stop, BLOCK_BYTES):
+            yield read_at(self._file, self.path, offset, min(BLOCK_BYTES, stop - offset))
+
+    def _inflate_blocks(self, member: Member, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        for packed in blocks:
+            rest = packed
+            while rest and not unpacker.eof:
+                yield self._unpack(member, unpacker, rest, BLOCK_BYTES)
+                rest = unpacker.unconsumed_tail
+            if unpacker.eof:
+                break
+        # Contents may be pending although all that was packed has been taken in.
+        while not unpacker.eof and (data := self._unpack(member, unpacker, b"", BLOCK_BYTES)):
+            yield data
+        if not unpacker.eof or unpacker.unused_data or next(blocks, b""):
+            raise self._wrong_length(member)
+
+    def _unpack(
+        self, member: Member, unpacker: zlib._Decompress, packed: bytes | memoryview, most: int
+    ) -> bytes:
+        try:
+            return unpacker.decompress(packed, most)
+        except zlib.error as error:
+            raise self._damaged(member, "deflated contents", str(error)) from error
+
+    def _wrong_length(self, member: Member) -> ArchiveError:
+        return self._damaged(
+            member, f"deflated contents of {member.packed_size} bytes", "another length"
+        )
+
+    def _check_contents(self, member: Member, size: int, crc: int) -> None:
+        if size != member.size:
+            more = size > member.size
+            raise self._damaged(
+                member, f"{member.size} bytes", f"{'more than that' if more else f'{size}'}"
+            )
+        if crc != member.crc:
+            raise self._damaged(
+                member, f"contents with CRC-32 {member.crc:08x}", f"CRC-32 {crc:08x}"
+            )
+
+    def _view(self, member: Member, offset: int, length: int) -> memoryview:
+        """Return bytes of the archive, out of a block that was read ahead if possible."""
+        start = offset - self._block_start
+        if start < 0 or start + length > len(self._block):
+            if offset + length > self._length:
+                raise self._damaged(member, f"{length} bytes at {offset}", "the end (truncated)")
+            ahead = min(max(length, BLOCK_BYTES), self._length - offset)
+            self._block = read_at(self._file, self.path, offset, ahead)
+            self._block_start = offset
+            start = 0
+        return memoryview(self._block)[start : start + length]
+
+    def _damaged(self, member: Member, expected: str, found: str) -> ArchiveError:
+        return refusal(
+            self.path,
+            member.name,
+            expected=expected,
+            found=found,
+            remedy=f"it is damaged: {FETCH_AGAIN}",
+        )
+
+
+def _check_limits(members: list[Member], path: Path, limits: ArchiveLimits) -> None:
+    """Refuse what would fill the disk, going by what the directory promises."""
+    size = sum(member.size for member in members)
+    packed = sum(member.packed_size for member in members)
+    if size > limits.max_total_bytes:
+        raise refusal(
+            path,
+            "",
+            expected=f"at most {limits.max_total_bytes} bytes when unpacked",
+            found=f"{size}",
+            remedy="if that is right, pass limits=ArchiveLimits(max_total_bytes=...)",
+        )
+    suspects = [("", size, packed), *((m.name, m.size, m.packed_size) for m in members)]
+    for name, unpacked, kept in suspects:
+        if unpacked > _RATIO_FROM_BYTES and unpacked > limits.max_ratio * max(kept, 1):
+            raise refusal(
+                path,
+                name,
+                expected=f"at most {limits.max_ratio:g} times its size when unpacked",
+                found=f"{unpacked} bytes out of {kept}, {unpacked / max(kept, 1):.0f} times",
+                remedy="if that is right, pass limits=ArchiveLimits(max_ratio=...)",
+            )

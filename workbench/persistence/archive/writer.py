@@ -1,0 +1,296 @@
+"""Write zip archives in one sequential pass: stored members, real sizes and CRCs, zip64.
+
+Python's `zipfile` spends most of its time on objects and on seeking back to every header.
+A small file's size and CRC-32 are known once its bytes are read, so its header can be
+written first; only files above `LARGE_BYTES` have their headers completed afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from workbench.errors import ArchiveError, ConflictError, NotFoundError
+from workbench.persistence.archive.format import (
+    BLOCK_BYTES,
+    CENTRAL,
+    CENTRAL_SIGNATURE,
+    END,
+    END64,
+    END64_SIGNATURE,
+    END_SIGNATURE,
+    EXTRA,
+    EXTRA_ZIP64,
+    FLAG_UTF8,
+    LARGE_BYTES,
+    LOCAL,
+    LOCAL_SIGNATURE,
+    LOCATOR,
+    LOCATOR_SIGNATURE,
+    MAX16,
+    MAX32,
+    STORED,
+    dos_time,
+)
+from workbench.persistence.filesystem.atomic import fsync_folder, remove_file, temporary_name
+from workbench.persistence.models import Progress, no_progress
+
+_PAIR = struct.Struct("<QQ")
+_SINGLE = struct.Struct("<Q")
+_VERSION = 20
+_VERSION_ZIP64 = 45
+_MADE_ON_UNIX = 3 << 8
+_REGULAR_FILE = (stat.S_IFREG | 0o644) << 16
+_BINARY: Final[int] = getattr(os, "O_BINARY", 0)  # Windows translates line ends without it
+
+
+def write_zip(
+    output: Path,
+    entries: Iterable[tuple[str, Path | str | bytes]],
+    *,
+    progress: Progress = no_progress,
+    total: int = 0,
+    zip64_limit: int = MAX32,
+) -> Path:
+    """Write a zip archive; `output` changes only when the new one is complete and on disk.
+
+    Members are stored, not deflated: pictures do not get smaller, and label files are a
+    hundredth of a dataset. Memory holds the central directory (some 80 bytes for each
+    member) and never more than one block of contents.
+
+    Parameters
+    ----------
+    output : Path
+        The archive, in a folder that exists. One of this name is replaced.
+    entries : iterable of (str, Path or str or bytes)
+        Distinct member names with forward slashes, and for each the path of a file (a string
+        is the quickest) or the contents.
+        Consumed once. A file has the length it had when it was opened; if it grows
+        meanwhile, the rest is left out, if it shrinks, it ends early: what the archive
+        says of it is true either way.
+    progress : callable
+        Called after each member, and after each block of a large one.
+    total : int
+        Number of entries, if known, for `progress`.
+    zip64_limit : int
+        Sizes and offsets from this on are written in the 64-bit form. Tests lower it.
+
+    Returns
+    -------
+    Path
+        `output`.
+
+    Raises
+    ------
+    NotFoundError
+        If the folder of `output` does not exist.
+    ConflictError
+        If a file of `entries` is not there any more.
+    ArchiveError
+        If a name cannot be written as UTF-8 or is too long for the format.
+    """
+    output = Path(output)
+    if not output.parent.is_dir():
+        raise NotFoundError(
+            f"{output}: expected an existing folder for the archive, found none at "
+            f"{output.parent}; make the folder or choose another"
+        )
+    temporary = temporary_name(str(output.parent), hidden=True)
+    try:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+        try:
+            writer = _Writer(descriptor, output, zip64_limit)
+            done = 0
+
+            def tick() -> None:
+                progress(done, total)
+
+            for name, source in entries:
+                if isinstance(source, bytes):
+                    writer.add_bytes(name, source, dos_time(time.time()))
+                else:
+                    writer.add_file(name, source, tick)
+                done += 1
+                tick()
+            writer.finish()
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, output)
+    except BaseException:
+        remove_file(temporary)
+        raise
+    fsync_folder(str(output.parent))
+    return output
+
+
+class _Writer:
+    """The archive's bytes on their way to a file: pending blocks and the growing directory."""
+
+    def __init__(self, descriptor: int, output: Path, zip64_limit: int) -> None:
+        self._descriptor = descriptor
+        self._output = output
+        self._limit = zip64_limit
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._offset = 0
+        self._central = bytearray()
+        self._count = 0
+
+    def add_file(self, name: str, path: Path | str, tick: Callable[[], None]) -> None:
+        """Add a file as it is now; `tick` is called between the blocks of a large one."""
+        try:
+            source = os.open(path, os.O_RDONLY | _BINARY)
+        except FileNotFoundError as error:
+            raise ConflictError(
+                f"{path}: expected a file for the archive {self._output}, found none: it was "
+                f"removed or renamed meanwhile; export again"
+            ) from error
+        try:
+            status = os.fstat(source)
+            modified = dos_time(status.st_mtime)
+            if status.st_size > LARGE_BYTES:
+                self._add_large(name, source, status.st_size, modified, tick)
+            else:
+                self.add_bytes(name, _read_up_to(source, status.st_size), modified)
+        finally:
+            os.close(source)
+
+    def add_bytes(self, name: str, data: bytes, modified: int) -> None:
+        """Add a member whose contents are at hand."""
+        raw = self._encode(name)
+        crc = zlib.crc32(data)
+        self._record(raw, modified, crc, len(data), self._offset)
+        self._write(_local_header(raw, modified, crc, len(data), len(data) >= self._limit))
+        self._write(data)
+
+    def _add_large(
+        self, name: str, source: int, size: int, modified: int, tick: Callable[[], None]
+    ) -> None:
+        raw = self._encode(name)
+        start = self._offset
+        # No more than `size` is read, so whether the sizes need 64 bits is known by now.
+        wide = size >= self._limit
+        self._write(_local_header(raw, modified, 0, 0, wide))
+        written = crc = 0
+        while block := os.read(source, min(BLOCK_BYTES, size - written)):
+            crc = zlib.crc32(block, crc)
+            written += len(block)
+            self._write(block)
+            tick()
+        self._flush()
+        os.lseek(self._descriptor, start, os.SEEK_SET)
+        _write_all(self._descriptor, _local_header(raw, modified, crc, written, wide))
+        os.lseek(self._descriptor, self._offset, os.SEEK_SET)
+        self._record(raw, modified, crc, written, start)
+
+    def finish(self) -> None:
+        """Write the central directory and the end records."""
+        offset, size, count = self._offset, len(self._central), self._count
+        self._write(bytes(self._central))
+        if count >= MAX16 or size >= self._limit or offset >= self._limit:
+            end64 = self._offset
+            rest = END64.size - 12  # the record's own size field does not count itself
+            version = _VERSION_ZIP64
+            self._write(
+                END64.pack(
+                    *(END64_SIGNATURE, rest, _MADE_ON_UNIX | version, version, 0, 0),
+                    *(count, count, size, offset),
+                )
+            )
+            self._write(LOCATOR.pack(LOCATOR_SIGNATURE, 0, end64, 1))
+        count = min(count, MAX16)
+        size = size if size < self._limit else MAX32
+        offset = offset if offset < self._limit else MAX32
+        self._write(END.pack(END_SIGNATURE, 0, 0, count, count, size, offset, 0))
+        self._flush()
+
+    def _encode(self, name: str) -> bytes:
+        try:
+            raw = name.encode()
+        except UnicodeEncodeError as error:
+            raise ArchiveError(
+                f"{self._output}, member {name!r}: expected a name in Unicode, found bytes that "
+                f"are no UTF-8; rename the file"
+            ) from error
+        if len(raw) > MAX16:
+            raise ArchiveError(
+                f"{self._output}, member {name[:80]!r}...: expected a name of at most {MAX16} "
+                f"bytes, found {len(raw)}; use a shorter one"
+            )
+        return raw
+
+    def _record(self, raw: bytes, modified: int, crc: int, size: int, offset: int) -> None:
+        """Add a member to the central directory."""
+        extra = b""
+        version = _VERSION
+        short_size, short_offset = size, offset
+        if size >= self._limit or offset >= self._limit:
+            version = _VERSION_ZIP64
+            wide = b""
+            if size >= self._limit:
+                wide, short_size = _PAIR.pack(size, size), MAX32
+            if offset >= self._limit:
+                wide, short_offset = wide + _SINGLE.pack(offset), MAX32
+            extra = EXTRA.pack(EXTRA_ZIP64, len(wide)) + wide
+        self._central += CENTRAL.pack(
+            *(CENTRAL_SIGNATURE, _MADE_ON_UNIX | version, version, FLAG_UTF8, STORED, modified),
+            *(crc, short_size, short_size, len(raw), len(extra), 0, 0, 0, _REGULAR_FILE),
+            short_offset,
+        )
+        self._central += raw
+        self._central += extra
+        self._count += 1
+
+    def _write(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        self._offset += len(data)
+        if self._pending_bytes >= BLOCK_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        _write_all(self._descriptor, b"".join(self._pending))
+        self._pending.clear()
+        self._pending_bytes = 0
+
+
+def _local_header(raw: bytes, modified: int, crc: int, size: int, wide: bool) -> bytes:
+    """Return a member's local header; the length depends on `raw` and `wide` only."""
+    if not wide:
+        return (
+            LOCAL.pack(
+                *(LOCAL_SIGNATURE, _VERSION, FLAG_UTF8, STORED, modified, crc, size, size),
+                *(len(raw), 0),
+            )
+            + raw
+        )
+    extra = EXTRA.pack(EXTRA_ZIP64, _PAIR.size) + _PAIR.pack(size, size)
+    return (
+        LOCAL.pack(
+            *(LOCAL_SIGNATURE, _VERSION_ZIP64, FLAG_UTF8, STORED, modified, crc, MAX32, MAX32),
+            *(len(raw), len(extra)),
+        )
+        + raw
+        + extra
+    )
+
+
+def _read_up_to(source: int, size: int) -> bytes:
+    """Return the first `size` bytes of a file, fewer if it shrank since it was measured."""
+    data = os.read(source, size)
+    while len(data) < size and (more := os.read(source, size - len(data))):
+        data += more
+    return data
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,176 @@
+"""What the dataset store does on disk; plain functions."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.persistence.filesystem.atomic import write_new
+from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.image_files import checked, image_names, label_stems
+from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
+from workbench.persistence.filesystem.paths import DatasetPaths, stem
+from workbench.persistence.models import SPLITS, DatasetInfo, NewImage, Progress
+from workbench.persistence.rules import encode, image_size, no_same_stem
+
+
+def info(folder: DatasetFolder) -> DatasetInfo:
+    """Return what a dataset holds, counting images by listing its folders once."""
+    yaml = folder.read()
+    paths = folder.paths
+    created_at = _created_at(paths)
+    return DatasetInfo(
+        name=folder.name,
+        path=Path(paths.root),
+        classes=list(yaml.classes),
+        num_images={split: len(image_names(folder, split)) for split in SPLITS},
+        created_at=created_at,
+        modified_at=max(created_at, _modified_at(paths)),
+    )
+
+
+def _created_at(paths: DatasetPaths) -> datetime:
+    try:
+        with open(paths.facts, "rb") as file:
+            return datetime.fromisoformat(json.load(file)["created_at"])
+    except FileNotFoundError:
+        return datetime.fromtimestamp(os.stat(paths.data_yaml).st_mtime, UTC)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidDatasetError(
+            f"{paths.facts}: expected the facts of a dataset, found {error!r}; remove the file"
+        ) from error
+
+
+def _modified_at(paths: DatasetPaths) -> datetime:
+    # Every change goes through a rename, and a rename touches the folder.
+    times = []
+    for path in (paths.data_yaml, paths.prompts, *paths.split_folders()):
+        try:
+            times.append(os.stat(path).st_mtime)
+        except FileNotFoundError:
+            continue
+    return datetime.fromtimestamp(max(times), UTC)
+
+
+def write_skeleton(root: str, yaml: DataYaml) -> DatasetPaths:
+    """Write a dataset without images into an empty folder, which need not be its last place."""
+    paths = DatasetPaths(root)
+    for path in (*paths.split_folders(), f"{paths.hidden}/tmp"):
+        os.makedirs(path, exist_ok=True)
+    write_new(paths.data_yaml, yaml.to_bytes(), sync=False)
+    if not os.path.lexists(paths.facts):
+        facts = {"format": 1, "created_at": datetime.now(UTC).isoformat()}
+        write_new(paths.facts, json.dumps(facts).encode(), sync=False)
+    return paths
+
+
+def fill(
+    paths: DatasetPaths,
+    num_classes: int,
+    images: Iterable[NewImage],
+    progress: Progress,
+    total: int,
+) -> None:
+    """Write images and labels into a dataset under construction."""
+    owners: dict[tuple[str, str], str] = {}
+    done = 0
+    for done, image in enumerate(images, start=1):
+        split, filename = checked(image.split, image.filename)
+        other = owners.setdefault((split, stem(filename)), filename)
+        if done > len(owners):
+            raise no_same_stem(filename, other, split)
+        write_new(paths.image(split, filename), content_bytes(image, filename), sync=False)
+        if image.annotations is not None:
+            clean = clean_annotations(image.annotations, num_classes, f"{split}/{filename}")
+            write_new(paths.label(split, filename), format_labels(clean), sync=False)
+        progress(done, max(total, done))
+
+
+def content_bytes(image: NewImage, filename: str) -> bytes:
+    """Return the encoded bytes of a new image.
+
+    Raises
+    ------
+    InvalidFrameError
+        If they are no image.
+    NotFoundError
+        If the file is not there.
+    """
+    content = image.content
+    if isinstance(content, (Path, str)):
+        try:
+            data = read_file(os.fspath(content))
+        except FileNotFoundError:
+            raise NotFoundError(f"{content}: expected an image file, found none") from None
+        image_size(data, os.fspath(content))
+        return data
+    if isinstance(content, bytes):
+        image_size(content, filename)
+        return content
+    return encode(content, filename)
+
+
+def read_prompts(paths: DatasetPaths) -> dict[int, list[str]]:
+    """Return the prompts by class id."""
+    try:
+        return prompts_from(read_file(paths.prompts), paths.prompts)
+    except FileNotFoundError:
+        return {}
+
+
+def prompts_from(data: bytes, path: str) -> dict[int, list[str]]:
+    """Read the bytes of the file that holds prompts; `path` is for the message."""
+    try:
+        content: Any = json.loads(data)
+        return {int(class_id): list(texts) for class_id, texts in content.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InvalidDatasetError(
+            f"{path}: expected prompts by class id, found {error!r}; remove the file"
+        ) from error
+
+
+def prompts_bytes(prompts: dict[int, list[str]]) -> bytes:
+    """Return the bytes of the file that holds prompts."""
+    return json.dumps(prompts, ensure_ascii=False, indent=1).encode()
+
+
+def export_entries(folder: DatasetFolder, yaml: DataYaml) -> tuple[list[tuple[str, str]], bytes]:
+    """Return what an archive of the dataset holds.
+
+    Returns
+    -------
+    entries : list of (str, str)
+        Name in the archive, and path on disk, of every file but ``data.yaml``. A label
+        follows its image, so that a reader has both at hand.
+    data_yaml : bytes
+    """
+    paths = folder.paths
+    entries = [
+        (path.removeprefix(f"{paths.root}/"), path)
+        for path in (paths.facts, paths.prompts)
+        if os.path.isfile(path)
+    ]
+    for split in SPLITS:
+        stems = label_stems(folder, split)
+        for filename in image_names(folder, split):
+            entries.append((f"images/{split}/{filename}", paths.image(split, filename)))
+            if stem(filename) in stems:
+                label = paths.label(split, filename)
+                entries.append((f"labels/{split}/{os.path.basename(label)}", label))
+    return entries, yaml.to_bytes()
+
+
+def list_names(data_dir: Path) -> Sequence[str]:
+    """Return the names of the folders that hold a ``data.yaml``, sorted."""
+    return sorted(
+        name
+        for name in os.listdir(data_dir)
+        if not name.startswith(".") and os.path.isfile(f"{data_dir}/{name}/data.yaml")
+    )

@@ -1,0 +1,76 @@
+"""One dataset's folder: its paths, its lock and its ``data.yaml``, opened by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.errors import NotFoundError
+from workbench.persistence.filesystem.data_yaml import DataYaml, DataYamlCache
+from workbench.persistence.filesystem.journal import Journal
+from workbench.persistence.filesystem.paths import DatasetPaths, dataset_paths
+
+
+class DatasetFolder:
+    """A dataset on disk. Cheap to make: one for each call of a store."""
+
+    __slots__ = ("_yamls", "journal", "name", "paths")
+
+    def __init__(self, paths: DatasetPaths, yamls: DataYamlCache) -> None:
+        self.paths = paths
+        self.name = os.path.basename(paths.root)
+        self.journal = Journal(paths.root, paths.hidden)
+        self._yamls = yamls
+
+    def read(self) -> DataYaml:
+        """Return the dataset's ``data.yaml``, once no change of several files is half done.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        InvalidDatasetError
+            If its ``data.yaml`` cannot be read.
+        """
+        self.journal.settle()
+        return self._yamls.read(self.paths.data_yaml)
+
+    @contextmanager
+    def writing(self) -> Iterator[DataYaml]:
+        """Hold the dataset's lock and yield its ``data.yaml``; raises as `read` does."""
+        self._yamls.read(self.paths.data_yaml)
+        with self.journal.locked():
+            yield self._yamls.read(self.paths.data_yaml)
+
+    def require_image(self, split: str, filename: str) -> str:
+        """Return the path of an image that exists.
+
+        Raises
+        ------
+        NotFoundError
+            If it does not.
+        """
+        path = self.paths.image(split, filename)
+        if not os.path.isfile(path):
+            raise NotFoundError(f"{self.name}: no image {filename!r} in {split} ({path})")
+        return path
+
+
+class DatasetRoot:
+    """The folder that holds the datasets, shared by the three stores that work in it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = Path(os.path.abspath(data_dir))
+        self.yamls = DataYamlCache()
+
+    def open(self, name: str) -> DatasetFolder:
+        """Return the folder of the dataset `name`, which need not exist.
+
+        Raises
+        ------
+        InvalidNameError
+            If `name` cannot be a dataset's name.
+        """
+        return DatasetFolder(dataset_paths(self.path, name), self.yamls)

@@ -1,0 +1,254 @@
+"""The dataset store over plain files."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.persistence import archive
+from workbench.persistence.dataset_store import DatasetStore
+from workbench.persistence.filesystem import dataset_files as files
+from workbench.persistence.filesystem import label_files, snapshot, trash
+from workbench.persistence.filesystem.atomic import (
+    fsync_folder,
+    remove_tree,
+    write_new,
+)
+from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
+from workbench.persistence.filesystem.paths import HIDDEN, check_name
+from workbench.persistence.filesystem.staging import Staging
+from workbench.persistence.models import (
+    ArchiveLimits,
+    DatasetInfo,
+    ImportedDataset,
+    NewImage,
+    Progress,
+    Snapshot,
+    TrashEntry,
+    no_progress,
+)
+from workbench.persistence.rules import check_classes, check_classes_suffice, check_prompts
+
+_log = logging.getLogger(__name__)
+_KINDS = frozenset({"dataset"})
+
+
+class FilesystemDatasetStore(DatasetStore):
+    """Datasets as folders below one data folder."""
+
+    def __init__(self, root: DatasetRoot) -> None:
+        self._root = root
+        self._staging = Staging(str(root.path))
+        self._trash = f"{root.path}/{HIDDEN}/trash"
+
+    async def create(self, name: str, classes: Sequence[str] = ()) -> DatasetInfo:
+        """See `DatasetStore.create`."""
+        return await self.create_from(name, classes, [])
+
+    async def create_from(
+        self,
+        name: str,
+        classes: Sequence[str],
+        images: Iterable[NewImage],
+        *,
+        progress: Progress = no_progress,
+        total: int = 0,
+    ) -> DatasetInfo:
+        """See `DatasetStore.create_from`."""
+        folder = self._root.open(name)
+        names = check_classes(classes)
+
+        def work() -> DatasetInfo:
+            with self._staging.build(folder.paths.root) as building:
+                paths = files.write_skeleton(building, DataYaml(names))
+                files.fill(paths, len(names), images, progress, total)
+            return files.info(folder)
+
+        return await asyncio.to_thread(work)
+
+    async def get(self, name: str) -> DatasetInfo:
+        """See `DatasetStore.get`."""
+        return await asyncio.to_thread(files.info, self._root.open(name))
+
+    async def exists(self, name: str) -> bool:
+        """See `DatasetStore.exists`."""
+        folder = self._root.open(name)
+        return await asyncio.to_thread(os.path.isfile, folder.paths.data_yaml)
+
+    async def list(self) -> builtins.list[DatasetInfo]:
+        """See `DatasetStore.list`."""
+
+        def work() -> builtins.list[DatasetInfo]:
+            found = []
+            for name in files.list_names(self._root.path):
+                try:
+                    found.append(files.info(self._root.open(name)))
+                except (InvalidDatasetError, NotFoundError, ValueError) as error:
+                    _log.warning("dataset left out of the list: %s", error)
+            return found
+
+        return await asyncio.to_thread(work)
+
+    async def rename(self, name: str, new_name: str) -> DatasetInfo:
+        """See `DatasetStore.rename`."""
+        folder, target = self._root.open(name), self._root.open(new_name)
+
+        def work() -> DatasetInfo:
+            with folder.writing():
+                self._staging.place(folder.paths.root, target.paths.root)
+            return files.info(target)
+
+        return await asyncio.to_thread(work)
+
+    async def update_classes(self, name: str, classes: Sequence[str]) -> DatasetInfo:
+        """See `DatasetStore.update_classes`."""
+        folder = self._root.open(name)
+        names = check_classes(classes)
+
+        def work() -> DatasetInfo:
+            with folder.writing() as yaml:
+                if len(names) < len(yaml.classes):
+                    counts = label_files.load_all(folder, None).class_counts()
+                    check_classes_suffice(counts, names)
+                prompts = files.read_prompts(folder.paths)
+                kept = {i: texts for i, texts in prompts.items() if i < len(names)}
+                with folder.journal.transaction() as change:
+                    renamed = DataYaml(names, yaml.extra)
+                    change.write(folder.paths.data_yaml, renamed.to_bytes())
+                    if kept != prompts:
+                        change.write(folder.paths.prompts, files.prompts_bytes(kept))
+            return files.info(folder)
+
+        return await asyncio.to_thread(work)
+
+    async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
+        """See `DatasetStore.save_prompts`."""
+        folder = self._root.open(name)
+
+        def work() -> None:
+            with folder.writing() as yaml:
+                checked = check_prompts(prompts, len(yaml.classes))
+                folder.journal.write(folder.paths.prompts, files.prompts_bytes(checked))
+
+        await asyncio.to_thread(work)
+
+    async def get_prompts(self, name: str) -> dict[int, builtins.list[str]]:
+        """See `DatasetStore.get_prompts`."""
+        folder = self._root.open(name)
+
+        def work() -> dict[int, builtins.list[str]]:
+            folder.read()
+            return files.read_prompts(folder.paths)
+
+        return await asyncio.to_thread(work)
+
+    async def delete(self, name: str) -> TrashEntry:
+        """See `DatasetStore.delete`."""
+        folder = self._root.open(name)
+
+        def work() -> TrashEntry:
+            with folder.writing():
+                trashed = trash.new_entry(self._trash, "dataset", folder.name, [folder.name])
+                os.makedirs(trashed.folder)
+                write_new(f"{trashed.folder}/entry.json", trashed.to_bytes())
+                fsync_folder(trashed.folder)
+                os.rename(folder.paths.root, f"{trashed.folder}/{trashed.files[0][0]}")
+                fsync_folder(str(self._root.path))
+            return trashed.entry
+
+        return await asyncio.to_thread(work)
+
+    async def list_trash(self) -> builtins.list[TrashEntry]:
+        """See `DatasetStore.list_trash`."""
+        found = await asyncio.to_thread(trash.list_entries, self._trash)
+        return [trashed.entry for trashed in found]
+
+    async def restore(self, entry_id: str, *, name: str | None = None) -> DatasetInfo:
+        """See `DatasetStore.restore`."""
+
+        def work() -> DatasetInfo:
+            found = trash.find(self._trash, entry_id)
+            folder = self._root.open(name or found.entry.name)
+            self._staging.place(f"{found.folder}/{found.files[0][0]}", folder.paths.root)
+            remove_tree(found.folder)
+            return files.info(folder)
+
+        return await asyncio.to_thread(work)
+
+    async def purge(self, entry_id: str | None = None) -> int:
+        """See `DatasetStore.purge`."""
+        return await asyncio.to_thread(trash.purge, self._trash, entry_id, _KINDS)
+
+    async def export_zip(
+        self, name: str, output_path: Path | str | None = None, *, progress: Progress = no_progress
+    ) -> Path:
+        """See `DatasetStore.export_zip`."""
+        folder = self._root.open(name)
+        output = self._archive_path(folder, output_path)
+
+        def work() -> Path:
+            yaml = folder.read()
+            entries, data_yaml = files.export_entries(folder, yaml)
+            total = len(entries) + 1
+            return archive.write_zip(
+                output, [("data.yaml", data_yaml), *entries], progress=progress, total=total
+            )
+
+        return await asyncio.to_thread(work)
+
+    def _archive_path(self, folder: DatasetFolder, output_path: Path | str | None) -> Path:
+        output = self._root.path if output_path is None else Path(output_path)
+        if output.suffix.lower() == ".zip" and not output.is_dir():
+            return output
+        return output / f"{folder.name}.zip"
+
+    async def import_zip(
+        self,
+        zip_path: Path | str,
+        name: str | None = None,
+        *,
+        limits: ArchiveLimits | None = None,
+        progress: Progress = no_progress,
+    ) -> ImportedDataset:
+        """See `DatasetStore.import_zip`."""
+        source = Path(zip_path)
+        folder = self._root.open(check_name(source.stem if name is None else name, "dataset name"))
+
+        def work() -> ImportedDataset:
+            with self._staging.build(folder.paths.root) as building:
+                found = archive.import_archive(
+                    source,
+                    archive.FolderSink(Path(building)),
+                    limits=limits or ArchiveLimits(),
+                    progress=progress,
+                )
+                files.write_skeleton(building, DataYaml(check_classes(found.classes), found.extra))
+            return with_notes(files.info(folder), found.notes)
+
+        return await asyncio.to_thread(work)
+
+    async def snapshot(
+        self, name: str, folder: Path | str, *, progress: Progress = no_progress
+    ) -> Snapshot:
+        """See `DatasetStore.snapshot`."""
+        dataset = self._root.open(name)
+        return await asyncio.to_thread(snapshot.take, dataset, os.fspath(folder), progress)
+
+
+def with_notes(info: DatasetInfo, notes: Sequence[str]) -> ImportedDataset:
+    """Return the facts of a dataset together with what its import has to report."""
+    return ImportedDataset(
+        name=info.name,
+        path=info.path,
+        classes=info.classes,
+        num_images=info.num_images,
+        created_at=info.created_at,
+        modified_at=info.modified_at,
+        notes=list(notes),
+    )

@@ -1,0 +1,40 @@
+"""Telling whether a file still holds the bytes that were saved."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TypedDict
+
+
+class Fingerprint(TypedDict):
+    """Size in bytes, time of change in nanoseconds, and SHA-256 of a file."""
+
+    size: int
+    mtime: int
+    sha256: str
+
+
+def fingerprint(path: str) -> Fingerprint:
+    """Take the fingerprint of a file as it is now."""
+    status = os.stat(path)
+    return {"size": status.st_size, "mtime": status.st_mtime_ns, "sha256": _digest(path)}
+
+
+def weights_state(path: str, saved: Fingerprint) -> str:
+    """Return ``"ok"``, ``"missing"`` or ``"changed"``, as `ModelInfo.weights_state` has it."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return "missing"
+    if status.st_size != saved["size"]:
+        return "changed"
+    # Copying a folder changes times but no bytes: only then is the file read.
+    if status.st_mtime_ns != saved["mtime"] and _digest(path) != saved["sha256"]:
+        return "changed"
+    return "ok"
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

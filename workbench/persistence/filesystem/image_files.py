@@ -1,0 +1,246 @@
+"""What the image store does on disk; plain functions on one dataset's folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench.errors import (
+    AlreadyExistsError,
+    InvalidFrameError,
+    InvalidNameError,
+    NotFoundError,
+)
+from workbench.persistence.filesystem import trash
+from workbench.persistence.filesystem.atomic import remove_tree
+from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.journal import Transaction
+from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.paths import (
+    check_filename,
+    check_split,
+    is_image_name,
+    stem,
+)
+from workbench.persistence.image_store import IMAGE_EXTENSIONS
+from workbench.persistence.models import SPLITS, ImageInfo, ImageMove, TrashEntry
+from workbench.persistence.rules import image_size, no_same_stem
+
+_SPELLINGS = sorted(IMAGE_EXTENSIONS | {extension.upper() for extension in IMAGE_EXTENSIONS})
+
+
+def write(
+    folder: DatasetFolder, split: str, filename: str, data: bytes, *, overwrite: bool
+) -> ImageInfo:
+    """Store the encoded bytes of one image."""
+    with folder.writing():
+        path = folder.paths.image(split, filename)
+        if not overwrite and os.path.lexists(path):
+            raise AlreadyExistsError(f"{folder.name}: {split} has an image {filename!r} already")
+        require_free_stem(folder, split, filename)
+        os.makedirs(folder.paths.images(split), exist_ok=True)
+        folder.journal.write(path, data)
+    return info(folder, split, filename, data)
+
+
+def require_free_stem(folder: DatasetFolder, split: str, filename: str) -> None:
+    """Make sure that no other image would share the label file of `filename`."""
+    base = folder.paths.images(split)
+    own = stem(filename)
+    for extension in _SPELLINGS:
+        other = own + extension
+        if other != filename and os.path.lexists(f"{base}/{other}"):
+            # On a file system that ignores case, "a.JPG" is "a.jpg" itself.
+            if os.path.lexists(f"{base}/{filename}") and os.path.samefile(
+                f"{base}/{other}", f"{base}/{filename}"
+            ):
+                continue
+            raise no_same_stem(filename, other, split)
+
+
+def info(folder: DatasetFolder, split: str, filename: str, data: bytes | None = None) -> ImageInfo:
+    """Return one image's facts, read from `data` if the caller has the bytes at hand."""
+    path = folder.require_image(split, filename)
+    return _info(
+        folder, split, filename, *image_size(read_file(path) if data is None else data, path)
+    )
+
+
+def info_if_readable(folder: DatasetFolder, split: str, filename: str) -> ImageInfo:
+    """Return one image's facts; a damaged one, which may be moved all the same, has size 0 x 0."""
+    try:
+        return info(folder, split, filename)
+    except InvalidFrameError:
+        return _info(folder, split, filename, 0, 0)
+
+
+def _info(folder: DatasetFolder, split: str, filename: str, width: int, height: int) -> ImageInfo:
+    path = folder.require_image(split, filename)
+    status = os.stat(path)
+    return ImageInfo(
+        filename=filename,
+        split=split,
+        path=Path(path),
+        width=width,
+        height=height,
+        size_bytes=status.st_size,
+        has_labels=os.path.isfile(folder.paths.label(split, filename)),
+        modified_at=status.st_mtime,
+    )
+
+
+def list_images(folder: DatasetFolder, split: str | None) -> list[ImageInfo]:
+    """Return the facts of all images of one split, or of all, without opening a file."""
+    folder.read()
+    splits = SPLITS if split is None else (check_split(split),)
+    return [image for name in splits for image in _list_split(folder, name)]
+
+
+def _list_split(folder: DatasetFolder, split: str) -> list[ImageInfo]:
+    base = folder.paths.images(split)
+    labelled = label_stems(folder, split)
+    parent = Path(base)
+    found = []
+    try:
+        entries = os.scandir(base)
+    except FileNotFoundError:
+        return []
+    with entries:
+        for entry in entries:
+            name = entry.name
+            own, _, extension = name.rpartition(".")
+            if not own or own[0] == "." or f".{extension.lower()}" not in IMAGE_EXTENSIONS:
+                continue
+            try:
+                status = entry.stat()
+            except FileNotFoundError:  # removed since the folder was read, or a dangling link
+                continue
+            if stat.S_ISREG(status.st_mode):
+                found.append((name, own in labelled, status))
+    found.sort()
+    return [
+        ImageInfo(name, split, parent / name, 0, 0, status.st_size, has_labels, status.st_mtime)
+        for name, has_labels, status in found
+    ]
+
+
+def image_names(folder: DatasetFolder, split: str) -> list[str]:
+    """Return the names of a split's images, sorted."""
+    try:
+        return sorted(filter(is_image_name, os.listdir(folder.paths.images(split))))
+    except FileNotFoundError:
+        return []
+
+
+def label_stems(folder: DatasetFolder, split: str) -> frozenset[str]:
+    """Return the names of a split's label files without their extension."""
+    try:
+        names = os.listdir(folder.paths.labels(split))
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(name[:-4] for name in names if name.endswith(".txt"))
+
+
+def move(folder: DatasetFolder, moves: Sequence[ImageMove]) -> None:
+    """Move images with their label files to other splits: all, or none."""
+    with folder.writing(), folder.journal.transaction() as change:
+        taken: Counter[tuple[str, str]] = Counter()
+        for way in moves:
+            taken[way.to_split, stem(way.filename)] += 1
+            if taken[way.to_split, stem(way.filename)] > 1:
+                raise AlreadyExistsError(
+                    f"{folder.name}: {way.filename!r} would come to {way.to_split} twice"
+                )
+            _plan_move(folder, change, way.filename, way.from_split, way.filename, way.to_split)
+
+
+def rename(folder: DatasetFolder, split: str, filename: str, new_filename: str) -> ImageInfo:
+    """Give an image and its label file another name."""
+    if os.path.splitext(filename)[1] != os.path.splitext(new_filename)[1]:
+        raise InvalidNameError(
+            f"{new_filename!r}: expected the extension of {filename!r}; renaming does not convert"
+        )
+    with folder.writing(), folder.journal.transaction() as change:
+        _plan_move(folder, change, filename, split, new_filename, split)
+    return info_if_readable(folder, split, new_filename)
+
+
+def _plan_move(
+    folder: DatasetFolder, change: Transaction, old: str, source: str, new: str, target: str
+) -> None:
+    path = folder.require_image(source, old)
+    if (old, source) == (new, target):
+        return
+    paths = folder.paths
+    new_path, new_label = paths.image(target, new), paths.label(target, new)
+    if os.path.lexists(new_path):
+        raise AlreadyExistsError(f"{folder.name}: {target} has an image {new!r} already")
+    require_free_stem(folder, target, new)
+    change.rename(path, new_path)
+    label = paths.label(source, old)
+    if os.path.lexists(label):
+        if os.path.lexists(new_label):
+            raise AlreadyExistsError(
+                f"{folder.name}: {target} has labels without an image at {new_label}; "
+                f"remove that file first"
+            )
+        change.rename(label, new_label)
+
+
+def delete(folder: DatasetFolder, images: Sequence[tuple[str, str]]) -> list[TrashEntry]:
+    """Move images, given as ``(split, filename)``, with their labels to the trash: all, or none."""
+    entries = []
+    with folder.writing(), folder.journal.transaction() as change:
+        for split, filename in dict.fromkeys(images):
+            originals = [folder.require_image(split, filename)]
+            label = folder.paths.label(split, filename)
+            if os.path.lexists(label):
+                originals.append(label)
+            entries.append(plan_delete(folder, change, "image", split, filename, originals))
+    return entries
+
+
+def plan_delete(
+    folder: DatasetFolder,
+    change: Transaction,
+    kind: str,
+    split: str,
+    filename: str,
+    originals: list[str],
+) -> TrashEntry:
+    """Let a transaction move files into a new entry of the dataset's trash."""
+    relative = [os.path.relpath(path, folder.paths.root) for path in originals]
+    trashed = trash.new_entry(folder.paths.trash, kind, filename, relative, split)
+    change.write(f"{trashed.folder}/entry.json", trashed.to_bytes())
+    for (name, _), path in zip(trashed.files, originals, strict=True):
+        change.rename(path, f"{trashed.folder}/{name}")
+    return trashed.entry
+
+
+def restore(folder: DatasetFolder, entry_id: str, kind: str) -> TrashEntry:
+    """Bring the files of a trash entry back to where they were."""
+    with folder.writing():
+        found = trash.find(folder.paths.trash, entry_id)
+        entry = found.entry
+        if entry.kind != kind:
+            raise NotFoundError(f"{entry_id!r} in the trash is of kind {entry.kind}, not {kind}")
+        if kind == "image":
+            require_free_stem(folder, entry.split, entry.name)
+        else:
+            folder.require_image(entry.split, entry.name)
+        with folder.journal.transaction() as change:
+            for name, original in found.files:
+                target = f"{folder.paths.root}/{original}"
+                if os.path.lexists(target):
+                    raise AlreadyExistsError(f"{target} is taken again; rename or delete it first")
+                change.rename(f"{found.folder}/{name}", target)
+        remove_tree(found.folder)
+    return entry
+
+
+def checked(split: str, filename: str) -> tuple[str, str]:
+    """Return a split and an image's name as they stand on disk; raises `InvalidNameError`."""
+    return check_split(split), check_filename(filename)

@@ -1,0 +1,179 @@
+"""The image store over plain files: a thread for each call, the work in `image_files`."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.persistence.filesystem import image_files as files
+from workbench.persistence.filesystem import trash
+from workbench.persistence.filesystem.dataset_folder import DatasetRoot
+from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.image_store import ImageStore
+from workbench.persistence.models import ImageInfo, ImageMove, TrashEntry
+from workbench.persistence.rules import check_frame, decode, encode
+
+_KINDS = frozenset({"image", "label"})
+
+
+class FilesystemImageStore(ImageStore):
+    """Images below ``<data_dir>/<dataset>/images/<split>/``."""
+
+    def __init__(self, root: DatasetRoot) -> None:
+        self._root = root
+
+    async def save(
+        self,
+        dataset: str,
+        split: str,
+        filename: str,
+        frame: npt.NDArray[np.uint8],
+        *,
+        overwrite: bool = True,
+    ) -> ImageInfo:
+        """See `ImageStore.save`."""
+        folder = self._root.open(dataset)
+        split, filename = files.checked(split, filename)
+        check_frame(frame)
+
+        def work() -> ImageInfo:
+            folder.read()
+            data = encode(frame, filename)
+            return files.write(folder, split, filename, data, overwrite=overwrite)
+
+        return await asyncio.to_thread(work)
+
+    async def save_bytes(
+        self, dataset: str, split: str, filename: str, data: bytes, *, overwrite: bool = True
+    ) -> ImageInfo:
+        """See `ImageStore.save_bytes`."""
+        folder = self._root.open(dataset)
+        split, filename = files.checked(split, filename)
+
+        def work() -> ImageInfo:
+            decode(data, filename)
+            return files.write(folder, split, filename, bytes(data), overwrite=overwrite)
+
+        return await asyncio.to_thread(work)
+
+    async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
+        """See `ImageStore.load`."""
+        path, data = await self._read(dataset, split, filename)
+        return await asyncio.to_thread(decode, data, path)
+
+    async def read_bytes(self, dataset: str, split: str, filename: str) -> bytes:
+        """See `ImageStore.read_bytes`."""
+        return (await self._read(dataset, split, filename))[1]
+
+    async def _read(self, dataset: str, split: str, filename: str) -> tuple[str, bytes]:
+        folder = self._root.open(dataset)
+        split, filename = files.checked(split, filename)
+
+        def work() -> tuple[str, bytes]:
+            folder.read()
+            path = folder.require_image(split, filename)
+            return path, read_file(path)
+
+        return await asyncio.to_thread(work)
+
+    async def get(self, dataset: str, split: str, filename: str) -> ImageInfo:
+        """See `ImageStore.get`."""
+        folder = self._root.open(dataset)
+        split, filename = files.checked(split, filename)
+
+        def work() -> ImageInfo:
+            folder.read()
+            return files.info(folder, split, filename)
+
+        return await asyncio.to_thread(work)
+
+    async def exists(self, dataset: str, split: str, filename: str) -> bool:
+        """See `ImageStore.exists`."""
+        folder = self._root.open(dataset)
+        split, filename = files.checked(split, filename)
+
+        def work() -> bool:
+            folder.read()
+            return os.path.isfile(folder.paths.image(split, filename))
+
+        return await asyncio.to_thread(work)
+
+    async def list(self, dataset: str, split: str | None = None) -> builtins.list[ImageInfo]:
+        """See `ImageStore.list`."""
+        return await asyncio.to_thread(files.list_images, self._root.open(dataset), split)
+
+    async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> ImageInfo:
+        """See `ImageStore.move`."""
+        folder = self._root.open(dataset)
+        from_split, filename = files.checked(from_split, filename)
+        to_split, _ = files.checked(to_split, filename)
+
+        def work() -> ImageInfo:
+            files.move(folder, [ImageMove(filename, from_split, to_split)])
+            return files.info_if_readable(folder, to_split, filename)
+
+        return await asyncio.to_thread(work)
+
+    async def move_many(self, dataset: str, moves: Sequence[ImageMove]) -> None:
+        """See `ImageStore.move_many`."""
+        folder = self._root.open(dataset)
+        ways = []
+        for way in moves:
+            from_split, filename = files.checked(way.from_split, way.filename)
+            to_split, _ = files.checked(way.to_split, way.filename)
+            ways.append(ImageMove(filename, from_split, to_split))
+        await asyncio.to_thread(files.move, folder, ways)
+
+    async def rename(self, dataset: str, split: str, filename: str, new_filename: str) -> ImageInfo:
+        """See `ImageStore.rename`."""
+        folder = self._root.open(dataset)
+        split, filename = files.checked(split, filename)
+        split, new_filename = files.checked(split, new_filename)
+        return await asyncio.to_thread(files.rename, folder, split, filename, new_filename)
+
+    async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
+        """See `ImageStore.delete`."""
+        return (await self.delete_many(dataset, [(split, filename)]))[0]
+
+    async def delete_many(
+        self, dataset: str, images: Sequence[tuple[str, str]]
+    ) -> builtins.list[TrashEntry]:
+        """See `ImageStore.delete_many`."""
+        folder = self._root.open(dataset)
+        names = [files.checked(split, filename) for split, filename in images]
+        return await asyncio.to_thread(files.delete, folder, names)
+
+    async def list_trash(self, dataset: str) -> builtins.list[TrashEntry]:
+        """See `ImageStore.list_trash`."""
+        folder = self._root.open(dataset)
+
+        def work() -> builtins.list[TrashEntry]:
+            folder.read()
+            return [found.entry for found in trash.list_entries(folder.paths.trash)]
+
+        return await asyncio.to_thread(work)
+
+    async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
+        """See `ImageStore.restore`."""
+        folder = self._root.open(dataset)
+
+        def work() -> ImageInfo:
+            entry = files.restore(folder, entry_id, "image")
+            return files.info_if_readable(folder, entry.split, entry.name)
+
+        return await asyncio.to_thread(work)
+
+    async def purge(self, dataset: str, entry_id: str | None = None) -> int:
+        """See `ImageStore.purge`."""
+        folder = self._root.open(dataset)
+
+        def work() -> int:
+            with folder.writing():
+                return trash.purge(folder.paths.trash, entry_id, _KINDS)
+
+        return await asyncio.to_thread(work)

@@ -1,0 +1,198 @@
+"""Changes of several files that happen as a whole or not at all, across crashes.
+
+A transaction goes through four steps, and a crash between any two of them is repaired by
+the next process that opens the dataset:
+
+1. New contents are written below ``.workbench/tx/<id>/`` and forced to disk.
+2. ``plan.json``, the list of renames to do, is written there atomically. This is the
+   moment at which the change has happened.
+3. The renames are done, in order. Each is safe to repeat: one whose source is gone has
+   been done already.
+4. The folders touched are forced to disk and ``.workbench/tx`` is removed.
+
+A crash before step 2 leaves a folder without a plan, which is thrown away. A crash after
+it leaves a plan, which is carried out. All of this happens under the dataset's lock, so
+whoever holds the lock knows that what lies in ``tx`` or ``tmp`` is a leftover.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from workbench.errors import NotFoundError
+from workbench.persistence.filesystem.atomic import (
+    fsync_folder,
+    remove_file,
+    remove_tree,
+    rename,
+    replace_file,
+    sync_tree,
+    temporary_name,
+    write_new,
+)
+from workbench.persistence.filesystem.lock import exclusive
+
+_ONE_SYNC_FROM = 32
+"""From this many files on, one sync of the file system costs less than one for each file."""
+
+
+@dataclass(slots=True)
+class Transaction:
+    """A set of file changes below one root; build it up, then let the journal commit it."""
+
+    root: str
+    _folder: str
+    _plan: list[tuple[str, str]] = field(default_factory=list)
+    _staged: dict[str, bytes] = field(default_factory=dict)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Let the file at `path` (absolute, below the root) hold `data`."""
+        name = f"{len(self._staged)}"
+        self._staged[name] = data
+        self._plan.append((os.path.relpath(f"{self._folder}/{name}", self.root), self._rel(path)))
+
+    def rename(self, source: str, target: str) -> None:
+        """Let what is at `source` be at `target`, replacing a file there."""
+        self._plan.append((self._rel(source), self._rel(target)))
+
+    def _rel(self, path: str) -> str:
+        return path[len(self.root) + 1 :]
+
+
+class Journal:
+    """The lock and the pending transactions of one folder (a dataset, or a folder of models).
+
+    Parameters
+    ----------
+    root : str
+        The folder that is guarded.
+    hidden : str
+        Its folder for our own files.
+    """
+
+    __slots__ = ("_hidden", "_root", "_tx", "tmp")
+
+    def __init__(self, root: str, hidden: str) -> None:
+        self._root = root
+        self._hidden = hidden
+        self._tx = f"{hidden}/tx"
+        self.tmp = f"{hidden}/tmp"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Exclude all other writers, with leftovers of dead ones repaired first.
+
+        Raises
+        ------
+        NotFoundError
+            If the root is gone, or goes while we wait for the lock.
+        """
+        if not os.path.isdir(self._hidden):
+            # A dataset made by hand or by another tool has no hidden folder yet.
+            if not os.path.isdir(self._root):
+                raise self._gone()
+            os.makedirs(self._hidden, exist_ok=True)
+        with exclusive(f"{self._hidden}/lock"):
+            if not os.path.isdir(self._hidden):
+                raise self._gone()
+            self._repair()
+            yield
+
+    def _gone(self) -> NotFoundError:
+        return NotFoundError(f"{self._root} is not there: deleted or renamed meanwhile?")
+
+    def settle(self) -> None:
+        """Finish or undo what a dead process left behind; wait for a live one. For readers."""
+        if os.path.lexists(self._tx):
+            with self.locked():
+                pass
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Collect changes and commit them at the end of the block. Needs the lock.
+
+        Nothing happens if the block raises.
+        """
+        transaction = Transaction(self._root, temporary_name(self._tx))
+        yield transaction
+        self._commit(transaction)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Replace one file; one rename is atomic by itself and needs no plan. Needs the lock."""
+        replace_file(path, data, self.tmp)
+
+    def _commit(self, transaction: Transaction) -> None:
+        if not transaction._plan:
+            return
+        folder = transaction._folder
+        os.makedirs(folder)
+        try:
+            many = len(transaction._staged) > _ONE_SYNC_FROM
+            for name, data in transaction._staged.items():
+                write_new(f"{folder}/{name}", data, sync=not many)
+            if many:
+                sync_tree(folder)
+            plan = json.dumps(transaction._plan).encode()
+            write_new(f"{folder}/plan.tmp", plan)
+            fsync_folder(folder)
+            os.replace(f"{folder}/plan.tmp", f"{folder}/plan.json")
+            fsync_folder(folder)
+            fsync_folder(self._tx)
+        except BaseException:
+            remove_tree(folder)
+            raise
+        self._apply(folder, transaction._plan)
+        # Removed when empty, so that a reader needs one look to know that all is settled.
+        os.rmdir(self._tx)
+
+    def _apply(self, folder: str, plan: list[tuple[str, str]]) -> None:
+        touched: set[str] = set()
+        for source, target in plan:
+            source, target = f"{self._root}/{source}", f"{self._root}/{target}"
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            try:
+                rename(source, target)
+            except FileNotFoundError:
+                # Done before the crash that we are repairing, or removed by another
+                # program after the plan was checked; either way the rest still holds.
+                continue
+            touched.update((os.path.dirname(source), os.path.dirname(target)))
+        for path in touched:
+            if path != folder:
+                fsync_folder(path)
+        remove_file(f"{folder}/plan.json")
+        remove_tree(folder)
+
+    def _repair(self) -> None:
+        if os.path.lexists(self._tx):
+            for name in sorted(os.listdir(self._tx)):
+                self._finish(f"{self._tx}/{name}")
+            os.rmdir(self._tx)
+        try:
+            leftovers = os.listdir(self.tmp)
+        except FileNotFoundError:
+            os.makedirs(self.tmp)
+            return
+        for name in leftovers:
+            remove_tree_or_file(f"{self.tmp}/{name}")
+
+    def _finish(self, folder: str) -> None:
+        try:
+            with open(f"{folder}/plan.json", "rb") as file:
+                plan = json.load(file)
+        except FileNotFoundError:
+            remove_tree(folder)
+            return
+        self._apply(folder, [(source, target) for source, target in plan])
+
+
+def remove_tree_or_file(path: str) -> None:
+    """Remove whatever is at `path`."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        remove_tree(path)
+    else:
+        remove_file(path)

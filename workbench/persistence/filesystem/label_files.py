@@ -1,0 +1,206 @@
+"""What the label store does on disk; plain functions on one dataset's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from workbench.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    LabelFormatError,
+    LossySaveError,
+    NotFoundError,
+)
+from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
+from workbench.persistence.filesystem.label_table import Columns, parse_many, read_file
+from workbench.persistence.filesystem.label_text import (
+    ParsedLabels,
+    clean_annotations,
+    format_labels,
+    parse_labels,
+)
+from workbench.persistence.filesystem.paths import check_split, stem
+from workbench.persistence.models import SPLITS, Annotation, LabelData, LabelTable, TrashEntry
+
+# Files parsed at once: few enough for the processor's cache, enough to forget Python's cost.
+_BATCH = 2048
+
+
+def revision_of(data: bytes | None) -> str:
+    """Return what `LabelData.revision` is for a file of these bytes; None for no file."""
+    return "" if data is None else hashlib.blake2b(data, digest_size=12).hexdigest()
+
+
+def read(folder: DatasetFolder, split: str, filename: str) -> LabelData:
+    """Return the labels of one image."""
+    yaml = folder.read()
+    data = _read_existing(folder, split, filename)
+    path = folder.paths.label(split, filename)
+    parsed = ParsedLabels([]) if data is None else _parse(data, path, yaml)
+    return LabelData(filename, split, parsed.annotations, revision_of(data), parsed.other_rows)
+
+
+def _read_existing(folder: DatasetFolder, split: str, filename: str) -> bytes | None:
+    """Return the bytes of an image's label file, or None; raises if there is no such image."""
+    folder.require_image(split, filename)
+    try:
+        return read_file(folder.paths.label(split, filename))
+    except FileNotFoundError:
+        return None
+
+
+def _parse(data: bytes, path: str, yaml: DataYaml) -> ParsedLabels:
+    return parse_labels(data, path, len(yaml.classes), keypoints=yaml.has_keypoints)
+
+
+def write(
+    folder: DatasetFolder,
+    split: str,
+    filename: str,
+    annotations: Sequence[Annotation],
+    *,
+    expected_revision: str | None,
+    discard_other_rows: bool,
+) -> LabelData:
+    """Replace the labels of one image."""
+    with folder.writing() as yaml:
+        path = folder.paths.label(split, filename)
+        old = _read_existing(folder, split, filename)
+        if expected_revision is not None and expected_revision != revision_of(old):
+            raise ConflictError(
+                f"{path} was changed by somebody else since it was loaded; load it again and "
+                f"choose which boxes to keep"
+            )
+        clean = clean_annotations(annotations, len(yaml.classes), f"{split}/{filename}")
+        data = format_labels(clean)
+        if old is not None and not discard_other_rows:
+            _require_plain(old, path, yaml)
+        if data != old:
+            os.makedirs(folder.paths.labels(split), exist_ok=True)
+            folder.journal.write(path, data)
+    return LabelData(filename, split, clean, revision_of(data))
+
+
+def _require_plain(old: bytes, path: str, yaml: DataYaml) -> None:
+    remedy = "copy the file if you need it, then save with discard_other_rows=True"
+    try:
+        lost = _parse(old, path, yaml).other_rows
+    except LabelFormatError as error:
+        raise LossySaveError(f"{error} Saving would replace the whole file: {remedy}") from error
+    if lost:
+        raise LossySaveError(
+            f"{path} has {lost} rows that are more than a box (polygon, keypoints or a "
+            f"confidence); saving would leave only their boxes: {remedy}"
+        )
+
+
+def write_many(
+    folder: DatasetFolder, labels: Mapping[tuple[str, str], Sequence[Annotation]]
+) -> None:
+    """Replace the labels of many images: all, or none."""
+    with folder.writing() as yaml, folder.journal.transaction() as change:
+        for (split, filename), annotations in labels.items():
+            path = folder.paths.label(split, filename)
+            old = _read_existing(folder, split, filename)
+            if old is not None:
+                _require_plain(old, path, yaml)
+            where = f"{split}/{filename}"
+            data = format_labels(clean_annotations(annotations, len(yaml.classes), where))
+            if data != old:
+                change.write(path, data)
+
+
+def delete(folder: DatasetFolder, split: str, filename: str) -> TrashEntry:
+    """Move one label file to the trash."""
+    with folder.writing(), folder.journal.transaction() as change:
+        folder.require_image(split, filename)
+        path = folder.paths.label(split, filename)
+        if not os.path.lexists(path):
+            raise NotFoundError(
+                f"{folder.name}: {filename!r} in {split} has no label file ({path})"
+            )
+        return plan_delete(folder, change, "label", split, filename, [path])
+
+
+def move(folder: DatasetFolder, filename: str, from_split: str, to_split: str) -> None:
+    """Move one label file to another split, if it is still there."""
+    with folder.writing():
+        paths = folder.paths
+        if not any(os.path.isfile(paths.image(s, filename)) for s in (from_split, to_split)):
+            raise NotFoundError(
+                f"{folder.name}: no image {filename!r} in {from_split} or {to_split}"
+            )
+        source, target = paths.label(from_split, filename), paths.label(to_split, filename)
+        if from_split == to_split or not os.path.lexists(source):
+            return
+        if os.path.lexists(target):
+            raise AlreadyExistsError(f"{target} exists already; remove one of the two label files")
+        with folder.journal.transaction() as change:
+            change.rename(source, target)
+
+
+def load_all(folder: DatasetFolder, split: str | None) -> LabelTable:
+    """Return every box of one split, or of all, in columns."""
+    yaml = folder.read()
+    splits = SPLITS if split is None else (check_split(split),)
+    filenames: list[str] = []
+    split_of: list[str] = []
+    labelled: list[bool] = []
+    paths: list[str] = []
+    owners: list[int] = []
+    for name in splits:
+        stems = label_stems(folder, name)
+        base = folder.paths.labels(name)
+        for filename in image_names(folder, name):
+            own = stem(filename)
+            if own in stems:
+                owners.append(len(filenames))
+                paths.append(f"{base}/{own}.txt")
+            labelled.append(own in stems)
+            filenames.append(filename)
+            split_of.append(name)
+    columns = _read_columns(paths, yaml)
+    return LabelTable(
+        filenames=filenames,
+        splits=split_of,
+        labelled=np.array(labelled, dtype=np.bool_),
+        image_index=np.array(owners, dtype=np.int64)[columns.file_index],
+        class_id=columns.class_id,
+        boxes=columns.boxes,
+        problems=list(columns.problems),
+    )
+
+
+def _read_columns(paths: list[str], yaml: DataYaml) -> Columns:
+    parts = []
+    for start in range(0, len(paths), _BATCH):
+        batch = paths[start : start + _BATCH]
+        part = parse_many(
+            [_read_or_empty(path) for path in batch],
+            batch,
+            len(yaml.classes),
+            keypoints=yaml.has_keypoints,
+        )
+        parts.append(Columns(part.file_index + start, part.class_id, part.boxes, part.problems))
+    if not parts:
+        none = np.empty(0, dtype=np.int64)
+        return Columns(none, none, np.empty((0, 4), dtype=np.float64), [])
+    return Columns(
+        np.concatenate([part.file_index for part in parts]),
+        np.concatenate([part.class_id for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
+        [problem for part in parts for problem in part.problems],
+    )
+
+
+def _read_or_empty(path: str) -> bytes:
+    try:
+        return read_file(path)
+    except FileNotFoundError:  # removed by another process since the folder was listed
+        return b""

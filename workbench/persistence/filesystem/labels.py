@@ -1,0 +1,108 @@
+"""The label store over plain files: a thread for each call, the work in `label_files`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+
+from workbench.persistence.filesystem import image_files
+from workbench.persistence.filesystem import label_files as files
+from workbench.persistence.filesystem.dataset_folder import DatasetRoot
+from workbench.persistence.label_store import LabelStore
+from workbench.persistence.models import Annotation, LabelData, LabelTable, TrashEntry
+
+
+class FilesystemLabelStore(LabelStore):
+    """Label files below ``<data_dir>/<dataset>/labels/<split>/``."""
+
+    def __init__(self, root: DatasetRoot) -> None:
+        self._root = root
+
+    async def save(
+        self,
+        dataset: str,
+        split: str,
+        filename: str,
+        annotations: Sequence[Annotation],
+        *,
+        expected_revision: str | None = None,
+        discard_other_rows: bool = False,
+    ) -> LabelData:
+        """See `LabelStore.save`."""
+        folder = self._root.open(dataset)
+        split, filename = image_files.checked(split, filename)
+        # Copied, because the caller may go on editing its list while the thread works.
+        boxes = list(annotations)
+
+        def work() -> LabelData:
+            return files.write(
+                folder,
+                split,
+                filename,
+                boxes,
+                expected_revision=expected_revision,
+                discard_other_rows=discard_other_rows,
+            )
+
+        return await asyncio.to_thread(work)
+
+    async def save_many(
+        self, dataset: str, labels: Mapping[tuple[str, str], Sequence[Annotation]]
+    ) -> None:
+        """See `LabelStore.save_many`."""
+        folder = self._root.open(dataset)
+        copied = {
+            image_files.checked(split, filename): list(annotations)
+            for (split, filename), annotations in labels.items()
+        }
+        await asyncio.to_thread(files.write_many, folder, copied)
+
+    async def load(self, dataset: str, split: str, filename: str) -> list[Annotation]:
+        """See `LabelStore.load`."""
+        return (await self.get(dataset, split, filename)).annotations
+
+    async def get(self, dataset: str, split: str, filename: str) -> LabelData:
+        """See `LabelStore.get`."""
+        folder = self._root.open(dataset)
+        split, filename = image_files.checked(split, filename)
+        return await asyncio.to_thread(files.read, folder, split, filename)
+
+    async def load_all(self, dataset: str, split: str | None = None) -> LabelTable:
+        """See `LabelStore.load_all`."""
+        return await asyncio.to_thread(files.load_all, self._root.open(dataset), split)
+
+    async def exists(self, dataset: str, split: str, filename: str) -> bool:
+        """See `LabelStore.exists`."""
+        folder = self._root.open(dataset)
+        split, filename = image_files.checked(split, filename)
+
+        def work() -> bool:
+            folder.read()
+            folder.require_image(split, filename)
+            return os.path.isfile(folder.paths.label(split, filename))
+
+        return await asyncio.to_thread(work)
+
+    async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
+        """See `LabelStore.delete`."""
+        folder = self._root.open(dataset)
+        split, filename = image_files.checked(split, filename)
+        return await asyncio.to_thread(files.delete, folder, split, filename)
+
+    async def restore(self, dataset: str, entry_id: str) -> LabelData:
+        """See `LabelStore.restore`."""
+        folder = self._root.open(dataset)
+
+        def work() -> LabelData:
+            entry = image_files.restore(folder, entry_id, "label")
+            return files.read(folder, entry.split, entry.name)
+
+        return await asyncio.to_thread(work)
+
+    async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> None:
+        """See `LabelStore.move`."""
+        folder = self._root.open(dataset)
+        from_split, filename = image_files.checked(from_split, filename)
+        to_split, _ = image_files.checked(to_split, filename)
+        await asyncio.to_thread(files.move, folder, filename, from_split, to_split)

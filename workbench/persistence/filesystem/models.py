@@ -1,0 +1,275 @@
+"""The model store over plain files: one folder for each model, weights and facts in it."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import AlreadyExistsError, InvalidDatasetError, NotFoundError
+from workbench.persistence.filesystem import trash
+from workbench.persistence.filesystem.atomic import (
+    fsync_folder,
+    remove_tree,
+    temporary_name,
+    write_new,
+)
+from workbench.persistence.filesystem.fingerprint import fingerprint, weights_state
+from workbench.persistence.filesystem.journal import Journal
+from workbench.persistence.filesystem.paths import HIDDEN, check_name
+from workbench.persistence.model_store import ModelStore
+from workbench.persistence.models import ModelInfo, TrashEntry
+from workbench.persistence.rules import check_metrics
+
+_log = logging.getLogger(__name__)
+_FACTS = "model.json"
+_KINDS = frozenset({"model"})
+
+
+class FilesystemModelStore(ModelStore):
+    """Models below ``models_dir``: ``<name>/weights.pt`` and ``<name>/model.json``."""
+
+    def __init__(self, models_dir: Path) -> None:
+        self._root = os.path.abspath(models_dir)
+        self._hidden = f"{self._root}/{HIDDEN}"
+        self._trash = f"{self._hidden}/trash"
+        self._active = f"{self._hidden}/active.json"
+        self._journal = Journal(self._root, self._hidden)
+
+    async def save(
+        self,
+        name: str,
+        weights_path: Path | str,
+        base_model: str,
+        dataset_name: str,
+        epochs_completed: int = 0,
+        metrics: Mapping[str, float] | None = None,
+        *,
+        class_names: Sequence[str] = (),
+        details: Mapping[str, Any] | None = None,
+    ) -> ModelInfo:
+        """See `ModelStore.save`."""
+        facts = {
+            "base_model": str(base_model),
+            "dataset_name": dataset_name,
+            "created_at": datetime.now(UTC).isoformat(),
+            "epochs_completed": int(epochs_completed),
+            "metrics": check_metrics(metrics or {}),
+            "class_names": list(class_names),
+            "details": dict(details or {}),
+        }
+        return await asyncio.to_thread(self._save, name, Path(weights_path), facts)
+
+    def _save(self, name: str, weights: Path, facts: dict[str, Any]) -> ModelInfo:
+        folder = self._folder(name)
+        if not weights.is_file():
+            raise NotFoundError(f"no weights file at {weights}")
+        with self._journal.locked():
+            self._require_free(name, folder)
+            staging = temporary_name(self._journal.tmp)
+            os.makedirs(staging)
+            file = f"weights{weights.suffix or '.pt'}"
+            shutil.copyfile(weights, f"{staging}/{file}")
+            descriptor = os.open(f"{staging}/{file}", os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+            facts = {**facts, "weights": {"file": file, **fingerprint(f"{staging}/{file}")}}
+            write_new(f"{staging}/{_FACTS}", json.dumps(facts, indent=1).encode())
+            fsync_folder(staging)
+            os.rename(staging, folder)
+            fsync_folder(self._root)
+        return self._info(name)
+
+    async def get(self, name: str) -> ModelInfo:
+        """See `ModelStore.get`."""
+        return await asyncio.to_thread(self._get, name)
+
+    def _get(self, name: str) -> ModelInfo:
+        self._journal.settle()
+        return self._info(name)
+
+    async def exists(self, name: str) -> bool:
+        """See `ModelStore.exists`."""
+        folder = self._folder(name)
+
+        def work() -> bool:
+            self._journal.settle()
+            return os.path.isfile(f"{folder}/{_FACTS}")
+
+        return await asyncio.to_thread(work)
+
+    async def list(self) -> builtins.list[ModelInfo]:
+        """See `ModelStore.list`."""
+        return await asyncio.to_thread(self._list)
+
+    def _list(self) -> builtins.list[ModelInfo]:
+        self._journal.settle()
+        found = []
+        for name in sorted(os.listdir(self._root)):
+            if name.startswith(".") or not os.path.isfile(f"{self._root}/{name}/{_FACTS}"):
+                continue
+            try:
+                found.append(self._info(name))
+            except (InvalidDatasetError, NotFoundError) as error:
+                _log.warning("model left out of the list: %s", error)
+        return found
+
+    async def load(self, name: str) -> Path:
+        """See `ModelStore.load`."""
+
+        def work() -> Path:
+            info = self._get(name)
+            if info.weights_state == "missing":
+                raise NotFoundError(f"model {name!r} has lost its weights: {info.path} is gone")
+            return info.path
+
+        return await asyncio.to_thread(work)
+
+    async def set_active(self, name: str | None) -> ModelInfo | None:
+        """See `ModelStore.set_active`."""
+
+        def work() -> ModelInfo | None:
+            with self._journal.locked():
+                if name is not None:
+                    self._require(name)
+                self._journal.write(self._active, _active_bytes(name))
+            return None if name is None else self._info(name)
+
+        return await asyncio.to_thread(work)
+
+    async def get_active(self) -> ModelInfo | None:
+        """See `ModelStore.get_active`."""
+
+        def work() -> ModelInfo | None:
+            self._journal.settle()
+            name = self._active_name()
+            if name is None or not os.path.isfile(f"{self._folder(name)}/{_FACTS}"):
+                return None
+            return self._info(name)
+
+        return await asyncio.to_thread(work)
+
+    async def rename(self, name: str, new_name: str) -> ModelInfo:
+        """See `ModelStore.rename`."""
+        target = self._folder(new_name)
+
+        def work() -> ModelInfo:
+            with self._journal.locked():
+                folder = self._require(name)
+                self._require_free(new_name, target)
+                with self._journal.transaction() as change:
+                    change.rename(folder, target)
+                    if self._active_name() == name:
+                        change.write(self._active, _active_bytes(new_name))
+            return self._info(new_name)
+
+        return await asyncio.to_thread(work)
+
+    async def delete(self, name: str) -> TrashEntry:
+        """See `ModelStore.delete`."""
+
+        def work() -> TrashEntry:
+            with self._journal.locked(), self._journal.transaction() as change:
+                folder = self._require(name)
+                trashed = trash.new_entry(self._trash, "model", name, [name])
+                change.write(f"{trashed.folder}/entry.json", trashed.to_bytes())
+                change.rename(folder, f"{trashed.folder}/{trashed.files[0][0]}")
+                if self._active_name() == name:
+                    change.write(self._active, _active_bytes(None))
+            return trashed.entry
+
+        return await asyncio.to_thread(work)
+
+    async def list_trash(self) -> builtins.list[TrashEntry]:
+        """See `ModelStore.list_trash`."""
+
+        def work() -> builtins.list[TrashEntry]:
+            self._journal.settle()
+            return [found.entry for found in trash.list_entries(self._trash)]
+
+        return await asyncio.to_thread(work)
+
+    async def restore(self, entry_id: str, *, name: str | None = None) -> ModelInfo:
+        """See `ModelStore.restore`."""
+
+        def work() -> ModelInfo:
+            with self._journal.locked():
+                found = trash.find(self._trash, entry_id)
+                wanted = check_name(name or found.entry.name, "model name")
+                target = self._folder(wanted)
+                self._require_free(wanted, target)
+                with self._journal.transaction() as change:
+                    change.rename(f"{found.folder}/{found.files[0][0]}", target)
+                remove_tree(found.folder)
+            return self._info(wanted)
+
+        return await asyncio.to_thread(work)
+
+    async def purge(self, entry_id: str | None = None) -> int:
+        """See `ModelStore.purge`."""
+
+        def work() -> int:
+            with self._journal.locked():
+                return trash.purge(self._trash, entry_id, _KINDS)
+
+        return await asyncio.to_thread(work)
+
+    def _folder(self, name: str) -> str:
+        return f"{self._root}/{check_name(name, 'model name')}"
+
+    def _require(self, name: str) -> str:
+        folder = self._folder(name)
+        if not os.path.isfile(f"{folder}/{_FACTS}"):
+            raise NotFoundError(f"model {name!r} is not in {self._root}")
+        return folder
+
+    def _require_free(self, name: str, folder: str) -> None:
+        if os.path.lexists(folder):
+            raise AlreadyExistsError(f"model {name!r} exists already in {self._root}")
+
+    def _active_name(self) -> str | None:
+        try:
+            with open(self._active, "rb") as file:
+                name = json.load(file)["name"]
+        except FileNotFoundError:
+            return None
+        return None if name is None else str(name)
+
+    def _info(self, name: str) -> ModelInfo:
+        folder = self._require(name)
+        path = f"{folder}/{_FACTS}"
+        with open(path, "rb") as file:
+            try:
+                facts = json.load(file)
+                weights = facts["weights"]
+                metrics = facts["metrics"]
+                return ModelInfo(
+                    name=os.path.basename(folder),
+                    path=Path(folder, weights["file"]),
+                    base_model=facts["base_model"],
+                    dataset_name=facts["dataset_name"],
+                    created_at=datetime.fromisoformat(facts["created_at"]),
+                    epochs_completed=facts["epochs_completed"],
+                    best_map50=metrics.get("best_map50"),
+                    is_active=self._active_name() == os.path.basename(folder),
+                    metrics=metrics,
+                    class_names=facts["class_names"],
+                    details=facts["details"],
+                    weights_state=weights_state(f"{folder}/{weights['file']}", weights),
+                )
+            except (ValueError, KeyError, TypeError) as error:
+                raise InvalidDatasetError(
+                    f"{path}: expected the facts of a model, found {error!r}; "
+                    f"delete the folder or restore the file"
+                ) from error
+
+
+def _active_bytes(name: str | None) -> bytes:
+    return json.dumps({"name": name}).encode()

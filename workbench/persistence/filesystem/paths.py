@@ -1,0 +1,170 @@
+"""Names and where they lead: the one place that checks a name and builds a path from it."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.errors import InvalidNameError
+from workbench.persistence.image_store import IMAGE_EXTENSIONS
+from workbench.persistence.models import SPLITS
+
+HIDDEN = ".workbench"
+"""Folder beside the images and labels that holds what YOLO has no place for."""
+
+# Most file systems allow 255 bytes for a name; label and temporary names need a few of them.
+MAX_NAME_BYTES = 200
+
+# Windows keeps these names for devices, whatever the extension:
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+_SEPARATORS = frozenset("/\\")
+_UNPORTABLE = frozenset('<>:"|?*')
+# Plain names, the common case by far, need none of the slow checks.
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]{0,40}(?:\.[A-Za-z0-9]{1,5})?")
+
+
+def check_name(name: str, what: str = "name") -> str:
+    """Return `name` as it will stand on disk (Unicode NFC), or say why it cannot.
+
+    Parameters
+    ----------
+    name : str
+    what : str
+        What the name is for, as the message shall call it: ``"dataset name"``.
+
+    Raises
+    ------
+    InvalidNameError
+        If the name could not be a file name on Linux, macOS and Windows alike.
+    """
+    if not isinstance(name, str):
+        raise InvalidNameError(f"{what}: expected a string, found {type(name).__name__}")
+    if _PLAIN.fullmatch(name) and not _RESERVED.fullmatch(name):
+        return name
+    name = unicodedata.normalize("NFC", name)
+    problem = _problem_with(name)
+    if problem:
+        raise InvalidNameError(f"{what} {name!r} {problem}; choose another name")
+    return name
+
+
+def _problem_with(name: str) -> str | None:
+    if not name:
+        return "is empty"
+    if _SEPARATORS.intersection(name):
+        return "holds a path separator"
+    if name.startswith("."):
+        return "starts with a dot"
+    if name != name.strip() or name.endswith("."):
+        return "starts or ends with a space, or ends with a dot"
+    if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in name):
+        return "holds a control character"
+    unportable = sorted(_UNPORTABLE.intersection(name))
+    if unportable:
+        return f"holds {' '.join(unportable)}, which Windows does not allow"
+    if _RESERVED.fullmatch(name):
+        return "is reserved for a device on Windows"
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return f"is longer than {MAX_NAME_BYTES} bytes"
+    return None
+
+
+def check_filename(filename: str) -> str:
+    """Return the name of an image file as it will stand on disk, or say why it cannot.
+
+    Raises
+    ------
+    InvalidNameError
+        If it is no portable name or its extension is not one of `IMAGE_EXTENSIONS`.
+    """
+    filename = check_name(filename, "image name")
+    if os.path.splitext(filename)[1].lower() not in IMAGE_EXTENSIONS:
+        raise InvalidNameError(
+            f"image name {filename!r}: expected one of the extensions "
+            f"{', '.join(sorted(IMAGE_EXTENSIONS))}; rename or convert the image"
+        )
+    return filename
+
+
+def check_split(split: str) -> str:
+    """Return `split`, or raise `InvalidNameError` if it is not train, val or test."""
+    if split not in SPLITS:
+        raise InvalidNameError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
+    return split
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a directory entry of this name counts as an image of the dataset."""
+    return name[0] != "." and os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
+
+
+def stem(filename: str) -> str:
+    """Return the file name without its extension: what image and label share."""
+    return os.path.splitext(filename)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetPaths:
+    """Where the parts of one dataset lie. Strings, because hot loops build thousands of them."""
+
+    root: str
+
+    @property
+    def data_yaml(self) -> str:
+        """The file that makes the folder a dataset."""
+        return f"{self.root}/data.yaml"
+
+    @property
+    def hidden(self) -> str:
+        """The folder for what YOLO has no place for."""
+        return f"{self.root}/{HIDDEN}"
+
+    @property
+    def facts(self) -> str:
+        """When the dataset was made."""
+        return f"{self.hidden}/dataset.json"
+
+    @property
+    def prompts(self) -> str:
+        """Text prompts by class id."""
+        return f"{self.hidden}/prompts.json"
+
+    @property
+    def trash(self) -> str:
+        """One folder for each deleted image or label file."""
+        return f"{self.hidden}/trash"
+
+    def images(self, split: str) -> str:
+        """Return the folder of a split's images."""
+        return f"{self.root}/images/{split}"
+
+    def labels(self, split: str) -> str:
+        """Return the folder of a split's label files."""
+        return f"{self.root}/labels/{split}"
+
+    def image(self, split: str, filename: str) -> str:
+        """Return the path of an image."""
+        return f"{self.root}/images/{split}/{filename}"
+
+    def label(self, split: str, filename: str) -> str:
+        """Return the path of an image's label file."""
+        return f"{self.root}/labels/{split}/{stem(filename)}.txt"
+
+    def split_folders(self) -> list[str]:
+        """Return every folder that a complete dataset has."""
+        return [f"{self.root}/{kind}/{split}" for kind in ("images", "labels") for split in SPLITS]
+
+
+def dataset_paths(data_dir: Path, name: str) -> DatasetPaths:
+    """Return the paths of the dataset `name`, which need not exist.
+
+    Raises
+    ------
+    InvalidNameError
+        If `name` cannot be a folder name.
+    """
+    return DatasetPaths(f"{data_dir}/{check_name(name, 'dataset name')}")

@@ -1,0 +1,86 @@
+"""Datasets under construction: built in a hidden folder, then renamed into place as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from workbench.errors import AlreadyExistsError
+from workbench.persistence.filesystem.atomic import (
+    fsync_folder,
+    remove_file,
+    remove_tree,
+    sync_tree,
+    temporary_name,
+)
+from workbench.persistence.filesystem.lock import exclusive
+from workbench.persistence.filesystem.paths import HIDDEN
+
+
+class Staging:
+    """The hidden folder beside the datasets in which new ones are built.
+
+    Each one under construction has a lock file that its builder holds. A builder that
+    died holds nothing, so the next one can tell its leftovers and removes them.
+    """
+
+    def __init__(self, data_dir: str) -> None:
+        self._data_dir = data_dir
+        self._folder = f"{data_dir}/{HIDDEN}/staging"
+
+    @contextmanager
+    def build(self, target: str) -> Iterator[str]:
+        """Yield an empty folder that becomes `target` when the block ends well.
+
+        Parameters
+        ----------
+        target : str
+            Path of the dataset to make.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If `target` exists, at the beginning or at the end.
+        """
+        require_free(target)
+        os.makedirs(self._folder, exist_ok=True)
+        self._sweep()
+        folder = temporary_name(self._folder)
+        with exclusive(f"{folder}.lock"):
+            try:
+                os.mkdir(folder)
+                yield folder
+                sync_tree(folder)
+                self.place(folder, target)
+            finally:
+                remove_tree(folder)
+                remove_file(f"{folder}.lock")
+
+    def place(self, folder: str, target: str) -> None:
+        """Rename a complete dataset to where it shall be, unless something is there already."""
+        with exclusive(f"{self._data_dir}/{HIDDEN}/lock"):
+            require_free(target)
+            os.rename(folder, target)
+            fsync_folder(self._data_dir)
+
+    def _sweep(self) -> None:
+        for name in os.listdir(self._folder):
+            if not name.endswith(".lock"):
+                continue
+            lock = f"{self._folder}/{name}"
+            try:
+                with exclusive(lock, wait=False):
+                    remove_tree(lock.removesuffix(".lock"))
+                    remove_file(lock)
+            except BlockingIOError:
+                continue
+
+
+def require_free(target: str) -> None:
+    """Make sure that no dataset, nor anything else, is at `target`."""
+    if os.path.lexists(target):
+        raise AlreadyExistsError(
+            f"dataset {os.path.basename(target)!r}: {target} exists already; "
+            f"choose another name or delete it first"
+        )

@@ -1,0 +1,109 @@
+"""Trash folders: what is deleted can be brought back until it is purged.
+
+Each deleted thing has a folder ``<trash>/<id>/`` with ``entry.json`` and its files. Ids
+begin with the time, so that they sort by it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from workbench.errors import NotFoundError
+from workbench.persistence.filesystem.atomic import remove_tree
+from workbench.persistence.models import TrashEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """A trash entry with the way back.
+
+    Parameters
+    ----------
+    entry : TrashEntry
+    folder : str
+        Of the entry.
+    files : list of (str, str)
+        Name inside `folder`, and the path it had, relative to the root that was emptied.
+    """
+
+    entry: TrashEntry
+    folder: str
+    files: list[tuple[str, str]]
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes of ``entry.json``."""
+        return json.dumps(
+            {
+                "kind": self.entry.kind,
+                "name": self.entry.name,
+                "split": self.entry.split,
+                "deleted_at": self.entry.deleted_at.isoformat(),
+                "files": self.files,
+            },
+            ensure_ascii=False,
+        ).encode()
+
+
+def new_entry(trash: str, kind: str, name: str, originals: list[str], split: str = "") -> Trashed:
+    """Describe something that is about to move to the trash; nothing is written yet."""
+    now = datetime.now(UTC)
+    identity = f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.urandom(4).hex()}"
+    files = [(f"{i}-{os.path.basename(path)}", path) for i, path in enumerate(originals)]
+    return Trashed(TrashEntry(identity, kind, name, split, now), f"{trash}/{identity}", files)
+
+
+def list_entries(trash: str) -> list[Trashed]:
+    """Return what is in the trash, oldest first."""
+    try:
+        names = sorted(os.listdir(trash))
+    except FileNotFoundError:
+        return []
+    return [found for name in names if (found := _read(f"{trash}/{name}")) is not None]
+
+
+def find(trash: str, entry_id: str) -> Trashed:
+    """Return one entry.
+
+    Raises
+    ------
+    NotFoundError
+        If it is not in the trash.
+    """
+    found = None if os.path.basename(entry_id) != entry_id else _read(f"{trash}/{entry_id}")
+    if found is None:
+        raise NotFoundError(f"{entry_id!r} is not in the trash ({trash}): purged or restored?")
+    return found
+
+
+def purge(trash: str, entry_id: str | None, kinds: frozenset[str]) -> int:
+    """Remove one entry, or all of the given kinds, for good; return how many."""
+    if entry_id is not None:
+        remove_tree(find(trash, entry_id).folder)
+        return 1
+    doomed = [found for found in list_entries(trash) if found.entry.kind in kinds]
+    for found in doomed:
+        remove_tree(found.folder)
+    return len(doomed)
+
+
+def _read(folder: str) -> Trashed | None:
+    try:
+        with open(f"{folder}/entry.json", "rb") as file:
+            content = json.load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    entry = TrashEntry(
+        id=os.path.basename(folder),
+        kind=content["kind"],
+        name=content["name"],
+        split=content["split"],
+        deleted_at=datetime.fromisoformat(content["deleted_at"]),
+    )
+    files = [(name, original) for name, original in content["files"]]
+    # A folder whose files never arrived, or have been restored, is no entry.
+    if files and not any(os.path.lexists(f"{folder}/{name}") for name, _ in files):
+        return None
+    return Trashed(entry, folder, files)

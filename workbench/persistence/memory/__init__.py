@@ -1,0 +1,23 @@
+"""The second implementation of the stores: it keeps the contract honest, and tests fast."""
+
+from __future__ import annotations
+
+from workbench.persistence import Stores
+from workbench.persistence.memory.datasets import MemoryDatasetStore
+from workbench.persistence.memory.images import MemoryImageStore
+from workbench.persistence.memory.labels import MemoryLabelStore
+from workbench.persistence.memory.models import MemoryModelStore
+from workbench.persistence.memory.state import State
+
+__all__ = ["create_memory_stores"]
+
+
+def create_memory_stores() -> Stores:
+    """Make the four stores over one state that dies with them."""
+    state = State()
+    return Stores(
+        dataset=MemoryDatasetStore(state),
+        image=MemoryImageStore(state),
+        label=MemoryLabelStore(state),
+        model=MemoryModelStore(),
+    )

@@ -1,0 +1,284 @@
+"""The dataset store in memory."""
+
+from __future__ import annotations
+
+import builtins
+import copy
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from time import time
+
+import numpy as np
+
+from workbench.errors import AlreadyExistsError, NotFoundError
+from workbench.persistence import archive
+from workbench.persistence.dataset_store import DatasetStore
+from workbench.persistence.filesystem.dataset_files import (
+    content_bytes,
+    prompts_bytes,
+    prompts_from,
+)
+from workbench.persistence.filesystem.datasets import with_notes
+from workbench.persistence.filesystem.image_files import checked
+from workbench.persistence.filesystem.label_table import parse_many
+from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
+from workbench.persistence.filesystem.paths import HIDDEN, check_name, stem
+from workbench.persistence.memory.state import Dataset, State, StoredImage, trash_entry
+from workbench.persistence.models import (
+    SPLITS,
+    ArchiveLimits,
+    DatasetInfo,
+    ImportedDataset,
+    NewImage,
+    Progress,
+    Snapshot,
+    TrashEntry,
+    no_progress,
+)
+from workbench.persistence.rules import (
+    check_classes,
+    check_classes_suffice,
+    check_prompts,
+    no_same_stem,
+)
+
+_PROMPTS = f"{HIDDEN}/prompts.json"
+
+
+class MemoryDatasetStore(DatasetStore):
+    """Datasets in a dict. Archives and snapshots, which are files by nature, are real files."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def create(self, name: str, classes: Sequence[str] = ()) -> DatasetInfo:
+        """See `DatasetStore.create`."""
+        return await self.create_from(name, classes, [])
+
+    async def create_from(
+        self,
+        name: str,
+        classes: Sequence[str],
+        images: Iterable[NewImage],
+        *,
+        progress: Progress = no_progress,
+        total: int = 0,
+    ) -> DatasetInfo:
+        """See `DatasetStore.create_from`."""
+        name = check_name(name, "dataset name")
+        new = _empty(check_classes(classes))
+        self._state.require_free(name)
+        for done, image in enumerate(images, start=1):
+            _add(new, image)
+            progress(done, max(total, done))
+        return self._place(name, new)
+
+    def _place(self, name: str, dataset: Dataset) -> DatasetInfo:
+        with self._state.lock:
+            self._state.require_free(name)
+            self._state.datasets[name] = dataset
+            return dataset.info(name)
+
+    async def get(self, name: str) -> DatasetInfo:
+        """See `DatasetStore.get`."""
+        with self._state.reading(name) as (name, found):
+            return found.info(name)
+
+    async def exists(self, name: str) -> bool:
+        """See `DatasetStore.exists`."""
+        return check_name(name, "dataset name") in self._state.datasets
+
+    async def list(self) -> builtins.list[DatasetInfo]:
+        """See `DatasetStore.list`."""
+        with self._state.lock:
+            return [found.info(name) for name, found in sorted(self._state.datasets.items())]
+
+    async def rename(self, name: str, new_name: str) -> DatasetInfo:
+        """See `DatasetStore.rename`."""
+        new_name = check_name(new_name, "dataset name")
+        with self._state.writing(name) as (name, found):
+            self._state.require_free(new_name)
+            self._state.datasets[new_name] = self._state.datasets.pop(name)
+            return found.info(new_name)
+
+    async def update_classes(self, name: str, classes: Sequence[str]) -> DatasetInfo:
+        """See `DatasetStore.update_classes`."""
+        names = check_classes(classes)
+        with self._state.writing(name) as (name, found):
+            check_classes_suffice(_class_counts(found), names)
+            found.classes = names
+            found.prompts = {i: texts for i, texts in found.prompts.items() if i < len(names)}
+        return await self.get(name)
+
+    async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
+        """See `DatasetStore.save_prompts`."""
+        with self._state.writing(name) as (_, found):
+            found.prompts = check_prompts(prompts, len(found.classes))
+
+    async def get_prompts(self, name: str) -> dict[int, builtins.list[str]]:
+        """See `DatasetStore.get_prompts`."""
+        with self._state.reading(name) as (_, found):
+            return copy.deepcopy(found.prompts)
+
+    async def delete(self, name: str) -> TrashEntry:
+        """See `DatasetStore.delete`."""
+        with self._state.reading(name) as (name, found):
+            entry = trash_entry("dataset", name)
+            self._state.trash[entry.id] = (entry, found)
+            del self._state.datasets[name]
+            return entry
+
+    async def list_trash(self) -> builtins.list[TrashEntry]:
+        """See `DatasetStore.list_trash`."""
+        with self._state.lock:
+            return [entry for entry, _ in self._state.trash.values()]
+
+    async def restore(self, entry_id: str, *, name: str | None = None) -> DatasetInfo:
+        """See `DatasetStore.restore`."""
+        with self._state.lock:
+            entry, found = self._require_trashed(entry_id)
+            info = self._place(check_name(name or entry.name, "dataset name"), found)
+            del self._state.trash[entry_id]
+            return info
+
+    async def purge(self, entry_id: str | None = None) -> int:
+        """See `DatasetStore.purge`."""
+        with self._state.lock:
+            if entry_id is None:
+                count = len(self._state.trash)
+                self._state.trash.clear()
+                return count
+            self._require_trashed(entry_id)
+            del self._state.trash[entry_id]
+            return 1
+
+    def _require_trashed(self, entry_id: str) -> tuple[TrashEntry, Dataset]:
+        if entry_id not in self._state.trash:
+            raise NotFoundError(f"{entry_id!r} is not in the trash: purged or restored?")
+        return self._state.trash[entry_id]
+
+    async def export_zip(
+        self, name: str, output_path: Path | str | None = None, *, progress: Progress = no_progress
+    ) -> Path:
+        """See `DatasetStore.export_zip`; the default folder is the current one."""
+        with self._state.reading(name) as (name, found):
+            entries = _entries(found)
+        output = Path(output_path or ".")
+        if output.suffix.lower() != ".zip":
+            output /= f"{name}.zip"
+        return archive.write_zip(output, entries, progress=progress, total=len(entries))
+
+    async def import_zip(
+        self,
+        zip_path: Path | str,
+        name: str | None = None,
+        *,
+        limits: ArchiveLimits | None = None,
+        progress: Progress = no_progress,
+    ) -> ImportedDataset:
+        """See `DatasetStore.import_zip`."""
+        source = Path(zip_path)
+        name = check_name(source.stem if name is None else name, "dataset name")
+        self._state.require_free(name)
+        sink = _MemorySink()
+        contents = archive.import_archive(source, sink, limits=limits, progress=progress)
+        new = _empty(check_classes(contents.classes))
+        new.extra = contents.extra
+        sink.fill(new)
+        return with_notes(self._place(name, new), contents.notes)
+
+    async def snapshot(
+        self, name: str, folder: Path | str, *, progress: Progress = no_progress
+    ) -> Snapshot:
+        """See `DatasetStore.snapshot`."""
+        target = Path(folder)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise AlreadyExistsError(f"{target} exists and is not an empty folder")
+        with self._state.reading(name) as (name, found):
+            entries = _entries(found)
+            info = found.info(name)
+            labelled = {split: sum(s == split for s, _ in found.labels) for split in SPLITS}
+        target.mkdir(parents=True, exist_ok=True)
+        sink = archive.FolderSink(target)
+        digest = hashlib.sha256()
+        try:
+            for done, (relative, data) in enumerate(entries, start=1):
+                sink.write(relative, data)
+                digest.update(f"\n{relative} {len(data)}\n".encode())
+                if not relative.startswith("images/"):
+                    digest.update(data)
+                progress(done, len(entries))
+        except BaseException:
+            shutil.rmtree(target)
+            raise
+        for split in SPLITS:
+            for kind in ("images", "labels"):
+                os.makedirs(target / kind / split, exist_ok=True)
+        return Snapshot(target, target / "data.yaml", info.num_images, labelled, digest.hexdigest())
+
+
+class _MemorySink:
+    """Collects the members of an archive."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+
+    def write(self, relative_path: str, data: bytes) -> None:
+        self._files[relative_path] = data
+
+    def write_chunks(self, relative_path: str, chunks: Iterable[bytes]) -> None:
+        self._files[relative_path] = b"".join(chunks)
+
+    def fill(self, dataset: Dataset) -> None:
+        for relative, data in self._files.items():
+            kind, *rest = PurePosixPath(relative).parts
+            if kind == "images":
+                dataset.images[rest[0], rest[1]] = StoredImage(data, time())
+            elif kind == "labels":
+                dataset.labels[rest[0], stem(rest[1])] = data
+            elif relative == _PROMPTS:
+                dataset.prompts = prompts_from(data, relative)
+
+
+def _empty(classes: list[str]) -> Dataset:
+    now = datetime.now(UTC)
+    return Dataset(classes=classes, created_at=now, modified_at=now)
+
+
+def _add(dataset: Dataset, image: NewImage) -> None:
+    split, filename = checked(image.split, image.filename)
+    if (split, filename) in dataset.images:
+        raise no_same_stem(filename, filename, split)
+    dataset.require_free_stem(split, filename)
+    data = content_bytes(replace(image, filename=filename), filename)
+    dataset.images[split, filename] = StoredImage(data, time())
+    if image.annotations is not None:
+        where = f"{split}/{filename}"
+        clean = clean_annotations(image.annotations, len(dataset.classes), where)
+        dataset.labels[split, stem(filename)] = format_labels(clean)
+
+
+def _class_counts(dataset: Dataset) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    contents = list(dataset.labels.values())
+    names = ["/".join(key) for key in dataset.labels]
+    columns = parse_many(
+        contents, names, len(dataset.classes), keypoints=dataset.yaml.has_keypoints
+    )
+    return np.bincount(columns.class_id).astype(np.int64)
+
+
+def _entries(dataset: Dataset) -> list[tuple[str, bytes]]:
+    entries = [("data.yaml", dataset.yaml.to_bytes())]
+    if dataset.prompts:
+        entries.append((_PROMPTS, prompts_bytes(dataset.prompts)))
+    for split, filename in sorted(dataset.images):
+        entries.append((f"images/{split}/{filename}", dataset.images[split, filename].data))
+        labels = dataset.labels.get((split, stem(filename)))
+        if labels is not None:
+            entries.append((f"labels/{split}/{stem(filename)}.txt", labels))
+    return entries

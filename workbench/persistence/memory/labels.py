@@ -1,0 +1,175 @@
+"""The label store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from workbench.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    LabelFormatError,
+    LossySaveError,
+    NotFoundError,
+)
+from workbench.persistence.filesystem.image_files import checked
+from workbench.persistence.filesystem.label_files import revision_of
+from workbench.persistence.filesystem.label_table import parse_many
+from workbench.persistence.filesystem.label_text import (
+    ParsedLabels,
+    clean_annotations,
+    format_labels,
+    parse_labels,
+)
+from workbench.persistence.filesystem.paths import check_split, stem
+from workbench.persistence.label_store import LabelStore
+from workbench.persistence.memory.state import Dataset, State, trash_entry
+from workbench.persistence.models import SPLITS, Annotation, LabelData, LabelTable, TrashEntry
+
+
+class MemoryLabelStore(LabelStore):
+    """Label files as bytes in a dict."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def save(
+        self,
+        dataset: str,
+        split: str,
+        filename: str,
+        annotations: Sequence[Annotation],
+        *,
+        expected_revision: str | None = None,
+        discard_other_rows: bool = False,
+    ) -> LabelData:
+        """See `LabelStore.save`."""
+        split, filename = checked(split, filename)
+        with self._state.writing(dataset) as (name, found):
+            found.require_image(name, split, filename)
+            old = found.labels.get((split, stem(filename)))
+            if expected_revision is not None and expected_revision != revision_of(old):
+                raise ConflictError(f"{split}/{filename} was changed since it was loaded")
+            where = f"{split}/{filename}"
+            clean = clean_annotations(annotations, len(found.classes), where)
+            if not discard_other_rows:
+                _require_plain(found, split, filename)
+            data = format_labels(clean)
+            found.labels[split, stem(filename)] = data
+        return LabelData(filename, split, clean, revision_of(data))
+
+    async def save_many(
+        self, dataset: str, labels: Mapping[tuple[str, str], Sequence[Annotation]]
+    ) -> None:
+        """See `LabelStore.save_many`."""
+        new = {}
+        with self._state.writing(dataset) as (name, found):
+            for (split, filename), annotations in labels.items():
+                split, filename = checked(split, filename)
+                found.require_image(name, split, filename)
+                _require_plain(found, split, filename)
+                where = f"{split}/{filename}"
+                clean = clean_annotations(annotations, len(found.classes), where)
+                new[split, stem(filename)] = format_labels(clean)
+            found.labels.update(new)
+
+    async def load(self, dataset: str, split: str, filename: str) -> list[Annotation]:
+        """See `LabelStore.load`."""
+        return (await self.get(dataset, split, filename)).annotations
+
+    async def get(self, dataset: str, split: str, filename: str) -> LabelData:
+        """See `LabelStore.get`."""
+        split, filename = checked(split, filename)
+        with self._state.reading(dataset) as (name, found):
+            found.require_image(name, split, filename)
+            parsed = _parse(found, split, filename)
+            revision = revision_of(found.labels.get((split, stem(filename))))
+        return LabelData(filename, split, parsed.annotations, revision, parsed.other_rows)
+
+    async def load_all(self, dataset: str, split: str | None = None) -> LabelTable:
+        """See `LabelStore.load_all`."""
+        splits = SPLITS if split is None else (check_split(split),)
+        with self._state.reading(dataset) as (_, found):
+            keys = [(where, filename) for where in splits for filename in found.names(where)]
+            contents = [found.labels.get((where, stem(filename))) for where, filename in keys]
+            columns = parse_many(
+                [data or b"" for data in contents],
+                [_path(where, filename) for where, filename in keys],
+                len(found.classes),
+                keypoints=found.yaml.has_keypoints,
+            )
+        return LabelTable(
+            filenames=[filename for _, filename in keys],
+            splits=[where for where, _ in keys],
+            labelled=np.array([data is not None for data in contents], dtype=np.bool_),
+            image_index=columns.file_index,
+            class_id=columns.class_id,
+            boxes=columns.boxes,
+            problems=list(columns.problems),
+        )
+
+    async def exists(self, dataset: str, split: str, filename: str) -> bool:
+        """See `LabelStore.exists`."""
+        split, filename = checked(split, filename)
+        with self._state.reading(dataset) as (name, found):
+            found.require_image(name, split, filename)
+            return (split, stem(filename)) in found.labels
+
+    async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
+        """See `LabelStore.delete`."""
+        split, filename = checked(split, filename)
+        with self._state.writing(dataset) as (name, found):
+            found.require_image(name, split, filename)
+            if (split, stem(filename)) not in found.labels:
+                raise NotFoundError(f"{name}: {filename!r} in {split} has no label file")
+            entry = trash_entry("label", filename, split)
+            found.trash[entry.id] = (entry, None, found.labels.pop((split, stem(filename))))
+            return entry
+
+    async def restore(self, dataset: str, entry_id: str) -> LabelData:
+        """See `LabelStore.restore`."""
+        with self._state.writing(dataset) as (name, found):
+            entry, image, labels = found.trash.get(entry_id, (None, None, None))
+            if entry is None or image is not None or labels is None:
+                raise NotFoundError(f"{entry_id!r} is no deleted label file of {name}")
+            found.require_image(name, entry.split, entry.name)
+            if (entry.split, stem(entry.name)) in found.labels:
+                raise AlreadyExistsError(f"{entry.split}/{entry.name} has been labelled again")
+            found.labels[entry.split, stem(entry.name)] = labels
+            del found.trash[entry_id]
+        return await self.get(name, entry.split, entry.name)
+
+    async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> None:
+        """See `LabelStore.move`."""
+        source, target = checked(from_split, filename), checked(to_split, filename)
+        with self._state.writing(dataset) as (name, found):
+            if source not in found.images and target not in found.images:
+                raise NotFoundError(f"{name}: no image {filename!r} in {from_split} or {to_split}")
+            old, new = (source[0], stem(source[1])), (target[0], stem(target[1]))
+            if old == new or old not in found.labels:
+                return
+            if new in found.labels:
+                raise AlreadyExistsError(f"{name}: {to_split} has labels for {filename!r} already")
+            found.labels[new] = found.labels.pop(old)
+
+
+def _path(split: str, filename: str) -> str:
+    return f"labels/{split}/{stem(filename)}.txt"
+
+
+def _parse(found: Dataset, split: str, filename: str) -> ParsedLabels:
+    data = found.labels.get((split, stem(filename)))
+    if data is None:
+        return ParsedLabels([])
+    where = _path(split, filename)
+    return parse_labels(data, where, len(found.classes), keypoints=found.yaml.has_keypoints)
+
+
+def _require_plain(found: Dataset, split: str, filename: str) -> None:
+    try:
+        lost = _parse(found, split, filename).other_rows
+    except LabelFormatError as error:
+        raise LossySaveError(f"{error} Saving would replace the whole file") from error
+    if lost:
+        raise LossySaveError(f"{_path(split, filename)} has {lost} rows that are more than a box")

@@ -1,0 +1,135 @@
+"""What the in-memory stores share: the datasets and models of one `create_memory_stores`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from workbench.errors import AlreadyExistsError, NotFoundError
+from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem.paths import check_name, stem
+from workbench.persistence.models import SPLITS, DatasetInfo, ImageInfo, TrashEntry
+from workbench.persistence.rules import no_same_stem
+
+Key = tuple[str, str]
+"""Split, and file name of an image or stem of a label."""
+
+NOWHERE = Path("/memory")
+"""Parent of the paths that the value objects carry; nothing is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An encoded image and the time at which it was stored."""
+
+    data: bytes
+    modified_at: float
+
+
+@dataclass(slots=True)
+class Dataset:
+    """One dataset. Label files are kept as bytes, so that both implementations read them alike."""
+
+    classes: list[str]
+    created_at: datetime
+    modified_at: datetime
+    extra: dict[str, object] = field(default_factory=dict)
+    prompts: dict[int, list[str]] = field(default_factory=dict)
+    images: dict[Key, StoredImage] = field(default_factory=dict)
+    labels: dict[Key, bytes] = field(default_factory=dict)
+    trash: dict[str, tuple[TrashEntry, StoredImage | None, bytes | None]] = field(
+        default_factory=dict
+    )
+
+    @property
+    def yaml(self) -> DataYaml:
+        """What ``data.yaml`` would say."""
+        return DataYaml(self.classes, self.extra)
+
+    def require_image(self, name: str, split: str, filename: str) -> StoredImage:
+        """Return an image that exists, or raise `NotFoundError`."""
+        image = self.images.get((split, filename))
+        if image is None:
+            raise NotFoundError(f"{name}: no image {filename!r} in {split}")
+        return image
+
+    def require_free(self, name: str, split: str, filename: str) -> None:
+        """Make sure that an image may come to be called so."""
+        if (split, filename) in self.images:
+            raise AlreadyExistsError(f"{name}: {split} has an image {filename!r} already")
+        self.require_free_stem(split, filename)
+
+    def require_free_stem(self, split: str, filename: str) -> None:
+        """Make sure that no other image would share the label file of `filename`."""
+        for other_split, other in self.images:
+            if other_split == split and other != filename and stem(other) == stem(filename):
+                raise no_same_stem(filename, other, split)
+
+    def names(self, split: str) -> list[str]:
+        """Return the names of a split's images, sorted."""
+        return sorted(filename for where, filename in self.images if where == split)
+
+    def info(self, name: str) -> DatasetInfo:
+        """Return what the dataset holds."""
+        return DatasetInfo(
+            name=name,
+            path=NOWHERE / name,
+            classes=list(self.classes),
+            num_images={split: len(self.names(split)) for split in SPLITS},
+            created_at=self.created_at,
+            modified_at=self.modified_at,
+        )
+
+    def image_info(self, name: str, split: str, filename: str) -> ImageInfo:
+        """Return an image's facts as a listing has them, without width and height."""
+        image = self.require_image(name, split, filename)
+        return ImageInfo(
+            filename=filename,
+            split=split,
+            path=NOWHERE / name / "images" / split / filename,
+            size_bytes=len(image.data),
+            has_labels=(split, stem(filename)) in self.labels,
+            modified_at=image.modified_at,
+        )
+
+
+@dataclass(slots=True)
+class State:
+    """All datasets of one set of stores, with the lock that guards them."""
+
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    trash: dict[str, tuple[TrashEntry, Dataset]] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[tuple[str, Dataset]]:
+        """Yield a dataset and its name as it is stored; raises `NotFoundError`."""
+        name = check_name(name, "dataset name")
+        with self.lock:
+            if name not in self.datasets:
+                raise NotFoundError(f"dataset {name!r} is not in memory")
+            yield name, self.datasets[name]
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[tuple[str, Dataset]]:
+        """Yield a dataset to change; its time of change is noted if the block ends well."""
+        with self.reading(name) as (name, dataset):
+            yield name, dataset
+            dataset.modified_at = datetime.now(UTC)
+
+    def require_free(self, name: str) -> None:
+        """Make sure that no dataset has this name."""
+        if name in self.datasets:
+            raise AlreadyExistsError(f"dataset {name!r} exists already; choose another name")
+
+
+def trash_entry(kind: str, name: str, split: str = "") -> TrashEntry:
+    """Describe something that is about to be deleted."""
+    now = datetime.now(UTC)
+    identity = f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.urandom(4).hex()}"
+    return TrashEntry(identity, kind, name, split, now)

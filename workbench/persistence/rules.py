@@ -1,0 +1,208 @@
+"""What every implementation of the stores checks and converts in the same way."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.errors import (
+    AlreadyExistsError,
+    ClassesInUseError,
+    InvalidDatasetError,
+    InvalidFrameError,
+)
+
+Frame = npt.NDArray[np.uint8]
+
+JPEG_QUALITY = 95
+_MAX_CLASS_NAME = 200
+
+
+def check_classes(classes: Sequence[str]) -> list[str]:
+    """Return `classes` as a list, or say what is wrong with it.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If it is a single string, or a name is no string, empty, or occurs twice.
+    """
+    if isinstance(classes, str):
+        raise InvalidDatasetError(f'classes: expected a list of names, found "{classes}"')
+    names = list(classes)
+    for class_id, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip() or len(name) > _MAX_CLASS_NAME:
+            raise InvalidDatasetError(f"class {class_id}: expected a name, found {name!r}")
+        if any(ord(char) < 32 for char in name):
+            raise InvalidDatasetError(f"class {class_id}: {name!r} holds a control character")
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(names) > 1 else []
+    if twice:
+        raise InvalidDatasetError(
+            f"classes: {', '.join(map(repr, twice))} occur more than once; names must differ"
+        )
+    return names
+
+
+def check_classes_suffice(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Make sure that every class id that boxes use keeps a class.
+
+    Parameters
+    ----------
+    counts : ndarray of int64
+        Number of boxes by class id.
+
+    Raises
+    ------
+    ClassesInUseError
+        With the counts of the ids that would be left over.
+    """
+    orphans = [f"{i} ({n} boxes)" for i, n in enumerate(counts.tolist()) if n and i >= len(classes)]
+    if orphans:
+        raise ClassesInUseError(
+            f"{len(classes)} classes are too few: labels use the class ids {', '.join(orphans)}; "
+            f"keep those classes, or remove their boxes first"
+        )
+
+
+def check_prompts(prompts: Mapping[int, Sequence[str]], num_classes: int) -> dict[int, list[str]]:
+    """Return prompts by class id as plain lists, or raise `InvalidDatasetError`."""
+    checked: dict[int, list[str]] = {}
+    for class_id, texts in prompts.items():
+        if not isinstance(class_id, int) or not 0 <= class_id < num_classes:
+            raise InvalidDatasetError(
+                f"prompts: class id {class_id!r}: expected one of 0 to {num_classes - 1}"
+            )
+        if isinstance(texts, str) or not all(isinstance(t, str) and t.strip() for t in texts):
+            raise InvalidDatasetError(
+                f"prompts of class {class_id}: expected a list of texts, found {texts!r}"
+            )
+        checked[class_id] = list(texts)
+    return checked
+
+
+def check_frame(frame: Any) -> Frame:
+    """Return `frame` if it can be stored.
+
+    Raises
+    ------
+    InvalidFrameError
+        If it is not uint8 with shape ``(height, width, 3)``.
+    """
+    wanted = "a uint8 array of shape (height, width, 3), BGR"
+    if not isinstance(frame, np.ndarray):
+        raise InvalidFrameError(f"frame: expected {wanted}, found {type(frame).__name__}")
+    if frame.dtype != np.uint8:
+        raise InvalidFrameError(f"frame: expected {wanted}, found dtype {frame.dtype}")
+    if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise InvalidFrameError(f"frame: expected {wanted}, found shape {frame.shape}")
+    return frame
+
+
+def encode(frame: Frame, filename: str) -> bytes:
+    """Encode a frame in the codec that the extension of `filename` names.
+
+    Raises
+    ------
+    InvalidFrameError
+        If the codec cannot hold it (WebP and JPEG have a largest size).
+    """
+    import cv2
+
+    extension = os.path.splitext(filename)[1].lower()
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if extension in {".jpg", ".jpeg"} else []
+    try:
+        good, data = cv2.imencode(extension, np.ascontiguousarray(check_frame(frame)), options)
+    except cv2.error as error:
+        raise InvalidFrameError(f"{filename}: the frame cannot be encoded: {error}") from error
+    if not good:
+        height, width = frame.shape[:2]
+        raise InvalidFrameError(f"{filename}: {width} x {height} pixels cannot be encoded so")
+    return bytes(data)
+
+
+def decode(data: bytes, where: str) -> Frame:
+    """Decode an image to BGR with its EXIF rotation applied.
+
+    Raises
+    ------
+    InvalidFrameError
+        If `data` is no image; names `where`.
+    """
+    import cv2
+
+    image = None
+    if data:
+        try:
+            image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error as error:
+            raise InvalidFrameError(f"{where}: damaged image: {error}") from error
+    if image is None:
+        raise InvalidFrameError(
+            f"{where}: expected an image, found {len(data)} bytes that are none or are damaged"
+        )
+    return np.asarray(image, dtype=np.uint8)
+
+
+def image_size(data: bytes, where: str) -> tuple[int, int]:
+    """Return width and height of an encoded image as it is shown, from its header alone.
+
+    Raises
+    ------
+    InvalidFrameError
+        If `data` is no image; names `where`.
+    """
+    import io
+
+    # Pillow (which Ultralytics needs anyway) reads a header in a fiftieth of the time of
+    # decoding. Its `Image.open` would refuse pictures of more than 179 megapixels as
+    # attacks; the classes behind it do not, and nothing is decoded here.
+    from PIL import (
+        BmpImagePlugin,
+        ImageFile,
+        JpegImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
+
+    readers: dict[bytes, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+        b"\xff\xd8": JpegImagePlugin.JpegImageFile,
+        b"\x89P": PngImagePlugin.PngImageFile,
+        b"BM": BmpImagePlugin.BmpImageFile,
+        b"RI": WebPImagePlugin.WebPImageFile,
+        b"II": TiffImagePlugin.TiffImageFile,
+        b"MM": TiffImagePlugin.TiffImageFile,
+    }
+    try:
+        with readers[data[:2]](io.BytesIO(data)) as image:
+            width, height = image.size
+            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in _TURNED
+    except KeyError:
+        raise InvalidFrameError(
+            f"{where}: expected a JPEG, PNG, BMP, WebP or TIFF image, found bytes that are none"
+        ) from None
+    except (OSError, ValueError, SyntaxError, struct.error) as error:
+        raise InvalidFrameError(f"{where}: the image's header is damaged: {error}") from error
+    return (height, width) if turned else (width, height)
+
+
+# EXIF 2.3, 4.6.4: orientations 5 to 8 exchange rows and columns.
+_EXIF_ORIENTATION = 0x0112
+_TURNED = frozenset({5, 6, 7, 8})
+
+
+def no_same_stem(filename: str, other: str, split: str) -> AlreadyExistsError:
+    """Return the error for two images that would share one label file."""
+    return AlreadyExistsError(
+        f"{filename}: {split} has {other}, which differs only in its extension; "
+        f"the two would share one label file, so rename one of them"
+    )
+
+
+def check_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return metrics as plain floats (numpy's are no JSON)."""
+    return {str(name): float(value) for name, value in metrics.items()}

@@ -1,0 +1,331 @@
+"""Training runs on disk: the only code that touches run files.
+
+A run is one folder, ``<runs_dir>/<run id>/``::
+
+    config.json     what to train: settings, starting point, the data's digest; written once
+    data/           frozen view of the dataset
+    process.json    the process that trains: pid, its start time, host
+    events.jsonl    what happened, one JSON object a line, appended only
+    log.txt         everything that the process printed
+    ultralytics/    results and plots, as Ultralytics writes them
+    weights/        best.pt and last.pt, each complete at every moment
+    settings/       Ultralytics' own settings, private to the run
+    stop            exists if somebody asked the run to stop
+    registered.json the name under which the weights went to the model store
+
+A folder is a run from the moment that ``config.json`` is there, which is written last.
+Meaning (what is in an event, what a state is) lives in `workbench.training`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import time
+import unicodedata
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from workbench.errors import NotFoundError
+from workbench.persistence.filesystem.atomic import (
+    fsync_folder,
+    remove_file,
+    rename,
+    replace_file,
+    temporary_name,
+)
+
+_LOCK_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """Which process trains.
+
+    Parameters
+    ----------
+    pid : int
+    created : float
+        Start time in seconds since the epoch. A pid alone is reused by the system.
+    host : str
+        Name of the machine; from another one nothing can be said about the process.
+    """
+
+    pid: int
+    created: float
+    host: str
+
+    @classmethod
+    def of_this_process(cls) -> ProcessRecord:
+        """Describe the process that calls."""
+        process = psutil.Process()
+        return cls(process.pid, process.create_time(), socket.gethostname())
+
+    def is_here(self) -> bool:
+        """Whether the process was started on this machine."""
+        return self.host == socket.gethostname()
+
+    def find(self) -> psutil.Process | None:
+        """Return the process if it is alive on this machine, else None."""
+        if not self.is_here():
+            return None
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < 1.0
+            alive = process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+        except psutil.Error:
+            return None
+        return process if same and alive else None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one run. Cheap to make; reads and writes only when told to."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs_dir: Path, dataset: str, now: datetime | None = None) -> RunFolder:
+        """Make a folder for a new run; its name sorts by time and ends in the dataset's name."""
+        stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S")
+        stem = unicodedata.normalize("NFC", f"{stamp}-{dataset}")
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        for name in numbered(stem):
+            try:
+                (runs_dir / name).mkdir()
+            except FileExistsError:  # two runs started within one second
+                continue
+            folder = cls((runs_dir / name).resolve())
+            folder.weights_dir.mkdir()
+            return folder
+        raise AssertionError("names cannot run out")
+
+    @classmethod
+    def find_all(cls, runs_dir: Path) -> list[RunFolder]:
+        """Return the folders of all runs below `runs_dir`, oldest first."""
+        if not runs_dir.is_dir():
+            return []
+        folders = [cls(entry.resolve()) for entry in sorted(runs_dir.iterdir()) if entry.is_dir()]
+        return [folder for folder in folders if folder.job_path.is_file()]
+
+    @property
+    def id(self) -> str:
+        """The run's id: the name of its folder."""
+        return self.path.name
+
+    @property
+    def job_path(self) -> Path:
+        """The file with what to train."""
+        return self.path / "config.json"
+
+    @property
+    def data_dir(self) -> Path:
+        """The frozen view of the dataset."""
+        return self.path / "data"
+
+    @property
+    def events_path(self) -> Path:
+        """The file with what happened."""
+        return self.path / "events.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        """The file with everything that the worker printed."""
+        return self.path / "log.txt"
+
+    @property
+    def weights_dir(self) -> Path:
+        """The folder of the weights that are complete at every moment."""
+        return self.path / "weights"
+
+    @property
+    def settings_dir(self) -> Path:
+        """Ultralytics' settings for this run only."""
+        return self.path / "settings"
+
+    @property
+    def results_dir(self) -> Path:
+        """Where Ultralytics writes."""
+        return self.path / "ultralytics"
+
+    # --- what to train
+
+    def write_job(self, job: Mapping[str, Any]) -> None:
+        """Write the job; from here on the folder is a run."""
+        self._write_json(self.job_path, job)
+
+    def read_job(self) -> dict[str, Any]:
+        """Return the job as it was written.
+
+        Raises
+        ------
+        NotFoundError
+            If this folder is no run.
+        """
+        job = self._read_json(self.job_path)
+        if job is None:
+            raise NotFoundError(
+                f"{self.path}: no training run here (expected {self.job_path.name})"
+            )
+        return job
+
+    def job_age(self) -> float:
+        """Return the seconds since the job was written."""
+        return time.time() - self.job_path.stat().st_mtime
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it: for a run that never came to be."""
+        shutil.rmtree(self.path)
+
+    # --- who trains
+
+    def write_process(self, record: ProcessRecord) -> None:
+        """Note which process trains."""
+        content = {"pid": record.pid, "created": record.created, "host": record.host}
+        self._write_json(self.path / "process.json", content)
+
+    def read_process(self) -> ProcessRecord | None:
+        """Return which process trains, or None before it said so."""
+        content = self._read_json(self.path / "process.json")
+        return None if content is None else ProcessRecord(**content)
+
+    # --- what happened
+
+    def append_event(self, line: str) -> None:
+        """Append one line to the events, in one write, visible to readers at once."""
+        with open(self.events_path, "ab", buffering=0) as file:
+            file.write(line.encode() + b"\n")
+
+    def drop_half_event(self) -> None:
+        """Cut off a last line without its end, which a killed writer left behind."""
+        with contextlib.suppress(FileNotFoundError), open(self.events_path, "rb+") as file:
+            content = file.read()
+            complete = content.rfind(b"\n") + 1
+            if complete < len(content):
+                file.truncate(complete)
+
+    def read_events(self, offset: int = 0) -> tuple[list[str], int]:
+        """Return the complete lines from byte `offset` on, and the offset to go on from.
+
+        A last line that is still being written is left for the next call.
+        """
+        try:
+            with open(self.events_path, "rb") as file:
+                file.seek(offset)
+                content = file.read()
+        except FileNotFoundError:
+            return [], offset
+        complete = content.rfind(b"\n") + 1
+        lines = content[:complete].decode(errors="replace").splitlines()
+        return [line for line in lines if line], offset + complete
+
+    def open_log(self) -> int:
+        """Return a descriptor that appends to the log, for the worker's output."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        return os.open(self.log_path, flags, 0o666)
+
+    def log_tail(self, max_bytes: int = 20_000) -> str:
+        """Return the end of what the worker printed."""
+        try:
+            with open(self.log_path, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - max_bytes))
+                return file.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    # --- requests
+
+    def request_stop(self) -> None:
+        """Ask the worker to stop after the batch it is at."""
+        (self.path / "stop").touch()
+
+    def stop_requested(self) -> bool:
+        """Whether somebody asked the worker to stop."""
+        return (self.path / "stop").exists()
+
+    # --- weights
+
+    def keep_weights(self, source: Path, name: str) -> Path:
+        """Copy weights to ``weights/<name>``, so that a file of that name is always complete.
+
+        Ultralytics overwrites its checkpoints in place, and a kill in that moment leaves
+        half a file.
+        """
+        target = self.weights_dir / name
+        temporary = Path(temporary_name(str(self.weights_dir), hidden=True))
+        try:
+            shutil.copyfile(source, temporary)
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            rename(str(temporary), str(target))
+        finally:
+            remove_file(str(temporary))
+        fsync_folder(str(self.weights_dir))
+        return target
+
+    def weights(self, name: str = "best.pt") -> Path | None:
+        """Return the path of kept weights, or None if there are none."""
+        path = self.weights_dir / name
+        return path if path.is_file() else None
+
+    # --- the way to the model store
+
+    def write_registered(self, model_name: str) -> None:
+        """Note the name under which the weights went to the model store."""
+        self._write_json(self.path / "registered.json", {"model": model_name})
+
+    def read_registered(self) -> str | None:
+        """Return the name of the model that came of this run, or None."""
+        content = self._read_json(self.path / "registered.json")
+        return None if content is None else str(content["model"])
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        """Hold the run against other processes, threads and tasks that would settle it."""
+        import asyncio
+
+        from filelock import FileLock, Timeout
+
+        # Taken without waiting, again and again: a wait in the kernel would block the loop
+        # in which the holder may be waiting for its turn.
+        lock = FileLock(self.path / ".lock", thread_local=False)
+        while True:
+            try:
+                lock.acquire(blocking=False)
+                break
+            except Timeout:
+                await asyncio.sleep(_LOCK_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _write_json(self, path: Path, content: Mapping[str, Any]) -> None:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        replace_file(str(path), text.encode(), str(path.parent))
+
+    def _read_json(self, path: Path) -> dict[str, Any] | None:
+        try:
+            content: dict[str, Any] = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        return content
+
+
+def numbered(stem: str) -> Iterator[str]:
+    """Yield `stem`, then ``<stem>-2``, ``<stem>-3`` and so on."""
+    yield stem
+    number = 2
+    while True:
+        yield f"{stem}-{number}"
+        number += 1
