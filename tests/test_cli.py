@@ -1,0 +1,169 @@
+"""The `workbench` command and the JupyterLab that it starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import workbench
+from workbench.cli import main
+from workbench.errors import SetupError
+from workbench.lab import announcement, browser_obstacle, default_target, is_root, lab_arguments
+
+ROOT = Path(__file__).resolve().parents[1]
+EMPTY_NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"workbench {workbench.__version__}\n"
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "x", "-1", "١"])
+def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["lab", f"--port={port}"])
+    assert ended.value.code == 2
+    assert "a port is a number from 1 to 65535" in capsys.readouterr().err
+
+
+def test_a_notebook_that_is_not_there_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["lab", str(tmp_path / "no.ipynb")]) == 1
+    assert f"There is no notebook or folder '{tmp_path / 'no.ipynb'}'" in capsys.readouterr().err
+
+
+def test_a_notebook_opens_in_its_folder(tmp_path: Path) -> None:
+    notebook = tmp_path / "my tour #1.ipynb"
+    notebook.write_text(EMPTY_NOTEBOOK)
+    arguments = lab_arguments(notebook, ip="localhost", port=None, browser=True)
+    assert f"--ServerApp.root_dir={tmp_path.resolve()}" in arguments
+    assert "--LabApp.default_url=/lab/tree/my%20tour%20%231.ipynb" in arguments
+    assert "--ServerApp.open_browser=True" in arguments
+
+
+def test_a_folder_opens_as_it_is(tmp_path: Path) -> None:
+    arguments = lab_arguments(tmp_path, ip="localhost", port=None, browser=False)
+    assert f"--ServerApp.root_dir={tmp_path.resolve()}" in arguments
+    assert "--LabApp.default_url=/lab" in arguments
+    assert "--ServerApp.open_browser=False" in arguments
+
+
+def test_a_named_port_is_not_exchanged_for_another(tmp_path: Path) -> None:
+    named = lab_arguments(tmp_path, ip="localhost", port=9000, browser=False)
+    free = lab_arguments(tmp_path, ip="localhost", port=None, browser=False)
+    assert {"--ServerApp.port=9000", "--ServerApp.port_retries=0"} <= set(named)
+    assert {"--ServerApp.port=8888", "--ServerApp.port_retries=50"} <= set(free)
+
+
+def test_root_is_allowed_only_where_it_runs(tmp_path: Path) -> None:
+    arguments = lab_arguments(tmp_path, ip="localhost", port=None, browser=False)
+    assert ("--allow-root" in arguments) == is_root()
+
+
+def test_a_missing_target_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="give the path of one that exists"):
+        lab_arguments(tmp_path / "gone", ip="localhost", port=None, browser=False)
+
+
+def test_the_tour_of_the_current_folder_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tour = tmp_path / "notebooks" / "00_tour.ipynb"
+    tour.parent.mkdir()
+    tour.write_text(EMPTY_NOTEBOOK)
+    monkeypatch.chdir(tmp_path)
+    assert default_target() == tour
+
+
+@pytest.mark.parametrize(
+    ("environ", "platform", "said"),
+    [
+        ({"CI": "true", "DISPLAY": ":0"}, "linux", "CI"),
+        ({"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22", "DISPLAY": ":10"}, "linux", "SSH"),
+        ({"SSH_TTY": "/dev/ttys0"}, "darwin", "SSH"),
+        ({}, "linux", "no display"),
+        ({"DISPLAY": ""}, "linux", "no display"),
+    ],
+)
+def test_what_keeps_a_browser_from_opening(
+    environ: dict[str, str], platform: str, said: str
+) -> None:
+    obstacle = browser_obstacle(environ, platform)
+    assert obstacle is not None
+    assert said in obstacle
+
+
+@pytest.mark.parametrize(
+    ("environ", "platform"),
+    [({"DISPLAY": ":0"}, "linux"), ({"WAYLAND_DISPLAY": "wayland-0"}, "linux"), ({}, "darwin")],
+)
+def test_a_desktop_opens_a_browser(
+    environ: dict[str, str], platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.get", lambda: object())
+    assert browser_obstacle(environ, platform) is None
+
+
+def test_the_announcement_names_the_tunnel_only_where_it_helps() -> None:
+    address = "http://localhost:8890/lab?token=abc"
+    remote = announcement(address, 8890, "localhost", "this machine has no display")
+    assert address in remote
+    assert "ssh -N -L 8890:localhost:8890" in remote
+    assert "ssh" not in announcement(address, 8890, "0.0.0.0", "this machine has no display")
+    assert "ssh" not in announcement(address, 8890, "localhost", None)
+
+
+def test_jupyterlab_starts_on_the_notebook_and_asks_the_network_for_nothing(
+    tmp_path: Path,
+) -> None:
+    notebook = tmp_path / "first steps.ipynb"
+    notebook.write_text(EMPTY_NOTEBOOK)
+    private = {
+        name: str(tmp_path / name.lower())
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    }
+    command = [sys.executable, "-m", "workbench", "lab", "--no-browser", str(notebook)]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **private},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as lab:
+        watchdog = threading.Timer(120, lab.kill)  # a server that never speaks must not hang us
+        watchdog.start()
+        try:
+            assert lab.stdout is not None
+            said = ""
+            while "Stop it with Ctrl-C." not in said:
+                line = lab.stdout.readline()
+                assert line, f"JupyterLab ended:\n{said}"
+                said += line
+            address = re.search(r"Workbench is at  (\S+)", said)
+            assert address is not None
+            with urllib.request.urlopen(address[1], timeout=60) as response:
+                assert response.status == 200
+                assert "/lab/tree/first%20steps.ipynb" in response.url
+                page = response.read().decode()
+        finally:
+            watchdog.cancel()
+            lab.terminate()
+            lab.communicate()
+    settings = re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert settings is not None
+    configuration = json.loads(settings[1])
+    assert configuration["news"] == {"disabled": True}
+    assert configuration["extensionManager"]["can_install"] is False

@@ -1,0 +1,52 @@
+"""Importing is cheap, and every public name is there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import workbench
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = {"torch", "torchvision", "ultralytics"}
+WIDGETS = {"ipywidgets", "anywidget", "ipyannotations", "IPython"}
+
+
+def modules_after(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh Python holds after a statement."""
+    script = f"{statement}\nimport json, sys\nprint(json.dumps([*sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert modules_after("import workbench").isdisjoint(HEAVY | WIDGETS | {"cv2", "numpy", "yaml"})
+
+
+def test_importing_the_panels_loads_no_learning_library() -> None:
+    assert modules_after("import workbench.panels").isdisjoint(HEAVY)
+
+
+def test_the_command_line_answers_without_heavy_imports() -> None:
+    statement = "from workbench.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass"
+    assert modules_after(statement).isdisjoint(HEAVY | WIDGETS | {"cv2", "numpy", "jupyterlab"})
+
+
+def test_using_every_public_name_loads_no_learning_library() -> None:
+    assert modules_after("from workbench import *").isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("name", workbench.__all__)
+def test_every_public_name_resolves(name: str) -> None:
+    assert getattr(workbench, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Wrokbench'"):
+        workbench.Wrokbench  # noqa: B018

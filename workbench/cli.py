@@ -1,0 +1,100 @@
+"""The ``workbench`` command: open the notebooks, check this machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench import __version__
+from workbench.errors import WorkbenchError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Arguments after the command's name; those of this process if left out.
+
+    Returns
+    -------
+    int
+        0 for success, 1 for a problem that was reported. Wrong arguments end the process
+        with status 2, as :mod:`argparse` does.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return _lab(options) if options.command == "lab" else _doctor(options)
+    except WorkbenchError as error:
+        print(f"workbench: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="workbench",
+        description="A workbench for YOLO object-detection datasets in Jupyter notebooks.",
+    )
+    parser.add_argument("--version", action="version", version=f"workbench {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    lab = commands.add_parser(
+        "lab",
+        help="open JupyterLab on the tour, or on a notebook or folder of yours",
+        description="Start JupyterLab; it looks for no news, updates or extensions on the network.",
+    )
+    lab.add_argument(
+        "target",
+        nargs="?",
+        type=Path,
+        metavar="NOTEBOOK_OR_FOLDER",
+        help="what to open (default: notebooks/00_tour.ipynb, else the current folder)",
+    )
+    lab.add_argument(
+        "--no-browser", action="store_true", help="print the address and open no browser"
+    )
+    lab.add_argument(
+        "--ip", default="localhost", help="address to listen on (default: this machine only)"
+    )
+    lab.add_argument(
+        "--port", type=_port, help="port that must be used (default: the first free one from 8888)"
+    )
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="check this machine and say what to do about each problem",
+        description="Check versions, PyTorch, GPU, camera, browser and data folder. "
+        "The exit status is 1 if there is a problem; notes do not count.",
+    )
+    doctor.add_argument(
+        "--data",
+        type=Path,
+        default=Path("workbench-data"),
+        metavar="DIR",
+        help="the folder that holds the datasets, or will (default: %(default)s)",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
+    return int(text)
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from workbench.lab import start_lab
+
+    start_lab(options.target, ip=options.ip, port=options.port, browser=not options.no_browser)
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from workbench.doctor import Status, examine, report
+
+    findings = examine(options.data)
+    print(report(findings))
+    return int(any(finding.status is Status.PROBLEM for finding in findings))
