@@ -420,6 +420,19 @@ async def test_a_snapshot_holds_the_dataset_as_yolo_reads_it(
     assert seen[-1][0] == seen[-1][1]
 
 
+async def test_a_snapshot_may_leave_out_what_is_not_labelled_yet(
+    stores: Stores, pets: str, tmp_path: Path
+) -> None:
+    await stores.image.save_bytes(pets, "train", "b.jpg", jpeg(2))
+    await stores.image.save_bytes(pets, "val", "c.jpg", jpeg(3))
+    await stores.label.save(pets, "train", "a.jpg", [BOX])
+    await stores.label.save(pets, "val", "c.jpg", [])
+    shot = await stores.dataset.snapshot(pets, tmp_path / "frozen", labelled_only=True)
+    assert shot.num_images == shot.num_labelled == {"train": 1, "val": 1, "test": 0}
+    images = sorted(path.name for path in (shot.path / "images").rglob("*.jpg"))
+    assert images == ["a.jpg", "c.jpg"]
+
+
 async def test_a_snapshot_and_its_dataset_do_not_meet(
     stores: Stores, img: ImageStore, lbl: LabelStore, pets: str, tmp_path: Path
 ) -> None:

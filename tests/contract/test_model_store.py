@@ -134,6 +134,21 @@ async def test_composed_and_decomposed_unicode_is_one_model(mdl: ModelStore, wei
         await mdl.save(composed, weights, "yolo11n", "pets")
 
 
+async def test_an_active_model_is_the_same_in_any_unicode_form(
+    mdl: ModelStore, weights: Path
+) -> None:
+    composed = unicodedata.normalize("NFC", "Käfer é")
+    decomposed = unicodedata.normalize("NFD", composed)
+    await mdl.save(composed, weights, "yolo11n", "pets")
+    activated = await mdl.set_active(decomposed)
+    assert activated is not None
+    assert (activated.name, activated.is_active) == (composed, True)
+    assert (await mdl.rename(decomposed, "other")).is_active
+    await mdl.rename("other", decomposed)
+    assert (await mdl.delete(decomposed)).name == composed
+    assert await mdl.get_active() is None
+
+
 async def test_exists(mdl: ModelStore, cats: str) -> None:
     assert await mdl.exists(cats)
     assert not await mdl.exists("dogs")

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from tests.helpers.archives import write_zip
 from workbench.persistence import Stores, create_memory_stores, create_stores
+from workbench.persistence.memory.datasets import MemoryDatasetStore
 from workbench.persistence.models import DatasetInfo
 
 
@@ -34,7 +37,8 @@ class Backend:
     async def arrange(self, name: str, files: Mapping[str, bytes]) -> DatasetInfo:
         """Make the dataset `name` out of raw files, as another tool would have written them.
 
-        Files become a folder; memory has no other way in than an archive of them.
+        Files become a folder. Memory takes an archive of them, then its label bytes as they
+        are, because an import repairs what it can.
         """
         if self.data_dir is not None:
             for path, data in files.items():
@@ -44,6 +48,15 @@ class Backend:
         else:
             archive = self.scratch / f"arranged-{next(_serial)}.zip"
             await self.stores.dataset.import_zip(write_zip(archive, files), name=name)
+            assert isinstance(self.stores.dataset, MemoryDatasetStore)
+            dataset = self.stores.dataset._state.datasets[name]
+            dataset.classes[:] = yaml.safe_load(files["data.yaml"])["names"]
+            for path, data in files.items():
+                kind, _, rest = path.partition("/")
+                if kind == "labels":
+                    split, _, label = rest.partition("/")
+                    assert (split, label.removesuffix(".txt")) in dataset.labels
+                    dataset.labels[split, label.removesuffix(".txt")] = data
         return await self.stores.dataset.get(name)
 
     def files(self) -> set[str]:

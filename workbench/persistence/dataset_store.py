@@ -159,10 +159,23 @@ class DatasetStore(ABC):
 
     @abstractmethod
     async def snapshot(
-        self, name: str, folder: Path | str, *, progress: Progress = no_progress
+        self,
+        name: str,
+        folder: Path | str,
+        *,
+        labelled_only: bool = False,
+        progress: Progress = no_progress,
     ) -> Snapshot:
         """Freeze the dataset as it is now in a new `folder` that training may do as it likes with.
 
         Images are linked where nothing could write through the link, else copied; labels
         are copied. Later changes of the dataset do not reach the snapshot, nor the reverse.
+
+        Parameters
+        ----------
+        folder : Path or str
+            Does not exist, or is empty.
+        labelled_only : bool
+            Leave out images without a label file. YOLO tools take those for background,
+            so a half-labelled dataset would teach a model to overlook things.
         """

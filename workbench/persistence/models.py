@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -94,6 +94,19 @@ class ImportedDataset(DatasetInfo):
     """
 
     notes: list[str] = field(default_factory=list)
+
+
+def with_notes(info: DatasetInfo, notes: Sequence[str]) -> ImportedDataset:
+    """Return the facts of a dataset together with what its import has to report."""
+    return ImportedDataset(
+        name=info.name,
+        path=info.path,
+        classes=info.classes,
+        num_images=info.num_images,
+        created_at=info.created_at,
+        modified_at=info.modified_at,
+        notes=list(notes),
+    )
 
 
 @dataclass(frozen=True, slots=True)

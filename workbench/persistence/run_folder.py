@@ -45,6 +45,8 @@ from workbench.persistence.filesystem.atomic import (
 )
 
 _LOCK_POLL_SECONDS = 0.05
+# Start times are counted from the time of boot, which moves when the clock is corrected.
+_CLOCK_TOLERANCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,9 @@ class ProcessRecord:
             return None
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < 1.0
+            same = abs(process.create_time() - self.created) < _CLOCK_TOLERANCE_SECONDS
             alive = process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
-        except psutil.Error:
+        except psutil.NoSuchProcess:
             return None
         return process if same and alive else None
 

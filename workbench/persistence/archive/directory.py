@@ -14,14 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import ArchiveError
+from workbench.persistence.archive.end_records import (
+    FETCH_AGAIN,
+    REPACK,
+    EndRecord,
+    check_one_disk,
+    damaged,
+    find_end,
+    read_at,
+)
 from workbench.persistence.archive.format import (
     CENTRAL,
     CENTRAL_SIGNATURE,
     DEFLATED,
-    END,
-    END64,
-    END64_SIGNATURE,
-    END_SIGNATURE,
     EXTRA,
     EXTRA_ZIP64,
     FLAG_ENCRYPTED,
@@ -30,32 +35,16 @@ from workbench.persistence.archive.format import (
     FLAG_STRONG_ENCRYPTION,
     FLAG_UTF8,
     LOCAL,
-    LOCAL_SIGNATURE,
-    LOCATOR,
-    LOCATOR_SIGNATURE,
     MAX16,
     MAX32,
     STORED,
     refusal,
 )
 
-REPACK = "repack the files as a plain zip archive"
-FETCH_AGAIN = "copy or download the archive again"
-_SPEC_NAME = "a zip archive"
-
 # A name, its extra field and comment. Real ones need about 150 bytes; without a bound, a
 # crafted directory could ask for as much memory as the archive is long.
 _MEAN_RECORD_BYTES = 2048
 
-_OTHER_FORMATS = {
-    b"\x1f\x8b": "a gzip file",
-    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
-    b"Rar!": "a RAR archive",
-    b"BZh": "a bzip2 file",
-    b"\xfd7zXZ": "an xz file",
-    b"\x28\xb5\x2f\xfd": "a Zstandard file",
-    b"<": "what looks like a web page or XML",
-}
 _METHODS = {1: "shrink", 6: "implode", 9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard"}
 _METHODS |= {95: "xz", 98: "PPMd"}
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -100,15 +89,6 @@ class Member:
     ignored: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Where the central directory lies, and how many members it lists."""
-
-    count: int
-    size: int
-    offset: int
-
-
 def read_directory(file: io.FileIO, archive: Path, max_members: int) -> list[Member]:
     """Return the members in the order in which they lie in the archive.
 
@@ -118,7 +98,7 @@ def read_directory(file: io.FileIO, archive: Path, max_members: int) -> list[Mem
         If the archive is damaged, is no zip archive, or holds what this module refuses.
     """
     length = file.seek(0, io.SEEK_END)
-    end = _find_end(file, archive, length)
+    end = find_end(file, archive, length)
     if end.count > max_members:
         raise refusal(
             archive,
@@ -128,26 +108,12 @@ def read_directory(file: io.FileIO, archive: Path, max_members: int) -> list[Mem
             remedy="if that is right, pass limits=ArchiveLimits(max_members=...)",
         )
     if end.size > end.count * _MEAN_RECORD_BYTES + MAX16:
-        raise _damaged(
+        raise damaged(
             archive, f"{end.count} members in the central directory", f"{end.size} bytes of it"
         )
     members = _parse(read_at(file, archive, end.offset, end.size), archive, end)
     _check_names_differ(members, archive)
     return members
-
-
-def read_at(file: io.FileIO, archive: Path, offset: int, length: int) -> bytes:
-    """Return exactly `length` bytes from `offset` on; `ArchiveError` if there are fewer."""
-    file.seek(offset)
-    data = file.read(length)
-    while len(data) < length:
-        more = file.read(length - len(data))
-        if not more:
-            raise _damaged(
-                archive, f"{length} bytes at offset {offset}", f"{len(data)} (truncated)"
-            )
-        data += more
-    return data
 
 
 def zip64_values(extra: bytes, wanted: int) -> tuple[int, ...] | None:
@@ -168,114 +134,14 @@ def zip64_values(extra: bytes, wanted: int) -> tuple[int, ...] | None:
     return None
 
 
-def _damaged(archive: Path, expected: str, found: str) -> ArchiveError:
-    return refusal(
-        archive, "", expected=expected, found=found, remedy=f"it is damaged: {FETCH_AGAIN}"
-    )
-
-
-def _find_end(file: io.FileIO, archive: Path, length: int) -> _End:
-    """Find the end of the central directory: the last record of the file (4.3.16)."""
-    tail_length = min(length, END.size + MAX16 + END64.size + LOCATOR.size)
-    tail_start = length - tail_length
-    tail = read_at(file, archive, tail_start, tail_length)
-    signature = END_SIGNATURE.to_bytes(4, "little")
-    position = tail.rfind(signature)
-    while position >= 0:
-        if position + END.size <= len(tail):
-            record = END.unpack_from(tail, position)
-            # A comment may hold the signature too, but then its length does not fit.
-            if position + END.size + record[7] == len(tail):
-                break
-        position = tail.rfind(signature, 0, position)
-    else:
-        raise _no_end(file, archive, length, signature in tail)
-    _, disk, first_disk, here, count, size, offset, _ = record
-    stop = tail_start + position
-    # Saturated numbers stand in the zip64 record instead.
-    _check_one_disk(archive, disk % MAX16, first_disk % MAX16, here != count)
-    end = _End(count, size, offset)
-    end64 = _find_end64(file, archive, tail, position, stop)
-    if end64 is not None:
-        wide, stop = end64
-        pairs = ((count, wide.count, MAX16), (size, wide.size, MAX32), (offset, wide.offset, MAX32))
-        for short, long, saturated in pairs:
-            if short not in (saturated, long):
-                raise _damaged(archive, f"two end records that agree on {long}", f"{short}")
-        end = wide
-    if end.offset + end.size != stop:
-        raise _damaged(
-            archive,
-            f"the central directory to end at offset {stop}",
-            f"{end.offset} + {end.size} (bytes are missing, or were put in front)",
-        )
-    return end
-
-
-def _find_end64(
-    file: io.FileIO, archive: Path, tail: bytes, position: int, stop: int
-) -> tuple[_End, int] | None:
-    """Return the zip64 end record and its offset, None if the archive has none (4.3.14)."""
-    if position < LOCATOR.size:
-        return None
-    signature, disk, offset, disks = LOCATOR.unpack_from(tail, position - LOCATOR.size)
-    if signature != LOCATOR_SIGNATURE:
-        return None
-    _check_one_disk(archive, disk, 0, disks > 1)
-    if offset + END64.size > stop - LOCATOR.size:
-        raise _damaged(archive, "a zip64 end record before its locator", f"offset {offset}")
-    record = END64.unpack(read_at(file, archive, offset, END64.size))
-    signature, rest, _, _, disk, first_disk, here, count, size, directory = record
-    if signature != END64_SIGNATURE or offset + 12 + rest != stop - LOCATOR.size:
-        raise _damaged(archive, f"a zip64 end record at offset {offset}", "something else")
-    _check_one_disk(archive, disk, first_disk, here != count)
-    return _End(count, size, directory), offset
-
-
-def _check_one_disk(archive: Path, disk: int, first_disk: int, more: bool) -> None:
-    if disk or first_disk or more:
-        raise refusal(
-            archive,
-            "",
-            expected="an archive in one file",
-            found="a part of one that was split into several",
-            remedy="join the parts (zip -s 0 split.zip --out whole.zip) and import the result",
-        )
-
-
-def _no_end(file: io.FileIO, archive: Path, length: int, trailing: bool) -> ArchiveError:
-    """Say as well as can be why the file does not end like a zip archive."""
-    head = read_at(file, archive, 0, min(length, 16))
-    if length == 0:
-        return refusal(archive, "", expected=_SPEC_NAME, found="an empty file", remedy=FETCH_AGAIN)
-    if trailing:
-        return _damaged(
-            archive, "the end record to be the file's last bytes", "it cut off or followed by more"
-        )
-    if head.startswith(LOCAL_SIGNATURE.to_bytes(4, "little")):
-        return _damaged(
-            archive, "a central directory at the end", f"none in {length} bytes (truncated)"
-        )
-    for magic, what in _OTHER_FORMATS.items():
-        if head.startswith(magic):
-            return refusal(archive, "", expected=_SPEC_NAME, found=what, remedy=REPACK)
-    return refusal(
-        archive,
-        "",
-        expected=_SPEC_NAME,
-        found=f"a file that starts with {head!r}",
-        remedy="choose a zip archive",
-    )
-
-
-def _parse(directory: bytes, archive: Path, end: _End) -> list[Member]:
+def _parse(directory: bytes, archive: Path, end: EndRecord) -> list[Member]:
     """Read the records of the central directory (4.3.12)."""
     found: list[tuple[int, bytes, str, int, int, int, int, bool]] = []
     position = 0
     for number in range(1, end.count + 1):
         start = position + CENTRAL.size
         if start > len(directory):
-            raise _damaged(archive, f"{end.count} members", f"{number - 1}")
+            raise damaged(archive, f"{end.count} members", f"{number - 1}")
         record = CENTRAL.unpack_from(directory, position)
         signature, _, _, flags, method, _, crc, packed, size = record[:9]
         name_length, extra_length, comment_length, disk, _, mode, offset = record[9:]
@@ -283,12 +149,12 @@ def _parse(directory: bytes, archive: Path, end: _End) -> list[Member]:
         extra_start = start + name_length
         position = extra_start + extra_length + comment_length
         if signature != CENTRAL_SIGNATURE or position > len(directory):
-            raise _damaged(archive, f"member {number} of {end.count}", "something else")
+            raise damaged(archive, f"member {number} of {end.count}", "something else")
         name = _decode(raw, flags, archive)
         if MAX32 in (packed, size, offset):
             extra = directory[extra_start : extra_start + extra_length]
             size, packed, offset = _widen(extra, size, packed, offset, archive, name)
-        _check_one_disk(archive, disk % MAX16, 0, False)
+        check_one_disk(archive, disk % MAX16, 0, False)
         is_folder = name.endswith("/")
         _check_kind(archive, name, flags, method, mode >> 16, is_folder)
         if (method == STORED and packed != size) or (is_folder and size):
@@ -297,7 +163,7 @@ def _parse(directory: bytes, archive: Path, end: _End) -> list[Member]:
         ignored = is_folder or _is_litter(plain)
         found.append((offset, raw, plain, method, crc, packed, size, ignored))
     if position != len(directory):
-        raise _damaged(archive, f"{position} bytes of directory", f"{len(directory)}")
+        raise damaged(archive, f"{position} bytes of directory", f"{len(directory)}")
     found.sort(key=lambda entry: entry[0])
     return _place(found, archive, end.offset)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from workbench.errors import ArchiveError
+from workbench.persistence.archive import metadata
 from workbench.persistence.archive.data_yaml import (
     MAX_BYTES,
     MAX_CLASSES,
@@ -100,7 +101,7 @@ def import_archive(
         with _naming(archive):
             layout = plan_layout(list(members))
             classes, extra, notes = _describe(archive, members, layout)
-        highest = _copy(archive, layout, sink, progress)
+        highest = _copy(archive, layout, sink, progress, notes)
     if highest >= len(classes):
         notes.append(
             f"label files use class ids up to {highest} and the archive names {len(classes)} "
@@ -179,7 +180,9 @@ def _read_small(archive: Archive, member: Member) -> bytes:
     return archive.read(member)
 
 
-def _copy(archive: Archive, layout: Layout, sink: Sink, progress: Progress) -> int:
+def _copy(
+    archive: Archive, layout: Layout, sink: Sink, progress: Progress, notes: list[str]
+) -> int:
     """Hand every member that has a place to the sink; return the highest class id, else -1."""
     ids = _ClassIds()
     total = len(archive.members)
@@ -188,6 +191,8 @@ def _copy(archive: Archive, layout: Layout, sink: Sink, progress: Progress) -> i
         if target is None:
             # Also of what is dropped, lest a damaged name makes an image disappear.
             archive.check(member)
+        elif target in metadata.CHECKS:
+            _copy_metadata(archive, member, target, sink, notes)
         elif member.size > LARGE_BYTES:
             chunks = archive.chunks(member)
             if target.startswith("labels/"):
@@ -199,15 +204,30 @@ def _copy(archive: Archive, layout: Layout, sink: Sink, progress: Progress) -> i
                 ids.add(data)
             sink.write(target, data)
         if ids.highest >= MAX_CLASSES:
-            raise refusal(
-                archive.path,
-                member.name,
-                expected=f"class ids below {MAX_CLASSES}",
-                found=str(ids.highest),
-                remedy="correct the label file and repack",
-            )
+            raise _too_many_classes(archive, member, ids.highest)
         progress(done + 1, total)
     return ids.highest
+
+
+def _copy_metadata(
+    archive: Archive, member: Member, target: str, sink: Sink, notes: list[str]
+) -> None:
+    data = _read_small(archive, member)
+    problem = metadata.problem_with(target, data)
+    if problem is None:
+        sink.write(target, data)
+    else:
+        notes.append(f"{member.name} was dropped: it is damaged ({problem})")
+
+
+def _too_many_classes(archive: Archive, member: Member, highest: int) -> ArchiveError:
+    return refusal(
+        archive.path,
+        member.name,
+        expected=f"class ids below {MAX_CLASSES}",
+        found=str(highest),
+        remedy="correct the label file and repack",
+    )
 
 
 def _ticking(chunks: Iterator[bytes], progress: Progress, done: int, total: int) -> Iterator[bytes]:

@@ -16,13 +16,8 @@ from types import TracebackType
 from typing import Self
 
 from workbench.errors import ArchiveError, NotFoundError
-from workbench.persistence.archive.directory import (
-    FETCH_AGAIN,
-    Member,
-    read_at,
-    read_directory,
-    zip64_values,
-)
+from workbench.persistence.archive.directory import Member, read_directory, zip64_values
+from workbench.persistence.archive.end_records import FETCH_AGAIN, read_at
 from workbench.persistence.archive.format import (
     BLOCK_BYTES,
     DEFLATED,

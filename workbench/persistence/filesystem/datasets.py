@@ -32,6 +32,7 @@ from workbench.persistence.models import (
     Snapshot,
     TrashEntry,
     no_progress,
+    with_notes,
 )
 from workbench.persistence.rules import check_classes, check_classes_suffice, check_prompts
 
@@ -234,21 +235,15 @@ class FilesystemDatasetStore(DatasetStore):
         return await asyncio.to_thread(work)
 
     async def snapshot(
-        self, name: str, folder: Path | str, *, progress: Progress = no_progress
+        self,
+        name: str,
+        folder: Path | str,
+        *,
+        labelled_only: bool = False,
+        progress: Progress = no_progress,
     ) -> Snapshot:
         """See `DatasetStore.snapshot`."""
         dataset = self._root.open(name)
-        return await asyncio.to_thread(snapshot.take, dataset, os.fspath(folder), progress)
-
-
-def with_notes(info: DatasetInfo, notes: Sequence[str]) -> ImportedDataset:
-    """Return the facts of a dataset together with what its import has to report."""
-    return ImportedDataset(
-        name=info.name,
-        path=info.path,
-        classes=info.classes,
-        num_images=info.num_images,
-        created_at=info.created_at,
-        modified_at=info.modified_at,
-        notes=list(notes),
-    )
+        return await asyncio.to_thread(
+            snapshot.take, dataset, os.fspath(folder), labelled_only, progress
+        )

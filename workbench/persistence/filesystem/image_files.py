@@ -16,9 +16,11 @@ from workbench.errors import (
 )
 from workbench.persistence.filesystem import trash
 from workbench.persistence.filesystem.atomic import remove_tree
+from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.journal import Transaction
 from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.paths import (
     check_filename,
     check_split,
@@ -96,35 +98,41 @@ def list_images(folder: DatasetFolder, split: str | None) -> list[ImageInfo]:
     """Return the facts of all images of one split, or of all, without opening a file."""
     folder.read()
     splits = SPLITS if split is None else (check_split(split),)
-    return [image for name in splits for image in _list_split(folder, name)]
+    with paused_collector():
+        return [image for name in splits for image in _list_split(folder, name)]
 
 
 def _list_split(folder: DatasetFolder, split: str) -> list[ImageInfo]:
     base = folder.paths.images(split)
     labelled = label_stems(folder, split)
     parent = Path(base)
-    found = []
     try:
-        entries = os.scandir(base)
+        with OpenFolder(base) as images:
+            found = _sizes_and_times(images)
     except FileNotFoundError:
         return []
-    with entries:
+    return [
+        ImageInfo(name, split, parent / name, 0, 0, size, stem(name) in labelled, modified)
+        for name, size, modified in found
+    ]
+
+
+def _sizes_and_times(images: OpenFolder) -> list[tuple[str, int, float]]:
+    """Return name, size in bytes and time of change of each image, sorted by name."""
+    found = []
+    with images.scan() as entries:
         for entry in entries:
-            name = entry.name
-            own, _, extension = name.rpartition(".")
-            if not own or own[0] == "." or f".{extension.lower()}" not in IMAGE_EXTENSIONS:
+            if not is_image_name(entry.name):
                 continue
             try:
                 status = entry.stat()
             except FileNotFoundError:  # removed since the folder was read, or a dangling link
                 continue
             if stat.S_ISREG(status.st_mode):
-                found.append((name, own in labelled, status))
+                # The numbers only: 100,000 `stat_result`s would keep the garbage collector busy.
+                found.append((entry.name, status.st_size, status.st_mtime))
     found.sort()
-    return [
-        ImageInfo(name, split, parent / name, 0, 0, status.st_size, has_labels, status.st_mtime)
-        for name, has_labels, status in found
-    ]
+    return found
 
 
 def image_names(folder: DatasetFolder, split: str) -> list[str]:

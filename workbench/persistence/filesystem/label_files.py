@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
@@ -15,16 +17,18 @@ from workbench.errors import (
     LossySaveError,
     NotFoundError,
 )
+from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
-from workbench.persistence.filesystem.label_table import Columns, parse_many, read_file
+from workbench.persistence.filesystem.label_table import Columns, join, parse_many, read_file
 from workbench.persistence.filesystem.label_text import (
     ParsedLabels,
     clean_annotations,
     format_labels,
     parse_labels,
 )
+from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.paths import check_split, stem
 from workbench.persistence.models import SPLITS, Annotation, LabelData, LabelTable, TrashEntry
 
@@ -152,55 +156,48 @@ def load_all(folder: DatasetFolder, split: str | None) -> LabelTable:
     filenames: list[str] = []
     split_of: list[str] = []
     labelled: list[bool] = []
-    paths: list[str] = []
-    owners: list[int] = []
-    for name in splits:
-        stems = label_stems(folder, name)
-        base = folder.paths.labels(name)
-        for filename in image_names(folder, name):
-            own = stem(filename)
-            if own in stems:
-                owners.append(len(filenames))
-                paths.append(f"{base}/{own}.txt")
-            labelled.append(own in stems)
-            filenames.append(filename)
-            split_of.append(name)
-    columns = _read_columns(paths, yaml)
+    parts = []
+    with paused_collector():
+        for name in splits:
+            images, stems = image_names(folder, name), label_stems(folder, name)
+            own = [stem(image) for image in images]
+            has_labels = [image in stems for image in own]
+            owners = np.flatnonzero(has_labels) + len(filenames)
+            labels = [f"{label}.txt" for label in compress(own, has_labels)]
+            for start, part in _read_columns(folder.paths.labels(name), labels, yaml):
+                parts.append(replace(part, file_index=owners[part.file_index + start]))
+            filenames += images
+            split_of += [name] * len(images)
+            labelled += has_labels
+    columns = join(parts)
     return LabelTable(
         filenames=filenames,
         splits=split_of,
         labelled=np.array(labelled, dtype=np.bool_),
-        image_index=np.array(owners, dtype=np.int64)[columns.file_index],
+        image_index=columns.file_index,
         class_id=columns.class_id,
         boxes=columns.boxes,
         problems=list(columns.problems),
     )
 
 
-def _read_columns(paths: list[str], yaml: DataYaml) -> Columns:
-    parts = []
-    for start in range(0, len(paths), _BATCH):
-        batch = paths[start : start + _BATCH]
-        part = parse_many(
-            [_read_or_empty(path) for path in batch],
-            batch,
-            len(yaml.classes),
-            keypoints=yaml.has_keypoints,
-        )
-        parts.append(Columns(part.file_index + start, part.class_id, part.boxes, part.problems))
-    if not parts:
-        none = np.empty(0, dtype=np.int64)
-        return Columns(none, none, np.empty((0, 4), dtype=np.float64), [])
-    return Columns(
-        np.concatenate([part.file_index for part in parts]),
-        np.concatenate([part.class_id for part in parts]),
-        np.concatenate([part.boxes for part in parts]),
-        [problem for part in parts for problem in part.problems],
-    )
+def _read_columns(base: str, names: list[str], yaml: DataYaml) -> Iterator[tuple[int, Columns]]:
+    """Yield the boxes of some label files at a time, with the number of files before them."""
+    if not names:
+        return
+    with OpenFolder(base) as labels:
+        for start in range(0, len(names), _BATCH):
+            batch = names[start : start + _BATCH]
+            contents = [_read_or_empty(labels, name) for name in batch]
+            paths = [f"{base}/{name}" for name in batch]
+            yield (
+                start,
+                parse_many(contents, paths, len(yaml.classes), keypoints=yaml.has_keypoints),
+            )
 
 
-def _read_or_empty(path: str) -> bytes:
+def _read_or_empty(labels: OpenFolder, name: str) -> bytes:
     try:
-        return read_file(path)
+        return labels.read(name)
     except FileNotFoundError:  # removed by another process since the folder was listed
         return b""

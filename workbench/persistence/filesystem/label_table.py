@@ -3,14 +3,15 @@
 Reading 100,000 files one by one through `parse_labels` takes most of its time in Python.
 Here the bytes of many files are joined and looked at as one array. Files that hold nothing
 but plain rows of five unsigned decimals inside the image (what we and most tools write)
-are parsed in one call; every other file goes through `parse_labels`, so both ways give
-the same boxes and the same errors.
+are parsed together; every other file goes through `parse_labels`, so both ways give the
+same boxes and the same errors.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +20,15 @@ import numpy.typing as npt
 from workbench.errors import LabelFormatError
 from workbench.persistence.filesystem.label_text import SMALLEST, TOLERANCE, parse_labels
 
-# A file of plain rows, as `_is_uniform` tests for many at once: unsigned decimals only, so
-# that one call to numpy reads them exactly as `parse_labels` does.
+# A file of plain rows: unsigned decimals only, so that numpy reads them exactly as
+# `parse_labels` does.
 _PLAIN = re.compile(rb"(?:[0-9]+(?: [0-9]+(?:\.[0-9]+)?){4}\n)*")
 
-_KIND = np.full(256, 4, dtype=np.uint8)
-_KIND[list(b"0123456789")] = 0
-_KIND[list(b". \n")] = (1, 2, 3)
-_LINE = np.array([2, 1, 2, 1, 2, 1, 2, 1, 3], dtype=np.uint8)
+# What is no digit in a row where every coordinate has a point, as in nearly all files.
+_SEPARATORS = np.frombuffer(b" . . . .\n", dtype=np.uint8)
+_ZERO, _NINE = np.frombuffer(b"09", dtype=np.uint8)
+_NEWLINE = 10
+_MOST_DIGITS = 15  # of a number that is exact in float64 whatever the digits
 
 _CHUNK = 1 << 16
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -91,6 +93,19 @@ def parse_many(
     return Columns(file_index, rows[:, 0].astype(np.int64), rows[:, 1:], problems)
 
 
+def join(parts: Sequence[Columns]) -> Columns:
+    """Return the boxes of all parts in one, in the given order."""
+    if not parts:
+        none = np.empty(0, dtype=np.int64)
+        return Columns(none, none, np.empty((0, 4), dtype=np.float64), [])
+    return Columns(
+        np.concatenate([part.file_index for part in parts]),
+        np.concatenate([part.class_id for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
+        [problem for part in parts for problem in part.problems],
+    )
+
+
 def _parse_plain(
     contents: list[bytes], num_classes: int
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
@@ -104,13 +119,15 @@ def _parse_plain(
     """
     plain = np.ones(len(contents), dtype=np.bool_)
     blob = b"".join(contents)
-    if not (_all_end_lines(contents) and _is_uniform(blob)):
+    separators = _separators(blob) if _all_end_lines(contents) else None
+    if separators is not None:
+        rows = _numbers_between(blob, separators)
+    else:
         plain = np.array([_PLAIN.fullmatch(c) is not None for c in contents], dtype=np.bool_)
         contents = [c if good else b"" for c, good in zip(contents, plain.tolist(), strict=True)]
-        blob = b"".join(contents)
+        rows = _numbers(b"".join(contents))
     counts = np.array([c.count(b"\n") for c in contents], dtype=np.int64)
     file_of_row = np.repeat(np.arange(len(contents), dtype=np.int64), counts)
-    rows = np.fromstring(blob, dtype=np.float64, sep=" ").reshape(-1, 5)
     bad = ~_good_rows(rows, num_classes)
     if bad.any():
         plain[file_of_row[bad]] = False
@@ -120,22 +137,57 @@ def _parse_plain(
 
 
 def _all_end_lines(contents: list[bytes]) -> bool:
-    return all(c.endswith(b"\n") for c in contents if c)
+    return all(c[-1] == _NEWLINE for c in contents if c)
 
 
-def _is_uniform(blob: bytes) -> bool:
-    """Whether every line is ``digits d.d d.d d.d d.d`` and nothing else.
+def _separators(blob: bytes) -> npt.NDArray[np.int64] | None:
+    """Return where each row has what is no digit, shape (rows, 9), if all rows are alike.
 
-    What is no digit must then be the pattern of one line over and over, with at least
-    one digit before each.
+    Alike is ``digits d.d d.d d.d d.d``: what is no digit is the pattern of one row over
+    and over, with at least one digit before each. None if it is anything else.
     """
-    kind = _KIND[np.frombuffer(blob, dtype=np.uint8)]
-    places = np.flatnonzero(kind)
-    if len(places) % len(_LINE):
-        return False
-    if (np.diff(places, prepend=-1) < 2).any():
-        return False
-    return bool((kind[places].reshape(-1, len(_LINE)) == _LINE).all())
+    text = np.frombuffer(blob, dtype=np.uint8)
+    places = np.flatnonzero(text - _ZERO > _NINE - _ZERO)
+    if len(places) % len(_SEPARATORS) or (np.diff(places, prepend=-1) < 2).any():
+        return None
+    rows = places.reshape(-1, len(_SEPARATORS))
+    return rows if (text[rows] == _SEPARATORS).all() else None
+
+
+def _numbers_between(blob: bytes, separators: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return the numbers of rows that are alike, shape (rows, 5).
+
+    Where all coordinates have as many decimals as the first, as one program writes them,
+    digits are added up in columns, in a fraction of the time that numpy's reader takes.
+    Digits as a whole number below 2**53, divided by a power of ten up to 10**22, are both
+    exact in float64, so the quotient is the float64 nearest to the decimal: what
+    ``float`` returns.
+    """
+    if not len(separators):
+        return np.empty((0, 5))
+    points, ends = separators[:, 1::2], separators[:, 2::2]
+    decimals = int(ends[0, 0] - points[0, 0]) - 1
+    same = (ends - points == decimals + 1).all() and (points - separators[:, :8:2] == 2).all()
+    class_starts = np.append(0, separators[:-1, -1] + 1)
+    class_ends = separators[:, 0]
+    class_digits = int((class_ends - class_starts).max())
+    if not same or decimals > _MOST_DIGITS - 1 or class_digits > _MOST_DIGITS:
+        return _numbers(blob)
+    digits = np.frombuffer(blob, dtype=np.uint8) - _ZERO
+    rows = np.zeros((len(separators), 5))
+    boxes = digits[points - 1].astype(np.float64)
+    for place in range(1, decimals + 1):
+        boxes *= 10.0
+        boxes += digits[place:][points]
+    rows[:, 1:] = boxes / 10.0**decimals
+    for place in range(class_digits):
+        at = class_ends - 1 - place
+        rows[:, 0] += np.where(at >= class_starts, digits[at] * 10.0**place, 0.0)
+    return rows
+
+
+def _numbers(blob: bytes) -> npt.NDArray[np.float64]:
+    return np.fromstring(blob, dtype=np.float64, sep=" ").reshape(-1, 5)
 
 
 def _good_rows(rows: npt.NDArray[np.float64], num_classes: int) -> npt.NDArray[np.bool_]:

@@ -19,7 +19,7 @@ _JPEG = (".jpg", ".jpeg")
 _JPEG_END = b"\xff\xd9"
 
 
-def take(folder: DatasetFolder, target: str, progress: Progress) -> Snapshot:
+def take(folder: DatasetFolder, target: str, labelled_only: bool, progress: Progress) -> Snapshot:
     """Freeze a dataset in the new folder `target`; leaves nothing there if it fails."""
     target = os.path.abspath(target)
     if os.path.lexists(target) and (not os.path.isdir(target) or os.listdir(target)):
@@ -31,7 +31,7 @@ def take(folder: DatasetFolder, target: str, progress: Progress) -> Snapshot:
             for path in view.split_folders():
                 os.makedirs(path, exist_ok=True)
             digest = hashlib.sha256(repr(yaml.classes).encode())
-            counts = _copy_splits(folder, view, digest, progress)
+            counts = _copy_splits(folder, view, labelled_only, digest, progress)
             write_new(view.data_yaml, yaml.to_bytes())
     except BaseException:
         remove_tree(target)
@@ -46,13 +46,25 @@ def take(folder: DatasetFolder, target: str, progress: Progress) -> Snapshot:
 
 
 def _copy_splits(
-    folder: DatasetFolder, view: DatasetPaths, digest: hashlib._Hash, progress: Progress
+    folder: DatasetFolder,
+    view: DatasetPaths,
+    labelled_only: bool,
+    digest: hashlib._Hash,
+    progress: Progress,
 ) -> dict[str, tuple[int, int]]:
-    names = {split: image_names(folder, split) for split in SPLITS}
+    labelled = {split: label_stems(folder, split) for split in SPLITS}
+    names = {
+        split: [
+            name
+            for name in image_names(folder, split)
+            if not labelled_only or stem(name) in labelled[split]
+        ]
+        for split in SPLITS
+    }
     total = sum(map(len, names.values()))
     counts, done = {}, 0
     for split in SPLITS:
-        stems = label_stems(folder, split)
+        stems = labelled[split]
         for filename in names[split]:
             source = folder.paths.image(split, filename)
             _link_or_copy(source, view.image(split, filename))

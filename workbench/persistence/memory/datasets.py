@@ -23,7 +23,6 @@ from workbench.persistence.filesystem.dataset_files import (
     prompts_bytes,
     prompts_from,
 )
-from workbench.persistence.filesystem.datasets import with_notes
 from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.label_table import parse_many
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
@@ -39,6 +38,7 @@ from workbench.persistence.models import (
     Snapshot,
     TrashEntry,
     no_progress,
+    with_notes,
 )
 from workbench.persistence.rules import (
     check_classes,
@@ -193,13 +193,25 @@ class MemoryDatasetStore(DatasetStore):
         return with_notes(self._place(name, new), contents.notes)
 
     async def snapshot(
-        self, name: str, folder: Path | str, *, progress: Progress = no_progress
+        self,
+        name: str,
+        folder: Path | str,
+        *,
+        labelled_only: bool = False,
+        progress: Progress = no_progress,
     ) -> Snapshot:
         """See `DatasetStore.snapshot`."""
         target = Path(folder)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise AlreadyExistsError(f"{target} exists and is not an empty folder")
         with self._state.reading(name) as (name, found):
+            if labelled_only:
+                images = {
+                    key: image
+                    for key, image in found.images.items()
+                    if (key[0], stem(key[1])) in found.labels
+                }
+                found = replace(found, images=images)
             entries = _entries(found)
             info = found.info(name)
             labelled = {split: sum(s == split for s, _ in found.labels) for split in SPLITS}

@@ -1,0 +1,266 @@
+"""A real JupyterLab on a temporary folder, and a Chromium page to look at it.
+
+Chromium is the one that ``WORKBENCH_CHROMIUM`` names, else the system's, else Playwright's
+own. Where there is none, browser tests are skipped with the reason; in CI (variable ``CI``)
+that is a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT_S = 90
+# JupyterLab raises this by itself on a fresh profile, without any of our code.
+KNOWN_ERRORS = ("reading 'filter'",)
+VIEWPORT = {"width": 1400, "height": 950}
+KERNEL_IS_IDLE = """() => {
+    const panel = window.jupyterapp?.shell?.currentWidget;
+    return panel?.sessionContext?.session?.kernel?.status === "idle";
+}"""
+
+
+def find_chromium() -> str | None:
+    """Path of a Chromium, None for Playwright's own, or raise `LookupError` if there is none."""
+    named = os.environ.get("WORKBENCH_CHROMIUM")
+    if named:
+        if not Path(named).is_file():
+            raise LookupError(f"WORKBENCH_CHROMIUM names {named}, which is no file")
+        return named
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    with sync_playwright() as playwright:
+        if Path(playwright.chromium.executable_path).is_file():
+            return None
+    raise LookupError(
+        "no Chromium: install your system's chromium, or `python -m playwright install chromium`, "
+        "or name one in WORKBENCH_CHROMIUM"
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium for all browser tests."""
+    try:
+        path = find_chromium()
+    except LookupError as problem:
+        if os.environ.get("CI"):
+            pytest.fail(str(problem))
+        pytest.skip(str(problem))
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab.
+
+    Parameters
+    ----------
+    url : str
+        With the token.
+    folder : Path
+        Where it keeps its notebooks; also the kernels' working folder.
+    """
+
+    url: str
+    token: str
+    folder: Path
+
+    def write_notebook(self, name: str, *cells: str) -> None:
+        """Put a notebook with these code cells into the folder."""
+        notebook = nbformat.v4.new_notebook()
+        notebook.metadata["kernelspec"] = {
+            "name": "python3", "display_name": "Python 3", "language": "python"
+        }  # fmt: skip
+        notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+        nbformat.write(notebook, self.folder / name)
+
+    def shut_down_kernels(self) -> None:
+        """End every session, so that one test's kernels do not slow the next."""
+        for session in self._call("GET", "sessions"):
+            self._call("DELETE", f"sessions/{session['id']}")
+
+    def _call(self, method: str, path: str) -> Any:
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"{self.url}api/{path}", method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"null")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One JupyterLab for all browser tests, apart from the user's own settings."""
+    home = tmp_path_factory.mktemp("jupyter-home")
+    folder = tmp_path_factory.mktemp("lab")
+    with running_lab(home, folder) as running:
+        yield running
+
+
+@contextmanager
+def running_lab(home: Path, folder: Path) -> Iterator[Lab]:
+    """Start JupyterLab over `folder`, its settings and run-time files below `home`."""
+    isolated = {
+        "JUPYTER_CONFIG_DIR": home / "config",
+        "JUPYTER_DATA_DIR": home / "data",
+        "JUPYTER_RUNTIME_DIR": home / "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": home / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
+        "IPYTHONDIR": home / "ipython",
+    }
+    environment = os.environ | {name: str(path) for name, path in isolated.items()}
+    environment["PYTHONPATH"] = str(ROOT)
+    _refuse_news(home / "settings")
+    log = home / "jupyterlab.log"
+    options = ["--no-browser", "--port=0", "--ip=127.0.0.1", "--allow-root",
+               f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]  # fmt: skip
+    command = [sys.executable, "-m", "jupyterlab", *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, cwd=folder
+        )
+    try:
+        info = _wait_for_server(process, home / "runtime", log)
+        yield Lab(info["url"], info["token"], folder)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _refuse_news(settings: Path) -> None:
+    """Keep JupyterLab from asking whether it may fetch news, and from looking for updates."""
+    folder = settings / "@jupyterlab" / "apputils-extension"
+    folder.mkdir(parents=True)
+    choice = {"fetchNews": "false", "checkForUpdates": False}
+    (folder / "notification.jupyterlab-settings").write_text(json.dumps(choice))
+
+
+def _wait_for_server(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict[str, Any]:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        for file in runtime.glob("jpserver-*.json"):
+            try:
+                info: dict[str, Any] = json.loads(file.read_text())
+            except json.JSONDecodeError:
+                continue  # still being written
+            return info
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    tail = log.read_text(errors="replace")[-3000:]
+    raise RuntimeError(f"JupyterLab did not start within {START_TIMEOUT_S} s:\n{tail}")
+
+
+@dataclass
+class LabPage:
+    """A page with JupyterLab in it, and the errors that it has raised so far."""
+
+    page: Page
+    lab: Lab
+    errors: list[str] = field(default_factory=list)
+
+    def open_notebook(self, name: str) -> None:
+        """Open a notebook of the lab's folder and wait until its kernel is ready."""
+        self.page.goto(f"{self.lab.url}lab/tree/{name}?token={self.lab.token}&reset")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        self.page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
+
+    def run_all(self) -> None:
+        """Run every cell; fails the test if one raises."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.wait_for_function(KERNEL_IS_IDLE)
+        failed = self.page.locator(
+            '.jp-OutputArea [data-mime-type="application/vnd.jupyter.stderr"]'
+        )
+        assert failed.count() == 0, failed.all_inner_texts()
+
+    def set_theme(self, name: str) -> None:
+        """Switch JupyterLab's theme, ``"JupyterLab Light"`` or ``"JupyterLab Dark"``."""
+        self.page.evaluate(
+            "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })",
+            name,
+        )
+        is_light = "true" if "Light" in name else "false"
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{is_light}"]', state="attached")
+
+    def new_errors(self) -> list[str]:
+        """Errors of the page, without those that JupyterLab raises by itself."""
+        return [e for e in self.errors if not any(known in e for known in KNOWN_ERRORS)]
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Write a screenshot where WORKBENCH_SHOTS names a folder: for a person to look at."""
+    folder = os.environ.get("WORKBENCH_SHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+@pytest.fixture(scope="session")
+def shared_context(browser: Browser) -> Iterator[BrowserContext]:
+    """One profile for all pages that need no other: JupyterLab's own files stay cached."""
+    context = browser.new_context(viewport=VIEWPORT)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_lab_page(
+    browser: Browser, shared_context: BrowserContext, lab: Lab
+) -> Iterator[Callable[..., LabPage]]:
+    """Open pages, with a profile of their own where options are given.
+
+    Afterwards the kernels are shut down, and an error that a page raised fails the test.
+    """
+    contexts: list[BrowserContext] = []
+    pages: list[LabPage] = []
+
+    def open_page(**options: Any) -> LabPage:
+        context = shared_context
+        if options:
+            context = browser.new_context(**{"viewport": VIEWPORT, **options})
+            contexts.append(context)
+        lab_page = LabPage(context.new_page(), lab)
+        lab_page.page.on("pageerror", lambda error: lab_page.errors.append(str(error)))
+        pages.append(lab_page)
+        return lab_page
+
+    yield open_page
+    errors = [error for page in pages for error in page.new_errors()]
+    for lab_page in pages:
+        keep_picture(lab_page.page, "last")
+        lab_page.page.close()
+    for context in contexts:
+        context.close()
+    lab.shut_down_kernels()
+    assert errors == []
+
+
+@pytest.fixture
+def lab_page(open_lab_page: Callable[..., LabPage]) -> LabPage:
+    """One fresh page."""
+    return open_lab_page()

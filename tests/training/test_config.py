@@ -1,0 +1,141 @@
+"""Settings are checked when they are made, and survive their way through JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from workbench.errors import InvalidConfigError, TrainingError
+from workbench.training.arguments import check_arguments, train_arguments
+from workbench.training.config import BaseModel, TrainingConfig, TrainingJob
+
+
+def a_job(**settings: Any) -> TrainingJob:
+    return TrainingJob(
+        run_id="20260102-030405-fünf Äpfel",
+        config=TrainingConfig(**{"dataset": "fünf Äpfel", **settings}),
+        base_model=BaseModel(source="yolo11n.yaml", label="yolo11n.yaml", pretrained=False),
+        class_names=["apple"],
+        data_yaml="data/data.yaml",
+        digest="abc",
+        num_images={"train": 2, "val": 1, "test": 0},
+        num_labelled={"train": 2, "val": 1, "test": 0},
+        warnings=["careful"],
+        created_at="2026-01-02T03:04:05+00:00",
+        version="0.1.0",
+    )
+
+
+def test_a_dataset_is_enough() -> None:
+    assert TrainingConfig(dataset="cells").epochs > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dataset", ""),
+        ("dataset", None),
+        ("base_model", " "),
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("epochs", True),
+        ("epochs", "10"),
+        ("image_size", 31),
+        ("batch", 0),
+        ("batch", -2),
+        ("batch", 1.5),
+        ("batch", float("nan")),
+        ("batch", True),
+        ("batch", "16"),
+        ("device", 0),
+        ("patience", -1),
+        ("seed", -1),
+        ("workers", -1),
+        ("cache", "tape"),
+        ("cache", 0),
+        ("cache", True),
+        ("model_name", None),
+        ("allow_download", "yes"),
+        ("extra", ["lr0"]),
+        ("extra", {1: 2}),
+        ("extra", {"lr0": object()}),
+        ("extra", {"lr0": float("nan")}),
+    ],
+)
+def test_an_impossible_value_is_an_error_that_names_the_setting(name: str, value: object) -> None:
+    with pytest.raises(InvalidConfigError, match=name):
+        TrainingConfig(**{"dataset": "cells", name: value})
+
+
+def test_a_bad_setting_is_a_value_error_and_a_training_error() -> None:
+    assert issubclass(InvalidConfigError, ValueError)
+    assert issubclass(InvalidConfigError, TrainingError)
+
+
+@pytest.mark.parametrize("batch", [1, 16, -1, 0.5])
+def test_batches_that_ultralytics_takes_are_taken(batch: float) -> None:
+    assert TrainingConfig(dataset="cells", batch=batch).batch == batch
+
+
+def test_settings_come_back_from_json_unchanged() -> None:
+    config = TrainingConfig(
+        dataset="cells", epochs=3, cache="ram", extra={"lr0": 0.1, "degrees": 5}
+    )
+    assert TrainingConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_an_unknown_setting_is_an_error() -> None:
+    with pytest.raises(InvalidConfigError, match="epoch: no such setting"):
+        TrainingConfig.from_json({"dataset": "cells", "epoch": 3})
+
+
+def test_a_job_comes_back_from_json_unchanged() -> None:
+    job = a_job(epochs=3, extra={"lr0": 0.1})
+    assert TrainingJob.from_json(json.loads(json.dumps(job.to_json()))) == job
+
+
+def test_a_job_of_a_newer_format_is_refused() -> None:
+    with pytest.raises(InvalidConfigError, match="format 1, found 2"):
+        TrainingJob.from_json({**a_job().to_json(), "format": 2})
+
+
+def test_a_model_is_called_after_its_dataset_and_the_time() -> None:
+    assert a_job().model_name == "fünf Äpfel-20260102-030405"
+    assert a_job(model_name="apples").model_name == "apples"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("lr", "lr0"),
+        ("mosiac", "mosaic"),
+        ("degree", "degrees"),
+        ("image_sise", "image_size"),
+        ("imgsz", "set that"),
+        ("pretrained", "base_model"),
+        ("project", "run itself"),
+        ("resume", "run itself"),
+        ("zzzzzz", "settings"),
+    ],
+)
+def test_a_wrong_argument_for_ultralytics_is_named_with_a_hint(name: str, hint: str) -> None:
+    with pytest.raises(InvalidConfigError, match=rf"{name}.*{hint}"):
+        check_arguments({name: 1})
+
+
+def test_arguments_that_ultralytics_has_are_let_through() -> None:
+    check_arguments({"lr0": 0.01, "mosaic": 0.5, "optimizer": "AdamW", "plots": True})
+
+
+def test_further_arguments_reach_ultralytics_and_cannot_move_the_results(tmp_path: Any) -> None:
+    from workbench.persistence.run_folder import RunFolder
+
+    job = a_job(image_size=320, extra={"lr0": 0.5})
+    arguments = train_arguments(job, RunFolder(tmp_path))
+    assert arguments["lr0"] == 0.5
+    assert arguments["imgsz"] == 320
+    assert arguments["data"] == str(tmp_path / "data" / "data.yaml")
+    assert (arguments["project"], arguments["name"]) == (str(tmp_path), "ultralytics")
+    assert arguments["pretrained"] is False

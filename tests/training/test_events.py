@@ -1,0 +1,113 @@
+"""Events survive their way through a line of text."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.training.events import (
+    BatchFinished,
+    Cancelled,
+    CheckpointSaved,
+    EpochFinished,
+    EpochStarted,
+    Event,
+    Failed,
+    Finished,
+    Prepared,
+    Started,
+    Stopped,
+    Warned,
+    format_event,
+    parse_event,
+)
+
+EVENTS: list[Event] = [
+    Started(time=1.0, base_model="yolo11n.pt", pretrained=True, note="Größe “n”", epochs=3),
+    Prepared(
+        time=2.0, device="cpu", train_images=9, val_images=3, batches=2, versions={"torch": "2"}
+    ),
+    Warned(time=2.5, text="one image is damaged"),
+    EpochStarted(time=3.0, epoch=1, epochs=3),
+    BatchFinished(time=4.0, epoch=1, epochs=3, batch=2, batches=2, losses={"box_loss": 1.5}),
+    CheckpointSaved(time=5.0, epoch=1, best=True),
+    EpochFinished(
+        time=6.0,
+        epoch=1,
+        epochs=3,
+        seconds=3.0,
+        metrics={"map50": 0.5},
+        losses={"box_loss": 1.5},
+        val_losses={"box_loss": 1.6},
+        complete=False,
+    ),
+    Finished(time=7.0, epochs_completed=3, metrics={"best_map50": 0.5}, early=True),
+    Stopped(time=7.0, epochs_completed=2, metrics={}),
+    Failed(time=7.0, message="no", traceback="Traceback\n  line\n"),
+    Cancelled(time=7.0),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_comes_back_from_its_line_unchanged(event: Event) -> None:
+    line = format_event(event)
+    assert "\n" not in line
+    assert parse_event(line) == event
+
+
+def test_every_class_of_event_is_tried_above() -> None:
+    names = {cls.__name__ for cls in Event.__subclasses__()}
+    assert {type(event).__name__ for event in EVENTS} == names
+
+
+def test_only_the_ends_of_a_run_are_final() -> None:
+    final = {type(event) for event in EVENTS if event.final}
+    assert final == {Finished, Stopped, Failed, Cancelled}
+
+
+def test_a_line_is_json_that_names_its_event() -> None:
+    content = json.loads(format_event(Warned(time=1.5, text="careful")))
+    assert content == {"event": "Warned", "time": 1.5, "text": "careful"}
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_blew_up_is_valid_json_and_comes_back_as_nan(loss: float) -> None:
+    event = BatchFinished(time=1, epoch=1, epochs=1, batch=1, batches=1, losses={"box": loss})
+    line = format_event(event)
+    json.loads(line, parse_constant=pytest.fail)
+    parsed = parse_event(line)
+    assert isinstance(parsed, BatchFinished)
+    assert math.isnan(parsed.losses["box"])
+
+
+def test_fields_of_a_newer_version_are_left_out() -> None:
+    line = '{"event": "Warned", "time": 1.0, "text": "x", "colour": "red"}'
+    assert parse_event(line) == Warned(time=1.0, text="x")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        '{"time": 1.0}',
+        '{"event": "Exploded", "time": 1.0}',
+        '{"event": ["Warned"], "time": 1.0}',
+        '{"event": "Warned", "time": 1.0}',
+    ],
+)
+def test_a_line_that_is_no_event_is_an_error(line: str) -> None:
+    with pytest.raises(ValueError, match=r"expected|needs"):
+        parse_event(line)
+
+
+@given(st.text())
+def test_no_text_does_anything_worse_than_raise_value_error(line: str) -> None:
+    with pytest.raises(ValueError, match=r"expected|needs"):
+        parse_event(line)

@@ -1,0 +1,161 @@
+"""The files of a run, looked at as files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from workbench.errors import NotFoundError
+from workbench.persistence.run_folder import ProcessRecord, RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "runs", "cells")
+
+
+def test_ids_sort_by_time_name_the_dataset_and_never_collide(tmp_path: Path) -> None:
+    moments = [datetime(2026, 1, 2, 3, 4, 5), datetime(2026, 1, 2, 3, 4, 5), datetime(2026, 1, 10)]
+    ids = [RunFolder.create(tmp_path, "cells", moment).id for moment in moments]
+    assert ids == ["20260102-030405-cells", "20260102-030405-cells-2", "20260110-000000-cells"]
+    assert sorted(ids) == ids
+
+
+def test_a_folder_is_a_run_once_its_job_is_written(folder: RunFolder) -> None:
+    runs_dir = folder.path.parent
+    assert RunFolder.find_all(runs_dir) == []
+    folder.write_job({"format": 1})
+    assert RunFolder.find_all(runs_dir) == [folder]
+    assert folder.read_job() == {"format": 1}
+
+
+def test_a_folder_without_a_job_is_no_run(folder: RunFolder) -> None:
+    with pytest.raises(NotFoundError, match="no training run here"):
+        folder.read_job()
+
+
+def test_no_runs_where_no_folder_is(tmp_path: Path) -> None:
+    assert RunFolder.find_all(tmp_path / "nothing") == []
+
+
+def test_events_are_read_on_from_where_one_stopped(folder: RunFolder) -> None:
+    assert folder.read_events() == ([], 0)
+    folder.append_event("one")
+    lines, offset = folder.read_events()
+    assert lines == ["one"]
+    folder.append_event("zwölf")
+    assert folder.read_events(offset) == (["zwölf"], offset + len("zwölf\n".encode()))
+
+
+@pytest.mark.parametrize("half", [b'{"ev', "zwö".encode()[:-1]])
+def test_a_line_that_is_still_being_written_waits(folder: RunFolder, half: bytes) -> None:
+    folder.events_path.write_bytes(b"one\n" + half)
+    assert folder.read_events() == (["one"], 4)
+    with folder.events_path.open("ab") as file:
+        file.write(b"!\n")
+    lines, _ = folder.read_events(4)
+    assert len(lines) == 1
+    assert lines[0].endswith("!")
+
+
+def test_half_a_line_of_a_killed_writer_is_cut_off(folder: RunFolder) -> None:
+    folder.drop_half_event()
+    assert not folder.events_path.exists()
+    folder.events_path.write_bytes(b"one\n{half")
+    folder.drop_half_event()
+    folder.append_event("two")
+    assert folder.events_path.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_line_whole_to_its_end_is_not_cut_off(folder: RunFolder) -> None:
+    folder.append_event("one")
+    folder.drop_half_event()
+    assert folder.events_path.read_bytes() == b"one\n"
+
+
+def test_kept_weights_replace_the_earlier_ones_and_leave_no_rest(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    assert folder.weights("best.pt") is None
+    for content in (b"first", b"second"):
+        (tmp_path / "w.pt").write_bytes(content)
+        folder.keep_weights(tmp_path / "w.pt", "best.pt")
+    assert [path.name for path in folder.weights_dir.iterdir()] == ["best.pt"]
+    assert (folder.weights_dir / "best.pt").read_bytes() == b"second"
+
+
+def test_kept_weights_are_untouched_when_the_next_ones_cannot_be_read(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "w.pt").write_bytes(b"first")
+    folder.keep_weights(tmp_path / "w.pt", "best.pt")
+    with pytest.raises(FileNotFoundError):
+        folder.keep_weights(tmp_path / "gone.pt", "best.pt")
+    assert (folder.weights_dir / "best.pt").read_bytes() == b"first"
+    assert [path.name for path in folder.weights_dir.iterdir()] == ["best.pt"]
+
+
+def test_the_end_of_the_log(folder: RunFolder) -> None:
+    assert folder.log_tail() == ""
+    descriptor = folder.open_log()
+    os.write(descriptor, b"x" * 50 + b"the end")
+    os.close(descriptor)
+    assert folder.log_tail(7) == "the end"
+
+
+def test_a_stop_is_asked_for_with_a_file(folder: RunFolder) -> None:
+    assert not folder.stop_requested()
+    folder.request_stop()
+    assert (folder.path / "stop").is_file()
+    assert folder.stop_requested()
+
+
+def test_a_process_is_recognised_while_it_lives(folder: RunFolder) -> None:
+    assert folder.read_process() is None
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    created = psutil.Process(child.pid).create_time()
+    mine = ProcessRecord.of_this_process()
+    folder.write_process(ProcessRecord(child.pid, created, mine.host))
+    record = folder.read_process()
+    assert record is not None
+    assert record.find() is not None
+    child.kill()
+    child.wait()
+    assert child.stdin is not None
+    child.stdin.close()
+    assert record.find() is None
+
+
+def test_another_process_that_got_the_same_number_is_not_mistaken() -> None:
+    mine = ProcessRecord.of_this_process()
+    assert mine.find() is not None
+    assert ProcessRecord(mine.pid, mine.created - 100, mine.host).find() is None
+
+
+def test_nothing_is_claimed_about_processes_of_another_machine() -> None:
+    mine = ProcessRecord.of_this_process()
+    other = ProcessRecord(mine.pid, mine.created, mine.host + "-2")
+    assert not other.is_here()
+    assert other.find() is None
+
+
+async def test_the_lock_lets_one_in_at_a_time(folder: RunFolder) -> None:
+    inside, most = 0, 0
+
+    async def enter() -> None:
+        nonlocal inside, most
+        async with RunFolder(folder.path).lock():
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.01)
+            inside -= 1
+
+    await asyncio.gather(*(enter() for _ in range(5)))
+    assert most == 1

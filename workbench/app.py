@@ -1,0 +1,103 @@
+"""Start-up and shutdown, and the whole workbench in one notebook cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from workbench.labelling.predictor import Predictor
+from workbench.persistence import Stores, create_stores, get_stores, set_stores
+from workbench.training.runner import TrainingRunner
+
+if TYPE_CHECKING:
+    from workbench.panels.tabs import WorkbenchTabs
+
+
+class Workbench:
+    """The stores of this process, and what works on them.
+
+    Making one is start-up: it makes the folders if they are missing and sets the stores
+    that every panel and ``get_dataset_store()`` use. Shown at the end of a notebook cell
+    it is the whole workbench, with a tab for each panel::
+
+        wb = Workbench("data", "models")
+        await wb.stores.dataset.create("cups", classes=["cup"])
+        wb
+
+    Parameters
+    ----------
+    data_dir : Path or str
+        Folder that holds one folder for each dataset.
+    models_dir : Path or str, optional
+        Folder that holds one folder for each model; default: ``models`` beside `data_dir`.
+    runs_dir : Path or str, optional
+        Folder that holds one folder for each training run; default: ``runs`` beside
+        `data_dir`.
+
+    Attributes
+    ----------
+    stores : Stores
+    runner : TrainingRunner
+        Starts training runs, and finds earlier ones again.
+    predictor : Predictor
+        Boxes on an image by the active model.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | str = "data",
+        models_dir: Path | str | None = None,
+        runs_dir: Path | str | None = None,
+    ) -> None:
+        data = Path(data_dir).expanduser().absolute()
+        self.data_dir = data
+        self.models_dir = Path(models_dir or data.parent / "models").expanduser().absolute()
+        self.runs_dir = Path(runs_dir or data.parent / "runs").expanduser().absolute()
+        self.stores: Stores = create_stores(data_dir=data, models_dir=self.models_dir)
+        set_stores(self.stores)
+        self.runner = TrainingRunner(self.stores, self.runs_dir)
+        self.predictor = Predictor(self.stores)
+        self._tabs: WorkbenchTabs | None = None
+
+    def __repr__(self) -> str:
+        return f"Workbench(data_dir={self.data_dir}, models_dir={self.models_dir})"
+
+    @property
+    def tabs(self) -> WorkbenchTabs:
+        """The panels in tabs, made when first asked for; needs a running event loop."""
+        if self._tabs is None:
+            from workbench.panels.tabs import WorkbenchTabs
+
+            self._tabs = WorkbenchTabs(self.stores, self.runs_dir)
+        return self._tabs
+
+    def close(self) -> None:
+        """Close the panels and let go of the stores; training runs go on."""
+        if self._tabs is not None:
+            self._tabs.close()
+            self._tabs = None
+        self.predictor.close()
+        if _is_current(self.stores):
+            set_stores(None)
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.tabs._repr_mimebundle_(**kwargs)
+
+
+def _is_current(stores: Stores) -> bool:
+    try:
+        return get_stores() is stores
+    except RuntimeError:
+        return False

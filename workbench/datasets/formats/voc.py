@@ -1,0 +1,361 @@
+"""Pascal VOC folders.
+
+::
+
+    VOC2007/
+        Annotations/     000001.xml ...                     one file for each image
+        JPEGImages/      000001.jpg ...                     ``images`` is accepted, too
+        ImageSets/Main/  train.txt val.txt test.txt trainval.txt    names without extension
+
+An annotation belongs to the image of the same name, whatever its ``<filename>`` says. What
+is wrong with one file or object is reported and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from workbench.datasets.formats.voc_splits import read_splits
+from workbench.datasets.formats.voc_xml import VocFile, parse_voc, to_annotations
+from workbench.datasets.importing import Detection, Notes
+from workbench.errors import (
+    AlreadyExistsError,
+    ImportFormatError,
+    InvalidFrameError,
+    InvalidNameError,
+    NotFoundError,
+)
+from workbench.persistence import IMAGE_EXTENSIONS, Stores
+from workbench.persistence.filesystem.paths import check_filename
+from workbench.persistence.models import (
+    Annotation,
+    ImportedDataset,
+    NewImage,
+    Progress,
+    no_progress,
+)
+from workbench.persistence.rules import image_size
+
+_IMAGE_FOLDERS = ("jpegimages", "images")
+
+
+def detect(folder: Path | str) -> Detection:
+    """Say whether a folder is in Pascal VOC form, by looking at its first annotation."""
+    try:
+        root = find_root(folder)
+        first = min(path for path in (root / "Annotations").iterdir() if _is_xml(path))
+        found = parse_voc(first.read_bytes(), str(first))
+    except (ImportFormatError, NotFoundError) as error:
+        return Detection(0.0, str(error))
+    if not found.objects:
+        return Detection(0.6, f"{first} is a VOC annotation, but has no object that can be read")
+    lists = (root / "ImageSets" / "Main").is_dir()
+    return Detection(
+        1.0 if lists else 0.9, f"{root} has VOC annotations and images" + " and lists" * lists
+    )
+
+
+def find_root(folder: Path | str) -> Path:
+    """Return the folder that holds ``Annotations``: `folder`, or one at most two levels below.
+
+    Raises
+    ------
+    NotFoundError
+        If `folder` is not there.
+    ImportFormatError
+        If there is none, or more than one to choose from.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise NotFoundError(f"{folder}: expected a folder in Pascal VOC form, found none")
+    for pattern in ("Annotations", "*/Annotations", "*/*/Annotations"):
+        roots = sorted(
+            path.parent
+            for path in folder.glob(pattern)
+            if path.is_dir() and _image_folder(path.parent) and any(map(_is_xml, path.iterdir()))
+        )
+        if len(roots) > 1:
+            raise ImportFormatError(
+                f"{folder}: holds {len(roots)} VOC folders "
+                f"({', '.join(root.name for root in roots[:5])}); name one of them"
+            )
+        if roots:
+            return roots[0]
+    raise ImportFormatError(
+        f"{folder}: expected a folder Annotations with .xml files and a folder JPEGImages beside "
+        f"it, found no such pair"
+    )
+
+
+async def import_voc(
+    stores: Stores,
+    folder: Path | str,
+    name: str,
+    *,
+    classes: Sequence[str] | None = None,
+    splits: Mapping[str, float] | None = None,
+    seed: int = 0,
+    one_based: bool | None = None,
+    progress: Progress = no_progress,
+) -> ImportedDataset:
+    """Make a dataset from a Pascal VOC folder: images byte for byte, boxes as YOLO labels.
+
+    Parameters
+    ----------
+    stores : Stores
+    folder : Path or str
+        Holds ``Annotations`` and ``JPEGImages``, itself or in a folder in it.
+    name : str
+        Of the dataset to make.
+    classes : sequence of str, optional
+        Which objects to take, in the order of their class ids; others are left out and
+        counted. Default: all names that occur, sorted.
+    splits : mapping of str to float, optional
+        Shares of the splits, instead of what ``ImageSets`` says. Default without
+        ``ImageSets``: 70 % train, 20 % val, 10 % test.
+    seed : int
+        Of the random split.
+    one_based : bool, optional
+        Whether coordinates count from 1; default: each file's origin tells, see
+        `workbench.datasets.formats.voc_xml`.
+    progress : callable
+        Told ``(done, total)`` after each image.
+
+    Returns
+    -------
+    ImportedDataset
+        Its `notes` name all that was left out or changed. Images without an annotation
+        file, or with one that cannot be read, are imported without labels.
+
+    Raises
+    ------
+    NotFoundError
+        If `folder` is not there.
+    ImportFormatError
+        If it is not in VOC form, or not a single image can be imported.
+    AlreadyExistsError
+        If the name is taken.
+    """
+    if await stores.dataset.exists(name):  # before reading for minutes
+        raise AlreadyExistsError(f"dataset {name!r} exists already; choose another name")
+    importer = await asyncio.to_thread(_Importer, Path(folder), classes, one_based)
+    assigned = await asyncio.to_thread(importer.assign, splits, seed)
+    info = await stores.dataset.create_from(
+        name,
+        importer.classes,
+        importer.images(assigned),
+        progress=progress,
+        total=len(assigned),
+    )
+    return ImportedDataset(
+        name=info.name,
+        path=info.path,
+        classes=info.classes,
+        num_images=info.num_images,
+        created_at=info.created_at,
+        modified_at=info.modified_at,
+        notes=importer.notes(),
+    )
+
+
+class _Importer:
+    """One walk through a VOC folder. Blocks; reads one file at a time."""
+
+    def __init__(self, folder: Path, classes: Sequence[str] | None, one_based: bool | None) -> None:
+        self._root = find_root(folder)
+        self._one_based = one_based
+        self._notes = Notes()
+        self._other_classes: dict[str, int] = defaultdict(int)
+        self._difficult = 0
+        self._xml = {p.stem: p for p in _files(self._root / "Annotations") if _is_xml(p)}
+        self._images = self._pick_images()
+        self.classes = list(classes) if classes is not None else self._all_classes()
+
+    def assign(self, ratios: Mapping[str, float] | None, seed: int) -> dict[str, str]:
+        """Return the split of each image that there is, by the image's stem."""
+        sets = self._root / "ImageSets" / "Main"
+        return read_splits(sets, sorted(self._images), ratios, seed, self._notes)
+
+    def images(self, assigned: Mapping[str, str]) -> Iterator[NewImage]:
+        """Yield the images with their boxes."""
+        count = 0
+        for stem, path in sorted(self._images.items()):
+            try:
+                data = path.read_bytes()
+                size = image_size(data, self._shown(path))
+            except (OSError, InvalidFrameError) as error:
+                self._notes.add("damaged images left out", f"{error}; the image is left out")
+                continue
+            count += 1
+            yield NewImage(path.name, assigned[stem], data, self._labels(stem, data, size))
+        if not count:
+            raise ImportFormatError(f"{self._root}: expected images, found none that can be read")
+
+    def notes(self) -> list[str]:
+        """Return what there is to report, once all images have been taken."""
+        for name, count in sorted(self._other_classes.items()):
+            self._notes.add(
+                "classes left out",
+                f"{count} objects of class {name!r} were left out: it is not among the classes "
+                f"that were asked for",
+            )
+        if self._difficult:
+            self._notes.add(
+                "difficult objects",
+                f"{self._difficult} objects that are marked difficult were imported like the "
+                f"others: YOLO has no such mark",
+            )
+        return self._notes.as_list()
+
+    def _labels(self, stem: str, data: bytes, size: tuple[int, int]) -> list[Annotation] | None:
+        xml = self._xml.get(stem)
+        if xml is None:
+            self._notes.add(
+                "images without an annotation",
+                f"{self._shown(self._images[stem])}: has no annotation file; imported unlabelled",
+            )
+            return None
+        where = self._shown(xml)
+        try:
+            voc = parse_voc(xml.read_bytes(), where)
+        except (OSError, ImportFormatError) as error:
+            self._notes.add(
+                "annotations that cannot be read", f"{error}; its image is imported unlabelled"
+            )
+            return None
+        if not self._check_size(voc, data, size, where):
+            return None
+        class_ids = {name: class_id for class_id, name in enumerate(self.classes)}
+        annotations, problems = to_annotations(
+            voc, *size, class_ids, where, one_based=self._one_based
+        )
+        for sentence in (*voc.problems, *problems):
+            self._notes.add("objects left out", sentence)
+        for item in voc.objects:
+            if item.name not in class_ids:
+                self._other_classes[item.name] += 1
+            self._difficult += item.difficult and item.name in class_ids
+        return annotations
+
+    def _check_size(self, voc: VocFile, data: bytes, size: tuple[int, int], where: str) -> bool:
+        """Report a size that is not the image's; return whether the boxes can be trusted."""
+        if voc.size is None or voc.size == size:
+            return True
+        said = "{} x {}".format(*voc.size)
+        found = "{} x {}".format(*size)
+        if voc.size == size[::-1] and _is_turned(data):
+            self._notes.add(
+                "annotations of unrotated pictures",
+                f"{where}: its boxes are for {said}, the picture before its EXIF rotation, which "
+                f"shows it as {found}; imported unlabelled",
+            )
+            return False
+        self._notes.add(
+            "sizes that are wrong",
+            f"{where}: says {said} pixels, the image has {found}; its boxes were taken as pixels "
+            f"of the image, have a look at them",
+        )
+        return True
+
+    def _pick_images(self) -> dict[str, Path]:
+        """Return one image for each stem, and report those that cannot be taken."""
+        by_stem: dict[str, list[Path]] = defaultdict(list)
+        for path in _files(_image_folder(self._root) or self._root):
+            if path.suffix.lower() not in IMAGE_EXTENSIONS:
+                self._notes.add(
+                    "files that are no images",
+                    f"{self._shown(path)}: expected one of the extensions "
+                    f"{', '.join(sorted(IMAGE_EXTENSIONS))}; left out",
+                )
+                continue
+            try:
+                check_filename(path.name)
+            except InvalidNameError as error:
+                self._notes.add("names that cannot be", f"{error}; the image is left out")
+                continue
+            # Names that differ in case or in Unicode's form only are one on some disks.
+            by_stem[unicodedata.normalize("NFC", path.stem).casefold()].append(path)
+        picked = {path.stem: path for path in map(self._pick, by_stem.values()) if path}
+        if not picked:
+            raise ImportFormatError(f"{self._root}: expected images, found none")
+        for stem, xml in self._xml.items():
+            if stem not in picked:
+                self._notes.add(
+                    "annotations without an image",
+                    f"{self._shown(xml)}: there is no image called {stem}; left out",
+                )
+        return picked
+
+    def _pick(self, paths: list[Path]) -> Path | None:
+        """Return the one of several images with one name that the annotation means, if any."""
+        if len(paths) == 1:
+            return paths[0]
+        named = set()
+        for path in paths:
+            xml = self._xml.get(path.stem)
+            if xml:
+                try:
+                    named.add(parse_voc(xml.read_bytes()).filename)
+                except (OSError, ImportFormatError):
+                    continue  # reported when its labels are read
+        chosen = [path for path in paths if path.name in named]
+        taken = chosen[0] if len(chosen) == 1 else None
+        self._notes.add(
+            "images that share a name",
+            f"{', '.join(self._shown(path) for path in paths)}: would share one label file; "
+            + (f"only {taken.name} is imported" if taken else "none of them is imported")
+            + ", rename them to have all",
+        )
+        return taken
+
+    def _all_classes(self) -> list[str]:
+        names: set[str] = set()
+        for stem in self._images.keys() & self._xml.keys():
+            try:
+                names.update(item.name for item in parse_voc(self._xml[stem].read_bytes()).objects)
+            except (OSError, ImportFormatError):
+                continue  # reported when its labels are read
+        by_spelling: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(names):
+            by_spelling[name.casefold()].append(name)
+        for spellings in by_spelling.values():
+            if len(spellings) > 1:
+                self._notes.add(
+                    "classes that differ in case only",
+                    f"the classes {', '.join(spellings)} differ in upper and lower case only and "
+                    f"stay apart; merge them if they are one",
+                )
+        return sorted(names)
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+
+def _image_folder(root: Path) -> Path | None:
+    found = {path.name.casefold(): path for path in root.iterdir() if path.is_dir()}
+    return next((found[name] for name in _IMAGE_FOLDERS if name in found), None)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a folder, without those that systems hide in it."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_file() and entry.name[0] != "."]
+    return [folder / name for name in sorted(names)]
+
+
+def _is_xml(path: Path) -> bool:
+    return path.suffix.lower() == ".xml" and not path.name.startswith(".")
+
+
+def _is_turned(data: bytes) -> bool:
+    """Whether an image is shown with rows and columns exchanged (EXIF 2.3, 4.6.4)."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        return image.getexif().get(0x0112, 1) in {5, 6, 7, 8}

@@ -1,0 +1,62 @@
+/**
+ * Entry of the widget. anywidget calls the exported function once for each model of a
+ * page; all views of that model share one session.
+ */
+import { createSession } from "./box_session.mjs";
+import { mountView } from "./box_view.mjs";
+
+const TICK = 1000;
+
+/** localStorage, or null where the page may not use it. */
+function openStorage() {
+  try {
+    return globalThis.localStorage ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export default function boxCanvas() {
+  /** @type {ReturnType<typeof createSession>} */
+  let session;
+
+  return {
+    initialize({ model }) {
+      session = createSession({
+        send: (message) => model.send(message),
+        storage: openStorage(),
+        decode: (blob) => createImageBitmap(blob),
+        now: () => performance.now(),
+        id: crypto.getRandomValues(new Uint32Array(2)).join("-"),
+      });
+      const receive = (message, buffers) => session.receive(message, buffers);
+      const followClass = () => {
+        const index = model.get("classes").indexOf(model.get("current_class"));
+        if (index >= 0 && index !== session.state.currentClass) session.update((s) => (s.currentClass = index));
+      };
+      const unsubscribe = session.subscribe((what) => {
+        if (what !== "selection") return;
+        const name = model.get("classes")[session.state.currentClass];
+        if (name === undefined || name === model.get("current_class")) return;
+        model.set("current_class", name);
+        model.save_changes();
+      });
+      model.on("msg:custom", receive);
+      model.on("change:current_class", followClass);
+      followClass();
+      session.hello();
+      const timer = setInterval(() => session.tick(), TICK);
+      return () => {
+        clearInterval(timer);
+        unsubscribe();
+        model.off("msg:custom", receive);
+        model.off("change:current_class", followClass);
+        session.close();
+      };
+    },
+
+    render({ model, el }) {
+      return mountView(model, session, el);
+    },
+  };
+}

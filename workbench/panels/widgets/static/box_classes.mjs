@@ -1,0 +1,117 @@
+/** The list of classes: shows the present one, picks another, finds one by typing. */
+import { classColour } from "./box_colours.mjs";
+import { make } from "./box_dom.mjs";
+
+/** Classes whose names contain what was typed; names that begin with it come first. */
+export function matchingClasses(names, typed) {
+  const wanted = typed.trim().toLocaleLowerCase();
+  const rank = (name) => name.toLocaleLowerCase().indexOf(wanted);
+  return names
+    .map((name, index) => ({ name, index, rank: rank(name) }))
+    .filter((item) => item.rank >= 0)
+    .sort((a, b) => Number(a.rank > 0) - Number(b.rank > 0) || a.index - b.index);
+}
+
+/**
+ * @param {object} options
+ * @param {() => string[]} options.names
+ * @param {(index: number) => void} options.pick
+ * @param {() => void} options.leave give the focus back to the stage
+ */
+export function createClassList({ names, pick, leave }) {
+  const search = make("input", {
+    type: "search",
+    class: "wb-class-search",
+    placeholder: "Find a class",
+    "aria-label": "Find a class by typing",
+    role: "combobox",
+    "aria-expanded": "true",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
+  const list = make("div", { class: "wb-class-list", role: "listbox", "aria-label": "Classes" });
+  const element = make("div", { class: "wb-classes" }, search, list);
+  let active = 0;
+  let state = { current: 0, counts: new Map() };
+
+  function render() {
+    const found = matchingClasses(names(), search.value);
+    active = Math.min(active, Math.max(found.length - 1, 0));
+    list.replaceChildren(
+      ...found.map((item, place) => row(item, place)),
+      ...(found.length ? [] : [make("div", { class: "wb-class-none" }, "no such class")]),
+    );
+    const chosen = list.children[active];
+    if (search.value && chosen?.id) search.setAttribute("aria-activedescendant", chosen.id);
+    else search.removeAttribute("aria-activedescendant");
+  }
+
+  function row({ name, index }, place) {
+    const { fill, ink } = classColour(index);
+    const digit = index < 10 ? String((index + 1) % 10) : "";
+    const swatch = make("span", { class: "wb-swatch" }, digit);
+    swatch.style.background = fill;
+    swatch.style.color = ink;
+    const count = state.counts.get(index) ?? 0;
+    return make(
+      "div",
+      {
+        class: `wb-class${search.value && place === active ? " wb-active" : ""}`,
+        id: `wb-class-${instance}-${index}`,
+        role: "option",
+        "aria-selected": index === state.current ? "true" : "false",
+        title: digit ? `${name} (key ${digit})` : name,
+        onclick: () => choose(index),
+      },
+      swatch,
+      make("span", { class: "wb-class-name" }, name),
+      make("span", { class: "wb-class-count", title: `${count} in this image` }, count ? String(count) : ""),
+    );
+  }
+
+  function choose(index) {
+    search.value = "";
+    active = 0;
+    pick(index);
+    render();
+    leave();
+  }
+
+  search.addEventListener("input", () => {
+    active = 0;
+    render();
+  });
+  search.addEventListener("keydown", (event) => {
+    const found = matchingClasses(names(), search.value);
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      active = Math.min(Math.max(active + (event.key === "ArrowDown" ? 1 : -1), 0), found.length - 1);
+      render();
+      list.children[active]?.scrollIntoView({ block: "nearest" });
+    } else if (event.key === "Enter" && found.length) choose(found[active].index);
+    else if (event.key === "Escape") {
+      search.value = "";
+      render();
+      leave();
+    } else return;
+    event.preventDefault();
+  });
+
+  return {
+    element,
+    focus: () => search.focus(),
+    /** @param {{current: number, counts: Map<number, number>}} next */
+    update(next) {
+      const isSame =
+        next.current === state.current &&
+        next.counts.size === state.counts.size &&
+        [...next.counts].every(([cls, count]) => state.counts.get(cls) === count);
+      state = next;
+      if (isSame && list.childElementCount) return;
+      render();
+      list.querySelector('[aria-selected="true"]')?.scrollIntoView?.({ block: "nearest" });
+    },
+    refresh: render,
+  };
+}
+
+const instance = Math.random().toString(36).slice(2, 8);

@@ -1,0 +1,152 @@
+/**
+ * What each action does, by the names that `box_keys.json` binds to keys.
+ *
+ * @typedef {ReturnType<import("./box_session.mjs").createSession>} Session
+ * @typedef {object} ViewCommands  what actions need of the view they were started in
+ * @property {(factor: number) => void} zoomBy
+ * @property {() => void} fit
+ * @property {() => void} actualSize
+ * @property {() => import("./box_geometry.mjs").Xyxy} visible image pixels
+ * @property {() => boolean} breakOff
+ * @property {() => void} toggleCrosshair
+ * @property {() => void} toggleHelp
+ * @property {() => void} findClass
+ * @property {() => "pass"} leave let the key move the focus on
+ * @property {(text: string) => void} say to a screen reader
+ */
+import { allowedShift, boxBetween, resized, shifted } from "./box_geometry.mjs";
+import { copies, makeBox, nextBox, withAccepted, withBox, withChanged, withoutBoxes } from "./box_document.mjs";
+
+const DUPLICATE_OFFSET = 10;
+
+/** @param {Session} session @param {ViewCommands} view */
+export function createCommands(session, view) {
+  const { state } = session;
+  const selected = () => session.boxes().filter((box) => state.selection.has(box.id));
+  const free = () => selected().filter((box) => !state.locked.has(box.id));
+  const ids = (boxes) => new Set(boxes.map((box) => box.id));
+  const proposals = () => session.boxes().filter((box) => box.proposal);
+
+  function add(what, boxes) {
+    if (!boxes.length || !state.frame?.editable) return;
+    session.edit(what, [...session.boxes(), ...boxes]);
+    session.select(ids(boxes));
+  }
+
+  function remove(what, boxes) {
+    if (boxes.length) session.edit(what, withoutBoxes(session.boxes(), ids(boxes)));
+  }
+
+  function newBox() {
+    if (!state.frame?.editable) return;
+    const [left, top, right, bottom] = view.visible();
+    const [width, height] = [right - left, bottom - top];
+    const from = { x: left + width * 0.375, y: top + height * 0.375 };
+    const to = { x: right - width * 0.375, y: bottom - height * 0.375 };
+    const box = makeBox(state.currentClass, boxBetween(from, to, state.frame));
+    session.edit("draw", withBox(session.boxes(), box));
+    session.select([box.id]);
+  }
+
+  function walkBoxes(step) {
+    const visible = session.boxes().filter((box) => !state.hidden.has(box.id));
+    const [present] = state.selection;
+    const next = nextBox(visible, present ?? null, step);
+    if (next === null) {
+      session.select([]);
+      return false;
+    }
+    session.select([next]);
+    return true;
+  }
+
+  function toggleAll(set, boxes) {
+    const isOn = boxes.length > 0 && boxes.every((box) => set.has(box.id));
+    for (const box of boxes) isOn ? set.delete(box.id) : set.add(box.id);
+  }
+
+  const actions = {
+    next: () => session.step(1),
+    previous: () => session.step(-1),
+    "next-unlabelled": () => session.goNextUnlabelled(),
+    "nothing-here": () => session.nothingHere(),
+    undo: () => session.undo(),
+    redo: () => session.redo(),
+    delete: () => remove("delete", free()),
+    accept() {
+      const chosen = selected().filter((box) => box.proposal);
+      if (chosen.length) session.edit("accept", withAccepted(session.boxes(), ids(chosen)));
+      else session.submit();
+    },
+    "accept-all": () => proposals().length && session.edit("accept all", withAccepted(session.boxes(), ids(proposals()))),
+    "reject-all": () => remove("reject all", proposals()),
+    reject: () => remove("reject", selected().filter((box) => box.proposal)),
+    "new-box": newBox,
+    duplicate: () => add("duplicate", copies(selected(), DUPLICATE_OFFSET, state.frame)),
+    copy: () => session.update((s) => (s.clipboard = selected())),
+    paste: () => add("paste", copies(state.clipboard, samePlace(state.clipboard) ? DUPLICATE_OFFSET : 0, state.frame)),
+    "copy-previous": () => add("copy from previous", copies(state.previousBoxes, 0, state.frame)),
+    "find-class": () => view.findClass(),
+    "select-next": () => walkBoxes(1) || view.leave(),
+    "select-previous": () => walkBoxes(-1) || view.leave(),
+    "select-all": () => session.select(session.boxes().filter((b) => !state.hidden.has(b.id)).map((b) => b.id)),
+    deselect: () => view.breakOff() || session.select([]),
+    hide: () => session.update((s) => {
+      const away = session.boxes().filter((box) => s.hidden.has(box.id));
+      if (s.selection.size) toggleAll(s.hidden, selected());
+      else toggleAll(s.hidden, away.length ? away : session.boxes());
+      s.selection = new Set();
+    }),
+    lock: () => session.update((s) => toggleAll(s.locked, selected())),
+    "zoom-in": () => view.zoomBy(1.25),
+    "zoom-out": () => view.zoomBy(0.8),
+    fit: () => view.fit(),
+    "actual-size": () => view.actualSize(),
+    crosshair: () => view.toggleCrosshair(),
+    help: () => view.toggleHelp(),
+  };
+
+  /** Whether pasted boxes would lie exactly upon those they were copied from. */
+  function samePlace(boxes) {
+    return boxes.some((box) => session.boxes().some((other) => other.id === box.id));
+  }
+
+  return {
+    /** @param {string} action @returns {boolean} false: let the key do what it does elsewhere */
+    run(action) {
+      const needsImage = !["help", "next", "previous", "next-unlabelled"].includes(action);
+      if (needsImage && !state.frame) return true;
+      return actions[action]?.() !== "pass";
+    },
+
+    /** Set the class of the selection, and of what is drawn next. @param {number} cls */
+    setClass(cls) {
+      const changing = free().filter((box) => box.cls !== cls || box.proposal);
+      session.update((s) => (s.currentClass = cls));
+      if (changing.length) session.edit("class", withChanged(session.boxes(), ids(changing), () => ({ cls })));
+    },
+
+    /** Move the selection by whole pixels; locked boxes stay. */
+    nudge(dx, dy) {
+      const boxes = free();
+      if (!boxes.length) return;
+      const shift = allowedShift(boxes.map((box) => box.xyxy), dx, dy, state.frame);
+      if (shift.x || shift.y) {
+        session.edit("move", withChanged(session.boxes(), ids(boxes), (box) => ({ xyxy: shifted(box.xyxy, shift) })), `nudge ${[...ids(boxes)]}`);
+      }
+    },
+
+    /** Move the right and bottom edges of the selection; locked boxes stay. */
+    stretch(dx, dy) {
+      const boxes = free();
+      if (!boxes.length) return;
+      const reach = (box) => {
+        const to = { x: Math.max(box.xyxy[2] + dx, box.xyxy[0] + 1), y: Math.max(box.xyxy[3] + dy, box.xyxy[1] + 1) };
+        return resized(box.xyxy, (dx ? "e" : "s"), to, state.frame);
+      };
+      session.edit("resize", withChanged(session.boxes(), ids(boxes), (box) => ({ xyxy: reach(box) })), `stretch ${[...ids(boxes)]}`);
+    },
+
+    actions: Object.keys(actions),
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * The boxes of one image as an immutable list, and every change of it. No DOM.
+ *
+ * @typedef {import("./box_geometry.mjs").Xyxy} Xyxy
+ * @typedef {import("./box_geometry.mjs").Size} Size
+ * @typedef {{score: number, source: string}} Proposal
+ * @typedef {{id: number, cls: number, xyxy: Xyxy, proposal: Proposal|null}} Box
+ *   `cls` is an index into the classes; a box with a proposal waits for review and is not a label yet.
+ * @typedef {{class_id: number, xyxy: Xyxy}} Row  a box on its way to or from the kernel
+ * @typedef {Row & Proposal} ProposalRow
+ */
+
+let lastId = 0;
+
+/** @param {number} cls @param {Xyxy} xyxy @param {Proposal|null} proposal @returns {Box} */
+export function makeBox(cls, xyxy, proposal = null) {
+  lastId += 1;
+  return Object.freeze({ id: lastId, cls, xyxy, proposal });
+}
+
+/** @param {Row[]} rows @param {ProposalRow[]} proposals @returns {Box[]} */
+export function fromRows(rows, proposals = []) {
+  return [
+    ...rows.map((row) => makeBox(row.class_id, row.xyxy)),
+    ...proposals.map((row) =>
+      makeBox(row.class_id, row.xyxy, { score: row.score, source: row.source }),
+    ),
+  ];
+}
+
+/** What the label file shall hold: accepted boxes only. @param {Box[]} boxes @returns {Row[]} */
+export function toRows(boxes) {
+  return boxes
+    .filter((box) => box.proposal === null)
+    .map((box) => ({ class_id: box.cls, xyxy: box.xyxy }));
+}
+
+/** @param {Box[]} boxes @returns {ProposalRow[]} */
+export function toProposalRows(boxes) {
+  return boxes
+    .filter((box) => box.proposal !== null)
+    .map((box) => ({ class_id: box.cls, xyxy: box.xyxy, ...box.proposal }));
+}
+
+/** Whether two row lists hold the same boxes in the same order. @param {Row[]} a @param {Row[]} b */
+export function sameRows(a, b) {
+  return (
+    a.length === b.length &&
+    a.every(
+      (row, i) =>
+        row.class_id === b[i].class_id && row.xyxy.every((value, k) => value === b[i].xyxy[k]),
+    )
+  );
+}
+
+/** @param {Box[]} boxes @param {Box} box */
+export function withBox(boxes, box) {
+  return [...boxes, box];
+}
+
+/** @param {Box[]} boxes @param {Set<number>} ids */
+export function withoutBoxes(boxes, ids) {
+  return boxes.filter((box) => !ids.has(box.id));
+}
+
+/**
+ * Change the boxes with the given ids. A proposal that a person reshapes or reclassifies
+ * has been reviewed: it becomes a box.
+ * @param {Box[]} boxes @param {Set<number>} ids @param {(box: Box) => Partial<Box>} change
+ */
+export function withChanged(boxes, ids, change) {
+  return boxes.map((box) =>
+    ids.has(box.id) ? Object.freeze({ ...box, proposal: null, ...change(box) }) : box,
+  );
+}
+
+/** Turn proposals into boxes. @param {Box[]} boxes @param {Set<number>} ids */
+export function withAccepted(boxes, ids) {
+  return withChanged(boxes, ids, () => ({}));
+}
+
+/**
+ * Copies of boxes, set off by `offset` pixels unless that leaves the image.
+ * @param {Box[]} boxes @param {number} offset @param {Size} image @returns {Box[]}
+ */
+export function copies(boxes, offset, image) {
+  return boxes.map((box) => {
+    const [left, top, right, bottom] = box.xyxy;
+    const width = Math.min(right - left, image.width);
+    const height = Math.min(bottom - top, image.height);
+    const x = Math.max(Math.min(left + offset, image.width - width), 0);
+    const y = Math.max(Math.min(top + offset, image.height - height), 0);
+    return makeBox(box.cls, [x, y, x + width, y + height]);
+  });
+}
+
+/**
+ * The next box in reading order (top left first), for walking with Tab.
+ * @param {Box[]} boxes @param {number|null} id of the present one @param {1|-1} step
+ * @returns {number|null} id, or null when the walk leaves the boxes
+ */
+export function nextBox(boxes, id, step) {
+  const order = [...boxes].sort((a, b) => a.xyxy[1] - b.xyxy[1] || a.xyxy[0] - b.xyxy[0]);
+  const at = id === null ? (step > 0 ? -1 : order.length) : order.findIndex((b) => b.id === id);
+  return order[at + step]?.id ?? null;
+}

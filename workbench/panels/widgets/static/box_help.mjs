@@ -1,0 +1,69 @@
+/** The list of keys, shown by `?`, and the notice over the stage. */
+import { make } from "./box_dom.mjs";
+import { keyLabel } from "./box_keys.mjs";
+
+const HAND = [
+  ["Drag", "Draw a box (Alt: also over a selected one)"],
+  ["Click", "Select; click again for the box below"],
+  ["Shift+click, Shift+drag", "Select more"],
+  ["Drag a selected box, its edge or corner", "Move, resize"],
+  ["1-9, 0", "Class of the selection and of new boxes"],
+  ["Arrows", "Move the selection by 1 pixel, with Shift by 10"],
+  ["Alt+arrows", "Move its right and bottom edge, with Shift by 10"],
+  ["Wheel, pinch", "Zoom to the pointer"],
+  ["Space+drag, middle button, two fingers", "Move the picture"],
+];
+
+/** @param {{bindings: () => Record<string, string[]>, texts: () => {action: string, text: string, group: string}[], leave: () => void}} options */
+export function createHelp({ bindings, texts, leave }) {
+  const body = make("div", { class: "wb-help-body" });
+  const close = make("button", { type: "button", class: "wb-button wb-close", "aria-label": "Close the list of keys", onclick: () => toggle(false) }, "×");
+  const element = make("div", { class: "wb-help", role: "dialog", "aria-label": "Keys", hidden: true }, close, body);
+
+  const line = (keys, text, tag = "kbd") =>
+    make("div", { class: "wb-help-line" }, make("span", { class: "wb-keys" }, ...keys.map((key) => make(tag, {}, key))), make("span", {}, text));
+
+  function render() {
+    const groups = [...new Set(texts().map((item) => item.group))];
+    const sections = groups.map((group) =>
+      make("section", {}, make("h4", {}, group),
+        ...texts().filter((item) => item.group === group && bindings()[item.action]?.length)
+          .map((item) => line(bindings()[item.action].map(keyLabel), item.text))),
+    );
+    const hand = make("section", {}, make("h4", {}, "Hand"), ...HAND.map(([keys, text]) => line([keys], text, "span")));
+    body.replaceChildren(hand, ...sections);
+  }
+
+  function toggle(open = element.hidden) {
+    if (open) render();
+    element.hidden = !open;
+    if (open) close.focus();
+    else leave();
+  }
+
+  element.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" || event.key === "?") toggle(false);
+  });
+  return { element, toggle };
+}
+
+/** A message over the stage with buttons, which takes no room away from it. */
+export function createNotice() {
+  const element = make("div", { class: "wb-notice", role: "alert", hidden: true });
+  let shown = "";
+  return {
+    element,
+    /** @param {{text: string, tone: "info"|"problem", choices: {text: string, run: () => void}[]}|null} notice */
+    update(notice) {
+      const mark = notice ? JSON.stringify([notice.text, notice.tone, notice.choices.map((c) => c.text)]) : "";
+      if (mark === shown) return;
+      shown = mark;
+      element.hidden = notice === null;
+      element.dataset.tone = notice?.tone ?? "";
+      element.replaceChildren(
+        ...(notice ? [make("span", {}, notice.text),
+          ...notice.choices.map((choice) => make("button", { type: "button", class: "wb-choice", onclick: choice.run }, choice.text))] : []),
+      );
+    },
+  };
+}

@@ -1,0 +1,294 @@
+/**
+ * The hand: pointer gestures on the stage, for mouse, pen and fingers.
+ *
+ * One gesture at a time, each an object with `move`, `end` and `cancel`. A gesture shows
+ * what it does as `preview` (boxes drawn instead of those at rest) and makes one edit at
+ * its end.
+ *
+ * @typedef {import("./box_geometry.mjs").Point} Point
+ * @typedef {object} Stage  what a view offers to its gestures
+ * @property {import("./box_geometry.mjs").Viewport} viewport
+ * @property {(viewport: import("./box_geometry.mjs").Viewport) => void} setViewport
+ * @property {(factor: number, at: Point) => void} zoom
+ * @property {(preview: {hide: Set<number>, boxes: object[], marquee: number[]|null}|null) => void} preview
+ * @property {(point: Point|null) => void} pointer
+ * @property {(message: string) => void} say
+ */
+import { allowedShift, boxBetween, boxesAt, handleAt, resized, shifted, toImage, toScreen, touches } from "./box_geometry.mjs";
+import { makeBox, withBox, withChanged } from "./box_document.mjs";
+
+/** Screen pixels below which a press is a click, not a drag. */
+const CLICK_SLACK = 3;
+const REACH = { mouse: 7, pen: 10, touch: 18 };
+
+/**
+ * @param {HTMLElement} element the stage
+ * @param {Stage} stage
+ * @param {ReturnType<import("./box_session.mjs").createSession>} session
+ * @returns {{cancel: () => boolean, isSpaceDown: (down: boolean) => void, close: () => void}}
+ */
+export function attachPointer(element, stage, session) {
+  const abort = new AbortController();
+  const on = (type, handler, options = {}) =>
+    element.addEventListener(type, handler, { signal: abort.signal, ...options });
+  /** @type {Map<number, Point>} */
+  const fingers = new Map();
+  let gesture = null;
+  let space = false;
+
+  const at = (event) => {
+    const edge = element.getBoundingClientRect();
+    return { x: event.clientX - edge.left - element.clientLeft, y: event.clientY - edge.top - element.clientTop };
+  };
+  const reachable = () =>
+    session.boxes().filter((box) => !session.state.hidden.has(box.id) && !session.state.locked.has(box.id));
+
+  function press(event) {
+    element.focus({ preventScroll: true });
+    const point = at(event);
+    fingers.set(event.pointerId, point);
+    if (event.pointerType === "touch" && fingers.size === 2) {
+      gesture?.cancel();
+      gesture = pinch(stage, fingers);
+    } else if (!gesture) {
+      gesture = begin(event, point);
+    }
+    if (gesture) {
+      element.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    }
+  }
+
+  function begin(event, point) {
+    if (event.button === 1 || (event.button === 0 && space)) return pan(stage, point);
+    if (event.button !== 0 || !session.state.frame?.editable) return null;
+    const reach = REACH[event.pointerType] ?? REACH.mouse;
+    const adding = event.shiftKey || event.ctrlKey || event.metaKey;
+    if (adding) return marquee(stage, session, point, reachable);
+    if (!event.altKey) {
+      const grip = gripAt(point, reach);
+      if (grip) return resize(stage, session, grip.box, grip.handle, point);
+      const inside = boxesAt(selected(), toImage(stage.viewport, point));
+      if (inside.length) return move(stage, session, selected(), point, reachable);
+    }
+    return draw(stage, session, point, reachable, reach);
+  }
+
+  const selected = () => reachable().filter((box) => session.state.selection.has(box.id));
+
+  function gripAt(point, reach) {
+    for (const box of selected()) {
+      const handle = handleAt(toScreen(stage.viewport, box.xyxy), point, reach);
+      if (handle) return { box, handle };
+    }
+    return null;
+  }
+
+  function cursorAt(point) {
+    if (space) return "grab";
+    const grip = gripAt(point, REACH.mouse);
+    if (grip) return `${grip.handle}-resize`;
+    return boxesAt(selected(), toImage(stage.viewport, point)).length ? "move" : "crosshair";
+  }
+
+  on("pointerdown", press);
+  on("pointermove", (event) => {
+    const point = at(event);
+    if (fingers.has(event.pointerId)) fingers.set(event.pointerId, point);
+    stage.pointer(point);
+    if (gesture) gesture.move(point);
+    else element.style.cursor = cursorAt(point);
+  });
+  on("pointerup", (event) => {
+    fingers.delete(event.pointerId);
+    const ended = gesture;
+    if (!ended || (ended.isPinch && fingers.size > 0)) return;
+    gesture = null;
+    ended.end(at(event));
+  });
+  on("pointercancel", (event) => {
+    fingers.delete(event.pointerId);
+    gesture?.cancel();
+    gesture = null;
+  });
+  on("pointerleave", () => stage.pointer(null));
+  on("auxclick", (event) => event.preventDefault());
+  on(
+    "wheel",
+    (event) => {
+      // Without the focus the wheel scrolls the notebook; with Ctrl (and for a pinch on a
+      // touchpad, which browsers report as such) it always zooms.
+      if (!event.ctrlKey && !element.contains(element.getRootNode().activeElement)) return;
+      event.preventDefault();
+      const pixels = event.deltaMode === 1 ? event.deltaY * 16 : event.deltaMode === 2 ? event.deltaY * 400 : event.deltaY;
+      const speed = event.ctrlKey && Math.abs(pixels) < 40 ? 0.01 : 0.0018;
+      stage.zoom(Math.exp(-pixels * speed), at(event));
+    },
+    { passive: false },
+  );
+
+  return {
+    /** Break off the gesture under way. @returns {boolean} whether there was one */
+    cancel() {
+      const had = gesture !== null;
+      gesture?.cancel();
+      gesture = null;
+      return had;
+    },
+    isSpaceDown(down) {
+      space = down;
+      if (!gesture) element.style.cursor = down ? "grab" : "crosshair";
+    },
+    close() {
+      abort.abort();
+    },
+  };
+}
+
+/** Drag: a new box. Click: select what is under the pointer, the smallest first, then the next. */
+function draw(stage, session, start, reachable, reach) {
+  let dragging = false;
+  const { frame, currentClass } = session.state;
+  const from = toImage(stage.viewport, start);
+  const boxTo = (point) => boxBetween(from, toImage(stage.viewport, point), frame);
+  return {
+    move(point) {
+      dragging ||= Math.hypot(point.x - start.x, point.y - start.y) >= CLICK_SLACK;
+      if (dragging) stage.preview({ hide: new Set(), boxes: [makeBox(currentClass, boxTo(point))], marquee: null });
+    },
+    end(point) {
+      stage.preview(null);
+      const isBigEnough = Math.abs(point.x - start.x) >= CLICK_SLACK && Math.abs(point.y - start.y) >= CLICK_SLACK;
+      if (!dragging) selectAt(stage, session, from, reachable, reach / 3);
+      else if (isBigEnough && touches(boxOf(from, toImage(stage.viewport, point)), [0, 0, frame.width, frame.height])) {
+        const box = makeBox(currentClass, boxTo(point));
+        session.edit("draw", withBox(session.boxes(), box));
+        session.select([box.id]);
+      }
+    },
+    cancel: () => stage.preview(null),
+  };
+}
+
+function boxOf(a, b) {
+  return [Math.min(a.x, b.x), Math.min(a.y, b.y), Math.max(a.x, b.x), Math.max(a.y, b.y)];
+}
+
+function selectAt(stage, session, point, reachable, slack) {
+  const found = boxesAt(reachable(), point, slack / stage.viewport.scale);
+  const present = found.findIndex((box) => session.state.selection.has(box.id));
+  const next = found[(present + 1) % Math.max(found.length, 1)];
+  session.select(next ? [next.id] : []);
+}
+
+function move(stage, session, boxes, start, reachable) {
+  const ids = new Set(boxes.map((box) => box.id));
+  let dragging = false;
+  const shiftTo = (point) => {
+    const { scale } = stage.viewport;
+    const corners = boxes.map((box) => box.xyxy);
+    return allowedShift(corners, (point.x - start.x) / scale, (point.y - start.y) / scale, session.state.frame);
+  };
+  return {
+    move(point) {
+      dragging ||= Math.hypot(point.x - start.x, point.y - start.y) >= CLICK_SLACK;
+      if (!dragging) return;
+      const shift = shiftTo(point);
+      stage.preview({ hide: ids, boxes: boxes.map((box) => ({ ...box, xyxy: shifted(box.xyxy, shift) })), marquee: null });
+    },
+    end(point) {
+      stage.preview(null);
+      if (!dragging) {
+        selectAt(stage, session, toImage(stage.viewport, start), reachable, 0);
+        return;
+      }
+      const shift = shiftTo(point);
+      if (shift.x === 0 && shift.y === 0) return;
+      session.edit("move", withChanged(session.boxes(), ids, (box) => ({ xyxy: shifted(box.xyxy, shift) })));
+    },
+    cancel: () => stage.preview(null),
+  };
+}
+
+function resize(stage, session, box, handle, start) {
+  // The edge keeps its distance to the pointer, so that grabbing it does not make it jump.
+  const edge = toScreen(stage.viewport, box.xyxy);
+  const held = {
+    x: handle.includes("w") ? edge[0] : handle.includes("e") ? edge[2] : start.x,
+    y: handle.includes("n") ? edge[1] : handle.includes("s") ? edge[3] : start.y,
+  };
+  const target = (point) =>
+    toImage(stage.viewport, { x: held.x + point.x - start.x, y: held.y + point.y - start.y });
+  const boxTo = (point) => resized(box.xyxy, handle, target(point), session.state.frame);
+  const isStill = (point) => point.x === start.x && point.y === start.y;
+  return {
+    move(point) {
+      if (isStill(point)) return;
+      stage.preview({ hide: new Set([box.id]), boxes: [{ ...box, xyxy: boxTo(point) }], marquee: null });
+    },
+    end(point) {
+      stage.preview(null);
+      if (isStill(point)) return;
+      const xyxy = boxTo(point);
+      if (xyxy.every((value, i) => value === box.xyxy[i])) return;
+      session.edit("resize", withChanged(session.boxes(), new Set([box.id]), () => ({ xyxy })));
+    },
+    cancel: () => stage.preview(null),
+  };
+}
+
+/** Shift-drag: add all boxes that the rectangle touches. Shift-click: add or remove one. */
+function marquee(stage, session, start, reachable) {
+  let dragging = false;
+  const corners = (point) => boxOf(start, point);
+  return {
+    move(point) {
+      dragging ||= Math.hypot(point.x - start.x, point.y - start.y) >= CLICK_SLACK;
+      if (dragging) stage.preview({ hide: new Set(), boxes: [], marquee: corners(point) });
+    },
+    end(point) {
+      stage.preview(null);
+      const selection = new Set(session.state.selection);
+      if (dragging) {
+        const hit = reachable().filter((box) => touches(toScreen(stage.viewport, box.xyxy), corners(point)));
+        for (const box of hit) selection.add(box.id);
+      } else {
+        const [box] = boxesAt(reachable(), toImage(stage.viewport, start));
+        if (box && !selection.delete(box.id)) selection.add(box.id);
+      }
+      session.select(selection);
+    },
+    cancel: () => stage.preview(null),
+  };
+}
+
+function pan(stage, start) {
+  const origin = stage.viewport;
+  return {
+    move: (point) => stage.setViewport({ scale: origin.scale, x: origin.x + point.x - start.x, y: origin.y + point.y - start.y }),
+    end() {},
+    cancel: () => stage.setViewport(origin),
+  };
+}
+
+/** Two fingers: pan and zoom at once. */
+function pinch(stage, fingers) {
+  const measure = () => {
+    const [a, b] = [...fingers.values()];
+    return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, spread: Math.max(Math.hypot(a.x - b.x, a.y - b.y), 1) };
+  };
+  let last = measure();
+  return {
+    isPinch: true,
+    move() {
+      if (fingers.size < 2) return;
+      const present = measure();
+      const { scale, x, y } = stage.viewport;
+      stage.setViewport({ scale, x: x + present.x - last.x, y: y + present.y - last.y });
+      stage.zoom(present.spread / last.spread, present);
+      last = present;
+    },
+    end() {},
+    cancel() {},
+  };
+}

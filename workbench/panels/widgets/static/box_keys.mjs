@@ -1,0 +1,57 @@
+/**
+ * From a key press to the name of an action. The bindings come from the kernel, which
+ * refuses conflicts (`box_keys.json` holds the defaults).
+ *
+ * @typedef {Record<string, string[]>} Bindings  action to the keys that start it
+ */
+
+/**
+ * The name of a key press as bindings write it: `Mod+` for Ctrl or Command, `Alt+`, and
+ * `Shift+` where Shift does not change the character itself.
+ * @param {{key: string, ctrlKey: boolean, metaKey: boolean, altKey: boolean, shiftKey: boolean}} event
+ */
+export function keyName(event) {
+  const isLetter = /^\p{L}$/u.test(event.key);
+  const key = isLetter ? event.key.toUpperCase() : event.key === " " ? "Space" : event.key;
+  const shift = event.shiftKey && (isLetter || key.length > 1) ? "Shift+" : "";
+  const mod = event.ctrlKey || event.metaKey ? "Mod+" : "";
+  return `${mod}${event.altKey ? "Alt+" : ""}${shift}${key}`;
+}
+
+/** @param {Bindings} bindings @returns {Map<string, string>} key name to action */
+export function keymap(bindings) {
+  const map = new Map();
+  for (const [action, keys] of Object.entries(bindings)) {
+    for (const key of keys) map.set(key, action);
+  }
+  return map;
+}
+
+/**
+ * The class that a digit key stands for: 1-9 the first nine, 0 the tenth.
+ * @param {{key: string, code: string}} event
+ * @returns {number|null} index into the classes
+ */
+export function classDigit(event) {
+  // On keyboards where digits need Shift (AZERTY), the row's place counts.
+  const digit = /^[0-9]$/.test(event.key) ? event.key : /^Digit([0-9])$/.exec(event.code)?.[1];
+  if (digit === undefined) return null;
+  return digit === "0" ? 9 : Number(digit) - 1;
+}
+
+/** Distance for arrow keys in image pixels, or null. @param {string} key name without Shift and Alt */
+export function arrowStep(key) {
+  const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const step = steps[key];
+  return step ? { x: step[0], y: step[1] } : null;
+}
+
+/** How a key is written for people. @param {string} key */
+export function keyLabel(key) {
+  const isMac = globalThis.navigator?.platform?.startsWith("Mac") ?? false;
+  const names = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
+  return key
+    .split(/(?<=.)\+(?=.)/)
+    .map((part) => (part === "Mod" ? (isMac ? "⌘" : "Ctrl") : (names[part] ?? part)))
+    .join("+");
+}

@@ -1,0 +1,381 @@
+/**
+ * What one page knows of a canvas: the image shown, its boxes with their history, the
+ * selection, and the conversation with the kernel. Views draw it and call its methods.
+ *
+ * The way of a finished edit:
+ * 1. a view calls `edit(what, boxes)`;
+ * 2. the history takes the new state, every view redraws;
+ * 3. the outbox sends the state with the image's key and revision, and keeps a copy;
+ * 4. the kernel answers `saved` with the new revision, or `not_saved` with the reason;
+ * 5. `not_saved` becomes a notice with buttons: "mine" sends the edit again, agreed and
+ *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
+ */
+import { createFrames } from "./box_frames.mjs";
+import { amend, commit, createHistory, redo, undo } from "./box_history.mjs";
+import { fromRows, sameRows, toProposalRows, toRows } from "./box_document.mjs";
+import { createOutbox } from "./box_outbox.mjs";
+
+/** Milliseconds after which an unanswered edit counts as not saved and goes out again. */
+const PATIENCE = 5000;
+const SILENCE =
+  "The kernel does not answer. Your edits are kept in this browser; they are saved when it " +
+  "answers, or when the panel is shown again.";
+/** Milliseconds within which nudges with the arrow keys count as one step. */
+const MERGE_WITHIN = 1000;
+
+/** File name in a key. @param {string} key */
+const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
+
+/**
+ * @param {object} options
+ * @param {(message: object) => void} options.send
+ * @param {Storage|null} options.storage
+ * @param {(blob: Blob) => Promise<ImageBitmap>} options.decode
+ * @param {() => number} options.now
+ * @param {string} options.id of this page's session
+ */
+export function createSession({ send, storage, decode, now, id }) {
+  const listeners = new Set();
+  const documents = new Map();
+  const frames = createFrames(decode);
+  const post = (message) => send({ ...message, session: id });
+  const outbox = createOutbox({ send: post, storage, now, changed: () => notify("status") });
+  const wanted = new Map();
+  let target = -1;
+  let goSeq = 0;
+  let showSerial = 0;
+  let lastMark = "";
+  let lastEdit = 0;
+
+  const state = {
+    /** @type {import("./box_frames.mjs").Frame|null} */
+    frame: null,
+    /** @type {ImageBitmap|null} */
+    bitmap: null,
+    loading: true,
+    walk: 0,
+    total: 0,
+    labelled: 0,
+    /** @type {Set<number>} */
+    selection: new Set(),
+    /** @type {Set<number>} */
+    hidden: new Set(),
+    /** @type {Set<number>} */
+    locked: new Set(),
+    currentClass: 0,
+    /** Copied boxes, also across images. */
+    clipboard: [],
+    /** Boxes of the image shown before, for "copy from previous". */
+    previousBoxes: [],
+  };
+
+  function notify(what) {
+    for (const listener of listeners) listener(what);
+  }
+
+  function current() {
+    return state.frame ? (documents.get(state.frame.key) ?? null) : null;
+  }
+
+  function boxes() {
+    return current()?.present.state ?? [];
+  }
+
+  /** Bring the document of a frame in line with what the kernel says is in the file. */
+  function reconcile(frame) {
+    const history = documents.get(frame.key);
+    const unsaved = outbox.unsaved(frame.key);
+    if (!history) {
+      const start = createHistory(fromRows(frame.boxes, frame.proposals));
+      documents.set(
+        frame.key,
+        unsaved ? commit(start, "recovered", fromRows(unsaved.boxes, unsaved.proposals ?? [])) : start,
+      );
+      return;
+    }
+    const present = history.present.state;
+    if (unsaved || sameRows(toRows(present), frame.boxes)) return;
+    documents.set(frame.key, commit(history, "changed elsewhere", fromRows(frame.boxes, frame.proposals)));
+  }
+
+  function show(entry) {
+    const changed = state.frame?.key !== entry.frame.key;
+    if (changed) {
+      state.previousBoxes = state.frame ? boxes().filter((box) => !box.proposal) : [];
+      state.selection = new Set();
+    }
+    state.frame = entry.frame;
+    state.bitmap = entry.bitmap;
+    state.loading = false;
+    target = entry.frame.index;
+    forgetLostSelection();
+    notify(changed ? "frame" : "boxes");
+    prefetch();
+  }
+
+  function prefetch() {
+    for (const index of [target + 1, target - 1, target + 2]) {
+      if (index < 0 || index >= state.total || frames.at(state.walk, index)?.bitmap) continue;
+      want(index);
+    }
+  }
+
+  function want(index) {
+    const mark = `${state.walk}/${index}`;
+    if (now() - (wanted.get(mark) ?? -Infinity) < PATIENCE) return;
+    wanted.set(mark, now());
+    post({ kind: "want", index, walk: state.walk });
+  }
+
+  function forgetLostSelection() {
+    const ids = new Set(boxes().map((box) => box.id));
+    state.selection = new Set([...state.selection].filter((id) => ids.has(id)));
+  }
+
+  function put(what) {
+    const { frame } = state;
+    const base = outbox.unsaved(frame.key)?.revision ?? frame.revision;
+    const waiting = toProposalRows(boxes());
+    outbox.put(frame.key, {
+      revision: base,
+      boxes: toRows(boxes()),
+      proposals: waiting.length || frame.proposals.length ? waiting : null,
+      what,
+    }, frame.keep);
+  }
+
+  async function receiveFrame(message, bytes) {
+    const { frame } = message;
+    state.total = message.total;
+    state.labelled = message.labelled;
+    state.walk = frame.walk;
+    wanted.delete(`${frame.walk}/${frame.index}`);
+    if (bytes) post({ kind: "got", id: message.id });
+    const mine = message.cause?.session === id;
+    const isMeant = message.show && !(mine && message.cause.seq < goSeq);
+    if (isMeant) showSerial += 1;
+    const serial = showSerial;
+    // At once, before the bytes are decoded: an answer to an edit may be the next message.
+    if (message.show || documents.has(frame.key) || outbox.unsaved(frame.key)) reconcile(frame);
+    const entry = await frames.put(frame, bytes, () => state.frame?.key ?? null);
+    if (frames.get(frame.key) !== entry) return;
+    if (entry.failed && !message.plain) post({ kind: "want", key: frame.key, plain: true });
+    const isAwaited = target === frame.index && (state.loading || state.frame?.key === frame.key);
+    if ((isMeant && serial === showSerial) || isAwaited) {
+      if (!entry.bitmap && !entry.failed && frame.width > 0) want(frame.index);
+      if (!documents.has(frame.key)) reconcile(entry.frame);
+      show(entry);
+    }
+    notify("status");
+  }
+
+  /** Take up edits that an earlier page could not deliver; they can be undone. */
+  function recover(scope) {
+    for (const key of outbox.recover(scope)) {
+      const history = documents.get(key);
+      const edit = outbox.unsaved(key);
+      if (!history || !edit) continue;
+      documents.set(key, commit(history, "recovered", fromRows(edit.boxes, edit.proposals ?? [])));
+    }
+    notify("boxes");
+  }
+
+  function receiveEmpty() {
+    Object.assign(state, { frame: null, bitmap: null, loading: false, total: 0, labelled: 0, selection: new Set() });
+    target = -1;
+    notify("frame");
+  }
+
+  function receiveSaved(message) {
+    state.labelled = message.labelled;
+    if (outbox.saved(message)) {
+      setRevision(message.key, message.revision);
+    } else if (message.session !== id) {
+      // Another page of this kernel wrote the file: ask for what it holds now.
+      if (frames.get(message.key)) post({ kind: "want", key: message.key });
+    }
+    notify("status");
+  }
+
+  function setRevision(key, revision) {
+    const entry = frames.get(key);
+    if (entry) entry.frame.revision = revision;
+    if (state.frame?.key === key) state.frame.revision = revision;
+  }
+
+  /** Boxes that the kernel sets: from Python, or "take theirs". */
+  function receiveLabels(message) {
+    state.labelled = message.labelled ?? state.labelled;
+    outbox.drop(message.key);
+    setRevision(message.key, message.revision);
+    const history = documents.get(message.key);
+    if (history && !sameRows(toRows(history.present.state), message.boxes)) {
+      documents.set(message.key, commit(history, "changed elsewhere", fromRows(message.boxes, message.proposals ?? [])));
+    }
+    forgetLostSelection();
+    notify("boxes");
+    notify("status");
+  }
+
+  return {
+    state,
+    boxes,
+    outbox,
+
+    /** @param {(what: "frame"|"boxes"|"selection"|"status"|"submit") => void} listener @returns {() => void} */
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+
+    /** Ask the kernel for everything: at start and after a lost connection. */
+    hello() {
+      post({ kind: "hello" });
+    },
+
+    /** @param {object} message @param {DataView[]} buffers */
+    async receive(message, buffers) {
+      if (message.to && message.to !== id) return;
+      if (message.kind === "frame") await receiveFrame(message, buffers?.[0]);
+      else if (message.kind === "empty") receiveEmpty();
+      else if (message.kind === "scope") recover(message.scope);
+      else if (message.kind === "saved") receiveSaved(message);
+      else if (message.kind === "not_saved") outbox.failed(message);
+      else if (message.kind === "labels") receiveLabels(message);
+      else console.warn("workbench: unknown message from the kernel", message);
+    },
+
+    /**
+     * A finished edit.
+     * @param {string} what @param {import("./box_document.mjs").Box[]} next
+     * @param {string} merge edits in quick succession with the same mark are one step of undo
+     */
+    edit(what, next, merge = "") {
+      if (!state.frame?.editable) return;
+      const mark = merge && `${state.frame.key} ${merge}`;
+      const joins = mark && mark === lastMark && now() - lastEdit < MERGE_WITHIN;
+      documents.set(state.frame.key, joins ? amend(current(), next) : commit(current(), what, next));
+      lastMark = mark;
+      lastEdit = now();
+      forgetLostSelection();
+      put(what);
+      notify("boxes");
+    },
+
+    undo() {
+      this.travel(undo, "undo");
+    },
+
+    redo() {
+      this.travel(redo, "redo");
+    },
+
+    travel(step, what) {
+      const before = current();
+      lastMark = "";
+      if (!before || !state.frame.editable) return;
+      const after = step(before);
+      if (after === before) return;
+      documents.set(state.frame.key, after);
+      forgetLostSelection();
+      put(what);
+      notify("boxes");
+    },
+
+    /** Place in the walk that is shown or on its way. */
+    target: () => target,
+    canUndo: () => (current()?.past.length ?? 0) > 0,
+    canRedo: () => (current()?.future.length ?? 0) > 0,
+
+    /** @param {Iterable<number>} ids */
+    select(ids) {
+      state.selection = new Set(ids);
+      notify("selection");
+    },
+
+    /** @param {(state: typeof state) => void} change of anything that is not a label */
+    update(change) {
+      change(state);
+      notify("selection");
+    },
+
+    /** Go to an image by its place in the walk. @param {number} index */
+    go(index) {
+      const goal = Math.min(Math.max(index, 0), state.total - 1);
+      if (goal === target || state.total === 0) return;
+      target = goal;
+      goSeq += 1;
+      showSerial += 1;
+      const entry = frames.at(state.walk, goal);
+      if (entry?.bitmap) {
+        if (!documents.has(entry.frame.key)) reconcile(entry.frame);
+        show(entry);
+      }
+      else {
+        state.loading = true;
+        notify("status");
+      }
+      post({ kind: "go", seq: goSeq, walk: state.walk, index: goal, have: entry?.bitmap ? entry.frame.token : null });
+    },
+
+    /** @param {number} by */
+    step(by) {
+      this.go(target + by);
+    },
+
+    goNextUnlabelled() {
+      goSeq += 1;
+      post({ kind: "go_unlabelled", seq: goSeq, walk: state.walk, index: target });
+    },
+
+    /** Write an empty label file: there is nothing here. */
+    nothingHere() {
+      if (!state.frame?.editable || boxes().some((box) => !box.proposal)) return;
+      put("nothing here");
+      notify("boxes");
+    },
+
+    /**
+     * Answer to the question of a failed save.
+     * @param {"mine"|"theirs"|"retry"} choice write mine over it, take what is in the file, or try again
+     */
+    resolve(choice) {
+      const { key } = state.frame;
+      const failure = outbox.failure(key);
+      if (!failure) return;
+      if (choice === "mine") outbox.retry(key, { revision: failure.revision, agreed: true });
+      else if (choice === "retry") outbox.retry(key, {});
+      else {
+        outbox.drop(key);
+        post({ kind: "want", key });
+      }
+    },
+
+    submit() {
+      post({ kind: "submit" });
+    },
+
+    /** Called now and then: what was not answered goes out again. */
+    tick() {
+      if (outbox.status().pending) {
+        outbox.resend(PATIENCE);
+        notify("status");
+      }
+    },
+
+    /** @returns {{state: "saved"|"saving"|"not saved", why: string}} */
+    saving() {
+      const { pending, failed, oldest } = outbox.status();
+      if (failed.length) return { state: "not saved", why: `${nameOf(failed[0])}: ${outbox.failure(failed[0]).why}` };
+      if (oldest >= PATIENCE) {
+        return { state: "not saved", why: SILENCE };
+      }
+      return { state: pending ? "saving" : "saved", why: "" };
+    },
+
+    close() {
+      listeners.clear();
+      frames.clear();
+    },
+  };
+}

@@ -1,0 +1,153 @@
+/** The bar above the stage and the status line below it. */
+import { icon, make } from "./box_dom.mjs";
+import { keyLabel } from "./box_keys.mjs";
+
+const GROUPS = [
+  ["previous", "next", "next-unlabelled"],
+  ["undo", "redo", "duplicate", "delete", "nothing-here"],
+  ["zoom-out", "zoom-in", "fit", "actual-size"],
+  ["hide", "crosshair"],
+];
+const NAMES = {
+  previous: "Previous image",
+  next: "Next image",
+  "next-unlabelled": "Next image without labels",
+  undo: "Undo",
+  redo: "Redo",
+  duplicate: "Duplicate",
+  delete: "Delete",
+  "nothing-here": "Nothing here",
+  "zoom-in": "Zoom in",
+  "zoom-out": "Zoom out",
+  fit: "Fit",
+  "actual-size": "Actual size",
+  hide: "Hide or show boxes",
+  crosshair: "Crosshair",
+  help: "Keys",
+  accept: "Accept",
+  reject: "Reject",
+};
+/** Buttons that say in words what they do. */
+const WORDED = new Set(["nothing-here"]);
+const WALKING = new Set(["previous", "next", "next-unlabelled", "nothing-here"]);
+
+/**
+ * @param {object} options
+ * @param {(action: string) => void} options.run
+ * @param {() => Record<string, string[]>} options.bindings
+ * @param {(index: number) => void} options.go
+ * @param {() => void} options.leave give the focus back to the stage
+ * @param {() => boolean} options.walks whether there are other images to walk to
+ * @param {(name: "brightness"|"contrast", value: number) => void} options.light
+ */
+export function createToolbar({ run, bindings, go, leave, walks, light }) {
+  const buttons = new Map();
+  const button = (action) => {
+    const keys = (bindings()[action] ?? []).map(keyLabel);
+    const title = NAMES[action] + (keys.length ? ` (${keys.join(", ")})` : "");
+    const element = make(
+      "button",
+      {
+        type: "button",
+        class: "wb-button",
+        "data-action": action,
+        "aria-label": NAMES[action],
+        title,
+        // The stage keeps the focus, so that keys go on working after a click.
+        onmousedown: (event) => event.preventDefault(),
+        onclick: (event) => event.currentTarget.getAttribute("aria-disabled") !== "true" && run(action),
+      },
+      icon(action),
+      ...(WORDED.has(action) ? [make("span", { class: "wb-word" }, NAMES[action])] : []),
+    );
+    buttons.set(action, element);
+    return element;
+  };
+
+  const place = make("input", {
+    class: "wb-place",
+    type: "text",
+    inputmode: "numeric",
+    "aria-label": "Number of the image to go to",
+    onkeydown: (event) => {
+      if (event.key === "Enter") go(Number(place.value) - 1);
+      if (event.key === "Enter" || event.key === "Escape") leave();
+    },
+    onblur: () => (place.value = place.dataset.shown ?? ""),
+    onfocus: () => place.select(),
+  });
+  const total = make("span", { class: "wb-total" });
+  const position = make("span", { class: "wb-position" }, place, total);
+  const slider = (name, label) =>
+    make("input", { type: "range", min: "0.2", max: "3", step: "0.05", value: "1", "aria-label": label, title: `${label} (double-click: back to 1)`,
+      oninput: (event) => light(name, Number(event.target.value)),
+      ondblclick: (event) => { event.target.value = "1"; light(name, 1); } });
+  const sliders = { brightness: slider("brightness", "Brightness"), contrast: slider("contrast", "Contrast") };
+  const groups = GROUPS.map((actions) =>
+    make("span", { class: "wb-group", role: "group" }, ...actions.filter((a) => walks() || !WALKING.has(a)).map(button)),
+  );
+  if (walks()) groups[0].insertBefore(position, buttons.get("next"));
+  const review = make(
+    "span",
+    { class: "wb-group wb-review", hidden: true },
+    make("span", { class: "wb-word" }, ""),
+    button("accept"),
+    button("reject"),
+  );
+  const element = make(
+    "div",
+    { class: "wb-toolbar", role: "toolbar", "aria-label": "Annotate" },
+    ...groups,
+    make("span", { class: "wb-group wb-light", title: "Brightness and contrast" }, icon("light"), sliders.brightness, sliders.contrast),
+    review,
+    make("span", { class: "wb-spring" }),
+    button("help"),
+  );
+
+  return {
+    element,
+    /** @param {object} view what to show, see `box_view.mjs` */
+    update({ index, total: count, enabled, pressed, proposals, brightness, contrast }) {
+      const shown = count ? String(index + 1) : "";
+      place.dataset.shown = shown;
+      if (element.getRootNode().activeElement !== place) place.value = shown;
+      total.textContent = ` / ${count}`;
+      for (const [action, element_] of buttons) {
+        // Not `disabled`: that would drop the focus, and the next key would reach the notebook.
+        if (action in enabled) element_.setAttribute("aria-disabled", String(!enabled[action]));
+        if (action in pressed) element_.setAttribute("aria-pressed", String(pressed[action]));
+      }
+      review.hidden = proposals === 0;
+      review.firstChild.textContent = `${proposals} to review`;
+      sliders.brightness.value = String(brightness);
+      sliders.contrast.value = String(contrast);
+    },
+  };
+}
+
+const SAVE_TEXT = { saved: "Saved", saving: "Saving…", "not saved": "Not saved" };
+
+/** The line below the stage: image, boxes, zoom, progress, and whether all is saved. */
+export function createStatusLine() {
+  const [name, size, boxes, zoom, progress] = Array.from({ length: 5 }, () => make("span"));
+  name.className = "wb-name";
+  const save = make("span", { class: "wb-save", role: "status" });
+  const element = make("div", { class: "wb-status" }, name, size, boxes, zoom, make("span", { class: "wb-spring" }), progress, save);
+  return {
+    element,
+    update(view) {
+      const set = (node, text) => {
+        if (node.textContent !== text) node.textContent = text;
+      };
+      set(name, view.name);
+      name.title = view.name;
+      set(size, view.size);
+      set(boxes, view.boxes);
+      set(zoom, view.zoom);
+      set(progress, view.progress);
+      set(save, SAVE_TEXT[view.saving.state]);
+      save.title = view.saving.why;
+      save.dataset.state = view.saving.state;
+    },
+  };
+}

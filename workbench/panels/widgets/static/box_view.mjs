@@ -1,0 +1,316 @@
+/**
+ * One view of a session: the elements, the viewport, and painting when the browser asks.
+ *
+ * A moving pointer only marks layers as stale; `requestAnimationFrame` paints them before
+ * the very next frame, so that a drawn box is never more than a frame behind the hand.
+ */
+import { createClassList } from "./box_classes.mjs";
+import { createCommands } from "./box_commands.mjs";
+import { fromRows, toRows } from "./box_document.mjs";
+import { make } from "./box_dom.mjs";
+import { drawBoxes, drawCrosshair, drawMarquee, drawPicture, IN_FILE, labelText, prepare } from "./box_draw.mjs";
+import { centred, fitViewport, keepInSight, toImage, zoomAt } from "./box_geometry.mjs";
+import { createHelp, createNotice } from "./box_help.mjs";
+import { attachPointer } from "./box_input.mjs";
+import { attachKeyboard } from "./box_keyboard.mjs";
+import { createStatusLine, createToolbar } from "./box_toolbar.mjs";
+
+const rowMark = (row) => [row.class_id, ...row.xyxy].join();
+
+/**
+ * @param {object} model anywidget's model: traits only, messages go through the session
+ * @param {ReturnType<import("./box_session.mjs").createSession>} session
+ * @param {HTMLElement} host
+ * @returns {() => void} clean-up
+ */
+export function mountView(model, session, host) {
+  const { state } = session;
+  const layers = Object.fromEntries(["picture", "boxes", "active"].map((name) => [name, make("canvas", { class: `wb-layer wb-${name}`, "aria-hidden": "true" })]));
+  const notice = createNotice();
+  const live = make("div", { class: "wb-live", "aria-live": "polite" });
+  const stageElement = make("div", {
+    class: "wb-stage",
+    tabindex: "0",
+    role: "application",
+    "aria-label": "Picture with boxes. Press ? for the keys.",
+    "aria-roledescription": "box annotator",
+  }, ...Object.values(layers));
+
+  let size = { width: 1, height: 1 };
+  let viewport = { scale: 1, x: 0, y: 0 };
+  let isFitted = true;
+  let preview = null;
+  let pointer = null;
+  let crosshair = false;
+  let request = 0;
+  const stale = new Set();
+
+  const mark = (...names) => {
+    for (const name of names) stale.add(name);
+    request ||= requestAnimationFrame(paint);
+  };
+  const image = () => ({ width: state.frame.width, height: state.frame.height });
+  const names = () => model.get("classes");
+  const say = (text) => (live.textContent = text);
+  const focusStage = () => stageElement.focus({ preventScroll: true });
+
+  const stage = {
+    get viewport() {
+      return viewport;
+    },
+    setViewport(next, fitted = false) {
+      if (!state.frame) return;
+      viewport = keepInSight(next, image(), size);
+      isFitted = fitted;
+      mark("picture", "boxes", "active", "status");
+    },
+    zoom(factor, at) {
+      if (!state.frame) return;
+      const minScale = Math.min(fitViewport(image(), size).scale / 4, 1);
+      stage.setViewport(zoomAt(viewport, factor, at, minScale));
+    },
+    preview(next) {
+      const hidden = (value) => [...(value?.hide ?? [])].join();
+      if (hidden(next) !== hidden(preview)) mark("boxes");
+      preview = next;
+      mark("active");
+    },
+    pointer(point) {
+      pointer = point;
+      mark("status");
+      if (crosshair) mark("active");
+    },
+    say,
+  };
+
+  const commands = createCommands(session, {
+    zoomBy: (factor) => stage.zoom(factor, pointer ?? { x: size.width / 2, y: size.height / 2 }),
+    fit: () => stage.setViewport(fitViewport(image(), size), true),
+    actualSize: () => {
+      const scale = 1 / devicePixelRatio;
+      const middle = { x: size.width / 2, y: size.height / 2 };
+      stage.setViewport(isFitted ? centred(image(), size, scale) : zoomAt(viewport, scale / viewport.scale, middle, scale));
+    },
+    visible: () => {
+      const from = toImage(viewport, { x: 0, y: 0 });
+      const to = toImage(viewport, { x: size.width, y: size.height });
+      return [Math.max(from.x, 0), Math.max(from.y, 0), Math.min(to.x, state.frame.width), Math.min(to.y, state.frame.height)];
+    },
+    breakOff: () => hand.cancel(),
+    toggleCrosshair: () => {
+      crosshair = !crosshair;
+      mark("active", "controls");
+    },
+    toggleHelp: () => help.toggle(),
+    findClass: () => classes.focus(),
+    leave: () => "pass",
+    say,
+  });
+
+  const classes = createClassList({ names, pick: commands.setClass, leave: focusStage });
+  const help = createHelp({ bindings: () => model.get("bindings"), texts: () => model.get("actions"), leave: focusStage });
+  const light = (name, value) => {
+    model.set(`image_${name}`, value);
+    model.save_changes();
+  };
+  const toolbar = createToolbar({
+    run: (action) => commands.run(action),
+    bindings: () => model.get("bindings"),
+    go: (index) => Number.isInteger(index) && session.go(index),
+    leave: focusStage,
+    walks: () => model.get("walks"),
+    light,
+  });
+  const statusLine = createStatusLine();
+  const main = make("div", { class: "wb-main" }, make("div", { class: "wb-frame" }, stageElement, notice.element, help.element), classes.element);
+  main.style.height = `${model.get("canvas_height")}px`;
+  const root = make("div", { class: "wb-annotate", "data-lm-suppress-shortcuts": "true" }, toolbar.element, main, statusLine.element, live);
+  host.append(root);
+
+  const hand = attachPointer(stageElement, stage, session);
+  const keyboard = attachKeyboard(root, stageElement, { model, commands, session, hand });
+
+  function paint() {
+    request = 0;
+    const todo = new Set(stale);
+    stale.clear();
+    const ratio = devicePixelRatio;
+    if (todo.has("picture")) paintPicture(ratio);
+    if (todo.has("boxes")) paintBoxes(ratio);
+    if (todo.has("active")) paintActive(ratio);
+    if (todo.has("controls")) updateControls();
+    if (todo.has("status") || todo.has("controls")) updateStatus();
+  }
+
+  function paintPicture(ratio) {
+    const context = prepare(layers.picture, size, ratio);
+    if (state.frame && state.bitmap) drawPicture(context, viewport, state.bitmap, image());
+    // For tests and for whoever lays something over the stage.
+    stageElement.dataset.shown = state.bitmap ? state.frame.name : "";
+    stageElement.dataset.viewport = JSON.stringify(viewport);
+  }
+
+  const look = () => ({ names: names(), fillOpacity: model.get("opacity"), selection: state.selection, locked: state.locked });
+
+  function paintBoxes(ratio) {
+    const context = prepare(layers.boxes, size, ratio);
+    if (!state.frame) return;
+    const atRest = session.boxes().filter((box) => !state.hidden.has(box.id) && !preview?.hide.has(box.id));
+    const mine = new Set(toRows(session.boxes()).map(rowMark));
+    const theirs = (session.outbox.failure(state.frame.key)?.boxes ?? []).filter((row) => !mine.has(rowMark(row)));
+    const shadows = fromRows([], theirs.map((row) => ({ ...row, score: 1, source: IN_FILE })));
+    drawBoxes(context, viewport, [...shadows, ...atRest], look(), size);
+  }
+
+  function paintActive(ratio) {
+    const context = prepare(layers.active, size, ratio);
+    if (crosshair && pointer) drawCrosshair(context, pointer, size);
+    if (preview?.boxes.length) {
+      const selection = new Set(preview.boxes.map((box) => box.id));
+      drawBoxes(context, viewport, preview.boxes, { ...look(), selection }, size);
+    }
+    if (preview?.marquee) drawMarquee(context, preview.marquee);
+  }
+
+  function updateControls() {
+    const boxes = session.boxes();
+    const counts = new Map();
+    for (const box of boxes) counts.set(box.cls, (counts.get(box.cls) ?? 0) + 1);
+    const [only] = state.selection.size === 1 ? boxes.filter((box) => state.selection.has(box.id)) : [];
+    classes.update({ current: only?.cls ?? state.currentClass, counts });
+    const editable = Boolean(state.frame?.editable);
+    const has = state.selection.size > 0;
+    const index = session.target();
+    toolbar.update({
+      index,
+      total: state.total,
+      brightness: model.get("image_brightness"),
+      contrast: model.get("image_contrast"),
+      proposals: boxes.filter((box) => box.proposal).length,
+      pressed: { crosshair, hide: boxes.some((box) => state.hidden.has(box.id)), "nothing-here": isBackground() },
+      enabled: {
+        previous: index > 0,
+        next: index < state.total - 1,
+        undo: session.canUndo(),
+        redo: session.canRedo(),
+        delete: editable && has,
+        duplicate: editable && has,
+        "nothing-here": editable && boxes.every((box) => box.proposal),
+        accept: boxes.some((box) => box.proposal),
+        reject: boxes.some((box) => box.proposal),
+      },
+    });
+    notice.update(currentNotice());
+  }
+
+  function isBackground() {
+    return Boolean(state.frame?.revision) && session.boxes().length === 0;
+  }
+
+  function currentNotice() {
+    const { frame } = state;
+    const failure = frame && session.outbox.failure(frame.key);
+    if (failure) {
+      const choices = failure.choices.map(({ choice, text }) => ({ text, run: () => answer(() => session.resolve(choice)) }));
+      return { text: failure.why, tone: "problem", choices };
+    }
+    if (model.get("notice")) {
+      const dismiss = () => {
+        model.set("notice", "");
+        model.save_changes();
+      };
+      return { text: model.get("notice"), tone: "problem", choices: [{ text: "Dismiss", run: () => answer(dismiss) }] };
+    }
+    if (session.saving().why) return { text: session.saving().why, tone: "problem", choices: [] };
+    if (!frame && !state.loading) return { text: "There is no image to show.", tone: "info", choices: [] };
+    if (!frame || state.loading) return { text: "Loading…", tone: "info", choices: [] };
+    if (frame.problem) return { text: frame.problem, tone: "problem", choices: [] };
+    return null;
+  }
+
+  /** Do what a button of the notice says; the button goes, so the stage takes the focus. */
+  function answer(act) {
+    act();
+    focusStage();
+  }
+
+  function updateStatus() {
+    const { frame } = state;
+    const boxes = session.boxes();
+    const waiting = boxes.filter((box) => box.proposal).length;
+    const at = pointer && frame ? toImage(viewport, pointer) : null;
+    const isInside = at && at.x >= 0 && at.y >= 0 && at.x <= frame.width && at.y <= frame.height;
+    const count = boxes.length - waiting;
+    statusLine.update({
+      name: frame?.name ?? "",
+      size: frame?.width ? `${frame.width} × ${frame.height}` : "",
+      boxes: frame ? describeCount(count, waiting) : "",
+      zoom: frame?.width ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${isInside ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}` : "",
+      progress: model.get("walks") && state.total ? `${state.labelled} of ${state.total} labelled` : "",
+      saving: session.saving(),
+    });
+  }
+
+  function describeCount(count, waiting) {
+    const review = waiting ? `, ${waiting} to review` : "";
+    if (count) return `${count} ${count === 1 ? "box" : "boxes"}${review}`;
+    return (isBackground() ? "nothing here" : state.frame.revision ? "no boxes" : "not labelled") + review;
+  }
+
+  function announceSelection() {
+    const boxes = session.boxes();
+    const chosen = boxes.filter((box) => state.selection.has(box.id));
+    if (chosen.length > 1) say(`${chosen.length} boxes selected`);
+    else if (chosen.length === 1) {
+      const [left, top, right, bottom] = chosen[0].xyxy.map(Math.round);
+      say(`${labelText(chosen[0], names(), state.locked.has(chosen[0].id))}, box ${boxes.indexOf(chosen[0]) + 1} of ${boxes.length}, from ${left}, ${top} to ${right}, ${bottom}`);
+    } else say("");
+  }
+
+  const unsubscribe = session.subscribe((what) => {
+    if (what === "frame") {
+      hand.cancel();
+      if (state.frame?.width) stage.setViewport(fitViewport(image(), size), true);
+      if (state.frame) say(`${state.frame.name}, ${describeCount(session.boxes().length, 0)}`);
+      mark("picture");
+    }
+    if (what === "selection") announceSelection();
+    if (what !== "status") mark("picture", "active");
+    mark("boxes", "controls", "status");
+  });
+
+  const observer = new ResizeObserver(() => {
+    const next = { width: stageElement.clientWidth, height: stageElement.clientHeight };
+    if (next.width === size.width && next.height === size.height) return;
+    const middle = toImage(viewport, { x: size.width / 2, y: size.height / 2 });
+    size = next;
+    if (state.frame?.width && isFitted) viewport = fitViewport(image(), size);
+    else viewport = { scale: viewport.scale, x: size.width / 2 - middle.x * viewport.scale, y: size.height / 2 - middle.y * viewport.scale };
+    mark("picture", "boxes", "active", "status");
+  });
+  observer.observe(stageElement);
+
+  const repaint = () => {
+    layers.picture.style.filter = `brightness(${model.get("image_brightness")}) contrast(${model.get("image_contrast")})`;
+    classes.refresh();
+    mark("picture", "boxes", "active", "controls");
+  };
+  const watched = ["classes", "opacity", "image_brightness", "image_contrast", "bindings", "notice"].map((name) => `change:${name}`);
+  for (const name of watched) model.on(name, repaint);
+  const resizeMain = () => (main.style.height = `${model.get("canvas_height")}px`);
+  model.on("change:canvas_height", resizeMain);
+  window.addEventListener("resize", repaint);
+  repaint();
+
+  return () => {
+    unsubscribe();
+    observer.disconnect();
+    hand.close();
+    keyboard.close();
+    cancelAnimationFrame(request);
+    for (const name of watched) model.off(name, repaint);
+    model.off("change:canvas_height", resizeMain);
+    window.removeEventListener("resize", repaint);
+    root.remove();
+  };
+}

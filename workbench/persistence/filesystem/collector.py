@@ -1,0 +1,35 @@
+"""Python's garbage collector, held off while very many objects are made."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+_guard = Lock()
+_pauses = 0
+_was_enabled = False
+
+
+@contextmanager
+def paused_collector() -> Iterator[None]:
+    """Make objects that all stay alive without the collector looking at them again and again.
+
+    It would find nothing to free, and spends a quarter of the time of listing 100,000
+    images on that. Counts how many threads are inside, because the switch is one for the
+    whole process; nobody else is harmed by a second without collection.
+    """
+    global _pauses, _was_enabled
+    with _guard:
+        if _pauses == 0:
+            _was_enabled = gc.isenabled()
+            gc.disable()
+        _pauses += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _pauses -= 1
+            if _pauses == 0 and _was_enabled:
+                gc.enable()

@@ -1,0 +1,81 @@
+"""Our settings as arguments of Ultralytics' ``train``, and a check of those by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+
+from workbench.errors import InvalidConfigError
+from workbench.persistence.run_folder import RunFolder
+from workbench.training.config import TrainingJob
+from workbench.training.environment import ultralytics_folder
+
+# Ultralytics' name -> the setting that stands for it.
+_OURS = {
+    "model": "base_model",
+    "data": "dataset",
+    "epochs": "epochs",
+    "imgsz": "image_size",
+    "batch": "batch",
+    "device": "device",
+    "patience": "patience",
+    "seed": "seed",
+    "workers": "workers",
+    "cache": "cache",
+    "pretrained": "base_model",
+}
+# These would break the run's folder, its events or the promise to stay offline.
+_FIXED = ("project", "name", "exist_ok", "save_dir", "save", "resume", "task", "mode", "cfg", "val")
+
+
+def check_arguments(extra: Mapping[str, Any]) -> None:
+    """Check the names of further arguments for Ultralytics, without importing it.
+
+    Raises
+    ------
+    InvalidConfigError
+        If a name is unknown (with the nearest known ones), has a setting of its own, or is
+        one that the run needs for itself.
+    """
+    known = _known_arguments()
+    for name in extra:
+        if name in _OURS:
+            raise InvalidConfigError(f"extra: {name} is the setting {_OURS[name]}; set that")
+        if name in _FIXED:
+            raise InvalidConfigError(f"extra: {name} is set by the run itself; leave it out")
+        if name not in known:
+            near = get_close_matches(name, sorted({*known, *_OURS.values()} - {*_FIXED}), n=3)
+            hint = (
+                f"did you mean {' or '.join(near)}?" if near else "see Ultralytics' train settings"
+            )
+            raise InvalidConfigError(f"extra: Ultralytics has no argument {name!r}; {hint}")
+
+
+def train_arguments(job: TrainingJob, folder: RunFolder) -> dict[str, Any]:
+    """Return the keyword arguments for Ultralytics' ``train``."""
+    config = job.config
+    return {
+        "plots": False,
+        **config.extra,
+        "data": str(folder.path / job.data_yaml),
+        "epochs": config.epochs,
+        "imgsz": config.image_size,
+        "batch": config.batch,
+        "device": config.device or None,
+        "patience": config.patience,
+        "seed": config.seed,
+        "workers": config.workers,
+        "cache": config.cache,
+        "pretrained": job.base_model.pretrained,
+        "project": str(folder.path),
+        "name": folder.results_dir.name,
+        "exist_ok": True,
+    }
+
+
+def _known_arguments() -> set[str]:
+    content = (ultralytics_folder() / "cfg" / "default.yaml").read_text(encoding="utf-8")
+    return set(yaml.safe_load(content))

@@ -1,0 +1,174 @@
+"""Where training starts: which weights or architecture a name stands for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+
+from workbench.errors import InvalidConfigError, TrainingError
+from workbench.persistence import ModelStore
+from workbench.training.config import BaseModel
+from workbench.training.environment import OFFLINE, cache_dir, ultralytics_folder
+
+_FETCH = """
+import sys
+from ultralytics.utils.downloads import attempt_download_asset
+attempt_download_asset(sys.argv[1])
+"""
+
+# yolo11n.yaml is yolo11.yaml at scale n; Ultralytics finds it by the same expression.
+_SCALE = re.compile(r"(\d+)([nslmxtcbe])(.+)?$")
+_OTHER_TASKS = ("-seg", "-pose", "-cls", "-obb", "-sem", "-depth")
+
+
+async def resolve_base_model(
+    name: str, models: ModelStore, *, allow_download: bool = False
+) -> BaseModel:
+    """Return what training starts from, for what a person called it.
+
+    In this order: a model in the store, a file, weights that were fetched earlier, weights
+    that may be fetched, the bare architecture.
+
+    Parameters
+    ----------
+    name : str
+        See `TrainingConfig.base_model`.
+    models : ModelStore
+    allow_download : bool
+
+    Raises
+    ------
+    InvalidConfigError
+        If nothing of this name is known; names the nearest that are.
+    TrainingError
+        If the model in the store has lost its weights.
+    """
+    stored = [info for info in await models.list() if info.name == name]
+    if stored:
+        if stored[0].weights_state == "missing":
+            raise TrainingError(
+                f"base model {name!r}: its weights file {stored[0].path} is gone; "
+                "put it back, or start from another model"
+            )
+        path = await models.load(name)
+        return BaseModel(
+            source=str(path.resolve()),
+            label=name,
+            pretrained=True,
+            note=f"Starts from the weights of your model {name!r}.",
+        )
+    return await asyncio.to_thread(
+        _outside_the_store, name, [info.name for info in await models.list()], allow_download
+    )
+
+
+def _outside_the_store(name: str, stored: list[str], allow_download: bool) -> BaseModel:
+    path = Path(name).expanduser()
+    if path.is_file():
+        return _from_file(path)
+    if path.name != name:
+        raise InvalidConfigError(f"base_model: there is no file {path}")
+    return _from_name(name, stored, allow_download)
+
+
+def fetch_weights(target: Path) -> None:
+    """Fetch the pretrained weights that are called like `target`, with Ultralytics' own loader.
+
+    This is the one place where Workbench goes to the network, and only for a run that
+    was started with ``allow_download=True``.
+
+    Raises
+    ------
+    TrainingError
+        If they cannot be fetched.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    result = subprocess.run(
+        [sys.executable, "-c", _FETCH, str(target)],
+        cwd=target.parent,
+        env=os.environ | OFFLINE | {"YOLO_CONFIG_DIR": str(cache_dir())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode or not target.is_file():
+        reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise TrainingError(
+            f"{target.name} could not be fetched ({reason}): connect this machine to the network, "
+            f"put the file at {target}, or start from {target.stem}.yaml"
+        )
+
+
+def _from_file(path: Path) -> BaseModel:
+    if path.suffix not in {".pt", ".yaml", ".yml"}:
+        raise InvalidConfigError(
+            f"base_model: expected a .pt file (weights) or a .yaml file (architecture), "
+            f"found {path}"
+        )
+    trained = path.suffix == ".pt"
+    start = "the weights" if trained else "random weights of the architecture"
+    return BaseModel(
+        source=str(path.resolve()),
+        label=path.name,
+        pretrained=trained,
+        note=f"Starts from {start} in {path}.",
+    )
+
+
+def _from_name(name: str, stored: list[str], allow_download: bool) -> BaseModel:
+    stem = re.sub(r"\.(pt|ya?ml)$", "", name)
+    if stem.endswith(_OTHER_TASKS):
+        raise InvalidConfigError(
+            f"base_model: {name} is not a detection model; take {stem.rsplit('-', 1)[0]}.pt"
+        )
+    if not _is_architecture(stem):
+        known = sorted({*stored, *_example_names()})
+        near = get_close_matches(stem, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+        raise InvalidConfigError(
+            f"base_model: no model in the store, no file and no architecture is called {name!r}; "
+            f"{hint}"
+        )
+    architecture = f"{stem}.yaml"
+    if name.endswith((".yaml", ".yml")):
+        note = f"Starts from random weights of the architecture {architecture}, as asked."
+        return BaseModel(source=architecture, label=architecture, pretrained=False, note=note)
+    weights = f"{stem}.pt"
+    fetched = weights_dir() / weights
+    if fetched.is_file():
+        note = f"Starts from the pretrained weights {fetched}."
+        return BaseModel(source=str(fetched), label=weights, pretrained=True, note=note)
+    if allow_download:
+        note = f"Starts from the pretrained weights {weights}, fetched to {fetched.parent}."
+        return BaseModel(source=str(fetched), label=weights, pretrained=True, fetch=True, note=note)
+    return BaseModel(
+        source=architecture,
+        label=architecture,
+        pretrained=False,
+        note=(
+            f"{weights} is not on this disk and downloads are not allowed, so training starts from "
+            f"random weights of {architecture} and needs many more epochs. To start from "
+            f"pretrained weights, allow the download (allow_download=True) or put the file at "
+            f"{fetched}."
+        ),
+    )
+
+
+def weights_dir() -> Path:
+    """Return the folder where pretrained weights are looked for and fetched to."""
+    return cache_dir() / "weights"
+
+
+def _is_architecture(stem: str) -> bool:
+    unified = _SCALE.sub(r"\1\3", stem)
+    folder = ultralytics_folder() / "cfg" / "models"
+    return any(path.stem in {stem, unified} for path in folder.glob("*/*.yaml"))
+
+
+def _example_names() -> list[str]:
+    return [f"{family}{scale}" for family in ("yolo11", "yolo26", "yolov8") for scale in "nsmlx"]

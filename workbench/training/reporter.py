@@ -1,0 +1,214 @@
+"""Tells a run's events from inside Ultralytics, by its callbacks.
+
+Ultralytics pickles its callbacks when it starts a process for each GPU, so a reporter holds
+a path and numbers, nothing that is bound to a process. Only the first of such processes
+reports.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib.metadata import version
+from typing import Any
+
+from workbench.persistence.run_folder import RunFolder
+from workbench.training.events import (
+    BatchFinished,
+    CheckpointSaved,
+    EpochFinished,
+    EpochStarted,
+    Event,
+    Finished,
+    Prepared,
+    Stopped,
+    Warned,
+    format_event,
+)
+
+_SECONDS_BETWEEN_BATCHES = 0.3
+_METRICS = {
+    "metrics/precision(B)": "precision",
+    "metrics/recall(B)": "recall",
+    "metrics/mAP50(B)": "map50",
+    "metrics/mAP50-95(B)": "map50_95",
+}
+_CALLBACKS = (
+    "on_pretrain_routine_end",
+    "on_train_start",
+    "on_train_epoch_start",
+    "on_train_batch_end",
+    "on_train_epoch_end",
+    "on_model_save",
+    "on_fit_epoch_end",
+    "on_train_end",
+)
+
+
+class Reporter:
+    """Writes the events of one run.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    num_images : dict of str to int
+        What the frozen view of the dataset holds, by split, to notice what Ultralytics drops.
+    """
+
+    def __init__(self, folder: RunFolder, num_images: dict[str, int]) -> None:
+        self._folder = folder
+        self._num_images = num_images
+        self._batch = 0
+        self._epochs_completed = 0
+        self._epoch_is_open = False
+        self._epoch_is_complete = False
+        self._epoch_began = 0.0
+        self._last_told = 0.0
+        self._stopped = False
+        self._metrics: dict[str, float] = {}
+
+    def emit(self, event: Event) -> None:
+        """Append an event to the run's file."""
+        self._folder.append_event(format_event(event))
+
+    def attach(self, model: Any) -> None:
+        """Add the callbacks to an Ultralytics model that is about to be trained."""
+        for name in _CALLBACKS:
+            model.add_callback(name, getattr(self, name))
+
+    def on_pretrain_routine_end(self, trainer: Any) -> None:
+        """Ask again for the stop that Ultralytics' set-up has just forgotten."""
+        self._stop_if_asked(trainer)
+
+    def on_train_start(self, trainer: Any) -> None:
+        """Tell what will be trained on, and what Ultralytics has dropped."""
+        if not _reports():
+            return
+        train, val = len(trainer.train_loader.dataset), len(trainer.test_loader.dataset)
+        self.emit(
+            Prepared(
+                time=time.time(),
+                device=str(trainer.device),
+                train_images=train,
+                val_images=val,
+                batches=len(trainer.train_loader),
+                versions={name: version(name) for name in ("ultralytics", "torch")},
+            )
+        )
+        if trainer.args.fraction != 1.0:  # then fewer images are what was asked for
+            return
+        for split, found in (("train", train), ("val", val)):
+            dropped = self._num_images.get(split, found) - found
+            if dropped > 0:
+                text = (
+                    f"Ultralytics leaves out {dropped} of {self._num_images[split]} images of "
+                    f"{split}: their file or label file is damaged; the log names them"
+                )
+                self.emit(Warned(time=time.time(), text=text))
+
+    def on_train_epoch_start(self, trainer: Any) -> None:
+        """Tell that an epoch begins; comes again when Ultralytics repeats one."""
+        self._batch = 0
+        self._epoch_began = time.time()
+        if _reports():
+            self.emit(
+                EpochStarted(time=self._epoch_began, epoch=trainer.epoch + 1, epochs=trainer.epochs)
+            )
+
+    def on_train_batch_end(self, trainer: Any) -> None:
+        """Count the batch, tell of it if the last time is a while ago, and stop if asked."""
+        self._batch += 1
+        batches, now = len(trainer.train_loader), time.time()
+        due = now - self._last_told >= _SECONDS_BETWEEN_BATCHES or self._batch == batches
+        if _reports() and due:
+            self._last_told = now
+            self.emit(
+                BatchFinished(
+                    time=now,
+                    epoch=trainer.epoch + 1,
+                    epochs=trainer.epochs,
+                    batch=self._batch,
+                    batches=batches,
+                    losses=_numbers(trainer.tloss),
+                )
+            )
+        if trainer.world_size <= 1:
+            self._stop_if_asked(trainer)
+
+    def on_train_epoch_end(self, trainer: Any) -> None:
+        """Remember that validation comes next.
+
+        With several GPUs this is also the place to stop: processes that leave an epoch
+        after different batches would wait for each other forever.
+        """
+        self._epoch_is_open = True
+        self._epoch_is_complete = self._batch >= len(trainer.train_loader)
+        if trainer.world_size > 1:
+            self._stop_if_asked(trainer)
+
+    def on_model_save(self, trainer: Any) -> None:
+        """Keep the weights that were just written, so that a kill cannot halve them."""
+        if not _reports():
+            return
+        best = bool(trainer.best_fitness == trainer.fitness)
+        self._folder.keep_weights(trainer.last, "last.pt")
+        if best:
+            self._folder.keep_weights(trainer.best, "best.pt")
+        self.emit(CheckpointSaved(time=time.time(), epoch=trainer.epoch + 1, best=best))
+
+    def on_fit_epoch_end(self, trainer: Any) -> None:
+        """Tell the epoch's results; the last call of all brings those of the best weights."""
+        metrics = _numbers(trainer.metrics)
+        self._metrics = {ours: metrics[name] for name, ours in _METRICS.items() if name in metrics}
+        if not self._epoch_is_open:
+            return
+        self._epoch_is_open = False
+        self._epochs_completed += self._epoch_is_complete
+        if _reports():
+            now = time.time()
+            self.emit(
+                EpochFinished(
+                    time=now,
+                    epoch=trainer.epoch + 1,
+                    epochs=trainer.epochs,
+                    seconds=now - self._epoch_began,
+                    metrics=self._metrics,
+                    losses=_numbers(trainer.tloss),
+                    val_losses={
+                        name.removeprefix("val/"): value
+                        for name, value in metrics.items()
+                        if name.startswith("val/")
+                    },
+                    complete=self._epoch_is_complete,
+                )
+            )
+
+    def on_train_end(self, trainer: Any) -> None:
+        """Keep the final best weights and tell how it ended."""
+        if not _reports():
+            return
+        if trainer.best.exists():
+            self._folder.keep_weights(trainer.best, "best.pt")
+        metrics = dict(self._metrics)
+        for name in ("map50", "map50_95"):
+            if name in metrics:
+                metrics[f"best_{name}"] = metrics.pop(name)
+        now, completed = time.time(), self._epochs_completed
+        if self._stopped:
+            self.emit(Stopped(time=now, epochs_completed=completed, metrics=metrics))
+        else:
+            early = completed < trainer.epochs
+            self.emit(Finished(time=now, epochs_completed=completed, metrics=metrics, early=early))
+
+    def _stop_if_asked(self, trainer: Any) -> None:
+        if not trainer.stop and self._folder.stop_requested():
+            trainer.stop = self._stopped = True
+
+
+def _reports() -> bool:
+    # Set by torch's launcher in each of several processes that train together.
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _numbers(values: dict[str, Any] | None) -> dict[str, float]:
+    return {name: round(float(value), 6) for name, value in (values or {}).items()}
