@@ -1,12 +1,12 @@
 """Go once round the loop on real pictures: import, edit, train, register, predict, draw.
 
     python benchmarks/loop_bccd.py --voc path/to/BCCD --epochs 2
-    python benchmarks/loop_bccd.py --quick            # generated shapes, runs anywhere
+    python benchmarks/loop_bccd.py --quick            # generated shapes, anywhere
 
-``--voc`` takes any Pascal VOC folder; without it a small dataset of generated shapes stands
-in. Every step says what it found and how long it took. With ``--check`` the exit status is 1
-where a step did not do what it should. Nothing is fetched: training starts from the bare
-architecture unless ``--base`` names weights on this disk.
+``--voc`` takes any Pascal VOC folder; without it one of generated shapes is written, with a
+box that has no area among them. Every step says what it found and how long it took. With
+``--check`` the exit status is 1 where a step did not do what it should. Nothing is fetched:
+training starts from the bare architecture unless ``--base`` names weights on this disk.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 
 from workbench import samples
 from workbench.datasets.drawing import draw_boxes
 from workbench.datasets.formats.voc import detect, import_voc
+from workbench.geometry import to_pixels
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, DatasetInfo, ModelInfo, Prediction
@@ -62,16 +64,38 @@ class Report:
             self.failures.append(text)
 
 
-async def bring_in(stores: Stores, voc: Path | None, quick: bool, report: Report) -> DatasetInfo:
-    if voc is None:
-        num_images = 24 if quick else 120
-        info = await samples.create_shapes(stores, DATASET, num_images=num_images)
-        notes: list[str] = []
-    else:
-        detection = detect(voc)
-        report.found(f"confidence {detection.confidence:.1f}: {detection.reason}")
-        imported = await import_voc(stores, voc, DATASET)
-        info, notes = imported, imported.notes
+def write_voc(folder: Path, num_images: int) -> Path:
+    """Write generated shapes as a Pascal VOC folder; the first file has a box without area."""
+    for part in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    lists: dict[str, list[str]] = {"train": [], "val": []}
+    for number, (frame, boxes) in enumerate(samples.scenes(num_images)):
+        stem = f"scene_{number:03d}"
+        lists["val" if number % 5 == 4 else "train"].append(stem)
+        cv2.imwrite(str(folder / "JPEGImages" / f"{stem}.jpg"), frame)
+        root = ElementTree.Element("annotation")
+        for box in boxes if number else [*boxes, replace(boxes[0], width=0.0)]:
+            _add_object(root, box, frame.shape[1], frame.shape[0])
+        ElementTree.ElementTree(root).write(folder / "Annotations" / f"{stem}.xml")
+    for split, stems in lists.items():
+        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(stems) + "\n")
+    return folder
+
+
+def _add_object(root: ElementTree.Element, box: Annotation, width: int, height: int) -> None:
+    item = ElementTree.SubElement(root, "object")
+    ElementTree.SubElement(item, "name").text = samples.CLASSES[box.class_id]
+    corners = ElementTree.SubElement(item, "bndbox")
+    values = to_pixels([box.xywh], width, height)[0].tolist()
+    for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), values, strict=True):
+        ElementTree.SubElement(corners, tag).text = f"{value:.6f}"
+
+
+async def bring_in(stores: Stores, voc: Path, report: Report) -> DatasetInfo:
+    detection = detect(voc)
+    report.found(f"confidence {detection.confidence:.1f}: {detection.reason}")
+    info = await import_voc(stores, voc, DATASET)
+    notes = info.notes
     report.found(f"images: {info.num_images}")
     for split in info.num_images:
         table = await stores.label.load_all(DATASET, split)
@@ -83,6 +107,9 @@ async def bring_in(stores: Stores, voc: Path | None, quick: bool, report: Report
     report.found(f"notes: {len(notes)}")
     for note in notes:
         report.found(f"  {note}")
+    pictures = sum(1 for _ in (voc / "JPEGImages").iterdir())
+    imported = sum(info.num_images.values())
+    report.check(imported == pictures, f"{imported} of the folder's {pictures} images are there")
     return info
 
 
@@ -118,7 +145,7 @@ async def train(
     stores: Stores, runs_dir: Path, args: argparse.Namespace, report: Report
 ) -> ModelInfo | None:
     runner = TrainingRunner(stores, runs_dir)
-    extra = {} if args.voc else {"optimizer": "AdamW", "lr0": 0.002, "close_mosaic": 2}
+    extra = {} if args.voc else {"optimizer": "AdamW", "lr0": 0.002}
     run = await runner.start(
         TrainingConfig(
             dataset=DATASET,
@@ -190,8 +217,9 @@ def _best(predictions: list[Prediction]) -> str:
 async def loop(args: argparse.Namespace, folder: Path) -> Report:
     report = Report()
     stores = create_stores(data_dir=folder / "data", models_dir=folder / "models")
-    with report.step(f"import {args.voc or 'generated shapes'}"):
-        await bring_in(stores, args.voc, args.quick, report)
+    voc = args.voc or write_voc(folder / "voc", 24 if args.quick else 120)
+    with report.step(f"import {voc}"):
+        await bring_in(stores, voc, report)
     with report.step("edit one image's boxes"):
         await edit(stores, report)
     with report.step(f"train {args.epochs} epochs at {args.imgsz} pixels"):

@@ -5,23 +5,23 @@ Each class also derives from the builtin that a caller would expect, so that
 module::
 
     WorkbenchError
-    ├── InvalidNameError        (ValueError)         a name that cannot be a file name everywhere
-    ├── AlreadyExistsError      (ValueError)         a dataset, image or model of that name is there
-    ├── InvalidFrameError       (ValueError)         pixels that cannot be stored as an image
-    ├── InvalidBoxError         (ValueError)         a box that no label file may hold
-    ├── InvalidDatasetError     (ValueError)         a data.yaml or a folder that is no YOLO dataset
-    ├── ClassesInUseError       (ValueError)         class ids that labels use would lose their class
-    ├── LabelFormatError        (ValueError)         a label file that cannot be read; names file and line
-    ├── LossySaveError          (ValueError)         saving would destroy rows that are not boxes
-    ├── ArchiveError            (ValueError)         a zip that is not imported, and why
-    ├── ImportFormatError       (ValueError)         files of another tool that cannot be read
-    ├── InvalidModelError       (ValueError)         a weights file that is damaged, or no detection model
+    ├── InvalidNameError        (ValueError)  a name that cannot be a file name everywhere
+    ├── AlreadyExistsError      (ValueError)  a dataset, image or model of that name is there
+    ├── InvalidFrameError       (ValueError)  pixels that cannot be stored as an image
+    ├── InvalidBoxError         (ValueError)  a box that no label file may hold
+    ├── InvalidDatasetError     (ValueError)  a data.yaml or a folder that is no YOLO dataset
+    ├── ClassesInUseError       (ValueError)  class ids that labels use would lose their class
+    ├── LabelFormatError        (ValueError)  a label file that cannot be read; names file and line
+    ├── LossySaveError          (ValueError)  saving would destroy rows that are not boxes
+    ├── ArchiveError            (ValueError)  a zip that is not imported, and why
+    ├── ImportFormatError       (ValueError)  files of another tool that cannot be read
+    ├── InvalidModelError       (ValueError)  a weights file that is damaged, or no detection model
     ├── NotFoundError           (FileNotFoundError)  what was asked for is not there
-    ├── ConflictError           (RuntimeError)       somebody else changed it in the meantime
-    ├── NotStartedError         (RuntimeError)       the stores were asked for before start-up
-    ├── SetupError              (RuntimeError)       this machine's installation is broken
-    └── TrainingError           (RuntimeError)       a training run that could not start or failed
-        └── InvalidConfigError  (ValueError)         a training setting that cannot be
+    ├── ConflictError           (RuntimeError)  somebody else changed it in the meantime
+    ├── NotStartedError         (RuntimeError)  the stores were asked for before start-up
+    ├── SetupError              (RuntimeError)  this machine's installation is broken
+    └── TrainingError           (RuntimeError)  a training run that could not start or failed
+        └── InvalidConfigError  (ValueError)  a training setting that cannot be
 
 Messages say what was expected, what was found and what to do.
 """

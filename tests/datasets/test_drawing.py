@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
 import cv2
 import numpy as np
+import pytest
 
 from workbench.datasets.drawing import class_colour, draw_boxes, to_png
 from workbench.persistence.models import Annotation, Prediction
 
+ROOT = Path(__file__).parents[2]
+COLOURS = ROOT / "workbench" / "panels" / "widgets" / "static" / "box_colours.mjs"
 GREY = np.full((240, 320, 3), 127, dtype=np.uint8)
 
 
@@ -67,9 +76,25 @@ def test_a_prediction_shows_its_confidence_and_an_unknown_class_its_number() -> 
     assert len(set(seen)) == len(seen)
 
 
-def test_the_first_classes_have_colours_of_their_own() -> None:
-    assert len({class_colour(class_id) for class_id in range(21)}) == 21
-    assert class_colour(21) == class_colour(0)
+def test_colours_are_those_of_the_annotation_canvas() -> None:
+    node = shutil.which("node")
+    if node is None:
+        if os.environ.get("CI"):
+            pytest.fail("no node: install Node.js 20 or newer")
+        pytest.skip("no node: install Node.js 20 or newer to compare with the front end")
+    script = (
+        f"const {{ classColour }} = await import({COLOURS.as_uri()!r}); "
+        "console.log(JSON.stringify([...Array(60).keys()].map((id) => classColour(id).fill)))"
+    )
+    done = subprocess.run(
+        [node, "--input-type=module", "-e", script], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+    ours = [bytes(reversed(class_colour(class_id))).hex() for class_id in range(60)]
+
+    assert [f"#{colour}" for colour in ours] == json.loads(done.stdout)
+    assert len(set(ours)) == len(ours)
 
 
 def test_png_holds_the_same_pixels() -> None:

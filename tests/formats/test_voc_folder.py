@@ -129,6 +129,7 @@ async def test_what_is_wrong_with_one_file_leaves_the_others(
     _picture(root, "damaged.jpg", b"no image at all")
     _picture(root, "bare.jpg")
     _picture(root, "moving.gif", b"GIF89a")
+    _annotate(root, "moving", CAT)
 
     info = await import_voc(persistence_stores, root, "ds", splits={"train": 1})
 
@@ -200,6 +201,7 @@ async def test_of_two_images_of_one_name_the_one_is_taken_that_the_annotation_me
     assert _files(tmp_path, "images")["train"] == ["a.png", "c.jpg"]
     shared = [note for note in info.notes if "would share one label file" in note]
     assert len(shared) == 2
+    assert len(info.notes) == 3  # and c has no annotation
     assert "only a.png is imported" in shared[0]
     assert "none of them is imported" in shared[1]
 

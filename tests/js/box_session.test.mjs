@@ -96,6 +96,13 @@ test("undo history is kept when leaving and coming back", async () => {
   assert.deepEqual([edits()[1].what, edits()[1].revision], ["undo", "r1"]);
 });
 
+test("the rounding of a label file is no change", async () => {
+  const { session } = start();
+  await arrive(session, 0, { fields: { boxes: [{ class_id: 0, xyxy: [10, 10, 20, 20] }] } });
+  await arrive(session, 0, { fields: { boxes: [{ class_id: 0, xyxy: [10, 9.9999984, 20.0000016, 20] }] } });
+  assert.ok(!session.canUndo());
+});
+
 test("boxes that changed elsewhere come in as a step that can be undone", async () => {
   const { session } = start();
   await arrive(session, 0);
@@ -109,7 +116,7 @@ test("a conflict holds the edit until the user decides", async () => {
     const { session, edits, sent } = start();
     await arrive(session, 0);
     draw(session);
-    await session.receive({ kind: "not_saved", to: "s1", seq: edits()[0].seq, key: edits()[0].key, why: "changed", choices: [], revision: "r7", boxes: [] });
+    await session.receive({ kind: "not_saved", to: "s1", seq: edits()[0].seq, key: edits()[0].key, why: "changed", choices: [], revision: "r7", boxes: [{ class_id: 2, xyxy: [0, 0, 5, 5] }] });
     draw(session, 40);
     assert.equal(edits().length, 1, "nothing is sent while the question is open");
     assert.deepEqual(session.saving(), { state: "not saved", why: "img_0.jpg: changed" });
@@ -118,10 +125,12 @@ test("a conflict holds the edit until the user decides", async () => {
       assert.deepEqual([edits()[1].agreed, edits()[1].revision, edits()[1].boxes.length], [true, "r7", 2]);
     } else {
       assert.equal(edits().length, 1);
+      assert.deepEqual(session.boxes().map((box) => box.cls), [2]);
       assert.ok(sent.some((message) => message.kind === "want" && message.key === "ds/train/img_0.jpg"));
       await arrive(session, 0, { show: false, fields: { revision: "r7", boxes: [{ class_id: 2, xyxy: [0, 0, 5, 5] }] } });
-      assert.deepEqual(session.boxes().map((box) => box.cls), [2]);
       assert.equal(session.saving().state, "saved");
+      session.undo();
+      assert.deepEqual([edits()[1].revision, edits()[1].boxes.length], ["r7", 2]);
     }
   }
 });

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from benchmarks.crash import Arena
 from tests.helpers.archives import small_dataset
 from tests.helpers.crash_points import BOX, OPERATIONS
+from tests.helpers.folders import quick_folder
 from tests.helpers.pictures import jpeg
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation
@@ -54,11 +54,10 @@ def test_two_processes_at_work_on_one_dataset_lose_nothing(tmp_path: Path) -> No
 @pytest.fixture(scope="module")
 def deaths() -> dict[str, list[str]]:
     """What was wrong after a death at each step of each operation; two processes share the work."""
-    memory = Path("/dev/shm")  # hundreds of little folders: no need to wear out a disk
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+    with quick_folder() as folder:
         workers = [
             subprocess.Popen(
-                [sys.executable, "-m", "tests.helpers.crash_points", folder, str(i), "2"],
+                [sys.executable, "-m", "tests.helpers.crash_points", str(folder), str(i), "2"],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 # One thread, so that forking is safe.

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from tests.helpers.folders import quick_folder
 from tests.helpers.pictures import jpeg
 from workbench.errors import NotFoundError
 from workbench.persistence import create_stores
@@ -29,8 +33,14 @@ asyncio.run(move_about(Path(sys.argv[1]), int(sys.argv[2])))
 """
 
 
-async def test_no_reader_meets_an_image_without_its_moved_labels(tmp_path: Path) -> None:
-    stores = create_stores(tmp_path / "data", tmp_path / "models")
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with quick_folder() as path:  # the quicker the writer, the sooner a reader meets it
+        yield path
+
+
+async def test_no_reader_meets_an_image_without_its_moved_labels(folder: Path) -> None:
+    stores = create_stores(folder / "data", folder / "models")
     await stores.dataset.create("pets", ["cat"])
     await stores.image.save_bytes("pets", "train", "a.jpg", jpeg(1))
     await stores.label.save("pets", "train", "a.jpg", [BOX])
@@ -54,7 +64,7 @@ async def test_no_reader_meets_an_image_without_its_moved_labels(tmp_path: Path)
         return reads, wrong
 
     mover = subprocess.Popen(
-        [sys.executable, "-c", MOVER, str(tmp_path), str(MOVES)], cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", MOVER, str(folder), str(MOVES)], cwd=Path(__file__).parents[2]
     )
     reads, wrong = await read_all_the_time()
     assert mover.returncode == 0

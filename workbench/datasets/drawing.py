@@ -15,35 +15,24 @@ from workbench.persistence.models import Annotation, Prediction
 Frame = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-# Okabe and Ito, "Color Universal Design" (https://jfly.uni-koeln.de/color/): told apart with
-# every common kind of colour vision. RGB there, BGR here; black is kept for outlines.
-_PALETTE: tuple[Colour, ...] = (
-    (0, 159, 230),  # orange
-    (233, 180, 86),  # sky blue
-    (115, 158, 0),  # bluish green
-    (66, 228, 240),  # yellow
-    (178, 114, 0),  # blue
-    (0, 94, 213),  # vermillion
-    (167, 121, 204),  # reddish purple
-)
+# The same as in the browser (panels/widgets/static/box_colours.mjs): eight colours after the
+# idea of Okabe and Ito (Color Universal Design, 2008), told apart with every common kind of
+# colour vision, then steps round the hue circle by the golden angle. As web colours.
+_PALETTE = ("f0a30a", "56b4e9", "00b88a", "f5e642", "3b8beb", "e8622c", "dd8ac0", "c9c9c9")
+_GOLDEN_ANGLE = 137.508
+_SATURATION = 0.72
+_LIGHTNESS = (0.62, 0.45, 0.75)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TALLEST_LABEL = 0.05  # of the image's shorter side
 
 
 def class_colour(class_id: int) -> Colour:
-    """Return a class's colour, BGR.
-
-    The first seven are the Okabe-Ito palette; the next seven are lighter, the seven after
-    that darker, and then it begins anew.
-    """
-    colour = np.array(_PALETTE[class_id % len(_PALETTE)], dtype=np.float64)
-    shade = class_id // len(_PALETTE) % 3
-    if shade == 1:
-        colour = colour * 0.5 + 255 * 0.5
-    elif shade == 2:
-        colour = colour * 0.5
-    blue, green, red = colour.astype(int).tolist()
-    return blue, green, red
+    """Return a class's colour, BGR: the one that the annotation canvas shows it in."""
+    if class_id < len(_PALETTE):
+        red, green, blue = bytes.fromhex(_PALETTE[max(class_id, 0)])
+        return blue, green, red
+    index = class_id - len(_PALETTE)
+    return _from_hsl((20 + index * _GOLDEN_ANGLE) % 360, _LIGHTNESS[index % len(_LIGHTNESS)])
 
 
 def draw_boxes(
@@ -138,7 +127,18 @@ def _draw_label(picture: Frame, corner: list[int], text: str, colour: Colour) ->
 
 
 def _ink(paper: Colour) -> Colour:
-    # Rec. 601 luma, the weights for R'G'B': black on light colours, white on dark ones.
-    blue, green, red = paper
-    luma = 0.114 * blue + 0.587 * green + 0.299 * red
-    return (0, 0, 0) if luma > 110 else (255, 255, 255)
+    # Relative luminance (WCAG 2.2) with the threshold of the browser's labels.
+    levels = np.array(paper) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return (0, 0, 0) if linear @ (0.0722, 0.7152, 0.2126) > 0.22 else (255, 255, 255)
+
+
+def _from_hsl(hue: float, lightness: float) -> Colour:
+    # CSS Color Module Level 4, section 7; halves are rounded up, as JavaScript does.
+    reach = _SATURATION * min(lightness, 1 - lightness)
+
+    def channel(offset: int) -> int:
+        k = (offset + hue / 30) % 12
+        return int(255 * (lightness - reach * max(-1.0, min(k - 3, 9 - k, 1.0))) + 0.5)
+
+    return channel(4), channel(8), channel(0)

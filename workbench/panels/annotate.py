@@ -319,7 +319,7 @@ class AnnotatePanel:
         if not edit.session:
             self._report(error)
         boxes: tuple[CanvasBox, ...] = ()
-        if isinstance(error, ConflictError) and present is not None:
+        if present is not None:
             width, height = await self.model.size_of(edit.key)
             boxes = _canvas_boxes(present.annotations, width, height)
         self.canvas.send(

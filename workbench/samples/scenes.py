@@ -1,8 +1,8 @@
 """Scenes of coloured shapes with their exact boxes, as an endless source of labelled images.
 
-Circles, squares and triangles of any colour and rotation lie on textured backgrounds, cover
-each other in part and stick out of the image. Bars and crosses belong to no class, so that a
-detector has something to tell apart. A lighting gradient and sensor noise come on top.
+Circles, squares and triangles of any rotation lie on textured backgrounds, cover each other
+in part and stick out of the image. Bars and crosses belong to no class, so that a detector
+has something to tell apart. A lighting gradient and sensor noise come on top.
 
 Everything is pure: the same arguments give the same pixels with the same version of numpy.
 """
@@ -29,6 +29,15 @@ Frame = npt.NDArray[np.uint8]
 SMALLEST_SIDE = 32
 LEAST_VISIBLE = 0.4
 """Share of an object that must be seen for it to count as being there."""
+
+# Each class has a family of colours, broad and next to its neighbours', so that a small
+# detector learns something in minutes; distractors are of any colour, so that colour alone
+# does not do.
+_HUES: dict[str, tuple[float, float]] = {
+    "circle": (-0.06, 0.16),  # red to yellow
+    "square": (0.24, 0.48),  # green to cyan
+    "triangle": (0.56, 0.80),  # blue to violet
+}
 
 _STILL, _MOVING = 0, 1  # so that a video and a dataset of one seed do not look alike
 _EMPTY_EVERY = 25  # one image in so many has nothing to find: detectors need those, too
@@ -207,7 +216,7 @@ def _random_sprite(rng: np.random.Generator, kind: str, width: int, height: int)
         y=rng.uniform(0.06, 0.94) * height,
         radius=rng.uniform(0.13, 0.24) * min(width, height),
         angle=rng.uniform(0, 2 * np.pi),
-        colour=random_colour(rng, saturation=(0.5, 0.95), value=(0.5, 1.0)),
+        colour=random_colour(rng, (0.5, 0.95), (0.5, 1.0), _HUES.get(kind, (0.0, 1.0))),
     )
 
 

@@ -68,11 +68,14 @@ class Surroundings:
 
 
 def random_colour(
-    rng: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]
+    rng: np.random.Generator,
+    saturation: tuple[float, float],
+    value: tuple[float, float],
+    hue: tuple[float, float] = (0.0, 1.0),
 ) -> tuple[float, float, float]:
-    """Return a colour of any hue, BGR 0..255, with saturation and value from ranges in 0..1."""
+    """Return a random colour, BGR 0..255; hue, saturation and value are from ranges in 0..1."""
     red, green, blue = colorsys.hsv_to_rgb(
-        rng.uniform(), rng.uniform(*saturation), rng.uniform(*value)
+        rng.uniform(*hue) % 1.0, rng.uniform(*saturation), rng.uniform(*value)
     )
     return blue * 255, green * 255, red * 255
 

@@ -39,6 +39,7 @@ from workbench.persistence.models import (
     NewImage,
     Progress,
     no_progress,
+    with_notes,
 )
 from workbench.persistence.rules import image_size
 
@@ -153,15 +154,7 @@ async def import_voc(
         progress=progress,
         total=len(assigned),
     )
-    return ImportedDataset(
-        name=info.name,
-        path=info.path,
-        classes=info.classes,
-        num_images=info.num_images,
-        created_at=info.created_at,
-        modified_at=info.modified_at,
-        notes=importer.notes(),
-    )
+    return with_notes(info, importer.notes())
 
 
 class _Importer:
@@ -266,7 +259,9 @@ class _Importer:
     def _pick_images(self) -> dict[str, Path]:
         """Return one image for each stem, and report those that cannot be taken."""
         by_stem: dict[str, list[Path]] = defaultdict(list)
+        present = set()
         for path in _files(_image_folder(self._root) or self._root):
+            present.add(path.stem)
             if path.suffix.lower() not in IMAGE_EXTENSIONS:
                 self._notes.add(
                     "files that are no images",
@@ -285,7 +280,7 @@ class _Importer:
         if not picked:
             raise ImportFormatError(f"{self._root}: expected images, found none")
         for stem, xml in self._xml.items():
-            if stem not in picked:
+            if stem not in present:  # else it was reported why the image is not taken
                 self._notes.add(
                     "annotations without an image",
                     f"{self._shown(xml)}: there is no image called {stem}; left out",

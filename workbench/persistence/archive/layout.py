@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from workbench.errors import ArchiveError, InvalidNameError
 from workbench.persistence.archive.directory import fold
-from workbench.persistence.filesystem.paths import HIDDEN, check_filename, check_name
+from workbench.persistence.filesystem.paths import HIDDEN, check_name
 from workbench.persistence.image_store import IMAGE_EXTENSIONS
 from workbench.persistence.models import SPLITS
 
@@ -69,14 +69,15 @@ class _Place:
     split : str or None
     below : tuple of str
         Subfolders inside the split.
-    labels : str
-        Folder of the label files.
+    label_folders : tuple of str
+        Where label files may be, the proper place first; as `fold` gives them, and each
+        with a slash behind unless it is the top.
     """
 
     root: tuple[str, ...]
     split: str | None
     below: tuple[str, ...]
-    labels: str
+    label_folders: tuple[str, ...]
 
 
 class _Notes:
@@ -133,18 +134,26 @@ def plan_layout(names: Sequence[str]) -> Layout:
         If there are no images, more than one dataset, an image name that cannot be
         stored, or two images of one split that would share a name or a label file.
     """
-    visible = [name for name in names if not (name[0] == "." or "/." in name)]
-    images = [name for name in visible if _extension(name) in IMAGE_EXTENSIONS]
+    images: list[str] = []
+    texts: dict[str, str] = {}
+    for name in names:
+        extension = _extension(name)
+        if extension in IMAGE_EXTENSIONS:
+            if not _is_hidden(name):
+                images.append(name)
+        elif extension == ".txt":
+            texts[fold(name)] = name
     if not images:
-        raise ArchiveError(_no_images(visible))
-    places = _understand_folders({os.path.dirname(image) for image in images})
+        raise ArchiveError(_no_images([name for name in names if not _is_hidden(name)]))
+    places = _understand_folders({image.rpartition("/")[0] for image in images})
     root = _the_root(places)
     notes = _Notes()
-    plan = _Plan(visible, notes)
+    plan = _Plan(texts, notes)
     for image in images:
-        place = places[os.path.dirname(image)]
+        folder, _, name = image.rpartition("/")
+        place = places[folder]
         if place is not None:
-            plan.add_image(image, place)
+            plan.add_image(image, name, place)
     metadata = _metadata(names, root)
     targets = plan.targets | metadata
     rest = [name for name in names if name not in targets]
@@ -153,8 +162,8 @@ def plan_layout(names: Sequence[str]) -> Layout:
     described = {data_yaml, *other_yamls, *class_lists}
     for name in rest:
         if name not in described:
-            hidden = name[0] == "." or "/." in name
-            notes.add(_HIDDEN_FILE if hidden else _DROPPED.get(_extension(name), _OTHER), name)
+            kind = _HIDDEN_FILE if _is_hidden(name) else _DROPPED.get(_extension(name), _OTHER)
+            notes.add(kind, name)
     return Layout(
         targets,
         data_yaml,
@@ -169,57 +178,51 @@ def plan_layout(names: Sequence[str]) -> Layout:
 class _Plan:
     """The images that have a place so far, with their labels."""
 
-    def __init__(self, names: Sequence[str], notes: _Notes) -> None:
+    def __init__(self, texts: dict[str, str], notes: _Notes) -> None:
         self.targets: dict[str, str] = {}
         self.num_images = dict.fromkeys(SPLITS, 0)
         self.num_labels = dict.fromkeys(SPLITS, 0)
         self._notes = notes
-        self._texts = {fold(name): name for name in names if _extension(name) == ".txt"}
-        self._claimed: dict[str, str] = {}
+        self._texts = texts
+        self._owners: dict[str, str] = {}
 
-    def add_image(self, image: str, place: _Place) -> None:
-        """Give an image and its label file, if it has one, their places."""
+    def add_image(self, image: str, name: str, place: _Place) -> None:
+        """Give an image, `name` without its folder, and its label file their places."""
         split = place.split
         if split is None:
             split = "train"
             self._notes.add(_NO_SPLIT, image)
-        filename = self._filename(image, place)
-        stem = os.path.splitext(filename)[0]
-        self._claim(image, f"labels/{split}/{stem}.txt")
+        filename = self._filename(image, name, place)
+        label = f"labels/{split}/{filename[: filename.rfind('.')]}.txt"
+        owner = self._owners.setdefault(fold(label), image)
+        if owner is not image:
+            raise ArchiveError(
+                f"member {image!r}: expected a label file of its own, found that {owner!r} "
+                f"would use {label} as well; rename one of the two images (and its label file) "
+                f"and repack"
+            )
         self.targets[image] = f"images/{split}/{filename}"
         self.num_images[split] += 1
-        label = self._label_of(image, place)
-        if label is not None:
-            self.targets[label] = f"labels/{split}/{stem}.txt"
-            self.num_labels[split] += 1
+        text = fold(name[: name.rfind(".")]) + ".txt"
+        for folder in place.label_folders:
+            member = self._texts.get(folder + text)
+            if member is not None:
+                self.targets[member] = label
+                self.num_labels[split] += 1
+                break
 
-    def _filename(self, image: str, place: _Place) -> str:
-        name = image.rpartition("/")[2]
+    def _filename(self, image: str, name: str, place: _Place) -> str:
         if place.below:
             self._notes.add(_FLATTENED, image)
             name = "_".join((*place.below, name))
         try:
-            return check_filename(name)
+            return check_name(name, "image name")
         except InvalidNameError as error:
             raise ArchiveError(f"member {image!r}: {error} and repack") from error
 
-    def _claim(self, image: str, label: str) -> None:
-        other = self._claimed.setdefault(fold(label), image)
-        if other is not image:
-            raise ArchiveError(
-                f"member {image!r}: expected a label file of its own, found that {other!r} "
-                f"would use {label} as well; rename one of the two images (and its label file) "
-                f"and repack"
-            )
 
-    def _label_of(self, image: str, place: _Place) -> str | None:
-        folder, _, name = image.rpartition("/")
-        text = os.path.splitext(name)[0] + ".txt"
-        for where in (place.labels, folder):
-            found = self._texts.get(fold(f"{where}/{text}" if where else text))
-            if found is not None:
-                return found
-        return None
+def _is_hidden(name: str) -> bool:
+    return name[0] == "." or "/." in name
 
 
 def _extension(name: str) -> str:
@@ -243,7 +246,7 @@ def _understand_folders(folders: set[str]) -> dict[str, _Place | None]:
     if not any(_split_of(path[len(common)]) for path in parts.values() if len(path) > len(common)):
         if not (common and _split_of(common[-1])):
             return {
-                folder: _Place(common, None, path[len(common) :], folder)
+                folder: _Place(common, None, path[len(common) :], _label_folders(path))
                 for folder, path in parts.items()
             }
         common = common[:-1]
@@ -256,7 +259,7 @@ def _place_by_images_folder(path: tuple[str, ...]) -> _Place | None:
     if at is None:
         return None
     before, after = path[:at], path[at + 1 :]
-    labels = "/".join((*before, "labels", *after))
+    labels = _label_folders((*before, "labels", *after), path)
     if after and (split := _split_of(after[0])):
         return _Place(before, split, after[1:], labels)
     if before and (split := _split_of(before[-1])):
@@ -269,7 +272,11 @@ def _place_by_split_folder(path: tuple[str, ...], root: tuple[str, ...]) -> _Pla
     split = _split_of(below[0]) if below else None
     if split is None:
         return None
-    return _Place(root, split, below[1:], "/".join((*path, "labels")))
+    return _Place(root, split, below[1:], _label_folders(path, (*path, "labels")))
+
+
+def _label_folders(*paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple("".join(f"{fold(part)}/" for part in path) for path in paths)
 
 
 def _common_prefix(paths: list[tuple[str, ...]]) -> tuple[str, ...]:

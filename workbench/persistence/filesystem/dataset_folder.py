@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from workbench.errors import NotFoundError
 from workbench.persistence.filesystem.data_yaml import DataYaml, DataYamlCache
 from workbench.persistence.filesystem.journal import Journal
 from workbench.persistence.filesystem.paths import DatasetPaths, dataset_paths
+
+T = TypeVar("T")
 
 
 class DatasetFolder:
@@ -25,7 +28,7 @@ class DatasetFolder:
         self._yamls = yamls
 
     def read(self) -> DataYaml:
-        """Return the dataset's ``data.yaml``, once no change of several files is half done.
+        """Return the dataset's ``data.yaml``.
 
         Raises
         ------
@@ -34,8 +37,11 @@ class DatasetFolder:
         InvalidDatasetError
             If its ``data.yaml`` cannot be read.
         """
-        self.journal.settle()
         return self._yamls.read(self.paths.data_yaml)
+
+    def consistently(self, work: Callable[[], T]) -> T:
+        """Return ``work()``, which only reads; see `Journal.consistently`."""
+        return self.journal.consistently(work)
 
     @contextmanager
     def writing(self) -> Iterator[DataYaml]:

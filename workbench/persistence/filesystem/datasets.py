@@ -7,6 +7,7 @@ import builtins
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from workbench.errors import InvalidDatasetError, NotFoundError
@@ -14,11 +15,7 @@ from workbench.persistence import archive
 from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.filesystem import dataset_files as files
 from workbench.persistence.filesystem import label_files, snapshot, trash
-from workbench.persistence.filesystem.atomic import (
-    fsync_folder,
-    remove_tree,
-    write_new,
-)
+from workbench.persistence.filesystem.atomic import fsync_folder, remove_tree, replace_file
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
 from workbench.persistence.filesystem.paths import HIDDEN, check_name
@@ -75,7 +72,8 @@ class FilesystemDatasetStore(DatasetStore):
 
     async def get(self, name: str) -> DatasetInfo:
         """See `DatasetStore.get`."""
-        return await asyncio.to_thread(files.info, self._root.open(name))
+        folder = self._root.open(name)
+        return await asyncio.to_thread(folder.consistently, lambda: files.info(folder))
 
     async def exists(self, name: str) -> bool:
         """See `DatasetStore.exists`."""
@@ -89,7 +87,8 @@ class FilesystemDatasetStore(DatasetStore):
             found = []
             for name in files.list_names(self._root.path):
                 try:
-                    found.append(files.info(self._root.open(name)))
+                    folder = self._root.open(name)
+                    found.append(folder.consistently(partial(files.info, folder)))
                 except (InvalidDatasetError, NotFoundError, ValueError) as error:
                     _log.warning("dataset left out of the list: %s", error)
             return found
@@ -147,18 +146,18 @@ class FilesystemDatasetStore(DatasetStore):
             folder.read()
             return files.read_prompts(folder.paths)
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(folder.consistently, work)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""
         folder = self._root.open(name)
 
         def work() -> TrashEntry:
-            with folder.writing():
+            with folder.writing(), self._staging.locked():
                 trashed = trash.new_entry(self._trash, "dataset", folder.name, [folder.name])
                 os.makedirs(trashed.folder)
-                write_new(f"{trashed.folder}/entry.json", trashed.to_bytes())
-                fsync_folder(trashed.folder)
+                entry = f"{trashed.folder}/entry.json"
+                replace_file(entry, trashed.to_bytes(), trashed.folder)
                 os.rename(folder.paths.root, f"{trashed.folder}/{trashed.files[0][0]}")
                 fsync_folder(str(self._root.path))
             return trashed.entry
@@ -184,7 +183,12 @@ class FilesystemDatasetStore(DatasetStore):
 
     async def purge(self, entry_id: str | None = None) -> int:
         """See `DatasetStore.purge`."""
-        return await asyncio.to_thread(trash.purge, self._trash, entry_id, _KINDS)
+
+        def work() -> int:
+            with self._staging.locked():
+                return trash.purge(self._trash, entry_id, _KINDS)
+
+        return await asyncio.to_thread(work)
 
     async def export_zip(
         self, name: str, output_path: Path | str | None = None, *, progress: Progress = no_progress
@@ -194,8 +198,9 @@ class FilesystemDatasetStore(DatasetStore):
         output = self._archive_path(folder, output_path)
 
         def work() -> Path:
-            yaml = folder.read()
-            entries, data_yaml = files.export_entries(folder, yaml)
+            entries, data_yaml = folder.consistently(
+                lambda: files.export_entries(folder, folder.read())
+            )
             total = len(entries) + 1
             return archive.write_zip(
                 output, [("data.yaml", data_yaml), *entries], progress=progress, total=total

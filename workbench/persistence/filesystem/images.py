@@ -79,7 +79,7 @@ class FilesystemImageStore(ImageStore):
             path = folder.require_image(split, filename)
             return path, read_file(path)
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(folder.consistently, work)
 
     async def get(self, dataset: str, split: str, filename: str) -> ImageInfo:
         """See `ImageStore.get`."""
@@ -90,7 +90,7 @@ class FilesystemImageStore(ImageStore):
             folder.read()
             return files.info(folder, split, filename)
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(folder.consistently, work)
 
     async def exists(self, dataset: str, split: str, filename: str) -> bool:
         """See `ImageStore.exists`."""
@@ -101,11 +101,14 @@ class FilesystemImageStore(ImageStore):
             folder.read()
             return os.path.isfile(folder.paths.image(split, filename))
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(folder.consistently, work)
 
     async def list(self, dataset: str, split: str | None = None) -> builtins.list[ImageInfo]:
         """See `ImageStore.list`."""
-        return await asyncio.to_thread(files.list_images, self._root.open(dataset), split)
+        folder = self._root.open(dataset)
+        return await asyncio.to_thread(
+            folder.consistently, lambda: files.list_images(folder, split)
+        )
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> ImageInfo:
         """See `ImageStore.move`."""
@@ -156,7 +159,7 @@ class FilesystemImageStore(ImageStore):
             folder.read()
             return [found.entry for found in trash.list_entries(folder.paths.trash)]
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(folder.consistently, work)
 
     async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
         """See `ImageStore.restore`."""

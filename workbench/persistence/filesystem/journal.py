@@ -13,17 +13,22 @@ the next process that opens the dataset:
 A crash before step 2 leaves a folder without a plan, which is thrown away. A crash after
 it leaves a plan, which is carried out. All of this happens under the dataset's lock, so
 whoever holds the lock knows that what lies in ``tx`` or ``tmp`` is a leftover.
+
+Readers take no lock: nobody shall wait for a thumbnail because somebody else saves a box.
+Instead a counter in ``.workbench/generation`` is made odd before step 3 and even after it.
+A reader that finds it changed has looked at a half-done change, and looks again.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from workbench.errors import NotFoundError
+from workbench.errors import NotFoundError, WorkbenchError
 from workbench.persistence.filesystem.atomic import (
     fsync_folder,
     remove_file,
@@ -38,6 +43,11 @@ from workbench.persistence.filesystem.lock import exclusive
 
 _ONE_SYNC_FROM = 32
 """From this many files on, one sync of the file system costs less than one for each file."""
+
+_LOOKS = 8
+"""How often a reader looks again before it takes the lock."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -96,20 +106,60 @@ class Journal:
             if not os.path.isdir(self._root):
                 raise self._gone()
             os.makedirs(self._hidden, exist_ok=True)
-        with exclusive(f"{self._hidden}/lock"):
-            if not os.path.isdir(self._hidden):
-                raise self._gone()
+        with ExitStack() as held:
+            try:
+                held.enter_context(exclusive(f"{self._hidden}/lock"))
+            except FileNotFoundError:
+                raise self._gone() from None
             self._repair()
             yield
 
     def _gone(self) -> NotFoundError:
         return NotFoundError(f"{self._root} is not there: deleted or renamed meanwhile?")
 
-    def settle(self) -> None:
-        """Finish or undo what a dead process left behind; wait for a live one. For readers."""
-        if os.path.lexists(self._tx):
+    def consistently(self, work: Callable[[], T]) -> T:
+        """Return ``work()``, which only reads, as of a moment when no change was half done.
+
+        `work` is called again if a change of several files came in between.
+        """
+        for _ in range(_LOOKS):
+            before = self._settled_generation()
+            try:
+                result = work()
+            except (WorkbenchError, OSError):
+                if self._generation() == before:
+                    raise
+                continue
+            if self._generation() == before:
+                return result
+        with self.locked():
+            return work()
+
+    def _settled_generation(self) -> int:
+        generation = self._generation()
+        if generation % 2 or os.path.lexists(self._tx):
+            # A change is under way, or was when its process died: wait for it or repair it.
             with self.locked():
-                pass
+                return self._generation()
+        return generation
+
+    def _generation(self) -> int:
+        try:
+            descriptor = os.open(f"{self._hidden}/generation", os.O_RDONLY)
+        except FileNotFoundError:
+            return 0
+        try:
+            return int.from_bytes(os.read(descriptor, 8), "little")
+        finally:
+            os.close(descriptor)
+
+    def _set_generation(self, generation: int) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(f"{self._hidden}/generation", flags, 0o666)
+        try:
+            os.write(descriptor, generation.to_bytes(8, "little"))
+        finally:
+            os.close(descriptor)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -151,6 +201,7 @@ class Journal:
 
     def _apply(self, folder: str, plan: list[tuple[str, str]]) -> None:
         touched: set[str] = set()
+        self._set_generation(self._generation() | 1)
         for source, target in plan:
             source, target = f"{self._root}/{source}", f"{self._root}/{target}"
             os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -165,6 +216,7 @@ class Journal:
             if path != folder:
                 fsync_folder(path)
         remove_file(f"{folder}/plan.json")
+        self._set_generation(self._generation() + 1)
         remove_tree(folder)
 
     def _repair(self) -> None:
@@ -172,6 +224,9 @@ class Journal:
             for name in sorted(os.listdir(self._tx)):
                 self._finish(f"{self._tx}/{name}")
             os.rmdir(self._tx)
+        generation = self._generation()
+        if generation % 2:
+            self._set_generation(generation + 1)
         try:
             leftovers = os.listdir(self.tmp)
         except FileNotFoundError:

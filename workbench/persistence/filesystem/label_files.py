@@ -159,7 +159,7 @@ def load_all(folder: DatasetFolder, split: str | None) -> LabelTable:
     parts = []
     with paused_collector():
         for name in splits:
-            images, stems = image_names(folder, name), label_stems(folder, name)
+            stems, images = label_stems(folder, name), image_names(folder, name)
             own = [stem(image) for image in images]
             has_labels = [image in stems for image in own]
             owners = np.flatnonzero(has_labels) + len(filenames)
@@ -188,16 +188,7 @@ def _read_columns(base: str, names: list[str], yaml: DataYaml) -> Iterator[tuple
     with OpenFolder(base) as labels:
         for start in range(0, len(names), _BATCH):
             batch = names[start : start + _BATCH]
-            contents = [_read_or_empty(labels, name) for name in batch]
+            contents = labels.read_all(batch)
             paths = [f"{base}/{name}" for name in batch]
-            yield (
-                start,
-                parse_many(contents, paths, len(yaml.classes), keypoints=yaml.has_keypoints),
-            )
-
-
-def _read_or_empty(labels: OpenFolder, name: str) -> bytes:
-    try:
-        return labels.read(name)
-    except FileNotFoundError:  # removed by another process since the folder was listed
-        return b""
+            part = parse_many(contents, paths, len(yaml.classes), keypoints=yaml.has_keypoints)
+            yield start, part

@@ -38,6 +38,7 @@ SMALLEST = 10.0**-DECIMALS
 TOLERANCE = 1e-7
 """How far a rounded box may stick out of the image and still count as inside."""
 
+_FAR = 10.0
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 
@@ -136,7 +137,7 @@ def _class_id(field: str, num_classes: int) -> int:
 def _coordinate(field: str) -> float:
     value = _number(field)
     # Far outside, a number cannot be a normalised coordinate, whatever it is meant to be.
-    if not -10.0 < value < 10.0:
+    if not -_FAR < value < _FAR:
         raise ValueError(
             f"expected a coordinate normalised to 0..1, found {field}; is it in pixels?"
         )
@@ -203,8 +204,9 @@ def _clean(annotation: Annotation, num_classes: int) -> Annotation:
     class_id = annotation.class_id
     if class_id != int(class_id) or not 0 <= class_id < num_classes:
         raise ValueError(f"expected a class id from 0 to {num_classes - 1}; add the class first")
-    if not all(math.isfinite(value) for value in annotation.xywh):
-        raise ValueError("expected numbers")
+    # Far outside, a number cannot be a normalised coordinate, and NaN is no number at all.
+    if not all(-_FAR < value < _FAR for value in annotation.xywh):
+        raise ValueError("expected numbers normalised to 0..1")
     x, y, width, height = (float(value) for value in annotation.xywh)
     if width <= 0 or height <= 0:
         raise ValueError("the box has no area")

@@ -66,11 +66,14 @@ class FilesystemLabelStore(LabelStore):
         """See `LabelStore.get`."""
         folder = self._root.open(dataset)
         split, filename = image_files.checked(split, filename)
-        return await asyncio.to_thread(files.read, folder, split, filename)
+        return await asyncio.to_thread(
+            folder.consistently, lambda: files.read(folder, split, filename)
+        )
 
     async def load_all(self, dataset: str, split: str | None = None) -> LabelTable:
         """See `LabelStore.load_all`."""
-        return await asyncio.to_thread(files.load_all, self._root.open(dataset), split)
+        folder = self._root.open(dataset)
+        return await asyncio.to_thread(folder.consistently, lambda: files.load_all(folder, split))
 
     async def exists(self, dataset: str, split: str, filename: str) -> bool:
         """See `LabelStore.exists`."""
@@ -82,7 +85,7 @@ class FilesystemLabelStore(LabelStore):
             folder.require_image(split, filename)
             return os.path.isfile(folder.paths.label(split, filename))
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(folder.consistently, work)
 
     async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
         """See `LabelStore.delete`."""

@@ -36,10 +36,23 @@ else:
         ``flock`` belongs to the open file, so opening it anew for each use excludes
         threads of this process as well as others, and the kernel frees it when a process
         dies. It waits in the kernel and takes 2 µs, where polling libraries take 160.
+
+        While we wait, the folder may be renamed and another put in its place; what we hold
+        then is the lock of the other one. So the file is compared with its name again.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                if _is_file(descriptor, path):
+                    yield
+                    return
+            finally:
+                os.close(descriptor)
+
+    def _is_file(descriptor: int, path: str) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            yield
-        finally:
-            os.close(descriptor)
+            named = os.stat(path)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(os.fstat(descriptor), named)

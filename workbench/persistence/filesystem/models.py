@@ -92,25 +92,22 @@ class FilesystemModelStore(ModelStore):
         return await asyncio.to_thread(self._get, name)
 
     def _get(self, name: str) -> ModelInfo:
-        self._journal.settle()
-        return self._info(name)
+        return self._journal.consistently(lambda: self._info(name))
 
     async def exists(self, name: str) -> bool:
         """See `ModelStore.exists`."""
         folder = self._folder(name)
 
         def work() -> bool:
-            self._journal.settle()
             return os.path.isfile(f"{folder}/{_FACTS}")
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(self._journal.consistently, work)
 
     async def list(self) -> builtins.list[ModelInfo]:
         """See `ModelStore.list`."""
-        return await asyncio.to_thread(self._list)
+        return await asyncio.to_thread(self._journal.consistently, self._list)
 
     def _list(self) -> builtins.list[ModelInfo]:
-        self._journal.settle()
         found = []
         for name in sorted(os.listdir(self._root)):
             if name.startswith(".") or not os.path.isfile(f"{self._root}/{name}/{_FACTS}"):
@@ -137,10 +134,9 @@ class FilesystemModelStore(ModelStore):
 
         def work() -> ModelInfo | None:
             with self._journal.locked():
-                if name is not None:
-                    self._require(name)
-                self._journal.write(self._active, _active_bytes(name))
-            return None if name is None else self._info(name)
+                stored = None if name is None else os.path.basename(self._require(name))
+                self._journal.write(self._active, _active_bytes(stored))
+            return None if stored is None else self._info(stored)
 
         return await asyncio.to_thread(work)
 
@@ -148,13 +144,12 @@ class FilesystemModelStore(ModelStore):
         """See `ModelStore.get_active`."""
 
         def work() -> ModelInfo | None:
-            self._journal.settle()
             name = self._active_name()
             if name is None or not os.path.isfile(f"{self._folder(name)}/{_FACTS}"):
                 return None
             return self._info(name)
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(self._journal.consistently, work)
 
     async def rename(self, name: str, new_name: str) -> ModelInfo:
         """See `ModelStore.rename`."""
@@ -166,8 +161,8 @@ class FilesystemModelStore(ModelStore):
                 self._require_free(new_name, target)
                 with self._journal.transaction() as change:
                     change.rename(folder, target)
-                    if self._active_name() == name:
-                        change.write(self._active, _active_bytes(new_name))
+                    if self._active_name() == os.path.basename(folder):
+                        change.write(self._active, _active_bytes(os.path.basename(target)))
             return self._info(new_name)
 
         return await asyncio.to_thread(work)
@@ -178,10 +173,11 @@ class FilesystemModelStore(ModelStore):
         def work() -> TrashEntry:
             with self._journal.locked(), self._journal.transaction() as change:
                 folder = self._require(name)
-                trashed = trash.new_entry(self._trash, "model", name, [name])
+                stored = os.path.basename(folder)
+                trashed = trash.new_entry(self._trash, "model", stored, [stored])
                 change.write(f"{trashed.folder}/entry.json", trashed.to_bytes())
                 change.rename(folder, f"{trashed.folder}/{trashed.files[0][0]}")
-                if self._active_name() == name:
+                if self._active_name() == stored:
                     change.write(self._active, _active_bytes(None))
             return trashed.entry
 
@@ -191,10 +187,9 @@ class FilesystemModelStore(ModelStore):
         """See `ModelStore.list_trash`."""
 
         def work() -> builtins.list[TrashEntry]:
-            self._journal.settle()
             return [found.entry for found in trash.list_entries(self._trash)]
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(self._journal.consistently, work)
 
     async def restore(self, entry_id: str, *, name: str | None = None) -> ModelInfo:
         """See `ModelStore.restore`."""

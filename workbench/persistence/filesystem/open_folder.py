@@ -8,7 +8,7 @@ facts, a fifth off that of its bytes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
@@ -47,19 +47,27 @@ class OpenFolder:
         if self._descriptor is not None:
             os.close(self._descriptor)
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of the small file `name`."""
+    def read_all(self, names: Iterable[str]) -> list[bytes]:
+        """Return the bytes of small files; empty for one that is not there (any more)."""
         if self._descriptor is None:
-            name = f"{self._path}/{name}"
-        descriptor = os.open(name, _READ_FLAGS, dir_fd=self._descriptor)
-        try:
-            data = os.read(descriptor, _CHUNK)
-            if len(data) == _CHUNK:
-                while more := os.read(descriptor, _CHUNK):
-                    data += more
-            return data
-        finally:
-            os.close(descriptor)
+            names = (f"{self._path}/{name}" for name in names)
+        # Everything in one loop and in local names: at 100,000 files, each call counts.
+        folder, contents = self._descriptor, []
+        for name in names:
+            try:
+                descriptor = os.open(name, _READ_FLAGS, dir_fd=folder)
+            except FileNotFoundError:
+                contents.append(b"")
+                continue
+            try:
+                data = os.read(descriptor, _CHUNK)
+                if len(data) == _CHUNK:
+                    while more := os.read(descriptor, _CHUNK):
+                        data += more
+            finally:
+                os.close(descriptor)
+            contents.append(data)
+        return contents
 
     def scan(self) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
         """Return the entries, as `os.scandir` does; their ``stat`` needs the open folder."""

@@ -59,10 +59,17 @@ class Staging:
 
     def place(self, folder: str, target: str) -> None:
         """Rename a complete dataset to where it shall be, unless something is there already."""
-        with exclusive(f"{self._data_dir}/{HIDDEN}/lock"):
+        with self.locked():
             require_free(target)
             os.rename(folder, target)
             fsync_folder(self._data_dir)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Exclude others who make, rename, delete or purge whole datasets."""
+        os.makedirs(self._folder, exist_ok=True)
+        with exclusive(f"{self._data_dir}/{HIDDEN}/lock"):
+            yield
 
     def _sweep(self) -> None:
         for name in os.listdir(self._folder):

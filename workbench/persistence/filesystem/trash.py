@@ -7,13 +7,17 @@ begin with the time, so that they sort by it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from workbench.errors import NotFoundError
-from workbench.persistence.filesystem.atomic import remove_tree
+from workbench.persistence.filesystem.atomic import fsync_folder, remove_tree
 from workbench.persistence.models import TrashEntry
+
+_log = logging.getLogger(__name__)
+_GONE = ".gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ def list_entries(trash: str) -> list[Trashed]:
         names = sorted(os.listdir(trash))
     except FileNotFoundError:
         return []
-    return [found for name in names if (found := _read(f"{trash}/{name}")) is not None]
+    entries = (_read(f"{trash}/{name}") for name in names if not name.endswith(_GONE))
+    return [found for found in entries if found is not None]
 
 
 def find(trash: str, entry_id: str) -> Trashed:
@@ -81,12 +86,27 @@ def find(trash: str, entry_id: str) -> Trashed:
 def purge(trash: str, entry_id: str | None, kinds: frozenset[str]) -> int:
     """Remove one entry, or all of the given kinds, for good; return how many."""
     if entry_id is not None:
-        remove_tree(find(trash, entry_id).folder)
+        _discard(find(trash, entry_id).folder)
         return 1
     doomed = [found for found in list_entries(trash) if found.entry.kind in kinds]
     for found in doomed:
-        remove_tree(found.folder)
+        _discard(found.folder)
+    _sweep(trash)
     return len(doomed)
+
+
+def _discard(folder: str) -> None:
+    # Renamed first, so that no crash leaves an entry with only some of its files.
+    os.rename(folder, f"{folder}{_GONE}")
+    fsync_folder(os.path.dirname(folder))
+    remove_tree(f"{folder}{_GONE}")
+
+
+def _sweep(trash: str) -> None:
+    """Remove what crashes left of entries that were purged or restored."""
+    for name in os.listdir(trash) if os.path.isdir(trash) else ():
+        if name.endswith(_GONE) or _read(f"{trash}/{name}") is None:
+            remove_tree(f"{trash}/{name}")
 
 
 def _read(folder: str) -> Trashed | None:
@@ -94,6 +114,9 @@ def _read(folder: str) -> Trashed | None:
         with open(f"{folder}/entry.json", "rb") as file:
             content = json.load(file)
     except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        _log.warning("trash entry left out: %s/entry.json: %s", folder, error)
         return None
     entry = TrashEntry(
         id=os.path.basename(folder),

@@ -42,15 +42,20 @@ export function toProposalRows(boxes) {
     .map((box) => ({ class_id: box.cls, xyxy: box.xyxy, ...box.proposal }));
 }
 
-/** Whether two row lists hold the same boxes in the same order. @param {Row[]} a @param {Row[]} b */
-export function sameRows(a, b) {
+/** Pixels by which a box may differ after its way through a label file's decimals. */
+const FILE_ROUNDING = 1e-3;
+
+/** Whether two rows are the same box, but for the rounding of a label file. @param {Row} a @param {Row} b */
+export function sameRow(a, b) {
   return (
-    a.length === b.length &&
-    a.every(
-      (row, i) =>
-        row.class_id === b[i].class_id && row.xyxy.every((value, k) => value === b[i].xyxy[k]),
-    )
+    a.class_id === b.class_id &&
+    a.xyxy.every((value, k) => Math.abs(value - b.xyxy[k]) <= FILE_ROUNDING)
   );
+}
+
+/** Whether two lists hold the same boxes in the same order. @param {Row[]} a @param {Row[]} b */
+export function sameRows(a, b) {
+  return a.length === b.length && a.every((row, i) => sameRow(row, b[i]));
 }
 
 /** @param {Box[]} boxes @param {Box} box */

@@ -9,8 +9,8 @@
  * @typedef {import("./box_document.mjs").Row} Row
  * @typedef {{revision: string, boxes: Row[], proposals: object[]|null, what: string, agreed?: boolean}} Edit
  * @typedef {{waiting: Edit|null, flying: (Edit & {seq: number, since: number, sentAt: number})|null, failure: Failure|null, stored: boolean}} Slot
- * @typedef {{why: string, choices: {choice: string, text: string}[], revision: string}} Failure
- *   `revision`: what the file has now
+ * @typedef {{why: string, choices: {choice: string, text: string}[], revision: string, boxes: Row[]}} Failure
+ *   `revision`, `boxes`: what the file has now
  */
 
 const PREFIX = "workbench:unsaved:";

@@ -206,15 +206,21 @@ export function createSession({ send, storage, decode, now, id }) {
   /** Boxes that the kernel sets: from Python, or "take theirs". */
   function receiveLabels(message) {
     state.labelled = message.labelled ?? state.labelled;
-    outbox.drop(message.key);
-    setRevision(message.key, message.revision);
-    const history = documents.get(message.key);
-    if (history && !sameRows(toRows(history.present.state), message.boxes)) {
-      documents.set(message.key, commit(history, "changed elsewhere", fromRows(message.boxes, message.proposals ?? [])));
+    setBoxes(message);
+    notify("status");
+  }
+
+  /** Give up what is unsaved of an image for other boxes: a step that can be undone. */
+  function setBoxes({ key, boxes: rows, proposals, revision }) {
+    outbox.drop(key);
+    setRevision(key, revision);
+    const history = documents.get(key);
+    if (history && !sameRows(toRows(history.present.state), rows)) {
+      const waiting = proposals ?? toProposalRows(history.present.state);
+      documents.set(key, commit(history, "changed elsewhere", fromRows(rows, waiting)));
     }
     forgetLostSelection();
     notify("boxes");
-    notify("status");
   }
 
   return {
@@ -346,7 +352,8 @@ export function createSession({ send, storage, decode, now, id }) {
       if (choice === "mine") outbox.retry(key, { revision: failure.revision, agreed: true });
       else if (choice === "retry") outbox.retry(key, {});
       else {
-        outbox.drop(key);
+        // From here on edits are based on what the file had when the save was refused.
+        setBoxes({ key, boxes: failure.boxes, revision: failure.revision });
         post({ kind: "want", key });
       }
     },

@@ -24,8 +24,6 @@ const NAMES = {
   hide: "Hide or show boxes",
   crosshair: "Crosshair",
   help: "Keys",
-  accept: "Accept",
-  reject: "Reject",
 };
 /** Buttons that say in words what they do. */
 const WORDED = new Set(["nothing-here"]);
@@ -87,19 +85,11 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
     make("span", { class: "wb-group", role: "group" }, ...actions.filter((a) => walks() || !WALKING.has(a)).map(button)),
   );
   if (walks()) groups[0].insertBefore(position, buttons.get("next"));
-  const review = make(
-    "span",
-    { class: "wb-group wb-review", hidden: true },
-    make("span", { class: "wb-word" }, ""),
-    button("accept"),
-    button("reject"),
-  );
   const element = make(
     "div",
     { class: "wb-toolbar", role: "toolbar", "aria-label": "Annotate" },
     ...groups,
     make("span", { class: "wb-group wb-light", title: "Brightness and contrast" }, icon("light"), sliders.brightness, sliders.contrast),
-    review,
     make("span", { class: "wb-spring" }),
     button("help"),
   );
@@ -107,7 +97,7 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
   return {
     element,
     /** @param {object} view what to show, see `box_view.mjs` */
-    update({ index, total: count, enabled, pressed, proposals, brightness, contrast }) {
+    update({ index, total: count, enabled, pressed, brightness, contrast }) {
       const shown = count ? String(index + 1) : "";
       place.dataset.shown = shown;
       if (element.getRootNode().activeElement !== place) place.value = shown;
@@ -117,10 +107,37 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
         if (action in enabled) element_.setAttribute("aria-disabled", String(!enabled[action]));
         if (action in pressed) element_.setAttribute("aria-pressed", String(pressed[action]));
       }
-      review.hidden = proposals === 0;
-      review.firstChild.textContent = `${proposals} to review`;
       sliders.brightness.value = String(brightness);
       sliders.contrast.value = String(contrast);
+    },
+  };
+}
+
+const REVIEW = { accept: "Accept", reject: "Reject", "accept-all": "Accept all", "reject-all": "Reject all" };
+const OF_SELECTION = ["accept", "reject"];
+
+/**
+ * The bar for predictions that wait for review. It lies over the stage, so that nothing
+ * moves when it comes and goes.
+ * @param {(action: string) => void} run
+ */
+export function createReviewBar(run) {
+  const text = make("span", { class: "wb-word" });
+  const buttons = Object.entries(REVIEW).map(([action, name]) => {
+    const press = (event) => event.currentTarget.getAttribute("aria-disabled") !== "true" && run(action);
+    return make("button", { type: "button", class: "wb-choice", "data-action": action, onmousedown: (e) => e.preventDefault(), onclick: press }, name);
+  });
+  const element = make("div", { class: "wb-review", role: "toolbar", "aria-label": "Predictions to review", hidden: true }, text, ...buttons);
+  return {
+    element,
+    /** @param {number} count predictions on the image @param {number} selected of them */
+    update(count, selected) {
+      element.hidden = count === 0;
+      text.textContent = `${count} to review`;
+      for (const button of buttons) {
+        const isIdle = OF_SELECTION.includes(button.dataset.action) && selected === 0;
+        button.setAttribute("aria-disabled", String(isIdle));
+      }
     },
   };
 }

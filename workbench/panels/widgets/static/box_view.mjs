@@ -6,16 +6,14 @@
  */
 import { createClassList } from "./box_classes.mjs";
 import { createCommands } from "./box_commands.mjs";
-import { fromRows, toRows } from "./box_document.mjs";
+import { fromRows, sameRow, toRows } from "./box_document.mjs";
 import { make } from "./box_dom.mjs";
 import { drawBoxes, drawCrosshair, drawMarquee, drawPicture, IN_FILE, labelText, prepare } from "./box_draw.mjs";
 import { centred, fitViewport, keepInSight, toImage, zoomAt } from "./box_geometry.mjs";
 import { createHelp, createNotice } from "./box_help.mjs";
 import { attachPointer } from "./box_input.mjs";
 import { attachKeyboard } from "./box_keyboard.mjs";
-import { createStatusLine, createToolbar } from "./box_toolbar.mjs";
-
-const rowMark = (row) => [row.class_id, ...row.xyxy].join();
+import { createReviewBar, createStatusLine, createToolbar } from "./box_toolbar.mjs";
 
 /**
  * @param {object} model anywidget's model: traits only, messages go through the session
@@ -121,8 +119,9 @@ export function mountView(model, session, host) {
     walks: () => model.get("walks"),
     light,
   });
+  const review = createReviewBar((action) => answer(() => commands.run(action)));
   const statusLine = createStatusLine();
-  const main = make("div", { class: "wb-main" }, make("div", { class: "wb-frame" }, stageElement, notice.element, help.element), classes.element);
+  const main = make("div", { class: "wb-main" }, make("div", { class: "wb-frame" }, stageElement, review.element, notice.element, help.element), classes.element);
   main.style.height = `${model.get("canvas_height")}px`;
   const root = make("div", { class: "wb-annotate", "data-lm-suppress-shortcuts": "true" }, toolbar.element, main, statusLine.element, live);
   host.append(root);
@@ -156,8 +155,9 @@ export function mountView(model, session, host) {
     const context = prepare(layers.boxes, size, ratio);
     if (!state.frame) return;
     const atRest = session.boxes().filter((box) => !state.hidden.has(box.id) && !preview?.hide.has(box.id));
-    const mine = new Set(toRows(session.boxes()).map(rowMark));
-    const theirs = (session.outbox.failure(state.frame.key)?.boxes ?? []).filter((row) => !mine.has(rowMark(row)));
+    const mine = toRows(session.boxes());
+    const inFile = session.outbox.failure(state.frame.key)?.boxes ?? [];
+    const theirs = inFile.filter((row) => !mine.some((own) => sameRow(own, row)));
     const shadows = fromRows([], theirs.map((row) => ({ ...row, score: 1, source: IN_FILE })));
     drawBoxes(context, viewport, [...shadows, ...atRest], look(), size);
   }
@@ -186,7 +186,6 @@ export function mountView(model, session, host) {
       total: state.total,
       brightness: model.get("image_brightness"),
       contrast: model.get("image_contrast"),
-      proposals: boxes.filter((box) => box.proposal).length,
       pressed: { crosshair, hide: boxes.some((box) => state.hidden.has(box.id)), "nothing-here": isBackground() },
       enabled: {
         previous: index > 0,
@@ -196,10 +195,10 @@ export function mountView(model, session, host) {
         delete: editable && has,
         duplicate: editable && has,
         "nothing-here": editable && boxes.every((box) => box.proposal),
-        accept: boxes.some((box) => box.proposal),
-        reject: boxes.some((box) => box.proposal),
       },
     });
+    const proposals = boxes.filter((box) => box.proposal);
+    review.update(proposals.length, proposals.filter((box) => state.selection.has(box.id)).length);
     notice.update(currentNotice());
   }
 
