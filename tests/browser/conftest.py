@@ -1,6 +1,6 @@
 """A real JupyterLab on a temporary folder, and a Chromium page to look at it.
 
-Chromium is the one that ``WORKBENCH_CHROMIUM`` names, else the system's, else Playwright's
+Chromium is the one that ``WORKBENCH_BROWSER`` names, else the system's, else Playwright's
 own. Where there is none, browser tests are skipped with the reason; in CI (variable ``CI``)
 that is a failure.
 """
@@ -28,6 +28,10 @@ ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 90
 # JupyterLab raises this by itself on a fresh profile, without any of our code.
 KNOWN_ERRORS = ("reading 'filter'",)
+ALL_CELLS_HAVE_RUN = """() => {
+    const cells = [...window.jupyterapp.shell.currentWidget.content.model.cells];
+    return cells.every((cell) => cell.type !== "code" || cell.executionCount !== null);
+}"""
 VIEWPORT = {"width": 1400, "height": 950}
 KERNEL_IS_IDLE = """() => {
     const panel = window.jupyterapp?.shell?.currentWidget;
@@ -37,10 +41,10 @@ KERNEL_IS_IDLE = """() => {
 
 def find_chromium() -> str | None:
     """Path of a Chromium, None for Playwright's own, or raise `LookupError` if there is none."""
-    named = os.environ.get("WORKBENCH_CHROMIUM")
+    named = os.environ.get("WORKBENCH_BROWSER")
     if named:
         if not Path(named).is_file():
-            raise LookupError(f"WORKBENCH_CHROMIUM names {named}, which is no file")
+            raise LookupError(f"WORKBENCH_BROWSER names {named}, which is no file")
         return named
     for name in ("chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
@@ -51,7 +55,7 @@ def find_chromium() -> str | None:
             return None
     raise LookupError(
         "no Chromium: install your system's chromium, or `python -m playwright install chromium`, "
-        "or name one in WORKBENCH_CHROMIUM"
+        "or name one in WORKBENCH_BROWSER"
     )
 
 
@@ -193,6 +197,7 @@ class LabPage:
     def run_all(self) -> None:
         """Run every cell; fails the test if one raises."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.wait_for_function(ALL_CELLS_HAVE_RUN, timeout=120_000)
         self.page.wait_for_function(KERNEL_IS_IDLE)
         failed = self.page.locator(
             '.jp-OutputArea [data-mime-type="application/vnd.jupyter.stderr"]'
@@ -230,7 +235,7 @@ def shared_context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def open_lab_page(
-    browser: Browser, shared_context: BrowserContext, lab: Lab
+    request: pytest.FixtureRequest, browser: Browser, shared_context: BrowserContext, lab: Lab
 ) -> Iterator[Callable[..., LabPage]]:
     """Open pages, with a profile of their own where options are given.
 
@@ -252,7 +257,7 @@ def open_lab_page(
     yield open_page
     errors = [error for page in pages for error in page.new_errors()]
     for lab_page in pages:
-        keep_picture(lab_page.page, "last")
+        keep_picture(lab_page.page, request.node.name)
         lab_page.page.close()
     for context in contexts:
         context.close()

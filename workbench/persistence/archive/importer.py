@@ -31,8 +31,9 @@ from workbench.persistence.archive.layout import Layout, plan_layout
 from workbench.persistence.archive.reader import Archive
 from workbench.persistence.models import ArchiveLimits, Progress, no_progress
 
-# The first column of every row. Some tools write class ids as "3.0".
-_CLASS_IDS = re.compile(rb"^[ \t]*(\d{1,9})(?:\.0*)?(?=\s)", re.MULTILINE)
+# The first column of every row (the rest is taken in as that is quicker than searching it).
+# Some tools write class ids as "3.0".
+_CLASS_IDS = re.compile(rb"^[ \t]*(\d{1,9})(?:\.0*)?[ \t][^\n]*", re.MULTILINE)
 
 
 _ID_BYTES = 64

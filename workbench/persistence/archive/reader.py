@@ -99,18 +99,19 @@ class Archive:
 
     def check(self, member: Member) -> int:
         """Compare a member's local header (4.3.7) with the directory; return its data's offset."""
-        name_start = LOCAL.size
-        header = self._view(member, member.offset, name_start + len(member.raw_name))
-        signature, _, flags, method, _, crc, packed, size, name_length, extra_length = (
-            LOCAL.unpack_from(header)
+        raw = member.raw_name
+        at = self._at(member, member.offset, LOCAL.size + len(raw))
+        signature, _, flags, method, _, *sizes, name_length, extra_length = LOCAL.unpack_from(
+            self._block, at
         )
-        start: int = member.offset + name_start + name_length + extra_length
+        crc, packed, size = sizes
+        start: int = member.offset + LOCAL.size + name_length + extra_length
         if (
             signature != LOCAL_SIGNATURE
             or method != member.method
             or flags & FLAG_ENCRYPTED
-            or header[name_start:] != member.raw_name
-            or name_length != len(member.raw_name)
+            or name_length != len(raw)
+            or not self._block.startswith(raw, at + LOCAL.size)
         ):
             raise self._damaged(member, "a local header that agrees with the directory", "another")
         if start + member.packed_size > member.end:
@@ -129,7 +130,8 @@ class Archive:
     def _local_zip64(
         self, member: Member, size: int, packed: int, start: int, stop: int
     ) -> tuple[int, int]:
-        extra = bytes(self._view(member, start, stop - start))
+        at = self._at(member, start, stop - start)
+        extra = self._block[at : at + stop - start]
         values = list(zip64_values(extra, (size == MAX32) + (packed == MAX32)) or ())
         if size == MAX32 and values:
             size = values.pop(0)
@@ -145,12 +147,14 @@ class Archive:
         ArchiveError
             If the member is damaged.
         """
-        view = self._view(member, self.check(member), member.packed_size)
-        data = self._inflate(member, view) if member.method == DEFLATED else bytes(view)
+        at = self._at(member, self.check(member), member.packed_size)
+        data = self._block[at : at + member.packed_size]
+        if member.method == DEFLATED:
+            data = self._inflate(member, data)
         self._check_contents(member, len(data), zlib.crc32(data))
         return data
 
-    def _inflate(self, member: Member, packed: memoryview) -> bytes:
+    def _inflate(self, member: Member, packed: bytes) -> bytes:
         unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
         # One byte more than promised is enough to know that the promise is broken.
         data = self._unpack(member, unpacker, packed, member.size + 1)
@@ -202,7 +206,7 @@ class Archive:
             raise self._wrong_length(member)
 
     def _unpack(
-        self, member: Member, unpacker: zlib._Decompress, packed: bytes | memoryview, most: int
+        self, member: Member, unpacker: zlib._Decompress, packed: bytes, most: int
     ) -> bytes:
         try:
             return unpacker.decompress(packed, most)
@@ -225,17 +229,17 @@ class Archive:
                 member, f"contents with CRC-32 {member.crc:08x}", f"CRC-32 {crc:08x}"
             )
 
-    def _view(self, member: Member, offset: int, length: int) -> memoryview:
-        """Return bytes of the archive, out of a block that was read ahead if possible."""
-        start = offset - self._block_start
-        if start < 0 or start + length > len(self._block):
+    def _at(self, member: Member, offset: int, length: int) -> int:
+        """Make sure that bytes of the archive are in the block; return their place in it."""
+        place = offset - self._block_start
+        if place < 0 or place + length > len(self._block):
             if offset + length > self._length:
                 raise self._damaged(member, f"{length} bytes at {offset}", "the end (truncated)")
             ahead = min(max(length, BLOCK_BYTES), self._length - offset)
             self._block = read_at(self._file, self.path, offset, ahead)
             self._block_start = offset
-            start = 0
-        return memoryview(self._block)[start : start + length]
+            place = 0
+        return place
 
     def _damaged(self, member: Member, expected: str, found: str) -> ArchiveError:
         return refusal(

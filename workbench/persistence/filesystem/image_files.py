@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from itertools import repeat
 from pathlib import Path
 
 from workbench.errors import (
@@ -31,6 +33,7 @@ from workbench.persistence.image_store import IMAGE_EXTENSIONS
 from workbench.persistence.models import SPLITS, ImageInfo, ImageMove, TrashEntry
 from workbench.persistence.rules import image_size, no_same_stem
 
+_SET_FIELDS = [getattr(ImageInfo, field.name).__set__ for field in fields(ImageInfo)]
 _SPELLINGS = sorted(IMAGE_EXTENSIONS | {extension.upper() for extension in IMAGE_EXTENSIONS})
 
 
@@ -111,10 +114,29 @@ def _list_split(folder: DatasetFolder, split: str) -> list[ImageInfo]:
             found = _sizes_and_times(images)
     except FileNotFoundError:
         return []
-    return [
-        ImageInfo(name, split, parent / name, 0, 0, size, stem(name) in labelled, modified)
-        for name, size, modified in found
-    ]
+    names = [name for name, _, _ in found]
+    return _infos(
+        names,
+        repeat(split),
+        [parent / name for name in names],
+        repeat(0),
+        repeat(0),
+        [size for _, size, _ in found],
+        [stem(name) in labelled for name in names],
+        [modified for _, _, modified in found],
+    )
+
+
+def _infos(names: Sequence[str], *columns: Iterable[object]) -> list[ImageInfo]:
+    """Make ``ImageInfo(name, ...)`` for each name, of columns with the other fields.
+
+    A frozen class sets each field of each object by name, which would take as long as
+    asking the kernel for all files' sizes. Column by column it takes a quarter of that.
+    """
+    images = [object.__new__(ImageInfo) for _ in names]
+    for set_field, column in zip(_SET_FIELDS, (names, *columns), strict=True):
+        deque(map(set_field, images, column), maxlen=0)
+    return images
 
 
 def _sizes_and_times(images: OpenFolder) -> list[tuple[str, int, float]]:
