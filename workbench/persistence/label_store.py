@@ -5,7 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from workbench.persistence.models import Annotation, LabelData, LabelTable, TrashEntry
+from workbench.persistence.models import (
+    Annotation,
+    LabelData,
+    LabelEdit,
+    LabelTable,
+    TrashEntry,
+)
 
 
 class LabelStore(ABC):
@@ -103,6 +109,38 @@ class LabelStore(ABC):
         ------
         AlreadyExistsError
             If the image has been labelled again.
+        """
+
+    @abstractmethod
+    async def history(
+        self,
+        dataset: str,
+        split: str | None = None,
+        filename: str | None = None,
+        *,
+        limit: int | None = None,
+    ) -> list[LabelEdit]:
+        """Return how labels came to be what they are, oldest edit first.
+
+        Parameters
+        ----------
+        split, filename : str, optional
+            One image, also under the names and in the splits that it had before. Without
+            `filename`, all images (of `split`).
+        limit : int, optional
+            Only the last so many edits.
+        """
+
+    @abstractmethod
+    async def revert(self, dataset: str, edit_id: str) -> LabelData:
+        """Put an image's labels back to what they were before an edit, byte for byte.
+
+        This is an edit too, and stands in the history.
+
+        Raises
+        ------
+        NotFoundError
+            If the history has no such edit, or the image is not there any more.
         """
 
     @abstractmethod

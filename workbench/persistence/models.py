@@ -164,6 +164,30 @@ class LabelData:
     other_rows: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class LabelEdit:
+    """One change of an image's labels, as the history keeps it.
+
+    Parameters
+    ----------
+    id : str
+        What `LabelStore.revert` takes.
+    at : datetime
+        With time zone.
+    filename, split : str
+        Of the image at that time; it may have been renamed or moved since.
+    before, after : list of Annotation or None
+        The boxes; None while there was no label file.
+    """
+
+    id: str
+    at: datetime
+    filename: str
+    split: str
+    before: list[Annotation] | None
+    after: list[Annotation] | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelTable:
     """Every box of a split (or of all) in columns.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.atomic import write_new
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
@@ -154,7 +155,7 @@ def export_entries(folder: DatasetFolder, yaml: DataYaml) -> tuple[list[tuple[st
     paths = folder.paths
     entries = [
         (path.removeprefix(f"{paths.root}/"), path)
-        for path in (paths.facts, paths.prompts)
+        for path in (paths.facts, paths.prompts, *history_files.files(folder))
         if os.path.isfile(path)
     ]
     for split in SPLITS:

@@ -17,6 +17,7 @@ from workbench.errors import (
     LossySaveError,
     NotFoundError,
 )
+from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
@@ -30,7 +31,20 @@ from workbench.persistence.filesystem.label_text import (
 )
 from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.paths import check_split, stem
-from workbench.persistence.models import SPLITS, Annotation, LabelData, LabelTable, TrashEntry
+from workbench.persistence.history import (
+    EditRecord,
+    find_edit,
+    new_edit,
+    select_edits,
+)
+from workbench.persistence.models import (
+    SPLITS,
+    Annotation,
+    LabelData,
+    LabelEdit,
+    LabelTable,
+    TrashEntry,
+)
 
 # Files parsed at once: few enough for the processor's cache, enough to forget Python's cost.
 _BATCH = 2048
@@ -85,10 +99,17 @@ def write(
         data = format_labels(clean)
         if old is not None and not discard_other_rows:
             _require_plain(old, path, yaml)
-        if data != old:
-            os.makedirs(folder.paths.labels(split), exist_ok=True)
-            folder.journal.write(path, data)
+        _replace(folder, split, filename, old, data)
     return LabelData(filename, split, clean, revision_of(data))
+
+
+def _replace(
+    folder: DatasetFolder, split: str, filename: str, old: bytes | None, new: bytes
+) -> None:
+    if new != old:
+        os.makedirs(folder.paths.labels(split), exist_ok=True)
+        folder.journal.write(folder.paths.label(split, filename), new)
+        history_files.append(folder, [new_edit(split, filename, old, new)])
 
 
 def _require_plain(old: bytes, path: str, yaml: DataYaml) -> None:
@@ -108,28 +129,82 @@ def write_many(
     folder: DatasetFolder, labels: Mapping[tuple[str, str], Sequence[Annotation]]
 ) -> None:
     """Replace the labels of many images: all, or none."""
-    with folder.writing() as yaml, folder.journal.transaction() as change:
-        for (split, filename), annotations in labels.items():
-            path = folder.paths.label(split, filename)
-            old = _read_existing(folder, split, filename)
-            if old is not None:
-                _require_plain(old, path, yaml)
-            where = f"{split}/{filename}"
-            data = format_labels(clean_annotations(annotations, len(yaml.classes), where))
-            if data != old:
-                change.write(path, data)
+    edits = []
+    with folder.writing() as yaml:
+        with folder.journal.transaction() as change:
+            for (split, filename), annotations in labels.items():
+                path = folder.paths.label(split, filename)
+                old = _read_existing(folder, split, filename)
+                if old is not None:
+                    _require_plain(old, path, yaml)
+                where = f"{split}/{filename}"
+                data = format_labels(clean_annotations(annotations, len(yaml.classes), where))
+                if data != old:
+                    change.write(path, data)
+                    edits.append(new_edit(split, filename, old, data))
+        history_files.append(folder, edits)
 
 
 def delete(folder: DatasetFolder, split: str, filename: str) -> TrashEntry:
     """Move one label file to the trash."""
-    with folder.writing(), folder.journal.transaction() as change:
-        folder.require_image(split, filename)
+    with folder.writing():
+        old = _read_existing(folder, split, filename)
         path = folder.paths.label(split, filename)
-        if not os.path.lexists(path):
+        if old is None:
             raise NotFoundError(
                 f"{folder.name}: {filename!r} in {split} has no label file ({path})"
             )
-        return plan_delete(folder, change, "label", split, filename, [path])
+        with folder.journal.transaction() as change:
+            entry = plan_delete(folder, change, "label", split, filename, [path])
+        history_files.append(folder, [new_edit(split, filename, old, None)])
+    return entry
+
+
+def history(
+    folder: DatasetFolder, split: str | None, filename: str | None, limit: int | None
+) -> list[LabelEdit]:
+    """Return the edits of one image, of a split, or of all; oldest first."""
+    yaml = folder.read()
+    edits = select_edits(history_files.read(folder), split, filename, limit)
+    return [as_label_edit(edit, yaml) for edit in edits]
+
+
+def as_label_edit(record: EditRecord, yaml: DataYaml) -> LabelEdit:
+    """Return an edit with its boxes read."""
+    return LabelEdit(
+        id=record.id,
+        at=record.at,
+        filename=record.filename,
+        split=record.split,
+        before=_boxes(record.before, yaml),
+        after=_boxes(record.after, yaml),
+    )
+
+
+def _boxes(data: bytes | None, yaml: DataYaml) -> list[Annotation] | None:
+    if data is None:
+        return None
+    try:
+        return _parse(data, "history", yaml).annotations
+    except LabelFormatError:
+        # A file that could not be read when it was replaced, or whose classes are gone.
+        return []
+
+
+def revert(folder: DatasetFolder, edit_id: str) -> LabelData:
+    """Put an image's labels back to what they were before an edit."""
+    with folder.writing() as yaml:
+        edit, split, filename = find_edit(history_files.read(folder), edit_id)
+        old = _read_existing(folder, split, filename)
+        path = folder.paths.label(split, filename)
+        if edit.before is not None:
+            _replace(folder, split, filename, old, edit.before)
+        elif old is not None:
+            with folder.journal.transaction() as change:
+                plan_delete(folder, change, "label", split, filename, [path])
+            history_files.append(folder, [new_edit(split, filename, old, None)])
+        boxes = _boxes(edit.before, yaml) or []
+    return LabelData(filename, split, boxes, revision_of(edit.before))
 
 
 def move(folder: DatasetFolder, filename: str, from_split: str, to_split: str) -> None:

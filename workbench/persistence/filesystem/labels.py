@@ -10,7 +10,13 @@ from workbench.persistence.filesystem import image_files
 from workbench.persistence.filesystem import label_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetRoot
 from workbench.persistence.label_store import LabelStore
-from workbench.persistence.models import Annotation, LabelData, LabelTable, TrashEntry
+from workbench.persistence.models import (
+    Annotation,
+    LabelData,
+    LabelEdit,
+    LabelTable,
+    TrashEntry,
+)
 
 
 class FilesystemLabelStore(LabelStore):
@@ -102,6 +108,28 @@ class FilesystemLabelStore(LabelStore):
             return files.read(folder, entry.split, entry.name)
 
         return await asyncio.to_thread(work)
+
+    async def history(
+        self,
+        dataset: str,
+        split: str | None = None,
+        filename: str | None = None,
+        *,
+        limit: int | None = None,
+    ) -> list[LabelEdit]:
+        """See `LabelStore.history`."""
+        folder = self._root.open(dataset)
+        if filename is not None and split is not None:
+            split, filename = image_files.checked(split, filename)
+
+        def work() -> list[LabelEdit]:
+            return files.history(folder, split, filename, limit)
+
+        return await asyncio.to_thread(folder.consistently, work)
+
+    async def revert(self, dataset: str, edit_id: str) -> LabelData:
+        """See `LabelStore.revert`."""
+        return await asyncio.to_thread(files.revert, self._root.open(dataset), edit_id)
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> None:
         """See `LabelStore.move`."""

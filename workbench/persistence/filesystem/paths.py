@@ -135,6 +135,11 @@ class DatasetPaths:
         return f"{self.hidden}/prompts.json"
 
     @property
+    def history(self) -> str:
+        """What changed in the labels, one file for each month."""
+        return f"{self.hidden}/history"
+
+    @property
     def trash(self) -> str:
         """One folder for each deleted image or label file."""
         return f"{self.hidden}/trash"

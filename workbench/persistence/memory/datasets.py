@@ -27,6 +27,7 @@ from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.label_table import parse_many
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
 from workbench.persistence.filesystem.paths import HIDDEN, check_name, stem
+from workbench.persistence.history import format_records, parse_records
 from workbench.persistence.memory.state import Dataset, State, StoredImage, trash_entry
 from workbench.persistence.models import (
     SPLITS,
@@ -48,6 +49,7 @@ from workbench.persistence.rules import (
 )
 
 _PROMPTS = f"{HIDDEN}/prompts.json"
+_HISTORY = f"{HIDDEN}/history/"
 
 
 class MemoryDatasetStore(DatasetStore):
@@ -253,6 +255,8 @@ class _MemorySink:
                 dataset.images[rest[0], rest[1]] = StoredImage(data, time())
             elif kind == "labels":
                 dataset.labels[rest[0], stem(rest[1])] = data
+            elif relative.startswith(_HISTORY):
+                dataset.history += parse_records(data)
             elif relative == _PROMPTS:
                 dataset.prompts = prompts_from(data, relative)
 
@@ -288,6 +292,8 @@ def _entries(dataset: Dataset) -> list[tuple[str, bytes]]:
     entries = [("data.yaml", dataset.yaml.to_bytes())]
     if dataset.prompts:
         entries.append((_PROMPTS, prompts_bytes(dataset.prompts)))
+    if dataset.history:
+        entries.append((f"{_HISTORY}edits.jsonl", format_records(dataset.history)))
     for split, filename in sorted(dataset.images):
         entries.append((f"images/{split}/{filename}", dataset.images[split, filename].data))
         labels = dataset.labels.get((split, stem(filename)))

@@ -18,6 +18,7 @@ from workbench.errors import (
 )
 from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.paths import check_split, stem
+from workbench.persistence.history import new_moves
 from workbench.persistence.image_store import ImageStore
 from workbench.persistence.memory.state import Dataset, State, StoredImage, trash_entry
 from workbench.persistence.models import SPLITS, ImageInfo, ImageMove, TrashEntry
@@ -107,6 +108,7 @@ class MemoryImageStore(ImageStore):
                 _check_way(found, name, source, target)
             for source, target in ways:
                 _carry(found, source, target)
+            found.history += new_moves(ways)
 
     async def rename(self, dataset: str, split: str, filename: str, new_filename: str) -> ImageInfo:
         """See `ImageStore.rename`."""
@@ -116,6 +118,7 @@ class MemoryImageStore(ImageStore):
         with self._state.writing(dataset) as (name, found):
             _check_way(found, name, source, target)
             _carry(found, source, target)
+            found.history += new_moves([(source, target)])
             return _with_size(found, name, *target)
 
     async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:

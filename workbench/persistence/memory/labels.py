@@ -14,7 +14,7 @@ from workbench.errors import (
     NotFoundError,
 )
 from workbench.persistence.filesystem.image_files import checked
-from workbench.persistence.filesystem.label_files import revision_of
+from workbench.persistence.filesystem.label_files import as_label_edit, revision_of
 from workbench.persistence.filesystem.label_table import parse_many
 from workbench.persistence.filesystem.label_text import (
     ParsedLabels,
@@ -23,9 +23,17 @@ from workbench.persistence.filesystem.label_text import (
     parse_labels,
 )
 from workbench.persistence.filesystem.paths import check_split, stem
+from workbench.persistence.history import find_edit, select_edits
 from workbench.persistence.label_store import LabelStore
 from workbench.persistence.memory.state import Dataset, State, trash_entry
-from workbench.persistence.models import SPLITS, Annotation, LabelData, LabelTable, TrashEntry
+from workbench.persistence.models import (
+    SPLITS,
+    Annotation,
+    LabelData,
+    LabelEdit,
+    LabelTable,
+    TrashEntry,
+)
 
 
 class MemoryLabelStore(LabelStore):
@@ -56,7 +64,7 @@ class MemoryLabelStore(LabelStore):
             if not discard_other_rows:
                 _require_plain(found, split, filename)
             data = format_labels(clean)
-            found.labels[split, stem(filename)] = data
+            found.set_labels(split, filename, data)
         return LabelData(filename, split, clean, revision_of(data))
 
     async def save_many(
@@ -71,8 +79,9 @@ class MemoryLabelStore(LabelStore):
                 _require_plain(found, split, filename)
                 where = f"{split}/{filename}"
                 clean = clean_annotations(annotations, len(found.classes), where)
-                new[split, stem(filename)] = format_labels(clean)
-            found.labels.update(new)
+                new[split, filename] = format_labels(clean)
+            for (split, filename), data in new.items():
+                found.set_labels(split, filename, data)
 
     async def load(self, dataset: str, split: str, filename: str) -> list[Annotation]:
         """See `LabelStore.load`."""
@@ -123,9 +132,7 @@ class MemoryLabelStore(LabelStore):
             found.require_image(name, split, filename)
             if (split, stem(filename)) not in found.labels:
                 raise NotFoundError(f"{name}: {filename!r} in {split} has no label file")
-            entry = trash_entry("label", filename, split)
-            found.trash[entry.id] = (entry, None, found.labels.pop((split, stem(filename))))
-            return entry
+            return _discard(found, split, filename)
 
     async def restore(self, dataset: str, entry_id: str) -> LabelData:
         """See `LabelStore.restore`."""
@@ -136,9 +143,36 @@ class MemoryLabelStore(LabelStore):
             found.require_image(name, entry.split, entry.name)
             if (entry.split, stem(entry.name)) in found.labels:
                 raise AlreadyExistsError(f"{entry.split}/{entry.name} has been labelled again")
-            found.labels[entry.split, stem(entry.name)] = labels
+            found.set_labels(entry.split, entry.name, labels)
             del found.trash[entry_id]
         return await self.get(name, entry.split, entry.name)
+
+    async def history(
+        self,
+        dataset: str,
+        split: str | None = None,
+        filename: str | None = None,
+        *,
+        limit: int | None = None,
+    ) -> list[LabelEdit]:
+        """See `LabelStore.history`."""
+        if filename is not None and split is not None:
+            split, filename = checked(split, filename)
+        with self._state.reading(dataset) as (_, found):
+            edits = select_edits(found.history, split, filename, limit)
+            return [as_label_edit(edit, found.yaml) for edit in edits]
+
+    async def revert(self, dataset: str, edit_id: str) -> LabelData:
+        """See `LabelStore.revert`."""
+        with self._state.writing(dataset) as (name, found):
+            edit, split, filename = find_edit(found.history, edit_id)
+            found.require_image(name, split, filename)
+            if edit.before is not None:
+                found.set_labels(split, filename, edit.before)
+            elif (split, stem(filename)) in found.labels:
+                _discard(found, split, filename)
+            boxes = as_label_edit(edit, found.yaml).before or []
+        return LabelData(filename, split, boxes, revision_of(edit.before))
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> None:
         """See `LabelStore.move`."""
@@ -152,6 +186,13 @@ class MemoryLabelStore(LabelStore):
             if new in found.labels:
                 raise AlreadyExistsError(f"{name}: {to_split} has labels for {filename!r} already")
             found.labels[new] = found.labels.pop(old)
+
+
+def _discard(found: Dataset, split: str, filename: str) -> TrashEntry:
+    entry = trash_entry("label", filename, split)
+    found.trash[entry.id] = (entry, None, found.labels[split, stem(filename)])
+    found.set_labels(split, filename, None)
+    return entry
 
 
 def _path(split: str, filename: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from workbench.errors import AlreadyExistsError, NotFoundError
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.paths import check_name, stem
+from workbench.persistence.history import Record, new_edit
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageInfo, TrashEntry
 from workbench.persistence.rules import no_same_stem
 
@@ -42,6 +43,7 @@ class Dataset:
     prompts: dict[int, list[str]] = field(default_factory=dict)
     images: dict[Key, StoredImage] = field(default_factory=dict)
     labels: dict[Key, bytes] = field(default_factory=dict)
+    history: list[Record] = field(default_factory=list)
     trash: dict[str, tuple[TrashEntry, StoredImage | None, bytes | None]] = field(
         default_factory=dict
     )
@@ -50,6 +52,17 @@ class Dataset:
     def yaml(self) -> DataYaml:
         """What ``data.yaml`` would say."""
         return DataYaml(self.classes, self.extra)
+
+    def set_labels(self, split: str, filename: str, data: bytes | None) -> None:
+        """Replace an image's label file (None removes it) and note it in the history."""
+        key = split, stem(filename)
+        old = self.labels.get(key)
+        if data is None:
+            self.labels.pop(key, None)
+        else:
+            self.labels[key] = data
+        if data != old:
+            self.history.append(new_edit(split, filename, old, data))
 
     def require_image(self, name: str, split: str, filename: str) -> StoredImage:
         """Return an image that exists, or raise `NotFoundError`."""

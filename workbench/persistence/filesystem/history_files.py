@@ -1,0 +1,48 @@
+"""Where the history of labels lies: one file for each month, appended to under the lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.history import Record, format_records, parse_records
+
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
+
+def append(folder: DatasetFolder, records: Iterable[Record]) -> None:
+    """Add records of changes that have happened. Needs the lock.
+
+    Not forced to disk: the labels themselves are, and every record stands for itself, so
+    that a power cut costs the last lines of the history and nothing else.
+    """
+    data = format_records(records)
+    if not data:
+        return
+    path = f"{folder.paths.history}/{datetime.now(UTC):%Y-%m}.jsonl"
+    try:
+        descriptor = os.open(path, _APPEND, 0o666)
+    except FileNotFoundError:
+        os.makedirs(folder.paths.history, exist_ok=True)
+        descriptor = os.open(path, _APPEND, 0o666)
+    try:
+        os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def files(folder: DatasetFolder) -> list[str]:
+    """Return the paths of the history's files, oldest first."""
+    try:
+        names = sorted(os.listdir(folder.paths.history))
+    except FileNotFoundError:
+        return []
+    return [f"{folder.paths.history}/{name}" for name in names if name.endswith(".jsonl")]
+
+
+def read(folder: DatasetFolder) -> list[Record]:
+    """Return the whole history, oldest first."""
+    return [record for path in files(folder) for record in parse_records(read_file(path))]

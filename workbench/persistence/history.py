@@ -1,0 +1,165 @@
+r"""The history of a dataset's labels: what changed, when, from what to what.
+
+One line of JSON for each change, only ever appended. An edit holds the whole label file
+before and after it, so that every line stands for itself::
+
+    {"at": "2025-03-01T12:00:00+00:00", "id": "9f..", "image": "train/a.jpg",
+     "before": "0 0.5 0.5 0.2 0.2\n", "after": null}
+
+A renamed or moved image leaves a line that ties its names together::
+
+    {"at": "...", "from": "train/a.jpg", "to": "val/a.jpg"}
+
+Each line *begins* with a newline: one that a crash cut off spoils no other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from workbench.errors import NotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class EditRecord:
+    """An edit as it stands in the history: the label file's text before and after."""
+
+    id: str
+    at: datetime
+    split: str
+    filename: str
+    before: bytes | None
+    after: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRecord:
+    """The way of an image from one split and name to another."""
+
+    at: datetime
+    source: str
+    target: str
+
+
+Record = EditRecord | MoveRecord
+
+
+def new_edit(split: str, filename: str, before: bytes | None, after: bytes | None) -> EditRecord:
+    """Describe an edit that happens now."""
+    return EditRecord(os.urandom(8).hex(), datetime.now(UTC), split, filename, before, after)
+
+
+def new_moves(ways: Iterable[tuple[tuple[str, str], tuple[str, str]]]) -> list[MoveRecord]:
+    """Describe moves that happen now, each from and to a ``(split, filename)``."""
+    now = datetime.now(UTC)
+    return [MoveRecord(now, "/".join(old), "/".join(new)) for old, new in ways if old != new]
+
+
+def format_records(records: Iterable[Record]) -> bytes:
+    """Return the bytes to append for `records`."""
+    return b"".join(b"\n" + _line(record) for record in records)
+
+
+def _line(record: Record) -> bytes:
+    content: dict[str, Any] = {"at": record.at.isoformat()}
+    if isinstance(record, MoveRecord):
+        content |= {"from": record.source, "to": record.target}
+    else:
+        content |= {
+            "id": record.id,
+            "image": f"{record.split}/{record.filename}",
+            "before": _text(record.before),
+            "after": _text(record.after),
+        }
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogateescape")
+
+
+# Bytes that are no UTF-8 survive the way through JSON and back as lone surrogates.
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("utf-8", "surrogateescape")
+
+
+def parse_records(data: bytes) -> list[Record]:
+    """Read a history; lines that a crash cut off are left out."""
+    records = []
+    for line in data.split(b"\n"):
+        if line.strip():
+            record = _record(line)
+            if record is not None:
+                records.append(record)
+    return records
+
+
+def _record(line: bytes) -> Record | None:
+    try:
+        content = json.loads(line.decode("utf-8", "surrogateescape"))
+        at = datetime.fromisoformat(content["at"])
+        if "from" in content:
+            return MoveRecord(at, content["from"], content["to"])
+        split, _, filename = content["image"].partition("/")
+        before, after = _bytes(content["before"]), _bytes(content["after"])
+        return EditRecord(content["id"], at, split, filename, before, after)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def select_edits(
+    records: Sequence[Record], split: str | None, filename: str | None, limit: int | None
+) -> list[EditRecord]:
+    """Return the edits that `LabelStore.history` asks for."""
+    if split is not None and filename is not None:
+        edits = _edits_of_image(records, split, filename)
+    else:
+        edits = [
+            record
+            for record in records
+            if isinstance(record, EditRecord) and (split is None or record.split == split)
+        ]
+    return edits if limit is None else edits[max(0, len(edits) - limit) :]
+
+
+def _edits_of_image(records: Sequence[Record], split: str, filename: str) -> list[EditRecord]:
+    """Return the edits of one image, followed back through its earlier names and splits."""
+    name = f"{split}/{filename}"
+    edits = []
+    for record in reversed(records):
+        if isinstance(record, MoveRecord):
+            if record.target == name:
+                name = record.source
+            elif record.source == name:
+                # An earlier image had this name and left it; what it did is not ours.
+                break
+        elif f"{record.split}/{record.filename}" == name:
+            edits.append(record)
+    return edits[::-1]
+
+
+def find_edit(records: Sequence[Record], edit_id: str) -> tuple[EditRecord, str, str]:
+    """Return an edit, and the split and name that its image has now.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such edit.
+    """
+    name: str | None = None
+    found: EditRecord | None = None
+    for record in records:
+        if isinstance(record, EditRecord):
+            if record.id == edit_id:
+                found, name = record, f"{record.split}/{record.filename}"
+        elif record.source == name:
+            name = record.target
+    if found is None or name is None:
+        raise NotFoundError(f"the history has no edit {edit_id!r}; history() lists them")
+    split, _, filename = name.partition("/")
+    return found, split, filename
