@@ -19,7 +19,13 @@ from tests.helpers.archives import (
 )
 from tests.helpers.backends import Backend
 from tests.helpers.pictures import encoded, jpeg
-from workbench.errors import AlreadyExistsError, ArchiveError, InvalidNameError, NotFoundError
+from workbench.errors import (
+    AlreadyExistsError,
+    ArchiveError,
+    InvalidDatasetError,
+    InvalidNameError,
+    NotFoundError,
+)
 from workbench.persistence import DatasetStore, Stores
 from workbench.persistence.models import Annotation, ArchiveLimits
 
@@ -427,3 +433,14 @@ async def test_import_checks_the_name(ds: DatasetStore, tmp_path: Path) -> None:
     with pytest.raises(InvalidNameError):
         await ds.import_zip(archive, name="../pets")
     assert await ds.list() == []
+
+
+async def test_names_that_differ_only_in_case_cannot_be_exported(
+    stores: Stores, tmp_path: Path
+) -> None:
+    await stores.dataset.create("mixed", ["cat"])
+    for name in ("a.jpg", "A.jpg"):
+        await stores.image.save_bytes("mixed", "val", name, jpeg(1))
+    with pytest.raises(InvalidDatasetError, match=r"val has A\.jpg and a\.jpg"):
+        await stores.dataset.export_zip("mixed", tmp_path)
+    assert list(tmp_path.glob("*.zip")) == []

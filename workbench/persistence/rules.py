@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def check_classes(classes: Sequence[str]) -> list[str]:
             raise InvalidDatasetError(f"class {class_id}: expected a name, found {name!r}")
         if any(ord(char) < 32 for char in name):
             raise InvalidDatasetError(f"class {class_id}: {name!r} holds a control character")
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(names) > 1 else []
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise InvalidDatasetError(
             f"classes: {', '.join(map(repr, twice))} occur more than once; names must differ"
@@ -193,6 +194,24 @@ def image_size(data: bytes, where: str) -> tuple[int, int]:
 # EXIF 2.3, 4.6.4: orientations 5 to 8 exchange rows and columns.
 _EXIF_ORIENTATION = 0x0112
 _TURNED = frozenset({5, 6, 7, 8})
+
+
+def require_distinct_by_case(filenames: Iterable[str], split: str) -> None:
+    """Make sure that images can be unpacked on a disk that ignores upper and lower case.
+
+    Raises
+    ------
+    InvalidDatasetError
+        Names two images that would overwrite each other there.
+    """
+    seen: dict[str, str] = {}
+    for filename in filenames:
+        other = seen.setdefault(filename.casefold(), filename)
+        if other != filename:
+            raise InvalidDatasetError(
+                f"{split} has {other} and {filename}, which are one file on Windows and macOS; "
+                f"rename one of them before exporting"
+            )
 
 
 def no_same_stem(filename: str, other: str, split: str) -> AlreadyExistsError:

@@ -19,7 +19,12 @@ from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
 from workbench.persistence.filesystem.paths import DatasetPaths, stem
 from workbench.persistence.models import SPLITS, DatasetInfo, NewImage, Progress
-from workbench.persistence.rules import encode, image_size, no_same_stem
+from workbench.persistence.rules import (
+    encode,
+    image_size,
+    no_same_stem,
+    require_distinct_by_case,
+)
 
 
 def info(folder: DatasetFolder) -> DatasetInfo:
@@ -159,8 +164,9 @@ def export_entries(folder: DatasetFolder, yaml: DataYaml) -> tuple[list[tuple[st
         if os.path.isfile(path)
     ]
     for split in SPLITS:
-        stems = label_stems(folder, split)
-        for filename in image_names(folder, split):
+        stems, names = label_stems(folder, split), image_names(folder, split)
+        require_distinct_by_case(names, split)
+        for filename in names:
             entries.append((f"images/{split}/{filename}", paths.image(split, filename)))
             if stem(filename) in stems:
                 label = paths.label(split, filename)

@@ -143,8 +143,10 @@ class FilesystemDatasetStore(DatasetStore):
         folder = self._root.open(name)
 
         def work() -> dict[int, builtins.list[str]]:
-            folder.read()
-            return files.read_prompts(folder.paths)
+            num_classes = len(folder.read().classes)
+            prompts = files.read_prompts(folder.paths)
+            # An archive from elsewhere may hold prompts for classes that it does not have.
+            return {i: texts for i, texts in prompts.items() if i < num_classes}
 
         return await asyncio.to_thread(folder.consistently, work)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import copy
 import hashlib
 import os
 import shutil
@@ -46,6 +45,7 @@ from workbench.persistence.rules import (
     check_classes_suffice,
     check_prompts,
     no_same_stem,
+    require_distinct_by_case,
 )
 
 _PROMPTS = f"{HIDDEN}/prompts.json"
@@ -125,7 +125,8 @@ class MemoryDatasetStore(DatasetStore):
     async def get_prompts(self, name: str) -> dict[int, builtins.list[str]]:
         """See `DatasetStore.get_prompts`."""
         with self._state.reading(name) as (_, found):
-            return copy.deepcopy(found.prompts)
+            known = range(len(found.classes))
+            return {i: list(texts) for i, texts in found.prompts.items() if i in known}
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""
@@ -294,6 +295,8 @@ def _entries(dataset: Dataset) -> list[tuple[str, bytes]]:
         entries.append((_PROMPTS, prompts_bytes(dataset.prompts)))
     if dataset.history:
         entries.append((f"{_HISTORY}edits.jsonl", format_records(dataset.history)))
+    for split in SPLITS:
+        require_distinct_by_case(dataset.names(split), split)
     for split, filename in sorted(dataset.images):
         entries.append((f"images/{split}/{filename}", dataset.images[split, filename].data))
         labels = dataset.labels.get((split, stem(filename)))
