@@ -59,7 +59,7 @@ def find_chromium() -> str | None:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """A Chromium for all browser tests."""
     try:
@@ -113,7 +113,7 @@ class Lab:
             return json.loads(answer.read() or b"null")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One JupyterLab for all browser tests, apart from the user's own settings."""
     home = tmp_path_factory.mktemp("jupyter-home")
@@ -225,7 +225,7 @@ def keep_picture(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_context(browser: Browser) -> Iterator[BrowserContext]:
     """One profile for all pages that need no other: JupyterLab's own files stay cached."""
     context = browser.new_context(viewport=VIEWPORT)
