@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tools.browser import CHOSEN, HOW_TO_GET_ONE, get_browser
@@ -19,9 +20,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main(arguments: list[str]) -> int:
     """Run the tests and return pytest's exit status, or 1 if CI lacks a browser."""
+    with tempfile.TemporaryDirectory(prefix="workbench-notebooks-") as folder:
+        # Notebooks train for fewer epochs, and start from an empty folder each time.
+        return run_tests(arguments, {"WORKBENCH_QUICK": "1", "WORKBENCH_TOUR": folder})
+
+
+def run_tests(arguments: list[str], settings: dict[str, str]) -> int:
+    """Run the tests with `settings` in the environment; return as `main` does."""
     browser = get_browser()
-    # The notebooks train for fewer epochs when this is set.
-    environment = {**os.environ, "WORKBENCH_QUICK": "1"}
+    environment = {**os.environ, **settings}
     command = [sys.executable, "-m", "pytest", "-rs", "--nbval-lax", "--nbval-current-env"]
     command += [*arguments, *suites_for(arguments)]
     if browser is None:
