@@ -113,10 +113,13 @@ def seconds(value: float) -> str:
 
 def print_table(rows: Sequence[Row]) -> None:
     """Print the rows in columns."""
-    lines = [_HEADINGS, *(row.cells() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, tuple("-" * width for width in widths))
-    for cells in lines:
+    print_columns(_HEADINGS, [row.cells() for row in rows])
+
+
+def print_columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print text in columns, as wide as they need to be."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    for cells in (headings, ["-" * width for width in widths], *rows):
         padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         print("  ".join(padded).rstrip())
 

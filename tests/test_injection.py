@@ -53,10 +53,11 @@ async def test_an_edit_goes_to_the_label_store_with_its_revision(mocked: Stores)
     model = AnnotateModel(mocked, "pets")
     await model.start()
     picture = await model.open(0)
-    assert await model.save(picture.key, "1", [BOX]) == saved
+    assert await model.save(picture.key, "1", [BOX], what="draw") == saved
     mocked.label.save.assert_awaited_once_with(
-        "pets", "train", "a.jpg", [BOX], expected_revision="1", discard_other_rows=False
-    )
+        "pets", "train", "a.jpg", [BOX],
+        expected_revision="1", discard_other_rows=False, what="draw",
+    )  # fmt: skip
     assert (model.state, model.labels) == ("saved", saved)
 
 

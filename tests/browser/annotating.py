@@ -6,14 +6,25 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from playwright.sync_api import Locator, Page
 
+if TYPE_CHECKING:
+    from tests.browser.conftest import LabPage
+
 WIDTH, HEIGHT = 640, 480
 CLASSES = ["cell", "platelet", "crystal"]
+CELL = (0, 100, 100, 200, 180)
+PLATELET = (1, 300, 50, 420, 250)
+PANEL = """
+from workbench import AnnotatePanel, create_stores
+stores = create_stores(data_dir={data!r}, models_dir={models!r})
+panel = AnnotatePanel({name!r}, split="train", stores=stores)
+panel
+"""
 
 
 def scene(seed: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
@@ -40,9 +51,7 @@ def write_dataset(folder: Path, name: str, images: int = 3) -> Path:
     )
     for index in range(images):
         cv2.imwrite(str(root / "images" / "train" / f"img_{index}.jpg"), scene(index))
-    (root / "labels" / "train" / "img_0.txt").write_text(
-        yolo_row(0, 100, 100, 200, 180) + yolo_row(1, 300, 50, 420, 250)
-    )
+    (root / "labels" / "train" / "img_0.txt").write_text(yolo_row(*CELL) + yolo_row(*PLATELET))
     return root
 
 
@@ -120,3 +129,22 @@ class Canvas:
         """Press keys, with the focus wherever it is."""
         for key in keys:
             self.page.keyboard.press(key)
+
+
+def show(lab_page: LabPage, root: Path, notebook: str = "", more: tuple[str, ...] = ()) -> Canvas:
+    """Open a notebook with the panel and `more` cells, run it, and wait for an image."""
+    data = str(root.parent)
+    name = notebook or f"{root.name}.ipynb"
+    cell = PANEL.format(data=data, models=f"{data}-models", name=root.name)
+    lab_page.lab.write_notebook(name, cell, *more)
+    lab_page.open_notebook(name)
+    lab_page.run_all()
+    canvas = Canvas(lab_page.page)
+    canvas.wait_for_any()
+    return canvas
+
+
+def labels_of(root: Path, index: int = 0) -> Callable[[], list[Any]]:
+    """Read the rows of an image's label file, whenever it is called."""
+    file = root / "labels" / "train" / f"img_{index}.txt"
+    return lambda: pixel_rows(file) if file.exists() else ["no file"]

@@ -19,10 +19,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import nbformat
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.annotating import write_dataset
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 90
@@ -178,6 +181,12 @@ def _wait_for_server(process: subprocess.Popen[bytes], runtime: Path, log: Path)
         time.sleep(0.1)
     tail = log.read_text(errors="replace")[-3000:]
     raise RuntimeError(f"JupyterLab did not start within {START_TIMEOUT_S} s:\n{tail}")
+
+
+@pytest.fixture
+def dataset(lab: Lab) -> Path:
+    """Three images in the lab's folder, two boxes on the first."""
+    return write_dataset(lab.folder, f"ds_{uuid4().hex[:8]}")
 
 
 @dataclass

@@ -4,47 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from tests.browser.annotating import Canvas, eventually, pixel_rows, write_dataset
-from tests.browser.conftest import Lab, LabPage, keep_picture
+from tests.browser.annotating import CELL, PLATELET, eventually, labels_of, show
+from tests.browser.conftest import LabPage, keep_picture
 
 pytestmark = pytest.mark.browser
-
-PANEL = """
-from workbench import AnnotatePanel, create_stores
-stores = create_stores(data_dir={data!r}, models_dir={models!r})
-panel = AnnotatePanel({name!r}, split="train", stores=stores)
-panel
-"""
-CELL = (0, 100, 100, 200, 180)
-PLATELET = (1, 300, 50, 420, 250)
-
-
-@pytest.fixture
-def dataset(lab: Lab) -> Path:
-    return write_dataset(lab.folder, f"ds_{uuid4().hex[:8]}")
-
-
-def show(lab_page: LabPage, root: Path, notebook: str = "", more: tuple[str, ...] = ()) -> Canvas:
-    """Open a notebook with the panel and `more` cells, run it, and wait for an image."""
-    data = str(root.parent)
-    name = notebook or f"{root.name}.ipynb"
-    cell = PANEL.format(data=data, models=f"{data}-models", name=root.name)
-    lab_page.lab.write_notebook(name, cell, *more)
-    lab_page.open_notebook(name)
-    lab_page.run_all()
-    canvas = Canvas(lab_page.page)
-    canvas.wait_for_any()
-    return canvas
-
-
-def labels_of(root: Path, index: int = 0) -> Callable[[], list[Any]]:
-    file = root / "labels" / "train" / f"img_{index}.txt"
-    return lambda: pixel_rows(file) if file.exists() else ["no file"]
 
 
 def test_draw_move_resize_delete_undo_redo(lab_page: LabPage, dataset: Path) -> None:
@@ -113,7 +79,7 @@ def test_walks_images_and_keeps_each_ones_boxes(lab_page: LabPage, dataset: Path
     canvas.press("d")
     canvas.wait_for("img_1.jpg")
     canvas.press("Control+z")
-    eventually(labels_of(dataset, 1), [])
+    eventually(labels_of(dataset, 1), ["no file"])
 
 
 def test_a_box_drawn_while_zoomed_in_is_pixel_exact(lab_page: LabPage, dataset: Path) -> None:

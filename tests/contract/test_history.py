@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.pictures import jpeg
-from workbench.errors import NotFoundError
+from workbench.errors import ConflictError, NotFoundError
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, ImageMove
 
@@ -84,6 +84,32 @@ async def test_reverting_is_an_edit_that_can_be_reverted(stores: Stores, pets: s
     assert not await lbl.exists(pets, "train", "a.jpg")
     await lbl.revert(pets, first.id)  # there is nothing left to take away
     assert (await lbl.get(pets, "train", "a.jpg")).revision == ""
+
+
+async def test_an_edit_may_say_what_it_was(stores: Stores, pets: str, tmp_path: Path) -> None:
+    lbl = stores.label
+    await lbl.save(pets, "train", "a.jpg", [ONE], what="draw")
+    await lbl.save(pets, "train", "a.jpg", [ONE, TWO])
+    await lbl.delete(pets, "train", "a.jpg", what="undo")
+    [_, second, _] = edits = await lbl.history(pets)
+    assert [edit.what for edit in edits] == ["draw", "", "undo"]
+    await lbl.revert(pets, second.id)
+    archive = await stores.dataset.export_zip(pets, tmp_path)
+    await stores.dataset.import_zip(archive, name="copy")
+    assert [e.what for e in await lbl.history("copy")] == ["draw", "", "undo", "revert"]
+
+
+async def test_deleting_labels_that_somebody_has_changed_is_a_conflict(
+    stores: Stores, pets: str
+) -> None:
+    lbl = stores.label
+    seen = await lbl.save(pets, "train", "a.jpg", [ONE])
+    newer = await lbl.save(pets, "train", "a.jpg", [TWO])
+    with pytest.raises(ConflictError):
+        await lbl.delete(pets, "train", "a.jpg", expected_revision=seen.revision)
+    assert await lbl.load(pets, "train", "a.jpg") == [TWO]
+    await lbl.delete(pets, "train", "a.jpg", expected_revision=newer.revision)
+    assert not await lbl.exists(pets, "train", "a.jpg")
 
 
 async def test_an_edit_or_image_that_is_not_there_cannot_be_reverted(

@@ -100,7 +100,8 @@ test("the rounding of a label file is no change", async () => {
   const { session } = start();
   await arrive(session, 0, { fields: { boxes: [{ class_id: 0, xyxy: [10, 10, 20, 20] }] } });
   await arrive(session, 0, { fields: { boxes: [{ class_id: 0, xyxy: [10, 9.9999984, 20.0000016, 20] }] } });
-  assert.ok(!session.canUndo());
+  session.undo();
+  assert.deepEqual(session.boxes().map((box) => box.xyxy), [[10, 10, 20, 20]]);
 });
 
 test("boxes that changed elsewhere come in as a step that can be undone", async () => {
@@ -260,4 +261,136 @@ test("a failing storage does not stop an edit", async (t) => {
   await arrive(session, 0);
   draw(session);
   assert.equal(edits().length, 1);
+});
+
+const row = (left) => ({ class_id: 0, xyxy: [left, 10, left + 10, 20] });
+const lefts = (session) => session.boxes().map((box) => box.xyxy[0]);
+const saved = (session, edit, revision) =>
+  session.receive({ kind: "saved", session: "s1", seq: edit.seq, key: edit.key, revision, labelled: 0 });
+const answer = (session, fields) =>
+  session.receive({ kind: "trail", to: "s1", key: "ds/train/img_0.jpg", more: false, future: [], ...fields });
+const asked = (sent) => sent.filter((message) => message.kind === "want_trail").map((message) => message.key);
+
+test("undo goes on into what earlier sessions did, and redo comes back", async () => {
+  const { session, sent, edits } = start();
+  await arrive(session, 0, { fields: { boxes: [row(10), row(30)] } });
+  assert.ok(session.canUndo());
+  session.undo();
+  assert.deepEqual(asked(sent), ["ds/train/img_0.jpg"]);
+  assert.equal(edits().length, 0);
+  await answer(session, { boxes: [row(10), row(30)], past: [null, [row(10)]] });
+  assert.deepEqual([edits()[0].what, edits()[0].revision, lefts(session)], ["undo", "r0", [10]]);
+  session.undo();
+  assert.deepEqual([lefts(session), session.canUndo()], [[], false]);
+  session.undo();
+  assert.equal(asked(sent).length, 1, "there is nothing more to ask for");
+  session.redo();
+  session.redo();
+  assert.deepEqual(lefts(session), [10, 30]);
+});
+
+test("what comes before the first label is an image without labels, not a background", async () => {
+  const { session, edits } = start();
+  await arrive(session, 0, { fields: { revision: "" } });
+  draw(session);
+  await saved(session, edits()[0], "r1");
+  session.undo();
+  assert.deepEqual([edits()[1].boxes, edits()[1].labelled], [[], false]);
+  await saved(session, edits()[1], "");
+  session.nothingHere();
+  assert.deepEqual([edits()[2].boxes, edits()[2].labelled], [[], true]);
+  session.undo();
+  await saved(session, edits()[2], "r2");
+  assert.deepEqual([edits()[3].boxes, edits()[3].labelled, edits()[3].what], [[], false, "undo"]);
+});
+
+test("rejecting predictions does not make an image a labelled one, accepting does", async () => {
+  const { session, edits } = start();
+  const waiting = { class_id: 0, xyxy: [1, 1, 5, 5], score: 0.5, source: "m" };
+  await arrive(session, 0, { fields: { revision: "", proposals: [waiting, waiting] } });
+  session.edit("reject", session.boxes().slice(1));
+  assert.deepEqual([edits()[0].boxes, edits()[0].labelled], [[], false]);
+  await saved(session, edits()[0], "");
+  session.edit("accept", session.boxes().map((box) => ({ ...box, proposal: null })));
+  assert.deepEqual([edits()[1].boxes.length, edits()[1].labelled], [1, true]);
+});
+
+test("several wishes are granted when the answer comes, predictions stay", async () => {
+  const { session, sent, edits } = start();
+  const waiting = { class_id: 0, xyxy: [1, 1, 5, 5], score: 0.5, source: "m" };
+  await arrive(session, 0, { fields: { boxes: [row(10)], proposals: [waiting] } });
+  session.undo();
+  session.undo();
+  assert.equal(asked(sent).length, 1);
+  await answer(session, { boxes: [row(10)], past: [[row(50)], [row(30)], [row(20)]] });
+  assert.deepEqual(lefts(session), [30, 1]);
+  assert.equal(edits()[0].proposals.length, 1);
+});
+
+test("what earlier sessions had undone can be redone", async () => {
+  const { session } = start();
+  await arrive(session, 0, { fields: { boxes: [row(10)] } });
+  session.undo();
+  await answer(session, { boxes: [row(10)], past: [[]], future: [[row(10), row(30)]] });
+  session.redo();
+  session.redo();
+  assert.deepEqual(lefts(session), [10, 30]);
+});
+
+test("where a long trail ends the page asks again", async () => {
+  const { session, sent, edits } = start();
+  await arrive(session, 0, { fields: { boxes: [row(10)] } });
+  session.undo();
+  await answer(session, { boxes: [row(10)], past: [[row(20)]], more: true });
+  session.undo();
+  assert.equal(asked(sent).length, 1, "not before the file holds what the page shows");
+  await saved(session, edits()[0], "r1");
+  assert.equal(asked(sent).length, 2);
+  await answer(session, { boxes: [row(20)], past: [[row(30)]] });
+  assert.deepEqual(lefts(session), [30]);
+});
+
+test("an answer that does not fit what the page shows changes nothing", async () => {
+  const { session, sent, edits } = start();
+  await arrive(session, 0, { fields: { boxes: [row(10)] } });
+  session.undo();
+  await answer(session, { boxes: [row(70)], past: [[row(20)]] });
+  assert.deepEqual([lefts(session), edits().length], [[10], 0]);
+  assert.ok(sent.some((message) => message.kind === "want" && message.key === "ds/train/img_0.jpg"));
+
+  session.undo();
+  draw(session, 40);
+  await saved(session, edits()[0], "r1");
+  await answer(session, { boxes: [row(10)], past: [[row(20)]] });
+  assert.deepEqual(lefts(session), [10, 40]);
+});
+
+test("a wish that waited too long is not granted any more", async () => {
+  const { session, clock } = start();
+  await arrive(session, 0, { fields: { boxes: [row(10)] } });
+  session.undo();
+  clock.now = 60_000;
+  await answer(session, { boxes: [row(10)], past: [[row(20)]] });
+  assert.deepEqual(lefts(session), [10]);
+  session.undo();
+  assert.deepEqual(lefts(session), [20]);
+});
+
+test("an image on its own, which is in no dataset, has no earlier sessions", async () => {
+  const { session, sent } = start();
+  await arrive(session, 0, { fields: { keep: false } });
+  session.undo();
+  assert.deepEqual([asked(sent), session.canUndo()], [[], false]);
+});
+
+test("predictions that come for an image already seen are shown, and gone once reviewed elsewhere", async () => {
+  const { session, sent } = start();
+  const waiting = { class_id: 0, xyxy: [1, 1, 5, 5], score: 0.5, source: "m" };
+  await arrive(session, 0, { fields: { boxes: [row(10)] } });
+  await arrive(session, 0, { fields: { boxes: [row(10)], proposals: [waiting] } });
+  assert.deepEqual(session.boxes().map((box) => box.proposal?.score), [undefined, 0.5]);
+  session.undo();
+  assert.equal(asked(sent).length, 1, "they are no step to undo");
+  await arrive(session, 0, { fields: { boxes: [row(10)] } });
+  assert.deepEqual(lefts(session), [10]);
 });

@@ -13,7 +13,8 @@ import pytest
 
 from workbench.errors import ConflictError, LossySaveError, NotFoundError
 from workbench.panels.annotate import AnnotatePanel
-from workbench.panels.annotate_model import AnnotateModel, PixelBoxes
+from workbench.panels.annotate_labels import PixelBoxes
+from workbench.panels.annotate_model import AnnotateModel
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, Prediction
 
@@ -203,7 +204,14 @@ async def test_an_image_to_walk_that_is_not_there_is_named(stores: Stores) -> No
 
 
 @pytest.mark.parametrize(
-    ("only", "expected"), [("unlabelled", ["b.png", "c.png", "d.png"]), ("labelled", ["a.png"])]
+    ("only", "expected"),
+    [
+        ("unlabelled", ["b.png", "c.png", "d.png"]),
+        ("labelled", ["a.png"]),
+        ("class:cat", ["a.png"]),
+        ("class:dog", []),
+        ("recent", []),
+    ],
 )
 async def test_walks_a_filter(stores: Stores, only: str, expected: list[str]) -> None:
     model = AnnotateModel(stores, "ds", only=only)
@@ -214,6 +222,14 @@ async def test_walks_a_filter(stores: Stores, only: str, expected: list[str]) ->
 def test_an_unknown_filter_is_refused(stores: Stores) -> None:
     with pytest.raises(ValueError, match="unlabelled"):
         AnnotateModel(stores, "ds", only="odd")
+
+
+async def test_a_class_that_does_not_exist_is_shown_and_raised(stores: Stores) -> None:
+    panel = AnnotatePanel("ds", stores=stores, only="class:cow")
+    with pytest.raises(NotFoundError, match="no class 'cow'; its classes are cat, dog"):
+        await panel.open(0)
+    assert "cat, dog" in panel.canvas.notice
+    panel.close()
 
 
 async def test_a_missing_dataset_is_shown_and_raised(stores: Stores) -> None:
@@ -410,6 +426,132 @@ async def test_predictions_are_shown_and_not_saved_until_accepted(
     await page.hears("saved")
     assert rows(label(folder, "b")) == [[1, 0.375, 0.5, 0.25, 0.5]]
     assert panel.model.proposals("b.png") == []
+
+
+async def test_predictions_reviewed_just_before_going_on_stay_reviewed(
+    panel: AnnotatePanel, page: Page
+) -> None:
+    await panel.propose("b.png", [Prediction(1, 0.375, 0.5, 0.25, 0.5, confidence=0.8)])
+    await panel.open(1)
+    frame = (await page.hears("frame", lambda m: bool(m["frame"]["proposals"])))["frame"]
+    await panel.open(2)
+    page.edit(frame, labelled=False, proposals=[], what="reject")
+    assert (await page.hears("saved"))["revision"] == ""
+    assert (await panel.open(1)).labels.revision == ""
+    assert panel.model.proposals("b.png") == []
+
+
+# History
+
+
+async def test_history_and_restore_from_python(
+    panel: AnnotatePanel, page: Page, folder: Path
+) -> None:
+    original = label(folder, "a").read_bytes()
+    await panel.open(0)
+    await panel.save([BOX])
+    await panel.open(1)
+    await panel.mark_background()
+    assert [edit.what for edit in await panel.history()] == ["nothing here"]
+    first, second = await panel.history(all=True)
+    assert (first.filename, first.after, first.what) == ("a.png", [BOX], "python")
+    page.sent.clear()
+
+    await panel.restore(first)  # of an image that is not open
+    assert label(folder, "a").read_bytes() == original
+    message = await page.hears("labels", lambda m: m["key"].endswith("a.png"))
+    assert [box["class_id"] for box in message["boxes"]] == [0]
+
+    await panel.restore(second.id)
+    assert not label(folder, "b").exists()
+    message = await page.hears("labels", lambda m: m["key"].endswith("b.png"))
+    assert (message["revision"], message["boxes"], message["labelled"]) == ("", [], 1)
+    assert panel.annotations == []
+    await panel.save([BOX])  # based on what the panel knows: no conflict
+    with pytest.raises(NotFoundError, match="no-such-edit"):
+        await panel.restore("no-such-edit")
+
+
+async def test_history_needs_an_open_image(stores: Stores) -> None:
+    panel = AnnotatePanel("ds", split="val", stores=stores)
+    with pytest.raises(RuntimeError, match="no image is open"):
+        await panel.history()
+    assert await panel.history(all=True) == []
+    panel.close()
+
+
+async def test_a_page_gets_what_earlier_sessions_did(
+    panel: AnnotatePanel, page: Page, stores: Stores
+) -> None:
+    await stores.label.save("ds", "train", "b.png", [], what="nothing here")
+    await stores.label.save("ds", "train", "b.png", [BOX], what="draw")
+    await stores.label.save("ds", "train", "b.png", [], what="undo")
+    opened = await panel.open(1)
+    page.say("want_trail", key=opened.key)
+    message = await page.hears("trail")
+    assert (message["to"], message["key"], message["more"]) == ("page", opened.key, False)
+    rows_of_box = [{"class_id": 1, "xyxy": [24, 12, 40, 36]}]
+    assert (message["past"], message["boxes"], message["future"]) == ([None], [], [rows_of_box])
+    page.say("want_trail", key=panel.model.scope + "d.png")
+    message = await page.hears("trail")
+    assert (message["past"], message["boxes"], message["future"]) == ([], None, [])
+
+
+async def test_a_long_trail_comes_in_parts(
+    panel: AnnotatePanel, page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.panels.annotate_pages.TRAIL_BOXES", 5)
+    monkeypatch.setattr("workbench.panels.annotate_pages.TRAIL_STEPS", 3)
+    key = (await panel.open(1)).key
+    for count in range(5):
+        await stores.label.save("ds", "train", "b.png", [BOX] * count)
+    page.say("want_trail", key=key)
+    message = await page.hears("trail")
+    assert ([len(rows) for rows in message["past"]], message["more"]) == ([2, 3], True)
+    await stores.label.save("ds", "train", "b.png", [BOX] * 2, what="undo")
+    page.say("want_trail", key=key)
+    message = await page.hears("trail")
+    assert message["past"] == [None, [], [message["boxes"][0]]]
+    assert not message["more"]
+
+
+async def test_undo_to_before_the_first_label_leaves_no_label_file(
+    panel: AnnotatePanel, page: Page, folder: Path
+) -> None:
+    await panel.open(1)
+    frame = (await page.hears("frame", lambda m: m["frame"]["name"] == "b.png"))["frame"]
+    page.edit(frame, (1, (16, 12, 32, 36)))
+    drawn = await page.hears("saved")
+    page.edit(frame, revision=drawn["revision"], labelled=False, what="undo", seq=2)
+    answer = await page.hears("saved")
+    assert (answer["revision"], answer["labelled"]) == ("", 1)
+    assert not label(folder, "b").exists()
+    page.edit(frame, revision=drawn["revision"], labelled=False, what="undo", seq=3)
+    assert (await page.hears("saved"))["seq"] == 3  # said again, because the answer got lost
+    assert [edit.what for edit in await panel.history()] == ["draw", "undo"]
+
+
+async def test_undo_to_before_the_first_label_is_no_way_around_a_conflict(
+    panel: AnnotatePanel, page: Page, folder: Path
+) -> None:
+    await panel.open(0)
+    frame = (await page.hears("frame"))["frame"]
+    label(folder, "a").write_text("1 0.5 0.5 0.5 0.5\n")
+    page.edit(frame, labelled=False, what="undo")
+    refusal = await page.hears("not_saved")
+    assert refusal["boxes"] == [{"class_id": 1, "xyxy": [16, 12, 48, 36]}]
+    assert rows(label(folder, "a")) == [[1, 0.5, 0.5, 0.5, 0.5]]
+
+
+async def test_an_edit_is_no_news_of_a_file_that_is_gone(
+    panel: AnnotatePanel, page: Page, folder: Path
+) -> None:
+    label(folder, "a").write_text("")
+    await panel.open(0)
+    frame = (await page.hears("frame"))["frame"]
+    label(folder, "a").unlink()
+    page.edit(frame, what="delete")
+    assert (await page.hears("not_saved"))["revision"] == ""
 
 
 async def test_an_empty_split_says_so(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from workbench.panels.annotator import BoxAnnotator
-from workbench.panels.widgets.box_canvas import ACTIONS, BoxCanvas, key_bindings
+from workbench.panels.widgets.box_canvas import BoxCanvas
+from workbench.panels.widgets.box_keys import ACTIONS, key_bindings
 from workbench.panels.widgets.canvas_messages import CanvasBox, Edit, MessageError
 
 BOX = {"type": "box", "label": "dog", "xyxy": (10, 20, 30.5, 40)}
@@ -221,6 +222,7 @@ def test_keys_can_be_changed() -> None:
     [
         ({"next": "A"}, "would start both 'next' and 'previous'"),
         ({"next": "5"}, "stands for a class"),
+        ({"next": "Space"}, "Space moves the picture"),
         ({"nxt": "K"}, "no action 'nxt'"),
     ],
 )

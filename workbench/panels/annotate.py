@@ -1,8 +1,6 @@
 """The annotate panel: draw boxes on the images of a dataset, in a notebook cell.
 
-How an edit travels: the page makes it -> `BoxCanvas` hands it over as an `Edit` ->
-`AnnotateModel.save` -> `LabelStore.save` -> the answer (`saved`, or `not_saved` with the
-reason and choices) goes back to the page that made it.
+Here is the side that Python sees; `workbench.panels.annotate_pages` is the side of the pages.
 """
 
 from __future__ import annotations
@@ -14,24 +12,14 @@ from typing import Any
 
 import ipywidgets
 
-from workbench import geometry
-from workbench.errors import ConflictError, LossySaveError, WorkbenchError
-from workbench.panels.annotate_model import AnnotateModel, Picture, PixelBoxes
+from workbench.panels.annotate_model import AnnotateModel, Picture
+from workbench.panels.annotate_pages import Pages
 from workbench.panels.annotator import BoxAnnotator
 from workbench.panels.background import Background
-from workbench.panels.widgets.box_canvas import key_bindings
-from workbench.panels.widgets.canvas_messages import CanvasBox, Edit, Frame
+from workbench.panels.widgets.box_keys import key_bindings
+from workbench.panels.widgets.canvas_messages import Edit
 from workbench.persistence import Stores, get_stores
-from workbench.persistence.models import Annotation, LabelData, Prediction
-
-FRAMES_UNDER_WAY = 6
-"""More images than this are not sent ahead before the page has acknowledged some."""
-
-KEEP_MINE = {"choice": "mine", "text": "Keep mine"}
-TAKE_THEIRS = {"choice": "theirs", "text": "Take the file's"}
-AS_BOXES = {"choice": "mine", "text": "Save as boxes"}
-DISCARD_MINE = {"choice": "theirs", "text": "Discard my edit"}
-RETRY = {"choice": "retry", "text": "Try again"}
+from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +58,9 @@ class AnnotatePanel:
     images : sequence of str, optional
         File names to walk, in this order; default: all of the split.
     only : str, optional
-        ``"unlabelled"`` or ``"labelled"``: leave the others out.
+        Leave the other images out: ``"unlabelled"``, ``"labelled"``, ``"background"``
+        (reviewed, nothing in it), ``"class:NAME"`` (with a box of that class) or
+        ``"recent"`` (changed here, the last change first).
     keys : mapping, optional
         Action to its keys, see `key_bindings`.
     height : int
@@ -103,6 +93,7 @@ class AnnotatePanel:
         self.canvas.walks = True
         self.canvas.bindings = key_bindings(keys)
         self.canvas.host = self
+        self._pages = Pages(self.model, self.canvas, self._report)
         self.model.observe(self._follow_classes, "classes")
         self.model.observe(self._follow_picture, "picture")
         self._start_lock = asyncio.Lock()  # used on the owner loop only
@@ -158,11 +149,44 @@ class AnnotatePanel:
         RuntimeError
             If no image is open.
         """
-        return await self._background.run(lambda: self._save(list(annotations)))
+        return await self._background.run(lambda: self._save(list(annotations), "python"))
 
     async def mark_background(self) -> LabelData:
         """Write an empty label file for the open image: reviewed, nothing in it."""
-        return await self.save([])
+        return await self._background.run(lambda: self._save([], "nothing here"))
+
+    async def history(self, *, all: bool = False) -> list[LabelEdit]:
+        """Return how the labels of the open image came to be what they are, oldest edit first.
+
+        Parameters
+        ----------
+        all : bool
+            Of every image of the dataset.
+
+        Raises
+        ------
+        RuntimeError
+            If no image is open, unless `all`.
+        """
+        return await self._background.run(lambda: self._history(all))
+
+    async def restore(self, edit: LabelEdit | str) -> LabelData:
+        """Put an image's labels back to what they were before an edit, and show it.
+
+        Nothing is lost: this is an edit too, which stands in the history and can be undone.
+
+        Parameters
+        ----------
+        edit : LabelEdit or str
+            One of `history`, or its id.
+
+        Raises
+        ------
+        NotFoundError
+            If the history has no such edit, or the image is not there any more.
+        """
+        edit_id = edit if isinstance(edit, str) else edit.id
+        return await self._background.run(lambda: self._restore(edit_id))
 
     async def propose(self, filename: str, predictions: Sequence[Prediction]) -> None:
         """Lay predictions over an image for review; none is a label until it is accepted."""
@@ -212,25 +236,17 @@ class AnnotatePanel:
         present = self.model.picture
         return await self.model.open(by - 1 if present is None else present.index + by)
 
-    async def _open_unlabelled(
-        self, after: int | None = None, asked_by: Mapping[str, Any] | None = None
-    ) -> Picture | None:
+    async def _open_unlabelled(self) -> Picture | None:
         await self._ready()
-        if after is None:
-            after = -1 if self.model.picture is None else self.model.picture.index
-        index = self.model.next_unlabelled(after)
-        if index is None:
-            self.canvas.notice = "Every image of this walk has labels."
-            return None
-        return await self.model.open(index, asked_by=asked_by)
+        present = self.model.picture
+        return await self._pages.open_unlabelled(-1 if present is None else present.index)
 
-    async def _save(self, annotations: list[Annotation]) -> LabelData:
+    async def _save(self, annotations: list[Annotation], what: str) -> LabelData:
         await self._ready()
-        picture, labels = self.model.picture, self.model.labels
-        if picture is None or labels is None:
-            raise RuntimeError("no image is open: await panel.open(index) first")
-        data = await self.model.save(picture.key, labels.revision, annotations)
-        self._announce_labels(picture, data)
+        picture = self._open_picture()
+        labels = self.model.labels or picture.labels
+        data = await self.model.save(picture.key, labels.revision, annotations, what=what)
+        await self._pages.announce(picture.key, data)
         return data
 
     async def _propose(self, filename: str, predictions: list[Prediction]) -> None:
@@ -239,190 +255,36 @@ class AnnotatePanel:
         if picture is not None and picture.filename == filename:
             await self.model.open(picture.index)
 
+    async def _history(self, of_all: bool) -> list[LabelEdit]:
+        await self._ready()
+        return await self.model.history(None if of_all else self._open_picture().key)
+
+    async def _restore(self, edit_id: str) -> LabelData:
+        await self._ready()
+        data = await self.model.restore(edit_id)
+        key = self.model.key_of(data)
+        if key is not None:
+            await self._pages.announce(key, data)
+        return data
+
+    def _open_picture(self) -> Picture:
+        if self.model.picture is None:
+            raise RuntimeError("no image is open: await panel.open(index) first")
+        return self.model.picture
+
     async def _answer(self, message: Mapping[str, Any]) -> None:
         await self._ready()
-        kind, session = message["kind"], str(message.get("session", ""))
-        if kind == "hello":
-            self._welcome(session)
-        elif kind == "want":
-            await self._send_wanted(message, session)
-        elif message.get("walk") != self.model.walk:
-            self._welcome(session)  # the page speaks of a walk that has ended
-        elif kind == "go":
-            index = min(max(int(message["index"]), 0), self.model.total - 1)
-            await self.model.open(index, asked_by=message)
-        else:
-            await self._open_unlabelled(int(message["index"]), asked_by=message)
-
-    def _welcome(self, session: str) -> None:
-        if self.model.total == 0:
-            self.canvas.send({"kind": "empty", "to": session})
-        elif self.model.picture is not None:
-            # The boxes may have been edited since the picture was loaded.
-            frame = self._frame(self.model.picture, self.model.labels)
-            self.canvas.send_frame(frame, show=True, to=session, **self._progress())
-        self.canvas.send({"kind": "scope", "to": session, "scope": self.model.scope})
-
-    async def _send_wanted(self, message: Mapping[str, Any], session: str) -> None:
-        if "key" in message:
-            index = self.model.index_of(str(message["key"]))
-            self.model.forget_failure(str(message["key"]))
-        elif message.get("walk") == self.model.walk:
-            if self.canvas.frames_under_way >= FRAMES_UNDER_WAY:
-                return
-            index = int(message["index"])
-        else:
-            return
-        if index is None or not 0 <= index < self.model.total:
-            return
-        plain = bool(message.get("plain", False))
-        picture = await self.model.load(index, plain=plain)
-        self.canvas.send_frame(self._frame(picture), to=session, plain=plain, **self._progress())
+        await self._pages.answer(message)
 
     async def _take(self, edit: Edit) -> None:
-        model, picture = self.model, self.model.picture
-        # An edit from Python is based on what this panel saw last.
-        from_python = not edit.session
-        revision = edit.revision
-        if from_python and model.labels is not None:
-            revision = model.labels.revision
-        self._keep_proposals(edit)
-        try:
-            data = await model.save(
-                edit.key, revision, _pixel_boxes(edit.boxes), agreed=edit.agreed
-            )
-        except (WorkbenchError, OSError) as error:
-            await self._refuse(edit, error)
-            return
-        if from_python and picture is not None:
-            self._announce_labels(picture, data)
-            return
-        self.canvas.send(
-            {
-                "kind": "saved",
-                "session": edit.session,
-                "seq": edit.seq,
-                "key": edit.key,
-                "revision": data.revision,
-                "labelled": model.labelled,
-            }
-        )
-
-    async def _refuse(self, edit: Edit, error: Exception) -> None:
-        """Tell the page why its edit is not saved, what is in the file, and what it can do."""
-        present = await self._present_labels(edit.key)
-        choices = [RETRY, DISCARD_MINE]
-        if isinstance(error, ConflictError):
-            choices = [KEEP_MINE, TAKE_THEIRS]
-        elif isinstance(error, LossySaveError):
-            choices = [AS_BOXES, DISCARD_MINE]
-        if not edit.session:
-            self._report(error)
-        boxes: tuple[CanvasBox, ...] = ()
-        if present is not None:
-            width, height = await self.model.size_of(edit.key)
-            boxes = _canvas_boxes(present.annotations, width, height)
-        self.canvas.send(
-            {
-                "kind": "not_saved",
-                "to": edit.session or None,
-                "seq": edit.seq,
-                "key": edit.key,
-                "why": _explained(error),
-                "choices": choices,
-                "revision": edit.revision if present is None else present.revision,
-                "boxes": [box.as_row() for box in boxes],
-            }
-        )
-
-    async def _present_labels(self, key: str) -> LabelData | None:
-        try:
-            return await self.model.current_labels(key)
-        except (WorkbenchError, OSError):
-            return None  # the image is gone as well: `error` of the save says so
-
-    def _keep_proposals(self, edit: Edit) -> None:
-        picture = self.model.picture
-        if edit.proposals is None or picture is None or picture.key != edit.key:
-            return
-        xywh = geometry.to_normalised(
-            [box.xyxy for box in edit.proposals], picture.width, picture.height
-        ).tolist()
-        self.model.propose(
-            picture.filename,
-            [
-                Prediction(box.class_id, row[0], row[1], row[2], row[3], box.score or 0.0)
-                for box, row in zip(edit.proposals, xywh, strict=True)
-            ],
-        )
-
-    def _announce_labels(self, picture: Picture, data: LabelData) -> None:
-        frame = self._frame(picture, data)
-        self.canvas.follow(frame, labelled=self.model.labelled)
+        await self._ready()
+        await self._pages.take(edit)
 
     def _follow_classes(self, change: Mapping[str, Any]) -> None:
         self.annotator.options = list(change["new"])
 
     def _follow_picture(self, change: Mapping[str, Any]) -> None:
-        picture: Picture = change["new"]
-        asked_by = picture.asked_by or {}
-        have = asked_by.get("have")
-        self.canvas.show(
-            self._frame(picture),
-            cause={"session": asked_by["session"], "seq": asked_by["seq"]} if asked_by else None,
-            have=None if have is None else str(have),
-            **self._progress(),
-        )
-
-    def _frame(self, picture: Picture, labels: LabelData | None = None) -> Frame:
-        present = labels or picture.labels
-        size = picture.width, picture.height
-        return Frame(
-            key=picture.key,
-            token=picture.token,
-            name=picture.filename,
-            width=picture.width,
-            height=picture.height,
-            content=picture.content,
-            boxes=_canvas_boxes(present.annotations, *size),
-            proposals=_canvas_boxes(self.model.proposals(picture.filename), *size),
-            revision=present.revision,
-            editable=picture.editable,
-            problem=picture.problem,
-            walk=self.model.walk,
-            index=picture.index,
-        )
-
-    def _progress(self) -> dict[str, int]:
-        return {"total": self.model.total, "labelled": self.model.labelled}
+        self._pages.show(change["new"])
 
     def _report(self, error: Exception) -> None:
         self.canvas.notice = f"{type(error).__name__}: {error}"
-
-
-def _explained(error: Exception) -> str:
-    if isinstance(error, ConflictError):
-        return (
-            "Another program or tab has changed these labels since they were loaded here. "
-            "Dashed: what is in the file and not among your boxes."
-        )
-    return str(error)
-
-
-def _pixel_boxes(boxes: Sequence[CanvasBox]) -> PixelBoxes:
-    return PixelBoxes([b.class_id for b in boxes], geometry.as_boxes([b.xyxy for b in boxes]))
-
-
-def _canvas_boxes(
-    annotations: Sequence[Annotation], width: int, height: int
-) -> tuple[CanvasBox, ...]:
-    pixels = geometry.to_pixels([a.xywh for a in annotations], width, height).tolist()
-    return tuple(
-        CanvasBox(
-            annotation.class_id,
-            (row[0], row[1], row[2], row[3]),
-            score=annotation.confidence if isinstance(annotation, Prediction) else None,
-            source="prediction" if isinstance(annotation, Prediction) else "",
-        )
-        for annotation, row in zip(annotations, pixels, strict=True)
-    )

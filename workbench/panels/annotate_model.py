@@ -19,15 +19,16 @@ import numpy.typing as npt
 import traitlets
 
 from workbench import geometry
+from workbench.datasets.trail import Trail
+from workbench.datasets.walks import check_filter, plan_walk
 from workbench.errors import LabelFormatError, NotFoundError, WorkbenchError
+from workbench.panels.annotate_labels import UNREADABLE, LabelDesk, PixelBoxes
 from workbench.persistence import Stores
-from workbench.persistence.models import Annotation, ImageInfo, LabelData, Prediction
+from workbench.persistence.models import Annotation, ImageInfo, LabelData, LabelEdit, Prediction
 
 MAX_PIXELS = 50_000_000
 """Larger images are sent reduced: more than any screen shows, more than browsers bear."""
 NOT_FOR_BROWSERS = (".tif", ".tiff")
-UNREADABLE = "unreadable"
-"""Stands for the revision of a label file that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,21 +78,6 @@ class Picture:
         return geometry.to_pixels([a.xywh for a in chosen], self.width, self.height)
 
 
-@dataclass(frozen=True, slots=True)
-class PixelBoxes:
-    """Boxes as a canvas hands them over.
-
-    Parameters
-    ----------
-    class_ids : sequence of int
-    xyxy : ndarray of float64, shape (n, 4)
-        Pixel xyxy of the stored image.
-    """
-
-    class_ids: Sequence[int]
-    xyxy: geometry.Boxes
-
-
 class AnnotateModel(traitlets.HasTraits):
     """Walks the images of a split.
 
@@ -103,7 +89,7 @@ class AnnotateModel(traitlets.HasTraits):
     images : sequence of str, optional
         File names to walk, in this order; default: all of the split, by name.
     only : str, optional
-        ``"unlabelled"`` or ``"labelled"``: leave the others out of the walk.
+        A filter, see `plan_walk`.
     """
 
     picture = traitlets.Instance(Picture, allow_none=True, help="the image that is open")
@@ -128,14 +114,14 @@ class AnnotateModel(traitlets.HasTraits):
         only: str | None = None,
     ) -> None:
         super().__init__()
-        if only not in {None, "unlabelled", "labelled"}:
-            raise ValueError(f'only is "unlabelled", "labelled" or None, found {only!r}')
+        check_filter(only)
         self._stores = stores
         self.dataset = dataset
         self.split = split
         self.walk = 0
         self._wanted = None if images is None else list(images)
         self._only = only
+        self._desk = LabelDesk(stores, dataset, split)
         self._scope = ""
         self._names: list[str] = []
         self._places: dict[str, int] = {}
@@ -159,24 +145,16 @@ class AnnotateModel(traitlets.HasTraits):
     async def start(self) -> None:
         """Read the dataset's classes and the list of images; begins a new walk."""
         info = await self._stores.dataset.get(self.dataset)
-        infos = {i.filename: i for i in await self._stores.image.list(self.dataset, self.split)}
-        names = list(infos) if self._wanted is None else self._wanted
-        missing = [name for name in names if name not in infos]
-        if missing:
-            shown = ", ".join(missing[:5])
-            raise NotFoundError(
-                f"{self.dataset}/{self.split} has no image {shown}"
-                + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            )
-        if self._only is not None:
-            names = [n for n in names if infos[n].has_labels == (self._only == "labelled")]
+        plan = await plan_walk(
+            self._stores, self.dataset, self.split, images=self._wanted, only=self._only
+        )
         self._scope = f"{info.path}/{self.split}/"
-        self._names = names
-        self._places = {name: index for index, name in enumerate(names)}
-        self._labelled = {name for name in names if infos[name].has_labels}
+        self._names = plan.filenames
+        self._places = {name: index for index, name in enumerate(plan.filenames)}
+        self._labelled = plan.labelled
         self.walk += 1
         self.classes = info.classes
-        self.total = len(names)
+        self.total = len(plan.filenames)
         self.labelled = len(self._labelled)
 
     async def open(self, index: int, *, asked_by: Mapping[str, Any] | None = None) -> Picture:
@@ -221,6 +199,18 @@ class AnnotateModel(traitlets.HasTraits):
             if writes == self._writes[key]:
                 return picture
 
+    def name_of(self, key: str) -> str:
+        """File name of the image that has a key.
+
+        Raises
+        ------
+        NotFoundError
+            If the key belongs to another dataset or split.
+        """
+        if not key.startswith(self._scope) or not self._scope:
+            raise NotFoundError(f"{key} is not an image of {self.dataset}/{self.split}")
+        return key.removeprefix(self._scope)
+
     def index_of(self, key: str) -> int | None:
         """Place of an image in the walk, or None."""
         return self._places.get(key.removeprefix(self._scope))
@@ -243,9 +233,10 @@ class AnnotateModel(traitlets.HasTraits):
         self,
         key: str,
         revision: str,
-        boxes: PixelBoxes | Sequence[Annotation],
+        boxes: PixelBoxes | Sequence[Annotation] | None,
         *,
         agreed: bool = False,
+        what: str = "",
     ) -> LabelData:
         """Write the labels of an image.
 
@@ -255,9 +246,12 @@ class AnnotateModel(traitlets.HasTraits):
             `Picture.key` of the image that was edited, which need not be open any more.
         revision : str
             Of the label file that the edit is based on.
-        boxes : PixelBoxes or sequence of Annotation
+        boxes : PixelBoxes, sequence of Annotation or None
+            None: no label file, the image is not labelled.
         agreed : bool
             The user knows what is in the file and wants these boxes in its place.
+        what : str
+            In a word what was done, for the history.
 
         Raises
         ------
@@ -268,23 +262,45 @@ class AnnotateModel(traitlets.HasTraits):
         NotFoundError
             If `key` belongs to another dataset or split, or the image is gone.
         """
-        if not key.startswith(self._scope) or not self._scope:
-            raise NotFoundError(f"{key} is not an image of {self.dataset}/{self.split}")
-        name = key.removeprefix(self._scope)
+        name = self.name_of(key)
         self._saving += 1
         self._failures.pop(key, None)
         self._refresh_state()
         try:
-            data = await self._write(name, revision, boxes, agreed)
+            size = await self.size_of(key) if isinstance(boxes, PixelBoxes) else (0, 0)
+            data = await self._desk.write(
+                name, boxes, size=size, revision=revision, agreed=agreed, what=what
+            )
         except (WorkbenchError, OSError) as error:
             self._failures[key] = f"{name}: {error}"
             raise
         finally:
             self._saving -= 1
             self._refresh_state()
-        self._writes[key] += 1
-        self._note_saved(key, data)
+        self._note_written(key, data)
         return data
+
+    async def history(self, key: str | None = None) -> list[LabelEdit]:
+        """Return the edits of an image, or of all images of the dataset, oldest first."""
+        if key is None:
+            return await self._stores.label.history(self.dataset)
+        return await self._stores.label.history(self.dataset, self.split, self.name_of(key))
+
+    async def trail(self, key: str) -> tuple[LabelData, Trail]:
+        """Return the labels of an image, and what undo and redo would lead to."""
+        return await self._desk.trail(self.name_of(key))
+
+    async def restore(self, edit_id: str) -> LabelData:
+        """Put an image's labels back to what they were before an edit; see `LabelStore.revert`."""
+        data = await self._stores.label.revert(self.dataset, edit_id)
+        if data.split == self.split:
+            self._note_written(self._scope + data.filename, data)
+        return data
+
+    def key_of(self, data: LabelData) -> str | None:
+        """Key of the image that has these labels; None if it is not in the walk."""
+        is_here = data.split == self.split and data.filename in self._places
+        return self._scope + data.filename if is_here else None
 
     def forget_failure(self, key: str) -> None:
         """Note that an edit that could not be saved has been given up."""
@@ -293,11 +309,7 @@ class AnnotateModel(traitlets.HasTraits):
 
     async def current_labels(self, key: str) -> LabelData | None:
         """Return what the label file of an image holds now; None if it cannot be read."""
-        name = key.removeprefix(self._scope)
-        try:
-            return await self._stores.label.get(self.dataset, self.split, name)
-        except LabelFormatError:
-            return None
+        return await self._desk.present(key.removeprefix(self._scope))
 
     async def size_of(self, key: str) -> tuple[int, int]:
         """Width and height of an image in pixels."""
@@ -361,68 +373,17 @@ class AnnotateModel(traitlets.HasTraits):
             problems.append(f"{name} cannot be shown: {error}")
         return nothing, b""
 
-    async def _write(
-        self,
-        name: str,
-        revision: str,
-        boxes: PixelBoxes | Sequence[Annotation],
-        agreed: bool,
-    ) -> LabelData:
-        labels = self._stores.label
-        key = self._scope + name
-        present = await self.current_labels(key)
-        if isinstance(boxes, PixelBoxes):
-            annotations = _annotations(boxes, present, *await self.size_of(key))
-        else:
-            annotations = list(boxes)
-        expected = None if revision == UNREADABLE else revision
-        is_repeat = present is not None and present.revision != revision
-        if is_repeat and present is not None and _same(present.annotations, annotations):
-            return present  # this very edit was written before, and its answer got lost
-        return await labels.save(
-            self.dataset,
-            self.split,
-            name,
-            annotations,
-            expected_revision=expected,
-            discard_other_rows=agreed,
-        )
-
-    def _note_saved(self, key: str, data: LabelData) -> None:
+    def _note_written(self, key: str, data: LabelData) -> None:
+        self._writes[key] += 1
         if self.picture is not None and self.picture.key == key:
             self.labels = data
         if data.filename in self._places:
-            self._labelled.add(data.filename)
+            (self._labelled.add if data.revision else self._labelled.discard)(data.filename)
             self.labelled = len(self._labelled)
 
     def _refresh_state(self) -> None:
         self.why = next(iter(self._failures.values()), "")
         self.state = "not saved" if self._failures else "saving" if self._saving else "saved"
-
-
-def _annotations(
-    boxes: PixelBoxes, present: LabelData | None, width: int, height: int
-) -> list[Annotation]:
-    """Pixel boxes as annotations; those that nobody moved keep their digits of the file."""
-    stored: dict[tuple[float, ...], tuple[float, float, float, float]] = {}
-    if present is not None:
-        pixels = geometry.to_pixels([a.xywh for a in present.annotations], width, height)
-        stored = {
-            tuple(row): a.xywh for row, a in zip(pixels.tolist(), present.annotations, strict=True)
-        }
-    xywh = geometry.to_normalised(boxes.xyxy, width, height).tolist()
-    return [
-        Annotation(class_id, *stored.get(tuple(row), tuple(fresh)))
-        for class_id, row, fresh in zip(boxes.class_ids, boxes.xyxy.tolist(), xywh, strict=True)
-    ]
-
-
-def _same(first: Sequence[Annotation], second: Sequence[Annotation]) -> bool:
-    """Whether two lists hold the same boxes, but for the rounding of a label file."""
-    if [a.class_id for a in first] != [a.class_id for a in second]:
-        return False
-    boxes = [geometry.as_boxes([a.xywh for a in side]) for side in (first, second)]
-    return bool(np.allclose(boxes[0], boxes[1], rtol=0, atol=1e-6))
 
 
 def _encoded(pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -4,7 +4,7 @@ One line of JSON for each change, only ever appended. An edit holds the whole la
 before and after it, so that every line stands for itself::
 
     {"at": "2025-03-01T12:00:00+00:00", "id": "9f..", "image": "train/a.jpg",
-     "before": "0 0.5 0.5 0.2 0.2\n", "after": null}
+     "before": "0 0.5 0.5 0.2 0.2\n", "after": null, "what": "delete"}
 
 A renamed or moved image leaves a line that ties its names together::
 
@@ -35,6 +35,7 @@ class EditRecord:
     filename: str
     before: bytes | None
     after: bytes | None
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,11 @@ class MoveRecord:
 Record = EditRecord | MoveRecord
 
 
-def new_edit(split: str, filename: str, before: bytes | None, after: bytes | None) -> EditRecord:
+def new_edit(
+    split: str, filename: str, before: bytes | None, after: bytes | None, what: str = ""
+) -> EditRecord:
     """Describe an edit that happens now."""
-    return EditRecord(os.urandom(8).hex(), datetime.now(UTC), split, filename, before, after)
+    return EditRecord(os.urandom(8).hex(), datetime.now(UTC), split, filename, before, after, what)
 
 
 def new_moves(ways: Iterable[tuple[tuple[str, str], tuple[str, str]]]) -> list[MoveRecord]:
@@ -76,6 +79,8 @@ def _line(record: Record) -> bytes:
             "before": _text(record.before),
             "after": _text(record.after),
         }
+        if record.what:
+            content["what"] = record.what
     return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogateescape")
 
 
@@ -107,7 +112,8 @@ def _record(line: bytes) -> Record | None:
             return MoveRecord(at, content["from"], content["to"])
         split, _, filename = content["image"].partition("/")
         before, after = _bytes(content["before"]), _bytes(content["after"])
-        return EditRecord(content["id"], at, split, filename, before, after)
+        what = str(content.get("what", ""))
+        return EditRecord(content["id"], at, split, filename, before, after, what)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -32,6 +32,7 @@ class LabelStore(ABC):
         *,
         expected_revision: str | None = None,
         discard_other_rows: bool = False,
+        what: str = "",
     ) -> LabelData:
         """Replace the labels of one image; durable when this returns.
 
@@ -46,6 +47,8 @@ class LabelStore(ABC):
             The revision that the caller last saw.
         discard_other_rows : bool
             Agree that polygons, keypoints or confidences in the file become plain boxes.
+        what : str
+            In a word what the edit was, for the history.
 
         Returns
         -------
@@ -92,11 +95,26 @@ class LabelStore(ABC):
         """Whether the image has a label file, also an empty one."""
 
     @abstractmethod
-    async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
+    async def delete(
+        self,
+        dataset: str,
+        split: str,
+        filename: str,
+        *,
+        expected_revision: str | None = None,
+        what: str = "",
+    ) -> TrashEntry:
         """Move an image's label file to the trash: the image is unlabelled again.
+
+        Parameters
+        ----------
+        expected_revision, what
+            As for `save`.
 
         Raises
         ------
+        ConflictError
+            If `expected_revision` is given and the file has another.
         NotFoundError
             If it has no label file.
         """

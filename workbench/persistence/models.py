@@ -178,6 +178,8 @@ class LabelEdit:
         Of the image at that time; it may have been renamed or moved since.
     before, after : list of Annotation or None
         The boxes; None while there was no label file.
+    what : str
+        In a word what was done, as far as whoever did it has said: ``"draw"``, ``"undo"``.
     """
 
     id: str
@@ -186,6 +188,7 @@ class LabelEdit:
     split: str
     before: list[Annotation] | None
     after: list[Annotation] | None
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ hello            a page has started, or reloaded, and wants everything
 go               show image ``index`` of ``walk``; ``have`` is the token of bytes it holds
 go_unlabelled    show the next image without labels after ``index``
 want             send image ``index`` (to have it ready) or ``key``; ``plain``: re-encoded
+want_trail       send what undo leads to beyond what this page knows of image ``key``
 got              frame ``id`` has arrived
 edit             the boxes of image ``key`` after a finished edit, see `Edit`
 submit           the user is done with this image
@@ -24,13 +25,14 @@ scope            unsaved edits whose keys begin so may be sent now
 saved            edit ``seq`` of ``session`` is in the label file, which has ``revision`` now
 not_saved        it is not, ``why``, and the ``choices`` that the user has
 labels           boxes of image ``key`` that were set in Python
+trail            states of image ``key`` before (``past``) and after (``future``) the present
+                 ``boxes``, each its boxes, or null while it was not labelled
 ===============  ===========================================================================
 """
 
 from __future__ import annotations
 
 import io
-import json
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -43,54 +45,20 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from workbench.panels.widgets.box_keys import ACTIONS, key_bindings
 from workbench.panels.widgets.canvas_messages import CanvasBox, Edit, Frame, MessageError
 from workbench.panels.widgets.esm import bundle
 
 STATIC = Path(__file__).parent / "static"
-ACTIONS: list[dict[str, Any]] = json.loads((STATIC / "box_keys.json").read_text(encoding="utf-8"))
 
 _log = logging.getLogger(__name__)
-
-
-def key_bindings(changes: Mapping[str, str | Sequence[str]] | None = None) -> dict[str, list[str]]:
-    """Return the keys of every action, some of them changed.
-
-    Parameters
-    ----------
-    changes : mapping of str to str or sequence of str
-        Action (see ``box_keys.json``) to its keys, such as ``"K"``, ``"Mod+K"`` (Ctrl, or
-        Command on a Mac), ``"Shift+ArrowUp"``. No key: the action has none.
-
-    Raises
-    ------
-    ValueError
-        If an action does not exist, or two actions would share a key, or a digit is
-        taken, which stands for a class.
-    """
-    bindings = {str(item["action"]): list(item["keys"]) for item in ACTIONS}
-    for action, keys in (changes or {}).items():
-        if action not in bindings:
-            raise ValueError(f"no action {action!r}; there are {', '.join(sorted(bindings))}")
-        bindings[action] = [keys] if isinstance(keys, str) else list(keys)
-    owner: dict[str, str] = {}
-    for action, keys in bindings.items():
-        for key in keys:
-            if key in set("0123456789"):
-                raise ValueError(f"key {key!r} stands for a class and cannot start {action!r}")
-            if key in owner:
-                raise ValueError(
-                    f"key {key!r} would start both {owner[key]!r} and {action!r}; "
-                    f"give one of them another key"
-                )
-            owner[key] = action
-    return bindings
 
 
 class CanvasHost(Protocol):
     """Who answers a canvas: `workbench.panels.annotate` for a dataset."""
 
     def asked(self, message: Mapping[str, Any]) -> None:
-        """Take a ``hello``, ``go``, ``go_unlabelled`` or ``want``; may be on any thread."""
+        """Take a ``hello``, ``go``, ``go_unlabelled`` or a ``want``; may be on any thread."""
 
     def edited(self, edit: Edit) -> None:
         """Take a finished edit; may be on any thread."""
@@ -303,7 +271,7 @@ class BoxCanvas(anywidget.AnyWidget):
         elif kind == "submit":
             for callback in tuple(self._submit_callbacks):
                 callback()
-        elif kind in {"hello", "go", "go_unlabelled", "want"}:
+        elif kind in {"hello", "go", "go_unlabelled", "want", "want_trail"}:
             if kind == "hello":
                 self._unacknowledged.clear()
             if self.host is not None:

@@ -144,6 +144,8 @@ class Edit:
         Predictions still to review; None if there were none.
     what : str
         ``"draw"``, ``"move"``, ``"undo"`` and so on.
+    labelled : bool
+        Whether the image shall have a label file; false goes with no `boxes` only.
     agreed : bool
         The user was asked and wants this state, whatever is in the file.
     session : str
@@ -157,6 +159,7 @@ class Edit:
     boxes: tuple[CanvasBox, ...]
     proposals: tuple[CanvasBox, ...] | None = None
     what: str = ""
+    labelled: bool = True
     agreed: bool = False
     session: str = ""
     seq: int = 0
@@ -179,6 +182,7 @@ class Edit:
                 boxes=tuple(CanvasBox.from_row(row) for row in rows),
                 proposals=None if waiting is None else tuple(map(CanvasBox.from_row, waiting)),
                 what=str(message.get("what", "")),
+                labelled=bool(message.get("labelled", True)) or bool(rows),
                 agreed=bool(message.get("agreed", False)),
                 session=str(message.get("session", "")),
                 seq=int(message["seq"]),

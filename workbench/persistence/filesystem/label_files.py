@@ -85,31 +85,37 @@ def write(
     *,
     expected_revision: str | None,
     discard_other_rows: bool,
+    what: str = "",
 ) -> LabelData:
     """Replace the labels of one image."""
     with folder.writing() as yaml:
         path = folder.paths.label(split, filename)
         old = _read_existing(folder, split, filename)
-        if expected_revision is not None and expected_revision != revision_of(old):
-            raise ConflictError(
-                f"{path} was changed by somebody else since it was loaded; load it again and "
-                f"choose which boxes to keep"
-            )
+        _require_revision(old, expected_revision, path)
         clean = clean_annotations(annotations, len(yaml.classes), f"{split}/{filename}")
         data = format_labels(clean)
         if old is not None and not discard_other_rows:
             _require_plain(old, path, yaml)
-        _replace(folder, split, filename, old, data)
+        _replace(folder, split, filename, old, data, what)
     return LabelData(filename, split, clean, revision_of(data))
 
 
+def _require_revision(data: bytes | None, expected: str | None, path: str) -> None:
+    if expected is not None and expected != revision_of(data):
+        raise ConflictError(
+            f"{path} was changed by somebody else since it was loaded; load it again and "
+            f"choose which boxes to keep"
+        )
+
+
 def _replace(
-    folder: DatasetFolder, split: str, filename: str, old: bytes | None, new: bytes
+    folder: DatasetFolder, split: str, filename: str, old: bytes | None, new: bytes, what: str
 ) -> None:
     if new != old:
-        os.makedirs(folder.paths.labels(split), exist_ok=True)
+        if old is None:
+            os.makedirs(folder.paths.labels(split), exist_ok=True)
         folder.journal.write(folder.paths.label(split, filename), new)
-        history_files.append(folder, [new_edit(split, filename, old, new)])
+        history_files.append(folder, [new_edit(split, filename, old, new, what)])
 
 
 def _require_plain(old: bytes, path: str, yaml: DataYaml) -> None:
@@ -145,18 +151,26 @@ def write_many(
         history_files.append(folder, edits)
 
 
-def delete(folder: DatasetFolder, split: str, filename: str) -> TrashEntry:
+def delete(
+    folder: DatasetFolder,
+    split: str,
+    filename: str,
+    *,
+    expected_revision: str | None = None,
+    what: str = "",
+) -> TrashEntry:
     """Move one label file to the trash."""
     with folder.writing():
         old = _read_existing(folder, split, filename)
         path = folder.paths.label(split, filename)
+        _require_revision(old, expected_revision, path)
         if old is None:
             raise NotFoundError(
                 f"{folder.name}: {filename!r} in {split} has no label file ({path})"
             )
         with folder.journal.transaction() as change:
             entry = plan_delete(folder, change, "label", split, filename, [path])
-        history_files.append(folder, [new_edit(split, filename, old, None)])
+        history_files.append(folder, [new_edit(split, filename, old, None, what)])
     return entry
 
 
@@ -178,6 +192,7 @@ def as_label_edit(record: EditRecord, yaml: DataYaml) -> LabelEdit:
         split=record.split,
         before=_boxes(record.before, yaml),
         after=_boxes(record.after, yaml),
+        what=record.what,
     )
 
 
@@ -198,11 +213,11 @@ def revert(folder: DatasetFolder, edit_id: str) -> LabelData:
         old = _read_existing(folder, split, filename)
         path = folder.paths.label(split, filename)
         if edit.before is not None:
-            _replace(folder, split, filename, old, edit.before)
+            _replace(folder, split, filename, old, edit.before, "revert")
         elif old is not None:
             with folder.journal.transaction() as change:
                 plan_delete(folder, change, "label", split, filename, [path])
-            history_files.append(folder, [new_edit(split, filename, old, None)])
+            history_files.append(folder, [new_edit(split, filename, old, None, "revert")])
         boxes = _boxes(edit.before, yaml) or []
     return LabelData(filename, split, boxes, revision_of(edit.before))
 

@@ -40,6 +40,8 @@ TOLERANCE = 1e-7
 
 _FAR = 10.0
 _NEWLINE = re.compile(r"\r\n|\r|\n")
+# Nearly every row: a box whose numbers need no closer look.
+_PLAIN_BOX = re.compile(r"[0-9]{1,9}(?: [01]\.[0-9]+){4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def parse_labels(
             continue
         try:
             class_id = _class_id(fields[0], num_classes)
-            values = [_coordinate(field) for field in fields[1:]]
+            plain = _PLAIN_BOX.fullmatch(line)
+            values = list(map(float if plain else _coordinate, fields[1:]))
             annotations.append(_checked(class_id, *_box_of(values, keypoints)))
         except ValueError as error:
             raise LabelFormatError(os.fspath(path), number, str(error)) from None
@@ -205,14 +208,15 @@ def _clean(annotation: Annotation, num_classes: int) -> Annotation:
     if class_id != int(class_id) or not 0 <= class_id < num_classes:
         raise ValueError(f"expected a class id from 0 to {num_classes - 1}; add the class first")
     # Far outside, a number cannot be a normalised coordinate, and NaN is no number at all.
-    if not all(-_FAR < value < _FAR for value in annotation.xywh):
+    x, y, width, height = map(float, annotation.xywh)
+    if not (abs(x) < _FAR and abs(y) < _FAR and abs(width) < _FAR and abs(height) < _FAR):
         raise ValueError("expected numbers normalised to 0..1")
-    x, y, width, height = (float(value) for value in annotation.xywh)
     if width <= 0 or height <= 0:
         raise ValueError("the box has no area")
     if not (_inside(x, width) and _inside(y, height)):
         x, y, width, height = clip_xywh([x, y, width, height])[0].tolist()
-    x, y, width, height = (round(value, DECIMALS) + 0.0 for value in (x, y, width, height))
+    x, y = round(x, DECIMALS) + 0.0, round(y, DECIMALS) + 0.0
+    width, height = round(width, DECIMALS), round(height, DECIMALS)
     if width < SMALLEST or height < SMALLEST:
         raise ValueError("nothing of the box is inside the image (0..1, centre first)")
     return Annotation(int(class_id), x, y, width, height)

@@ -34,6 +34,7 @@ class FilesystemLabelStore(LabelStore):
         *,
         expected_revision: str | None = None,
         discard_other_rows: bool = False,
+        what: str = "",
     ) -> LabelData:
         """See `LabelStore.save`."""
         folder = self._root.open(dataset)
@@ -49,6 +50,7 @@ class FilesystemLabelStore(LabelStore):
                 boxes,
                 expected_revision=expected_revision,
                 discard_other_rows=discard_other_rows,
+                what=what,
             )
 
         return await asyncio.to_thread(work)
@@ -93,11 +95,21 @@ class FilesystemLabelStore(LabelStore):
 
         return await asyncio.to_thread(folder.consistently, work)
 
-    async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
+    async def delete(
+        self,
+        dataset: str,
+        split: str,
+        filename: str,
+        *,
+        expected_revision: str | None = None,
+        what: str = "",
+    ) -> TrashEntry:
         """See `LabelStore.delete`."""
         folder = self._root.open(dataset)
         split, filename = image_files.checked(split, filename)
-        return await asyncio.to_thread(files.delete, folder, split, filename)
+        return await asyncio.to_thread(
+            files.delete, folder, split, filename, expected_revision=expected_revision, what=what
+        )
 
     async def restore(self, dataset: str, entry_id: str) -> LabelData:
         """See `LabelStore.restore`."""

@@ -51,20 +51,19 @@ class MemoryLabelStore(LabelStore):
         *,
         expected_revision: str | None = None,
         discard_other_rows: bool = False,
+        what: str = "",
     ) -> LabelData:
         """See `LabelStore.save`."""
         split, filename = checked(split, filename)
         with self._state.writing(dataset) as (name, found):
             found.require_image(name, split, filename)
-            old = found.labels.get((split, stem(filename)))
-            if expected_revision is not None and expected_revision != revision_of(old):
-                raise ConflictError(f"{split}/{filename} was changed since it was loaded")
+            _require_revision(found, split, filename, expected_revision)
             where = f"{split}/{filename}"
             clean = clean_annotations(annotations, len(found.classes), where)
             if not discard_other_rows:
                 _require_plain(found, split, filename)
             data = format_labels(clean)
-            found.set_labels(split, filename, data)
+            found.set_labels(split, filename, data, what)
         return LabelData(filename, split, clean, revision_of(data))
 
     async def save_many(
@@ -125,14 +124,23 @@ class MemoryLabelStore(LabelStore):
             found.require_image(name, split, filename)
             return (split, stem(filename)) in found.labels
 
-    async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
+    async def delete(
+        self,
+        dataset: str,
+        split: str,
+        filename: str,
+        *,
+        expected_revision: str | None = None,
+        what: str = "",
+    ) -> TrashEntry:
         """See `LabelStore.delete`."""
         split, filename = checked(split, filename)
         with self._state.writing(dataset) as (name, found):
             found.require_image(name, split, filename)
+            _require_revision(found, split, filename, expected_revision)
             if (split, stem(filename)) not in found.labels:
                 raise NotFoundError(f"{name}: {filename!r} in {split} has no label file")
-            return _discard(found, split, filename)
+            return _discard(found, split, filename, what)
 
     async def restore(self, dataset: str, entry_id: str) -> LabelData:
         """See `LabelStore.restore`."""
@@ -168,9 +176,9 @@ class MemoryLabelStore(LabelStore):
             edit, split, filename = find_edit(found.history, edit_id)
             found.require_image(name, split, filename)
             if edit.before is not None:
-                found.set_labels(split, filename, edit.before)
+                found.set_labels(split, filename, edit.before, "revert")
             elif (split, stem(filename)) in found.labels:
-                _discard(found, split, filename)
+                _discard(found, split, filename, "revert")
             boxes = as_label_edit(edit, found.yaml).before or []
         return LabelData(filename, split, boxes, revision_of(edit.before))
 
@@ -188,11 +196,17 @@ class MemoryLabelStore(LabelStore):
             found.labels[new] = found.labels.pop(old)
 
 
-def _discard(found: Dataset, split: str, filename: str) -> TrashEntry:
+def _discard(found: Dataset, split: str, filename: str, what: str) -> TrashEntry:
     entry = trash_entry("label", filename, split)
     found.trash[entry.id] = (entry, None, found.labels[split, stem(filename)])
-    found.set_labels(split, filename, None)
+    found.set_labels(split, filename, None, what)
     return entry
+
+
+def _require_revision(found: Dataset, split: str, filename: str, expected: str | None) -> None:
+    present = revision_of(found.labels.get((split, stem(filename))))
+    if expected is not None and expected != present:
+        raise ConflictError(f"{split}/{filename} was changed since it was loaded")
 
 
 def _path(split: str, filename: str) -> str:

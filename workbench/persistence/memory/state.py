@@ -53,7 +53,7 @@ class Dataset:
         """What ``data.yaml`` would say."""
         return DataYaml(self.classes, self.extra)
 
-    def set_labels(self, split: str, filename: str, data: bytes | None) -> None:
+    def set_labels(self, split: str, filename: str, data: bytes | None, what: str = "") -> None:
         """Replace an image's label file (None removes it) and note it in the history."""
         key = split, stem(filename)
         old = self.labels.get(key)
@@ -62,7 +62,7 @@ class Dataset:
         else:
             self.labels[key] = data
         if data != old:
-            self.history.append(new_edit(split, filename, old, data))
+            self.history.append(new_edit(split, filename, old, data, what))
 
     def require_image(self, name: str, split: str, filename: str) -> StoredImage:
         """Return an image that exists, or raise `NotFoundError`."""

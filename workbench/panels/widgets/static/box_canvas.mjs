@@ -16,6 +16,12 @@ function openStorage() {
   }
 }
 
+/** Decode an image off the main thread, to `size` if there is one. */
+function decode(blob, size) {
+  if (!size) return createImageBitmap(blob);
+  return createImageBitmap(blob, { resizeWidth: size.width, resizeHeight: size.height, resizeQuality: "high" });
+}
+
 export default function boxCanvas() {
   /** @type {ReturnType<typeof createSession>} */
   let session;
@@ -25,7 +31,7 @@ export default function boxCanvas() {
       session = createSession({
         send: (message) => model.send(message),
         storage: openStorage(),
-        decode: (blob) => createImageBitmap(blob),
+        decode,
         now: () => performance.now(),
         id: crypto.getRandomValues(new Uint32Array(2)).join("-"),
       });

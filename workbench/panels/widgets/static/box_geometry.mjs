@@ -14,6 +14,8 @@
 
 /** Smallest side of a box in image pixels. */
 export const MIN_SIDE = 1;
+/** CSS pixels around an image that fills the stage. */
+export const FIT_MARGIN = 8;
 /** Zoom stops, in CSS pixels for each image pixel. */
 export const MAX_SCALE = 64;
 
@@ -37,7 +39,7 @@ export function toScreen(view, box) {
  * The viewport that shows the whole image, centred; never above 8 screen pixels for each pixel.
  * @param {Size} image @param {Size} stage @param {number} margin CSS pixels @returns {Viewport}
  */
-export function fitViewport(image, stage, margin = 8) {
+export function fitViewport(image, stage, margin = FIT_MARGIN) {
   const width = Math.max(stage.width - 2 * margin, 1);
   const height = Math.max(stage.height - 2 * margin, 1);
   const scale = Math.min(width / image.width, height / image.height, 8);

@@ -7,7 +7,7 @@
  * localStorage), so that it outlives a dead kernel and a page reload.
  *
  * @typedef {import("./box_document.mjs").Row} Row
- * @typedef {{revision: string, boxes: Row[], proposals: object[]|null, what: string, agreed?: boolean}} Edit
+ * @typedef {{revision: string, boxes: Row[], labelled: boolean, proposals: object[]|null, what: string, agreed?: boolean}} Edit
  * @typedef {{waiting: Edit|null, flying: (Edit & {seq: number, since: number, sentAt: number})|null, failure: Failure|null, stored: boolean}} Slot
  * @typedef {{why: string, choices: {choice: string, text: string}[], revision: string, boxes: Row[]}} Failure
  *   `revision`, `boxes`: what the file has now
@@ -62,9 +62,9 @@ export function createOutbox({ send, storage, changed, now }) {
     transmit(key, slot.flying);
   }
 
-  function transmit(key, { seq, revision, boxes, proposals, what, agreed = false }) {
+  function transmit(key, { seq, revision, boxes, labelled, proposals, what, agreed = false }) {
     try {
-      send({ kind: "edit", seq, key, revision, boxes, proposals, what, agreed });
+      send({ kind: "edit", seq, key, revision, boxes, labelled, proposals, what, agreed });
     } catch (error) {
       console.warn("workbench: the kernel cannot be reached; the edit is kept", error);
     }
@@ -106,8 +106,8 @@ export function createOutbox({ send, storage, changed, now }) {
     failed({ key, seq, ...failure }) {
       const slot = slots.get(key);
       if (slot?.flying?.seq !== seq) return false;
-      const { revision, boxes, proposals, what } = slot.flying;
-      slot.waiting = slot.waiting ?? { revision, boxes, proposals, what };
+      const { revision, boxes, labelled, proposals, what } = slot.flying;
+      slot.waiting = slot.waiting ?? { revision, boxes, labelled, proposals, what };
       slot.flying = null;
       slot.failure = failure;
       changed();

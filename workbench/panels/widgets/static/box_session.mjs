@@ -11,9 +11,10 @@
  *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
  */
 import { createFrames } from "./box_frames.mjs";
-import { amend, commit, createHistory, redo, undo } from "./box_history.mjs";
+import { amend, commit, createHistory, isFresh, redo, undo } from "./box_history.mjs";
 import { fromRows, sameRows, toProposalRows, toRows } from "./box_document.mjs";
 import { createOutbox } from "./box_outbox.mjs";
+import { createTrails } from "./box_trail.mjs";
 
 /** Milliseconds after which an unanswered edit counts as not saved and goes out again. */
 const PATIENCE = 5000;
@@ -23,6 +24,8 @@ const SILENCE =
 /** Milliseconds within which nudges with the arrow keys count as one step. */
 const MERGE_WITHIN = 1000;
 
+/** Whether there is a label file. @param {{revision: string}} file */
+const isLabelled = ({ revision }) => revision !== "";
 /** File name in a key. @param {string} key */
 const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
 
@@ -30,7 +33,7 @@ const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
  * @param {object} options
  * @param {(message: object) => void} options.send
  * @param {Storage|null} options.storage
- * @param {(blob: Blob) => Promise<ImageBitmap>} options.decode
+ * @param {(blob: Blob, size: {width: number, height: number}|null) => Promise<ImageBitmap>} options.decode
  * @param {() => number} options.now
  * @param {string} options.id of this page's session
  */
@@ -40,7 +43,14 @@ export function createSession({ send, storage, decode, now, id }) {
   const frames = createFrames(decode);
   const post = (message) => send({ ...message, session: id });
   const outbox = createOutbox({ send: post, storage, now, changed: () => notify("status") });
+  const trails = createTrails({
+    ask: (key) => post({ kind: "want_trail", key }),
+    isSettled: (key) => !outbox.unsaved(key),
+    now,
+  });
   const wanted = new Map();
+  /** Device pixels that there are for an image; until a view says, enough for most screens. */
+  let stage = { width: 1600, height: 1200 };
   let target = -1;
   let goSeq = 0;
   let showSerial = 0;
@@ -50,8 +60,10 @@ export function createSession({ send, storage, decode, now, id }) {
   const state = {
     /** @type {import("./box_frames.mjs").Frame|null} */
     frame: null,
-    /** @type {ImageBitmap|null} */
+    /** The image at the size of the stage. @type {ImageBitmap|null} */
     bitmap: null,
+    /** All its pixels, for zooming; a while later. @type {ImageBitmap|null} */
+    full: null,
     loading: true,
     walk: 0,
     total: 0,
@@ -85,17 +97,26 @@ export function createSession({ send, storage, decode, now, id }) {
   function reconcile(frame) {
     const history = documents.get(frame.key);
     const unsaved = outbox.unsaved(frame.key);
+    const found = fromRows(frame.boxes, frame.proposals);
     if (!history) {
-      const start = createHistory(fromRows(frame.boxes, frame.proposals));
-      documents.set(
-        frame.key,
-        unsaved ? commit(start, "recovered", fromRows(unsaved.boxes, unsaved.proposals ?? [])) : start,
-      );
-      return;
+      const start = createHistory(found, isLabelled(frame));
+      documents.set(frame.key, unsaved ? recovered(start, unsaved) : start);
+    } else if (!unsaved && !holds(history, frame)) {
+      // Predictions for an image on which nobody has worked are no step of anybody's work.
+      const isBeginning = isFresh(history) && sameRows(toRows(history.present.state), frame.boxes);
+      const next = isBeginning ? createHistory(found, isLabelled(frame)) : commit(history, "changed elsewhere", found, isLabelled(frame));
+      documents.set(frame.key, next);
     }
-    const present = history.present.state;
-    if (unsaved || sameRows(toRows(present), frame.boxes)) return;
-    documents.set(frame.key, commit(history, "changed elsewhere", fromRows(frame.boxes, frame.proposals)));
+  }
+
+  /** Whether a history's present state is what the kernel has: in the file, and to review. */
+  function holds({ present }, { boxes: rows, proposals, revision }) {
+    const isSame = present.labelled === isLabelled({ revision }) && sameRows(toRows(present.state), rows);
+    return isSame && sameRows(toProposalRows(present.state), proposals);
+  }
+
+  function recovered(history, { boxes: rows, proposals, labelled = true }) {
+    return commit(history, "recovered", fromRows(rows, proposals ?? []), labelled);
   }
 
   function show(entry) {
@@ -106,6 +127,7 @@ export function createSession({ send, storage, decode, now, id }) {
     }
     state.frame = entry.frame;
     state.bitmap = entry.bitmap;
+    state.full = entry.full;
     state.loading = false;
     target = entry.frame.index;
     forgetLostSelection();
@@ -139,6 +161,7 @@ export function createSession({ send, storage, decode, now, id }) {
     outbox.put(frame.key, {
       revision: base,
       boxes: toRows(boxes()),
+      labelled: current().present.labelled,
       proposals: waiting.length || frame.proposals.length ? waiting : null,
       what,
     }, frame.keep);
@@ -157,7 +180,7 @@ export function createSession({ send, storage, decode, now, id }) {
     const serial = showSerial;
     // At once, before the bytes are decoded: an answer to an edit may be the next message.
     if (message.show || documents.has(frame.key) || outbox.unsaved(frame.key)) reconcile(frame);
-    const entry = await frames.put(frame, bytes, () => state.frame?.key ?? null);
+    const entry = await frames.put(frame, bytes, stage, () => state.frame?.key ?? null);
     if (frames.get(frame.key) !== entry) return;
     if (entry.failed && !message.plain) post({ kind: "want", key: frame.key, plain: true });
     const isAwaited = target === frame.index && (state.loading || state.frame?.key === frame.key);
@@ -169,19 +192,28 @@ export function createSession({ send, storage, decode, now, id }) {
     notify("status");
   }
 
+  /** Have all pixels of the image that is shown decoded. */
+  async function sharpen() {
+    const { frame, bitmap } = state;
+    if (!bitmap || state.full) return;
+    const full = await frames.sharpen(frame.key);
+    if (!full || state.bitmap !== bitmap) return;
+    state.full = full;
+    notify("picture");
+  }
+
   /** Take up edits that an earlier page could not deliver; they can be undone. */
   function recover(scope) {
     for (const key of outbox.recover(scope)) {
       const history = documents.get(key);
       const edit = outbox.unsaved(key);
-      if (!history || !edit) continue;
-      documents.set(key, commit(history, "recovered", fromRows(edit.boxes, edit.proposals ?? [])));
+      if (history && edit) documents.set(key, recovered(history, edit));
     }
     notify("boxes");
   }
 
   function receiveEmpty() {
-    Object.assign(state, { frame: null, bitmap: null, loading: false, total: 0, labelled: 0, selection: new Set() });
+    Object.assign(state, { frame: null, bitmap: null, full: null, loading: false, total: 0, labelled: 0, selection: new Set() });
     target = -1;
     notify("frame");
   }
@@ -190,6 +222,7 @@ export function createSession({ send, storage, decode, now, id }) {
     state.labelled = message.labelled;
     if (outbox.saved(message)) {
       setRevision(message.key, message.revision);
+      trails.settled(message.key);
     } else if (message.session !== id) {
       // Another page of this kernel wrote the file: ask for what it holds now.
       if (frames.get(message.key)) post({ kind: "want", key: message.key });
@@ -215,20 +248,54 @@ export function createSession({ send, storage, decode, now, id }) {
     outbox.drop(key);
     setRevision(key, revision);
     const history = documents.get(key);
-    if (history && !sameRows(toRows(history.present.state), rows)) {
-      const waiting = proposals ?? toProposalRows(history.present.state);
-      documents.set(key, commit(history, "changed elsewhere", fromRows(rows, waiting)));
+    const waiting = proposals ?? toProposalRows(history?.present.state ?? []);
+    if (history && !holds(history, { boxes: rows, proposals: waiting, revision })) {
+      documents.set(key, commit(history, "changed elsewhere", fromRows(rows, waiting), isLabelled({ revision })));
     }
     forgetLostSelection();
     notify("boxes");
+  }
+
+  function travel(step, what) {
+    const before = current();
+    lastMark = "";
+    if (!before || !state.frame.editable) return;
+    const after = step(before);
+    if (after === before) return;
+    documents.set(state.frame.key, after);
+    forgetLostSelection();
+    put(what);
+    notify("boxes");
+  }
+
+  function stepBack() {
+    const { frame } = state;
+    if (current()?.past.length) travel(undo, "undo");
+    else if (frame?.editable && frame.keep && !outbox.failure(frame.key)) trails.wish(frame.key);
+  }
+
+  function receiveTrail(message) {
+    const found = trails.answered(message, documents.get(message.key));
+    if (found === "stale") post({ kind: "want", key: message.key });
+    else if (found) {
+      documents.set(message.key, found.history);
+      for (let i = 0; i < found.steps && state.frame?.key === message.key; i++) stepBack();
+      notify("boxes");
+    }
   }
 
   return {
     state,
     boxes,
     outbox,
+    sharpen,
 
-    /** @param {(what: "frame"|"boxes"|"selection"|"status"|"submit") => void} listener @returns {() => void} */
+    /** Images are decoded ahead to fill this. @param {{width: number, height: number}} pixels device pixels */
+    setStage(pixels) {
+      stage = pixels;
+    },
+
+    /** @param {(what: "frame"|"picture"|"boxes"|"selection"|"status"|"submit") => void} listener @returns {() => void} */
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -248,6 +315,7 @@ export function createSession({ send, storage, decode, now, id }) {
       else if (message.kind === "saved") receiveSaved(message);
       else if (message.kind === "not_saved") outbox.failed(message);
       else if (message.kind === "labels") receiveLabels(message);
+      else if (message.kind === "trail") receiveTrail(message);
       else console.warn("workbench: unknown message from the kernel", message);
     },
 
@@ -258,9 +326,13 @@ export function createSession({ send, storage, decode, now, id }) {
      */
     edit(what, next, merge = "") {
       if (!state.frame?.editable) return;
-      const mark = merge && `${state.frame.key} ${merge}`;
+      const { key } = state.frame;
+      const mark = merge && `${key} ${merge}`;
       const joins = mark && mark === lastMark && now() - lastEdit < MERGE_WITHIN;
-      documents.set(state.frame.key, joins ? amend(current(), next) : commit(current(), what, next));
+      // Rejecting predictions alone does not make an image a labelled one.
+      const labelled = current().present.labelled || toRows(next).length > 0;
+      documents.set(key, joins ? amend(current(), next, labelled) : commit(current(), what, next, labelled));
+      trails.forget(key);
       lastMark = mark;
       lastEdit = now();
       forgetLostSelection();
@@ -268,29 +340,20 @@ export function createSession({ send, storage, decode, now, id }) {
       notify("boxes");
     },
 
-    undo() {
-      this.travel(undo, "undo");
-    },
+    /** One step back; beyond this page's own steps those of earlier sessions. */
+    undo: stepBack,
 
     redo() {
-      this.travel(redo, "redo");
-    },
-
-    travel(step, what) {
-      const before = current();
-      lastMark = "";
-      if (!before || !state.frame.editable) return;
-      const after = step(before);
-      if (after === before) return;
-      documents.set(state.frame.key, after);
-      forgetLostSelection();
-      put(what);
-      notify("boxes");
+      travel(redo, "redo");
     },
 
     /** Place in the walk that is shown or on its way. */
     target: () => target,
-    canUndo: () => (current()?.past.length ?? 0) > 0,
+    canUndo() {
+      const { frame } = state;
+      const isOpen = Boolean(frame?.keep && frame.editable && isLabelled(frame) && trails.isOpen(frame.key));
+      return (current()?.past.length ?? 0) > 0 || isOpen;
+    },
     canRedo: () => (current()?.future.length ?? 0) > 0,
 
     /** @param {Iterable<number>} ids */
@@ -337,6 +400,10 @@ export function createSession({ send, storage, decode, now, id }) {
     /** Write an empty label file: there is nothing here. */
     nothingHere() {
       if (!state.frame?.editable || boxes().some((box) => !box.proposal)) return;
+      const { key } = state.frame;
+      if (!current().present.labelled) documents.set(key, commit(current(), "nothing here", boxes(), true));
+      lastMark = "";
+      trails.forget(key);
       put("nothing here");
       notify("boxes");
     },
@@ -362,8 +429,9 @@ export function createSession({ send, storage, decode, now, id }) {
       post({ kind: "submit" });
     },
 
-    /** Called now and then: what was not answered goes out again. */
+    /** Called now and then: what was not answered goes out again; who looks on may zoom soon. */
     tick() {
+      sharpen();
       if (outbox.status().pending) {
         outbox.resend(PATIENCE);
         notify("status");

@@ -9,7 +9,7 @@ import { createCommands } from "./box_commands.mjs";
 import { fromRows, sameRow, toRows } from "./box_document.mjs";
 import { make } from "./box_dom.mjs";
 import { drawBoxes, drawCrosshair, drawMarquee, drawPicture, IN_FILE, labelText, prepare } from "./box_draw.mjs";
-import { centred, fitViewport, keepInSight, toImage, zoomAt } from "./box_geometry.mjs";
+import { centred, FIT_MARGIN, fitViewport, keepInSight, toImage, zoomAt } from "./box_geometry.mjs";
 import { createHelp, createNotice } from "./box_help.mjs";
 import { attachPointer } from "./box_input.mjs";
 import { attachKeyboard } from "./box_keyboard.mjs";
@@ -143,10 +143,24 @@ export function mountView(model, session, host) {
 
   function paintPicture(ratio) {
     const context = prepare(layers.picture, size, ratio);
-    if (state.frame && state.bitmap) drawPicture(context, viewport, state.bitmap, image());
+    if (state.frame && state.bitmap) drawPicture(context, viewport, sourceFor(ratio), image());
     // For tests and for whoever lays something over the stage.
     stageElement.dataset.shown = state.bitmap ? state.frame.name : "";
     stageElement.dataset.viewport = JSON.stringify(viewport);
+  }
+
+  /** What to paint from: all pixels only where the reduced picture would show. */
+  function sourceFor(ratio) {
+    const wanted = viewport.scale * ratio * state.frame.width;
+    if (wanted <= state.bitmap.width * 1.01) return state.bitmap;
+    if (!state.full) session.sharpen();
+    return state.full ?? state.bitmap;
+  }
+
+  /** Words for a picture that has fewer pixels than the image; its boxes do not. */
+  function describeReduction() {
+    const part = state.full ? state.full.width / state.frame.width : 1;
+    return part < 0.995 ? ` (picture reduced to ${Math.round(part * 100)}%, boxes exact)` : "";
   }
 
   const look = () => ({ names: names(), fillOpacity: model.get("opacity"), selection: state.selection, locked: state.locked });
@@ -242,7 +256,7 @@ export function mountView(model, session, host) {
     const count = boxes.length - waiting;
     statusLine.update({
       name: frame?.name ?? "",
-      size: frame?.width ? `${frame.width} × ${frame.height}` : "",
+      size: frame?.width ? `${frame.width} × ${frame.height}${describeReduction()}` : "",
       boxes: frame ? describeCount(count, waiting) : "",
       zoom: frame?.width ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${isInside ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}` : "",
       progress: model.get("walks") && state.total ? `${state.labelled} of ${state.total} labelled` : "",
@@ -283,6 +297,8 @@ export function mountView(model, session, host) {
     if (next.width === size.width && next.height === size.height) return;
     const middle = toImage(viewport, { x: size.width / 2, y: size.height / 2 });
     size = next;
+    const room = { width: size.width - 2 * FIT_MARGIN, height: size.height - 2 * FIT_MARGIN };
+    session.setStage({ width: room.width * devicePixelRatio, height: room.height * devicePixelRatio });
     if (state.frame?.width && isFitted) viewport = fitViewport(image(), size);
     else viewport = { scale: viewport.scale, x: size.width / 2 - middle.x * viewport.scale, y: size.height / 2 - middle.y * viewport.scale };
     mark("picture", "boxes", "active", "status");

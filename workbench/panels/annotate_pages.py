@@ -1,0 +1,293 @@
+"""What the pages of an annotate panel ask, and what they are told.
+
+How an edit travels: the page makes it -> `BoxCanvas` hands it over as an `Edit` ->
+`AnnotateModel.save` -> `LabelStore.save` -> the answer (`saved`, or `not_saved` with the
+reason and choices) goes back to the page that made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict
+
+from workbench import geometry
+from workbench.datasets.trail import LabelState
+from workbench.errors import ConflictError, LossySaveError, WorkbenchError
+from workbench.panels.annotate_labels import PixelBoxes
+from workbench.panels.annotate_model import AnnotateModel, Picture
+from workbench.panels.widgets.box_canvas import BoxCanvas
+from workbench.panels.widgets.canvas_messages import CanvasBox, Edit, Frame
+from workbench.persistence.models import Annotation, LabelData, Prediction
+
+FRAMES_UNDER_WAY = 6
+"""More images than this are not sent ahead before the page has acknowledged some."""
+
+TRAIL_STEPS, TRAIL_BOXES = 100, 20_000
+"""Of a long history no more is sent at once; a page asks again where that ends."""
+
+KEEP_MINE = {"choice": "mine", "text": "Keep mine"}
+TAKE_THEIRS = {"choice": "theirs", "text": "Take the file's"}
+AS_BOXES = {"choice": "mine", "text": "Save as boxes"}
+DISCARD_MINE = {"choice": "theirs", "text": "Discard my edit"}
+RETRY = {"choice": "retry", "text": "Try again"}
+
+
+class _Progress(TypedDict):
+    total: int
+    labelled: int
+
+
+class Pages:
+    """The pages that show a panel.
+
+    Parameters
+    ----------
+    model : AnnotateModel
+        Started before any method is called.
+    canvas : BoxCanvas
+        The way to the pages.
+    report : callable
+        Told of errors that belong to no page.
+    """
+
+    def __init__(
+        self, model: AnnotateModel, canvas: BoxCanvas, report: Callable[[Exception], None]
+    ) -> None:
+        self._model = model
+        self._canvas = canvas
+        self._report = report
+
+    async def answer(self, message: Mapping[str, Any]) -> None:
+        """Answer a request, see `workbench.panels.widgets.box_canvas`."""
+        kind, session = message["kind"], str(message.get("session", ""))
+        if kind == "hello":
+            self._welcome(session)
+        elif kind == "want":
+            await self._send_wanted(message, session)
+        elif kind == "want_trail":
+            await self._send_trail(str(message["key"]), session)
+        elif message.get("walk") != self._model.walk:
+            self._welcome(session)  # the page speaks of a walk that has ended
+        elif kind == "go":
+            index = min(max(int(message["index"]), 0), self._model.total - 1)
+            await self._model.open(index, asked_by=message)
+        else:
+            await self.open_unlabelled(int(message["index"]), asked_by=message)
+
+    async def open_unlabelled(
+        self, after: int, asked_by: Mapping[str, Any] | None = None
+    ) -> Picture | None:
+        """Open the next image without labels, or say that there is none."""
+        index = self._model.next_unlabelled(after)
+        if index is None:
+            self._canvas.notice = "Every image of this walk has labels."
+            return None
+        return await self._model.open(index, asked_by=asked_by)
+
+    def show(self, picture: Picture) -> None:
+        """Show the image that was opened."""
+        asked_by = picture.asked_by or {}
+        have = asked_by.get("have")
+        self._canvas.show(
+            self._frame(picture),
+            cause={"session": asked_by["session"], "seq": asked_by["seq"]} if asked_by else None,
+            have=None if have is None else str(have),
+            **self._progress(),
+        )
+
+    async def announce(self, key: str, data: LabelData) -> None:
+        """Tell the pages what the labels of an image are now."""
+        picture = self._model.picture
+        if picture is not None and picture.key == key:
+            frame = self._frame(picture, data)
+        else:
+            size = await self._model.size_of(key)
+            boxes = _canvas_boxes(data.annotations, *size)
+            waiting = _canvas_boxes(self._model.proposals(data.filename), *size)
+            frame = Frame(
+                key, "", data.filename, *size, boxes=boxes, proposals=waiting,
+                revision=data.revision,
+            )  # fmt: skip
+        self._canvas.follow(frame, labelled=self._model.labelled)
+
+    async def take(self, edit: Edit) -> None:
+        """Save a finished edit and answer the page that made it."""
+        model = self._model
+        # An edit from Python is based on what this panel saw last.
+        from_python = not edit.session
+        revision = edit.revision
+        if from_python and model.labels is not None:
+            revision = model.labels.revision
+        try:
+            await self._keep_proposals(edit)
+            boxes = _pixel_boxes(edit.boxes) if edit.labelled else None
+            data = await model.save(edit.key, revision, boxes, agreed=edit.agreed, what=edit.what)
+        except (WorkbenchError, OSError) as error:
+            await self._refuse(edit, error)
+            return
+        if from_python:
+            await self.announce(edit.key, data)
+            return
+        self._canvas.send(
+            {
+                "kind": "saved",
+                "session": edit.session,
+                "seq": edit.seq,
+                "key": edit.key,
+                "revision": data.revision,
+                "labelled": model.labelled,
+            }
+        )
+
+    async def _refuse(self, edit: Edit, error: Exception) -> None:
+        """Tell the page why its edit is not saved, what is in the file, and what it can do."""
+        present = await self._present_labels(edit.key)
+        choices = [RETRY, DISCARD_MINE]
+        if isinstance(error, ConflictError):
+            choices = [KEEP_MINE, TAKE_THEIRS]
+        elif isinstance(error, LossySaveError):
+            choices = [AS_BOXES, DISCARD_MINE]
+        if not edit.session:
+            self._report(error)
+        boxes: tuple[CanvasBox, ...] = ()
+        if present is not None:
+            width, height = await self._model.size_of(edit.key)
+            boxes = _canvas_boxes(present.annotations, width, height)
+        self._canvas.send(
+            {
+                "kind": "not_saved",
+                "to": edit.session or None,
+                "seq": edit.seq,
+                "key": edit.key,
+                "why": _explained(error),
+                "choices": choices,
+                "revision": edit.revision if present is None else present.revision,
+                "boxes": [box.as_row() for box in boxes],
+            }
+        )
+
+    async def _present_labels(self, key: str) -> LabelData | None:
+        try:
+            return await self._model.current_labels(key)
+        except (WorkbenchError, OSError):
+            return None  # the image is gone as well: `error` of the save says so
+
+    async def _keep_proposals(self, edit: Edit) -> None:
+        if edit.proposals is None:
+            return
+        size = await self._model.size_of(edit.key)
+        xywh = geometry.to_normalised([box.xyxy for box in edit.proposals], *size).tolist()
+        self._model.propose(
+            self._model.name_of(edit.key),
+            [
+                Prediction(box.class_id, row[0], row[1], row[2], row[3], box.score or 0.0)
+                for box, row in zip(edit.proposals, xywh, strict=True)
+            ],
+        )
+
+    def _welcome(self, session: str) -> None:
+        if self._model.total == 0:
+            self._canvas.send({"kind": "empty", "to": session})
+        elif self._model.picture is not None:
+            # The boxes may have been edited since the picture was loaded.
+            frame = self._frame(self._model.picture, self._model.labels)
+            self._canvas.send_frame(frame, show=True, to=session, **self._progress())
+        self._canvas.send({"kind": "scope", "to": session, "scope": self._model.scope})
+
+    async def _send_wanted(self, message: Mapping[str, Any], session: str) -> None:
+        if "key" in message:
+            index = self._model.index_of(str(message["key"]))
+            self._model.forget_failure(str(message["key"]))
+        elif message.get("walk") == self._model.walk:
+            if self._canvas.frames_under_way >= FRAMES_UNDER_WAY:
+                return
+            index = int(message["index"])
+        else:
+            return
+        if index is None or not 0 <= index < self._model.total:
+            return
+        plain = bool(message.get("plain", False))
+        picture = await self._model.load(index, plain=plain)
+        self._canvas.send_frame(self._frame(picture), to=session, plain=plain, **self._progress())
+
+    async def _send_trail(self, key: str, session: str) -> None:
+        data, trail = await self._model.trail(key)
+        size = await self._model.size_of(key)
+
+        def rows(state: LabelState) -> list[dict[str, Any]] | None:
+            return None if state is None else [b.as_row() for b in _canvas_boxes(state, *size)]
+
+        past = _nearest(reversed(trail.past))[::-1]
+        self._canvas.send(
+            {
+                "kind": "trail",
+                "to": session,
+                "key": key,
+                "boxes": rows(data.annotations if data.revision else None),
+                "past": [rows(state) for state in past],
+                "future": [rows(state) for state in _nearest(trail.future)],
+                "more": len(past) < len(trail.past),
+            }
+        )
+
+    def _frame(self, picture: Picture, labels: LabelData | None = None) -> Frame:
+        present = labels or picture.labels
+        size = picture.width, picture.height
+        return Frame(
+            key=picture.key,
+            token=picture.token,
+            name=picture.filename,
+            width=picture.width,
+            height=picture.height,
+            content=picture.content,
+            boxes=_canvas_boxes(present.annotations, *size),
+            proposals=_canvas_boxes(self._model.proposals(picture.filename), *size),
+            revision=present.revision,
+            editable=picture.editable,
+            problem=picture.problem,
+            walk=self._model.walk,
+            index=picture.index,
+        )
+
+    def _progress(self) -> _Progress:
+        return {"total": self._model.total, "labelled": self._model.labelled}
+
+
+def _nearest(states: Iterable[LabelState]) -> list[LabelState]:
+    """Return the first of some states, no more than fit into a message."""
+    chosen: list[LabelState] = []
+    boxes = 0
+    for state in states:
+        boxes += len(state or ())
+        if chosen and (boxes > TRAIL_BOXES or len(chosen) == TRAIL_STEPS):
+            break
+        chosen.append(state)
+    return chosen
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, ConflictError):
+        return (
+            "Another program or tab has changed these labels since they were loaded here. "
+            "Dashed: what is in the file and not among your boxes."
+        )
+    return str(error)
+
+
+def _pixel_boxes(boxes: Sequence[CanvasBox]) -> PixelBoxes:
+    return PixelBoxes([b.class_id for b in boxes], geometry.as_boxes([b.xyxy for b in boxes]))
+
+
+def _canvas_boxes(
+    annotations: Sequence[Annotation], width: int, height: int
+) -> tuple[CanvasBox, ...]:
+    pixels = geometry.to_pixels([a.xywh for a in annotations], width, height).tolist()
+    return tuple(
+        CanvasBox(
+            annotation.class_id,
+            (row[0], row[1], row[2], row[3]),
+            score=annotation.confidence if isinstance(annotation, Prediction) else None,
+            source="prediction" if isinstance(annotation, Prediction) else "",
+        )
+        for annotation, row in zip(annotations, pixels, strict=True)
+    )

@@ -1,0 +1,69 @@
+/**
+ * Undo beyond this page: when its own steps of an image are used up, the kernel is asked
+ * for those of earlier sessions, which it reads from the history on disk.
+ *
+ * @typedef {import("./box_document.mjs").Row} Row
+ * @typedef {Row[]|null} RowState  null while the image was not labelled
+ */
+import { fromRows, sameRows, toProposalRows, toRows } from "./box_document.mjs";
+import { extend } from "./box_history.mjs";
+
+/** Milliseconds after which a wish for undo is forgotten: what happens late surprises. */
+const WISH_LIFE = 5000;
+
+/**
+ * @param {object} options
+ * @param {(key: string) => void} options.ask the kernel for the trail of an image
+ * @param {(key: string) => boolean} options.isSettled whether the file holds what the page shows
+ * @param {() => number} options.now milliseconds
+ */
+export function createTrails({ ask, isSettled, now }) {
+  /** Images of which all earlier steps are here. */
+  const complete = new Set();
+  /** @type {Map<string, {steps: number, since: number}>} */
+  const wishes = new Map();
+
+  return {
+    /** Whether there may be steps that this page does not have. @param {string} key */
+    isOpen: (key) => !complete.has(key),
+
+    /** Note a wish for one more step back. @param {string} key */
+    wish(key) {
+      if (complete.has(key)) return;
+      const before = wishes.get(key);
+      const isLive = before && now() - before.since < WISH_LIFE;
+      wishes.set(key, isLive ? { ...before, steps: before.steps + 1 } : { steps: 1, since: now() });
+      if (!isLive && isSettled(key)) ask(key);
+    },
+
+    /** The user did something else. @param {string} key */
+    forget: (key) => wishes.delete(key),
+
+    /** An edit of the image is in the file: what had to wait for that can be asked now. @param {string} key */
+    settled(key) {
+      if (wishes.has(key) && isSettled(key)) ask(key);
+    },
+
+    /**
+     * Take an answer of the kernel.
+     * @param {{key: string, boxes: RowState, past: RowState[], future: RowState[], more: boolean}} message
+     *   `boxes`: what the file held when it was read
+     * @param {import("./box_history.mjs").History<object>|undefined} history of that image
+     * @returns {{history: object, steps: number}|"stale"|null} the longer history and how many
+     *   steps back were wished for; "stale": the file is not what the page shows; null: forget it
+     */
+    answered({ key, boxes, past, future, more }, history) {
+      const wish = wishes.get(key);
+      if (!wish || !history || history.past.length || !isSettled(key)) return null;
+      wishes.delete(key);
+      const { state, labelled } = history.present;
+      if (labelled !== (boxes !== null) || !sameRows(toRows(state), boxes ?? [])) return "stale";
+      if (!more) complete.add(key);
+      // Predictions that wait for review are no part of what is undone.
+      const waiting = toProposalRows(state);
+      const entry = (rows) => ({ what: "earlier", state: fromRows(rows ?? [], waiting), labelled: rows !== null });
+      const steps = now() - wish.since < WISH_LIFE ? wish.steps : 0;
+      return { history: extend(history, past.map(entry), future.map(entry)), steps };
+    },
+  };
+}
