@@ -41,7 +41,7 @@ def test_the_notebook_runs_and_its_predictions_can_be_accepted(
     canvas.root.get_by_text("2 to review", exact=True).wait_for()
     keep_picture(lab_page.page, "notebook-review")
     canvas.press("Shift+Enter")
-    eventually(lambda: [row[0] for row in _rows(labels / "shapes_00001.txt")], ["0", "2"])
+    eventually(lambda: [row[0] for row in _rows(labels / "shapes_00001.txt")], ["2", "0"])
     canvas.press("Control+z")
     eventually((labels / "shapes_00001.txt").exists, False)
     canvas.root.get_by_text("2 to review", exact=True).wait_for()

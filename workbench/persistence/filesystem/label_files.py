@@ -27,6 +27,7 @@ from workbench.persistence.filesystem.label_text import (
     ParsedLabels,
     clean_annotations,
     format_labels,
+    is_plain,
     parse_labels,
 )
 from workbench.persistence.filesystem.open_folder import OpenFolder
@@ -119,6 +120,8 @@ def _replace(
 
 
 def _require_plain(old: bytes, path: str, yaml: DataYaml) -> None:
+    if is_plain(old, len(yaml.classes)):
+        return
     remedy = "copy the file if you need it, then save with discard_other_rows=True"
     try:
         lost = _parse(old, path, yaml).other_rows

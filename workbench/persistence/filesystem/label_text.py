@@ -42,6 +42,9 @@ _FAR = 10.0
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 # Nearly every row: a box whose numbers need no closer look.
 _PLAIN_BOX = re.compile(r"[0-9]{1,9}(?: [01]\.[0-9]+){4}")
+# Nothing but boxes with their centre inside the image and some area, as we write them.
+_PLAIN_FILE = re.compile(rb"(?:[0-9]{1,9}(?: 0\.(?!0+[ \n])[0-9]{1,8}){4}\n)*")
+_PLAIN_CLASS = re.compile(rb"^[0-9]+", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,13 @@ def parse_labels(
             raise LabelFormatError(os.fspath(path), number, str(error)) from None
         other_rows += len(values) != 4
     return ParsedLabels(annotations, other_rows)
+
+
+def is_plain(data: bytes, num_classes: int) -> bool:
+    """Whether a label file surely holds plain boxes only; if not, `parse_labels` must tell."""
+    if not _PLAIN_FILE.fullmatch(data):
+        return False
+    return all(int(class_id) < num_classes for class_id in set(_PLAIN_CLASS.findall(data)))
 
 
 def _decode(data: bytes, path: str | os.PathLike[str]) -> str:
