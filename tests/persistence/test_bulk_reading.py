@@ -1,0 +1,138 @@
+"""What the quick ways through 100,000 files share with the slow ones: the results."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.errors import LabelFormatError
+from workbench.persistence.filesystem.collector import paused_collector
+from workbench.persistence.filesystem.label_table import parse_many
+from workbench.persistence.filesystem.label_text import is_plain, parse_labels
+from workbench.persistence.filesystem.open_folder import OpenFolder
+
+CLASSES = 120
+OPEN_FILES = Path("/proc/self/fd")
+
+# Equally many decimals in every coordinate, as one program writes them.
+rows = st.integers(1, 16).flatmap(
+    lambda decimals: st.lists(
+        st.tuples(
+            st.integers(0, CLASSES - 1),
+            *[st.floats(0.3, 0.7).map(lambda value, d=decimals: f"{value:.{d}f}")] * 2,
+            *[st.floats(0.1, 0.6).map(lambda value, d=decimals: f"{value:.{d}f}")] * 2,
+        ),
+        max_size=30,
+    )
+)
+
+
+@given(st.lists(rows, min_size=1, max_size=5), st.booleans())
+def test_numbers_read_together_are_the_nearest_floats(
+    files: list[list[tuple[int, str, str, str, str]]], leading_zero: bool
+) -> None:
+    texts = [
+        "".join(f"{'0' * leading_zero}{row[0]} {' '.join(row[1:])}\n" for row in file)
+        for file in files
+    ]
+    table = parse_many([text.encode() for text in texts], ["x.txt"] * len(texts), CLASSES)
+    assert table.problems == []
+    assert table.class_id.tolist() == [row[0] for file in files for row in file]
+    expected = [[float(value) for value in row[1:]] for file in files for row in file]
+    np.testing.assert_array_equal(table.boxes, np.array(expected).reshape(-1, 4))
+    owners = [position for position, file in enumerate(files) for _ in file]
+    assert table.file_index.tolist() == owners
+
+
+numbers = st.sampled_from(
+    "0.5 0.25000000 0.0 0.00000000 0.00000001 0.000000001 1.0 0.99999999".split(" ")
+    + "1 0 .5 -0.1 1e-1 2.5 nan ".split(" ")
+)
+lines = st.tuples(st.sampled_from(["0", "7", "119", "120", "007", "x", "1.0"]), *[numbers] * 4)
+
+
+@given(
+    st.lists(lines.map(" ".join), max_size=4),
+    st.sampled_from(["\n", "\r\n", "\r", "\n\n"]),
+    st.booleans(),
+)
+def test_a_file_called_plain_loses_nothing_as_boxes(
+    file: list[str], newline: str, ended: bool
+) -> None:
+    data = newline.join([*file, ""] if ended else file).encode()
+    if is_plain(data, CLASSES):
+        parsed = parse_labels(data, "x.txt", CLASSES)
+        assert parsed.other_rows == 0
+        assert len(parsed.annotations) == len(file)
+
+
+def test_what_we_write_is_called_plain_and_unknown_classes_are_not() -> None:
+    row = b" 0.50000000 0.50000000 0.25000000 0.25000000\n"
+    assert is_plain(b"", 1)
+    assert is_plain(b"0" + row + b"119" + row, CLASSES)
+    assert not is_plain(b"0" + row + b"120" + row, CLASSES)
+    with pytest.raises(LabelFormatError):
+        parse_labels(b"120" + row, "x.txt", CLASSES)
+
+
+def test_an_open_folder_reads_whole_files_and_nothing_for_missing_ones(tmp_path: Path) -> None:
+    large = bytes(range(256)) * 100
+    (tmp_path / "large.txt").write_bytes(large)
+    (tmp_path / "exact.txt").write_bytes(large[:8192])
+    (tmp_path / "empty.txt").write_bytes(b"")
+    names = ["large.txt", "gone.txt", "exact.txt", "empty.txt"]
+    with OpenFolder(str(tmp_path)) as folder:
+        assert folder.read_all(names) == [large, b"", large[:8192], b""]
+        with folder.scan() as entries:
+            sizes = {entry.name: entry.stat().st_size for entry in entries}
+    assert sizes == {"large.txt": len(large), "exact.txt": 8192, "empty.txt": 0}
+
+
+def test_an_open_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), OpenFolder(str(tmp_path / "gone")):
+        pass
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="needs /proc to count descriptors")
+def test_an_open_folder_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a")
+    before = len(list(OPEN_FILES.iterdir()))
+    for _ in range(3):
+        with OpenFolder(str(tmp_path)) as folder:
+            folder.read_all(["a.txt", "gone.txt"])
+    assert len(list(OPEN_FILES.iterdir())) == before
+
+
+def test_the_collector_pauses_until_the_last_thread_is_done() -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with paused_collector():
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert inside.wait(10)
+    with paused_collector():
+        assert not gc.isenabled()
+    assert not gc.isenabled()
+    leave.set()
+    thread.join()
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with pytest.raises(KeyError), paused_collector():
+            raise KeyError
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
