@@ -6,6 +6,7 @@ import os
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from workbench.errors import (
     InvalidDatasetError,
     InvalidFrameError,
 )
+from workbench.persistence.models import TrashEntry
 
 Frame = npt.NDArray[np.uint8]
 
@@ -225,3 +227,10 @@ def no_same_stem(filename: str, other: str, split: str) -> AlreadyExistsError:
 def check_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     """Return metrics as plain floats (numpy's are no JSON)."""
     return {str(name): float(value) for name, value in metrics.items()}
+
+
+def trash_entry(kind: str, name: str, split: str = "") -> TrashEntry:
+    """Describe something that is about to be deleted; ids begin with the time and sort by it."""
+    now = datetime.now(UTC)
+    identity = f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.urandom(4).hex()}"
+    return TrashEntry(identity, kind, name, split, now)

@@ -10,11 +10,12 @@ import json
 import logging
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from workbench.errors import NotFoundError
 from workbench.persistence.filesystem.atomic import fsync_folder, remove_tree
 from workbench.persistence.models import TrashEntry
+from workbench.persistence.rules import trash_entry
 
 _log = logging.getLogger(__name__)
 _GONE = ".gone"
@@ -53,10 +54,9 @@ class Trashed:
 
 def new_entry(trash: str, kind: str, name: str, originals: list[str], split: str = "") -> Trashed:
     """Describe something that is about to move to the trash; nothing is written yet."""
-    now = datetime.now(UTC)
-    identity = f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.urandom(4).hex()}"
+    entry = trash_entry(kind, name, split)
     files = [(f"{i}-{os.path.basename(path)}", path) for i, path in enumerate(originals)]
-    return Trashed(TrashEntry(identity, kind, name, split, now), f"{trash}/{identity}", files)
+    return Trashed(entry, f"{trash}/{entry.id}", files)
 
 
 def list_entries(trash: str) -> list[Trashed]:

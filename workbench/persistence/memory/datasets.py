@@ -27,7 +27,7 @@ from workbench.persistence.filesystem.label_table import parse_many
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
 from workbench.persistence.filesystem.paths import HIDDEN, check_name, stem
 from workbench.persistence.history import format_records, parse_records
-from workbench.persistence.memory.state import Dataset, State, StoredImage, trash_entry
+from workbench.persistence.memory.state import Dataset, State, StoredImage
 from workbench.persistence.models import (
     SPLITS,
     ArchiveLimits,
@@ -46,6 +46,7 @@ from workbench.persistence.rules import (
     check_prompts,
     no_same_stem,
     require_distinct_by_case,
+    trash_entry,
 )
 
 _PROMPTS = f"{HIDDEN}/prompts.json"

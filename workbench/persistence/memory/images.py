@@ -20,9 +20,9 @@ from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.paths import check_split, stem
 from workbench.persistence.history import new_moves
 from workbench.persistence.image_store import ImageStore
-from workbench.persistence.memory.state import Dataset, State, StoredImage, trash_entry
+from workbench.persistence.memory.state import Dataset, State, StoredImage
 from workbench.persistence.models import SPLITS, ImageInfo, ImageMove, TrashEntry
-from workbench.persistence.rules import check_frame, decode, encode, image_size
+from workbench.persistence.rules import check_frame, decode, encode, image_size, trash_entry
 
 
 class MemoryImageStore(ImageStore):

@@ -25,7 +25,7 @@ from workbench.persistence.filesystem.label_text import (
 from workbench.persistence.filesystem.paths import check_split, stem
 from workbench.persistence.history import find_edit, select_edits
 from workbench.persistence.label_store import LabelStore
-from workbench.persistence.memory.state import Dataset, State, trash_entry
+from workbench.persistence.memory.state import Dataset, State
 from workbench.persistence.models import (
     SPLITS,
     Annotation,
@@ -34,6 +34,7 @@ from workbench.persistence.models import (
     LabelTable,
     TrashEntry,
 )
+from workbench.persistence.rules import trash_entry
 
 
 class MemoryLabelStore(LabelStore):

@@ -21,10 +21,9 @@ from workbench.persistence.filesystem.fingerprint import (
     weights_state,
 )
 from workbench.persistence.filesystem.paths import check_name
-from workbench.persistence.memory.state import trash_entry
 from workbench.persistence.model_store import ModelStore
 from workbench.persistence.models import ModelInfo, TrashEntry
-from workbench.persistence.rules import check_metrics
+from workbench.persistence.rules import check_metrics, trash_entry
 
 
 @dataclass(frozen=True, slots=True)

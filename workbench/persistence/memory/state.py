@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,10 +138,3 @@ class State:
         """Make sure that no dataset has this name."""
         if name in self.datasets:
             raise AlreadyExistsError(f"dataset {name!r} exists already; choose another name")
-
-
-def trash_entry(kind: str, name: str, split: str = "") -> TrashEntry:
-    """Describe something that is about to be deleted."""
-    now = datetime.now(UTC)
-    identity = f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.urandom(4).hex()}"
-    return TrashEntry(identity, kind, name, split, now)
