@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,14 +24,14 @@ from uuid import uuid4
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from tests.browser.annotating import write_dataset
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 90
-# JupyterLab raises this by itself on a fresh profile, without any of our code.
-KNOWN_ERRORS = ("reading 'filter'",)
+# A line of a stack trace that names where the code came from.
+STACK_FRAME = re.compile(r"\(?((?:https?|blob):[^\s)]+)\)?$", re.MULTILINE)
 ALL_CELLS_HAVE_RUN = """() => {
     const cells = [...window.jupyterapp.shell.currentWidget.content.model.cells];
     return cells.every((cell) => cell.type !== "code" || cell.executionCount !== null);
@@ -222,9 +223,16 @@ class LabPage:
         is_light = "true" if "Light" in name else "false"
         self.page.wait_for_selector(f'body[data-jp-theme-light="{is_light}"]', state="attached")
 
-    def new_errors(self) -> list[str]:
-        """Errors of the page, without those that JupyterLab raises by itself."""
-        return [e for e in self.errors if not any(known in e for known in KNOWN_ERRORS)]
+    def note_error(self, error: Error) -> None:
+        """Keep an error of the page, unless it is JupyterLab's own.
+
+        Lab raises some by itself, for instance on a fresh profile and sometimes while it
+        changes the theme. Those have nothing but Lab's own bundle on the stack: our code
+        comes from a ``blob:``, the widget libraries from ``lab/extensions/``.
+        """
+        frames = STACK_FRAME.findall(error.stack or "")
+        if not frames or not all(f.startswith(f"{self.lab.url}static/lab/") for f in frames):
+            self.errors.append(error.stack or str(error))
 
 
 def keep_picture(page: Page, name: str) -> None:
@@ -259,12 +267,12 @@ def open_lab_page(
             context = browser.new_context(**{"viewport": VIEWPORT, **options})
             contexts.append(context)
         lab_page = LabPage(context.new_page(), lab)
-        lab_page.page.on("pageerror", lambda error: lab_page.errors.append(str(error)))
+        lab_page.page.on("pageerror", lab_page.note_error)
         pages.append(lab_page)
         return lab_page
 
     yield open_page
-    errors = [error for page in pages for error in page.new_errors()]
+    errors = [error for page in pages for error in page.errors]
     for lab_page in pages:
         keep_picture(lab_page.page, request.node.name)
         lab_page.page.close()

@@ -83,4 +83,4 @@ def test_the_tour_runs_and_a_box_drawn_in_it_is_on_disk(lab_page: LabPage, tmp_p
     tabs.locator("option", has_text="shapes (24 images)").wait_for(state="attached")
     tabs.locator('.wb-stage[data-shown$=".jpg"]').wait_for()
     shoot(lab_page, "tour-tabs")
-    assert lab_page.new_errors() == []
+    assert lab_page.errors == []
