@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from tests.helpers.pictures import jpeg
 from workbench.persistence import Stores
-from workbench.persistence.history import format_records, new_edit, new_moves, parse_records
+from workbench.persistence.history import (
+    Record,
+    format_records,
+    new_edit,
+    new_moves,
+    parse_records,
+    parse_records_about,
+    select_edits,
+)
 from workbench.persistence.models import Annotation
 
 texts = st.none() | st.binary(max_size=40)
@@ -29,6 +37,26 @@ def test_a_line_that_was_cut_off_spoils_no_other(length: int) -> None:
     first, second = new_edit("train", "a.jpg", b"1", b"2"), new_edit("val", "b.jpg", None, b"")
     torn = format_records([first])[:length]
     assert parse_records(torn + format_records([second]))[-1] == second
+
+
+images = st.tuples(st.sampled_from(["train", "val"]), st.sampled_from(["a.jpg", 'ü"\\.jpg']))
+
+
+steps = images.map(lambda image: [new_edit(*image, None, b"")]) | st.tuples(images, images).map(
+    lambda way: new_moves([way])
+)
+
+
+@given(st.lists(steps, max_size=12), images)
+def test_the_history_of_one_image_is_found_without_reading_all(
+    taken: list[list[Record]], image: tuple[str, str]
+) -> None:
+    records = [record for step in taken for record in step]
+    lines = format_records(records).split(b"\n")
+
+    found = select_edits(parse_records_about(reversed(lines), *image), *image, None)
+
+    assert found == select_edits(records, *image, None)
 
 
 async def test_polygons_that_were_given_up_can_be_brought_back(

@@ -104,6 +104,34 @@ def parse_records(data: bytes) -> list[Record]:
     return records
 
 
+def parse_records_about(newest_first: Iterable[bytes], split: str, filename: str) -> list[Record]:
+    """Read the records that bear upon one image, also under its earlier names; oldest first.
+
+    Parameters
+    ----------
+    newest_first : iterable of bytes
+        The lines of a history from the last to the first. Only those that contain a name
+        of the image are parsed, which matters after 100,000 edits.
+    """
+    names = [_quoted(f"{split}/{filename}")]
+    records = []
+    for line in newest_first:
+        if not any(name in line for name in names):
+            continue
+        record = _record(line)
+        if record is None:
+            continue
+        records.append(record)
+        if isinstance(record, MoveRecord) and _quoted(record.source) not in names:
+            names.append(_quoted(record.source))
+    return records[::-1]
+
+
+def _quoted(name: str) -> bytes:
+    """Return a name as it stands in a line."""
+    return json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogateescape")
+
+
 def _record(line: bytes) -> Record | None:
     try:
         content = json.loads(line.decode("utf-8", "surrogateescape"))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.label_table import read_file
-from workbench.persistence.history import Record, format_records, parse_records
+from workbench.persistence.history import (
+    Record,
+    format_records,
+    parse_records,
+    parse_records_about,
+)
 
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
@@ -46,3 +51,13 @@ def files(folder: DatasetFolder) -> list[str]:
 def read(folder: DatasetFolder) -> list[Record]:
     """Return the whole history, oldest first."""
     return [record for path in files(folder) for record in parse_records(read_file(path))]
+
+
+def read_about(folder: DatasetFolder, split: str, filename: str) -> list[Record]:
+    """Return the part of the history that bears upon one image, oldest first."""
+    return parse_records_about(_lines_newest_first(folder), split, filename)
+
+
+def _lines_newest_first(folder: DatasetFolder) -> Iterator[bytes]:
+    for path in reversed(files(folder)):
+        yield from reversed(read_file(path).split(b"\n"))

@@ -182,7 +182,11 @@ def history(
 ) -> list[LabelEdit]:
     """Return the edits of one image, of a split, or of all; oldest first."""
     yaml = folder.read()
-    edits = select_edits(history_files.read(folder), split, filename, limit)
+    if split is not None and filename is not None:
+        records = history_files.read_about(folder, split, filename)
+    else:
+        records = history_files.read(folder)
+    edits = select_edits(records, split, filename, limit)
     return [as_label_edit(edit, yaml) for edit in edits]
 
 

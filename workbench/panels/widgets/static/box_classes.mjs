@@ -31,19 +31,34 @@ export function createClassList({ names, pick, leave }) {
   });
   const list = make("div", { class: "wb-class-list", role: "listbox", "aria-label": "Classes" });
   const element = make("div", { class: "wb-classes" }, search, list);
+  /** @type {Map<number, HTMLElement>} */
+  const counters = new Map();
   let active = 0;
   let state = { current: 0, counts: new Map() };
 
   function render() {
     const found = matchingClasses(names(), search.value);
     active = Math.min(active, Math.max(found.length - 1, 0));
+    counters.clear();
     list.replaceChildren(
       ...found.map((item, place) => row(item, place)),
       ...(found.length ? [] : [make("div", { class: "wb-class-none" }, "no such class")]),
     );
+    showCounts();
     const chosen = list.children[active];
     if (search.value && chosen?.id) search.setAttribute("aria-activedescendant", chosen.id);
     else search.removeAttribute("aria-activedescendant");
+  }
+
+  /** After every edit, so only the numbers that have changed. */
+  function showCounts() {
+    for (const [index, element] of counters) {
+      const count = state.counts.get(index) ?? 0;
+      const text = count ? String(count) : "";
+      if (element.textContent === text && element.title) continue;
+      element.textContent = text;
+      element.title = `${count} in this image`;
+    }
   }
 
   function row({ name, index }, place) {
@@ -52,7 +67,8 @@ export function createClassList({ names, pick, leave }) {
     const swatch = make("span", { class: "wb-swatch" }, digit);
     swatch.style.background = fill;
     swatch.style.color = ink;
-    const count = state.counts.get(index) ?? 0;
+    const count = make("span", { class: "wb-class-count" });
+    counters.set(index, count);
     return make(
       "div",
       {
@@ -65,7 +81,7 @@ export function createClassList({ names, pick, leave }) {
       },
       swatch,
       make("span", { class: "wb-class-name" }, name),
-      make("span", { class: "wb-class-count", title: `${count} in this image` }, count ? String(count) : ""),
+      count,
     );
   }
 
@@ -101,12 +117,12 @@ export function createClassList({ names, pick, leave }) {
     focus: () => search.focus(),
     /** @param {{current: number, counts: Map<number, number>}} next */
     update(next) {
-      const isSame =
-        next.current === state.current &&
-        next.counts.size === state.counts.size &&
-        [...next.counts].every(([cls, count]) => state.counts.get(cls) === count);
+      const moved = next.current !== state.current || !list.childElementCount;
       state = next;
-      if (isSame && list.childElementCount) return;
+      if (!moved) {
+        showCounts();
+        return;
+      }
       render();
       list.querySelector('[aria-selected="true"]')?.scrollIntoView?.({ block: "nearest" });
     },

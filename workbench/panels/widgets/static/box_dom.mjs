@@ -16,6 +16,17 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Set text or an attribute if it is another one: what does not change costs no layout. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** @param {Element} element @param {string} name @param {unknown} value */
+export function setAttribute(element, name, value) {
+  const text = String(value);
+  if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+}
+
 /** Line drawings, 16 x 16, stroked in the text colour. */
 const ICONS = {
   previous: "M10 3 5 8l5 5",

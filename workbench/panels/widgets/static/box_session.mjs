@@ -131,7 +131,7 @@ export function createSession({ send, storage, decode, now, id }) {
     state.loading = false;
     target = entry.frame.index;
     forgetLostSelection();
-    notify(changed ? "frame" : "boxes");
+    notify(changed ? "frame" : "picture");
     prefetch();
   }
 

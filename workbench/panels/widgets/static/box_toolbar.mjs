@@ -1,5 +1,5 @@
 /** The bar above the stage and the status line below it. */
-import { icon, make } from "./box_dom.mjs";
+import { icon, make, setAttribute, setText } from "./box_dom.mjs";
 import { keyLabel } from "./box_keys.mjs";
 
 const GROUPS = [
@@ -101,11 +101,11 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
       const shown = count ? String(index + 1) : "";
       place.dataset.shown = shown;
       if (element.getRootNode().activeElement !== place) place.value = shown;
-      total.textContent = ` / ${count}`;
+      setText(total, ` / ${count}`);
       for (const [action, element_] of buttons) {
         // Not `disabled`: that would drop the focus, and the next key would reach the notebook.
-        if (action in enabled) element_.setAttribute("aria-disabled", String(!enabled[action]));
-        if (action in pressed) element_.setAttribute("aria-pressed", String(pressed[action]));
+        if (action in enabled) setAttribute(element_, "aria-disabled", !enabled[action]);
+        if (action in pressed) setAttribute(element_, "aria-pressed", pressed[action]);
       }
       sliders.brightness.value = String(brightness);
       sliders.contrast.value = String(contrast);
@@ -133,10 +133,10 @@ export function createReviewBar(run) {
     /** @param {number} count predictions on the image @param {number} selected of them */
     update(count, selected) {
       element.hidden = count === 0;
-      text.textContent = `${count} to review`;
+      setText(text, `${count} to review`);
       for (const button of buttons) {
         const isIdle = OF_SELECTION.includes(button.dataset.action) && selected === 0;
-        button.setAttribute("aria-disabled", String(isIdle));
+        setAttribute(button, "aria-disabled", isIdle);
       }
     },
   };
@@ -153,18 +153,15 @@ export function createStatusLine() {
   return {
     element,
     update(view) {
-      const set = (node, text) => {
-        if (node.textContent !== text) node.textContent = text;
-      };
-      set(name, view.name);
-      name.title = view.name;
-      set(size, view.size);
-      set(boxes, view.boxes);
-      set(zoom, view.zoom);
-      set(progress, view.progress);
-      set(save, SAVE_TEXT[view.saving.state]);
-      save.title = view.saving.why;
-      save.dataset.state = view.saving.state;
+      setText(name, view.name);
+      setAttribute(name, "title", view.name);
+      setText(size, view.size);
+      setText(boxes, view.boxes);
+      setText(zoom, view.zoom);
+      setText(progress, view.progress);
+      setText(save, SAVE_TEXT[view.saving.state]);
+      setAttribute(save, "title", view.saving.why);
+      setAttribute(save, "data-state", view.saving.state);
     },
   };
 }

@@ -41,6 +41,7 @@ export function mountView(model, session, host) {
   let pointer = null;
   let crosshair = false;
   let request = 0;
+  let shownFailure = null;
   const stale = new Set();
 
   const mark = (...names) => {
@@ -112,7 +113,11 @@ export function mountView(model, session, host) {
     model.save_changes();
   };
   const toolbar = createToolbar({
-    run: (action) => commands.run(action),
+    run: (action) => {
+      commands.run(action);
+      // After a click from elsewhere on the page: the next key is meant for the picture.
+      if (!root.contains(root.getRootNode().activeElement)) focusStage();
+    },
     bindings: () => model.get("bindings"),
     go: (index) => Number.isInteger(index) && session.go(index),
     leave: focusStage,
@@ -287,9 +292,14 @@ export function mountView(model, session, host) {
       if (state.frame) say(`${state.frame.name}, ${describeCount(session.boxes().length, 0)}`);
       mark("picture");
     }
+    if (what === "picture") mark("picture");
     if (what === "selection") announceSelection();
-    if (what !== "status") mark("picture", "active");
-    mark("boxes", "controls", "status");
+    // Painting costs milliseconds before the next answer can be shown: only what has changed.
+    const failure = state.frame && session.outbox.failure(state.frame.key);
+    if (what !== "status") mark("boxes", "active");
+    else if (failure !== shownFailure) mark("boxes");
+    shownFailure = failure;
+    mark("controls", "status");
   });
 
   const observer = new ResizeObserver(() => {
