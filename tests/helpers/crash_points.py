@@ -33,7 +33,7 @@ from tests.helpers.archives import small_dataset, write_zip
 from tests.helpers.pictures import jpeg
 from workbench.errors import WorkbenchError
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.models import Annotation, ImageMove, NewImage
+from workbench.persistence.models import Annotation, ImageMove, NewImage, RowPatch
 from workbench.persistence.rules import image_size
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
@@ -77,6 +77,22 @@ def _new_images() -> list[NewImage]:
     return [NewImage("n.jpg", "train", jpeg(8), [BOX]), NewImage("m.jpg", "val", jpeg(9))]
 
 
+async def _restore_many(s: Stores, _: Path) -> None:
+    entries = await s.image.list_trash("pets")
+    await s.image.restore_many("pets", [entry.id for entry in entries])
+
+
+async def _undo_rewrite(s: Stores, folder: Path) -> None:
+    memories = (folder / "data" / "pets" / ".workbench" / "rewrites").iterdir()
+    await s.dataset.undo_rewrite("pets", min(p.name for p in memories).partition(".")[0])
+
+
+async def _revert_many(s: Stores, _: Path) -> None:
+    edits = await s.label.history("pets")
+    last = {edit.filename: edit.id for edit in edits if edit.filename in ("a.jpg", "d.jpg")}
+    await s.label.revert_many("pets", list(last.values()))
+
+
 OPERATIONS: dict[str, Operation] = {
     "save an image": lambda s, _: s.image.save_bytes("pets", "train", "new.jpg", jpeg(7)),
     "replace an image": lambda s, _: s.image.save_bytes("pets", "train", "a.jpg", jpeg(7)),
@@ -103,6 +119,26 @@ OPERATIONS: dict[str, Operation] = {
     "restore an image": _restore_image,
     "restore labels": _restore_label,
     "purge an image": _purge_image,
+    "restore many": _restore_many,
+    "patch many labels": lambda s, _: s.label.patch_many(
+        "pets", {("train", "a.jpg"): [RowPatch(0, 1), RowPatch(1, None)], ("val", "c.jpg"): None}
+    ),
+    "delete many labels": lambda s, _: s.label.delete_many(
+        "pets", [("train", "a.jpg"), ("test", "e.jpg")]
+    ),
+    "revert many labels": _revert_many,
+    "tag images": lambda s, _: s.dataset.save_tags("pets", {"night": ["a.jpg", "b.jpg"]}),
+    "rename a tagged image": lambda s, _: s.image.rename("pets", "test", "e.jpg", "f.jpg"),
+    "rewrite classes": lambda s, _: s.dataset.rewrite_classes(
+        "pets", ["bird", "pet"], {0: 1, 1: 1, 2: 0}
+    ),
+    "undo a rewrite of classes": _undo_rewrite,
+    "copy images": lambda s, _: s.dataset.copy_images(
+        "pets", "some", [("train", "a.jpg"), ("val", "c.jpg")]
+    ),
+    "freeze a version": lambda s, _: s.dataset.freeze("pets", "second"),
+    "restore a version": lambda s, _: s.dataset.restore_version("pets", "first"),
+    "delete a version": lambda s, _: s.dataset.delete_version("pets", "first"),
     "change classes": lambda s, _: s.dataset.update_classes("pets", ["cat", "dog", "bat", "cow"]),
     "save prompts": lambda s, _: s.dataset.save_prompts("pets", {2: ["a bird"]}),
     "create a dataset": lambda s, _: s.dataset.create("new", ["x"]),
@@ -115,6 +151,7 @@ OPERATIONS: dict[str, Operation] = {
     "save a model": lambda s, folder: s.model.save("new", folder / "w.pt", "yolo11n", "pets"),
     "make a model active": lambda s, _: s.model.set_active("spare"),
     "rename the active model": lambda s, _: s.model.rename("best", "renamed"),
+    "note something of a model": lambda s, _: s.model.update_details("best", {"note": "good"}),
     "delete the active model": lambda s, _: s.model.delete("best"),
     "restore a model": _restore_model,
     "purge models": lambda s, _: s.model.purge(),
@@ -131,22 +168,36 @@ async def arrange(folder: Path) -> None:
     stores = open_stores(folder)
     write_zip(folder / "in.zip", small_dataset())
     (folder / "w.pt").write_bytes(b"weights")
+    await stores.dataset.create("pets", ["cow", "cat"])
+    # A version of another time: other classes, another split, an image that is gone today.
+    for filename in ("a.jpg", "x.jpg"):
+        await stores.image.save_bytes("pets", "val", filename, jpeg(ord(filename[0])))
+        await stores.label.save("pets", "val", filename, [BOX])
+    await stores.dataset.freeze("pets", "first")
+    await stores.image.delete_many("pets", [("val", "a.jpg"), ("val", "x.jpg")])
+    await stores.image.purge("pets")
+    await stores.dataset.update_classes("pets", ["cat", "dog", "bird"])
     for name in ("pets", "old"):
-        await stores.dataset.create(name, ["cat", "dog", "bird"])
+        if name != "pets":
+            await stores.dataset.create(name, ["cat", "dog", "bird"])
         for split, filename in (
             ("train", "a.jpg"),
             ("train", "b.jpg"),
             ("train", "gone.jpg"),
             ("val", "c.jpg"),
             ("val", "d.jpg"),
+            ("test", "e.jpg"),
         ):
             await stores.image.save_bytes(name, split, filename, jpeg(ord(filename[0])))
         for split, filename in (("train", "a.jpg"), ("train", "gone.jpg"), ("val", "d.jpg")):
             await stores.label.save(name, split, filename, [BOX, BIRD])
+        await stores.label.save(name, "test", "e.jpg", [BIRD])
     await stores.dataset.save_prompts("pets", {0: ["a cat"]})
+    await stores.dataset.save_tags("pets", {"day": ["e.jpg"]})
     await stores.image.delete("pets", "train", "gone.jpg")
     await stores.label.delete("pets", "val", "d.jpg")
     await stores.dataset.delete("old")
+    await stores.dataset.rewrite_classes("pets", ["dog", "cat", "bird"], {0: 1, 1: 0})
     for name in ("best", "spare", "worst"):
         await stores.model.save(name, folder / "w.pt", "yolo11n", "pets", 3, {"best_map50": 0.5})
     await stores.model.set_active("best")
@@ -214,10 +265,22 @@ async def _dataset(stores: Stores, name: str) -> dict[str, Any]:
     return {
         "classes": info.classes,
         "counts": info.num_images,
+        "tags": await stores.dataset.get_tags(name),
+        # Automatic ones may come before the restoring that they are made for, and no harm done.
+        "versions": await _versions(stores, name),
         "prompts": {str(k): v for k, v in (await stores.dataset.get_prompts(name)).items()},
         "images": images,
         "files": sorted(stray),
         "trash": sorted([e.kind, e.name, e.split] for e in trash),
+    }
+
+
+async def _versions(stores: Stores, name: str) -> dict[str, Any]:
+    """Compare every version with the present state: nothing of it may be lost or changed."""
+    return {
+        version.name: repr(await stores.dataset.compare_versions(name, version.name, None))
+        for version in await stores.dataset.list_versions(name)
+        if not version.automatic
     }
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import builtins
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from workbench.persistence.models import (
     ArchiveLimits,
+    ClassRewrite,
     DatasetInfo,
+    ImageKey,
     ImportedDataset,
     NewImage,
     Progress,
+    RowPatch,
     Snapshot,
     TrashEntry,
     no_progress,
 )
+from workbench.persistence.tags import Tags
+from workbench.persistence.version_store import VersionStore
 
 
-class DatasetStore(ABC):
+class DatasetStore(VersionStore):
     """Datasets, their classes and prompts, and their way in and out as zip archives.
 
     Errors are the same for every method: `InvalidNameError` (a ``ValueError``) for a name
@@ -86,6 +91,60 @@ class DatasetStore(ABC):
         """
 
     @abstractmethod
+    async def rewrite_classes(
+        self,
+        name: str,
+        classes: Sequence[str],
+        mapping: Mapping[int, int | None],
+        *,
+        patches: Mapping[ImageKey, Sequence[RowPatch]] | None = None,
+        expected: Sequence[str] | None = None,
+        expected_boxes: Mapping[int, int] | None = None,
+    ) -> ClassRewrite:
+        """Change classes and every label file that uses them: all of it, or nothing.
+
+        Label files in the trash, prompts and the history follow, so that whatever is
+        brought back later has the right classes. Rows that are more than a box keep
+        everything but their class id.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            All classes afterwards.
+        mapping : mapping of int to int or None
+            New id by old id; None removes the boxes of the class. Ids that are not in it
+            stay as they are.
+        patches : mapping, optional
+            Single rows that get another class as well, by ``(split, filename)``; positions,
+            expected boxes and class ids are those after the mapping.
+        expected : sequence of str, optional
+            The classes that the caller last saw.
+        expected_boxes : mapping of int to int, optional
+            Number of boxes that the caller has counted, by old class id.
+
+        Raises
+        ------
+        ConflictError
+            If the classes, the counts or a patched row are not what was expected.
+        InvalidDatasetError
+            If the class names or the mapping cannot be.
+        LabelFormatError
+            If label files of images cannot be read; names them.
+        """
+
+    @abstractmethod
+    async def undo_rewrite(self, name: str, rewrite_id: str) -> None:
+        """Put classes, prompts and label files back to what they were, byte for byte.
+
+        Raises
+        ------
+        ConflictError
+            If labels, classes or prompts have changed since.
+        NotFoundError
+            If there is no such rewrite, or it has been undone.
+        """
+
+    @abstractmethod
     async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
         """Keep text prompts (for YOLO-World and its like) by class id, replacing all earlier ones.
 
@@ -98,6 +157,56 @@ class DatasetStore(ABC):
     @abstractmethod
     async def get_prompts(self, name: str) -> dict[int, builtins.list[str]]:
         """Return the prompts by class id; empty if none were saved."""
+
+    @abstractmethod
+    async def get_tags(self, name: str) -> dict[str, builtins.list[str]]:
+        """Return file names by tag, both sorted.
+
+        A tag belongs to a file name: it stays when the image moves to another split, goes
+        with it when it is renamed, and waits for it while it is in the trash. So there may
+        be names here that no image has.
+        """
+
+    @abstractmethod
+    async def save_tags(self, name: str, tags: Tags, *, expected: Tags | None = None) -> None:
+        """Keep file names by tag, replacing all earlier ones; a tag without names is dropped.
+
+        Parameters
+        ----------
+        expected : mapping, optional
+            The tags that the caller last saw.
+
+        Raises
+        ------
+        ConflictError
+            If `expected` is given and the tags are others.
+        InvalidDatasetError
+            If a tag is empty, too long, or holds quotes or control characters.
+        """
+
+    @abstractmethod
+    async def load_cache(self, name: str, key: str) -> bytes | None:
+        """Return what `save_cache` kept under this key; None if there is nothing."""
+
+    @abstractmethod
+    async def save_cache(self, name: str, key: str, data: bytes) -> None:
+        """Keep something that was derived from the dataset and can be derived again.
+
+        A cache is no edit: it changes no time and no revision, does not travel in archives
+        and snapshots, and may be gone tomorrow. Where it cannot be written (a read-only
+        disk), nothing is kept. It is replaced as a whole, so that no reader sees half of it.
+
+        Parameters
+        ----------
+        key : str
+            Of lower-case letters, digits, ``_``, ``-`` and ``.``, beginning and ending with
+            a letter or a digit. Say in it, or in `data`, which format the data have.
+
+        Raises
+        ------
+        InvalidNameError
+            If `key` is anything else.
+        """
 
     @abstractmethod
     async def delete(self, name: str) -> TrashEntry:
@@ -116,13 +225,40 @@ class DatasetStore(ABC):
         """Remove one deleted dataset for good, or all of them; return how many."""
 
     @abstractmethod
+    async def copy_images(
+        self,
+        name: str,
+        new_name: str,
+        images: Collection[ImageKey],
+        *,
+        progress: Progress = no_progress,
+    ) -> DatasetInfo:
+        """Make a dataset of some images of another: all of them, or nothing at all.
+
+        Images and label files are copied byte for byte, with the splits, all classes and
+        prompts, and the tags of these images.
+
+        Raises
+        ------
+        NotFoundError
+            If one of the images is not there.
+        """
+
+    @abstractmethod
     async def export_zip(
-        self, name: str, output_path: Path | str | None = None, *, progress: Progress = no_progress
+        self,
+        name: str,
+        output_path: Path | str | None = None,
+        *,
+        only: Collection[ImageKey] | None = None,
+        progress: Progress = no_progress,
     ) -> Path:
         """Write the dataset as a zip archive that any YOLO tool reads.
 
         Parameters
         ----------
+        only : collection of (str, str), optional
+            Just these images, as ``(split, filename)``, without the history of the labels.
         output_path : Path or str, optional
             A folder, which gets ``<name>.zip``, or the archive itself if it ends in
             ``.zip``. An archive of that name is replaced when the new one is complete.

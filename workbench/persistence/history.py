@@ -10,6 +10,12 @@ A renamed or moved image leaves a line that ties its names together::
 
     {"at": "...", "from": "train/a.jpg", "to": "val/a.jpg"}
 
+When classes get other ids, a line says which became which (null: deleted), and another
+one if that was undone. Label files in earlier lines are read with those ids::
+
+    {"at": "...", "id": "c3..", "classes": {"0": 1, "1": 0, "2": null}}
+    {"at": "...", "classes_undone": "c3.."}
+
 Each line *begins* with a newline: one that a crash cut off spoils no other.
 """
 
@@ -17,7 +23,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -47,7 +53,25 @@ class MoveRecord:
     target: str
 
 
-Record = EditRecord | MoveRecord
+@dataclass(frozen=True, slots=True)
+class ClassRecord:
+    """Classes that got other ids: new id, or None for a deleted class, by old id."""
+
+    id: str
+    at: datetime
+    mapping: Mapping[int, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassUndoRecord:
+    """The undoing of a `ClassRecord`, by its id."""
+
+    at: datetime
+    id: str
+
+
+LabelRecord = EditRecord | MoveRecord
+Record = LabelRecord | ClassRecord | ClassUndoRecord
 
 
 def new_edit(
@@ -72,6 +96,10 @@ def _line(record: Record) -> bytes:
     content: dict[str, Any] = {"at": record.at.isoformat()}
     if isinstance(record, MoveRecord):
         content |= {"from": record.source, "to": record.target}
+    elif isinstance(record, ClassRecord):
+        content |= {"id": record.id, "classes": {str(k): v for k, v in record.mapping.items()}}
+    elif isinstance(record, ClassUndoRecord):
+        content |= {"classes_undone": record.id}
     else:
         content |= {
             "id": record.id,
@@ -111,9 +139,10 @@ def parse_records_about(newest_first: Iterable[bytes], split: str, filename: str
     ----------
     newest_first : iterable of bytes
         The lines of a history from the last to the first. Only those that contain a name
-        of the image are parsed, which matters after 100,000 edits.
+        of the image, or say what became of classes, are parsed, which matters after
+        100,000 edits.
     """
-    names = [_quoted(f"{split}/{filename}")]
+    names = [b'"classes', _quoted(f"{split}/{filename}")]
     records = []
     for line in newest_first:
         if not any(name in line for name in names):
@@ -138,6 +167,11 @@ def _record(line: bytes) -> Record | None:
         at = datetime.fromisoformat(content["at"])
         if "from" in content:
             return MoveRecord(at, content["from"], content["to"])
+        if "classes" in content:
+            mapping = {int(old): _class_id(new) for old, new in content["classes"].items()}
+            return ClassRecord(str(content["id"]), at, mapping)
+        if "classes_undone" in content:
+            return ClassUndoRecord(at, str(content["classes_undone"]))
         split, _, filename = content["image"].partition("/")
         before, after = _bytes(content["before"]), _bytes(content["after"])
         what = str(content.get("what", ""))
@@ -146,8 +180,12 @@ def _record(line: bytes) -> Record | None:
         return None
 
 
+def _class_id(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
 def select_edits(
-    records: Sequence[Record], split: str | None, filename: str | None, limit: int | None
+    records: Sequence[LabelRecord], split: str | None, filename: str | None, limit: int | None
 ) -> list[EditRecord]:
     """Return the edits that `LabelStore.history` asks for."""
     if split is not None and filename is not None:
@@ -161,7 +199,7 @@ def select_edits(
     return edits if limit is None else edits[max(0, len(edits) - limit) :]
 
 
-def _edits_of_image(records: Sequence[Record], split: str, filename: str) -> list[EditRecord]:
+def _edits_of_image(records: Sequence[LabelRecord], split: str, filename: str) -> list[EditRecord]:
     """Return the edits of one image, followed back through its earlier names and splits."""
     name = f"{split}/{filename}"
     edits = []
@@ -177,7 +215,7 @@ def _edits_of_image(records: Sequence[Record], split: str, filename: str) -> lis
     return edits[::-1]
 
 
-def find_edit(records: Sequence[Record], edit_id: str) -> tuple[EditRecord, str, str]:
+def find_edit(records: Sequence[LabelRecord], edit_id: str) -> tuple[EditRecord, str, str]:
     """Return an edit, and the split and name that its image has now.
 
     Raises
@@ -197,3 +235,40 @@ def find_edit(records: Sequence[Record], edit_id: str) -> tuple[EditRecord, str,
         raise NotFoundError(f"the history has no edit {edit_id!r}; history() lists them")
     split, _, filename = name.partition("/")
     return found, split, filename
+
+
+Contents = tuple[bytes | None, bytes | None]
+"""A label file before and after."""
+
+
+def find_edits(
+    records: Sequence[LabelRecord], edit_ids: Iterable[str]
+) -> dict[tuple[str, str], Contents]:
+    """Return what edits did, by the split and name that each image has now.
+
+    Several edits of one image are taken together: before the first, after the last.
+
+    Raises
+    ------
+    NotFoundError
+        If the history lacks one of them.
+    """
+    wanted = set(edit_ids)
+    found: dict[str, Contents] = {}
+    for record in records:
+        if isinstance(record, MoveRecord):
+            if record.source in found:
+                found[record.target] = found.pop(record.source)
+        elif record.id in wanted:
+            wanted.discard(record.id)
+            name = f"{record.split}/{record.filename}"
+            first = found[name][0] if name in found else record.before
+            found[name] = (first, record.after)
+    if wanted:
+        raise NotFoundError(f"the history lacks {len(wanted)} of the edits: {min(wanted)!r}")
+    return {_place(name): contents for name, contents in found.items()}
+
+
+def _place(name: str) -> tuple[str, str]:
+    split, _, filename = name.partition("/")
+    return split, filename

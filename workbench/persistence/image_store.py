@@ -9,7 +9,18 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from workbench.persistence.models import ImageInfo, ImageMove, TrashEntry
+from workbench.persistence.inspection import ImageReplacement
+from workbench.persistence.models import (
+    ImageInfo,
+    ImageKey,
+    ImageMove,
+    ImageTable,
+    NewImage,
+    Progress,
+    TrashEntry,
+    no_progress,
+)
+from workbench.persistence.sources import ImageSource
 
 IMAGE_EXTENSIONS: frozenset[str] = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -65,6 +76,38 @@ class ImageStore(ABC):
         """
 
     @abstractmethod
+    async def add_many(
+        self, dataset: str, images: Sequence[NewImage], *, sources: Sequence[ImageSource] = ()
+    ) -> builtins.list[ImageInfo]:
+        """Store new images, with their labels where they have some: all, or none.
+
+        Durable when this returns, and faster than one call for each.
+
+        Parameters
+        ----------
+        images : sequence of NewImage
+            JPEG and other encoded bytes are stored as they are. Labels come into the history.
+        sources : sequence of ImageSource
+            Where they came from; for some of them, all or none.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If an image of such a name is there, or two would share a label file.
+        InvalidFrameError
+            If one is no image.
+        InvalidBoxError
+            If a box is NaN, empty inside the image, or of an unknown class.
+        """
+
+    @abstractmethod
+    async def sources(self, dataset: str) -> dict[ImageKey, ImageSource]:
+        """Return where the images came from of which that is known, by split and name.
+
+        Images that were moved or renamed since are found under the names that they have now.
+        """
+
+    @abstractmethod
     async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
         """Decode an image: uint8, shape ``(height, width, 3)``, BGR, EXIF rotation applied.
 
@@ -77,6 +120,32 @@ class ImageStore(ABC):
     @abstractmethod
     async def read_bytes(self, dataset: str, split: str, filename: str) -> bytes:
         """Return the file as it is stored."""
+
+    @abstractmethod
+    async def read_many(
+        self, dataset: str, images: Sequence[ImageKey]
+    ) -> builtins.list[bytes | Exception]:
+        """Return many files as they are stored, in the given order.
+
+        Returns
+        -------
+        list of bytes or Exception
+            For an image that cannot be read, the error that `read_bytes` would raise: one
+            missing picture is no reason to show none.
+        """
+
+    @abstractmethod
+    async def measure_many(
+        self, dataset: str, images: Sequence[ImageKey], *, progress: Progress = no_progress
+    ) -> npt.NDArray[np.int32]:
+        """Read width and height of many images from their headers.
+
+        Returns
+        -------
+        ndarray of int32, shape (images, 2)
+            Width and height in pixels, as the picture is shown (EXIF rotation applied).
+            0 and 0 for a file that is not there or is no image.
+        """
 
     @abstractmethod
     async def get(self, dataset: str, split: str, filename: str) -> ImageInfo:
@@ -97,6 +166,13 @@ class ImageStore(ABC):
         """Return all images by split and name, in one pass over the folders.
 
         No file is opened: ``width`` and ``height`` are 0.
+        """
+
+    @abstractmethod
+    async def scan(self, dataset: str) -> ImageTable:
+        """Return sizes and times of all images and label files in columns.
+
+        For what works on whole datasets: it makes no object for each image but its name.
         """
 
     @abstractmethod
@@ -131,12 +207,57 @@ class ImageStore(ABC):
         """Move many images, given as ``(split, filename)``, to the trash: all, or none."""
 
     @abstractmethod
+    async def replace_many(
+        self, dataset: str, replacements: Sequence[ImageReplacement]
+    ) -> builtins.list[TrashEntry]:
+        """Put other bytes in the place of images, which keep their labels: all, or none.
+
+        For an image that needs another encoding or another extension. What it was goes to
+        the trash; `undo_replace` takes the entries back.
+
+        Raises
+        ------
+        ConflictError
+            If an image does not hold what its replacement was made from.
+        AlreadyExistsError
+            If the new name is taken.
+        InvalidNameError
+            If the new name differs in more than the extension.
+        InvalidFrameError
+            If the new bytes are no image.
+        """
+
+    @abstractmethod
+    async def undo_replace(self, dataset: str, entry_ids: Sequence[str]) -> None:
+        """Let replaced images be what they were: all, or none.
+
+        Raises
+        ------
+        ConflictError
+            If an image was changed since it was replaced.
+        NotFoundError
+            If an entry is not in the trash (any more).
+        """
+
+    @abstractmethod
     async def list_trash(self, dataset: str) -> builtins.list[TrashEntry]:
         """Return the deleted images and labels of a dataset, oldest first."""
 
     @abstractmethod
     async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
         """Bring a deleted image back to where it was, with the labels that it had."""
+
+    @abstractmethod
+    async def restore_many(self, dataset: str, entry_ids: Sequence[str]) -> None:
+        """Bring deleted images and label files back to where they were: all, or none.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If a place is taken again; names it.
+        NotFoundError
+            If an entry is not in the trash (any more), or a label's image is gone.
+        """
 
     @abstractmethod
     async def purge(self, dataset: str, entry_id: str | None = None) -> int:

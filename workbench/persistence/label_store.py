@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
+from workbench.persistence.inspection import LabelInspection, LabelRepair
 from workbench.persistence.models import (
     Annotation,
+    ImageKey,
     LabelData,
     LabelEdit,
     LabelTable,
+    RowPatch,
     TrashEntry,
 )
 
@@ -73,6 +76,39 @@ class LabelStore(ABC):
         """Replace the labels of many images, keyed ``(split, filename)``: all, or none."""
 
     @abstractmethod
+    async def patch_many(
+        self,
+        dataset: str,
+        patches: Mapping[tuple[str, str], Sequence[RowPatch] | None],
+        *,
+        what: str = "",
+    ) -> list[str]:
+        """Change or remove single rows of many images' label files: all, or none.
+
+        Parameters
+        ----------
+        patches : mapping
+            By ``(split, filename)``; None instead of patches empties the label file, or
+            makes an empty one: reviewed, nothing in it.
+        what : str
+            In a word what the edit was, for the history.
+
+        Returns
+        -------
+        list of str
+            The edits made, for `revert_many`; files that stay as they are have none.
+
+        Raises
+        ------
+        ConflictError
+            If a row is not there, or holds another box than the patch expects.
+        InvalidBoxError
+            If a class id is none of the dataset's.
+        LabelFormatError
+            If a label file whose rows shall change cannot be read.
+        """
+
+    @abstractmethod
     async def load(self, dataset: str, split: str, filename: str) -> list[Annotation]:
         """Return the boxes of an image, in the file's order; empty if it has no label file.
 
@@ -89,6 +125,60 @@ class LabelStore(ABC):
     @abstractmethod
     async def load_all(self, dataset: str, split: str | None = None) -> LabelTable:
         """Return every box of a split, or of all splits, in columns."""
+
+    @abstractmethod
+    async def load_many(self, dataset: str, images: Sequence[ImageKey]) -> LabelTable:
+        """Return the boxes of some images in columns, the images in the given order.
+
+        An image that is not there (any more) is one without a label file here.
+        """
+
+    @abstractmethod
+    async def inspect(self, dataset: str) -> LabelInspection:
+        """Look closely at all label files: rows as they stand there, and files without an image.
+
+        Nothing is clipped, skipped or refused, so that what is wrong can be shown and mended.
+        """
+
+    @abstractmethod
+    async def repair_many(
+        self, dataset: str, repairs: Mapping[ImageKey, LabelRepair], *, what: str = ""
+    ) -> list[str]:
+        """Replace or remove bad rows of many label files: all, or none.
+
+        Returns
+        -------
+        list of str
+            The edits made, for `revert_many`.
+
+        Raises
+        ------
+        ConflictError
+            If a file was changed since it was inspected.
+        InvalidBoxError
+            If a new box is none.
+        """
+
+    @abstractmethod
+    async def delete_orphans(
+        self, dataset: str, orphans: Sequence[tuple[str, str]]
+    ) -> list[TrashEntry]:
+        """Move label files without an image to the trash: all, or none.
+
+        `ImageStore.restore_many` brings them back together.
+
+        Parameters
+        ----------
+        orphans : sequence of (str, str)
+            As `inspect` returns them.
+
+        Raises
+        ------
+        ConflictError
+            If an image has come to one of them.
+        NotFoundError
+            If one is not there.
+        """
 
     @abstractmethod
     async def exists(self, dataset: str, split: str, filename: str) -> bool:
@@ -117,6 +207,16 @@ class LabelStore(ABC):
             If `expected_revision` is given and the file has another.
         NotFoundError
             If it has no label file.
+        """
+
+    @abstractmethod
+    async def delete_many(
+        self, dataset: str, images: Sequence[tuple[str, str]], *, what: str = ""
+    ) -> list[TrashEntry]:
+        """Move the label files of many images to the trash: all, or none.
+
+        Images, given as ``(split, filename)``, that have none are passed over.
+        `ImageStore.restore_many` brings them back together.
         """
 
     @abstractmethod
@@ -159,6 +259,18 @@ class LabelStore(ABC):
         ------
         NotFoundError
             If the history has no such edit, or the image is not there any more.
+        """
+
+    @abstractmethod
+    async def revert_many(self, dataset: str, edit_ids: Sequence[str], *, what: str = "") -> None:
+        """Undo edits of many images: all, or none, and only what nobody has changed since.
+
+        Raises
+        ------
+        ConflictError
+            If an image's labels are not what its edit left; names the image.
+        NotFoundError
+            If the history has no such edit, or an image is not there any more.
         """
 
     @abstractmethod

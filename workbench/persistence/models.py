@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 SPLITS: tuple[str, str, str] = ("train", "val", "test")
 
+ImageKey = tuple[str, str]
+"""What identifies an image in a dataset: ``(split, filename)``."""
+
 Progress = Callable[[int, int], None]
 """``progress(done, total)``, called from the thread that works; raise from it to cancel."""
 
@@ -165,6 +168,44 @@ class LabelData:
 
 
 @dataclass(frozen=True, slots=True)
+class RowPatch:
+    """One row of a label file to change; whatever stands behind its class id stays as it is.
+
+    Parameters
+    ----------
+    position : int
+        Of the row, as `LabelStore.load` counts the boxes.
+    class_id : int or None
+        The class that it gets; None removes the row.
+    expected : Annotation, optional
+        The box that the caller takes the row for.
+    """
+
+    position: int
+    class_id: int | None
+    expected: Annotation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRewrite:
+    """A change of classes and of the label files that use them, as it was done.
+
+    Parameters
+    ----------
+    id : str
+        What `DatasetStore.undo_rewrite` takes.
+    label_files : int
+        How many label files hold other bytes now.
+    boxes_removed : int
+        Boxes of deleted classes.
+    """
+
+    id: str
+    label_files: int
+    boxes_removed: int
+
+
+@dataclass(frozen=True, slots=True)
 class LabelEdit:
     """One change of an image's labels, as the history keeps it.
 
@@ -229,6 +270,40 @@ class LabelTable:
     def boxes_per_image(self) -> npt.NDArray[np.int64]:
         """Count the boxes of each image, shape ``(images,)``."""
         return np.bincount(self.image_index, minlength=len(self.filenames)).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageTable:
+    """Every image of a dataset in columns, in the order of `ImageStore.list`.
+
+    Parameters
+    ----------
+    filenames : list of str
+        ``images`` for short below.
+    split : ndarray of int8, shape (images,)
+        Index into `SPLITS`.
+    size_bytes, modified_ns : ndarray of int64, shape (images,)
+        Size of the file, and time of its last change in nanoseconds since the epoch.
+    label_bytes, label_modified_ns : ndarray of int64, shape (images,)
+        The same of the label file; -1 where an image has none.
+    classes : list of str
+        Of the dataset at the same moment.
+    settings_revision : str
+        Changes whenever the classes do, or anything else that tells how to read a label file.
+    """
+
+    filenames: list[str]
+    split: npt.NDArray[np.int8]
+    size_bytes: npt.NDArray[np.int64]
+    modified_ns: npt.NDArray[np.int64]
+    label_bytes: npt.NDArray[np.int64]
+    label_modified_ns: npt.NDArray[np.int64]
+    classes: list[str]
+    settings_revision: str
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.filenames)
 
 
 @dataclass(frozen=True, slots=True)

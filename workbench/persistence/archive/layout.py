@@ -25,7 +25,8 @@ from workbench.persistence.models import SPLITS
 _SPLIT = re.compile(
     r"(?:obj_)?(?:(train|training)|(val|valid|validation)|(test|testing))(?:_data|\d{4})?"
 )
-_KEPT_METADATA = frozenset({"dataset.json", "prompts.json"})
+_KEPT_FOLDERS = ("history/", "sources/")
+_KEPT_METADATA = frozenset({"dataset.json", "prompts.json", "tags.json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +307,7 @@ def _metadata(names: Sequence[str], root: tuple[str, ...]) -> dict[str, str]:
     for name in names:
         if name.startswith(prefix):
             below = name[len(prefix) :]
-            if below in _KEPT_METADATA or (below.startswith("history/") and _is_portable(below)):
+            if below in _KEPT_METADATA or (below.startswith(_KEPT_FOLDERS) and _is_portable(below)):
                 kept[name] = f"{HIDDEN}/{below}"
     return kept
 

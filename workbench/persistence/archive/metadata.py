@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from workbench.persistence.filesystem.paths import HIDDEN
+from workbench.persistence.tags import check_tags
 
 
 def _check_facts(content: object) -> None:
@@ -29,9 +30,16 @@ def _check_prompts(content: object) -> None:
             raise ValueError(f"class {class_id} has something else than texts")
 
 
+def _check_tags(content: object) -> None:
+    if not isinstance(content, dict) or not all(isinstance(n, list) for n in content.values()):
+        raise ValueError("expected file names by tag")
+    check_tags(content)
+
+
 CHECKS: dict[str, Callable[[object], None]] = {
     f"{HIDDEN}/dataset.json": _check_facts,
     f"{HIDDEN}/prompts.json": _check_prompts,
+    f"{HIDDEN}/tags.json": _check_tags,
 }
 """Files, by their path in our layout, and what raises `ValueError` if their JSON is wrong."""
 

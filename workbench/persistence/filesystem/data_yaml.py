@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,13 @@ class DataYaml:
     def has_keypoints(self) -> bool:
         """Whether each row of a label file has keypoints behind its box."""
         return "kpt_shape" in self.extra
+
+    @property
+    def revision(self) -> str:
+        """What `ImageTable.settings_revision` is for these settings."""
+        return hashlib.blake2b(
+            repr((self.classes, self.extra)).encode(), digest_size=12
+        ).hexdigest()
 
     def to_bytes(self) -> bytes:
         """Return the file's bytes.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import InvalidDatasetError, NotFoundError
-from workbench.persistence.filesystem import history_files
+from workbench.persistence.filesystem import history_files, source_files, tag_files
 from workbench.persistence.filesystem.atomic import write_new
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
@@ -18,13 +19,14 @@ from workbench.persistence.filesystem.image_files import checked, image_names, l
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
 from workbench.persistence.filesystem.paths import DatasetPaths, stem
-from workbench.persistence.models import SPLITS, DatasetInfo, NewImage, Progress
+from workbench.persistence.models import SPLITS, DatasetInfo, ImageKey, NewImage, Progress
 from workbench.persistence.rules import (
     encode,
     image_size,
     no_same_stem,
     require_distinct_by_case,
 )
+from workbench.persistence.tags import tags_bytes
 
 
 def info(folder: DatasetFolder) -> DatasetInfo:
@@ -147,8 +149,10 @@ def prompts_bytes(prompts: dict[int, list[str]]) -> bytes:
     return json.dumps(prompts, ensure_ascii=False, indent=1).encode()
 
 
-def export_entries(folder: DatasetFolder, yaml: DataYaml) -> tuple[list[tuple[str, str]], bytes]:
-    """Return what an archive of the dataset holds.
+def export_entries(
+    folder: DatasetFolder, yaml: DataYaml, only: Collection[ImageKey] | None = None
+) -> tuple[list[tuple[str, str]], bytes]:
+    """Return what an archive of the dataset, or `only` of some images, holds.
 
     Returns
     -------
@@ -158,13 +162,15 @@ def export_entries(folder: DatasetFolder, yaml: DataYaml) -> tuple[list[tuple[st
     data_yaml : bytes
     """
     paths = folder.paths
+    logs = history_files.files(folder) + source_files.files(folder) if only is None else []
     entries = [
         (path.removeprefix(f"{paths.root}/"), path)
-        for path in (paths.facts, paths.prompts, *history_files.files(folder))
+        for path in (paths.facts, paths.prompts, paths.tags, *logs)
         if os.path.isfile(path)
     ]
     for split in SPLITS:
-        stems, names = label_stems(folder, split), image_names(folder, split)
+        names = image_names(folder, split) if only is None else _chosen(folder, split, only)
+        stems = label_stems(folder, split)
         require_distinct_by_case(names, split)
         for filename in names:
             entries.append((f"images/{split}/{filename}", paths.image(split, filename)))
@@ -172,6 +178,38 @@ def export_entries(folder: DatasetFolder, yaml: DataYaml) -> tuple[list[tuple[st
                 label = paths.label(split, filename)
                 entries.append((f"labels/{split}/{os.path.basename(label)}", label))
     return entries, yaml.to_bytes()
+
+
+def _chosen(folder: DatasetFolder, split: str, only: Collection[ImageKey]) -> list[str]:
+    names = sorted(filename for where, filename in only if where == split)
+    for filename in names:
+        folder.require_image(split, filename)
+    return names
+
+
+def copy_images(
+    source: DatasetFolder,
+    yaml: DataYaml,
+    building: str,
+    images: Collection[ImageKey],
+    progress: Progress,
+) -> None:
+    """Write a dataset of some images of another into a folder under construction."""
+    target = write_skeleton(building, yaml)
+    prompts, tags = read_prompts(source.paths), tag_files.read(source)
+    names = {filename for _, filename in images}
+    kept = {tag: [n for n in hung if n in names] for tag, hung in tags.items()}
+    if prompts:
+        write_new(target.prompts, prompts_bytes(prompts), sync=False)
+    if any(kept.values()):
+        write_new(target.tags, tags_bytes(kept), sync=False)
+    for done, (split, filename) in enumerate(sorted(images), start=1):
+        # Copied, not linked: other programs may write through a link into the original.
+        shutil.copyfile(source.require_image(split, filename), target.image(split, filename))
+        label = source.paths.label(split, filename)
+        if os.path.isfile(label):
+            write_new(target.label(split, filename), read_file(label), sync=False)
+        progress(done, len(images))
 
 
 def list_names(data_dir: Path) -> Sequence[str]:

@@ -6,38 +6,52 @@ import asyncio
 import builtins
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from workbench.errors import InvalidDatasetError, NotFoundError
 from workbench.persistence import archive
+from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
+from workbench.persistence.filesystem import (
+    cache_files,
+    class_files,
+    label_files,
+    snapshot,
+    tag_files,
+    trash,
+)
 from workbench.persistence.filesystem import dataset_files as files
-from workbench.persistence.filesystem import label_files, snapshot, trash
 from workbench.persistence.filesystem.atomic import fsync_folder, remove_tree, replace_file
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
-from workbench.persistence.filesystem.paths import HIDDEN, check_name
+from workbench.persistence.filesystem.image_files import checked
+from workbench.persistence.filesystem.paths import HIDDEN, check_cache_key, check_name
 from workbench.persistence.filesystem.staging import Staging
+from workbench.persistence.filesystem.versions import FilesystemVersionStore
 from workbench.persistence.models import (
     ArchiveLimits,
+    ClassRewrite,
     DatasetInfo,
+    ImageKey,
     ImportedDataset,
     NewImage,
     Progress,
+    RowPatch,
     Snapshot,
     TrashEntry,
     no_progress,
     with_notes,
 )
 from workbench.persistence.rules import check_classes, check_classes_suffice, check_prompts
+from workbench.persistence.tags import Tags, check_tags
 
 _log = logging.getLogger(__name__)
 _KINDS = frozenset({"dataset"})
 
 
-class FilesystemDatasetStore(DatasetStore):
+class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
     """Datasets as folders below one data folder."""
 
     def __init__(self, root: DatasetRoot) -> None:
@@ -127,6 +141,25 @@ class FilesystemDatasetStore(DatasetStore):
 
         return await asyncio.to_thread(work)
 
+    async def rewrite_classes(
+        self,
+        name: str,
+        classes: Sequence[str],
+        mapping: Mapping[int, int | None],
+        *,
+        patches: Mapping[ImageKey, Sequence[RowPatch]] | None = None,
+        expected: Sequence[str] | None = None,
+        expected_boxes: Mapping[int, int] | None = None,
+    ) -> ClassRewrite:
+        """See `DatasetStore.rewrite_classes`."""
+        request = Request(classes, mapping, {}, expected, expected_boxes)
+        rows = {checked(*key): patch for key, patch in (patches or {}).items()}
+        return await asyncio.to_thread(class_files.rewrite, self._root.open(name), request, rows)
+
+    async def undo_rewrite(self, name: str, rewrite_id: str) -> None:
+        """See `DatasetStore.undo_rewrite`."""
+        await asyncio.to_thread(class_files.undo, self._root.open(name), rewrite_id)
+
     async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
         """See `DatasetStore.save_prompts`."""
         folder = self._root.open(name)
@@ -149,6 +182,30 @@ class FilesystemDatasetStore(DatasetStore):
             return {i: texts for i, texts in prompts.items() if i < num_classes}
 
         return await asyncio.to_thread(folder.consistently, work)
+
+    async def get_tags(self, name: str) -> dict[str, builtins.list[str]]:
+        """See `DatasetStore.get_tags`."""
+        folder = self._root.open(name)
+
+        def work() -> dict[str, builtins.list[str]]:
+            folder.read()
+            return tag_files.read(folder)
+
+        return await asyncio.to_thread(folder.consistently, work)
+
+    async def save_tags(self, name: str, tags: Tags, *, expected: Tags | None = None) -> None:
+        """See `DatasetStore.save_tags`."""
+        await asyncio.to_thread(tag_files.write, self._root.open(name), check_tags(tags), expected)
+
+    async def load_cache(self, name: str, key: str) -> bytes | None:
+        """See `DatasetStore.load_cache`."""
+        return await asyncio.to_thread(
+            cache_files.load, self._root.open(name), check_cache_key(key)
+        )
+
+    async def save_cache(self, name: str, key: str, data: bytes) -> None:
+        """See `DatasetStore.save_cache`."""
+        await asyncio.to_thread(cache_files.save, self._root.open(name), check_cache_key(key), data)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""
@@ -192,16 +249,41 @@ class FilesystemDatasetStore(DatasetStore):
 
         return await asyncio.to_thread(work)
 
+    async def copy_images(
+        self,
+        name: str,
+        new_name: str,
+        images: Collection[ImageKey],
+        *,
+        progress: Progress = no_progress,
+    ) -> DatasetInfo:
+        """See `DatasetStore.copy_images`."""
+        source, target = self._root.open(name), self._root.open(new_name)
+        chosen = {checked(split, filename) for split, filename in images}
+
+        def work() -> DatasetInfo:
+            with self._staging.build(target.paths.root) as building, source.writing() as yaml:
+                files.copy_images(source, yaml, building, chosen, progress)
+            return files.info(target)
+
+        return await asyncio.to_thread(work)
+
     async def export_zip(
-        self, name: str, output_path: Path | str | None = None, *, progress: Progress = no_progress
+        self,
+        name: str,
+        output_path: Path | str | None = None,
+        *,
+        only: Collection[ImageKey] | None = None,
+        progress: Progress = no_progress,
     ) -> Path:
         """See `DatasetStore.export_zip`."""
         folder = self._root.open(name)
         output = self._archive_path(folder, output_path)
+        chosen = None if only is None else {checked(split, filename) for split, filename in only}
 
         def work() -> Path:
             entries, data_yaml = folder.consistently(
-                lambda: files.export_entries(folder, folder.read())
+                lambda: files.export_entries(folder, folder.read(), chosen)
             )
             total = len(entries) + 1
             return archive.write_zip(

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.journal import Transaction
+from workbench.persistence.filesystem.label_rows import with_present_classes
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.history import (
+    LabelRecord,
     Record,
     format_records,
     parse_records,
@@ -39,6 +42,16 @@ def append(folder: DatasetFolder, records: Iterable[Record]) -> None:
         os.close(descriptor)
 
 
+def plan_append(folder: DatasetFolder, change: Transaction, records: Iterable[Record]) -> None:
+    """Let a transaction add records: for those without which older ones would be misread."""
+    path = f"{folder.paths.history}/{datetime.now(UTC):%Y-%m}.jsonl"
+    try:
+        old = read_file(path)
+    except FileNotFoundError:
+        old = b""
+    change.write(path, old + format_records(records))
+
+
 def files(folder: DatasetFolder) -> list[str]:
     """Return the paths of the history's files, oldest first."""
     try:
@@ -48,14 +61,16 @@ def files(folder: DatasetFolder) -> list[str]:
     return [f"{folder.paths.history}/{name}" for name in names if name.endswith(".jsonl")]
 
 
-def read(folder: DatasetFolder) -> list[Record]:
-    """Return the whole history, oldest first."""
-    return [record for path in files(folder) for record in parse_records(read_file(path))]
+def read(folder: DatasetFolder) -> list[LabelRecord]:
+    """Return the whole history, oldest first, with the class ids that the classes have now."""
+    return with_present_classes(
+        [record for path in files(folder) for record in parse_records(read_file(path))]
+    )
 
 
-def read_about(folder: DatasetFolder, split: str, filename: str) -> list[Record]:
-    """Return the part of the history that bears upon one image, oldest first."""
-    return parse_records_about(_lines_newest_first(folder), split, filename)
+def read_about(folder: DatasetFolder, split: str, filename: str) -> list[LabelRecord]:
+    """Return the part of the history that bears upon one image, oldest first; see `read`."""
+    return with_present_classes(parse_records_about(_lines_newest_first(folder), split, filename))
 
 
 def _lines_newest_first(folder: DatasetFolder) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from workbench.errors import (
     InvalidNameError,
     NotFoundError,
 )
-from workbench.persistence.filesystem import history_files, trash
+from workbench.persistence.filesystem import history_files, tag_files, trash
 from workbench.persistence.filesystem.atomic import remove_tree
 from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
@@ -202,6 +202,7 @@ def rename(folder: DatasetFolder, split: str, filename: str, new_filename: str) 
     with folder.writing():
         with folder.journal.transaction() as change:
             _plan_move(folder, change, filename, split, new_filename, split)
+            tag_files.plan_rename(folder, change, split, filename, new_filename)
         history_files.append(folder, new_moves([((split, filename), (split, new_filename))]))
     return info_if_readable(folder, split, new_filename)
 
@@ -261,25 +262,48 @@ def plan_delete(
 def restore(folder: DatasetFolder, entry_id: str, kind: str) -> TrashEntry:
     """Bring the files of a trash entry back to where they were."""
     with folder.writing():
-        found = trash.find(folder.paths.trash, entry_id)
-        entry = found.entry
+        entry = trash.find(folder.paths.trash, entry_id).entry
         if entry.kind != kind:
             raise NotFoundError(f"{entry_id!r} in the trash is of kind {entry.kind}, not {kind}")
-        if kind == "image":
-            require_free_stem(folder, entry.split, entry.name)
-        else:
-            folder.require_image(entry.split, entry.name)
-        with folder.journal.transaction() as change:
-            for name, original in found.files:
-                target = f"{folder.paths.root}/{original}"
-                if os.path.lexists(target):
-                    raise AlreadyExistsError(f"{target} is taken again; rename or delete it first")
-                change.rename(f"{found.folder}/{name}", target)
-        remove_tree(found.folder)
-        if kind == "label":
-            data = read_file(folder.paths.label(entry.split, entry.name))
-            history_files.append(folder, [new_edit(entry.split, entry.name, None, data)])
+        _restore(folder, [entry_id])
     return entry
+
+
+def restore_many(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
+    """Bring the files of trash entries of any kind back to where they were: all, or none."""
+    with folder.writing():
+        _restore(folder, entry_ids)
+
+
+def _restore(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
+    found = [trash.find(folder.paths.trash, entry_id) for entry_id in dict.fromkeys(entry_ids)]
+    images = {(f.entry.split, f.entry.name) for f in found if f.entry.kind == "image"}
+    taken: set[str] = set()
+    with folder.journal.transaction() as change:
+        for trashed in found:
+            entry = trashed.entry
+            if entry.kind == "image":
+                require_free_stem(folder, entry.split, entry.name)
+            elif entry.kind == "label" and (entry.split, entry.name) not in images:
+                folder.require_image(entry.split, entry.name)
+            for name, original in trashed.files:
+                target = f"{folder.paths.root}/{original}"
+                # Two images of one stem would share their label file, so the stem is the place.
+                place = stem(original)
+                if os.path.lexists(target) or place in taken:
+                    raise AlreadyExistsError(f"{target} is taken again; rename or delete it first")
+                taken.add(place)
+                change.rename(f"{trashed.folder}/{name}", target)
+    for trashed in found:
+        remove_tree(trashed.folder)
+    labels = [f.entry for f in found if f.entry.kind == "label"]
+    history_files.append(
+        folder,
+        [
+            new_edit(e.split, e.name, None, read_file(folder.paths.label(e.split, e.name)))
+            for e in labels
+        ],
+    )
 
 
 def checked(split: str, filename: str) -> tuple[str, str]:

@@ -10,15 +10,27 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from workbench.persistence.filesystem import adding, replacing, scanning, source_files, trash
 from workbench.persistence.filesystem import image_files as files
-from workbench.persistence.filesystem import trash
 from workbench.persistence.filesystem.dataset_folder import DatasetRoot
+from workbench.persistence.filesystem.label_inspection import ORPHAN
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.image_store import ImageStore
-from workbench.persistence.models import ImageInfo, ImageMove, TrashEntry
+from workbench.persistence.inspection import ImageReplacement
+from workbench.persistence.models import (
+    ImageInfo,
+    ImageKey,
+    ImageMove,
+    ImageTable,
+    NewImage,
+    Progress,
+    TrashEntry,
+    no_progress,
+)
 from workbench.persistence.rules import check_frame, decode, encode
+from workbench.persistence.sources import ImageSource, new_records
 
-_KINDS = frozenset({"image", "label"})
+_KINDS = frozenset({"image", "label", ORPHAN, replacing.REPLACED})
 
 
 class FilesystemImageStore(ImageStore):
@@ -61,6 +73,24 @@ class FilesystemImageStore(ImageStore):
 
         return await asyncio.to_thread(work)
 
+    async def add_many(
+        self, dataset: str, images: Sequence[NewImage], *, sources: Sequence[ImageSource] = ()
+    ) -> builtins.list[ImageInfo]:
+        """See `ImageStore.add_many`."""
+        folder = self._root.open(dataset)
+        records = new_records(sources)
+        return await asyncio.to_thread(adding.add, folder, list(images), records)
+
+    async def sources(self, dataset: str) -> dict[ImageKey, ImageSource]:
+        """See `ImageStore.sources`."""
+        folder = self._root.open(dataset)
+
+        def work() -> dict[ImageKey, ImageSource]:
+            folder.read()
+            return source_files.read(folder)
+
+        return await asyncio.to_thread(folder.consistently, work)
+
     async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
         """See `ImageStore.load`."""
         path, data = await self._read(dataset, split, filename)
@@ -80,6 +110,24 @@ class FilesystemImageStore(ImageStore):
             return path, read_file(path)
 
         return await asyncio.to_thread(folder.consistently, work)
+
+    async def read_many(
+        self, dataset: str, images: Sequence[ImageKey]
+    ) -> builtins.list[bytes | Exception]:
+        """See `ImageStore.read_many`."""
+        folder, keys = self._root.open(dataset), list(images)
+        return await asyncio.to_thread(
+            folder.consistently, lambda: scanning.read_many(folder, keys)
+        )
+
+    async def measure_many(
+        self, dataset: str, images: Sequence[ImageKey], *, progress: Progress = no_progress
+    ) -> npt.NDArray[np.int32]:
+        """See `ImageStore.measure_many`."""
+        folder, keys = self._root.open(dataset), list(images)
+        return await asyncio.to_thread(
+            folder.consistently, lambda: scanning.measure_many(folder, keys, progress)
+        )
 
     async def get(self, dataset: str, split: str, filename: str) -> ImageInfo:
         """See `ImageStore.get`."""
@@ -109,6 +157,11 @@ class FilesystemImageStore(ImageStore):
         return await asyncio.to_thread(
             folder.consistently, lambda: files.list_images(folder, split)
         )
+
+    async def scan(self, dataset: str) -> ImageTable:
+        """See `ImageStore.scan`."""
+        folder = self._root.open(dataset)
+        return await asyncio.to_thread(scanning.scan, folder)
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> ImageInfo:
         """See `ImageStore.move`."""
@@ -151,6 +204,27 @@ class FilesystemImageStore(ImageStore):
         names = [files.checked(split, filename) for split, filename in images]
         return await asyncio.to_thread(files.delete, folder, names)
 
+    async def replace_many(
+        self, dataset: str, replacements: Sequence[ImageReplacement]
+    ) -> builtins.list[TrashEntry]:
+        """See `ImageStore.replace_many`."""
+        folder = self._root.open(dataset)
+        for one in replacements:
+            files.checked(one.split, one.filename)
+            files.checked(one.split, one.new_filename)
+
+        def work() -> builtins.list[TrashEntry]:
+            for one in replacements:
+                replacing.check(one)
+            return replacing.replace(folder, replacements)
+
+        return await asyncio.to_thread(work)
+
+    async def undo_replace(self, dataset: str, entry_ids: Sequence[str]) -> None:
+        """See `ImageStore.undo_replace`."""
+        folder = self._root.open(dataset)
+        await asyncio.to_thread(replacing.undo, folder, list(entry_ids))
+
     async def list_trash(self, dataset: str) -> builtins.list[TrashEntry]:
         """See `ImageStore.list_trash`."""
         folder = self._root.open(dataset)
@@ -170,6 +244,11 @@ class FilesystemImageStore(ImageStore):
             return files.info_if_readable(folder, entry.split, entry.name)
 
         return await asyncio.to_thread(work)
+
+    async def restore_many(self, dataset: str, entry_ids: Sequence[str]) -> None:
+        """See `ImageStore.restore_many`."""
+        folder = self._root.open(dataset)
+        await asyncio.to_thread(files.restore_many, folder, builtins.list(entry_ids))
 
     async def purge(self, dataset: str, entry_id: str | None = None) -> int:
         """See `ImageStore.purge`."""

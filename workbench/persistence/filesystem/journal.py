@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -43,6 +44,11 @@ from workbench.persistence.filesystem.lock import exclusive
 
 _ONE_SYNC_FROM = 32
 """From this many files on, one sync of the file system costs less than one for each file."""
+
+_TOGETHER_FROM = 4
+"""From this many files on, threads to write them are worth their while."""
+
+_WRITERS = 8
 
 _LOOKS = 8
 """How often a reader looks again before it takes the lock."""
@@ -68,6 +74,12 @@ class Transaction:
     def rename(self, source: str, target: str) -> None:
         """Let what is at `source` be at `target`, replacing a file there."""
         self._plan.append((self._rel(source), self._rel(target)))
+
+    def remove(self, path: str) -> None:
+        """Let there be nothing at `path`."""
+        # Into the transaction's own folder, which goes when all is done.
+        gone = os.path.relpath(f"{self._folder}/gone-{len(self._plan)}", self.root)
+        self._plan.append((self._rel(path), gone))
 
     def _rel(self, path: str) -> str:
         return path[len(self.root) + 1 :]
@@ -181,11 +193,13 @@ class Journal:
         folder = transaction._folder
         os.makedirs(folder)
         try:
-            many = len(transaction._staged) > _ONE_SYNC_FROM
-            for name, data in transaction._staged.items():
-                write_new(f"{folder}/{name}", data, sync=not many)
-            if many:
+            staged = [(f"{folder}/{name}", data) for name, data in transaction._staged.items()]
+            if len(staged) > _ONE_SYNC_FROM:
+                for path, data in staged:
+                    write_new(path, data, sync=False)
                 sync_tree(folder)
+            else:
+                _write_together(staged)
             plan = json.dumps(transaction._plan).encode()
             write_new(f"{folder}/plan.tmp", plan)
             fsync_folder(folder)
@@ -243,6 +257,21 @@ class Journal:
             remove_tree(folder)
             return
         self._apply(folder, [(source, target) for source, target in plan])
+
+
+def _write_together(files: list[tuple[str, bytes]]) -> None:
+    """Write new files and force them to disk.
+
+    From several threads at once: the file system's own journal then commits them together,
+    where one after the other each would wait for a commit of its own.
+    """
+    if len(files) < _TOGETHER_FROM:
+        for path, data in files:
+            write_new(path, data)
+        return
+    with ThreadPoolExecutor(_WRITERS, thread_name_prefix="journal") as pool:
+        for _ in pool.map(write_new, *zip(*files, strict=True)):
+            pass
 
 
 def remove_tree_or_file(path: str) -> None:

@@ -41,6 +41,7 @@ from workbench.persistence.history import (
 from workbench.persistence.models import (
     SPLITS,
     Annotation,
+    ImageKey,
     LabelData,
     LabelEdit,
     LabelTable,
@@ -59,13 +60,13 @@ def revision_of(data: bytes | None) -> str:
 def read(folder: DatasetFolder, split: str, filename: str) -> LabelData:
     """Return the labels of one image."""
     yaml = folder.read()
-    data = _read_existing(folder, split, filename)
+    data = read_existing(folder, split, filename)
     path = folder.paths.label(split, filename)
     parsed = ParsedLabels([]) if data is None else _parse(data, path, yaml)
     return LabelData(filename, split, parsed.annotations, revision_of(data), parsed.other_rows)
 
 
-def _read_existing(folder: DatasetFolder, split: str, filename: str) -> bytes | None:
+def read_existing(folder: DatasetFolder, split: str, filename: str) -> bytes | None:
     """Return the bytes of an image's label file, or None; raises if there is no such image."""
     folder.require_image(split, filename)
     try:
@@ -91,7 +92,7 @@ def write(
     """Replace the labels of one image."""
     with folder.writing() as yaml:
         path = folder.paths.label(split, filename)
-        old = _read_existing(folder, split, filename)
+        old = read_existing(folder, split, filename)
         _require_revision(old, expected_revision, path)
         clean = clean_annotations(annotations, len(yaml.classes), f"{split}/{filename}")
         data = format_labels(clean)
@@ -143,7 +144,7 @@ def write_many(
         with folder.journal.transaction() as change:
             for (split, filename), annotations in labels.items():
                 path = folder.paths.label(split, filename)
-                old = _read_existing(folder, split, filename)
+                old = read_existing(folder, split, filename)
                 if old is not None:
                     _require_plain(old, path, yaml)
                 where = f"{split}/{filename}"
@@ -164,7 +165,7 @@ def delete(
 ) -> TrashEntry:
     """Move one label file to the trash."""
     with folder.writing():
-        old = _read_existing(folder, split, filename)
+        old = read_existing(folder, split, filename)
         path = folder.paths.label(split, filename)
         _require_revision(old, expected_revision, path)
         if old is None:
@@ -217,7 +218,7 @@ def revert(folder: DatasetFolder, edit_id: str) -> LabelData:
     """Put an image's labels back to what they were before an edit."""
     with folder.writing() as yaml:
         edit, split, filename = find_edit(history_files.read(folder), edit_id)
-        old = _read_existing(folder, split, filename)
+        old = read_existing(folder, split, filename)
         path = folder.paths.label(split, filename)
         if edit.before is not None:
             _replace(folder, split, filename, old, edit.before, "revert")
@@ -274,6 +275,42 @@ def load_all(folder: DatasetFolder, split: str | None) -> LabelTable:
         image_index=columns.file_index,
         class_id=columns.class_id,
         boxes=columns.boxes,
+        problems=list(columns.problems),
+    )
+
+
+def load_many(folder: DatasetFolder, images: Sequence[ImageKey]) -> LabelTable:
+    """Return every box of some images in columns."""
+    yaml = folder.read()
+    labelled = np.zeros(len(images), dtype=np.bool_)
+    splits = np.array([SPLITS.index(split) for split, _ in images], dtype=np.int8)
+    parts = []
+    for number, name in enumerate(SPLITS):
+        places = np.flatnonzero(splits == number)
+        base = folder.paths.labels(name)
+        if not len(places) or not os.path.isdir(base):
+            continue
+        with OpenFolder(base) as labels:
+            for some in np.array_split(places, range(_BATCH, len(places), _BATCH)):
+                names = [f"{stem(images[place][1])}.txt" for place in some.tolist()]
+                contents = labels.read_all(names, missing=None)
+                labelled[some] = [data is not None for data in contents]
+                part = parse_many(
+                    [data or b"" for data in contents],
+                    [f"{base}/{label}" for label in names],
+                    len(yaml.classes),
+                    keypoints=yaml.has_keypoints,
+                )
+                parts.append(replace(part, file_index=some[part.file_index]))
+    columns = join(parts)
+    order = np.argsort(columns.file_index, kind="stable")
+    return LabelTable(
+        filenames=[filename for _, filename in images],
+        splits=[split for split, _ in images],
+        labelled=labelled,
+        image_index=columns.file_index[order],
+        class_id=columns.class_id[order],
+        boxes=columns.boxes[order],
         problems=list(columns.problems),
     )
 

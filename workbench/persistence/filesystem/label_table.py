@@ -137,6 +137,11 @@ def _parse_plain(
     return plain, file_of_row, rows
 
 
+def plain_files(contents: list[bytes], num_classes: int) -> npt.NDArray[np.bool_]:
+    """Whether each file holds nothing but plain boxes inside the image, shape (files,)."""
+    return _parse_plain(contents, num_classes)[0]
+
+
 def _all_end_lines(contents: list[bytes]) -> bool:
     return all(c[-1] == _NEWLINE for c in contents if c)
 

@@ -6,15 +6,18 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 
-from workbench.persistence.filesystem import image_files
+from workbench.persistence.filesystem import image_files, label_edits, label_inspection
 from workbench.persistence.filesystem import label_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetRoot
+from workbench.persistence.inspection import LabelInspection, LabelRepair
 from workbench.persistence.label_store import LabelStore
 from workbench.persistence.models import (
     Annotation,
+    ImageKey,
     LabelData,
     LabelEdit,
     LabelTable,
+    RowPatch,
     TrashEntry,
 )
 
@@ -66,6 +69,21 @@ class FilesystemLabelStore(LabelStore):
         }
         await asyncio.to_thread(files.write_many, folder, copied)
 
+    async def patch_many(
+        self,
+        dataset: str,
+        patches: Mapping[tuple[str, str], Sequence[RowPatch] | None],
+        *,
+        what: str = "",
+    ) -> list[str]:
+        """See `LabelStore.patch_many`."""
+        folder = self._root.open(dataset)
+        copied = {
+            image_files.checked(split, filename): None if rows is None else list(rows)
+            for (split, filename), rows in patches.items()
+        }
+        return await asyncio.to_thread(label_edits.patch, folder, copied, what)
+
     async def load(self, dataset: str, split: str, filename: str) -> list[Annotation]:
         """See `LabelStore.load`."""
         return (await self.get(dataset, split, filename)).annotations
@@ -82,6 +100,34 @@ class FilesystemLabelStore(LabelStore):
         """See `LabelStore.load_all`."""
         folder = self._root.open(dataset)
         return await asyncio.to_thread(folder.consistently, lambda: files.load_all(folder, split))
+
+    async def load_many(self, dataset: str, images: Sequence[ImageKey]) -> LabelTable:
+        """See `LabelStore.load_many`."""
+        folder = self._root.open(dataset)
+        keys = [image_files.checked(split, filename) for split, filename in images]
+        return await asyncio.to_thread(folder.consistently, lambda: files.load_many(folder, keys))
+
+    async def inspect(self, dataset: str) -> LabelInspection:
+        """See `LabelStore.inspect`."""
+        folder = self._root.open(dataset)
+        return await asyncio.to_thread(
+            folder.consistently, lambda: label_inspection.inspect(folder)
+        )
+
+    async def repair_many(
+        self, dataset: str, repairs: Mapping[ImageKey, LabelRepair], *, what: str = ""
+    ) -> list[str]:
+        """See `LabelStore.repair_many`."""
+        folder = self._root.open(dataset)
+        copied = {image_files.checked(*key): repair for key, repair in repairs.items()}
+        return await asyncio.to_thread(label_inspection.repair, folder, copied, what)
+
+    async def delete_orphans(
+        self, dataset: str, orphans: Sequence[tuple[str, str]]
+    ) -> list[TrashEntry]:
+        """See `LabelStore.delete_orphans`."""
+        folder = self._root.open(dataset)
+        return await asyncio.to_thread(label_inspection.delete_orphans, folder, list(orphans))
 
     async def exists(self, dataset: str, split: str, filename: str) -> bool:
         """See `LabelStore.exists`."""
@@ -110,6 +156,14 @@ class FilesystemLabelStore(LabelStore):
         return await asyncio.to_thread(
             files.delete, folder, split, filename, expected_revision=expected_revision, what=what
         )
+
+    async def delete_many(
+        self, dataset: str, images: Sequence[tuple[str, str]], *, what: str = ""
+    ) -> list[TrashEntry]:
+        """See `LabelStore.delete_many`."""
+        folder = self._root.open(dataset)
+        names = [image_files.checked(split, filename) for split, filename in images]
+        return await asyncio.to_thread(label_edits.delete, folder, names, what)
 
     async def restore(self, dataset: str, entry_id: str) -> LabelData:
         """See `LabelStore.restore`."""
@@ -142,6 +196,11 @@ class FilesystemLabelStore(LabelStore):
     async def revert(self, dataset: str, edit_id: str) -> LabelData:
         """See `LabelStore.revert`."""
         return await asyncio.to_thread(files.revert, self._root.open(dataset), edit_id)
+
+    async def revert_many(self, dataset: str, edit_ids: Sequence[str], *, what: str = "") -> None:
+        """See `LabelStore.revert_many`."""
+        folder = self._root.open(dataset)
+        await asyncio.to_thread(label_edits.revert, folder, list(edit_ids), what)
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> None:
         """See `LabelStore.move`."""

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, overload
 
 _CHUNK = 1 << 13  # Label files fit; a larger buffer takes longer to get than to fill.
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -47,17 +47,26 @@ class OpenFolder:
         if self._descriptor is not None:
             os.close(self._descriptor)
 
-    def read_all(self, names: Iterable[str]) -> list[bytes]:
-        """Return the bytes of small files; empty for one that is not there (any more)."""
+    @overload
+    def read_all(self, names: Iterable[str]) -> list[bytes]: ...
+
+    @overload
+    def read_all(self, names: Iterable[str], missing: None) -> list[bytes | None]: ...
+
+    def read_all(
+        self, names: Iterable[str], missing: bytes | None = b""
+    ) -> list[bytes] | list[bytes | None]:
+        """Return the bytes of small files, or `missing` for one that is not there (any more)."""
         if self._descriptor is None:
             names = (f"{self._path}/{name}" for name in names)
         # Everything in one loop and in local names: at 100,000 files, each call counts.
-        folder, contents = self._descriptor, []
+        folder = self._descriptor
+        contents: list[Any] = []
         for name in names:
             try:
                 descriptor = os.open(name, _READ_FLAGS, dir_fd=folder)
             except FileNotFoundError:
-                contents.append(b"")
+                contents.append(missing)
                 continue
             try:
                 data = os.read(descriptor, _CHUNK)

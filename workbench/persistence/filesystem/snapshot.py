@@ -83,7 +83,7 @@ def _copy_splits(
 def _link_or_copy(source: str, target: str) -> None:
     # Ultralytics rewrites a JPEG with bytes behind its end marker in place, which would
     # reach the original through a hard link. Our own writes replace files and never do.
-    if not os.path.islink(source) and not _has_trailing_bytes(source):
+    if not os.path.islink(source) and not has_trailing_bytes(source):
         try:
             os.link(source, target)
             return
@@ -92,7 +92,8 @@ def _link_or_copy(source: str, target: str) -> None:
     shutil.copyfile(source, target)
 
 
-def _has_trailing_bytes(path: str) -> bool:
+def has_trailing_bytes(path: str) -> bool:
+    """Whether Ultralytics would rewrite this file in place: a JPEG with more than an image."""
     if not path.lower().endswith(_JPEG):
         return False
     with open(path, "rb", buffering=0) as file:

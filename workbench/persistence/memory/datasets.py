@@ -6,7 +6,7 @@ import builtins
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -16,6 +16,7 @@ import numpy as np
 
 from workbench.errors import AlreadyExistsError, NotFoundError
 from workbench.persistence import archive
+from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.filesystem.dataset_files import (
     content_bytes,
@@ -25,16 +26,22 @@ from workbench.persistence.filesystem.dataset_files import (
 from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.label_table import parse_many
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
-from workbench.persistence.filesystem.paths import HIDDEN, check_name, stem
+from workbench.persistence.filesystem.paths import HIDDEN, check_cache_key, check_name, stem
+from workbench.persistence.filesystem.tag_files import tags_changed
 from workbench.persistence.history import format_records, parse_records
+from workbench.persistence.memory import classes as classes_in_memory
 from workbench.persistence.memory.state import Dataset, State, StoredImage
+from workbench.persistence.memory.versions import MemoryVersionStore
 from workbench.persistence.models import (
     SPLITS,
     ArchiveLimits,
+    ClassRewrite,
     DatasetInfo,
+    ImageKey,
     ImportedDataset,
     NewImage,
     Progress,
+    RowPatch,
     Snapshot,
     TrashEntry,
     no_progress,
@@ -48,12 +55,16 @@ from workbench.persistence.rules import (
     require_distinct_by_case,
     trash_entry,
 )
+from workbench.persistence.sources import format_sources, parse_sources
+from workbench.persistence.tags import Tags, check_tags, tags_bytes, tags_from
 
 _PROMPTS = f"{HIDDEN}/prompts.json"
+_TAGS = f"{HIDDEN}/tags.json"
 _HISTORY = f"{HIDDEN}/history/"
+_SOURCES = f"{HIDDEN}/sources/"
 
 
-class MemoryDatasetStore(DatasetStore):
+class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
     """Datasets in a dict. Archives and snapshots, which are files by nature, are real files."""
 
     def __init__(self, state: State) -> None:
@@ -118,6 +129,27 @@ class MemoryDatasetStore(DatasetStore):
             found.prompts = {i: texts for i, texts in found.prompts.items() if i < len(names)}
         return await self.get(name)
 
+    async def rewrite_classes(
+        self,
+        name: str,
+        classes: Sequence[str],
+        mapping: Mapping[int, int | None],
+        *,
+        patches: Mapping[ImageKey, Sequence[RowPatch]] | None = None,
+        expected: Sequence[str] | None = None,
+        expected_boxes: Mapping[int, int] | None = None,
+    ) -> ClassRewrite:
+        """See `DatasetStore.rewrite_classes`."""
+        with self._state.writing(name) as (name, found):
+            return classes_in_memory.rewrite(
+                found, name, Request(classes, mapping, {}, expected, expected_boxes), patches or {}
+            )
+
+    async def undo_rewrite(self, name: str, rewrite_id: str) -> None:
+        """See `DatasetStore.undo_rewrite`."""
+        with self._state.writing(name) as (name, found):
+            classes_in_memory.undo(found, name, rewrite_id)
+
     async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
         """See `DatasetStore.save_prompts`."""
         with self._state.writing(name) as (_, found):
@@ -128,6 +160,28 @@ class MemoryDatasetStore(DatasetStore):
         with self._state.reading(name) as (_, found):
             known = range(len(found.classes))
             return {i: list(texts) for i, texts in found.prompts.items() if i in known}
+
+    async def get_tags(self, name: str) -> dict[str, builtins.list[str]]:
+        """See `DatasetStore.get_tags`."""
+        with self._state.reading(name) as (_, found):
+            return {tag: [*names] for tag, names in found.tags.items()}
+
+    async def save_tags(self, name: str, tags: Tags, *, expected: Tags | None = None) -> None:
+        """See `DatasetStore.save_tags`."""
+        with self._state.writing(name) as (name, found):
+            if expected is not None and found.tags != check_tags(expected):
+                raise tags_changed(name)
+            found.tags = check_tags(tags)
+
+    async def load_cache(self, name: str, key: str) -> bytes | None:
+        """See `DatasetStore.load_cache`."""
+        with self._state.reading(name) as (_, found):
+            return found.cache.get(check_cache_key(key))
+
+    async def save_cache(self, name: str, key: str, data: bytes) -> None:
+        """See `DatasetStore.save_cache`."""
+        with self._state.reading(name) as (_, found):
+            found.cache[check_cache_key(key)] = bytes(data)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""
@@ -166,12 +220,34 @@ class MemoryDatasetStore(DatasetStore):
             raise NotFoundError(f"{entry_id!r} is not in the trash: purged or restored?")
         return self._state.trash[entry_id]
 
+    async def copy_images(
+        self,
+        name: str,
+        new_name: str,
+        images: Collection[ImageKey],
+        *,
+        progress: Progress = no_progress,
+    ) -> DatasetInfo:
+        """See `DatasetStore.copy_images`."""
+        new_name = check_name(new_name, "dataset name")
+        self._state.require_free(new_name)
+        with self._state.reading(name) as (name, found):
+            new = _of_some(found, name, images)
+            for done in range(len(new.images)):
+                progress(done + 1, len(new.images))
+            return self._place(new_name, new)
+
     async def export_zip(
-        self, name: str, output_path: Path | str | None = None, *, progress: Progress = no_progress
+        self,
+        name: str,
+        output_path: Path | str | None = None,
+        *,
+        only: Collection[ImageKey] | None = None,
+        progress: Progress = no_progress,
     ) -> Path:
         """See `DatasetStore.export_zip`; the default folder is the current one."""
         with self._state.reading(name) as (name, found):
-            entries = _entries(found)
+            entries = _entries(found if only is None else _of_some(found, name, only))
         output = Path(output_path or ".")
         if output.suffix.lower() != ".zip":
             output /= f"{name}.zip"
@@ -259,6 +335,10 @@ class _MemorySink:
                 dataset.labels[rest[0], stem(rest[1])] = data
             elif relative.startswith(_HISTORY):
                 dataset.history += parse_records(data)
+            elif relative.startswith(_SOURCES):
+                dataset.sources += parse_sources(data)
+            elif relative == _TAGS:
+                dataset.tags = tags_from(data, relative)
             elif relative == _PROMPTS:
                 dataset.prompts = prompts_from(data, relative)
 
@@ -266,6 +346,20 @@ class _MemorySink:
 def _empty(classes: list[str]) -> Dataset:
     now = datetime.now(UTC)
     return Dataset(classes=classes, created_at=now, modified_at=now)
+
+
+def _of_some(found: Dataset, name: str, images: Collection[ImageKey]) -> Dataset:
+    """Return a dataset of some images of another, without its history."""
+    new = _empty([*found.classes])
+    new.extra, new.prompts = dict(found.extra), dict(found.prompts)
+    keys = {checked(split, filename) for split, filename in images}
+    names = {filename for _, filename in keys}
+    new.tags = check_tags({tag: names.intersection(hung) for tag, hung in found.tags.items()})
+    for split, filename in keys:
+        new.images[split, filename] = found.require_image(name, split, filename)
+        if (split, stem(filename)) in found.labels:
+            new.labels[split, stem(filename)] = found.labels[split, stem(filename)]
+    return new
 
 
 def _add(dataset: Dataset, image: NewImage) -> None:
@@ -294,8 +388,12 @@ def _entries(dataset: Dataset) -> list[tuple[str, bytes]]:
     entries = [("data.yaml", dataset.yaml.to_bytes())]
     if dataset.prompts:
         entries.append((_PROMPTS, prompts_bytes(dataset.prompts)))
+    if dataset.tags:
+        entries.append((_TAGS, tags_bytes(dataset.tags)))
     if dataset.history:
         entries.append((f"{_HISTORY}edits.jsonl", format_records(dataset.history)))
+    if dataset.sources:
+        entries.append((f"{_SOURCES}sources.jsonl", format_sources(dataset.sources)))
     for split in SPLITS:
         require_distinct_by_case(dataset.names(split), split)
     for split, filename in sorted(dataset.images):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,14 +15,33 @@ from workbench.errors import (
     InvalidFrameError,
     InvalidNameError,
     NotFoundError,
+    WorkbenchError,
 )
+from workbench.persistence.filesystem.adding import distinct_keys, new_labels
+from workbench.persistence.filesystem.dataset_files import content_bytes
 from workbench.persistence.filesystem.image_files import checked
+from workbench.persistence.filesystem.label_inspection import ORPHAN
 from workbench.persistence.filesystem.paths import check_split, stem
+from workbench.persistence.filesystem.replacing import check
 from workbench.persistence.history import new_moves
 from workbench.persistence.image_store import ImageStore
+from workbench.persistence.inspection import ImageReplacement
+from workbench.persistence.memory import replacing
 from workbench.persistence.memory.state import Dataset, State, StoredImage
-from workbench.persistence.models import SPLITS, ImageInfo, ImageMove, TrashEntry
+from workbench.persistence.models import (
+    SPLITS,
+    ImageInfo,
+    ImageKey,
+    ImageMove,
+    ImageTable,
+    NewImage,
+    Progress,
+    TrashEntry,
+    no_progress,
+)
 from workbench.persistence.rules import check_frame, decode, encode, image_size, trash_entry
+from workbench.persistence.sources import ImageSource, current_sources, new_records
+from workbench.persistence.tags import renamed
 
 
 class MemoryImageStore(ImageStore):
@@ -58,6 +77,29 @@ class MemoryImageStore(ImageStore):
             found.images[split, filename] = StoredImage(bytes(data), time.time())
             return _with_size(found, name, split, filename)
 
+    async def add_many(
+        self, dataset: str, images: Sequence[NewImage], *, sources: Sequence[ImageSource] = ()
+    ) -> builtins.list[ImageInfo]:
+        """See `ImageStore.add_many`."""
+        keys = distinct_keys(images)
+        contents = [content_bytes(i, key[1]) for i, key in zip(images, keys, strict=True)]
+        records = new_records(sources)
+        with self._state.writing(dataset) as (name, found):
+            for key in keys:
+                found.require_free(name, *key)
+            labels = new_labels(images, keys, len(found.classes))
+            found.sources += records
+            for key, data in zip(keys, contents, strict=True):
+                found.images[key] = StoredImage(data, time.time())
+            for key, data in labels.items():
+                found.set_labels(*key, data, "add")
+            return [_with_size(found, name, *key) for key in keys]
+
+    async def sources(self, dataset: str) -> dict[ImageKey, ImageSource]:
+        """See `ImageStore.sources`."""
+        with self._state.reading(dataset) as (_, found):
+            return current_sources(found.sources, found.history, found.images.keys())
+
     async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
         """See `ImageStore.load`."""
         return decode(await self.read_bytes(dataset, split, filename), filename)
@@ -67,6 +109,33 @@ class MemoryImageStore(ImageStore):
         split, filename = checked(split, filename)
         with self._state.reading(dataset) as (name, found):
             return found.require_image(name, split, filename).data
+
+    async def read_many(
+        self, dataset: str, images: Sequence[ImageKey]
+    ) -> builtins.list[bytes | Exception]:
+        """See `ImageStore.read_many`."""
+        contents: builtins.list[bytes | Exception] = []
+        with self._state.reading(dataset) as (name, found):
+            for split, filename in images:
+                try:
+                    image = found.require_image(name, *checked(split, filename))
+                    contents.append(image.data)
+                except WorkbenchError as error:
+                    contents.append(error)
+        return contents
+
+    async def measure_many(
+        self, dataset: str, images: Sequence[ImageKey], *, progress: Progress = no_progress
+    ) -> npt.NDArray[np.int32]:
+        """See `ImageStore.measure_many`."""
+        sizes = np.zeros((len(images), 2), dtype=np.int32)
+        with self._state.reading(dataset) as (_, found):
+            for position, (split, filename) in enumerate(images):
+                image = found.images.get(checked(split, filename))
+                if image is not None:
+                    sizes[position] = _size_or_zero(image.data, filename)
+                progress(position + 1, len(images))
+        return sizes
 
     async def get(self, dataset: str, split: str, filename: str) -> ImageInfo:
         """See `ImageStore.get`."""
@@ -89,6 +158,27 @@ class MemoryImageStore(ImageStore):
                 for where in splits
                 for filename in found.names(where)
             ]
+
+    async def scan(self, dataset: str) -> ImageTable:
+        """See `ImageStore.scan`."""
+        with self._state.reading(dataset) as (_, found):
+            keys = [(split, filename) for split in SPLITS for filename in found.names(split)]
+            images = [found.images[key] for key in keys]
+            labels = [_label(key) for key in keys]
+            return ImageTable(
+                filenames=[filename for _, filename in keys],
+                split=np.array([SPLITS.index(split) for split, _ in keys], dtype=np.int8),
+                size_bytes=_column(len(image.data) for image in images),
+                modified_ns=_column(int(image.modified_at * 1e9) for image in images),
+                label_bytes=_column(
+                    len(found.labels[key]) if key in found.labels else -1 for key in labels
+                ),
+                label_modified_ns=_column(
+                    found.labels.modified_ns[key] if key in found.labels else -1 for key in labels
+                ),
+                classes=list(found.classes),
+                settings_revision=found.yaml.revision,
+            )
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> ImageInfo:
         """See `ImageStore.move`."""
@@ -118,6 +208,8 @@ class MemoryImageStore(ImageStore):
         with self._state.writing(dataset) as (name, found):
             _check_way(found, name, source, target)
             _carry(found, source, target)
+            stays = any(filename == source[1] for _, filename in found.images)
+            found.tags = renamed(found.tags, source[1], target[1], keep_old=stays)
             found.history += new_moves([(source, target)])
             return _with_size(found, name, *target)
 
@@ -141,6 +233,22 @@ class MemoryImageStore(ImageStore):
                 entries.append(entry)
         return entries
 
+    async def replace_many(
+        self, dataset: str, replacements: Sequence[ImageReplacement]
+    ) -> builtins.list[TrashEntry]:
+        """See `ImageStore.replace_many`."""
+        for one in replacements:
+            checked(one.split, one.filename)
+            checked(one.split, one.new_filename)
+            check(one)
+        with self._state.writing(dataset) as (name, found):
+            return replacing.replace(found, name, replacements)
+
+    async def undo_replace(self, dataset: str, entry_ids: Sequence[str]) -> None:
+        """See `ImageStore.undo_replace`."""
+        with self._state.writing(dataset) as (name, found):
+            replacing.undo(found, name, entry_ids)
+
     async def list_trash(self, dataset: str) -> builtins.list[TrashEntry]:
         """See `ImageStore.list_trash`."""
         with self._state.reading(dataset) as (_, found):
@@ -158,6 +266,14 @@ class MemoryImageStore(ImageStore):
                 found.labels[entry.split, stem(entry.name)] = labels
             del found.trash[entry_id]
             return _with_size(found, name, entry.split, entry.name)
+
+    async def restore_many(self, dataset: str, entry_ids: Sequence[str]) -> None:
+        """See `ImageStore.restore_many`."""
+        with self._state.writing(dataset) as (name, found):
+            ids = list(dict.fromkeys(entry_ids))
+            _check_way_back(found, name, ids)
+            for entry_id in ids:
+                _bring_back(found, entry_id)
 
     async def purge(self, dataset: str, entry_id: str | None = None) -> int:
         """See `ImageStore.purge`."""
@@ -191,8 +307,53 @@ def _label(image: tuple[str, str]) -> tuple[str, str]:
 
 def _with_size(found: Dataset, name: str, split: str, filename: str) -> ImageInfo:
     info = found.image_info(name, split, filename)
-    try:
-        width, height = image_size(found.images[split, filename].data, filename)
-    except InvalidFrameError:
-        return info
+    width, height = _size_or_zero(found.images[split, filename].data, filename)
     return replace(info, width=width, height=height)
+
+
+def _size_or_zero(data: bytes, filename: str) -> tuple[int, int]:
+    try:
+        return image_size(data, filename)
+    except InvalidFrameError:
+        return 0, 0
+
+
+def _column(values: Iterable[int]) -> npt.NDArray[np.int64]:
+    return np.fromiter(values, dtype=np.int64)
+
+
+def _check_way_back(found: Dataset, name: str, ids: Sequence[str]) -> None:
+    lost = [entry_id for entry_id in ids if entry_id not in found.trash]
+    if lost:
+        raise NotFoundError(f"{lost[0]!r} is not in the trash of {name}: purged or restored?")
+    entries = [found.trash[entry_id] for entry_id in ids]
+    coming = {(entry.split, entry.name) for entry, image, _ in entries if image is not None}
+    taken: set[tuple[str, str, bool]] = set()
+    for entry, image, labels in entries:
+        if image is not None:
+            found.require_free(name, entry.split, entry.name)
+        elif entry.kind == "label" and (entry.split, entry.name) not in coming:
+            found.require_image(name, entry.split, entry.name)
+        places = {(entry.split, stem(entry.name), True)} if image is not None else set()
+        if labels is not None:
+            places.add((entry.split, stem(entry.name), False))
+        if places & taken or (labels is not None and _label(_key(entry)) in found.labels):
+            raise AlreadyExistsError(f"{name}: {entry.split}/{entry.name} is taken again")
+        taken |= places
+
+
+def _bring_back(found: Dataset, entry_id: str) -> None:
+    entry, image, labels = found.trash.pop(entry_id)
+    if entry.kind == ORPHAN and labels is not None:
+        found.labels[_label(_key(entry))] = labels
+        return
+    if image is None:
+        found.set_labels(*_key(entry), labels)
+        return
+    found.images[_key(entry)] = image
+    if labels is not None:
+        found.labels[_label(_key(entry))] = labels
+
+
+def _key(entry: TrashEntry) -> tuple[str, str]:
+    return entry.split, entry.name

@@ -14,7 +14,16 @@ from workbench.errors import (
     NotFoundError,
 )
 from workbench.persistence.filesystem.image_files import checked
+from workbench.persistence.filesystem.label_edits import changed_since
 from workbench.persistence.filesystem.label_files import as_label_edit, revision_of
+from workbench.persistence.filesystem.label_inspection import (
+    NO_LABELS,
+    ORPHAN,
+    repaired,
+    report_all,
+    require_orphan,
+)
+from workbench.persistence.filesystem.label_rows import apply_patches, with_present_classes
 from workbench.persistence.filesystem.label_table import parse_many
 from workbench.persistence.filesystem.label_text import (
     ParsedLabels,
@@ -23,15 +32,18 @@ from workbench.persistence.filesystem.label_text import (
     parse_labels,
 )
 from workbench.persistence.filesystem.paths import check_split, stem
-from workbench.persistence.history import find_edit, select_edits
+from workbench.persistence.history import EditRecord, find_edit, find_edits, select_edits
+from workbench.persistence.inspection import LabelInspection, LabelRepair
 from workbench.persistence.label_store import LabelStore
 from workbench.persistence.memory.state import Dataset, State
 from workbench.persistence.models import (
     SPLITS,
     Annotation,
+    ImageKey,
     LabelData,
     LabelEdit,
     LabelTable,
+    RowPatch,
     TrashEntry,
 )
 from workbench.persistence.rules import trash_entry
@@ -83,6 +95,26 @@ class MemoryLabelStore(LabelStore):
             for (split, filename), data in new.items():
                 found.set_labels(split, filename, data)
 
+    async def patch_many(
+        self,
+        dataset: str,
+        patches: Mapping[tuple[str, str], Sequence[RowPatch] | None],
+        *,
+        what: str = "",
+    ) -> list[str]:
+        """See `LabelStore.patch_many`."""
+        new = {}
+        with self._state.writing(dataset) as (name, found):
+            for (split, filename), rows in patches.items():
+                split, filename = checked(split, filename)
+                found.require_image(name, split, filename)
+                old = found.labels.get((split, stem(filename)))
+                new[split, filename] = apply_patches(old, rows, _path(split, filename), found.yaml)
+            done = len(found.history)
+            for (split, filename), data in new.items():
+                found.set_labels(split, filename, data, what)
+            return [r.id for r in found.history[done:] if isinstance(r, EditRecord)]
+
     async def load(self, dataset: str, split: str, filename: str) -> list[Annotation]:
         """See `LabelStore.load`."""
         return (await self.get(dataset, split, filename)).annotations
@@ -100,23 +132,67 @@ class MemoryLabelStore(LabelStore):
         """See `LabelStore.load_all`."""
         splits = SPLITS if split is None else (check_split(split),)
         with self._state.reading(dataset) as (_, found):
-            keys = [(where, filename) for where in splits for filename in found.names(where)]
-            contents = [found.labels.get((where, stem(filename))) for where, filename in keys]
-            columns = parse_many(
-                [data or b"" for data in contents],
-                [_path(where, filename) for where, filename in keys],
-                len(found.classes),
-                keypoints=found.yaml.has_keypoints,
+            return _table(
+                found, [(where, filename) for where in splits for filename in found.names(where)]
             )
-        return LabelTable(
-            filenames=[filename for _, filename in keys],
-            splits=[where for where, _ in keys],
-            labelled=np.array([data is not None for data in contents], dtype=np.bool_),
-            image_index=columns.file_index,
-            class_id=columns.class_id,
-            boxes=columns.boxes,
-            problems=list(columns.problems),
-        )
+
+    async def load_many(self, dataset: str, images: Sequence[ImageKey]) -> LabelTable:
+        """See `LabelStore.load_many`."""
+        keys = [checked(split, filename) for split, filename in images]
+        with self._state.reading(dataset) as (_, found):
+            return _table(found, keys)
+
+    async def inspect(self, dataset: str) -> LabelInspection:
+        """See `LabelStore.inspect`."""
+        with self._state.reading(dataset) as (_, found):
+            keys = [
+                (split, name)
+                for split in SPLITS
+                for name in found.names(split)
+                if (split, stem(name)) in found.labels
+            ]
+            contents = [found.labels[split, stem(name)] for split, name in keys]
+            owned = {(split, stem(name)) for split, name in keys}
+            orphans = [
+                (split, f"{name}.txt")
+                for split, name in sorted(found.labels, key=lambda k: (SPLITS.index(k[0]), k[1]))
+                if (split, name) not in owned and name not in NO_LABELS
+            ]
+            files = list(report_all(keys, contents, found.yaml))
+            return LabelInspection(files, orphans, found.yaml.has_keypoints)
+
+    async def repair_many(
+        self, dataset: str, repairs: Mapping[ImageKey, LabelRepair], *, what: str = ""
+    ) -> list[str]:
+        """See `LabelStore.repair_many`."""
+        new = {}
+        with self._state.writing(dataset) as (name, found):
+            for key, repair in repairs.items():
+                split, filename = checked(*key)
+                found.require_image(name, split, filename)
+                old = found.labels.get((split, stem(filename)))
+                where = _path(split, filename)
+                new[split, filename] = repaired(old, repair, where, len(found.classes))
+            done = len(found.history)
+            for (split, filename), data in new.items():
+                found.set_labels(split, filename, data, what)
+            return [r.id for r in found.history[done:] if isinstance(r, EditRecord)]
+
+    async def delete_orphans(
+        self, dataset: str, orphans: Sequence[tuple[str, str]]
+    ) -> list[TrashEntry]:
+        """See `LabelStore.delete_orphans`."""
+        keys = [(split, label, (split, label[:-4])) for split, label in dict.fromkeys(orphans)]
+        entries = []
+        with self._state.writing(dataset) as (name, found):
+            owned = {(split, stem(filename)) for split, filename in found.images}
+            for split, label, key in keys:
+                require_orphan(label, key in found.labels, key in owned, name, split)
+            for split, label, key in keys:
+                entry = trash_entry(ORPHAN, label, split)
+                found.trash[entry.id] = (entry, None, found.labels.pop(key))
+                entries.append(entry)
+        return entries
 
     async def exists(self, dataset: str, split: str, filename: str) -> bool:
         """See `LabelStore.exists`."""
@@ -143,6 +219,20 @@ class MemoryLabelStore(LabelStore):
                 raise NotFoundError(f"{name}: {filename!r} in {split} has no label file")
             return _discard(found, split, filename, what)
 
+    async def delete_many(
+        self, dataset: str, images: Sequence[tuple[str, str]], *, what: str = ""
+    ) -> list[TrashEntry]:
+        """See `LabelStore.delete_many`."""
+        keys = dict.fromkeys(checked(split, filename) for split, filename in images)
+        with self._state.writing(dataset) as (name, found):
+            for key in keys:
+                found.require_image(name, *key)
+            return [
+                _discard(found, split, filename, what)
+                for split, filename in keys
+                if (split, stem(filename)) in found.labels
+            ]
+
     async def restore(self, dataset: str, entry_id: str) -> LabelData:
         """See `LabelStore.restore`."""
         with self._state.writing(dataset) as (name, found):
@@ -168,13 +258,13 @@ class MemoryLabelStore(LabelStore):
         if filename is not None and split is not None:
             split, filename = checked(split, filename)
         with self._state.reading(dataset) as (_, found):
-            edits = select_edits(found.history, split, filename, limit)
+            edits = select_edits(with_present_classes(found.history), split, filename, limit)
             return [as_label_edit(edit, found.yaml) for edit in edits]
 
     async def revert(self, dataset: str, edit_id: str) -> LabelData:
         """See `LabelStore.revert`."""
         with self._state.writing(dataset) as (name, found):
-            edit, split, filename = find_edit(found.history, edit_id)
+            edit, split, filename = find_edit(with_present_classes(found.history), edit_id)
             found.require_image(name, split, filename)
             if edit.before is not None:
                 found.set_labels(split, filename, edit.before, "revert")
@@ -182,6 +272,17 @@ class MemoryLabelStore(LabelStore):
                 _discard(found, split, filename, "revert")
             boxes = as_label_edit(edit, found.yaml).before or []
         return LabelData(filename, split, boxes, revision_of(edit.before))
+
+    async def revert_many(self, dataset: str, edit_ids: Sequence[str], *, what: str = "") -> None:
+        """See `LabelStore.revert_many`."""
+        with self._state.writing(dataset) as (name, found):
+            edits = find_edits(with_present_classes(found.history), edit_ids)
+            for (split, filename), (_, after) in edits.items():
+                found.require_image(name, split, filename)
+                if found.labels.get((split, stem(filename))) != after:
+                    raise changed_since(name, split, filename)
+            for (split, filename), (before, _) in edits.items():
+                found.set_labels(split, filename, before, what)
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> None:
         """See `LabelStore.move`."""
@@ -195,6 +296,25 @@ class MemoryLabelStore(LabelStore):
             if new in found.labels:
                 raise AlreadyExistsError(f"{name}: {to_split} has labels for {filename!r} already")
             found.labels[new] = found.labels.pop(old)
+
+
+def _table(found: Dataset, keys: list[ImageKey]) -> LabelTable:
+    contents = [found.labels.get((split, stem(filename))) for split, filename in keys]
+    columns = parse_many(
+        [data or b"" for data in contents],
+        [_path(split, filename) for split, filename in keys],
+        len(found.classes),
+        keypoints=found.yaml.has_keypoints,
+    )
+    return LabelTable(
+        filenames=[filename for _, filename in keys],
+        splits=[split for split, _ in keys],
+        labelled=np.array([data is not None for data in contents], dtype=np.bool_),
+        image_index=columns.file_index,
+        class_id=columns.class_id,
+        boxes=columns.boxes,
+        problems=list(columns.problems),
+    )
 
 
 def _discard(found: Dataset, split: str, filename: str, what: str) -> TrashEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from workbench.persistence.filesystem.paths import check_name, stem
 from workbench.persistence.history import Record, new_edit
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageInfo, TrashEntry
 from workbench.persistence.rules import no_same_stem
+from workbench.persistence.sources import SourceRecord
+from workbench.persistence.version_models import VersionInfo
+from workbench.persistence.versions import Contents
 
 Key = tuple[str, str]
 """Split, and file name of an image or stem of a label."""
@@ -31,6 +35,26 @@ class StoredImage:
     modified_at: float
 
 
+class LabelFiles(dict[Key, bytes]):
+    """Label files' bytes, and when each was written.
+
+    Attributes
+    ----------
+    modified_ns : dict
+        Nanoseconds since the epoch, by the same key; no two alike, however coarse the clock.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.modified_ns: dict[Key, int] = {}
+        self._last = 0
+
+    def __setitem__(self, key: Key, data: bytes) -> None:
+        self._last = max(time.time_ns(), self._last + 1)
+        self.modified_ns[key] = self._last
+        super().__setitem__(key, data)
+
+
 @dataclass(slots=True)
 class Dataset:
     """One dataset. Label files are kept as bytes, so that both implementations read them alike."""
@@ -40,12 +64,20 @@ class Dataset:
     modified_at: datetime
     extra: dict[str, object] = field(default_factory=dict)
     prompts: dict[int, list[str]] = field(default_factory=dict)
+    tags: dict[str, list[str]] = field(default_factory=dict)
     images: dict[Key, StoredImage] = field(default_factory=dict)
-    labels: dict[Key, bytes] = field(default_factory=dict)
+    labels: LabelFiles = field(default_factory=LabelFiles)
     history: list[Record] = field(default_factory=list)
+    rewrites: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[str, tuple[VersionInfo, Contents]] = field(default_factory=dict)
+    objects: dict[str, bytes] = field(default_factory=dict)
+    sources: list[SourceRecord] = field(default_factory=list)
+    cache: dict[str, bytes] = field(default_factory=dict)
     trash: dict[str, tuple[TrashEntry, StoredImage | None, bytes | None]] = field(
         default_factory=dict
     )
+    # What came in the place of a replaced image: its name and the digest of its bytes.
+    replaced: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def yaml(self) -> DataYaml:

@@ -1,0 +1,149 @@
+"""What versions are on disk, and what becomes of them when other programs write there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.backends import Backend, make_backend
+from tests.helpers.pictures import jpeg
+from workbench.errors import AlreadyExistsError, InvalidDatasetError
+from workbench.persistence import Stores
+from workbench.persistence.models import Annotation
+
+CAT = Annotation(0, 0.5, 0.5, 0.25, 0.5)
+DOG = Annotation(1, 0.25, 0.25, 0.125, 0.25)
+A, B, C = ("train", "a.jpg"), ("train", "b.jpg"), ("val", "c.jpg")
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Backend:
+    return make_backend("filesystem", tmp_path)
+
+
+@pytest.fixture
+def stores(backend: Backend) -> Stores:
+    return backend.stores
+
+
+@pytest.fixture
+async def set_(stores: Stores) -> str:
+    await stores.dataset.create("set", ["cat", "dog"])
+    for number, (split, name) in enumerate((A, B, C)):
+        await stores.image.save_bytes("set", split, name, jpeg(number))
+    await stores.label.save("set", *A, [CAT, DOG])
+    await stores.label.save("set", *C, [])
+    await stores.dataset.save_prompts("set", {1: ["a dog"]})
+    await stores.dataset.save_tags("set", {"day": ["a.jpg"]})
+    return "set"
+
+
+async def contents(stores: Stores) -> dict[object, object]:
+    info = await stores.dataset.get("set")
+    found: dict[object, object] = {
+        "classes": info.classes,
+        "prompts": await stores.dataset.get_prompts("set"),
+        "tags": await stores.dataset.get_tags("set"),
+    }
+    for image in await stores.image.list("set"):
+        key = image.split, image.filename
+        labels = await stores.label.get("set", *key)
+        found[key] = (await stores.image.read_bytes("set", *key), labels)
+    return found
+
+
+def folder_of(backend: Backend) -> Path:
+    assert backend.data_dir is not None
+    return backend.data_dir / "set"
+
+
+def objects(folder: Path) -> list[Path]:
+    return sorted(p for p in (folder / ".workbench/versions/objects").rglob("*") if p.is_file())
+
+
+async def test_space_is_shared(backend: Backend, set_: str) -> None:
+    folder = folder_of(backend)
+    await backend.stores.dataset.freeze(set_, "v1")
+    kept = objects(folder)
+    assert sorted(p.read_bytes() for p in kept) == sorted(jpeg(number) for number in range(3))
+    if (folder / "images/train/a.jpg").stat().st_nlink == 2:  # not on a file system with reflinks
+        assert {p.stat().st_nlink for p in kept} == {2}
+    await backend.stores.dataset.freeze(set_, "v2")
+    assert objects(folder) == kept
+    await backend.stores.dataset.delete_version(set_, "v1")
+    assert objects(folder) == kept
+    await backend.stores.dataset.delete_version(set_, "v2")
+    assert objects(folder) == []
+
+
+async def test_what_others_may_write_into_is_copied(backend: Backend, set_: str) -> None:
+    """Ultralytics rewrites a JPEG with trailing bytes in place."""
+    image = folder_of(backend) / "images/train/a.jpg"
+    image.write_bytes(jpeg(0) + b"more")
+    await backend.stores.dataset.freeze(set_, "v1")
+    with image.open("r+b") as file:
+        file.write(b"overwritten")
+    await backend.stores.dataset.restore_version(set_, "v1")
+    assert image.read_bytes() == jpeg(0) + b"more"
+
+
+async def test_a_version_damaged_through_a_link_is_not_restored(
+    backend: Backend, set_: str
+) -> None:
+    folder = folder_of(backend)
+    image = folder / "images/train/a.jpg"
+    await backend.stores.dataset.freeze(set_, "v1")
+    kept = next(p for p in objects(folder) if p.read_bytes() == jpeg(0))
+    with kept.open("r+b") as file:
+        file.write(b"overwritten")
+    await backend.stores.image.save_bytes(set_, *A, jpeg(5))
+    await backend.stores.label.save(set_, *A, [])
+    before = await contents(backend.stores)
+    with pytest.raises(InvalidDatasetError, match=r"train/a\.jpg is lost.*Nothing was changed"):
+        await backend.stores.dataset.restore_version(set_, "v1")
+    assert await contents(backend.stores) == before
+    # Another copy of the same bytes will do.
+    await backend.stores.image.save_bytes(set_, "val", "again.jpg", jpeg(0))
+    await backend.stores.dataset.restore_version(set_, "v1")
+    assert image.read_bytes() == jpeg(0)
+    assert list((folder / ".workbench/tmp").iterdir()) == []
+
+
+async def test_unchanged_images_are_not_read_again(
+    backend: Backend, set_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.persistence.filesystem import version_files
+
+    folder = folder_of(backend)
+    for image in (folder / "images").rglob("*.jpg"):
+        os.utime(image, (1_000_000_000, 1_000_000_000))
+    await backend.stores.dataset.freeze(set_, "v1")
+    read: list[str] = []
+    real = version_files._sha256
+    monkeypatch.setattr(version_files, "_sha256", lambda path: read.append(path) or real(path))
+    await backend.stores.dataset.freeze(set_, "v2")
+    assert read == []
+    with (folder / "images/train/b.jpg").open("r+b") as file:  # same size, in place
+        file.write(b"\xff\xd8changed")
+    await backend.stores.dataset.freeze(set_, "v3")
+    assert [Path(path).name for path in read] == ["b.jpg"]
+
+
+async def test_a_damaged_version_file_says_so(backend: Backend, set_: str) -> None:
+    await backend.stores.dataset.freeze(set_, "v1")
+    file = folder_of(backend) / ".workbench/versions/v1.version"
+    file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(InvalidDatasetError, match=r"v1\.version: expected a version"):
+        await backend.stores.dataset.restore_version(set_, "v1")
+
+
+async def test_a_stray_label_file_is_in_the_way(backend: Backend, set_: str) -> None:
+    stray = folder_of(backend) / "labels/train/b.txt"
+    await backend.stores.dataset.freeze(set_, "v1")
+    await backend.stores.image.delete(set_, *B)
+    stray.write_bytes(b"0 0.5 0.5 0.5 0.5\n")
+    with pytest.raises(AlreadyExistsError, match=r"b\.txt has labels without an image"):
+        await backend.stores.dataset.restore_version(set_, "v1")
+    assert stray.read_bytes() == b"0 0.5 0.5 0.5 0.5\n"

@@ -1,0 +1,113 @@
+"""Classes that get other ids: label files, prompts and ``data.yaml`` in one transaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from workbench.errors import NotFoundError
+from workbench.persistence import class_rewrite
+from workbench.persistence.class_rewrite import PlannedUndo, Prompts, Request, State
+from workbench.persistence.filesystem import dataset_files, history_files, trash
+from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.image_files import image_names
+from workbench.persistence.filesystem.journal import Transaction
+from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.open_folder import OpenFolder
+from workbench.persistence.filesystem.paths import stem
+from workbench.persistence.models import SPLITS, ClassRewrite, ImageKey, RowPatch
+
+
+def rewrite(
+    folder: DatasetFolder,
+    request: Request,
+    patches: Mapping[ImageKey, Sequence[RowPatch]],
+) -> ClassRewrite:
+    """Change classes and all label files; see `DatasetStore.rewrite_classes`."""
+    with folder.writing() as yaml:
+        by_file = {}
+        for (split, filename), rows in patches.items():
+            folder.require_image(split, filename)
+            by_file[label_path(split, filename)] = rows
+        planned = class_rewrite.plan(
+            _state(folder, yaml),
+            Request(
+                request.classes, request.mapping, by_file, request.expected, request.expected_boxes
+            ),
+        )
+        with folder.journal.transaction() as change:
+            plan_write(folder, change, planned.files, planned.yaml, planned.prompts)
+            change.write(_memory_path(folder, planned.result.id), planned.memory)
+            history_files.plan_append(folder, change, [planned.record])
+    return planned.result
+
+
+def undo(folder: DatasetFolder, rewrite_id: str) -> None:
+    """Take a rewrite back; see `DatasetStore.undo_rewrite`."""
+    with folder.writing() as yaml:
+        path = _memory_path(folder, rewrite_id)
+        try:
+            memory = read_file(path)
+        except FileNotFoundError:
+            raise NotFoundError(
+                f"{folder.name}: no change of classes {rewrite_id!r} ({path}); undone already?"
+            ) from None
+        planned: PlannedUndo = class_rewrite.plan_undo(_state(folder, yaml), rewrite_id, memory)
+        with folder.journal.transaction() as change:
+            plan_write(folder, change, planned.files, planned.yaml, planned.prompts)
+            change.remove(path)
+            history_files.plan_append(folder, change, [planned.record])
+
+
+def label_path(split: str, filename: str) -> str:
+    """Return the path of an image's label file below the dataset's folder."""
+    return f"labels/{split}/{stem(filename)}.txt"
+
+
+def plan_write(
+    folder: DatasetFolder,
+    change: Transaction,
+    files: Mapping[str, bytes],
+    yaml: DataYaml,
+    prompts: Prompts,
+) -> None:
+    """Let a transaction write label files, given below the dataset's folder, and the classes."""
+    for path, data in files.items():
+        change.write(f"{folder.paths.root}/{path}", data)
+    change.write(folder.paths.data_yaml, yaml.to_bytes())
+    if prompts != dataset_files.read_prompts(folder.paths):
+        change.write(folder.paths.prompts, dataset_files.prompts_bytes(prompts))
+
+
+def _memory_path(folder: DatasetFolder, rewrite_id: str) -> str:
+    if not rewrite_id.isalnum():
+        raise NotFoundError(f"{folder.name}: no change of classes {rewrite_id!r}")
+    return f"{folder.paths.rewrites}/{rewrite_id}.json.z"
+
+
+def _state(folder: DatasetFolder, yaml: DataYaml) -> State:
+    labels: dict[str, bytes] = {}
+    loose = trashed_labels(folder)
+    for split in SPLITS:
+        owned = {stem(name) for name in image_names(folder, split)}
+        base = folder.paths.labels(split)
+        if not os.path.isdir(base):
+            continue
+        with OpenFolder(base) as files:
+            names = sorted(name for name in os.listdir(base) if name.endswith(".txt"))
+            for name, data in zip(names, files.read_all(names), strict=True):
+                kept = labels if name[:-4] in owned else loose
+                kept[f"labels/{split}/{name}"] = data
+    return State(folder.name, yaml, dataset_files.read_prompts(folder.paths), labels, loose)
+
+
+def trashed_labels(folder: DatasetFolder) -> dict[str, bytes]:
+    """Return the label files in the trash by their path below the dataset's folder."""
+    found = {}
+    for trashed in trash.list_entries(folder.paths.trash):
+        for name, original in trashed.files:
+            path = f"{trashed.folder}/{name}"
+            if original.startswith("labels/") and os.path.isfile(path):
+                found[path.removeprefix(f"{folder.paths.root}/")] = read_file(path)
+    return found

@@ -1,0 +1,186 @@
+"""Label files row by row, with nothing cleaned up; bad rows replaced; orphans to the trash."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from workbench.errors import ConflictError, LabelFormatError, NotFoundError
+from workbench.persistence.filesystem import history_files
+from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
+from workbench.persistence.filesystem.label_files import read_existing, revision_of
+from workbench.persistence.filesystem.label_table import plain_files
+from workbench.persistence.filesystem.label_text import (
+    clean_annotations,
+    format_labels,
+    parse_labels,
+)
+from workbench.persistence.filesystem.open_folder import OpenFolder
+from workbench.persistence.filesystem.paths import check_split, stem
+from workbench.persistence.history import new_edit
+from workbench.persistence.inspection import (
+    LabelFileReport,
+    LabelInspection,
+    LabelRepair,
+    LabelRow,
+)
+from workbench.persistence.models import SPLITS, TrashEntry
+
+ORPHAN = "orphan"
+"""Kind of a trash entry that was a label file without an image."""
+
+# LabelImg and others leave their list of classes among the labels; it is none.
+NO_LABELS = frozenset({"classes"})
+
+_BATCH = 2048
+_MARK = "\xef\xbb\xbf"  # the UTF-8 byte order mark, read as Latin-1
+_LINES = re.compile(r"(\r\n|\r|\n)")
+
+
+def inspect(folder: DatasetFolder) -> LabelInspection:
+    """Look at all label files of a dataset."""
+    yaml = folder.read()
+    files: list[LabelFileReport] = []
+    orphans: list[tuple[str, str]] = []
+    for split in SPLITS:
+        stems = label_stems(folder, split)
+        owners = [name for name in image_names(folder, split) if stem(name) in stems]
+        unowned = stems - {stem(name) for name in owners} - NO_LABELS
+        orphans += [(split, f"{name}.txt") for name in sorted(unowned)]
+        files += _inspect_split(folder, split, owners, yaml)
+    return LabelInspection(files, orphans, yaml.has_keypoints)
+
+
+def _inspect_split(
+    folder: DatasetFolder, split: str, owners: Sequence[str], yaml: DataYaml
+) -> Iterable[LabelFileReport]:
+    if not owners:
+        return
+    with OpenFolder(folder.paths.labels(split)) as labels:
+        for start in range(0, len(owners), _BATCH):
+            names = owners[start : start + _BATCH]
+            contents = labels.read_all([f"{stem(name)}.txt" for name in names])
+            yield from report_all([(split, name) for name in names], contents, yaml)
+
+
+def report_all(
+    keys: Sequence[tuple[str, str]], contents: list[bytes], yaml: DataYaml
+) -> Iterable[LabelFileReport]:
+    """Yield a report for each label file that is not just plain boxes inside the image."""
+    plain = plain_files(contents, len(yaml.classes)).tolist()
+    for (split, filename), data, good in zip(keys, contents, plain, strict=True):
+        if not good:
+            where = f"labels/{split}/{stem(filename)}.txt"
+            yield LabelFileReport(
+                split, filename, revision_of(data), _rows(data), _problem(data, where, yaml)
+            )
+
+
+def _problem(data: bytes, where: str, yaml: DataYaml) -> str:
+    try:
+        parse_labels(data, where, len(yaml.classes), keypoints=yaml.has_keypoints)
+    except LabelFormatError as error:
+        return str(error)
+    return ""
+
+
+def _rows(data: bytes) -> list[LabelRow]:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
+        return []
+    rows: list[LabelRow] = []
+    # Latin-1 takes every byte for what it is, so a row of another encoding hides no other.
+    text = data.decode("latin-1").removeprefix(_MARK)
+    for number, line in enumerate(_LINES.split(text)[::2], start=1):
+        if line.strip():
+            rows.append(LabelRow(number, len(rows), line, _values(line)))
+    return rows
+
+
+def _values(line: str) -> tuple[float, ...]:
+    try:
+        values = tuple(map(float, line.split()))
+    except ValueError:
+        return ()
+    # float() takes "1_0", which no other reader of label files does.
+    return values if all(map(math.isfinite, values)) and "_" not in line else ()
+
+
+def repair(
+    folder: DatasetFolder, repairs: Mapping[tuple[str, str], LabelRepair], what: str
+) -> list[str]:
+    """Replace rows of label files: all, or none; return the ids of the edits."""
+    edits = []
+    with folder.writing() as yaml:
+        with folder.journal.transaction() as change:
+            for (split, filename), wanted in repairs.items():
+                path = folder.paths.label(split, filename)
+                old = read_existing(folder, split, filename)
+                new = repaired(old, wanted, path, len(yaml.classes))
+                if new != old:
+                    change.write(path, new)
+                    edits.append(new_edit(split, filename, old, new, what))
+        history_files.append(folder, edits)
+    return [edit.id for edit in edits]
+
+
+def repaired(old: bytes | None, wanted: LabelRepair, where: str, num_classes: int) -> bytes:
+    """Return the bytes of a label file with some rows replaced.
+
+    Raises
+    ------
+    ConflictError
+        If the file has another revision than the repair was made for.
+    InvalidBoxError
+        If a new box is none.
+    """
+    if old is None or revision_of(old) != wanted.revision:
+        raise ConflictError(
+            f"{where} was changed since it was inspected; nothing was repaired, so look again"
+        )
+    text = old.decode("latin-1")
+    mark = _MARK if text.startswith(_MARK) else ""
+    pieces = _LINES.split(text[len(mark) :])
+    result, position = [mark], 0
+    for line, end in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+        if line.strip():
+            if position in wanted.rows:
+                box = wanted.rows[position]
+                boxes = [] if box is None else clean_annotations([box], num_classes, where)
+                line = format_labels(boxes).decode().rstrip("\n")
+                end = end if boxes else ""
+            position += 1
+        result += (line, end)
+    return "".join(result).encode("latin-1")
+
+
+def delete_orphans(folder: DatasetFolder, orphans: Sequence[tuple[str, str]]) -> list[TrashEntry]:
+    """Move label files without an image to the trash: all, or none."""
+    entries = []
+    with folder.writing(), folder.journal.transaction() as change:
+        for split, name in dict.fromkeys(orphans):
+            path = f"{folder.paths.labels(check_split(split))}/{name}"
+            owners = {stem(image) for image in image_names(folder, split)}
+            require_orphan(name, os.path.isfile(path), name[:-4] in owners, folder.name, split)
+            entries.append(plan_delete(folder, change, ORPHAN, split, name, [path]))
+    return entries
+
+
+def require_orphan(name: str, exists: bool, owned: bool, dataset: str, split: str) -> None:
+    """Make sure that a label file is there and belongs to no image.
+
+    Raises
+    ------
+    NotFoundError
+        If it is not there.
+    ConflictError
+        If an image has come to it.
+    """
+    # Names of files that came from elsewhere may be anything but a way out of the folder.
+    if name != os.path.basename(name) or not name.endswith(".txt") or not exists:
+        raise NotFoundError(f"{dataset}: no label file {name!r} in {split}")
+    if owned:
+        raise ConflictError(f"{dataset}: {split}/{name} belongs to an image (by now); look again")

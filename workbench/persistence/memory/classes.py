@@ -1,0 +1,71 @@
+"""Classes that get other ids, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from workbench.errors import NotFoundError
+from workbench.persistence import class_rewrite
+from workbench.persistence.class_rewrite import Request, State
+from workbench.persistence.filesystem.class_files import label_path
+from workbench.persistence.filesystem.image_files import checked
+from workbench.persistence.filesystem.paths import stem
+from workbench.persistence.memory.state import Dataset
+from workbench.persistence.models import ClassRewrite, ImageKey, RowPatch
+
+_TRASH = "trash/"
+
+
+def rewrite(
+    found: Dataset, name: str, request: Request, patches: Mapping[ImageKey, Sequence[RowPatch]]
+) -> ClassRewrite:
+    """Change classes and all label files; see `DatasetStore.rewrite_classes`."""
+    by_file = {}
+    for key, rows in patches.items():
+        found.require_image(name, *checked(*key))
+        by_file[label_path(*checked(*key))] = rows
+    planned = class_rewrite.plan(_state(found, name), replace(request, patches=by_file))
+    write_labels(found, planned.files)
+    found.classes, found.prompts = planned.yaml.classes, planned.prompts
+    found.history.append(planned.record)
+    found.rewrites[planned.result.id] = planned.memory
+    return planned.result
+
+
+def undo(found: Dataset, name: str, rewrite_id: str) -> None:
+    """Take a rewrite back; see `DatasetStore.undo_rewrite`."""
+    if rewrite_id not in found.rewrites:
+        raise NotFoundError(f"{name}: no change of classes {rewrite_id!r}; undone already?")
+    memory = found.rewrites[rewrite_id]
+    planned = class_rewrite.plan_undo(_state(found, name), rewrite_id, memory)
+    write_labels(found, planned.files)
+    found.classes, found.prompts = planned.yaml.classes, planned.prompts
+    found.history.append(planned.record)
+    del found.rewrites[rewrite_id]
+
+
+def _state(found: Dataset, name: str) -> State:
+    owned = {(split, stem(filename)) for split, filename in found.images}
+    labels: dict[str, bytes] = {}
+    loose = trashed_labels(found)
+    for (split, label), data in found.labels.items():
+        kept = labels if (split, label) in owned else loose
+        kept[f"labels/{split}/{label}.txt"] = data
+    return State(name, found.yaml, dict(found.prompts), labels, loose)
+
+
+def trashed_labels(found: Dataset) -> dict[str, bytes]:
+    """Return the label files in the trash by a name that `write_labels` knows."""
+    return {f"{_TRASH}{i}": data for i, (_, _, data) in found.trash.items() if data is not None}
+
+
+def write_labels(found: Dataset, files: Mapping[str, bytes]) -> None:
+    """Replace label files, in the dataset and in its trash, without a note in the history."""
+    for path, data in files.items():
+        if path.startswith(_TRASH):
+            entry, image, _ = found.trash[path.removeprefix(_TRASH)]
+            found.trash[entry.id] = (entry, image, data)
+        else:
+            _, split, label = path.split("/", 2)
+            found.labels[split, label.removesuffix(".txt")] = data

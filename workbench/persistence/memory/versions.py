@@ -1,0 +1,122 @@
+"""The part of the dataset store in memory that keeps versions."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import UTC, datetime
+
+from workbench.errors import AlreadyExistsError, NotFoundError
+from workbench.persistence import versions
+from workbench.persistence.filesystem.paths import check_name, stem
+from workbench.persistence.memory.classes import trashed_labels, write_labels
+from workbench.persistence.memory.state import Dataset, State, StoredImage
+from workbench.persistence.models import SPLITS, Progress, no_progress
+from workbench.persistence.version_models import VersionComparison, VersionInfo
+from workbench.persistence.version_store import VersionStore
+from workbench.persistence.versions import Contents, Entry
+
+
+class MemoryVersionStore(VersionStore):
+    """Versions in a dict."""
+
+    _state: State
+
+    async def freeze(
+        self, name: str, version: str, note: str = "", *, progress: Progress = no_progress
+    ) -> VersionInfo:
+        """See `VersionStore.freeze`."""
+        version = check_name(version, "version name")
+        with self._state.reading(name) as (name, found):
+            contents = _present(found, progress)
+            return _keep(found, version, note, contents, automatic=False)
+
+    async def list_versions(self, name: str) -> list[VersionInfo]:
+        """See `VersionStore.list_versions`."""
+        with self._state.reading(name) as (_, found):
+            infos = [info for info, _ in found.versions.values()]
+            return sorted(infos, key=lambda info: (info.created_at, info.name))
+
+    async def compare_versions(
+        self, name: str, first: str | None, second: str | None, *, progress: Progress = no_progress
+    ) -> VersionComparison:
+        """See `VersionStore.compare_versions`."""
+        with self._state.reading(name) as (name, found):
+            sides = [
+                _present(found, progress) if side is None else _require(found, name, side)
+                for side in (first, second)
+            ]
+            return versions.compare(*sides)
+
+    async def restore_version(
+        self, name: str, version: str, *, progress: Progress = no_progress
+    ) -> VersionInfo:
+        """See `VersionStore.restore_version`."""
+        with self._state.writing(name) as (name, found):
+            wanted, present = _require(found, name, version), _present(found, progress)
+            now = f"{datetime.now(UTC):%Y-%m-%d %H.%M.%S.%f}"
+            note = f"as it was before {version!r} was restored"
+            kept = _keep(found, f"before restoring, {now}", note, present, automatic=True)
+            _restore(found, present, wanted)
+            return kept
+
+    async def delete_version(self, name: str, version: str) -> None:
+        """See `VersionStore.delete_version`."""
+        with self._state.reading(name) as (name, found):
+            _require(found, name, version)
+            del found.versions[version]
+            used = versions.shas(contents for _, contents in found.versions.values())
+            found.objects = {sha: data for sha, data in found.objects.items() if sha in used}
+
+
+def _present(found: Dataset, progress: Progress) -> Contents:
+    keys = [(split, filename) for split in SPLITS for filename in found.names(split)]
+    images = {}
+    for done, (split, filename) in enumerate(keys, start=1):
+        data = found.images[split, filename].data
+        label = found.labels.get((split, stem(filename)))
+        images[split, filename] = Entry(hashlib.sha256(data).hexdigest(), len(data), label)
+        progress(done, len(keys))
+    return Contents(
+        yaml=found.yaml,
+        prompts=dict(found.prompts),
+        tags=dict(found.tags),
+        images=images,
+        trash=trashed_labels(found),
+    )
+
+
+def _keep(
+    found: Dataset, version: str, note: str, contents: Contents, *, automatic: bool
+) -> VersionInfo:
+    if version in found.versions:
+        raise AlreadyExistsError(f"there is a version {version!r} already; choose another name")
+    info = contents.info(version, note, automatic=automatic)
+    found.versions[version] = (info, contents)
+    for key, entry in contents.images.items():
+        found.objects[entry.sha256] = found.images[key].data
+    return info
+
+
+def _require(found: Dataset, name: str, version: str) -> Contents:
+    if check_name(version, "version name") not in found.versions:
+        raise NotFoundError(f"{name} has no version {version!r}")
+    return found.versions[version][1]
+
+
+def _restore(found: Dataset, present: Contents, wanted: Contents) -> None:
+    plan = versions.plan_restoration(present, wanted)
+    for way in plan.moves:
+        source, target = (way.from_split, way.filename), (way.to_split, way.filename)
+        found.images[target] = found.images.pop(source)
+    for key in plan.remove:
+        del found.images[key]
+    for key in plan.place:
+        found.images[key] = StoredImage(found.objects[wanted.images[key].sha256], time.time())
+    for path in plan.unlink:
+        _, split, label = path.split("/", 2)
+        del found.labels[split, label.removesuffix(".txt")]
+    write_labels(found, plan.write | plan.trash)
+    found.classes, found.extra = list(wanted.yaml.classes), dict(wanted.yaml.extra)
+    found.prompts, found.tags = dict(wanted.prompts), dict(wanted.tags)
+    found.history += plan.records

@@ -1,0 +1,69 @@
+"""The contract of dataset stores, as far as versions are concerned."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from workbench.persistence.models import Progress, no_progress
+from workbench.persistence.version_models import VersionComparison, VersionInfo
+
+
+class VersionStore(ABC):
+    """Named, immutable states of a dataset; a part of `DatasetStore`.
+
+    Errors are the same for every method: `InvalidNameError` for a name that cannot be a
+    version's, `NotFoundError` for a dataset or version that is not there. Versions do not
+    travel in archives; they go where the dataset goes when it is renamed or deleted.
+    """
+
+    @abstractmethod
+    async def freeze(
+        self, name: str, version: str, note: str = "", *, progress: Progress = no_progress
+    ) -> VersionInfo:
+        """Keep the dataset as it is now: images, labels, classes, prompts and tags.
+
+        Images share their space with the working copy where the file system can do that
+        and nothing is known to write through it. Only images that have changed since the
+        last time are read.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If there is a version of that name; versions never change.
+        """
+
+    @abstractmethod
+    async def list_versions(self, name: str) -> list[VersionInfo]:
+        """Return the versions of a dataset, oldest first."""
+
+    @abstractmethod
+    async def compare_versions(
+        self, name: str, first: str | None, second: str | None, *, progress: Progress = no_progress
+    ) -> VersionComparison:
+        """Return what is different in the second version; None is the dataset as it is now."""
+
+    @abstractmethod
+    async def restore_version(
+        self, name: str, version: str, *, progress: Progress = no_progress
+    ) -> VersionInfo:
+        """Make the dataset what it was: all of it, or nothing.
+
+        Label files in the trash get the class ids that the version's classes have.
+
+        Returns
+        -------
+        VersionInfo
+            The automatic version that keeps the state before; restoring it undoes this.
+
+        Raises
+        ------
+        InvalidDatasetError
+            If an image of the version was damaged by another program, and the dataset has
+            no copy of it either; nothing is changed.
+        AlreadyExistsError
+            If a label file without an image is in the way; names it.
+        """
+
+    @abstractmethod
+    async def delete_version(self, name: str, version: str) -> None:
+        """Remove a version for good, with the images that no other one has."""

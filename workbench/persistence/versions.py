@@ -1,0 +1,368 @@
+"""Named, immutable states of a dataset: what they hold, and how two of them differ.
+
+A version is written as one line of JSON, `VersionInfo`, that a listing reads alone, and
+behind it everything else, compressed: classes, prompts, tags, and for each image the
+SHA-256 of its bytes and the text of its label file. The images' bytes are kept apart, by
+their SHA-256, so that versions share them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from workbench.errors import InvalidDatasetError, LabelFormatError
+from workbench.persistence.class_rewrite import Prompts
+from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem.label_rows import map_classes
+from workbench.persistence.filesystem.label_text import parse_labels
+from workbench.persistence.filesystem.paths import stem
+from workbench.persistence.history import ClassRecord, Record, new_edit, new_moves
+from workbench.persistence.models import SPLITS, ImageKey, ImageMove
+from workbench.persistence.version_models import LabelDifference, VersionComparison, VersionInfo
+
+_DIGITS = 6
+"""Decimals to which boxes are compared: less than a tenth of a pixel at 8K."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image of a version: SHA-256 and size of its bytes, and its label file, if any."""
+
+    sha256: str
+    size: int
+    label: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Everything that a version keeps.
+
+    Parameters
+    ----------
+    yaml : DataYaml
+    prompts : dict of int to list of str
+    tags : dict of str to list of str
+    images : dict of (str, str) to Entry
+    trash : dict of str to bytes
+        Label files in the trash, whose class ids follow the classes.
+    """
+
+    yaml: DataYaml
+    prompts: Prompts
+    tags: dict[str, list[str]]
+    images: dict[ImageKey, Entry]
+    trash: dict[str, bytes] = field(default_factory=dict)
+
+    def info(self, name: str, note: str, *, automatic: bool) -> VersionInfo:
+        """Describe a version of these contents that is made now."""
+        digest = hashlib.sha256(repr((self.yaml.classes, self.yaml.extra)).encode())
+        for (split, filename), entry in sorted(self.images.items()):
+            label = None if entry.label is None else hashlib.sha256(entry.label).hexdigest()
+            digest.update(f"\n{split}/{filename} {entry.sha256} {label}".encode())
+        images = Counter(split for split, _ in self.images)
+        labelled = Counter(s for (s, _), entry in self.images.items() if entry.label is not None)
+        return VersionInfo(
+            name=name,
+            created_at=datetime.now(UTC),
+            note=note,
+            automatic=automatic,
+            classes=list(self.yaml.classes),
+            num_images={split: images[split] for split in SPLITS},
+            num_labelled={split: labelled[split] for split in SPLITS},
+            digest=digest.hexdigest(),
+        )
+
+
+# --- bytes --------------------------------------------------------------------------------
+
+
+def to_bytes(info: VersionInfo, contents: Contents) -> bytes:
+    """Return the bytes of a version's file."""
+    head = {
+        "format": 1,
+        "name": info.name,
+        "created_at": info.created_at.isoformat(),
+        "note": info.note,
+        "automatic": info.automatic,
+        "classes": info.classes,
+        "num_images": info.num_images,
+        "num_labelled": info.num_labelled,
+        "digest": info.digest,
+    }
+    body = {
+        "extra": contents.yaml.extra,
+        "prompts": {str(class_id): texts for class_id, texts in contents.prompts.items()},
+        "tags": contents.tags,
+        "trash": {path: _text(data) for path, data in contents.trash.items()},
+        "images": [
+            [split, filename, entry.sha256, entry.size, _text(entry.label)]
+            for (split, filename), entry in contents.images.items()
+        ],
+    }
+    # Dates and the like, which data.yaml may hold, are no JSON; they come back as text.
+    packed = zlib.compress(json.dumps(body, default=str).encode(), 6)
+    return json.dumps(head).encode() + b"\n" + packed
+
+
+def read_info(line: bytes, path: str) -> VersionInfo:
+    """Read the first line of a version's file; `path` is for the message.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If it is none.
+    """
+    try:
+        head = json.loads(line)
+        return VersionInfo(
+            name=head["name"],
+            created_at=datetime.fromisoformat(head["created_at"]),
+            note=head["note"],
+            automatic=bool(head["automatic"]),
+            classes=list(head["classes"]),
+            num_images=dict(head["num_images"]),
+            num_labelled=dict(head["num_labelled"]),
+            digest=head["digest"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def from_bytes(data: bytes, path: str) -> tuple[VersionInfo, Contents]:
+    """Read a version's file; raises as `read_info` does."""
+    line, _, packed = data.partition(b"\n")
+    info = read_info(line, path)
+    try:
+        body: Any = json.loads(zlib.decompress(packed))
+        contents = Contents(
+            yaml=DataYaml(list(info.classes), body["extra"]),
+            prompts={int(class_id): texts for class_id, texts in body["prompts"].items()},
+            tags=body["tags"],
+            images={
+                (split, filename): Entry(sha256, size, _bytes(label))
+                for split, filename, sha256, size, label in body["images"]
+            },
+            trash={
+                name: text.encode("utf-8", "surrogateescape")
+                for name, text in body["trash"].items()
+            },
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+        raise _damaged(path, error) from error
+    return info, contents
+
+
+def _damaged(path: str, error: Exception) -> InvalidDatasetError:
+    return InvalidDatasetError(f"{path}: expected a version of a dataset, found {error!r}")
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("utf-8", "surrogateescape")
+
+
+# --- comparing ----------------------------------------------------------------------------
+
+
+def compare(first: Contents, second: Contents) -> VersionComparison:
+    """Return what is different in `second`.
+
+    An image of the same file name and bytes in another split has moved. Boxes are compared
+    by the *names* of their classes, in any order, to a millionth of the image.
+    """
+    moves = _moves(first, second)
+    targets = {(way.to_split, way.filename): (way.from_split, way.filename) for way in moves}
+    sources = set(targets.values())
+    labels, changed, unreadable = [], [], []
+    for key in sorted(second.images):
+        old = first.images.get(targets.get(key, key))
+        new = second.images[key]
+        if old is None:
+            continue
+        if old.sha256 != new.sha256:
+            changed.append(key)
+        if old.label != new.label or first.yaml.classes != second.yaml.classes:
+            try:
+                difference = _label_difference(key, old, new, first.yaml, second.yaml)
+            except LabelFormatError:
+                unreadable += [key] if old.label != new.label else []
+                continue
+            labels += [] if difference is None else [difference]
+    return VersionComparison(
+        classes=(list(first.yaml.classes), list(second.yaml.classes)),
+        added=sorted(second.images.keys() - first.images.keys() - targets.keys()),
+        removed=sorted(first.images.keys() - second.images.keys() - sources),
+        changed=changed,
+        moved=moves,
+        labels=labels,
+        unreadable=unreadable,
+    )
+
+
+def _moves(first: Contents, second: Contents) -> list[ImageMove]:
+    gone: dict[tuple[str, str], str] = {}
+    for split, filename in sorted(first.images.keys() - second.images.keys()):
+        gone[filename, first.images[split, filename].sha256] = split
+    moves = []
+    for split, filename in sorted(second.images.keys() - first.images.keys()):
+        source = gone.pop((filename, second.images[split, filename].sha256), None)
+        if source is not None:
+            moves.append(ImageMove(filename, source, split))
+    return moves
+
+
+def _label_difference(
+    key: ImageKey, old: Entry, new: Entry, old_yaml: DataYaml, new_yaml: DataYaml
+) -> LabelDifference | None:
+    before, after = _boxes(old.label, old_yaml), _boxes(new.label, new_yaml)
+    added, removed = sum((after - before).values()), sum((before - after).values())
+    # Other bytes without other boxes: a polygon, a confidence, or unlabelled and background.
+    # Where classes have got other ids, bytes differ for that alone.
+    other = old.label != new.label and old_yaml.classes == new_yaml.classes
+    state = (old.label is None) != (new.label is None)
+    if not (added or removed or state or other):
+        return None
+    return LabelDifference(*key, added, removed)
+
+
+def _boxes(label: bytes | None, yaml: DataYaml) -> Counter[tuple[str, ...]]:
+    if not label:
+        return Counter()
+    parsed = parse_labels(label, "version", len(yaml.classes), keypoints=yaml.has_keypoints)
+    return Counter(
+        (yaml.classes[box.class_id], *(f"{value:.{_DIGITS}f}" for value in box.xywh))
+        for box in parsed.annotations
+    )
+
+
+# --- restoring ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What must happen to the present contents to become those of a version.
+
+    Parameters
+    ----------
+    place : list of (str, str)
+        Images whose bytes come from the version.
+    moves : list of ImageMove
+    remove : list of (str, str)
+        Images that are in the present contents only.
+    write : dict of str to bytes
+        Label files by their path below the dataset's folder.
+    unlink : list of str
+        Label files that go.
+    trash : dict of str to bytes
+        Label files in the trash that get other class ids.
+    records : list of Record
+        For the history.
+    """
+
+    place: list[ImageKey]
+    moves: list[ImageMove]
+    remove: list[ImageKey]
+    write: dict[str, bytes]
+    unlink: list[str]
+    trash: dict[str, bytes]
+    records: list[Record]
+
+
+def plan_restoration(present: Contents, wanted: Contents) -> Restoration:
+    """Work out how to get from one state to another."""
+    moves = _moves(present, wanted)
+    targets = {(way.to_split, way.filename): (way.from_split, way.filename) for way in moves}
+    place = [
+        key
+        for key, entry in wanted.images.items()
+        if key not in targets
+        and (key not in present.images or present.images[key].sha256 != entry.sha256)
+    ]
+    remove = present.images.keys() - wanted.images.keys() - set(targets.values())
+    old, new = _labels(present), _labels(wanted)
+    mapping = _by_name(present.yaml.classes, wanted.yaml.classes)
+    return Restoration(
+        place=place,
+        moves=moves,
+        remove=sorted(remove),
+        write={path: data for path, data in new.items() if old.get(path) != data},
+        unlink=sorted(old.keys() - new.keys()),
+        trash={
+            path: data
+            for path, data in _trash(present, wanted, mapping).items()
+            if data != present.trash[path]
+        },
+        records=_records(present, wanted, targets, mapping),
+    )
+
+
+def _labels(contents: Contents) -> dict[str, bytes]:
+    return {
+        f"labels/{split}/{stem(filename)}.txt": entry.label
+        for (split, filename), entry in contents.images.items()
+        if entry.label is not None
+    }
+
+
+def _by_name(old: list[str], new: list[str]) -> dict[int, int | None]:
+    ids = {name: class_id for class_id, name in enumerate(new)}
+    return {class_id: ids.get(name) for class_id, name in enumerate(old)}
+
+
+def _trash(
+    present: Contents, wanted: Contents, mapping: Mapping[int, int | None]
+) -> dict[str, bytes]:
+    """Return label files in the trash with the class ids that hold after restoring.
+
+    One that was in the trash when the version was made has there what it had then; others
+    go by the names of the classes.
+    """
+    result = {}
+    for path, data in present.trash.items():
+        if path in wanted.trash:
+            result[path] = wanted.trash[path]
+        else:
+            result[path] = _mapped(data, mapping)
+    return result
+
+
+def _mapped(data: bytes, mapping: Mapping[int, int | None]) -> bytes:
+    try:
+        return map_classes(data, mapping)
+    except (ValueError, OverflowError):  # nobody can read it, now or later
+        return data
+
+
+def _records(
+    present: Contents,
+    wanted: Contents,
+    targets: Mapping[ImageKey, ImageKey],
+    mapping: dict[int, int | None],
+) -> list[Record]:
+    now = datetime.now(UTC)
+    records: list[Record] = [*new_moves((source, target) for target, source in targets.items())]
+    if present.yaml.classes != wanted.yaml.classes:
+        identity = hashlib.sha256(now.isoformat().encode()).hexdigest()[:16]
+        records.append(ClassRecord(identity, now, mapping))
+    for key, entry in wanted.images.items():
+        old = present.images.get(targets.get(key, key))
+        if old is not None:
+            before = None if old.label is None else _mapped(old.label, mapping)
+            if before != entry.label:
+                records.append(new_edit(*key, before, entry.label, "restore version"))
+    return records
+
+
+def shas(all_contents: Iterable[Contents]) -> set[str]:
+    """Return the SHA-256 of every image that some versions keep."""
+    return {entry.sha256 for contents in all_contents for entry in contents.images.values()}
