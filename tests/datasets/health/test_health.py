@@ -1,0 +1,249 @@
+"""A clean dataset has nothing wrong; of every planted fault each is found, and none invented."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.faults import DATASET_WIDE, contents, outcome, plant_all, subjects
+from tests.helpers.pictures import jpeg
+from workbench.datasets.health import CHECKS, KINDS, SEVERITIES, HealthChecker, HealthReport
+from workbench.errors import ConflictError
+from workbench.persistence import Stores, create_memory_stores, create_stores
+from workbench.persistence.models import Annotation, ImageKey
+from workbench.samples.dataset import create_shapes
+
+NAME = "shapes"
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> Stores:
+    stores = create_stores(data_dir=tmp_path / "data", models_dir=tmp_path / "models")
+    await create_shapes(stores, NAME, num_images=100, image_size=160, seed=5)
+    return stores
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "data" / NAME
+
+
+async def _check(stores: Stores, *only: str) -> HealthReport:
+    return await HealthChecker(stores).run(NAME, only=only or None)
+
+
+def test_every_check_says_what_it_finds() -> None:
+    kinds = [kind for check in CHECKS for kind in check.kinds]
+    assert sorted(kinds) == sorted(KINDS)
+    assert len(set(kinds)) == len(kinds)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_clean_dataset_has_nothing_wrong(seed: int) -> None:
+    stores = create_memory_stores()
+    await create_shapes(stores, NAME, num_images=120, image_size=96, seed=seed)
+    report = await _check(stores)
+    assert report.kinds == {"background"}
+    assert report.num_images == report.examined == 120
+
+
+async def test_each_planted_fault_is_found_and_none_invented(stores: Stores, root: Path) -> None:
+    before = await _check(stores)
+    expected = plant_all(root)
+    assert set(expected) | DATASET_WIDE | {"unread"} == set(KINDS)
+    report = await _check(stores)
+    compared = outcome(before, report, expected)
+    assert {kind: row[2] for kind, row in compared.items() if row[2]} == {}, "missed"
+    assert {kind: row[3] for kind, row in compared.items() if row[3]} == {}, "invented"
+
+
+async def test_findings_are_sorted_explained_and_tabulated(stores: Stores, root: Path) -> None:
+    plant_all(root)
+    report = await _check(stores)
+    severities = [SEVERITIES.index(finding.severity) for finding in report]
+    assert severities == sorted(severities)
+    assert all(finding.why and "\n" not in finding.why for finding in report)
+    frame = report.to_frame()
+    assert list(frame["kind"]) == [finding.kind for finding in report]
+    assert frame.set_index("kind").loc["exact-leak", "severity"] == "error"
+    assert len(report.of_severity("info")) == severities.count(2)
+    with pytest.raises(KeyError):
+        report["no such kind"]
+
+
+async def test_repairs_are_previewed_applied_and_undone(stores: Stores, root: Path) -> None:
+    plant_all(root)
+    whole = contents(root)
+    repaired = set()
+    for kind in [finding.kind for finding in await _check(stores)]:
+        number = len((await _check(stores, kind))[kind].repairs)
+        for index in range(number):
+            report = await _check(stores, kind)
+            repair = report[kind].repairs[index]
+            preview = await repair.preview()
+            assert preview.strip(), kind
+            assert contents(root) == whole, f"the preview of {kind} changed something"
+            change = await repair.apply()
+            assert change.description
+            left = subjects(await _check(stores, kind), kind)
+            assert left < subjects(report, kind), f"{kind}: {repair.title}"
+            assert not left or number > 1, f"{kind}: {repair.title} leaves {left}"
+            await change.undo()
+            assert contents(root) == whole, f"undoing {kind} left something behind"
+            repaired.add(kind)
+    assert repaired >= set(KINDS) - _WITHOUT_REPAIR
+
+
+_WITHOUT_REPAIR = {
+    "unlabelled",
+    "background",
+    "missing-image",
+    "unread",
+    "same-stem",
+    "same-name-across-splits",
+    "name-not-nfc",
+    "contradicting-box",
+    "empty-split",
+    "class-unused",
+    "class-absent-train",
+    "class-absent-val",
+    "imbalance",
+    "near-duplicates",
+}
+
+
+async def test_a_repair_of_labels_changed_since_is_refused(stores: Stores, root: Path) -> None:
+    name = (await stores.image.list(NAME, "train"))[0].filename
+    path = root / "labels/train" / f"{Path(name).stem}.txt"
+    path.write_text("0 0.5 0.5 0.2 0.2\nrubbish\n")
+    repair = (await _check(stores))["unreadable-labels"].repairs[0]
+    path.write_text("0 0.4 0.5 0.2 0.2\nrubbish\n")
+    with pytest.raises(ConflictError):
+        await repair.apply()
+    assert path.read_text() == "0 0.4 0.5 0.2 0.2\nrubbish\n"
+
+
+async def test_undoing_never_destroys_newer_work(stores: Stores, root: Path) -> None:
+    name = (await stores.image.list(NAME, "train"))[0].filename
+    path = root / "labels/train" / f"{Path(name).stem}.txt"
+    path.write_text("0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2\n")
+    change = await (await _check(stores))["duplicate-box"].repairs[0].apply()
+    assert path.read_text() == "0 0.5 0.5 0.2 0.2\n"
+    await stores.label.save(NAME, "train", name, [Annotation(1, 0.3, 0.3, 0.2, 0.2)])
+    with pytest.raises(ConflictError):
+        await change.undo()
+    assert len(await stores.label.load(NAME, "train", name)) == 1
+
+
+async def test_pixel_coordinates_become_fractions(stores: Stores, root: Path) -> None:
+    name = (await stores.image.list(NAME, "train"))[0].filename
+    path = root / "labels/train" / f"{Path(name).stem}.txt"
+    path.write_text("1 80 40 16 32\n")
+    await (await _check(stores))["box-out-of-range"].repairs[0].apply()
+    assert await stores.label.load(NAME, "train", name) == [Annotation(1, 0.5, 0.25, 0.1, 0.2)]
+
+
+async def test_a_dataset_without_validation_images(stores: Stores) -> None:
+    await stores.image.delete_many(
+        NAME, [("val", image.filename) for image in await stores.image.list(NAME, "val")]
+    )
+    report = await _check(stores)
+    assert report["empty-split"].title == "no images in val"
+    assert "class-absent-val" not in report.kinds
+
+
+async def test_an_empty_dataset_is_healthy(stores: Stores) -> None:
+    await stores.dataset.create("empty", ["cat"])
+    assert (await HealthChecker(stores).run("empty")).findings == []
+
+
+async def test_only_some_kinds(stores: Stores) -> None:
+    assert (await _check(stores, "background")).kinds == {"background"}
+    assert (await _check(stores, "blurred")).kinds == set()
+    with pytest.raises(ValueError, match="no such"):
+        await _check(stores, "no such")
+
+
+async def test_decomposed_names_are_only_called_that(stores: Stores, root: Path) -> None:
+    name = unicodedata.normalize("NFD", "é.jpg")
+    (root / "images/test" / name).write_bytes(jpeg(1, 64, 64))
+    report = await _check(stores)
+    assert report["name-not-nfc"].images == [("test", name)]
+    assert "unread" not in report.kinds
+
+
+async def test_a_name_that_cannot_be_is_unread(stores: Stores, root: Path) -> None:
+    (root / "images/test/a?.jpg").write_bytes(jpeg(1, 64, 64))
+    assert (await _check(stores))["unread"].images == [("test", "a?.jpg")]
+
+
+class _Counting:
+    """An image store that notes which images were read."""
+
+    def __init__(self, store: object) -> None:
+        self._store = store
+        self.read: list[ImageKey] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def read_many(self, dataset: str, images: Sequence[ImageKey]) -> object:
+        self.read += images
+        return await self._store.read_many(dataset, images)  # type: ignore[attr-defined]
+
+
+def _counting(stores: Stores) -> tuple[Stores, _Counting]:
+    counting = _Counting(stores.image)
+    return (
+        Stores(stores.dataset, counting, stores.label, stores.model),  # type: ignore[arg-type]
+        counting,
+    )
+
+
+async def test_a_second_run_reads_only_what_changed(stores: Stores) -> None:
+    stores, image = _counting(stores)
+    first = await _check(stores)
+    assert len(image.read) == first.examined == 100
+    image.read.clear()
+    again = await _check(stores)
+    assert (image.read, again.examined) == ([], 0)
+    assert again.to_frame().equals(first.to_frame())
+    await stores.image.save_bytes(NAME, "train", "new.jpg", jpeg(3, 64, 64))
+    name = (await stores.image.list(NAME, "val"))[0].filename
+    await stores.image.save_bytes(NAME, "val", name, jpeg(4, 64, 64))
+    moved = (await stores.image.list(NAME, "test"))[0].filename
+    await stores.image.delete(NAME, "test", moved)
+    await _check(stores)
+    assert sorted(image.read) == [("train", "new.jpg"), ("val", name)]
+
+
+async def test_a_cancelled_run_keeps_what_it_has(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.datasets.fact_cache._BATCH_IMAGES", 32)
+    stores, image = _counting(stores)
+
+    def cancel(done: int, total: int) -> None:
+        if done >= 48:
+            raise KeyboardInterrupt
+
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(KeyboardInterrupt):
+        await HealthChecker(stores).run(NAME, progress=cancel)
+    image.read.clear()
+    await HealthChecker(stores).run(NAME, progress=lambda done, total: seen.append((done, total)))
+    assert len(image.read) == 100 - 48
+    assert seen[-1] == (52, 52)
+
+
+async def test_a_damaged_cache_is_made_anew(stores: Stores) -> None:
+    first = await _check(stores)
+    for damage in (b"", b"{}\n", b'{"images": 5}\nshort', b"\xff" * 99):
+        for key in ("image-facts", "image-groups"):
+            await stores.dataset.save_cache(NAME, key, damage)
+        again = await _check(stores)
+        assert again.examined == 100
+        assert again.to_frame().equals(first.to_frame())

@@ -1,0 +1,231 @@
+"""What is done to a selection of images or boxes; each action is whole, and can be undone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from workbench.datasets.changes import BoxRef, Change, counted, nothing_to_undo, undoing
+from workbench.datasets.uploads import NewFile, Upload, add_files
+from workbench.errors import ConflictError
+from workbench.persistence import Stores
+from workbench.persistence.models import (
+    SPLITS,
+    ImageKey,
+    ImageMove,
+    Progress,
+    RowPatch,
+    no_progress,
+)
+
+__all__ = ["Actions", "BoxRef", "Change", "NewFile", "Upload"]
+
+_ATTEMPTS = 5
+"""How often tags are changed again when somebody else changes them at the same moment."""
+
+
+class Actions:
+    """Actions on chosen images and boxes of one dataset.
+
+    Parameters
+    ----------
+    stores : Stores
+    dataset : str
+
+    Notes
+    -----
+    Images are given as ``(split, filename)``. Each action that changes the dataset happens
+    as a whole or not at all, and returns a `Change` whose ``undo`` takes it back. All but
+    those on tags, which belong to names, raise `NotFoundError` if an image is not there
+    (any more).
+    """
+
+    def __init__(self, stores: Stores, dataset: str) -> None:
+        self._stores = stores
+        self._dataset = dataset
+
+    async def move(self, keys: Iterable[ImageKey], split: str) -> Change:
+        """Move images with their labels to another split."""
+        moves = [ImageMove(name, source, split) for source, name in _distinct(keys)]
+        moves = [way for way in moves if way.from_split != split]
+        await self._stores.image.move_many(self._dataset, moves)
+        return moved_back(self._stores, self._dataset, moves, f"moved to {split}")
+
+    async def delete(self, keys: Iterable[ImageKey]) -> Change:
+        """Move images with their labels to the trash."""
+        entries = await self._stores.image.delete_many(self._dataset, _distinct(keys))
+        text = f"{counted(len(entries), 'image')} moved to the trash"
+        return Change(text, partial(self._restore, [entry.id for entry in entries], text))
+
+    async def mark_background(self, keys: Iterable[ImageKey]) -> Change:
+        """Say of images that there is nothing in them: each gets an empty label file.
+
+        Boxes that they had are gone, until this is undone.
+        """
+        images = _distinct(keys)
+        edits = await self._stores.label.patch_many(
+            self._dataset, dict.fromkeys(images), what="background"
+        )
+        return self._edited(f"{counted(len(images), 'image')} marked as background", edits)
+
+    async def clear_labels(self, keys: Iterable[ImageKey]) -> Change:
+        """Make images unlabelled again; their label files go to the trash."""
+        entries = await self._stores.label.delete_many(self._dataset, _distinct(keys), what="clear")
+        text = f"labels of {counted(len(entries), 'image')} cleared"
+        return Change(text, partial(self._restore, [entry.id for entry in entries], text))
+
+    async def reclassify(self, boxes: Iterable[BoxRef], class_id: int) -> Change:
+        """Give boxes another class.
+
+        Raises
+        ------
+        ConflictError
+            If a box is not there, or is another than ``BoxRef.expected``.
+        InvalidBoxError
+            If the dataset has no such class.
+        """
+        chosen = list(dict.fromkeys(boxes))
+        edits = await self._stores.label.patch_many(
+            self._dataset, row_patches(chosen, class_id), what="reclassify"
+        )
+        classes = (await self._stores.dataset.get(self._dataset)).classes
+        text = f"{counted(len(chosen), 'box', 'boxes')} made {classes[class_id]!r}"
+        return self._edited(text, edits)
+
+    async def delete_boxes(self, boxes: Iterable[BoxRef]) -> Change:
+        """Remove boxes; an image whose last box goes is background then, not unlabelled.
+
+        Raises
+        ------
+        ConflictError
+            If a box is not there, or is another than ``BoxRef.expected``.
+        """
+        chosen = list(dict.fromkeys(boxes))
+        edits = await self._stores.label.patch_many(
+            self._dataset, row_patches(chosen, None), what="delete boxes"
+        )
+        return self._edited(f"{counted(len(chosen), 'box', 'boxes')} deleted", edits)
+
+    async def tag(self, keys: Iterable[ImageKey], tag: str) -> Change:
+        """Hang a tag on images. Images of the same name in other splits have it too."""
+        names = {name for _, name in keys}
+        added = await self._retag(tag, lambda old: old | names)
+        text = f"{counted(len(names), 'image')} tagged {tag!r}"
+        return Change(text, partial(self._undo_tag, tag, lambda now: now - added))
+
+    async def untag(self, keys: Iterable[ImageKey], tag: str) -> Change:
+        """Take a tag off images."""
+        names = {name for _, name in keys}
+        removed = await self._retag(tag, lambda old: old - names)
+        text = f"tag {tag!r} taken off {counted(len(removed), 'image')}"
+        return Change(text, partial(self._undo_tag, tag, lambda now: now | removed))
+
+    async def copy_into(
+        self,
+        keys: Iterable[ImageKey],
+        new_dataset: str,
+        *,
+        progress: Progress = no_progress,
+    ) -> Change:
+        """Make a new dataset of images, with their labels, splits, tags and all classes.
+
+        Undoing moves the new dataset to the trash, unless it was changed meanwhile.
+        """
+        images = _distinct(keys)
+        made = await self._stores.dataset.copy_images(
+            self._dataset, new_dataset, images, progress=progress
+        )
+        text = f"{counted(len(images), 'image')} copied into {made.name!r}"
+
+        async def undo() -> None:
+            with undoing(text):
+                now = await self._stores.dataset.get(made.name)
+                if now.modified_at != made.modified_at:
+                    raise ConflictError(
+                        f"{made.name} has been changed since it was made; delete it yourself "
+                        f"if you do not need it"
+                    )
+                await self._stores.dataset.delete(made.name)
+
+        return Change(text, undo)
+
+    async def export(
+        self,
+        keys: Iterable[ImageKey],
+        zip_path: Path | str,
+        *,
+        progress: Progress = no_progress,
+    ) -> Path:
+        """Write images with their labels as a zip archive; see `DatasetStore.export_zip`."""
+        return await self._stores.dataset.export_zip(
+            self._dataset, zip_path, only=_distinct(keys), progress=progress
+        )
+
+    async def add_files(
+        self, files: Iterable[NewFile], split: str = SPLITS[0], *, progress: Progress = no_progress
+    ) -> Upload:
+        """Add image files; see `workbench.datasets.uploads.add_files`."""
+        return await add_files(self._stores, self._dataset, files, split, progress=progress)
+
+    def _edited(self, text: str, edits: list[str]) -> Change:
+        if not edits:
+            return Change(text, nothing_to_undo)
+
+        async def undo() -> None:
+            with undoing(text):
+                await self._stores.label.revert_many(self._dataset, edits, what="undo")
+
+        return Change(text, undo)
+
+    async def _restore(self, entries: list[str], text: str) -> None:
+        with undoing(text):
+            await self._stores.image.restore_many(self._dataset, entries)
+
+    async def _undo_tag(self, tag: str, change: Callable[[set[str]], set[str]]) -> None:
+        await self._retag(tag, change)
+
+    async def _retag(self, tag: str, change: Callable[[set[str]], set[str]]) -> set[str]:
+        """Change who has a tag; return the names that got or lost it."""
+        for attempt in range(_ATTEMPTS):
+            tags = await self._stores.dataset.get_tags(self._dataset)
+            old = set(tags.get(tag, ()))
+            new = change(old)
+            try:
+                wanted = {**tags, tag: sorted(new)}
+                await self._stores.dataset.save_tags(self._dataset, wanted, expected=tags)
+            except ConflictError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.01 * attempt)
+                continue
+            break
+        return old ^ new
+
+
+def moved_back(stores: Stores, dataset: str, moves: Sequence[ImageMove], what: str) -> Change:
+    """Describe moves that have happened, with the way back."""
+    text = f"{counted(len(moves), 'image')} {what}"
+    back = [ImageMove(way.filename, way.to_split, way.from_split) for way in moves]
+
+    async def undo() -> None:
+        with undoing(text):
+            await stores.image.move_many(dataset, back)
+
+    return Change(text, undo)
+
+
+def row_patches(
+    boxes: Iterable[BoxRef], class_id: int | None
+) -> Mapping[ImageKey, Sequence[RowPatch]]:
+    """Return what `LabelStore.patch_many` takes to give boxes a class; None removes them."""
+    patches: dict[ImageKey, list[RowPatch]] = defaultdict(list)
+    for box in boxes:
+        patches[box.image].append(RowPatch(box.position, class_id, box.expected))
+    return patches
+
+
+def _distinct(keys: Iterable[ImageKey]) -> list[ImageKey]:
+    return list(dict.fromkeys((split, name) for split, name in keys))

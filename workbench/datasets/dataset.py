@@ -1,0 +1,118 @@
+"""One dataset and everything that can be done with it: what a notebook works with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+
+from workbench.datasets.actions import Actions
+from workbench.datasets.classes import ClassEditor
+from workbench.datasets.health import HealthChecker, HealthReport
+from workbench.datasets.index import DatasetIndex, Indexer
+from workbench.datasets.query import parse_query
+from workbench.datasets.splits import SplitPlanner
+from workbench.datasets.statistics import Statistics
+from workbench.datasets.versions import Versions
+from workbench.persistence import Stores
+from workbench.persistence.models import DatasetInfo, ImageKey, Progress, no_progress
+
+
+class Dataset:
+    """A dataset by its name; holds no state, so that it never shows what was true before.
+
+    Parameters
+    ----------
+    stores : Stores
+    name : str
+
+    Attributes
+    ----------
+    actions : Actions
+        What is done to chosen images and boxes: ``await blood.actions.move(keys, "val")``.
+    classes : ClassEditor
+        ``plan = await blood.classes.merge(["platelets"], "cell")``, ``await plan.apply()``.
+    splits : callable
+        ``plan = await blood.splits({"train": 0.8, "val": 0.2})``; see `SplitPlanner.plan`.
+    versions : Versions
+        ``await blood.versions.freeze("before cleaning")``.
+
+    Examples
+    --------
+    ::
+
+        blood = Dataset(get_stores(), "blood")
+        few = await blood.query('class:"red cell" boxes<3 -split:test sort:-date')
+        (await blood.statistics()).summary_frame()
+    """
+
+    def __init__(self, stores: Stores, name: str) -> None:
+        self._stores = stores
+        self._indexer = Indexer(stores)
+        self.name = name
+        self.actions = Actions(stores, name)
+        self.classes = ClassEditor(stores, name)
+        self.splits = partial(SplitPlanner(stores).plan, name)
+        self.versions = Versions(stores, name)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r})"
+
+    async def info(self) -> DatasetInfo:
+        """Return its path, classes and numbers of images."""
+        return await self._stores.dataset.get(self.name)
+
+    async def index(
+        self, *, measured: bool = False, progress: Progress = no_progress
+    ) -> DatasetIndex:
+        """Return all images and boxes in columns, as they are now.
+
+        Parameters
+        ----------
+        measured : bool
+            Read images' headers for width and height as well, once for each image.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        index = await self._indexer.load(self.name, progress=progress)
+        if measured:
+            index = await self._indexer.measure(self.name, index, progress=progress)
+        return index
+
+    async def query(self, text: str, *, progress: Progress = no_progress) -> list[ImageKey]:
+        """Return the images that a query finds, as ``(split, filename)``, in its order.
+
+        Parameters
+        ----------
+        text : str
+            See `workbench.datasets.query`: ``"class:person boxes>3 sort:-area"``.
+
+        Raises
+        ------
+        QueryError
+            A ``ValueError``: if the query cannot be understood, or names what the dataset
+            does not have.
+        """
+        query = parse_query(text)
+        index = await self.index(measured=query.needs_pixels, progress=progress)
+        return index.keys(query.run(index))
+
+    async def statistics(
+        self, *, measured: bool = True, progress: Progress = no_progress
+    ) -> Statistics:
+        """Return numbers about images, boxes and classes; `plots` draws them.
+
+        Parameters
+        ----------
+        measured : bool
+            Include the images' sizes in pixels, for which each new image is opened once.
+        """
+        return Statistics(await self.index(measured=measured, progress=progress))
+
+    async def health(
+        self, *, progress: Progress = no_progress, only: Collection[str] | None = None
+    ) -> HealthReport:
+        """Look for everything that is wrong with it; see `HealthChecker.run`."""
+        return await HealthChecker(self._stores).run(self.name, progress=progress, only=only)

@@ -1,0 +1,155 @@
+"""Boxes that lie on each other, and boxes of a suspicious size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.datasets.changes import counted
+from workbench.datasets.health.evidence import Evidence, images_of
+from workbench.datasets.health.findings import Finding
+from workbench.geometry import area, xywh_to_xyxy
+
+SAME_IOU = 0.9
+"""Overlap from which two boxes are about one thing."""
+
+_FEWEST = 20  # boxes of a class from which its sizes have a distribution
+_DEVIATIONS = 6.0
+_FACTOR = 8.0  # times larger or smaller in area than the class's median, at least
+_LEAST_SPREAD = 0.25  # of the logarithm of the area: classes of one fixed size have none
+_BORDER = 0.005  # what touches the border may be a part of something larger
+_SMALLEST_PIXELS = 2.0
+_WHOLE, _MODEST = 0.95, 0.25  # sides of a box of the whole image; area that leaves room around
+
+Indices = npt.NDArray[np.int64]
+_Chosen = npt.NDArray[np.bool_]
+
+
+def check_overlaps(evidence: Evidence) -> Iterator[Finding]:
+    """Find rows that stand twice, boxes drawn twice, and boxes of two classes on one thing."""
+    labels = evidence.labels
+    first, second = _overlapping(evidence)
+    same_class = labels.class_id[first] == labels.class_id[second]
+    equal = same_class & (labels.boxes[first] == labels.boxes[second]).all(axis=1)
+    again = np.unique(second[equal])
+    # What stands twice is told of once; without the copies, the rest are pairs of their own.
+    fresh = ~np.isin(first, again) & ~np.isin(second, again)
+    if len(again):
+        refs = [evidence.box_ref(box) for box in again.tolist()]
+        yield Finding(
+            "duplicate-box",
+            f"{counted(len(refs), 'row')} that stand in their label file twice",
+            "Ultralytics removes the copies when it reads them; other tools count them twice.",
+            images_of(refs),
+            refs,
+            [evidence.repairs.remove_boxes("Remove the copies", refs)],
+        )
+    twice = np.unique(second[same_class & ~equal & fresh])
+    if len(twice):
+        refs = [evidence.box_ref(box) for box in twice.tolist()]
+        yield Finding(
+            "near-duplicate-box",
+            f"{counted(len(refs), 'box', 'boxes')} drawn again over one of the same class",
+            f"Two boxes that overlap by more than {SAME_IOU:.0%} (IoU) are about one thing: the "
+            "model is taught to find it twice.",
+            images_of(refs),
+            refs,
+            [evidence.repairs.remove_boxes("Remove the later ones", refs)],
+        )
+    disputed = ~same_class & fresh
+    if disputed.any():
+        pairs = zip(first[disputed].tolist(), second[disputed].tolist(), strict=True)
+        refs = [evidence.box_ref(box) for pair in pairs for box in pair]
+        names = evidence.classes
+        details = [
+            f"{a.split}/{a.filename}: {names[labels.class_id[i]]} and {names[labels.class_id[j]]}"
+            for i, j in zip(first[disputed].tolist(), second[disputed].tolist(), strict=True)
+            for a in [evidence.box_ref(i)]
+        ]
+        yield Finding(
+            "contradicting-box",
+            f"{counted(len(details), 'pair')} of boxes of two classes on one thing",
+            "Whatever the model answers there, one of the two boxes calls it wrong.",
+            images_of(refs),
+            list(dict.fromkeys(refs)),
+            details=details,
+        )
+
+
+def _overlapping(evidence: Evidence) -> tuple[Indices, Indices]:
+    """Return the pairs of boxes on one image that overlap by more than `SAME_IOU`."""
+    image = evidence.labels.image_index
+    corners = xywh_to_xyxy(evidence.labels.boxes)
+    areas = area(corners)
+    firsts, seconds = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    left = np.arange(len(image), dtype=np.int64)
+    step = 0
+    while len(left):
+        step += 1
+        left = left[left + step < len(image)]
+        # Boxes of an image stand together: no partner at this step means none further on.
+        left = left[image[left] == image[left + step]]
+        other = left + step
+        top_left = np.maximum(corners[left, :2], corners[other, :2])
+        size = np.clip(np.minimum(corners[left, 2:], corners[other, 2:]) - top_left, 0, None)
+        shared = size[:, 0] * size[:, 1]
+        near = shared > SAME_IOU * (areas[left] + areas[other] - shared)
+        firsts.append(left[near])
+        seconds.append(other[near])
+    return np.concatenate(firsts), np.concatenate(seconds)
+
+
+def check_sizes(evidence: Evidence) -> Iterator[Finding]:
+    """Find boxes far larger or smaller than their class's others."""
+    huge, tiny = _outliers(evidence)
+    for kind, chosen, what, why in (
+        (
+            "huge-box",
+            huge,
+            "far larger than the others of their class",
+            "Often a slip of the mouse, or a box around a whole group; it teaches a wrong size.",
+        ),
+        (
+            "tiny-box",
+            tiny,
+            "far smaller than the others of their class, or under two pixels",
+            "Often a click by mistake: nothing in it can be learnt.",
+        ),
+    ):
+        refs = [evidence.box_ref(box) for box in np.flatnonzero(chosen).tolist()]
+        if refs:
+            yield Finding(
+                kind,
+                f"{counted(len(refs), 'box', 'boxes')} {what}",
+                why,
+                images_of(refs),
+                refs,
+                [evidence.repairs.remove_boxes("Remove these boxes", refs)],
+            )
+
+
+def _outliers(evidence: Evidence) -> tuple[_Chosen, _Chosen]:
+    labels = evidence.labels
+    sizes = labels.boxes[:, 2:]
+    logs = np.log(np.maximum(sizes.prod(axis=1), 1e-16))
+    pixels = evidence.sizes_of_labelled[labels.image_index] * sizes
+    tiny = np.zeros(len(labels), dtype=np.bool_)
+    tiny[((pixels > 0) & (pixels < _SMALLEST_PIXELS)).any(axis=1)] = True
+    huge = np.zeros(len(labels), dtype=np.bool_)
+    corners = xywh_to_xyxy(labels.boxes)
+    inside = ((corners >= _BORDER) & (corners <= 1 - _BORDER)).sum(axis=1) == 4
+    for class_id in range(len(evidence.classes)):
+        own = np.flatnonzero(labels.class_id == class_id)
+        if len(own) < _FEWEST:
+            continue
+        away = logs[own] - np.median(logs[own])
+        # The median absolute deviation, scaled to the standard deviation of a normal one.
+        spread = max(1.4826 * float(np.median(np.abs(away))), _LEAST_SPREAD)
+        bound = max(_DEVIATIONS * spread, np.log(_FACTOR))
+        huge[own[away > bound]] = True
+        if np.median(logs[own]) < np.log(_MODEST):
+            huge[own[(sizes[own] > _WHOLE).all(axis=1)]] = True
+        tiny[own[(away < -bound) & inside[own]]] = True
+    return huge, tiny

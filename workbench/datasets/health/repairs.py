@@ -1,0 +1,197 @@
+"""How findings are put right: what is shown first, what is done, and the way back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+from workbench.datasets.actions import Actions, moved_back
+from workbench.datasets.changes import BoxRef, Change, counted, nothing_to_undo, undoing
+from workbench.datasets.health.findings import Repair
+from workbench.datasets.health.reencoding import NewBytes
+from workbench.errors import WorkbenchError
+from workbench.persistence import Stores
+from workbench.persistence.inspection import ImageReplacement, LabelFileReport, LabelRepair
+from workbench.persistence.models import Annotation, ImageKey, ImageMove
+
+_SHOWN = 20
+RowChanges = Mapping[int, Annotation | None]
+
+
+class Repairs:
+    """Makes the repairs of one dataset.
+
+    Parameters
+    ----------
+    stores : Stores
+    dataset : str
+    """
+
+    def __init__(self, stores: Stores, dataset: str) -> None:
+        self._stores = stores
+        self._dataset = dataset
+        self._actions = Actions(stores, dataset)
+
+    def trash_images(self, title: str, images: Sequence[ImageKey]) -> Repair:
+        """Move images with their labels to the trash."""
+        keys = list(images)
+        text = f"{counted(len(keys), 'image')} with their labels go to the trash"
+        return Repair(title, _saying(text, map(_path, keys)), lambda: self._actions.delete(keys))
+
+    def trash_labels(self, title: str, images: Sequence[ImageKey]) -> Repair:
+        """Move label files to the trash."""
+        keys = list(images)
+        text = f"{counted(len(keys), 'image')} become unlabelled; the label files go to the trash"
+        lines = map(_path, keys)
+        return Repair(title, _saying(text, lines), lambda: self._actions.clear_labels(keys))
+
+    def trash_orphans(self, title: str, orphans: Sequence[tuple[str, str]]) -> Repair:
+        """Move label files without an image to the trash."""
+        names = list(orphans)
+        text = f"{counted(len(names), 'label file')} go to the trash"
+
+        async def apply() -> Change:
+            entries = await self._stores.label.delete_orphans(self._dataset, names)
+            return self._restorable(
+                f"{counted(len(names), 'label file')} moved to the trash",
+                [entry.id for entry in entries],
+            )
+
+        return Repair(title, _saying(text, (f"labels/{s}/{n}" for s, n in names)), apply)
+
+    def remove_boxes(self, title: str, boxes: Sequence[BoxRef]) -> Repair:
+        """Remove boxes of label files that can be read."""
+        refs = list(boxes)
+        images = len({ref.image for ref in refs})
+        text = f"{counted(len(refs), 'box', 'boxes')} on {counted(images, 'image')} removed"
+        lines = (f"{_path(ref.image)}: box {ref.position}" for ref in refs)
+        return Repair(title, _saying(text, lines), lambda: self._actions.delete_boxes(refs))
+
+    def change_rows(
+        self, title: str, changes: Sequence[tuple[LabelFileReport, RowChanges]]
+    ) -> Repair:
+        """Replace or remove rows of label files, whether these can be read or not."""
+        repairs = {
+            (report.split, report.filename): LabelRepair(report.revision, rows)
+            for report, rows in changes
+        }
+        lines = [line for report, rows in changes for line in _row_lines(report, rows)]
+        files = counted(len(repairs), "label file")
+        text = f"{counted(len(lines), 'row')} of {files} changed"
+
+        async def apply() -> Change:
+            edits = await self._stores.label.repair_many(self._dataset, repairs, what="repair")
+            return self._revertible(text, edits)
+
+        return Repair(title, _saying(text, lines), apply)
+
+    def replace_images(self, title: str, images: Sequence[ImageKey], new_bytes: NewBytes) -> Repair:
+        """Give images other bytes, and perhaps another extension."""
+        keys = list(images)
+
+        async def plan() -> tuple[list[ImageReplacement], list[str]]:
+            contents = await self._stores.image.read_many(self._dataset, keys)
+            return await asyncio.to_thread(_plan_replacements, keys, contents, new_bytes)
+
+        async def preview() -> str:
+            replacements, problems = await plan()
+            text = f"{counted(len(replacements), 'image')} replaced; the old files go to the trash"
+            lines = [
+                f"{r.split}/{r.filename} -> {r.new_filename}: {len(r.expected):,} bytes become "
+                f"{len(r.data):,}"
+                for r in replacements
+            ]
+            return _say(text, [*lines, *problems])
+
+        async def apply() -> Change:
+            replacements, _ = await plan()
+            entries = await self._stores.image.replace_many(self._dataset, replacements)
+            text = f"{counted(len(entries), 'image')} replaced"
+            ids = [entry.id for entry in entries]
+
+            async def undo() -> None:
+                with undoing(text):
+                    await self._stores.image.undo_replace(self._dataset, ids)
+
+            return Change(text, undo if ids else nothing_to_undo)
+
+        return Repair(title, preview, apply)
+
+    def move_images(
+        self, title: str, moves: Sequence[ImageMove], left_out: Sequence[str] = ()
+    ) -> Repair:
+        """Move images to other splits."""
+        ways = list(moves)
+        text = f"{counted(len(ways), 'image')} moved to another split with their labels"
+        lines = [f"{w.from_split}/{w.filename} -> {w.to_split}" for w in ways]
+
+        async def apply() -> Change:
+            await self._stores.image.move_many(self._dataset, ways)
+            return moved_back(self._stores, self._dataset, ways, "moved to another split")
+
+        return Repair(title, _saying(text, [*lines, *left_out]), apply)
+
+    def _restorable(self, text: str, entries: list[str]) -> Change:
+        async def undo() -> None:
+            with undoing(text):
+                await self._stores.image.restore_many(self._dataset, entries)
+
+        return Change(text, undo)
+
+    def _revertible(self, text: str, edits: list[str]) -> Change:
+        async def undo() -> None:
+            with undoing(text):
+                await self._stores.label.revert_many(self._dataset, edits, what="undo")
+
+        return Change(text, undo if edits else nothing_to_undo)
+
+
+def _plan_replacements(
+    keys: Sequence[ImageKey], contents: Sequence[bytes | Exception], new_bytes: NewBytes
+) -> tuple[list[ImageReplacement], list[str]]:
+    replacements, problems = [], []
+    for (split, filename), data in zip(keys, contents, strict=True):
+        try:
+            if isinstance(data, Exception):
+                raise data
+            new_filename, new = new_bytes(filename, data)
+        except (WorkbenchError, OSError) as error:
+            problems.append(f"left as it is: {split}/{filename}: {error}")
+            continue
+        replacements.append(ImageReplacement(split, filename, new_filename, new, data))
+    return replacements, problems
+
+
+def _row_lines(report: LabelFileReport, rows: RowChanges) -> list[str]:
+    lines = []
+    for row in report.rows:
+        if row.position in rows:
+            box = rows[row.position]
+            new = (
+                "removed"
+                if box is None
+                else " ".join([str(box.class_id), *(f"{value:.6g}" for value in box.xywh)])
+            )
+            lines.append(
+                f"{_path((report.split, report.filename))}, line {row.line}: "
+                f"{row.text[:60]!r} -> {new}"
+            )
+    return lines
+
+
+def _path(key: ImageKey) -> str:
+    return "/".join(key)
+
+
+def _saying(text: str, lines: Iterable[str]) -> Callable[[], Awaitable[str]]:
+    kept = list(lines)
+
+    async def preview() -> str:
+        return _say(text, kept)
+
+    return preview
+
+
+def _say(text: str, lines: Sequence[str]) -> str:
+    more = [f"… and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
+    return "\n".join([text, *lines[:_SHOWN], *more])

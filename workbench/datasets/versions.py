@@ -1,0 +1,103 @@
+"""Versions of a dataset: frozen, compared with each other, and brought back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.datasets.changes import Change, undoing
+from workbench.errors import ConflictError
+from workbench.persistence import Stores
+from workbench.persistence.models import Progress, no_progress
+from workbench.persistence.version_models import VersionComparison, VersionInfo
+
+if TYPE_CHECKING:
+    import builtins
+
+    import pandas as pd
+
+
+class Versions:
+    """The named, immutable versions of one dataset.
+
+    Parameters
+    ----------
+    stores : Stores
+    dataset : str
+    """
+
+    def __init__(self, stores: Stores, dataset: str) -> None:
+        self._stores = stores
+        self._dataset = dataset
+
+    async def freeze(
+        self, name: str, note: str = "", *, progress: Progress = no_progress
+    ) -> VersionInfo:
+        """Keep the dataset as it is now; see `VersionStore.freeze`."""
+        return await self._stores.dataset.freeze(self._dataset, name, note, progress=progress)
+
+    async def list(self) -> builtins.list[VersionInfo]:
+        """Return all versions, oldest first, with those that restoring made by itself."""
+        return await self._stores.dataset.list_versions(self._dataset)
+
+    async def compare(
+        self, first: str | None, second: str | None = None, *, progress: Progress = no_progress
+    ) -> VersionComparison:
+        """Return what is different in `second`; None is the dataset as it is now."""
+        return await self._stores.dataset.compare_versions(
+            self._dataset, first, second, progress=progress
+        )
+
+    async def restore(self, name: str, *, progress: Progress = no_progress) -> Change:
+        """Make the dataset what it was when `name` was frozen: all of it, or nothing.
+
+        The state before is kept as an automatic version, so that this can be undone in any
+        later session too, by restoring that one. Undoing through the returned change is
+        refused if anything has changed since.
+        """
+        store = self._stores.dataset
+        kept = await store.restore_version(self._dataset, name, progress=progress)
+        text = f"version {name!r} restored"
+
+        async def undo() -> None:
+            with undoing(text):
+                if await store.compare_versions(self._dataset, name, None):
+                    raise ConflictError(
+                        f"{self._dataset} has been changed since {name!r} was restored; nothing "
+                        f"was undone. Its state before that is the version {kept.name!r}"
+                    )
+                await store.restore_version(self._dataset, kept.name)
+
+        return Change(text, undo)
+
+    async def delete(self, name: str) -> None:
+        """Remove a version for good; this cannot be undone."""
+        await self._stores.dataset.delete_version(self._dataset, name)
+
+
+def to_frame(comparison: VersionComparison) -> pd.DataFrame:
+    """Return a comparison as a table.
+
+    Returns
+    -------
+    DataFrame
+        One row for each difference: ``change`` (``"image added"``, ``"image removed"``,
+        ``"image changed"``, ``"moved"``, ``"boxes"``, ``"unreadable"``), ``split``,
+        ``filename``, ``from_split``, ``boxes_added``, ``boxes_removed``.
+    """
+    import pandas as pd
+
+    rows: list[tuple[str, str, str, str, int, int]] = []
+    for change, keys in (
+        ("image added", comparison.added),
+        ("image removed", comparison.removed),
+        ("image changed", comparison.changed),
+        ("unreadable", comparison.unreadable),
+    ):
+        rows += [(change, split, filename, "", 0, 0) for split, filename in keys]
+    rows += [("moved", m.to_split, m.filename, m.from_split, 0, 0) for m in comparison.moved]
+    rows += [
+        ("boxes", d.split, d.filename, "", d.boxes_added, d.boxes_removed)
+        for d in comparison.labels
+    ]
+    columns = ["change", "split", "filename", "from_split", "boxes_added", "boxes_removed"]
+    return pd.DataFrame(rows, columns=columns)
