@@ -1,1 +1,1 @@
-"""Feeds: where frames come from."""
+"""Feeds, where frames come from, and the controller that makes images of them."""
