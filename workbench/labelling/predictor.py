@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from workbench.errors import InvalidModelError, NotFoundError
-from workbench.geometry import clip_xywh
+from workbench.errors import NotFoundError
+from workbench.geometry import clip_xywh, to_normalised
+from workbench.labelling.network import Found, Frame, Network, Scaled
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo, Prediction, Progress, no_progress
 from workbench.persistence.rules import check_frame, decode
-from workbench.training.environment import import_ultralytics
 
-Frame = npt.NDArray[np.uint8]
 Image = Frame | Path | str
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 _IMAGES_AT_ONCE = 16
 
 
@@ -31,7 +32,7 @@ _IMAGES_AT_ONCE = 16
 class _LoadedModel:
     key: tuple[str, int, int]
     """Path, size and time of change of the weights file."""
-    yolo: Any
+    network: Network
 
 
 class Predictor:
@@ -111,19 +112,51 @@ class Predictor:
         """
         if not 0 <= confidence <= 1:
             raise ValueError(f"confidence: expected a number in 0..1, found {confidence!r}")
-        info = await self._choose(model)
+        info = await self.choose(model)
         weights = await self._stores.model.load(info.name)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._thread, self._predict, info, weights, images, confidence, progress
         )
 
+    async def run(self, info: ModelInfo, work: Callable[[Network], _T]) -> _T:
+        """Do something with a loaded model in the predictor's thread.
+
+        Parameters
+        ----------
+        info : ModelInfo
+            Of a model in the store, as `choose` returns it.
+        work : callable
+            Is given the model, and must not keep it.
+        """
+        weights = await self._stores.model.load(info.name)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: work(self._load(info, weights))
+        )
+
+    async def weights_digest(self, info: ModelInfo) -> str:
+        """Return the SHA-256 of a model's weights, in hexadecimal digits."""
+        weights = await self._stores.model.load(info.name)
+
+        def digest() -> str:
+            with weights.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+        return await asyncio.to_thread(digest)
+
     def close(self) -> None:
         """Let the thread end and the model go."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._loaded = None
 
-    async def _choose(self, name: str | None) -> ModelInfo:
+    async def choose(self, name: str | None = None) -> ModelInfo:
+        """Return the facts of a model: the active one unless `name` is given.
+
+        Raises
+        ------
+        NotFoundError
+            If no model is active, or there is none of that name.
+        """
         if name is not None:
             return await self._stores.model.get(name)
         active = await self._stores.model.get_active()
@@ -142,50 +175,57 @@ class Predictor:
         confidence: float,
         progress: Progress,
     ) -> list[list[Prediction]]:
-        yolo = self._load(info, weights)
+        network = self._load(info, weights)
+        size = network.round_size(None)
         total = len(images) if isinstance(images, Sequence) else 0
         found: list[list[Prediction]] = []
-        for batch in _batches(images, _IMAGES_AT_ONCE):
-            results = yolo.predict(
-                [_frame(image) for image in batch],
-                conf=confidence,
-                device=self._device or None,
-                verbose=False,
-                save=False,
-            )
-            found.extend(_predictions(result) for result in results)
-            progress(len(found), total)
+        with ThreadPoolExecutor(_readers(), thread_name_prefix="workbench-reader") as readers:
+            pictures = _ahead(readers, lambda image: network.scale(_frame(image), size), images)
+            for batch in _batches(pictures, _IMAGES_AT_ONCE):
+                found.extend(_predictions(*one) for one in _by_shape(network, batch, confidence))
+                progress(len(found), total)
         return found
 
-    def _load(self, info: ModelInfo, weights: Path) -> Any:
+    def _load(self, info: ModelInfo, weights: Path) -> Network:
         stat = weights.stat()
         key = (str(weights), stat.st_size, stat.st_mtime_ns)
         if self._loaded is None or self._loaded.key != key:
             self._loaded = None  # two models at once may not fit into memory
-            self._loaded = _LoadedModel(key, _load_yolo(info, weights))
-        return self._loaded.yolo
+            self._loaded = _LoadedModel(key, Network(info, weights, self._device))
+        return self._loaded.network
 
 
-def _load_yolo(info: ModelInfo, weights: Path) -> Any:
-    ultralytics = import_ultralytics()
-    tasks: Any = import_module("ultralytics.nn.tasks")
+def _by_shape(
+    network: Network, pictures: Sequence[Scaled], confidence: float
+) -> list[tuple[Found, Scaled]]:
+    """Predict pictures of one shape together; the answers come in the order of the pictures."""
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for place, picture in enumerate(pictures):
+        by_shape.setdefault(picture.pixels.shape, []).append(place)
+    answers: dict[int, Found] = {}
+    for places in by_shape.values():
+        chosen = [pictures[place] for place in places]
+        answers.update(zip(places, network.detect(chosen, confidence), strict=True))
+    return [(answers[place], picture) for place, picture in enumerate(pictures)]
+
+
+def _readers() -> int:
+    return min(8, os.cpu_count() or 1)
+
+
+def _ahead(pool: ThreadPoolExecutor, work: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
+    """Yield ``work(item)`` in order, while a batch's worth of items is worked on ahead."""
+    waiting: deque[Future[_R]] = deque()
     try:
-        # A weights file is a pickle, which may hold code; this reading refuses all but the
-        # classes that models consist of.
-        tasks.torch_safe_load(str(weights), safe_only=True)
-        yolo = ultralytics.YOLO(str(weights))
-    except (TypeError, ValueError, KeyError, RuntimeError, EOFError) as error:
-        reason = " ".join(str(error).split())
-        raise InvalidModelError(
-            f"model {info.name!r}: {weights} cannot be used ({reason}); train or import it again, "
-            "or make another model active"
-        ) from error
-    if yolo.task != "detect":
-        raise InvalidModelError(
-            f"model {info.name!r}: expected a detection model, found one for {yolo.task!r}; "
-            "make another model active"
-        )
-    return yolo
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > _IMAGES_AT_ONCE:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _frame(image: Image) -> Frame:
@@ -199,17 +239,16 @@ def _frame(image: Image) -> Frame:
     return decode(data, str(path))
 
 
-def _predictions(result: Any) -> list[Prediction]:
-    boxes = result.boxes.cpu().numpy()
-    clipped = clip_xywh(boxes.xywhn)
-    predictions = [
-        Prediction(int(class_id), float(x), float(y), float(width), float(height), float(score))
-        for class_id, (x, y, width, height), score in zip(
-            boxes.cls, clipped, boxes.conf, strict=True
+def _predictions(found: Found, picture: Scaled) -> list[Prediction]:
+    height, width = picture.original
+    boxes = clip_xywh(to_normalised(found.boxes, width, height))
+    return [
+        Prediction(class_id, x, y, box_width, box_height, score)
+        for class_id, (x, y, box_width, box_height), score in zip(
+            found.class_id.tolist(), boxes.tolist(), found.confidence.tolist(), strict=True
         )
-        if width > 0 and height > 0
+        if box_width > 0 and box_height > 0
     ]
-    return sorted(predictions, key=lambda prediction: -prediction.confidence)
 
 
 def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
