@@ -78,7 +78,9 @@ class BoxCanvas(anywidget.AnyWidget):
     """
 
     _esm = bundle(STATIC / "box_canvas.mjs")
-    _css = (STATIC / "box_canvas.css").read_text(encoding="utf-8")
+    _css = "".join(
+        (STATIC / name).read_text(encoding="utf-8") for name in ("theme.css", "box_canvas.css")
+    )
 
     classes = traitlets.List(traitlets.Unicode(), help="names of the classes").tag(sync=True)
     current_class = traitlets.Unicode(

@@ -1,0 +1,426 @@
+"""The browse panel without a page: driven from Python, asserted through raw files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from workbench.datasets.query import QueryError
+from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
+from workbench.panels.browse import BrowsePanel
+from workbench.panels.browse_import import BATCH
+from workbench.panels.browse_model import BrowseModel
+from workbench.persistence import Stores, create_stores
+
+WIDTH, HEIGHT = 64, 48
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Five images of train and one of val: labelled, background, unlabelled and unreadable."""
+    root = tmp_path / "data" / "ds"
+    for split in ("train", "val", "test"):
+        (root / "images" / split).mkdir(parents=True)
+        (root / "labels" / split).mkdir(parents=True)
+    (root / "data.yaml").write_text(
+        "train: images/train\nval: images/val\nnames:\n  0: cat\n  1: red dog\n"
+    )
+    for split, name in [("train", n) for n in "abcd"] + [("val", "v")]:
+        write_picture(root / "images" / split / f"{name}.jpg")
+    (root / "images" / "train" / "e.jpg").write_bytes(b"no image at all")
+    (root / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.2 0.3\n1 0.25 0.25 0.5 0.5\n")
+    (root / "labels" / "train" / "b.txt").write_text("1 0.5 0.5 0.1 0.1\n")
+    (root / "labels" / "train" / "c.txt").write_text("")
+    return root
+
+
+def write_picture(file: Path, shade: int = 90) -> None:
+    cv2.imwrite(str(file), np.full((HEIGHT, WIDTH, 3), shade, np.uint8))
+
+
+@pytest.fixture
+def stores(root: Path, tmp_path: Path) -> Stores:
+    return create_stores(root.parent, tmp_path / "models")
+
+
+@pytest.fixture
+async def model(stores: Stores) -> AsyncIterator[BrowseModel]:
+    made = BrowseModel(stores)
+    await made.open("ds")
+    yield made
+    made.close()
+
+
+def listed(model: BrowseModel) -> list[str]:
+    assert model.listing is not None
+    return [f"{s}/{n}" for s, n in model.listing.keys(((0, len(model.listing)),))]
+
+
+def choose(model: BrowseModel, *places: int) -> None:
+    model.select(tuple((place, place + 1) for place in sorted(places)))
+
+
+def images(root: Path, split: str) -> set[str]:
+    return {file.name for file in (root / "images" / split).iterdir()}
+
+
+async def test_lists_what_matches_and_says_in_words_what_cannot_be_understood(
+    model: BrowseModel,
+) -> None:
+    assert listed(model) == [f"train/{n}.jpg" for n in "abcde"] + ["val/v.jpg"]
+    await model.search('class:"red dog" boxes<2')
+    assert listed(model) == ["train/b.jpg"]
+    assert await model.search("class:rat") is None
+    assert "class:rat" in model.problem
+    assert "red dog" in model.problem
+    assert await model.search("boxes>many") is None
+    assert listed(model) == ["train/b.jpg"]  # what was shown stays
+    await model.search("unlabelled sort:-name")
+    assert model.problem == ""
+    assert listed(model) == ["val/v.jpg", "train/e.jpg", "train/d.jpg"]
+    await model.search("width>=64")
+    assert listed(model) == [f"train/{n}.jpg" for n in "abcd"] + ["val/v.jpg"]
+    await model.search("sort:similarity")
+    assert sorted(listed(model)) == [f"train/{n}.jpg" for n in "abcde"] + ["val/v.jpg"]
+
+
+async def test_a_page_has_names_states_boxes_and_pictures(model: BrowseModel) -> None:
+    assert model.listing is not None
+    page = await model.page(model.listing, [0, 2, 3, 4, 99], side=32)
+    (a, picture), (c, _), (d, _), (e, nothing) = page
+    assert (a.name, a.split, a.state, a.badge) == ("a.jpg", "train", "labelled", "2 boxes")
+    assert a.boxes == [[0, 0.5, 0.5, 0.2, 0.3], [1, 0.25, 0.25, 0.5, 0.5]]
+    assert a.counts == [(0, 1), (1, 1)]
+    assert (c.state, d.state, e.state) == ("background", "unlabelled", "unreadable")
+    assert picture is not None
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels.shape == (24, 32, 3)
+    assert nothing is None
+    assert "e.jpg" in e.problem
+
+
+async def test_every_box_is_an_object_and_a_query_for_a_class_narrows_them(
+    model: BrowseModel, root: Path
+) -> None:
+    await model.show("objects")
+    assert model.listing is not None
+    assert len(model.listing) == 3
+    await model.search('class:"red dog"')
+    assert len(model.listing) == 2
+    (item, picture), _ = await model.page(model.listing, [0, 1], side=64)
+    assert item.label == "red dog"
+    assert item.boxes[0][0] == 1
+    # The box reaches the image's corner: its margin is on two sides only.
+    assert item.boxes[0][1:] == pytest.approx([0.4545, 0.4545, 0.9091, 0.9091], abs=1e-3)
+    assert picture is not None
+    model.select(((0, 2),))
+    await model.reclassify(0)
+    assert (root / "labels" / "train" / "a.txt").read_text().split()[5] == "0"
+    assert (root / "labels" / "train" / "b.txt").read_text().split()[0] == "0"
+    assert len(model.listing) == 0
+    await model.undo()
+    assert len(model.listing) == 2
+    assert model.status.text == "Undone: 2 boxes made 'cat'"
+    choose(model, 0)
+    await model.delete_boxes()
+    assert (root / "labels" / "train" / "a.txt").read_text() == "0 0.5 0.5 0.2 0.3\n"
+
+
+async def test_moving_and_undoing_by_way_of_the_files(model: BrowseModel, root: Path) -> None:
+    choose(model, 0, 3)
+    assert model.num_selected == 2
+    await model.move("val")
+    assert images(root, "val") == {"a.jpg", "d.jpg", "v.jpg"}
+    assert (root / "labels" / "val" / "a.txt").is_file()
+    assert model.status.text == "2 images moved to val."
+    assert model.undo_text == "2 images moved to val"
+    await model.undo()
+    assert images(root, "val") == {"v.jpg"}
+    assert (root / "labels" / "train" / "a.txt").is_file()
+    assert model.undo_text == ""
+
+
+async def test_undo_refuses_what_would_destroy_newer_work(model: BrowseModel, root: Path) -> None:
+    choose(model, 0)
+    await model.move("val")
+    write_picture(root / "images" / "train" / "a.jpg", shade=10)
+    with pytest.raises(ConflictError, match="nothing was undone"):
+        await model.undo()
+    assert "a.jpg" in images(root, "val")
+
+
+async def test_selection_goes_with_the_images_as_the_listing_changes(
+    model: BrowseModel, root: Path
+) -> None:
+    choose(model, 1, 5)
+    await model.search("sort:-name")
+    assert model.selected() == [("val", "v.jpg"), ("train", "b.jpg")]
+    write_picture(root / "images" / "train" / "aa.jpg")
+    await model.refresh()
+    assert model.selected() == [("val", "v.jpg"), ("train", "b.jpg")]
+    await model.search("split:val")
+    assert model.selected() == [("val", "v.jpg")]
+    await model.show("objects")
+    assert model.selection == ()
+
+
+async def test_delete_restore_background_clear_and_tags(model: BrowseModel, root: Path) -> None:
+    choose(model, 0)
+    await model.delete()
+    assert "a.jpg" not in images(root, "train")
+    await model.show("trash")
+    assert model.listing is not None
+    (item, picture), *_ = await model.page(model.listing, [0], side=64)
+    assert (item.name, item.state, picture) == ("a.jpg", "deleted", None)
+    model.select(((0, 1),))
+    await model.restore()
+    assert "a.jpg" in images(root, "train")
+    assert (root / "labels" / "train" / "a.txt").is_file()
+    await model.show("images")
+
+    choose(model, 3)
+    await model.mark_background()
+    assert (root / "labels" / "train" / "d.txt").read_text() == ""
+    await model.clear_labels()
+    assert not (root / "labels" / "train" / "d.txt").exists()
+    await model.tag("odd")
+    await model.search("tag:odd")
+    assert listed(model) == ["train/d.jpg"]
+    assert model.index.tags.keys() == {"odd"}
+    model.select(((0, 1),))
+    await model.untag("odd")
+    assert model.index.tags.get("odd", np.zeros(1)).sum() == 0
+
+
+async def test_copy_and_export_the_selection(
+    model: BrowseModel, stores: Stores, tmp_path: Path
+) -> None:
+    choose(model, 0, 1)
+    await model.copy_into("few")
+    assert (await stores.dataset.get("few")).num_images == {"train": 2, "val": 0, "test": 0}
+    with pytest.raises(AlreadyExistsError):
+        await model.copy_into("few")
+    path = await model.export(tmp_path / "few.zip")
+    assert path.is_file()
+    assert str(path) in model.status.text
+    assert model.work.what == ""
+
+
+async def test_nothing_selected_is_said(model: BrowseModel) -> None:
+    with pytest.raises(ValueError, match="no image is selected"):
+        await model.move("val")
+    with pytest.raises(ValueError, match="no box is selected"):
+        await model.reclassify(0)
+
+
+async def test_added_files_are_undone_as_one_and_refusals_are_named(
+    model: BrowseModel, root: Path, tmp_path: Path
+) -> None:
+    from workbench.panels.browse_import import new_files
+
+    folder = tmp_path / "photos" / "deep"
+    folder.mkdir(parents=True)
+    for number in range(BATCH + 3):
+        write_picture(folder / f"n{number:03}.png")
+    (folder / "a.jpg").write_bytes((root / "images" / "train" / "a.jpg").read_bytes())
+    (folder / "notes.txt").write_text("not an image")
+    upload = await model.add_files(new_files(tmp_path / "photos"), "test")
+    assert len(upload.added) == len(images(root, "test")) == BATCH + 3
+    assert "1 file refused: " in model.status.text
+    assert "a.jpg" in model.status.text
+    await model.undo()
+    assert images(root, "test") == set()
+    with pytest.raises(NotFoundError, match="expected images in this folder"):
+        new_files(root / "labels")
+    with pytest.raises(NotFoundError, match="no such file or folder"):
+        new_files(tmp_path / "nowhere")
+
+
+async def test_frames_of_a_video_are_added(model: BrowseModel, root: Path, tmp_path: Path) -> None:
+    from workbench.panels.browse_import import new_files
+
+    clip = tmp_path / "my clip.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (WIDTH, HEIGHT))
+    for number in range(7):
+        writer.write(np.full((HEIGHT, WIDTH, 3), 30 * number, np.uint8))
+    writer.release()
+    await model.add_files(new_files(clip, every=3), "val")
+    names = ["my_clip_000000.jpg", "my_clip_000003.jpg", "my_clip_000006.jpg"]
+    assert images(root, "val") == {"v.jpg", *names}
+    shade = cv2.imread(str(root / "images" / "val" / names[1])).mean()
+    assert shade == pytest.approx(90, abs=4)
+    (tmp_path / "broken.avi").write_bytes(b"nothing")
+    with pytest.raises(NotFoundError, match="found neither"):
+        await model.add_files(new_files(tmp_path / "broken.avi"))
+
+
+async def test_stopping_keeps_what_was_added_and_can_be_undone(
+    model: BrowseModel, root: Path, tmp_path: Path
+) -> None:
+    for number in range(2 * BATCH):
+        write_picture(tmp_path / f"n{number:03}.png")
+    files = sorted(tmp_path.glob("*.png"))
+    model.observe(lambda change: change["new"].what and model.stop(), "work")
+    upload = await model.add_files(files, "test")
+    assert len(upload.added) == len(images(root, "test")) == BATCH
+    await model.undo()
+    assert images(root, "test") == set()
+
+
+class Page:
+    """A page of the panel: what it is sent, and what it says."""
+
+    def __init__(self, panel: BrowsePanel, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.panel = panel
+        self.sent: list[dict[str, Any]] = []
+        monkeypatch.setattr(panel.gallery, "send", self._take)
+
+    def _take(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        self.sent.append({**message, "buffers": buffers or []})
+
+    def say(self, kind: str, buffers: list[bytes] | None = None, **message: Any) -> None:
+        self.panel.gallery._receive(None, {"kind": kind, "session": "s", **message}, buffers or [])
+
+    async def until(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
+        async with asyncio.timeout(20):
+            while len([m for m in self.sent if m["kind"] == kind]) < count:
+                await asyncio.sleep(0.01)
+        return [m for m in self.sent if m["kind"] == kind]
+
+    async def until_state(self, read: Any, expected: Any) -> None:
+        async with asyncio.timeout(20):
+            while read() != expected:
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def panel(stores: Stores) -> AsyncIterator[BrowsePanel]:
+    made = BrowsePanel(stores=stores)
+    await made.refresh()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(panel: BrowsePanel, monkeypatch: pytest.MonkeyPatch) -> Page:
+    return Page(panel, monkeypatch)
+
+
+async def test_a_page_is_sent_the_items_that_it_wants(page: Page) -> None:
+    listing = page.panel.gallery.listing
+    assert (listing["total"], listing["of"], listing["mode"]) == (6, 6, "images")
+    page.say("want", id=1, listing=listing["id"], level=128, ranges=[[0, 2], [4, 6]])
+    (answer,) = await page.until("items")
+    assert (answer["to"], answer["id"], answer["done"]) == ("s", 1, True)
+    assert [item["position"] for item in answer["items"]] == [0, 1, 4, 5]
+    assert [item.get("buffer") for item in answer["items"]] == [0, 1, None, 2]
+    assert all(content[:2] == b"\xff\xd8" for content in answer["buffers"])
+
+
+async def test_long_answers_come_in_parts_and_stop_when_called_off(
+    page: Page, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.panels.browse_pages.MESSAGE_BYTES", 1500)
+    for number in range(100):
+        write_picture(root / "images" / "test" / f"{number:03}.jpg")
+    await page.panel.refresh()
+    number = page.panel.gallery.listing["id"]
+    page.say("want", id=1, listing=number, level=64, ranges=[[6, 106]])
+    await page.until("items", 2)
+    page.say("cancel", id=1)
+    sent = len(page.sent)
+    page.say("want", id=2, listing=number, level=64, ranges=[[6, 40]])
+    await page.until_state(lambda: page.sent[-1].get("done") and page.sent[-1]["id"], 2)
+    late = [message for message in page.sent[sent:] if message["id"] == 1]
+    assert not any(message["done"] for message in late)
+    second = [item["position"] for m in page.sent for item in m["items"] if m["id"] == 2]
+    assert second == list(range(6, 40))
+    assert all(sum(map(len, m["buffers"])) <= 1500 for m in page.sent)
+
+
+async def test_filter_select_move_and_undo_as_a_page_does_it(page: Page, root: Path) -> None:
+    gallery = page.panel.gallery
+    page.say("complete", seq=7, text="spl", cursor=3)
+    (offer,) = await page.until("completions")
+    assert (offer["seq"], offer["items"][0]["insert"]) == (7, "split:")
+    page.say("query", text="split:trian")
+    await page.until_state(lambda: "split:train" in gallery.problem, True)
+    page.say("query", text="split:train")
+    await page.until_state(lambda: gallery.listing["query"], "split:train")
+    assert gallery.problem == ""
+    page.say("select", listing=gallery.listing["id"], ranges=[[1, 3]])
+    page.say("do", action="move", split="test")
+    await page.until_state(lambda: images(root, "test"), {"b.jpg", "c.jpg"})
+    await page.until_state(lambda: gallery.undo, "2 images moved to test")
+    page.say("do", action="undo")
+    await page.until_state(lambda: images(root, "test"), set())
+    undone = "Undone: 2 images moved to test"
+    await page.until_state(lambda: gallery.status["text"], undone)
+    page.say("do", action="dance")
+    await page.until_state(lambda: gallery.status["tone"], "problem")
+    page.say("select", listing=1, ranges=[[0, 1]])  # of a list that is not shown any more
+    page.say("mode", mode="objects")
+    await page.until_state(lambda: gallery.listing["mode"], "objects")
+    assert gallery.selection["ranges"] == []
+
+
+async def test_files_come_in_pieces(page: Page, root: Path) -> None:
+    content = (root / "images" / "train" / "a.jpg").read_bytes()
+    common = {"batch": 1, "split": "val", "files": 2}
+    half = len(content) // 2
+    first = {**common, "index": 0, "name": "new.jpg", "size": len(content)}
+    page.say("upload", [content[:half]], **first, offset=0)
+    page.say("upload", [content[half:]], **first, offset=half)
+    page.say("upload", [b""], **common, index=1, name="x", size=0, offset=0, unreadable=True)
+    await page.until("uploaded", 3)
+    await page.until_state(lambda: images(root, "val"), {"v.jpg", "new.jpg"})
+    assert (root / "images" / "val" / "new.jpg").read_bytes() == content
+    await page.until_state(lambda: page.panel.gallery.status["tone"], "problem")
+
+
+async def test_images_open_in_the_annotator_and_there_is_a_way_back(page: Page, root: Path) -> None:
+    panel = page.panel
+    page.say("open", listing=panel.gallery.listing["id"], position=2)
+    await page.until_state(lambda: panel.annotator is not None, True)
+    assert panel.annotator is not None
+    await page.until_state(
+        lambda: panel.annotator.current and panel.annotator.current.filename, "c.jpg"
+    )
+    assert panel.annotator.model.filenames == [f"{n}.jpg" for n in "abcde"]
+    assert panel.gallery.layout.display == "none"
+    await panel.back()
+    assert panel.annotator is None
+    assert panel.gallery.layout.display == ""
+
+    opened = await panel.annotate([("val", "v.jpg"), ("train", "d.jpg")])
+    assert opened.model.split == "val"
+    assert [value for _, value in panel._split.options] == ["train", "val"]
+    await opened.mark_background()
+    await panel.back()
+    assert (root / "labels" / "val" / "v.txt").read_text() == ""
+    assert await panel.search("background") == [("train", "c.jpg"), ("val", "v.jpg")]
+
+
+async def test_the_panel_from_python(panel: BrowsePanel) -> None:
+    assert len(await panel.search("unlabelled")) == 3
+    assert await panel.select_all() == 3
+    assert panel.model.num_selected == 3
+    with pytest.raises(QueryError):
+        await panel.search("nonsense:1")
+    with pytest.raises(NotFoundError):
+        await panel.open("nowhere")
+
+
+async def test_no_dataset_is_said(tmp_path: Path) -> None:
+    made = BrowsePanel(stores=create_stores(tmp_path / "d", tmp_path / "m"))
+    async with asyncio.timeout(10):
+        while not made.gallery.status:
+            await asyncio.sleep(0.01)
+    assert "no dataset" in made.gallery.status["text"]
+    made.close()

@@ -1,0 +1,264 @@
+"""The browse panel: see a whole dataset, find images by a query, and put them right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets as w
+
+from workbench.panels.annotate import AnnotatePanel
+from workbench.panels.background import Background
+from workbench.panels.browse_listing import Listing
+from workbench.panels.browse_model import BrowseModel
+from workbench.panels.browse_pages import BrowsePages
+from workbench.panels.browse_work import Status
+from workbench.panels.widgets.gallery import Gallery
+from workbench.persistence import Stores, get_stores
+from workbench.persistence.models import SPLITS, ImageKey
+
+
+class BrowsePanel:
+    """Look through the images of a dataset, select some, and act on them.
+
+    Shown in a notebook it is a gallery with a filter bar. From Python the same can be done
+    with coroutines::
+
+        panel = BrowsePanel("blood")
+        await panel.search("class:platelet boxes>3")
+        await panel.select_all()
+        await panel.model.move("val")
+        await panel.model.undo()
+
+    Parameters
+    ----------
+    dataset : str, optional
+        Default: the only one there is, or the first.
+    stores : Stores, optional
+        Default: those of `get_stores`.
+    query : str
+        What is shown at first, see `workbench.datasets.query`.
+    images : sequence of (str, str), optional
+        Show nothing but these, given as ``(split, filename)``, in this order; default: all.
+    height : int
+        Of the gallery, in CSS pixels.
+
+    Attributes
+    ----------
+    view : ipywidgets.VBox
+        What is shown; to put the panel among other widgets.
+    model : BrowseModel
+    annotator : AnnotatePanel or None
+        The annotator while some images are open in it.
+    """
+
+    def __init__(
+        self,
+        dataset: str | None = None,
+        stores: Stores | None = None,
+        *,
+        query: str = "",
+        images: Sequence[ImageKey] | None = None,
+        height: int = 560,
+    ) -> None:
+        self._stores = stores or get_stores()
+        self._first = (dataset, query)
+        self.model = BrowseModel(self._stores, images)
+        self.gallery = Gallery(height=height)
+        self.gallery.host = self
+        self.annotator: AnnotatePanel | None = None
+        self._pages = BrowsePages(self.model, self.gallery, self._annotate)
+        self._height = height
+        self._make_annotate_bar()
+        self._annotate_box = w.VBox(layout={"display": "none", "width": "100%"})
+        self.view = w.VBox((self.gallery, self._annotate_box), layout={"width": "100%"})
+        self._walks: dict[str, tuple[list[str], int]] = {}
+        self._start_lock = asyncio.Lock()  # used on the owner loop only
+        self._background = Background(self._report)
+        self._background.spawn(self._ready)
+
+    # From Python
+
+    async def open(self, dataset: str, query: str = "") -> Listing:
+        """Show another dataset.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        self._first = (dataset, query)
+        return await self._background.run(lambda: self._open(dataset, query))
+
+    async def search(self, query: str) -> list[ImageKey]:
+        """Show what matches a query; return the images, as ``(split, filename)``.
+
+        Raises
+        ------
+        QueryError
+            If the query cannot be understood.
+        """
+        return await self._background.run(lambda: self._search(query))
+
+    async def select_all(self) -> int:
+        """Select all that is listed; return how much that is."""
+        return await self._background.run(self._select_all)
+
+    async def refresh(self) -> None:
+        """Look again what is in the dataset."""
+        await self._background.run(self._refresh)
+
+    async def annotate(self, images: Sequence[ImageKey]) -> AnnotatePanel:
+        """Open images in the annotator, in place of the gallery.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        return await self._background.run(lambda: self._open_annotator(list(images), 0))
+
+    async def back(self) -> None:
+        """Close the annotator and show the gallery again."""
+        await self._background.run(self._back)
+
+    def close(self) -> None:
+        """Stop the panel's work and take it off the page."""
+        self._background.close()
+        self.model.close()
+        if self.annotator is not None:
+            self.annotator.close()
+        for widget in (self.gallery, self._annotate_box, self.view):
+            widget.close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.view._repr_mimebundle_(**kwargs)
+
+    # From the page; see `GalleryHost`
+
+    def asked(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take a message of a page; on any thread."""
+        kind = message["kind"]
+        if kind == "cancel":
+            self._pages.call_off(message)
+            return
+        if kind == "want":
+            self._pages.open_request(message)
+        self._background.spawn(lambda: self._answer(message, buffers))
+
+    # On the owner loop
+
+    async def _ready(self) -> None:
+        async with self._start_lock:
+            if self.model.listing is not None:
+                return
+            dataset, query = self._first
+            if dataset is None:
+                found = await self._stores.dataset.list()
+                dataset = found[0].name if found else None
+            if dataset is None:
+                self.model.status = Status("There is no dataset yet.", "problem")
+            else:
+                await self._open(dataset, query)
+
+    async def _open(self, dataset: str, query: str) -> Listing:
+        if self.annotator is not None:
+            self._close_annotator()
+        return await self.model.open(dataset, query)
+
+    async def _search(self, query: str) -> list[ImageKey]:
+        await self._ready()
+        listing = await self.model.find(query)
+        return listing.keys(((0, len(listing)),))
+
+    async def _select_all(self) -> int:
+        await self._ready()
+        assert self.model.listing is not None
+        total = len(self.model.listing)
+        self.model.select(((0, total),) if total else ())
+        return total
+
+    async def _refresh(self) -> None:
+        await self._ready()
+        await self.model.refresh()
+
+    async def _answer(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        await self._ready()
+        await self._pages.answer(message, buffers)
+
+    async def _annotate(self, listing: Listing, place: int | None) -> None:
+        """Open the selection in the annotator, or all that is listed, at one place of it."""
+        if place is None:
+            await self._open_annotator(self.model.selected(), 0)
+            return
+        images = listing.keys(((0, len(listing)),))
+        (wanted,) = listing.keys(((place, place + 1),))
+        await self._open_annotator(images, images.index(wanted))
+
+    async def _open_annotator(self, images: list[ImageKey], start: int) -> AnnotatePanel:
+        if not images:
+            raise ValueError("no image to annotate: select some first")
+        if self.annotator is not None:
+            self._close_annotator()
+        first = images[start]
+        self._walks = {}
+        for split in SPLITS:
+            names = [name for own, name in images if own == split]
+            if names:
+                at = names.index(first[1]) if split == first[0] else 0
+                self._walks[split] = (names, at)
+        self._split.options = [(f"{s} ({len(self._walks[s][0]):,})", s) for s in self._walks]
+        self._split.layout.display = "none" if len(self._walks) == 1 else ""
+        if self._split.value != first[0]:
+            self._split.value = first[0]  # opens it
+        return await self._show_split(first[0])
+
+    async def _show_split(self, split: str) -> AnnotatePanel:
+        if self.annotator is not None:
+            if self.annotator.model.split == split:
+                return self.annotator
+            self.annotator.close()
+        names, at = self._walks[split]
+        panel = AnnotatePanel(
+            self.model.dataset, split, self._stores, images=names, height=self._height
+        )
+        self.annotator = panel
+        total = sum(len(walk) for walk, _ in self._walks.values())
+        self._title.value = f"<b>{total:,}</b> of {escape(self.model.dataset)}"
+        self._annotate_box.children = (self._bar, panel.view)
+        self.gallery.layout.display = "none"
+        self._annotate_box.layout.display = ""
+        await panel.open(at)
+        return panel
+
+    async def _back(self) -> None:
+        self._close_annotator()
+        await self.model.refresh()
+
+    def _close_annotator(self) -> None:
+        if self.annotator is not None:
+            self.annotator.close()
+            self.annotator = None
+        self._annotate_box.children = ()
+        self._annotate_box.layout.display = "none"
+        self.gallery.layout.display = ""
+
+    def _make_annotate_bar(self) -> None:
+        back = w.Button(
+            description="Back to the gallery", icon="arrow-left", layout={"width": "auto"}
+        )
+        back.on_click(lambda _: self._background.spawn(self._back))
+        self._title = w.HTML()
+        self._split = w.Dropdown(description="Split", layout={"width": "auto"})
+        self._split.observe(self._choose_split, "value")
+        self._bar = w.HBox((back, self._title, self._split), layout={"align_items": "center"})
+
+    def _choose_split(self, change: Mapping[str, Any]) -> None:
+        split = change["new"]
+        if split in self._walks and self.annotator is not None:
+            self._background.spawn(lambda: self._show_split(split))
+
+    def _report(self, error: Exception) -> None:
+        self.model.status = Status(str(error) or type(error).__name__, "problem")

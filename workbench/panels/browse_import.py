@@ -1,0 +1,108 @@
+"""Images that are added from the kernel's machine: files, folders, and frames of a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from workbench.datasets.actions import Change, NewFile, Upload
+from workbench.datasets.changes import counted
+from workbench.errors import NotFoundError
+from workbench.persistence import IMAGE_EXTENSIONS
+
+BATCH = 128
+"""Files that are added at once: between batches the user can stop."""
+
+_JPEG_QUALITY = 95
+
+
+def new_files(path: Path, *, every: int = 1) -> Iterable[NewFile]:
+    """Return what there is to add at a path.
+
+    Parameters
+    ----------
+    path : Path
+        An image, a folder (with all below it) or a video.
+    every : int
+        Of a video, every how many frames one is taken.
+
+    Raises
+    ------
+    NotFoundError
+        If there is nothing at `path`, or nothing that can be added.
+    """
+    path = path.expanduser()
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_EXTENSIONS)
+        if not found:
+            wanted = ", ".join(sorted(IMAGE_EXTENSIONS))
+            raise NotFoundError(f"{path}: expected images in this folder ({wanted}), found none")
+        return found
+    if not path.is_file():
+        raise NotFoundError(f"{path}: there is no such file or folder on the kernel's machine")
+    if path.suffix.lower() in IMAGE_EXTENSIONS:
+        return [path]
+    return video_frames(path, every=every)
+
+
+def video_frames(path: Path, *, every: int) -> Iterator[tuple[str, bytes]]:
+    """Yield frames of a video as named JPEGs, ``clip_000120.jpg`` for frame 120.
+
+    Raises
+    ------
+    NotFoundError
+        If the file is no video that can be read.
+    ValueError
+        If `every` is less than 1.
+    """
+    import cv2
+
+    if every < 1:
+        raise ValueError(f"every: expected 1 or more frames, found {every}")
+    video = cv2.VideoCapture(str(path))
+    stem = re.sub(r"[^\w.-]+", "_", path.stem)
+    try:
+        number = 0
+        while video.grab():
+            if number % every == 0:
+                good, frame = video.retrieve()
+                if good:
+                    _, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+                    yield f"{stem}_{number:06d}.jpg", bytes(jpeg)
+            number += 1
+        if number == 0:
+            raise NotFoundError(f"{path}: expected an image, a folder or a video, found neither")
+    finally:
+        video.release()
+
+
+def batches(files: Iterable[NewFile]) -> Iterator[list[NewFile]]:
+    """Yield files in lists of at most `BATCH`."""
+    source = iter(files)
+    while batch := list(islice(source, BATCH)):
+        yield batch
+
+
+def joined(uploads: list[Upload]) -> Upload:
+    """Return several uploads as one, which is undone as one."""
+    added = [key for upload in uploads for key in upload.added]
+
+    async def undo() -> None:
+        for upload in reversed(uploads):
+            await upload.change.undo()
+
+    change = Change(f"{counted(len(added), 'image')} added", undo)
+    return Upload(change, added, [refusal for upload in uploads for refusal in upload.refused])
+
+
+def describe(upload: Upload, split: str) -> str:
+    """Return in words what became of an upload."""
+    text = f"{counted(len(upload.added), 'image')} added to {split}."
+    if not upload.refused:
+        return text
+    name, why = upload.refused[0]
+    rest = len(upload.refused) - 1
+    more = f" And {rest:,} more." if rest else ""
+    return f"{text} {counted(len(upload.refused), 'file')} refused: {name}: {why}.{more}"

@@ -1,0 +1,270 @@
+"""What the pages of a browse panel ask, and what they are told.
+
+How thumbnails travel: the page asks for a few dozen places of a listing -> `BrowseModel.page`
+reads and shrinks them in threads -> they go back in messages of under a megabyte, until the
+page calls the request off. How an action travels: a button is pressed -> ``do`` -> a command
+of `BrowseModel` -> `Actions` -> the stores -> a new listing -> the traits of the gallery.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from workbench.panels.browse_import import new_files
+from workbench.panels.browse_listing import Item, Listing, checked_ranges
+from workbench.panels.browse_model import BrowseModel
+from workbench.panels.browse_uploads import Uploads
+from workbench.panels.browse_work import Status
+from workbench.panels.widgets.gallery import Gallery
+
+MESSAGE_BYTES = 900_000
+"""More picture bytes than this do not go into one message."""
+AT_ONCE = 16
+"""So many pictures are made before a request is looked at again: it may be called off."""
+MAX_SIDE = 1024
+LISTINGS_KEPT = 3
+"""A page may still ask about the listing before the last."""
+
+_NOTHING = {
+    "images": "No image matches.",
+    "objects": "No box matches.",
+    "trash": "The trash is empty.",
+}
+
+
+class BrowsePages:
+    """The pages that show a browse panel.
+
+    Parameters
+    ----------
+    model : BrowseModel
+    gallery : Gallery
+        The way to the pages.
+    annotate : callable
+        Opens images in the annotator: ``await annotate(listing, place)``; a place of None
+        stands for the selection.
+    """
+
+    def __init__(
+        self,
+        model: BrowseModel,
+        gallery: Gallery,
+        annotate: Callable[[Listing, int | None], Awaitable[None]],
+    ) -> None:
+        self._model = model
+        self._gallery = gallery
+        self._annotate = annotate
+        self._uploads = Uploads()
+        self._listings: deque[Listing] = deque(maxlen=LISTINGS_KEPT)
+        self._open: set[tuple[str, int]] = set()  # requests under way
+        self._chosen_by = ""
+        model.observe(self._show_listing, "listing")
+        model.observe(self._show_selection, "selection")
+        model.observe(self._show_state, ("problem", "status", "work", "undo_text"))
+        self._actions: dict[str, Callable[[Mapping[str, Any]], Awaitable[Any]]] = {
+            "move": lambda m: model.move(str(m["split"])),
+            "delete": lambda _: model.delete(),
+            "background": lambda _: model.mark_background(),
+            "clear": lambda _: model.clear_labels(),
+            "tag": lambda m: model.tag(str(m["tag"])),
+            "untag": lambda m: model.untag(str(m["tag"])),
+            "reclassify": lambda m: model.reclassify(int(m["class_id"])),
+            "delete_boxes": lambda _: model.delete_boxes(),
+            "copy": lambda m: model.copy_into(str(m["name"])),
+            "export": lambda m: model.export(Path(str(m["path"])).expanduser()),
+            "restore": lambda _: model.restore(),
+            "undo": lambda _: model.undo(),
+            "import": self._import,
+            "annotate": lambda _: self._annotate_selection(),
+        }
+
+    def open_request(self, message: Mapping[str, Any]) -> None:
+        """Note a request for items; may be on any thread, before `answer`."""
+        self._open.add((str(message["session"]), int(message["id"])))
+
+    def call_off(self, message: Mapping[str, Any]) -> None:
+        """Note that a request for items is not needed any more; may be on any thread."""
+        self._open.discard((str(message["session"]), int(message["id"])))
+
+    async def answer(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Do what a page asks, see `workbench.panels.widgets.gallery`."""
+        kind = message["kind"]
+        if self._model.listing is None:
+            return
+        if kind == "want":
+            await self._send_items(message)
+        elif kind == "select":
+            self._select(message)
+        elif kind == "query":
+            await self._model.search(str(message["text"]))
+        elif kind == "complete":
+            self._send_completions(message)
+        elif kind == "mode":
+            await self._model.show(str(message["mode"]))
+        elif kind == "open":
+            await self._open_item(message)
+        elif kind == "upload":
+            await self._take_piece(message, buffers)
+        elif kind == "stop":
+            self._model.stop()
+            self._uploads.forget(str(message["session"]))
+        elif kind == "do":
+            await self._do(message)
+
+    # Items
+
+    async def _send_items(self, message: Mapping[str, Any]) -> None:
+        request = (str(message["session"]), int(message["id"]))
+        listing = self._listing(message)
+        side = min(max(int(message["level"]), 16), MAX_SIDE)
+        places: list[int] = []
+        if listing is not None:
+            ranges = checked_ranges(message["ranges"], len(listing))
+            places = [place for start, end in ranges for place in range(start, end)]
+        while listing is not None and request in self._open:
+            now, places = places[:AT_ONCE], places[AT_ONCE:]
+            page = await self._model.page(listing, now, side) if now else []
+            if request not in self._open:
+                return
+            self._send_parts(message, page, is_last=not places)
+            if not places:
+                break
+        self._open.discard(request)
+
+    def _send_parts(
+        self, request: Mapping[str, Any], page: list[tuple[Item, bytes | None]], *, is_last: bool
+    ) -> None:
+        items: list[dict[str, Any]] = []
+        buffers: list[bytes] = []
+
+        def send(done: bool) -> None:
+            answer = {
+                "kind": "items",
+                "to": request["session"],
+                "id": request["id"],
+                "listing": request["listing"],
+                "level": request["level"],
+                "items": list(items),
+                "done": done,
+            }
+            self._gallery.send(answer, buffers=list(buffers))
+            items.clear()
+            buffers.clear()
+
+        for item, picture in page:
+            if picture is not None and sum(map(len, buffers)) + len(picture) > MESSAGE_BYTES:
+                send(False)
+            fields = item.as_message()
+            if picture is not None:
+                fields |= {"picture": True, "buffer": len(buffers)}
+                buffers.append(picture)
+            items.append(fields)
+        send(is_last)
+
+    def _listing(self, message: Mapping[str, Any]) -> Listing | None:
+        number = message.get("listing")
+        return next((one for one in self._listings if one.number == number), None)
+
+    # What is done
+
+    def _select(self, message: Mapping[str, Any]) -> None:
+        listing = self._model.listing
+        if listing is None or message["listing"] != listing.number:
+            return  # chosen in a list that is not shown any more
+        self._chosen_by = str(message["session"])
+        self._model.select(checked_ranges(message["ranges"], len(listing)))
+        self._chosen_by = ""
+
+    def _send_completions(self, message: Mapping[str, Any]) -> None:
+        found = self._model.complete(str(message["text"]), int(message["cursor"]))
+        self._gallery.send(
+            {
+                "kind": "completions",
+                "to": message["session"],
+                "seq": message["seq"],
+                "items": [asdict(completion) for completion in found],
+            }
+        )
+
+    async def _open_item(self, message: Mapping[str, Any]) -> None:
+        listing = self._listing(message)
+        place = int(message["position"])
+        if listing is not None and listing.mode != "trash" and 0 <= place < len(listing):
+            await self._annotate(listing, place)
+
+    async def _annotate_selection(self) -> None:
+        listing = self._model.listing
+        if listing is not None and self._model.selected():
+            await self._annotate(listing, None)
+
+    async def _do(self, message: Mapping[str, Any]) -> None:
+        action = str(message.get("action"))
+        if action not in self._actions:
+            known = ", ".join(sorted(self._actions))
+            raise ValueError(f"action {action!r}: expected one of {known}")
+        await self._actions[action](message)
+
+    async def _import(self, message: Mapping[str, Any]) -> None:
+        files = new_files(Path(str(message["path"])), every=int(message["every"]))
+        total = len(files) if isinstance(files, list) else 0
+        await self._model.add_files(files, str(message["split"]), total=total)
+
+    async def _take_piece(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        piece = bytes(buffers[0]) if buffers else b""
+        try:
+            arrived = self._uploads.take(message, piece)
+        finally:
+            # Also after an error: the page goes on with the next file.
+            self._gallery.send(
+                {"kind": "uploaded", "to": message["session"], "batch": message["batch"]}
+            )
+        if arrived is None:
+            return
+        if arrived.files:
+            await self._model.add_files(arrived.files, arrived.split, total=len(arrived.files))
+        if arrived.refused:
+            self._model.status = Status(arrived.refused, "problem")
+
+    # What is shown
+
+    def _show_listing(self, change: Mapping[str, Any]) -> None:
+        listing: Listing = change["new"]
+        self._listings.append(listing)
+        with self._gallery.hold_sync():
+            self._gallery.classes = listing.index.classes
+            self._gallery.tags = sorted(listing.index.tags)
+            self._gallery.listing = {
+                "id": listing.number,
+                "total": len(listing),
+                "of": len(listing.index),
+                "mode": listing.mode,
+                "query": listing.query,
+                "dataset": listing.dataset,
+                "keep": listing.keep,
+                "empty": _NOTHING[listing.mode]
+                if len(listing.index)
+                else "No images yet: drop some here, or press Add images.",
+            }
+            self._send_selection()
+
+    def _show_selection(self, _change: Mapping[str, Any]) -> None:
+        self._send_selection()
+
+    def _send_selection(self) -> None:
+        listing = self._model.listing
+        if listing is not None:
+            ranges = [list(pair) for pair in self._model.selection]
+            self._gallery.selection = {
+                "listing": listing.number, "ranges": ranges, "by": self._chosen_by
+            }  # fmt: skip
+
+    def _show_state(self, _change: Mapping[str, Any]) -> None:
+        with self._gallery.hold_sync():
+            self._gallery.problem = self._model.problem
+            self._gallery.status = asdict(self._model.status)
+            self._gallery.progress = asdict(self._model.work) if self._model.work.what else {}
+            self._gallery.undo = self._model.undo_text

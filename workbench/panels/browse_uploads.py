@@ -1,0 +1,102 @@
+"""Files that come from a browser piece by piece, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+BATCH_BYTES = 64 * 2**20
+"""Whole files are handed on when there are so many bytes of them: memory stays bounded."""
+MAX_FILE_BYTES = 2**30
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Files that were dropped together, as far as they have come."""
+
+    split: str
+    pieces: list[bytes] = field(default_factory=list)
+    whole: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Files that are whole, to be added.
+
+    Parameters
+    ----------
+    split : str
+    files : list of (str, bytes)
+    refused : str
+        Name of a file that the browser could not read or that is too large, with the
+        reason; empty: none.
+    is_last : bool
+        Whether nothing more of this batch will come.
+    """
+
+    split: str
+    files: list[tuple[str, bytes]]
+    refused: str
+    is_last: bool
+
+
+class Uploads:
+    """Puts pieces of files together, for several pages at once."""
+
+    def __init__(self) -> None:
+        self._batches: dict[tuple[str, int], _Batch] = {}
+
+    def take(self, message: Mapping[str, Any], piece: bytes) -> Arrived | None:
+        """Take a piece of a file; return files where enough are whole.
+
+        Parameters
+        ----------
+        message : mapping
+            ``session`` and ``batch``; ``index`` of the file and number of ``files``;
+            ``name``, ``size``, ``offset`` of the piece, ``split``, ``unreadable``.
+        piece : bytes
+
+        Raises
+        ------
+        ValueError
+            If a piece is missing before this one.
+        """
+        who = (str(message["session"]), int(message["batch"]))
+        batch = self._batches.setdefault(who, _Batch(str(message["split"])))
+        name, size = str(message["name"]), int(message["size"])
+        refused = ""
+        if message.get("unreadable"):
+            refused = f"{name}: the browser cannot read it; is it a folder?"
+        elif size > MAX_FILE_BYTES:
+            refused = f"{name}: has {size / 2**20:,.0f} MB, more than an image may have"
+        if refused:
+            batch.pieces.clear()
+            is_whole = int(message["offset"]) + len(piece) >= size
+        else:
+            is_whole = self._append(batch, name, size, int(message["offset"]), piece)
+        is_last = is_whole and int(message["index"]) + 1 == int(message["files"])
+        if is_last:
+            del self._batches[who]
+        held = sum(len(content) for _, content in batch.whole)
+        if not is_last and held < BATCH_BYTES and not refused:
+            return None
+        files, batch.whole = batch.whole, []
+        return Arrived(batch.split, files, refused if is_whole else "", is_last)
+
+    def forget(self, session: str) -> None:
+        """Drop what has come from a page so far."""
+        for who in [who for who in self._batches if who[0] == session]:
+            del self._batches[who]
+
+    @staticmethod
+    def _append(batch: _Batch, name: str, size: int, offset: int, piece: bytes) -> bool:
+        present = sum(map(len, batch.pieces))
+        if offset != present:
+            raise ValueError(f"{name}: expected the bytes from {present} on, found {offset}")
+        batch.pieces.append(piece)
+        if present + len(piece) < size:
+            return False
+        batch.whole.append((name, b"".join(batch.pieces)))
+        batch.pieces = []
+        return True

@@ -1,0 +1,97 @@
+"""A gallery of any number of items, of which a page holds only those in sight.
+
+Traits are what there is to say about the whole. Items and thumbnails go as messages, JSON
+with JPEG bytes as binary buffers. Every view asks for itself (``session`` names it):
+
+===============  ===========================================================================
+from the page
+===============  ===========================================================================
+want             request ``id``: the items of ``listing`` at ``ranges`` of places, with
+                 thumbnails of ``level`` pixels on the longer side
+cancel           request ``id`` is not needed any more
+select           the places selected in ``listing``, as ``ranges``
+query            show what matches ``text``
+complete         what may come at ``cursor`` of ``text``; ``seq`` tells answers apart
+mode             show images, objects or the trash
+open             the item at ``position`` of ``listing`` was double-clicked
+do               an ``action`` on the selection, see `workbench.panels.browse_pages`
+upload           a piece of a file that is to be added
+stop             stop the action under way
+===============  ===========================================================================
+
+===============  ===========================================================================
+from the kernel
+===============  ===========================================================================
+items            some of the items of request ``id``, the last with ``done``; an item with a
+                 ``picture`` names the ``buffer`` that holds it
+completions      the answer to ``complete``
+uploaded         a piece of file batch ``batch`` has arrived: the next may come
+===============  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import anywidget
+import traitlets
+
+from workbench.panels.widgets.esm import bundle
+
+STATIC = Path(__file__).parent / "static"
+
+KINDS = frozenset(
+    ("want", "cancel", "select", "query", "complete", "mode", "open", "do", "upload", "stop")
+)
+"""Messages that a page may send."""
+
+
+class GalleryHost(Protocol):
+    """Who answers a gallery: `workbench.panels.browse` for a dataset."""
+
+    def asked(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take a message of a page; may be on any thread."""
+
+
+class Gallery(anywidget.AnyWidget):
+    """A gallery with filter bar and actions.
+
+    Parameters
+    ----------
+    height : int
+        Of the grid, in CSS pixels.
+    """
+
+    _esm = bundle(STATIC / "gallery.mjs")
+    _css = "".join(
+        (STATIC / name).read_text(encoding="utf-8") for name in ("theme.css", "gallery.css")
+    )
+
+    listing = traitlets.Dict(
+        help="`id`, `total`, `mode`, `query` and `dataset` of what is listed; `of` how many; "
+        "`keep`: the same as before, brought up to date; `empty`: words where there is nothing"
+    ).tag(sync=True)
+    selection = traitlets.Dict(
+        help="`ranges` of places in `listing`, and the session `by` which they were chosen"
+    ).tag(sync=True)
+    classes = traitlets.List(traitlets.Unicode(), help="names of the classes").tag(sync=True)
+    tags = traitlets.List(traitlets.Unicode(), help="that the dataset has").tag(sync=True)
+    problem = traitlets.Unicode("", help="what is wrong with the query").tag(sync=True)
+    status = traitlets.Dict(help="`text` and `tone` of what happened last").tag(sync=True)
+    progress = traitlets.Dict(help="`what` is under way, `done` of `total`").tag(sync=True)
+    undo = traitlets.Unicode("", help="what undo would take back").tag(sync=True)
+    height = traitlets.Int(560, min=200, help="of the grid, CSS pixels").tag(sync=True)
+
+    def __init__(self, height: int = 560, **kwargs: Any) -> None:
+        super().__init__(height=height, **kwargs)
+        self.host: GalleryHost | None = None
+        self.on_msg(self._receive)
+
+    def _receive(self, _widget: Any, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        kind = message.get("kind")
+        if kind not in KINDS:
+            self.status = {"text": f"The page sent something unknown: {kind!r}", "tone": "problem"}
+        elif self.host is not None:
+            self.host.asked(message, buffers)

@@ -1,0 +1,10 @@
+/** Entry of the gallery widget; every view of a model asks the kernel for itself. */
+import { mountGallery } from "./gallery_view.mjs";
+
+export default function gallery() {
+  return {
+    render({ model, el }) {
+      return mountGallery(model, el);
+    },
+  };
+}

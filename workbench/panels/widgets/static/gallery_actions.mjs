@@ -1,0 +1,171 @@
+/** The action bar: what is shown, what is selected, and what can be done to it. */
+import { classColour } from "./box_colours.mjs";
+import { icon, make } from "./box_dom.mjs";
+import { className } from "./gallery_cells.mjs";
+import { createDialog, createMenu, createPrompt } from "./gallery_popup.mjs";
+
+const MODES = [
+  ["images", "Images", "grid", "Whole images"],
+  ["objects", "Objects", "crop", "Every box as a crop of its own (of the classes that the filter names)"],
+  ["trash", "Trash", "delete", "What was deleted, to be restored"],
+];
+const SPLIT_NAMES = ["train", "val", "test"];
+
+function button(text, drawing, title, onclick, extra = {}) {
+  const parts = drawing ? [icon(drawing)] : [];
+  if (text) parts.push(make("span", { class: "wbg-word" }, text));
+  return make("button", { type: "button", class: "wb-button", title, "aria-label": text || title, onclick, ...extra }, ...parts);
+}
+
+/**
+ * @param {object} options
+ * @param {(message: object) => void} options.send
+ * @param {object} options.grid
+ * @param {() => string[]} options.classes
+ * @param {(on: boolean) => void} options.showBoxes
+ * @param {(files: File[], split: string) => void} options.upload
+ */
+export function createActions({ send, grid, classes, showBoxes, upload }) {
+  const act = (action, more = {}) => send({ kind: "do", action, ...more });
+  let state = { mode: "images", count: 0, undo: "", dataset: "", tags: [] };
+  let boxesOn = true;
+  const needsSelection = [];
+  const chosen = (own) => {
+    needsSelection.push(own);
+    return own;
+  };
+  const guarded = (run) => () => state.count > 0 && run();
+
+  const modes = MODES.map(([mode, text, drawing, title]) => button(text, drawing, title, () => send({ kind: "mode", mode }), { role: "radio", "data-mode": mode }));
+  const modeGroup = make("div", { class: "wbg-modes", role: "radiogroup", "aria-label": "What is shown" }, ...modes);
+  modeGroup.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    const next = modes[(modes.indexOf(event.target.closest("button")) + step + modes.length) % modes.length];
+    next.focus();
+    next.click();
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  const count = make("span", { class: "wbg-selected", role: "status" });
+  const selecting = make("div", { class: "wbg-group", role: "group", "aria-label": "Selection" },
+    button("All", null, "Select all that match (Ctrl+A)", () => grid.selectAll()),
+    button("Invert", null, "Select what is not selected (I)", () => grid.invert()),
+    button("None", null, "Select nothing (Esc)", () => grid.selectNone()), count);
+
+  const annotate = chosen(button("Annotate", "pencil", "Open the selected images in the annotator", guarded(() => act("annotate"))));
+  const move = createMenu({
+    button: chosen(button("Move to", "move", "Move to another split", null)), name: "Move to",
+    items: () => SPLIT_NAMES.map((split) => ({ text: split, run: () => act("move", { split }) })),
+  });
+  const tag = createPrompt({
+    button: chosen(button("Tag", "tag", "Hang a tag on the selected images", null)), label: "Tag", action: "Add tag",
+    hint: "Find them again with tag:NAME", run: (text) => act("tag", { tag: text }),
+  });
+  const background = chosen(button("Background", "nothing-here", "Mark as background: reviewed, nothing in it", guarded(() => act("background"))));
+  const remove = chosen(button("Delete", "delete", "Move to the trash (Del)", guarded(() => act("delete"))));
+  const untag = () => state.tags.map((name) => ({ text: `Remove tag “${name}”`, run: () => act("untag", { tag: name }) }));
+  const copy = createPrompt({
+    button: chosen(button("Copy", "duplicate", "Copy the selected images into a new dataset", null)), label: "Name of the new dataset", action: "Copy",
+    value: () => `${state.dataset}-copy`, hint: "With labels, splits, tags and classes", run: (text) => act("copy", { name: text }),
+  });
+  const save = createPrompt({
+    button: chosen(button("Export", "archive", "Write the selected images as a zip archive", null)), label: "Archive on the kernel’s machine", action: "Export",
+    value: () => `${state.dataset}-selection.zip`, hint: "A YOLO dataset of the selected images with their labels", run: (text) => act("export", { path: text }),
+  });
+  const more = createMenu({
+    button: chosen(button("More", "more", "More actions", null)), name: "More actions",
+    items: () => [{ text: "Clear labels (unlabelled again)", run: () => act("clear") }, ...untag()],
+  });
+  const reclassify = createMenu({
+    button: chosen(button("Change class", "tag", "Give the selected boxes another class", null)), name: "Change class",
+    items: () => classes().map((name, cls) => ({ text: className(classes(), cls), colour: classColour(cls).fill, run: () => act("reclassify", { class_id: cls }) })),
+  });
+  const removeBoxes = chosen(button("Delete boxes", "delete", "Delete the selected boxes (Del)", guarded(() => act("delete_boxes"))));
+  const restore = chosen(button("Restore", "undo", "Put the selected images back where they were", guarded(() => act("restore"))));
+
+  const split = make("select", { class: "wbg-select", "aria-label": "Add to split" }, ...SPLIT_NAMES.map((name) => make("option", { value: name }, name)));
+  const picker = make("input", { type: "file", multiple: true, accept: "image/*", hidden: true, onchange: () => {
+    upload([...picker.files], split.value);
+    picker.value = "";
+    add.close();
+  } });
+  const path = make("input", { class: "wbg-text", type: "text", spellcheck: "false", "aria-label": "Path on the kernel’s machine", placeholder: "/data/photos or clip.mp4" });
+  const every = make("input", { class: "wbg-number", type: "number", min: "1", value: "10", "aria-label": "Every how many frames" });
+  const add = createDialog(button("Add images", "plus", "Add images from this computer or the kernel’s machine; files can also be dropped on the gallery", null), "Add images",
+    make("label", { class: "wbg-form-line" }, "Into split ", split),
+    make("button", { type: "button", class: "wb-choice", onclick: () => picker.click() }, "Choose files on this computer…"), picker,
+    make("form", { onsubmit: (event) => {
+      event.preventDefault();
+      if (!path.value.trim()) return;
+      add.close();
+      send({ kind: "do", action: "import", path: path.value.trim(), split: split.value, every: Number(every.value) || 1 });
+    } },
+    make("label", { class: "wbg-form-label" }, "File, folder or video on the kernel’s machine", path),
+    make("label", { class: "wbg-form-line" }, "Of a video, every ", every, " frames"),
+    make("button", { type: "submit", class: "wb-choice" }, "Import")));
+
+  const boxesButton = button("Boxes", "boxes", "Show boxes over the pictures (B)", () => toggleBoxes(), { "aria-pressed": "true" });
+  const slider = make("input", { type: "range", min: "80", max: "420", step: "4", value: "168", class: "wbg-size", "aria-label": "Size of the pictures", title: "Size of the pictures (+ and -)", oninput: () => grid.setWish(Number(slider.value)) });
+  const undo = button("Undo", "undo", "Undo", () => state.undo && act("undo"));
+
+  const sets = {
+    images: [annotate, move.element, tag.element, background, remove, copy.element, save.element, more.element],
+    objects: [reclassify.element, removeBoxes, annotate],
+    trash: [restore],
+  };
+  const actionGroup = make("div", { class: "wbg-group wbg-actions", role: "group", "aria-label": "Actions" });
+  const element = make("div", { class: "wbg-bar", role: "toolbar", "aria-label": "Gallery" },
+    modeGroup, selecting, make("div", { class: "wbg-group wbg-last" }, undo, add.element, boxesButton, slider), actionGroup);
+
+  function toggleBoxes() {
+    boxesOn = !boxesOn;
+    boxesButton.setAttribute("aria-pressed", String(boxesOn));
+    showBoxes(boxesOn);
+  }
+
+  let shownMode = "";
+  function update(next = {}) {
+    state = { ...state, ...next };
+    for (const own of modes) {
+      const isOn = own.dataset.mode === state.mode;
+      own.setAttribute("aria-checked", String(isOn));
+      own.tabIndex = isOn ? 0 : -1;
+    }
+    if (state.mode !== shownMode) {
+      shownMode = state.mode;
+      actionGroup.replaceChildren(...(sets[state.mode] ?? []));
+    }
+    for (const own of needsSelection) own.setAttribute("aria-disabled", String(state.count === 0));
+    undo.setAttribute("aria-disabled", String(!state.undo));
+    undo.title = state.undo ? `Undo: ${state.undo} (Ctrl+Z)` : "Nothing to undo";
+    count.textContent = `${state.count.toLocaleString("en")} selected`;
+  }
+  update();
+
+  return {
+    element,
+    update,
+    splitForUploads: () => split.value,
+    /** @returns {boolean} whether the key is that of an action */
+    key(event) {
+      const mod = event.ctrlKey || event.metaKey;
+      const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+      if (mod && key === "a") grid.selectAll();
+      else if (mod && key === "z" && !event.shiftKey) act("undo"); // also of what is under way still
+      else if (mod || event.altKey) return false;
+      else if (key === "i") grid.invert();
+      else if (key === "Escape") grid.selectNone();
+      else if (key === "b") toggleBoxes();
+      else if (key === "Delete") {
+        if (state.mode === "images") remove.click();
+        if (state.mode === "objects") removeBoxes.click();
+      } else if (key === "+" || key === "-") {
+        slider.value = String(Number(slider.value) + (key === "+" ? 24 : -24));
+        grid.setWish(Number(slider.value));
+      } else return false;
+      return true;
+    },
+  };
+}

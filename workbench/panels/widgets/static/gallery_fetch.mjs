@@ -1,0 +1,170 @@
+/**
+ * Asks the kernel for items, a few dozen at a time, and keeps what came for a while.
+ *
+ * Nothing is asked for ahead of its turn: a request goes out when an earlier one is done,
+ * for the first things missing in what is in sight *then*. So after a long scroll the
+ * newest range is asked for first and what was skipped never is; a request under way
+ * whose range is out of sight is called off.
+ *
+ * @typedef {{position: number, key: string, name: string, [more: string]: any}} Item
+ * @typedef {{item: Item, blob: Blob|null, bytes: number, level: number}} Entry
+ */
+
+const CHUNK = 32;
+const PARALLEL = 2;
+const MAX_BYTES = 16 * 2 ** 20;
+const MAX_ITEMS = 6000;
+const ITEM_COST = 500; // bytes that an item takes besides its picture, roughly
+
+/** Neighbouring positions as half-open ranges. @param {number[]} positions ascending or not */
+export function rangesOf(positions) {
+  const ranges = [];
+  for (const position of [...positions].sort((a, b) => a - b)) {
+    const open = ranges.at(-1);
+    if (open && open[1] === position) open[1] += 1;
+    else ranges.push([position, position + 1]);
+  }
+  return ranges;
+}
+
+/**
+ * @param {{send: (message: object) => void, changed: (positions: number[]) => void,
+ *   chunk?: number, parallel?: number, maxBytes?: number, maxItems?: number}} options
+ */
+export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLEL, maxBytes = MAX_BYTES, maxItems = MAX_ITEMS }) {
+  /** @type {Map<number, Entry>} oldest use first */
+  const kept = new Map();
+  /** @type {Map<number, Set<number>>} request id to the positions that it lacks still */
+  const underWay = new Map();
+  let listing = -1;
+  let level = 0;
+  let lastId = 0;
+  let bytes = 0;
+  let wanted = { visible: [0, 0], around: [0, 0], forward: true };
+
+  const lacks = (position) => {
+    const entry = kept.get(position);
+    return !entry || (entry.level < level && entry.item.picture);
+  };
+
+  function* inOrder() {
+    const { visible, around, forward } = wanted;
+    for (let i = visible[0]; i < visible[1]; i++) yield i;
+    const ahead = function* () {
+      for (let i = visible[1]; i < around[1]; i++) yield i;
+    };
+    const behind = function* () {
+      for (let i = visible[0] - 1; i >= around[0]; i--) yield i;
+    };
+    yield* forward ? ahead() : behind();
+    yield* forward ? behind() : ahead();
+  }
+
+  function pump() {
+    while (underWay.size < parallel) {
+      const taken = new Set([...underWay.values()].flatMap((set) => [...set]));
+      const next = [];
+      for (const position of inOrder()) {
+        if (next.length === chunk) break;
+        if (lacks(position) && !taken.has(position)) next.push(position);
+      }
+      if (next.length === 0) return;
+      lastId += 1;
+      underWay.set(lastId, new Set(next));
+      send({ kind: "want", id: lastId, listing, level, ranges: rangesOf(next) });
+    }
+  }
+
+  function callOff() {
+    const [from, to] = wanted.around;
+    for (const [id, positions] of underWay) {
+      if ([...positions].some((position) => position >= from && position < to)) continue;
+      underWay.delete(id);
+      send({ kind: "cancel", id });
+    }
+  }
+
+  function store(position, entry) {
+    forget(position);
+    kept.set(position, entry);
+    bytes += entry.bytes;
+  }
+
+  function forget(position) {
+    const entry = kept.get(position);
+    if (!entry) return;
+    kept.delete(position);
+    bytes -= entry.bytes;
+  }
+
+  function shrink() {
+    const [from, to] = wanted.around;
+    for (const position of kept.keys()) {
+      if (bytes <= maxBytes && kept.size <= maxItems) return;
+      if (position < from || position >= to) forget(position);
+    }
+  }
+
+  return {
+    /** Begin anew with another list of items. */
+    reset(nextListing, nextLevel = level) {
+      listing = nextListing;
+      level = nextLevel;
+      kept.clear();
+      bytes = 0;
+      for (const id of underWay.keys()) send({ kind: "cancel", id });
+      underWay.clear();
+      wanted = { visible: [0, 0], around: [0, 0], forward: true };
+    },
+    /** Ask for sharper pictures from now on; what is there stays until they come. */
+    sharpen(nextLevel) {
+      level = nextLevel;
+      pump();
+    },
+    /**
+     * Say what is needed now.
+     * @param {[number, number]} visible half-open @param {[number, number]} around likewise, wider
+     */
+    want(visible, around, forward = true) {
+      wanted = { visible, around, forward };
+      callOff();
+      pump();
+    },
+    /** An answer: some of the items asked for, the last with `done`. */
+    receive(message, buffers) {
+      if (message.listing !== listing) return;
+      const positions = [];
+      const waiting = underWay.get(message.id);
+      for (const item of message.items) {
+        const view = item.picture ? buffers[item.buffer] : null;
+        const blob = view ? new Blob([view], { type: "image/jpeg" }) : null;
+        store(item.position, { item, blob, bytes: (blob?.size ?? 0) + ITEM_COST, level: message.level });
+        waiting?.delete(item.position);
+        positions.push(item.position);
+      }
+      if (message.done) {
+        // What the kernel could not give is not asked for again and again.
+        for (const position of waiting ?? []) {
+          const item = { position, name: "", state: "unreadable", picture: false, boxes: [], problem: message.problem ?? "" };
+          store(position, { item, blob: null, bytes: ITEM_COST, level: message.level });
+          positions.push(position);
+        }
+        underWay.delete(message.id);
+      }
+      shrink();
+      changed(positions);
+      pump();
+    },
+    /** @returns {Entry|undefined} */
+    get(position) {
+      const entry = kept.get(position);
+      if (entry) {
+        kept.delete(position); // used just now: last to go
+        kept.set(position, entry);
+      }
+      return entry;
+    },
+    /** For tests and measurements. */
+    stats: () => ({ bytes, items: kept.size, underWay: underWay.size }),
+  };
+}

@@ -1,0 +1,284 @@
+/**
+ * The scrolling grid: only the rows in sight (and a few beyond) are elements, and cells
+ * that leave are filled anew with those that enter.
+ */
+import { make } from "./box_dom.mjs";
+import { createCell } from "./gallery_cells.mjs";
+import { createFetcher } from "./gallery_fetch.mjs";
+import { layoutOf, moved, placeOf, positionsIn, scrollToShow } from "./gallery_layout.mjs";
+import { createScroll } from "./gallery_scroll.mjs";
+import { clicked, contains, countOf, everything, inverted, NOTHING, withRange } from "./gallery_selection.mjs";
+
+const OVERSCAN_ROWS = 2;
+const REST_MS = 150;
+/** Pictures put in place in one frame while the gallery moves: more would make it late. */
+const FILLS_IN_MOTION = 2;
+/** Longer sides of thumbnails that are asked for, in device pixels. */
+const LEVELS = [128, 256, 512];
+
+/**
+ * @param {object} options
+ * @param {(message: object) => void} options.send to the kernel
+ * @param {() => string[]} options.classes
+ * @param {(selection: {ranges: object}) => void} options.selected the user changed the selection
+ * @param {(position: number) => void} options.open
+ * @param {(text: string) => void} options.say for a screen reader
+ */
+export function createGrid({ send, classes, selected, open, say }) {
+  const name = `wbg-${Math.random().toString(36).slice(2, 8)}`;
+  const runway = make("div", { class: "wbg-runway", role: "presentation" });
+  const empty = make("div", { class: "wbg-empty" });
+  const element = make("div", {
+    class: "wbg-scroll", tabindex: "0", role: "listbox", "aria-multiselectable": "true",
+    "aria-label": "Images. Arrow keys move, Space selects, Enter opens.",
+  }, runway);
+  const frame = make("div", { class: "wbg-frame" }, element, empty);
+
+  const scroll = createScroll();
+  const fetcher = createFetcher({ send, changed: () => requestPaint() });
+  /** @type {Map<number, ReturnType<typeof createCell>>} */
+  const cells = new Map();
+  const spare = [];
+  let listing = { id: -1, total: 0 };
+  let size = { width: 0, height: 0 };
+  let wish = 168;
+  let layout = layoutOf({ width: 0, wish, total: 0 });
+  let selection = { ranges: NOTHING, anchor: 0 };
+  let active = 0;
+  let forward = true;
+  let request = 0;
+  let rest = 0;
+  let isHidden = false;
+  let isMoving = false;
+  let fills = 0; // that this frame may still do
+
+  const requestPaint = () => (request ||= requestAnimationFrame(paint));
+  const level = () => {
+    const pixels = layout.cellWidth * Math.min(devicePixelRatio, 2) * 0.8;
+    return LEVELS.find((side) => side >= pixels) ?? LEVELS.at(-1);
+  };
+  const rowsInView = () => Math.max(1, Math.floor(size.height / layout.rowHeight));
+
+  /** Lay everything out anew, with the first row in sight staying there. */
+  function relayout(keepTop = false) {
+    const [first] = positionsIn(layout, { top: scroll.top, height: size.height, total: listing.total });
+    const inRow = scroll.top - placeOf(layout, first).top;
+    const isSame = keepTop && layout.columns > 0;
+    layout = layoutOf({ width: size.width, wish, total: listing.total });
+    const top = isSame ? scroll.top : first === 0 ? 0 : placeOf(layout, first).top + Math.min(inRow, layout.cellHeight);
+    const scrollTop = scroll.resize(layout.height, size.height, top);
+    runway.style.height = `${scroll.height}px`;
+    element.scrollTop = scrollTop;
+    fetcher.sharpen(level());
+    requestPaint();
+  }
+
+  function paint() {
+    request = 0;
+    if (size.width === 0) return;
+    fills = isMoving ? FILLS_IN_MOTION : Infinity;
+    const view = { top: scroll.top, height: size.height, total: listing.total };
+    const visible = positionsIn(layout, view);
+    const [from, to] = positionsIn(layout, { ...view, overscan: OVERSCAN_ROWS });
+    for (const [position, cell] of cells) {
+      if (position >= from && position < to) continue;
+      cells.delete(position);
+      spare.push(cell);
+    }
+    for (let position = from; position < to; position++) {
+      let cell = cells.get(position);
+      if (!cell) {
+        cell = spare.pop() ?? newCell();
+        cells.set(position, cell);
+      }
+      show(cell, position);
+    }
+    // More cells than a screen shows are kept for the next rows, but not for ever.
+    for (const cell of spare.splice(Math.max(8, 2 * layout.columns))) cell.close();
+    for (const cell of spare) cell.element.hidden = true;
+    const ahead = positionsIn(layout, { ...view, overscan: 2 * rowsInView() });
+    fetcher.want(visible, ahead, forward);
+    element.setAttribute("aria-activedescendant", cells.has(active) ? cells.get(active).element.id : "");
+    noteReady(visible);
+  }
+
+  function newCell() {
+    const cell = createCell();
+    runway.append(cell.element);
+    return cell;
+  }
+
+  function show(cell, position) {
+    const at = placeOf(layout, position);
+    const isNew = cell.position !== position;
+    cell.element.hidden = false;
+    cell.place(position, at.left, at.top - scroll.offset, layout);
+    if (isNew) {
+      cell.element.id = `${name}-${position}`;
+      cell.element.setAttribute("aria-posinset", String(position + 1));
+      cell.element.setAttribute("aria-setsize", String(listing.total));
+    }
+    cell.element.setAttribute("aria-selected", String(contains(selection.ranges, position)));
+    cell.element.classList.toggle("wbg-active", position === active);
+    const entry = fetcher.get(position);
+    if (entry && entry !== cell.entry && fills === 0) requestPaint();
+    else if (entry && entry !== cell.entry) {
+      fills -= 1;
+      cell.fill(entry, classes()).then(() => noteReady());
+    }
+  }
+
+  /** Tell tests and measurements whether everything in sight is painted. */
+  function noteReady(visible = positionsIn(layout, { top: scroll.top, height: size.height, total: listing.total })) {
+    let painted = 0;
+    for (let i = visible[0]; i < visible[1]; i++) if (cells.get(i)?.isPainted) painted += 1;
+    element.dataset.painted = String(painted);
+    element.dataset.ready = String(painted === visible[1] - visible[0] && listing.id >= 0);
+  }
+
+  function forgetCells() {
+    for (const cell of cells.values()) {
+      cell.position = -1;
+      cell.clear();
+      spare.push(cell);
+    }
+    cells.clear();
+  }
+
+  function setSelection(next, tell = true) {
+    selection = next;
+    requestPaint();
+    if (tell) selected(selection);
+  }
+
+  function moveTo(position, { extend = false } = {}) {
+    if (position === null || listing.total === 0) return;
+    if (extend) setSelection(clicked(selection, position, { extend: true, toggle: false }));
+    else selection = { ...selection, anchor: position };
+    active = position;
+    const top = scrollToShow(layout, { top: scroll.top, height: size.height }, position);
+    if (top !== scroll.top) element.scrollTop = scroll.seek(top);
+    requestPaint();
+    const item = fetcher.get(position)?.item;
+    if (!item) say(`item ${position + 1} of ${listing.total}`);
+  }
+
+  element.addEventListener("scroll", () => {
+    if (isHidden || element.clientWidth === 0) return;
+    const before = scroll.top;
+    scroll.scrolled(element.scrollTop);
+    if (scroll.top !== before) forward = scroll.top > before;
+    requestPaint();
+    isMoving = true;
+    clearTimeout(rest);
+    rest = setTimeout(() => {
+      isMoving = false;
+      const at = scroll.settle();
+      if (at !== Math.round(element.scrollTop)) element.scrollTop = at;
+      requestPaint();
+    }, REST_MS);
+  }, { passive: true });
+
+  const positionOf = (event) => {
+    const target = event.target.closest?.(".wbg-cell");
+    for (const [position, cell] of cells) if (cell.element === target) return position;
+    return null;
+  };
+  element.addEventListener("mousedown", (event) => {
+    if (event.shiftKey) event.preventDefault(); // no text is selected by a range
+  });
+  element.addEventListener("click", (event) => {
+    const position = positionOf(event);
+    if (position === null) return;
+    active = position;
+    const toggle = event.ctrlKey || event.metaKey || Boolean(event.target.closest(".wbg-tick"));
+    setSelection(clicked(selection, position, { toggle, extend: event.shiftKey }));
+  });
+  element.addEventListener("dblclick", (event) => {
+    const position = positionOf(event);
+    if (position !== null && !event.target.closest(".wbg-tick")) open(position);
+  });
+
+  const observer = new ResizeObserver(() => {
+    const next = { width: element.clientWidth, height: element.clientHeight };
+    if (next.width === 0) {
+      isHidden = true; // another tab: the element forgets where it was scrolled to
+      return;
+    }
+    if (isHidden) {
+      isHidden = false;
+      element.scrollTop = scroll.seek(scroll.top);
+      requestPaint();
+    }
+    if (next.width === size.width && next.height === size.height) return;
+    size = next;
+    relayout();
+  });
+  observer.observe(element);
+
+  const grid = {
+    element: frame,
+    focus: () => element.focus({ preventScroll: true }),
+    isTarget: (target) => target === element,
+    /** @returns {boolean} whether the key was meant for the grid */
+    key(event) {
+      const mod = event.ctrlKey || event.metaKey;
+      if (event.key === " ") {
+        setSelection(clicked(selection, active, { toggle: true, extend: event.shiftKey }));
+        return true;
+      }
+      if (event.key === "Enter") {
+        if (listing.total) open(active);
+        return true;
+      }
+      if (event.altKey || (mod && !["Home", "End"].includes(event.key))) return false;
+      const to = moved(active, event.key, { columns: layout.columns, rowsInView: rowsInView(), total: listing.total });
+      if (to === null) return false;
+      moveTo(to, { extend: event.shiftKey });
+      return true;
+    },
+    selectAll: () => setSelection({ ranges: everything(listing.total), anchor: 0 }),
+    selectNone: () => setSelection({ ...selection, ranges: NOTHING }),
+    invert: () => setSelection({ ...selection, ranges: inverted(selection.ranges, listing.total) }),
+    selectionCount: () => countOf(selection.ranges),
+    /** Take over a selection that the kernel made. */
+    adopt(ranges) {
+      let own = NOTHING;
+      for (const [from, to] of ranges) own = withRange(own, from, to);
+      setSelection({ ...selection, ranges: own }, false);
+    },
+    /** Show another list of items. @param {{id: number, total: number, keep: boolean}} next */
+    setListing(next) {
+      listing = next;
+      active = Math.min(active, Math.max(0, next.total - 1));
+      if (!next.keep) active = 0;
+      selection = { ranges: NOTHING, anchor: active };
+      forgetCells();
+      fetcher.reset(next.id, level());
+      if (!next.keep) element.scrollTop = scroll.seek(0);
+      empty.textContent = next.total ? "" : (next.empty ?? "");
+      empty.hidden = next.total > 0;
+      relayout(true);
+    },
+    setWish(next) {
+      wish = next;
+      relayout();
+    },
+    toggleBoxes: (on) => element.classList.toggle("wbg-no-boxes", !on),
+    relabel() {
+      for (const cell of cells.values()) cell.entry = null;
+      requestPaint();
+    },
+    receive: (message, buffers) => fetcher.receive(message, buffers),
+    show: (position) => moveTo(position),
+    stats: () => ({ ...fetcher.stats(), cells: cells.size + spare.length }),
+    close() {
+      observer.disconnect();
+      cancelAnimationFrame(request);
+      clearTimeout(rest);
+      for (const cell of [...cells.values(), ...spare]) cell.close();
+      cells.clear();
+    },
+  };
+  return grid;
+}

@@ -1,0 +1,173 @@
+/**
+ * One view of a gallery. Traits of the model are what the kernel has to say about the
+ * whole; items and thumbnails come as messages, to the view that asked.
+ */
+import { make } from "./box_dom.mjs";
+import { createActions } from "./gallery_actions.mjs";
+import { createFilter } from "./gallery_filter.mjs";
+import { createGrid } from "./gallery_grid.mjs";
+import { createUploader } from "./gallery_upload.mjs";
+
+const TELL_MS = 40;
+const WATCHED = ["listing", "selection", "classes", "problem", "status", "progress", "height", "tags", "undo"];
+
+/**
+ * @param {object} model anywidget's
+ * @param {HTMLElement} host
+ * @returns {() => void} clean-up
+ */
+export function mountGallery(model, host) {
+  const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
+  const live = make("div", { class: "wb-live", "aria-live": "polite" });
+  const say = (text) => (live.textContent = text);
+  let telling = 0;
+  let shown = -1;
+  let own = [];
+
+  const grid = createGrid({
+    send,
+    say,
+    classes: () => model.get("classes"),
+    open: (position) => send({ kind: "open", listing: shown, position }),
+    selected(selection) {
+      own = selection.ranges;
+      actions.update({ count: grid.selectionCount() });
+      clearTimeout(telling);
+      telling = setTimeout(tell, TELL_MS);
+    },
+  });
+  const uploader = createUploader({ send, failed: say });
+  const filter = createFilter({ send, leave: grid.focus });
+  const actions = createActions({
+    send(message) {
+      tell(); // an action is on what is selected now
+      send(message);
+    },
+    grid,
+    classes: () => model.get("classes"),
+    showBoxes: grid.toggleBoxes,
+    upload: (files, split) => uploader.add(files, split),
+  });
+
+  const message = make("span", { class: "wbg-message", role: "status" });
+  const meter = make("progress", { class: "wbg-meter", max: "1", hidden: true, "aria-label": "Progress" });
+  const stop = make("button", { type: "button", class: "wb-button", hidden: true, onclick: () => {
+    uploader.stop();
+    send({ kind: "stop" });
+  } }, "Stop");
+  const statusLine = make("div", { class: "wbg-status" }, message, meter, stop);
+  const drop = make("div", { class: "wbg-drop", hidden: true }, "Drop image files to add them");
+  grid.element.append(drop);
+  const root = make("div", { class: "wb-gallery", "data-lm-suppress-shortcuts": "true" },
+    filter.element, filter.line, actions.element, grid.element, statusLine, live);
+  host.append(root);
+
+  function tell() {
+    if (!telling) return;
+    clearTimeout(telling);
+    telling = 0;
+    send({ kind: "select", listing: shown, ranges: own });
+  }
+
+  // Keys. None of them reaches JupyterLab, whose commands would insert or delete cells.
+  const abort = new AbortController();
+  const on = (target, type, handler) => target.addEventListener(type, handler, { signal: abort.signal });
+  on(root, "keydown", (event) => {
+    event.stopPropagation();
+    if (event.isComposing || event.defaultPrevented) return;
+    const isTyping = event.target.matches("input:not([type=range]), select, textarea");
+    if (isTyping || event.target.closest("[role=dialog], [role=menu]")) return;
+    if (event.key === "/") filter.focus();
+    else if (grid.isTarget(event.target) && grid.key(event)) { /* done */ }
+    else if (event.target.matches("input") || !actions.key(event)) return;
+    event.preventDefault();
+  });
+  for (const type of ["keyup", "keypress"]) on(root, type, (event) => event.stopPropagation());
+
+  // Files that are dropped. JupyterLab would take them into its file browser.
+  const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  for (const type of ["dragenter", "dragover"]) {
+    on(root, type, (event) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      drop.textContent = `Drop image files to add them to ${actions.splitForUploads()}`;
+      drop.hidden = false;
+    });
+  }
+  on(root, "dragleave", (event) => {
+    if (!root.contains(event.relatedTarget)) drop.hidden = true;
+  });
+  on(root, "drop", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    drop.hidden = true;
+    uploader.add([...event.dataTransfer.files], actions.splitForUploads());
+  });
+
+  const receive = (received, buffers) => {
+    if (received.to && received.to !== session) return;
+    if (received.kind === "items") grid.receive(received, buffers);
+    else if (received.kind === "completions") filter.receive(received);
+    else if (received.kind === "uploaded") uploader.acknowledged(received);
+  };
+  model.on("msg:custom", receive);
+
+  function follow() {
+    const listing = model.get("listing");
+    if (listing.id !== undefined && listing.id !== shown) {
+      shown = listing.id;
+      clearTimeout(telling);
+      telling = 0;
+      grid.setListing(listing);
+    }
+    const selection = model.get("selection");
+    if (selection.listing === shown && selection.by !== session && selection !== follow.selection) {
+      own = selection.ranges;
+      grid.adopt(selection.ranges);
+    }
+    follow.selection = selection;
+    const what = listing.mode === "objects" ? "box" : "image";
+    const words = (n) => `${n.toLocaleString("en")} ${n === 1 ? what : what === "box" ? "boxes" : "images"}`;
+    const total = listing.total ?? 0;
+    const isPart = listing.mode === "images" && listing.of !== undefined && listing.of !== total;
+    filter.update({
+      query: listing.query ?? "",
+      problem: model.get("problem"),
+      count: listing.id === undefined ? "" : isPart ? `${total.toLocaleString("en")} of ${words(listing.of)}` : words(total),
+    });
+    actions.update({ mode: listing.mode ?? "images", count: grid.selectionCount(), undo: model.get("undo"), dataset: listing.dataset ?? "", tags: model.get("tags") });
+    root.dataset.mode = listing.mode ?? "images";
+    const status = model.get("status");
+    message.textContent = status.text ?? "";
+    message.dataset.tone = status.tone ?? "info";
+    const progress = model.get("progress");
+    const isBusy = Boolean(progress.what);
+    meter.hidden = stop.hidden = !isBusy;
+    if (isBusy) {
+      message.textContent = `${progress.what} …${progress.total ? ` ${progress.done.toLocaleString("en")} of ${progress.total.toLocaleString("en")}` : ""}`;
+      if (progress.total) meter.value = progress.done / progress.total;
+      else meter.removeAttribute("value");
+    }
+    grid.element.style.height = `${model.get("height")}px`;
+  }
+  const relabel = () => grid.relabel();
+  for (const name of WATCHED) model.on(`change:${name}`, follow);
+  model.on("change:classes", relabel);
+  follow();
+  root.galleryStats = grid.stats; // for measurements
+
+  return () => {
+    tell();
+    clearTimeout(telling);
+    abort.abort();
+    for (const name of WATCHED) model.off(`change:${name}`, follow);
+    model.off("change:classes", relabel);
+    model.off("msg:custom", receive);
+    filter.close();
+    grid.close();
+    root.remove();
+  };
+}
