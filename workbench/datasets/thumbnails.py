@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -40,6 +41,7 @@ MARGIN = 0.1
 
 _QUALITY = 80
 _THREADS = max(2, min(4, os.cpu_count() or 2))
+_NICENESS = 10
 _STEPS = (
     (8, cv2.IMREAD_REDUCED_COLOR_8),
     (4, cv2.IMREAD_REDUCED_COLOR_4),
@@ -92,7 +94,9 @@ class Thumbnails:
     def __init__(self, stores: Stores, *, max_bytes: int = MAX_BYTES) -> None:
         self._stores = stores
         self._kept = _Kept(max_bytes)
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="thumbnails")
+        self._pool = ThreadPoolExecutor(
+            _THREADS, thread_name_prefix="thumbnails", initializer=_stand_back
+        )
 
     async def get(
         self,
@@ -179,6 +183,16 @@ class Thumbnails:
         """Let go of the threads and of all kept pictures."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._kept.clear()
+
+
+def _stand_back() -> None:
+    """Let everything else on this machine go before this thread.
+
+    The browser often runs here as well, and scrolls while pictures are being made.
+    """
+    # Elsewhere the call would speak for the whole process, or does not exist.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 _Name = tuple[str, str, str, int | None, int]

@@ -60,6 +60,8 @@ export function createCell() {
   const cell = {
     element,
     position: -1,
+    left: NaN,
+    top: NaN,
     /** @type {HTMLImageElement|null} */
     image: null,
     entry: null,
@@ -72,7 +74,10 @@ export function createCell() {
         cell.position = position;
         cell.clear();
       }
-      element.style.transform = `translate(${left}px, ${top}px)`;
+      // Not a transform: each would be painted and put in place as a thing of its own.
+      if (left !== cell.left) element.style.left = `${left}px`;
+      if (top !== cell.top) element.style.top = `${top}px`;
+      Object.assign(cell, { left, top });
       if (cell.layout !== layout) {
         cell.layout = layout;
         element.style.width = `${layout.cellWidth}px`;

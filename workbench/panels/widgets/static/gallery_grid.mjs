@@ -2,7 +2,7 @@
  * The scrolling grid: only the rows in sight (and a few beyond) are elements, and cells
  * that leave are filled anew with those that enter.
  */
-import { make } from "./box_dom.mjs";
+import { make, setAttribute } from "./box_dom.mjs";
 import { createCell } from "./gallery_cells.mjs";
 import { createFetcher } from "./gallery_fetch.mjs";
 import { layoutOf, moved, placeOf, positionsIn, scrollToShow } from "./gallery_layout.mjs";
@@ -98,7 +98,7 @@ export function createGrid({ send, classes, selected, open, say }) {
     for (const cell of spare) cell.element.hidden = true;
     const ahead = positionsIn(layout, { ...view, overscan: 2 * rowsInView() });
     fetcher.want(visible, ahead, forward);
-    element.setAttribute("aria-activedescendant", cells.has(active) ? cells.get(active).element.id : "");
+    setAttribute(element, "aria-activedescendant", cells.get(active)?.element.id ?? "");
     noteReady(visible);
   }
 
@@ -118,7 +118,7 @@ export function createGrid({ send, classes, selected, open, say }) {
       cell.element.setAttribute("aria-posinset", String(position + 1));
       cell.element.setAttribute("aria-setsize", String(listing.total));
     }
-    cell.element.setAttribute("aria-selected", String(contains(selection.ranges, position)));
+    setAttribute(cell.element, "aria-selected", contains(selection.ranges, position));
     cell.element.classList.toggle("wbg-active", position === active);
     const entry = fetcher.get(position);
     if (entry && entry !== cell.entry && fills === 0) requestPaint();
@@ -164,17 +164,19 @@ export function createGrid({ send, classes, selected, open, say }) {
   }
 
   element.addEventListener("scroll", () => {
-    if (isHidden || element.clientWidth === 0) return;
+    const at = element.scrollTop;
+    // An element that is being hidden forgets where it was; asking for its width costs a layout.
+    if (isHidden || (at === 0 && element.clientWidth === 0)) return;
     const before = scroll.top;
-    scroll.scrolled(element.scrollTop);
+    scroll.scrolled(at);
     if (scroll.top !== before) forward = scroll.top > before;
     requestPaint();
     isMoving = true;
     clearTimeout(rest);
     rest = setTimeout(() => {
       isMoving = false;
-      const at = scroll.settle();
-      if (at !== Math.round(element.scrollTop)) element.scrollTop = at;
+      const place = scroll.settle();
+      if (place !== Math.round(element.scrollTop)) element.scrollTop = place;
       requestPaint();
     }, REST_MS);
   }, { passive: true });

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { grouped, stepTo } from "../../workbench/panels/widgets/static/finding_list.mjs";
+import { hoverColours, plotWidth } from "../../workbench/panels/widgets/static/plot_grid.mjs";
+import { keepKeys } from "../../workbench/panels/widgets/static/status_line.mjs";
+
+test("findings stand under their severities, worst first, without empty headings", () => {
+  const findings = [
+    { kind: "dark", severity: "warning" },
+    { kind: "corrupt", severity: "error" },
+    { kind: "blurred", severity: "warning" },
+  ];
+  const groups = grouped(findings).map((group) => [
+    group.heading,
+    group.findings.map((finding) => finding.kind),
+  ]);
+  assert.deepEqual(groups, [
+    ["Errors", ["corrupt"]],
+    ["Warnings", ["dark", "blurred"]],
+  ]);
+  assert.deepEqual(grouped([]), []);
+});
+
+test("arrows step through the list and stay in it", () => {
+  assert.equal(stepTo("ArrowDown", 0, 3), 1);
+  assert.equal(stepTo("ArrowDown", 2, 3), 2);
+  assert.equal(stepTo("ArrowUp", 0, 3), 0);
+  assert.equal(stepTo("End", 0, 3), 2);
+  assert.equal(stepTo("Home", 2, 3), 0);
+  assert.equal(stepTo("Enter", 1, 3), null);
+});
+
+test("plots stand two beside each other only where both have room", () => {
+  assert.equal(plotWidth(1000), 494);
+  assert.equal(plotWidth(851), 851);
+  assert.equal(plotWidth(852), 420);
+});
+
+test("tooltips take the page's colours, or plain ones", () => {
+  const dark = { "--jp-layout-color1": " #111 ", "--jp-ui-font-color0": "#eee" };
+  const style = (colours) => ({ getPropertyValue: (name) => colours[name] ?? "" });
+  assert.deepEqual(hoverColours(style(dark)), {
+    bgcolor: "#111",
+    bordercolor: "#888",
+    font: { color: "#eee" },
+  });
+  assert.equal(hoverColours(style({})).bgcolor, "#fff");
+});
+
+test("keys are kept in the panel as soon as the line is in it, until it is released", () => {
+  const frames = [];
+  globalThis.requestAnimationFrame = (look) => frames.push(look);
+  globalThis.cancelAnimationFrame = () => {};
+  const panel = Object.assign(new EventTarget(), { dataset: {} });
+  let parent = null;
+  const release = keepKeys({ closest: () => parent }, ".panel");
+  assert.equal(frames.length, 1);
+  parent = panel;
+  frames.pop()();
+  assert.equal(panel.dataset.lmSuppressShortcuts, "true");
+  const isKept = () => {
+    const event = new Event("keydown");
+    let stopped = false;
+    event.stopPropagation = () => { stopped = true; };
+    panel.dispatchEvent(event);
+    return stopped;
+  };
+  assert.equal(isKept(), true);
+  release();
+  assert.equal(isKept(), false);
+});

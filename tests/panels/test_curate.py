@@ -1,0 +1,392 @@
+"""The curate panel without a page: driven from Python, asserted through raw files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from workbench.errors import ClassesInUseError, ConflictError, NotFoundError
+from workbench.panels.browse_work import StoppedError
+from workbench.panels.changing import BusyError
+from workbench.panels.curate import CuratePanel
+from workbench.panels.curate_model import CurateModel
+from workbench.panels.curate_versions import NOW
+from workbench.persistence import Stores, create_stores
+
+ROW = "0 0.5 0.5 0.25 0.25\n"
+OTHER_ROW = "1 0.25 0.25 0.125 0.25\n"
+
+
+def scene(seed: int) -> np.ndarray:
+    """A picture unlike all others, uint8 BGR."""
+    coarse = np.random.default_rng(seed).integers(60, 200, (6, 8, 3), dtype=np.uint8)
+    picture = cv2.resize(coarse, (160, 120), interpolation=cv2.INTER_CUBIC)
+    cv2.rectangle(picture, (40 + seed, 30), (100, 90), (255, 255, 255), 2)
+    return picture
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Eight images of train and two of val, all labelled; a.txt has one box twice."""
+    root = tmp_path / "data" / "ds"
+    for split in ("train", "val", "test"):
+        (root / "images" / split).mkdir(parents=True)
+        (root / "labels" / split).mkdir(parents=True)
+    (root / "data.yaml").write_text(
+        "train: images/train\nval: images/val\nnames:\n  0: cat\n  1: red dog\n"
+    )
+    for seed, (split, name) in enumerate(
+        [*(("train", n) for n in "abcdefgh"), *(("val", n) for n in "vw")]
+    ):
+        cv2.imwrite(str(root / "images" / split / f"{name}.jpg"), scene(seed))
+        (root / "labels" / split / f"{name}.txt").write_text(ROW + OTHER_ROW)
+    (root / "labels" / "train" / "a.txt").write_text(ROW + ROW + OTHER_ROW)
+    return root
+
+
+@pytest.fixture
+def stores(root: Path, tmp_path: Path) -> Stores:
+    return create_stores(root.parent, tmp_path / "models")
+
+
+@pytest.fixture
+async def model(stores: Stores) -> CurateModel:
+    made = CurateModel(stores)
+    await made.open("ds")
+    return made
+
+
+@pytest.fixture
+async def panel(stores: Stores) -> AsyncIterator[CuratePanel]:
+    made = CuratePanel("ds", stores)
+    await made.open("ds")
+    yield made
+    made.close()
+
+
+def labels(root: Path, name: str = "a", split: str = "train") -> str:
+    return (root / "labels" / split / f"{name}.txt").read_text()
+
+
+def names(root: Path, split: str) -> set[str]:
+    return {file.stem for file in (root / "images" / split).iterdir()}
+
+
+async def eventually(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something that a click started has come about."""
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
+    assert holds(), what
+
+
+# Health
+
+
+async def test_a_repair_is_previewed_applied_checked_again_and_undone(
+    model: CurateModel, root: Path
+) -> None:
+    report = await model.check()
+    assert "duplicate-box" in report.kinds
+    assert report.examined == 10
+    before = labels(root)
+    assert "train/a.jpg" in await model.preview_repair("duplicate-box")
+    assert labels(root) == before
+
+    await model.repair("duplicate-box")
+    assert labels(root).splitlines() == [*ROW.splitlines(), *OTHER_ROW.splitlines()]
+    assert model.report is not None
+    assert model.report is not report
+    assert "duplicate-box" not in model.report.kinds
+    assert model.undo_text
+
+    await model.undo()
+    assert labels(root) == before
+    assert "duplicate-box" in model.report.kinds
+    assert model.undo_text == ""
+    assert model.status.text.startswith("Undone: ")
+
+
+async def test_the_second_check_reads_only_what_is_new(model: CurateModel, root: Path) -> None:
+    await model.check()
+    cv2.imwrite(str(root / "images" / "train" / "new.jpg"), scene(90))
+    assert (await model.check()).examined == 1
+    assert model.status.text.startswith("11 images checked, 1 of them new or changed: ")
+
+
+async def test_a_repair_of_nothing_found_is_refused(model: CurateModel) -> None:
+    with pytest.raises(ValueError, match="duplicate-box: the last check has found nothing"):
+        await model.repair("duplicate-box")
+    await model.check()
+    with pytest.raises(ValueError, match="found 9"):
+        await model.preview_repair("duplicate-box", 9)
+
+
+async def test_stopping_a_check_leaves_no_report_and_the_next_one_works(
+    model: CurateModel,
+) -> None:
+    shown: list[str] = []
+
+    def stop_once(change: dict[str, object]) -> None:
+        shown.append(model.work.what)
+        if model.work.total and len(shown) < 5:
+            model.stop()
+
+    model.observe(stop_once, "work")
+    model.stop()  # of nothing: must not stop what starts later
+    checking = asyncio.create_task(model.check())
+    await asyncio.sleep(0)
+    model.stop()
+    with pytest.raises(StoppedError):
+        await checking
+    assert model.report is None
+    assert model.work.what == ""
+    model.unobserve(stop_once, "work")
+    assert len(await model.check()) > 0
+    assert "Checking" in shown
+
+
+async def test_only_one_thing_is_done_at_a_time(model: CurateModel) -> None:
+    first = asyncio.create_task(model.check())
+    await asyncio.sleep(0)
+    with pytest.raises(BusyError, match=r"Checking is not done yet"):
+        await model.plan_splits({"train": 1})
+    await first
+
+
+async def test_opening_another_dataset_stops_the_check_and_forgets_undo(
+    model: CurateModel, stores: Stores
+) -> None:
+    await stores.dataset.create("other", classes=["bird"])
+    await model.rename_class("cat", "tiger")
+    await model.apply_classes()
+    checking = asyncio.create_task(model.check())
+    await asyncio.sleep(0)
+    await model.open("other")
+    with pytest.raises(StoppedError):
+        await checking
+    assert (model.dataset, model.classes, model.undo_text) == ("other", ["bird"], "")
+    assert model.report is None
+    with pytest.raises(NotFoundError):
+        await model.open("missing")
+    assert model.dataset == "other"
+
+
+# Splits
+
+
+async def test_a_split_is_planned_then_applied_then_undone(model: CurateModel, root: Path) -> None:
+    with pytest.raises(ValueError, match="Press Preview first"):
+        await model.apply_splits()
+    plan = await model.plan_splits({"train": 50, "val": 50}, seed=3)
+    assert len(names(root, "val")) == 2
+    assert model.status.text == f"{len(plan.moves)} images would move."
+    await model.apply_splits()
+    assert len(names(root, "train")) == len(names(root, "val")) == 5
+    assert model.split_plan is None
+    await model.undo()
+    assert names(root, "val") == {"v", "w"}
+
+
+async def test_a_plan_that_is_out_of_date_moves_nothing(model: CurateModel, root: Path) -> None:
+    await model.plan_splits({"train": 50, "val": 50})
+    (root / "images" / "train" / "h.jpg").rename(root / "images" / "test" / "h.jpg")
+    with pytest.raises(ConflictError, match="plan again"):
+        await model.apply_splits()
+    assert names(root, "val") == {"v", "w"}
+
+
+# Classes
+
+
+async def test_classes_are_renamed_merged_reordered_and_deleted(
+    model: CurateModel, root: Path
+) -> None:
+    await model.rename_class(0, " tiger ")
+    assert "tiger" not in (root / "data.yaml").read_text()
+    await model.apply_classes()
+    assert model.classes == ["tiger", "red dog"]
+    await model.reorder_classes([1, 0])
+    await model.apply_classes()
+    assert model.classes == ["red dog", "tiger"]
+    assert labels(root, "b") == "1 0.5 0.5 0.25 0.25\n0 0.25 0.25 0.125 0.25\n"
+
+    with pytest.raises(ClassesInUseError, match="11 boxes"):
+        await model.delete_class("tiger")
+    assert model.class_plan is None
+    await model.delete_class("tiger", with_boxes=True)
+    await model.apply_classes()
+    assert labels(root, "b") == "0 0.25 0.25 0.125 0.25\n"
+    await model.undo()
+    await model.merge_classes([0, 1], 1)
+    await model.apply_classes()
+    assert model.classes == ["tiger"]
+    assert {line[0] for line in labels(root).splitlines()} == {"0"}
+
+    for _ in range(3):
+        await model.undo()
+    assert model.classes == ["cat", "red dog"]
+    assert labels(root, "b") == ROW + OTHER_ROW
+    with pytest.raises(ValueError, match="at least one other class"):
+        await model.merge_classes([1], 1)
+
+
+# Versions
+
+
+async def test_a_version_is_frozen_compared_restored_and_deleted(
+    model: CurateModel, root: Path
+) -> None:
+    await model.freeze(" first ", "before cleaning")
+    assert [(v.name, v.note) for v in model.versions] == [("first", "before cleaning")]
+    (root / "labels" / "train" / "b.txt").write_text(ROW)
+    difference = await model.compare("first")
+    assert (difference.boxes_added, difference.boxes_removed) == (0, 1)
+    await model.rename_class("cat", "tiger")
+    await model.apply_classes()
+    difference = await model.compare("first")
+    assert difference.classes == (["cat", "red dog"], ["tiger", "red dog"])
+
+    await model.restore("first")
+    assert model.classes == ["cat", "red dog"]
+    assert labels(root, "b") == ROW + OTHER_ROW
+    assert [v.automatic for v in model.versions] == [False, True]
+    await model.undo()
+    assert labels(root, "b") == ROW
+    await model.delete_version("first")
+    assert "first" not in [v.name for v in model.versions]
+
+
+# The view
+
+
+async def test_a_button_pressed_at_once_waits_until_the_dataset_is_open(stores: Stores) -> None:
+    early = CuratePanel("ds", stores)
+    early.health.check.click()
+    await eventually(lambda: early.model.report is not None, "checked")
+    assert early.status.text.startswith("10 images checked")
+    early.close()
+
+
+async def test_the_health_page_shows_findings_and_repairs_them(
+    panel: CuratePanel, root: Path
+) -> None:
+    page = panel.health
+    assert "Not checked yet" in page.findings.empty
+    page.check.click()
+    await eventually(lambda: bool(page.findings.findings), "checked")
+    kinds = [finding["kind"] for finding in page.findings.findings]
+    assert page.findings.chosen == kinds[0]
+    page.findings.chosen = "duplicate-box"
+    assert page.finding is not None
+    assert page.images_button.description == "Show 1 image"
+    page.preview_button.click()
+    await eventually(lambda: "train/a.jpg" in page._shown.value, "previewed")
+    page.apply_button.click()
+    await eventually(lambda: "duplicate-box" not in str(page.findings.findings), "repaired")
+    assert labels(root).count("\n") == 2
+    assert page.findings.chosen == ""
+    assert page.detail.layout.display == "none"
+    panel.undo_button.click()
+    await eventually(lambda: "duplicate-box" in str(page.findings.findings), "undone")
+    assert labels(root).count("\n") == 3
+
+
+async def test_images_of_a_finding_open_in_the_gallery_and_nothing_else(
+    panel: CuratePanel, root: Path
+) -> None:
+    wanted = [("val", "w.jpg"), ("train", "c.jpg"), ("train", "a.jpg")]
+    gallery = await panel.show_images(wanted, "just these")
+    assert await gallery.search("") == wanted
+    assert await gallery.search("sort:name split:train") == [("train", "a.jpg"), ("train", "c.jpg")]
+    await gallery.select_all()
+    await gallery.model.delete()
+    assert await gallery.search("") == [("val", "w.jpg")]
+    await panel.back()
+    assert panel.gallery is None
+    assert panel.model.statistics is not None
+    assert panel.model.statistics.num_images == 8
+
+
+async def test_the_statistics_page_draws_once_it_is_looked_at(panel: CuratePanel) -> None:
+    page = panel.statistics
+    assert page.plots is None
+    panel.tabs.selected_index = 1
+    await eventually(lambda: panel.model.is_measured and page.plots is not None, "drawn")
+    assert page.plots is not None
+    titles = [json.loads(figure)["layout"]["title"]["text"] for figure in page.plots.figures]
+    assert titles[:2] == ["Boxes by class", "Boxes per image"]
+    assert len(titles) == 7
+    await eventually(lambda: "160 × 120" in page._tables.children[-1].value, "measured")
+    html = "".join(table.value for table in page._tables.children)
+    assert "red dog" in html
+
+
+async def test_the_splits_page_shows_what_would_move(panel: CuratePanel, root: Path) -> None:
+    page = panel.splits
+    page.shares["train"].value = page.shares["val"].value = 50
+    page.preview_button.click()
+    await eventually(lambda: "would move" in page.table.value, "planned")
+    page.seed.value = 7
+    assert page.table.value == ""
+    page.apply_button.click()
+    await eventually(lambda: "Press Preview first" in panel.status.text, "refused")
+    assert panel.status.tone == "problem"
+    page.preview_button.click()
+    await eventually(lambda: "would move" in page.table.value, "planned again")
+    page.apply_button.click()
+    await eventually(lambda: len(names(root, "val")) == 5, "moved")
+
+
+async def test_the_classes_page_renames_and_puts_in_order(panel: CuratePanel, root: Path) -> None:
+    page = panel.classes
+    assert (page.which.value, page.into.value, page.order.value) == (0, 0, 0)
+    assert "red dog" in page.table.value
+    page.which.value, page.name.value = 1, "<wolf>"
+    page.preview_button.click()
+    await eventually(lambda: "&lt;wolf&gt; (1)" in page.preview.value, "previewed")
+    page.apply_button.click()
+    await eventually(lambda: "&lt;wolf&gt;" in page.table.value, "renamed")
+    assert "<wolf>" in (root / "data.yaml").read_text()
+
+    page.kind.value = "reorder"
+    page.order.index = 1
+    page.up_button.click()
+    page.preview_button.click()
+    await eventually(lambda: "cat (1)" in page.preview.value, "previewed order")
+    page.apply_button.click()
+    await eventually(lambda: labels(root, "b").startswith("1 "), "reordered")
+
+
+async def test_the_versions_page_asks_before_it_restores(panel: CuratePanel, root: Path) -> None:
+    page = panel.versions
+    page.name.value = "first"
+    page.freeze_button.click()
+    await eventually(lambda: "first" in page.table.value, "frozen")
+    assert page.name.value == ""
+    assert (page.first.value, page.second.value) == ("first", NOW)
+    (root / "labels" / "train" / "b.txt").write_text(ROW)
+    page.compare_button.click()
+    await eventually(lambda: "train/b.jpg" in page.comparison.value, "compared")
+
+    page.restore_button.click()
+    await eventually(lambda: "Restore <b>first</b>" in page.confirmation._words.value, "asked")
+    assert labels(root, "b") == ROW
+    page.confirmation._no.click()
+    assert page.confirmation.view.layout.display == "none"
+    page.restore_button.click()
+    await eventually(lambda: page.confirmation.view.layout.display is None, "asked again")
+    page.confirmation._yes.click()
+    await eventually(lambda: labels(root, "b") == ROW + OTHER_ROW, "restored")
+
+
+async def test_without_a_dataset_the_panel_says_so(tmp_path: Path) -> None:
+    empty = CuratePanel(None, create_stores(tmp_path / "none", tmp_path / "models"))
+    await eventually(lambda: empty.status.text == "There is no dataset yet.", "said")
+    empty.close()

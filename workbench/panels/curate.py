@@ -1,0 +1,267 @@
+"""The curate panel: what is in a dataset, what is wrong with it, and how to put it right.
+
+How a click travels: a button of a page is pressed -> `Background` -> a command of
+`CurateModel` -> `workbench.datasets` -> the stores -> the model's traits -> the pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets as w
+
+from workbench.datasets.health import HealthReport
+from workbench.panels.background import Background
+from workbench.panels.browse import BrowsePanel
+from workbench.panels.browse_work import Status, StoppedError
+from workbench.panels.curate_classes import ClassesPage
+from workbench.panels.curate_health import HealthPage
+from workbench.panels.curate_model import CurateModel
+from workbench.panels.curate_parts import Command, button, row, show
+from workbench.panels.curate_splits import SplitsPage
+from workbench.panels.curate_statistics import StatisticsPage
+from workbench.panels.curate_versions import VersionsPage
+from workbench.panels.widgets.curating import StatusLine
+from workbench.persistence import Stores, get_stores
+from workbench.persistence.models import ImageKey
+
+MAX_UNDO_WORDS = 60
+
+
+class CuratePanel:
+    """Check a dataset and repair it; see its statistics; change splits, classes, versions.
+
+    Shown in a notebook it has a page for each of these. From Python the same can be done
+    with coroutines::
+
+        panel = CuratePanel("blood")
+        report = await panel.check()
+        await panel.repair("duplicate-box")
+        await panel.undo()
+
+    What it does is the same as `workbench.datasets.dataset.Dataset` does without a panel.
+
+    Parameters
+    ----------
+    dataset : str, optional
+        Default: the first there is.
+    stores : Stores, optional
+        Default: those of `get_stores`.
+
+    Attributes
+    ----------
+    view : ipywidgets.VBox
+        What is shown; to put the panel among other widgets.
+    model : CurateModel
+    gallery : BrowsePanel or None
+        The gallery while the images of a finding are shown in it.
+    """
+
+    def __init__(self, dataset: str | None = None, stores: Stores | None = None) -> None:
+        self._stores = stores or get_stores()
+        self._first = dataset
+        self.model = CurateModel(self._stores)
+        self.gallery: BrowsePanel | None = None
+        self._start_lock = asyncio.Lock()  # used on the owner loop only
+        self._background = Background(self._report)
+        spawn = self._start
+        self.health = HealthPage(self.model, spawn, self._show_images)
+        self.statistics = StatisticsPage(self.model, spawn)
+        self.splits = SplitsPage(self.model, spawn)
+        self.classes = ClassesPage(self.model, spawn)
+        self.versions = VersionsPage(self.model, spawn)
+        pages = (self.health, self.statistics, self.splits, self.classes, self.versions)
+        self.tabs = w.Tab(
+            [one.view for one in pages],
+            titles=[one.title for one in pages],
+            selected_index=0,
+            layout={"width": "100%"},
+        )
+        self.tabs.observe(self._choose_page, "selected_index")
+        self._statistics_at = pages.index(self.statistics)
+        self._make_head()
+        self._make_gallery_box()
+        self.view = w.VBox((self._head, self.tabs, self._gallery_box), layout={"width": "100%"})
+        self.view.add_class("wb-curate")
+        self.model.observe(self._show_state, ("status", "work", "undo_text"))
+        self._show_state()
+        self._background.spawn(self._ready)
+
+    # From Python
+
+    async def open(self, dataset: str) -> None:
+        """Show another dataset; what is under way is stopped.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        self._first = dataset
+        await self._background.run(lambda: self._open(dataset))
+
+    async def check(self) -> HealthReport:
+        """Look for everything that is wrong, and show it."""
+        return await self._background.run(self._check)
+
+    async def repair(self, kind: str, number: int = 0) -> None:
+        """Do one of the repairs of a finding; see `CurateModel.repair`."""
+        await self._background.run(lambda: self.model.repair(kind, number))
+
+    async def show_images(self, images: Sequence[ImageKey], title: str = "") -> BrowsePanel:
+        """Open images in the gallery, in place of the pages.
+
+        Parameters
+        ----------
+        images : sequence of (str, str)
+            Split and name of each.
+        title : str
+            What they have in common.
+        """
+        return await self._background.run(lambda: self._open_gallery(list(images), title))
+
+    async def back(self) -> None:
+        """Close the gallery and show the pages again."""
+        await self._background.run(self._back)
+
+    async def undo(self) -> None:
+        """Take the last change back; see `CurateModel.undo`."""
+        await self._background.run(self.model.undo)
+
+    async def refresh(self) -> None:
+        """Look again what is in the dataset, unless something is under way."""
+        await self._background.run(self._refresh)
+
+    def close(self) -> None:
+        """Stop the panel's work and take it off the page."""
+        self.model.stop()
+        self._background.close()
+        if self.gallery is not None:
+            self.gallery.close()
+        for widget in (self.statistics.plots, self.health.findings, self.status, self.view):
+            if widget is not None:
+                widget.close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.view._repr_mimebundle_(**kwargs)
+
+    # On the owner loop
+
+    def _start(self, command: Command) -> None:
+        """Start what a button asks for, once the dataset is open."""
+        self._background.spawn(lambda: self._once_ready(command))
+
+    async def _once_ready(self, command: Command) -> None:
+        await self._ready()
+        if self.model.dataset:
+            await command()
+
+    async def _ready(self) -> None:
+        async with self._start_lock:
+            if self.model.dataset:
+                return
+            dataset = self._first
+            if dataset is None:
+                found = await self._stores.dataset.list()
+                dataset = found[0].name if found else None
+            if dataset is None:
+                self.model.status = Status("There is no dataset yet.", "problem")
+            else:
+                await self.model.open(dataset)
+
+    async def _open(self, dataset: str) -> None:
+        if self.gallery is not None:
+            self._close_gallery()
+        async with self._start_lock:
+            await self.model.open(dataset)
+
+    async def _check(self) -> HealthReport:
+        await self._ready()
+        return await self.model.check()
+
+    async def _refresh(self) -> None:
+        await self._ready()
+        if self.model.dataset and not self.model.work.what:
+            await self.model.refresh()
+
+    async def _show_images(self, images: list[ImageKey], title: str) -> None:
+        await self._open_gallery(images, title)
+
+    async def _open_gallery(self, images: list[ImageKey], title: str) -> BrowsePanel:
+        if self.gallery is not None:
+            self._close_gallery()
+        gallery = BrowsePanel(self.model.dataset, self._stores, images=images)
+        self.gallery = gallery
+        self._gallery_title.value = f"<b>{escape(title)}</b>"
+        self._gallery_box.children = (self._gallery_bar, gallery.view)
+        show(self.tabs, False)
+        show(self._gallery_box, True)
+        await gallery.search("")
+        return gallery
+
+    async def _back(self) -> None:
+        is_changed = self.gallery is not None and bool(self.gallery.model.undo_text)
+        self._close_gallery()
+        if is_changed:
+            await self.model.refresh()
+
+    def _close_gallery(self) -> None:
+        if self.gallery is not None:
+            self.gallery.close()
+            self.gallery = None
+        self._gallery_box.children = ()
+        show(self._gallery_box, False)
+        show(self.tabs, True)
+
+    # The view
+
+    def _make_head(self) -> None:
+        self.status = StatusLine(layout={"flex": "1 1 240px", "min_width": "0"})
+        self.bar = w.FloatProgress(min=0.0, max=1.0, layout={"width": "140px"})
+        self.stop_button = w.Button(description="Stop", icon="stop")
+        self.stop_button.on_click(lambda _: self.model.stop())
+        self.undo_button = button("Undo", "undo", self.model.undo, self._start)
+        self._head = row(self.status, self.bar, self.stop_button, self.undo_button)
+        self._head.add_class("curate-head")
+
+    def _make_gallery_box(self) -> None:
+        back = button("Back", "arrow-left", self._back, self._start)
+        back.tooltip = "Back to the findings"
+        self._gallery_title = w.HTML()
+        self._gallery_bar = row(back, self._gallery_title)
+        self._gallery_box = w.VBox(layout={"display": "none", "width": "100%"})
+
+    def _choose_page(self, change: Mapping[str, Any]) -> None:
+        if change["new"] == self._statistics_at:
+            self.statistics.open()
+        else:
+            self.statistics.close()
+
+    def _show_state(self, _change: Mapping[str, Any] | None = None) -> None:
+        model, work = self.model, self.model.work
+        is_working = bool(work.what)
+        text, tone = model.status.text, model.status.tone
+        if is_working:
+            counts = f" {work.done:,} of {work.total:,}" if work.total else ""
+            text, tone = f"{work.what} …{counts}", "info"
+        with self.status.hold_sync():
+            self.status.text, self.status.tone = text, tone
+        self.bar.value = work.done / work.total if work.total else 0.0
+        # Hidden, not taken away: nothing jumps when work begins and ends.
+        for widget in (self.bar, self.stop_button):
+            widget.layout.visibility = "visible" if is_working else "hidden"
+        what = model.undo_text
+        self.undo_button.layout.visibility = "visible" if what else "hidden"
+        self.undo_button.description = f"Undo: {_shortened(what)}" if what else "Undo"
+        self.undo_button.tooltip = "Undo, the last first: " + "; ".join(model.undo_texts)
+
+    def _report(self, error: Exception) -> None:
+        tone = "info" if isinstance(error, StoppedError) else "problem"
+        self.model.status = Status(str(error) or type(error).__name__, tone)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_UNDO_WORDS else text[: MAX_UNDO_WORDS - 1] + "…"

@@ -1,0 +1,316 @@
+"""The model behind the curate panel: what is wrong with a dataset, and plans to put it right.
+
+No widgets: traits carry state, coroutines do the work, stores are handed in. Whatever
+changes the dataset is previewed first, is noted with the way back, and brings what is shown
+up to date.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+import traitlets
+
+from workbench.datasets.changes import Change, counted
+from workbench.datasets.classes import ClassEditor, ClassPlan, ClassRef
+from workbench.datasets.dataset import Dataset
+from workbench.datasets.grouping import GroupBy
+from workbench.datasets.health import Finding, HealthReport, Repair
+from workbench.datasets.splits import SplitPlan
+from workbench.datasets.statistics import Statistics
+from workbench.panels.browse_work import Status
+from workbench.panels.changing import ChangingModel, sentence
+from workbench.persistence import Stores
+from workbench.persistence.models import Progress
+from workbench.persistence.version_models import VersionComparison, VersionInfo
+
+
+class CurateModel(ChangingModel):
+    """Checks a dataset, counts what is in it, and plans changes of splits and classes.
+
+    Parameters
+    ----------
+    stores : Stores
+
+    Notes
+    -----
+    Used on one event loop. Commands raise `BusyError` while another is under way.
+    """
+
+    dataset = traitlets.Unicode("", help="name of the dataset; empty before one was opened")
+    statistics = traitlets.Instance(Statistics, allow_none=True, help="as it is now")
+    report = traitlets.Instance(HealthReport, allow_none=True, help="of the last check")
+    split_plan = traitlets.Instance(SplitPlan, allow_none=True, help="to be applied")
+    class_plan = traitlets.Instance(ClassPlan, allow_none=True, help="to be applied")
+    versions = traitlets.List(traitlets.Instance(VersionInfo), help="oldest first")
+    comparison = traitlets.Instance(VersionComparison, allow_none=True, help="of two versions")
+
+    def __init__(self, stores: Stores) -> None:
+        super().__init__()
+        self._stores = stores
+        self._is_measured = False
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the dataset's classes."""
+        return [] if self.statistics is None else list(self.statistics.index.classes)
+
+    async def open(self, dataset: str) -> None:
+        """Show a dataset; what is under way for another is stopped.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        self.stop()
+        async with self._lock:
+            data = Dataset(self._stores, dataset)
+            with self._showing("Reading the dataset") as progress:
+                self._is_stopped = False
+                statistics = await _count(data, measured=False, progress=progress)
+                versions = await data.versions.list()
+            self._is_measured = False
+            with self.hold_trait_notifications():
+                self.dataset = dataset
+                self.statistics, self.versions = statistics, versions
+                self.report = self.comparison = None
+                self._forget_plans()
+            self._forget_changes()
+            self.status = Status()
+
+    async def refresh(self) -> None:
+        """Look again what is in the dataset; what was checked is checked again."""
+        async with self._doing("Reading the dataset") as progress:
+            await self._look_again(progress)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether `statistics` knows the images' sizes in pixels."""
+        return self._is_measured
+
+    async def measure(self) -> Statistics:
+        """Look for the images' sizes in pixels too, once for each image.
+
+        Waits for what is under way.
+        """
+        async with self._doing("Measuring the images", wait=True) as progress:
+            statistics = await _count(self._data, measured=True, progress=progress)
+            self._is_measured = True
+            self.statistics = statistics
+            return statistics
+
+    # Health
+
+    async def check(self) -> HealthReport:
+        """Look for everything that is wrong; only what is new or changed is read."""
+        async with self._doing("Checking") as progress:
+            report = await self._check(progress)
+            self.status = Status(_summary(report))
+            return report
+
+    async def preview_repair(self, kind: str, number: int = 0) -> str:
+        """Return in words what a repair would do.
+
+        Parameters
+        ----------
+        kind : str
+            Of the finding, see `workbench.datasets.health.KINDS`.
+        number : int
+            Which of its repairs.
+
+        Raises
+        ------
+        ValueError
+            If there is no such finding, or no such repair for it.
+        """
+        async with self._doing("Looking what would change"):
+            return await self._repair(kind, number).preview()
+
+    async def repair(self, kind: str, number: int = 0) -> None:
+        """Do a repair as a whole, then check again; see `preview_repair`."""
+        await self._change("Repairing", lambda _: self._repair(kind, number).apply())
+
+    def finding(self, kind: str) -> Finding:
+        """Return what the last check found of a kind.
+
+        Raises
+        ------
+        ValueError
+            If nothing of the kind was found.
+        """
+        if self.report is None or kind not in self.report.kinds:
+            raise ValueError(f"{kind}: the last check has found nothing of this kind")
+        return self.report[kind]
+
+    # Splits
+
+    async def plan_splits(
+        self,
+        ratios: Mapping[str, float],
+        *,
+        stratify: bool = True,
+        group_by: GroupBy = None,
+        seed: int = 0,
+    ) -> SplitPlan:
+        """Plan who goes to train, val and test; see `SplitPlanner.plan`."""
+        self.split_plan = None
+        async with self._doing("Planning the split"):
+            plan = await self._data.splits(ratios, stratify=stratify, group_by=group_by, seed=seed)
+            self.split_plan = plan
+            self.status = Status(f"{counted(len(plan.moves), 'image')} would move.")
+            return plan
+
+    async def apply_splits(self) -> None:
+        """Move the images as planned, all or none."""
+        plan = self.split_plan
+        if plan is None:
+            raise ValueError("Press Preview first, to see what would move.")
+        await self._change("Moving images", lambda _: plan.apply())
+
+    # Classes
+
+    async def rename_class(self, old: ClassRef, new: str) -> ClassPlan:
+        """Plan to give a class another name."""
+        return await self._plan_classes(lambda editor: editor.rename(old, new.strip()))
+
+    async def merge_classes(self, sources: Iterable[ClassRef], into: ClassRef) -> ClassPlan:
+        """Plan to let the boxes of some classes belong to another."""
+        gone = [source for source in sources if source != into]
+        if not gone:
+            raise ValueError("Choose at least one other class to merge.")
+        return await self._plan_classes(lambda editor: editor.merge(gone, into))
+
+    async def delete_class(self, which: ClassRef, *, with_boxes: bool = False) -> ClassPlan:
+        """Plan to remove a class."""
+        return await self._plan_classes(lambda editor: editor.delete(which, with_boxes=with_boxes))
+
+    async def reorder_classes(self, order: Sequence[ClassRef]) -> ClassPlan:
+        """Plan to put the classes in another order."""
+        return await self._plan_classes(lambda editor: editor.reorder(order))
+
+    async def apply_classes(self) -> None:
+        """Change the classes and all labels as planned, or nothing."""
+        plan = self.class_plan
+        if plan is None:
+            raise ValueError("Press Preview first, to see what would change.")
+        await self._change("Rewriting the labels", lambda _: plan.apply())
+
+    def forget_plans(self) -> None:
+        """Drop what was planned, because something else is wanted by now."""
+        with self.hold_trait_notifications():
+            self._forget_plans()
+
+    # Versions
+
+    async def freeze(self, name: str, note: str = "") -> VersionInfo:
+        """Keep the dataset as it is now, under a name."""
+        async with self._doing("Freezing") as progress:
+            info = await self._data.versions.freeze(name.strip(), note.strip(), progress=progress)
+            self.versions = await self._data.versions.list()
+            total = sum(info.num_images.values())
+            self.status = Status(f"Version {info.name!r} has {counted(total, 'image')}.")
+            return info
+
+    async def compare(self, first: str | None, second: str | None = None) -> VersionComparison:
+        """Say what is different in `second`; None is the dataset as it is now."""
+        async with self._doing("Comparing") as progress:
+            found = await self._data.versions.compare(first, second, progress=progress)
+            self.comparison = found
+            return found
+
+    async def restore(self, name: str) -> None:
+        """Make the dataset what it was when a version was frozen."""
+        versions = self._data.versions
+        await self._change("Restoring", lambda progress: versions.restore(name, progress=progress))
+
+    async def delete_version(self, name: str) -> None:
+        """Remove a version for good."""
+        async with self._doing("Deleting the version"):
+            await self._data.versions.delete(name)
+            self.versions = await self._data.versions.list()
+            self.comparison = None
+            self.status = Status(f"Version {name!r} deleted.")
+
+    # The way back
+
+    async def undo(self) -> None:
+        """Take the last change back, and check again.
+
+        Raises
+        ------
+        ConflictError
+            If that would destroy somebody's newer work; nothing is undone then.
+        """
+        async with self._doing("Undoing") as progress:
+            what = await self._undo_last()
+            if what:
+                self.status = Status(f"Undone: {what}.")
+                await self._look_again(progress)
+
+    # Inside
+
+    @property
+    def _data(self) -> Dataset:
+        if not self.dataset:
+            raise RuntimeError("no dataset is open: await model.open(name) first")
+        return Dataset(self._stores, self.dataset)
+
+    async def _change(self, what: str, act: Callable[[Progress], Awaitable[Change]]) -> None:
+        async with self._doing(what) as progress:
+            change = await act(progress)
+            self._note(change)
+            self.status = Status(sentence(change.description))
+            await self._look_again(progress)
+
+    async def _look_again(self, progress: Progress) -> None:
+        data = self._data
+        statistics = await _count(data, measured=self._is_measured, progress=progress)
+        versions = await data.versions.list()
+        with self.hold_trait_notifications():
+            self.statistics, self.versions = statistics, versions
+            self.comparison = None
+            self._forget_plans()
+        if self.report is not None:
+            await self._check(progress)
+
+    async def _check(self, progress: Progress) -> HealthReport:
+        report = await self._data.health(progress=progress)
+        self.report = report
+        return report
+
+    async def _plan_classes(self, make: Callable[[ClassEditor], Awaitable[ClassPlan]]) -> ClassPlan:
+        self.class_plan = None
+        async with self._doing("Looking what would change"):
+            plan = await make(self._data.classes)
+            self.class_plan = plan
+            self.status = Status(f"Preview: {plan.description}.")
+            return plan
+
+    def _repair(self, kind: str, number: int) -> Repair:
+        repairs = self.finding(kind).repairs
+        if not 0 <= number < len(repairs):
+            raise ValueError(f"{kind}: expected one of {len(repairs)} repairs, found {number}")
+        return repairs[number]
+
+    def _forget_plans(self) -> None:
+        self.split_plan = self.class_plan = None
+
+
+async def _count(data: Dataset, *, measured: bool, progress: Progress) -> Statistics:
+    statistics = await data.statistics(measured=measured, progress=progress)
+    await asyncio.to_thread(_prepare, statistics)
+    return statistics
+
+
+def _prepare(statistics: Statistics) -> None:
+    """Do in a thread what would hold up the event loop: count, and import pandas."""
+    statistics.classes_frame()  # what it counts is kept
+
+
+def _summary(report: HealthReport) -> str:
+    checked = counted(report.num_images, "image")
+    fresh = f", {report.examined:,} of them new or changed" if report.examined else ""
+    found = counted(len(report), "finding") if len(report) else "nothing wrong"
+    return f"{checked} checked{fresh}: {found}."

@@ -1,0 +1,182 @@
+"""What the pages of the curate panel are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets as w
+
+from workbench.datasets.drawing import class_colour
+
+Command = Callable[[], Coroutine[Any, Any, Any]]
+Spawn = Callable[[Command], None]
+"""Starts a command on the panel's event loop."""
+
+
+def row(*widgets: w.Widget) -> w.HBox:
+    """Return widgets beside each other, on more lines where there is no room."""
+    box = w.HBox(widgets)
+    box.add_class("curate-row")
+    return box
+
+
+def page(*widgets: w.Widget) -> w.VBox:
+    """Return the content of a page."""
+    box = w.VBox(widgets)
+    box.add_class("curate-page")
+    return box
+
+
+def hint(text: str) -> w.HTML:
+    """Return a sentence or two on what a page is for."""
+    return w.HTML(f'<div class="curate-hint">{escape(text)}</div>')
+
+
+def button(words: str, icon: str, command: Command, spawn: Spawn, *, tip: str = "") -> w.Button:
+    """Return a button that starts a command."""
+    made = w.Button(description=words, icon=icon, tooltip=tip or words)
+    made.on_click(lambda _: spawn(command))
+    return made
+
+
+def labelled(control: Any, **layout: str) -> Any:
+    """Give a control a label that is as wide as its words."""
+    control.style.description_width = "initial"
+    for name, value in {"width": "auto", **layout}.items():
+        setattr(control.layout, name, value)
+    return control
+
+
+def set_options(field: Any, options: Sequence[tuple[str, Any]], *, first: Any = None) -> None:
+    """Offer other options to choose from; what was chosen stays so, if it is there still.
+
+    Parameters
+    ----------
+    field : Dropdown or Select
+    options : sequence of (str, object)
+        Words and value of each.
+    first : object
+        Chosen if nothing was that is there still; default: the first option.
+    """
+    values = [value for _, value in options]
+    kept, had_options = field.value, bool(field.options)
+    field.options = options
+    if had_options and kept in values:
+        field.value = kept
+    elif values:
+        field.value = values[0] if first is None else first
+
+
+def show(widget: w.Widget, is_shown: bool) -> None:
+    """Show a widget, or leave it out of the page."""
+    widget.layout.display = None if is_shown else "none"
+
+
+def table(
+    caption: str,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    texts: Sequence[int] = (),
+    longs: Sequence[int] = (),
+) -> str:
+    """Return an HTML table.
+
+    Parameters
+    ----------
+    caption : str
+    heads : sequence of str
+        Of the columns, as text.
+    rows : iterable of sequence of str
+        Cells as HTML, so text in them must be escaped; the first one heads its row.
+    texts, longs : sequence of int
+        Columns of words, besides the first; of sentences, which may take several lines.
+    """
+    left = {0, *texts, *longs}
+
+    def cell(column: int, html: str) -> str:
+        kind = "curate-long" if column in longs else "curate-text" if column in left else ""
+        if column == 0:
+            return f'<th scope="row" class="{kind}">{html}</th>'
+        return f'<td class="{kind}">{html}</td>'
+
+    head = "".join(
+        f'<th scope="col" class="{"curate-text" if column in left else ""}">{escape(text)}</th>'
+        for column, text in enumerate(heads)
+    )
+    body = "".join(
+        "<tr>" + "".join(cell(column, html) for column, html in enumerate(cells)) + "</tr>"
+        for cells in rows
+    )
+    return (
+        f'<div class="curate-scroll"><table class="curate-table">'
+        f"<caption>{escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def notes(lines: Iterable[str]) -> str:
+    """Return sentences as an HTML list; empty if there are none."""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<ul class="curate-notes">{items}</ul>' if items else ""
+
+
+def lines(text: str, label: str) -> str:
+    """Return lines in a box of their own, which scrolls if there are many."""
+    return (
+        f'<div class="curate-lines" tabindex="0" role="region" aria-label="{escape(label)}">'
+        f"{escape(text)}</div>"
+    )
+
+
+def class_name(class_id: int, name: str) -> str:
+    """Return a class with the colour that its boxes are drawn in, as HTML."""
+    blue, green, red = class_colour(class_id)
+    swatch = f'<span class="curate-swatch" style="background: rgb({red}, {green}, {blue})"></span>'
+    return f"{swatch}{escape(name)}"
+
+
+def number(value: int) -> str:
+    """Return a number with its thousands apart."""
+    return f"{value:,}"
+
+
+class Confirmation:
+    """Asks before something that cannot be taken back with one click.
+
+    Parameters
+    ----------
+    spawn : callable
+    """
+
+    def __init__(self, spawn: Spawn) -> None:
+        self._spawn = spawn
+        self._command: Command | None = None
+        self._words = w.HTML()
+        self._yes = w.Button(icon="check")
+        self._no = w.Button(description="Leave it as it is", icon="times")
+        self._yes.on_click(self._confirm)
+        self._no.on_click(lambda _: self.withdraw())
+        self.view = w.VBox((self._words, row(self._yes, self._no)))
+        self.view.add_class("curate-confirm")
+        show(self.view, False)
+
+    def ask(self, html: str, answer: str, command: Command) -> None:
+        """Show a question; the command starts when it is answered with `answer`."""
+        self._command = command
+        self._words.value = f'<div role="alert">{html}</div>'
+        self._yes.description = answer
+        show(self.view, True)
+
+    def withdraw(self) -> None:
+        """Take the question away."""
+        self._command = None
+        show(self.view, False)
+
+    def _confirm(self, _: Any) -> None:
+        command = self._command
+        self.withdraw()
+        if command is not None:
+            self._spawn(command)

@@ -1,0 +1,101 @@
+"""The page of the curate panel that deals images out to train, val and test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import ipywidgets as w
+
+from workbench.datasets.changes import counted
+from workbench.datasets.grouping import BY_NAME
+from workbench.datasets.splits import SplitPlan
+from workbench.panels.curate_model import CurateModel
+from workbench.panels.curate_parts import Spawn, button, hint, labelled, notes, number, page, row
+from workbench.panels.curate_parts import table as html_table
+from workbench.persistence.models import SPLITS
+
+_FIRST = {"train": 80.0, "val": 20.0, "test": 0.0}
+_GROUPS = (("nothing: each image for itself", ""), ("name: frames of a video together", BY_NAME))
+_HINT = (
+    "Deals all images out anew. Stratified: every class keeps the same share in each split, as "
+    "near as the images allow. Frames of one video look alike, so group them by name: a model "
+    "must not be judged by pictures that it has all but seen."
+)
+
+
+class SplitsPage:
+    """Ratios and a seed; then a preview, and only then the moves.
+
+    Parameters
+    ----------
+    model : CurateModel
+    spawn : callable
+    """
+
+    title = "Splits"
+
+    def __init__(self, model: CurateModel, spawn: Spawn) -> None:
+        self._model = model
+        self.shares = {
+            split: labelled(
+                w.BoundedFloatText(
+                    value=_FIRST[split], min=0, max=100, step=5, description=f"{split} %"
+                ),
+                width="130px",
+            )
+            for split in SPLITS
+        }
+        self.stratify = w.Checkbox(value=True, description="Stratify by class", indent=False)
+        self.stratify.layout.width = "auto"
+        self.group_by = labelled(w.Dropdown(options=_GROUPS, value="", description="Group by"))
+        self.seed = labelled(w.IntText(value=0, description="Seed"), width="120px")
+        self.preview_button = button("Preview", "eye", self._preview, spawn)
+        self.apply_button = button("Apply", "check", model.apply_splits, spawn)
+        self.table = w.HTML()
+        fields = (*self.shares.values(), self.stratify, self.group_by, self.seed)
+        for field in fields:
+            field.observe(self._forget, "value")
+        self.view = page(
+            hint(_HINT),
+            row(*self.shares.values()),
+            row(self.stratify, self.group_by, self.seed),
+            row(self.preview_button, self.apply_button),
+            self.table,
+        )
+        model.observe(self._show, ("split_plan", "dataset"))
+
+    async def _preview(self) -> None:
+        await self._model.plan_splits(
+            {split: field.value for split, field in self.shares.items()},
+            stratify=self.stratify.value,
+            group_by=self.group_by.value or None,
+            seed=self.seed.value,
+        )
+
+    def _forget(self, _change: Mapping[str, Any]) -> None:
+        self._model.forget_plans()
+
+    def _show(self, _change: Mapping[str, Any]) -> None:
+        plan = self._model.split_plan
+        self.table.value = "" if plan is None else _preview(plan)
+
+
+def _preview(plan: SplitPlan) -> str:
+    frame = plan.to_frame()
+    heads = ["", *(f"{split} {when}" for split in SPLITS for when in ("now", "then", "share"))]
+    rows = []
+    for name, values in frame.iterrows():
+        cells = [escape(str(name))]
+        for split in SPLITS:
+            before, after = int(values[split, "before"]), int(values[split, "after"])
+            changed = ' class="curate-changed"' if before != after else ""
+            cells += [
+                number(before),
+                f"<span{changed}>{number(after)}</span>",
+                f"{values[split, 'share']:.0%}",
+            ]
+        rows.append(cells)
+    caption = f"Preview: {counted(len(plan.moves), 'image')} would move; below, boxes by class"
+    return html_table(caption, heads, rows) + notes(plan.notes)

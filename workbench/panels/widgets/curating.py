@@ -1,0 +1,70 @@
+"""The curate panel's own widgets: a line for messages, a list of findings, plots.
+
+All else in that panel is plain ipywidgets; these need what ipywidgets has not: a live
+region that stays, a list under headings, and plots whose script is sent once for all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from workbench.panels.widgets.esm import bundle
+
+STATIC = Path(__file__).parent / "static"
+
+
+class StatusLine(anywidget.AnyWidget):
+    """What happened last, for eyes and screen readers; brings the panel's style sheet along."""
+
+    _esm = bundle(STATIC / "status_line.mjs")
+    _css = "".join(
+        (STATIC / name).read_text(encoding="utf-8") for name in ("theme.css", "curate.css")
+    )
+
+    text = traitlets.Unicode("", help="what happened").tag(sync=True)
+    tone = traitlets.Unicode("info", help="`info` or `problem`").tag(sync=True)
+
+
+class FindingList(anywidget.AnyWidget):
+    """Findings of a health check under the headings of their severities."""
+
+    _esm = bundle(STATIC / "finding_list.mjs")
+
+    findings = traitlets.List(
+        traitlets.Dict(), help="`kind`, `severity`, `title` and `why` of each"
+    ).tag(sync=True)
+    chosen = traitlets.Unicode("", help="kind of the finding that is looked at").tag(sync=True)
+    empty = traitlets.Unicode("", help="what stands there while there are none").tag(sync=True)
+
+
+class PlotGrid(anywidget.AnyWidget):
+    """Plotly figures beside each other, with their numbers on hover.
+
+    plotly's script, of 5 MB, goes to the page with this widget: nothing is fetched, and all
+    plots share it, where each ``FigureWidget`` would bring its own. So make one when it is
+    looked at, not before.
+    """
+
+    figures = traitlets.List(traitlets.Unicode(), help="as JSON").tag(sync=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._esm = _plotting_module()  # read now: importing panels must not read 5 MB
+        super().__init__(**kwargs)
+
+
+def _plotting_module() -> str:
+    from plotly.offline import get_plotlyjs
+
+    # The script asks for CommonJS before anything else, so this is where it puts itself.
+    return (
+        "const workbenchModule = { exports: {} };\n"
+        "(function (module, exports, define) {\n"
+        f"{get_plotlyjs()}\n"
+        "}).call(globalThis, workbenchModule, workbenchModule.exports, undefined);\n"
+        "globalThis.workbenchPlotly = workbenchModule.exports;\n"
+        f"{bundle(STATIC / 'plot_grid.mjs')}"
+    )

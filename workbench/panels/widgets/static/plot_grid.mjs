@@ -1,0 +1,73 @@
+/** Plots side by side, drawn by the plotly script that stands before this module. */
+
+/** How wide a plot becomes: two beside each other where there is room for both. */
+export function plotWidth(room, gap = 12, least = 420) {
+  return room >= 2 * least + gap ? Math.floor((room - gap) / 2) : Math.floor(room);
+}
+
+/** plotly's own look of tooltips is white; these take the page's colours. */
+export function hoverColours(style) {
+  const colour = (name, other) => style.getPropertyValue(name).trim() || other;
+  return {
+    bgcolor: colour("--jp-layout-color1", "#fff"),
+    bordercolor: colour("--jp-border-color1", "#888"),
+    font: { color: colour("--jp-ui-font-color0", "#222") },
+  };
+}
+
+function render({ model, el }) {
+  const root = document.createElement("div");
+  root.className = "curate-plots";
+  el.append(root);
+  const plots = [];
+
+  const draw = () => {
+    const width = plotWidth(root.clientWidth);
+    if (width < 50) return; // on a page that is not shown
+    const hoverlabel = hoverColours(getComputedStyle(root));
+    const figures = model.get("figures");
+    while (plots.length > figures.length) {
+      const last = plots.pop();
+      globalThis.workbenchPlotly.purge(last);
+      last.remove();
+    }
+    figures.forEach((text, place) => {
+      const figure = JSON.parse(text);
+      if (!plots[place]) {
+        plots[place] = document.createElement("figure");
+        plots[place].className = "curate-plot";
+        root.append(plots[place]);
+      }
+      const title = figure.layout?.title?.text ?? "";
+      plots[place].setAttribute("aria-label", `${title}; its numbers are in the tables below`);
+      plots[place].setAttribute("role", "img");
+      const layout = { ...figure.layout, width, hoverlabel };
+      globalThis.workbenchPlotly.react(plots[place], figure.data, layout, {
+        displaylogo: false,
+        // Named one by one: plotly has buttons that send a figure to its own service.
+        modeBarButtons: [["toImage", "resetScale2d"]],
+      });
+    });
+  };
+
+  let drawnWidth = 0;
+  const observer = new ResizeObserver(() => {
+    if (root.clientWidth === drawnWidth) return;
+    drawnWidth = root.clientWidth;
+    draw();
+  });
+  observer.observe(root);
+  const themes = new MutationObserver(draw);
+  themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
+  model.on("change:figures", draw);
+  return () => {
+    observer.disconnect();
+    themes.disconnect();
+    model.off("change:figures", draw);
+    plots.forEach((plot) => globalThis.workbenchPlotly.purge(plot));
+  };
+}
+
+export default function plotGrid() {
+  return { render };
+}
