@@ -7,16 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.errors import LabelFormatError
+from tests.helpers.training import TINY, make_shapes
+from workbench.errors import TrainingError
+from workbench.persistence import Stores
 from workbench.persistence.models import DatasetInfo, LabelTable
-from workbench.training.checks import find_errors, find_warnings
+from workbench.training.checks import find_problems
+from workbench.training.config import TrainingConfig
+from workbench.training.data_versions import find_version
+from workbench.training.problems import ERROR, WARNING, Problem
+from workbench.training.runner import TrainingRunner
 
 INFO = DatasetInfo("cells", Path("/cells"), ["red", "white"])
 
 
-def table(
-    *images: tuple[str, list[int] | None], problems: list[Exception] | None = None
-) -> LabelTable:
+def table(*images: tuple[str, list[int] | None]) -> LabelTable:
     """A table of images: the split, and the class ids of their boxes (None: not labelled)."""
     boxes = [(i, class_id) for i, (_, ids) in enumerate(images) for class_id in ids or []]
     return LabelTable(
@@ -26,14 +30,20 @@ def table(
         image_index=np.array([i for i, _ in boxes], dtype=np.int64),
         class_id=np.array([class_id for _, class_id in boxes], dtype=np.int64),
         boxes=np.full((len(boxes), 4), 0.5),
-        problems=problems or [],
     )
+
+
+def errors(info: DatasetInfo, labels: LabelTable) -> list[str]:
+    return [str(p) for p in find_problems(info, labels) if p.severity == ERROR]
+
+
+def warnings(info: DatasetInfo, labels: LabelTable) -> list[str]:
+    return [str(p) for p in find_problems(info, labels) if p.severity == WARNING]
 
 
 def test_a_sound_dataset_has_nothing_to_complain_about() -> None:
     sound = table(("train", [0, 1]), ("train", []), ("val", [0, 1]))
-    assert find_errors(INFO, sound) == []
-    assert find_warnings(INFO, sound) == []
+    assert find_problems(INFO, sound) == []
 
 
 @pytest.mark.parametrize(
@@ -50,17 +60,22 @@ def test_a_sound_dataset_has_nothing_to_complain_about() -> None:
 def test_what_makes_training_pointless_is_an_error_with_a_remedy(
     images: list[tuple[str, list[int] | None]], problem: str, remedy: str
 ) -> None:
-    [error] = find_errors(INFO, table(*images))
+    [error] = errors(INFO, table(*images))
     assert problem in error
     assert remedy in error
 
 
 def test_an_empty_dataset_names_both_splits() -> None:
-    assert len(find_errors(INFO, table())) == 2
+    assert len(errors(INFO, table())) == 2
+
+
+def test_a_dataset_without_classes_says_so_first() -> None:
+    [error] = errors(DatasetInfo("cells", Path("/cells"), []), table(("train", [0])))
+    assert "has no classes: give it some" in error
 
 
 def test_a_class_without_boxes_is_a_warning_for_each_split() -> None:
-    train, val = find_warnings(INFO, table(("train", [0]), ("val", [1])))
+    train, val = warnings(INFO, table(("train", [0]), ("val", [1])))
     assert "No box in train for white" in train
     assert "No box in val for red" in val
 
@@ -70,13 +85,82 @@ def test_a_class_without_boxes_is_a_warning_for_each_split() -> None:
 )
 def test_unlabelled_images_are_a_warning(as_background: bool, fate: str) -> None:
     images = [("train", [0, 1]), ("val", [0, 1]), *[("train", None)] * 7]
-    [warning] = find_warnings(INFO, table(*images), as_background)
+    [problem] = find_problems(INFO, table(*images), as_background)
+    warning = str(problem)
+    assert problem.images == tuple(("train", f"{i}.jpg") for i in range(2, 9))
     assert warning.startswith(f"7 images of train have no labels yet and {fate}")
     assert "2.jpg, 3.jpg, 4.jpg, 5.jpg, 6.jpg and 2 more" in warning
 
 
-def test_unreadable_labels_are_named() -> None:
-    problem = LabelFormatError("labels/train/1.txt", 3, "expected 5 numbers")
-    sound = table(("train", [0, 1]), ("val", [0, 1]), problems=[problem])
-    [warning] = find_warnings(INFO, sound)
-    assert "labels/train/1.txt, line 3: expected 5 numbers" in warning
+# --- with a dataset on disk
+
+
+def labels_of(tmp_path: Path, name: str) -> Path:
+    return tmp_path / "data" / "shapes" / "labels" / "train" / f"{name}.txt"
+
+
+async def problems_of(stores: Stores, tmp_path: Path, **settings: object) -> list[Problem]:
+    runner = TrainingRunner(stores, tmp_path / "runs")
+    return await runner.check(TrainingConfig(**{**TINY, **settings}))  # type: ignore[arg-type]
+
+
+async def test_each_image_that_training_would_drop_is_named(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    await make_shapes(persistence_stores)
+    assert await problems_of(persistence_stores, tmp_path) == []
+    labels_of(tmp_path, "train_001").write_text("0 2.5 0.5 0.2 0.2\n")
+    labels_of(tmp_path, "train_002").write_text("0 0.5 0.5 0.2 0.2 0.9\n")
+    image = tmp_path / "data" / "shapes" / "images" / "train" / "train_003.png"
+    image.write_bytes(image.read_bytes()[:-200])
+    problems = await problems_of(persistence_stores, tmp_path)
+    assert {key for problem in problems for key in problem.images} == {
+        ("train", f"train_00{number}.png") for number in (1, 2, 3)
+    }
+    assert all(problem.severity == WARNING for problem in problems)
+    assert all("training leaves them out" in problem.text for problem in problems)
+    assert not (tmp_path / "runs").exists()
+
+
+async def test_a_split_of_which_nothing_would_be_left_is_an_error(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    await make_shapes(persistence_stores, num_train=2, num_val=2)
+    for image in (tmp_path / "data" / "shapes" / "images" / "train").iterdir():
+        image.write_bytes(image.read_bytes()[:200])
+    first, *_ = await problems_of(persistence_stores, tmp_path)
+    assert first.severity == ERROR
+    assert first.text.startswith("every labelled image of train is damaged")
+
+
+async def test_looking_at_images_can_be_cancelled(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    await make_shapes(persistence_stores)
+
+    def cancel(done: int, total: int) -> None:
+        raise InterruptedError(f"after {done} of {total}")
+
+    runner = TrainingRunner(persistence_stores, tmp_path / "runs")
+    with pytest.raises(InterruptedError, match="of 16"):
+        await runner.start(TrainingConfig(**TINY), progress=cancel)
+    assert not (tmp_path / "runs").exists()
+
+
+# --- which version of the dataset it is
+
+
+async def test_a_version_is_found_by_what_is_in_it(persistence_stores: Stores) -> None:
+    await make_shapes(persistence_stores, num_train=3, num_val=2)
+    assert await find_version(persistence_stores, "shapes") is None
+    frozen = await persistence_stores.dataset.freeze("shapes", "v1")
+    assert await find_version(persistence_stores, "shapes") == frozen
+    again = await persistence_stores.dataset.freeze("shapes", "v1 again")
+    assert await find_version(persistence_stores, "shapes") == again
+    assert await find_version(persistence_stores, "shapes", "v1") == frozen
+    await persistence_stores.label.save("shapes", "train", "train_000.png", [])
+    assert await find_version(persistence_stores, "shapes") is None
+    with pytest.raises(TrainingError, match="was changed since version 'v1' was frozen: restore"):
+        await find_version(persistence_stores, "shapes", "v1")
+    with pytest.raises(TrainingError, match="has no version 'v2': there are v1, v1 again"):
+        await find_version(persistence_stores, "shapes", "v2")

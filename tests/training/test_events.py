@@ -18,7 +18,11 @@ from workbench.training.events import (
     Event,
     Failed,
     Finished,
+    Paused,
     Prepared,
+    Queued,
+    ResourcesUsed,
+    SamplesSaved,
     Started,
     Stopped,
     Warned,
@@ -27,6 +31,7 @@ from workbench.training.events import (
 )
 
 EVENTS: list[Event] = [
+    Queued(time=0.5, changes={"batch": 8, "cache": False}),
     Started(time=1.0, base_model="yolo11n.pt", pretrained=True, note="Größe “n”", epochs=3),
     Prepared(
         time=2.0, device="cpu", train_images=9, val_images=3, batches=2, versions={"torch": "2"}
@@ -46,8 +51,17 @@ EVENTS: list[Event] = [
         complete=False,
     ),
     Finished(time=7.0, epochs_completed=3, metrics={"best_map50": 0.5}, early=True),
+    SamplesSaved(time=6.1, epoch=1, names=["größe.jpg"]),
+    ResourcesUsed(time=6.2, cpu_percent=150.0, memory=2e9, memory_free=1e9, gpu_memory=1e9),
     Stopped(time=7.0, epochs_completed=2, metrics={}),
-    Failed(time=7.0, message="no", traceback="Traceback\n  line\n"),
+    Paused(time=7.0, epochs_completed=2, metrics={"best_map50": 0.5}),
+    Failed(
+        time=7.0,
+        message="no",
+        traceback="Traceback\n  line\n",
+        kind="out of memory",
+        suggestions=[{"batch": 4}],
+    ),
     Cancelled(time=7.0),
 ]
 
@@ -66,7 +80,7 @@ def test_every_class_of_event_is_tried_above() -> None:
 
 def test_only_the_ends_of_a_run_are_final() -> None:
     final = {type(event) for event in EVENTS if event.final}
-    assert final == {Finished, Stopped, Failed, Cancelled}
+    assert final == {Finished, Stopped, Paused, Failed, Cancelled}
 
 
 def test_a_line_is_json_that_names_its_event() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import zipfile
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from workbench.errors import NotFoundError
 from workbench.persistence.run_folder import ProcessRecord, RunFolder
+from workbench.persistence.run_queue import RunQueue
 
 
 @pytest.fixture
@@ -159,3 +161,89 @@ async def test_the_lock_lets_one_in_at_a_time(folder: RunFolder) -> None:
 
     await asyncio.gather(*(enter() for _ in range(5)))
     assert most == 1
+
+
+# --- checkpoints, requests, the queue
+
+
+def zipped(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+    return path
+
+
+def test_the_newest_whole_checkpoint_comes_first(folder: RunFolder) -> None:
+    assert folder.checkpoints() == []
+    own = zipped(folder.results_dir / "weights" / "last.pt", b"new" * 1000)
+    kept = zipped(folder.weights_dir / "last.pt", b"old" * 1000)
+    os.utime(kept, (1, 1))
+    assert folder.checkpoints() == [own, kept]
+    whole = own.read_bytes()
+    own.write_bytes(whole[:-40])
+    assert folder.checkpoints() == [kept]
+    own.write_bytes(whole.replace(b"newnew", b"new!ew", 1))  # bits that have changed
+    assert folder.checkpoints() == [kept]
+    own.write_bytes(b"")
+    assert folder.checkpoints() == [kept]
+
+
+def test_the_same_weights_under_two_names_part_when_one_is_replaced(folder: RunFolder) -> None:
+    source = folder.path / "source.pt"
+    source.write_bytes(b"first")
+    folder.keep_weights(source, "last.pt")
+    folder.keep_same_weights("last.pt", "best.pt")
+    source.write_bytes(b"second")
+    folder.keep_weights(source, "last.pt")
+    assert (folder.weights_dir / "best.pt").read_bytes() == b"first"
+    assert (folder.weights_dir / "last.pt").read_bytes() == b"second"
+    assert {path.name for path in folder.weights_dir.iterdir()} == {"best.pt", "last.pt"}
+    folder.put_back_weights(folder.weights_dir / "best.pt", "best.pt")
+    assert (folder.results_dir / "weights" / "best.pt").read_bytes() == b"first"
+
+
+def test_requests_are_told_and_forgotten(folder: RunFolder) -> None:
+    assert (folder.stop_requested(), folder.pause_requested()) == (False, "")
+    folder.request_stop()
+    folder.request_pause()
+    assert (folder.stop_requested(), folder.pause_requested()) == (True, "epoch")
+    folder.request_pause(now=True)
+    assert folder.pause_requested() == "now"
+    folder.clear_requests()
+    assert (folder.stop_requested(), folder.pause_requested()) == (False, "")
+
+
+def test_runs_wait_in_the_order_in_which_they_came_or_were_put(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path / "runs")
+    assert queue.waiting() == []
+    folders = [RunFolder.create(queue.runs_dir, name) for name in ("a", "b", "c", "d")]
+    for one in (folders[2], folders[0], folders[1]):
+        one.write_job({})
+        with queue.lock():
+            queue.append(one)
+    folders[3].write_queued(0.0)  # no job: a run that never came to be
+    ids = [one.id for one in folders]
+    assert [one.id for one in queue.waiting()] == [ids[2], ids[0], ids[1]]
+    queue.reorder([ids[1], "gone", ids[1]])
+    assert [one.id for one in queue.waiting()] == [ids[1], ids[2], ids[0]]
+    folders[1].remove_queued()
+    assert [one.id for one in queue.waiting()] == [ids[2], ids[0]]
+
+
+def test_only_runs_with_a_living_process_go_on(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path / "runs")
+    alive, dead, elsewhere = (RunFolder.create(queue.runs_dir, name) for name in "abc")
+    me = ProcessRecord.of_this_process()
+    alive.write_process(me)
+    dead.write_process(ProcessRecord(me.pid, me.created - 100, me.host))
+    elsewhere.write_process(ProcessRecord(me.pid, me.created, "another machine"))
+    assert queue.going_on() == [alive]
+    assert queue.going_on(except_pid=me.pid) == []
+
+
+def test_the_model_that_came_of_a_run_is_noted_with_its_attempt(folder: RunFolder) -> None:
+    assert folder.read_registered() is None
+    (folder.path / "registered.json").write_text('{"model": "old"}')
+    assert folder.read_registered() == ("old", 0)
+    folder.write_registered("new", 2)
+    assert folder.read_registered() == ("new", 2)

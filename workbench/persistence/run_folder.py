@@ -2,15 +2,19 @@
 
 A run is one folder, ``<runs_dir>/<run id>/``::
 
-    config.json     what to train: settings, starting point, the data's digest; written once
+    config.json     what to train: settings, starting point, the data's digest; written
+                    again only where a run is resumed with other settings
     data/           frozen view of the dataset
+    queued.json     exists while the run waits for its turn; holds its place
     process.json    the process that trains: pid, its start time, host
     events.jsonl    what happened, one JSON object a line, appended only
     log.txt         everything that the process printed
     ultralytics/    results and plots, as Ultralytics writes them
     weights/        best.pt and last.pt, each complete at every moment
+    samples/        what the model finds on a few images, one folder of JPEGs an epoch
     settings/       Ultralytics' own settings, private to the run
-    stop            exists if somebody asked the run to stop
+    stop, pause     exist if somebody asked for it
+    reserve         some bytes that make room for the last words when the disk is full
     registered.json the name under which the weights went to the model store
 
 A folder is a run from the moment that ``config.json`` is there, which is written last.
@@ -23,17 +27,18 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import time
 import unicodedata
+import zipfile
+import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
+from filelock import FileLock, Timeout
 
 from workbench.errors import NotFoundError
 from workbench.persistence.filesystem.atomic import (
@@ -43,50 +48,12 @@ from workbench.persistence.filesystem.atomic import (
     replace_file,
     temporary_name,
 )
+from workbench.persistence.process_record import ProcessRecord
+
+__all__ = ["ProcessRecord", "RunFolder", "free_space", "is_whole", "numbered"]
 
 _LOCK_POLL_SECONDS = 0.05
-# Start times are counted from the time of boot, which moves when the clock is corrected.
-_CLOCK_TOLERANCE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessRecord:
-    """Which process trains.
-
-    Parameters
-    ----------
-    pid : int
-    created : float
-        Start time in seconds since the epoch. A pid alone is reused by the system.
-    host : str
-        Name of the machine; from another one nothing can be said about the process.
-    """
-
-    pid: int
-    created: float
-    host: str
-
-    @classmethod
-    def of_this_process(cls) -> ProcessRecord:
-        """Describe the process that calls."""
-        process = psutil.Process()
-        return cls(process.pid, process.create_time(), socket.gethostname())
-
-    def is_here(self) -> bool:
-        """Whether the process was started on this machine."""
-        return self.host == socket.gethostname()
-
-    def find(self) -> psutil.Process | None:
-        """Return the process if it is alive on this machine, else None."""
-        if not self.is_here():
-            return None
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < _CLOCK_TOLERANCE_SECONDS
-            alive = process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
-        except psutil.NoSuchProcess:
-            return None
-        return process if same and alive else None
+_RESERVE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +222,49 @@ class RunFolder:
         """Whether somebody asked the worker to stop."""
         return (self.path / "stop").exists()
 
+    def request_pause(self, *, now: bool = False) -> None:
+        """Ask the worker to pause after the epoch it is at, or `now`: after the batch."""
+        replace_file(str(self.path / "pause"), b"now" if now else b"epoch", str(self.path))
+
+    def pause_requested(self) -> str:
+        """Return ``"epoch"`` or ``"now"`` if somebody asked the worker to pause, else ``""``."""
+        try:
+            return (self.path / "pause").read_text() or "epoch"
+        except FileNotFoundError:
+            return ""
+
+    def clear_requests(self) -> None:
+        """Forget that somebody asked for a stop or a pause."""
+        for name in ("stop", "pause"):
+            remove_file(str(self.path / name))
+
+    # --- the queue
+
+    def write_queued(self, place: float) -> None:
+        """Let the run wait for its turn; of all that wait, the lowest place is next."""
+        self._write_json(self.path / "queued.json", {"place": place})
+
+    def read_queued(self) -> float | None:
+        """Return the run's place in the queue, or None if it does not wait."""
+        content = self._read_json(self.path / "queued.json")
+        return None if content is None else float(content["place"])
+
+    def remove_queued(self) -> None:
+        """Let the run wait no longer."""
+        remove_file(str(self.path / "queued.json"))
+
+    # --- room for last words
+
+    def make_reserve(self) -> None:
+        """Occupy some space, so that a disk that fills up still takes the last event."""
+        with open(self.path / "reserve", "wb") as file:
+            file.write(bytes(_RESERVE_BYTES))
+            os.fsync(file.fileno())
+
+    def free_reserve(self) -> None:
+        """Give that space back; to call before the last words."""
+        remove_file(str(self.path / "reserve"))
+
     # --- weights
 
     def keep_weights(self, source: Path, name: str) -> Path:
@@ -263,8 +273,48 @@ class RunFolder:
         Ultralytics overwrites its checkpoints in place, and a kill in that moment leaves
         half a file.
         """
-        target = self.weights_dir / name
-        temporary = Path(temporary_name(str(self.weights_dir), hidden=True))
+        return self._copy(source, self.weights_dir / name)
+
+    def keep_same_weights(self, kept: str, name: str) -> Path:
+        """Let ``weights/<name>`` be what ``weights/<kept>`` is now, without another copy."""
+        source, target = self.weights_dir / kept, self.weights_dir / name
+        temporary = temporary_name(str(self.weights_dir), hidden=True)
+        try:
+            # Kept weights are only ever replaced, never written to: a link stays what it is.
+            os.link(source, temporary)
+            rename(temporary, str(target))
+        except OSError:  # a file system without hard links
+            return self.keep_weights(source, name)
+        finally:
+            remove_file(temporary)
+        fsync_folder(str(self.weights_dir))
+        return target
+
+    def put_back_weights(self, source: Path, name: str) -> None:
+        """Copy weights to where Ultralytics has its own, ``ultralytics/weights/<name>``."""
+        target = self.results_dir / "weights" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source != target:
+            self._copy(source, target)
+
+    def weights(self, name: str = "best.pt") -> Path | None:
+        """Return the path of kept weights, or None if there are none."""
+        path = self.weights_dir / name
+        return path if path.is_file() else None
+
+    def drop_weights(self, name: str) -> None:
+        """Remove kept weights that nobody will need any more."""
+        remove_file(str(self.weights_dir / name))
+
+    def checkpoints(self) -> list[Path]:
+        """Return the files from which training may go on, the newest first, whole ones only."""
+        paths = [self.results_dir / "weights" / "last.pt", self.weights_dir / "last.pt"]
+        there = [path for path in paths if path.is_file() and is_whole(path)]
+        return sorted(there, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+    def _copy(self, source: Path, target: Path) -> Path:
+        folder = str(target.parent)
+        temporary = Path(temporary_name(folder, hidden=True))
         try:
             shutil.copyfile(source, temporary)
             with open(temporary, "rb+") as file:
@@ -272,31 +322,41 @@ class RunFolder:
             rename(str(temporary), str(target))
         finally:
             remove_file(str(temporary))
-        fsync_folder(str(self.weights_dir))
+        fsync_folder(folder)
         return target
 
-    def weights(self, name: str = "best.pt") -> Path | None:
-        """Return the path of kept weights, or None if there are none."""
-        path = self.weights_dir / name
-        return path if path.is_file() else None
+    # --- what the model finds
+
+    def write_sample(self, epoch: int, name: str, jpeg: bytes) -> None:
+        """Keep a picture of what the model finds after an epoch."""
+        folder = self.samples_dir(epoch)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.jpg").write_bytes(jpeg)
+
+    def samples_dir(self, epoch: int) -> Path:
+        """Return the folder of the pictures of an epoch, counted from 1."""
+        return self.path / "samples" / f"{epoch:05d}"
+
+    def samples(self, epoch: int) -> list[Path]:
+        """Return the pictures of what the model found after an epoch, sorted by name."""
+        return sorted(self.samples_dir(epoch).glob("*.jpg"))
 
     # --- the way to the model store
 
-    def write_registered(self, model_name: str) -> None:
-        """Note the name under which the weights went to the model store."""
-        self._write_json(self.path / "registered.json", {"model": model_name})
+    def write_registered(self, model_name: str, attempt: int) -> None:
+        """Note the name under which the weights went to the model store, and in which attempt."""
+        content = {"model": model_name, "attempt": attempt}
+        self._write_json(self.path / "registered.json", content)
 
-    def read_registered(self) -> str | None:
-        """Return the name of the model that came of this run, or None."""
+    def read_registered(self) -> tuple[str, int] | None:
+        """Return the name of the model that came of this run last, and the attempt, or None."""
         content = self._read_json(self.path / "registered.json")
-        return None if content is None else str(content["model"])
+        return None if content is None else (str(content["model"]), int(content.get("attempt", 0)))
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
         """Hold the run against other processes, threads and tasks that would settle it."""
         import asyncio
-
-        from filelock import FileLock, Timeout
 
         # Taken without waiting, again and again: a wait in the kernel would block the loop
         # in which the holder may be waiting for its turn.
@@ -311,6 +371,12 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def lock_in_thread(self) -> Iterator[None]:
+        """Hold the run as `lock` does, in a process or thread without an event loop."""
+        with FileLock(self.path / ".lock", thread_local=False, poll_interval=_LOCK_POLL_SECONDS):
+            yield
 
     def _write_json(self, path: Path, content: Mapping[str, Any]) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
@@ -331,3 +397,19 @@ def numbered(stem: str) -> Iterator[str]:
     while True:
         yield f"{stem}-{number}"
         number += 1
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a weights file is complete: torch writes a zip, whose checksums must be right."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, zlib.error):
+        return False
+
+
+def free_space(folder: Path) -> int:
+    """Return the free bytes of the disk where `folder` is, or is going to be."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

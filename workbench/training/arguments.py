@@ -76,6 +76,26 @@ def train_arguments(job: TrainingJob, folder: RunFolder) -> dict[str, Any]:
     }
 
 
+def resume_arguments(job: TrainingJob, folder: RunFolder) -> dict[str, Any]:
+    """Return the keyword arguments for Ultralytics' ``train`` of a checkpoint.
+
+    All others are in the checkpoint. Its folders are told again, because a run's folder may
+    have been moved.
+    """
+    config = job.config
+    return {
+        "resume": True,
+        "data": str(folder.path / job.data_yaml),
+        "save_dir": str(folder.results_dir),
+        "imgsz": config.image_size,
+        "batch": config.batch,
+        "device": config.device or None,
+        "patience": config.patience,
+        "workers": config.workers,
+        "cache": config.cache,
+    }
+
+
 def _known_arguments() -> set[str]:
     content = (ultralytics_folder() / "cfg" / "default.yaml").read_text(encoding="utf-8")
     return set(yaml.safe_load(content))

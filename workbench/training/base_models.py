@@ -61,6 +61,7 @@ async def resolve_base_model(
             label=name,
             pretrained=True,
             note=f"Starts from the weights of your model {name!r}.",
+            trusted=bool(stored[0].details.get("trusted")),
         )
     return await asyncio.to_thread(
         _outside_the_store, name, [info.name for info in await models.list()], allow_download

@@ -1,113 +1,195 @@
-"""What must be true of a dataset before it is worth to start training on it."""
+"""What must be true of settings, dataset and machine before it is worth to start training."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from pathlib import Path
 
 import numpy as np
 
-from workbench.errors import TrainingError
+from workbench.datasets.health import HealthChecker
+from workbench.errors import InvalidConfigError
 from workbench.persistence import Stores
-from workbench.persistence.models import DatasetInfo, LabelTable
+from workbench.persistence.models import DatasetInfo, ImageKey, LabelTable, Progress, no_progress
+from workbench.training.arguments import check_arguments
+from workbench.training.base_models import resolve_base_model
+from workbench.training.config import BaseModel, TrainingConfig
+from workbench.training.machine_checks import check_machine
+from workbench.training.problems import ERROR, WARNING, Problem, listed
+from workbench.training.weights_check import require_harmless
 
-_NAMES_SHOWN = 5
+__all__ = ["ERROR", "WARNING", "Problem", "check_run", "check_settings", "find_problems"]
+
+# Kinds of findings for which Ultralytics leaves the whole image out, with a line in its log.
+_DROPPED = (
+    "corrupt",
+    "truncated",
+    "unread",
+    "tiny-image",
+    "unreadable-labels",
+    "unknown-class",
+    "confidence-column",
+    "mixed-rows",
+    "box-out-of-range",
+)
+# And those with which training learns or measures something else than people think.
+_MISLEADING = ("same-stem", "keypoint-rows", "exact-leak")
+_SPLITS = ("train", "val")
 
 
-async def check_dataset(
-    stores: Stores, name: str, unlabelled_as_background: bool = False
-) -> list[str]:
-    """Check a dataset before training; return warnings, one sentence each.
+async def check_settings(stores: Stores, config: TrainingConfig) -> BaseModel:
+    """Check what can be checked without looking at data; return what training starts from.
+
+    Raises
+    ------
+    InvalidConfigError
+        If a setting cannot be.
+    TrainingError
+        If the base model has lost its weights.
+    InvalidModelError
+        If the base model is damaged or holds code.
+    """
+    check_arguments(config.extra)
+    if config.model_name and await stores.model.exists(config.model_name):
+        raise InvalidConfigError(
+            f"model_name: there is a model called {config.model_name!r} already; "
+            "choose another name, or leave it empty for one that is free"
+        )
+    base = await resolve_base_model(
+        config.base_model, stores.model, allow_download=config.allow_download
+    )
+    if base.pretrained and not base.fetch and not base.trusted:
+        await asyncio.to_thread(require_harmless, base.source)
+    return base
+
+
+async def check_run(
+    stores: Stores,
+    config: TrainingConfig,
+    base: BaseModel,
+    runs_dir: Path,
+    progress: Progress = no_progress,
+) -> list[Problem]:
+    """Return what speaks against a run, errors first.
 
     Parameters
     ----------
-    unlabelled_as_background : bool
-        As in `TrainingConfig`.
+    base : BaseModel
+        What it starts from.
+    runs_dir : Path
+        Where its files would go.
+    progress : callable
+        Told the number of images examined, and to examine.
 
     Raises
     ------
     NotFoundError
         If there is no such dataset.
-    TrainingError
-        If training on it would fail or be pointless; names every reason with its remedy.
     """
-    info = await stores.dataset.get(name)
+    info = await stores.dataset.get(config.dataset)
+    table = await stores.label.load_all(config.dataset)
+    problems = find_problems(info, table, config.unlabelled_as_background)
+    if not any(problem.severity == ERROR for problem in problems):
+        report = await HealthChecker(stores).run(
+            config.dataset, progress=progress, only=(*_DROPPED, *_MISLEADING)
+        )
+        dropped: set[ImageKey] = set()
+        for finding in report:
+            images = [key for key in finding.images if key[0] in _SPLITS]
+            if images:
+                problems.append(_from_finding(finding.kind, finding.title, finding.why, images))
+            if finding.kind in _DROPPED:
+                dropped.update(images)
+        problems += _nothing_left(table, dropped)
+    problems += await asyncio.to_thread(check_machine, info, config, base, runs_dir)
+    return sorted(problems, key=lambda problem: problem.severity != ERROR)
+
+
+def find_problems(
+    info: DatasetInfo, table: LabelTable, unlabelled_as_background: bool = False
+) -> list[Problem]:
+    """Return what speaks against a dataset, as far as its labels tell; errors first."""
     if not info.classes:
-        raise TrainingError(
-            f"dataset {name!r} has no classes: give it some with update_classes, then label boxes"
-        )
-    table = await stores.label.load_all(name)
-    errors = find_errors(info, table)
-    if errors:
-        raise TrainingError(f"dataset {name!r} is not ready for training: {'; '.join(errors)}")
-    return find_warnings(info, table, unlabelled_as_background)
+        remedy = "give it some with update_classes, then label boxes"
+        return [Problem(ERROR, f"dataset {info.name!r} has no classes", remedy)]
+    return _errors(info, table) + _warnings(info, table, unlabelled_as_background)
 
 
-def find_errors(info: DatasetInfo, table: LabelTable) -> list[str]:
-    """Return why training on the dataset would fail or be pointless, each with its remedy."""
+def _errors(info: DatasetInfo, table: LabelTable) -> list[Problem]:
     splits = np.array(table.splits, dtype=object)
-    images = {split: int((splits == split).sum()) for split in ("train", "val")}
-    boxes = {split: int((splits[table.image_index] == split).sum()) for split in ("train", "val")}
-    errors = []
+    images = {split: int((splits == split).sum()) for split in _SPLITS}
+    boxes = {split: int((splits[table.image_index] == split).sum()) for split in _SPLITS}
+    errors: list[tuple[str, str]] = []
     if not images["train"]:
-        errors.append("there are no images in train: capture or import some")
+        errors.append(("there are no images in train", "capture or import some"))
     elif not boxes["train"]:
-        errors.append(f"none of its {images['train']} images in train has a box: label some first")
+        text = f"none of its {images['train']} images in train has a box"
+        errors.append((text, "label some first"))
     if not images["val"]:
-        errors.append(
-            "there are no images in val, without which nobody can tell how good the model gets: "
-            "move some images to val, about one in five"
-        )
+        text = "there are no images in val, without which nobody can tell how good the model gets"
+        errors.append((text, "move some images to val, about one in five"))
     elif not boxes["val"]:
-        errors.append(
-            f"none of its {images['val']} images in val has a box: label some, or move labelled "
-            "images to val"
-        )
+        text = f"none of its {images['val']} images in val has a box"
+        errors.append((text, "label some, or move labelled images to val"))
     unknown = np.unique(table.class_id[table.class_id >= len(info.classes)])
     if len(unknown):
-        errors.append(
+        text = (
             f"labels use class ids {', '.join(map(str, unknown))}, but the dataset has "
-            f"{len(info.classes)} classes: append the missing names or correct the labels"
+            f"{len(info.classes)} classes"
         )
-    return errors
+        errors.append((text, "append the missing names or correct the labels"))
+    return [Problem(ERROR, text, remedy) for text, remedy in errors]
 
 
-def find_warnings(
-    info: DatasetInfo, table: LabelTable, unlabelled_as_background: bool = False
-) -> list[str]:
-    """Return what training survives, but whoever starts it should know."""
+def _warnings(
+    info: DatasetInfo, table: LabelTable, unlabelled_as_background: bool
+) -> list[Problem]:
     splits = np.array(table.splits, dtype=object)
     of_box = splits[table.image_index]
     warnings = []
-    for split in ("train", "val"):
+    for split in _SPLITS:
         counts = np.bincount(table.class_id[of_box == split], minlength=len(info.classes))
         missing = [name for name, count in zip(info.classes, counts, strict=False) if not count]
         if missing:
             reason = "cannot be learned" if split == "train" else "cannot be measured"
-            warnings.append(f"No box in {split} for {_listed(missing)}: {reason}.")
+            text = f"No box in {split} for {listed(missing)}, which {reason}"
+            warnings.append(Problem(WARNING, text, f"label some in {split}, or move some there"))
         unlabelled = [
-            name
+            (split, name)
             for name, where, labelled in zip(
                 table.filenames, table.splits, table.labelled, strict=True
             )
             if where == split and not labelled
         ]
         if unlabelled:
-            fate = (
-                "count as background: if anything is in them, the model learns to overlook it"
+            fate, remedy = (
+                ("count as background", "if anything is in them, the model learns to overlook it")
                 if unlabelled_as_background
-                else "are left out: label them, or mark those that show nothing as background"
+                else ("are left out", "label them, or mark those that show nothing as background")
             )
-            warnings.append(
+            text = (
                 f"{len(unlabelled)} images of {split} have no labels yet and {fate} "
-                f"({_listed(unlabelled)})."
+                f"({listed([name for _, name in unlabelled])})"
             )
-    if table.problems:
-        problems = _listed([str(problem) for problem in table.problems])
-        warnings.append(f"Images with unreadable labels are left out: {problems}.")
+            warnings.append(Problem(WARNING, text, remedy, tuple(unlabelled)))
     return warnings
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    more = len(names) - _NAMES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+def _from_finding(kind: str, title: str, why: str, images: list[ImageKey]) -> Problem:
+    named = listed([f"{split}/{name}" for split, name in images])
+    fate = "training leaves them out" if kind in _DROPPED else why.rstrip(".")
+    remedy = "run the health check, which offers a repair"
+    return Problem(WARNING, f"{title} ({named}); {fate}", remedy, tuple(images))
+
+
+def _nothing_left(table: LabelTable, dropped: set[ImageKey]) -> list[Problem]:
+    """Return an error for each split of which every image with boxes would be left out."""
+    keys = list(zip(table.splits, table.filenames, strict=True))
+    with_boxes = [keys[index] for index in np.unique(table.image_index).tolist()]
+    found = []
+    for split in _SPLITS:
+        chosen = [key for key in with_boxes if key[0] == split]
+        if chosen and dropped.issuperset(chosen):
+            text = f"every labelled image of {split} is damaged, and training would leave it out"
+            found.append(Problem(ERROR, text, "run the health check, which offers repairs"))
+    return found

@@ -18,6 +18,9 @@ class TrainingConfig:
     ----------
     dataset : str
         Name in the dataset store.
+    version : str
+        A frozen version of the dataset, which must be what the dataset is now; empty: the
+        dataset as it is now, whether frozen or not.
     base_model : str
         Where training starts: the name of a model in the model store, a weights file
         (``runs/x/best.pt``), an Ultralytics weights name (``yolo11n.pt``), or an
@@ -69,6 +72,7 @@ class TrainingConfig:
     model_name: str = ""
     unlabelled_as_background: bool = False
     allow_download: bool = False
+    version: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,7 +80,7 @@ class TrainingConfig:
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
                 raise InvalidConfigError(f"{name}: expected a name, found {value!r}")
-        for name in ("device", "model_name"):
+        for name in ("device", "model_name", "version"):
             if not isinstance(getattr(self, name), str):
                 raise InvalidConfigError(f"{name}: expected text, found {getattr(self, name)!r}")
         _check_whole("epochs", self.epochs, 1)
@@ -133,6 +137,8 @@ class BaseModel:
         Whether `source` is a weights name that has to be fetched first.
     note : str
         One sentence for people.
+    trusted : bool
+        Whether somebody said that code in the weights may run; see `import_weights`.
     """
 
     source: str
@@ -140,6 +146,7 @@ class BaseModel:
     pretrained: bool
     fetch: bool = False
     note: str = ""
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +172,11 @@ class TrainingJob:
         ISO 8601 with time zone.
     version : str
         Of Workbench.
+    dataset_version : str
+        Name of the frozen version of the dataset that the run's data equal; empty if there
+        is none.
+    version_digest : str
+        Of that version; see `workbench.persistence.version_models.VersionInfo`.
     """
 
     run_id: str
@@ -178,6 +190,8 @@ class TrainingJob:
     warnings: list[str]
     created_at: str
     version: str
+    dataset_version: str = ""
+    version_digest: str = ""
 
     @property
     def model_name(self) -> str:

@@ -30,9 +30,22 @@ class Event:
     """
 
     final: ClassVar[bool] = False
-    """Whether nothing comes after an event of this class."""
+    """Whether nothing comes after an event of this class, until the run is resumed."""
 
     time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued(Event):
+    """The run waits for its turn: at first, and again whenever it is resumed.
+
+    Parameters
+    ----------
+    changes : dict
+        Settings that are other than before.
+    """
+
+    changes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +62,15 @@ class Started(Event):
         One sentence for people: what was taken, and why not what was asked for.
     epochs : int
         How many are planned.
+    epochs_done : int
+        How many were done before; above 0 if a run goes on from a checkpoint.
     """
 
     base_model: str
     pretrained: bool
     note: str
     epochs: int
+    epochs_done: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +174,42 @@ class CheckpointSaved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SamplesSaved(Event):
+    """Pictures of what the model finds on a few images of val lie in the run's folder.
+
+    Parameters
+    ----------
+    epoch : int
+    names : list of str
+        File names in ``samples/<epoch>/``.
+    """
+
+    epoch: int
+    names: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcesUsed(Event):
+    """What the training uses of the machine; told every few seconds.
+
+    Parameters
+    ----------
+    cpu_percent : float
+        Of one core, all processes of the run together: above 100 with several cores.
+    memory, memory_free : float
+        Bytes of RAM that the run's processes hold, and that are left on the machine.
+    gpu_memory, gpu_memory_total : float
+        Bytes on the GPU that torch holds, and that there are; 0 without one.
+    """
+
+    cpu_percent: float
+    memory: float
+    memory_free: float
+    gpu_memory: float = 0.0
+    gpu_memory_total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Event):
     """Training is over and the best weights are kept.
 
@@ -189,6 +241,16 @@ class Stopped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(Event):
+    """Somebody asked the run to pause, and it did; it can be resumed where it stands."""
+
+    final: ClassVar[bool] = True
+
+    epochs_completed: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Event):
     """Training broke.
 
@@ -198,12 +260,18 @@ class Failed(Event):
         What happened and what to do, for people.
     traceback : str
         For whoever wants to know more; empty if the process is gone without a word.
+    kind : str
+        ``"out of memory"``, ``"disk full"``, ``"killed"``, or empty for anything else.
+    suggestions : list of dict
+        Changes of settings, any of which may help: ``{"batch": 8}``.
     """
 
     final: ClassVar[bool] = True
 
     message: str
     traceback: str = ""
+    kind: str = ""
+    suggestions: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +284,7 @@ class Cancelled(Event):
 _CLASSES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
+        Queued,
         Started,
         Prepared,
         Warned,
@@ -223,8 +292,11 @@ _CLASSES: dict[str, type[Event]] = {
         BatchFinished,
         EpochFinished,
         CheckpointSaved,
+        SamplesSaved,
+        ResourcesUsed,
         Finished,
         Stopped,
+        Paused,
         Failed,
         Cancelled,
     )

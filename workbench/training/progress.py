@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from workbench.training.events import (
     BatchFinished,
@@ -12,15 +13,22 @@ from workbench.training.events import (
     Event,
     Failed,
     Finished,
+    Paused,
     Prepared,
+    Queued,
+    ResourcesUsed,
+    SamplesSaved,
     Started,
     Stopped,
     Warned,
 )
 
-STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
-FINISHED, STOPPED, FAILED, CANCELLED = "finished", "stopped", "failed", "cancelled"
-OVER = frozenset({FINISHED, STOPPED, FAILED, CANCELLED})
+WAITING, STARTING, RUNNING = "waiting", "starting", "running"
+STOPPING, PAUSING = "stopping", "pausing"
+FINISHED, STOPPED, PAUSED = "finished", "stopped", "paused"
+FAILED, CANCELLED = "failed", "cancelled"
+OVER = frozenset({FINISHED, STOPPED, PAUSED, FAILED, CANCELLED})
+RESUMABLE = OVER - {FINISHED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +38,12 @@ class RunProgress:
     Parameters
     ----------
     state : str
-        ``"starting"``, ``"running"``, ``"stopping"``, ``"finished"``, ``"stopped"``,
-        ``"failed"`` or ``"cancelled"``.
+        ``"waiting"`` (in the queue), ``"starting"``, ``"running"``, ``"stopping"``,
+        ``"pausing"``, ``"finished"``, ``"stopped"``, ``"paused"``, ``"failed"`` or
+        ``"cancelled"``.
+    attempt : int
+        How often the run was put into the queue: 1, and one more for each time that it
+        was resumed.
     note : str
         What training started from, and why.
     device : str
@@ -49,13 +61,24 @@ class RunProgress:
     warnings : tuple of str
     message : str
         Why it failed.
+    failure_kind : str
+        As in `workbench.training.events.Failed`.
+    suggestions : tuple of dict
+        Changes of settings, any of which may help after a failure.
     traceback : str
+    samples_epoch : int
+        The last epoch of which there are sample pictures; 0 if there are none.
+    resources : ResourcesUsed or None
+        What the run used of the machine when it last said so.
     began_at, updated_at : float
-        When the first epoch began and the last event came, in seconds since the epoch; 0
-        before.
+        When the first epoch of this attempt began and the last event came, in seconds
+        since the epoch; 0 before.
+    began_epoch : int
+        Epochs that were done when this attempt began.
     """
 
     state: str = STARTING
+    attempt: int = 0
     note: str = ""
     device: str = ""
     epoch: int = 0
@@ -68,13 +91,18 @@ class RunProgress:
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     message: str = ""
+    failure_kind: str = ""
+    suggestions: tuple[dict[str, Any], ...] = ()
     traceback: str = ""
+    samples_epoch: int = 0
+    resources: ResourcesUsed | None = None
+    began_epoch: int = 0
     began_at: float = 0.0
     updated_at: float = 0.0
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether nothing more will happen, unless somebody resumes the run."""
         return self.state in OVER
 
     @property
@@ -90,17 +118,24 @@ class RunProgress:
     @property
     def seconds_left(self) -> float | None:
         """Time to the last planned epoch at the pace so far; None before there is a pace."""
-        if self.state != RUNNING or not 0 < self.fraction < 1:
+        if self.state != RUNNING or not self.fraction < 1:
             return None
-        return (self.updated_at - self.began_at) * (1 / self.fraction - 1)
+        done = self.fraction - self.began_epoch / self.epochs if self.epochs else 0.0
+        if done <= 0:
+            return None
+        return (self.updated_at - self.began_at) * (1 - self.fraction) / done
 
 
 def advance(progress: RunProgress, event: Event) -> RunProgress:
     """Return where the run stands after `event`."""
     progress = replace(progress, updated_at=event.time)
     match event:
+        case Queued():
+            return replace(
+                progress, state=WAITING, attempt=progress.attempt + 1, resources=None, **_NO_FAILURE
+            )
         case Started():
-            return replace(progress, state=STARTING, note=event.note, epochs=event.epochs)
+            return _started(progress, event)
         case Prepared():
             return replace(progress, state=RUNNING, device=event.device, batches=event.batches)
         case Warned():
@@ -123,15 +158,53 @@ def advance(progress: RunProgress, event: Event) -> RunProgress:
             completed = progress.epochs_completed + event.complete
             history = (*progress.history, event)
             return replace(progress, epochs_completed=completed, history=history)
-        case Finished() | Stopped():
+        case SamplesSaved():
+            return replace(progress, samples_epoch=event.epoch)
+        case ResourcesUsed():
+            return replace(progress, resources=event)
+        case Finished() | Stopped() | Paused():
             return replace(
                 progress,
-                state=FINISHED if isinstance(event, Finished) else STOPPED,
+                state=_STATE_AFTER[type(event)],
                 epochs_completed=event.epochs_completed,
-                metrics=event.metrics,
+                metrics=event.metrics or progress.metrics,
             )
         case Failed():
-            return replace(progress, state=FAILED, message=event.message, traceback=event.traceback)
+            return replace(
+                progress,
+                state=FAILED,
+                message=event.message,
+                traceback=event.traceback,
+                failure_kind=event.kind,
+                suggestions=tuple(event.suggestions),
+            )
         case Cancelled():
             return replace(progress, state=CANCELLED)
     return progress
+
+
+_STATE_AFTER: dict[type[Event], str] = {Finished: FINISHED, Stopped: STOPPED, Paused: PAUSED}
+_NO_FAILURE: dict[str, Any] = {
+    "message": "",
+    "traceback": "",
+    "failure_kind": "",
+    "suggestions": (),
+}
+
+
+def _started(progress: RunProgress, event: Started) -> RunProgress:
+    done = event.epochs_done
+    return replace(
+        progress,
+        state=STARTING,
+        note=event.note,
+        epochs=event.epochs,
+        epoch=done,
+        batch=0,
+        epochs_completed=done,
+        # Epochs behind the checkpoint are learned, and told, once more.
+        history=tuple(epoch for epoch in progress.history if epoch.epoch <= done),
+        began_epoch=done,
+        began_at=0.0,
+        **_NO_FAILURE,
+    )

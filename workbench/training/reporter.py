@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 from workbench.persistence.run_folder import RunFolder
+from workbench.training.config import TrainingJob
 from workbench.training.events import (
     BatchFinished,
     CheckpointSaved,
@@ -20,13 +21,18 @@ from workbench.training.events import (
     EpochStarted,
     Event,
     Finished,
+    Paused,
     Prepared,
+    SamplesSaved,
     Stopped,
     Warned,
     format_event,
 )
+from workbench.training.resources import ResourceMeter
+from workbench.training.samples import draw_samples
 
 _SECONDS_BETWEEN_BATCHES = 0.3
+_SECONDS_BETWEEN_MEASURES = 3.0
 _METRICS = {
     "metrics/precision(B)": "precision",
     "metrics/recall(B)": "recall",
@@ -51,20 +57,27 @@ class Reporter:
     Parameters
     ----------
     folder : RunFolder
-    num_images : dict of str to int
-        What the frozen view of the dataset holds, by split, to notice what Ultralytics drops.
+    job : TrainingJob
+    epochs_done : int
+        How many epochs were completed before this process.
     """
 
-    def __init__(self, folder: RunFolder, num_images: dict[str, int]) -> None:
+    def __init__(self, folder: RunFolder, job: TrainingJob, epochs_done: int = 0) -> None:
         self._folder = folder
-        self._num_images = num_images
+        # What the frozen view of the dataset holds, to notice what Ultralytics drops.
+        self._num_images = job.num_images
+        self._batch_size = job.config.batch
+        self._meter = ResourceMeter()
         self._batch = 0
-        self._epochs_completed = 0
+        self._epochs_completed = epochs_done
         self._epoch_is_open = False
         self._epoch_is_complete = False
         self._epoch_began = 0.0
         self._last_told = 0.0
+        self._last_measured = 0.0
+        self._draws = True
         self._stopped = False
+        self._paused = False
         self._metrics: dict[str, float] = {}
 
     def emit(self, event: Event) -> None:
@@ -78,7 +91,7 @@ class Reporter:
 
     def on_pretrain_routine_end(self, trainer: Any) -> None:
         """Ask again for the stop that Ultralytics' set-up has just forgotten."""
-        self._stop_if_asked(trainer)
+        self._end_if_asked(trainer)
 
     def on_train_start(self, trainer: Any) -> None:
         """Tell what will be trained on, and what Ultralytics has dropped."""
@@ -132,8 +145,9 @@ class Reporter:
                     losses=_numbers(trainer.tloss),
                 )
             )
+            self._measure(now)
         if trainer.world_size <= 1:
-            self._stop_if_asked(trainer)
+            self._end_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: Any) -> None:
         """Remember that validation comes next.
@@ -144,22 +158,26 @@ class Reporter:
         self._epoch_is_open = True
         self._epoch_is_complete = self._batch >= len(trainer.train_loader)
         if trainer.world_size > 1:
-            self._stop_if_asked(trainer)
+            self._end_if_asked(trainer)
 
     def on_model_save(self, trainer: Any) -> None:
         """Keep the weights that were just written, so that a kill cannot halve them."""
         if not _reports():
             return
         best = bool(trainer.best_fitness == trainer.fitness)
-        self._folder.keep_weights(trainer.last, "last.pt")
-        if best:
+        if self._epoch_is_complete:
+            self._folder.keep_weights(trainer.last, "last.pt")
+            if best:  # Ultralytics writes the same bytes to both
+                self._folder.keep_same_weights("last.pt", "best.pt")
+        elif best:
+            # Not as last.pt: whoever resumes shall learn from the whole epoch.
             self._folder.keep_weights(trainer.best, "best.pt")
         self.emit(CheckpointSaved(time=time.time(), epoch=trainer.epoch + 1, best=best))
 
     def on_fit_epoch_end(self, trainer: Any) -> None:
         """Tell the epoch's results; the last call of all brings those of the best weights."""
         metrics = _numbers(trainer.metrics)
-        self._metrics = {ours: metrics[name] for name, ours in _METRICS.items() if name in metrics}
+        self._metrics = our_metrics(metrics)
         if not self._epoch_is_open:
             return
         self._epoch_is_open = False
@@ -182,6 +200,12 @@ class Reporter:
                     complete=self._epoch_is_complete,
                 )
             )
+            self._measure(now)
+            self._draw(trainer)
+        self._warn_of_smaller_batch(trainer)
+        # Here the epoch is told and its checkpoint kept: what a pause waits for.
+        if not trainer.stop and self._folder.pause_requested():
+            trainer.stop = self._paused = True
 
     def on_train_end(self, trainer: Any) -> None:
         """Keep the final best weights and tell how it ended."""
@@ -189,20 +213,65 @@ class Reporter:
             return
         if trainer.best.exists():
             self._folder.keep_weights(trainer.best, "best.pt")
-        metrics = dict(self._metrics)
-        for name in ("map50", "map50_95"):
-            if name in metrics:
-                metrics[f"best_{name}"] = metrics.pop(name)
+        metrics = of_the_best(self._metrics)
         now, completed = time.time(), self._epochs_completed
         if self._stopped:
             self.emit(Stopped(time=now, epochs_completed=completed, metrics=metrics))
+        elif self._paused:
+            self.emit(Paused(time=now, epochs_completed=completed, metrics=metrics))
         else:
             early = completed < trainer.epochs
             self.emit(Finished(time=now, epochs_completed=completed, metrics=metrics, early=early))
+            self._folder.drop_weights("last.pt")  # with the optimizer, for a resume only
 
-    def _stop_if_asked(self, trainer: Any) -> None:
-        if not trainer.stop and self._folder.stop_requested():
+    def _end_if_asked(self, trainer: Any) -> None:
+        if trainer.stop:
+            return
+        if self._folder.stop_requested():
             trainer.stop = self._stopped = True
+        elif self._folder.pause_requested() == "now":
+            trainer.stop = self._paused = True
+
+    def _measure(self, now: float) -> None:
+        if now - self._last_measured >= _SECONDS_BETWEEN_MEASURES:
+            self._last_measured = now
+            self.emit(self._meter.measure())
+
+    def _draw(self, trainer: Any) -> None:
+        if not self._draws:
+            return
+        epoch, names = trainer.epoch + 1, []
+        try:
+            for name, jpeg in draw_samples(trainer):
+                self._folder.write_sample(epoch, name, jpeg)
+                names.append(f"{name}.jpg")
+        except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, OSError) as error:
+            # Pictures are no reason to lose a training; another release may name things
+            # differently.
+            self._draws = False
+            text = f"No sample pictures can be drawn ({type(error).__name__}: {error})"
+            self.emit(Warned(time=time.time(), text=text))
+            return
+        self.emit(SamplesSaved(time=time.time(), epoch=epoch, names=names))
+
+    def _warn_of_smaller_batch(self, trainer: Any) -> None:
+        """Tell that Ultralytics has halved the batch, because memory ran out in the first epoch."""
+        asked, taken = self._batch_size, trainer.batch_size
+        if isinstance(asked, int) and 0 < taken < asked and _reports():
+            self._batch_size = taken
+            text = f"Memory ran out with batch {asked}: the run goes on with batch {taken}"
+            self.emit(Warned(time=time.time(), text=text))
+
+
+def our_metrics(metrics: dict[str, float]) -> dict[str, float]:
+    """Return Ultralytics' metrics under our names, without losses and the like."""
+    return {ours: metrics[name] for name, ours in _METRICS.items() if name in metrics}
+
+
+def of_the_best(metrics: dict[str, float]) -> dict[str, float]:
+    """Return the metrics of the best weights under the names that the model store keeps."""
+    names = {"map50": "best_map50", "map50_95": "best_map50_95"}
+    return {names.get(name, name): value for name, value in metrics.items()}
 
 
 def _reports() -> bool:

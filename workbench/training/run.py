@@ -1,4 +1,4 @@
-"""One training run, as seen from any process: follow it, stop it, cancel it.
+"""One training run, as seen from any process: follow it, stop it, pause it, resume it, cancel it.
 
 Nothing here is bound to the process or the event loop that started the run. What is known
 comes from the run's folder, and what has to be done once (noting that the process is gone,
@@ -10,38 +10,52 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-import psutil
-
-from workbench.errors import AlreadyExistsError, TrainingError
+from workbench.errors import TrainingError
 from workbench.persistence import ModelStore
 from workbench.persistence.models import ModelInfo
-from workbench.persistence.run_folder import ProcessRecord, RunFolder, numbered
+from workbench.persistence.run_folder import ProcessRecord, RunFolder
 from workbench.training.config import TrainingConfig, TrainingJob
-from workbench.training.events import Cancelled, Event, Failed, format_event, parse_event
+from workbench.training.curves import curves_of
+from workbench.training.events import (
+    Cancelled,
+    Event,
+    Failed,
+    Paused,
+    Queued,
+    Stopped,
+    parse_event,
+)
+from workbench.training.failures import Failure
+from workbench.training.lost import as_shown, explain_lost, seems_lost
+from workbench.training.processes import child_of, kill_tree
 from workbench.training.progress import (
     FAILED,
     FINISHED,
+    PAUSING,
     RUNNING,
     STARTING,
     STOPPED,
     STOPPING,
+    WAITING,
     RunProgress,
     advance,
 )
+from workbench.training.queueing import enqueue, start_due, take_off, tell
+from workbench.training.registering import register
+from workbench.training.resuming import changed_job, is_resumable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _POLL_SECONDS = 0.2
-_SECONDS_TO_START = 60.0
-_LOG_LINES_IN_MESSAGE = 5
-_REPAINT = re.compile(r"\r|\x1b\[K")
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_SECONDS_BETWEEN_TURNS = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -55,22 +69,18 @@ class Run:
     folder : RunFolder
     models : ModelStore
         Where the weights go at the end.
-    child : Popen, optional
-        The process, if it was started by this one.
     """
 
-    def __init__(
-        self, folder: RunFolder, models: ModelStore, child: subprocess.Popen[bytes] | None = None
-    ) -> None:
+    def __init__(self, folder: RunFolder, models: ModelStore) -> None:
         self._folder = folder
         self._models = models
-        self._child = child
         self._job = TrainingJob.from_json(folder.read_job())
         self._progress = RunProgress(
             epochs=self._job.config.epochs, warnings=tuple(self._job.warnings)
         )
         self._offset = 0
         self._reading = Lock()
+        self._looked_for_turn = 0.0
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.state}>"
@@ -101,11 +111,19 @@ class Run:
         progress = self._refresh()
         if progress.is_over:
             return progress
+        if progress.state == WAITING:
+            if self._folder.read_queued() is not None:
+                return progress
+            progress = replace(progress, state=STARTING)
         lost = self._lost()
-        if lost:
-            return replace(progress, state=FAILED, message=lost)
-        stopping = progress.state in {STARTING, RUNNING} and self._folder.stop_requested()
-        return replace(progress, state=STOPPING) if stopping else progress
+        if lost is not None:
+            return advance(progress, _failed(lost))
+        if progress.state in {STARTING, RUNNING}:
+            if self._folder.stop_requested():
+                return replace(progress, state=STOPPING)
+            if self._folder.pause_requested():
+                return replace(progress, state=PAUSING)
+        return progress
 
     @property
     def state(self) -> str:
@@ -115,11 +133,43 @@ class Run:
     @property
     def log(self) -> str:
         """The end of what the process printed, as a terminal would show it."""
-        return _as_shown(self._folder.log_tail())
+        return as_shown(self._folder.log_tail())
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """What happened, epoch by epoch; see `workbench.training.curves.curves_of`."""
+        return curves_of(self.progress)
+
+    def samples(self, epoch: int | None = None) -> list[Path]:
+        """Return pictures of what the model found on a few images of val.
+
+        Parameters
+        ----------
+        epoch : int, optional
+            Counted from 1; default: the last of which there are pictures.
+
+        Returns
+        -------
+        list of Path
+            Small JPEGs: what was found in colours, with class and confidence; what is
+            labelled in white. Empty if there are none.
+        """
+        return self._folder.samples(self.progress.samples_epoch if epoch is None else epoch)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether `resume` may be called: the run is over, but not finished."""
+        return is_resumable(self.progress, self.config.epochs)
 
     async def refresh(self) -> RunProgress:
-        """Return where the run stands; once it is over, do what remains to be done first."""
+        """Return where the run stands.
+
+        Once it is over, what remains to be done is done first; while it waits, it is
+        started when its turn has come.
+        """
         progress = await asyncio.to_thread(lambda: self.progress)
+        if progress.state == WAITING:
+            await self._look_for_turn()
         if progress.is_over:
             await self.settle()
         return progress
@@ -133,13 +183,19 @@ class Run:
         offset = 0
         while True:
             lines, offset = await asyncio.to_thread(self._folder.read_events, offset)
-            for event in _parse(lines):
-                if event.final:
-                    await self.settle()
+            events = _parse(lines)
+            for event in events[:-1]:
                 yield event
-                if event.final:
+            if events:
+                last = events[-1]
+                over = last.final and await asyncio.to_thread(self._ends_at, offset)
+                if over:
+                    await self.settle()
+                yield last
+                if over:
                     return
-            if not lines and not await self._declare_lost():
+            elif not await self._declare_lost():
+                await self._look_for_turn()
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def wait(self) -> RunProgress:
@@ -148,7 +204,7 @@ class Run:
         Returns
         -------
         RunProgress
-            Its state is ``"finished"``, ``"stopped"`` or ``"cancelled"``.
+            Its state is ``"finished"``, ``"stopped"``, ``"paused"`` or ``"cancelled"``.
 
         Raises
         ------
@@ -163,8 +219,58 @@ class Run:
         return progress
 
     async def stop(self) -> None:
-        """Ask the run to stop after the batch it is at; the best weights so far are kept."""
-        await asyncio.to_thread(self._folder.request_stop)
+        """Ask the run to stop after the batch it is at; the best weights so far are kept.
+
+        A run that still waits for its turn is taken off the queue.
+        """
+        completed = self.progress.epochs_completed
+        last = Stopped(time=time.time(), epochs_completed=completed)
+        if not await asyncio.to_thread(take_off, self._folder, last):
+            await asyncio.to_thread(self._folder.request_stop)
+
+    async def pause(self, *, now: bool = False) -> None:
+        """Ask the run to pause after the epoch it is at; `resume` lets it go on from there.
+
+        A run that still waits for its turn is taken off the queue until then.
+
+        Parameters
+        ----------
+        now : bool
+            Do not wait for the end of the epoch; what it has learned in it is lost.
+        """
+        completed = self.progress.epochs_completed
+        last = Paused(time=time.time(), epochs_completed=completed)
+        if not await asyncio.to_thread(take_off, self._folder, last):
+            await asyncio.to_thread(self._folder.request_pause, now=now)
+
+    async def resume(self, **changes: Any) -> None:
+        """Put a run that is over, but not finished, into the queue again.
+
+        It goes on from its newest good checkpoint, with optimizer and learning rate as they
+        were; from the beginning if there is none. A file that was cut off when the process
+        was killed is passed over for the copy that was kept.
+
+        Parameters
+        ----------
+        **changes
+            Settings of `TrainingConfig` that shall be other than before: ``batch``,
+            ``cache``, ``device``, ``image_size``, ``patience``, ``workers``.
+
+        Raises
+        ------
+        TrainingError
+            If the run goes on, has finished, or has lost the data it trains on.
+        InvalidConfigError
+            If a setting cannot be, or cannot be changed.
+        """
+        async with self._folder.lock():
+            await asyncio.to_thread(self._note_if_lost)
+            job = await asyncio.to_thread(changed_job, self._folder, self.progress, changes)
+            if job != self._job:
+                await asyncio.to_thread(self._folder.write_job, job.to_json())
+            event = Queued(time=time.time(), changes=changes)
+            await asyncio.to_thread(enqueue, self._folder, event)
+        await asyncio.to_thread(start_due, self._folder.path.parent)
 
     async def cancel(self) -> None:
         """Kill the run with all its processes; nothing of it goes to the model store.
@@ -174,17 +280,19 @@ class Run:
         TrainingError
             If it runs on another machine.
         """
+        last = Cancelled(time=time.time())
         async with self._folder.lock():
-            if self.progress.is_over:
+            if self.progress.is_over or await asyncio.to_thread(take_off, self._folder, last):
                 return
             record = self._folder.read_process()
             if record is not None and not record.is_here():
                 raise TrainingError(
                     f"training run {self.id} runs on {record.host}: cancel it there, or stop it"
                 )
-            await asyncio.to_thread(_kill_tree, record, self._child)
+            await asyncio.to_thread(self._kill, record)
             if not self._refresh().is_over:  # it may have been faster
-                await asyncio.to_thread(self._end, Cancelled(time=time.time()))
+                await asyncio.to_thread(tell, self._folder, last)
+        await asyncio.to_thread(start_due, self._folder.path.parent)
 
     async def settle(self) -> ModelInfo | None:
         """Do what remains to be done once a run is over, exactly once over all processes.
@@ -203,123 +311,84 @@ class Run:
         worth_keeping = progress.state == FINISHED or (
             progress.state == STOPPED and progress.epochs_completed > 0
         )
-        if not worth_keeping or self._folder.read_registered():
+        if not worth_keeping or self._is_registered(progress):
             return None
         async with self._folder.lock():
-            if self._folder.read_registered():
+            if self._is_registered(progress):
                 return None
-            model = await self._register(progress)
-            await asyncio.to_thread(self._folder.write_registered, model.name)
+            model = await register(self._folder, self._job, progress, self._models)
+            await asyncio.to_thread(self._folder.write_registered, model.name, progress.attempt)
             return model
 
     @property
     def model_name(self) -> str | None:
         """The name that the model got in the store, or None if there is none (yet)."""
-        return self._folder.read_registered()
+        registered = self._folder.read_registered()
+        return None if registered is None else registered[0]
 
-    async def _register(self, progress: RunProgress) -> ModelInfo:
-        for info in await self._models.list():
-            if info.details.get("run_id") == self.id:
-                # Somebody died between saving the model and noting that he had.
-                await self._models.set_active(info.name)
-                return info
-        weights = self._folder.weights()
-        if weights is None:
-            raise TrainingError(
-                f"{self._folder.weights_dir}: expected best.pt, the weights of a run that has "
-                f"finished; found none. Look at {self._folder.log_path}"
-            )
-        name = await self._save(weights, progress)
-        await self._models.set_active(name)
-        return await self._models.get(name)
+    def _is_registered(self, progress: RunProgress) -> bool:
+        registered = self._folder.read_registered()
+        return registered is not None and registered[1] >= progress.attempt
 
-    async def _save(self, weights: Path, progress: RunProgress) -> str:
-        details = {
-            "run_id": self.id,
-            "run_folder": str(self._folder.path),
-            "config": self.config.to_json(),
-            "dataset_digest": self._job.digest,
-            "num_images": self._job.num_images,
-            "state": progress.state,
-        }
-        for name in numbered(self._job.model_name):
-            try:
-                await self._models.save(
-                    name,
-                    weights,
-                    self._job.base_model.label,
-                    self.config.dataset,
-                    progress.epochs_completed,
-                    progress.metrics,
-                    class_names=self._job.class_names,
-                    details=details,
-                )
-            except AlreadyExistsError:  # taken since the run was started
-                continue
-            return name
-        raise AssertionError("names cannot run out")
+    def _ends_at(self, offset: int) -> bool:
+        """Whether no event comes after `offset`: a run that was resumed goes on."""
+        lines, _ = self._folder.read_events(offset)
+        return not lines
+
+    async def _look_for_turn(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_for_turn < _SECONDS_BETWEEN_TURNS:
+            return
+        self._looked_for_turn = now
+        if await asyncio.to_thread(self._folder.read_queued) is not None:
+            await asyncio.to_thread(start_due, self._folder.path.parent)
 
     async def _declare_lost(self) -> bool:
         """Write a last event if the process is gone without one; return whether it is over."""
-        if self._refresh().is_over:
+        if await asyncio.to_thread(self._is_over):
             return True
-        if not self._lost():
+        if await asyncio.to_thread(self._lost) is None:
             return False
         async with self._folder.lock():
-            lost = "" if self._refresh().is_over else self._lost()
-            if lost:  # else somebody else was here before
-                await asyncio.to_thread(self._end, Failed(time=time.time(), message=lost))
+            await asyncio.to_thread(self._note_if_lost)
         return True
+
+    def _note_if_lost(self) -> None:
+        lost = None if self._refresh().is_over else self._lost()
+        if lost is not None:  # else somebody else was here before
+            tell(self._folder, _failed(lost))
+
+    def _is_over(self) -> bool:
+        return self._refresh().is_over
 
     def _refresh(self) -> RunProgress:
         with self._reading:
             lines, self._offset = self._folder.read_events(self._offset)
             for event in _parse(lines):
                 self._progress = advance(self._progress, event)
+                if isinstance(event, Queued) and event.changes:
+                    self._job = TrainingJob.from_json(self._folder.read_job())
             return self._progress
 
-    def _end(self, event: Event) -> None:
-        self._folder.drop_half_event()
-        self._folder.append_event(format_event(event))
+    def _kill(self, record: ProcessRecord | None) -> None:
+        kill_tree(record.find() if record is not None else None, child_of(record))
 
-    def _lost(self) -> str:
-        """Say that the process is gone; empty if it is alive, or nobody here can tell."""
-        status = self._child.poll() if self._child is not None else None
-        record = self._folder.read_process()
-        if record is None:
-            starting = self._child is not None and status is None
-            if starting or (self._child is None and self._folder.job_age() < _SECONDS_TO_START):
-                return ""
-            cause = "the training process never started"
-        elif not record.is_here() or record.find() is not None:
-            return ""
-        else:
-            cause = "the training process is gone without a word"
+    def _lost(self) -> Failure | None:
+        """Say that the process is gone; None if it is alive, or nobody here can tell."""
+        if not seems_lost(self._folder):
+            return None
         # It may have said its last word between the reading of events and this moment.
-        lines, _ = self._folder.read_events(self._offset)
-        if any(event.final for event in _parse(lines)):
-            return ""
-        return f"{cause}{_exit_reason(status)}{self._last_words()}"
-
-    def _last_words(self) -> str:
-        lines = [line.strip() for line in self.log.splitlines() if line.strip()]
-        if not lines:
-            return ""
-        return "; its log ends in: " + " / ".join(lines[-_LOG_LINES_IN_MESSAGE:])
+        progress = self._refresh()
+        return None if progress.is_over else explain_lost(self._folder, self.config, progress)
 
 
-def _exit_reason(status: int | None) -> str:
-    if status == -9:
-        return " (killed, by a person or by the system because memory ran out)"
-    if status:
-        return f" (exit status {status})"
-    return " (killed, or the machine was restarted)"
-
-
-def _as_shown(text: str) -> str:
-    # A progress bar repaints its line after a return or an erase-line; the last one counts.
-    lines = (_REPAINT.split(line.rstrip("\r"))[-1] for line in text.split("\n"))
-    return _ANSI.sub("", "\n".join(lines))
+def _failed(failure: Failure) -> Failed:
+    return Failed(
+        time=time.time(),
+        message=failure.message,
+        kind=failure.kind,
+        suggestions=failure.suggestions,
+    )
 
 
 def _parse(lines: list[str]) -> list[Event]:
@@ -331,24 +400,3 @@ def _parse(lines: list[str]) -> list[Event]:
             # A newer version may tell of things that this one does not know.
             _log.warning("training event left out: %s", error)
     return events
-
-
-def _kill_tree(record: ProcessRecord | None, child: subprocess.Popen[bytes] | None) -> None:
-    parent = record.find() if record is not None else None
-    if parent is None and child is not None and child.poll() is None:
-        parent = psutil.Process(child.pid)
-    if parent is None:
-        return
-    try:
-        parent.suspend()  # so that it starts no more children while they are counted
-        family = [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    for process in family:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    if child is not None:
-        child.wait()
-    psutil.wait_procs(family, timeout=10)

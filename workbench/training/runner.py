@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import subprocess
-import sys
+import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import workbench
-from workbench.errors import InvalidConfigError, TrainingError, WorkbenchError
+from workbench.errors import TrainingError, WorkbenchError
 from workbench.persistence import Stores
+from workbench.persistence.models import Progress, no_progress
 from workbench.persistence.run_folder import RunFolder
-from workbench.training.arguments import check_arguments
-from workbench.training.base_models import fetch_weights, resolve_base_model
-from workbench.training.checks import check_dataset
+from workbench.persistence.run_queue import RunQueue
+from workbench.training.base_models import fetch_weights
+from workbench.training.checks import ERROR, Problem, check_run, check_settings
 from workbench.training.config import BaseModel, TrainingConfig, TrainingJob
-from workbench.training.environment import worker_environment
+from workbench.training.data_versions import find_version
+from workbench.training.events import Queued
+from workbench.training.queueing import enqueue, start_due
 from workbench.training.run import Run
 
 _log = logging.getLogger(__name__)
-# Kept until they end, so that none is left a zombie and none is complained about when a
-# `Run` is thrown away while its process goes on.
-_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 class TrainingRunner:
@@ -47,12 +45,45 @@ class TrainingRunner:
         """The folder that holds the runs."""
         return self._runs_dir
 
-    async def start(self, config: TrainingConfig) -> Run:
-        """Start a training run and return as soon as its process is there.
+    async def check(
+        self, config: TrainingConfig, *, progress: Progress = no_progress
+    ) -> list[Problem]:
+        """Return what speaks against a run, errors first; nothing is started.
 
-        1. Settings and dataset are checked, and the starting point is found.
+        Looks at the settings, the dataset (also at its images: the first time each is
+        read), the device, free memory and free disk.
+
+        Parameters
+        ----------
+        config : TrainingConfig
+        progress : callable, optional
+            Told the number of images examined, and to examine; raise from it to cancel.
+
+        Raises
+        ------
+        InvalidConfigError
+            If a setting cannot be.
+        NotFoundError
+            If there is no such dataset.
+        """
+        base = await check_settings(self._stores, config)
+        return await check_run(self._stores, config, base, self._runs_dir, progress)
+
+    async def start(self, config: TrainingConfig, *, progress: Progress = no_progress) -> Run:
+        """Start a training run, or let it wait until its device is free.
+
+        1. Settings, dataset and machine are checked, and the starting point is found.
         2. A run folder is made, with a frozen view of the dataset.
-        3. The job is written into it, and a process started that outlives this one.
+        3. The job is written into it, and the run put at the end of the queue.
+        4. If its device is free, a process is started that outlives this one. Else the run
+           stays ``"waiting"``: whoever is alive starts it in its turn, also the process of
+           the run before it.
+
+        Parameters
+        ----------
+        config : TrainingConfig
+        progress : callable, optional
+            As for `check`.
 
         Raises
         ------
@@ -63,38 +94,36 @@ class TrainingRunner:
         TrainingError
             If training would fail or be pointless; says why and what to do.
         """
-        check_arguments(config.extra)
-        if config.model_name and await self._stores.model.exists(config.model_name):
-            raise InvalidConfigError(
-                f"model_name: there is a model called {config.model_name!r} already; "
-                "choose another name, or leave it empty for one that is free"
+        base = await check_settings(self._stores, config)
+        problems = await check_run(self._stores, config, base, self._runs_dir, progress)
+        errors = [str(problem) for problem in problems if problem.severity == ERROR]
+        if errors:
+            raise TrainingError(
+                f"dataset {config.dataset!r} cannot be trained on like this: {'; '.join(errors)}"
             )
-        warnings = await check_dataset(
-            self._stores, config.dataset, config.unlabelled_as_background
-        )
-        base = await resolve_base_model(
-            config.base_model, self._stores.model, allow_download=config.allow_download
-        )
         if base.fetch:
             await asyncio.to_thread(fetch_weights, Path(base.source))
         folder = await asyncio.to_thread(RunFolder.create, self._runs_dir, config.dataset)
         try:
-            await self._write_job(folder, config, base, warnings)
+            await self._write_job(folder, config, base, [str(problem) for problem in problems])
         except BaseException:
             folder.remove()
             raise
-        return await self._launch(folder)
+        await asyncio.to_thread(enqueue, folder, Queued(time=time.time()))
+        await asyncio.to_thread(start_due, self._runs_dir)
+        return Run(folder, self._stores.model)
 
     async def list_runs(self) -> list[Run]:
         """Return all runs, newest first, and settle those that ended while nobody looked.
 
-        A folder that cannot be read as a run is left out and logged. Of a run whose weights
-        cannot be put into the model store, the reason is logged; `Run.settle` raises it.
+        Runs whose turn has come are started. A folder that cannot be read as a run is left
+        out and logged. Of a run whose weights cannot be put into the model store, the
+        reason is logged; `Run.settle` raises it.
         """
         runs = []
         for folder in reversed(await asyncio.to_thread(RunFolder.find_all, self._runs_dir)):
             try:
-                run = self._attach(folder)
+                run = Run(folder, self._stores.model)
             except (WorkbenchError, ValueError, TypeError) as error:
                 _log.warning("training run %s is left out: %s", folder.path, error)
                 continue
@@ -103,7 +132,38 @@ class TrainingRunner:
                 await run.settle()
             except WorkbenchError as error:
                 _log.warning("training run %s: %s", folder.path, error)
+        await asyncio.to_thread(start_due, self._runs_dir)
         return runs
+
+    async def list_waiting(self) -> list[Run]:
+        """Return the runs that wait for their turn, the next one first."""
+        folders = await asyncio.to_thread(RunQueue(self._runs_dir).waiting)
+        return [Run(folder, self._stores.model) for folder in folders]
+
+    async def reorder(self, run_ids: Sequence[str]) -> None:
+        """Let waiting runs have their turn in this order.
+
+        Parameters
+        ----------
+        run_ids : sequence of str
+            Those that wait no longer are passed over; waiting runs that are not named come
+            after these, in the order that they had.
+        """
+
+        def work() -> None:
+            queue = RunQueue(self._runs_dir)
+            with queue.lock():
+                queue.reorder(run_ids)
+
+        await asyncio.to_thread(work)
+
+    async def start_due(self) -> list[str]:
+        """Start the waiting runs whose devices are free; return their ids.
+
+        Nobody needs to call this: it happens when a run ends, and whenever runs are listed
+        or followed. It is for a process that wants to see to it by itself.
+        """
+        return await asyncio.to_thread(start_due, self._runs_dir)
 
     async def get(self, run_id: str) -> Run:
         """Return one run.
@@ -113,7 +173,7 @@ class TrainingRunner:
         NotFoundError
             If there is none of this id.
         """
-        run = self._attach(RunFolder(self._runs_dir / run_id))
+        run = Run(RunFolder(self._runs_dir / run_id), self._stores.model)
         await run.settle()
         return run
 
@@ -126,6 +186,7 @@ class TrainingRunner:
             folder.data_dir,
             labelled_only=not config.unlabelled_as_background,
         )
+        version = await find_version(self._stores, config.dataset, wanted=config.version)
         job = TrainingJob(
             run_id=folder.id,
             config=config,
@@ -138,59 +199,7 @@ class TrainingRunner:
             warnings=warnings,
             created_at=datetime.now().astimezone().isoformat(timespec="seconds"),
             version=workbench.__version__,
+            dataset_version="" if version is None else version.name,
+            version_digest="" if version is None else version.digest,
         )
         await asyncio.to_thread(folder.write_job, job.to_json())
-
-    async def _launch(self, folder: RunFolder) -> Run:
-        child = _spawn(folder)
-        run = Run(folder, self._stores.model, child)
-        while child.poll() is None:
-            record = folder.read_process()
-            if record is not None and record.pid == child.pid:
-                break
-            await asyncio.sleep(0.05)
-        return run
-
-    def _attach(self, folder: RunFolder) -> Run:
-        record = folder.read_process()
-        child = _children.get(record.pid) if record is not None else None
-        return Run(folder, self._stores.model, child)
-
-
-def _spawn(folder: RunFolder) -> subprocess.Popen[bytes]:
-    for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
-        del _children[pid]
-    environment = worker_environment(folder.settings_dir) | _python_path()
-    # A session of its own: Ctrl-C in the terminal of the server, or the end of the kernel,
-    # must not reach it.
-    options: dict[str, Any] = (
-        {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-        if os.name == "nt"
-        else {"start_new_session": True}
-    )
-    log = folder.open_log()
-    try:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "workbench.training.worker", str(folder.path)],
-            cwd=folder.path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            **options,
-        )
-    except OSError as error:
-        raise TrainingError(f"the training process could not be started: {error}") from error
-    finally:
-        os.close(log)
-    _children[child.pid] = child
-    return child
-
-
-def _python_path() -> dict[str, str]:
-    """Let the process find this package also where it runs from a folder of sources."""
-    home = str(Path(workbench.__file__).resolve().parents[1])
-    if Path(home).name in {"site-packages", "dist-packages"}:
-        return {}
-    inherited = os.environ.get("PYTHONPATH", "")
-    return {"PYTHONPATH": os.pathsep.join(filter(None, (home, inherited)))}

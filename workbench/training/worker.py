@@ -2,73 +2,121 @@
 
 It knows nothing but its run folder. All it has to say goes into the folder's events, all
 that it prints into whatever its output is connected to (the runner gives it ``log.txt``).
+When it ends, it starts the run that waits for its device, if there is one: nobody else may
+be alive then.
 """
 
 from __future__ import annotations
 
-import errno
+import os
 import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
-from workbench.errors import TrainingError, WorkbenchError
+from workbench.errors import TrainingError
 from workbench.persistence.run_folder import ProcessRecord, RunFolder
-from workbench.training.arguments import train_arguments
+from workbench.training.arguments import resume_arguments, train_arguments
 from workbench.training.config import TrainingJob
 from workbench.training.environment import prepare_worker
-from workbench.training.events import Failed, Started
-from workbench.training.reporter import Reporter
+from workbench.training.events import Failed, Finished, Started, format_event, parse_event
+from workbench.training.failures import explain
+from workbench.training.queueing import start_due
+from workbench.training.reporter import Reporter, of_the_best, our_metrics
+from workbench.training.resuming import Checkpoint, find_checkpoint, finish, put_back
 
 
 def train(folder: RunFolder) -> None:
     """Train what the folder's job says, and tell of it in the folder's events.
+
+    Where the folder holds a checkpoint, training goes on from there.
 
     Raises
     ------
     Exception
         Whatever broke the training, after a `Failed` event.
     """
-    _claim(folder)
+    claim(folder)
     job = TrainingJob.from_json(folder.read_job())
-    reporter = Reporter(folder, job.num_images)
-    reporter.emit(
-        Started(
-            time=time.time(),
-            base_model=job.base_model.label,
-            pretrained=job.base_model.pretrained,
-            note=job.base_model.note,
-            epochs=job.config.epochs,
-        )
-    )
     try:
+        folder.make_reserve()
         ultralytics = prepare_worker(folder.settings_dir)
-        model = ultralytics.YOLO(job.base_model.source, task="detect")
+        checkpoint = find_checkpoint(folder)
+        done = 0 if checkpoint is None else checkpoint.epochs_done
+        reporter = Reporter(folder, job, done)
+        reporter.emit(_started(job, checkpoint))
+        if checkpoint is not None and done >= job.config.epochs:
+            put_back(folder, checkpoint)
+            metrics = of_the_best(our_metrics(finish(folder)))
+            reporter.emit(Finished(time=time.time(), epochs_completed=done, metrics=metrics))
+            return
+        if checkpoint is None:
+            model = ultralytics.YOLO(job.base_model.source, task="detect")
+            arguments = train_arguments(job, folder)
+        else:
+            model = ultralytics.YOLO(str(put_back(folder, checkpoint)), task="detect")
+            arguments = resume_arguments(job, folder)
         reporter.attach(model)
-        model.train(**train_arguments(job, folder))
+        model.train(**arguments)
     except Exception as error:
-        message, trace = explain(error), traceback.format_exc()
-        reporter.emit(Failed(time=time.time(), message=message, traceback=trace))
+        _tell_failure(folder, job, error)
         raise
+    finally:
+        folder.free_reserve()
 
 
-def explain(error: Exception) -> str:
-    """Say what broke, with a remedy where there is a known one."""
-    if isinstance(error, WorkbenchError):
-        return str(error)
-    text = f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return f"Out of memory ({text}). Take a smaller batch or a smaller image size."
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"The disk is full ({text}). Free some space and start again."
-    return text
+def claim(folder: RunFolder) -> None:
+    """Note that this process trains the run.
+
+    Raises
+    ------
+    TrainingError
+        If another process does already.
+    """
+    with folder.lock_in_thread():
+        mine, other = ProcessRecord.of_this_process(), folder.read_process()
+        # The parent may stand there: on Windows, a virtual environment's Python starts another.
+        if other is not None and other.pid not in {mine.pid, os.getppid()} and other.find():
+            raise TrainingError(f"{folder.path}: process {other.pid} trains this run already")
+        folder.write_process(mine)
 
 
-def _claim(folder: RunFolder) -> None:
-    mine, other = ProcessRecord.of_this_process(), folder.read_process()
-    if other is not None and other.pid != mine.pid and other.find() is not None:
-        raise TrainingError(f"{folder.path}: process {other.pid} trains this run already")
-    folder.write_process(mine)
+def _started(job: TrainingJob, checkpoint: Checkpoint | None) -> Started:
+    done = 0 if checkpoint is None else checkpoint.epochs_done
+    note = job.base_model.note
+    if done:
+        note = f"Goes on after epoch {done}, from the checkpoint that was kept. {note}"
+    return Started(
+        time=time.time(),
+        base_model=job.base_model.label,
+        pretrained=job.base_model.pretrained,
+        note=note,
+        epochs=job.config.epochs,
+        epochs_done=done,
+    )
+
+
+def _tell_failure(folder: RunFolder, job: TrainingJob, error: Exception) -> None:
+    folder.free_reserve()
+    folder.drop_half_event()
+    if _has_ended(folder):  # told by a process of its own, as with several GPUs
+        return
+    failure = explain(error, job.config, folder.log_tail())
+    event = Failed(
+        time=time.time(),
+        message=failure.message,
+        traceback=traceback.format_exc(),
+        kind=failure.kind,
+        suggestions=failure.suggestions,
+    )
+    folder.append_event(format_event(event))
+
+
+def _has_ended(folder: RunFolder) -> bool:
+    lines, _ = folder.read_events()
+    last: Any = parse_event(lines[-1]) if lines else None
+    return last is not None and last.final
 
 
 def main(arguments: list[str]) -> int:
@@ -76,7 +124,11 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m workbench.training.worker <run folder>", file=sys.stderr)
         return 2
-    train(RunFolder(Path(arguments[0]).resolve()))
+    folder = RunFolder(Path(arguments[0]).resolve())
+    try:
+        train(folder)
+    finally:
+        start_due(folder.path.parent, except_pid=os.getpid())
     return 0
 
 

@@ -1,0 +1,115 @@
+"""Models in other formats, with a check that they predict the same. Real exports."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.helpers.training import Trained, install_network_guard
+from workbench.errors import AlreadyExistsError, NotFoundError, SetupError
+from workbench.training import exporting
+from workbench.training.export_worker import compare
+from workbench.training.exporting import ExportFormat, export_model
+
+BOX = [10.0, 10.0, 50.0, 50.0]
+
+
+def answers(*rows: tuple[list[float], int, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    boxes = np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, 4)
+    return boxes, np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
+
+
+@pytest.mark.parametrize("format", ["onnx", "torchscript"])
+async def test_an_exported_model_predicts_the_same(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    [model] = await trained.stores.model.list()
+    guard = tmp_path / "guard"
+    guard.mkdir()
+    network_log = install_network_guard(guard, monkeypatch)
+    told: list[tuple[str, int, int]] = []
+    result = await export_model(
+        trained.stores,
+        model.name,
+        tmp_path / "out",
+        format=format,
+        told=lambda *step: told.append(step),
+    )
+    assert result.path == tmp_path / "out" / f"{model.name}.{format}"
+    assert result.path.stat().st_size == result.size_bytes > 1e6
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [result.path.name]
+    assert (result.image_size, result.check.images) == (64, 4)
+    assert result.check.agrees, result.check
+    assert [step for step, _, _ in told] == [
+        "loading",
+        "exporting",
+        "loading the result",
+        *["checking"] * 4,
+    ]
+    assert not network_log.exists()
+    if format == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(result.path))
+        [inputs] = session.get_inputs()
+        [output] = session.run(None, {inputs.name: np.zeros((1, 3, 64, 64), dtype=np.float32)})
+        assert output.shape[1] == 4 + len(model.class_names)
+    with pytest.raises(AlreadyExistsError, match=r"exists: take another folder"):
+        await export_model(trained.stores, model.name, tmp_path / "out", format=format)
+
+
+async def test_cancelling_kills_the_process_and_leaves_nothing(
+    trained: Trained, tmp_path: Path
+) -> None:
+    [model] = await trained.stores.model.list()
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    begun = asyncio.Event()
+    task = asyncio.create_task(
+        export_model(
+            trained.stores,
+            model.name,
+            tmp_path / "out",
+            format="torchscript",
+            told=lambda *_: begun.set(),
+        )
+    )
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    after = {child.pid for child in psutil.Process().children(recursive=True)}
+    assert after <= before
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+async def test_what_cannot_be_exported_is_refused_first(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=r"one of onnx, torchscript, openvino; found 'tflite'"):
+        await export_model(trained.stores, "any", tmp_path, format="tflite")
+    with pytest.raises(NotFoundError, match="nothing"):
+        await export_model(trained.stores, "nothing", tmp_path)
+    absent = ExportFormat("onnx", "ONNX", ".onnx", ("no_such_module",), "pip install it")
+    monkeypatch.setitem(exporting.FORMATS, "onnx", absent)
+    with pytest.raises(SetupError, match=r"ONNX needs no_such_module.*`pip install it`"):
+        await export_model(trained.stores, "any", tmp_path)
+
+
+def test_the_same_answers_agree_in_any_order() -> None:
+    first = answers((BOX, 0, 0.9), ([0, 0, 9, 9], 1, 0.5))
+    second = answers(([0, 0, 9, 9.5], 1, 0.5), (BOX, 0, 0.875))
+    assert compare(*first, *second, scale=2.0) == (2, 0, 1.0, pytest.approx(0.025))
+
+
+def test_what_only_one_of_them_finds_is_counted_if_it_is_sure_of_it() -> None:
+    mine = answers((BOX, 0, 0.9), ([0, 0, 9, 9], 1, 0.26))
+    assert compare(*mine, *answers()) == (2, 1, 0.0, 0.0)
+    assert compare(*answers(), *mine) == (0, 1, 0.0, 0.0)
+
+
+def test_another_class_is_another_box() -> None:
+    assert compare(*answers((BOX, 0, 0.9)), *answers((BOX, 1, 0.9)))[:2] == (1, 2)

@@ -1,0 +1,132 @@
+"""A weights file is a program: one that does more than a model needs is not run."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.training import TINY, Trained, make_shapes
+from workbench.errors import InvalidModelError, NotFoundError
+from workbench.persistence import Stores
+from workbench.training.config import TrainingConfig
+from workbench.training.pickle_scan import UNKNOWN
+from workbench.training.runner import TrainingRunner
+from workbench.training.weights_check import check_weights, import_weights
+
+
+class Touch:
+    """Pickles as a call of ``os.system`` that makes a file."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.target}",)
+
+
+def archive(path: Path, program: bytes, name: str = "archive/data.pkl") -> Path:
+    """A zip as torch writes it, with a pickle in it."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(name, program)
+        file.writestr("archive/version", "3\n")
+    return path
+
+
+def poisoned(trained: Trained, folder: Path, target: Path) -> Path:
+    """Good weights with a call before their model: they still load, after the call."""
+    source = trained.run.path / "weights" / "best.pt"
+    call = f"cposix\nsystem\n(Vtouch {target}\ntR0".encode()
+    path = folder / "stranger.pt"
+    with zipfile.ZipFile(source) as good, zipfile.ZipFile(path, "w") as bad:
+        for member in good.infolist():
+            content = good.read(member)
+            if member.filename.endswith("data.pkl"):
+                content = content[:2] + call + content[2:]
+            bad.writestr(member, content)
+    return path
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_code_is_found_in_every_protocol_of_pickle(tmp_path: Path, protocol: int) -> None:
+    target = tmp_path / "touched"
+    program = pickle.dumps({"model": Touch(target)}, protocol)
+    report = check_weights(archive(tmp_path / "bad.pt", program))
+    assert [name.split(".")[-1] for name in report.suspicious] == ["system"]
+    assert not report.is_harmless
+    assert not target.exists()
+
+
+def test_a_name_that_is_put_together_while_it_runs_is_suspicious(tmp_path: Path) -> None:
+    # The module's name comes out of a call, where no reader of the program can see it.
+    program = b"\x80\x04(\x8c\x02os\x94c_codecs\nencode\n\x8c\x06system\x93."
+    report = check_weights(archive(tmp_path / "bad.pt", program))
+    assert UNKNOWN in report.suspicious
+
+
+def test_a_name_from_the_memory_is_followed(tmp_path: Path) -> None:
+    program = b"\x80\x04\x8c\x02os\x94\x8c\x06system\x940" + b"0h\x00h\x01\x93."
+    assert check_weights(archive(tmp_path / "bad.pt", program)).suspicious == ["os.system"]
+
+
+def test_a_second_pickle_behind_the_first_is_read_too(tmp_path: Path) -> None:
+    program = pickle.dumps({}) + pickle.dumps(Touch(tmp_path / "touched"))
+    assert not check_weights(archive(tmp_path / "bad.pt", program)).is_harmless
+
+
+def test_what_training_writes_is_harmless(trained: Trained) -> None:
+    assert check_weights(trained.run.path / "weights" / "best.pt").is_harmless
+
+
+@pytest.mark.parametrize("length", [0, 10, 5000])
+def test_a_file_that_was_cut_off_is_refused(trained: Trained, tmp_path: Path, length: int) -> None:
+    content = (trained.run.path / "weights" / "best.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(content[:length])
+    with pytest.raises(InvalidModelError, match=r"cut\.pt: expected weights of Ultralytics"):
+        check_weights(tmp_path / "cut.pt")
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    archive(tmp_path / "script.pt", b"", name="archive/code/x.py")
+    with pytest.raises(InvalidModelError, match="a TorchScript archive"):
+        check_weights(tmp_path / "script.pt")
+    with pytest.raises(NotFoundError, match="no weights file"):
+        check_weights(tmp_path / "nothing.pt")
+    archive(tmp_path / "broken.pt", b"\x80\x04\x8c\xff")
+    with pytest.raises(InvalidModelError, match="damaged or something else"):
+        check_weights(tmp_path / "broken.pt")
+
+
+async def test_weights_come_into_the_store_with_what_they_say_of_themselves(
+    trained: Trained, persistence_stores: Stores
+) -> None:
+    path = trained.run.path / "weights" / "best.pt"
+    info = await import_weights(persistence_stores, path, "colleague")
+    assert (info.name, info.class_names) == ("colleague", ["square", "disc"])
+    assert (info.base_model, info.epochs_completed) == ("yolo11n.yaml", 2)
+    assert set(info.metrics) == {"best_map50", "best_map50_95", "precision", "recall"}
+    assert info.details["trusted"] is False
+    assert info.path.read_bytes() == path.read_bytes()
+
+
+async def test_a_strangers_code_is_not_run_without_an_explicit_yes(
+    trained: Trained, persistence_stores: Stores, tmp_path: Path
+) -> None:
+    target = tmp_path / "touched"
+    path = poisoned(trained, tmp_path, target)
+    with pytest.raises(InvalidModelError, match=r"holds code .*posix\.system.* trust=True"):
+        await import_weights(persistence_stores, path, "stranger")
+    await make_shapes(persistence_stores)
+    runner = TrainingRunner(persistence_stores, tmp_path / "runs")
+    with pytest.raises(InvalidModelError, match=r"posix\.system"):
+        await runner.start(TrainingConfig(**{**TINY, "base_model": str(path)}))
+    assert not target.exists()
+    assert await persistence_stores.model.list() == []
+    assert not (tmp_path / "runs").exists()
+    # The file is what it claims to be: with a yes, it does it.
+    info = await import_weights(persistence_stores, path, "stranger", trust=True)
+    assert target.exists()
+    assert (info.details["trusted"], info.details["suspicious"]) == (True, ["posix.system"])

@@ -1,0 +1,334 @@
+"""Models in formats that run without Ultralytics, checked to predict what they predicted.
+
+The work is done by a process of its own (`workbench.training.export_worker`), which tells
+how far it is on its output, one JSON object a line; so the kernel stays free, and whoever
+cancels can kill it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from workbench.errors import AlreadyExistsError, NotFoundError, SetupError, TrainingError
+from workbench.persistence import Stores
+from workbench.training.environment import ultralytics_folder, worker_environment
+from workbench.training.processes import kill_tree, own_session, python_path
+
+Told = Callable[[str, int, int], None]
+"""Told what is being done, how many steps are done, and how many there are."""
+
+_NUM_SAMPLES = 8
+_LOG_LINES_IN_MESSAGE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """A format that a model can be exported to.
+
+    Parameters
+    ----------
+    name : str
+        As Ultralytics calls it.
+    title : str
+        As people call it.
+    suffix : str
+        Of the file, or of the folder, that comes of it.
+    modules : tuple of str
+        Python modules that it takes, to export and to run.
+    remedy : str
+        How to get them.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    modules: tuple[str, ...] = ()
+    remedy: str = ""
+
+    @property
+    def missing(self) -> list[str]:
+        """The modules that are not installed."""
+        return [module for module in self.modules if find_spec(module) is None]
+
+
+FORMATS = {
+    item.name: item
+    for item in (
+        ExportFormat(
+            "onnx",
+            "ONNX",
+            ".onnx",
+            ("onnx", "onnxruntime"),
+            'pip install "yolo-workbench[export]"',
+        ),
+        ExportFormat("torchscript", "TorchScript", ".torchscript"),
+        ExportFormat(
+            "openvino", "OpenVINO", "_openvino_model", ("openvino",), "pip install openvino"
+        ),
+    )
+}
+"""The formats, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportCheck:
+    """How the exported model's predictions compare with the model's own, on sample images.
+
+    Parameters
+    ----------
+    images : int
+    boxes : int
+        That the model itself finds on them.
+    unmatched : int
+        Boxes that one of the two finds and the other does not, in spite of a confidence
+        well above the threshold.
+    max_offset : float
+        Largest distance of two edges that belong together, in pixels of the model's input.
+    max_confidence_difference : float
+    agrees : bool
+        Whether no box is unmatched, and all are within the tolerance of a pixel and 0.02.
+    """
+
+    images: int
+    boxes: int
+    unmatched: int
+    max_offset: float
+    max_confidence_difference: float
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """A model that was exported.
+
+    Parameters
+    ----------
+    path : Path
+        A file; for OpenVINO a folder.
+    format : str
+    image_size : int
+        Pixels of the square that it takes.
+    size_bytes : int
+    seconds : float
+        That exporting took, without the check.
+    check : ExportCheck
+    """
+
+    path: Path
+    format: str
+    image_size: int
+    size_bytes: int
+    seconds: float
+    check: ExportCheck
+
+
+@dataclass(frozen=True, slots=True)
+class ExportJob:
+    """What the process is told, as JSON in its only argument."""
+
+    weights: str
+    format: str
+    image_size: int
+    images: list[str]
+    trusted: bool
+
+
+async def export_model(
+    stores: Stores,
+    name: str,
+    folder: Path | str,
+    *,
+    format: str = "onnx",
+    image_size: int | None = None,
+    images: Sequence[Path | str] | None = None,
+    overwrite: bool = False,
+    told: Told | None = None,
+) -> ExportResult:
+    """Export a model of the store, and check that it still predicts the same.
+
+    Nothing is fetched or installed. Cancelling the task, or raising from `told`, ends the
+    process and leaves nothing behind.
+
+    Parameters
+    ----------
+    stores : Stores
+    name : str
+        Of the model.
+    folder : Path or str
+        Where the result goes, called like the model; made if missing.
+    format : str
+        One of `FORMATS`.
+    image_size : int, optional
+        Pixels of the square that it shall take; default: what it was trained with.
+    images : sequence of Path, optional
+        To check with; default: some of val of the dataset that the model was trained on,
+        or else the two that come with Ultralytics.
+    overwrite : bool
+        Whether something of that name may be replaced.
+    told : callable, optional
+        Told what is being done, how many steps are done, and how many there are.
+
+    Raises
+    ------
+    ValueError
+        If there is no such format.
+    NotFoundError
+        If the model or its weights are not there.
+    AlreadyExistsError
+        If there is something of the result's name, and `overwrite` is False.
+    SetupError
+        If a package is missing; says how to get it.
+    TrainingError
+        If it cannot be exported; says why.
+    """
+    chosen = require_format(format)
+    info = await stores.model.get(name)
+    weights = await stores.model.load(name)
+    target = _absolute(folder) / f"{name}{chosen.suffix}"
+    if target.exists() and not overwrite:
+        raise AlreadyExistsError(f"{target} exists: take another folder, or overwrite=True")
+    samples = (
+        [_absolute(path) for path in images]
+        if images is not None
+        else await _sample_images(stores, info.dataset_name)
+    )
+    trained_size = info.details.get("config", {}).get("image_size", 0)
+    job = ExportJob(
+        weights=str(_absolute(weights)),
+        format=chosen.name,
+        image_size=int(image_size or trained_size or 0),
+        images=[str(path) for path in samples],
+        trusted=bool(info.details.get("trusted")),
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the result, so that putting it in place is a rename.
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
+        answer = await _run(job, Path(scratch), told or _nobody)
+        await asyncio.to_thread(_put_in_place, Path(answer["path"]), target)
+    return ExportResult(
+        path=target,
+        format=chosen.name,
+        image_size=int(answer["image_size"]),
+        size_bytes=_size(target),
+        seconds=float(answer["seconds"]),
+        check=ExportCheck(**answer["check"]),
+    )
+
+
+def require_format(name: str) -> ExportFormat:
+    """Return a format of which everything is installed.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+    SetupError
+        If a package is missing; says how to get it.
+    """
+    chosen = FORMATS.get(name)
+    if chosen is None:
+        raise ValueError(f"format: expected one of {', '.join(FORMATS)}; found {name!r}")
+    if chosen.missing:
+        raise SetupError(
+            f"{chosen.title} needs {' and '.join(chosen.missing)}, not installed here: "
+            f"`{chosen.remedy}`"
+        )
+    return chosen
+
+
+def _absolute(path: Path | str) -> Path:
+    return Path(path).expanduser().resolve()
+
+
+async def _sample_images(stores: Stores, dataset: str) -> list[Path]:
+    if dataset and await stores.dataset.exists(dataset):
+        found = await stores.image.list(dataset, split="val")
+        paths = [image.path for image in found if image.path.is_file()]
+        if paths:
+            return paths[:: max(len(paths) // _NUM_SAMPLES, 1)][:_NUM_SAMPLES]
+    return sorted((ultralytics_folder() / "assets").glob("*.jpg"))
+
+
+async def _run(job: ExportJob, scratch: Path, told: Told) -> dict[str, Any]:
+    environment = worker_environment(scratch / "settings") | python_path()
+    if job.trusted:
+        environment["ULTRALYTICS_SAFE_LOAD"] = "0"
+    with (scratch / "log.txt").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "workbench.training.export_worker", json.dumps(asdict(job))),
+            cwd=scratch,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            **own_session(),
+        )
+        try:
+            answer = await _listen(process, told)
+            await process.wait()
+        finally:
+            if process.returncode is None:
+                await asyncio.to_thread(_kill, process.pid)
+                await process.wait()
+    if "path" not in answer:
+        reason = answer.get("error") or _last_lines(scratch / "log.txt")
+        raise TrainingError(f"the model could not be exported to {job.format}: {reason}")
+    return answer
+
+
+async def _listen(process: asyncio.subprocess.Process, told: Told) -> dict[str, Any]:
+    assert process.stdout is not None
+    answer: dict[str, Any] = {}
+    async for line in process.stdout:
+        try:
+            message = json.loads(line)
+        except ValueError:  # something that a library prints
+            continue
+        if isinstance(message, dict) and "step" in message:
+            told(message["step"], message["done"], message["total"])
+        elif isinstance(message, dict):
+            answer = message
+    return answer
+
+
+def _kill(pid: int) -> None:
+    try:
+        parent = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return
+    kill_tree(parent)
+
+
+def _put_in_place(made: Path, target: Path) -> None:
+    if not made.exists():
+        raise NotFoundError(f"{made}: expected the exported model, found nothing")
+    if target.is_dir():
+        shutil.rmtree(target)
+    made.replace(target)
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _last_lines(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return " / ".join(lines[-_LOG_LINES_IN_MESSAGE:]) or "the process said nothing"
+
+
+def _nobody(step: str, done: int, total: int) -> None:
+    return None

@@ -1,0 +1,66 @@
+"""Processes that are gone without a last word, and what is left of what they printed."""
+
+from __future__ import annotations
+
+import re
+
+from workbench.persistence.run_folder import RunFolder
+from workbench.training.config import TrainingConfig
+from workbench.training.failures import Failure, killed
+from workbench.training.processes import child_of
+from workbench.training.progress import WAITING, RunProgress
+
+_SECONDS_TO_START = 60.0
+_LOG_LINES_IN_MESSAGE = 5
+_REPAINT = re.compile(r"\r|\x1b\[K")
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+def seems_lost(folder: RunFolder) -> bool:
+    """Whether a run's process is gone; False also where nobody here can tell.
+
+    A run that is over has no process either: that is for the caller to know.
+    """
+    if folder.read_queued() is not None:
+        return False
+    record = folder.read_process()
+    if record is None:
+        return folder.job_age() >= _SECONDS_TO_START
+    return record.is_here() and record.find() is None
+
+
+def explain_lost(folder: RunFolder, config: TrainingConfig, progress: RunProgress) -> Failure:
+    """Say that a run's process is gone, and what is known of the reason."""
+    record = folder.read_process()
+    child = child_of(record)
+    started = record is not None and progress.state != WAITING
+    what = "is gone without a word" if started else "never started"
+    reason = _exit_reason(child.poll() if child is not None else None)
+    text = f"the training process {what}{reason}{_last_words(folder)}"
+    if not started:
+        return Failure(text)
+    used = progress.resources
+    memory, memory_free = (used.memory, used.memory_free) if used is not None else (0.0, 0.0)
+    return killed(config, text, memory, memory_free)
+
+
+def as_shown(text: str) -> str:
+    """Return what a process printed as a terminal would show it."""
+    # A progress bar repaints its line after a return or an erase-line; the last one counts.
+    lines = (_REPAINT.split(line.rstrip("\r"))[-1] for line in text.split("\n"))
+    return _ANSI.sub("", "\n".join(lines))
+
+
+def _exit_reason(status: int | None) -> str:
+    if status == -9:
+        return " (killed, by a person or by the system because memory ran out)"
+    if status:
+        return f" (exit status {status})"
+    return " (killed, or the machine was restarted)"
+
+
+def _last_words(folder: RunFolder) -> str:
+    lines = [line.strip() for line in as_shown(folder.log_tail()).splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return "; its log ends in: " + " / ".join(lines[-_LOG_LINES_IN_MESSAGE:])

@@ -1,0 +1,111 @@
+"""Starting the process that trains, and ending it with all that it has started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import workbench
+from workbench.errors import TrainingError
+from workbench.persistence.process_record import ProcessRecord
+from workbench.persistence.run_folder import RunFolder
+from workbench.training.environment import worker_environment
+
+# Kept until they end, so that none is left a zombie and none is complained about when a
+# `Run` is thrown away while its process goes on.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def spawn(folder: RunFolder, *, trusted: bool = False) -> subprocess.Popen[bytes]:
+    """Start the process that trains, with its output in the run's log.
+
+    Parameters
+    ----------
+    trusted : bool
+        Whether code in the weights that it starts from may run.
+
+    Raises
+    ------
+    TrainingError
+        If no process can be started.
+    """
+    for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
+        del _children[pid]
+    environment = worker_environment(folder.settings_dir) | python_path()
+    if trusted:
+        environment["ULTRALYTICS_SAFE_LOAD"] = "0"
+    log = folder.open_log()
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "workbench.training.worker", str(folder.path)],
+            cwd=folder.path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            **own_session(),
+        )
+    except OSError as error:
+        raise TrainingError(f"the training process could not be started: {error}") from error
+    finally:
+        os.close(log)
+    _children[child.pid] = child
+    # Somebody has to ask how it ended, or it stays a zombie.
+    threading.Thread(target=child.wait, name=f"wait for {folder.id}", daemon=True).start()
+    return child
+
+
+def child_of(record: ProcessRecord | None) -> subprocess.Popen[bytes] | None:
+    """Return the process as a child of this one, if it is one."""
+    return None if record is None else _children.get(record.pid)
+
+
+def own_session() -> dict[str, Any]:
+    """Return the options with which Ctrl-C, or the end of the kernel, does not reach a child."""
+    if os.name == "nt":
+        return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+    return {"start_new_session": True}
+
+
+def python_path() -> dict[str, str]:
+    """Let a child find this package also where it runs from a folder of sources."""
+    home = str(Path(workbench.__file__).resolve().parents[1])
+    inherited = os.environ.get("PYTHONPATH", "")
+    installed = Path(home).name in {"site-packages", "dist-packages"}
+    if installed or home in inherited.split(os.pathsep):
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (home, inherited)))}
+
+
+def kill_tree(parent: psutil.Process | None, child: subprocess.Popen[bytes] | None = None) -> None:
+    """Kill a process with all its children, and wait until they are gone.
+
+    Parameters
+    ----------
+    parent : Process or None
+    child : Popen, optional
+        The same, if this process has started it.
+    """
+    if parent is None and child is not None and child.poll() is None:
+        parent = psutil.Process(child.pid)
+    if parent is None:
+        return
+    try:
+        parent.suspend()  # so that it starts no more children while they are counted
+        family = [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    if child is not None:
+        child.wait()
+    psutil.wait_procs(family, timeout=10)

@@ -1,0 +1,99 @@
+"""Runs take turns: whoever is alive starts the next one when its device is free.
+
+Every process may call `start_due` at any time: the kernel that adds a run, a kernel that
+lists or follows runs, and a worker that is about to end. Whoever holds the queue's lock
+starts what is due, so that no run is started twice and none waits for a kernel that is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import psutil
+
+from workbench.errors import WorkbenchError
+from workbench.persistence.process_record import ProcessRecord
+from workbench.persistence.run_folder import RunFolder
+from workbench.persistence.run_queue import RunQueue
+from workbench.training.config import TrainingJob
+from workbench.training.devices import device_keys
+from workbench.training.events import Event, Failed, Queued, format_event
+from workbench.training.processes import spawn
+
+_log = logging.getLogger(__name__)
+
+
+def enqueue(folder: RunFolder, event: Queued) -> None:
+    """Put a run at the end of the queue."""
+    queue = RunQueue(folder.path.parent)
+    with queue.lock():
+        folder.clear_requests()
+        tell(folder, event)
+        queue.append(folder)
+
+
+def take_off(folder: RunFolder, event: Event) -> bool:
+    """Take a waiting run off the queue, with a last word; return whether it still waited."""
+    with RunQueue(folder.path.parent).lock():
+        if folder.read_queued() is None:
+            return False
+        tell(folder, event)
+        folder.remove_queued()
+        return True
+
+
+def start_due(runs_dir: Path, *, except_pid: int | None = None) -> list[str]:
+    """Start the waiting runs whose devices are free, in their order; return their ids.
+
+    A run does not overtake one before it that needs the same device.
+
+    Parameters
+    ----------
+    except_pid : int, optional
+        A process that is about to end and occupies nothing any more.
+    """
+    queue = RunQueue(runs_dir)
+    if not queue.waiting():
+        return []
+    started = []
+    with queue.lock():
+        taken: set[str] = set()
+        for folder in queue.going_on(except_pid=except_pid):
+            taken |= _devices_of(folder)
+        for folder in queue.waiting():
+            devices = _devices_of(folder)
+            if taken.isdisjoint(devices):
+                _start(folder)
+                started.append(folder.id)
+            taken |= devices
+    return started
+
+
+def tell(folder: RunFolder, event: Event) -> None:
+    """Append an event to a run that no process is writing to."""
+    folder.drop_half_event()
+    folder.append_event(format_event(event))
+
+
+def _devices_of(folder: RunFolder) -> frozenset[str]:
+    try:
+        return device_keys(TrainingJob.from_json(folder.read_job()).config.device)
+    except (WorkbenchError, ValueError, TypeError, KeyError) as error:
+        _log.warning("training run %s cannot be read: %s", folder.path, error)
+        return frozenset()
+
+
+def _start(folder: RunFolder) -> None:
+    try:
+        trusted = TrainingJob.from_json(folder.read_job()).base_model.trusted
+        child = spawn(folder, trusted=trusted)
+        # Also the worker says so itself; but from now on everybody must know that it is there.
+        folder.write_process(ProcessRecord.of(psutil.Process(child.pid)))
+    except (WorkbenchError, ValueError, TypeError, KeyError) as error:
+        tell(folder, Failed(time=time.time(), message=f"The run could not be started: {error}"))
+    except psutil.NoSuchProcess:  # gone already; whoever looks at the run will say so
+        _log.warning("training run %s: its process ended at once", folder.path)
+    finally:
+        folder.remove_queued()

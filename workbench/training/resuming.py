@@ -1,0 +1,131 @@
+"""What it takes to let a run go on where it stood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import InvalidConfigError, TrainingError
+from workbench.persistence.run_folder import RunFolder, is_whole
+from workbench.training.config import TrainingConfig, TrainingJob
+from workbench.training.progress import FINISHED, RESUMABLE, STOPPED, RunProgress
+
+CHANGEABLE = ("batch", "cache", "device", "image_size", "patience", "workers")
+"""Settings that Ultralytics takes anew when it resumes; all others stay as they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A file from which training can go on.
+
+    Parameters
+    ----------
+    path : Path
+    epochs_done : int
+    is_best : bool
+        Whether its weights are the best so far.
+    """
+
+    path: Path
+    epochs_done: int
+    is_best: bool
+
+
+def is_resumable(progress: RunProgress, epochs: int) -> bool:
+    """Whether a run of so many epochs is over, but not finished.
+
+    One that has learned all epochs and was lost before it could say so has still to be
+    finished.
+    """
+    complete = progress.state == STOPPED and progress.epochs_completed >= epochs
+    return progress.state in RESUMABLE and not complete
+
+
+def changed_job(
+    folder: RunFolder, progress: RunProgress, changes: Mapping[str, Any]
+) -> TrainingJob:
+    """Return the job of a run that shall be resumed, with changed settings.
+
+    Raises
+    ------
+    TrainingError
+        If the run cannot be resumed.
+    InvalidConfigError
+        If a setting cannot be, or cannot be changed.
+    """
+    job = TrainingJob.from_json(folder.read_job())
+    if progress.state in RESUMABLE | {FINISHED} and not is_resumable(progress, job.config.epochs):
+        raise TrainingError(
+            f"training run {folder.id} has finished, there is nothing to resume: to train "
+            "further, start a run from its model"
+        )
+    if progress.state not in RESUMABLE:
+        raise TrainingError(f"training run {folder.id} is {progress.state}: pause or stop it first")
+    if not (folder.path / job.data_yaml).is_file():
+        raise TrainingError(
+            f"{folder.data_dir}: the data that run {folder.id} trains on are gone; start a new run"
+        )
+    for name in changes:
+        if name not in CHANGEABLE:
+            raise InvalidConfigError(
+                f"{name}: expected a setting that may change when a run is resumed "
+                f"({', '.join(CHANGEABLE)}); start a new run for another {name}"
+            )
+    config = TrainingConfig.from_json({**job.config.to_json(), **changes})
+    return replace(job, config=config)
+
+
+def find_checkpoint(folder: RunFolder) -> Checkpoint | None:
+    """Return the newest checkpoint that is whole and holds the optimizer; None if none does.
+
+    Loads files with torch, so it is for the process that trains.
+    """
+    tasks: Any = import_module("ultralytics.nn.tasks")
+    for path in folder.checkpoints():
+        try:
+            content, _ = tasks.torch_safe_load(str(path))
+        except (TypeError, RuntimeError, ValueError, KeyError, EOFError, ModuleNotFoundError):
+            continue  # written by something else: the next one
+        # After the end of a training, Ultralytics strips its own last.pt of all but the model.
+        if content.get("optimizer") is None or content.get("epoch", -1) < 0:
+            continue
+        fitness = (content.get("train_metrics") or {}).get("fitness")
+        is_best = fitness is not None and fitness == content.get("best_fitness")
+        return Checkpoint(path, int(content["epoch"]) + 1, is_best)
+    return None
+
+
+def put_back(folder: RunFolder, checkpoint: Checkpoint) -> Path:
+    """Make Ultralytics' own weights whole again; return the checkpoint to resume from."""
+    folder.put_back_weights(checkpoint.path, "last.pt")
+    own = folder.results_dir / "weights" / "last.pt"
+    if checkpoint.is_best:
+        folder.keep_weights(own, "best.pt")
+    kept = folder.weights()
+    if kept is not None and is_whole(kept):
+        folder.put_back_weights(kept, "best.pt")
+    return own
+
+
+def finish(folder: RunFolder) -> dict[str, float]:
+    """Do what a training does after its last epoch, for one that was lost right before that.
+
+    The weights in the run's ``weights`` folder lose their optimizer.
+
+    Returns
+    -------
+    dict of str to float
+        What the best epoch measured, under Ultralytics' names.
+    """
+    tasks: Any = import_module("ultralytics.nn.tasks")
+    tools: Any = import_module("ultralytics.utils.torch_utils")
+    own = folder.results_dir / "weights" / "best.pt"
+    content, _ = tasks.torch_safe_load(str(own))
+    measured = dict(content.get("train_metrics") or {})
+    tools.strip_optimizer(own)
+    folder.keep_weights(own, "best.pt")
+    folder.drop_weights("last.pt")
+    return {name: float(value) for name, value in measured.items()}
