@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.app import Workbench as Workbench
+    from workbench.datasets.dataset import Dataset as Dataset
     from workbench.panels import AnnotatePanel as AnnotatePanel
+    from workbench.panels import BrowsePanel as BrowsePanel
+    from workbench.panels import CapturePanel as CapturePanel
+    from workbench.panels import CuratePanel as CuratePanel
+    from workbench.panels import EvaluatePanel as EvaluatePanel
+    from workbench.panels import ModelsPanel as ModelsPanel
     from workbench.panels import TrainPanel as TrainPanel
     from workbench.persistence import DatasetStore as DatasetStore
     from workbench.persistence import ImageStore as ImageStore
@@ -36,7 +42,13 @@ __version__ = "0.1.0"
 
 _HOME_OF = {
     "Workbench": "workbench.app",
+    "Dataset": "workbench.datasets.dataset",
     "AnnotatePanel": "workbench.panels",
+    "BrowsePanel": "workbench.panels",
+    "CapturePanel": "workbench.panels",
+    "CuratePanel": "workbench.panels",
+    "EvaluatePanel": "workbench.panels",
+    "ModelsPanel": "workbench.panels",
     "TrainPanel": "workbench.panels",
     **dict.fromkeys(
         (

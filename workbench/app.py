@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from workbench.evaluation.evaluator import Evaluator
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
 from workbench.training.runner import TrainingRunner
@@ -42,6 +43,8 @@ class Workbench:
         Starts training runs, and finds earlier ones again.
     predictor : Predictor
         Boxes on an image by the active model.
+    evaluator : Evaluator
+        How good a model is on a split, and where it fails.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Workbench:
         set_stores(self.stores)
         self.runner = TrainingRunner(self.stores, self.runs_dir)
         self.predictor = Predictor(self.stores)
+        self.evaluator = Evaluator(self.stores, self.predictor)
         self._tabs: WorkbenchTabs | None = None
 
     def __repr__(self) -> str:
@@ -69,7 +73,7 @@ class Workbench:
         if self._tabs is None:
             from workbench.panels.tabs import WorkbenchTabs
 
-            self._tabs = WorkbenchTabs(self.stores, self.runs_dir)
+            self._tabs = WorkbenchTabs(self.stores, self.runs_dir, self.predictor)
         return self._tabs
 
     def close(self) -> None:

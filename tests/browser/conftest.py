@@ -142,7 +142,9 @@ def running_lab(home: Path, folder: Path) -> Iterator[Lab]:
     _refuse_news(home / "settings")
     log = home / "jupyterlab.log"
     options = ["--no-browser", "--port=0", "--ip=127.0.0.1", "--allow-root",
-               f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]  # fmt: skip
+               f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True",
+               # By this name pages come from an insecure origin, which have no camera.
+               "--ServerApp.local_hostnames=lab.test"]  # fmt: skip
     command = [sys.executable, "-m", "jupyterlab", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -239,12 +239,16 @@ async def _listing(stores: Stores) -> dict[str, Any]:
         "datasets": {d.name: await _dataset(stores, d.name) for d in await stores.dataset.list()},
         "trash": sorted(e.name for e in await stores.dataset.list_trash()),
         "models": [
-            [m.name, m.best_map50, m.is_active, (await stores.model.load(m.name)).read_text()]
+            [m.name, m.best_map50, m.is_active, m.details, await _weights(stores, m.name)]
             for m in await stores.model.list()
         ],
         "active": active and active.name,
         "trashed models": sorted(e.name for e in await stores.model.list_trash()),
     }
+
+
+async def _weights(stores: Stores, name: str) -> str:
+    return (await stores.model.load(name)).read_text()
 
 
 async def _dataset(stores: Stores, name: str) -> dict[str, Any]:

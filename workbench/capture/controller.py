@@ -338,13 +338,19 @@ class CaptureController:
             self._tally.in_dataset = Counter(info.num_images)
             job.split = choose_split(job.settings.split, info.num_images)
             self._last = (job.burst, job.split, job.settings.class_name)
-        self._tell(BurstBegan(job.burst, job.split))
         latest = job.feed.latest if job.is_shot else None
+        if latest is None:
+            self._subscribe(job)
+        # Told only now, so that whoever starts a file then misses none of its frames.
+        self._tell(BurstBegan(job.burst, job.split))
         if latest is not None:
             self._save(job, [latest], runner)
             if job.full:
                 self._end(job)
-                return
+            else:
+                self._subscribe(job)
+
+    def _subscribe(self, job: Recording) -> None:
         capacity = 1 if job.is_shot else self._queue
         with self._changed:
             job.subscription = job.feed.subscribe(capacity, changed=self._changed)

@@ -7,12 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.panels.annotate import AnnotatePanel as AnnotatePanel
+    from workbench.panels.browse import BrowsePanel as BrowsePanel
+    from workbench.panels.capture import CapturePanel as CapturePanel
+    from workbench.panels.curate import CuratePanel as CuratePanel
+    from workbench.panels.evaluate import EvaluatePanel as EvaluatePanel
+    from workbench.panels.models import ModelsPanel as ModelsPanel
     from workbench.panels.train import TrainPanel as TrainPanel
 
-__all__ = ["AnnotatePanel", "TrainPanel"]
+__all__ = [
+    "AnnotatePanel",
+    "BrowsePanel",
+    "CapturePanel",
+    "CuratePanel",
+    "EvaluatePanel",
+    "ModelsPanel",
+    "TrainPanel",
+]
 
 _HOME_OF = {
     "AnnotatePanel": "workbench.panels.annotate",
+    "BrowsePanel": "workbench.panels.browse",
+    "CapturePanel": "workbench.panels.capture",
+    "CuratePanel": "workbench.panels.curate",
+    "EvaluatePanel": "workbench.panels.evaluate",
+    "ModelsPanel": "workbench.panels.models",
     "TrainPanel": "workbench.panels.train",
 }
 

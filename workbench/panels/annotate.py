@@ -284,6 +284,9 @@ class AnnotatePanel:
         self.annotator.options = list(change["new"])
 
     def _follow_picture(self, change: Mapping[str, Any]) -> None:
+        suggested = self.model.suggested_class(change["new"])
+        if suggested:
+            self.canvas.current_class = suggested
         self._pages.show(change["new"])
 
     def _report(self, error: Exception) -> None:

@@ -25,6 +25,7 @@ from workbench.errors import LabelFormatError, NotFoundError, WorkbenchError
 from workbench.panels.annotate_labels import UNREADABLE, LabelDesk, PixelBoxes
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, ImageInfo, LabelData, LabelEdit, Prediction
+from workbench.persistence.sources import ImageSource
 
 MAX_PIXELS = 50_000_000
 """Larger images are sent reduced: more than any screen shows, more than browsers bear."""
@@ -127,6 +128,7 @@ class AnnotateModel(traitlets.HasTraits):
         self._places: dict[str, int] = {}
         self._labelled: set[str] = set()
         self._proposals: dict[str, list[Prediction]] = {}
+        self._sources: dict[str, ImageSource] = {}
         self._writes: Counter[str] = Counter()
         self._saving = 0
         self._failures: dict[str, str] = {}
@@ -152,6 +154,8 @@ class AnnotateModel(traitlets.HasTraits):
         self._names = plan.filenames
         self._places = {name: index for index, name in enumerate(plan.filenames)}
         self._labelled = plan.labelled
+        self._sources = await self._sources_of(plan.filenames)
+        self._propose_what_capture_saw(len(info.classes))
         self.walk += 1
         self.classes = info.classes
         self.total = len(plan.filenames)
@@ -228,6 +232,16 @@ class AnnotateModel(traitlets.HasTraits):
     def propose(self, filename: str, predictions: Sequence[Prediction]) -> None:
         """Replace the predictions of an image that wait for review; no label is touched."""
         self._proposals[filename] = list(predictions)
+
+    def suggested_class(self, picture: Picture) -> str:
+        """Return what an image was said to show when it was captured; of an unlabelled one.
+
+        Empty if nothing was said, or the dataset has no such class.
+        """
+        source = self._sources.get(picture.filename)
+        if source is None or picture.labels.revision or source.class_name not in self.classes:
+            return ""
+        return source.class_name
 
     async def save(
         self,
@@ -318,6 +332,23 @@ class AnnotateModel(traitlets.HasTraits):
         name = key.removeprefix(self._scope)
         info = await self._stores.image.get(self.dataset, self.split, name)
         return info.width, info.height
+
+    async def _sources_of(self, names: Sequence[str]) -> dict[str, ImageSource]:
+        """Return where the images of the walk came from, of those that a capture made."""
+        wanted = set(names)
+        found = await self._stores.image.sources(self.dataset)
+        return {
+            name: source
+            for (split, name), source in found.items()
+            if split == self.split and name in wanted
+        }
+
+    def _propose_what_capture_saw(self, num_classes: int) -> None:
+        """Lay the boxes of a live model over the images that nobody has reviewed yet."""
+        for name, source in self._sources.items():
+            known = [p for p in source.predictions if p.class_id < num_classes]
+            if known and name not in self._labelled and name not in self._proposals:
+                self.propose(name, known)
 
     async def _load_once(
         self, key: str, name: str, index: int, plain: bool, asked_by: Mapping[str, Any] | None

@@ -81,6 +81,16 @@ class ModelStore(ABC):
         """Give a model another name; an active one stays active."""
 
     @abstractmethod
+    async def update_details(self, name: str, changes: Mapping[str, Any]) -> ModelInfo:
+        """Change what else is known of a model; its weights and the other facts stay.
+
+        Parameters
+        ----------
+        changes : mapping
+            JSON types only. Each replaces the detail of its name; None removes it.
+        """
+
+    @abstractmethod
     async def delete(self, name: str) -> TrashEntry:
         """Move a model to the trash; if it was active, none is."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from collections import Counter
@@ -227,6 +228,21 @@ def no_same_stem(filename: str, other: str, split: str) -> AlreadyExistsError:
 def check_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     """Return metrics as plain floats (numpy's are no JSON)."""
     return {str(name): float(value) for name, value in metrics.items()}
+
+
+def changed_details(details: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return details with some replaced; those that are None are left out.
+
+    Raises
+    ------
+    ValueError
+        If a change is more than JSON can hold.
+    """
+    try:
+        copied = json.loads(json.dumps(dict(changes), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"details: expected JSON types, found {changes!r}: {error}") from error
+    return {name: value for name, value in {**details, **copied}.items() if value is not None}
 
 
 def trash_entry(kind: str, name: str, split: str = "") -> TrashEntry:

@@ -35,7 +35,7 @@ def _background(evidence: Evidence) -> Iterator[Finding]:
     if images:
         yield Finding(
             "background",
-            f"{counted(len(images), 'image')} reviewed, with nothing in them",
+            f"{counted(len(images), 'image')} reviewed and empty",
             "An empty label file says that there is nothing to find, which keeps a model from "
             "seeing things; up to a tenth of the images is usual.",
             images,

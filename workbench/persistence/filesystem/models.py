@@ -26,7 +26,7 @@ from workbench.persistence.filesystem.journal import Journal
 from workbench.persistence.filesystem.paths import HIDDEN, check_name
 from workbench.persistence.model_store import ModelStore
 from workbench.persistence.models import ModelInfo, TrashEntry
-from workbench.persistence.rules import check_metrics
+from workbench.persistence.rules import changed_details, check_metrics
 
 _log = logging.getLogger(__name__)
 _FACTS = "model.json"
@@ -164,6 +164,21 @@ class FilesystemModelStore(ModelStore):
                     if self._active_name() == os.path.basename(folder):
                         change.write(self._active, _active_bytes(os.path.basename(target)))
             return self._info(new_name)
+
+        return await asyncio.to_thread(work)
+
+    async def update_details(self, name: str, changes: Mapping[str, Any]) -> ModelInfo:
+        """See `ModelStore.update_details`."""
+
+        def work() -> ModelInfo:
+            with self._journal.locked():
+                folder = self._require(name)
+                details = changed_details(self._info(name).details, changes)
+                with open(f"{folder}/{_FACTS}", "rb") as file:
+                    facts = json.load(file)
+                facts["details"] = details
+                self._journal.write(f"{folder}/{_FACTS}", json.dumps(facts, indent=1).encode())
+            return self._info(name)
 
         return await asyncio.to_thread(work)
 

@@ -23,7 +23,7 @@ from workbench.persistence.filesystem.fingerprint import (
 from workbench.persistence.filesystem.paths import check_name
 from workbench.persistence.model_store import ModelStore
 from workbench.persistence.models import ModelInfo, TrashEntry
-from workbench.persistence.rules import check_metrics, trash_entry
+from workbench.persistence.rules import changed_details, check_metrics, trash_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,15 @@ class MemoryModelStore(ModelStore):
             if self._active == name:
                 self._active = new_name
             return self._info(new_name)
+
+    async def update_details(self, name: str, changes: Mapping[str, Any]) -> ModelInfo:
+        """See `ModelStore.update_details`."""
+        with self._lock:
+            name = self._info(name).name
+            model = self._models[name]
+            info = replace(model.info, details=changed_details(model.info.details, changes))
+            self._models[name] = replace(model, info=info)
+            return self._info(name)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `ModelStore.delete`."""

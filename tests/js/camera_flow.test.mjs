@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { createBeat, createMeter, createWindow } from "../../workbench/panels/widgets/static/camera_flow.mjs";
+
+test("no more than the window is on its way", () => {
+  const ways = createWindow(() => 2);
+  ways.send(0, 10);
+  assert.equal(ways.isOpen(), true);
+  ways.send(1, 20);
+  assert.equal(ways.isOpen(), false);
+  assert.equal(ways.acknowledge(0, 50), 40);
+  assert.equal(ways.isOpen(), true);
+});
+
+test("an acknowledgement that nobody waits for opens nothing", () => {
+  const ways = createWindow(() => 1);
+  ways.send(5, 0);
+  assert.equal(ways.acknowledge(4, 9), null);
+  assert.equal(ways.isOpen(), false);
+});
+
+test("silence is counted from the oldest frame", () => {
+  const ways = createWindow(() => 3);
+  assert.equal(ways.silence(1000), 0);
+  ways.send(0, 100);
+  ways.send(1, 900);
+  assert.equal(ways.silence(1000), 900);
+  ways.clear();
+  assert.equal(ways.silence(1000), 0);
+});
+
+test("the beat lets through the rate that is wanted, in the long run", () => {
+  const beat = createBeat();
+  let through = 0;
+  for (let frame = 0; frame < 300; frame++) through += beat.isDue((frame * 1000) / 30, 10);
+  assert.ok(Math.abs(through - 100) <= 1, String(through));
+});
+
+test("rate 0 lets everything through, and a new beat begins after it", () => {
+  const beat = createBeat();
+  for (let frame = 0; frame < 30; frame++) assert.equal(beat.isDue(frame * 33, 0), true);
+  assert.equal(beat.isDue(1000, 2), true);
+  assert.equal(beat.isDue(1033, 2), false);
+});
+
+test("after a gap no frames are made up for", () => {
+  const beat = createBeat();
+  beat.isDue(0, 10);
+  assert.equal(beat.isDue(60_000, 10), true);
+  assert.equal(beat.isDue(60_033, 10), false);
+});
+
+test("the meter tells the rate of late", () => {
+  const meter = createMeter();
+  for (let i = 0; i <= 20; i++) meter.note(i * 100);
+  assert.ok(Math.abs(meter.rate(2000) - 10) < 0.01);
+  assert.equal(meter.rate(9000), 0);
+});

@@ -1,0 +1,461 @@
+"""The model behind the capture panel: where frames come from, what is recorded, what is said.
+
+No widgets: traits carry state, stores and feed are handed in. What a controller or a feed
+tells in a thread of its own is carried to the owner loop, where all traits change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import traitlets
+
+from workbench.capture.controller import CaptureController
+from workbench.capture.detection import Detections, LiveDetector, Predict, with_active_model
+from workbench.capture.events import (
+    BurstBegan,
+    BurstEnded,
+    CaptureEvent,
+    CaptureFailed,
+    CaptureStatus,
+    Countdown,
+    ImageSaved,
+    StatusChanged,
+)
+from workbench.capture.feed import Feed
+from workbench.capture.frames import FeedState
+from workbench.capture.playback import Playback
+from workbench.capture.settings import CaptureSettings
+from workbench.capture.triggers import Every, Trigger
+from workbench.datasets.changes import counted
+from workbench.datasets.uploads import NewFile, add_files
+from workbench.errors import NotFoundError, WorkbenchError
+from workbench.labelling.predictor import Predictor
+from workbench.panels import capture_options
+from workbench.panels.browse_work import Status
+from workbench.panels.capture_options import CaptureOptions
+from workbench.panels.capture_sources import make_feed
+from workbench.persistence import Stores
+
+MAX_RECENT = 60
+"""Pictures of which a page shows some; a session may take a hundred thousand."""
+
+
+class CaptureError(WorkbenchError, RuntimeError):
+    """A recording has stopped before its time; the message says why and what to do."""
+
+
+class CaptureModel(traitlets.HasTraits):
+    """Takes pictures from a feed into a dataset.
+
+    Parameters
+    ----------
+    stores : Stores
+    feed : Feed
+        Where frames come from at first; stopped by `close`, as is every later one.
+    predictor : Predictor, optional
+        Default: one of its own, made when it is needed.
+
+    Attributes
+    ----------
+    seconds_apart : float
+        Between the pictures of the recording that was begun last; 0: every frame matters.
+
+    Notes
+    -----
+    Made and used on one event loop.
+    """
+
+    dataset = traitlets.Unicode("", help="that pictures go to")
+    datasets = traitlets.List(traitlets.Unicode(), help="that there are")
+    classes = traitlets.List(traitlets.Unicode(), help="of the dataset")
+    active_model = traitlets.Unicode("", help="its name; empty: none")
+    feed = traitlets.Instance(Feed)
+    place = traitlets.Unicode("", help="what the user typed to choose the feed")
+    feed_state = traitlets.Instance(FeedState, args=("stopped",))
+    settings = traitlets.Instance(CaptureSettings, args=())
+    options = traitlets.Instance(CaptureOptions, args=())
+    status = traitlets.Instance(CaptureStatus, args=())
+    notice = traitlets.Instance(Status, args=())
+    recent = traitlets.Tuple(help="the last pictures of this session, oldest first")
+    countdown = traitlets.Int(-1, help="seconds that are left; -1: none runs")
+    detections = traitlets.Instance(Detections, allow_none=True, help="of the newest frame")
+
+    def __init__(self, stores: Stores, feed: Feed, predictor: Predictor | None = None) -> None:
+        super().__init__()
+        self._stores = stores
+        self._loop = asyncio.get_running_loop()
+        self._controller: CaptureController | None = None
+        self._predictor = predictor
+        self._owns_predictor = predictor is None
+        self._detector: LiveDetector | None = None
+        self._waiting: dict[str, asyncio.Future[list[ImageSaved]]] = {}
+        self._beginning: dict[str, asyncio.Future[None]] = {}
+        self._forget_state: Callable[[], None] = lambda: None
+        self._is_held = False
+        self._counts: dict[str, int] = {}
+        self._feeds_used = 0
+        self.seconds_apart = 0.0
+        self.feed = feed
+        self._watch()
+
+    # Where pictures go
+
+    async def refresh(self) -> None:
+        """Look again which datasets there are, and which model is active."""
+        self.datasets = [info.name for info in await self._stores.dataset.list()]
+        active = await self._stores.model.get_active()
+        self.active_model = "" if active is None else active.name
+
+    async def open(self, dataset: str | None = None) -> None:
+        """Let pictures go to a dataset from now on; default: the first one.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        await self.refresh()
+        if dataset is None:
+            if not self.datasets:
+                self.notice = Status(
+                    "There is no dataset yet: make one with "
+                    "`await stores.dataset.create(name, classes)`.",
+                    "problem",
+                )
+                return
+            dataset = self.datasets[0]
+        info = await self._stores.dataset.get(dataset)
+        await self._close_controller()
+        self._controller = CaptureController(
+            self._stores, self.feed, dataset, settings=self.settings, listener=self._from_capture
+        )
+        self.classes, self.dataset = info.classes, dataset
+        self._counts = dict(info.num_images)
+        self.recent = ()
+        self._show_status(self._controller.status)
+        await self._follow_model()
+
+    # Where frames come from
+
+    async def choose(self, kind: str, place: str = "") -> None:
+        """Take frames from a source, and start it; see `capture_sources.make_feed`."""
+        feed = await asyncio.to_thread(make_feed, kind, place)
+        await self.use(feed, place)
+        feed.start()
+
+    async def use(self, feed: Feed, place: str = "") -> None:
+        """Take frames from another feed; the one before is stopped, a recording ends."""
+        if feed is not self.feed:
+            self.release()
+            self._forget_state()
+            await asyncio.to_thread(self.feed.stop)
+            with self.hold_trait_notifications():
+                self.feed, self.place = feed, place
+            self._watch()
+        if self._controller is not None:
+            self._controller.feed = feed
+        self.look_again()
+
+    async def stop(self) -> None:
+        """Let the feed release its device."""
+        self.release()
+        await asyncio.to_thread(self.feed.stop)
+
+    def look_again(self) -> None:
+        """Let the live detections follow the feed, which was changed or started anew."""
+        if self._detector is not None:
+            self._detector.close()
+            self._detector = None
+        predict = None if self._controller is None else self._controller.predict
+        self.detections = None
+        if self.options.show_boxes and predict is not None and not self.feed_state.over:
+            self._detector = LiveDetector(self.feed, predict, self._from_detector)
+
+    # What is recorded
+
+    def shoot(self, *, countdown: float | None = None) -> str:
+        """Save the frame that is seen now; return its burst. Works in any thread.
+
+        Raises
+        ------
+        RuntimeError
+            If no dataset is open or the feed does not run.
+        ValueError
+            If detections are to be saved and no model is active.
+        """
+        wait = self.options.countdown if countdown is None else countdown
+        return self._ready().shoot(countdown=wait)
+
+    def record(
+        self,
+        trigger: Trigger | None = None,
+        *,
+        until: int | None = None,
+        countdown: float | None = None,
+    ) -> str:
+        """Take frames until `release`; return the burst. Defaults are those of `options`.
+
+        Raises
+        ------
+        RuntimeError
+            As for `shoot`, and if a recording is under way.
+        ValueError
+            If a number cannot be, or detections are to be saved and no model is active.
+        """
+        controller = self._ready()
+        chosen = trigger or self.options.trigger
+        # Motion is looked for in every frame.
+        self.seconds_apart = chosen.seconds if isinstance(chosen, Every) else 0.0
+        burst = controller.record(
+            chosen,
+            until=until or self.options.limit,
+            countdown=self.options.countdown if countdown is None else countdown,
+        )
+        self._show_status(controller.status)
+        return burst
+
+    def press(self, *, held: bool = False) -> None:
+        """Begin what the options say; `held`: a burst that ends with the release."""
+        self._is_held = held
+        self.record()
+
+    def release(self) -> None:
+        """Take no more frames; what was taken will be saved."""
+        self._is_held = False
+        if self._controller is not None:
+            self._controller.finish()
+            self._show_status(self._controller.status)
+
+    async def result(self, burst: str) -> list[ImageSaved]:
+        """Wait until a recording is over, and return its images that are on disk.
+
+        Call it in the same step of the event loop as `record` or `shoot`.
+
+        Raises
+        ------
+        CaptureError
+            If it failed.
+        """
+        future: asyncio.Future[list[ImageSaved]] = self._loop.create_future()
+        self._waiting[burst] = future
+        return await future
+
+    async def record_from_start(
+        self, trigger: Trigger | None = None, *, until: int | None = None
+    ) -> list[ImageSaved]:
+        """Start the feed if it is not running, record, and return the images; see `record`.
+
+        A file is held until the recording takes its frames, so that the first is among them.
+        """
+        playback: Playback | None = getattr(self.feed, "playback", None)
+        if playback is not None and (playback.paused or not self.feed.state.over):
+            playback = None  # it stands or runs already, as the user wants it
+        if playback is not None:
+            playback.pause()
+        if self.feed.state.over:
+            self.feed.start()
+        burst = self.record(trigger, until=until)
+        begun = self._beginning[burst] = self._loop.create_future()
+        result = asyncio.ensure_future(self.result(burst))
+        await begun
+        if playback is not None:
+            playback.play()
+        return await result
+
+    # What is done about it afterwards
+
+    async def undo(self) -> None:
+        """Move the last picture to the trash."""
+        await self._take_back(await self._opened().undo(), "Nothing to undo")
+
+    async def undo_burst(self) -> None:
+        """Move the last burst to the trash."""
+        await self._take_back(await self._opened().undo_burst(), "Nothing to undo")
+
+    async def remove(self, saved: ImageSaved) -> None:
+        """Move one picture to the trash."""
+        await self._take_back(await self._opened().remove(saved), "It is not there any more")
+
+    async def redo(self) -> None:
+        """Bring back the picture that was undone last."""
+        back = await self._opened().redo()
+        self._show_recent()
+        text = f"Brought back: {back.info.filename}" if back else "Nothing to bring back"
+        self.notice = Status(text)
+
+    async def add_files(self, files: Iterable[NewFile]) -> None:
+        """Add picture files, as from a phone's own camera; undone in the browse panel."""
+        split = self.settings.split
+        target = split if isinstance(split, str) else max(split, key=lambda name: split[name])
+        upload = await add_files(self._stores, self._opened_dataset(), files, target)
+        text = f"{counted(len(upload.added), 'picture')} added to {target}"
+        for name, why in upload.refused[:3]:
+            text += f"; {name}: {why}"
+        self.notice = Status(text, "problem" if upload.refused else "info")
+        info = await self._stores.dataset.get(self.dataset)
+        self._counts = dict(info.num_images)
+        self._show_status(self._opened().status)
+
+    # Settings
+
+    async def change(self, name: str, value: Any) -> None:
+        """Change one setting.
+
+        Raises
+        ------
+        ValueError
+            If there is no such setting, or the value cannot be.
+        NotFoundError
+            If there is no such dataset.
+        """
+        if name == "dataset":
+            await self.open(str(value))
+            return
+        self.settings, self.options = capture_options.changed(
+            self.settings, self.options, name, value
+        )
+        if name in ("show_boxes", "detections"):
+            await self._follow_model()
+
+    async def close(self) -> None:
+        """Save what was taken, and release the device."""
+        self._forget_state()
+        if self._detector is not None:
+            self._detector.close()
+        await asyncio.to_thread(self.feed.stop)
+        await self._close_controller()
+        if self._owns_predictor and self._predictor is not None:
+            self._predictor.close()
+
+    # Inside
+
+    def _opened(self) -> CaptureController:
+        if self._controller is None:
+            raise RuntimeError("no dataset is open: make one, or choose one first")
+        return self._controller
+
+    def _opened_dataset(self) -> str:
+        self._opened()
+        return self.dataset
+
+    def _ready(self) -> CaptureController:
+        controller = self._opened()
+        if self.feed.state.over:
+            why = f" ({self.feed.state.why})" if self.feed.state.why else ""
+            raise RuntimeError(f"no frames come from {self.feed.name}{why}: start it first")
+        controller.settings = self.settings
+        return controller
+
+    async def _close_controller(self) -> None:
+        if self._controller is not None:
+            await asyncio.to_thread(self._controller.close)
+            await asyncio.sleep(0)  # what its thread has told last comes first
+            self._controller = None
+
+    async def _follow_model(self) -> None:
+        """Load the active model when something is wanted of it, and only then."""
+        controller = self._controller
+        if controller is None:
+            return
+        wanted = self.options.show_boxes or self.settings.detections != "off"
+        controller.predict = await self._predict() if wanted else None
+        self.look_again()
+
+    async def _predict(self) -> Predict | None:
+        if self._predictor is None:
+            self._predictor = Predictor(self._stores)
+        try:
+            return await with_active_model(self._stores, self._predictor, self.dataset)
+        except NotFoundError as error:
+            self.options = replace(self.options, show_boxes=False)
+            self.settings = replace(self.settings, detections="off")
+            self.notice = Status(str(error), "problem")
+            return None
+
+    async def _take_back(self, taken: list[ImageSaved], otherwise: str) -> None:
+        self._show_recent()
+        text = f"Deleted {counted(len(taken), 'picture')}; Redo brings back" if taken else otherwise
+        self.notice = Status(text)
+
+    def _show_recent(self) -> None:
+        self.recent = tuple(self._opened().recent[-MAX_RECENT:])
+
+    def _watch(self) -> None:
+        self._feeds_used += 1
+        # By number: a listener that refers to the feed would keep it alive.
+        self._forget_state = self.feed.on_state(partial(self._from_feed, self._feeds_used))
+        self.feed_state = self.feed.state
+
+    def _show_status(self, status: CaptureStatus) -> None:
+        if status.in_dataset:
+            self._counts = dict(status.in_dataset)
+        self.status = replace(status, in_dataset=dict(self._counts))
+
+    # In other threads
+
+    def _from_feed(self, number: int, state: FeedState) -> None:
+        self._call(self._note_feed, number, state)
+
+    def _from_capture(self, event: CaptureEvent) -> None:
+        self._call(self._note, event)
+
+    def _from_detector(self, found: Detections) -> None:
+        self._call(self._note_detections, found)
+
+    def _call(self, work: Callable[..., None], *values: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(work, *values)
+
+    # On the loop again
+
+    def _note_feed(self, number: int, state: FeedState) -> None:
+        if number != self._feeds_used:
+            return
+        was_over = self.feed_state.over
+        self.feed_state = state
+        if self._is_held and state.status == "stalled":
+            self.release()  # whoever holds the button cannot tell us when it is let go
+        if was_over and not state.over:
+            self.look_again()
+
+    def _note_detections(self, found: Detections) -> None:
+        if found.failure:
+            self.options = replace(self.options, show_boxes=False)
+            self.notice = Status(f"The model has failed: {found.failure}", "problem")
+        self.detections = found if self.options.show_boxes else None
+
+    def _note(self, event: CaptureEvent) -> None:
+        if isinstance(event, StatusChanged):
+            self._show_status(event.status)
+        elif isinstance(event, ImageSaved):
+            self.recent = (*self.recent, event)[-MAX_RECENT:]
+        elif isinstance(event, Countdown):
+            self.countdown = event.seconds
+        elif isinstance(event, CaptureFailed):
+            self.notice = Status(event.message, "problem")
+        elif isinstance(event, BurstBegan):
+            self._has_begun(event.burst)
+        elif isinstance(event, BurstEnded):
+            self._has_begun(event.burst)
+            self._end_burst(event)
+
+    def _has_begun(self, burst: str) -> None:
+        future = self._beginning.pop(burst, None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def _end_burst(self, event: BurstEnded) -> None:
+        self.countdown = -1
+        future = self._waiting.pop(event.burst, None)
+        if future is None or future.done():
+            return
+        controller = self._opened()
+        if controller.status.failure:
+            future.set_exception(CaptureError(controller.status.failure))
+        else:
+            future.set_result([one for one in controller.recent if one.burst == event.burst])

@@ -1,0 +1,315 @@
+"""The evaluate panel: how good a model is, where it fails, and which labels to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+import ipywidgets as w
+
+from workbench.evaluation.evaluator import Evaluator
+from workbench.labelling.predictor import Predictor
+from workbench.panels.annotate import AnnotatePanel
+from workbench.panels.background import Background
+from workbench.panels.browse_work import Status
+from workbench.panels.curate_parts import button, hint, labelled, page, row, show
+from workbench.panels.evaluate_model import GALLERIES, EvaluateModel, Result
+from workbench.panels.evaluate_pages import GalleryPage, PlotsPage
+from workbench.panels.evaluate_tables import compared, numbers
+from workbench.panels.widgets.curating import StatusLine
+from workbench.persistence import Stores, get_stores
+from workbench.persistence.models import SPLITS
+
+_PAGES = ("Numbers", "Plots", "Mistakes", "Comparison")
+_NOTHING = (
+    "Choose a model and a split, and press Evaluate. What the model finds is kept: after you "
+    "have corrected labels, evaluating again takes no second look at the images."
+)
+_NO_MODEL = "There is no model yet: train one, or import weights in the Models panel."
+_ACTIVE = "the active model"
+
+
+class EvaluatePanel:
+    """Measure models on a split, and look at their mistakes in the annotator.
+
+    Shown in a notebook it is a form with results. From Python the same can be done with
+    coroutines::
+
+        panel = EvaluatePanel("blood")
+        result = await panel.evaluate(model="blood-1", split="val")
+        result.evaluation.metrics.to_frame()
+
+    Parameters
+    ----------
+    dataset : str, optional
+        Chosen at first; default: the only one there is.
+    stores : Stores, optional
+        Default: those of `get_stores`.
+    predictor : Predictor, optional
+        Shares the model that it has loaded; default: one of the panel's own.
+
+    Attributes
+    ----------
+    view : ipywidgets.VBox
+        What is shown; to put the panel among other widgets.
+    model : EvaluateModel
+    annotator : AnnotatePanel or None
+        The annotator while findings are open in it.
+    """
+
+    def __init__(
+        self,
+        dataset: str | None = None,
+        stores: Stores | None = None,
+        *,
+        predictor: Predictor | None = None,
+    ) -> None:
+        self._stores = stores or get_stores()
+        self._predictor = predictor or Predictor(self._stores)
+        self._owns_predictor = predictor is None
+        evaluator = Evaluator(self._stores, self._predictor)
+        self.model = EvaluateModel(self._stores, evaluator, dataset or "")
+        self.annotator: AnnotatePanel | None = None
+        self._background = Background(self._report)
+        self._make_form()
+        self._make_pages()
+        self._make_annotate_box()
+        self._results = page(self.choice, *self._pages)
+        self.main = page(self.form, self.options, self._work_row, self.status, self._about)
+        self.main.children += (self._results,)
+        self.view = w.VBox((self.main, self._annotate_box), layout={"width": "100%"})
+        self.view.add_class("wb-curate")
+        self.model.observe(self._show_models, names=("models", "datasets"))
+        self.model.observe(self._show_work, names="work")
+        self.model.observe(self._show_status, names="status")
+        self.model.observe(self._show_result, names="result")
+        self._show_result()
+        self._show_work()
+        self._background.spawn(self.model.refresh)
+
+    # From Python
+
+    async def evaluate(self, **choices: Any) -> Result:
+        """Evaluate what is chosen in the form, of which any may be given.
+
+        Parameters
+        ----------
+        **choices
+            ``dataset``, ``split``, ``model``, ``against`` (a second model) and
+            ``unlabelled_as_background``, see `EvaluateModel`.
+
+        Raises
+        ------
+        ValueError
+            If no dataset is chosen, or a choice cannot be.
+        WorkbenchError
+            See `Evaluator.evaluate`.
+        """
+        return await self._background.run(lambda: self._evaluate(choices))
+
+    async def annotate(self, kind: str, number: int = 0) -> AnnotatePanel:
+        """Open a gallery's images in the annotator, at one of its findings.
+
+        Parameters
+        ----------
+        kind : str
+            See `GALLERIES`.
+        number : int
+            Of the finding, counted from 0.
+        """
+        return await self._background.run(lambda: self._open_annotator(kind, number))
+
+    async def back(self) -> None:
+        """Close the annotator, and compare with the labels as they are now."""
+        await self._background.run(self._back)
+
+    async def refresh(self) -> None:
+        """Look again which datasets and models there are."""
+        await self._background.run(self.model.refresh)
+
+    def close(self) -> None:
+        """Stop the panel's work and take it off the page."""
+        self.model.close()
+        self._background.close()
+        if self._owns_predictor:
+            self._predictor.close()
+        if self.annotator is not None:
+            self.annotator.close()
+        for widget in (self.gallery.tiles, self.view):
+            widget.close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.view._repr_mimebundle_(**kwargs)
+
+    # The view
+
+    def _make_form(self) -> None:
+        spawn = self._background.spawn
+        self.dataset = labelled(w.Dropdown(description="Dataset"), max_width="100%")
+        self.split = labelled(w.Dropdown(description="Split", options=SPLITS, value="val"))
+        self.chosen = labelled(w.Dropdown(description="Model"), max_width="100%")
+        self.against = labelled(w.Dropdown(description="Compare with"), max_width="100%")
+        self.unlabelled = w.Checkbox(
+            description="Images without labels show nothing to find",
+            indent=False,
+            layout={"width": "auto"},
+        )
+        self.start = button("Evaluate", "play", self.model.evaluate, spawn)
+        self.start.button_style = "primary"
+        self.stop = w.Button(description="Stop", icon="stop", tooltip="Stop after this batch")
+        self.stop.on_click(lambda _: self.model.stop())
+        again = button(
+            "", "refresh", self.model.refresh, spawn, tip="Look again which models there are"
+        )
+        again.layout.min_width = "36px"
+        self.form = row(self.dataset, self.split, self.chosen, self.against, self.start, again)
+        self.options = row(self.unlabelled)
+        self.meter = w.FloatProgress(min=0.0, max=1.0, layout={"width": "260px"})
+        self._done = w.HTML()
+        self._work_row = row(self.meter, self._done, self.stop)
+        self.status = StatusLine()
+        self._about = hint(_NOTHING)
+        for name, field in (
+            ("split", self.split),
+            ("unlabelled_as_background", self.unlabelled),
+        ):
+            w.link((self.model, name), (field, "value"))
+        for name, field in self._choices().items():
+            field.observe(_setter(self.model, name), "value")
+            self.model.observe(_shower(field), name)
+
+    def _make_pages(self) -> None:
+        self.choice = w.ToggleButtons(options=_PAGES, tooltips=("",) * len(_PAGES))
+        self.choice.observe(self._turn, "value")
+        self.numbers = w.HTML()
+        self.comparison = w.HTML()
+        self.plots = PlotsPage(self.model)
+        self.gallery = GalleryPage(self.model, self._background.spawn, self._open_annotator)
+        self._pages = (self.numbers, self.plots.view, self.gallery.view, self.comparison)
+
+    def _make_annotate_box(self) -> None:
+        self.back_button = button(
+            "Back to the findings", "arrow-left", self._back, self._background.spawn
+        )
+        self._title = w.HTML()
+        self._annotate_bar = row(self.back_button, self._title)
+        self._annotate_box = w.VBox(layout={"display": "none", "width": "100%"})
+
+    def _choices(self) -> dict[str, w.Dropdown]:
+        return {"dataset": self.dataset, "model": self.chosen, "against": self.against}
+
+    def _show_models(self, _change: Any = None) -> None:
+        model = self.model
+        titles = [(f"{m.name} (active)" if m.is_active else m.name, m.name) for m in model.models]
+        options = {
+            "dataset": [("choose …", ""), *((name, name) for name in model.datasets)],
+            "model": [(_ACTIVE, ""), *titles],
+            "against": [("no other", ""), *titles],
+        }
+        for name, field in self._choices().items():
+            kept = getattr(model, name)
+            field.options = options[name]
+            if kept in [value for _, value in options[name]]:
+                field.value = kept
+        self._about.value = hint(_NOTHING if model.models else _NO_MODEL).value
+
+    def _show_work(self, _change: Any = None) -> None:
+        work = self.model.work
+        show(self._work_row, bool(work.what))
+        self.start.disabled = bool(work.what)
+        self.meter.value = work.done / work.total if work.total else 0.0
+        count = f" {work.done:,} of {work.total:,} images" if work.total else " …"
+        self._done.value = f"{escape(work.what)}{count}"
+
+    def _show_status(self, _change: Any = None) -> None:
+        with self.status.hold_sync():
+            self.status.text = self.model.status.text
+            self.status.tone = self.model.status.tone
+
+    def _show_result(self, _change: Any = None) -> None:
+        result = self.model.result
+        show(self._results, result is not None)
+        show(self._about, result is None)
+        if result is None:
+            return
+        self.numbers.value = numbers(result)
+        self.comparison.value = (
+            hint("Choose a second model under “Compare with”, and press Evaluate.").value
+            if result.comparison is None
+            else compared(result.comparison)
+        )
+        self._turn()
+
+    def _turn(self, _change: Any = None) -> None:
+        for name, view in zip(_PAGES, self._pages, strict=True):
+            show(view, name == self.choice.value)
+        self.plots.is_shown = self.choice.value == "Plots"
+
+    # On the owner loop
+
+    async def _evaluate(self, choices: Mapping[str, Any]) -> Result:
+        await self.model.refresh()
+        unknown = set(choices) - _CHOICES
+        if unknown:
+            raise ValueError(f"expected some of {sorted(_CHOICES)}, found {sorted(unknown)}")
+        for name, value in choices.items():
+            setattr(self.model, name, value if value is not None else "")
+        return await self.model.evaluate()
+
+    async def _open_annotator(self, kind: str, number: int) -> AnnotatePanel:
+        if kind not in GALLERIES:
+            raise ValueError(f"kind: expected one of {', '.join(GALLERIES)}, found {kind!r}")
+        found = self.model.findings(kind)
+        if not 0 <= number < len(found) or self.model.result is None:
+            raise ValueError(f"{kind}: there are {len(found)} findings, none has number {number}")
+        if self.annotator is not None:
+            self.annotator.close()
+        evaluation = self.model.result.evaluation_of(kind)
+        walk = self.model.walk(kind)
+        images = list(walk)
+        panel = AnnotatePanel(evaluation.dataset, evaluation.split, self._stores, images=images)
+        self.annotator = panel
+        for name, predictions in walk.items():
+            panel.model.propose(name, predictions)
+        title = self.model.result.describe(kind).title
+        self._title.value = (
+            f"<b>{escape(title)}</b> of {escape(evaluation.model)}: {len(images):,} images of "
+            f"{escape(evaluation.dataset)}/{evaluation.split}. Dashed boxes are predictions."
+        )
+        self._annotate_box.children = (self._annotate_bar, panel.view)
+        show(self.main, False)
+        show(self._annotate_box, True)
+        await panel.open(images.index(found[number].filename))
+        return panel
+
+    async def _back(self) -> None:
+        if self.annotator is None:
+            return
+        self.annotator.close()
+        self.annotator = None
+        self._annotate_box.children = ()
+        show(self._annotate_box, False)
+        show(self.main, True)
+        await self.model.evaluate_again()
+
+    def _report(self, error: Exception) -> None:
+        self.model.status = Status(str(error) or type(error).__name__, "problem")
+
+
+_CHOICES = {"dataset", "split", "model", "against", "unlabelled_as_background"}
+
+
+def _setter(model: EvaluateModel, name: str) -> Callable[[Mapping[str, Any]], None]:
+    def take(change: Mapping[str, Any]) -> None:
+        setattr(model, name, change["new"] or "")
+
+    return take
+
+
+def _shower(field: w.Dropdown) -> Callable[[Mapping[str, Any]], None]:
+    def take(change: Mapping[str, Any]) -> None:
+        if change["new"] in [value for _, value in field.options]:
+            field.value = change["new"]
+
+    return take

@@ -1,0 +1,168 @@
+"""The models panel: what was trained, how good it is, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ipywidgets as w
+
+from workbench.labelling.predictor import Predictor
+from workbench.panels.background import Background
+from workbench.panels.browse_work import Status
+from workbench.panels.curate_parts import button, page, row, show
+from workbench.panels.models_model import ModelsModel
+from workbench.panels.models_pages import DetailsPage, TryPage, table_cells
+from workbench.panels.models_transfer import ExportPage, ImportPage, TrashPage
+from workbench.panels.widgets.curating import StatusLine
+from workbench.panels.widgets.modelling import ModelTable
+from workbench.persistence import Stores, get_stores
+from workbench.persistence.models import ModelInfo
+
+_HEADS = ("mAP50", "mAP50-95", "precision", "recall", "epochs", "dataset", "started from", "made")
+_TEXTS = (5, 6, 7)
+_NONE = "There is no model yet: train one in the Train panel, or import weights below."
+
+
+class ModelsPanel:
+    """Look at the models there are, name and choose them, take them out, and try them.
+
+    Shown in a notebook it is a table with pages below. From Python the same can be done
+    with coroutines of its model, which can be undone::
+
+        panel = ModelsPanel()
+        await panel.refresh()
+        await panel.model.note("blood-1", "before the relabelling")
+        await panel.model.undo()
+
+    Parameters
+    ----------
+    stores : Stores, optional
+        Default: those of `get_stores`.
+    predictor : Predictor, optional
+        Shares the model that it has loaded; default: one of the panel's own.
+
+    Attributes
+    ----------
+    view : ipywidgets.VBox
+        What is shown; to put the panel among other widgets.
+    model : ModelsModel
+    """
+
+    def __init__(self, stores: Stores | None = None, *, predictor: Predictor | None = None) -> None:
+        stores = stores or get_stores()
+        self._predictor = predictor or Predictor(stores)
+        self._owns_predictor = predictor is None
+        self.model = ModelsModel(stores, self._predictor)
+        self._background = Background(self._report)
+        spawn = self._background.spawn
+        self.table = ModelTable(heads=list(_HEADS), texts=list(_TEXTS), empty=_NONE)
+        self.status = StatusLine()
+        self.undo_button = button("Undo", "undo", self.model.undo, spawn)
+        refresh = button("Refresh", "refresh", self.model.refresh, spawn)
+        self.meter = w.FloatProgress(min=0.0, max=1.0, layout={"width": "220px"})
+        self.doing = w.HTML()
+        self.stop = w.Button(description="Stop", icon="stop")
+        self.stop.on_click(lambda _: self.model.stop())
+        self._work_row = row(self.meter, self.doing, self.stop)
+        self.details = DetailsPage(self.model, spawn)
+        self.trial = TryPage(self.model, spawn)
+        self.exports = ExportPage(self.model, spawn)
+        self.imports = ImportPage(self.model, spawn)
+        self.trash = TrashPage(self.model, spawn)
+        self.pages = (self.details, self.trial, self.exports, self.imports, self.trash)
+        self.choice = w.ToggleButtons(options=[p.title for p in self.pages])
+        self.choice.observe(self._turn, "value")
+        self.view = page(
+            self.table,
+            row(self.undo_button, refresh),
+            self._work_row,
+            self.status,
+            self.choice,
+            *(p.view for p in self.pages),
+        )
+        self.view.add_class("wb-curate")
+        self.table.observe(self._choose, "chosen")
+        self.model.observe(self._show_models, names=("models", "curves"))
+        self.model.observe(self._show_chosen, names=("chosen", "models"))
+        self.model.observe(self._show_work, names="work")
+        self.model.observe(self._show_status, names="status")
+        self.model.observe(self._show_undo, names="undo_text")
+        self._turn()
+        self._show_work()
+        self._show_undo()
+        spawn(self._begin)
+
+    # From Python
+
+    @property
+    def models(self) -> list[ModelInfo]:
+        """The models there are, the newest first."""
+        return list(self.model.models)
+
+    async def refresh(self) -> None:
+        """Look again which models there are."""
+        await self._background.run(self._begin)
+
+    def close(self) -> None:
+        """Stop the panel's work and take it off the page."""
+        self.model.stop()
+        self._background.close()
+        if self._owns_predictor:
+            self._predictor.close()
+        for widget in (self.table, self.exports.download, self.view):
+            widget.close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.view._repr_mimebundle_(**kwargs)
+
+    # Inside
+
+    async def _begin(self) -> None:
+        await self.model.refresh()
+        await self.trial.refresh()
+
+    def _turn(self, _change: Any = None) -> None:
+        for each in self.pages:
+            show(each.view, each.title == self.choice.value)
+
+    def _choose(self, change: Mapping[str, Any]) -> None:
+        self.model.chosen = change["new"]
+
+    def _show_models(self, _change: Any = None) -> None:
+        self.table.rows = [
+            {
+                "name": info.name,
+                "is_active": info.is_active,
+                "problem": _PROBLEMS.get(info.weights_state, ""),
+                "curve": self.model.curves.get(info.name, []),
+                "cells": table_cells(info),
+            }
+            for info in self.model.models
+        ]
+
+    def _show_chosen(self, _change: Any = None) -> None:
+        self.table.chosen = self.model.chosen
+        for each in self.pages[:3]:
+            each.show(self.model.info)
+
+    def _show_work(self, _change: Any = None) -> None:
+        work = self.model.work
+        show(self._work_row, bool(work.what) and work.total > 0)
+        self.meter.value = work.done / work.total if work.total else 0.0
+        self.doing.value = f"{work.what} …"
+
+    def _show_status(self, _change: Any = None) -> None:
+        with self.status.hold_sync():
+            self.status.text = self.model.status.text
+            self.status.tone = self.model.status.tone
+
+    def _show_undo(self, _change: Any = None) -> None:
+        self.undo_button.disabled = not self.model.undo_text
+        self.undo_button.tooltip = f"Undo: {self.model.undo_text or 'nothing was changed'}"
+
+    def _report(self, error: Exception) -> None:
+        self.model.status = Status(str(error) or type(error).__name__, "problem")
+
+
+_PROBLEMS = {"missing": "its weights are gone", "changed": "its weights were changed"}

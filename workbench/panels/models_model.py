@@ -1,0 +1,316 @@
+"""The model behind the models panel: the models there are, and what can be done with one.
+
+No widgets: traits carry state, coroutines do the work, stores are handed in. What changes
+the store is noted with the way back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import traitlets as t
+
+from workbench.datasets.changes import Change, undoing
+from workbench.datasets.drawing import draw_boxes
+from workbench.errors import AlreadyExistsError, WorkbenchError
+from workbench.labelling.predictor import Predictor
+from workbench.panels.browse_work import Status
+from workbench.panels.changing import ChangingModel, sentence
+from workbench.persistence import Stores
+from workbench.persistence.models import ModelInfo, Prediction, TrashEntry
+from workbench.persistence.rules import decode
+from workbench.training.exporting import ExportResult, export_model
+from workbench.training.runner import TrainingRunner
+from workbench.training.weights_check import WeightsReport, check_weights, import_weights
+
+LEAST_CONFIDENCE = 0.05
+"""What is tried is predicted from here on, so that the slider needs no second look."""
+
+NOTE = "note"
+"""The detail that holds what somebody wrote about a model."""
+
+Frame = npt.NDArray[np.uint8]
+_log = logging.getLogger(__name__)
+
+
+class ModelsModel(ChangingModel):
+    """Knows the models of the store, changes them, exports them and tries them.
+
+    Parameters
+    ----------
+    stores : Stores
+    predictor : Predictor
+
+    Notes
+    -----
+    Used on one event loop. Commands raise `BusyError` while another is under way.
+    """
+
+    models = t.List(t.Instance(ModelInfo), help="the models there are, the newest first")
+    trash = t.List(t.Instance(TrashEntry), help="the deleted ones, the last first")
+    chosen = t.Unicode("", help="name of the model that is looked at")
+    curves = t.Dict(help="mAP50-95 by epoch, for each model of which it is known")
+
+    tried = t.Instance(np.ndarray, allow_none=True, help="the picture that was tried, BGR")
+    found = t.List(t.Instance(Prediction), help="on it, from `LEAST_CONFIDENCE` on")
+    found_by = t.Unicode("", help="name of the model that found it")
+
+    def __init__(self, stores: Stores, predictor: Predictor) -> None:
+        super().__init__()
+        self._stores = stores
+        self._predictor = predictor
+        self._known_curves: dict[str, list[float]] = {}
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """The facts of the model that is looked at."""
+        return next((model for model in self.models if model.name == self.chosen), None)
+
+    async def refresh(self) -> None:
+        """Look again which models there are, also in the trash."""
+        found = await self._stores.model.list()
+        trash = await self._stores.model.list_trash()
+        curves = {info.name: await self._curve(info) for info in found}
+        found.sort(key=lambda info: (info.created_at is not None, info.created_at), reverse=True)
+        names = [info.name for info in found]
+        active = next((info.name for info in found if info.is_active), names[0] if names else "")
+        with self.hold_trait_notifications():
+            self.models, self.trash = found, trash[::-1]
+            self.curves = {name: curve for name, curve in curves.items() if curve}
+            self.chosen = self.chosen if self.chosen in names else active
+
+    # Changes of the store
+
+    async def activate(self, name: str | None) -> None:
+        """Make a model the one that labels and predicts; None for none."""
+        before = await self._stores.model.get_active()
+
+        async def undo() -> None:
+            with undoing("active model"):
+                await self._stores.model.set_active(before.name if before else None)
+
+        async with self._doing("Activating"):
+            await self._stores.model.set_active(name)
+            await self._done(f"{name} is the active model" if name else "no model is active", undo)
+
+    async def rename(self, name: str, new_name: str) -> ModelInfo:
+        """Give a model another name."""
+        new_name = new_name.strip()
+
+        async def undo() -> None:
+            with undoing("rename"):
+                await self._stores.model.rename(new_name, name)
+                self.chosen = name
+
+        async with self._doing("Renaming"):
+            info = await self._stores.model.rename(name, new_name)
+            self.chosen = info.name
+            await self._done(f"{name} is called {info.name} now", undo)
+            return info
+
+    async def note(self, name: str, text: str) -> ModelInfo:
+        """Keep a note with a model; an empty one removes it."""
+        before = (await self._stores.model.get(name)).details.get(NOTE)
+
+        async def undo() -> None:
+            with undoing("note"):
+                await self._stores.model.update_details(name, {NOTE: before})
+
+        async with self._doing("Saving the note"):
+            info = await self._stores.model.update_details(name, {NOTE: text.strip() or None})
+            await self._done(f"note of {name} saved", undo)
+            return info
+
+    async def delete(self, name: str) -> TrashEntry:
+        """Move a model to the trash."""
+        was_active = (await self._stores.model.get(name)).is_active
+
+        async def undo() -> None:
+            with undoing("delete"):
+                await self._stores.model.restore(entry.id)
+                if was_active:
+                    await self._stores.model.set_active(name)
+                self.chosen = name
+
+        async with self._doing("Deleting"):
+            entry = await self._stores.model.delete(name)
+            await self._done(f"{name} is in the trash", undo)
+            return entry
+
+    async def restore(self, entry_id: str) -> ModelInfo:
+        """Bring a deleted model back."""
+
+        async def undo() -> None:
+            with undoing("restore"):
+                await self._stores.model.delete(info.name)
+
+        async with self._doing("Restoring"):
+            info = await self._stores.model.restore(entry_id)
+            self.chosen = info.name
+            await self._done(f"{info.name} is back", undo)
+            return info
+
+    async def purge(self, entry_id: str) -> None:
+        """Remove a deleted model for good."""
+        async with self._doing("Removing"):
+            await self._stores.model.purge(entry_id)
+            await self.refresh()
+            self.status = Status("Removed for good.")
+
+    async def undo(self) -> None:
+        """Take the last change back.
+
+        Raises
+        ------
+        ConflictError
+            If things have changed since; nothing is undone then.
+        """
+        async with self._doing("Undoing"):
+            what = await self._undo_last()
+            await self.refresh()
+            if what:
+                self.status = Status(f"Undone: {what}.")
+
+    # In and out
+
+    async def check(self, path: str) -> WeightsReport:
+        """Look for code in a weights file, without running any of it."""
+        async with self._doing("Looking into the file"):
+            return await asyncio.to_thread(check_weights, path)
+
+    async def add(self, path: str, name: str = "", *, trust: bool = False) -> ModelInfo:
+        """Bring weights from elsewhere into the store; see `import_weights`.
+
+        Parameters
+        ----------
+        name : str
+            In the store; default: as the file is called.
+        """
+        name = name.strip() or Path(path).stem
+
+        async def undo() -> None:
+            with undoing("import"):
+                await self._stores.model.delete(name)
+
+        async with self._doing("Importing"):
+            info = await import_weights(self._stores, path, name, trust=trust)
+            self.chosen = info.name
+            await self._done(f"{path} is model {info.name} now", undo)
+            return info
+
+    async def export(self, name: str, folder: str, format: str = "onnx") -> ExportResult:
+        """Export a model, and check that it predicts the same; see `export_model`."""
+        async with self._doing(f"Exporting {name}") as progress:
+            return await export_model(
+                self._stores,
+                name,
+                folder,
+                format=format,
+                told=lambda _step, done, total: progress(done, total),
+            )
+
+    async def copy(self, name: str, folder: str) -> Path:
+        """Copy a model's weights into a folder, under the model's name.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If there is a file of that name.
+        """
+        async with self._doing("Copying"):
+            weights = await self._stores.model.load(name)
+            target = await asyncio.to_thread(_copied, weights, folder, name)
+            self.status = Status(f"Copied to {target}.")
+            return target
+
+    async def weights(self, name: str) -> Path:
+        """Return where a model's weights lie."""
+        return await self._stores.model.load(name)
+
+    # Trying
+
+    async def datasets(self) -> list[str]:
+        """Return the names of the datasets there are."""
+        return [info.name for info in await self._stores.dataset.list()]
+
+    async def images(self, dataset: str, split: str) -> list[str]:
+        """Return the file names of a split."""
+        return [info.filename for info in await self._stores.image.list(dataset, split)]
+
+    async def try_image(self, name: str, dataset: str, split: str, filename: str) -> None:
+        """Let a model look at an image of a dataset."""
+        frame = await self._stores.image.load(dataset, split, filename)
+        await self.try_frame(name, frame)
+
+    async def try_bytes(self, name: str, data: bytes, filename: str) -> None:
+        """Let a model look at an encoded image.
+
+        Raises
+        ------
+        InvalidFrameError
+            If it is none.
+        """
+        await self.try_frame(name, await asyncio.to_thread(decode, data, filename))
+
+    async def try_frame(self, name: str, frame: Frame) -> None:
+        """Let a model look at a picture (uint8, BGR, HWC)."""
+        async with self._doing(f"{name} is looking"):
+            found = await self._predictor.predict(frame, LEAST_CONFIDENCE, model=name)
+            with self.hold_trait_notifications():
+                self.tried, self.found, self.found_by = frame, found, name
+
+    def above(self, confidence: float) -> list[Prediction]:
+        """Return what was found on the picture that was tried, from a confidence on."""
+        return [box for box in self.found if box.confidence >= confidence]
+
+    def drawn(self, confidence: float) -> Frame | None:
+        """Return the picture that was tried, with the boxes from a confidence on."""
+        if self.tried is None:
+            return None
+        return draw_boxes(self.tried, self.above(confidence), self._class_names())
+
+    def _class_names(self) -> Sequence[str]:
+        return next((m.class_names for m in self.models if m.name == self.found_by), ())
+
+    # Inside
+
+    async def _done(self, what: str, undo: Callable[[], Awaitable[None]]) -> None:
+        self._note(Change(what, undo))
+        await self.refresh()
+        self.status = Status(sentence(what))
+
+    async def _curve(self, info: ModelInfo) -> list[float]:
+        """Return mAP50-95 by epoch, as the model's run has told it; empty if that is gone."""
+        folder, run_id = info.details.get("run_folder"), str(info.details.get("run_id"))
+        if run_id in self._known_curves:
+            return self._known_curves[run_id]
+        if not folder:
+            return []
+        try:
+            run = await TrainingRunner(self._stores, Path(folder).parent).get(run_id)
+            progress = await asyncio.to_thread(lambda: run.progress)
+        except (WorkbenchError, OSError, ValueError) as error:
+            _log.info("no curve of model %s: %s", info.name, error)
+            return []
+        curve = [epoch.metrics.get("map50_95", 0.0) for epoch in progress.history]
+        self._known_curves[run_id] = curve
+        return curve
+
+
+def _copied(weights: Path, folder: str, name: str) -> Path:
+    target = Path(folder).expanduser().resolve() / f"{name}{weights.suffix}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with weights.open("rb") as source, target.open("xb") as copy:
+            shutil.copyfileobj(source, copy)
+    except FileExistsError as error:
+        raise AlreadyExistsError(
+            f"{target} exists: take another folder, or move it away"
+        ) from error
+    return target

@@ -1,0 +1,202 @@
+"""The pages of the models panel for models on their way: out, in, and to the trash."""
+
+from __future__ import annotations
+
+import asyncio
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+
+from workbench.panels.curate_parts import Confirmation, Spawn, button, hint, labelled, page, row
+from workbench.panels.models_model import ModelsModel
+from workbench.panels.models_pages import required
+from workbench.panels.widgets.modelling import FileDownload
+from workbench.persistence.models import ModelInfo
+from workbench.training.exporting import FORMATS, ExportResult
+
+PIECE = 1 << 20
+"""Bytes of a file that go to the page at a time."""
+
+
+class ExportPage:
+    """Takes a model out: in another format, as a copy, or onto the browser's machine.
+
+    Parameters
+    ----------
+    model : ModelsModel
+    spawn : callable
+    """
+
+    title = "Export"
+
+    def __init__(self, model: ModelsModel, spawn: Spawn) -> None:
+        self._model = model
+        self._spawn = spawn
+        titles = [
+            (f.title if not f.missing else f"{f.title} (needs {', '.join(f.missing)})", f.name)
+            for f in FORMATS.values()
+        ]
+        self.format = labelled(w.Dropdown(description="Format", options=titles))
+        self.folder = labelled(w.Text("exports", description="Into the folder"), width="320px")
+        self.export = button("Export", "share-square-o", self._export, spawn)
+        self.copy = button("Copy the weights", "copy", self._copy, spawn)
+        self.download = FileDownload(self._want, label="Download the weights")
+        self.result = w.HTML()
+        self.view = page(
+            hint(
+                "An exported model runs without Ultralytics. It is checked on sample images to "
+                "find what the model itself finds."
+            ),
+            row(self.format, self.folder, self.export),
+            row(self.copy, self.download),
+            self.result,
+        )
+
+    def show(self, info: ModelInfo | None) -> None:
+        """Show another model, or none."""
+        for widget in (self.export, self.copy, self.download):
+            widget.disabled = info is None
+        self.result.value = ""
+
+    async def _export(self) -> None:
+        name = required(self._model).name
+        self.result.value = ""
+        made = await self._model.export(name, self.folder.value, self.format.value)
+        self.result.value = _export_words(made)
+
+    async def _copy(self) -> None:
+        await self._model.copy(required(self._model).name, self.folder.value)
+
+    def _want(self, start: int) -> None:
+        self._spawn(lambda: self._send(start))
+
+    async def _send(self, start: int) -> None:
+        try:
+            name = required(self._model).name
+            weights = await self._model.weights(name)
+            total, data = await asyncio.to_thread(_piece, weights, start)
+        except Exception:
+            self.download.give_up()
+            raise
+        self.download.send_piece(f"{name}{weights.suffix}", start, total, data)
+
+
+class ImportPage:
+    """Brings weights from elsewhere into the store, after a look for code in them.
+
+    Parameters
+    ----------
+    model : ModelsModel
+    spawn : callable
+    """
+
+    title = "Import"
+
+    def __init__(self, model: ModelsModel, spawn: Spawn) -> None:
+        self._model = model
+        self.path = labelled(
+            w.Text(description="Weights file", placeholder="/path/to/best.pt"),
+            width="100%",
+            max_width="520px",
+        )
+        self.name = labelled(
+            w.Text(description="Name", placeholder="as the file is called"), width="240px"
+        )
+        self.start = button("Import", "plus", self._import, spawn)
+        self.confirmation = Confirmation(spawn)
+        self.view = page(
+            hint(
+                "A .pt file on this machine; drop one of yours into JupyterLab's file browser "
+                "first. Such a file can hold code that runs when it is loaded, so it is read "
+                "without running it, and loaded only if it holds nothing but a model."
+            ),
+            row(self.path, self.name, self.start),
+            self.confirmation.view,
+        )
+
+    async def _import(self) -> None:
+        self.confirmation.withdraw()
+        path, name = self.path.value.strip(), self.name.value
+        if not path:
+            raise ValueError("Say where the weights file lies first.")
+        report = await self._model.check(path)
+        if report.is_harmless:
+            await self._add(path, name, trust=False)
+            return
+        found = ", ".join(report.suspicious)
+        self.confirmation.ask(
+            f"<b>{escape(path)}</b> holds code that a model has no use for: "
+            f"<code>{escape(found)}</code>. It was not run. Loading the file runs it with all "
+            f"your rights. Do you know who made it, and what it does?",
+            "Yes, load it and run its code",
+            lambda: self._add(path, name, trust=True),
+        )
+
+    async def _add(self, path: str, name: str, *, trust: bool) -> None:
+        await self._model.add(path, name, trust=trust)
+        self.path.value = self.name.value = ""
+
+
+class TrashPage:
+    """The deleted models: bring one back, or remove it for good.
+
+    Parameters
+    ----------
+    model : ModelsModel
+    spawn : callable
+    """
+
+    title = "Trash"
+
+    def __init__(self, model: ModelsModel, spawn: Spawn) -> None:
+        self._model = model
+        self.entry = labelled(w.Dropdown(description="Deleted"), max_width="100%")
+        self.restore = button("Restore", "history", self._restore, spawn)
+        self.remove = button("Remove for good …", "trash", self._ask, spawn)
+        self.confirmation = Confirmation(spawn)
+        self.empty = hint("The trash is empty.")
+        self.view = page(
+            self.empty, row(self.entry, self.restore, self.remove), self.confirmation.view
+        )
+        model.observe(self._show, "trash")
+        self._show()
+
+    def _show(self, _change: Any = None) -> None:
+        entries = self._model.trash
+        self.entry.options = [
+            (f"{e.name}, {e.deleted_at.astimezone():%Y-%m-%d %H:%M:%S}", e.id) for e in entries
+        ]
+        for widget in (self.entry, self.restore, self.remove):
+            widget.disabled = not entries
+        self.empty.layout.display = "none" if entries else None
+        self.confirmation.withdraw()
+
+    async def _restore(self) -> None:
+        if self.entry.value:
+            await self._model.restore(self.entry.value)
+
+    async def _ask(self) -> None:
+        entry_id = self.entry.value
+        name = next(e.name for e in self._model.trash if e.id == entry_id)
+        words = f"Remove <b>{escape(name)}</b> with its weights? This cannot be undone."
+        self.confirmation.ask(words, "Remove for good", lambda: self._model.purge(entry_id))
+
+
+def _piece(path: Path, start: int) -> tuple[int, bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        return path.stat().st_size, file.read(PIECE)
+
+
+def _export_words(made: ExportResult) -> str:
+    check = made.check
+    verdict = "✓ It finds the same" if check.agrees else "⚠ It does not find the same"
+    return (
+        f"<p><b>{escape(str(made.path))}</b>: {made.size_bytes / 1e6:.1f} MB, for squares of "
+        f"{made.image_size} pixels, made in {made.seconds:.1f} s.</p>"
+        f"<p>{verdict}: {check.boxes:,} boxes on {check.images} images, {check.unmatched} of them "
+        f"unmatched, edges at most {check.max_offset:.2f} pixels apart, confidences "
+        f"{check.max_confidence_difference:.4f}.</p>"
+    )

@@ -1,0 +1,24 @@
+/**
+ * Whether the kernel is still the one that this widget belongs to. JupyterLab tells; where
+ * nobody does, the silence after frames that were sent tells.
+ */
+
+const GONE = new Set(["restarting", "autorestarting", "dead", "terminating"]);
+
+/**
+ * @param {object} model anywidget's
+ * @param {() => void} gone called once
+ * @returns {() => void} clean-up
+ */
+export function onKernelGone(model, gone) {
+  const kernel = model.widget_manager?.kernel;
+  const signal = kernel?.statusChanged;
+  if (!signal?.connect) return () => {};
+  const listen = (_kernel, status) => {
+    if (!GONE.has(status)) return;
+    signal.disconnect(listen);
+    gone();
+  };
+  signal.connect(listen);
+  return () => signal.disconnect(listen);
+}

@@ -1,0 +1,329 @@
+/**
+ * One page of a capture panel. Puts the parts together: what the user does goes to the
+ * kernel, what the kernel says is shown. Whether something is saved only the kernel knows.
+ */
+import { make, setText } from "./box_dom.mjs";
+import { createControls } from "./camera_controls.mjs";
+import { createCamera, listCameras } from "./camera_device.mjs";
+import { createMeter } from "./camera_flow.mjs";
+import { createGesture } from "./camera_gesture.mjs";
+import { createHelp } from "./camera_help.mjs";
+import { createNumbers } from "./camera_numbers.mjs";
+import { cameraProblem, cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "./camera_problems.mjs";
+import { createSourceBar } from "./camera_source.mjs";
+import { createStage } from "./camera_stage.mjs";
+import { createStrip } from "./camera_strip.mjs";
+import { createPlayer } from "./camera_player.mjs";
+import { createUploader } from "./gallery_upload.mjs";
+import { onKernelGone } from "./camera_kernel.mjs";
+
+const SILENCE_MS = 4000;
+const WATCHED = ["feed", "settings", "status", "datasets", "classes", "model", "notice"];
+
+/**
+ * @param {object} model anywidget's
+ * @param {HTMLElement} host
+ * @returns {() => void} clean-up
+ */
+export function mountCamera(model, host) {
+  const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
+  const settings = () => model.get("settings");
+  const status = () => model.get("status");
+  const live = make("div", { class: "wb-live", "aria-live": "polite" });
+  const saved = createMeter();
+  const abort = new AbortController();
+  const on = (target, type, handler, options = {}) => target.addEventListener(type, handler, { signal: abort.signal, ...options });
+  let skipped = 0;
+  let isGone = false;
+  let begins = false; // a recording was asked for and the kernel has not said so yet
+
+  const stage = createStage({ seen: (id) => send({ kind: "seen", id }) });
+  const camera = createCamera({
+    video: stage.video,
+    send,
+    // Between press and the kernel's word all frames are wanted: the first ones count.
+    rate: () => (begins ? 0 : model.get("rate")),
+    window: () => model.get("window"),
+    quality: () => model.get("quality"),
+    left(inARow) {
+      // A recording at a rate gets twice as many frames as it needs: one that is missing is
+      // no loss.
+      if (status().recording && (model.get("rate") === 0 || inARow > 1)) skipped += 1;
+    },
+    lost: () => fail(UNPLUGGED),
+  });
+  const uploader = createUploader({ send, failed: (text) => setText(notice, text) });
+  const help = createHelp({
+    card: stage.card,
+    retry: () => startBrowser(),
+    upload: (files) => uploader.add(files, "train"),
+    server() {
+      bar.choose("camera");
+      start("camera", "0");
+    },
+  });
+  const bar = createSourceBar({
+    start,
+    stop,
+    mirror: (flag) => stage.mirror(flag),
+    changed(kind) {
+      if (camera.isOn()) stop();
+      stage.use(kind === "browser");
+      help.show(kind === "browser" ? surroundingsProblem(cameraSurroundings()) ?? help.idle : null);
+    },
+  });
+  const controls = createControls({ set: (name, value) => send({ kind: "set", name, value }) });
+  const numbers = createNumbers();
+  const strip = createStrip({ remove: (id) => send({ kind: "remove", id }) });
+  const player = createPlayer({ send });
+
+  // The record button.
+
+  const record = make("button", { type: "button", class: "wbc-record", "aria-label": "Take a picture", "aria-describedby": "" }, make("span", {}));
+  const gesture = createGesture({
+    mode: () => settings().mode ?? "hand",
+    recording: () => Boolean(status().recording) || begins,
+    pressed: (flag) => record.classList.toggle("wbc-pressed", flag),
+    grab: () => camera.grab(),
+    shoot() {
+      if (settings().countdown > 0) camera.dropGrab();
+      else if (camera.isOn() && camera.shoot()) return;
+      send({ kind: "press", held: false, shoot: true });
+    },
+    begin(held) {
+      camera.dropGrab();
+      begins = true;
+      skipped = 0;
+      send({ kind: "press", held, shoot: false });
+    },
+    end() {
+      begins = false;
+      send({ kind: "release" });
+    },
+  });
+  const undo = make("button", { type: "button", class: "wb-button", title: "Undo the last picture (Ctrl+Z)", onclick: () => send({ kind: "undo" }) }, "Undo");
+  const redo = make("button", { type: "button", class: "wb-button", title: "Bring it back (Ctrl+Shift+Z)", onclick: () => send({ kind: "redo" }) }, "Redo");
+  const speed = make("span", { class: "wbc-speed" });
+  const total = make("span", { class: "wbc-total" });
+  const deck = make("div", { class: "wbc-deck" }, make("div", { class: "wbc-side" }, total, speed), record, make("div", { class: "wbc-side wbc-right" }, undo, redo));
+  const notice = make("div", { class: "wbc-notice", role: "status" });
+  const root = make("div", { class: "wb-capture", tabindex: "0", "data-lm-suppress-shortcuts": "true", "aria-label": "Capture" },
+    bar.element,
+    make("div", { class: "wbc-main" },
+      make("div", { class: "wbc-left" }, stage.element, player.element, deck),
+      make("div", { class: "wbc-aside" }, controls.element, numbers.element)),
+    strip.element, notice, live);
+  host.append(root);
+
+  on(record, "pointerdown", (event) => {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    root.focus({ preventScroll: true });
+    record.setPointerCapture(event.pointerId);
+    gesture.down("pointer");
+  });
+  on(record, "pointerup", () => gesture.up("pointer"));
+  on(record, "pointercancel", () => gesture.cancel());
+  on(record, "lostpointercapture", () => gesture.up("pointer"));
+  on(record, "contextmenu", (event) => event.preventDefault()); // what a long touch brings
+  on(record, "click", (event) => {
+    if (event.detail === 0) gesture.click();
+  });
+  on(window, "blur", () => gesture.cancel());
+
+  // Keys. None of them reaches JupyterLab, whose commands would insert or delete cells.
+  const isShutter = (event) => event.key === " " && !event.target.closest("input, select, summary, .wb-button, .wbc-remove, .wbc-card button");
+  on(root, "keydown", (event) => {
+    event.stopPropagation();
+    if (event.isComposing) return;
+    if (isShutter(event)) {
+      event.preventDefault();
+      if (!event.repeat) gesture.down("key");
+    } else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.target.matches("input[type=text], input[type=number]")) {
+      event.preventDefault();
+      send({ kind: event.shiftKey ? "redo" : "undo" });
+    }
+  });
+  on(root, "keyup", (event) => {
+    event.stopPropagation();
+    if (event.key !== " ") return;
+    if (isShutter(event)) event.preventDefault();
+    gesture.up("key");
+  });
+  on(root, "keypress", (event) => event.stopPropagation());
+  on(root, "focusout", (event) => {
+    if (!root.contains(event.relatedTarget)) gesture.cancel();
+  });
+
+  // The feed.
+
+  function fail(problem) {
+    gesture.cancel();
+    begins = false;
+    bar.on(false);
+    help.show(problem);
+    send({ kind: "camera", on: false, failed: true, why: `${problem.title}. ${problem.text.replace(/[,.:]? *(or|Or)? use one of these:$/, ".")}` });
+  }
+
+  async function startBrowser() {
+    const missing = surroundingsProblem(cameraSurroundings());
+    if (missing) {
+      fail(missing);
+      return;
+    }
+    help.show(help.asking);
+    try {
+      const opened = await camera.start(bar.wish());
+      if (!opened) return;
+      help.show(null);
+      bar.on(true);
+      const front = opened.facing ? opened.facing === "user" : navigator.maxTouchPoints === 0;
+      stage.element.dataset.facing = front ? "front" : "back";
+      bar.cameras(await listCameras(), opened.device);
+      send({ kind: "camera", on: true, name: opened.name });
+    } catch (error) {
+      fail(cameraProblem(error));
+    }
+  }
+
+  function start(kind, place) {
+    isGone = false;
+    if (kind === "browser") startBrowser();
+    else {
+      camera.stop();
+      stage.blank();
+      help.show(null);
+      send({ kind: "source", source: kind, place });
+    }
+  }
+
+  function stop() {
+    gesture.cancel();
+    if (camera.isOn()) {
+      camera.stop();
+      help.show(help.idle);
+      bar.on(false);
+      send({ kind: "camera", on: false, failed: false, why: "" });
+    } else send({ kind: "stop" });
+  }
+
+  // What the kernel says.
+
+  const receive = (message, buffers) => {
+    if (message.to && message.to !== session) return;
+    if (message.kind === "ack") camera.acknowledge(message.seq);
+    else if (message.kind === "preview") {
+      if (camera.isOn()) send({ kind: "seen", id: message.id });
+      else stage.paint(message.id, buffers[0]);
+    } else if (message.kind === "boxes") stage.showBoxes(message.rows);
+    else if (message.kind === "countdown") stage.countDown(message.seconds);
+    else if (message.kind === "strip") strip.receive(message, buffers);
+    else if (message.kind === "saved") {
+      stage.flash();
+      for (let i = 0; i < message.count; i++) saved.note(performance.now());
+    } else if (message.kind === "uploaded") uploader.acknowledged(message);
+    else if (message.kind === "owner" && camera.isOn()) {
+      camera.stop();
+      bar.on(false);
+      help.show(TAKEN_OVER);
+    }
+  };
+  model.on("msg:custom", receive);
+
+  let wasRecording = false;
+  function follow() {
+    const feed = model.get("feed");
+    const now = status();
+    if (now.recording) begins = false;
+    if (now.recording && !wasRecording) skipped = 0;
+    wasRecording = now.recording;
+    root.dataset.recording = String(Boolean(now.recording));
+    const toggles = (settings().mode ?? "hand") !== "hand";
+    const label = now.recording ? "Stop recording" : toggles ? "Start recording" : "Take a picture; hold for a burst";
+    record.setAttribute("aria-label", label);
+    record.title = `${label} (Space)`;
+    controls.update(settings(), { datasets: model.get("datasets"), classes: model.get("classes"), model: model.get("model") });
+    numbers.update(now, skipped);
+    player.update(feed.player ?? null);
+    setText(total, `${(now.saved ?? 0).toLocaleString("en")} saved`);
+    const word = model.get("notice");
+    setText(notice, word.text ?? "");
+    notice.dataset.tone = word.tone ?? "info";
+    badge();
+  }
+
+  let shownFeed = null;
+  function followFeed() {
+    const feed = model.get("feed");
+    const isKernel = feed.kind && feed.kind !== "browser";
+    if (isKernel && (shownFeed?.kind !== feed.kind || shownFeed?.status !== feed.status)) {
+      bar.choose(feed.kind);
+      bar.place(feed.kind, feed.place);
+      bar.on(["opening", "live", "stalled"].includes(feed.status));
+      stage.use(false);
+      help.show(feed.status === "failed" ? { code: "feed", title: "No pictures from there", text: feed.why } : null);
+    } else if (!isKernel && shownFeed?.kind && shownFeed.kind !== "browser") {
+      bar.choose("browser");
+      stage.use(true);
+      if (!camera.isOn()) help.show(surroundingsProblem(cameraSurroundings()) ?? help.idle);
+    }
+    shownFeed = feed;
+    follow();
+  }
+
+  function badge() {
+    const feed = model.get("feed");
+    const isSilent = camera.isOn() && camera.silence() > SILENCE_MS;
+    if (isGone) stage.badge("", "");
+    else if (isSilent) stage.badge("The kernel does not answer: it is busy, or was restarted", "problem");
+    else if (status().recording || begins) stage.badge("● recording", "recording");
+    else if (feed.status === "stalled" && (camera.isOn() || feed.kind !== "browser")) stage.badge(feed.why, "problem");
+    else if (feed.status === "opening" && !camera.isOn()) stage.badge("opening …", "info");
+    else if (feed.status === "ended" && feed.kind !== "browser") stage.badge("the end; press Start to begin again", "info");
+    else stage.badge("", "");
+  }
+
+  for (const name of WATCHED) model.on(`change:${name}`, name === "feed" ? followFeed : follow);
+  const clock = setInterval(() => {
+    const rate = saved.rate(performance.now());
+    setText(speed, rate > 0.2 ? `${rate.toFixed(rate < 10 ? 1 : 0)} a second` : "");
+    if (status().recording) numbers.update(status(), skipped);
+    badge();
+  }, 500);
+  const forgetKernel = onKernelGone(model, () => {
+    isGone = true;
+    begins = false;
+    camera.stop();
+    bar.on(false);
+    stage.use(true);
+    root.dataset.recording = "false";
+    help.show(KERNEL_GONE);
+  });
+  const onDevices = async () => bar.cameras(await listCameras(), "");
+  if (navigator.mediaDevices) on(navigator.mediaDevices, "devicechange", onDevices);
+  const leave = () => {
+    gesture.cancel();
+    camera.stop();
+    send({ kind: "bye" });
+  };
+  on(window, "pagehide", leave);
+
+  stage.use(true);
+  stage.mirror(false);
+  help.show(surroundingsProblem(cameraSurroundings()) ?? help.idle);
+  followFeed();
+  send({ kind: "hello" });
+  root.captureStats = { camera, saved, skipped: () => skipped }; // for measurements
+
+  return () => {
+    leave();
+    clearInterval(clock);
+    abort.abort();
+    forgetKernel();
+    for (const name of WATCHED) model.off(`change:${name}`, name === "feed" ? followFeed : follow);
+    model.off("msg:custom", receive);
+    strip.close();
+    root.remove();
+  };
+}

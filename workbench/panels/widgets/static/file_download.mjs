@@ -1,0 +1,88 @@
+/**
+ * A button that saves a file of the kernel's machine on the browser's.
+ *
+ * The page asks for one piece after the other, so that neither side is flooded:
+ *
+ *   page    {kind: "want", start}                of the file that the button is for
+ *   kernel  {kind: "piece", start, total, name}  with the bytes as the only buffer
+ */
+import { make } from "./box_dom.mjs";
+
+/** The pieces of one download, in order; a piece that was not asked for is not taken. */
+export function createDownload() {
+  const pieces = [];
+  let size = 0;
+  return {
+    get size() {
+      return size;
+    },
+    /** @returns {boolean} whether this was the piece that is due */
+    take(start, bytes) {
+      if (start !== size || bytes.byteLength === 0) return false;
+      pieces.push(bytes);
+      size += bytes.byteLength;
+      return true;
+    },
+    blob: () => new Blob(pieces, { type: "application/octet-stream" }),
+  };
+}
+
+function render({ model, el }) {
+  let download = null;
+  const button = make(
+    "button",
+    {
+      class: "jupyter-button wbm-download",
+      type: "button",
+      onclick: () => {
+        if (download) return;
+        download = createDownload();
+        show("0 %");
+        model.send({ kind: "want", start: 0 });
+      },
+    },
+    "",
+  );
+  el.append(button);
+
+  const show = (share = "") => {
+    button.textContent = share ? `Downloading … ${share}` : model.get("label");
+    button.disabled = model.get("disabled") || share !== "";
+  };
+  const save = (name) => {
+    const address = URL.createObjectURL(download.blob());
+    make("a", { href: address, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  };
+  const receive = (message, buffers) => {
+    if (!download) return; // another view of this button asked
+    if (message.kind !== "piece") {
+      download = null;
+      show();
+      return;
+    }
+    if (!download.take(message.start, buffers[0])) return;
+    if (download.size < message.total) {
+      show(`${Math.floor((100 * download.size) / message.total)} %`);
+      model.send({ kind: "want", start: download.size });
+      return;
+    }
+    save(message.name);
+    download = null;
+    show();
+  };
+  const refresh = () => {
+    if (!download) show();
+  };
+  model.on("change:label change:disabled", refresh);
+  model.on("msg:custom", receive);
+  show();
+  return () => {
+    model.off("change:label change:disabled", refresh);
+    model.off("msg:custom", receive);
+  };
+}
+
+export default function fileDownload() {
+  return { render };
+}

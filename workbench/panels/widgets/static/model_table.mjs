@@ -1,0 +1,117 @@
+/** A table of models: one row is chosen; a sparkline tells how training went. */
+import { make } from "./box_dom.mjs";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 90;
+const HEIGHT = 22;
+const PAD = 2;
+
+/** Points of a curve of values in 0..1, for a polyline. @param {number[]} values */
+export function sparkPoints(values, width, height, pad) {
+  const top = Math.max(...values, 0) || 1;
+  const step = values.length > 1 ? (width - 2 * pad) / (values.length - 1) : 0;
+  const short = (value) => String(Math.round(value * 10) / 10);
+  return values
+    .map((v, i) => `${short(pad + i * step)},${short(height - pad - (Math.max(v, 0) / top) * (height - 2 * pad))}`)
+    .join(" ");
+}
+
+/** The place in a list to which a key leads; null for other keys. */
+export function rowAt(key, place, length) {
+  const places = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: length - 1 };
+  return key in places ? Math.min(Math.max(places[key], 0), length - 1) : null;
+}
+
+function sparkline(values) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "wbm-spark");
+  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+  svg.setAttribute("width", WIDTH);
+  svg.setAttribute("height", HEIGHT);
+  const last = values[values.length - 1];
+  const words = `mAP50-95 over ${values.length} epochs, best ${Math.max(...values).toFixed(3)}, last ${last.toFixed(3)}`;
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", words);
+  const title = document.createElementNS(SVG, "title");
+  title.textContent = words;
+  const line = document.createElementNS(SVG, "polyline");
+  line.setAttribute("points", sparkPoints(values, WIDTH, HEIGHT, PAD));
+  svg.append(title, line);
+  return svg;
+}
+
+function render({ model, el }) {
+  const root = make("div", { class: "curate-scroll" });
+  el.append(root);
+  const names = () => [...root.querySelectorAll(".wbm-choose")];
+  const choose = (name) => {
+    model.set("chosen", name);
+    model.save_changes();
+  };
+  const row = (entry, place) => {
+    const button = make(
+      "button",
+      { class: "wbm-choose", type: "button", "data-name": entry.name, tabindex: "-1" },
+      entry.name,
+    );
+    const mark = entry.is_active ? [make("span", { class: "wbm-active" }, "● active")] : [];
+    const problem = entry.problem ? [make("span", { class: "wbm-problem" }, `⚠ ${entry.problem}`)] : [];
+    const head = make("th", { scope: "row", class: "curate-text" }, button, ...mark, ...problem);
+    const curve = make("td", {}, entry.curve.length > 1 ? sparkline(entry.curve) : "–");
+    const cells = entry.cells.map((text, at) =>
+      make("td", { class: model.get("texts").includes(at) ? "curate-text" : "" }, text),
+    );
+    return make("tr", { onclick: () => choose(entry.name), "data-place": place }, head, curve, ...cells);
+  };
+  const mark = () => {
+    const chosen = model.get("chosen");
+    const all = names();
+    for (const button of all) {
+      const isChosen = button.dataset.name === chosen;
+      button.setAttribute("aria-pressed", String(isChosen));
+      button.tabIndex = isChosen ? 0 : -1;
+      button.closest("tr").classList.toggle("wbm-chosen", isChosen);
+    }
+    if (all.length && !all.some((button) => button.tabIndex === 0)) all[0].tabIndex = 0;
+  };
+  const draw = () => {
+    const hadFocus = root.contains(document.activeElement);
+    const rows = model.get("rows");
+    if (!rows.length) {
+      root.replaceChildren(make("p", { class: "curate-empty" }, model.get("empty")));
+      return;
+    }
+    const heads = ["model", "by epoch", ...model.get("heads")].map((text, at) =>
+      make("th", { scope: "col", class: at === 0 || model.get("texts").includes(at - 2) ? "curate-text" : "" }, text),
+    );
+    root.replaceChildren(
+      make(
+        "table",
+        { class: "curate-table wbm-table" },
+        make("thead", {}, make("tr", {}, ...heads)),
+        make("tbody", {}, ...rows.map(row)),
+      ),
+    );
+    mark();
+    if (hadFocus) names().find((button) => button.tabIndex === 0)?.focus();
+  };
+  root.addEventListener("keydown", (event) => {
+    const all = names();
+    const to = rowAt(event.key, all.indexOf(document.activeElement), all.length);
+    if (to === null || !all.includes(document.activeElement)) return;
+    event.preventDefault();
+    choose(all[to].dataset.name);
+    all[to].focus();
+  });
+  model.on("change:rows change:empty", draw);
+  model.on("change:chosen", mark);
+  draw();
+  return () => {
+    model.off("change:rows change:empty", draw);
+    model.off("change:chosen", mark);
+  };
+}
+
+export default function modelTable() {
+  return { render };
+}
