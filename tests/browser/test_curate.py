@@ -76,7 +76,7 @@ def rows_of(root: Path, name: str) -> Callable[[], int]:
 def test_a_finding_is_looked_at_repaired_and_undone(lab_page: LabPage, images: Path) -> None:
     curate = show_panel(lab_page, images)
     curate.button("Check").click()
-    twice = curate.finding("in their label file twice")
+    twice = curate.finding("written twice in a label file")
     twice.click()
     curate.root.locator('.curate-finding[aria-pressed="true"]', has_text="twice").wait_for()
     keep_picture(lab_page.page, "curate-health-light")

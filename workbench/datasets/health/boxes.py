@@ -40,7 +40,7 @@ def check_overlaps(evidence: Evidence) -> Iterator[Finding]:
         refs = [evidence.box_ref(box) for box in again.tolist()]
         yield Finding(
             "duplicate-box",
-            f"{counted(len(refs), 'row')} repeated in the same label file",
+            f"{counted(len(refs), 'row')} written twice in a label file",
             "Ultralytics removes the copies when it reads them; other tools count them twice.",
             images_of(refs),
             refs,
