@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from html import escape
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.training import TINY, make_shapes
+from tests.helpers.training import CLASSES, TINY, make_shapes
 from workbench.errors import InvalidConfigError, InvalidNameError, TrainingError
 from workbench.panels.train import TrainPanel
 from workbench.panels.train_model import TrainModel
+from workbench.panels.train_words import STATE_WORDS, resources, suggestion
 from workbench.persistence import Stores
+from workbench.training import progress as progress_module
 from workbench.training.config import TrainingConfig
+from workbench.training.events import ResourcesUsed
 from workbench.training.progress import RunProgress
 
 QUICK = {name: value for name, value in TINY.items() if name != "dataset"}
@@ -29,8 +36,16 @@ async def stores(persistence_stores: Stores) -> Stores:
 async def panel(stores: Stores, tmp_path: Path) -> AsyncIterator[TrainPanel]:
     panel = TrainPanel("shapes", stores, tmp_path / "runs")
     yield panel
-    await panel.cancel()
+    for row in panel.model.rows:
+        await panel.model.choose(row.id)
+        await panel.cancel()
     panel.close()
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; the test's time limit is that of the whole suite."""
+    while not holds():
+        await asyncio.sleep(0.01)
 
 
 async def until(panel: TrainPanel, state: str) -> None:
@@ -62,7 +77,6 @@ async def test_a_run_from_code_moves_the_view_to_the_end(panel: TrainPanel, stor
 
     heart = asyncio.create_task(beat())
     run = await panel.start(epochs=2, **QUICK)
-    assert panel.start_button.disabled
     assert not panel.stop_button.disabled
     progress = await panel.wait()
     heart.cancel()
@@ -74,15 +88,27 @@ async def test_a_run_from_code_moves_the_view_to_the_end(panel: TrainPanel, stor
     assert len(fractions) > 1
     assert "Finished." in panel.status.value
     assert "random weights" in panel.status.value
-    assert f"model <b>{run.model_name}</b> is active" in panel.status.value
-    assert panel.table.value.count("<tr>") == 3
-    assert "mAP50-95" in panel.table.value
+    assert f"model <b>{run.model_name}</b> is in the store" in panel.status.value
+    table = panel.charts.table
+    await eventually(lambda: table.value.count("<tr>") == 3)
+    assert "mAP50-95" in table.value
+    assert panel.charts.plots is not None
+    losses, metrics = (json.loads(text) for text in panel.charts.plots.figures)
+    assert {trace["name"] for trace in losses["data"]} >= {"train box", "val box"}
+    assert [trace["name"] for trace in metrics["data"]][-1] == "mAP50-95"
+    assert all(len(trace["x"]) == 2 for trace in metrics["data"])
+    await eventually(lambda: panel.charts.samples.value.count("data:image/jpeg") == 4)
+    assert "after epoch 2" in panel.charts.samples.value
     assert not panel.start_button.disabled
     assert panel.stop_button.disabled
     assert panel.log_text.value == ""
     panel.log_button.value = True
-    assert "2 epochs completed" in panel.log_text.value
-    assert run.model_name in panel.base_model.options
+    await eventually(lambda: "2 epochs completed" in panel.log_text.value)
+    assert run.model_name in panel.form.base_model.options
+    [(words, run_id)] = panel.runs.runs.options
+    assert run_id == run.id
+    assert "finished" in words
+    assert "2 of 2 epochs" in words
     active = await stores.model.get_active()
     assert active is not None
     assert active.name == run.model_name
@@ -94,14 +120,11 @@ async def test_buttons_start_and_cancel_and_a_second_panel_finds_the_run(
     for name, value in QUICK.items():
         if name != "workers":
             setattr(panel.model, name, value)
-    panel.epochs.value = 300
+    panel.form.epochs.value = 300
     panel.start_button.click()
     await until(panel, "running")
     assert panel.run is not None
     assert panel.run.config.epochs == 300
-    with pytest.raises(TrainingError, match="goes on already"):
-        await panel.start(epochs=1, **QUICK)
-
     second = TrainPanel(stores=stores, runs_dir=tmp_path / "runs")
     await second.refresh()
     assert second.run is not None
@@ -118,41 +141,42 @@ async def test_buttons_start_and_cancel_and_a_second_panel_finds_the_run(
 
 
 async def test_what_cannot_start_is_said_in_the_panel(panel: TrainPanel) -> None:
-    panel.dataset.value = "<b>nothing</b>"
+    panel.form.dataset.value = "<b>nothing</b>"
     with pytest.raises(InvalidNameError, match="separator"):
         await panel.start()
-    assert panel.error_box.value.startswith("<div")
-    assert "&lt;b&gt;nothing" in panel.error_box.value
+    assert "<b>nothing" in panel.status_line.text
+    assert panel.status_line.tone == "problem"
     assert not panel.start_button.disabled
 
-    panel.dataset.value = "shapes"
-    panel.base_model.value = "yolo99n"
-    failed = asyncio.Event()
-    panel.model.observe(lambda change: change["new"] and failed.set(), names="error")
+    panel.form.dataset.value = "shapes"
+    panel.form.base_model.value = "yolo99n"
     panel.start_button.click()
-    await failed.wait()
-    assert "yolo99n" in panel.error_box.value
+    await eventually(lambda: "yolo99n" in panel.status_line.text)
 
 
 async def test_a_form_shows_the_settings_and_writes_them_back(panel: TrainPanel) -> None:
     default = TrainingConfig(dataset="shapes")
     assert panel.model.config() == default
-    assert (panel.epochs.value, panel.image_size.value) == (default.epochs, default.image_size)
-    panel.epochs.value, panel.image_size.value, panel.batch.value = 7, 320, 0.5
-    panel.device.value, panel.allow_download.value = "cpu", True
+    assert (panel.form.epochs.value, panel.form.image_size.value) == (
+        default.epochs,
+        default.image_size,
+    )
+    panel.form.epochs.value, panel.form.image_size.value, panel.form.batch.value = 7, 320, 0.5
+    panel.form.device.value, panel.form.allow_download.value = "cpu", True
     assert panel.model.config() == TrainingConfig(
         dataset="shapes", epochs=7, image_size=320, batch=0.5, device="cpu", allow_download=True
     )
-    panel.batch.value = 8
+    panel.form.batch.value = 8
     assert panel.model.config().batch == 8
     assert isinstance(panel.model.config().batch, int)
 
 
 async def test_every_setting_is_explained_in_words(panel: TrainPanel) -> None:
-    cells = panel.form.children
-    explained = dict(zip(cells[1::3], cells[2::3], strict=True))
-    for widget in (panel.epochs, panel.base_model, panel.image_size, panel.allow_download):
-        assert len(explained[widget].value) > 40
+    cells = panel.form.view.children
+    explained = dict(zip(cells[0::2], cells[1::2], strict=True))
+    for name, control in panel.form.controls.items():
+        assert control.description.lower().replace(" ", "_") == name
+        assert len(explained[control].value) > 60
 
 
 async def test_an_unknown_setting_is_an_error(stores: Stores) -> None:
@@ -182,3 +206,131 @@ async def test_a_failed_run_says_why_without_becoming_markup(panel: TrainPanel) 
     panel.model.progress = RunProgress(state="failed", message="<script>boom</script>")
     assert "&lt;script&gt;boom" in panel.status.value
     assert "<script>" not in panel.status.value
+
+
+async def test_a_run_is_paused_resumed_and_compared_while_others_queue(
+    panel: TrainPanel, stores: Stores, tmp_path: Path
+) -> None:
+    first = await panel.start(epochs=300, **QUICK)
+    await eventually(lambda: len(panel.progress.history) > 0)
+    second = await panel.start(epochs=1, **QUICK)
+    third = await panel.start(epochs=1, **{**QUICK, "batch": 2})
+    assert panel.run is third
+    assert panel.model.place == 2
+    assert "number 2 in the queue" in panel.status.value
+    assert panel.stop_button.disabled
+    assert [run_id for _, run_id in panel.runs.runs.options] == [third.id, second.id, first.id]
+
+    panel.runs.move_up.click()
+    await eventually(lambda: panel.model.place == 1)
+    assert panel.runs.move_up.disabled
+    panel.cancel_button.click()
+    await until(panel, "cancelled")
+    assert second.progress.state == "waiting"
+
+    panel.runs.runs.value = (first.id,)
+    await eventually(lambda: panel.run is first)
+    panel.pause_button.click()
+    await eventually(lambda: panel.progress.state in {"pausing", "paused"})
+    await eventually(lambda: panel.progress.state == "paused")
+    assert "Paused" in panel.status.value
+    assert panel.pause_button.disabled
+    done = panel.progress.epochs_completed
+    await eventually(lambda: second.progress.is_over)  # the device was free, so it had its turn
+
+    panel.resume_button.click()
+    await eventually(lambda: panel.progress.epochs_completed > done)
+    panel.stop_button.click()
+    await eventually(lambda: panel.progress.state == "stopped")
+    assert [epoch.epoch for epoch in panel.progress.history][: done + 1] == list(range(1, done + 2))
+
+    panel.runs.runs.value = (second.id, first.id)
+    assert not panel.runs.compare.disabled
+    panel.runs.compare.click()
+    await eventually(lambda: "Settings that differ" in panel.charts.compared.value)
+    assert "epochs" in panel.charts.compared.value
+    assert panel.charts.plots is not None
+    grid = panel.charts.plots
+    await eventually(lambda: "mAP50-95 on val" in grid.figures[0])
+    over = json.loads(grid.figures[0])
+    assert [trace["name"] for trace in over["data"]] == [second.id, first.id]
+    assert panel.run_view.layout.display == "none"
+    panel.runs.back.click()
+    await eventually(lambda: panel.run_view.layout.display is None)
+
+
+async def test_problems_are_shown_with_remedies_before_the_start(
+    panel: TrainPanel, stores: Stores
+) -> None:
+    for name, value in QUICK.items():
+        if name != "workers":
+            setattr(panel.model, name, value)
+    panel.form.device.value = "7"
+    panel.start_button.click()
+    await eventually(lambda: panel.model.problems != ())
+    [problem] = [each for each in panel.model.problems if "7" in each.text]
+    assert escape(problem.remedy) in panel.problems_text.value
+    assert "cannot be started" in panel.problems_text.value
+    assert panel.anyway_button.layout.display == "none"
+    assert panel.run is None
+    with pytest.raises(TrainingError, match="good enough"):
+        await panel.model.start_anyway()
+
+    panel.form.device.value = "cpu"
+    assert panel.model.problems == ()
+    assert panel.problems_view.layout.display == "none"
+
+
+async def test_a_run_with_warnings_starts_when_somebody_says_so(
+    panel: TrainPanel, stores: Stores
+) -> None:
+    await stores.dataset.update_classes("shapes", [*CLASSES, "never seen"])
+    for name, value in QUICK.items():
+        if name != "workers":
+            setattr(panel.model, name, value)
+    panel.form.epochs.value = 300
+    panel.start_button.click()
+    await eventually(lambda: panel.model.problems != ())
+    assert "never seen" in panel.problems_text.value
+    assert "can be started" in panel.problems_text.value
+    assert panel.run is None
+    panel.anyway_button.click()
+    await eventually(lambda: panel.run is not None)
+    assert panel.model.problems == ()
+    assert any("never seen" in text for text in panel.progress.warnings)
+
+
+async def test_out_of_memory_is_answered_with_a_button(panel: TrainPanel, stores: Stores) -> None:
+    run = await panel.start(epochs=300, **QUICK)
+    await until(panel, "running")
+    record = json.loads((run.path / "process.json").read_text())
+    os.kill(record["pid"], signal.SIGKILL)
+    await eventually(lambda: panel.progress.state == "failed")
+    assert not panel.resume_button.disabled
+    smaller = next(
+        each for each in panel.suggestions.children if each.description == "Resume with batch 2"
+    )
+    smaller.click()
+    await eventually(lambda: not panel.progress.is_over)
+    assert run.config.batch == 2
+    assert panel.suggestions.children == ()
+
+
+def test_every_state_has_words() -> None:
+    states = {
+        value
+        for name, value in vars(progress_module).items()
+        if name.isupper() and isinstance(value, str)
+    }
+    assert len(states) == 10
+    assert states == set(STATE_WORDS)
+
+
+def test_use_of_the_machine_and_changes_in_words() -> None:
+    used = ResourcesUsed(
+        time=0, cpu_percent=150, memory=3 * 2**30, memory_free=2**29, gpu_memory_total=0
+    )
+    assert resources(used) == "processor 150 % of a core · memory 3.0 GiB (0.5 GiB free)"
+    assert suggestion({"batch": 8}) == "Resume with batch 8"
+    assert suggestion({"image_size": 480}) == "Resume with image size 480"
+    assert suggestion({"cache": False}) == "Resume with no cache in RAM"

@@ -1,48 +1,29 @@
-"""The train panel: start a training run, watch it, stop it, in a notebook cell.
+"""The train panel: start training runs, watch, pause, resume and compare them, in a cell.
 
 How a click travels: a button is pressed -> `Background` -> a command of `TrainModel` ->
-`TrainingRunner` or `Run` -> the run's process writes events -> `TrainModel.look` reads
+`TrainingRunner` or `Run` -> the run's process writes events -> `TrainModel.watch` reads
 them -> its traits change -> this view shows them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from html import escape
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 
 from workbench.panels.background import Background
+from workbench.panels.curate_parts import Command, button, page, row, show
+from workbench.panels.train_charts import TrainCharts
+from workbench.panels.train_form import TrainForm
+from workbench.panels.train_list import RunList
 from workbench.panels.train_model import TrainModel
+from workbench.panels.train_words import log, problems, status, suggestion
+from workbench.panels.widgets.curating import StatusLine
 from workbench.persistence import Stores
-from workbench.training.progress import RunProgress
+from workbench.training.progress import PAUSING, RUNNING, STARTING, WAITING, RunProgress
 from workbench.training.run import Run
-
-_EPOCHS_SHOWN = 8
-_HELP = {
-    "dataset": "What to learn from. It is copied for the run, so you can go on editing it.",
-    "base_model": "Where to start: pretrained weights learn faster than a bare .yaml "
-    "architecture; n, s, m, l, x go from small and fast to large and exact. A model of yours "
-    "is trained further.",
-    "epochs": "How often every training image is seen. It ends earlier if nothing gets better.",
-    "image_size": "Images are scaled into a square of so many pixels. Larger finds smaller "
-    "things and costs time by its square.",
-    "batch": "Images learned at once. Fewer if memory runs out; -1 fills a GPU.",
-    "device": "Empty: the first GPU, or else the processor (cpu). Several GPUs: 0,1",
-    "allow_download": "Fetch pretrained weights if they are not on this disk. "
-    "Nothing else is fetched, and nothing is ever sent.",
-}
-_STATE_WORDS = {
-    "starting": "Loading model and data …",
-    "running": "Training …",
-    "stopping": "Stopping after this batch …",
-    "finished": "Finished.",
-    "stopped": "Stopped; the best weights so far are kept.",
-    "failed": "Failed.",
-    "cancelled": "Cancelled; nothing was kept.",
-}
 
 
 class TrainPanel(w.VBox):  # type: ignore[misc]
@@ -55,7 +36,8 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
         run = await panel.start(epochs=2)
         await panel.wait()
 
-    A run goes on when the notebook or its kernel ends, and a new panel finds it again.
+    A run goes on when the notebook or its kernel ends, and a new panel finds it again. A run
+    that is started while another has the device waits for its turn.
 
     Parameters
     ----------
@@ -75,15 +57,33 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
     ) -> None:
         self.model = TrainModel(dataset, stores, runs_dir)
         self._background = Background(self._report)
-        self._make_form()
+        self.form = TrainForm(self.model)
+        self.status_line = StatusLine()
+        self.runs = RunList(self.model, self._spawn)
+        self.charts = TrainCharts(self.model, self._background.spawn)
+        self._make_start()
         self._make_display()
         super().__init__(
-            (self.form, self.buttons, self.error_box, self.display_of_run), layout={"width": "100%"}
+            (
+                self.form.view,
+                row(self.start_button, self.refresh_button),
+                self.problems_view,
+                self.status_line,
+                self.runs.view,
+                self.run_view,
+                self.charts.view,
+                self.log_view,
+            ),
+            layout={"width": "100%"},
         )
-        names = ("run", "progress", "busy", "error", "trained_model")
-        self.model.observe(self._show, names=names)
-        self.model.observe(self._follow_run, names="run")
-        self._show()
+        self.add_class("wb-curate")
+        self.model.observe(self._show_message, names=("busy", "checked", "error"))
+        self.model.observe(self._show_problems, names="problems")
+        names = ("run", "progress", "busy", "rows", "can_resume", "trained_model", "comparison")
+        self.model.observe(self._show_run, names=names)
+        self.model.observe(self._watch, names=("run", "progress", "rows"))
+        self._show_problems()
+        self._show_run()
         self._background.spawn(self.model.refresh)
 
     # From Python
@@ -104,7 +104,7 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
         Raises
         ------
         TrainingError
-            If a run goes on already, or training would fail; says why and what to do.
+            If training would fail, or one is being started; says why and what to do.
         """
         return await self._background.run(lambda: self.model.start(**settings))
 
@@ -116,8 +116,16 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
         """Let the run stop after the batch it is at, and keep its best weights."""
         await self._background.run(self.model.stop)
 
+    async def pause(self, *, now: bool = False) -> None:
+        """Let the run pause after the epoch it is at, or at once; see `Run.pause`."""
+        await self._background.run(lambda: self.model.pause(now=now))
+
+    async def resume(self, **changes: Any) -> None:
+        """Let the run go on from its last checkpoint; see `Run.resume`."""
+        await self._background.run(lambda: self.model.resume(**changes))
+
     async def cancel(self) -> None:
-        """Kill the run; nothing of it is kept."""
+        """Kill the run, or take it off the queue; nothing of it is kept."""
         await self._background.run(self.model.cancel)
 
     async def refresh(self) -> None:
@@ -125,164 +133,143 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
         await self._background.run(self.model.refresh)
 
     def close(self) -> None:
-        """Let go of the panel's work and widgets; a run goes on."""
+        """Let go of the panel's work and widgets; runs go on."""
         self._background.close()
+        for widget in (self.status_line, self.charts):
+            widget.close()
         super().close()
 
     # The view
 
-    def _make_form(self) -> None:
-        wide = {"width": "20em"}
-        self.dataset = w.Combobox(placeholder="name of a dataset", layout=wide)
-        self.base_model = w.Combobox(layout=wide, continuous_update=False)
-        self.epochs = w.BoundedIntText(min=1, max=100_000, layout=wide)
-        self.image_size = w.BoundedIntText(min=32, max=8192, step=32, layout=wide)
-        self.batch = w.FloatText(layout=wide)
-        self.device = w.Text(placeholder="first GPU, or else cpu", layout=wide)
-        self.allow_download = w.Checkbox(indent=False, layout=wide)
-        fields = {name: getattr(self, name) for name in _HELP}
-        w.link((self.model, "datasets"), (self.dataset, "options"), transform=(tuple, list))
-        w.link((self.model, "base_models"), (self.base_model, "options"), transform=(tuple, list))
-        for name, widget in fields.items():
-            transform = _TRANSFORMS.get(name, (_same, _same))
-            w.link((self.model, name), (widget, "value"), transform=transform)
-        cells: list[Any] = []
-        for name, widget in fields.items():
-            words = name.replace("_", " ").capitalize()
-            cells += [w.Label(words), widget, w.HTML(f"<small>{escape(_HELP[name])}</small>")]
-        columns = "max-content max-content minmax(12em, 40em)"
-        self.form = w.GridBox(
-            cells, layout={"grid_template_columns": columns, "grid_gap": "2px 12px"}
+    def _make_start(self) -> None:
+        self.start_button = button("Start", "play", self.model.propose, self._spawn)
+        self.start_button.button_style = "success"
+        self.start_button.tooltip = "Check settings, images and machine, then train"
+        self.refresh_button = button("Refresh", "refresh", self.model.refresh, self._spawn)
+        self.refresh_button.tooltip = "Look again which datasets, models and runs there are"
+        self.problems_text = w.HTML()
+        self.anyway_button = button("Start anyway", "play", self.model.start_anyway, self._spawn)
+        self.withdraw_button = w.Button(description="Do not start", icon="times")
+        self.withdraw_button.on_click(lambda _: self.model.withdraw())
+        self.problems_view = w.VBox(
+            (self.problems_text, row(self.anyway_button, self.withdraw_button))
         )
+        self.problems_view.add_class("curate-confirm")
 
     def _make_display(self) -> None:
-        self.start_button = self._button("Start", "play", self.model.start, style="success")
-        self.stop_button = self._button("Stop", "stop", self.model.stop)
-        self.stop_button.tooltip = "Stop after this batch and keep the best weights"
-        self.cancel_button = self._button("Cancel", "trash", self.model.cancel)
-        self.cancel_button.tooltip = "Kill the run; nothing of it is kept"
-        self.refresh_button = self._button("Refresh", "refresh", self.model.refresh)
-        self.buttons = w.HBox(
-            [self.start_button, self.stop_button, self.cancel_button, self.refresh_button]
+        model, spawn = self.model, self._spawn
+        self.stop_button = button(
+            "Stop", "stop", model.stop, spawn,
+            tip="Stop after this batch and keep the best weights",
+        )  # fmt: skip
+        self.pause_button = button("Pause", "pause", self._pause, spawn)
+        self.resume_button = button(
+            "Resume", "play", model.resume, spawn, tip="Go on from the last checkpoint"
         )
-        self.error_box = w.HTML()
-        bar = {"width": "100%"}
+        self.cancel_button = button(
+            "Cancel", "trash", model.cancel, spawn,
+            tip="Kill the run, or take it off the queue; nothing of it is kept",
+        )  # fmt: skip
+        self.suggestions = row()
+        self._suggested: tuple[dict[str, Any], ...] = ()
+        bar = {"width": "100%", "margin": "0"}
         self.bar = w.FloatProgress(min=0.0, max=1.0, description="Run", layout=bar)
         self.epoch_bar = w.FloatProgress(min=0.0, max=1.0, description="Epoch", layout=bar)
         self.status = w.HTML()
-        self.table = w.HTML()
+        buttons = (self.pause_button, self.resume_button, self.stop_button, self.cancel_button)
+        self.run_view = page(row(*buttons, self.suggestions), self.status, self.bar, self.epoch_bar)
         self.log_text = w.HTML()
+        self._log_of: tuple[Any, ...] = ()
         self.log_button = w.ToggleButton(description="Show log", icon="file-text")
-        self.log_button.observe(self._show_log, names="value")
-        self.display_of_run = w.VBox(
-            [self.status, self.bar, self.epoch_bar, self.table, self.log_button, self.log_text]
-        )
+        self.log_button.observe(lambda _: self._background.spawn(self._show_log), names="value")
+        self.log_view = page(row(self.log_button), self.log_text)
 
-    def _button(
-        self,
-        words: str,
-        icon: str,
-        command: Callable[[], Coroutine[Any, Any, Any]],
-        style: str = "",
-    ) -> w.Button:
-        button = w.Button(description=words, icon=icon, button_style=style)
-        button.on_click(lambda _: self._background.spawn(command))
-        return button
+    def _spawn(self, command: Command) -> None:
+        """Start a command of somebody's click: what went wrong before is forgotten."""
+
+        async def work() -> None:
+            self.model.error = ""
+            await command()
+
+        self._background.spawn(work)
 
     def _report(self, error: Exception) -> None:
         self.model.error = f"{error}" or type(error).__name__
 
-    def _follow_run(self, _: Any = None) -> None:
-        if self.model.run is not None:
-            self._background.spawn(self.model.follow)
+    def _watch(self, _: Any = None) -> None:
+        if any(not row.is_over for row in self.model.rows) or self.model.is_active:
+            self._background.spawn(self.model.watch)
 
-    def _show(self, _: Any = None) -> None:
-        model, progress = self.model, self.model.progress
-        self.start_button.disabled = model.busy or model.is_active
-        self.stop_button.disabled = not model.is_active or progress.state == "stopping"
-        self.cancel_button.disabled = not model.is_active
-        self.error_box.value = _box(model.error) if model.error else ""
-        run = model.run
-        self.display_of_run.layout.display = "none" if run is None else None
+    async def _pause(self) -> None:
+        await self.model.pause(now=self.model.progress.state == PAUSING)
+
+    def _show_message(self, _: Any = None) -> None:
+        model = self.model
+        done, total = model.checked
+        images = f": image {done} of {total}" if total else ""
+        with self.status_line.hold_sync():
+            self.status_line.tone = "problem" if model.error else "info"
+            self.status_line.text = model.error or (
+                f"Checking settings, images and machine{images} …" if model.busy else ""
+            )
+
+    def _show_problems(self, _: Any = None) -> None:
+        found = self.model.problems
+        self.problems_text.value = problems(found) if found else ""
+        show(self.anyway_button, self.model.can_start_anyway)
+        self.withdraw_button.description = (
+            "Do not start" if self.model.can_start_anyway else "Close"
+        )
+        show(self.problems_view, bool(found))
+
+    def _show_run(self, _: Any = None) -> None:
+        model, progress, run = self.model, self.model.progress, self.model.run
+        self.start_button.disabled = model.busy
+        has_run = run is not None and model.comparison is None
+        show(self.run_view, has_run)
+        show(self.log_view, has_run)
         if run is None:
             return
+        goes_on = progress.state in {STARTING, RUNNING}
+        self.stop_button.disabled = not goes_on and progress.state != PAUSING
+        self.pause_button.disabled = not goes_on and progress.state not in {PAUSING, WAITING}
+        is_pausing = progress.state == PAUSING
+        self.pause_button.description = "Pause now" if is_pausing else "Pause"
+        self.pause_button.tooltip = (
+            "Do not wait for the end of the epoch; what it learned in it is lost"
+            if is_pausing
+            else "Pause after this epoch, to resume later, also on another day"
+        )
+        self.resume_button.disabled = not model.can_resume
+        self.cancel_button.disabled = not model.is_active
+        self._show_suggestions(progress.suggestions if model.can_resume else ())
         self.bar.value = progress.fraction
         self.epoch_bar.value = progress.batch / progress.batches if progress.batches else 0.0
         self.bar.bar_style = {"finished": "success", "failed": "danger"}.get(progress.state, "")
-        self.status.value = _status(run.id, progress, model.trained_model)
-        self.table.value = _table(progress)
-        if progress.is_over:
-            self._show_log()
+        self.status.value = status(
+            run.id,
+            progress,
+            model.trained_model,
+            place=model.place,
+            can_resume=model.can_resume,
+        )
+        shown = (run.id, progress.attempt, progress.state, len(progress.history))
+        if self.log_button.value and shown != self._log_of:
+            self._background.spawn(self._show_log)
 
-    def _show_log(self, _: Any = None) -> None:
-        run = self.model.run
-        if self.log_button.value and run is not None:
-            # Reversed, so that the browser keeps the end in view.
-            style = "display: flex; flex-direction: column-reverse; max-height: 24em"
-            small = "font-size: 85%; line-height: 1.3; flex-shrink: 0"
-            text = f'<pre style="{small}">{escape(run.log)}</pre>'
-            self.log_text.value = f'<div style="{style}; overflow: auto">{text}</div>'
-        else:
-            self.log_text.value = ""
+    def _show_suggestions(self, changes: tuple[dict[str, Any], ...]) -> None:
+        if changes == self._suggested:
+            return
+        self._suggested = changes
+        self.suggestions.children = [self._suggestion(change) for change in changes]
 
+    def _suggestion(self, change: dict[str, Any]) -> w.Button:
+        return button(suggestion(change), "play", lambda: self.model.resume(**change), self._spawn)
 
-def _same(value: Any) -> Any:
-    return value
-
-
-def _to_batch(value: float) -> int | float:
-    return int(value) if value == int(value) else value
-
-
-_TRANSFORMS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "batch": (float, _to_batch),
-}
-
-
-def _box(text: str) -> str:
-    style = "border-left: 4px solid var(--jp-error-color1, #c62828); padding: 4px 8px"
-    return f'<div role="alert" style="{style}">{escape(text)}</div>'
-
-
-def _status(run_id: str, progress: RunProgress, model_name: str) -> str:
-    parts = [f"<b>{escape(_STATE_WORDS[progress.state])}</b>"]
-    if progress.epoch:
-        parts.append(f"epoch {progress.epoch} of {progress.epochs}")
-    if progress.batches and not progress.is_over:
-        parts.append(f"batch {progress.batch} of {progress.batches}")
-    if progress.device:
-        parts.append(f"on {escape(progress.device)}")
-    left = progress.seconds_left
-    if left is not None:
-        parts.append(f"{_duration(left)} left")
-    if model_name:
-        parts.append(f"model <b>{escape(model_name)}</b> is active")
-    losses = " · ".join(f"{escape(name)} {value:.3g}" for name, value in progress.losses.items())
-    lines = [" · ".join(parts), losses, escape(progress.note)]
-    lines += [f"⚠ {escape(text)}" for text in progress.warnings]
-    lines.append(f"<small>{escape(run_id)}</small>")
-    message = _box(progress.message) if progress.message else ""
-    text = "<br>".join(line for line in lines if line)
-    return f'<div style="line-height: 1.5">{text}</div>{message}'
-
-
-def _table(progress: RunProgress) -> str:
-    if not progress.history:
-        return ""
-    metrics = ("precision", "recall", "map50", "map50_95")
-    names = ("precision", "recall", "mAP50", "mAP50-95")
-    head = "".join(f"<th>{name}</th>" for name in ("epoch", *names, "seconds"))
-    rows = []
-    for epoch in progress.history[-_EPOCHS_SHOWN:]:
-        values = [f"{epoch.metrics[name]:.3f}" if name in epoch.metrics else "" for name in metrics]
-        cells = [str(epoch.epoch), *values, f"{epoch.seconds:.1f}"]
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return f"<table style='line-height: 1.4'><tr>{head}</tr>{''.join(reversed(rows))}</table>"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    async def _show_log(self) -> None:
+        run, progress = self.model.run, self.model.progress
+        if not self.log_button.value or run is None:
+            self.log_text.value, self._log_of = "", ()
+            return
+        self._log_of = (run.id, progress.attempt, progress.state, len(progress.history))
+        self.log_text.value = log(await asyncio.to_thread(lambda: run.log))

@@ -10,13 +10,17 @@ from typing import Any
 import traitlets as t
 
 from workbench.errors import TrainingError, WorkbenchError
+from workbench.panels.train_runs import RunBook, RunRow
 from workbench.persistence import Stores, get_stores
+from workbench.training.comparison import RunComparison, compare_runs
 from workbench.training.config import TrainingConfig
-from workbench.training.progress import RunProgress
+from workbench.training.problems import ERROR
+from workbench.training.progress import WAITING, RunProgress
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
 
 _SECONDS_BETWEEN_LOOKS = 0.25
+_LOOKS_BETWEEN_LISTINGS = 8
 _SETTINGS = tuple(item.name for item in fields(TrainingConfig))
 _DEFAULT = TrainingConfig(dataset="any")
 BASE_MODELS = ("yolo11n.pt", "yolo11s.pt", "yolo11m.pt", "yolo26n.pt", "yolo26s.pt", "yolo11n.yaml")
@@ -26,8 +30,8 @@ class TrainModel(t.HasTraits):
     """What the training panel shows and does.
 
     Traits hold the settings of the next run (``dataset`` to ``allow_download``, with the
-    meaning of `TrainingConfig`) and what is known of the run that is shown (``run`` to
-    ``error``). All commands are coroutines and may be called from any event loop.
+    meaning of `TrainingConfig`), what is known of all runs (``rows``) and of the one that is
+    shown (``run`` to ``trained_model``). All commands are coroutines of one event loop.
 
     Parameters
     ----------
@@ -49,10 +53,15 @@ class TrainModel(t.HasTraits):
 
     datasets = t.List(t.Unicode(), help="Names of the datasets there are.")
     base_models = t.List(t.Unicode(), help="Names that `base_model` may have, among others.")
+    problems = t.Tuple(help="`Problem`s of the run that was to be started; empty: none.")
+    checked = t.Tuple((0, 0), help="Images that the check has looked at, and has to.")
+    rows = t.Tuple(help="A `RunRow` for each run, the newest first.")
     run = t.Instance(Run, allow_none=True, help="The run that is shown.")
     progress = t.Instance(RunProgress, help="Where that run stands.")
+    can_resume = t.Bool(False, help="Whether that run can go on.")
     trained_model = t.Unicode(help="Name of the model that came of it, or empty.")
-    busy = t.Bool(False, help="Whether a run is being started.")
+    comparison = t.Instance(RunComparison, allow_none=True, help="Runs beside each other.")
+    busy = t.Bool(False, help="Whether a run is being checked or started.")
     error = t.Unicode(help="What went wrong with the last command, or empty.")
 
     def __init__(
@@ -64,6 +73,11 @@ class TrainModel(t.HasTraits):
         super().__init__(dataset=dataset or "", base_models=list(BASE_MODELS))
         self._given_stores = stores
         self._runs_dir = Path(runs_dir) if runs_dir is not None else None
+        self._book = RunBook()
+        self._proposed: TrainingConfig | None = None
+        self._watching = False
+        mine = [name for name in _SETTINGS if self.has_trait(name)]
+        self.observe(lambda _: self.withdraw(), names=mine)
 
     @t.default("progress")
     def _no_progress(self) -> RunProgress:
@@ -76,8 +90,19 @@ class TrainModel(t.HasTraits):
 
     @property
     def is_active(self) -> bool:
-        """Whether the run that is shown still goes on."""
+        """Whether the run that is shown still goes on, or waits."""
         return self.run is not None and not self.progress.is_over
+
+    @property
+    def can_start_anyway(self) -> bool:
+        """Whether there are warnings only about the run that was to be started."""
+        return self._proposed is not None and all(p.severity != ERROR for p in self.problems)
+
+    @property
+    def place(self) -> int:
+        """Place of the shown run in the queue, counted from 1; 0 if it does not wait."""
+        shown = self.run.id if self.run is not None else ""
+        return next((row.place for row in self.rows if row.id == shown), 0)
 
     async def refresh(self) -> None:
         """Look again which datasets, models and runs there are.
@@ -88,18 +113,36 @@ class TrainModel(t.HasTraits):
         if not self.dataset and len(self.datasets) == 1:
             self.dataset = self.datasets[0]
         await self._list_models()
-        if self.is_active:
-            await self.look()
-            return
         runner = await self._runner()
-        runs = await runner.list_runs() if runner is not None else []
-        active = [run for run in runs if not run.progress.is_over]
-        if active:
-            self.run = active[0]
-            await self.look()
+        if runner is not None:
+            self._book.put(await runner.list_runs())
+            await self._list_rows(every=True)
+        if self.run is None:
+            active = [row for row in self.rows if not row.is_over]
+            running = [row for row in active if row.state != WAITING]
+            if active:
+                await self.choose((running or active)[0].id)
+        await self.look()
+
+    async def choose(self, run_id: str) -> None:
+        """Show another run.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of this id.
+        """
+        run = self._book.get(run_id)
+        self.comparison = None
+        if self.run is None or run.id != self.run.id:
+            await self._show(run)
+
+    # Starting
 
     async def start(self, **settings: Any) -> Run:
         """Start a run with the panel's settings, of which any may be given for this run.
+
+        It waits for its turn if the device is busy.
 
         Parameters
         ----------
@@ -109,24 +152,56 @@ class TrainModel(t.HasTraits):
         Raises
         ------
         TrainingError
-            If a run goes on already, or training would fail; says why and what to do.
+            If training would fail, or one is being started; says why and what to do.
         """
-        if self.busy or self.is_active:
-            raise TrainingError("a training run goes on already: wait for it, stop or cancel it")
-        self.busy, self.error = True, ""
+        self._begin()
         try:
-            config = self.config(**settings)
-            runner = await self._runner(config.dataset)
-            if runner is None:
-                raise TrainingError(f"there is no dataset {config.dataset!r}: create one first")
-            self.run, self.trained_model = await runner.start(config), ""
-            self.progress = self.run.progress
+            return await self._start(self.config(**settings))
         except WorkbenchError as error:
             self.error = str(error)
             raise
         finally:
             self.busy = False
-        return self.run
+
+    async def propose(self) -> Run | None:
+        """Start a run with the panel's settings if nothing speaks against it.
+
+        Else `problems` says what does; `start_anyway` starts it in spite of warnings.
+        """
+        self._begin()
+        try:
+            config = self.config()
+            runner = await self._required_runner(config)
+            problems = await runner.check(config, progress=self._tell())
+            if problems:
+                self._proposed = config
+                self.problems = tuple(problems)
+                return None
+            return await self._start(config)
+        finally:
+            self.busy = False
+
+    async def start_anyway(self) -> Run:
+        """Start the run of which `problems` has warnings.
+
+        Raises
+        ------
+        TrainingError
+            If there is none, or there are errors among them.
+        """
+        config = self._proposed
+        if config is None or not self.can_start_anyway:
+            raise TrainingError("no run was found good enough to start: start one first")
+        self._begin()
+        try:
+            return await self._start(config)
+        finally:
+            self.busy = False
+
+    def withdraw(self) -> None:
+        """Forget the run that was to be started, and its problems."""
+        self._proposed = None
+        self.problems = ()
 
     def config(self, **settings: Any) -> TrainingConfig:
         """Return the settings of the next run.
@@ -139,20 +214,78 @@ class TrainModel(t.HasTraits):
         mine = {name: getattr(self, name) for name in _SETTINGS if self.has_trait(name)}
         return TrainingConfig.from_json(mine | settings)
 
+    # The run that is shown
+
     async def stop(self) -> None:
         """Let the run stop after the batch it is at, and keep its best weights."""
         if self.run is not None:
             await self.run.stop()
-            await self.look()
+            await self._look_everywhere()
+
+    async def pause(self, *, now: bool = False) -> None:
+        """Let the run pause after the epoch it is at; see `Run.pause`."""
+        if self.run is not None:
+            await self.run.pause(now=now)
+            await self._look_everywhere()
+
+    async def resume(self, **changes: Any) -> None:
+        """Let the run go on from its last checkpoint; see `Run.resume`.
+
+        Raises
+        ------
+        TrainingError
+            If it cannot, or none is shown.
+        """
+        self.error = ""
+        if self.run is None:
+            raise TrainingError("no training run is shown: choose one first")
+        await self.run.resume(**changes)
+        await self._look_everywhere()
 
     async def cancel(self) -> None:
-        """Kill the run."""
+        """Kill the run, or take it off the queue."""
         if self.run is not None:
             await self.run.cancel()
-            await self.look()
+            await self._look_everywhere()
+
+    async def move_up(self) -> None:
+        """Let the run have its turn one place earlier."""
+        runner = await self._runner()
+        if runner is None or self.run is None:
+            return
+        ids = [run.id for run in await runner.list_waiting()]
+        place = ids.index(self.run.id) if self.run.id in ids else 0
+        if place:
+            ids[place - 1], ids[place] = ids[place], ids[place - 1]
+            await runner.reorder(ids)
+        await self._look_everywhere()
+
+    async def compare(self, run_ids: tuple[str, ...]) -> None:
+        """Put runs beside each other.
+
+        Raises
+        ------
+        TrainingError
+            If there are fewer than two.
+        """
+        if len(run_ids) < 2:
+            raise TrainingError("choose two or more runs to compare")
+        runs = [self._book.get(run_id) for run_id in run_ids]
+        self.comparison = await asyncio.to_thread(compare_runs, runs)
+
+    async def samples(self, epoch: int) -> list[tuple[str, bytes]]:
+        """Return the name and JPEG of what the shown run finds on a few images of val."""
+        run = self.run
+        if run is None:
+            return []
+        return await asyncio.to_thread(
+            lambda: [(path.stem, path.read_bytes()) for path in run.samples(epoch)]
+        )
+
+    # Looking
 
     async def look(self) -> bool:
-        """Bring the traits up to date with the run; return whether it is over."""
+        """Bring the traits up to date with the shown run; return whether it is over."""
         run = self.run
         if run is None:
             return True
@@ -161,22 +294,36 @@ class TrainModel(t.HasTraits):
         except WorkbenchError as error:  # the run is over, but its weights could not be kept
             self.error = str(error)
         progress = await asyncio.to_thread(lambda: run.progress)
-        if run is self.run:  # else another was started in the meantime
+        # Another may have been chosen, or a later look have been faster in the meantime.
+        if run is self.run and progress.updated_at >= self.progress.updated_at:
             self.trained_model = run.model_name or ""
+            self.can_resume = progress.is_over and run.can_resume
             if progress != self.progress:
                 self.progress = progress
         return progress.is_over
 
-    async def follow(self) -> None:
-        """Keep the traits up to date until the run is over."""
-        over = await self.look()
-        while not over:
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
-            over = await self.look()
-        await self._list_models()
+    async def watch(self) -> None:
+        """Keep the traits up to date until no run goes on or waits."""
+        if self._watching:
+            return
+        self._watching = True
+        looks = 0
+        try:
+            while True:
+                was_over, is_over = self.progress.is_over, await self.look()
+                if looks % _LOOKS_BETWEEN_LISTINGS == 0 or is_over != was_over:
+                    await self._list_rows()
+                    if is_over:
+                        await self._list_models()
+                if is_over and all(row.is_over for row in self.rows):
+                    return
+                looks += 1
+                await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+        finally:
+            self._watching = False
 
     async def wait(self) -> RunProgress:
-        """Wait until the run is over; see `Run.wait`.
+        """Wait until the shown run is over; see `Run.wait`.
 
         Raises
         ------
@@ -185,12 +332,60 @@ class TrainModel(t.HasTraits):
         """
         if self.run is None:
             raise TrainingError("no training run was started: call start() first")
-        await self.follow()
-        return await self.run.wait()
+        try:
+            return await self.run.wait()
+        finally:
+            await self._look_everywhere()
+            await self._list_models()
+
+    # Inside
+
+    def _begin(self) -> None:
+        if self.busy:
+            raise TrainingError("a training run is being started: wait until it has")
+        self.withdraw()
+        self.busy, self.error, self.checked = True, "", (0, 0)
+
+    async def _start(self, config: TrainingConfig) -> Run:
+        runner = await self._required_runner(config)
+        run = await runner.start(config, progress=self._tell())
+        self.withdraw()
+        self._book.put([run])
+        self.comparison = None
+        await self._show(run)
+        return run
+
+    def _tell(self) -> Any:
+        return self._book.teller(lambda done, total: self.set_trait("checked", (done, total)))
+
+    async def _show(self, run: Run) -> None:
+        progress = await asyncio.to_thread(lambda: run.progress)
+        with self.hold_trait_notifications():
+            self.run, self.progress = run, progress
+            self.trained_model, self.can_resume = run.model_name or "", run.can_resume
+        await self._look_everywhere()
+
+    async def _look_everywhere(self) -> None:
+        await self.look()
+        await self._list_rows()
+
+    async def _list_rows(self, *, every: bool = False) -> None:
+        runner = await self._runner()
+        waiting = [] if runner is None else [run.id for run in await runner.list_waiting()]
+        shown = self.run.id if self.run is not None else ""
+        rows: tuple[RunRow, ...] = await self._book.rows(waiting, shown, every=every)
+        if rows != self.rows:
+            self.rows = rows
 
     async def _list_models(self) -> None:
         stored = [info.name for info in await self.stores.model.list()]
         self.base_models = [*BASE_MODELS, *stored]
+
+    async def _required_runner(self, config: TrainingConfig) -> TrainingRunner:
+        runner = await self._runner(config.dataset)
+        if runner is None:
+            raise TrainingError(f"there is no dataset {config.dataset!r}: create one first")
+        return runner
 
     async def _runner(self, dataset: str = "") -> TrainingRunner | None:
         if self._runs_dir is None:

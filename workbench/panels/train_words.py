@@ -1,0 +1,223 @@
+"""What the train panel says of runs, in words and as HTML."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from workbench.panels.curate_parts import table
+from workbench.panels.train_runs import RunRow
+from workbench.training.curves import METRICS
+from workbench.training.events import ResourcesUsed
+from workbench.training.problems import ERROR, Problem
+from workbench.training.progress import RunProgress
+
+EPOCHS_SHOWN = 8
+METRIC_WORDS = {
+    "precision": "precision",
+    "recall": "recall",
+    "map50": "mAP50",
+    "map50_95": "mAP50-95",
+}
+STATE_WORDS = {
+    "waiting": "Waiting for its turn on the device …",
+    "starting": "Loading model and data …",
+    "running": "Training …",
+    "stopping": "Stopping after this batch …",
+    "pausing": "Pausing after this epoch …",
+    "finished": "Finished.",
+    "stopped": "Stopped; the best weights so far are kept.",
+    "paused": "Paused; it can be resumed.",
+    "failed": "Failed.",
+    "cancelled": "Cancelled; nothing was kept.",
+}
+_GIB = 2**30
+
+
+def status(
+    run_id: str, progress: RunProgress, model_name: str, *, place: int = 0, can_resume: bool = False
+) -> str:
+    """Return where a run stands, as HTML; always of as many lines while it goes on."""
+    parts = [f"<b>{escape(STATE_WORDS[progress.state])}</b>"]
+    if place:
+        parts.append(f"number {place} in the queue")
+    if progress.epoch:
+        parts.append(f"epoch {progress.epoch} of {progress.epochs}")
+    if progress.batches and not progress.is_over:
+        parts.append(f"batch {progress.batch} of {progress.batches}")
+    if progress.device:
+        parts.append(f"on {escape(progress.device)}")
+    left = progress.seconds_left
+    if left is not None:
+        parts.append(f"{duration(left)} left")
+    if model_name:
+        parts.append(f"model <b>{escape(model_name)}</b> is in the store")
+    if can_resume and progress.state != "paused":
+        parts.append("it can be resumed")
+    losses = " · ".join(
+        f"{escape(name.replace('_', ' '))} {value:.3g}" for name, value in progress.losses.items()
+    )
+    lines = [" · ".join(parts)]
+    if not progress.is_over:
+        used = resources(progress.resources) if progress.resources is not None else ""
+        lines += [losses or "&nbsp;", used or "&nbsp;"]
+    lines += [escape(progress.note)] if progress.note else []
+    lines += [f"⚠ {escape(text)}" for text in progress.warnings]
+    lines.append(f"<small>{escape(run_id)}</small>")
+    text = "<br>".join(lines)
+    message = box(progress.message) if progress.message else ""
+    return f'<div style="line-height: 1.5">{text}</div>{message}'
+
+
+def resources(used: ResourcesUsed) -> str:
+    """Return what a run uses of the machine."""
+    parts = [
+        f"processor {used.cpu_percent:.0f} % of a core",
+        f"memory {used.memory / _GIB:.1f} GiB ({used.memory_free / _GIB:.1f} GiB free)",
+    ]
+    if used.gpu_memory_total:
+        total = used.gpu_memory_total / _GIB
+        parts.append(f"GPU memory {used.gpu_memory / _GIB:.1f} of {total:.1f} GiB")
+    return " · ".join(parts)
+
+
+def box(text: str) -> str:
+    """Return a message that something went wrong, as HTML."""
+    style = "border-left: 4px solid var(--wb-error, #c62828); padding: 4px 8px; margin: 4px 0"
+    return f'<div role="alert" style="{style}">{escape(text)}</div>'
+
+
+def problems(found: Sequence[Problem]) -> str:
+    """Return what speaks against a run, each with its remedy, as HTML."""
+    errors = sum(problem.severity == ERROR for problem in found)
+    head = (
+        "This run cannot be started like this:"
+        if errors
+        else "This run can be started, but you should know:"
+    )
+    items = "".join(
+        f"<li><b>{'Error' if problem.severity == ERROR else 'Warning'}:</b> "
+        f"{escape(problem.text)} – <i>{escape(problem.remedy)}</i></li>"
+        for problem in found
+    )
+    return f'<div role="alert">{head}<ul class="curate-notes">{items}</ul></div>'
+
+
+def suggestion(changes: Mapping[str, Any]) -> str:
+    """Return the words on a button that resumes with changed settings."""
+    words = {"batch": "batch", "image_size": "image size", "cache": "cache"}
+    listed = ", ".join(
+        "no cache in RAM"
+        if (name, value) == ("cache", False)
+        else f"{words.get(name, name)} {value}"
+        for name, value in changes.items()
+    )
+    return f"Resume with {listed}"
+
+
+def epochs(progress: RunProgress) -> str:
+    """Return the last epochs as an HTML table, the newest first."""
+    if not progress.history:
+        return ""
+    rows = [
+        [
+            str(epoch.epoch),
+            *(
+                f"{epoch.metrics[name]:.3f}" if name in epoch.metrics else "–"
+                for name in METRIC_WORDS
+            ),
+            f"{epoch.seconds:.1f}",
+        ]
+        for epoch in progress.history[-EPOCHS_SHOWN:]
+    ]
+    caption = "Epochs" if len(progress.history) <= EPOCHS_SHOWN else f"Last {EPOCHS_SHOWN} epochs"
+    return table(caption, ["epoch", *METRIC_WORDS.values(), "seconds"], rows[::-1])
+
+
+def samples(pictures: Sequence[tuple[str, bytes]], epoch: int) -> str:
+    """Return what the model finds on a few images after an epoch, as an HTML strip."""
+    if not pictures:
+        return ""
+    images = "".join(
+        f'<img alt="{escape(name)} after epoch {epoch}" title="{escape(name)}" '
+        f'style="height: 180px; width: auto; margin: 0; flex: none" '
+        f'src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'
+        for name, jpeg in pictures
+    )
+    words = f"What it finds after epoch {epoch}: in colours; in white what is labelled."
+    strip = "display: flex; gap: 6px; overflow-x: auto; min-height: 184px"
+    return (
+        f'<div class="curate-hint">{words}</div>'
+        f'<div style="{strip}" tabindex="0" role="region" aria-label="Sample predictions">'
+        f"{images}</div>"
+    )
+
+
+def log(text: str) -> str:
+    """Return the end of a log as HTML, its last line in view."""
+    # Reversed, so that the browser keeps the end in view.
+    style = "display: flex; flex-direction: column-reverse; height: 24em; overflow: auto"
+    small = "font-size: 85%; line-height: 1.3; flex-shrink: 0"
+    return (
+        f'<div style="{style}" tabindex="0" role="region" aria-label="Log">'
+        f'<pre style="{small}">{escape(text)}</pre></div>'
+    )
+
+
+def listed(row: RunRow) -> str:
+    """Return a run in one line."""
+    parts = [row.id, f"waiting ({row.place})" if row.place else row.state]
+    if row.epochs_completed:
+        parts.append(f"{row.epochs_completed} of {row.epochs} epochs")
+    if row.map50_95 is not None:
+        parts.append(f"mAP50-95 {row.map50_95:.3f}")
+    return "  ·  ".join(parts)
+
+
+def comparison(settings: Any, metrics: Any) -> str:
+    """Return two tables as HTML.
+
+    Parameters
+    ----------
+    settings, metrics : DataFrame
+        Of a `workbench.training.comparison.RunComparison`.
+    """
+    runs = [str(name) for name in metrics.index]
+    differing = [
+        [escape(str(name)), *(escape(str(value)) for value in row)]
+        for name, row in zip(settings.index, settings.to_numpy().tolist(), strict=True)
+    ]
+    results = [
+        [escape(run), *(_cell(name, row[name]) for name in metrics.columns)]
+        for run, (_, row) in zip(runs, metrics.iterrows(), strict=True)
+    ]
+    heads = [METRIC_WORDS.get(name, name.replace("_", " ")) for name in metrics.columns]
+    texts = [
+        place
+        for place, name in enumerate(metrics.columns, 1)
+        if metrics[name].dtype.kind not in "if"
+    ]
+    return table("Results", ["run", *heads], results, texts=texts) + (
+        table("Settings that differ", ["setting", *runs], differing)
+        if differing
+        else '<div class="curate-hint">All settings are the same.</div>'
+    )
+
+
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        missing = value != value  # NaN
+        digits = 3 if name in METRICS else 1
+        return "–" if missing else f"{value:.{digits}f}"
+    return escape(str(value)) or "–"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, to two units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
