@@ -43,6 +43,7 @@ def mocked() -> Stores:
     stores.image.get.return_value = info
     stores.image.read_bytes.return_value = jpeg(1)
     stores.label.get.return_value = LabelData("a.jpg", "train", [])
+    stores.image.sources.return_value = {}
     return stores
 
 

@@ -64,7 +64,8 @@ def explain(error: BaseException, config: TrainingConfig, log: str = "") -> Fail
     """
     if isinstance(error, WorkbenchError):
         return Failure(str(error))
-    text = f"{type(error).__name__}: {error}"
+    # Some libraries put their messages on several lines; a sentence stands on one.
+    text = " ".join(f"{type(error).__name__}: {error}".split())
     evidence = text.lower()
     if isinstance(error, subprocess.CalledProcessError):
         evidence += log.lower()
