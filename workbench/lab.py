@@ -60,7 +60,10 @@ def start_lab(
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     from jupyterlab.labapp import LabApp
 
+    from workbench.lab_socket import send_promptly
+
     server = LabApp.initialize_server(argv=arguments)
+    send_promptly(server)
 
     def announce() -> None:
         # 0.0.0.0 is where the server listens; it is no address that a browser could open.

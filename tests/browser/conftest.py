@@ -128,7 +128,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @contextmanager
 def running_lab(home: Path, folder: Path) -> Iterator[Lab]:
-    """Start JupyterLab over `folder`, its settings and run-time files below `home`."""
+    """Start JupyterLab over `folder` as a user does, its settings and so on below `home`."""
     isolated = {
         "JUPYTER_CONFIG_DIR": home / "config",
         "JUPYTER_DATA_DIR": home / "data",
@@ -139,13 +139,10 @@ def running_lab(home: Path, folder: Path) -> Iterator[Lab]:
     }
     environment = os.environ | {name: str(path) for name, path in isolated.items()}
     environment["PYTHONPATH"] = str(ROOT)
-    _refuse_news(home / "settings")
+    _configure(home / "config")
     log = home / "jupyterlab.log"
-    options = ["--no-browser", "--port=0", "--ip=127.0.0.1", "--allow-root",
-               f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True",
-               # By this name pages come from an insecure origin, which have no camera.
-               "--ServerApp.local_hostnames=lab.test"]  # fmt: skip
-    command = [sys.executable, "-m", "jupyterlab", *options]
+    command = [sys.executable, "-m", "workbench", "lab", str(folder), "--no-browser"]
+    command.append("--ip=127.0.0.1")
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=environment, stdout=output, stderr=output, cwd=folder
@@ -162,12 +159,16 @@ def running_lab(home: Path, folder: Path) -> Iterator[Lab]:
             process.wait()
 
 
-def _refuse_news(settings: Path) -> None:
-    """Keep JupyterLab from asking whether it may fetch news, and from looking for updates."""
-    folder = settings / "@jupyterlab" / "apputils-extension"
+def _configure(folder: Path) -> None:
+    """Let tests reach into JupyterLab, and pages come from an insecure origin."""
     folder.mkdir(parents=True)
-    choice = {"fetchNews": "false", "checkForUpdates": False}
-    (folder / "notification.jupyterlab-settings").write_text(json.dumps(choice))
+    settings = {
+        "jupyter_lab_config.json": {"LabApp": {"expose_app_in_browser": True}},
+        # By this name pages come from an insecure origin, which have no camera.
+        "jupyter_server_config.json": {"ServerApp": {"local_hostnames": ["lab.test"]}},
+    }
+    for name, content in settings.items():
+        (folder / name).write_text(json.dumps(content))
 
 
 def _wait_for_server(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict[str, Any]:
