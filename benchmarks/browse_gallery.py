@@ -202,10 +202,7 @@ def memory(client: CDPSession, page: Page) -> float:
     metrics = client.send("Performance.getMetrics")["metrics"]
     heap = {one["name"]: one["value"] for one in metrics}["JSHeapUsedSize"]
     kept = page.evaluate("() => document.querySelector('.wb-gallery').galleryStats().bytes")
-    decoded = page.evaluate(
-        """() => [...document.querySelectorAll(".wbg-picture img")]
-        .reduce((sum, image) => sum + 4 * image.naturalWidth * image.naturalHeight, 0)"""
-    )
+    decoded = page.evaluate("() => document.querySelector('.wb-gallery').galleryStats().decoded")
     return float(heap + kept + decoded) / 2**20
 
 

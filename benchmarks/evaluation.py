@@ -33,6 +33,7 @@ from workbench.datasets.formats.voc import import_voc  # noqa: E402
 from workbench.evaluation.coco import to_frame  # noqa: E402
 from workbench.evaluation.evaluation import Evaluation  # noqa: E402
 from workbench.evaluation.evaluator import Evaluator  # noqa: E402
+from workbench.evaluation.metrics import Metrics  # noqa: E402
 from workbench.labelling.predictor import Predictor  # noqa: E402
 from workbench.persistence import Stores, create_stores  # noqa: E402
 from workbench.persistence.models import NewImage, Prediction  # noqa: E402
@@ -42,7 +43,8 @@ from workbench.training.runner import TrainingRunner  # noqa: E402
 
 DATASET, MODEL = "bench", "bench"
 EVALUATION_BOUND, FOLDER_BOUND = 1.2, 1.0
-_DECIMALS = 5e-4
+DECIMALS = 5e-4
+"""Numbers that differ by less are the same to three decimals."""
 _SAME_BOX = 1.0  # pixels; scaling in a batch or alone rounds differently in the last bits
 
 
@@ -131,25 +133,30 @@ class Subject:
         ]
 
 
+def paired_numbers(ours: Metrics, theirs: Any) -> dict[str, tuple[float, float]]:
+    """Return our numbers beside those of Ultralytics' ``val``, by name."""
+    rows = {
+        "precision": (ours.precision, float(theirs.box.mp)),
+        "recall": (ours.recall, float(theirs.box.mr)),
+        "mAP50": (ours.map50, float(theirs.box.map50)),
+        "mAP75": (ours.map75, float(theirs.box.map75)),
+        "mAP50-95": (ours.map, float(theirs.box.map)),
+    }
+    for row, ap50, ap in zip(ours.classes, theirs.box.ap50, theirs.box.ap, strict=True):
+        rows[f"AP50 {row.name}"] = (row.ap50, float(ap50))
+        rows[f"AP50-95 {row.name}"] = (row.ap, float(ap))
+    return rows
+
+
 def compare_numbers(subject: Subject) -> bool:
     """Print the numbers of both sides; return whether they are the same."""
     evaluation, theirs = subject.evaluate(), subject.validate()
-    ours = evaluation.metrics
-    rows = {
-        "precision": (ours.precision, theirs.box.mp),
-        "recall": (ours.recall, theirs.box.mr),
-        "mAP50": (ours.map50, theirs.box.map50),
-        "mAP75": (ours.map75, theirs.box.map75),
-        "mAP50-95": (ours.map, theirs.box.map),
-    }
-    for row, ap50, ap in zip(ours.classes, theirs.box.ap50, theirs.box.ap, strict=True):
-        rows[f"AP50 {row.name}"] = (row.ap50, ap50)
-        rows[f"AP50-95 {row.name}"] = (row.ap, ap)
+    rows = paired_numbers(evaluation.metrics, theirs)
     good = True
     print(f"\n{len(evaluation.filenames)} images, {len(evaluation.truth)} labels, ", end="")
     print(f"{len(evaluation.detections)} predictions; workbench, ultralytics:")
     for name, (mine, other) in rows.items():
-        same = abs(mine - other) < _DECIMALS
+        same = abs(mine - other) < DECIMALS
         good = good and same
         print(f"  {name:22} {mine:.5f} {other:.5f} {'' if same else 'DIFFERENT'}")
     print("\nby size of the object, as COCO counts:")

@@ -6,9 +6,12 @@
 ``--check`` exits 1 if a bound is missed. Product: `TrainingRunner.start` with all its checks,
 and `Run.wait` until the weights are in the model store. Baseline: a bare ``yolo train`` on
 the same frozen images with the same settings, in a process of its own. The two alternate.
-The product may take 1.03 times the baseline and two seconds for its start. One training
-that does not count comes first; in it the check of the images reads each of them, which it
-does once for each image.
+The product may take 1.03 times the baseline and two seconds for its start; what counts is
+the round in which each side was disturbed least. One training that does not count comes
+first; in it the check of the images reads each of them, which it does once for each image.
+Then trainings are started and stopped in the panel (without a browser), to see how late it
+shows a batch after its end, and how long a stop takes. Ultralytics validates twice after a
+stop: what the epoch that was cut short has learned, and the best weights of all.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from benchmarks.measure import Pair, alternate, print_columns, say, seconds  # noqa: E402
+from workbench.panels.train import TrainPanel  # noqa: E402
 from workbench.persistence import Stores, create_stores  # noqa: E402
 from workbench.persistence.run_folder import RunFolder  # noqa: E402
 from workbench.samples import create_shapes  # noqa: E402
@@ -40,11 +44,11 @@ from workbench.training.runner import TrainingRunner  # noqa: E402
 
 DATASET = "shapes"
 IMAGE_SIZE = 160
-IMAGES, EPOCHS, ROUNDS = 60, 4, 3
+IMAGES, EPOCHS, ROUNDS = 60, 8, 3
 QUICK_IMAGES, QUICK_EPOCHS, QUICK_ROUNDS = 40, 2, 1
 FACTOR, START_UP = 1.03, 2.0
-MOST_LATENCY = 0.5  # seconds; events are read five times a second
-STOPS = 3
+MOST_LATENCY = 0.5  # seconds; the panel looks four times a second
+STOPS, STOP_IN_EPOCH = 3, 4
 
 
 @dataclass
@@ -74,12 +78,9 @@ class Bench:
 
 
 async def through_the_runner(bench: Bench) -> float:
-    """Train through the runner; note how late the news of each batch comes."""
+    """Train through the runner; return how long it took."""
     begin = time.perf_counter()
     run = await bench.runner.start(bench.config(bench.epochs))
-    async for event in run.events():
-        if isinstance(event, BatchFinished):
-            bench.latencies.append(time.time() - event.time)
     progress = await run.wait()
     taken = time.perf_counter() - begin
     if run.model_name is None or progress.epochs_completed != bench.epochs:
@@ -120,39 +121,54 @@ def bare(bench: Bench) -> float:
     return taken
 
 
-async def stopping(bench: Bench) -> float:
-    """Return the seconds from asking for a stop to the weights in the store."""
-    run = await bench.runner.start(bench.config(1000))
+async def stopping(bench: Bench) -> None:
+    """Train in the panel and stop there; note how late it shows batches, and the end."""
+    panel = TrainPanel(DATASET, bench.stores, bench.runner.runs_dir)
+    shown: list[tuple[float, int, int]] = []
+
+    def note(_: object) -> None:  # after the view, which observes the same since it was made
+        progress = panel.model.progress
+        shown.append((time.time(), progress.epoch, progress.batch))
+
+    panel.model.observe(note, names="progress")
+    config = bench.config(1000).to_json()
+    run = await panel.start(**config)
     async for event in run.events():
-        if isinstance(event, EpochStarted) and event.epoch == 2:
+        if isinstance(event, EpochStarted) and event.epoch == STOP_IN_EPOCH:
             break
     begin = time.perf_counter()
-    await run.stop()
-    progress = await run.wait()
-    taken = time.perf_counter() - begin
-    if progress.state != "stopped" or run.model_name is None:
+    await panel.stop()
+    progress = await panel.wait()
+    bench.stops.append(time.perf_counter() - begin)
+    if progress.state != "stopped" or not panel.model.trained_model:
         raise RuntimeError(f"the training ended as {progress.state}: {progress.message}")
-    return taken
+    async for event in run.events():
+        if isinstance(event, BatchFinished):
+            # Where two come between two looks, the panel shows the second: that counts for both.
+            batch = (event.epoch, event.batch)
+            first = next(moment for moment, *seen in shown if tuple(seen) >= batch)
+            bench.latencies.append(first - event.time)
+    panel.close()
 
 
 def report(bench: Bench, pair: Pair) -> bool:
     """Print what was measured; return whether all bounds are met."""
-    excess = median(
-        product - FACTOR * baseline
-        for product, baseline in zip(pair.product, pair.baseline, strict=True)
-    )
+    # The round in which each side was disturbed least: else one hiccup of the machine counts
+    # for more than all that the runner does.
+    product, baseline = min(pair.product), min(pair.baseline)
+    excess = product - FACTOR * baseline
     latency = median(bench.latencies)
     rows = [
         (
             f"training, {bench.epochs} epochs",
-            seconds(median(pair.product)),
-            f"bare yolo train: {seconds(median(pair.baseline))}",
-            f"{pair.ratio:.2f}x, {excess:+.2f} s beyond {FACTOR}x",
+            seconds(product),
+            f"bare yolo train: {seconds(baseline)}",
+            f"{product / baseline:.2f}x, {excess:+.2f} s beyond {FACTOR}x",
             f"{START_UP:+.2f} s",
             "met" if excess <= START_UP else "MISSED",
         ),
         (
-            f"end of a batch to a listener ({len(bench.latencies)} events)",
+            f"end of a batch to the panel ({len(bench.latencies)} events)",
             seconds(latency),
             f"slowest: {seconds(max(bench.latencies))}",
             seconds(latency),
@@ -160,7 +176,7 @@ def report(bench: Bench, pair: Pair) -> bool:
             "met" if latency <= MOST_LATENCY else "MISSED",
         ),
         (
-            f"stop to stopped and registered ({len(bench.stops)} times)",
+            f"stop in the panel to stopped, registered and shown ({len(bench.stops)} times)",
             seconds(median(bench.stops)),
             f"slowest: {seconds(max(bench.stops))}",
             "",
@@ -175,7 +191,9 @@ def report(bench: Bench, pair: Pair) -> bool:
 def main() -> int:
     options = _options()
     images, epochs, rounds = (
-        (QUICK_IMAGES, QUICK_EPOCHS, QUICK_ROUNDS) if options.quick else (IMAGES, EPOCHS, ROUNDS)
+        (QUICK_IMAGES, QUICK_EPOCHS, QUICK_ROUNDS)
+        if options.quick
+        else (IMAGES, EPOCHS, options.rounds)
     )
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -185,14 +203,13 @@ def main() -> int:
         bench = Bench(stores, runner, folder, epochs, options.device)
         say("one training that does not count, to find everything in the page cache")
         asyncio.run(through_the_runner(bench))
-        bench.latencies.clear()
         say(f"{rounds} trainings each through the runner and by yolo train")
         pair = alternate(
             lambda: asyncio.run(through_the_runner(bench)), lambda: bare(bench), rounds
         )
         for _ in range(1 if options.quick else STOPS):
             say("a training that is stopped")
-            bench.stops.append(asyncio.run(stopping(bench)))
+            asyncio.run(stopping(bench))
         met = report(bench, pair)
     return 0 if met or not options.check else 1
 
@@ -201,6 +218,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one round of short trainings")
     parser.add_argument("--check", action="store_true", help="exit 1 if a bound is missed")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="trainings of each side")
     parser.add_argument("--device", default="cpu", help="as in TrainingConfig; default: cpu")
     parser.add_argument("--folder", help="where to work; default: the system's folder")
     return parser.parse_args()

@@ -29,7 +29,7 @@ def run_tests(arguments: list[str], settings: dict[str, str]) -> int:
     """Run the tests with `settings` in the environment; return as `main` does."""
     browser = get_browser()
     environment = {**os.environ, **settings}
-    command = [sys.executable, "-m", "pytest", "-rs", "--nbval-lax", "--nbval-current-env"]
+    command = [sys.executable, "-m", "pytest", "-rsR", "--nbval-lax", "--nbval-current-env"]
     command += [*arguments, *suites_for(arguments)]
     if browser is None:
         status = _run([*command, "-m", "not browser"], environment)

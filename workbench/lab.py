@@ -13,6 +13,7 @@ import sys
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from workbench.errors import SetupError
@@ -22,6 +23,8 @@ _PRIVATE = (
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
 )
+# Asks whether it may fetch news, even where none can be fetched: the question covers buttons.
+_QUESTION_ABOUT_NEWS = "@jupyterlab/apputils-extension:announcements"
 _FIRST_PORT = 8888
 _OTHER_PORTS_TO_TRY = 50
 _TOUR = Path("notebooks", "00_tour.ipynb")
@@ -64,6 +67,7 @@ def start_lab(
 
     server = LabApp.initialize_server(argv=arguments)
     send_promptly(server)
+    _leave_out(_QUESTION_ABOUT_NEWS, server.web_app.settings)
 
     def announce() -> None:
         # 0.0.0.0 is where the server listens; it is no address that a browser could open.
@@ -73,6 +77,19 @@ def start_lab(
     # The loop binds the port before it comes to this: who reads the address can open it.
     server.io_loop.add_callback(announce)
     server.start()
+
+
+def _leave_out(extension: str, settings: dict[str, Any]) -> None:
+    """Let the pages of a server do without one of JupyterLab's own extensions."""
+    earlier = settings.get("page_config_hook")
+
+    def without(handler: object, page_config: dict[str, Any]) -> dict[str, Any]:
+        if earlier is not None:
+            page_config = earlier(handler, page_config)
+        disabled = page_config.get("disabledExtensions", [])
+        return page_config | {"disabledExtensions": [*disabled, extension]}
+
+    settings["page_config_hook"] = without
 
 
 def default_target() -> Path:

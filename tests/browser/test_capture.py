@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,32 +15,48 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.browser.annotating import eventually
 from tests.browser.capturing import (
-    CAMERA,
+    CAMERAS,
     CLIP_SIZE,
-    DENIED,
     LEFT,
-    NONE,
+    NO_CAMERA,
     PANEL,
     RIGHT,
-    TWO,
     CaptureHand,
+    two_colours,
     write_clip,
 )
 from tests.browser.conftest import VIEWPORT, Lab, LabPage, find_chromium, keep_picture
+from tests.helpers.models import add_model, spread_weights
+from tests.helpers.training import trained_once
+from workbench.persistence import create_stores
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP lab.test 127.0.0.1",
+)
+PHONE = {"width": 390, "height": 844}
 # What a JPEG file at high quality may change of a plain colour, per channel.
 TOLERANCE = 6
-# Several times the distance of the frames of a burst.
-QUIET_S = 1.0
+# Until a model is loaded for the first time, on a machine that is busy.
+MODEL_TIMEOUT_MS = 180_000
 OpenPanel = Callable[..., CaptureHand]
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("clip") / "clip.y4m")
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.y4m", two_colours())
+
+
+@pytest.fixture(scope="module")
+def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    # Playwright has an event loop of its own in this thread.
+    with ThreadPoolExecutor(1) as thread:
+        trained = thread.submit(trained_once, request.config, folder).result()
+        return thread.submit(spread_weights, trained, folder / "sees.pt").result()
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +75,10 @@ def context_with(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
             )
         if (arguments, touch) not in contexts:
             contexts[arguments, touch] = started[arguments].new_context(
-                viewport={"width": 400, "height": 1100} if touch else VIEWPORT,
+                viewport=PHONE if touch else VIEWPORT,
                 has_touch=touch,
                 is_mobile=touch,
+                permissions=["camera"],
             )
         return contexts[arguments, touch]
 
@@ -76,14 +94,22 @@ def open_panel(
     """Open a notebook with a capture panel on a new dataset; errors of the page fail the test."""
     pages: list[LabPage] = []
 
-    def open_one(*cameras: str, host: str = "", touch: bool = False) -> CaptureHand:
+    def open_one(
+        *cameras: str, host: str = "", touch: bool = False, weights: Path | None = None
+    ) -> CaptureHand:
         name = f"cups_{uuid4().hex[:8]}"
-        page = context_with(cameras or CAMERA, touch=touch).new_page()
+        models = lab.folder / f"models_{name}"
+        if weights is not None:
+            put_model(models, weights)
+        page = context_with(cameras or CAMERAS, touch=touch).new_page()
         seen = lab if not host else Lab(lab.url.replace("127.0.0.1", host), lab.token, lab.folder)
         lab_page = LabPage(page, seen)
         page.on("pageerror", lab_page.note_error)
         pages.append(lab_page)
-        lab.write_notebook(f"{name}.ipynb", PANEL.format(data=str(lab.folder / "data"), name=name))
+        lab.write_notebook(
+            f"{name}.ipynb",
+            PANEL.format(data=str(lab.folder / "data"), models=str(models), name=name),
+        )
         lab_page.open_notebook(f"{name}.ipynb")
         if touch:
             page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
@@ -102,6 +128,12 @@ def open_panel(
     assert errors == []
 
 
+def put_model(folder: Path, weights: Path) -> None:
+    stores = create_stores(folder.parent / "data", folder)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(add_model(stores, "sees", weights))).result()
+
+
 def all_are_whole(files: list[Path]) -> bool:
     """Whether every file is a JPEG from its first to its last byte, and no other is there."""
     contents = [file.read_bytes() for file in files]
@@ -109,7 +141,7 @@ def all_are_whole(files: list[Path]) -> bool:
 
 
 def test_colours_on_disk_are_those_of_the_camera(open_panel: OpenPanel, clip: Path) -> None:
-    hand = open_panel(*CAMERA, f"--use-file-for-fake-video-capture={clip}")
+    hand = open_panel(*CAMERAS, f"--use-file-for-fake-video-capture={clip}")
     hand.start()
     hand.record.click()
     hand.wait_saved(1)
@@ -133,7 +165,9 @@ def test_tap_delete_undo_and_redo(open_panel: OpenPanel) -> None:
     hand.wait_saved(2)
     cells = hand.root.locator(".wbc-strip li")
     expect(cells).to_have_count(2)
-    expect(cells.first.locator("img")).to_have_js_property("complete", True)
+    hand.page.wait_for_function(
+        "() => [...document.querySelectorAll('.wbc-strip img')].every((i) => i.naturalWidth > 0)"
+    )
     expect(hand.root.locator(".wbc-tag")).to_have_text("cup 2")
     first, second = hand.images()
     assert first.name.startswith("cup_")
@@ -159,7 +193,7 @@ def test_holding_space_is_a_burst_and_no_key_reaches_the_notebook(open_panel: Op
     hand.wait_more_than(5)
     expect(hand.root).to_have_attribute("data-recording", "true")
     hand.page.keyboard.up(" ")
-    expect(hand.root).to_have_attribute("data-recording", "false")
+    hand.wait_all_saved()
     for key in ("a", "b", "d", "d"):
         hand.page.keyboard.press(key)
     assert hand.page.locator(".jp-Cell").count() == cells_before
@@ -171,6 +205,14 @@ def test_holding_space_is_a_burst_and_no_key_reaches_the_notebook(open_panel: Op
     assert all_are_whole(hand.images())
 
 
+NOTE_COUNTDOWN = """() => {
+    const count = document.querySelector('.wbc-count');
+    window.countdown = [];
+    new MutationObserver(() => window.countdown.push(count.textContent))
+        .observe(count, { childList: true, characterData: true, subtree: true });
+}"""
+
+
 def test_burst_until_n_after_a_countdown(open_panel: OpenPanel) -> None:
     hand = open_panel()
     hand.root.get_by_role("radio", name="Burst").click()
@@ -178,25 +220,30 @@ def test_burst_until_n_after_a_countdown(open_panel: OpenPanel) -> None:
     hand.fill("Countdown", "1")
     hand.choose("Split", "val")
     hand.start()
+    hand.page.evaluate(NOTE_COUNTDOWN)
     hand.record.click()
-    hand.root.locator(".wbc-count", has_text="1").wait_for()
     hand.wait_saved(4)
-    expect(hand.root).to_have_attribute("data-recording", "false")
+    hand.wait_all_saved()
+    assert hand.page.evaluate("() => window.countdown") == ["1", ""]
     assert len(hand.images("val")) == 4
     assert hand.images("train") == []
 
 
 def test_permission_denied(open_panel: OpenPanel) -> None:
-    hand = open_panel(*DENIED)
+    hand = open_panel()
+    hand.page.context.clear_permissions()
     hand.root.get_by_role("button", name="Start camera").click()
     words = hand.problem("denied")
     assert "allow the camera" in words
     expect(hand.card.get_by_role("button", name="Try again")).to_be_visible()
     expect(hand.card.get_by_role("button", name="Upload pictures")).to_be_visible()
+    hand.page.context.grant_permissions(["camera"])
+    hand.card.get_by_role("button", name="Try again").click()
+    hand.wait_live()
 
 
 def test_no_camera_and_pictures_from_files_instead(open_panel: OpenPanel, tmp_path: Path) -> None:
-    hand = open_panel(*NONE)
+    hand = open_panel(*NO_CAMERA)
     hand.root.get_by_role("button", name="Start camera").click()
     assert "no camera" in hand.problem("none")
     picture = tmp_path / "mine.png"
@@ -209,7 +256,7 @@ def test_no_camera_and_pictures_from_files_instead(open_panel: OpenPanel, tmp_pa
 
 
 def test_two_cameras_can_be_chosen_between(open_panel: OpenPanel) -> None:
-    hand = open_panel(*TWO)
+    hand = open_panel()
     hand.start()
     device = hand.root.get_by_label("Camera", exact=True)
     expect(device.locator("option")).to_have_count(3)
@@ -236,7 +283,7 @@ def test_camera_is_unplugged_while_recording(open_panel: OpenPanel) -> None:
         ".dispatchEvent(new Event('ended'))"
     )
     assert "unplugged" in hand.problem("unplugged")
-    expect(hand.root).to_have_attribute("data-recording", "false")
+    hand.wait_all_saved()
     saved = len(hand.images())
     hand.wait_saved(saved)
     assert all_are_whole(hand.images())
@@ -249,8 +296,7 @@ def test_camera_is_unplugged_while_recording(open_panel: OpenPanel) -> None:
 def test_insecure_origin_is_explained(open_panel: OpenPanel, lab: Lab) -> None:
     """A page by http that does not come from localhost has no camera at all."""
     port = lab.url.rstrip("/").rpartition(":")[2]
-    arguments = (*CAMERA, "--host-resolver-rules=MAP lab.test 127.0.0.1")
-    hand = open_panel(*arguments, host="lab.test")
+    hand = open_panel(host="lab.test")
     words = hand.problem("insecure")
     assert "https" in words
     assert f"ssh -L {port}:localhost:{port}" in words
@@ -259,17 +305,17 @@ def test_insecure_origin_is_explained(open_panel: OpenPanel, lab: Lab) -> None:
     expect(hand.root.get_by_label("Source of pictures")).to_have_value("camera")
 
 
-def test_tab_is_closed_while_recording(open_panel: OpenPanel) -> None:
+def test_tab_is_closed_while_recording(open_panel: OpenPanel, lab: Lab) -> None:
     hand = open_panel()
     hand.root.get_by_role("radio", name="Burst").click()
     hand.start()
     hand.record.click()
     hand.wait_more_than(3)
     hand.page.close()
-    assert all_are_whole(settled(hand))
+    assert all_are_whole(final_images(hand, lab))
 
 
-def test_kernel_is_restarted_while_recording(open_panel: OpenPanel) -> None:
+def test_kernel_is_restarted_while_recording(open_panel: OpenPanel, lab: Lab) -> None:
     hand = open_panel()
     hand.root.get_by_role("radio", name="Burst").click()
     hand.start()
@@ -278,13 +324,13 @@ def test_kernel_is_restarted_while_recording(open_panel: OpenPanel) -> None:
     hand.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
     assert "restarted" in hand.problem("kernel")
     assert hand.page.evaluate("() => document.querySelector('.wb-capture video').srcObject") is None
-    files = settled(hand)
+    files = final_images(hand, lab)
     assert len(files) > 3
     assert all_are_whole(files)
 
 
 def test_feed_of_the_kernel_on_a_phone(open_panel: OpenPanel) -> None:
-    """Touch, a narrow page, and pictures that come from the kernel."""
+    """Touch, a narrow page, pictures that come from the kernel; a tap, and a burst by holding."""
     hand = open_panel(touch=True)
     hand.root.get_by_label("Source of pictures").select_option("generated")
     hand.root.get_by_role("button", name="Start", exact=True).tap()
@@ -292,15 +338,61 @@ def test_feed_of_the_kernel_on_a_phone(open_panel: OpenPanel) -> None:
     hand.record.tap()
     hand.wait_saved(1)
     assert cv2.imread(str(hand.images()[0])).shape == (480, 640, 3)
+    lift = hand.hold_by_touch()
+    expect(hand.root).to_have_attribute("data-recording", "true")
+    hand.wait_more_than(3)
+    lift()
+    hand.wait_all_saved()
+    hand.wait_saved(len(hand.images()))
     fits = "(root) => root.clientWidth > 250 && root.scrollWidth <= root.clientWidth"
     assert hand.root.evaluate(fits)  # nothing sticks out
+    assert hand.root.evaluate(CUT_OFF) == []
 
 
-def settled(hand: CaptureHand) -> list[Path]:
-    """Return the images once no more are added."""
-    count, since = -1, time.monotonic()
-    while time.monotonic() - since < QUIET_S:
-        if len(hand.images()) != count:
-            count, since = len(hand.images()), time.monotonic()
-        time.sleep(0.05)
+CUT_OFF = """(root) => {
+    const edge = root.getBoundingClientRect();
+    const shown = [...root.querySelectorAll("button, input, select, label, summary, .wbc-split")]
+        .filter((one) => one.checkVisibility() && !one.closest(".wbc-strip"));
+    return shown.filter((one) => {
+        const box = one.getBoundingClientRect();
+        return box.left < edge.left || box.right > edge.right;
+    }).map((one) => one.outerHTML.slice(0, 80));
+}"""
+
+
+def test_a_model_draws_its_boxes_and_they_are_saved(
+    open_panel: OpenPanel, clip: Path, weights: Path
+) -> None:
+    camera = (*CAMERAS, f"--use-file-for-fake-video-capture={clip}")
+    hand = open_panel(*camera, weights=weights)
+    hand.start()
+    hand.root.locator("summary").click()
+    hand.fill("Surer than", "0.01")
+    hand.root.get_by_label("Model", exact=True).check()
+    boxes = hand.root.locator(".wbc-boxes rect")
+    boxes.first.wait_for(state="attached", timeout=MODEL_TIMEOUT_MS)
+    names = set(hand.root.locator(".wbc-boxes text").all_text_contents())
+    assert {name.split()[0] for name in names} <= {"square", "disc"}
+    hand.choose("Save of it", "labels")
+    in_use = hand.root.locator(".wbc-in-use")
+    expect(in_use).to_have_text("saves labels")
+    hand.record.click()
+    hand.wait_saved(1)
+    (labelled,) = hand.images()
+    rows = hand.label_of(labelled).read_text().splitlines()
+    assert rows
+    assert {row.split()[0] for row in rows} <= {"2", "3"}  # the dataset's square and disc
+    expect(hand.root.locator(".wbc-notes").first).to_contain_text(f"{len(rows)} box")
+    hand.choose("Save of it", "predictions")
+    expect(in_use).to_have_text("saves predictions")
+    hand.record.click()
+    hand.wait_saved(2)
+    (proposed,) = set(hand.images()) - {labelled}
+    assert not hand.label_of(proposed).exists()
+    assert hand.proposed_on(proposed) == len(rows)
+
+
+def final_images(hand: CaptureHand, lab: Lab) -> list[Path]:
+    """Return the images once the kernel is gone, so that nobody adds any."""
+    lab.shut_down_kernels()
     return hand.images()

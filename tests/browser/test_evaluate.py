@@ -1,4 +1,4 @@
-"""The evaluate and the models panel in a real JupyterLab, with a tiny real model."""
+"""The evaluate panel in a real JupyterLab, with a tiny real model."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from workbench.persistence import create_stores
 pytestmark = pytest.mark.browser
 
 CELL = """
-from workbench import {panel}, create_stores
+from workbench import EvaluatePanel, create_stores
 stores = create_stores(data_dir={data!r}, models_dir={models!r})
-panel = {panel}(stores=stores)
+panel = EvaluatePanel(stores=stores)
 panel
 """
 SECONDS = 1000
@@ -44,12 +44,12 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return home
 
 
-def show(lab_page: LabPage, home: Path, panel: str) -> Page:
-    """Open a notebook that shows a panel; requests to other machines are noted as errors."""
+def show(lab_page: LabPage, home: Path) -> Page:
+    """Open a notebook that shows the panel; requests to other machines are noted as errors."""
     lab: Lab = lab_page.lab
-    name = f"{panel}.ipynb"
+    name = "evaluate.ipynb"
     data, models = str(home / "data"), str(home / "models")
-    lab.write_notebook(name, CELL.format(panel=panel, data=data, models=models))
+    lab.write_notebook(name, CELL.format(data=data, models=models))
     lab_page.page.on("request", lambda request: _refuse_far(lab_page, request.url))
     lab_page.open_notebook(name)
     lab_page.run_all()
@@ -64,7 +64,7 @@ def _refuse_far(lab_page: LabPage, url: str) -> None:
 def test_a_model_is_evaluated_and_a_click_on_a_mistake_opens_the_annotator(
     lab_page: LabPage, home: Path
 ) -> None:
-    page = show(lab_page, home, "EvaluatePanel")
+    page = show(lab_page, home)
     panel = page.locator(".jp-OutputArea .wb-curate").first
     panel.get_by_label("Compare with").select_option(label="blind")
     panel.get_by_role("button", name="Evaluate").click()
@@ -106,38 +106,3 @@ def test_a_model_is_evaluated_and_a_click_on_a_mistake_opens_the_annotator(
     expect(annotator).to_have_count(0)
     expect(tiles).to_have_count(24)
     assert page.locator(".jp-Notebook .jp-Cell").count() == 1, "a key reached JupyterLab"
-
-
-def test_models_are_renamed_tried_and_downloaded(
-    lab_page: LabPage, home: Path, tmp_path: Path
-) -> None:
-    page = show(lab_page, home, "ModelsPanel")
-    panel = page.locator(".jp-OutputArea .wb-curate").first
-    chosen = panel.get_by_role("button", name="sees", exact=True)
-    expect(chosen).to_have_attribute("aria-pressed", "true", timeout=30 * SECONDS)
-    chosen.focus()
-    page.keyboard.press("ArrowDown")
-    expect(panel.get_by_role("button", name="blind", exact=True)).to_be_focused()
-    name = panel.get_by_role("textbox", name="Name").first
-    expect(name).to_have_value("blind")
-    name.fill("half blind")
-    panel.get_by_role("button", name="Rename").click()
-    expect(panel.get_by_role("button", name="half blind", exact=True)).to_be_visible()
-    assert (home / "models" / "half blind" / "weights.pt").is_file()
-    panel.get_by_role("button", name="Undo").click()
-    expect(panel.get_by_role("button", name="blind", exact=True)).to_be_visible()
-    keep_picture(page, "models_about")
-
-    panel.get_by_role("button", name="Try", exact=True).click()
-    panel.get_by_role("button", name="Find objects").click()
-    expect(page.locator(".wbm-picture img")).to_be_visible(timeout=60 * SECONDS)
-    expect(panel.get_by_text("boxes, by blind")).to_be_visible()
-    keep_picture(page, "models_try")
-
-    panel.get_by_role("button", name="Export", exact=True).first.click()
-    with page.expect_download() as download:
-        panel.get_by_role("button", name="Download the weights").click()
-    assert download.value.suggested_filename == "blind.pt"
-    download.value.save_as(tmp_path / "mine.pt")
-    stored = home / "models" / "blind" / "weights.pt"
-    assert (tmp_path / "mine.pt").read_bytes() == stored.read_bytes()

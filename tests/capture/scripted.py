@@ -37,7 +37,12 @@ def wait_until(condition: Callable[[], object], what: str = "") -> None:
 
 def wait_until_recording(capture: CaptureController) -> None:
     """From now on each frame of the feed comes into the recording."""
-    wait_until(lambda: any(job.subscription is not None for job in capture._jobs))
+    wait_until(lambda: takes_frames(capture))
+
+
+def takes_frames(capture: CaptureController) -> bool:
+    with capture._changed:  # its thread moves the jobs about
+        return any(job.subscription is not None for job in capture._worker.jobs)
 
 
 class Recorder:

@@ -152,7 +152,7 @@ capture = CaptureController(
 )
 feed.start()
 capture.record()
-time.sleep(60)
+time.sleep(3600)
 """
 
 

@@ -102,6 +102,8 @@ def test_a_burst_is_in_order_and_nothing_that_is_counted_is_missing(
         feed.start()
         assert capture.flush(30)
         assert not capture.status.recording
+    began, ended = recorder.of(StatusChanged)[0], recorder.of(StatusChanged)[-1]
+    assert (began.status.saving, ended.status.saving) == (True, False)
     saved = recorder.of(ImageSaved)
     assert [one.sequence for one in saved] == list(range(60))
     assert [one.info.filename for one in saved] == files(images / "train")
@@ -214,14 +216,36 @@ def test_bursts_never_straddle_splits(stores: Stores, images: Path) -> None:
         assert capture.status.in_dataset == {"train": 18, "val": 6, "test": 0}
 
 
+class Clock:
+    """A clock that stands until a test puts it on."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def put_on(self, capture: CaptureController, seconds: float) -> None:
+        with capture._changed:
+            self.now += seconds
+            capture._changed.notify_all()
+
+
 def test_a_countdown_counts_down_and_can_be_called_off(
-    stores: Stores, push: PushFeed, recorder: Recorder
+    stores: Stores, push: PushFeed, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = Clock()
+    monkeypatch.setattr("workbench.capture.recording.time", clock)
+    monkeypatch.setattr("workbench.capture.controller.time", clock)
+    monkeypatch.setattr("workbench.capture.worker.time", clock)
     with CaptureController(stores, push, "cups", listener=recorder) as capture:
         push.push(picture(0), sequence=1)
         capture.shoot(countdown=1.2)
+        wait_until(lambda: Countdown(2) in recorder.events)
+        clock.put_on(capture, 0.5)
         wait_until(lambda: Countdown(1) in recorder.events)
         push.push(picture(50), sequence=2)
+        clock.put_on(capture, 1.0)
         assert capture.flush(20)
         assert recorder.of(Countdown) == [Countdown(2), Countdown(1), Countdown(0)]
         assert [one.sequence for one in capture.recent] == [2]  # what is seen when it is over

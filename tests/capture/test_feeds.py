@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests.capture.scripted import jpeg, picture, wait_until
+from tests.capture.scripted import PATIENCE, jpeg, picture, wait_until
 from workbench.capture.feed import Feed, FeedError
 from workbench.capture.frames import FeedState, Frame, Image, Pause
 from workbench.capture.generated_feed import GeneratedFeed
@@ -64,13 +64,13 @@ def test_a_feed_of_ones_own_takes_ten_lines() -> None:
 
 def test_states_from_start_to_stop() -> None:
     device, seen = Device(), []
-    feed = Feed(device.frames, name="device")
+    feed = Feed(device.frames, name="device", stall_after=None)
     forget = feed.on_state(lambda state: seen.append(state.status))
     assert feed.state == FeedState("stopped")
     with feed:
         feed.start()  # twice does no harm
         wait_until(lambda: feed.latest is not None and feed.latest.sequence > 3)
-        assert feed.frame_rate > 1
+        assert feed.frame_rate > 0
         assert device.is_open
     assert not device.is_open
     assert seen == ["opening", "live", "stopped"]
@@ -125,7 +125,7 @@ def test_somebody_who_wants_frames_keeps_the_feed_alive() -> None:
     frames = feed.frames()
     del feed
     gc.collect()
-    assert frames.get(timeout=5) is not None
+    assert frames.get(timeout=PATIENCE) is not None
     assert device.is_open
     frames.close()
     del frames
@@ -199,11 +199,11 @@ def test_what_an_abandoned_run_still_gives_does_not_reach_the_next() -> None:
     feed._hub.end(FeedState("stopped"))
     frames = feed.subscribe(1000)
     feed.start()
-    assert frames.get(5) is not None
+    assert frames.get(PATIENCE) is not None
     gates[0].set()  # the first run opens at last
-    thread.join(5)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
-    later = [frames.get(5) for _ in range(5)]
+    later = [frames.get(PATIENCE) for _ in range(5)]
     gates[1].set()
     assert [frame and int(frame.image[1, 1, 0]) for frame in later] == [41] * 5
 
@@ -214,22 +214,25 @@ async def test_previews_skip_and_recordings_do_not() -> None:
     preview = feed.frames()
     feed.start()
     recorded, shown = [], []
+    half = asyncio.Event()
 
     async def watch() -> None:
         async for frame in preview:
             shown.append(frame.sequence)
-            await asyncio.sleep(0.01)
+            await half.wait()
 
     watching = asyncio.create_task(watch())
     async for frame in everything:
         recorded.append(frame.sequence)
+        if frame.sequence == 20:
+            half.set()
         assert len(everything) <= 3
     await watching
     assert recorded == list(range(40))
     assert everything.dropped == 0
     assert shown == sorted(set(shown))
     assert shown[-1] == 39
-    assert len(shown) < 40
+    assert len(shown) <= 22
 
 
 def test_a_live_feed_drops_what_finds_no_room_and_counts_it() -> None:
@@ -259,7 +262,7 @@ def test_one_feed_serves_several_loops_and_threads() -> None:
         thread.start()
     feed.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert counts == [30] * 4
 
 

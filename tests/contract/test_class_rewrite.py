@@ -8,6 +8,7 @@ from tests.helpers.backends import Backend
 from tests.helpers.pictures import jpeg
 from workbench.errors import ConflictError, InvalidDatasetError, LabelFormatError, NotFoundError
 from workbench.persistence import Stores
+from workbench.persistence.class_rewrite import KEPT_UNDOS
 from workbench.persistence.models import Annotation, RowPatch
 
 A, B = ("train", "a.jpg"), ("val", "b.jpg")
@@ -177,3 +178,18 @@ async def test_the_history_keeps_its_meaning(backend: Backend, set_: str) -> Non
     await ds.rewrite_classes(set_, ["bird", "dog", "cat"], {0: 2, 2: 0})
     await lbl.revert_many(set_, [second.id])
     assert await ids(backend.stores, ("val", "empty.jpg")) == [2, 0]
+
+
+async def test_the_last_changes_of_classes_can_be_undone(backend: Backend, set_: str) -> None:
+    ds = backend.stores.dataset
+    done = [
+        await ds.rewrite_classes(set_, [f"cat {number}", "dog", "bird"], {})
+        for number in range(KEPT_UNDOS + 2)
+    ]
+    kept = [name for name in backend.files() if "/rewrites/" in name]
+    assert len(kept) == (KEPT_UNDOS if backend.data_dir is not None else 0)
+    for rewrite in reversed(done[2:]):
+        await ds.undo_rewrite(set_, rewrite.id)
+    assert (await ds.get(set_)).classes == ["cat 1", "dog", "bird"]
+    with pytest.raises(NotFoundError, match=f"not among the last {KEPT_UNDOS}"):
+        await ds.undo_rewrite(set_, done[1].id)

@@ -146,3 +146,27 @@ async def test_a_line_that_a_crash_cut_off_spoils_no_other(backend: Backend, pet
     file.write_bytes(file.read_bytes() + b'\n{"at": "2026-01')
     await img.add_many(pets, [NewImage("c.jpg", "train", jpeg(3))], sources=[source("c.jpg")])
     assert {name for _, name in await img.sources(pets)} == {"b.jpg", "c.jpg"}
+
+
+async def test_predictions_keep_their_classes(stores: Stores, pets: str) -> None:
+    ds = stores.dataset
+    await ds.update_classes(pets, ["cat", "dog", "owl"])
+
+    async def capture(name: str, *class_ids: int) -> None:
+        boxes = [Prediction(class_id, 0.5, 0.5, 0.25, 0.5, 0.9) for class_id in class_ids]
+        new = NewImage(name, "train", jpeg(class_ids[0]))
+        await stores.image.add_many(pets, [new], sources=[source(name, predictions=boxes)])
+
+    async def classes() -> dict[str, list[int]]:
+        found = await stores.image.sources(pets)
+        return {name: [box.class_id for box in one.predictions] for (_, name), one in found.items()}
+
+    await capture("old.jpg", 0, 1, 2, 7)
+    rewrite = await ds.rewrite_classes(pets, ["owl", "cat"], {0: 1, 1: None, 2: 0})
+    assert await classes() == {"old.jpg": [1, 0, 7]}
+    await capture("new.jpg", 0, 1)
+    assert await classes() == {"old.jpg": [1, 0, 7], "new.jpg": [0, 1]}
+    labels = await stores.label.load(pets, "train", "old.jpg")
+    assert labels == []
+    await ds.undo_rewrite(pets, rewrite.id)
+    assert await classes() == {"old.jpg": [0, 1, 2, 7], "new.jpg": [2, 0]}

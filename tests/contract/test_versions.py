@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.helpers.backends import Backend
 from tests.helpers.names import BAD_NAMES
@@ -16,8 +18,8 @@ from workbench.errors import (
     NotFoundError,
 )
 from workbench.persistence import Stores
-from workbench.persistence.models import ImageMove
-from workbench.persistence.version_models import LabelDifference
+from workbench.persistence.models import Annotation, ImageMove
+from workbench.persistence.version_models import KEPT_AUTOMATIC, LabelDifference
 
 
 @pytest.fixture
@@ -197,3 +199,115 @@ async def test_progress_can_cancel(stores: Stores, set_: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         await stores.dataset.freeze(set_, "v1", progress=stop)
     assert await stores.dataset.list_versions(set_) == []
+
+
+async def test_a_snapshot_of_a_version_is_the_dataset_as_it_was(
+    stores: Stores, set_: str, tmp_path: Path
+) -> None:
+    ds = stores.dataset
+    await ds.freeze(set_, "v1")
+    then = await ds.snapshot(set_, tmp_path / "then")
+    await change_everything(stores)
+    seen: list[tuple[int, int]] = []
+    shot = await ds.snapshot(
+        set_, tmp_path / "v1", version="v1", progress=lambda *step: seen.append(step)
+    )
+    assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
+    assert {total for _, total in seen} == {len(seen)}
+    assert shot.digest == then.digest
+    assert (shot.num_images, shot.num_labelled) == (then.num_images, then.num_labelled)
+    assert shot.num_labelled == {"train": 1, "val": 1, "test": 0}
+    assert yaml.safe_load(shot.data_yaml.read_text())["names"] == {0: "cat", 1: "dog"}
+    for number, name in enumerate(("train/a", "train/b", "val/c")):
+        assert (shot.path / f"images/{name}.jpg").read_bytes() == jpeg(number)
+    assert len((shot.path / "labels/train/a.txt").read_text().splitlines()) == 2
+    assert not (shot.path / "labels/train/b.txt").exists()
+    assert (shot.path / "labels/val/c.txt").read_bytes() == b""
+
+    labelled = await ds.snapshot(set_, tmp_path / "some", version="v1", labelled_only=True)
+    assert labelled.num_images == labelled.num_labelled == shot.num_labelled
+    now = await ds.snapshot(set_, tmp_path / "now")
+    assert now.digest != shot.digest
+    with pytest.raises(NotFoundError, match="v2"):
+        await ds.snapshot(set_, tmp_path / "v2", version="v2")
+    assert not (tmp_path / "v2").exists()
+
+
+async def test_a_snapshot_of_a_version_may_be_written_to(
+    stores: Stores, set_: str, tmp_path: Path
+) -> None:
+    # Ultralytics rewrites a JPEG with bytes after its end marker in place.
+    await stores.image.save_bytes(set_, *A, jpeg(9) + b"trailing bytes")
+    await stores.dataset.freeze(set_, "v1")
+    before = await contents(stores)
+    shot = await stores.dataset.snapshot(set_, tmp_path / "v1", version="v1")
+    with (shot.path / "images/train/a.jpg").open("r+b") as file:
+        file.write(b"scribbled by training")
+    await change_everything(stores)
+    await stores.dataset.restore_version(set_, "v1")
+    assert await contents(stores) == before
+
+
+async def test_a_class_that_is_renamed_or_moved_changes_no_boxes(stores: Stores, set_: str) -> None:
+    ds = stores.dataset
+    await ds.update_classes(set_, ["cat", "dog", "owl", "fox"])  # nobody has boxes of the last two
+    await ds.freeze(set_, "v1")
+    await ds.rewrite_classes(set_, ["dog", "cat", "owl", "fox"], {0: 1, 1: 0})
+    found = await ds.compare_versions(set_, "v1", None)
+    assert (found.labels, found.renamed) == ([], {})
+    assert found.classes[0] != found.classes[1]
+    await ds.rewrite_classes(set_, ["hound", "cat", "owl", "vixen"], {})
+    found = await ds.compare_versions(set_, "v1", None)
+    assert (found.labels, found.renamed) == ([], {"dog": "hound", "fox": "vixen"})
+    assert found  # the classes differ still
+    back = await ds.compare_versions(set_, None, "v1")
+    assert (back.labels, back.renamed) == ([], {"hound": "dog", "vixen": "fox"})
+
+
+async def test_boxes_that_change_with_a_renamed_class_are_told(stores: Stores, set_: str) -> None:
+    ds = stores.dataset
+    await stores.label.save(set_, *B, [CAT])
+    await stores.label.save(set_, *C, [CAT])
+    await ds.freeze(set_, "v1")
+    await ds.update_classes(set_, ["lion", "dog"])
+    await stores.label.save(set_, *C, [Annotation(0, 0.125, 0.125, 0.25, 0.25)])
+    found = await ds.compare_versions(set_, "v1", None)
+    assert found.renamed == {"cat": "lion"}
+    assert found.labels == [LabelDifference(*C, 1, 1)]
+
+
+async def test_a_class_merged_into_another_is_not_renamed(stores: Stores, set_: str) -> None:
+    ds = stores.dataset
+    await ds.freeze(set_, "v1")
+    await ds.rewrite_classes(set_, ["dog", "owl"], {0: 0, 1: 0})
+    found = await ds.compare_versions(set_, "v1", None)
+    assert found.renamed == {}
+    assert found.labels == [LabelDifference(*A, 1, 1)]
+
+
+async def test_automatic_versions_are_bounded_and_others_stay(stores: Stores, set_: str) -> None:
+    ds = stores.dataset
+    await ds.freeze(set_, "mine")
+    await stores.image.save_bytes(set_, *A, jpeg(9))
+    first = await ds.restore_version(set_, "mine")  # has picture 9, as no other
+    second = await ds.restore_version(set_, "mine")
+    named = await ds.keep_version(set_, second.name)
+    assert named == replace(second, automatic=False)
+    for _ in range(KEPT_AUTOMATIC - 1):
+        await ds.restore_version(set_, "mine")
+    names = [info.name for info in await ds.list_versions(set_)]
+    assert names[:3] == ["mine", first.name, second.name]
+    assert len(names) == 2 + KEPT_AUTOMATIC
+    # One that is restored is not removed by that, though it is the oldest.
+    await ds.restore_version(set_, first.name)
+    assert await stores.image.read_bytes(set_, *A) == jpeg(9)
+    assert not await ds.compare_versions(set_, first.name, None)
+    await ds.restore_version(set_, "mine")
+    infos = await ds.list_versions(set_)
+    assert sum(info.automatic for info in infos) == KEPT_AUTOMATIC
+    assert [info for info in infos if not info.automatic][1:] == [named]
+    with pytest.raises(NotFoundError):
+        await ds.compare_versions(set_, first.name, None)
+    await ds.restore_version(set_, second.name)
+    with pytest.raises(NotFoundError, match="v9"):
+        await ds.keep_version(set_, "v9")

@@ -67,6 +67,45 @@ async def test_undo_brings_back_what_was(stores: Stores, name: str) -> None:
     assert await contents(stores) == before
 
 
+async def test_restoring_from_the_trash_is_undone_by_way_of_the_trash(backend: Backend) -> None:
+    stores = backend.stores
+    yaml = b"train: images/train\nval: images/val\nnames: [cat, dog]\n"
+    own = {"images/train/a.jpg": jpeg(1), "labels/train/a.txt": POLYGON}
+    await backend.arrange("pets", own | {"data.yaml": yaml})
+    if backend.data_dir is not None:
+        (backend.data_dir / "pets/labels/train/lone.txt").write_bytes(POLYGON)
+    else:
+        in_memory = stores.label._state.datasets["pets"].labels  # type: ignore[attr-defined]
+        in_memory["train", "lone"] = POLYGON
+    await stores.image.save_bytes("pets", *B, jpeg(2))
+    await stores.label.save("pets", *B, [CAT])
+    actions = Actions(stores, "pets")
+    await stores.label.delete_orphans("pets", [("train", "lone.txt")])
+    await actions.clear_labels([B])
+    await actions.delete([A])
+    before, files = await contents(stores), _visible(backend)
+    trash = await stores.image.list_trash("pets")
+    change = await actions.restore([entry.id for entry in trash])
+    assert change.description == "3 items restored"
+    assert await stores.image.list_trash("pets") == []
+    restored = {*own, "labels/train/b.txt", "labels/train/lone.txt"}
+    if backend.data_dir is not None:
+        assert _visible(backend) - files == {f"pets/{file}" for file in restored}
+    await change.undo()
+    assert await contents(stores) == before
+    assert _visible(backend) == files
+    again = await stores.image.list_trash("pets")
+    assert {(e.kind, e.name) for e in again} == {(e.kind, e.name) for e in trash}
+    await actions.restore([entry.id for entry in again if entry.kind == "image"])
+    await stores.image.delete("pets", *A)
+    with pytest.raises(NotFoundError):
+        await actions.restore([entry.id for entry in again if entry.kind == "image"])
+
+
+def _visible(backend: Backend) -> set[str]:
+    return {file for file in backend.files() if ".workbench" not in file}
+
+
 async def test_what_actions_do(stores: Stores) -> None:
     actions = Actions(stores, "pets")
     moved = await actions.move([A, B, C], "val")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.helpers.backends import BACKENDS, make_backend
 from tests.helpers.pictures import encoded, jpeg
 from workbench.datasets.columns import pack, pack_names, unpack, unpack_names
 from workbench.datasets.index import (
@@ -23,9 +25,19 @@ from workbench.datasets.index import (
     DatasetIndex,
     Indexer,
 )
+from workbench.datasets.statistics import Statistics
 from workbench.errors import NotFoundError
 from workbench.persistence import Stores, create_memory_stores, create_stores
-from workbench.persistence.models import Annotation, ImageKey, ImageMove, LabelTable, Progress
+from workbench.persistence.models import (
+    Annotation,
+    ImageKey,
+    ImageMove,
+    LabelTable,
+    NewImage,
+    Prediction,
+    Progress,
+)
+from workbench.persistence.sources import ImageSource
 
 LONG_AGO = time.time() - 1000
 FILES = {
@@ -275,3 +287,82 @@ def test_a_block_gives_back_what_was_packed(
 @given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1)))
 def test_names_survive(names: list[str]) -> None:
     assert unpack_names(pack_names(names)) == names
+
+
+@pytest.mark.parametrize("kind", sorted(BACKENDS))
+async def test_predictions_of_a_capture_wait_until_somebody_labels_the_image(
+    kind: str, tmp_path: Path
+) -> None:
+    stores, names = (
+        make_backend(kind, tmp_path).stores,
+        ("both.jpg", "none.jpg", "other.jpg", "unknown.jpg"),
+    )
+    await stores.dataset.create("seen", ["cat", "dog"])
+    boxes = {"both.jpg": (1, 5), "other.jpg": (0,), "unknown.jpg": (5,)}
+
+    async def capture(*taken: str) -> None:
+        await stores.image.add_many(
+            "seen",
+            [NewImage(name, "train", jpeg(number)) for number, name in enumerate(taken)],
+            sources=[
+                ImageSource(
+                    filename=name,
+                    split="train",
+                    captured_at=datetime.now(UTC),
+                    predictions=[
+                        Prediction(class_id, 0.5, 0.5, 0.2, 0.2, 0.9)
+                        for class_id in boxes.get(name, ())
+                    ],
+                )
+                for name in taken
+            ],
+        )
+
+    async def predicted() -> set[ImageKey]:
+        # A fresh indexer each time: what is not in the cache is not known.
+        index = await Indexer(stores).load("seen")
+        return {key for key, waits in zip(index.keys(), index.predicted, strict=True) if waits}
+
+    await capture(*names[:2])
+    assert await predicted() == {("train", "both.jpg")}
+    await capture(*names[2:])
+    assert await predicted() == {("train", "both.jpg"), ("train", "other.jpg")}
+    await stores.image.move_many("seen", [ImageMove("both.jpg", "train", "val")])
+    await stores.image.rename("seen", "train", "other.jpg", "another.jpg")
+    assert await predicted() == {("val", "both.jpg"), ("train", "another.jpg")}
+    await stores.label.save("seen", "val", "both.jpg", [])
+    assert await predicted() == {("train", "another.jpg")}
+    (entry,) = await stores.label.delete_many("seen", [("val", "both.jpg")])
+    await stores.image.delete("seen", "train", "another.jpg")
+    assert await predicted() == {("val", "both.jpg")}
+    assert entry.kind == "label"
+    await stores.dataset.update_classes("seen", ["cat", "dog", "c", "d", "e", "f"])
+    assert await predicted() == {("val", "both.jpg"), ("train", "unknown.jpg")}
+    frame = Statistics(await Indexer(stores).load("seen")).summary_frame()
+    assert frame["predicted"].tolist() == [1, 1, 0, 2]
+
+
+async def test_sources_are_looked_up_only_where_they_may_have_changed(
+    stores: Stores, zoo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    sources = stores.image.sources
+
+    async def counting(dataset: str) -> dict[ImageKey, ImageSource]:
+        asked.append(dataset)
+        return await sources(dataset)
+
+    monkeypatch.setattr(stores.image, "sources", counting)
+    assert not (await Indexer(stores).load("zoo")).predicted.any()
+    assert asked == []
+    proposed = [Prediction(0, 0.5, 0.5, 0.2, 0.2, 0.9)]
+    source = ImageSource("new.jpg", "val", datetime.now(UTC), predictions=proposed)
+    new = NewImage("new.jpg", "val", jpeg(2))
+    await stores.image.add_many("zoo", [new], sources=[source])
+    os.utime(zoo / "images/val/new.jpg", (LONG_AGO, LONG_AGO))
+    wanted = [("val", "new.jpg")]
+    for split, name in (("train", "b.png"), ("train", "a.jpg"), ("train", "c.jpg")):
+        index = await Indexer(stores).load("zoo")
+        assert index.keys(np.flatnonzero(index.predicted)) == wanted
+        await stores.label.save("zoo", split, name, [])
+    assert asked == ["zoo"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,3 +126,17 @@ async def _train(base: Path) -> Trained:
         run = await runner.start(TrainingConfig(**TINY, epochs=2))
     await run.wait()
     return Trained(stores, runner, run, cwd_before, _names_here(), network_log)
+
+
+def poisoned(trained: Trained, folder: Path, target: Path) -> Path:
+    """Good weights with a call before their model: they still load, after the call."""
+    source = trained.run.path / "weights" / "best.pt"
+    call = f"cposix\nsystem\n(Vtouch {target}\ntR0".encode()
+    path = folder / "stranger.pt"
+    with zipfile.ZipFile(source) as good, zipfile.ZipFile(path, "w") as bad:
+        for member in good.infolist():
+            content = good.read(member)
+            if member.filename.endswith("data.pkl"):
+                content = content[:2] + call + content[2:]
+            bad.writestr(member, content)
+    return path

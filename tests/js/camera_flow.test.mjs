@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createBeat, createMeter, createWindow } from "../../workbench/panels/widgets/static/camera_flow.mjs";
+import { createBeat, createMeter, createFrameOutbox, createWindow } from "../../workbench/panels/widgets/static/camera_flow.mjs";
 
 test("no more than the window is on its way", () => {
   const ways = createWindow(() => 2);
@@ -56,4 +56,51 @@ test("the meter tells the rate of late", () => {
   for (let i = 0; i <= 20; i++) meter.note(i * 100);
   assert.ok(Math.abs(meter.rate(2000) - 10) < 0.01);
   assert.equal(meter.rate(9000), 0);
+});
+
+function post(options = {}) {
+  const sent = [];
+  let pending = null;
+  const outbox = createFrameOutbox((items) => sent.push(items), { ...options, later: (work) => ((pending = work), 1), never: () => (pending = null) });
+  return { sent, outbox, pass: () => pending?.() };
+}
+
+test("the first frame goes at once, those soon after it go together", () => {
+  const { sent, outbox } = post({ most: 3 });
+  for (let i = 0; i < 8; i++) outbox.put(i);
+  assert.deepEqual(sent, [[0], [1, 2, 3], [4, 5, 6]]);
+});
+
+test("what waits does not wait for more than a moment", () => {
+  const { sent, outbox, pass } = post();
+  outbox.put("a");
+  outbox.put("b");
+  pass();
+  assert.deepEqual(sent, [["a"], ["b"]]);
+  pass();
+  outbox.put("c");
+  assert.deepEqual(sent, [["a"], ["b"], ["c"]]);
+});
+
+test("the picture of the shutter does not wait, and nothing overtakes", () => {
+  const { sent, outbox } = post();
+  outbox.put("a");
+  outbox.put("b");
+  outbox.put("shot", true);
+  assert.deepEqual(sent, [["a"], ["b", "shot"]]);
+});
+
+test("nothing is sent of a camera that was closed", () => {
+  const { sent, outbox, pass } = post();
+  outbox.put("a");
+  outbox.put("b");
+  outbox.clear();
+  pass();
+  assert.deepEqual(sent, [["a"]]);
+});
+
+test("one at a time where that is wanted", () => {
+  const { sent, outbox } = post({ most: 1 });
+  for (let i = 0; i < 3; i++) outbox.put(i);
+  assert.deepEqual(sent, [[0], [1], [2]]);
 });

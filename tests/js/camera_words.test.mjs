@@ -3,7 +3,8 @@ import { test } from "node:test";
 
 import { splitKey, splitValue, typedNumber } from "../../workbench/panels/widgets/static/camera_controls.mjs";
 import { cameraWish } from "../../workbench/panels/widgets/static/camera_device.mjs";
-import { statusNotes } from "../../workbench/panels/widgets/static/camera_numbers.mjs";
+import { noneLeft, statusNotes } from "../../workbench/panels/widgets/static/camera_numbers.mjs";
+import { isUpright } from "../../workbench/panels/widgets/static/camera_frames.mjs";
 import { cameraProblem, cameraSurroundings, surroundingsProblem } from "../../workbench/panels/widgets/static/camera_problems.mjs";
 import { placedBox } from "../../workbench/panels/widgets/static/camera_stage.mjs";
 
@@ -60,10 +61,37 @@ test("a mirrored box lies where the mirrored thing is", () => {
   assert.deepEqual(placedBox([0.25, 0.5, 0.1, 0.2], size, true), { x: 140, y: 40, width: 20, height: 20 });
 });
 
+const texts = (...what) => statusNotes(...what).map((note) => note.text);
+
 test("a failure comes first, what was left out is counted", () => {
-  const notes = statusNotes({ failure: "The disk is full.", slow: true, similar: 3, blurred: 1, dropped: 2, damaged: 0 }, 4);
-  assert.equal(notes[0].text, "The disk is full.");
-  assert.ok(notes.some((note) => note.text.startsWith("3 skipped")));
-  assert.ok(notes.some((note) => note.text.startsWith("6 frames")));
-  assert.deepEqual(statusNotes({}, 0), []);
+  const notes = texts({ failure: "The disk is full.", slow: true, similar: 3, blurred: 1, dropped: 2, damaged: 1 });
+  assert.equal(notes[0], "The disk is full.");
+  assert.ok(notes.includes("3 skipped as alike"));
+  assert.ok(notes.includes("1 frame damaged"));
+  assert.deepEqual(statusNotes({}), []);
+});
+
+test("what was the limit is said: the disk, the way, the kernel or this page", () => {
+  assert.deepEqual(texts({ slow: true }), ["The disk is slower than the camera: frames wait to be saved."]);
+  assert.match(texts({ dropped: 2 }, { page: 0, way: 0, disk: 4 })[0], /^6 frames left out: the disk is too slow/);
+  assert.match(texts({}, { page: 0, way: 1, disk: 0 })[0], /^1 frame left out: the kernel is busy/);
+  assert.match(texts({}, { page: 1200, way: 0, disk: 0 })[0], /^1,200 frames left out: this browser .* lower resolution/);
+  assert.equal(texts({}, noneLeft()).length, 0);
+});
+
+test("a model that looks at each picture is not called a slow disk", () => {
+  for (const how of ["labels", "predictions"]) {
+    const [slow, lost] = texts({ slow: true, dropped: 1 }, noneLeft(), how);
+    assert.match(slow, /^The model is slower/);
+    assert.match(lost, /^1 frame left out: the model/);
+  }
+});
+
+test("a phone's frame that lies on its side is not taken as it is", () => {
+  const video = { videoWidth: 720, videoHeight: 1280 };
+  const frame = (displayWidth, displayHeight, more = {}) => ({ displayWidth, displayHeight, ...more });
+  assert.equal(isUpright(frame(720, 1280), video), true);
+  assert.equal(isUpright(frame(1280, 720), video), false);
+  assert.equal(isUpright(frame(720, 1280, { rotation: 90 }), video), false);
+  assert.equal(isUpright(frame(1280, 720), { videoWidth: 0, videoHeight: 0 }), true); // not shown yet
 });

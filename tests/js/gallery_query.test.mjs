@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { describeItem, outlines } from "../../workbench/panels/widgets/static/gallery_cells.mjs";
+import { describeItem, howManyFit, outlines, roomFor } from "../../workbench/panels/widgets/static/gallery_cells.mjs";
 import { completed, SORTS, sortOf, withSort } from "../../workbench/panels/widgets/static/gallery_query.mjs";
 
 test("the order is part of the query's text", () => {
@@ -27,4 +27,14 @@ test("a screen reader hears what a cell shows", () => {
 test("outlines are in the picture's pixels, one for each class", () => {
   const found = outlines([[0, 0.5, 0.5, 0.2, 0.4], [1, 0.1, 0.1, 0.2, 0.2], [0, 0.25, 0.75, 0.5, 0.5]], 200, 100);
   assert.deepEqual([...found], [[0, "M80 30h40v40h-40zM0 50h100v50h-100z"], [1, "M0 0h40v20h-40z"]]);
+});
+
+test("as many chips as fit, and at least one", () => {
+  const texts = ["car 3", "bus", "bicycle 12", "traffic light"];
+  const all = texts.reduce((sum, text) => sum + roomFor(text) + 28, 0);
+  assert.equal(howManyFit(texts, all), 4);
+  assert.equal(howManyFit(texts, all - 1), 3);
+  assert.equal(howManyFit(texts, 10), 1);
+  assert.equal(howManyFit([], 10), 0);
+  assert.ok(roomFor("信号灯") > roomFor("abc"));
 });

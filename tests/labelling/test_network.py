@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers.training import Trained
+from tests.helpers.training import Trained, poisoned
+from workbench.errors import InvalidModelError
 from workbench.labelling.network import Network, scale_for_validation, validation_batches
 from workbench.labelling.predictor import Predictor
 from workbench.training.environment import import_ultralytics
+from workbench.training.weights_check import import_weights
 
 STRIDE = 32
 sides = st.integers(11, 300)
@@ -127,3 +130,43 @@ async def test_a_model_is_asked_for_by_whoever_needs_it(
     assert names == {0: "square", 1: "disc"}
     assert size == 96
     assert len(await predictor.weights_digest(info)) == 64
+
+
+async def test_a_model_that_was_trusted_by_hand_labels_until_its_file_changes(
+    predictor: Predictor, trained: Trained, tmp_path: Path
+) -> None:
+    bait = tmp_path / "touched"
+    stores = trained.stores
+    frame = a_picture(64, 64)
+    expected = await predictor.predict(frame, 1e-5)
+    path = poisoned(trained, tmp_path, bait)
+    info = await import_weights(stores, path, "stranger", trust=True)
+    try:
+        bait.unlink()
+        assert await predictor.predict(frame, 1e-5, model="stranger") == expected
+        assert bait.exists()
+        # The yes was for that file: others are read with restrictions as before.
+        assert import_module("ultralytics.nn.tasks").torch_safe_load.__name__ == "torch_safe_load"
+        bait.unlink()
+        info.path.write_bytes(path.read_bytes() + b"\0")
+        with pytest.raises(InvalidModelError, match="trusted, but the file has changed since"):
+            await predictor.predict(frame, model="stranger")
+        assert not bait.exists()
+    finally:
+        entry = await stores.model.delete("stranger")
+        await stores.model.purge(entry.id)
+
+
+async def test_code_that_nobody_trusted_is_not_run_to_label(
+    predictor: Predictor, trained: Trained, tmp_path: Path
+) -> None:
+    bait = tmp_path / "touched"
+    path = poisoned(trained, tmp_path, bait)
+    await trained.stores.model.save("smuggled", path, "yolo11n.yaml", "shapes")
+    try:
+        with pytest.raises(InvalidModelError, match=r"'smuggled'.*cannot be used"):
+            await predictor.predict(a_picture(64, 64), model="smuggled")
+        assert not bait.exists()
+    finally:
+        entry = await trained.stores.model.delete("smuggled")
+        await trained.stores.model.purge(entry.id)

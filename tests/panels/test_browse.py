@@ -13,12 +13,16 @@ import pytest
 
 from workbench.datasets.query import QueryError
 from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
+from workbench.panels.annotate_model import AnnotateModel
 from workbench.panels.browse import BrowsePanel
 from workbench.panels.browse_import import BATCH
 from workbench.panels.browse_model import BrowseModel
+from workbench.panels.browse_work import StoppedError
 from workbench.persistence import Stores, create_stores
 
 WIDTH, HEIGHT = 64, 48
+PATIENCE_S = 120
+"""After so long something never comes; nothing here takes a hundredth of that."""
 
 
 @pytest.fixture
@@ -182,6 +186,11 @@ async def test_delete_restore_background_clear_and_tags(model: BrowseModel, root
     await model.restore()
     assert "a.jpg" in images(root, "train")
     assert (root / "labels" / "train" / "a.txt").is_file()
+    assert model.undo_text == "1 item restored"
+    await model.undo()
+    assert "a.jpg" not in images(root, "train")
+    model.select(((0, 1),))
+    await model.restore()
     await model.show("images")
 
     choose(model, 3)
@@ -242,7 +251,9 @@ async def test_added_files_are_undone_as_one_and_refusals_are_named(
         new_files(tmp_path / "nowhere")
 
 
-async def test_frames_of_a_video_are_added(model: BrowseModel, root: Path, tmp_path: Path) -> None:
+async def test_frames_of_a_video_are_added(
+    model: BrowseModel, stores: Stores, root: Path, tmp_path: Path
+) -> None:
     from workbench.panels.browse_import import new_files
 
     clip = tmp_path / "my clip.avi"
@@ -250,9 +261,13 @@ async def test_frames_of_a_video_are_added(model: BrowseModel, root: Path, tmp_p
     for number in range(7):
         writer.write(np.full((HEIGHT, WIDTH, 3), 30 * number, np.uint8))
     writer.release()
-    await model.add_files(new_files(clip, every=3), "val")
+    await model.add_files(new_files(clip, every=3), "val", class_name="cat")
     names = ["my_clip_000000.jpg", "my_clip_000003.jpg", "my_clip_000006.jpg"]
     assert images(root, "val") == {"v.jpg", *names}
+    walk = AnnotateModel(stores, "ds", "val")
+    await walk.start()
+    assert walk.filenames[0] == names[0]
+    assert walk.suggested_class(await walk.load(0)) == "cat"
     shade = cv2.imread(str(root / "images" / "val" / names[1])).mean()
     assert shade == pytest.approx(90, abs=4)
     (tmp_path / "broken.avi").write_bytes(b"nothing")
@@ -273,6 +288,20 @@ async def test_stopping_keeps_what_was_added_and_can_be_undone(
     assert images(root, "test") == set()
 
 
+class Held:
+    """A coroutine function that waits at the door until it is let in."""
+
+    def __init__(self, held: Any) -> None:
+        self._held = held
+        self.reached, self.let_in = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found = await self._held(*args, **kwargs)
+        self.reached.set()
+        await self.let_in.wait()
+        return found
+
+
 class Page:
     """A page of the panel: what it is sent, and what it says."""
 
@@ -288,13 +317,13 @@ class Page:
         self.panel.gallery._receive(None, {"kind": kind, "session": "s", **message}, buffers or [])
 
     async def until(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len([m for m in self.sent if m["kind"] == kind]) < count:
                 await asyncio.sleep(0.01)
         return [m for m in self.sent if m["kind"] == kind]
 
     async def until_state(self, read: Any, expected: Any) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while read() != expected:
                 await asyncio.sleep(0.01)
 
@@ -331,14 +360,17 @@ async def test_long_answers_come_in_parts_and_stop_when_called_off(
         write_picture(root / "images" / "test" / f"{number:03}.jpg")
     await page.panel.refresh()
     number = page.panel.gallery.listing["id"]
-    page.say("want", id=1, listing=number, level=64, ranges=[[6, 106]])
-    await page.until("items", 2)
+    making = Held(page.panel.model.page)
+    with monkeypatch.context() as patch:
+        patch.setattr(page.panel.model, "page", making)
+        page.say("want", id=1, listing=number, level=64, ranges=[[6, 106]])
+        await making.reached.wait()
     page.say("cancel", id=1)
-    sent = len(page.sent)
+    making.let_in.set()
     page.say("want", id=2, listing=number, level=64, ranges=[[6, 40]])
-    await page.until_state(lambda: page.sent[-1].get("done") and page.sent[-1]["id"], 2)
-    late = [message for message in page.sent[sent:] if message["id"] == 1]
-    assert not any(message["done"] for message in late)
+    await page.until_state(lambda: page.sent and page.sent[-1]["done"], True)
+    assert {message["id"] for message in page.sent} == {2}
+    assert len(page.sent) > 1
     second = [item["position"] for m in page.sent for item in m["items"] if m["id"] == 2]
     assert second == list(range(6, 40))
     assert all(sum(map(len, m["buffers"])) <= 1500 for m in page.sent)
@@ -370,9 +402,9 @@ async def test_filter_select_move_and_undo_as_a_page_does_it(page: Page, root: P
     assert gallery.selection["ranges"] == []
 
 
-async def test_files_come_in_pieces(page: Page, root: Path) -> None:
+async def test_files_come_in_pieces(page: Page, root: Path, stores: Stores) -> None:
     content = (root / "images" / "train" / "a.jpg").read_bytes()
-    common = {"batch": 1, "split": "val", "files": 2}
+    common = {"batch": 1, "split": "val", "files": 2, "class_name": "cat"}
     half = len(content) // 2
     first = {**common, "index": 0, "name": "new.jpg", "size": len(content)}
     page.say("upload", [content[:half]], **first, offset=0)
@@ -381,6 +413,8 @@ async def test_files_come_in_pieces(page: Page, root: Path) -> None:
     await page.until("uploaded", 3)
     await page.until_state(lambda: images(root, "val"), {"v.jpg", "new.jpg"})
     assert (root / "images" / "val" / "new.jpg").read_bytes() == content
+    (source,) = (await stores.image.sources("ds")).values()
+    assert (source.filename, source.class_name) == ("new.jpg", "cat")
     await page.until_state(lambda: page.panel.gallery.status["tone"], "problem")
 
 
@@ -419,8 +453,84 @@ async def test_the_panel_from_python(panel: BrowsePanel) -> None:
 
 async def test_no_dataset_is_said(tmp_path: Path) -> None:
     made = BrowsePanel(stores=create_stores(tmp_path / "d", tmp_path / "m"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not made.gallery.status:
             await asyncio.sleep(0.01)
     assert "no dataset" in made.gallery.status["text"]
     made.close()
+
+
+async def test_what_is_asked_for_while_the_dataset_is_read_again_is_shown(
+    model: BrowseModel, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = Held(model._finder.load)
+    monkeypatch.setattr(model._finder, "load", reading)
+    choose(model, 0)
+    moving = asyncio.create_task(model.move("test"))
+    await reading.reached.wait()
+    await model.show("objects")
+    assert await model.search("class:rat") is None
+    await model.search("class:cat")
+    reading.let_in.set()
+    await moving
+    assert model.listing is not None
+    assert (model.listing.mode, model.listing.query) == ("objects", "class:cat")
+    assert listed(model) == ["test/a.jpg"]  # as it is after the move
+
+
+async def test_a_listing_that_takes_long_takes_no_place_of_a_newer_one(
+    model: BrowseModel, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = Held(model._finder.find)
+    choose(model, 0, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(model._finder, "find", listing)
+        moving = asyncio.create_task(model.move("test"))  # its listing comes late
+        await listing.reached.wait()
+    await model.search("split:test")
+    assert listed(model) == ["test/a.jpg", "test/b.jpg"]
+    assert model.selected() == []
+    choose(model, 1)
+    listing.let_in.set()
+    await moving
+    assert listed(model) == ["test/a.jpg", "test/b.jpg"]
+    assert model.selected() == [("test", "b.jpg")]
+    await model.search("split:train")
+    assert listed(model) == [f"train/{n}.jpg" for n in "cde"]
+
+
+async def test_what_is_done_is_done_to_what_was_selected_when_it_was_asked_for(
+    model: BrowseModel, root: Path
+) -> None:
+    async with model._lock:  # something else is under way
+        choose(model, 0)
+        moving = asyncio.create_task(model.move("test"))
+        await asyncio.sleep(0)
+        choose(model, 1)
+    await moving
+    assert images(root, "test") == {"a.jpg"}
+    assert model.selected() == [("train", "b.jpg")]
+
+
+async def test_looking_through_images_does_not_call_off_that_an_export_shall_stop(
+    model: BrowseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(model, 0, 1)
+    told: list[Any] = []
+
+    async def export(*_args: Any, progress: Any, **_kwargs: Any) -> None:
+        told.append(progress)
+        progress(1, 2)
+        await asyncio.sleep(0)  # its message arrives
+        assert model.work.what == "Exporting"
+        await model.search("split:train")
+        assert model.work.what == "Exporting"
+        model.stop()
+        await model.search("split:val")
+        progress(2, 2)
+
+    monkeypatch.setattr("workbench.datasets.actions.Actions.export", export)
+    with pytest.raises(StoppedError):
+        await model.export(tmp_path / "few.zip")
+    assert len(told) == 1
+    assert model.work.what == ""

@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from tests.capture.scripted import jpeg, picture
+from tests.capture.scripted import jpeg, picture, takes_frames
 from workbench.capture.generated_feed import GeneratedFeed
 from workbench.capture.settings import CaptureSettings
 from workbench.capture.triggers import Every, Motion
 from workbench.capture.video_feed import VideoFeed
 from workbench.errors import NotFoundError
 from workbench.panels.browser_feed import BrowserFeed
-from workbench.panels.capture import IDLE_RATE, CapturePanel
-from workbench.panels.capture_model import CaptureError
+from workbench.panels.capture import CapturePanel
+from workbench.panels.capture_display import IDLE_RATE, Throttled
 from workbench.panels.capture_options import CaptureOptions, changed
 from workbench.panels.capture_sources import make_feed
+from workbench.panels.capture_waiting import CaptureError
 from workbench.persistence import Stores, create_stores
 from workbench.samples.video import write_video
 
@@ -58,12 +59,15 @@ class Page:
         self.sent.append({**message, "buffers": [bytes(b) for b in buffers]})
 
     def say(self, kind: str, *buffers: bytes, **message: Any) -> None:
-        self.panel.asked({"kind": kind, "session": self.name, **message}, buffers)
+        self.panel.view.host.asked({"kind": kind, "session": self.name, **message}, buffers)
 
     def frame(self, grey: int = 0, **more: Any) -> int:
         number, self.sequence = self.sequence, self.sequence + 1
         self.say("frame", jpeg(picture(grey)), seq=number, time=1000 + number / 30, **more)
         return number
+
+    def acknowledged(self) -> list[int]:
+        return [number for message in self.of("ack") for number in message["seqs"]]
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.sent if message["kind"] == kind]
@@ -102,8 +106,33 @@ async def test_shot_is_the_frame_that_came_with_it(
 async def test_every_frame_is_acknowledged_once(page: Page, panel: CapturePanel) -> None:
     sent = [page.frame(i) for i in range(5)]
     page.say("frame", jpeg(picture()), seq=2, time=1000.0)  # an old one, refused
-    await until(lambda: len(page.of("ack")) == 6)
-    assert [ack["seq"] for ack in page.of("ack")] == [*sent, 2]
+    await until(lambda: len(page.acknowledged()) == 6)
+    assert sorted(page.acknowledged()) == sorted([*sent, 2])
+
+
+async def test_several_frames_come_in_one_message(
+    page: Page, panel: CapturePanel, images: Path
+) -> None:
+    contents = [jpeg(picture(grey)) for grey in (0, 40, 80)]
+    facts = [{"seq": number, "time": 1000 + number / 30} for number in range(3)]
+    facts[1]["shoot"] = True
+    page.say("frames", contents[0], b"no picture", contents[2], frames=facts)
+    page.say("frames", contents[1], frames=[{"seq": 3, "time": 1001.0, "shoot": True}])
+    await until(lambda: panel.model.status.saved == 1)
+    assert [file.read_bytes() for file in files(images / "train")] == [contents[1]]
+    await until(lambda: sorted(page.acknowledged()) == [0, 1, 2, 3])  # the damaged one too
+    await until(lambda: "expected a JPEG" in panel.view.notice.get("text", ""))
+
+
+async def test_news_come_at_once_and_then_together() -> None:
+    told: list[int] = []
+    tell = Throttled(0.001, lambda: told.append(len(told)))
+    for _ in range(5):
+        tell()
+    assert told == [0]
+    await until(lambda: told == [0, 1])
+    tell()
+    await until(lambda: told == [0, 1, 2])
 
 
 async def test_burst_lasts_from_press_to_release(
@@ -115,7 +144,7 @@ async def test_burst_lasts_from_press_to_release(
     assert panel.view.rate == 0  # all frames are wanted now
     controller = panel.model._controller
     assert controller is not None
-    await until(lambda: any(job.subscription is not None for job in controller._jobs))
+    await until(lambda: takes_frames(controller))
     for grey in range(4):
         await until(lambda: panel.model.feed.unacknowledged == 0)
         page.frame(grey * 20)
@@ -144,7 +173,7 @@ async def test_page_that_goes_away_ends_the_recording(
 async def test_other_page_takes_over(
     page: Page, panel: CapturePanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel.asked({"kind": "camera", "session": "p2", "on": True, "name": "phone"}, ())
+    panel.view.host.asked({"kind": "camera", "session": "p2", "on": True, "name": "phone"}, ())
     await until(lambda: page.of("owner"))
     assert page.of("owner")[0]["to"] == "p1"
     page.frame()
@@ -218,12 +247,15 @@ async def test_film_is_recorded_from_its_first_frame_also_again(
 
 
 async def test_preview_waits_for_the_page(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    panel = CapturePanel("cups", stores, GeneratedFeed(image_size=(64, 48), fps=100))
+    feed = GeneratedFeed(image_size=(64, 48), fps=100)
+    panel = CapturePanel("cups", stores, feed)
+    monkeypatch.setattr("workbench.panels.capture_pages._PAGE_PATIENCE", 3600.0)
     page = Page(panel, monkeypatch)
     page.say("hello")
     page.say("start")
     await until(lambda: page.of("preview"))
-    await asyncio.sleep(0.2)  # twenty frames come meanwhile
+    begun = feed.latest.sequence
+    await until(lambda: feed.latest.sequence > begun + 20)
     assert len(page.of("preview")) == 1
     page.say("seen", id=0)
     await until(lambda: len(page.of("preview")) == 2)

@@ -7,19 +7,22 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from dataclasses import fields
 from html import escape
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.training import CLASSES, TINY, make_shapes
+from tests.helpers.training import CLASSES, TINY, make_shapes, shapes
 from workbench.errors import InvalidConfigError, InvalidNameError, TrainingError
+from workbench.panels import train_settings
 from workbench.panels.train import TrainPanel
 from workbench.panels.train_model import TrainModel
 from workbench.panels.train_words import STATE_WORDS, resources, suggestion
 from workbench.persistence import Stores
 from workbench.training import progress as progress_module
 from workbench.training.config import TrainingConfig
+from workbench.training.devices import Gpu
 from workbench.training.events import ResourcesUsed
 from workbench.training.progress import RunProgress
 
@@ -141,7 +144,8 @@ async def test_buttons_start_and_cancel_and_a_second_panel_finds_the_run(
 
 
 async def test_what_cannot_start_is_said_in_the_panel(panel: TrainPanel) -> None:
-    panel.form.dataset.value = "<b>nothing</b>"
+    panel.model.dataset = "<b>nothing</b>"
+    assert panel.form.dataset.value == "<b>nothing</b>"
     with pytest.raises(InvalidNameError, match="separator"):
         await panel.start()
     assert "<b>nothing" in panel.status_line.text
@@ -150,33 +154,129 @@ async def test_what_cannot_start_is_said_in_the_panel(panel: TrainPanel) -> None
 
     panel.form.dataset.value = "shapes"
     panel.form.base_model.value = "yolo99n"
+    await eventually(lambda: "no architecture is called" in panel.form.hints["base_model"].value)
     panel.start_button.click()
     await eventually(lambda: "yolo99n" in panel.status_line.text)
 
 
-async def test_a_form_shows_the_settings_and_writes_them_back(panel: TrainPanel) -> None:
-    default = TrainingConfig(dataset="shapes")
-    assert panel.model.config() == default
-    assert (panel.form.epochs.value, panel.form.image_size.value) == (
-        default.epochs,
-        default.image_size,
-    )
-    panel.form.epochs.value, panel.form.image_size.value, panel.form.batch.value = 7, 320, 0.5
-    panel.form.device.value, panel.form.allow_download.value = "cpu", True
+async def test_a_form_shows_the_settings_and_writes_them_back(
+    panel: TrainPanel, stores: Stores
+) -> None:
+    assert TrainModel("shapes", stores).config() == TrainingConfig(dataset="shapes")
+    form = panel.form
+    await panel.refresh()
+    form.epochs.value, form.image_size.value, form.batch.value = 7, 480, 0.5
+    form.device.value, form.allow_download.value = "cpu", True
+    form.model_name.value, form.patience.value, form.seed.value = "mine", 3, 11
+    form.cache.value, form.unlabelled_as_background.value = "ram", True
+    form.arguments.value = "lr0=0.001 degrees=5"
     assert panel.model.config() == TrainingConfig(
-        dataset="shapes", epochs=7, image_size=320, batch=0.5, device="cpu", allow_download=True
+        dataset="shapes",
+        epochs=7,
+        image_size=480,
+        batch=0.5,
+        device="cpu",
+        allow_download=True,
+        model_name="mine",
+        patience=3,
+        seed=11,
+        cache="ram",
+        unlabelled_as_background=True,
+        extra={"lr0": 0.001, "degrees": 5},
     )
-    panel.form.batch.value = 8
+    form.batch.value = 8
     assert panel.model.config().batch == 8
     assert isinstance(panel.model.config().batch, int)
 
 
 async def test_every_setting_is_explained_in_words(panel: TrainPanel) -> None:
-    cells = panel.form.view.children
-    explained = dict(zip(cells[0::2], cells[1::2], strict=True))
-    for name, control in panel.form.controls.items():
-        assert control.description.lower().replace(" ", "_") == name
-        assert len(explained[control].value) > 60
+    form = panel.form
+    for name, control in form.controls.items():
+        assert control.description
+        assert escape(control.tooltip) in form.hints[name].value
+        assert len(control.tooltip) > 30
+    assert {item.name for item in fields(TrainingConfig)} == {
+        *form.controls, "workers", "extra"
+    } - {"arguments"}  # fmt: skip
+
+
+async def test_suggestions_follow_dataset_and_device_until_somebody_chooses(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Gpu(0, "Fast", 24 * 2**30, 20 * 2**30)
+    monkeypatch.setattr(train_settings, "gpus", lambda: [gpu])
+    panel = TrainPanel("shapes", stores, tmp_path / "runs")
+    model, form = panel.model, panel.form
+    await panel.refresh()
+    assert [value for _, value in form.device.options][:2] == ["", "0"]
+    assert (model.epochs, model.image_size, model.batch) == (300, 64, 4)
+    assert form.epochs.value == 300
+    assert "Suggested: 300" in form.hints["epochs"].value
+    assert "12 labelled images in train, on a GPU" in form.hints["epochs"].value
+    assert form.follow_button.disabled
+
+    form.device.value = "cpu"
+    await eventually(lambda: form.epochs.value == 100)
+    form.epochs.value = 20
+    assert model.own == ("epochs",)
+    await stores.dataset.create_from("large", CLASSES, shapes(6, 2, size=640))
+    await panel.refresh()
+    form.dataset.value = "large"
+    await eventually(lambda: form.image_size.value == 320)
+    assert form.epochs.value == 20, "what somebody chose was overwritten"
+    assert "Suggested: 100" in form.hints["epochs"].value
+
+    assert not form.follow_button.disabled
+    form.follow_button.click()
+    assert form.epochs.value == 100
+    assert form.follow_button.disabled
+    form.device.value = ""
+    await eventually(lambda: form.epochs.value == 300)
+    panel.close()
+
+
+async def test_where_it_starts_and_what_is_typed_are_told_in_words(
+    panel: TrainPanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where pretrained weights may lie
+    form = panel.form
+    form.base_model.value = "yolo11n.yaml"
+    await eventually(lambda: "as asked" in form.hints["base_model"].value)
+    form.base_model.value = "yolo11s.pt"
+    await eventually(lambda: "yolo11s.pt is not on this disk" in form.hints["base_model"].value)
+    form.arguments.value = "mosiac=0.5"
+    await eventually(lambda: "did you mean mosaic" in form.hints["arguments"].value)
+    form.arguments.value = "mosaic=0.5"
+    await eventually(lambda: "did you mean" not in form.hints["arguments"].value)
+
+
+async def test_rare_settings_are_folded_away(panel: TrainPanel) -> None:
+    grid = panel.form.view.children[-1]
+    assert panel.form.arguments in grid.children
+    assert grid.layout.display == "none"
+    panel.form.more_button.value = True
+    assert grid.layout.display is None
+
+
+async def test_a_frozen_version_is_trained_on_and_named(panel: TrainPanel, stores: Stores) -> None:
+    form = panel.form
+    await stores.dataset.freeze("shapes", "v1")
+    await stores.dataset.update_classes("shapes", [*CLASSES, "later"])
+    await panel.refresh()
+    assert [value for _, value in form.version.options] == ["", "v1"]
+    assert "16 images" in form.version.options[1][0]
+    form.version.value = "v1"
+    run = await panel.start(epochs=1, **QUICK)
+    assert run.job.dataset_version == "v1"
+    assert run.job.class_names == CLASSES
+    await panel.wait()
+    active = await stores.model.get_active()
+    assert active is not None
+    assert active.details["dataset_version"] == "v1"
+    assert active.class_names == CLASSES
+    assert "version v1" in panel.status.value
+    panel.model.dataset = "other"
+    assert form.version.value == ""
 
 
 async def test_an_unknown_setting_is_an_error(stores: Stores) -> None:
@@ -265,7 +365,7 @@ async def test_problems_are_shown_with_remedies_before_the_start(
     for name, value in QUICK.items():
         if name != "workers":
             setattr(panel.model, name, value)
-    panel.form.device.value = "7"
+    panel.model.device = "7"
     panel.start_button.click()
     await eventually(lambda: panel.model.problems != ())
     [problem] = [each for each in panel.model.problems if "7" in each.text]

@@ -89,15 +89,16 @@ async def test_a_version_damaged_through_a_link_is_not_restored(
 async def test_unchanged_images_are_not_read_again(
     backend: Backend, set_: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.persistence.filesystem import version_files
+    from workbench.persistence.filesystem import image_hashes, version_files
 
     folder = folder_of(backend)
     for image in (folder / "images").rglob("*.jpg"):
         os.utime(image, (1_000_000_000, 1_000_000_000))
     await backend.stores.dataset.freeze(set_, "v1")
     read: list[str] = []
-    real = version_files._sha256
-    monkeypatch.setattr(version_files, "_sha256", lambda path: read.append(path) or real(path))
+    real = image_hashes.sha256_of
+    for module in (image_hashes, version_files):
+        monkeypatch.setattr(module, "sha256_of", lambda path: read.append(path) or real(path))
     await backend.stores.dataset.freeze(set_, "v2")
     assert read == []
     with (folder / "images/train/b.jpg").open("r+b") as file:  # same size, in place
@@ -122,3 +123,21 @@ async def test_a_stray_label_file_is_in_the_way(backend: Backend, set_: str) -> 
     with pytest.raises(AlreadyExistsError, match=r"b\.txt has labels without an image"):
         await backend.stores.dataset.restore_version(set_, "v1")
     assert stray.read_bytes() == b"0 0.5 0.5 0.5 0.5\n"
+
+
+async def test_a_snapshot_of_a_damaged_version_is_refused(
+    backend: Backend, set_: str, tmp_path: Path
+) -> None:
+    folder = folder_of(backend)
+    await backend.stores.dataset.freeze(set_, "v1")
+    await backend.stores.image.save_bytes(set_, *A, jpeg(5))
+    kept = next(p for p in objects(folder) if p.read_bytes() == jpeg(0))
+    kept.write_bytes(b"overwritten")
+    target = tmp_path / "run" / "data"
+    with pytest.raises(InvalidDatasetError, match=r"train/a\.jpg is lost"):
+        await backend.stores.dataset.snapshot(set_, target, version="v1")
+    assert not target.exists()
+    # The dataset still has the same bytes, perhaps.
+    await backend.stores.image.save_bytes(set_, *A, jpeg(0))
+    shot = await backend.stores.dataset.snapshot(set_, target, version="v1")
+    assert (shot.path / "images/train/a.jpg").read_bytes() == jpeg(0)

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers.training import TINY, make_shapes
+from tests.helpers.training import CLASSES, TINY, make_shapes
 from workbench.errors import TrainingError
 from workbench.persistence import Stores
 from workbench.persistence.models import DatasetInfo, LabelTable
 from workbench.training.checks import find_problems
 from workbench.training.config import TrainingConfig
-from workbench.training.data_versions import find_version
+from workbench.training.data_versions import version_of
 from workbench.training.problems import ERROR, WARNING, Problem
 from workbench.training.runner import TrainingRunner
 
@@ -150,17 +150,58 @@ async def test_looking_at_images_can_be_cancelled(
 # --- which version of the dataset it is
 
 
+async def version_name(stores: Stores, version: str = "") -> str | None:
+    found = await version_of(stores, TrainingConfig(dataset="shapes", version=version))
+    return None if found is None else found.name
+
+
 async def test_a_version_is_found_by_what_is_in_it(persistence_stores: Stores) -> None:
-    await make_shapes(persistence_stores, num_train=3, num_val=2)
-    assert await find_version(persistence_stores, "shapes") is None
-    frozen = await persistence_stores.dataset.freeze("shapes", "v1")
-    assert await find_version(persistence_stores, "shapes") == frozen
-    again = await persistence_stores.dataset.freeze("shapes", "v1 again")
-    assert await find_version(persistence_stores, "shapes") == again
-    assert await find_version(persistence_stores, "shapes", "v1") == frozen
-    await persistence_stores.label.save("shapes", "train", "train_000.png", [])
-    assert await find_version(persistence_stores, "shapes") is None
-    with pytest.raises(TrainingError, match="was changed since version 'v1' was frozen: restore"):
-        await find_version(persistence_stores, "shapes", "v1")
+    stores = persistence_stores
+    await make_shapes(stores, num_train=3, num_val=2)
+    assert await version_name(stores) is None
+    await stores.dataset.freeze("shapes", "v1")
+    assert await version_name(stores) == "v1"
+    await stores.dataset.freeze("shapes", "v1 again")
+    assert await version_name(stores) == "v1 again"
+    assert await version_name(stores, "v1") == "v1"
+    await stores.label.save("shapes", "train", "train_000.png", [])
+    assert await version_name(stores) is None
+    assert await version_name(stores, "v1") == "v1"
     with pytest.raises(TrainingError, match="has no version 'v2': there are v1, v1 again"):
-        await find_version(persistence_stores, "shapes", "v2")
+        await version_name(stores, "v2")
+
+
+async def test_a_version_is_checked_as_it_was(persistence_stores: Stores, tmp_path: Path) -> None:
+    stores = persistence_stores
+    await make_shapes(stores)
+    labels_of(tmp_path, "train_001").write_text("0 0.5 0.5 0.2 0.2 0.9\n")
+    await stores.dataset.freeze("shapes", "damaged")
+    labels_of(tmp_path, "train_001").write_text("")
+    assert await problems_of(stores, tmp_path) == []
+    [problem] = await problems_of(stores, tmp_path, version="damaged")
+    assert problem.images == (("train", "train_001.png"),)
+    await stores.dataset.freeze("shapes", "sound")
+    assert await problems_of(stores, tmp_path, version="sound") == []
+    assert list((tmp_path / "runs").iterdir()) == []  # what was looked at is gone
+
+
+async def test_a_run_trains_on_the_version_that_it_names(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    stores = persistence_stores
+    await make_shapes(stores, num_train=4, num_val=2)
+    frozen = await stores.dataset.freeze("shapes", "v1")
+    before = labels_of(tmp_path, "train_000").read_bytes()
+    await stores.dataset.update_classes("shapes", [*CLASSES, "later"])
+    await stores.label.save("shapes", "train", "train_000.png", [])
+    await stores.image.delete("shapes", "train", "train_001.png")
+    runner = TrainingRunner(stores, tmp_path / "runs")
+    # Nothing needs to be learned: no such device.
+    config = TrainingConfig(**{**TINY, "device": "none", "version": "v1"})
+    run = await runner.start(config)
+    await run.cancel()
+    assert (run.job.dataset_version, run.job.version_digest) == ("v1", frozen.digest)
+    assert run.job.class_names == CLASSES
+    assert run.job.num_images == {"train": 4, "val": 2, "test": 0}
+    assert (run.path / "data/labels/train/train_000.txt").read_bytes() == before
+    assert len(list((run.path / "data/images/train").iterdir())) == 4

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import InvalidConfigError, TrainingError
-from workbench.training.arguments import check_arguments, train_arguments
+from workbench.training.arguments import check_arguments, parse_arguments, train_arguments
 from workbench.training.config import BaseModel, TrainingConfig, TrainingJob
 
 
@@ -127,6 +127,46 @@ def test_a_wrong_argument_for_ultralytics_is_named_with_a_hint(name: str, hint: 
 
 def test_arguments_that_ultralytics_has_are_let_through() -> None:
     check_arguments({"lr0": 0.01, "mosaic": 0.5, "optimizer": "AdamW", "plots": True})
+
+
+@pytest.mark.parametrize("value", ["0,01", "fast"])
+def test_a_word_where_ultralytics_has_a_number_is_an_error(value: str) -> None:
+    with pytest.raises(InvalidConfigError, match=rf"lr0: expected a number.*{value}"):
+        check_arguments({"lr0": value})
+
+
+def test_typed_arguments_are_numbers_truths_lists_and_words() -> None:
+    text = "lr0=1e-3 degrees=5, mixup=.5 amp=False freeze=[0,1] optimizer=AdamW time=none"
+    found = parse_arguments(text)
+    assert found == {
+        "lr0": 0.001,
+        "degrees": 5,
+        "mixup": 0.5,
+        "amp": False,
+        "freeze": [0, 1],
+        "optimizer": "AdamW",
+        "time": None,
+    }
+    assert [type(found[name]) for name in ("lr0", "degrees", "amp")] == [float, int, bool]
+    check_arguments(found)
+    assert parse_arguments("  ") == {}
+    assert parse_arguments("copy_paste_mode='mix up'") == {"copy_paste_mode": "mix up"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("lr0", "expected name=value.*'lr0'"),
+        ("lr0 = 0.1", "expected name=value.*'lr0'"),
+        ("lr0=", "expected name=value"),
+        ("=3", "expected name=value"),
+        ("lr0=1 lr0=2", "lr0 is given twice"),
+        ("lr0='1", "quotation mark"),
+    ],
+)
+def test_typed_arguments_that_are_none_say_so(text: str, problem: str) -> None:
+    with pytest.raises(InvalidConfigError, match=problem):
+        parse_arguments(text)
 
 
 def test_further_arguments_reach_ultralytics_and_cannot_move_the_results(tmp_path: Any) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.training import TINY, make_shapes
+from tests.helpers.workers import hit_in_epoch
 from workbench.errors import TrainingError
 from workbench.persistence import create_stores
 from workbench.training.config import TrainingConfig
@@ -73,29 +74,26 @@ def test_what_needs_less_memory(settings: dict[str, object], changes: list[objec
     assert smaller(TrainingConfig(dataset="cells", **settings)) == changes  # type: ignore[arg-type]
 
 
-_STARVED = """
-import resource, sys
-from pathlib import Path
-from workbench.persistence.run_folder import RunFolder
-from workbench.training import worker
-import psutil, torch
-room = 700 * 2**20
-limit = psutil.Process().memory_info().vms + room
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-worker.train(RunFolder(Path(sys.argv[1])))
+# Not from the start, because how much a start takes depends on the number of cores and on
+# torch. Here all threads are there, and the next batch needs several times the room.
+_STARVE = """
+import psutil, resource, torch
+
+def hit(trainer):
+    small = torch.zeros(1, 3, 64, 64, device=trainer.device)
+    trainer.model(small)  # starts the threads that share the work
+    limit = psutil.Process().memory_info().vms + 64 * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory")
 async def test_a_run_whose_memory_runs_out_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores = create_stores(tmp_path / "data", tmp_path / "models")
     await make_shapes(stores)
-    starved = tmp_path / "python"
-    starved.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/starved.py "$3"\n')
-    starved.chmod(0o755)
-    (tmp_path / "starved.py").write_text(_STARVED)
-    monkeypatch.setattr(sys, "executable", str(starved))
+    hit_in_epoch(1, _STARVE, tmp_path, monkeypatch)
     run = await TrainingRunner(stores, tmp_path / "runs").start(
         TrainingConfig(**{**TINY, "image_size": 1024, "batch": 12})
     )
@@ -112,9 +110,9 @@ from pathlib import Path
 from tests.helpers.training import TINY, make_shapes
 from workbench.errors import TrainingError
 from workbench.persistence import create_stores
-from workbench.persistence.run_folder import is_whole
+from workbench.persistence.run_weights import is_whole
 from workbench.training.config import TrainingConfig
-from workbench.training.events import EpochStarted
+from workbench.training.events import EpochFinished, EpochStarted, Queued
 from workbench.training.runner import TrainingRunner
 
 small, home = Path(sys.argv[1]), Path(sys.argv[2])
@@ -123,7 +121,7 @@ async def main():
     stores = create_stores(home / "data", home / "models")
     await make_shapes(stores)
     run = await TrainingRunner(stores, small / "runs").start(
-        TrainingConfig(**TINY, epochs=2, patience=0)
+        TrainingConfig(**TINY, epochs=500, patience=0)
     )
     async for event in run.events():
         if isinstance(event, EpochStarted) and event.epoch == 2:
@@ -143,9 +141,15 @@ async def main():
     whole = is_whole(run.path / "weights" / "last.pt")
     filler.unlink()
     await run.resume()
+    attempts = 0
+    async for event in run.events():
+        attempts += isinstance(event, Queued)
+        if isinstance(event, EpochFinished) and attempts == 2:
+            break
+    await run.stop()
     last = await run.wait()
-    print(json.dumps([first.state, first.failure_kind, first.epochs_completed, whole,
-                      last.state, last.epochs_completed]))
+    print(json.dumps([first.state, first.failure_kind, whole, last.state,
+                      first.epochs_completed, last.epochs_completed]))
 
 asyncio.run(main())
 """
@@ -175,4 +179,5 @@ def test_a_disk_that_fills_up_is_told_and_the_run_goes_on_when_there_is_room(
         pytest.skip(f"no small disk can be mounted here: {result.stderr.strip()}")
     assert result.returncode == 0, result.stderr
     outcome = json.loads(result.stdout.splitlines()[-1])
-    assert outcome == ["failed", "disk full", 1, True, "finished", 2]
+    assert outcome[:4] == ["failed", "disk full", True, "stopped"]
+    assert 1 <= outcome[4] < outcome[5]

@@ -85,23 +85,23 @@ def test_a_line_whole_to_its_end_is_not_cut_off(folder: RunFolder) -> None:
 def test_kept_weights_replace_the_earlier_ones_and_leave_no_rest(
     folder: RunFolder, tmp_path: Path
 ) -> None:
-    assert folder.weights("best.pt") is None
+    assert folder.weights.find("best.pt") is None
     for content in (b"first", b"second"):
         (tmp_path / "w.pt").write_bytes(content)
-        folder.keep_weights(tmp_path / "w.pt", "best.pt")
-    assert [path.name for path in folder.weights_dir.iterdir()] == ["best.pt"]
-    assert (folder.weights_dir / "best.pt").read_bytes() == b"second"
+        folder.weights.keep(tmp_path / "w.pt", "best.pt")
+    assert [path.name for path in folder.weights.folder.iterdir()] == ["best.pt"]
+    assert (folder.weights.folder / "best.pt").read_bytes() == b"second"
 
 
 def test_kept_weights_are_untouched_when_the_next_ones_cannot_be_read(
     folder: RunFolder, tmp_path: Path
 ) -> None:
     (tmp_path / "w.pt").write_bytes(b"first")
-    folder.keep_weights(tmp_path / "w.pt", "best.pt")
+    folder.weights.keep(tmp_path / "w.pt", "best.pt")
     with pytest.raises(FileNotFoundError):
-        folder.keep_weights(tmp_path / "gone.pt", "best.pt")
-    assert (folder.weights_dir / "best.pt").read_bytes() == b"first"
-    assert [path.name for path in folder.weights_dir.iterdir()] == ["best.pt"]
+        folder.weights.keep(tmp_path / "gone.pt", "best.pt")
+    assert (folder.weights.folder / "best.pt").read_bytes() == b"first"
+    assert [path.name for path in folder.weights.folder.iterdir()] == ["best.pt"]
 
 
 def test_the_end_of_the_log(folder: RunFolder) -> None:
@@ -133,6 +133,7 @@ def test_a_process_is_recognised_while_it_lives(folder: RunFolder) -> None:
     assert child.stdin is not None
     child.stdin.close()
     assert record.find() is None
+    assert ProcessRecord.of_ended(child.pid).find() is None
 
 
 def test_another_process_that_got_the_same_number_is_not_mistaken() -> None:
@@ -174,32 +175,32 @@ def zipped(path: Path, content: bytes) -> Path:
 
 
 def test_the_newest_whole_checkpoint_comes_first(folder: RunFolder) -> None:
-    assert folder.checkpoints() == []
-    own = zipped(folder.results_dir / "weights" / "last.pt", b"new" * 1000)
-    kept = zipped(folder.weights_dir / "last.pt", b"old" * 1000)
+    assert folder.weights.checkpoints() == []
+    own = zipped(folder.weights.own / "last.pt", b"new" * 1000)
+    kept = zipped(folder.weights.folder / "last.pt", b"old" * 1000)
     os.utime(kept, (1, 1))
-    assert folder.checkpoints() == [own, kept]
+    assert folder.weights.checkpoints() == [own, kept]
     whole = own.read_bytes()
     own.write_bytes(whole[:-40])
-    assert folder.checkpoints() == [kept]
+    assert folder.weights.checkpoints() == [kept]
     own.write_bytes(whole.replace(b"newnew", b"new!ew", 1))  # bits that have changed
-    assert folder.checkpoints() == [kept]
+    assert folder.weights.checkpoints() == [kept]
     own.write_bytes(b"")
-    assert folder.checkpoints() == [kept]
+    assert folder.weights.checkpoints() == [kept]
 
 
 def test_the_same_weights_under_two_names_part_when_one_is_replaced(folder: RunFolder) -> None:
     source = folder.path / "source.pt"
     source.write_bytes(b"first")
-    folder.keep_weights(source, "last.pt")
-    folder.keep_same_weights("last.pt", "best.pt")
+    folder.weights.keep(source, "last.pt")
+    folder.weights.keep_same("last.pt", "best.pt")
     source.write_bytes(b"second")
-    folder.keep_weights(source, "last.pt")
-    assert (folder.weights_dir / "best.pt").read_bytes() == b"first"
-    assert (folder.weights_dir / "last.pt").read_bytes() == b"second"
-    assert {path.name for path in folder.weights_dir.iterdir()} == {"best.pt", "last.pt"}
-    folder.put_back_weights(folder.weights_dir / "best.pt", "best.pt")
-    assert (folder.results_dir / "weights" / "best.pt").read_bytes() == b"first"
+    folder.weights.keep(source, "last.pt")
+    assert (folder.weights.folder / "best.pt").read_bytes() == b"first"
+    assert (folder.weights.folder / "last.pt").read_bytes() == b"second"
+    assert {path.name for path in folder.weights.folder.iterdir()} == {"best.pt", "last.pt"}
+    folder.weights.put_back(folder.weights.folder / "best.pt", "best.pt")
+    assert (folder.weights.own / "best.pt").read_bytes() == b"first"
 
 
 def test_requests_are_told_and_forgotten(folder: RunFolder) -> None:

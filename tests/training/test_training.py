@@ -18,7 +18,13 @@ from workbench.errors import InvalidConfigError, NotFoundError, TrainingError
 from workbench.persistence import Stores
 from workbench.persistence.run_folder import ProcessRecord, RunFolder
 from workbench.training.config import TrainingConfig
-from workbench.training.events import BatchFinished, EpochStarted, Failed, parse_event
+from workbench.training.events import (
+    BatchFinished,
+    EpochFinished,
+    EpochStarted,
+    Failed,
+    parse_event,
+)
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
 
@@ -209,7 +215,10 @@ async def test_a_killed_worker_and_a_dropped_image_are_noticed_and_said(
     label.write_text("0 2.5 0.5 0.2 0.2\n")
     run = await started(runner)
     assert any("leaves out 1 of 12 images of train" in text for text in run.progress.warnings)
-    os.kill(process_of(run).pid, signal.SIGKILL)
+    worker = process_of(run)
+    os.kill(worker.pid, signal.SIGKILL)
+    while worker.find() is not None:
+        await asyncio.sleep(0.05)
     with (run.path / "events.jsonl").open("ab") as file:
         file.write(b'{"event": "Batch')  # what a kill in the middle of a write leaves
     with pytest.raises(TrainingError, match="gone without a word"):
@@ -247,7 +256,8 @@ from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
 stores = create_stores({str(tmp_path / "data")!r}, {str(tmp_path / "models")!r})
 runner = TrainingRunner(stores, {str(tmp_path / "runs")!r})
-run = asyncio.run(runner.start(TrainingConfig(**TINY | {{"base_model": {weights!r}}}, epochs=1)))
+config = TrainingConfig(**TINY | {{"base_model": {weights!r}}}, epochs=500, patience=0)
+run = asyncio.run(runner.start(config))
 import os, signal
 os.killpg(0, signal.SIGKILL)
 """
@@ -260,9 +270,12 @@ os.killpg(0, signal.SIGKILL)
     assert starter.returncode == -signal.SIGKILL
     [run] = await TrainingRunner(persistence_stores, tmp_path / "runs").list_runs()
     assert run.state in {"starting", "running"}
-    progress = await run.wait()
-    assert progress.state == "finished"
+    async for event in run.events():
+        if isinstance(event, EpochFinished):
+            break
     assert "Transferred" in run.log
+    await run.stop()
+    assert (await run.wait()).state == "stopped"
     [model] = await persistence_stores.model.list()
     assert model.base_model == "best.pt"
     assert (model.name, model.is_active) == (run.model_name, True)

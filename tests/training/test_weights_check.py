@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.training import TINY, Trained, make_shapes
+from tests.helpers.training import TINY, Trained, make_shapes, poisoned
 from workbench.errors import InvalidModelError, NotFoundError
 from workbench.persistence import Stores
+from workbench.training.base_models import resolve_base_model
 from workbench.training.config import TrainingConfig
 from workbench.training.pickle_scan import UNKNOWN
 from workbench.training.runner import TrainingRunner
-from workbench.training.weights_check import check_weights, import_weights
+from workbench.training.weights_check import check_weights, import_weights, is_trusted
 
 
 class Touch:
@@ -33,20 +36,6 @@ def archive(path: Path, program: bytes, name: str = "archive/data.pkl") -> Path:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr(name, program)
         file.writestr("archive/version", "3\n")
-    return path
-
-
-def poisoned(trained: Trained, folder: Path, target: Path) -> Path:
-    """Good weights with a call before their model: they still load, after the call."""
-    source = trained.run.path / "weights" / "best.pt"
-    call = f"cposix\nsystem\n(Vtouch {target}\ntR0".encode()
-    path = folder / "stranger.pt"
-    with zipfile.ZipFile(source) as good, zipfile.ZipFile(path, "w") as bad:
-        for member in good.infolist():
-            content = good.read(member)
-            if member.filename.endswith("data.pkl"):
-                content = content[:2] + call + content[2:]
-            bad.writestr(member, content)
     return path
 
 
@@ -130,3 +119,23 @@ async def test_a_strangers_code_is_not_run_without_an_explicit_yes(
     info = await import_weights(persistence_stores, path, "stranger", trust=True)
     assert target.exists()
     assert (info.details["trusted"], info.details["suspicious"]) == (True, ["posix.system"])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert info.details["trusted_sha256"] == digest
+    assert is_trusted(info, info.path)
+
+
+async def test_a_changed_file_and_a_yes_without_its_bytes_are_not_trusted(
+    trained: Trained, persistence_stores: Stores, tmp_path: Path
+) -> None:
+    path = poisoned(trained, tmp_path, tmp_path / "touched")
+    info = await import_weights(persistence_stores, path, "stranger", trust=True)
+    assert (await resolve_base_model("stranger", persistence_stores.model)).trusted
+    info.path.write_bytes(info.path.read_bytes() + b"\0")
+    assert not is_trusted(info, info.path)
+    assert not (await resolve_base_model("stranger", persistence_stores.model)).trusted
+    harmless = trained.run.path / "weights" / "best.pt"
+    unasked = await import_weights(persistence_stores, harmless, "colleague", trust=True)
+    assert "trusted_sha256" not in unasked.details
+    assert not is_trusted(unasked, unasked.path)
+    claimed = replace(unasked, details={"trusted": True})
+    assert not is_trusted(claimed, unasked.path)

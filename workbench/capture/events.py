@@ -16,6 +16,8 @@ class CaptureStatus:
     ----------
     recording : bool
         Whether frames are being taken, or will be when the countdown is over.
+    saving : bool
+        Whether something is under way: a recording, or frames that wait to be saved.
     burst : str
         The burst that is being recorded, or was last.
     split, class_name : str
@@ -41,6 +43,7 @@ class CaptureStatus:
     """
 
     recording: bool = False
+    saving: bool = False
     burst: str = ""
     split: str = ""
     class_name: str = ""

@@ -6,13 +6,41 @@ import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from workbench.capture.events import ImageSaved
 from workbench.capture.feed import Feed
+from workbench.capture.frames import Frame
 from workbench.capture.hub import Subscription
+from workbench.capture.names import image_name
 from workbench.capture.settings import CaptureSettings
-from workbench.capture.similarity import Thumbnail
+from workbench.capture.similarity import Thumbnail, difference, sharpness, thumbnail
 from workbench.capture.triggers import Wants
+from workbench.errors import InvalidFrameError
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A frame that shall become an image.
+
+    Parameters
+    ----------
+    frame : Frame
+    filename : str
+    sharpness : float
+    """
+
+    frame: Frame
+    filename: str
+    sharpness: float
+
+
+class Skipped(Enum):
+    """Why a frame does not become an image."""
+
+    NOT_DUE = auto()
+    SIMILAR = auto()
+    DAMAGED = auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +80,28 @@ class Recording:
         if self.subscription is not None:
             return len(self.subscription) > 0 or self.subscription.ended
         return self.seconds_left != self.told
+
+    def choose(self, frame: Frame) -> Chosen | Skipped:
+        """Give a frame its name if its moment has come and it shows something new."""
+        if self.full:
+            return Skipped.NOT_DUE
+        try:
+            small = thumbnail(frame)
+            if not self.wants(frame, small):
+                return Skipped.NOT_DUE
+            if self._is_known(small):
+                return Skipped.SIMILAR
+            sharp = sharpness(frame)
+        except InvalidFrameError:
+            return Skipped.DAMAGED
+        self.last_kept = small
+        self.taken += 1
+        return Chosen(frame, image_name(self.burst, self.taken, self.settings.extension), sharp)
+
+    def _is_known(self, small: Thumbnail) -> bool:
+        if self.last_kept is None:
+            return False
+        return difference(small, self.last_kept) < self.settings.min_difference
 
 
 @dataclass(slots=True)

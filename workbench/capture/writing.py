@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from workbench.capture.detection import Predict
 from workbench.capture.events import ImageSaved
 from workbench.capture.frames import Frame, Image
+from workbench.capture.recording import Chosen
 from workbench.capture.settings import CaptureSettings
 from workbench.errors import InvalidNameError, NotFoundError
 from workbench.persistence import Stores
@@ -17,22 +18,6 @@ from workbench.persistence.models import Annotation, NewImage, Prediction
 from workbench.persistence.sources import ImageSource
 
 _JPEG = (".jpg", ".jpeg")
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A frame that shall become an image.
-
-    Parameters
-    ----------
-    frame : Frame
-    filename : str
-    sharpness : float
-    """
-
-    frame: Frame
-    filename: str
-    sharpness: float
 
 
 @dataclass(frozen=True, slots=True)

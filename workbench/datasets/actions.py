@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from workbench.persistence.models import (
     ImageMove,
     Progress,
     RowPatch,
+    TrashEntry,
     no_progress,
 )
 
@@ -59,6 +60,22 @@ class Actions:
         entries = await self._stores.image.delete_many(self._dataset, _distinct(keys))
         text = f"{counted(len(entries), 'image')} moved to the trash"
         return Change(text, partial(self._restore, [entry.id for entry in entries], text))
+
+    async def restore(self, entry_ids: Collection[str]) -> Change:
+        """Bring things from the trash back to where they were; see `ImageStore.list_trash`.
+
+        Undoing moves them to the trash once more, with what was changed in them since.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If a place is taken again.
+        """
+        trash = await self._stores.image.list_trash(self._dataset)
+        entries = [entry for entry in trash if entry.id in frozenset(entry_ids)]
+        await self._stores.image.restore_many(self._dataset, list(entry_ids))
+        text = f"{counted(len(entries), 'item')} restored"
+        return Change(text, partial(self._discard, entries, text))
 
     async def mark_background(self, keys: Iterable[ImageKey]) -> Change:
         """Say of images that there is nothing in them: each gets an empty label file.
@@ -165,10 +182,17 @@ class Actions:
         )
 
     async def add_files(
-        self, files: Iterable[NewFile], split: str = SPLITS[0], *, progress: Progress = no_progress
+        self,
+        files: Iterable[NewFile],
+        split: str = SPLITS[0],
+        *,
+        class_name: str = "",
+        progress: Progress = no_progress,
     ) -> Upload:
         """Add image files; see `workbench.datasets.uploads.add_files`."""
-        return await add_files(self._stores, self._dataset, files, split, progress=progress)
+        return await add_files(
+            self._stores, self._dataset, files, split, class_name=class_name, progress=progress
+        )
 
     def _edited(self, text: str, edits: list[str]) -> Change:
         if not edits:
@@ -183,6 +207,21 @@ class Actions:
     async def _restore(self, entries: list[str], text: str) -> None:
         with undoing(text):
             await self._stores.image.restore_many(self._dataset, entries)
+
+    async def _discard(self, entries: Sequence[TrashEntry], text: str) -> None:
+        """Move what was restored to the trash again."""
+        of_kind: dict[str, list[ImageKey]] = defaultdict(list)
+        for entry in entries:
+            of_kind[entry.kind].append((entry.split, entry.name))
+        orphans, labels = of_kind.pop("orphan", []), of_kind.pop("label", [])
+        images = [key for keys in of_kind.values() for key in keys]
+        with undoing(text):
+            if orphans:
+                await self._stores.label.delete_orphans(self._dataset, orphans)
+            if labels:
+                await self._stores.label.delete_many(self._dataset, labels, what="undo")
+            if images:
+                await self._stores.image.delete_many(self._dataset, images)
 
     async def _undo_tag(self, tag: str, change: Callable[[set[str]], set[str]]) -> None:
         await self._retag(tag, change)

@@ -228,6 +228,7 @@ class Statistics:
     def summary_frame(self) -> pd.DataFrame:
         """Return a row for each split and one for all: images by state, boxes, boxes per image.
 
+        ``predicted`` are those of the unlabelled for which predictions wait for review.
         ``boxes_per_image`` is the mean over images with a readable label file.
         """
         import pandas as pd
@@ -238,6 +239,8 @@ class Statistics:
         frame = pd.DataFrame({"images": states.sum(axis=1)}, index=[*SPLITS, "all"])
         for number in (LABELLED, BACKGROUND, UNLABELLED, UNREADABLE):
             frame[STATES[number]] = states[:, number]
+        of_split = np.bincount(self.index.split[self.index.predicted], minlength=len(SPLITS))
+        frame["predicted"] = np.append(of_split, of_split.sum())
         frame["boxes"] = boxes
         frame["boxes_per_image"] = np.divide(
             boxes, labelled, out=np.zeros(len(boxes)), where=labelled > 0

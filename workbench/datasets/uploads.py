@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.datasets.changes import Change, counted, nothing_to_undo, undoing
 from workbench.errors import AlreadyExistsError, ConflictError, InvalidNameError, WorkbenchError
 from workbench.persistence import IMAGE_EXTENSIONS, Stores
-from workbench.persistence.models import SPLITS, ImageKey, Progress, no_progress
+from workbench.persistence.models import SPLITS, ImageKey, NewImage, Progress, no_progress
+from workbench.persistence.sources import ImageSource
 
 NewFile = Path | str | tuple[str, bytes]
 """A file or folder on this machine, or a name with the bytes that a browser has sent."""
@@ -41,6 +44,7 @@ async def add_files(
     files: Iterable[NewFile],
     split: str = SPLITS[0],
     *,
+    class_name: str = "",
     progress: Progress = no_progress,
 ) -> Upload:
     """Add image files to a split, byte for byte; what is refused keeps no other from coming.
@@ -51,6 +55,8 @@ async def add_files(
         Files, folders (with all below them), or names with their bytes. Nothing that is in
         the dataset is replaced, whatever its split.
     split : str
+    class_name : str
+        What is on them, kept as a suggestion for whoever annotates; empty: nothing is said.
     progress : callable
 
     Raises
@@ -76,14 +82,28 @@ async def add_files(
                 if isinstance(content, Path)
                 else content
             )
-            info = await stores.image.save_bytes(dataset, split, name, data, overwrite=False)
+            filename = await _add(stores, dataset, split, name, data, class_name)
         except (WorkbenchError, OSError) as error:
             refused.append((str(item) if isinstance(item, Path) else name, str(error)))
         else:
-            present.add(info.filename)
-            added.append((split, info.filename))
+            present.add(filename)
+            added.append((split, filename))
         progress(done, len(pending))
     return Upload(_change(stores, dataset, added), added, refused)
+
+
+async def _add(
+    stores: Stores, dataset: str, split: str, name: str, data: bytes, class_name: str
+) -> str:
+    """Add one image; return the name that it has now."""
+    if not class_name:
+        info = await stores.image.save_bytes(dataset, split, name, data, overwrite=False)
+        return info.filename
+    name = unicodedata.normalize("NFC", name)  # as it will be called
+    source = ImageSource(name, split, datetime.now(UTC), feed="upload", class_name=class_name)
+    new = NewImage(name, split, data)
+    (info,) = await stores.image.add_many(dataset, [new], sources=[source])
+    return info.filename
 
 
 def _expanded(files: Iterable[NewFile]) -> Iterator[Path | tuple[str, bytes]]:

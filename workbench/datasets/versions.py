@@ -51,8 +51,8 @@ class Versions:
         """Make the dataset what it was when `name` was frozen: all of it, or nothing.
 
         The state before is kept as an automatic version, so that this can be undone in any
-        later session too, by restoring that one. Undoing through the returned change is
-        refused if anything has changed since.
+        later session too, by restoring that one; the newest 20 of these stay. Undoing
+        through the returned change is refused if anything has changed since.
         """
         store = self._stores.dataset
         kept = await store.restore_version(self._dataset, name, progress=progress)

@@ -14,16 +14,11 @@ import numpy as np
 from workbench.evaluation.confusion import CONFIDENCE, ConfusionMatrix
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.matching import Floats
+from workbench.evaluation.palette import COLOURS, DASHES, GRID, TEXT
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# After Okabe and Ito's colours, which people with colour blindness can tell apart; without
-# black and yellow, which one of the two grounds would swallow, and with a lighter blue.
-_COLOURS = ("#2a8fd0", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
-_DASHES = ("solid", "dash", "dot", "dashdot")
-_TEXT = "#808080"
-_GRID = "rgba(128, 128, 128, 0.25)"
 _MEAN_WIDTH, _CLASS_WIDTH = 3, 1.5
 _POINTS = 250  # of 1000: what a screen can show, at a quarter of the size
 _LABELLED_CELLS = 30
@@ -71,7 +66,7 @@ def f1_by_confidence(evaluation: Evaluation) -> go.Figure:
             marker={
                 "size": 10,
                 "symbol": "diamond",
-                "color": [_COLOURS[place % len(_COLOURS)] for place, _ in known],
+                "color": [COLOURS[place % len(COLOURS)] for place, _ in known],
             },
             hovertemplate=(
                 "%{customdata[0]}: best at %{x:.3f}<br>F1 %{y:.3f}, precision "
@@ -109,7 +104,7 @@ def confusion(
         zmin=0,
         zmax=1,
         colorscale="Viridis",
-        colorbar={"title": {"text": "share"}, "tickfont": {"color": _TEXT}},
+        colorbar={"title": {"text": "share"}, "tickfont": {"color": TEXT}},
         hovertemplate=(
             "labelled %{x}, predicted %{y}<br>%{customdata} boxes, %{z:.1%} of %{x}<extra></extra>"
         ),
@@ -135,7 +130,7 @@ def average_precision(evaluation: Evaluation) -> go.Figure:
         ("AP75", [row.ap75 for row in rows]),
         ("AP50-95", [row.ap for row in rows]),
     )
-    for (name, values), colour in zip(bars, _COLOURS, strict=False):
+    for (name, values), colour in zip(bars, COLOURS, strict=False):
         figure.add_trace(
             go.Bar(
                 x=names,
@@ -167,15 +162,15 @@ def _curves(axis: Floats, rows: Floats, names: list[str], mean_name: str) -> go.
                 mode="lines",
                 name=name,
                 line={
-                    "color": _COLOURS[place % len(_COLOURS)],
-                    "dash": _DASHES[place // len(_COLOURS) % len(_DASHES)],
+                    "color": COLOURS[place % len(COLOURS)],
+                    "dash": DASHES[place // len(COLOURS) % len(DASHES)],
                     "width": _CLASS_WIDTH,
                 },
             )
         )
     if len(names) != 1:
         mean = rows.mean(axis=0) if len(rows) else np.zeros_like(axis)
-        line = {"color": _TEXT, "width": _MEAN_WIDTH}
+        line = {"color": TEXT, "width": _MEAN_WIDTH}
         figure.add_trace(
             go.Scatter(x=axis[points], y=mean[points], mode="lines", name=mean_name, line=line)
         )
@@ -184,9 +179,9 @@ def _curves(axis: Floats, rows: Floats, names: list[str], mean_name: str) -> go.
 
 def _styled(figure: go.Figure, title: str, x_title: str, y_title: str) -> Any:
     axis = {
-        "gridcolor": _GRID,
-        "zerolinecolor": _GRID,
-        "linecolor": _TEXT,
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
+        "linecolor": TEXT,
         "range": [0, 1.02],
         "automargin": True,
     }
@@ -195,7 +190,7 @@ def _styled(figure: go.Figure, title: str, x_title: str, y_title: str) -> Any:
         title={"text": title, "font": {"size": 15}, "x": 0.01, "xanchor": "left"},
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
-        font={"color": _TEXT, "size": 13},
+        font={"color": TEXT, "size": 13},
         legend={"bgcolor": "rgba(0, 0, 0, 0)"},
         margin={"l": 60, "r": 20, "t": 50, "b": 50},
         xaxis={**axis, "title": {"text": x_title}},

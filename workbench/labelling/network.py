@@ -14,18 +14,21 @@ shares (``BaseDataset.set_rectangle``). The numbers of an evaluation depend on i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import InvalidModelError
+from workbench.errors import InvalidModelError, WorkbenchError
 from workbench.persistence.models import ModelInfo
 from workbench.training.environment import import_ultralytics
+from workbench.training.weights_check import TRUSTED, is_trusted, read_weights
 
 Frame = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -40,6 +43,7 @@ _GREY = (114, 114, 114)  # what Ultralytics pads with in training
 # `non_max_suppression` gives up on the rest of a batch when it takes too long, which a busy
 # machine would turn into missing boxes.
 _SECONDS_FOR_AN_IMAGE = 60.0
+_guard = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,15 +277,15 @@ def _non_max_suppression() -> Any:
 
 
 def _load_yolo(info: ModelInfo, weights: Path) -> Any:
-    ultralytics = import_ultralytics()
-    tasks: Any = import_module("ultralytics.nn.tasks")
+    trusted = is_trusted(info, weights)
     try:
-        # A weights file is a pickle, which may hold code; this reading refuses all but the
-        # classes that models consist of.
-        tasks.torch_safe_load(str(weights), safe_only=True)
-        yolo = ultralytics.YOLO(str(weights))
-    except (TypeError, ValueError, KeyError, RuntimeError, EOFError) as error:
+        yolo = _yolo_of(weights, trusted=trusted)
+    except WorkbenchError:
+        raise
+    except Exception as error:  # what is in the file may raise whatever it likes
         reason = " ".join(str(error).split())
+        if info.details.get(TRUSTED) and not trusted:
+            reason = f"the code in it was trusted, but the file has changed since: {reason}"
         raise InvalidModelError(
             f"model {info.name!r}: {weights} cannot be used ({reason}); train or import it again, "
             "or make another model active"
@@ -292,3 +296,36 @@ def _load_yolo(info: ModelInfo, weights: Path) -> Any:
             "make another model active"
         )
     return yolo
+
+
+def _yolo_of(weights: Path, *, trusted: bool) -> Any:
+    # A weights file is a pickle, which may hold code. Reading it so refuses all but the
+    # classes that models consist of, unless somebody has said yes to the rest.
+    content = read_weights(weights, trusted=trusted)
+    ultralytics = import_ultralytics()
+    if not trusted:
+        return ultralytics.YOLO(str(weights))
+    with _handing_out(content, str(weights)):
+        return ultralytics.YOLO(str(weights))
+
+
+@contextmanager
+def _handing_out(content: Any, weights: str) -> Iterator[None]:
+    """Let Ultralytics have what was read of one file, for as long as this lasts.
+
+    Whether it reads with restrictions is one switch for the whole process, and must stay on
+    for every other file.
+    """
+    tasks: Any = import_module("ultralytics.nn.tasks")
+    with _guard:
+        read = tasks.torch_safe_load
+
+        def give(weight: Any, *options: Any, **named: Any) -> Any:
+            is_it = str(weight) == weights
+            return (content, weights) if is_it else read(weight, *options, **named)
+
+        tasks.torch_safe_load = give
+        try:
+            yield
+        finally:
+            tasks.torch_safe_load = read

@@ -14,7 +14,8 @@ from workbench.panels.background import Background
 from workbench.panels.browse_listing import Listing
 from workbench.panels.browse_model import BrowseModel
 from workbench.panels.browse_pages import BrowsePages
-from workbench.panels.browse_work import Status
+from workbench.panels.browse_work import Status, StoppedError
+from workbench.panels.changing import first_dataset
 from workbench.panels.widgets.gallery import Gallery
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS, ImageKey
@@ -154,13 +155,9 @@ class BrowsePanel:
         async with self._start_lock:
             if self.model.listing is not None:
                 return
-            dataset, query = self._first
-            if dataset is None:
-                found = await self._stores.dataset.list()
-                dataset = found[0].name if found else None
-            if dataset is None:
-                self.model.status = Status("There is no dataset yet.", "problem")
-            else:
+            name, query = self._first
+            dataset = name or await first_dataset(self._stores, self.model)
+            if dataset is not None:
                 await self._open(dataset, query)
 
     async def _open(self, dataset: str, query: str) -> Listing:
@@ -261,4 +258,5 @@ class BrowsePanel:
             self._background.spawn(lambda: self._show_split(split))
 
     def _report(self, error: Exception) -> None:
-        self.model.status = Status(str(error) or type(error).__name__, "problem")
+        tone = "info" if isinstance(error, StoppedError) else "problem"
+        self.model.status = Status(str(error) or type(error).__name__, tone)

@@ -211,7 +211,12 @@ class BrowsePages:
     async def _import(self, message: Mapping[str, Any]) -> None:
         files = new_files(Path(str(message["path"])), every=int(message["every"]))
         total = len(files) if isinstance(files, list) else 0
-        await self._model.add_files(files, str(message["split"]), total=total)
+        await self._model.add_files(
+            files,
+            str(message["split"]),
+            class_name=str(message.get("class_name", "")),
+            total=total,
+        )
 
     async def _take_piece(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         piece = bytes(buffers[0]) if buffers else b""
@@ -225,7 +230,12 @@ class BrowsePages:
         if arrived is None:
             return
         if arrived.files:
-            await self._model.add_files(arrived.files, arrived.split, total=len(arrived.files))
+            await self._model.add_files(
+                arrived.files,
+                arrived.split,
+                class_name=arrived.class_name,
+                total=len(arrived.files),
+            )
         if arrived.refused:
             self._model.status = Status(arrived.refused, "problem")
 

@@ -16,6 +16,7 @@ class _Batch:
     """Files that were dropped together, as far as they have come."""
 
     split: str
+    class_name: str
     pieces: list[bytes] = field(default_factory=list)
     whole: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -27,6 +28,8 @@ class Arrived:
     Parameters
     ----------
     split : str
+    class_name : str
+        What whoever added them said is on them; empty: nothing.
     files : list of (str, bytes)
     refused : str
         Name of a file that the browser could not read or that is too large, with the
@@ -36,6 +39,7 @@ class Arrived:
     """
 
     split: str
+    class_name: str
     files: list[tuple[str, bytes]]
     refused: str
     is_last: bool
@@ -54,7 +58,8 @@ class Uploads:
         ----------
         message : mapping
             ``session`` and ``batch``; ``index`` of the file and number of ``files``;
-            ``name``, ``size``, ``offset`` of the piece, ``split``, ``unreadable``.
+            ``name``, ``size``, ``offset`` of the piece, ``split``, ``unreadable``; and
+            ``class_name``, if something was said.
         piece : bytes
 
         Raises
@@ -63,7 +68,9 @@ class Uploads:
             If a piece is missing before this one.
         """
         who = (str(message["session"]), int(message["batch"]))
-        batch = self._batches.setdefault(who, _Batch(str(message["split"])))
+        batch = self._batches.setdefault(
+            who, _Batch(str(message["split"]), str(message.get("class_name", "")))
+        )
         name, size = str(message["name"]), int(message["size"])
         refused = ""
         if message.get("unreadable"):
@@ -82,7 +89,7 @@ class Uploads:
         if not is_last and held < BATCH_BYTES and not refused:
             return None
         files, batch.whole = batch.whole, []
-        return Arrived(batch.split, files, refused if is_whole else "", is_last)
+        return Arrived(batch.split, batch.class_name, files, refused if is_whole else "", is_last)
 
     def forget(self, session: str) -> None:
         """Drop what has come from a page so far."""

@@ -10,8 +10,9 @@ from itertools import count
 from workbench.capture.push_feed import PushFeed
 from workbench.errors import InvalidFrameError
 
-WINDOW = 8
-"""Frames on their way; at 30 a second enough for a round trip of a quarter of a second."""
+WINDOW = 30
+"""Frames on their way: a second of a camera, some megabytes. So long a disk that synchronises,
+or a kernel that cleans up its memory, may hold up the round trip without costing a frame."""
 
 _DRIFT = 2.0
 """Seconds by which the clocks of page and kernel may come apart before they are set anew."""

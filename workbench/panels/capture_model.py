@@ -1,55 +1,35 @@
 """The model behind the capture panel: where frames come from, what is recorded, what is said.
 
-No widgets: traits carry state, stores and feed are handed in. What a controller or a feed
-tells in a thread of its own is carried to the owner loop, where all traits change.
+No widgets: traits carry state (`capture_state`), stores and feed are handed in.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import traitlets
-
 from workbench.capture.controller import CaptureController
-from workbench.capture.detection import Detections, LiveDetector, Predict, with_active_model
-from workbench.capture.events import (
-    BurstBegan,
-    BurstEnded,
-    CaptureEvent,
-    CaptureFailed,
-    CaptureStatus,
-    Countdown,
-    ImageSaved,
-    StatusChanged,
-)
+from workbench.capture.detection import Predict
+from workbench.capture.events import ImageSaved
 from workbench.capture.feed import Feed
 from workbench.capture.frames import FeedState
-from workbench.capture.playback import Playback
-from workbench.capture.settings import CaptureSettings
 from workbench.capture.triggers import Every, Trigger
 from workbench.datasets.changes import counted
 from workbench.datasets.uploads import NewFile, add_files
-from workbench.errors import NotFoundError, WorkbenchError
+from workbench.errors import NotFoundError
 from workbench.labelling.predictor import Predictor
 from workbench.panels import capture_options
 from workbench.panels.browse_work import Status
-from workbench.panels.capture_options import CaptureOptions
+from workbench.panels.capture_looking import Looking
 from workbench.panels.capture_sources import make_feed
+from workbench.panels.capture_state import MAX_RECENT, CaptureState
 from workbench.persistence import Stores
 
-MAX_RECENT = 60
-"""Pictures of which a page shows some; a session may take a hundred thousand."""
 
-
-class CaptureError(WorkbenchError, RuntimeError):
-    """A recording has stopped before its time; the message says why and what to do."""
-
-
-class CaptureModel(traitlets.HasTraits):
+class CaptureModel(CaptureState):
     """Takes pictures from a feed into a dataset.
 
     Parameters
@@ -70,34 +50,13 @@ class CaptureModel(traitlets.HasTraits):
     Made and used on one event loop.
     """
 
-    dataset = traitlets.Unicode("", help="that pictures go to")
-    datasets = traitlets.List(traitlets.Unicode(), help="that there are")
-    classes = traitlets.List(traitlets.Unicode(), help="of the dataset")
-    active_model = traitlets.Unicode("", help="its name; empty: none")
-    feed = traitlets.Instance(Feed)
-    place = traitlets.Unicode("", help="what the user typed to choose the feed")
-    feed_state = traitlets.Instance(FeedState, args=("stopped",))
-    settings = traitlets.Instance(CaptureSettings, args=())
-    options = traitlets.Instance(CaptureOptions, args=())
-    status = traitlets.Instance(CaptureStatus, args=())
-    notice = traitlets.Instance(Status, args=())
-    recent = traitlets.Tuple(help="the last pictures of this session, oldest first")
-    countdown = traitlets.Int(-1, help="seconds that are left; -1: none runs")
-    detections = traitlets.Instance(Detections, allow_none=True, help="of the newest frame")
-
     def __init__(self, stores: Stores, feed: Feed, predictor: Predictor | None = None) -> None:
         super().__init__()
         self._stores = stores
-        self._loop = asyncio.get_running_loop()
         self._controller: CaptureController | None = None
-        self._predictor = predictor
-        self._owns_predictor = predictor is None
-        self._detector: LiveDetector | None = None
-        self._waiting: dict[str, asyncio.Future[list[ImageSaved]]] = {}
-        self._beginning: dict[str, asyncio.Future[None]] = {}
+        self._looking = Looking(stores, predictor, self._from_detector)
         self._forget_state: Callable[[], None] = lambda: None
         self._is_held = False
-        self._counts: dict[str, int] = {}
         self._feeds_used = 0
         self.seconds_apart = 0.0
         self.feed = feed
@@ -168,13 +127,31 @@ class CaptureModel(traitlets.HasTraits):
 
     def look_again(self) -> None:
         """Let the live detections follow the feed, which was changed or started anew."""
-        if self._detector is not None:
-            self._detector.close()
-            self._detector = None
         predict = None if self._controller is None else self._controller.predict
+        self._looking.stop()
         self.detections = None
         if self.options.show_boxes and predict is not None and not self.feed_state.over:
-            self._detector = LiveDetector(self.feed, predict, self._from_detector)
+            self._looking.follow(self.feed, predict)
+
+    def play(self, act: str, value: Any = None) -> None:
+        """Halt, go on, step or seek in a feed that has a beginning and an end.
+
+        Parameters
+        ----------
+        act : str
+            ``"pause"``, ``"play"``, ``"step"`` (`value` frames) or ``"seek"`` (to frame `value`).
+        """
+        playback = getattr(self.feed, "playback", None)
+        if playback is None:
+            return
+        if act == "seek":
+            playback.seek(int(value))
+        elif act == "step":
+            playback.step(int(value))
+        elif act == "pause":
+            playback.pause()
+        else:
+            playback.play()
 
     # What is recorded
 
@@ -241,9 +218,7 @@ class CaptureModel(traitlets.HasTraits):
         CaptureError
             If it failed.
         """
-        future: asyncio.Future[list[ImageSaved]] = self._loop.create_future()
-        self._waiting[burst] = future
-        return await future
+        return await self._waiting.result(burst)
 
     async def record_from_start(
         self, trigger: Trigger | None = None, *, until: int | None = None
@@ -252,7 +227,7 @@ class CaptureModel(traitlets.HasTraits):
 
         A file is held until the recording takes its frames, so that the first is among them.
         """
-        playback: Playback | None = getattr(self.feed, "playback", None)
+        playback = getattr(self.feed, "playback", None)
         if playback is not None and (playback.paused or not self.feed.state.over):
             playback = None  # it stands or runs already, as the user wants it
         if playback is not None:
@@ -260,8 +235,7 @@ class CaptureModel(traitlets.HasTraits):
         if self.feed.state.over:
             self.feed.start()
         burst = self.record(trigger, until=until)
-        begun = self._beginning[burst] = self._loop.create_future()
-        result = asyncio.ensure_future(self.result(burst))
+        begun, result = self._waiting.begun(burst), self._waiting.result(burst)
         await begun
         if playback is not None:
             playback.play()
@@ -319,18 +293,16 @@ class CaptureModel(traitlets.HasTraits):
         self.settings, self.options = capture_options.changed(
             self.settings, self.options, name, value
         )
-        if name in ("show_boxes", "detections"):
+        if name in ("show_boxes", "detections", "confidence"):
             await self._follow_model()
 
     async def close(self) -> None:
         """Save what was taken, and release the device."""
         self._forget_state()
-        if self._detector is not None:
-            self._detector.close()
+        self._looking.stop()
         await asyncio.to_thread(self.feed.stop)
         await self._close_controller()
-        if self._owns_predictor and self._predictor is not None:
-            self._predictor.close()
+        self._looking.close()
 
     # Inside
 
@@ -367,10 +339,8 @@ class CaptureModel(traitlets.HasTraits):
         self.look_again()
 
     async def _predict(self) -> Predict | None:
-        if self._predictor is None:
-            self._predictor = Predictor(self._stores)
         try:
-            return await with_active_model(self._stores, self._predictor, self.dataset)
+            return await self._looking.predict(self.dataset, self.options.confidence)
         except NotFoundError as error:
             self.options = replace(self.options, show_boxes=False)
             self.settings = replace(self.settings, detections="off")
@@ -385,33 +355,16 @@ class CaptureModel(traitlets.HasTraits):
     def _show_recent(self) -> None:
         self.recent = tuple(self._opened().recent[-MAX_RECENT:])
 
+    # What the feed does
+
     def _watch(self) -> None:
         self._feeds_used += 1
         # By number: a listener that refers to the feed would keep it alive.
         self._forget_state = self.feed.on_state(partial(self._from_feed, self._feeds_used))
         self.feed_state = self.feed.state
 
-    def _show_status(self, status: CaptureStatus) -> None:
-        if status.in_dataset:
-            self._counts = dict(status.in_dataset)
-        self.status = replace(status, in_dataset=dict(self._counts))
-
-    # In other threads
-
     def _from_feed(self, number: int, state: FeedState) -> None:
         self._call(self._note_feed, number, state)
-
-    def _from_capture(self, event: CaptureEvent) -> None:
-        self._call(self._note, event)
-
-    def _from_detector(self, found: Detections) -> None:
-        self._call(self._note_detections, found)
-
-    def _call(self, work: Callable[..., None], *values: Any) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(work, *values)
-
-    # On the loop again
 
     def _note_feed(self, number: int, state: FeedState) -> None:
         if number != self._feeds_used:
@@ -423,39 +376,6 @@ class CaptureModel(traitlets.HasTraits):
         if was_over and not state.over:
             self.look_again()
 
-    def _note_detections(self, found: Detections) -> None:
-        if found.failure:
-            self.options = replace(self.options, show_boxes=False)
-            self.notice = Status(f"The model has failed: {found.failure}", "problem")
-        self.detections = found if self.options.show_boxes else None
-
-    def _note(self, event: CaptureEvent) -> None:
-        if isinstance(event, StatusChanged):
-            self._show_status(event.status)
-        elif isinstance(event, ImageSaved):
-            self.recent = (*self.recent, event)[-MAX_RECENT:]
-        elif isinstance(event, Countdown):
-            self.countdown = event.seconds
-        elif isinstance(event, CaptureFailed):
-            self.notice = Status(event.message, "problem")
-        elif isinstance(event, BurstBegan):
-            self._has_begun(event.burst)
-        elif isinstance(event, BurstEnded):
-            self._has_begun(event.burst)
-            self._end_burst(event)
-
-    def _has_begun(self, burst: str) -> None:
-        future = self._beginning.pop(burst, None)
-        if future is not None and not future.done():
-            future.set_result(None)
-
-    def _end_burst(self, event: BurstEnded) -> None:
-        self.countdown = -1
-        future = self._waiting.pop(event.burst, None)
-        if future is None or future.done():
-            return
+    def _outcome(self) -> tuple[Sequence[ImageSaved], str]:
         controller = self._opened()
-        if controller.status.failure:
-            future.set_exception(CaptureError(controller.status.failure))
-        else:
-            future.set_result([one for one in controller.recent if one.burst == event.burst])
+        return controller.recent, controller.status.failure

@@ -33,6 +33,8 @@ class CaptureOptions:
         Seconds before the first picture.
     show_boxes : bool
         Whether the active model's boxes are drawn over the preview.
+    confidence : float
+        Boxes of which the model is less sure, 0..1, are neither drawn nor saved.
 
     Raises
     ------
@@ -47,6 +49,7 @@ class CaptureOptions:
     until: int = 0
     countdown: float = 0.0
     show_boxes: bool = False
+    confidence: float = 0.25
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -54,6 +57,8 @@ class CaptureOptions:
         for name, least in (("rate", 0), ("every", 0.01), ("until", 0), ("countdown", 0)):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name}: expected {least} or more, found {getattr(self, name)}")
+        if not 0 < self.confidence <= 1:
+            raise ValueError(f"confidence: expected more than 0, up to 1, found {self.confidence}")
         if not self.motion > 0:
             raise ValueError(f"motion: expected more than 0, found {self.motion}")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -20,6 +20,7 @@ from workbench.capture.frames import Frame
 from workbench.capture.hub import Subscription
 from workbench.datasets.thumbnails import Thumbnail, Thumbnails
 from workbench.errors import InvalidFrameError, NotFoundError
+from workbench.panels.widgets.camera import Camera
 from workbench.persistence import Stores
 
 Send = Callable[..., None]
@@ -33,6 +34,16 @@ _PAUSE = 0.3
 """Thumbnails made in one go while pictures keep coming, and seconds until the next go."""
 _PAGE_PATIENCE = 5.0
 """Seconds after which a page that does not answer gets another picture all the same."""
+
+
+def sender(view: Camera) -> Send:
+    """Return what sends a message to the pages of a widget, until it is closed."""
+
+    def send(message: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> None:
+        if view.comm is not None:
+            view.send(dict(message), list(buffers))
+
+    return send
 
 
 class Preview:

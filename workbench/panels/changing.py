@@ -3,20 +3,67 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import traitlets
 
 from workbench.datasets.changes import Change
 from workbench.panels.browse_work import Status, StoppedError, Work
-from workbench.persistence.models import Progress
+from workbench.persistence import Stores
 
 MAX_UNDO = 100
 
 
 class BusyError(RuntimeError):
     """Something else is under way, and only one thing is done at a time."""
+
+
+class Task:
+    """Something under way, as the callback that it tells its progress to; for any thread.
+
+    Each has its own word on whether it is stopped: one that begins meanwhile takes none back.
+
+    Parameters
+    ----------
+    what : str
+        In words.
+    changed : callable
+        Called on the event loop when `work` has changed.
+
+    Attributes
+    ----------
+    work : Work
+        How far it is; empty until that is to be shown.
+    is_stopped : bool
+        Whether it shall stop as soon as it asks.
+    """
+
+    def __init__(self, what: str, changed: Callable[[], None]) -> None:
+        self.what = what
+        self.work = Work()
+        self.is_stopped = False
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell how far it is, as `Progress`.
+
+        Raises
+        ------
+        StoppedError
+            If it shall stop.
+        """
+        if self.is_stopped:
+            raise StoppedError(f"{self.what}: stopped.")
+        step = max(1, total // 100)
+        if total and (done % step == 0 or done == total):
+            self._loop.call_soon_threadsafe(self.show, Work(self.what, done, total))
+
+    def show(self, work: Work) -> None:
+        """Show how far it is; on the event loop."""
+        self.work = work
+        self._changed()
 
 
 class ChangingModel(traitlets.HasTraits):
@@ -34,7 +81,7 @@ class ChangingModel(traitlets.HasTraits):
     def __init__(self) -> None:
         super().__init__()
         self._changes: list[Change] = []
-        self._is_stopped = False
+        self._tasks: list[Task] = []  # under way, the last begun last
         self._lock = asyncio.Lock()  # used on the owner loop only
 
     @property
@@ -44,10 +91,13 @@ class ChangingModel(traitlets.HasTraits):
 
     def stop(self) -> None:
         """Stop what is under way, as soon as it asks; nothing half-done is left."""
-        self._is_stopped = True
+        for task in self._tasks:
+            task.is_stopped = True
 
     @asynccontextmanager
-    async def _doing(self, what: str, *, wait: bool = False) -> AsyncIterator[Progress]:
+    async def _doing(
+        self, what: str, *, wait: bool = False, at_once: bool = True
+    ) -> AsyncIterator[Task]:
         """Do one thing, with its progress shown.
 
         Parameters
@@ -56,10 +106,12 @@ class ChangingModel(traitlets.HasTraits):
             In words.
         wait : bool
             Do it after what is under way, in place of refusing.
+        at_once : bool
+            See `_showing`.
 
         Yields
         ------
-        callable
+        Task
             ``progress(done, total)`` for any thread; it raises `StoppedError` once stopped.
 
         Raises
@@ -71,32 +123,33 @@ class ChangingModel(traitlets.HasTraits):
             now = self.work.what or "Something else"
             raise BusyError(f"{now} is not done yet: wait for it, or press Stop.")
         async with self._lock:
-            self._is_stopped = False
-            with self._showing(what) as progress:
+            with self._showing(what, at_once=at_once) as progress:
                 yield progress
 
     @contextmanager
-    def _showing(self, what: str) -> Iterator[Progress]:
-        loop = asyncio.get_running_loop()
+    def _showing(self, what: str, *, at_once: bool = True) -> Iterator[Task]:
+        """Show something under way; several may be, and the last begun is shown.
 
-        def tell(done: int, total: int) -> None:
-            if self._is_stopped:
-                raise StoppedError(f"{what}: stopped.")
-            step = max(1, total // 100)
-            if total and (done % step == 0 or done == total):
-                loop.call_soon_threadsafe(show, Work(what, done, total))
-
-        def show(work: Work) -> None:
-            if is_open:  # a message may come late
-                self.work = work
-
-        is_open = True
-        self.work = Work(what)
+        Parameters
+        ----------
+        what : str
+            In words.
+        at_once : bool
+            Also before it says how far it is: not for what mostly takes no time.
+        """
+        task = Task(what, self._show_work)
+        self._tasks.append(task)
+        if at_once:
+            task.show(Work(what))
         try:
-            yield tell
+            yield task
         finally:
-            is_open = False
-            self.work = Work()
+            self._tasks.remove(task)  # what it still tells comes too late
+            self._show_work()
+
+    def _show_work(self) -> None:
+        told = [task.work for task in self._tasks if task.work.what]
+        self.work = told[-1] if told else Work()
 
     def _note(self, change: Change) -> None:
         self._changes.append(change)
@@ -119,6 +172,15 @@ class ChangingModel(traitlets.HasTraits):
 
     def _tell_undo(self) -> None:
         self.undo_text = self._changes[-1].description if self._changes else ""
+
+
+async def first_dataset(stores: Stores, model: ChangingModel) -> str | None:
+    """Return the name of the first dataset; if there is none, say so in the model's status."""
+    found = await stores.dataset.list()
+    if not found:
+        model.status = Status("There is no dataset yet.", "problem")
+        return None
+    return found[0].name
 
 
 def sentence(text: str) -> str:

@@ -17,6 +17,7 @@ from workbench.datasets.health import HealthReport
 from workbench.panels.background import Background
 from workbench.panels.browse import BrowsePanel
 from workbench.panels.browse_work import Status, StoppedError
+from workbench.panels.changing import first_dataset
 from workbench.panels.curate_classes import ClassesPage
 from workbench.panels.curate_health import HealthPage
 from workbench.panels.curate_model import CurateModel
@@ -163,13 +164,8 @@ class CuratePanel:
         async with self._start_lock:
             if self.model.dataset:
                 return
-            dataset = self._first
-            if dataset is None:
-                found = await self._stores.dataset.list()
-                dataset = found[0].name if found else None
-            if dataset is None:
-                self.model.status = Status("There is no dataset yet.", "problem")
-            else:
+            dataset = self._first or await first_dataset(self._stores, self.model)
+            if dataset is not None:
                 await self.model.open(dataset)
 
     async def _open(self, dataset: str) -> None:

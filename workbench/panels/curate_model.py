@@ -68,7 +68,6 @@ class CurateModel(ChangingModel):
         async with self._lock:
             data = Dataset(self._stores, dataset)
             with self._showing("Reading the dataset") as progress:
-                self._is_stopped = False
                 statistics = await _count(data, measured=False, progress=progress)
                 versions = await data.versions.list()
             self._is_measured = False

@@ -24,7 +24,7 @@ from workbench.panels.curate_parts import (
     table,
 )
 from workbench.persistence.models import SPLITS
-from workbench.persistence.version_models import VersionComparison, VersionInfo
+from workbench.persistence.version_models import KEPT_AUTOMATIC, VersionComparison, VersionInfo
 
 NOW = ""
 ROWS_SHOWN = 100
@@ -95,7 +95,7 @@ class VersionsPage:
             raise ValueError(f"The dataset is as it was in {name!r} already.")
         words = (
             f"Restore <b>{escape(name)}</b>? {escape(_summary(difference))} The state of now is "
-            f"kept as an automatic version."
+            f"kept as an automatic version; of these, the newest {KEPT_AUTOMATIC} stay."
         )
         self.confirmation.ask(words, "Restore", lambda: self._model.restore(name))
 
@@ -179,7 +179,9 @@ def _summary(found: VersionComparison) -> str:
         parts.append(f"{found.boxes_added:,} boxes added, {found.boxes_removed:,} removed on {on}")
     elif found.labels:
         parts.append(f"labels of {counted(len(found.labels), 'image')} changed")
-    if found.classes[0] != found.classes[1]:
-        was, now = (", ".join(classes) or "none" for classes in found.classes)
+    parts += [f"class {old!r} renamed to {new!r}" for old, new in found.renamed.items()]
+    before, after = found.classes
+    if [found.renamed.get(name, name) for name in before] != after:
+        was, now = (", ".join(classes) or "none" for classes in (before, after))
         parts.append(f"classes {was} became {now}")
     return ("; ".join(parts) if parts else "No difference") + "."

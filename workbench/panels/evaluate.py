@@ -17,7 +17,7 @@ from workbench.panels.curate_parts import button, hint, labelled, page, row, sho
 from workbench.panels.evaluate_model import GALLERIES, EvaluateModel, Result
 from workbench.panels.evaluate_pages import GalleryPage, PlotsPage
 from workbench.panels.evaluate_tables import compared, numbers
-from workbench.panels.widgets.curating import StatusLine
+from workbench.panels.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS
 
@@ -76,13 +76,12 @@ class EvaluatePanel:
         self._make_pages()
         self._make_annotate_box()
         self._results = page(self.choice, *self._pages)
-        self.main = page(self.form, self.options, self._work_row, self.status, self._about)
+        self.main = page(self.form, self.options, self.work.view, self.work.status, self._about)
         self.main.children += (self._results,)
         self.view = w.VBox((self.main, self._annotate_box), layout={"width": "100%"})
         self.view.add_class("wb-curate")
         self.model.observe(self._show_models, names=("models", "datasets"))
         self.model.observe(self._show_work, names="work")
-        self.model.observe(self._show_status, names="status")
         self.model.observe(self._show_result, names="result")
         self._show_result()
         self._show_work()
@@ -157,18 +156,14 @@ class EvaluatePanel:
         )
         self.start = button("Evaluate", "play", self.model.evaluate, spawn)
         self.start.button_style = "primary"
-        self.stop = w.Button(description="Stop", icon="stop", tooltip="Stop after this batch")
-        self.stop.on_click(lambda _: self.model.stop())
         again = button(
             "", "refresh", self.model.refresh, spawn, tip="Look again which models there are"
         )
         again.layout.min_width = "36px"
         self.form = row(self.dataset, self.split, self.chosen, self.against, self.start, again)
         self.options = row(self.unlabelled)
-        self.meter = w.FloatProgress(min=0.0, max=1.0, layout={"width": "260px"})
-        self._done = w.HTML()
-        self._work_row = row(self.meter, self._done, self.stop)
-        self.status = StatusLine()
+        self.work = WorkRow(self.model, unit="images")
+        self.status = self.work.status
         self._about = hint(_NOTHING)
         for name, field in (
             ("split", self.split),
@@ -215,17 +210,7 @@ class EvaluatePanel:
         self._about.value = hint(_NOTHING if model.models else _NO_MODEL).value
 
     def _show_work(self, _change: Any = None) -> None:
-        work = self.model.work
-        show(self._work_row, bool(work.what))
-        self.start.disabled = bool(work.what)
-        self.meter.value = work.done / work.total if work.total else 0.0
-        count = f" {work.done:,} of {work.total:,} images" if work.total else " …"
-        self._done.value = f"{escape(work.what)}{count}"
-
-    def _show_status(self, _change: Any = None) -> None:
-        with self.status.hold_sync():
-            self.status.text = self.model.status.text
-            self.status.tone = self.model.status.tone
+        self.start.disabled = bool(self.model.work.what)
 
     def _show_result(self, _change: Any = None) -> None:
         result = self.model.result

@@ -12,10 +12,11 @@ from workbench.panels.background import Background
 from workbench.panels.browse_work import Status
 from workbench.panels.curate_parts import button, page, row, show
 from workbench.panels.models_model import ModelsModel
-from workbench.panels.models_pages import DetailsPage, TryPage, table_cells
+from workbench.panels.models_pages import DetailsPage, table_cells
 from workbench.panels.models_transfer import ExportPage, ImportPage, TrashPage
-from workbench.panels.widgets.curating import StatusLine
+from workbench.panels.models_try import TryPage
 from workbench.panels.widgets.modelling import ModelTable
+from workbench.panels.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import ModelInfo
 
@@ -57,14 +58,10 @@ class ModelsPanel:
         self._background = Background(self._report)
         spawn = self._background.spawn
         self.table = ModelTable(heads=list(_HEADS), texts=list(_TEXTS), empty=_NONE)
-        self.status = StatusLine()
+        self.work = WorkRow(self.model)
+        self.status = self.work.status
         self.undo_button = button("Undo", "undo", self.model.undo, spawn)
         refresh = button("Refresh", "refresh", self.model.refresh, spawn)
-        self.meter = w.FloatProgress(min=0.0, max=1.0, layout={"width": "220px"})
-        self.doing = w.HTML()
-        self.stop = w.Button(description="Stop", icon="stop")
-        self.stop.on_click(lambda _: self.model.stop())
-        self._work_row = row(self.meter, self.doing, self.stop)
         self.details = DetailsPage(self.model, spawn)
         self.trial = TryPage(self.model, spawn)
         self.exports = ExportPage(self.model, spawn)
@@ -76,7 +73,7 @@ class ModelsPanel:
         self.view = page(
             self.table,
             row(self.undo_button, refresh),
-            self._work_row,
+            self.work.view,
             self.status,
             self.choice,
             *(p.view for p in self.pages),
@@ -85,11 +82,8 @@ class ModelsPanel:
         self.table.observe(self._choose, "chosen")
         self.model.observe(self._show_models, names=("models", "curves"))
         self.model.observe(self._show_chosen, names=("chosen", "models"))
-        self.model.observe(self._show_work, names="work")
-        self.model.observe(self._show_status, names="status")
         self.model.observe(self._show_undo, names="undo_text")
         self._turn()
-        self._show_work()
         self._show_undo()
         spawn(self._begin)
 
@@ -110,6 +104,8 @@ class ModelsPanel:
         self._background.close()
         if self._owns_predictor:
             self._predictor.close()
+        self.trial.close()
+        self.imports.close()
         for widget in (self.table, self.exports.download, self.view):
             widget.close()
 
@@ -145,17 +141,6 @@ class ModelsPanel:
         self.table.chosen = self.model.chosen
         for each in self.pages[:3]:
             each.show(self.model.info)
-
-    def _show_work(self, _change: Any = None) -> None:
-        work = self.model.work
-        show(self._work_row, bool(work.what) and work.total > 0)
-        self.meter.value = work.done / work.total if work.total else 0.0
-        self.doing.value = f"{work.what} …"
-
-    def _show_status(self, _change: Any = None) -> None:
-        with self.status.hold_sync():
-            self.status.text = self.model.status.text
-            self.status.tone = self.model.status.tone
 
     def _show_undo(self, _change: Any = None) -> None:
         self.undo_button.disabled = not self.model.undo_text

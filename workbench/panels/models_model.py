@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +17,18 @@ import numpy.typing as npt
 import traitlets as t
 
 from workbench.datasets.changes import Change, undoing
-from workbench.datasets.drawing import draw_boxes
 from workbench.errors import AlreadyExistsError, WorkbenchError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.browse_work import Status
 from workbench.panels.changing import ChangingModel, sentence
+from workbench.panels.models_live import LEAST_CONFIDENCE, LiveTrial
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo, Prediction, TrashEntry
 from workbench.persistence.rules import decode
 from workbench.training.exporting import ExportResult, export_model
+from workbench.training.registering import CURVES
 from workbench.training.runner import TrainingRunner
 from workbench.training.weights_check import WeightsReport, check_weights, import_weights
-
-LEAST_CONFIDENCE = 0.05
-"""What is tried is predicted from here on, so that the slider needs no second look."""
 
 NOTE = "note"
 """The detail that holds what somebody wrote about a model."""
@@ -47,9 +45,14 @@ class ModelsModel(ChangingModel):
     stores : Stores
     predictor : Predictor
 
+    Attributes
+    ----------
+    live : LiveTrial
+        The chosen model at a video or a camera.
+
     Notes
     -----
-    Used on one event loop. Commands raise `BusyError` while another is under way.
+    Made and used on one event loop. Commands raise `BusyError` while another is under way.
     """
 
     models = t.List(t.Instance(ModelInfo), help="the models there are, the newest first")
@@ -66,6 +69,9 @@ class ModelsModel(ChangingModel):
         self._stores = stores
         self._predictor = predictor
         self._known_curves: dict[str, list[float]] = {}
+        self._deleted_again: dict[str, str] = {}  # id in the trash -> id of the same model now
+        self.live = LiveTrial(predictor)
+        t.dlink((self, "chosen"), (self.live, "model"))
 
     @property
     def info(self) -> ModelInfo | None:
@@ -97,7 +103,7 @@ class ModelsModel(ChangingModel):
 
         async with self._doing("Activating"):
             await self._stores.model.set_active(name)
-            await self._done(f"{name} is the active model" if name else "no model is active", undo)
+            await self._done(f"model {name} is active" if name else "no model is active", undo)
 
     async def rename(self, name: str, new_name: str) -> ModelInfo:
         """Give a model another name."""
@@ -111,7 +117,7 @@ class ModelsModel(ChangingModel):
         async with self._doing("Renaming"):
             info = await self._stores.model.rename(name, new_name)
             self.chosen = info.name
-            await self._done(f"{name} is called {info.name} now", undo)
+            await self._done(f"model {name} is called {info.name} now", undo)
             return info
 
     async def note(self, name: str, text: str) -> ModelInfo:
@@ -133,14 +139,14 @@ class ModelsModel(ChangingModel):
 
         async def undo() -> None:
             with undoing("delete"):
-                await self._stores.model.restore(entry.id)
+                await self._stores.model.restore(self._entry_now(entry.id))
                 if was_active:
                     await self._stores.model.set_active(name)
                 self.chosen = name
 
         async with self._doing("Deleting"):
             entry = await self._stores.model.delete(name)
-            await self._done(f"{name} is in the trash", undo)
+            await self._done(f"model {name} is in the trash", undo)
             return entry
 
     async def restore(self, entry_id: str) -> ModelInfo:
@@ -148,12 +154,13 @@ class ModelsModel(ChangingModel):
 
         async def undo() -> None:
             with undoing("restore"):
-                await self._stores.model.delete(info.name)
+                again = await self._stores.model.delete(info.name)
+                self._deleted_again[entry_id] = again.id
 
         async with self._doing("Restoring"):
             info = await self._stores.model.restore(entry_id)
             self.chosen = info.name
-            await self._done(f"{info.name} is back", undo)
+            await self._done(f"model {info.name} is back", undo)
             return info
 
     async def purge(self, entry_id: str) -> None:
@@ -184,24 +191,28 @@ class ModelsModel(ChangingModel):
         async with self._doing("Looking into the file"):
             return await asyncio.to_thread(check_weights, path)
 
-    async def add(self, path: str, name: str = "", *, trust: bool = False) -> ModelInfo:
+    async def add(
+        self, path: str, name: str = "", *, trust: bool = False, origin: str = ""
+    ) -> ModelInfo:
         """Bring weights from elsewhere into the store; see `import_weights`.
 
         Parameters
         ----------
         name : str
             In the store; default: as the file is called.
+        origin : str
+            What to call the file, where `path` is but a copy of it.
         """
-        name = name.strip() or Path(path).stem
+        name = name.strip() or Path(origin or path).stem
 
         async def undo() -> None:
             with undoing("import"):
                 await self._stores.model.delete(name)
 
         async with self._doing("Importing"):
-            info = await import_weights(self._stores, path, name, trust=trust)
+            info = await import_weights(self._stores, path, name, trust=trust, origin=origin)
             self.chosen = info.name
-            await self._done(f"{path} is model {info.name} now", undo)
+            await self._done(f"model {info.name} is imported from {origin or path}", undo)
             return info
 
     async def export(self, name: str, folder: str, format: str = "onnx") -> ExportResult:
@@ -265,19 +276,6 @@ class ModelsModel(ChangingModel):
             with self.hold_trait_notifications():
                 self.tried, self.found, self.found_by = frame, found, name
 
-    def above(self, confidence: float) -> list[Prediction]:
-        """Return what was found on the picture that was tried, from a confidence on."""
-        return [box for box in self.found if box.confidence >= confidence]
-
-    def drawn(self, confidence: float) -> Frame | None:
-        """Return the picture that was tried, with the boxes from a confidence on."""
-        if self.tried is None:
-            return None
-        return draw_boxes(self.tried, self.above(confidence), self._class_names())
-
-    def _class_names(self) -> Sequence[str]:
-        return next((m.class_names for m in self.models if m.name == self.found_by), ())
-
     # Inside
 
     async def _done(self, what: str, undo: Callable[[], Awaitable[None]]) -> None:
@@ -285,8 +283,18 @@ class ModelsModel(ChangingModel):
         await self.refresh()
         self.status = Status(sentence(what))
 
+    def _entry_now(self, entry_id: str) -> str:
+        """Return under which id a model lies in the trash, if a restore of it was undone."""
+        while entry_id in self._deleted_again:
+            entry_id = self._deleted_again[entry_id]
+        return entry_id
+
     async def _curve(self, info: ModelInfo) -> list[float]:
-        """Return mAP50-95 by epoch, as the model's run has told it; empty if that is gone."""
+        """Return mAP50-95 by epoch; empty if nobody knows it."""
+        kept = info.details.get(CURVES)
+        if kept is not None:
+            return [value or 0.0 for value in kept.get("map50_95", [])]
+        # Models of before curves were kept with them: their run may know.
         folder, run_id = info.details.get("run_folder"), str(info.details.get("run_id"))
         if run_id in self._known_curves:
             return self._known_curves[run_id]
@@ -301,6 +309,13 @@ class ModelsModel(ChangingModel):
         curve = [epoch.metrics.get("map50_95", 0.0) for epoch in progress.history]
         self._known_curves[run_id] = curve
         return curve
+
+
+def required(model: ModelsModel) -> ModelInfo:
+    """Return the model that is chosen; ValueError if none is."""
+    if model.info is None:
+        raise ValueError("Choose a model first.")
+    return model.info
 
 
 def _copied(weights: Path, folder: str, name: str) -> Path:

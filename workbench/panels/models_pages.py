@@ -1,18 +1,14 @@
-"""The pages of the models panel about the chosen model: facts, name and note; trying it."""
+"""The page of the models panel about the chosen model: facts, name and note."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 import ipywidgets as w
 
-from workbench.datasets.drawing import to_png
 from workbench.panels.curate_parts import Spawn, button, hint, labelled, page, row
-from workbench.panels.models_model import NOTE, ModelsModel
-from workbench.persistence.models import SPLITS, ModelInfo
+from workbench.panels.models_model import NOTE, ModelsModel, required
+from workbench.persistence.models import ModelInfo
 
 _NO_MODEL = "No model is chosen."
 
@@ -49,6 +45,7 @@ class DetailsPage:
 
     def __init__(self, model: ModelsModel, spawn: Spawn) -> None:
         self._model = model
+        self._stored = ("", "")
         self.activate = button(
             "Make active", "check", self._activate, spawn, tip="Let it label and predict"
         )
@@ -75,8 +72,10 @@ class DetailsPage:
             widget.disabled = info is None
         is_active = info is not None and info.is_active
         self.activate.description = "Make inactive" if is_active else "Make active"
-        self.name.value = "" if info is None else info.name
-        self.note.value = "" if info is None else str(info.details.get(NOTE, ""))
+        stored = ("", "") if info is None else (info.name, str(info.details.get(NOTE, "")))
+        if stored != self._stored:  # else it may be that somebody is typing
+            self._stored = stored
+            self.name.value, self.note.value = stored
         self.facts.value = hint(_NO_MODEL).value if info is None else _facts(info)
 
     async def _activate(self) -> None:
@@ -91,122 +90,6 @@ class DetailsPage:
 
     async def _save_note(self) -> None:
         await self._model.note(required(self._model).name, self.note.value)
-
-
-class TryPage:
-    """A picture, from a dataset or from the browser, with what the model finds on it.
-
-    Parameters
-    ----------
-    model : ModelsModel
-    spawn : callable
-    """
-
-    title = "Try"
-
-    def __init__(self, model: ModelsModel, spawn: Spawn) -> None:
-        self._model = model
-        self._spawn = spawn
-        self.dataset = labelled(w.Dropdown(description="Dataset"), max_width="100%")
-        self.split = labelled(w.Dropdown(description="Split", options=SPLITS, value="val"))
-        self.image = labelled(w.Dropdown(description="Image"), max_width="100%")
-        self.upload = w.FileUpload(
-            accept="image/*", description="Upload a picture", layout={"width": "auto"}
-        )
-        self.run = button("Find objects", "search", self._try, spawn)
-        self.confidence = labelled(
-            w.FloatSlider(
-                description="Confidence from", min=0.05, max=0.95, step=0.05, value=0.25,
-                readout_format=".2f",
-            ),
-            width="100%",
-            max_width="420px",
-        )  # fmt: skip
-        self.words = w.HTML()
-        self._image = w.Image(format="png", layout={"max_width": "100%", "object_fit": "contain"})
-        self._frame = w.Box((self._image,), layout={"display": "none"})
-        self._frame.add_class("wbm-picture")
-        self.view = page(
-            row(self.dataset, self.split, self.image, self.run, self.upload),
-            row(self.confidence, self.words),
-            self._frame,
-        )
-        self.dataset.observe(self._list, "value")
-        self.split.observe(self._list, "value")
-        self.upload.observe(self._take, "value")
-        self.confidence.observe(self._draw, "value")
-        model.observe(self._draw, names=("tried", "found"))
-
-    async def refresh(self) -> None:
-        """Look again which datasets there are."""
-        names = await self._model.datasets()
-        info = self._model.info
-        wanted = self.dataset.value or (info.dataset_name if info else "")
-        self.dataset.options = names
-        self.dataset.value = wanted if wanted in names else next(iter(names), None)
-        await self._list_images()
-
-    def show(self, info: ModelInfo | None) -> None:
-        """Let another model look; one that was trained on a dataset begins with that."""
-        self.run.disabled = info is None
-        if info is not None and info.dataset_name in self.dataset.options:
-            self.dataset.value = info.dataset_name
-
-    def _list(self, _change: Mapping[str, Any]) -> None:
-        self._spawn(self._list_images)
-
-    async def _list_images(self) -> None:
-        dataset, split = self.dataset.value, self.split.value
-        names = await self._model.images(dataset, split) if dataset else []
-        if (dataset, split) == (self.dataset.value, self.split.value):
-            kept = self.image.value
-            self.image.options = names
-            self.image.value = kept if kept in names else next(iter(names), None)
-
-    async def _try(self) -> None:
-        info = required(self._model)
-        if not self.image.value:
-            raise ValueError("Choose an image first, or bring one of yours.")
-        where = self.dataset.value, self.split.value, self.image.value
-        await self._model.try_image(info.name, *where)
-
-    def _take(self, change: Mapping[str, Any]) -> None:
-        files = change["new"]
-        if not files:
-            return
-        name, data = files[0]["name"], bytes(files[0]["content"])
-
-        async def try_it() -> None:
-            self.upload.value = ()  # so that the same file can be brought again
-            await self._model.try_bytes(required(self._model).name, data, name)
-
-        self._spawn(try_it)
-
-    def _draw(self, _change: Mapping[str, Any]) -> None:
-        if self._model.tried is not None:
-            self._spawn(self._show_picture)
-
-    async def _show_picture(self) -> None:
-        confidence = self.confidence.value
-        drawn = await asyncio.to_thread(self._model.drawn, confidence)
-        if drawn is None:
-            return
-        png = await asyncio.to_thread(to_png, drawn)
-        if confidence != self.confidence.value:  # the slider has moved on
-            return
-        self._image.value = png
-        self._frame.layout.display = None
-        count = len(self._model.above(confidence))
-        self.words.value = (
-            f"{count} of {len(self._model.found)} boxes, by <b>{escape(self._model.found_by)}</b>"
-        )
-
-
-def required(model: ModelsModel) -> ModelInfo:
-    """Return the model that is chosen; ValueError if none is."""
-    if model.info is None:
-        raise ValueError("Choose a model first.")
-    return model.info
 
 
 def _facts(info: ModelInfo) -> str:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.curate_parts import Confirmation, Spawn, button, hint, labelled, page, row
-from workbench.panels.models_model import ModelsModel
-from workbench.panels.models_pages import required
-from workbench.panels.widgets.modelling import FileDownload
+from workbench.panels.curate_parts import (
+    Confirmation,
+    Spawn,
+    button,
+    hint,
+    labelled,
+    page,
+    row,
+    set_options,
+)
+from workbench.panels.incoming import IncomingFile
+from workbench.panels.models_model import ModelsModel, required
+from workbench.panels.widgets.modelling import FileDownload, FileUpload
 from workbench.persistence.models import ModelInfo
 from workbench.training.exporting import FORMATS, ExportResult
 
@@ -96,8 +106,11 @@ class ImportPage:
 
     def __init__(self, model: ModelsModel, spawn: Spawn) -> None:
         self._model = model
+        self._spawn = spawn
+        self._incoming = IncomingFile("weights.pt")
+        self.upload = FileUpload(self._take, label="Upload a weights file", accept=".pt")
         self.path = labelled(
-            w.Text(description="Weights file", placeholder="/path/to/best.pt"),
+            w.Text(description="or one on this machine", placeholder="/path/to/best.pt"),
             width="100%",
             max_width="520px",
         )
@@ -108,34 +121,59 @@ class ImportPage:
         self.confirmation = Confirmation(spawn)
         self.view = page(
             hint(
-                "A .pt file on this machine; drop one of yours into JupyterLab's file browser "
-                "first. Such a file can hold code that runs when it is loaded, so it is read "
-                "without running it, and loaded only if it holds nothing but a model."
+                "A .pt file of your browser's machine, or of this one. Such a file can hold "
+                "code that runs when it is loaded, so it is read without running it, and "
+                "loaded only if it holds nothing but a model."
             ),
-            row(self.path, self.name, self.start),
+            row(self.name, self.upload),
+            row(self.path, self.start),
             self.confirmation.view,
         )
 
+    def close(self) -> None:
+        """Remove what was uploaded and not imported, and take the button away."""
+        self._incoming.clear()
+        self.upload.close()
+
     async def _import(self) -> None:
-        self.confirmation.withdraw()
-        path, name = self.path.value.strip(), self.name.value
+        path = self.path.value.strip()
         if not path:
             raise ValueError("Say where the weights file lies first.")
+        await self._look_into(path, path)
+
+    def _take(self, message: Mapping[str, Any], piece: bytes) -> None:
+        self._spawn(lambda: self._take_piece(message, piece))
+
+    async def _take_piece(self, message: Mapping[str, Any], piece: bytes) -> None:
+        try:
+            path = await asyncio.to_thread(self._incoming.take, message, piece)
+        except (ValueError, OSError):
+            self.upload.give_up(message)
+            raise
+        self.upload.take_next(message)
+        if path is not None:
+            await self._look_into(str(path), str(message["name"]))
+
+    async def _look_into(self, path: str, origin: str) -> None:
+        self.confirmation.withdraw()
+        name = self.name.value
         report = await self._model.check(path)
         if report.is_harmless:
-            await self._add(path, name, trust=False)
+            await self._add(path, name, origin, trust=False)
             return
         found = ", ".join(report.suspicious)
         self.confirmation.ask(
-            f"<b>{escape(path)}</b> holds code that a model has no use for: "
+            f"<b>{escape(origin)}</b> holds code that a model has no use for: "
             f"<code>{escape(found)}</code>. It was not run. Loading the file runs it with all "
-            f"your rights. Do you know who made it, and what it does?",
+            f"your rights, now and whenever the model is used. Do you know who made it, and "
+            f"what it does?",
             "Yes, load it and run its code",
-            lambda: self._add(path, name, trust=True),
+            lambda: self._add(path, name, origin, trust=True),
         )
 
-    async def _add(self, path: str, name: str, *, trust: bool) -> None:
-        await self._model.add(path, name, trust=trust)
+    async def _add(self, path: str, name: str, origin: str, *, trust: bool) -> None:
+        await self._model.add(path, name, trust=trust, origin=origin)
+        self._incoming.clear()
         self.path.value = self.name.value = ""
 
 
@@ -165,9 +203,10 @@ class TrashPage:
 
     def _show(self, _change: Any = None) -> None:
         entries = self._model.trash
-        self.entry.options = [
+        titles = [
             (f"{e.name}, {e.deleted_at.astimezone():%Y-%m-%d %H:%M:%S}", e.id) for e in entries
         ]
+        set_options(self.entry, titles)  # which chooses one: a list that was empty has none
         for widget in (self.entry, self.restore, self.remove):
             widget.disabled = not entries
         self.empty.layout.display = "none" if entries else None

@@ -82,6 +82,8 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
         names = ("run", "progress", "busy", "rows", "can_resume", "trained_model", "comparison")
         self.model.observe(self._show_run, names=names)
         self.model.observe(self._watch, names=("run", "progress", "rows"))
+        asked = ("dataset", "version", "base_model", "allow_download", "device", "image_size")
+        self.model.observe(self._suggest, names=(*asked, "arguments"))
         self._show_problems()
         self._show_run()
         self._background.spawn(self.model.refresh)
@@ -200,6 +202,9 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
         if any(not row.is_over for row in self.model.rows) or self.model.is_active:
             self._background.spawn(self.model.watch)
 
+    def _suggest(self, _: Any = None) -> None:
+        self._background.spawn(self.model.suggest)
+
     async def _pause(self) -> None:
         await self.model.pause(now=self.model.progress.state == PAUSING)
 
@@ -250,6 +255,7 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
             run.id,
             progress,
             model.trained_model,
+            version=run.job.dataset_version,
             place=model.place,
             can_resume=model.can_resume,
         )

@@ -1,37 +1,29 @@
-"""Training, as the panel knows it: settings, commands and where the run stands. No widgets."""
+"""Training, as the panel knows it: settings, commands and where runs stand. No widgets."""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import traitlets as t
 
 from workbench.errors import TrainingError, WorkbenchError
-from workbench.panels.train_runs import RunBook, RunRow
-from workbench.persistence import Stores, get_stores
-from workbench.training.comparison import RunComparison, compare_runs
+from workbench.panels.train_following import FollowedRuns
+from workbench.panels.train_settings import CHOSEN
+from workbench.persistence import Stores
 from workbench.training.config import TrainingConfig
 from workbench.training.problems import ERROR
-from workbench.training.progress import WAITING, RunProgress
+from workbench.training.progress import WAITING
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
 
-_SECONDS_BETWEEN_LOOKS = 0.25
-_LOOKS_BETWEEN_LISTINGS = 8
-_SETTINGS = tuple(item.name for item in fields(TrainingConfig))
-_DEFAULT = TrainingConfig(dataset="any")
-BASE_MODELS = ("yolo11n.pt", "yolo11s.pt", "yolo11m.pt", "yolo26n.pt", "yolo26s.pt", "yolo11n.yaml")
 
-
-class TrainModel(t.HasTraits):
+class TrainModel(FollowedRuns):
     """What the training panel shows and does.
 
-    Traits hold the settings of the next run (``dataset`` to ``allow_download``, with the
-    meaning of `TrainingConfig`), what is known of all runs (``rows``) and of the one that is
-    shown (``run`` to ``trained_model``). All commands are coroutines of one event loop.
+    Traits hold the settings of the next run (see `TrainSettings`), what speaks against it
+    (``problems``), and what is known of all runs (see `FollowedRuns`). All commands are
+    coroutines of one event loop.
 
     Parameters
     ----------
@@ -43,26 +35,9 @@ class TrainModel(t.HasTraits):
         Where runs are kept; default: ``runs`` beside the folder that holds the datasets.
     """
 
-    dataset = t.Unicode(help="Name of the dataset that the next run trains on.")
-    base_model = t.Unicode(_DEFAULT.base_model, help="Where the next run starts.")
-    epochs = t.Int(_DEFAULT.epochs, help="How often it sees the training split.")
-    image_size = t.Int(_DEFAULT.image_size, help="Pixels of the square images.")
-    batch = t.Any(_DEFAULT.batch, help="Images learned at once; int or float.")
-    device = t.Unicode(help="Empty: the first GPU, else the CPU.")
-    allow_download = t.Bool(False, help="Whether pretrained weights may be fetched.")
-
-    datasets = t.List(t.Unicode(), help="Names of the datasets there are.")
-    base_models = t.List(t.Unicode(), help="Names that `base_model` may have, among others.")
     problems = t.Tuple(help="`Problem`s of the run that was to be started; empty: none.")
     checked = t.Tuple((0, 0), help="Images that the check has looked at, and has to.")
-    rows = t.Tuple(help="A `RunRow` for each run, the newest first.")
-    run = t.Instance(Run, allow_none=True, help="The run that is shown.")
-    progress = t.Instance(RunProgress, help="Where that run stands.")
-    can_resume = t.Bool(False, help="Whether that run can go on.")
-    trained_model = t.Unicode(help="Name of the model that came of it, or empty.")
-    comparison = t.Instance(RunComparison, allow_none=True, help="Runs beside each other.")
     busy = t.Bool(False, help="Whether a run is being checked or started.")
-    error = t.Unicode(help="What went wrong with the last command, or empty.")
 
     def __init__(
         self,
@@ -70,39 +45,14 @@ class TrainModel(t.HasTraits):
         stores: Stores | None = None,
         runs_dir: Path | str | None = None,
     ) -> None:
-        super().__init__(dataset=dataset or "", base_models=list(BASE_MODELS))
-        self._given_stores = stores
-        self._runs_dir = Path(runs_dir) if runs_dir is not None else None
-        self._book = RunBook()
+        super().__init__(dataset, stores, runs_dir)
         self._proposed: TrainingConfig | None = None
-        self._watching = False
-        mine = [name for name in _SETTINGS if self.has_trait(name)]
-        self.observe(lambda _: self.withdraw(), names=mine)
-
-    @t.default("progress")
-    def _no_progress(self) -> RunProgress:
-        return RunProgress()
-
-    @property
-    def stores(self) -> Stores:
-        """The stores that the panel works on."""
-        return self._given_stores or get_stores()
-
-    @property
-    def is_active(self) -> bool:
-        """Whether the run that is shown still goes on, or waits."""
-        return self.run is not None and not self.progress.is_over
+        self.observe(lambda _: self.withdraw(), names=list(CHOSEN))
 
     @property
     def can_start_anyway(self) -> bool:
         """Whether there are warnings only about the run that was to be started."""
         return self._proposed is not None and all(p.severity != ERROR for p in self.problems)
-
-    @property
-    def place(self) -> int:
-        """Place of the shown run in the queue, counted from 1; 0 if it does not wait."""
-        shown = self.run.id if self.run is not None else ""
-        return next((row.place for row in self.rows if row.id == shown), 0)
 
     async def refresh(self) -> None:
         """Look again which datasets, models and runs there are.
@@ -123,19 +73,7 @@ class TrainModel(t.HasTraits):
             if active:
                 await self.choose((running or active)[0].id)
         await self.look()
-
-    async def choose(self, run_id: str) -> None:
-        """Show another run.
-
-        Raises
-        ------
-        NotFoundError
-            If there is none of this id.
-        """
-        run = self._book.get(run_id)
-        self.comparison = None
-        if self.run is None or run.id != self.run.id:
-            await self._show(run)
+        await self.suggest()
 
     # Starting
 
@@ -156,6 +94,7 @@ class TrainModel(t.HasTraits):
         """
         self._begin()
         try:
+            await self.suggest()
             return await self._start(self.config(**settings))
         except WorkbenchError as error:
             self.error = str(error)
@@ -170,6 +109,7 @@ class TrainModel(t.HasTraits):
         """
         self._begin()
         try:
+            await self.suggest()
             config = self.config()
             runner = await self._required_runner(config)
             problems = await runner.check(config, progress=self._tell())
@@ -203,141 +143,6 @@ class TrainModel(t.HasTraits):
         self._proposed = None
         self.problems = ()
 
-    def config(self, **settings: Any) -> TrainingConfig:
-        """Return the settings of the next run.
-
-        Raises
-        ------
-        InvalidConfigError
-            If one cannot be, or has an unknown name.
-        """
-        mine = {name: getattr(self, name) for name in _SETTINGS if self.has_trait(name)}
-        return TrainingConfig.from_json(mine | settings)
-
-    # The run that is shown
-
-    async def stop(self) -> None:
-        """Let the run stop after the batch it is at, and keep its best weights."""
-        if self.run is not None:
-            await self.run.stop()
-            await self._look_everywhere()
-
-    async def pause(self, *, now: bool = False) -> None:
-        """Let the run pause after the epoch it is at; see `Run.pause`."""
-        if self.run is not None:
-            await self.run.pause(now=now)
-            await self._look_everywhere()
-
-    async def resume(self, **changes: Any) -> None:
-        """Let the run go on from its last checkpoint; see `Run.resume`.
-
-        Raises
-        ------
-        TrainingError
-            If it cannot, or none is shown.
-        """
-        self.error = ""
-        if self.run is None:
-            raise TrainingError("no training run is shown: choose one first")
-        await self.run.resume(**changes)
-        await self._look_everywhere()
-
-    async def cancel(self) -> None:
-        """Kill the run, or take it off the queue."""
-        if self.run is not None:
-            await self.run.cancel()
-            await self._look_everywhere()
-
-    async def move_up(self) -> None:
-        """Let the run have its turn one place earlier."""
-        runner = await self._runner()
-        if runner is None or self.run is None:
-            return
-        ids = [run.id for run in await runner.list_waiting()]
-        place = ids.index(self.run.id) if self.run.id in ids else 0
-        if place:
-            ids[place - 1], ids[place] = ids[place], ids[place - 1]
-            await runner.reorder(ids)
-        await self._look_everywhere()
-
-    async def compare(self, run_ids: tuple[str, ...]) -> None:
-        """Put runs beside each other.
-
-        Raises
-        ------
-        TrainingError
-            If there are fewer than two.
-        """
-        if len(run_ids) < 2:
-            raise TrainingError("choose two or more runs to compare")
-        runs = [self._book.get(run_id) for run_id in run_ids]
-        self.comparison = await asyncio.to_thread(compare_runs, runs)
-
-    async def samples(self, epoch: int) -> list[tuple[str, bytes]]:
-        """Return the name and JPEG of what the shown run finds on a few images of val."""
-        run = self.run
-        if run is None:
-            return []
-        return await asyncio.to_thread(
-            lambda: [(path.stem, path.read_bytes()) for path in run.samples(epoch)]
-        )
-
-    # Looking
-
-    async def look(self) -> bool:
-        """Bring the traits up to date with the shown run; return whether it is over."""
-        run = self.run
-        if run is None:
-            return True
-        try:
-            await run.refresh()
-        except WorkbenchError as error:  # the run is over, but its weights could not be kept
-            self.error = str(error)
-        progress = await asyncio.to_thread(lambda: run.progress)
-        # Another may have been chosen, or a later look have been faster in the meantime.
-        if run is self.run and progress.updated_at >= self.progress.updated_at:
-            self.trained_model = run.model_name or ""
-            self.can_resume = progress.is_over and run.can_resume
-            if progress != self.progress:
-                self.progress = progress
-        return progress.is_over
-
-    async def watch(self) -> None:
-        """Keep the traits up to date until no run goes on or waits."""
-        if self._watching:
-            return
-        self._watching = True
-        looks = 0
-        try:
-            while True:
-                was_over, is_over = self.progress.is_over, await self.look()
-                if looks % _LOOKS_BETWEEN_LISTINGS == 0 or is_over != was_over:
-                    await self._list_rows()
-                    if is_over:
-                        await self._list_models()
-                if is_over and all(row.is_over for row in self.rows):
-                    return
-                looks += 1
-                await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
-        finally:
-            self._watching = False
-
-    async def wait(self) -> RunProgress:
-        """Wait until the shown run is over; see `Run.wait`.
-
-        Raises
-        ------
-        TrainingError
-            If it failed, or none was started.
-        """
-        if self.run is None:
-            raise TrainingError("no training run was started: call start() first")
-        try:
-            return await self.run.wait()
-        finally:
-            await self._look_everywhere()
-            await self._list_models()
-
     # Inside
 
     def _begin(self) -> None:
@@ -358,41 +163,8 @@ class TrainModel(t.HasTraits):
     def _tell(self) -> Any:
         return self._book.teller(lambda done, total: self.set_trait("checked", (done, total)))
 
-    async def _show(self, run: Run) -> None:
-        progress = await asyncio.to_thread(lambda: run.progress)
-        with self.hold_trait_notifications():
-            self.run, self.progress = run, progress
-            self.trained_model, self.can_resume = run.model_name or "", run.can_resume
-        await self._look_everywhere()
-
-    async def _look_everywhere(self) -> None:
-        await self.look()
-        await self._list_rows()
-
-    async def _list_rows(self, *, every: bool = False) -> None:
-        runner = await self._runner()
-        waiting = [] if runner is None else [run.id for run in await runner.list_waiting()]
-        shown = self.run.id if self.run is not None else ""
-        rows: tuple[RunRow, ...] = await self._book.rows(waiting, shown, every=every)
-        if rows != self.rows:
-            self.rows = rows
-
-    async def _list_models(self) -> None:
-        stored = [info.name for info in await self.stores.model.list()]
-        self.base_models = [*BASE_MODELS, *stored]
-
     async def _required_runner(self, config: TrainingConfig) -> TrainingRunner:
         runner = await self._runner(config.dataset)
         if runner is None:
             raise TrainingError(f"there is no dataset {config.dataset!r}: create one first")
         return runner
-
-    async def _runner(self, dataset: str = "") -> TrainingRunner | None:
-        if self._runs_dir is None:
-            # The stores keep to themselves where they are; a dataset knows where it lies.
-            names = [dataset] if dataset else self.datasets
-            if not names:
-                return None
-            info = await self.stores.dataset.get(names[0])
-            self._runs_dir = info.path.parent.parent / "runs"
-        return TrainingRunner(self.stores, self._runs_dir)

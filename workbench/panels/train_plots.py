@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workbench.evaluation.palette import COLOURS, DASHES, GRID, TEXT
 from workbench.panels.train_words import METRIC_WORDS
 
 if TYPE_CHECKING:
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
 
     from workbench.training.comparison import RunComparison
 
-# After Okabe and Ito: people who do not see red and green can tell them apart.
-_COLOURS = ("#2a8fd0", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
-_DASHES = ("solid", "dash", "dot", "dashdot")
-_TEXT, _GRID = "#808080", "rgba(128, 128, 128, 0.25)"
 _HEIGHT = 360
 _COUNTED = 10
 _MARKED = 30
@@ -40,14 +37,14 @@ def run_figures(curves: pd.DataFrame, run_id: str) -> list[str]:
         (
             _loss_words(name),
             curves[name],
-            _COLOURS[kinds.index(name.split("/", 1)[1]) % len(_COLOURS)],
+            COLOURS[kinds.index(name.split("/", 1)[1]) % len(COLOURS)],
             "solid" if name.startswith("train/") else "dot",
         )
         for name in losses
     ]
     metrics = [
         (words, curves[name], colour, "solid")
-        for (name, words), colour in zip(METRIC_WORDS.items(), _COLOURS, strict=False)
+        for (name, words), colour in zip(METRIC_WORDS.items(), COLOURS, strict=False)
     ]
     return [
         _figure("Losses", "loss", lines, run_id),
@@ -67,8 +64,8 @@ def comparison_figures(comparison: RunComparison) -> list[str]:
             (
                 str(run),
                 table[run].dropna(),
-                _COLOURS[place % len(_COLOURS)],
-                _DASHES[place // len(_COLOURS) % len(_DASHES)],
+                COLOURS[place % len(COLOURS)],
+                DASHES[place // len(COLOURS) % len(DASHES)],
             )
             for place, run in enumerate(table.columns)
         ]
@@ -104,7 +101,7 @@ def _figure(
                 hovertemplate="%{fullData.name}<br>epoch %{x}: %{y:.4g}<extra></extra>",
             )
         )
-    axis = {"gridcolor": _GRID, "zerolinecolor": _GRID, "linecolor": _TEXT, "automargin": True}
+    axis = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": TEXT, "automargin": True}
     x_axis: dict[str, Any] = {**axis, "title": {"text": "epoch", "standoff": 6}, "tickformat": "d"}
     if max((len(values) for _, values, _, _ in lines), default=0) <= _COUNTED:
         x_axis["dtick"] = 1  # else there are marks at half an epoch
@@ -116,7 +113,7 @@ def _figure(
         title={"text": title, "font": {"size": 15}, "x": 0.01, "xanchor": "left"},
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
-        font={"color": _TEXT, "size": 13},
+        font={"color": TEXT, "size": 13},
         legend={
             "bgcolor": "rgba(0, 0, 0, 0)",
             "orientation": "h",

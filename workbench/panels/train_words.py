@@ -37,9 +37,28 @@ _GIB = 2**30
 
 
 def status(
-    run_id: str, progress: RunProgress, model_name: str, *, place: int = 0, can_resume: bool = False
+    run_id: str,
+    progress: RunProgress,
+    model_name: str,
+    *,
+    version: str = "",
+    place: int = 0,
+    can_resume: bool = False,
 ) -> str:
-    """Return where a run stands, as HTML; always of as many lines while it goes on."""
+    """Return where a run stands, as HTML; always of as many lines while it goes on.
+
+    Parameters
+    ----------
+    run_id : str
+    progress : RunProgress
+    model_name : str
+        Of what came of it in the model store; empty: nothing (yet).
+    version : str
+        Of the dataset; empty: what it trains on is no frozen version.
+    place : int
+        In the queue, counted from 1; 0 if it does not wait.
+    can_resume : bool
+    """
     parts = [f"<b>{escape(STATE_WORDS[progress.state])}</b>"]
     if place:
         parts.append(f"number {place} in the queue")
@@ -65,7 +84,8 @@ def status(
         lines += [losses or "&nbsp;", used or "&nbsp;"]
     lines += [escape(progress.note)] if progress.note else []
     lines += [f"⚠ {escape(text)}" for text in progress.warnings]
-    lines.append(f"<small>{escape(run_id)}</small>")
+    named = f" · version {escape(version)} of the dataset" if version else ""
+    lines.append(f"<small>{escape(run_id)}{named}</small>")
     text = "<br>".join(lines)
     message = box(progress.message) if progress.message else ""
     return f'<div style="line-height: 1.5">{text}</div>{message}'

@@ -28,6 +28,9 @@ from workbench.persistence.rules import check_classes
 _NAMED = 10
 """So many unreadable files are named before the rest is counted."""
 
+KEPT_UNDOS = 20
+"""So many changes of classes can be undone, the newest: each keeps the labels that it changed."""
+
 Prompts = dict[int, list[str]]
 
 

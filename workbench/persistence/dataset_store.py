@@ -299,10 +299,11 @@ class DatasetStore(VersionStore):
         name: str,
         folder: Path | str,
         *,
+        version: str | None = None,
         labelled_only: bool = False,
         progress: Progress = no_progress,
     ) -> Snapshot:
-        """Freeze the dataset as it is now in a new `folder` that training may do as it likes with.
+        """Freeze the dataset, as it is now, in a new `folder` that training may write to.
 
         Images are linked where nothing could write through the link, else copied; labels
         are copied. Later changes of the dataset do not reach the snapshot, nor the reverse.
@@ -311,7 +312,19 @@ class DatasetStore(VersionStore):
         ----------
         folder : Path or str
             Does not exist, or is empty.
+        version : str, optional
+            Take the dataset as it was when this version was frozen. One that is what the
+            dataset is now gives a snapshot of the same digest.
         labelled_only : bool
             Leave out images without a label file. YOLO tools take those for background,
             so a half-labelled dataset would teach a model to overlook things.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such version.
+        AlreadyExistsError
+            If `folder` holds something.
+        InvalidDatasetError
+            If an image of the version is lost, or was damaged by another program.
         """

@@ -104,7 +104,8 @@ class ImageStore(ABC):
     async def sources(self, dataset: str) -> dict[ImageKey, ImageSource]:
         """Return where the images came from of which that is known, by split and name.
 
-        Images that were moved or renamed since are found under the names that they have now.
+        Images that were moved or renamed since are found under the names that they have now,
+        and predictions have the ids that their classes have now.
         """
 
     @abstractmethod

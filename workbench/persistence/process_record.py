@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass
 
 import psutil
@@ -37,6 +38,11 @@ class ProcessRecord:
     def of(cls, process: psutil.Process) -> ProcessRecord:
         """Describe a process of this machine."""
         return cls(process.pid, process.create_time(), socket.gethostname())
+
+    @classmethod
+    def of_ended(cls, pid: int) -> ProcessRecord:
+        """Describe a process of this machine that has just ended."""
+        return cls(pid, time.time(), socket.gethostname())
 
     def is_here(self) -> bool:
         """Whether the process was started on this machine."""

@@ -29,8 +29,6 @@ import os
 import shutil
 import time
 import unicodedata
-import zipfile
-import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -41,16 +39,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from workbench.errors import NotFoundError
-from workbench.persistence.filesystem.atomic import (
-    fsync_folder,
-    remove_file,
-    rename,
-    replace_file,
-    temporary_name,
-)
+from workbench.persistence.filesystem.atomic import remove_file, replace_file
 from workbench.persistence.process_record import ProcessRecord
+from workbench.persistence.run_weights import RunWeights
 
-__all__ = ["ProcessRecord", "RunFolder", "free_space", "is_whole", "numbered"]
+__all__ = ["ProcessRecord", "RunFolder", "free_space", "numbered"]
 
 _LOCK_POLL_SECONDS = 0.05
 _RESERVE_BYTES = 256 * 1024
@@ -74,7 +67,7 @@ class RunFolder:
             except FileExistsError:  # two runs started within one second
                 continue
             folder = cls((runs_dir / name).resolve())
-            folder.weights_dir.mkdir()
+            folder.weights.folder.mkdir()
             return folder
         raise AssertionError("names cannot run out")
 
@@ -112,9 +105,9 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
-    def weights_dir(self) -> Path:
-        """The folder of the weights that are complete at every moment."""
-        return self.path / "weights"
+    def weights(self) -> RunWeights:
+        """The weights: those that are kept, and Ultralytics' own."""
+        return RunWeights(self.path / "weights", self.results_dir / "weights")
 
     @property
     def settings_dir(self) -> Path:
@@ -265,66 +258,6 @@ class RunFolder:
         """Give that space back; to call before the last words."""
         remove_file(str(self.path / "reserve"))
 
-    # --- weights
-
-    def keep_weights(self, source: Path, name: str) -> Path:
-        """Copy weights to ``weights/<name>``, so that a file of that name is always complete.
-
-        Ultralytics overwrites its checkpoints in place, and a kill in that moment leaves
-        half a file.
-        """
-        return self._copy(source, self.weights_dir / name)
-
-    def keep_same_weights(self, kept: str, name: str) -> Path:
-        """Let ``weights/<name>`` be what ``weights/<kept>`` is now, without another copy."""
-        source, target = self.weights_dir / kept, self.weights_dir / name
-        temporary = temporary_name(str(self.weights_dir), hidden=True)
-        try:
-            # Kept weights are only ever replaced, never written to: a link stays what it is.
-            os.link(source, temporary)
-            rename(temporary, str(target))
-        except OSError:  # a file system without hard links
-            return self.keep_weights(source, name)
-        finally:
-            remove_file(temporary)
-        fsync_folder(str(self.weights_dir))
-        return target
-
-    def put_back_weights(self, source: Path, name: str) -> None:
-        """Copy weights to where Ultralytics has its own, ``ultralytics/weights/<name>``."""
-        target = self.results_dir / "weights" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source != target:
-            self._copy(source, target)
-
-    def weights(self, name: str = "best.pt") -> Path | None:
-        """Return the path of kept weights, or None if there are none."""
-        path = self.weights_dir / name
-        return path if path.is_file() else None
-
-    def drop_weights(self, name: str) -> None:
-        """Remove kept weights that nobody will need any more."""
-        remove_file(str(self.weights_dir / name))
-
-    def checkpoints(self) -> list[Path]:
-        """Return the files from which training may go on, the newest first, whole ones only."""
-        paths = [self.results_dir / "weights" / "last.pt", self.weights_dir / "last.pt"]
-        there = [path for path in paths if path.is_file() and is_whole(path)]
-        return sorted(there, key=lambda path: path.stat().st_mtime_ns, reverse=True)
-
-    def _copy(self, source: Path, target: Path) -> Path:
-        folder = str(target.parent)
-        temporary = Path(temporary_name(folder, hidden=True))
-        try:
-            shutil.copyfile(source, temporary)
-            with open(temporary, "rb+") as file:
-                os.fsync(file.fileno())
-            rename(str(temporary), str(target))
-        finally:
-            remove_file(str(temporary))
-        fsync_folder(folder)
-        return target
-
     # --- what the model finds
 
     def write_sample(self, epoch: int, name: str, jpeg: bytes) -> None:
@@ -397,15 +330,6 @@ def numbered(stem: str) -> Iterator[str]:
     while True:
         yield f"{stem}-{number}"
         number += 1
-
-
-def is_whole(path: Path) -> bool:
-    """Whether a weights file is complete: torch writes a zip, whose checksums must be right."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, zlib.error):
-        return False
 
 
 def free_space(folder: Path) -> int:

@@ -8,19 +8,25 @@ One line of JSON for each image, only ever appended::
 
 Each line *begins* with a newline, as in the history of labels: one that a crash cut off
 spoils no other. A line is written before its image, so that no image is without; one whose
-image never came, or was deleted, is not shown. Renamed and moved images are followed by the
-history's own lines.
+image never came, or was deleted, is not shown. Renamed and moved images, and classes that
+have got other ids, are followed by the history's own lines.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from workbench.persistence.history import MoveRecord, Record
+from workbench.persistence.history import (
+    ClassRecord,
+    ClassUndoRecord,
+    EditRecord,
+    MoveRecord,
+    Record,
+)
 from workbench.persistence.models import ImageKey, Prediction
 
 
@@ -152,23 +158,50 @@ def current_sources(
     ----------
     records : sequence of SourceRecord
     history : sequence of Record
-        Of the same dataset; its moves count.
+        Of the same dataset; its moves count, and its changes of classes.
     images : collection of (str, str)
         Split and name of the images that are there.
     """
-    events: list[SourceRecord | MoveRecord] = [*records]
-    events += [record for record in history if isinstance(record, MoveRecord)]
-    found: dict[ImageKey, ImageSource] = {}
+    undone = {record.id for record in history if isinstance(record, ClassUndoRecord)}
+    rewrites = {record.id: record for record in history if isinstance(record, ClassRecord)}
+    events: list[SourceRecord | Record] = [*records]
+    events += [record for record in history if not isinstance(record, EditRecord)]
+    found: dict[ImageKey, SourceRecord] = {}
     # Of one moment, the source comes first: an image is there before it moves.
-    for event in sorted(events, key=lambda e: (e.at, isinstance(e, MoveRecord))):
+    for event in sorted(events, key=lambda e: (e.at, not isinstance(e, SourceRecord))):
         if isinstance(event, SourceRecord):
-            found[event.source.split, event.source.filename] = event.source
-        else:
-            source = found.pop(_key(event.source), None)
-            if source is not None:
+            found[event.source.split, event.source.filename] = event
+        elif isinstance(event, MoveRecord):
+            moved = found.pop(_key(event.source), None)
+            if moved is not None:
                 split, filename = _key(event.target)
-                found[split, filename] = replace(source, split=split, filename=filename)
-    return {key: source for key, source in found.items() if key in images}
+                source = replace(moved.source, split=split, filename=filename)
+                found[split, filename] = replace(moved, source=source)
+        elif isinstance(event, ClassRecord):
+            if event.id not in undone:
+                found = {key: _with_classes(one, event.mapping) for key, one in found.items()}
+        elif isinstance(event, ClassUndoRecord) and event.id in rewrites:
+            # What was there before has its ids still; only what came between must go back.
+            rewrite = rewrites[event.id]
+            back = {new: old for old, new in rewrite.mapping.items() if new is not None}
+            for key, one in found.items():
+                if one.at > rewrite.at:
+                    found[key] = _with_classes(one, back)
+    return {key: record.source for key, record in found.items() if key in images}
+
+
+def _with_classes(record: SourceRecord, mapping: Mapping[int, int | None]) -> SourceRecord:
+    """Give predictions the ids that their classes have got; those of deleted classes go."""
+    predictions = record.source.predictions
+    if not predictions:
+        return record
+    ids = [mapping.get(box.class_id, box.class_id) for box in predictions]
+    kept = [
+        replace(box, class_id=class_id)
+        for box, class_id in zip(predictions, ids, strict=True)
+        if class_id is not None
+    ]
+    return replace(record, source=replace(record.source, predictions=kept))
 
 
 def _key(name: str) -> ImageKey:

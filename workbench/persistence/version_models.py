@@ -7,6 +7,9 @@ from datetime import datetime
 
 from workbench.persistence.models import ImageKey, ImageMove
 
+KEPT_AUTOMATIC = 20
+"""So many of the versions that restoring makes by itself are kept, the newest."""
+
 
 @dataclass(frozen=True, slots=True)
 class VersionInfo:
@@ -20,7 +23,8 @@ class VersionInfo:
     note : str
         What whoever made it had to say.
     automatic : bool
-        Whether it was made by itself, before another version was restored.
+        Whether it was made by itself, before another version was restored. Only the newest
+        of these are kept, see `VersionStore.keep_version`.
     classes : list of str
     num_images, num_labelled : dict of str to int
         By split.
@@ -70,6 +74,8 @@ class VersionComparison:
         For images that both have.
     unreadable : list of (str, str)
         Images whose label files differ and cannot be read.
+    renamed : dict of str to str
+        New name of each class that was renamed; that alone changes no boxes.
     """
 
     classes: tuple[list[str], list[str]]
@@ -79,6 +85,7 @@ class VersionComparison:
     moved: list[ImageMove]
     labels: list[LabelDifference]
     unreadable: list[ImageKey] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
 
     @property
     def boxes_added(self) -> int:

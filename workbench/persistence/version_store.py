@@ -40,7 +40,10 @@ class VersionStore(ABC):
     async def compare_versions(
         self, name: str, first: str | None, second: str | None, *, progress: Progress = no_progress
     ) -> VersionComparison:
-        """Return what is different in the second version; None is the dataset as it is now."""
+        """Return what is different in the second version; None is the dataset as it is now.
+
+        Classes that were renamed or have got other ids have the same boxes still.
+        """
 
     @abstractmethod
     async def restore_version(
@@ -53,7 +56,8 @@ class VersionStore(ABC):
         Returns
         -------
         VersionInfo
-            The automatic version that keeps the state before; restoring it undoes this.
+            The automatic version that keeps the state before; restoring it undoes this. Of
+            automatic versions the newest 20 are kept, and the one that was restored.
 
         Raises
         ------
@@ -62,6 +66,13 @@ class VersionStore(ABC):
             no copy of it either; nothing is changed.
         AlreadyExistsError
             If a label file without an image is in the way; names it.
+        """
+
+    @abstractmethod
+    async def keep_version(self, name: str, version: str) -> VersionInfo:
+        """Let an automatic version stay until somebody deletes it, because it is referred to.
+
+        Others stay anyway.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Named, immutable states of a dataset: what they hold, and how two of them differ.
+"""Named, immutable states of a dataset: what they hold, and the way back to one.
 
 A version is written as one line of JSON, `VersionInfo`, that a listing reads alone, and
 behind it everything else, compressed: classes, prompts, tags, and for each image the
@@ -12,23 +12,19 @@ import hashlib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from workbench.errors import InvalidDatasetError, LabelFormatError
+from workbench.errors import InvalidDatasetError
 from workbench.persistence.class_rewrite import Prompts
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.label_rows import map_classes
-from workbench.persistence.filesystem.label_text import parse_labels
 from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.history import ClassRecord, Record, new_edit, new_moves
 from workbench.persistence.models import SPLITS, ImageKey, ImageMove
-from workbench.persistence.version_models import LabelDifference, VersionComparison, VersionInfo
-
-_DIGITS = 6
-"""Decimals to which boxes are compared: less than a tenth of a pixel at 8K."""
+from workbench.persistence.version_models import KEPT_AUTOMATIC, VersionInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,80 +167,6 @@ def _bytes(text: str | None) -> bytes | None:
     return None if text is None else text.encode("utf-8", "surrogateescape")
 
 
-# --- comparing ----------------------------------------------------------------------------
-
-
-def compare(first: Contents, second: Contents) -> VersionComparison:
-    """Return what is different in `second`.
-
-    An image of the same file name and bytes in another split has moved. Boxes are compared
-    by the *names* of their classes, in any order, to a millionth of the image.
-    """
-    moves = _moves(first, second)
-    targets = {(way.to_split, way.filename): (way.from_split, way.filename) for way in moves}
-    sources = set(targets.values())
-    labels, changed, unreadable = [], [], []
-    for key in sorted(second.images):
-        old = first.images.get(targets.get(key, key))
-        new = second.images[key]
-        if old is None:
-            continue
-        if old.sha256 != new.sha256:
-            changed.append(key)
-        if old.label != new.label or first.yaml.classes != second.yaml.classes:
-            try:
-                difference = _label_difference(key, old, new, first.yaml, second.yaml)
-            except LabelFormatError:
-                unreadable += [key] if old.label != new.label else []
-                continue
-            labels += [] if difference is None else [difference]
-    return VersionComparison(
-        classes=(list(first.yaml.classes), list(second.yaml.classes)),
-        added=sorted(second.images.keys() - first.images.keys() - targets.keys()),
-        removed=sorted(first.images.keys() - second.images.keys() - sources),
-        changed=changed,
-        moved=moves,
-        labels=labels,
-        unreadable=unreadable,
-    )
-
-
-def _moves(first: Contents, second: Contents) -> list[ImageMove]:
-    gone: dict[tuple[str, str], str] = {}
-    for split, filename in sorted(first.images.keys() - second.images.keys()):
-        gone[filename, first.images[split, filename].sha256] = split
-    moves = []
-    for split, filename in sorted(second.images.keys() - first.images.keys()):
-        source = gone.pop((filename, second.images[split, filename].sha256), None)
-        if source is not None:
-            moves.append(ImageMove(filename, source, split))
-    return moves
-
-
-def _label_difference(
-    key: ImageKey, old: Entry, new: Entry, old_yaml: DataYaml, new_yaml: DataYaml
-) -> LabelDifference | None:
-    before, after = _boxes(old.label, old_yaml), _boxes(new.label, new_yaml)
-    added, removed = sum((after - before).values()), sum((before - after).values())
-    # Other bytes without other boxes: a polygon, a confidence, or unlabelled and background.
-    # Where classes have got other ids, bytes differ for that alone.
-    other = old.label != new.label and old_yaml.classes == new_yaml.classes
-    state = (old.label is None) != (new.label is None)
-    if not (added or removed or state or other):
-        return None
-    return LabelDifference(*key, added, removed)
-
-
-def _boxes(label: bytes | None, yaml: DataYaml) -> Counter[tuple[str, ...]]:
-    if not label:
-        return Counter()
-    parsed = parse_labels(label, "version", len(yaml.classes), keypoints=yaml.has_keypoints)
-    return Counter(
-        (yaml.classes[box.class_id], *(f"{value:.{_DIGITS}f}" for value in box.xywh))
-        for box in parsed.annotations
-    )
-
-
 # --- restoring ----------------------------------------------------------------------------
 
 
@@ -278,9 +200,22 @@ class Restoration:
     records: list[Record]
 
 
+def moves_between(first: Contents, second: Contents) -> list[ImageMove]:
+    """Return which images of the same name and bytes are in another split."""
+    gone: dict[tuple[str, str], str] = {}
+    for split, filename in sorted(first.images.keys() - second.images.keys()):
+        gone[filename, first.images[split, filename].sha256] = split
+    moves = []
+    for split, filename in sorted(second.images.keys() - first.images.keys()):
+        source = gone.pop((filename, second.images[split, filename].sha256), None)
+        if source is not None:
+            moves.append(ImageMove(filename, source, split))
+    return moves
+
+
 def plan_restoration(present: Contents, wanted: Contents) -> Restoration:
     """Work out how to get from one state to another."""
-    moves = _moves(present, wanted)
+    moves = moves_between(present, wanted)
     targets = {(way.to_split, way.filename): (way.from_split, way.filename) for way in moves}
     place = [
         key
@@ -361,6 +296,19 @@ def _records(
             if before != entry.label:
                 records.append(new_edit(*key, before, entry.label, "restore version"))
     return records
+
+
+def superseded(automatic: Sequence[VersionInfo], restored: str) -> list[str]:
+    """Return which automatic versions, given oldest first, need not be kept any longer.
+
+    Parameters
+    ----------
+    automatic : sequence of VersionInfo
+    restored : str
+        The version that is the dataset now; it stays, so that restoring it can be undone.
+    """
+    old = automatic[: max(len(automatic) - KEPT_AUTOMATIC, 0)]
+    return [info.name for info in old if info.name != restored]
 
 
 def shas(all_contents: Iterable[Contents]) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -31,6 +33,41 @@ _OURS = {
 _FIXED = ("project", "name", "exist_ok", "save_dir", "save", "resume", "task", "mode", "cfg", "val")
 
 
+def parse_arguments(text: str) -> dict[str, Any]:
+    """Return further arguments for Ultralytics that somebody has typed.
+
+    Parameters
+    ----------
+    text : str
+        ``lr0=0.01 degrees=5 optimizer=AdamW``: apart by spaces. Values are numbers,
+        ``true``, ``false``, ``none``, lists such as ``[0,1]``, and else text, which may stand
+        in quotation marks.
+
+    Raises
+    ------
+    InvalidConfigError
+        If something is no ``name=value``, or is there twice.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise InvalidConfigError(
+            f"arguments: a quotation mark is not closed in {text!r}"
+        ) from error
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.removesuffix(",").partition("=")
+        if not (name.isidentifier() and equals and value):
+            raise InvalidConfigError(
+                f"arguments: expected name=value, apart by spaces (lr0=0.01 degrees=5), "
+                f"found {word!r}"
+            )
+        if name in found:
+            raise InvalidConfigError(f"arguments: {name} is given twice")
+        found[name] = _value(value)
+    return found
+
+
 def check_arguments(extra: Mapping[str, Any]) -> None:
     """Check the names of further arguments for Ultralytics, without importing it.
 
@@ -38,10 +75,11 @@ def check_arguments(extra: Mapping[str, Any]) -> None:
     ------
     InvalidConfigError
         If a name is unknown (with the nearest known ones), has a setting of its own, or is
-        one that the run needs for itself.
+        one that the run needs for itself; or if its value is no number where Ultralytics
+        has one.
     """
     known = _known_arguments()
-    for name in extra:
+    for name, value in extra.items():
         if name in _OURS:
             raise InvalidConfigError(f"extra: {name} is the setting {_OURS[name]}; set that")
         if name in _FIXED:
@@ -52,6 +90,7 @@ def check_arguments(extra: Mapping[str, Any]) -> None:
                 f"did you mean {' or '.join(near)}?" if near else "see Ultralytics' train settings"
             )
             raise InvalidConfigError(f"extra: Ultralytics has no argument {name!r}; {hint}")
+        _check_number(name, value, known[name])
 
 
 def train_arguments(job: TrainingJob, folder: RunFolder) -> dict[str, Any]:
@@ -96,6 +135,31 @@ def resume_arguments(job: TrainingJob, folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _known_arguments() -> set[str]:
-    content = (ultralytics_folder() / "cfg" / "default.yaml").read_text(encoding="utf-8")
-    return set(yaml.safe_load(content))
+def _known_arguments() -> dict[str, Any]:
+    """Return Ultralytics' arguments with their defaults."""
+    path = ultralytics_folder() / "cfg" / "default.yaml"
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _check_number(name: str, value: object, default: object) -> None:
+    # A default that is a bool may also take words (amp=bf16), and so may None.
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    if is_number and isinstance(value, str):
+        raise InvalidConfigError(
+            f"extra: {name}: expected a number, such as {default}, found {value!r}"
+        )
+
+
+def _value(text: str) -> Any:
+    plain = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in plain:
+        return plain[text.lower()]
+    try:
+        return json.loads(text)  # YAML takes 1e-3 for text
+    except ValueError:
+        pass  # as it is: a word
+    try:
+        return float(text)  # .5, which JSON does not know
+    except ValueError:
+        return text

@@ -14,6 +14,7 @@ from workbench.persistence.models import DatasetInfo, ImageKey, LabelTable, Prog
 from workbench.training.arguments import check_arguments
 from workbench.training.base_models import resolve_base_model
 from workbench.training.config import BaseModel, TrainingConfig
+from workbench.training.data_versions import data_of
 from workbench.training.machine_checks import check_machine
 from workbench.training.problems import ERROR, WARNING, Problem, listed
 from workbench.training.weights_check import require_harmless
@@ -85,24 +86,33 @@ async def check_run(
     ------
     NotFoundError
         If there is no such dataset.
+    TrainingError
+        If it has no such version.
     """
-    info = await stores.dataset.get(config.dataset)
-    table = await stores.label.load_all(config.dataset)
-    problems = find_problems(info, table, config.unlabelled_as_background)
-    if not any(problem.severity == ERROR for problem in problems):
-        report = await HealthChecker(stores).run(
-            config.dataset, progress=progress, only=(*_DROPPED, *_MISLEADING)
-        )
-        dropped: set[ImageKey] = set()
-        for finding in report:
-            images = [key for key in finding.images if key[0] in _SPLITS]
-            if images:
-                problems.append(_from_finding(finding.kind, finding.title, finding.why, images))
-            if finding.kind in _DROPPED:
-                dropped.update(images)
-        problems += _nothing_left(table, dropped)
+    async with data_of(stores, config, runs_dir) as data:
+        info = await data.dataset.get(config.dataset)
+        table = await data.label.load_all(config.dataset)
+        problems = find_problems(info, table, config.unlabelled_as_background)
+        if not any(problem.severity == ERROR for problem in problems):
+            problems += await _look_at_images(data, config.dataset, table, progress)
     problems += await asyncio.to_thread(check_machine, info, config, base, runs_dir)
     return sorted(problems, key=lambda problem: problem.severity != ERROR)
+
+
+async def _look_at_images(
+    stores: Stores, dataset: str, table: LabelTable, progress: Progress
+) -> list[Problem]:
+    kinds = (*_DROPPED, *_MISLEADING)
+    report = await HealthChecker(stores).run(dataset, progress=progress, only=kinds)
+    problems: list[Problem] = []
+    dropped: set[ImageKey] = set()
+    for finding in report:
+        images = [key for key in finding.images if key[0] in _SPLITS]
+        if images:
+            problems.append(_from_finding(finding.kind, finding.title, finding.why, images))
+        if finding.kind in _DROPPED:
+            dropped.update(images)
+    return problems + _nothing_left(table, dropped)
 
 
 def find_problems(

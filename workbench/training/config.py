@@ -19,8 +19,7 @@ class TrainingConfig:
     dataset : str
         Name in the dataset store.
     version : str
-        A frozen version of the dataset, which must be what the dataset is now; empty: the
-        dataset as it is now, whether frozen or not.
+        A frozen version of the dataset, by its name; empty: the dataset as it is now.
     base_model : str
         Where training starts: the name of a model in the model store, a weights file
         (``runs/x/best.pt``), an Ultralytics weights name (``yolo11n.pt``), or an

@@ -2,42 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
 from workbench.errors import TrainingError
 from workbench.persistence import Stores
+from workbench.persistence.frozen_view import frozen_view
 from workbench.persistence.version_models import VersionInfo
+from workbench.training.config import TrainingConfig
 
 
-async def find_version(stores: Stores, dataset: str, wanted: str = "") -> VersionInfo | None:
-    """Return the newest frozen version that is what the dataset is now, or None.
+async def version_of(stores: Stores, config: TrainingConfig) -> VersionInfo | None:
+    """Return the version that a run trains on.
 
-    Parameters
-    ----------
-    wanted : str
-        If given, only this one is looked at.
+    The one that its settings name; else the newest that is what the dataset is now, or None
+    if none is.
 
     Raises
     ------
     TrainingError
-        If the wanted version does not exist, or the dataset was changed since.
+        If the settings name one that does not exist.
     """
-    versions = list(reversed(await stores.dataset.list_versions(dataset)))
-    if wanted:
-        versions = [version for version in versions if version.name == wanted]
-        if not versions:
-            names = [version.name for version in await stores.dataset.list_versions(dataset)]
-            raise TrainingError(
-                f"dataset {dataset!r} has no version {wanted!r}: there are "
-                f"{', '.join(names) or 'none, freeze one first'}"
-            )
-    info = await stores.dataset.get(dataset)
-    for version in versions:
-        # Counts first: looking into the images costs more.
-        same = (version.classes, version.num_images) == (info.classes, info.num_images)
-        if same and not await stores.dataset.compare_versions(dataset, version.name, None):
+    if config.version:
+        return await require_version(stores, config.dataset, config.version)
+    for version in reversed(await stores.dataset.list_versions(config.dataset)):
+        if await _is_present(stores, config.dataset, version):
             return version
-    if wanted:
-        raise TrainingError(
-            f"dataset {dataset!r} was changed since version {wanted!r} was frozen: restore that "
-            "version, or train on the dataset as it is now"
-        )
     return None
+
+
+async def require_version(stores: Stores, dataset: str, name: str) -> VersionInfo:
+    """Return a version; TrainingError, which names those that there are, if it is missing."""
+    versions = {version.name: version for version in await stores.dataset.list_versions(dataset)}
+    if name not in versions:
+        raise TrainingError(
+            f"dataset {dataset!r} has no version {name!r}: there are "
+            f"{', '.join(versions) or 'none, freeze one first'}"
+        )
+    return versions[name]
+
+
+@asynccontextmanager
+async def data_of(stores: Stores, config: TrainingConfig, beside: Path) -> AsyncIterator[Stores]:
+    """Yield stores in which the dataset is what a run with these settings trains on.
+
+    Those given, unless a version is wanted that is not what the dataset is now; see
+    `frozen_view`.
+
+    Raises
+    ------
+    TrainingError
+        If the settings name a version that does not exist.
+    """
+    if not config.version:
+        yield stores
+        return
+    version = await require_version(stores, config.dataset, config.version)
+    if await _is_present(stores, config.dataset, version):
+        yield stores  # where much about the images is known already
+        return
+    async with frozen_view(stores, config.dataset, version.name, beside) as view:
+        yield view
+
+
+async def _is_present(stores: Stores, dataset: str, version: VersionInfo) -> bool:
+    info = await stores.dataset.get(dataset)
+    # Counts first: looking into the images costs more.
+    if (version.classes, version.num_images) != (info.classes, info.num_images):
+        return False
+    return not await stores.dataset.compare_versions(dataset, version.name, None)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 _SECONDS_FOR_ANSWER = 10.0
 _MEBIBYTE = 2**20
+_GIBIBYTE = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,37 @@ def may_have_gpu() -> bool:
         return False
     paths = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")
     return sys.platform == "win32" or any(Path(path).exists() for path in paths)
+
+
+def device_choices(found: Sequence[Gpu]) -> list[tuple[str, str]]:
+    """Return what there is to train on, the automatic choice first.
+
+    Parameters
+    ----------
+    found : sequence of Gpu
+        As `gpus` returns them.
+
+    Returns
+    -------
+    list of (str, str)
+        In words, and as `workbench.training.config.TrainingConfig.device` names it.
+    """
+    if found:
+        automatic = f"GPU {found[0].index}"
+    else:
+        automatic = "the GPU, if torch finds one" if may_have_gpu() else "the processor"
+    choices = [(f"Automatic: {automatic}", "")]
+    choices += [
+        (f"GPU {gpu.index}: {gpu.name}, {gpu.memory / _GIBIBYTE:.0f} GiB", str(gpu.index))
+        for gpu in found
+    ]
+    if len(found) > 1:
+        every = ",".join(str(gpu.index) for gpu in found)
+        choices.append((f"All {len(found)} GPUs", every))
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        choices.append(("Apple GPU", "mps"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return [*choices, (f"Processor, {cores} cores", "cpu")]
 
 
 def device_keys(device: str) -> frozenset[str]:

@@ -59,6 +59,9 @@ def export(job: dict[str, Any], out: Any) -> dict[str, Any]:
     images = [Path(path) for path in job["images"]]
     total = 3 + len(images)
     _say(out, {"step": "loading", "done": 0, "total": total})
+    # OpenVINO's converter sends usage statistics unless somebody has objected; without this
+    # package it does its work as well.
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     ultralytics = prepare_worker(Path("settings").resolve())
     # Ultralytics writes its result beside the weights, which are not to be written to.
     weights = Path("model.pt").resolve()

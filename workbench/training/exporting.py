@@ -24,6 +24,7 @@ from workbench.errors import AlreadyExistsError, NotFoundError, SetupError, Trai
 from workbench.persistence import Stores
 from workbench.training.environment import ultralytics_folder, worker_environment
 from workbench.training.processes import kill_tree, own_session, python_path
+from workbench.training.weights_check import is_trusted
 
 Told = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and how many there are."""
@@ -74,7 +75,11 @@ FORMATS = {
         ),
         ExportFormat("torchscript", "TorchScript", ".torchscript"),
         ExportFormat(
-            "openvino", "OpenVINO", "_openvino_model", ("openvino",), "pip install openvino"
+            "openvino",
+            "OpenVINO",
+            "_openvino_model",
+            ("openvino",),
+            'pip install "yolo-workbench[openvino]"',
         ),
     )
 }
@@ -209,7 +214,7 @@ async def export_model(
         format=chosen.name,
         image_size=int(image_size or trained_size or 0),
         images=[str(path) for path in samples],
-        trusted=bool(info.details.get("trusted")),
+        trusted=await asyncio.to_thread(is_trusted, info, weights),
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the result, so that putting it in place is a rename.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import time
 
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingConfig
+from workbench.training.events import Failed
 from workbench.training.failures import Failure, killed
 from workbench.training.processes import child_of
 from workbench.training.progress import WAITING, RunProgress
 
 _SECONDS_TO_START = 60.0
+_SECONDS_TO_LEARN_STATUS = 2.0
 _LOG_LINES_IN_MESSAGE = 5
 _REPAINT = re.compile(r"\r|\x1b\[K")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -35,7 +39,7 @@ def explain_lost(folder: RunFolder, config: TrainingConfig, progress: RunProgres
     child = child_of(record)
     started = record is not None and progress.state != WAITING
     what = "is gone without a word" if started else "never started"
-    reason = _exit_reason(child.poll() if child is not None else None)
+    reason = _exit_reason(_exit_status(child))
     text = f"the training process {what}{reason}{_last_words(folder)}"
     if not started:
         return Failure(text)
@@ -44,11 +48,32 @@ def explain_lost(folder: RunFolder, config: TrainingConfig, progress: RunProgres
     return killed(config, text, memory, memory_free)
 
 
+def failed(failure: Failure) -> Failed:
+    """Return the last word of a run that could not say it itself."""
+    return Failed(
+        time=time.time(),
+        message=failure.message,
+        kind=failure.kind,
+        suggestions=failure.suggestions,
+    )
+
+
 def as_shown(text: str) -> str:
     """Return what a process printed as a terminal would show it."""
     # A progress bar repaints its line after a return or an erase-line; the last one counts.
     lines = (_REPAINT.split(line.rstrip("\r"))[-1] for line in text.split("\n"))
     return _ANSI.sub("", "\n".join(lines))
+
+
+def _exit_status(child: subprocess.Popen[bytes] | None) -> int | None:
+    """Return how a process that is gone has ended; None if it was not started by this one."""
+    if child is None:
+        return None
+    try:
+        # Not `poll`: it knows nothing while another thread is about to learn it.
+        return child.wait(_SECONDS_TO_LEARN_STATUS)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _exit_reason(status: int | None) -> str:

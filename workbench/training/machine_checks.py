@@ -40,7 +40,7 @@ def check_machine(
     problems = _check_device(config, found)
     if problems:
         return problems
-    on_gpu = _gpus_of(config, found)
+    on_gpu = gpus_of(config.device, found)
     scale = scale_of(base.label)
     return [
         *_check_batch(config, bool(on_gpu) or may_have_gpu()),
@@ -60,6 +60,21 @@ def estimated_memory(config: TrainingConfig, scale: str) -> float:
     """Return about how many bytes training takes in 32 bits, for a batch that is given."""
     activations = _ACTIVATIONS[scale] * _GIBIBYTE * config.image_size**2 / _PIXELS
     return config.batch * activations * _OVERHEAD
+
+
+def needed_memory(config: TrainingConfig, scale: str, num_gpus: int) -> float:
+    """Return about how many bytes a run takes: of each GPU, or of the machine if it uses none."""
+    needed = estimated_memory(config, scale)
+    return needed * _HALF_PRECISION / num_gpus if num_gpus else needed + _PROCESS
+
+
+def gpus_of(device: str, found: list[Gpu]) -> list[Gpu]:
+    """Return those of the GPUs there are that a setting means."""
+    device = device.strip().lower().replace("cuda:", "")
+    if not device:
+        return found[:1]
+    numbers = {part.strip() for part in device.split(",")}
+    return [gpu for gpu in found if str(gpu.index) in numbers]
 
 
 def _check_device(config: TrainingConfig, found: list[Gpu]) -> list[Problem]:
@@ -84,14 +99,6 @@ def _check_device(config: TrainingConfig, found: list[Gpu]) -> list[Problem]:
     ]
 
 
-def _gpus_of(config: TrainingConfig, found: list[Gpu]) -> list[Gpu]:
-    device = config.device.strip().lower().replace("cuda:", "")
-    if not device:
-        return found[:1]
-    numbers = {part.strip() for part in device.split(",")}
-    return [gpu for gpu in found if str(gpu.index) in numbers]
-
-
 def _check_batch(config: TrainingConfig, has_gpu: bool) -> list[Problem]:
     automatic = isinstance(config.batch, float) or config.batch < 1
     if automatic and "," in config.device:
@@ -106,13 +113,11 @@ def _check_batch(config: TrainingConfig, has_gpu: bool) -> list[Problem]:
 def _check_memory(config: TrainingConfig, scale: str, on_gpu: list[Gpu]) -> list[Problem]:
     if isinstance(config.batch, float) or config.batch < 1:
         return []
-    needed = estimated_memory(config, scale)
+    needed = needed_memory(config, scale, len(on_gpu))
     if on_gpu:
-        needed = needed * _HALF_PRECISION / len(on_gpu)
         free, where = float(min(gpu.memory_free for gpu in on_gpu)), "GPU memory"
         note = "or end what else uses the GPU"
     else:
-        needed += _PROCESS
         free, where = float(psutil.virtual_memory().available), "memory"
         note = "or close other programs"
     if needed <= free:

@@ -90,10 +90,15 @@ def _start(folder: RunFolder) -> None:
         trusted = TrainingJob.from_json(folder.read_job()).base_model.trusted
         child = spawn(folder, trusted=trusted)
         # Also the worker says so itself; but from now on everybody must know that it is there.
-        folder.write_process(ProcessRecord.of(psutil.Process(child.pid)))
+        folder.write_process(_record_of(child.pid))
     except (WorkbenchError, ValueError, TypeError, KeyError) as error:
         tell(folder, Failed(time=time.time(), message=f"The run could not be started: {error}"))
-    except psutil.NoSuchProcess:  # gone already; whoever looks at the run will say so
-        _log.warning("training run %s: its process ended at once", folder.path)
     finally:
         folder.remove_queued()
+
+
+def _record_of(pid: int) -> ProcessRecord:
+    try:
+        return ProcessRecord.of(psutil.Process(pid))
+    except psutil.NoSuchProcess:  # ended at once; whoever looks at the run will say so
+        return ProcessRecord.of_ended(pid)

@@ -166,12 +166,12 @@ class Reporter:
             return
         best = bool(trainer.best_fitness == trainer.fitness)
         if self._epoch_is_complete:
-            self._folder.keep_weights(trainer.last, "last.pt")
+            self._folder.weights.keep(trainer.last, "last.pt")
             if best:  # Ultralytics writes the same bytes to both
-                self._folder.keep_same_weights("last.pt", "best.pt")
+                self._folder.weights.keep_same("last.pt", "best.pt")
         elif best:
             # Not as last.pt: whoever resumes shall learn from the whole epoch.
-            self._folder.keep_weights(trainer.best, "best.pt")
+            self._folder.weights.keep(trainer.best, "best.pt")
         self.emit(CheckpointSaved(time=time.time(), epoch=trainer.epoch + 1, best=best))
 
     def on_fit_epoch_end(self, trainer: Any) -> None:
@@ -212,7 +212,7 @@ class Reporter:
         if not _reports():
             return
         if trainer.best.exists():
-            self._folder.keep_weights(trainer.best, "best.pt")
+            self._folder.weights.keep(trainer.best, "best.pt")
         metrics = of_the_best(self._metrics)
         now, completed = time.time(), self._epochs_completed
         if self._stopped:
@@ -222,7 +222,7 @@ class Reporter:
         else:
             early = completed < trainer.epochs
             self.emit(Finished(time=now, epochs_completed=completed, metrics=metrics, early=early))
-            self._folder.drop_weights("last.pt")  # with the optimizer, for a resume only
+            self._folder.weights.drop("last.pt")  # with the optimizer, for a resume only
 
     def _end_if_asked(self, trainer: Any) -> None:
         if trainer.stop:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InvalidConfigError, TrainingError
-from workbench.persistence.run_folder import RunFolder, is_whole
+from workbench.persistence.run_folder import RunFolder
+from workbench.persistence.run_weights import is_whole
 from workbench.training.config import TrainingConfig, TrainingJob
 from workbench.training.progress import FINISHED, RESUMABLE, STOPPED, RunProgress
 
@@ -84,7 +85,7 @@ def find_checkpoint(folder: RunFolder) -> Checkpoint | None:
     Loads files with torch, so it is for the process that trains.
     """
     tasks: Any = import_module("ultralytics.nn.tasks")
-    for path in folder.checkpoints():
+    for path in folder.weights.checkpoints():
         try:
             content, _ = tasks.torch_safe_load(str(path))
         except (TypeError, RuntimeError, ValueError, KeyError, EOFError, ModuleNotFoundError):
@@ -100,13 +101,12 @@ def find_checkpoint(folder: RunFolder) -> Checkpoint | None:
 
 def put_back(folder: RunFolder, checkpoint: Checkpoint) -> Path:
     """Make Ultralytics' own weights whole again; return the checkpoint to resume from."""
-    folder.put_back_weights(checkpoint.path, "last.pt")
-    own = folder.results_dir / "weights" / "last.pt"
+    own = folder.weights.put_back(checkpoint.path, "last.pt")
     if checkpoint.is_best:
-        folder.keep_weights(own, "best.pt")
-    kept = folder.weights()
+        folder.weights.keep(own, "best.pt")
+    kept = folder.weights.find("best.pt")
     if kept is not None and is_whole(kept):
-        folder.put_back_weights(kept, "best.pt")
+        folder.weights.put_back(kept, "best.pt")
     return own
 
 
@@ -122,10 +122,10 @@ def finish(folder: RunFolder) -> dict[str, float]:
     """
     tasks: Any = import_module("ultralytics.nn.tasks")
     tools: Any = import_module("ultralytics.utils.torch_utils")
-    own = folder.results_dir / "weights" / "best.pt"
+    own = folder.weights.own / "best.pt"
     content, _ = tasks.torch_safe_load(str(own))
     measured = dict(content.get("train_metrics") or {})
     tools.strip_optimizer(own)
-    folder.keep_weights(own, "best.pt")
-    folder.drop_weights("last.pt")
+    folder.weights.keep(own, "best.pt")
+    folder.weights.drop("last.pt")
     return {name: float(value) for name, value in measured.items()}

@@ -9,12 +9,10 @@ the need first.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import TrainingError
@@ -26,14 +24,12 @@ from workbench.training.curves import curves_of
 from workbench.training.events import (
     Cancelled,
     Event,
-    Failed,
     Paused,
     Queued,
     Stopped,
-    parse_event,
 )
 from workbench.training.failures import Failure
-from workbench.training.lost import as_shown, explain_lost, seems_lost
+from workbench.training.lost import as_shown, explain_lost, failed, seems_lost
 from workbench.training.processes import child_of, kill_tree
 from workbench.training.progress import (
     FAILED,
@@ -48,7 +44,8 @@ from workbench.training.progress import (
     advance,
 )
 from workbench.training.queueing import enqueue, start_due, take_off, tell
-from workbench.training.registering import register
+from workbench.training.reading import RunReader, parse_events
+from workbench.training.registering import register_once
 from workbench.training.resuming import changed_job, is_resumable
 
 if TYPE_CHECKING:
@@ -56,7 +53,6 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.2
 _SECONDS_BETWEEN_TURNS = 2.0
-_log = logging.getLogger(__name__)
 
 
 class Run:
@@ -74,12 +70,7 @@ class Run:
     def __init__(self, folder: RunFolder, models: ModelStore) -> None:
         self._folder = folder
         self._models = models
-        self._job = TrainingJob.from_json(folder.read_job())
-        self._progress = RunProgress(
-            epochs=self._job.config.epochs, warnings=tuple(self._job.warnings)
-        )
-        self._offset = 0
-        self._reading = Lock()
+        self._reader = RunReader(folder)
         self._looked_for_turn = 0.0
 
     def __repr__(self) -> str:
@@ -98,17 +89,17 @@ class Run:
     @property
     def job(self) -> TrainingJob:
         """What is trained, from what, on which data."""
-        return self._job
+        return self._reader.job
 
     @property
     def config(self) -> TrainingConfig:
         """The settings."""
-        return self._job.config
+        return self.job.config
 
     @property
     def progress(self) -> RunProgress:
         """Where the run stands at this moment."""
-        progress = self._refresh()
+        progress = self._reader.read()
         if progress.is_over:
             return progress
         if progress.state == WAITING:
@@ -117,7 +108,7 @@ class Run:
             progress = replace(progress, state=STARTING)
         lost = self._lost()
         if lost is not None:
-            return advance(progress, _failed(lost))
+            return advance(progress, failed(lost))
         if progress.state in {STARTING, RUNNING}:
             if self._folder.stop_requested():
                 return replace(progress, state=STOPPING)
@@ -183,7 +174,7 @@ class Run:
         offset = 0
         while True:
             lines, offset = await asyncio.to_thread(self._folder.read_events, offset)
-            events = _parse(lines)
+            events = parse_events(lines)
             for event in events[:-1]:
                 yield event
             if events:
@@ -266,7 +257,7 @@ class Run:
         async with self._folder.lock():
             await asyncio.to_thread(self._note_if_lost)
             job = await asyncio.to_thread(changed_job, self._folder, self.progress, changes)
-            if job != self._job:
+            if job != self.job:
                 await asyncio.to_thread(self._folder.write_job, job.to_json())
             event = Queued(time=time.time(), changes=changes)
             await asyncio.to_thread(enqueue, self._folder, event)
@@ -290,7 +281,7 @@ class Run:
                     f"training run {self.id} runs on {record.host}: cancel it there, or stop it"
                 )
             await asyncio.to_thread(self._kill, record)
-            if not self._refresh().is_over:  # it may have been faster
+            if not self._reader.read().is_over:  # it may have been faster
                 await asyncio.to_thread(tell, self._folder, last)
         await asyncio.to_thread(start_due, self._folder.path.parent)
 
@@ -311,24 +302,15 @@ class Run:
         worth_keeping = progress.state == FINISHED or (
             progress.state == STOPPED and progress.epochs_completed > 0
         )
-        if not worth_keeping or self._is_registered(progress):
+        if not worth_keeping:
             return None
-        async with self._folder.lock():
-            if self._is_registered(progress):
-                return None
-            model = await register(self._folder, self._job, progress, self._models)
-            await asyncio.to_thread(self._folder.write_registered, model.name, progress.attempt)
-            return model
+        return await register_once(self._folder, self.job, progress, self._models)
 
     @property
     def model_name(self) -> str | None:
         """The name that the model got in the store, or None if there is none (yet)."""
         registered = self._folder.read_registered()
         return None if registered is None else registered[0]
-
-    def _is_registered(self, progress: RunProgress) -> bool:
-        registered = self._folder.read_registered()
-        return registered is not None and registered[1] >= progress.attempt
 
     def _ends_at(self, offset: int) -> bool:
         """Whether no event comes after `offset`: a run that was resumed goes on."""
@@ -354,21 +336,12 @@ class Run:
         return True
 
     def _note_if_lost(self) -> None:
-        lost = None if self._refresh().is_over else self._lost()
+        lost = None if self._reader.read().is_over else self._lost()
         if lost is not None:  # else somebody else was here before
-            tell(self._folder, _failed(lost))
+            tell(self._folder, failed(lost))
 
     def _is_over(self) -> bool:
-        return self._refresh().is_over
-
-    def _refresh(self) -> RunProgress:
-        with self._reading:
-            lines, self._offset = self._folder.read_events(self._offset)
-            for event in _parse(lines):
-                self._progress = advance(self._progress, event)
-                if isinstance(event, Queued) and event.changes:
-                    self._job = TrainingJob.from_json(self._folder.read_job())
-            return self._progress
+        return self._reader.read().is_over
 
     def _kill(self, record: ProcessRecord | None) -> None:
         kill_tree(record.find() if record is not None else None, child_of(record))
@@ -378,25 +351,5 @@ class Run:
         if not seems_lost(self._folder):
             return None
         # It may have said its last word between the reading of events and this moment.
-        progress = self._refresh()
+        progress = self._reader.read()
         return None if progress.is_over else explain_lost(self._folder, self.config, progress)
-
-
-def _failed(failure: Failure) -> Failed:
-    return Failed(
-        time=time.time(),
-        message=failure.message,
-        kind=failure.kind,
-        suggestions=failure.suggestions,
-    )
-
-
-def _parse(lines: list[str]) -> list[Event]:
-    events = []
-    for line in lines:
-        try:
-            events.append(parse_event(line))
-        except ValueError as error:
-            # A newer version may tell of things that this one does not know.
-            _log.warning("training event left out: %s", error)
-    return events

@@ -18,7 +18,7 @@ from workbench.persistence.run_queue import RunQueue
 from workbench.training.base_models import fetch_weights
 from workbench.training.checks import ERROR, Problem, check_run, check_settings
 from workbench.training.config import BaseModel, TrainingConfig, TrainingJob
-from workbench.training.data_versions import find_version
+from workbench.training.data_versions import version_of
 from workbench.training.events import Queued
 from workbench.training.queueing import enqueue, start_due
 from workbench.training.run import Run
@@ -184,14 +184,17 @@ class TrainingRunner:
         snapshot = await self._stores.dataset.snapshot(
             config.dataset,
             folder.data_dir,
+            version=config.version or None,
             labelled_only=not config.unlabelled_as_background,
         )
-        version = await find_version(self._stores, config.dataset, wanted=config.version)
+        version = await version_of(self._stores, config)
+        if version is not None and version.automatic:  # else it would go after a while
+            version = await self._stores.dataset.keep_version(config.dataset, version.name)
         job = TrainingJob(
             run_id=folder.id,
             config=config,
             base_model=base,
-            class_names=info.classes,
+            class_names=info.classes if version is None else version.classes,
             data_yaml=str(snapshot.data_yaml.relative_to(folder.path)),
             digest=snapshot.digest,
             num_images=snapshot.num_images,

@@ -8,6 +8,7 @@ restricted reader (``weights_only=True``), which builds nothing else either.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -39,6 +40,8 @@ _CLASSES = re.compile(
     r"|_codecs\.encode"
 )
 _NAMES_SHOWN = 5
+TRUSTED, TRUSTED_DIGEST = "trusted", "trusted_sha256"
+"""Details of a model: that somebody said yes to the code in its weights, and to which bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,21 @@ def require_harmless(path: Path | str) -> None:
     )
 
 
+def is_trusted(info: ModelInfo, weights: Path) -> bool:
+    """Whether somebody said yes to the code in these weights, and they are still the same.
+
+    Parameters
+    ----------
+    info : ModelInfo
+    weights : Path
+        The model's file as it is now; it is read if there was a yes at all.
+    """
+    agreed = info.details.get(TRUSTED_DIGEST)
+    return bool(info.details.get(TRUSTED) and agreed) and _digest(weights) == agreed
+
+
 async def import_weights(
-    stores: Stores, path: Path | str, name: str, *, trust: bool = False
+    stores: Stores, path: Path | str, name: str, *, trust: bool = False, origin: str = ""
 ) -> ModelInfo:
     """Bring weights from elsewhere into the model store.
 
@@ -113,7 +129,10 @@ async def import_weights(
         In the model store.
     trust : bool
         Load the file even if it holds code, which then runs with all your rights. The
-        answer is kept with the model.
+        answer is kept with the model, for these bytes: it can label and be exported from
+        then on, until its file is changed.
+    origin : str
+        Where the file comes from, as it is kept with the model; default: `path`.
 
     Raises
     ------
@@ -128,6 +147,12 @@ async def import_weights(
     path = report.path
     if not trust:
         await asyncio.to_thread(require_harmless, path)
+    is_yes_needed = trust and not report.is_harmless
+    # Before it is loaded: should somebody exchange the file meanwhile, it is not the one that
+    # the yes was for.
+    details: dict[str, Any] = {"imported_from": origin or str(path), TRUSTED: is_yes_needed}
+    if is_yes_needed:
+        details[TRUSTED_DIGEST] = await asyncio.to_thread(_digest, path)
     contents = await asyncio.to_thread(_load, path, trust)
     return await stores.model.save(
         name,
@@ -137,24 +162,44 @@ async def import_weights(
         contents.epochs,
         contents.metrics,
         class_names=contents.class_names,
-        details={
-            "imported_from": str(path),
-            "trusted": bool(trust and report.suspicious),
-            "suspicious": report.suspicious,
-        },
+        details={**details, "suspicious": report.suspicious},
     )
 
 
-def _load(path: Path, trust: bool) -> _Contents:
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_weights(path: Path, *, trusted: bool) -> dict[str, Any]:
+    """Load a checkpoint of Ultralytics into memory.
+
+    Parameters
+    ----------
+    path : Path
+    trusted : bool
+        True runs whatever code is in the file; False builds nothing but what models consist
+        of, and raises whatever torch raises if there is more.
+
+    Raises
+    ------
+    SetupError
+        If torch cannot load in a restricted way, or Ultralytics cannot be imported.
+    """
     import_ultralytics()
     tasks: Any = import_module("ultralytics.nn.tasks")
-    if not trust and not tasks._SafeLoad.SUPPORTED:
+    if not trusted and not tasks._SafeLoad.SUPPORTED:
         raise SetupError(
             "this release of torch cannot load weights in a restricted way: "
             "`pip install --upgrade torch torchvision`"
         )
+    content: dict[str, Any] = tasks.torch_safe_load(str(path), safe_only=not trusted)[0]
+    return content
+
+
+def _load(path: Path, trust: bool) -> _Contents:
     try:
-        content, _ = tasks.torch_safe_load(str(path), safe_only=not trust)
+        content = read_weights(path, trusted=trust)
         model = content.get("ema") or content["model"]
         names, task = dict(model.names), str(model.task if hasattr(model, "task") else "detect")
     except WorkbenchError:

@@ -12,6 +12,7 @@ camera           its camera is ``on`` (``name``), or not, with ``why`` and wheth
                  ``failed``
 frame            a JPEG of its camera, number ``seq``, taken at ``time`` seconds; ``shoot``:
                  this is the picture that the shutter was pressed for
+frames           several of them; ``frames``: what is said of each, in the order of the buffers
 seen             preview picture ``id`` is painted: the next may come
 press, release   the record button; ``held``: for a burst that lasts until the release
 set              change ``name`` of the settings to ``value``
@@ -26,7 +27,7 @@ upload           a piece of a picture file that is to be added
 ===============  ===========================================================================
 from the kernel
 ===============  ===========================================================================
-ack              the kernel is done with frame ``seq`` of the page's camera
+ack              the kernel is done with the frames ``seqs`` of the page's camera
 owner            the camera of another page is used now
 preview          picture ``id`` of a feed that the browser does not see by itself
 boxes            what the active model sees, as rows ``[x, y, width, height, label, score]``
@@ -52,7 +53,7 @@ STATIC = Path(__file__).parent / "static"
 
 KINDS = frozenset(
     (
-        "hello", "bye", "camera", "frame", "seen", "press", "release", "set", "source",
+        "hello", "bye", "camera", "frame", "frames", "seen", "press", "release", "set", "source",
         "start", "stop", "play", "undo", "redo", "remove", "upload",
     )
 )  # fmt: skip
@@ -60,7 +61,7 @@ KINDS = frozenset(
 
 
 class CameraHost(Protocol):
-    """Who answers the page: `workbench.panels.capture`."""
+    """Who answers the page: `workbench.panels.capture_inbox`."""
 
     def asked(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Take a message of a page; may be on any thread."""

@@ -49,22 +49,26 @@ class PlotGrid(anywidget.AnyWidget):
     looked at, not before.
     """
 
+    _esm = bundle(STATIC / "plot_grid.mjs")
+
     figures = traitlets.List(traitlets.Unicode(), help="as JSON").tag(sync=True)
+    script = traitlets.Unicode(help="plotly's, made to leave itself in the page").tag(sync=True)
 
     def __init__(self, **kwargs: Any) -> None:
-        self._esm = _plotting_module()  # read now: importing panels must not read 5 MB
-        super().__init__(**kwargs)
+        # Read now: importing panels must not read 5 MB.
+        super().__init__(script=_plotting_script(), **kwargs)
 
 
-def _plotting_module() -> str:
+def _plotting_script() -> str:
     from plotly.offline import get_plotlyjs
 
     # The script asks for CommonJS before anything else, so this is where it puts itself.
     return (
+        "(() => {\n"
         "const workbenchModule = { exports: {} };\n"
         "(function (module, exports, define) {\n"
         f"{get_plotlyjs()}\n"
         "}).call(globalThis, workbenchModule, workbenchModule.exports, undefined);\n"
         "globalThis.workbenchPlotly = workbenchModule.exports;\n"
-        f"{bundle(STATIC / 'plot_grid.mjs')}"
+        "})();\n"
     )

@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from workbench.errors import NotFoundError
 from workbench.persistence import class_rewrite
-from workbench.persistence.class_rewrite import PlannedUndo, Prompts, Request, State
+from workbench.persistence.class_rewrite import (
+    KEPT_UNDOS,
+    PlannedUndo,
+    Prompts,
+    Request,
+    State,
+)
 from workbench.persistence.filesystem import dataset_files, history_files, trash
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
@@ -17,6 +23,8 @@ from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.models import SPLITS, ClassRewrite, ImageKey, RowPatch
+
+_MEMORY = ".json.z"
 
 
 def rewrite(
@@ -38,6 +46,8 @@ def rewrite(
         )
         with folder.journal.transaction() as change:
             plan_write(folder, change, planned.files, planned.yaml, planned.prompts)
+            for path in _memories(folder)[: -(KEPT_UNDOS - 1)]:
+                change.remove(path)
             change.write(_memory_path(folder, planned.result.id), planned.memory)
             history_files.plan_append(folder, change, [planned.record])
     return planned.result
@@ -51,7 +61,8 @@ def undo(folder: DatasetFolder, rewrite_id: str) -> None:
             memory = read_file(path)
         except FileNotFoundError:
             raise NotFoundError(
-                f"{folder.name}: no change of classes {rewrite_id!r} ({path}); undone already?"
+                f"{folder.name}: no change of classes {rewrite_id!r} ({path}): undone already, "
+                f"or not among the last {KEPT_UNDOS}"
             ) from None
         planned: PlannedUndo = class_rewrite.plan_undo(_state(folder, yaml), rewrite_id, memory)
         with folder.journal.transaction() as change:
@@ -83,7 +94,17 @@ def plan_write(
 def _memory_path(folder: DatasetFolder, rewrite_id: str) -> str:
     if not rewrite_id.isalnum():
         raise NotFoundError(f"{folder.name}: no change of classes {rewrite_id!r}")
-    return f"{folder.paths.rewrites}/{rewrite_id}.json.z"
+    return f"{folder.paths.rewrites}/{rewrite_id}{_MEMORY}"
+
+
+def _memories(folder: DatasetFolder) -> list[str]:
+    """Return the files of which each can undo a rewrite, oldest first."""
+    try:
+        with os.scandir(folder.paths.rewrites) as entries:
+            found = [(e.stat().st_mtime_ns, e.path) for e in entries if e.name.endswith(_MEMORY)]
+    except FileNotFoundError:
+        return []
+    return [path for _, path in sorted(found)]
 
 
 def _state(folder: DatasetFolder, yaml: DataYaml) -> State:

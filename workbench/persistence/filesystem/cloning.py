@@ -8,11 +8,12 @@ import shutil
 import sys
 
 from workbench.persistence.filesystem.atomic import remove_file, rename, temporary_name
-from workbench.persistence.filesystem.snapshot import has_trailing_bytes
 
 # _IOW(0x94, 9, int), see ioctl_ficlone(2): both files share their blocks until one is written.
 _FICLONE = 0x40049409
 _CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
+_JPEG = (".jpg", ".jpeg")
+_JPEG_END = b"\xff\xd9"
 
 
 class Cloner:
@@ -62,7 +63,7 @@ class Cloner:
         return self._reflinks
 
     def _link(self, source: str, target: str) -> bool:
-        if not self._links or os.path.islink(source) or has_trailing_bytes(source):
+        if not self._links or os.path.islink(source) or would_be_rewritten(source, source):
             return False
         try:
             os.link(source, target)
@@ -72,3 +73,20 @@ class Cloner:
             self._links = error.errno == errno.EMLINK
             return False
         return True
+
+
+def would_be_rewritten(path: str, name: str) -> bool:
+    """Whether Ultralytics would rewrite this file in place: a JPEG with more than an image.
+
+    Parameters
+    ----------
+    path : str
+    name : str
+        What the file is, or will be, called.
+    """
+    if not name.lower().endswith(_JPEG):
+        return False
+    with open(path, "rb", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(_JPEG_END)))
+        return file.read() != _JPEG_END

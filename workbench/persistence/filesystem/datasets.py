@@ -328,11 +328,17 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         name: str,
         folder: Path | str,
         *,
+        version: str | None = None,
         labelled_only: bool = False,
         progress: Progress = no_progress,
     ) -> Snapshot:
         """See `DatasetStore.snapshot`."""
         dataset = self._root.open(name)
         return await asyncio.to_thread(
-            snapshot.take, dataset, os.fspath(folder), labelled_only, progress
+            snapshot.take,
+            dataset,
+            os.fspath(folder),
+            version=version,
+            labelled_only=labelled_only,
+            progress=progress,
         )

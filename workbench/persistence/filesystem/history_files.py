@@ -63,9 +63,12 @@ def files(folder: DatasetFolder) -> list[str]:
 
 def read(folder: DatasetFolder) -> list[LabelRecord]:
     """Return the whole history, oldest first, with the class ids that the classes have now."""
-    return with_present_classes(
-        [record for path in files(folder) for record in parse_records(read_file(path))]
-    )
+    return with_present_classes(read_as_written(folder))
+
+
+def read_as_written(folder: DatasetFolder) -> list[Record]:
+    """Return the whole history, oldest first, with the class ids of the time."""
+    return [record for path in files(folder) for record in parse_records(read_file(path))]
 
 
 def read_about(folder: DatasetFolder, split: str, filename: str) -> list[LabelRecord]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import InvalidFrameError, WorkbenchError
-from workbench.persistence.filesystem import scan_order
+from workbench.persistence.filesystem import scan_order, source_files
 from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import checked
@@ -70,6 +70,7 @@ def _scan(folder: DatasetFolder, known: Orders) -> tuple[ImageTable, Orders]:
         label_modified_ns=label_modified_ns,
         classes=list(yaml.classes),
         settings_revision=yaml.revision,
+        sources_revision=source_files.revision(folder),
     )
     return table, orders
 

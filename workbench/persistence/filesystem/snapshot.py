@@ -5,21 +5,53 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import AlreadyExistsError
+from workbench.persistence.filesystem import version_files
 from workbench.persistence.filesystem.atomic import remove_tree, write_new
+from workbench.persistence.filesystem.cloning import would_be_rewritten
+from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.paths import DatasetPaths, stem
-from workbench.persistence.models import SPLITS, Progress, Snapshot
-
-_JPEG = (".jpg", ".jpeg")
-_JPEG_END = b"\xff\xd9"
+from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
+from workbench.persistence.versions import Entry
 
 
-def take(folder: DatasetFolder, target: str, labelled_only: bool, progress: Progress) -> Snapshot:
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A state of a dataset that can be copied.
+
+    Parameters
+    ----------
+    yaml : DataYaml
+    images : dict of (str, str) to bool
+        Whether each has a label file, in the order of a listing.
+    source : callable
+        Returns the path of an image's bytes.
+    label : callable
+        Returns the bytes of an image's label file.
+    """
+
+    yaml: DataYaml
+    images: dict[ImageKey, bool]
+    source: Callable[[ImageKey], str]
+    label: Callable[[ImageKey], bytes]
+
+
+def take(
+    folder: DatasetFolder,
+    target: str,
+    *,
+    version: str | None,
+    labelled_only: bool,
+    progress: Progress,
+) -> Snapshot:
     """Freeze a dataset in the new folder `target`; leaves nothing there if it fails."""
     target = os.path.abspath(target)
     if os.path.lexists(target) and (not os.path.isdir(target) or os.listdir(target)):
@@ -27,76 +59,95 @@ def take(folder: DatasetFolder, target: str, labelled_only: bool, progress: Prog
     try:
         # Under the lock, so that no move of an image and its labels is seen half done.
         with folder.writing() as yaml:
+            state = _present(folder, yaml) if version is None else _kept(folder, version)
             view = DatasetPaths(target)
             for path in view.split_folders():
                 os.makedirs(path, exist_ok=True)
-            digest = hashlib.sha256(repr(yaml.classes).encode())
-            counts = _copy_splits(folder, view, labelled_only, digest, progress)
-            write_new(view.data_yaml, yaml.to_bytes())
+            images = {
+                key: is_labelled
+                for key, is_labelled in state.images.items()
+                if is_labelled or not labelled_only
+            }
+            digest = _copy(state, images, view, progress)
+            write_new(view.data_yaml, state.yaml.to_bytes())
     except BaseException:
         remove_tree(target)
         raise
+    num_images = Counter(split for split, _ in images)
+    num_labelled = Counter(split for (split, _), is_labelled in images.items() if is_labelled)
     return Snapshot(
         path=Path(view.root),
         data_yaml=Path(view.data_yaml),
-        num_images={split: images for split, (images, _) in counts.items()},
-        num_labelled={split: labelled for split, (_, labelled) in counts.items()},
-        digest=digest.hexdigest(),
+        num_images={split: num_images[split] for split in SPLITS},
+        num_labelled={split: num_labelled[split] for split in SPLITS},
+        digest=digest,
     )
 
 
-def _copy_splits(
-    folder: DatasetFolder,
-    view: DatasetPaths,
-    labelled_only: bool,
-    digest: hashlib._Hash,
-    progress: Progress,
-) -> dict[str, tuple[int, int]]:
+def _present(folder: DatasetFolder, yaml: DataYaml) -> _State:
     labelled = {split: label_stems(folder, split) for split in SPLITS}
-    names = {
-        split: [
-            name
+    return _State(
+        yaml,
+        {
+            (split, name): stem(name) in labelled[split]
+            for split in SPLITS
             for name in image_names(folder, split)
-            if not labelled_only or stem(name) in labelled[split]
-        ]
-        for split in SPLITS
-    }
-    total = sum(map(len, names.values()))
-    counts, done = {}, 0
-    for split in SPLITS:
-        stems = labelled[split]
-        for filename in names[split]:
-            source = folder.paths.image(split, filename)
-            _link_or_copy(source, view.image(split, filename))
-            size = os.stat(source).st_size
-            digest.update(f"\n{split}/{filename} {size}\n".encode())
-            if stem(filename) in stems:
-                labels = read_file(folder.paths.label(split, filename))
-                write_new(view.label(split, filename), labels, sync=False)
-                digest.update(labels)
-            done += 1
-            progress(done, total)
-        counts[split] = (len(names[split]), sum(stem(name) in stems for name in names[split]))
-    return counts
+        },
+        lambda key: folder.paths.image(*key),
+        lambda key: read_file(folder.paths.label(*key)),
+    )
+
+
+def _kept(folder: DatasetFolder, version: str) -> _State:
+    _, contents = version_files.read(folder, version)
+    images = contents.images
+
+    def source(key: ImageKey) -> str:
+        # Read to the end, because a version that somebody has written into is none.
+        copies = {images[key].sha256: key}
+        return version_files.sound_source(folder, key, images[key], copies)
+
+    def is_labelled(entry: Entry) -> bool:
+        return entry.label is not None
+
+    return _State(
+        contents.yaml,
+        {key: is_labelled(images[key]) for key in sorted(images, key=_place)},
+        source,
+        lambda key: images[key].label or b"",
+    )
+
+
+def _place(key: ImageKey) -> tuple[int, str]:
+    split, filename = key
+    return SPLITS.index(split), filename
+
+
+def _copy(
+    state: _State, images: dict[ImageKey, bool], view: DatasetPaths, progress: Progress
+) -> str:
+    """Copy images and labels; return the digest of what was copied."""
+    digest = hashlib.sha256(repr(state.yaml.classes).encode())
+    for done, (key, is_labelled) in enumerate(images.items(), start=1):
+        split, filename = key
+        source = state.source(key)
+        _link_or_copy(source, view.image(split, filename))
+        digest.update(f"\n{split}/{filename} {os.stat(source).st_size}\n".encode())
+        if is_labelled:
+            labels = state.label(key)
+            write_new(view.label(split, filename), labels, sync=False)
+            digest.update(labels)
+        progress(done, len(images))
+    return digest.hexdigest()
 
 
 def _link_or_copy(source: str, target: str) -> None:
     # Ultralytics rewrites a JPEG with bytes behind its end marker in place, which would
     # reach the original through a hard link. Our own writes replace files and never do.
-    if not os.path.islink(source) and not has_trailing_bytes(source):
+    if not os.path.islink(source) and not would_be_rewritten(source, target):
         try:
             os.link(source, target)
             return
         except OSError:  # another file system, or one without hard links
             pass
     shutil.copyfile(source, target)
-
-
-def has_trailing_bytes(path: str) -> bool:
-    """Whether Ultralytics would rewrite this file in place: a JPEG with more than an image."""
-    if not path.lower().endswith(_JPEG):
-        return False
-    with open(path, "rb", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - len(_JPEG_END)))
-        return file.read() != _JPEG_END

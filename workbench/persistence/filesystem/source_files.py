@@ -50,10 +50,19 @@ def files(folder: DatasetFolder) -> list[str]:
     return [f"{folder.paths.sources}/{name}" for name in names if name.endswith(".jsonl")]
 
 
+def revision(folder: DatasetFolder) -> str:
+    """Return what changes whenever something is noted; empty while nothing is."""
+    stamps = []
+    for path in files(folder):
+        status = os.stat(path)
+        stamps.append(f"{os.path.basename(path)} {status.st_size} {status.st_mtime_ns}")
+    return "; ".join(stamps)
+
+
 def read(folder: DatasetFolder) -> dict[ImageKey, ImageSource]:
     """Return the sources of the images that are there."""
     records = [record for path in files(folder) for record in parse_sources(read_file(path))]
     if not records:
         return {}
     images = {(split, name) for split in SPLITS for name in image_names(folder, split)}
-    return current_sources(records, history_files.read(folder), images)
+    return current_sources(records, history_files.read_as_written(folder), images)

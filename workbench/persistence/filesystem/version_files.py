@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import time
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from workbench.errors import AlreadyExistsError, InvalidDatasetError, NotFoundError
-from workbench.persistence import versions
+from workbench.persistence import version_comparison, versions
 from workbench.persistence.filesystem import (
-    cache_files,
     class_files,
     dataset_files,
     history_files,
@@ -31,6 +26,12 @@ from workbench.persistence.filesystem.cloning import Cloner
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
+from workbench.persistence.filesystem.image_hashes import (
+    Hashes,
+    hash_images,
+    sha256_of,
+    stamp_of,
+)
 from workbench.persistence.filesystem.journal import Transaction
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.paths import check_name, stem
@@ -40,14 +41,6 @@ from workbench.persistence.version_models import VersionComparison, VersionInfo
 from workbench.persistence.versions import Contents, Entry, Restoration
 
 _SUFFIX = ".version"
-_CACHE = "image-hashes-1"
-_SETTLED = 2_000_000_000
-"""Nanoseconds after which a file's time tells a later change, on the coarsest of clocks."""
-
-Stamp = tuple[int, int, int]
-"""Size in bytes, time of change in nanoseconds, inode."""
-Hashes = dict[str, tuple[Stamp, str]]
-"""SHA-256 of images by ``split/filename``, each with the stamp of the file that was read."""
 
 
 def freeze(
@@ -56,7 +49,7 @@ def freeze(
     """Keep the dataset as it is now under a name."""
     path = _path(folder, version)
     _require_new(path, version)
-    hashes = _hash_images(folder, progress)
+    hashes = hash_images(folder, progress)
     with folder.writing() as yaml:
         return _freeze(folder, yaml, path, note, hashes, automatic=automatic)[0]
 
@@ -105,22 +98,22 @@ def compare(
     folder: DatasetFolder, first: str | None, second: str | None, progress: Progress
 ) -> VersionComparison:
     """Return what is different in the second version; None is the dataset as it is now."""
-    hashes = _hash_images(folder, progress) if first is None or second is None else {}
+    hashes = hash_images(folder, progress) if first is None or second is None else {}
 
     def contents(version: str | None) -> Contents:
         if version is not None:
-            return _read(folder, version)[1]
+            return read(folder, version)[1]
         return folder.consistently(lambda: _present(folder, folder.read(), hashes))
 
-    return versions.compare(contents(first), contents(second))
+    return version_comparison.compare(contents(first), contents(second))
 
 
 def restore(folder: DatasetFolder, version: str, progress: Progress) -> VersionInfo:
     """Make the dataset what it was; return the version that keeps what it is now."""
-    _read(folder, version)
-    hashes = _hash_images(folder, progress)
+    read(folder, version)
+    hashes = hash_images(folder, progress)
     with folder.writing() as yaml:
-        _, wanted = _read(folder, version)
+        _, wanted = read(folder, version)
         now = f"{datetime.now(UTC):%Y-%m-%d %H.%M.%S.%f}"
         kept, present = _freeze(
             folder,
@@ -138,22 +131,42 @@ def restore(folder: DatasetFolder, version: str, progress: Progress) -> VersionI
         ):
             _plan_images(folder, change, plan, clones)
             _plan_rest(folder, change, plan, present, wanted)
+        automatic = [info for info in list_all(folder) if info.automatic]
+        _remove(folder, versions.superseded(automatic, version))
     return kept
+
+
+def keep(folder: DatasetFolder, version: str) -> VersionInfo:
+    """Let an automatic version stay until somebody deletes it."""
+    with folder.writing():
+        info, contents = read(folder, version)
+        if info.automatic:
+            info = replace(info, automatic=False)
+            folder.journal.write(_path(folder, version), versions.to_bytes(info, contents))
+    return info
 
 
 def delete(folder: DatasetFolder, version: str) -> None:
     """Remove a version, and the images that no other one has."""
     path = _path(folder, version)
     with folder.writing():
-        if not remove_file(path):
+        if not os.path.lexists(path):
             raise _unknown(folder, version)
-        fsync_folder(folder.paths.versions)
-        used = versions.shas(versions.from_bytes(read_file(p), p)[1] for p in _paths(folder))
-        objects = f"{folder.paths.versions}/objects"
-        for part in os.listdir(objects) if os.path.isdir(objects) else ():
-            for name in os.listdir(f"{objects}/{part}"):
-                if name not in used:
-                    remove_file(f"{objects}/{part}/{name}")
+        _remove(folder, [version])
+
+
+def _remove(folder: DatasetFolder, doomed: Sequence[str]) -> None:
+    if not doomed:
+        return
+    for version in doomed:
+        remove_file(_path(folder, version))
+    fsync_folder(folder.paths.versions)
+    used = versions.shas(versions.from_bytes(read_file(p), p)[1] for p in _paths(folder))
+    objects = f"{folder.paths.versions}/objects"
+    for part in os.listdir(objects) if os.path.isdir(objects) else ():
+        for name in os.listdir(f"{objects}/{part}"):
+            if name not in used:
+                remove_file(f"{objects}/{part}/{name}")
 
 
 # --- reading ------------------------------------------------------------------------------
@@ -173,7 +186,8 @@ def _object(folder: DatasetFolder, sha256: str) -> str:
     return f"{folder.paths.versions}/objects/{sha256[:2]}/{sha256}"
 
 
-def _read(folder: DatasetFolder, version: str) -> tuple[VersionInfo, Contents]:
+def read(folder: DatasetFolder, version: str) -> tuple[VersionInfo, Contents]:
+    """Return what a version keeps."""
     folder.read()
     path = _path(folder, version)
     try:
@@ -200,9 +214,9 @@ def _present(folder: DatasetFolder, yaml: DataYaml, hashes: Hashes) -> Contents:
         stems = label_stems(folder, split)
         for filename in image_names(folder, split):
             path = folder.paths.image(split, filename)
-            stamp = _stamp(path)
+            stamp = stamp_of(path)
             known = hashes.get(f"{split}/{filename}")
-            sha256 = known[1] if known is not None and known[0] == stamp else _sha256(path)
+            sha256 = known[1] if known is not None and known[0] == stamp else sha256_of(path)
             label = None
             if stem(filename) in stems:
                 label = read_file(folder.paths.label(split, filename))
@@ -214,60 +228,6 @@ def _present(folder: DatasetFolder, yaml: DataYaml, hashes: Hashes) -> Contents:
         images=images,
         trash=class_files.trashed_labels(folder),
     )
-
-
-# --- hashes -------------------------------------------------------------------------------
-
-
-def _hash_images(folder: DatasetFolder, progress: Progress) -> Hashes:
-    """Return the hashes of all images; reads only those that have changed since the last time.
-
-    Takes no lock, so that everybody can work meanwhile. What changes until the lock is
-    taken is read again then.
-    """
-    known = _load_hashes(folder)
-    keys = [(split, name) for split in SPLITS for name in image_names(folder, split)]
-    hashes: Hashes = {}
-    for done, (split, filename) in enumerate(keys, start=1):
-        key, path = f"{split}/{filename}", folder.paths.image(split, filename)
-        try:
-            stamp = _stamp(path)
-            old = known.get(key)
-            unchanged = old is not None and old[0] == stamp
-            hashes[key] = old if old is not None and unchanged else (stamp, _sha256(path))
-        except FileNotFoundError:  # moved or deleted meanwhile
-            continue
-        progress(done, len(keys))
-    newest = time.time_ns() - _SETTLED
-    settled = {key: value for key, value in hashes.items() if value[0][1] < newest}
-    if settled != known:
-        data = zlib.compress(json.dumps(settled).encode(), 1)
-        cache_files.save(folder, _CACHE, data)
-    return hashes
-
-
-def _load_hashes(folder: DatasetFolder) -> Hashes:
-    data = cache_files.load(folder, _CACHE)
-    if data is None:
-        return {}
-    try:
-        content: Any = json.loads(zlib.decompress(data))
-        return {
-            key: ((size, modified, inode), sha256)
-            for key, ((size, modified, inode), sha256) in content.items()
-        }
-    except (ValueError, TypeError, AttributeError, zlib.error):  # derived again below
-        return {}
-
-
-def _stamp(path: str) -> Stamp:
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # --- restoring ----------------------------------------------------------------------------
@@ -295,7 +255,7 @@ def _clones(
     clones: dict[ImageKey, str] = {}
     try:
         for key in plan.place:
-            source = _sound_source(folder, key, wanted.images[key], copies)
+            source = sound_source(folder, key, wanted.images[key], copies)
             clones[key] = temporary_name(folder.journal.tmp)
             cloner.clone(source, clones[key])
         if clones:
@@ -306,14 +266,15 @@ def _clones(
             remove_file(path)
 
 
-def _sound_source(
+def sound_source(
     folder: DatasetFolder, key: ImageKey, entry: Entry, copies: dict[str, ImageKey]
 ) -> str:
+    """Return where the bytes of a version's image lie, checked; any of `copies` will do."""
     candidates = [_object(folder, entry.sha256)]
     if entry.sha256 in copies:
         candidates.append(folder.paths.image(*copies[entry.sha256]))
     for path in candidates:
-        if os.path.isfile(path) and _sha256(path) == entry.sha256:
+        if os.path.isfile(path) and sha256_of(path) == entry.sha256:
             return path
     raise InvalidDatasetError(
         f"{folder.name}: the version's {'/'.join(key)} is lost: {candidates[0]} is missing, or "

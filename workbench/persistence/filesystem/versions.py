@@ -39,6 +39,10 @@ class FilesystemVersionStore(VersionStore):
         """See `VersionStore.restore_version`."""
         return await asyncio.to_thread(files.restore, self._root.open(name), version, progress)
 
+    async def keep_version(self, name: str, version: str) -> VersionInfo:
+        """See `VersionStore.keep_version`."""
+        return await asyncio.to_thread(files.keep, self._root.open(name), version)
+
     async def delete_version(self, name: str, version: str) -> None:
         """See `VersionStore.delete_version`."""
         await asyncio.to_thread(files.delete, self._root.open(name), version)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from workbench.errors import NotFoundError
 from workbench.persistence import class_rewrite
-from workbench.persistence.class_rewrite import Request, State
+from workbench.persistence.class_rewrite import KEPT_UNDOS, Request, State
 from workbench.persistence.filesystem.class_files import label_path
 from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.paths import stem
@@ -30,13 +30,18 @@ def rewrite(
     found.classes, found.prompts = planned.yaml.classes, planned.prompts
     found.history.append(planned.record)
     found.rewrites[planned.result.id] = planned.memory
+    for identity in list(found.rewrites)[:-KEPT_UNDOS]:
+        del found.rewrites[identity]
     return planned.result
 
 
 def undo(found: Dataset, name: str, rewrite_id: str) -> None:
     """Take a rewrite back; see `DatasetStore.undo_rewrite`."""
     if rewrite_id not in found.rewrites:
-        raise NotFoundError(f"{name}: no change of classes {rewrite_id!r}; undone already?")
+        raise NotFoundError(
+            f"{name}: no change of classes {rewrite_id!r}: undone already, or not among the "
+            f"last {KEPT_UNDOS}"
+        )
     memory = found.rewrites[rewrite_id]
     planned = class_rewrite.plan_undo(_state(found, name), rewrite_id, memory)
     write_labels(found, planned.files)

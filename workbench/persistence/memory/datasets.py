@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import builtins
-import hashlib
-import os
-import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from time import time
 
 import numpy as np
@@ -20,18 +17,16 @@ from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.filesystem.dataset_files import (
     content_bytes,
-    prompts_bytes,
-    prompts_from,
 )
 from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.label_table import parse_many
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
-from workbench.persistence.filesystem.paths import HIDDEN, check_cache_key, check_name, stem
+from workbench.persistence.filesystem.paths import check_cache_key, check_name, stem
 from workbench.persistence.filesystem.tag_files import tags_changed
-from workbench.persistence.history import format_records, parse_records
 from workbench.persistence.memory import classes as classes_in_memory
+from workbench.persistence.memory.packing import MemorySink, entries_of, write_files
 from workbench.persistence.memory.state import Dataset, State, StoredImage
-from workbench.persistence.memory.versions import MemoryVersionStore
+from workbench.persistence.memory.versions import MemoryVersionStore, as_it_was
 from workbench.persistence.models import (
     SPLITS,
     ArchiveLimits,
@@ -52,16 +47,9 @@ from workbench.persistence.rules import (
     check_classes_suffice,
     check_prompts,
     no_same_stem,
-    require_distinct_by_case,
     trash_entry,
 )
-from workbench.persistence.sources import format_sources, parse_sources
-from workbench.persistence.tags import Tags, check_tags, tags_bytes, tags_from
-
-_PROMPTS = f"{HIDDEN}/prompts.json"
-_TAGS = f"{HIDDEN}/tags.json"
-_HISTORY = f"{HIDDEN}/history/"
-_SOURCES = f"{HIDDEN}/sources/"
+from workbench.persistence.tags import Tags, check_tags
 
 
 class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
@@ -247,7 +235,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
     ) -> Path:
         """See `DatasetStore.export_zip`; the default folder is the current one."""
         with self._state.reading(name) as (name, found):
-            entries = _entries(found if only is None else _of_some(found, name, only))
+            entries = entries_of(found if only is None else _of_some(found, name, only))
         output = Path(output_path or ".")
         if output.suffix.lower() != ".zip":
             output /= f"{name}.zip"
@@ -265,7 +253,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         source = Path(zip_path)
         name = check_name(source.stem if name is None else name, "dataset name")
         self._state.require_free(name)
-        sink = _MemorySink()
+        sink = MemorySink()
         contents = archive.import_archive(source, sink, limits=limits, progress=progress)
         new = _empty(check_classes(contents.classes))
         new.extra = contents.extra
@@ -277,6 +265,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         name: str,
         folder: Path | str,
         *,
+        version: str | None = None,
         labelled_only: bool = False,
         progress: Progress = no_progress,
     ) -> Snapshot:
@@ -285,6 +274,10 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise AlreadyExistsError(f"{target} exists and is not an empty folder")
         with self._state.reading(name) as (name, found):
+            # The history of edits is no part of what a model learns from.
+            found = replace(found, history=[], sources=[])
+            if version is not None:
+                found = as_it_was(found, name, version)
             if labelled_only:
                 images = {
                     key: image
@@ -292,55 +285,11 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
                     if (key[0], stem(key[1])) in found.labels
                 }
                 found = replace(found, images=images)
-            entries = _entries(found)
+            entries = entries_of(found)
             info = found.info(name)
             labelled = {split: sum(s == split for s, _ in found.labels) for split in SPLITS}
-        target.mkdir(parents=True, exist_ok=True)
-        sink = archive.FolderSink(target)
-        digest = hashlib.sha256()
-        try:
-            for done, (relative, data) in enumerate(entries, start=1):
-                sink.write(relative, data)
-                digest.update(f"\n{relative} {len(data)}\n".encode())
-                if not relative.startswith("images/"):
-                    digest.update(data)
-                progress(done, len(entries))
-        except BaseException:
-            shutil.rmtree(target)
-            raise
-        for split in SPLITS:
-            for kind in ("images", "labels"):
-                os.makedirs(target / kind / split, exist_ok=True)
-        return Snapshot(target, target / "data.yaml", info.num_images, labelled, digest.hexdigest())
-
-
-class _MemorySink:
-    """Collects the members of an archive."""
-
-    def __init__(self) -> None:
-        self._files: dict[str, bytes] = {}
-
-    def write(self, relative_path: str, data: bytes) -> None:
-        self._files[relative_path] = data
-
-    def write_chunks(self, relative_path: str, chunks: Iterable[bytes]) -> None:
-        self._files[relative_path] = b"".join(chunks)
-
-    def fill(self, dataset: Dataset) -> None:
-        for relative, data in self._files.items():
-            kind, *rest = PurePosixPath(relative).parts
-            if kind == "images":
-                dataset.images[rest[0], rest[1]] = StoredImage(data, time())
-            elif kind == "labels":
-                dataset.labels[rest[0], stem(rest[1])] = data
-            elif relative.startswith(_HISTORY):
-                dataset.history += parse_records(data)
-            elif relative.startswith(_SOURCES):
-                dataset.sources += parse_sources(data)
-            elif relative == _TAGS:
-                dataset.tags = tags_from(data, relative)
-            elif relative == _PROMPTS:
-                dataset.prompts = prompts_from(data, relative)
+        digest = write_files(target, entries, progress)
+        return Snapshot(target, target / "data.yaml", info.num_images, labelled, digest)
 
 
 def _empty(classes: list[str]) -> Dataset:
@@ -382,23 +331,3 @@ def _class_counts(dataset: Dataset) -> np.ndarray[tuple[int], np.dtype[np.int64]
         contents, names, len(dataset.classes), keypoints=dataset.yaml.has_keypoints
     )
     return np.bincount(columns.class_id).astype(np.int64)
-
-
-def _entries(dataset: Dataset) -> list[tuple[str, bytes]]:
-    entries = [("data.yaml", dataset.yaml.to_bytes())]
-    if dataset.prompts:
-        entries.append((_PROMPTS, prompts_bytes(dataset.prompts)))
-    if dataset.tags:
-        entries.append((_TAGS, tags_bytes(dataset.tags)))
-    if dataset.history:
-        entries.append((f"{_HISTORY}edits.jsonl", format_records(dataset.history)))
-    if dataset.sources:
-        entries.append((f"{_SOURCES}sources.jsonl", format_sources(dataset.sources)))
-    for split in SPLITS:
-        require_distinct_by_case(dataset.names(split), split)
-    for split, filename in sorted(dataset.images):
-        entries.append((f"images/{split}/{filename}", dataset.images[split, filename].data))
-        labels = dataset.labels.get((split, stem(filename)))
-        if labels is not None:
-            entries.append((f"labels/{split}/{stem(filename)}.txt", labels))
-    return entries

@@ -20,7 +20,6 @@ from workbench.errors import (
 from workbench.persistence.filesystem.adding import distinct_keys, new_labels
 from workbench.persistence.filesystem.dataset_files import content_bytes
 from workbench.persistence.filesystem.image_files import checked
-from workbench.persistence.filesystem.label_inspection import ORPHAN
 from workbench.persistence.filesystem.paths import check_split, stem
 from workbench.persistence.filesystem.replacing import check
 from workbench.persistence.history import new_moves
@@ -28,6 +27,7 @@ from workbench.persistence.image_store import ImageStore
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.memory import replacing
 from workbench.persistence.memory.state import Dataset, State, StoredImage
+from workbench.persistence.memory.trash import bring_back, check_way_back
 from workbench.persistence.models import (
     SPLITS,
     ImageInfo,
@@ -178,6 +178,7 @@ class MemoryImageStore(ImageStore):
                 ),
                 classes=list(found.classes),
                 settings_revision=found.yaml.revision,
+                sources_revision=str(len(found.sources) or ""),
             )
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> ImageInfo:
@@ -271,9 +272,9 @@ class MemoryImageStore(ImageStore):
         """See `ImageStore.restore_many`."""
         with self._state.writing(dataset) as (name, found):
             ids = list(dict.fromkeys(entry_ids))
-            _check_way_back(found, name, ids)
+            check_way_back(found, name, ids)
             for entry_id in ids:
-                _bring_back(found, entry_id)
+                bring_back(found, entry_id)
 
     async def purge(self, dataset: str, entry_id: str | None = None) -> int:
         """See `ImageStore.purge`."""
@@ -320,40 +321,3 @@ def _size_or_zero(data: bytes, filename: str) -> tuple[int, int]:
 
 def _column(values: Iterable[int]) -> npt.NDArray[np.int64]:
     return np.fromiter(values, dtype=np.int64)
-
-
-def _check_way_back(found: Dataset, name: str, ids: Sequence[str]) -> None:
-    lost = [entry_id for entry_id in ids if entry_id not in found.trash]
-    if lost:
-        raise NotFoundError(f"{lost[0]!r} is not in the trash of {name}: purged or restored?")
-    entries = [found.trash[entry_id] for entry_id in ids]
-    coming = {(entry.split, entry.name) for entry, image, _ in entries if image is not None}
-    taken: set[tuple[str, str, bool]] = set()
-    for entry, image, labels in entries:
-        if image is not None:
-            found.require_free(name, entry.split, entry.name)
-        elif entry.kind == "label" and (entry.split, entry.name) not in coming:
-            found.require_image(name, entry.split, entry.name)
-        places = {(entry.split, stem(entry.name), True)} if image is not None else set()
-        if labels is not None:
-            places.add((entry.split, stem(entry.name), False))
-        if places & taken or (labels is not None and _label(_key(entry)) in found.labels):
-            raise AlreadyExistsError(f"{name}: {entry.split}/{entry.name} is taken again")
-        taken |= places
-
-
-def _bring_back(found: Dataset, entry_id: str) -> None:
-    entry, image, labels = found.trash.pop(entry_id)
-    if entry.kind == ORPHAN and labels is not None:
-        found.labels[_label(_key(entry))] = labels
-        return
-    if image is None:
-        found.set_labels(*_key(entry), labels)
-        return
-    found.images[_key(entry)] = image
-    if labels is not None:
-        found.labels[_label(_key(entry))] = labels
-
-
-def _key(entry: TrashEntry) -> tuple[str, str]:
-    return entry.split, entry.name

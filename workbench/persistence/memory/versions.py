@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from workbench.errors import AlreadyExistsError, NotFoundError
-from workbench.persistence import versions
+from workbench.persistence import version_comparison, versions
 from workbench.persistence.filesystem.paths import check_name, stem
 from workbench.persistence.memory.classes import trashed_labels, write_labels
 from workbench.persistence.memory.state import Dataset, State, StoredImage
@@ -46,7 +48,7 @@ class MemoryVersionStore(VersionStore):
                 _present(found, progress) if side is None else _require(found, name, side)
                 for side in (first, second)
             ]
-            return versions.compare(*sides)
+            return version_comparison.compare(*sides)
 
     async def restore_version(
         self, name: str, version: str, *, progress: Progress = no_progress
@@ -58,15 +60,41 @@ class MemoryVersionStore(VersionStore):
             note = f"as it was before {version!r} was restored"
             kept = _keep(found, f"before restoring, {now}", note, present, automatic=True)
             _restore(found, present, wanted)
+            automatic = [info for info, _ in found.versions.values() if info.automatic]
+            _remove(found, versions.superseded(automatic, version))
             return kept
+
+    async def keep_version(self, name: str, version: str) -> VersionInfo:
+        """See `VersionStore.keep_version`."""
+        with self._state.reading(name) as (name, found):
+            contents = _require(found, name, version)
+            info = replace(found.versions[version][0], automatic=False)
+            found.versions[version] = (info, contents)
+            return info
 
     async def delete_version(self, name: str, version: str) -> None:
         """See `VersionStore.delete_version`."""
         with self._state.reading(name) as (name, found):
             _require(found, name, version)
-            del found.versions[version]
-            used = versions.shas(contents for _, contents in found.versions.values())
-            found.objects = {sha: data for sha, data in found.objects.items() if sha in used}
+            _remove(found, [version])
+
+
+def as_it_was(found: Dataset, name: str, version: str) -> Dataset:
+    """Return a dataset as it was when a version was frozen, without its history."""
+    contents = _require(found, name, version)
+    then = Dataset(
+        classes=list(contents.yaml.classes),
+        created_at=found.created_at,
+        modified_at=found.modified_at,
+        extra=dict(contents.yaml.extra),
+        prompts=dict(contents.prompts),
+        tags=dict(contents.tags),
+    )
+    for (split, filename), entry in contents.images.items():
+        then.images[split, filename] = StoredImage(found.objects[entry.sha256], time.time())
+        if entry.label is not None:
+            then.labels[split, stem(filename)] = entry.label
+    return then
 
 
 def _present(found: Dataset, progress: Progress) -> Contents:
@@ -96,6 +124,13 @@ def _keep(
     for key, entry in contents.images.items():
         found.objects[entry.sha256] = found.images[key].data
     return info
+
+
+def _remove(found: Dataset, doomed: Sequence[str]) -> None:
+    for version in doomed:
+        del found.versions[version]
+    used = versions.shas(contents for _, contents in found.versions.values())
+    found.objects = {sha: data for sha, data in found.objects.items() if sha in used}
 
 
 def _require(found: Dataset, name: str, version: str) -> Contents:

@@ -98,6 +98,7 @@ export function createControls({ set }) {
   } });
   const detections = choice("detections", [["off", "Nothing"], ["predictions", "Boxes to review"], ["labels", "Boxes as labels"]]);
   const showBoxes = make("input", { type: "checkbox", onchange: () => set("show_boxes", showBoxes.checked) });
+  const [sure, sureUnit] = number("confidence", { least: 0.01, step: 0.05, unit: "of 1" });
   const modelName = make("span", { class: "wbc-unit wbc-wide" });
 
   row("Dataset", dataset);
@@ -108,11 +109,13 @@ export function createControls({ set }) {
   const motionRow = row("Change", motion, motionUnit);
   const untilRow = row("Until", until, untilUnit);
   row("Countdown", countdown, countdownUnit);
-  const more = make("details", { class: "wbc-more" }, make("summary", {}, "Duplicates, blur, model"));
+  const inUse = make("span", { class: "wbc-in-use" });
+  const more = make("details", { class: "wbc-more" }, make("summary", {}, "Duplicates, blur, model", inUse));
   const extra = [
     row("Skip alike", similar, similarText),
     row("Blurred below", sharp, make("span", { class: "wbc-unit" }, "sharpness")),
     row("Model", showBoxes, modelName),
+    row("Surer than", sure, sureUnit),
     row("Save of it", detections),
   ];
   more.append(...extra);
@@ -136,14 +139,15 @@ export function createControls({ set }) {
         classes.dataset.filled = ids;
         classes.replaceChildren(...names.map((name) => make("option", { value: name })));
       }
-      for (const [input, name] of [[tag, "class_name"], [rate, "rate"], [every, "every"], [motion, "motion"], [until, "until"], [countdown, "countdown"], [similar, "min_difference"], [sharp, "min_sharpness"]]) {
+      for (const [input, name] of [[tag, "class_name"], [rate, "rate"], [every, "every"], [motion, "motion"], [until, "until"], [countdown, "countdown"], [similar, "min_difference"], [sharp, "min_sharpness"], [sure, "confidence"]]) {
         // What is being typed is not overwritten by news about something else.
         if (document.activeElement !== input || input.type === "range") input.value = String(settings[name] ?? "");
       }
       setText(similarText, similarWords(settings.min_difference ?? 0));
       detections.fill([["off", "Nothing"], ["predictions", "Boxes to review"], ["labels", "Boxes as labels"]], settings.detections ?? "off");
+      setText(inUse, { labels: "saves labels", predictions: "saves predictions" }[settings.detections] ?? "");
       showBoxes.checked = Boolean(settings.show_boxes);
-      showBoxes.disabled = detections.disabled = !model;
+      showBoxes.disabled = detections.disabled = sure.disabled = !model;
       setText(modelName, model ? `draw the boxes of ${model}` : "no model is active");
       const mode = settings.mode;
       rateRow.hidden = !["hand", "burst"].includes(mode);

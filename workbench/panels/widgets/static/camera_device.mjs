@@ -1,11 +1,13 @@
 /**
  * The camera of this browser: opening and letting go of it, and JPEG files of what it sees.
  */
-import { createEncoder } from "./camera_encoder.mjs";
-import { createBeat, createWindow } from "./camera_flow.mjs";
+import { createEncoder, dropPicture } from "./camera_encoder.mjs";
+import { createBeat, createFrameOutbox, createWindow } from "./camera_flow.mjs";
+import { snapshot, watchFrames } from "./camera_frames.mjs";
 
-const HIDDEN_MS = 40;
-const ENCODERS = 4;
+const WORKERS = 2;
+/** Pictures that are encoded or wait for it: half a second, in which a busy machine loses none. */
+const ENCODED_AT_ONCE = 15;
 
 /** What to ask getUserMedia for. Pure. */
 export function cameraWish({ device, facing, size }) {
@@ -24,100 +26,78 @@ export async function listCameras() {
     .map((device, index) => ({ id: device.deviceId, name: device.label || `Camera ${index + 1}` }));
 }
 
-function makeCanvas() {
-  const canvas = globalThis.OffscreenCanvas ? new OffscreenCanvas(1, 1) : document.createElement("canvas");
-  // Pixels are read back for the JPEG: a canvas on the graphics card would be slow at that.
-  return { canvas, pen: canvas.getContext("2d", { alpha: false, willReadFrequently: true }) };
-}
-
 /**
  * @param {{video: HTMLVideoElement, send: (message: object, buffers: ArrayBuffer[]) => void,
- *   rate: () => number, window: () => number, quality: () => number, left: (inARow: number) => void,
- *   lost: () => void}} options `left`: a frame was left out because too many are on their way;
- *   `lost`: the camera went away by itself
+ *   rate: () => number, window: () => number, quality: () => number, together?: number,
+ *   left: (why: "page" | "way", inARow: number) => void, lost: () => void}} options
+ *   `left`: a frame was left out because this page encodes too slowly, or because too many are
+ *   on their way to the kernel; `lost`: the camera went away by itself; `together`: frames that
+ *   may go in one message, of the kind "frames" where they are several
  */
-export function createCamera({ video, send, rate, window: windowSize, quality, left, lost }) {
+export function createCamera({ video, send, rate, window: windowSize, quality, left, lost, together = 1 }) {
   const ways = createWindow(windowSize);
   const beat = createBeat();
-  const idle = [];
-  const encoder = createEncoder(2);
+  const encoder = createEncoder(WORKERS);
+  const outbox = createFrameOutbox((frames) => {
+    const facts = frames.map(({ buffer, ...fact }) => fact);
+    const message = facts.length === 1 ? { kind: "frame", ...facts[0] } : { kind: "frames", frames: facts };
+    send(message, frames.map((frame) => frame.buffer));
+  }, { most: together });
   let stream = null;
+  let stopWatching = () => {};
   let run = 0; // changes whenever frames of before mean nothing any more
   let seq = 0;
   let encoding = 0;
   let tail = Promise.resolve();
   let grabbed = null;
-  let lastTime = 0;
   let leftInARow = 0;
+  let delivered = 0;
 
-  function draw() {
-    const easel = idle.pop() ?? makeCanvas();
-    const { videoWidth, videoHeight } = video;
-    if (easel.canvas.width !== videoWidth) easel.canvas.width = videoWidth;
-    if (easel.canvas.height !== videoHeight) easel.canvas.height = videoHeight;
-    easel.pen.drawImage(video, 0, 0);
-    return easel;
-  }
-
-  /** Encode a drawn frame and send it, in the order of the calls. */
-  function post(easel, time, extra) {
+  /** Encode a picture and send it, in the order of the calls. */
+  function post(picture, time, extra) {
     const own = run;
     const number = seq++;
     ways.send(number, performance.now());
     encoding += 1;
-    const encoded = encoder.encode(easel.canvas, quality());
-    const finish = () => {
-      encoding -= 1;
-      if (idle.length < ENCODERS + 1) idle.push(easel);
-    };
+    const encoded = encoder.encode(picture, quality());
+    const finish = () => (encoding -= 1);
     encoded.then(finish, finish);
     tail = tail
       .then(() => encoded)
       .then((buffer) => {
-        if (own === run) send({ kind: "frame", seq: number, time: (performance.timeOrigin + time) / 1000, ...extra }, [buffer]);
+        if (own === run) outbox.put({ seq: number, time: (performance.timeOrigin + time) / 1000, buffer, ...extra }, Boolean(extra.shoot));
       })
       .catch(() => ways.acknowledge(number, 0));
-    return tail;
   }
 
-  const ready = () => stream !== null && video.videoWidth > 0 && video.readyState >= 2;
-
-  function onFrame(own, now, time) {
-    if (own !== run) return;
-    schedule(own);
-    if (!ready() || time === lastTime || !beat.isDue(now, rate())) return;
-    lastTime = time;
-    if (!ways.isOpen() || encoding >= ENCODERS) {
-      left(++leftInARow);
-      return;
-    }
-    leftInARow = 0;
-    post(draw(), time, {});
+  function take(time, picture) {
+    delivered += 1;
+    if (!beat.isDue(time, rate())) return;
+    if (ways.isOpen() && encoding < ENCODED_AT_ONCE) {
+      leftInARow = 0;
+      post(picture(), time, {});
+    } else left(encoding < ENCODED_AT_ONCE ? "way" : "page", ++leftInARow);
   }
 
-  function schedule(own) {
-    // A hidden page paints no frames, so nobody calls back for them; a recording goes on.
-    if (video.requestVideoFrameCallback && !document.hidden) {
-      let called = false;
-      const once = (now, time) => {
-        if (called) return;
-        called = true;
-        onFrame(own, now, time);
-      };
-      video.requestVideoFrameCallback((now, facts) => once(now, facts.captureTime ?? now));
-      setTimeout(() => once(performance.now(), performance.now()), 500);
-    } else {
-      setTimeout(() => onFrame(own, performance.now(), performance.now()), HIDDEN_MS);
-    }
+  function missed() {
+    if (rate() === 0) left("page", ++leftInARow);
+  }
+
+  function dropGrab() {
+    if (grabbed) dropPicture(grabbed.picture);
+    grabbed = null;
   }
 
   function stop() {
     run += 1;
+    stopWatching();
+    stopWatching = () => {};
     if (stream) for (const track of stream.getTracks()) track.stop();
     stream = null;
     video.srcObject = null;
-    grabbed = null;
+    dropGrab();
     ways.clear();
+    outbox.clear();
     encoder.close();
   }
 
@@ -144,30 +124,29 @@ export function createCamera({ video, send, rate, window: windowSize, quality, l
       await video.play().catch(() => {}); // a hidden tab may refuse; frames come nevertheless
       if (own !== run) return null;
       beat.reset();
-      schedule(own);
+      stopWatching = watchFrames({ track, video, take, missed });
       const facts = track.getSettings();
       return { name: track.label || "camera", device: facts.deviceId ?? "", facing: facts.facingMode ?? "", width: facts.width ?? 0, height: facts.height ?? 0 };
     },
     /** Keep the picture of this moment for `shoot`. */
     grab() {
-      if (!ready()) return;
-      if (grabbed) idle.push(grabbed.easel);
-      grabbed = { easel: draw(), time: performance.now() };
+      if (stream === null || video.videoWidth === 0 || video.readyState < 2) return;
+      dropGrab();
+      grabbed = { picture: snapshot(video), time: performance.now() };
     },
     /** Send the picture that was kept. @returns {boolean} whether there was one */
     shoot() {
       if (!grabbed) return false;
-      const { easel, time } = grabbed;
+      const { picture, time } = grabbed;
       grabbed = null;
-      post(easel, time, { shoot: true });
+      post(picture, time, { shoot: true });
       return true;
     },
-    dropGrab() {
-      if (grabbed) idle.push(grabbed.easel);
-      grabbed = null;
-    },
+    dropGrab,
     acknowledge: (number) => ways.acknowledge(number, performance.now()),
     onTheWay: ways.count,
+    /** Number of frames that the camera has given. */
+    delivered: () => delivered,
     silence: () => ways.silence(performance.now()),
   };
 }

@@ -53,6 +53,44 @@ export function createBeat() {
   };
 }
 
+/**
+ * Gathers what is to be sent, so that thirty frames a second are not thirty messages: each
+ * costs page, server and kernel more than the bytes do. The first goes at once; what comes
+ * soon after it goes together.
+ *
+ * @param {(items: object[]) => void} send
+ * @param {{most?: number, period?: number, later?: Function, never?: Function}} options
+ *   `most` go together, `period` ms after the last message at the latest
+ */
+export function createFrameOutbox(send, { most = 3, period = 100, later = setTimeout.bind(globalThis), never = clearTimeout.bind(globalThis) } = {}) {
+  let items = [];
+  let rest = null; // runs while a message was sent lately
+
+  function flush() {
+    if (rest !== null) never(rest);
+    rest = later(() => {
+      rest = null;
+      if (items.length > 0) flush();
+    }, period);
+    const gathered = items;
+    items = [];
+    if (gathered.length > 0) send(gathered);
+  }
+
+  return {
+    /** @param {object} item @param {boolean} isUrgent whether it must not wait */
+    put(item, isUrgent = false) {
+      items.push(item);
+      if (isUrgent || rest === null || items.length >= most) flush();
+    },
+    clear() {
+      items = [];
+      if (rest !== null) never(rest);
+      rest = null;
+    },
+  };
+}
+
 /** The number of frames and what was left out, over the last two seconds. */
 export function createMeter(span = 2000) {
   let times = [];

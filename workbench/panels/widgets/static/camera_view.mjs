@@ -8,7 +8,7 @@ import { createCamera, listCameras } from "./camera_device.mjs";
 import { createMeter } from "./camera_flow.mjs";
 import { createGesture } from "./camera_gesture.mjs";
 import { createHelp } from "./camera_help.mjs";
-import { createNumbers } from "./camera_numbers.mjs";
+import { createNumbers, noneLeft } from "./camera_numbers.mjs";
 import { cameraProblem, cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "./camera_problems.mjs";
 import { createSourceBar } from "./camera_source.mjs";
 import { createStage } from "./camera_stage.mjs";
@@ -18,7 +18,7 @@ import { createUploader } from "./gallery_upload.mjs";
 import { onKernelGone } from "./camera_kernel.mjs";
 
 const SILENCE_MS = 4000;
-const WATCHED = ["feed", "settings", "status", "datasets", "classes", "model", "notice"];
+const FLASH_RATE = 4;
 
 /**
  * @param {object} model anywidget's
@@ -34,7 +34,7 @@ export function mountCamera(model, host) {
   const saved = createMeter();
   const abort = new AbortController();
   const on = (target, type, handler, options = {}) => target.addEventListener(type, handler, { signal: abort.signal, ...options });
-  let skipped = 0;
+  const left = noneLeft(); // frames of this recording that this page did not send, by reason
   let isGone = false;
   let begins = false; // a recording was asked for and the kernel has not said so yet
 
@@ -46,10 +46,12 @@ export function mountCamera(model, host) {
     rate: () => (begins ? 0 : model.get("rate")),
     window: () => model.get("window"),
     quality: () => model.get("quality"),
-    left(inARow) {
+    together: 3,
+    left(why, inARow) {
       // A recording at a rate gets twice as many frames as it needs: one that is missing is
       // no loss.
-      if (status().recording && (model.get("rate") === 0 || inARow > 1)) skipped += 1;
+      if (!status().recording || (model.get("rate") > 0 && inARow < 2)) return;
+      left[why === "way" && status().slow ? "disk" : why] += 1;
     },
     lost: () => fail(UNPLUGGED),
   });
@@ -94,7 +96,7 @@ export function mountCamera(model, host) {
     begin(held) {
       camera.dropGrab();
       begins = true;
-      skipped = 0;
+      Object.assign(left, noneLeft());
       send({ kind: "press", held, shoot: false });
     },
     end() {
@@ -212,7 +214,7 @@ export function mountCamera(model, host) {
 
   const receive = (message, buffers) => {
     if (message.to && message.to !== session) return;
-    if (message.kind === "ack") camera.acknowledge(message.seq);
+    if (message.kind === "ack") message.seqs.forEach(camera.acknowledge);
     else if (message.kind === "preview") {
       if (camera.isOn()) send({ kind: "seen", id: message.id });
       else stage.paint(message.id, buffers[0]);
@@ -220,8 +222,9 @@ export function mountCamera(model, host) {
     else if (message.kind === "countdown") stage.countDown(message.seconds);
     else if (message.kind === "strip") strip.receive(message, buffers);
     else if (message.kind === "saved") {
-      stage.flash();
       for (let i = 0; i < message.count; i++) saved.note(performance.now());
+      // A fast burst would flash all the time, and painting that takes from its frames.
+      if (saved.rate(performance.now()) < FLASH_RATE) stage.flash();
     } else if (message.kind === "uploaded") uploader.acknowledged(message);
     else if (message.kind === "owner" && camera.isOn()) {
       camera.stop();
@@ -231,26 +234,39 @@ export function mountCamera(model, host) {
   };
   model.on("msg:custom", receive);
 
-  let wasRecording = false;
-  function follow() {
-    const feed = model.get("feed");
+  let wasRecording = null;
+  /** Numbers, ten times a second while a burst is recorded. */
+  function followStatus() {
     const now = status();
     if (now.recording) begins = false;
-    if (now.recording && !wasRecording) skipped = 0;
+    if (now.recording && !wasRecording) Object.assign(left, noneLeft());
+    if (now.recording !== wasRecording) {
+      root.dataset.recording = String(Boolean(now.recording));
+      nameButton();
+    }
     wasRecording = now.recording;
-    root.dataset.recording = String(Boolean(now.recording));
+    root.dataset.saving = String(Boolean(now.saving));
+    numbers.update(now, left, settings().detections);
+    setText(total, `${(now.saved ?? 0).toLocaleString("en")} saved`);
+    badge();
+  }
+
+  function nameButton() {
     const toggles = (settings().mode ?? "hand") !== "hand";
-    const label = now.recording ? "Stop recording" : toggles ? "Start recording" : "Take a picture; hold for a burst";
+    const label = status().recording ? "Stop recording" : toggles ? "Start recording" : "Take a picture; hold for a burst";
     record.setAttribute("aria-label", label);
     record.title = `${label} (Space)`;
+  }
+
+  function followSettings() {
+    nameButton();
     controls.update(settings(), { datasets: model.get("datasets"), classes: model.get("classes"), model: model.get("model") });
-    numbers.update(now, skipped);
-    player.update(feed.player ?? null);
-    setText(total, `${(now.saved ?? 0).toLocaleString("en")} saved`);
+  }
+
+  function followNotice() {
     const word = model.get("notice");
     setText(notice, word.text ?? "");
     notice.dataset.tone = word.tone ?? "info";
-    badge();
   }
 
   let shownFeed = null;
@@ -269,7 +285,8 @@ export function mountCamera(model, host) {
       if (!camera.isOn()) help.show(surroundingsProblem(cameraSurroundings()) ?? help.idle);
     }
     shownFeed = feed;
-    follow();
+    player.update(feed.player ?? null);
+    badge();
   }
 
   function badge() {
@@ -278,17 +295,19 @@ export function mountCamera(model, host) {
     if (isGone) stage.badge("", "");
     else if (isSilent) stage.badge("The kernel does not answer: it is busy, or was restarted", "problem");
     else if (status().recording || begins) stage.badge("● recording", "recording");
+    else if (status().saving && status().waiting > 0) stage.badge(`saving ${status().waiting} …`, "info");
     else if (feed.status === "stalled" && (camera.isOn() || feed.kind !== "browser")) stage.badge(feed.why, "problem");
     else if (feed.status === "opening" && !camera.isOn()) stage.badge("opening …", "info");
     else if (feed.status === "ended" && feed.kind !== "browser") stage.badge("the end; press Start to begin again", "info");
     else stage.badge("", "");
   }
 
-  for (const name of WATCHED) model.on(`change:${name}`, name === "feed" ? followFeed : follow);
+  const following = { feed: followFeed, status: followStatus, settings: followSettings, datasets: followSettings, classes: followSettings, model: followSettings, notice: followNotice };
+  for (const [name, follow] of Object.entries(following)) model.on(`change:${name}`, follow);
   const clock = setInterval(() => {
     const rate = saved.rate(performance.now());
     setText(speed, rate > 0.2 ? `${rate.toFixed(rate < 10 ? 1 : 0)} a second` : "");
-    if (status().recording) numbers.update(status(), skipped);
+    if (status().recording) numbers.update(status(), left, settings().detections);
     badge();
   }, 500);
   const forgetKernel = onKernelGone(model, () => {
@@ -312,16 +331,16 @@ export function mountCamera(model, host) {
   stage.use(true);
   stage.mirror(false);
   help.show(surroundingsProblem(cameraSurroundings()) ?? help.idle);
-  followFeed();
+  for (const follow of new Set(Object.values(following))) follow();
   send({ kind: "hello" });
-  root.captureStats = { camera, saved, skipped: () => skipped }; // for measurements
+  root.captureStats = { camera, saved, left: () => ({ ...left }) }; // for measurements
 
   return () => {
     leave();
     clearInterval(clock);
     abort.abort();
     forgetKernel();
-    for (const name of WATCHED) model.off(`change:${name}`, name === "feed" ? followFeed : follow);
+    for (const [name, follow] of Object.entries(following)) model.off(`change:${name}`, follow);
     model.off("msg:custom", receive);
     strip.close();
     root.remove();

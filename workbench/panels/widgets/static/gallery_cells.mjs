@@ -11,7 +11,6 @@ export const STATES = {
   predicted: { sign: "◇", word: "predicted" },
   deleted: { sign: "×", word: "deleted" },
 };
-const CHIPS = 3;
 
 /** What a screen reader says of an item. @param {string[]} classes names */
 export function describeItem(item, classes) {
@@ -49,6 +48,32 @@ export function outlines(boxes, width, height) {
   return paths;
 }
 
+/** Room for a text, in CSS pixels at 12 px: a guess from above, so that most need no clipping. */
+export function roomFor(text) {
+  let width = 0;
+  for (const letter of text) width += letter.charCodeAt(0) < 0x250 ? 7 : 13;
+  return width;
+}
+
+/** What takes room in a line of chips besides the text: padding, border, gap and the dot. */
+const CHIP_ROOM = 16 + 12;
+const MORE_ROOM = 30;
+
+/**
+ * How many of the texts fit side by side, with room for "+n" if it is not all.
+ * @param {string[]} texts @param {number} width in CSS pixels
+ */
+export function howManyFit(texts, width) {
+  let used = 0;
+  for (let i = 0; i < texts.length; i++) {
+    used += roomFor(texts[i]) + CHIP_ROOM;
+    const rest = i < texts.length - 1 ? MORE_ROOM : 0;
+    // A first one that is too long is cut off, and better than none.
+    if (used + rest > width) return Math.max(i, 1);
+  }
+  return texts.length;
+}
+
 export function createCell() {
   // An <img> and not a canvas: the browser then scrolls painted tiles, not dozens of layers.
   const picture = make("div", { class: "wbg-picture", "aria-hidden": "true" });
@@ -79,10 +104,12 @@ export function createCell() {
       if (top !== cell.top) element.style.top = `${top}px`;
       Object.assign(cell, { left, top });
       if (cell.layout !== layout) {
+        const isWider = cell.layout?.cellWidth !== layout.cellWidth;
         cell.layout = layout;
         element.style.width = `${layout.cellWidth}px`;
         element.style.height = `${layout.cellHeight}px`;
         picture.style.height = `${layout.pictureHeight}px`;
+        if (cell.entry && isWider) describe(cell.entry.item, cell.classes);
       }
     },
 
@@ -99,7 +126,6 @@ export function createCell() {
     },
 
     drop() {
-      if (cell.image) URL.revokeObjectURL(cell.image.src);
       cell.image = null;
       picture.replaceChildren();
     },
@@ -108,26 +134,21 @@ export function createCell() {
     async fill(entry, classes) {
       if (cell.entry === entry) return;
       cell.entry = entry;
+      cell.classes = classes;
       cell.ticket += 1;
       const { ticket } = cell;
       describe(entry.item, classes);
-      if (!entry.blob) {
+      if (!entry.jpeg) {
         cell.drop();
         cell.isPainted = true;
         return;
       }
-      const image = make("img", { alt: "", draggable: "false", src: URL.createObjectURL(entry.blob) });
-      let isGood = true;
-      try {
-        await image.decode();
-      } catch {
-        isGood = false;
-      }
-      if (ticket !== cell.ticket || !isGood) URL.revokeObjectURL(image.src);
+      const image = make("img", { alt: "", draggable: "false", src: entry.jpeg });
+      const isGood = await image.decode().then(() => true, () => false);
       if (ticket !== cell.ticket) return;
       cell.isPainted = true;
-      cell.drop();
       if (!isGood) {
+        cell.drop();
         describe({ ...entry.item, state: "unreadable", problem: "the browser cannot show this picture" }, classes);
         return;
       }
@@ -135,37 +156,65 @@ export function createCell() {
       picture.replaceChildren(image, ...drawn(entry.item.boxes ?? [], image.naturalWidth, image.naturalHeight));
     },
 
+    decodedBytes: () => (cell.image ? 4 * cell.image.naturalWidth * cell.image.naturalHeight : 0),
+
     close() {
       cell.clear();
       element.remove();
     },
   };
 
+  /** Write a text that is clipped only if it may be too long: each clip costs in each frame. */
+  function write(place, text, width) {
+    place.textContent = text;
+    place.classList.toggle("wbg-long", roomFor(text) > width);
+  }
+
   function describe(item, classes) {
-    name.textContent = item.name;
+    const width = cell.layout.cellWidth;
+    write(name, item.name, width - 16);
     name.title = item.name;
     const state = STATES[item.state];
-    badge.textContent = state ? `${state.sign} ${item.badge ?? state.word}` : (item.badge ?? "");
+    write(badge, state ? `${state.sign} ${item.badge ?? state.word}` : (item.badge ?? ""), width - 46);
     badge.dataset.state = item.state ?? "";
     badge.title = item.problem || (state?.word ?? "");
     element.setAttribute("aria-label", describeItem(item, classes));
-    const counts = item.counts ?? [];
-    const shown = counts.length > CHIPS ? CHIPS - 1 : CHIPS;
-    const made = counts.slice(0, shown).map(([cls, count]) => chip(classColour(cls).fill, className(classes, cls), count));
-    if (counts.length > shown) made.push(make("span", { class: "wbg-more", title: counts.slice(shown).map(([cls, n]) => `${n} ${className(classes, cls)}`).join(", ") }, `+${counts.length - shown}`));
-    if (item.predicted) made.unshift(make("span", { class: "wbg-chip wbg-tag", title: "has predictions to review" }, `${STATES.predicted.sign} predicted`));
-    made.push(...(item.tags ?? []).map((tag) => make("span", { class: "wbg-chip wbg-tag", title: `tag ${tag}` }, `# ${tag}`)));
-    if (made.length === 0 && item.note) made.push(make("span", { class: "wbg-note" }, item.note));
-    if (item.split && item.state !== "deleted") made.unshift(make("span", { class: "wbg-split" }, item.split));
-    chips.replaceChildren(...made);
+    chips.replaceChildren(...lineOf(item, classes, width - 14));
   }
 
   return cell;
 }
 
-function chip(colour, text, count) {
-  const label = count > 1 ? `${text} ${count}` : text;
-  return make("span", { class: "wbg-chip", title: `${count} ${text}` }, make("span", { class: "wbg-dot", style: `background:${colour}` }), label);
+/** Split, chips of classes and tags: as many as fit, the rest as a number. */
+function lineOf(item, classes, width) {
+  const made = [];
+  const split = item.state === "deleted" ? "" : (item.split ?? "");
+  if (split) made.push(make("span", { class: "wbg-split" }, split));
+  let room = width - (split ? roomFor(split) + 4 : 0);
+  const things = [];
+  if (item.predicted) things.push({ text: `${STATES.predicted.sign} predicted`, title: "has predictions to review" });
+  for (const [cls, count] of item.counts ?? []) {
+    const text = className(classes, cls);
+    things.push({ text: count > 1 ? `${text} ${count}` : text, title: `${count} ${text}`, colour: classColour(cls).fill });
+  }
+  for (const tag of item.tags ?? []) things.push({ text: `# ${tag}`, title: `tag ${tag}` });
+  const texts = things.map((thing) => thing.text);
+  const fit = howManyFit(texts, room);
+  for (const { text, title, colour } of things.slice(0, fit)) {
+    const isLong = roomFor(text) + CHIP_ROOM > room;
+    made.push(chip(text, title, colour, isLong));
+    room -= roomFor(text) + CHIP_ROOM;
+  }
+  const rest = things.slice(fit);
+  if (rest.length) made.push(make("span", { class: "wbg-more", title: rest.map((thing) => thing.title).join(", ") }, `+${rest.length}`));
+  if (things.length === 0 && item.note) made.push(make("span", { class: "wbg-note" }, item.note));
+  return made;
+}
+
+function chip(text, title, colour, isLong) {
+  const dot = colour ? [make("span", { class: "wbg-dot", style: `background:${colour}` })] : [];
+  const kinds = ["wbg-chip", ...(colour ? [] : ["wbg-tag"]), ...(isLong ? ["wbg-long"] : [])];
+  return make("span", { class: kinds.join(" "), title }, ...dot, text);
 }
 
 const SVG = "http://www.w3.org/2000/svg";

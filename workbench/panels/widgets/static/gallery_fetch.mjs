@@ -7,14 +7,28 @@
  * whose range is out of sight is called off.
  *
  * @typedef {{position: number, key: string, name: string, [more: string]: any}} Item
- * @typedef {{item: Item, blob: Blob|null, bytes: number, level: number}} Entry
+ * @typedef {{item: Item, jpeg: string, bytes: number, level: number}} Entry; `jpeg` is a data URL or empty
  */
 
 const CHUNK = 32;
 const PARALLEL = 2;
 const MAX_BYTES = 16 * 2 ** 20;
 const MAX_ITEMS = 6000;
+const PART = 16384;
 const ITEM_COST = 500; // bytes that an item takes besides its picture, roughly
+
+/**
+ * The picture as a URL that holds it: for the URL of a blob the page would wait for the
+ * browser's process, when it is made and when it is given back.
+ * @param {DataView} view
+ */
+export function dataUrl(view) {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  let binary = "";
+  // In parts: a call takes some 65,000 arguments in every browser, and no more.
+  for (let i = 0; i < bytes.length; i += PART) binary += String.fromCharCode(...bytes.subarray(i, i + PART));
+  return `data:image/jpeg;base64,${btoa(binary)}`;
+}
 
 /** Neighbouring positions as half-open ranges. @param {number[]} positions ascending or not */
 export function rangesOf(positions) {
@@ -137,8 +151,8 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
       const waiting = underWay.get(message.id);
       for (const item of message.items) {
         const view = item.picture ? buffers[item.buffer] : null;
-        const blob = view ? new Blob([view], { type: "image/jpeg" }) : null;
-        store(item.position, { item, blob, bytes: (blob?.size ?? 0) + ITEM_COST, level: message.level });
+        const jpeg = view ? dataUrl(view) : "";
+        store(item.position, { item, jpeg, bytes: jpeg.length + ITEM_COST, level: message.level });
         waiting?.delete(item.position);
         positions.push(item.position);
       }
@@ -146,7 +160,7 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
         // What the kernel could not give is not asked for again and again.
         for (const position of waiting ?? []) {
           const item = { position, name: "", state: "unreadable", picture: false, boxes: [], problem: message.problem ?? "" };
-          store(position, { item, blob: null, bytes: ITEM_COST, level: message.level });
+          store(position, { item, jpeg: "", bytes: ITEM_COST, level: message.level });
           positions.push(position);
         }
         underWay.delete(message.id);

@@ -95,7 +95,7 @@ export function createGrid({ send, classes, selected, open, say }) {
     }
     // More cells than a screen shows are kept for the next rows, but not for ever.
     for (const cell of spare.splice(Math.max(8, 2 * layout.columns))) cell.close();
-    for (const cell of spare) cell.element.hidden = true;
+    for (const cell of spare) if (!cell.element.hidden) cell.element.hidden = true;
     const ahead = positionsIn(layout, { ...view, overscan: 2 * rowsInView() });
     fetcher.want(visible, ahead, forward);
     setAttribute(element, "aria-activedescendant", cells.get(active)?.element.id ?? "");
@@ -273,7 +273,12 @@ export function createGrid({ send, classes, selected, open, say }) {
     },
     receive: (message, buffers) => fetcher.receive(message, buffers),
     show: (position) => moveTo(position),
-    stats: () => ({ ...fetcher.stats(), cells: cells.size + spare.length }),
+    /** For tests and measurements. */
+    stats: () => {
+      const all = [...cells.values(), ...spare];
+      const decoded = all.reduce((sum, cell) => sum + cell.decodedBytes(), 0);
+      return { ...fetcher.stats(), cells: all.length, decoded };
+    },
     close() {
       observer.disconnect();
       cancelAnimationFrame(request);

@@ -1,4 +1,4 @@
-/** Plots side by side, drawn by the plotly script that stands before this module. */
+/** Plots side by side, drawn by plotly, whose script comes with the widget. */
 
 /** How wide a plot becomes: two beside each other where there is room for both. */
 export function plotWidth(room, gap = 12, least = 420) {
@@ -15,6 +15,32 @@ export function hoverColours(style) {
   };
 }
 
+/**
+ * Run plotly's script, once for all plots of the page.
+ *
+ * anywidget gives a widget two seconds to start, too few for 5 MB on a busy machine: so the
+ * script is no part of the module, and runs when there is something to draw.
+ */
+function loadPlotly(script) {
+  globalThis.workbenchPlotlyComes ??= new Promise((resolve, reject) => {
+    const url = URL.createObjectURL(new Blob([script], { type: "text/javascript;charset=utf-8" }));
+    const element = document.createElement("script");
+    const end = (tell, value) => {
+      URL.revokeObjectURL(url);
+      element.remove();
+      tell(value);
+    };
+    element.onload = () => end(resolve);
+    element.onerror = () => {
+      globalThis.workbenchPlotlyComes = undefined; // the next plots try again
+      end(reject, new Error("the browser did not run their script"));
+    };
+    element.src = url;
+    document.head.append(element);
+  });
+  return globalThis.workbenchPlotlyComes;
+}
+
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "curate-plots";
@@ -22,6 +48,7 @@ function render({ model, el }) {
   const plots = [];
 
   const draw = () => {
+    if (!globalThis.workbenchPlotly) return; // it comes, see below
     const width = plotWidth(root.clientWidth);
     if (width < 50) return; // on a page that is not shown
     const hoverlabel = hoverColours(getComputedStyle(root));
@@ -60,6 +87,9 @@ function render({ model, el }) {
   const themes = new MutationObserver(draw);
   themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
   model.on("change:figures", draw);
+  loadPlotly(model.get("script")).then(draw, (error) => {
+    root.textContent = `The plots cannot be drawn: ${error.message}`;
+  });
   return () => {
     observer.disconnect();
     themes.disconnect();

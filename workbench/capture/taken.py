@@ -1,0 +1,97 @@
+"""The images that a capture has saved: counting them, taking them back, bringing them back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from workbench.capture.events import ImageSaved
+from workbench.capture.recording import Tally
+from workbench.persistence import Stores
+from workbench.persistence.models import TrashEntry
+
+
+class Taken:
+    """The images of one session, oldest first.
+
+    Parameters
+    ----------
+    stores : Stores
+    dataset : str
+    lock : threading.Condition
+        Held while anything here is changed or read.
+    changed : callable
+        Called, without the lock, after images were taken back or brought back.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        dataset: str,
+        lock: threading.Condition,
+        changed: Callable[[], None],
+    ) -> None:
+        self.tally = Tally()
+        self._stores = stores
+        self._dataset = dataset
+        self._lock = lock
+        self._changed = changed
+        self._recent: list[ImageSaved] = []
+        self._undone: list[tuple[ImageSaved, TrashEntry]] = []
+
+    @property
+    def recent(self) -> list[ImageSaved]:
+        """Those that were saved and not taken back."""
+        with self._lock:
+            return list(self._recent)
+
+    def add(self, written: Sequence[ImageSaved]) -> None:
+        """Note images that are on disk; what was undone before can no longer be redone."""
+        with self._lock:
+            self._recent += written
+            self._undone.clear()
+            for saved in written:
+                self.tally.count(saved, 1)
+
+    def last(self, count: int) -> list[ImageSaved]:
+        """Return the last images."""
+        with self._lock:
+            return self._recent[-count:] if count > 0 else []
+
+    def last_burst(self) -> list[ImageSaved]:
+        """Return the images of the last burst."""
+        with self._lock:
+            burst = self._recent[-1].burst if self._recent else ""
+            return [saved for saved in self._recent if saved.burst == burst]
+
+    async def take_back(self, images: Sequence[ImageSaved]) -> list[ImageSaved]:
+        """Move images to the trash, all or none; return them.
+
+        Those that somebody else has moved or deleted since are left alone.
+        """
+        image = self._stores.image
+        keys = [(saved.info.split, saved.info.filename) for saved in images]
+        there = [key for key in keys if await image.exists(self._dataset, *key)]
+        entries = await image.delete_many(self._dataset, there) if there else []
+        taken = [s for s, key in zip(images, keys, strict=True) if key in set(there)]
+        with self._lock:
+            self._recent = [saved for saved in self._recent if saved not in images]
+            # The newest first, so that redo brings the oldest back first, as it was taken.
+            self._undone += reversed([*zip(taken, entries, strict=True)])
+            for saved in taken:
+                self.tally.count(saved, -1)
+        self._changed()
+        return taken
+
+    async def bring_back(self) -> ImageSaved | None:
+        """Bring back the image that was taken back last; None if there is none."""
+        with self._lock:
+            if not self._undone:
+                return None
+            saved, entry = self._undone.pop()
+        await self._stores.image.restore(self._dataset, entry.id)
+        with self._lock:
+            self._recent.append(saved)
+            self.tally.count(saved, 1)
+        self._changed()
+        return saved

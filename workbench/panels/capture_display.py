@@ -1,0 +1,211 @@
+"""From the capture model to its pages: traits, numbers, boxes and pictures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from workbench.capture.events import ImageSaved
+from workbench.capture.feed import Feed
+from workbench.panels.background import Background
+from workbench.panels.browser_feed import BrowserFeed
+from workbench.panels.capture_model import CaptureModel
+from workbench.panels.capture_options import as_message
+from workbench.panels.capture_pages import Preview, Strip, sender
+from workbench.panels.capture_sources import kind_of
+from workbench.panels.widgets.camera import Camera
+from workbench.persistence import Stores
+
+IDLE_RATE, WATCHED_RATE = 2.0, 10.0
+"""Frames a second of a page's camera while nothing is recorded: so that one is at hand, and
+for a model to look at."""
+
+_ALL = 0.0
+_NEWS_EVERY = 0.1
+"""Seconds from one piece of news to the next, so that the page has time for its camera."""
+_PLAYBACK_EVERY = 0.3
+
+
+class Throttled:
+    """A call that is made at once, and then no more often than every so many seconds.
+
+    What is asked for meanwhile is made up for by one call at the end of that time. Used on
+    one event loop.
+
+    Parameters
+    ----------
+    period : float
+        In seconds.
+    work : callable
+    """
+
+    def __init__(self, period: float, work: Callable[[], None]) -> None:
+        self._period = period
+        self._work = work
+        self._rests = False
+        self._is_due = False
+
+    def __call__(self) -> None:
+        """Do it now, or soon."""
+        if self._rests:
+            self._is_due = True
+            return
+        self._rests = True
+        asyncio.get_running_loop().call_later(self._period, self._wake)
+        self._work()
+
+    def _wake(self) -> None:
+        self._rests = False
+        if self._is_due:
+            self._is_due = False
+            self()
+
+
+class Display:
+    """Shows what the model says.
+
+    Parameters
+    ----------
+    view : Camera
+    model : CaptureModel
+    browser : BrowserFeed
+        The feed that pages see by themselves.
+    stores : Stores
+    background : Background
+
+    Attributes
+    ----------
+    send : callable
+        Sends a message to the pages; from any thread.
+    preview : Preview
+    strip : Strip
+    """
+
+    def __init__(
+        self,
+        view: Camera,
+        model: CaptureModel,
+        browser: BrowserFeed,
+        stores: Stores,
+        background: Background,
+    ) -> None:
+        self.send = sender(view)
+        self.preview = Preview(self.send)
+        self.strip = Strip(stores, self.send)
+        self._view = view
+        self._model = model
+        self._browser = browser
+        self._background = background
+        self._last: tuple[ImageSaved, ...] = ()
+        self._watched: Feed | None = None
+        self._show_status_soon = Throttled(_NEWS_EVERY, self._show_status)
+        self._show_recent_soon = Throttled(_NEWS_EVERY, self._show_recent)
+        self._link()
+
+    def show_feed(self) -> None:
+        """Show what the feed does, and where a file is."""
+        feed, state = self._model.feed, self._model.feed_state
+        shown: dict[str, Any] = {
+            "kind": kind_of(feed),
+            "name": feed.name,
+            "place": self._model.place,
+            "status": state.status,
+            "why": state.why,
+        }
+        playback = getattr(feed, "playback", None)
+        if playback is not None and not state.over:
+            facts = getattr(feed, "facts", None)
+            length = facts.frame_count if facts is not None else len(getattr(feed, "files", ()))
+            position = playback.position
+            shown["player"] = {"position": position, "length": length, "paused": playback.paused}
+        self._view.feed = shown
+
+    def show_settings(self) -> None:
+        """Show all settings and options."""
+        model = self._model
+        self._view.settings = as_message(model.dataset, model.settings, model.options)
+
+    def close(self) -> None:
+        """Show nothing more."""
+        self.preview.follow(None)
+        self.strip.close()
+
+    def _link(self) -> None:
+        model, view = self._model, self._view
+        model.observe(lambda _: self._follow_feed(), ["feed", "feed_state", "place"])
+        model.observe(lambda _: self.show_settings(), ["settings", "options", "dataset"])
+        model.observe(lambda _: self._follow_status(), ["status", "countdown", "options"])
+        model.observe(lambda _: self._show_recent_soon(), ["recent", "dataset"])
+        model.observe(lambda change: self._show_boxes(change["new"]), "detections")
+        model.observe(lambda change: self._show_countdown(change["new"]), "countdown")
+        for name, own in (
+            ("datasets", "datasets"),
+            ("classes", "classes"),
+            ("active_model", "model"),
+        ):
+            model.observe(lambda change, own=own: setattr(view, own, change["new"]), name)
+        model.observe(lambda change: setattr(view, "notice", asdict(change["new"])), "notice")
+        view.window = self._browser.window
+        self.show_settings()
+        self._show_status()
+        self._follow_feed()
+
+    def _follow_feed(self) -> None:
+        feed = self._model.feed
+        is_seen = feed is self._browser or self._model.feed_state.over
+        watched = None if is_seen else feed
+        if watched is not self._watched:
+            self._watched = watched
+            self.preview.follow(watched)
+            if watched is not None and hasattr(watched, "playback"):
+                self._background.spawn(lambda: self._follow_playback(watched))
+        self.show_feed()
+
+    async def _follow_playback(self, feed: Feed) -> None:
+        while self._watched is feed:
+            self.show_feed()
+            await asyncio.sleep(_PLAYBACK_EVERY)
+
+    def _follow_status(self) -> None:
+        # That a recording begins or ends, the page's camera must know at once.
+        if self._model.status.recording != self._view.status.get("recording"):
+            self._show_status()
+        else:
+            self._show_status_soon()
+
+    def _show_status(self) -> None:
+        status = self._model.status
+        self._view.status = {**asdict(status), "slow": status.slow}
+        self._view.rate = self._wanted_rate()
+
+    def _wanted_rate(self) -> float:
+        """Return how many frames a second of a page's camera are wanted now."""
+        model = self._model
+        idle = WATCHED_RATE if model.options.show_boxes else IDLE_RATE
+        if not model.status.recording:
+            return _ALL if model.countdown >= 0 else idle
+        if model.seconds_apart == 0:
+            return _ALL
+        # Twice what is saved, so that one near the right moment is among them.
+        return max(idle, 2 / model.seconds_apart)
+
+    def _show_recent(self) -> None:
+        recent = self._model.recent
+        new = len(set(recent) - set(self._last))
+        self._last = recent
+        if new:
+            self.send({"kind": "saved", "count": new})
+        self._background.spawn(lambda: self.strip.show(self._model.dataset, recent))
+
+    def _show_boxes(self, found: Any) -> None:
+        classes = self._model.classes
+        rows = [] if found is None else [
+            [*p.xywh, classes[p.class_id], round(p.confidence, 3), p.class_id]
+            for p in found.predictions
+        ]  # fmt: skip
+        self.send({"kind": "boxes", "rows": rows})
+
+    def _show_countdown(self, seconds: int) -> None:
+        self.send({"kind": "countdown", "seconds": seconds})

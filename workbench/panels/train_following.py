@@ -1,0 +1,237 @@
+"""All training runs and the one that is shown, as the train panel knows them. No widgets."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import traitlets as t
+
+from workbench.errors import TrainingError, WorkbenchError
+from workbench.panels.train_runs import RunBook, RunRow
+from workbench.panels.train_settings import TrainSettings
+from workbench.persistence import Stores
+from workbench.training.comparison import RunComparison, compare_runs
+from workbench.training.progress import RunProgress
+from workbench.training.run import Run
+from workbench.training.runner import TrainingRunner
+
+_SECONDS_BETWEEN_LOOKS = 0.25
+_LOOKS_BETWEEN_LISTINGS = 8
+
+
+class FollowedRuns(TrainSettings):
+    """Runs, whoever started them: shown, stopped, paused, resumed, compared.
+
+    Traits say what is known of all runs (``rows``) and of the one that is shown (``run`` to
+    ``trained_model``).
+
+    Parameters
+    ----------
+    dataset : str, optional
+    stores : Stores, optional
+        Default: those of this process.
+    runs_dir : Path or str, optional
+        Where runs are kept; default: ``runs`` beside the folder that holds the datasets.
+    """
+
+    rows = t.Tuple(help="A `RunRow` for each run, the newest first.")
+    run = t.Instance(Run, allow_none=True, help="The run that is shown.")
+    progress = t.Instance(RunProgress, help="Where that run stands.")
+    can_resume = t.Bool(False, help="Whether that run can go on.")
+    trained_model = t.Unicode(help="Name of the model that came of it, or empty.")
+    comparison = t.Instance(RunComparison, allow_none=True, help="Runs beside each other.")
+    error = t.Unicode(help="What went wrong with the last command, or empty.")
+
+    def __init__(
+        self,
+        dataset: str | None = None,
+        stores: Stores | None = None,
+        runs_dir: Path | str | None = None,
+    ) -> None:
+        super().__init__(dataset, stores)
+        self._runs_dir = Path(runs_dir) if runs_dir is not None else None
+        self._book = RunBook()
+        self._watching = False
+
+    @t.default("progress")
+    def _no_progress(self) -> RunProgress:
+        return RunProgress()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the run that is shown still goes on, or waits."""
+        return self.run is not None and not self.progress.is_over
+
+    @property
+    def place(self) -> int:
+        """Place of the shown run in the queue, counted from 1; 0 if it does not wait."""
+        shown = self.run.id if self.run is not None else ""
+        return next((row.place for row in self.rows if row.id == shown), 0)
+
+    async def choose(self, run_id: str) -> None:
+        """Show another run.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of this id.
+        """
+        run = self._book.get(run_id)
+        self.comparison = None
+        if self.run is None or run.id != self.run.id:
+            await self._show(run)
+
+    async def stop(self) -> None:
+        """Let the run stop after the batch it is at, and keep its best weights."""
+        if self.run is not None:
+            await self.run.stop()
+            await self._look_everywhere()
+
+    async def pause(self, *, now: bool = False) -> None:
+        """Let the run pause after the epoch it is at; see `Run.pause`."""
+        if self.run is not None:
+            await self.run.pause(now=now)
+            await self._look_everywhere()
+
+    async def resume(self, **changes: Any) -> None:
+        """Let the run go on from its last checkpoint; see `Run.resume`.
+
+        Raises
+        ------
+        TrainingError
+            If it cannot, or none is shown.
+        """
+        self.error = ""
+        if self.run is None:
+            raise TrainingError("no training run is shown: choose one first")
+        await self.run.resume(**changes)
+        await self._look_everywhere()
+
+    async def cancel(self) -> None:
+        """Kill the run, or take it off the queue."""
+        if self.run is not None:
+            await self.run.cancel()
+            await self._look_everywhere()
+
+    async def move_up(self) -> None:
+        """Let the run have its turn one place earlier."""
+        runner = await self._runner()
+        if runner is None or self.run is None:
+            return
+        ids = [run.id for run in await runner.list_waiting()]
+        place = ids.index(self.run.id) if self.run.id in ids else 0
+        if place:
+            ids[place - 1], ids[place] = ids[place], ids[place - 1]
+            await runner.reorder(ids)
+        await self._look_everywhere()
+
+    async def compare(self, run_ids: tuple[str, ...]) -> None:
+        """Put runs beside each other.
+
+        Raises
+        ------
+        TrainingError
+            If there are fewer than two.
+        """
+        if len(run_ids) < 2:
+            raise TrainingError("choose two or more runs to compare")
+        runs = [self._book.get(run_id) for run_id in run_ids]
+        self.comparison = await asyncio.to_thread(compare_runs, runs)
+
+    async def samples(self, epoch: int) -> list[tuple[str, bytes]]:
+        """Return the name and JPEG of what the shown run finds on a few images of val."""
+        run = self.run
+        if run is None:
+            return []
+        return await asyncio.to_thread(
+            lambda: [(path.stem, path.read_bytes()) for path in run.samples(epoch)]
+        )
+
+    # Looking
+
+    async def look(self) -> bool:
+        """Bring the traits up to date with the shown run; return whether it is over."""
+        run = self.run
+        if run is None:
+            return True
+        try:
+            await run.refresh()
+        except WorkbenchError as error:  # the run is over, but its weights could not be kept
+            self.error = str(error)
+        progress = await asyncio.to_thread(lambda: run.progress)
+        # Another may have been chosen, or a later look have been faster in the meantime.
+        if run is self.run and progress.updated_at >= self.progress.updated_at:
+            self.trained_model = run.model_name or ""
+            self.can_resume = progress.is_over and run.can_resume
+            if progress != self.progress:
+                self.progress = progress
+        return progress.is_over
+
+    async def watch(self) -> None:
+        """Keep the traits up to date until no run goes on or waits."""
+        if self._watching:
+            return
+        self._watching = True
+        looks = 0
+        try:
+            while True:
+                was_over, is_over = self.progress.is_over, await self.look()
+                if looks % _LOOKS_BETWEEN_LISTINGS == 0 or is_over != was_over:
+                    await self._list_rows()
+                    if is_over:
+                        await self._list_models()
+                if is_over and all(row.is_over for row in self.rows):
+                    return
+                looks += 1
+                await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+        finally:
+            self._watching = False
+
+    async def wait(self) -> RunProgress:
+        """Wait until the shown run is over; see `Run.wait`.
+
+        Raises
+        ------
+        TrainingError
+            If it failed, or none was started.
+        """
+        if self.run is None:
+            raise TrainingError("no training run was started: call start() first")
+        try:
+            return await self.run.wait()
+        finally:
+            await self._look_everywhere()
+            await self._list_models()
+
+    # Inside
+
+    async def _show(self, run: Run) -> None:
+        progress = await asyncio.to_thread(lambda: run.progress)
+        with self.hold_trait_notifications():
+            self.run, self.progress = run, progress
+            self.trained_model, self.can_resume = run.model_name or "", run.can_resume
+        await self._look_everywhere()
+
+    async def _look_everywhere(self) -> None:
+        await self.look()
+        await self._list_rows()
+
+    async def _list_rows(self, *, every: bool = False) -> None:
+        runner = await self._runner()
+        waiting = [] if runner is None else [run.id for run in await runner.list_waiting()]
+        shown = self.run.id if self.run is not None else ""
+        rows: tuple[RunRow, ...] = await self._book.rows(waiting, shown, every=every)
+        if rows != self.rows:
+            self.rows = rows
+
+    async def _runner(self, dataset: str = "") -> TrainingRunner | None:
+        if self._runs_dir is None:
+            # The stores keep to themselves where they are; a dataset knows where it lies.
+            names = [dataset] if dataset else self.datasets
+            if not names:
+                return None
+            info = await self.stores.dataset.get(names[0])
+            self._runs_dir = info.path.parent.parent / "runs"
+        return TrainingRunner(self.stores, self._runs_dir)

@@ -1,0 +1,191 @@
+"""The settings of the next training run, with suggestions for them. No widgets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import traitlets as t
+
+from workbench.errors import WorkbenchError
+from workbench.persistence import Stores, get_stores
+from workbench.persistence.version_models import VersionInfo
+from workbench.training.arguments import check_arguments, parse_arguments
+from workbench.training.base_models import resolve_base_model
+from workbench.training.config import TrainingConfig
+from workbench.training.defaults import SUGGESTED, Machine, data_facts, suggest
+from workbench.training.devices import Gpu, device_choices, gpus
+from workbench.training.machine_checks import scale_of
+
+CHOSEN = (
+    "dataset",
+    "version",
+    "base_model",
+    "allow_download",
+    "epochs",
+    "image_size",
+    "batch",
+    "device",
+    "model_name",
+    "patience",
+    "seed",
+    "cache",
+    "unlabelled_as_background",
+    "arguments",
+)
+"""Traits of `TrainSettings` that somebody chooses, in the order in which they matter."""
+_DEFAULT = TrainingConfig(dataset="any")
+_NOW = ("The dataset as it is now", "")
+BASE_MODELS = ("yolo11n.pt", "yolo11s.pt", "yolo11m.pt", "yolo26n.pt", "yolo26s.pt", "yolo11n.yaml")
+
+
+class TrainSettings(t.HasTraits):
+    """What the next run shall be like.
+
+    Traits from ``dataset`` to ``arguments`` are the settings, with the meaning that they have
+    in `TrainingConfig`. Those of `SUGGESTED` follow dataset and device (see `suggest`) until
+    somebody sets them.
+
+    Parameters
+    ----------
+    dataset : str, optional
+        Chosen at first; default: the only one there is.
+    stores : Stores, optional
+        Default: those of this process.
+    """
+
+    dataset = t.Unicode(help="Name of the dataset that the next run trains on.")
+    version = t.Unicode(help="Name of a frozen version of it; empty: as it is now.")
+    base_model = t.Unicode(_DEFAULT.base_model, help="Where the next run starts.")
+    allow_download = t.Bool(False, help="Whether pretrained weights may be fetched.")
+    epochs = t.Int(_DEFAULT.epochs, help="How often it sees the training split.")
+    image_size = t.Int(_DEFAULT.image_size, help="Pixels of the square images.")
+    batch = t.Any(_DEFAULT.batch, help="Images learned at once; int or float.")
+    device = t.Unicode(help="Empty: the first GPU, else the CPU.")
+    model_name = t.Unicode(help="Of the model that comes of it; empty: dataset and time.")
+    patience = t.Int(_DEFAULT.patience, help="Epochs without anything better, before it ends.")
+    seed = t.Int(_DEFAULT.seed, help="Of the random numbers.")
+    cache = t.Any(_DEFAULT.cache, help="False, ``'ram'`` or ``'disk'``.")
+    unlabelled_as_background = t.Bool(False, help="Whether unlabelled images show nothing.")
+    arguments = t.Unicode(help="Others of Ultralytics', see `parse_arguments`.")
+
+    datasets = t.List(t.Unicode(), help="Names of the datasets there are.")
+    versions: t.List[tuple[str, str]] = t.List(
+        help="Words and name of each version of the dataset, the newest first."
+    )
+    base_models = t.List(t.Unicode(), help="Names that `base_model` may have, among others.")
+    devices: t.List[tuple[str, str]] = t.List(help="Words and setting of each device there is.")
+    suggestions = t.Dict(help="A `Suggestion` by the name of its setting.")
+    own = t.Tuple(help="Names of the settings that no longer follow the suggestions.")
+    notes = t.Dict(help="What is to be said of a setting as it stands, by its name.")
+
+    def __init__(self, dataset: str | None = None, stores: Stores | None = None) -> None:
+        super().__init__(
+            dataset=dataset or "",
+            base_models=list(BASE_MODELS),
+            versions=[_NOW],
+            devices=[("Automatic", "")],
+        )
+        self._given_stores = stores
+        self._gpus: list[Gpu] | None = None
+        self._is_suggesting = False
+        self.observe(self._take_as_own, names=list(SUGGESTED))
+        self.observe(lambda _: self.set_trait("version", ""), names="dataset")
+
+    @property
+    def stores(self) -> Stores:
+        """The stores that the panel works on."""
+        return self._given_stores or get_stores()
+
+    def config(self, **settings: Any) -> TrainingConfig:
+        """Return the settings of the next run.
+
+        Raises
+        ------
+        InvalidConfigError
+            If one cannot be, or has an unknown name.
+        """
+        mine = {name: getattr(self, name) for name in CHOSEN}
+        mine["extra"] = parse_arguments(mine.pop("arguments"))
+        return TrainingConfig.from_json(mine | settings)
+
+    async def suggest(self) -> None:
+        """Look at dataset, base model and device, and bring suggestions and notes up to date.
+
+        Settings that nobody has set are set to what is suggested.
+        """
+        while True:
+            asked = self._asked()
+            notes = await self._look_at_arguments()
+            scale = await self._look_at_start(notes)
+            if self._gpus is None:
+                self._gpus = await asyncio.to_thread(gpus)
+                self.devices = device_choices(self._gpus)
+            found, versions = {}, [_NOW]
+            if self.dataset:
+                try:
+                    kept = await self.stores.dataset.list_versions(self.dataset)
+                    versions += [_version_words(version) for version in reversed(kept)]
+                    facts = await data_facts(self.stores, self.dataset, self.version)
+                except WorkbenchError as error:
+                    notes["dataset"] = str(error)
+                else:
+                    size = self.image_size if "image_size" in self.own else None
+                    machine = Machine.of(self.device, self._gpus)
+                    found = suggest(facts, machine, scale, size)
+            if asked == self._asked():
+                break  # else they are answers to something else
+        self.versions, self.notes, self.suggestions = versions, notes, found
+        self._apply()
+
+    def follow_suggestions(self) -> None:
+        """Set all settings that are suggested, also those that somebody has set."""
+        self.own = ()
+        self._apply()
+
+    def _asked(self) -> tuple[Any, ...]:
+        size = self.image_size if "image_size" in self.own else 0
+        start = self.base_model, self.allow_download, self.arguments
+        return self.dataset, self.version, self.device, size, *start
+
+    def _apply(self) -> None:
+        self._is_suggesting = True
+        try:
+            for name, suggestion in self.suggestions.items():
+                if name not in self.own:
+                    setattr(self, name, suggestion.value)
+        finally:
+            self._is_suggesting = False
+
+    def _take_as_own(self, change: Any) -> None:
+        if not self._is_suggesting and change["name"] not in self.own:
+            self.own = (*self.own, change["name"])
+
+    async def _look_at_start(self, notes: dict[str, str]) -> str:
+        """Say in words where the run would start; return the scale of the architecture."""
+        try:
+            base = await resolve_base_model(
+                self.base_model, self.stores.model, allow_download=self.allow_download
+            )
+        except WorkbenchError as error:
+            notes["base_model"] = str(error)
+            return scale_of(self.base_model)
+        notes["base_model"] = base.note
+        return scale_of(base.label)
+
+    async def _look_at_arguments(self) -> dict[str, str]:
+        try:
+            await asyncio.to_thread(check_arguments, parse_arguments(self.arguments))
+        except WorkbenchError as error:
+            return {"arguments": str(error).partition(": ")[2]}
+        return {}
+
+    async def _list_models(self) -> None:
+        stored = [info.name for info in await self.stores.model.list()]
+        self.base_models = [*BASE_MODELS, *stored]
+
+
+def _version_words(version: VersionInfo) -> tuple[str, str]:
+    images = sum(version.num_images.values())
+    frozen = f"{version.created_at.astimezone():%Y-%m-%d}"
+    return f"{version.name} · {images:,} images · {frozen}", version.name

@@ -1,0 +1,54 @@
+/** A button that brings a file of the browser's machine to the kernel, piece by piece. */
+import { make } from "./box_dom.mjs";
+import { createUploader } from "./gallery_upload.mjs";
+
+function render({ model, el }) {
+  const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  let sent = 0;
+  let size = 0;
+  const input = make("input", { type: "file", hidden: true, accept: model.get("accept"), "aria-label": model.get("label"), onchange: () => {
+    const file = input.files[0];
+    if (!file) return;
+    size = file.size;
+    uploader.add([file], "");
+    input.value = "";
+  } });
+  const button = make("button", { class: "jupyter-button wbm-download", type: "button", onclick: () => input.click() }, "");
+  el.append(button, input);
+
+  const show = (share = "") => {
+    button.textContent = share ? `Uploading … ${share}` : model.get("label");
+    button.disabled = share !== "";
+  };
+  const uploader = createUploader({
+    send(message, buffers) {
+      sent = message.offset + buffers[0].byteLength;
+      show(`${size ? Math.floor((100 * message.offset) / size) : 0} %`);
+      model.send({ ...message, session }, undefined, buffers);
+    },
+    failed: () => {}, // the kernel is told as well, and says so
+  });
+  const receive = (message) => {
+    if (message.to !== session) return;
+    if (message.kind === "refused") {
+      uploader.stop();
+      show();
+      return;
+    }
+    if (sent >= size) show();
+    uploader.acknowledged(message);
+  };
+  const refresh = () => show();
+  model.on("change:label", refresh);
+  model.on("msg:custom", receive);
+  show();
+  return () => {
+    model.off("change:label", refresh);
+    model.off("msg:custom", receive);
+    uploader.stop();
+  };
+}
+
+export default function fileUpload() {
+  return { render };
+}

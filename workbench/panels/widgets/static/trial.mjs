@@ -1,0 +1,232 @@
+/**
+ * A stage to try a model on: a picture, a video, or a camera. The parts are those of the
+ * capture panel; what is added is the slider, and that nothing runs on a page that is hidden.
+ */
+import { make } from "./box_dom.mjs";
+import { createCamera, listCameras } from "./camera_device.mjs";
+import { createHelp } from "./camera_help.mjs";
+import { onKernelGone } from "./camera_kernel.mjs";
+import { createPlayer } from "./camera_player.mjs";
+import { cameraProblem, cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "./camera_problems.mjs";
+import { createSourceBar } from "./camera_source.mjs";
+import { createStage } from "./camera_stage.mjs";
+import { createUploader } from "./gallery_upload.mjs";
+import { createSlider } from "./trial_boxes.mjs";
+
+const RUNNING = ["opening", "live", "stalled"];
+
+/** What the badge on the stage says. Pure. @returns {[string, string]} text and tone */
+export function badgeOf(feed, isOn) {
+  if (feed.status === "stalled") return [feed.why, "problem"];
+  if (feed.status === "opening" && !isOn) return ["opening …", "info"];
+  if (feed.status === "ended") return ["the end; press Start to begin again", "info"];
+  return ["", ""];
+}
+
+function mountTrial(model, host) {
+  const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
+  const abort = new AbortController();
+  const on = (target, type, handler) => target.addEventListener(type, handler, { signal: abort.signal });
+  let painted = 0; // pictures of several sources come on one stage: numbered anew here
+  const sources = new Map(); // our number -> the kernel's, of previews
+  let isShown = false;
+
+  const stage = createStage({
+    seen(number) {
+      if (sources.has(number)) send({ kind: "seen", id: sources.get(number) });
+      sources.delete(number);
+    },
+  });
+  const paint = (data, id = null) => {
+    painted += 1;
+    if (id !== null) sources.set(painted, id);
+    return stage.paint(painted, data);
+  };
+  const camera = createCamera({
+    video: stage.video,
+    send,
+    rate: () => model.get("rate"),
+    window: () => model.get("window"),
+    quality: () => model.get("quality"),
+    left: () => {}, // the model looks at the newest only: one that is missing is no loss
+    lost: () => fail(UNPLUGGED),
+  });
+  const uploader = createUploader({ send, failed: () => {} });
+  const upload = (files) => uploader.add(files.slice(0, 1), "");
+  const idle = () => surroundingsProblem(cameraSurroundings()) ?? help.idle;
+  const help = createHelp({
+    card: stage.card,
+    retry: () => startBrowser(),
+    upload,
+    server() {
+      bar.choose("camera");
+      start("camera", "0");
+    },
+  });
+  const bar = createSourceBar({
+    start,
+    stop,
+    mirror: (flag) => stage.mirror(flag),
+    changed(kind) {
+      stop();
+      stage.use(kind === "browser");
+      help.show(kind === "browser" ? idle() : null);
+    },
+  });
+  const player = createPlayer({ send });
+  const slider = createSlider({ model, show: (rows) => stage.showBoxes(rows) });
+  const file = make("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "Picture file", onchange: () => {
+    upload([...file.files]);
+    file.value = "";
+  } });
+  bar.element.append(make("button", { type: "button", class: "wb-button wbt-upload", onclick: () => file.click() }, "Upload a picture"), file);
+  const root = make("div", { class: "wb-capture wb-trial", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Try the model" },
+    bar.element, make("div", { class: "wbt-main" }, slider.element, stage.element, player.element));
+  host.append(root);
+  for (const type of ["keydown", "keyup", "keypress"]) on(root, type, (event) => event.stopPropagation());
+
+  function fail(problem) {
+    bar.on(false);
+    help.show(problem);
+    send({ kind: "camera", on: false });
+  }
+
+  async function startBrowser() {
+    const missing = surroundingsProblem(cameraSurroundings());
+    if (missing) {
+      fail(missing);
+      return;
+    }
+    bar.choose("browser");
+    stage.use(true);
+    help.show(help.asking);
+    try {
+      const opened = await camera.start(bar.wish());
+      if (!opened) return;
+      if (!isShown) {
+        camera.stop();
+        return;
+      }
+      help.show(null);
+      bar.on(true);
+      bar.cameras(await listCameras(), opened.device);
+      send({ kind: "camera", on: true, name: opened.name });
+    } catch (error) {
+      fail(cameraProblem(error));
+    }
+  }
+
+  function start(kind, place) {
+    if (kind === "browser") startBrowser();
+    else {
+      camera.stop();
+      stage.blank();
+      help.show(null);
+      send({ kind: "source", source: kind, place });
+    }
+  }
+
+  /** Let go of this page's camera. @returns {boolean} whether it was on */
+  function release() {
+    const wasOn = camera.isOn();
+    camera.stop();
+    if (!wasOn) return false;
+    bar.on(false);
+    help.show(idle());
+    return true;
+  }
+
+  function stop() {
+    if (release()) send({ kind: "camera", on: false });
+    else send({ kind: "stop" });
+  }
+
+  /** A page that nobody sees has nothing to try: neither its camera nor the kernel's runs on. */
+  function look() {
+    const isNow = root.isConnected && root.clientWidth > 0 && !document.hidden;
+    if (isNow === isShown) return;
+    isShown = isNow;
+    if (isNow) send({ kind: "shown" });
+    else leave();
+  }
+  function leave() {
+    release();
+    isShown = false;
+    send({ kind: "hidden" });
+  }
+
+  const receive = (message, buffers) => {
+    if (message.to && message.to !== session) return;
+    if (message.kind === "ack") camera.acknowledge(message.seq);
+    else if (message.kind === "preview") paint(buffers[0], message.id);
+    else if (message.kind === "boxes") slider.receive(message);
+    else if (message.kind === "uploaded") uploader.acknowledged(message);
+    else if (message.kind === "halt") release();
+    else if (message.kind === "still") {
+      release();
+      bar.on(false);
+      help.show(null);
+      stage.use(false);
+      stage.badge("", "");
+      paint(buffers[0]);
+    } else if (message.kind === "owner") {
+      release();
+      help.show(TAKEN_OVER);
+    }
+  };
+  function follow() {
+    const feed = model.get("feed");
+    player.update(feed.player ?? null);
+    stage.badge(...badgeOf(feed, camera.isOn()));
+    if (!feed.kind || feed.kind === "browser") return;
+    const isRunning = RUNNING.includes(feed.status);
+    if (isRunning) {
+      release();
+      bar.choose(feed.kind);
+      bar.place(feed.kind, feed.place);
+      stage.use(false);
+      help.show(null);
+    } else if (feed.status === "failed") help.show({ code: "feed", title: "No pictures from there", text: feed.why });
+    bar.on(isRunning || camera.isOn());
+  }
+
+  model.on("msg:custom", receive);
+  model.on("change:feed", follow);
+  model.on("change:confidence", slider.refresh);
+  const forgetKernel = onKernelGone(model, () => {
+    release();
+    bar.on(false);
+    help.show(KERNEL_GONE);
+  });
+  on(document, "visibilitychange", look);
+  on(window, "pagehide", leave);
+  const watcher = new ResizeObserver(look);
+  watcher.observe(root);
+
+  stage.use(true);
+  stage.mirror(false);
+  help.show(idle());
+  slider.refresh();
+  follow();
+
+  return () => {
+    watcher.disconnect();
+    abort.abort();
+    leave();
+    forgetKernel();
+    uploader.stop();
+    model.off("msg:custom", receive);
+    model.off("change:feed", follow);
+    model.off("change:confidence", slider.refresh);
+    root.remove();
+  };
+}
+
+export default function trial() {
+  return {
+    render({ model, el }) {
+      return mountTrial(model, el);
+    },
+  };
+}

@@ -1,0 +1,77 @@
+"""SHA-256 of a dataset's images, read once and kept until a file changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import zlib
+from typing import Any
+
+from workbench.persistence.filesystem import cache_files
+from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.image_files import image_names
+from workbench.persistence.models import SPLITS, Progress
+
+_CACHE = "image-hashes-1"
+_SETTLED = 2_000_000_000
+"""Nanoseconds after which a file's time tells a later change, on the coarsest of clocks."""
+
+Stamp = tuple[int, int, int]
+"""Size in bytes, time of change in nanoseconds, inode."""
+Hashes = dict[str, tuple[Stamp, str]]
+"""SHA-256 of images by ``split/filename``, each with the stamp of the file that was read."""
+
+
+def hash_images(folder: DatasetFolder, progress: Progress) -> Hashes:
+    """Return the hashes of all images; reads only those that have changed since the last time.
+
+    Takes no lock, so that everybody can work meanwhile. What changes until the lock is
+    taken is read again then.
+    """
+    known = _load_hashes(folder)
+    keys = [(split, name) for split in SPLITS for name in image_names(folder, split)]
+    hashes: Hashes = {}
+    for done, (split, filename) in enumerate(keys, start=1):
+        key, path = f"{split}/{filename}", folder.paths.image(split, filename)
+        try:
+            stamp = stamp_of(path)
+            old = known.get(key)
+            unchanged = old is not None and old[0] == stamp
+            hashes[key] = old if old is not None and unchanged else (stamp, sha256_of(path))
+        except FileNotFoundError:  # moved or deleted meanwhile
+            continue
+        progress(done, len(keys))
+    newest = time.time_ns() - _SETTLED
+    settled = {key: value for key, value in hashes.items() if value[0][1] < newest}
+    if settled != known:
+        data = zlib.compress(json.dumps(settled).encode(), 1)
+        cache_files.save(folder, _CACHE, data)
+    return hashes
+
+
+def _load_hashes(folder: DatasetFolder) -> Hashes:
+    data = cache_files.load(folder, _CACHE)
+    if data is None:
+        return {}
+    try:
+        content: Any = json.loads(zlib.decompress(data))
+        return {
+            key: ((size, modified, inode), sha256)
+            for key, ((size, modified, inode), sha256) in content.items()
+        }
+    except (ValueError, TypeError, AttributeError, zlib.error):  # derived again below
+        return {}
+
+
+def stamp_of(path: str) -> Stamp:
+    """Return what tells a file from what it was."""
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def sha256_of(path: str) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,105 @@
+"""Datasets in memory as files: the members of an archive, in and out, and folders of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from time import time
+
+from workbench.persistence import archive
+from workbench.persistence.filesystem.dataset_files import prompts_bytes, prompts_from
+from workbench.persistence.filesystem.paths import HIDDEN, stem
+from workbench.persistence.history import format_records, parse_records
+from workbench.persistence.memory.state import Dataset, StoredImage
+from workbench.persistence.models import SPLITS, Progress
+from workbench.persistence.rules import require_distinct_by_case
+from workbench.persistence.sources import format_sources, parse_sources
+from workbench.persistence.tags import tags_bytes, tags_from
+
+_PROMPTS = f"{HIDDEN}/prompts.json"
+_TAGS = f"{HIDDEN}/tags.json"
+_HISTORY = f"{HIDDEN}/history/"
+_SOURCES = f"{HIDDEN}/sources/"
+
+
+class MemorySink:
+    """Collects the members of an archive."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+
+    def write(self, relative_path: str, data: bytes) -> None:
+        """Keep a member."""
+        self._files[relative_path] = data
+
+    def write_chunks(self, relative_path: str, chunks: Iterable[bytes]) -> None:
+        """Keep a member that comes in parts."""
+        self._files[relative_path] = b"".join(chunks)
+
+    def fill(self, dataset: Dataset) -> None:
+        """Put what was collected into a dataset."""
+        for relative, data in self._files.items():
+            kind, *rest = PurePosixPath(relative).parts
+            if kind == "images":
+                dataset.images[rest[0], rest[1]] = StoredImage(data, time())
+            elif kind == "labels":
+                dataset.labels[rest[0], stem(rest[1])] = data
+            elif relative.startswith(_HISTORY):
+                dataset.history += parse_records(data)
+            elif relative.startswith(_SOURCES):
+                dataset.sources += parse_sources(data)
+            elif relative == _TAGS:
+                dataset.tags = tags_from(data, relative)
+            elif relative == _PROMPTS:
+                dataset.prompts = prompts_from(data, relative)
+
+
+def entries_of(dataset: Dataset) -> list[tuple[str, bytes]]:
+    """Return the members of an archive of a dataset, by path.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If two names differ in their case only.
+    """
+    entries = [("data.yaml", dataset.yaml.to_bytes())]
+    if dataset.prompts:
+        entries.append((_PROMPTS, prompts_bytes(dataset.prompts)))
+    if dataset.tags:
+        entries.append((_TAGS, tags_bytes(dataset.tags)))
+    if dataset.history:
+        entries.append((f"{_HISTORY}edits.jsonl", format_records(dataset.history)))
+    if dataset.sources:
+        entries.append((f"{_SOURCES}sources.jsonl", format_sources(dataset.sources)))
+    for split in SPLITS:
+        require_distinct_by_case(dataset.names(split), split)
+    for split, filename in sorted(dataset.images):
+        entries.append((f"images/{split}/{filename}", dataset.images[split, filename].data))
+        labels = dataset.labels.get((split, stem(filename)))
+        if labels is not None:
+            entries.append((f"labels/{split}/{stem(filename)}.txt", labels))
+    return entries
+
+
+def write_files(target: Path, entries: Sequence[tuple[str, bytes]], progress: Progress) -> str:
+    """Write the members as files of a new folder; return their digest. Leaves nothing half."""
+    target.mkdir(parents=True, exist_ok=True)
+    sink = archive.FolderSink(target)
+    digest = hashlib.sha256()
+    try:
+        for done, (relative, data) in enumerate(entries, start=1):
+            sink.write(relative, data)
+            digest.update(f"\n{relative} {len(data)}\n".encode())
+            if not relative.startswith("images/"):
+                digest.update(data)
+            progress(done, len(entries))
+    except BaseException:
+        shutil.rmtree(target)
+        raise
+    for split in SPLITS:
+        for kind in ("images", "labels"):
+            os.makedirs(target / kind / split, exist_ok=True)
+    return digest.hexdigest()

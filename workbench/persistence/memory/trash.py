@@ -1,0 +1,54 @@
+"""The trash of a dataset in memory: the way back of several things at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench.errors import AlreadyExistsError, NotFoundError
+from workbench.persistence.filesystem.label_inspection import ORPHAN
+from workbench.persistence.filesystem.paths import stem
+from workbench.persistence.memory.state import Dataset
+from workbench.persistence.models import TrashEntry
+
+
+def check_way_back(found: Dataset, name: str, ids: Sequence[str]) -> None:
+    """Make sure that all of these can be restored; raises as `ImageStore.restore_many` does."""
+    lost = [entry_id for entry_id in ids if entry_id not in found.trash]
+    if lost:
+        raise NotFoundError(f"{lost[0]!r} is not in the trash of {name}: purged or restored?")
+    entries = [found.trash[entry_id] for entry_id in ids]
+    coming = {(entry.split, entry.name) for entry, image, _ in entries if image is not None}
+    taken: set[tuple[str, str, bool]] = set()
+    for entry, image, labels in entries:
+        if image is not None:
+            found.require_free(name, entry.split, entry.name)
+        elif entry.kind == "label" and (entry.split, entry.name) not in coming:
+            found.require_image(name, entry.split, entry.name)
+        places = {(entry.split, stem(entry.name), True)} if image is not None else set()
+        if labels is not None:
+            places.add((entry.split, stem(entry.name), False))
+        if places & taken or (labels is not None and _label(entry) in found.labels):
+            raise AlreadyExistsError(f"{name}: {entry.split}/{entry.name} is taken again")
+        taken |= places
+
+
+def bring_back(found: Dataset, entry_id: str) -> None:
+    """Take one out of the trash, after `check_way_back`."""
+    entry, image, labels = found.trash.pop(entry_id)
+    if entry.kind == ORPHAN and labels is not None:
+        found.labels[_label(entry)] = labels
+        return
+    if image is None:
+        found.set_labels(*_key(entry), labels)
+        return
+    found.images[_key(entry)] = image
+    if labels is not None:
+        found.labels[_label(entry)] = labels
+
+
+def _key(entry: TrashEntry) -> tuple[str, str]:
+    return entry.split, entry.name
+
+
+def _label(entry: TrashEntry) -> tuple[str, str]:
+    return entry.split, stem(entry.name)

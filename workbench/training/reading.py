@@ -1,0 +1,58 @@
+"""Reading what a run's folder says: each event once, folded into where the run stands."""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock
+
+from workbench.persistence.run_folder import RunFolder
+from workbench.training.config import TrainingJob
+from workbench.training.events import Event, Queued, parse_event
+from workbench.training.progress import RunProgress, advance
+
+_log = logging.getLogger(__name__)
+
+
+class RunReader:
+    """Keeps up with one run's events. May be used from several threads.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._job = TrainingJob.from_json(folder.read_job())
+        self._progress = RunProgress(
+            epochs=self._job.config.epochs, warnings=tuple(self._job.warnings)
+        )
+        self._offset = 0
+        self._reading = Lock()
+
+    @property
+    def job(self) -> TrainingJob:
+        """What is trained; with other settings once the run was resumed with such."""
+        return self._job
+
+    def read(self) -> RunProgress:
+        """Return where the run stands by its events, those since the last call included."""
+        with self._reading:
+            lines, self._offset = self._folder.read_events(self._offset)
+            for event in parse_events(lines):
+                self._progress = advance(self._progress, event)
+                if isinstance(event, Queued) and event.changes:
+                    self._job = TrainingJob.from_json(self._folder.read_job())
+            return self._progress
+
+
+def parse_events(lines: list[str]) -> list[Event]:
+    """Return the events of some lines, without those that cannot be read."""
+    events = []
+    for line in lines:
+        try:
+            events.append(parse_event(line))
+        except ValueError as error:
+            # A newer version may tell of things that this one does not know.
+            _log.warning("training event left out: %s", error)
+    return events
