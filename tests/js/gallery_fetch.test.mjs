@@ -36,6 +36,23 @@ test("what is in sight is asked for first, in few requests at a time", () => {
   assert.equal(fetcher.get(33).item.key, "k33");
 });
 
+test("while the gallery moves, what is ahead comes in full requests, what is in sight at once", () => {
+  const { fetcher, wants, answer } = setup({ chunk: 10, parallel: 2 });
+  fetcher.want([0, 10], [0, 15], true, true);
+  answer(wants()[0]);
+  assert.deepEqual(wants().map((m) => m.ranges), [[[0, 10]]]); // five ahead are too few
+  fetcher.want([0, 10], [0, 20], true, true);
+  assert.deepEqual(wants().map((m) => m.ranges).slice(1), [[[10, 20]]]);
+  fetcher.want([15, 24], [0, 24], true, true);
+  assert.deepEqual(wants().map((m) => m.ranges).slice(2), [[[20, 24]]]);
+  fetcher.want([15, 24], [0, 27], true, true);
+  answer(wants()[1]);
+  answer(wants()[2]);
+  assert.equal(wants().length, 3);
+  fetcher.want([15, 24], [0, 27], true, false); // it rests
+  assert.deepEqual(wants()[3].ranges, [[24, 27]]);
+});
+
 test("after a long scroll the newest range comes next and what was skipped never does", () => {
   const { fetcher, sent, wants, answer } = setup({ chunk: 10, parallel: 2 });
   fetcher.want([0, 30], [0, 30]);

@@ -10,7 +10,7 @@
  * @typedef {{item: Item, jpeg: string, bytes: number, level: number}} Entry; `jpeg` is a data URL or empty
  */
 
-const CHUNK = 32;
+const CHUNK = 48;
 const PARALLEL = 2;
 const MAX_BYTES = 16 * 2 ** 20;
 const MAX_ITEMS = 6000;
@@ -54,12 +54,14 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
   let level = 0;
   let lastId = 0;
   let bytes = 0;
-  let wanted = { visible: [0, 0], around: [0, 0], forward: true };
+  let wanted = { visible: [0, 0], around: [0, 0], forward: true, isMoving: false };
 
   const lacks = (position) => {
     const entry = kept.get(position);
     return !entry || (entry.level < level && entry.item.picture);
   };
+
+  const isVisible = (position) => position >= wanted.visible[0] && position < wanted.visible[1];
 
   function* inOrder() {
     const { visible, around, forward } = wanted;
@@ -83,6 +85,8 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
         if (lacks(position) && !taken.has(position)) next.push(position);
       }
       if (next.length === 0) return;
+      // While the gallery moves, each message costs a frame: a few at a time can wait their turn.
+      if (wanted.isMoving && next.length < chunk && !next.some(isVisible)) return;
       lastId += 1;
       underWay.set(lastId, new Set(next));
       send({ kind: "want", id: lastId, listing, level, ranges: rangesOf(next) });
@@ -139,8 +143,8 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
      * Say what is needed now.
      * @param {[number, number]} visible half-open @param {[number, number]} around likewise, wider
      */
-    want(visible, around, forward = true) {
-      wanted = { visible, around, forward };
+    want(visible, around, forward = true, isMoving = false) {
+      wanted = { visible, around, forward, isMoving };
       callOff();
       pump();
     },

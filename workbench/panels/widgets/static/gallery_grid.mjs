@@ -10,6 +10,7 @@ import { createScroll } from "./gallery_scroll.mjs";
 import { clicked, contains, countOf, everything, inverted, NOTHING, withRange } from "./gallery_selection.mjs";
 
 const OVERSCAN_ROWS = 2;
+const SCREENS_AHEAD = 6;
 const REST_MS = 150;
 /** Pictures put in place in one frame while the gallery moves: more would make it late. */
 const FILLS_IN_MOTION = 2;
@@ -96,8 +97,8 @@ export function createGrid({ send, classes, selected, open, say }) {
     // More cells than a screen shows are kept for the next rows, but not for ever.
     for (const cell of spare.splice(Math.max(8, 2 * layout.columns))) cell.close();
     for (const cell of spare) if (!cell.element.hidden) cell.element.hidden = true;
-    const ahead = positionsIn(layout, { ...view, overscan: 2 * rowsInView() });
-    fetcher.want(visible, ahead, forward);
+    const ahead = positionsIn(layout, { ...view, overscan: SCREENS_AHEAD * rowsInView() });
+    fetcher.want(visible, ahead, forward, isMoving);
     setAttribute(element, "aria-activedescendant", cells.get(active)?.element.id ?? "");
     noteReady(visible);
   }
