@@ -85,4 +85,6 @@ def test_the_tour_runs_and_a_box_drawn_in_it_is_on_disk(lab_page: LabPage, tmp_p
     tabs.get_by_role("tab", name="Annotate", exact=True).click()
     tabs.locator('.wb-stage[data-shown$=".jpg"]').wait_for()
     shoot(lab_page, "tour-tabs")
+    # `workbench lab` fetches no news, so it does not ask whether to either.
+    assert lab_page.page.get_by_text("official Jupyter news").count() == 0
     assert lab_page.errors == []

@@ -115,12 +115,13 @@ test("files go out in pieces, each when the one before has arrived", async () =>
   const uploader = createUploader({ send: (message, [buffer]) => sent.push({ ...message, bytes: buffer.byteLength }), failed: (text) => failed.push(text), piece: 4 });
   const file = (name, text) => new File([text], name);
   const broken = { name: "folder", size: 9, slice: () => ({ arrayBuffer: () => Promise.reject(new Error("no")) }) };
-  uploader.add([file("a.jpg", "0123456789"), broken, file("empty.jpg", ""), file("b.jpg", "xy")], "val");
+  uploader.add([file("a.jpg", "0123456789"), broken, file("empty.jpg", ""), file("b.jpg", "xy")], { split: "val", className: "cup" });
   for (let step = 0; step < 6; step++) {
     await new Promise((resolve) => setTimeout(resolve));
     assert.equal(sent.length, step + 1);
     uploader.acknowledged({ batch: 1 });
   }
+  assert.deepEqual(new Set(sent.map((m) => `${m.split} ${m.class_name}`)), new Set(["val cup"]));
   assert.deepEqual(sent.map((m) => [m.name, m.offset, m.bytes, m.size]), [["a.jpg", 0, 4, 10], ["a.jpg", 4, 4, 10], ["a.jpg", 8, 2, 10], ["folder", 0, 0, 0], ["empty.jpg", 0, 0, 0], ["b.jpg", 0, 2, 2]]);
   assert.equal(failed.length, 1);
   await new Promise((resolve) => setTimeout(resolve));

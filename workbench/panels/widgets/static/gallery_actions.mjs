@@ -23,7 +23,7 @@ function button(text, drawing, title, onclick, extra = {}) {
  * @param {object} options.grid
  * @param {() => string[]} options.classes
  * @param {(on: boolean) => void} options.showBoxes
- * @param {(files: File[], split: string) => void} options.upload
+ * @param {(files: File[]) => void} options.upload
  */
 export function createActions({ send, grid, classes, showBoxes, upload }) {
   const act = (action, more = {}) => send({ kind: "do", action, ...more });
@@ -86,8 +86,9 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   const restore = chosen(button("Restore", "undo", "Put the selected images back where they were", guarded(() => act("restore"))));
 
   const split = make("select", { class: "wbg-select", "aria-label": "Add to split" }, ...SPLIT_NAMES.map((name) => make("option", { value: name }, name)));
+  const shows = make("select", { class: "wbg-select", "aria-label": "What they show", title: "Kept as a suggestion for who draws the boxes" });
   const picker = make("input", { type: "file", multiple: true, accept: "image/*", hidden: true, onchange: () => {
-    upload([...picker.files], split.value);
+    upload([...picker.files]);
     picker.value = "";
     add.close();
   } });
@@ -95,12 +96,13 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   const every = make("input", { class: "wbg-number", type: "number", min: "1", value: "10", "aria-label": "Every how many frames" });
   const add = createDialog(button("Add images", "plus", "Add images from this computer or the kernel’s machine; files can also be dropped on the gallery", null), "Add images",
     make("label", { class: "wbg-form-line" }, "Into split ", split),
+    make("label", { class: "wbg-form-line" }, "They show ", shows),
     make("button", { type: "button", class: "wb-choice", onclick: () => picker.click() }, "Choose files on this computer…"), picker,
     make("form", { onsubmit: (event) => {
       event.preventDefault();
       if (!path.value.trim()) return;
       add.close();
-      send({ kind: "do", action: "import", path: path.value.trim(), split: split.value, every: Number(every.value) || 1 });
+      send({ kind: "do", action: "import", path: path.value.trim(), split: split.value, class_name: shows.value, every: Number(every.value) || 1 });
     } },
     make("label", { class: "wbg-form-label" }, "File, folder or video on the kernel’s machine", path),
     make("label", { class: "wbg-form-line" }, "Of a video, every ", every, " frames"),
@@ -125,6 +127,14 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
     showBoxes(boxesOn);
   }
 
+  /** Offer the classes anew; what was chosen stays chosen while there is such a class. */
+  function relabel() {
+    const choices = classes().map((name) => make("option", { value: name }, name));
+    const chosen = shows.value;
+    shows.replaceChildren(make("option", { value: "" }, "whatever comes"), ...choices);
+    shows.value = classes().includes(chosen) ? chosen : "";
+  }
+
   let shownMode = "";
   function update(next = {}) {
     state = { ...state, ...next };
@@ -143,11 +153,14 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
     count.textContent = `${state.count.toLocaleString("en")} selected`;
   }
   update();
+  relabel();
 
   return {
     element,
     update,
-    splitForUploads: () => split.value,
+    relabel,
+    /** Where added files go, and the class that they show (or ""). */
+    target: () => ({ split: split.value, className: shows.value }),
     /** @returns {boolean} whether the key is that of an action */
     key(event) {
       const mod = event.ctrlKey || event.metaKey;

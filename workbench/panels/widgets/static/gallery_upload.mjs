@@ -30,18 +30,18 @@ export function createUploader({ send, failed, piece = PIECE }) {
     if (!queue.includes(job)) return; // called off meanwhile
     job.sent = buffer ? end : file.size;
     const message = {
-      kind: "upload", batch: job.batch, split: job.split, index: job.index, files: job.files.length,
+      kind: "upload", batch: job.batch, split: job.split, class_name: job.className, index: job.index, files: job.files.length,
       name: file.name, size: buffer ? file.size : 0, offset: buffer ? job.offset : 0, unreadable: !buffer,
     };
     send(message, [buffer ?? new ArrayBuffer(0)]);
   }
 
   return {
-    /** @param {File[]} files @param {string} split */
-    add(files, split) {
+    /** @param {File[]} files @param {{split: string, className: string}} target */
+    add(files, { split, className }) {
       if (files.length === 0) return;
       batch += 1;
-      queue.push({ batch, split, files: [...files], index: 0, offset: 0, sent: 0 });
+      queue.push({ batch, split, className, files: [...files], index: 0, offset: 0, sent: 0 });
       next();
     },
     /** The kernel has what was sent last. @param {{batch: number}} message */

@@ -47,7 +47,7 @@ export function mountGallery(model, host) {
     grid,
     classes: () => model.get("classes"),
     showBoxes: grid.toggleBoxes,
-    upload: (files, split) => uploader.add(files, split),
+    upload: (files) => uploader.add(files, actions.target()),
   });
 
   const message = make("span", { class: "wbg-message", role: "status" });
@@ -92,7 +92,7 @@ export function mountGallery(model, host) {
       if (!hasFiles(event)) return;
       event.preventDefault();
       event.stopPropagation();
-      drop.textContent = `Drop image files to add them to ${actions.splitForUploads()}`;
+      drop.textContent = `Drop image files to add them to ${actions.target().split}`;
       drop.hidden = false;
     });
   }
@@ -104,7 +104,7 @@ export function mountGallery(model, host) {
     event.preventDefault();
     event.stopPropagation();
     drop.hidden = true;
-    uploader.add([...event.dataTransfer.files], actions.splitForUploads());
+    uploader.add([...event.dataTransfer.files], actions.target());
   });
 
   const receive = (received, buffers) => {
@@ -153,7 +153,10 @@ export function mountGallery(model, host) {
     }
     grid.element.style.height = `${model.get("height")}px`;
   }
-  const relabel = () => grid.relabel();
+  const relabel = () => {
+    grid.relabel();
+    actions.relabel();
+  };
   for (const name of WATCHED) model.on(`change:${name}`, follow);
   model.on("change:classes", relabel);
   follow();
