@@ -41,7 +41,7 @@ MARGIN = 0.1
 
 _QUALITY = 80
 _THREADS = max(2, min(4, os.cpu_count() or 2))
-_NICENESS = 10
+_NICENESS = 19
 _STEPS = (
     (8, cv2.IMREAD_REDUCED_COLOR_8),
     (4, cv2.IMREAD_REDUCED_COLOR_4),

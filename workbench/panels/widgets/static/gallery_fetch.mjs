@@ -24,6 +24,8 @@ const ITEM_COST = 500; // bytes that an item takes besides its picture, roughly
  */
 export function dataUrl(view) {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  // Browsers have it since 2024 (Firefox, Safari) and 2025 (Chromium); it takes a tenth of the time.
+  if (bytes.toBase64) return `data:image/jpeg;base64,${bytes.toBase64()}`;
   let binary = "";
   // In parts: a call takes some 65,000 arguments in every browser, and no more.
   for (let i = 0; i < bytes.length; i += PART) binary += String.fromCharCode(...bytes.subarray(i, i + PART));
