@@ -115,7 +115,7 @@ test("files go out in pieces, each when the one before has arrived", async () =>
   const uploader = createUploader({ send: (message, [buffer]) => sent.push({ ...message, bytes: buffer.byteLength }), failed: (text) => failed.push(text), piece: 4 });
   const file = (name, text) => new File([text], name);
   const broken = { name: "folder", size: 9, slice: () => ({ arrayBuffer: () => Promise.reject(new Error("no")) }) };
-  uploader.add([file("a.jpg", "0123456789"), broken, file("empty.jpg", ""), file("b.jpg", "xy")], { split: "val", className: "cup" });
+  uploader.add([file("a.jpg", "0123456789"), broken, file("empty.jpg", ""), file("b.jpg", "xy")], "val", "cup");
   for (let step = 0; step < 6; step++) {
     await new Promise((resolve) => setTimeout(resolve));
     assert.equal(sent.length, step + 1);

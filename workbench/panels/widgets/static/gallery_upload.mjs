@@ -37,8 +37,8 @@ export function createUploader({ send, failed, piece = PIECE }) {
   }
 
   return {
-    /** @param {File[]} files @param {{split: string, className: string}} target */
-    add(files, { split, className }) {
+    /** @param {File[]} files @param {string} split @param {string} className that they show, if it is known */
+    add(files, split, className = "") {
       if (files.length === 0) return;
       batch += 1;
       queue.push({ batch, split, className, files: [...files], index: 0, offset: 0, sent: 0 });

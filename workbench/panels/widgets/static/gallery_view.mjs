@@ -38,6 +38,10 @@ export function mountGallery(model, host) {
     },
   });
   const uploader = createUploader({ send, failed: say });
+  const addFiles = (files) => {
+    const { split, className } = actions.target();
+    uploader.add(files, split, className);
+  };
   const filter = createFilter({ send, leave: grid.focus });
   const actions = createActions({
     send(message) {
@@ -47,7 +51,7 @@ export function mountGallery(model, host) {
     grid,
     classes: () => model.get("classes"),
     showBoxes: grid.toggleBoxes,
-    upload: (files) => uploader.add(files, actions.target()),
+    upload: (files) => addFiles(files),
   });
 
   const message = make("span", { class: "wbg-message", role: "status" });
@@ -104,7 +108,7 @@ export function mountGallery(model, host) {
     event.preventDefault();
     event.stopPropagation();
     drop.hidden = true;
-    uploader.add([...event.dataTransfer.files], actions.target());
+    addFiles([...event.dataTransfer.files]);
   });
 
   const receive = (received, buffers) => {
