@@ -68,9 +68,9 @@ from tests.browser.conftest import (  # noqa: E402
 FRAME_MS = 1000 / 60
 NEXT_BOUND_MS = SAVED_BOUND_MS = 50.0
 ADDED_S = 0.05
-# As a hand is: no box follows another at once. It matters, because Jupyter's server leaves
-# Nagle's algorithm on: within a burst of messages an answer waits up to 40 ms until the
-# browser's TCP acknowledges what came before it (Linux does so at once after 0.2 s of rest).
+# As a hand is: no box follows another at once. In a JupyterLab that `workbench lab` has not
+# started it matters twice: with Nagle's algorithm on, an answer within a burst waits up to
+# 40 ms for an acknowledgement (Linux sends it at once after 0.2 s of rest).
 BETWEEN_EDITS_MS = 600
 BUSY_S = 6
 BUSY = "import time; time.sleep({seconds})"

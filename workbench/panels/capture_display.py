@@ -8,13 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from workbench.capture.events import ImageSaved
-from workbench.capture.feed import Feed
 from workbench.panels.background import Background
 from workbench.panels.browser_feed import BrowserFeed
 from workbench.panels.capture_model import CaptureModel
 from workbench.panels.capture_options import as_message
 from workbench.panels.capture_pages import Preview, Strip, sender
-from workbench.panels.capture_sources import kind_of
+from workbench.panels.feed_watch import FeedWatch, feed_message
 from workbench.panels.widgets.camera import Camera
 from workbench.persistence import Stores
 
@@ -25,7 +24,6 @@ for a model to look at."""
 _ALL = 0.0
 _NEWS_EVERY = 0.1
 """Seconds from one piece of news to the next, so that the page has time for its camera."""
-_PLAYBACK_EVERY = 0.3
 
 
 class Throttled:
@@ -99,7 +97,7 @@ class Display:
         self._browser = browser
         self._background = background
         self._last: tuple[ImageSaved, ...] = ()
-        self._watched: Feed | None = None
+        self._watch = FeedWatch(self.preview, background.spawn, self.show_feed)
         self._show_status_soon = Throttled(_NEWS_EVERY, self._show_status)
         self._show_recent_soon = Throttled(_NEWS_EVERY, self._show_recent)
         self._link()
@@ -107,20 +105,7 @@ class Display:
     def show_feed(self) -> None:
         """Show what the feed does, and where a file is."""
         feed, state = self._model.feed, self._model.feed_state
-        shown: dict[str, Any] = {
-            "kind": kind_of(feed),
-            "name": feed.name,
-            "place": self._model.place,
-            "status": state.status,
-            "why": state.why,
-        }
-        playback = getattr(feed, "playback", None)
-        if playback is not None and not state.over:
-            facts = getattr(feed, "facts", None)
-            length = facts.frame_count if facts is not None else len(getattr(feed, "files", ()))
-            position = playback.position
-            shown["player"] = {"position": position, "length": length, "paused": playback.paused}
-        self._view.feed = shown
+        self._view.feed = {"name": feed.name, **feed_message(feed, state, self._model.place)}
 
     def show_settings(self) -> None:
         """Show all settings and options."""
@@ -129,7 +114,7 @@ class Display:
 
     def close(self) -> None:
         """Show nothing more."""
-        self.preview.follow(None)
+        self._watch.follow(None)
         self.strip.close()
 
     def _link(self) -> None:
@@ -155,18 +140,8 @@ class Display:
     def _follow_feed(self) -> None:
         feed = self._model.feed
         is_seen = feed is self._browser or self._model.feed_state.over
-        watched = None if is_seen else feed
-        if watched is not self._watched:
-            self._watched = watched
-            self.preview.follow(watched)
-            if watched is not None and hasattr(watched, "playback"):
-                self._background.spawn(lambda: self._follow_playback(watched))
+        self._watch.follow(None if is_seen else feed)
         self.show_feed()
-
-    async def _follow_playback(self, feed: Feed) -> None:
-        while self._watched is feed:
-            self.show_feed()
-            await asyncio.sleep(_PLAYBACK_EVERY)
 
     def _follow_status(self) -> None:
         # That a recording begins or ends, the page's camera must know at once.

@@ -17,8 +17,8 @@ from workbench.panels.browse_uploads import Uploads
 from workbench.panels.browse_work import Status
 from workbench.panels.browser_feed import BrowserFeed
 from workbench.panels.capture_pages import Preview
-from workbench.panels.capture_sources import kind_of
 from workbench.panels.curate_parts import Spawn, button, labelled, page, row
+from workbench.panels.feed_watch import FeedWatch, feed_message
 from workbench.panels.models_live import LiveTrial
 from workbench.panels.models_model import Frame, ModelsModel, required
 from workbench.panels.widgets.modelling import Trial
@@ -26,8 +26,6 @@ from workbench.persistence.models import SPLITS, ModelInfo, Prediction
 
 _STILL_SIDE = 1600
 """Pixels of the longer side of a picture that goes to the page."""
-_PLAYBACK_EVERY = 0.3
-"""Seconds from one look at the place in a file to the next."""
 
 Message = Mapping[str, Any]
 
@@ -62,7 +60,7 @@ class TryPage:
         self.trial.window = self._browser.window
         self._uploads = Uploads()
         self._pages: set[str] = set()
-        self._followed: object = None
+        self._watch = FeedWatch(self._preview, spawn, self._show_feed)
         self._still = b""
         self.view = page(row(self.dataset, self.split, self.image, self.run), self.trial)
         self.dataset.observe(self._list, "value")
@@ -89,7 +87,7 @@ class TryPage:
     def close(self) -> None:
         """Release the device, and take the page away."""
         self.live.close()
-        self._preview.follow(None)
+        self._watch.follow(None)
         self.trial.close()
 
     # Pictures of a dataset
@@ -251,39 +249,13 @@ class TryPage:
         if self.live.is_on:
             self._still = b""
         # What the page's own camera sees, it shows by itself.
-        followed = None if feed is self._browser or not self.live.is_on else feed
-        if followed is not self._followed:
-            self._followed = followed
-            self._preview.follow(followed)
-            if followed is not None and hasattr(followed, "playback"):
-                self._spawn(lambda: self._follow_playback(followed))
+        self._watch.follow(None if feed is self._browser or not self.live.is_on else feed)
         self._show_feed()
 
-    async def _follow_playback(self, feed: object) -> None:
-        while self._followed is feed:
-            self._show_feed()
-            await asyncio.sleep(_PLAYBACK_EVERY)
-
     def _show_feed(self) -> None:
-        feed, state = self.live.feed, self.live.feed_state
-        if feed is None:
-            return
-        shown: dict[str, Any] = {
-            "kind": kind_of(feed),
-            "place": self.live.place,
-            "status": state.status,
-            "why": state.why,
-        }
-        playback = getattr(feed, "playback", None)
-        if playback is not None and not state.over:
-            facts = getattr(feed, "facts", None)
-            length = facts.frame_count if facts is not None else len(getattr(feed, "files", ()))
-            shown["player"] = {
-                "position": playback.position,
-                "length": length,
-                "paused": playback.paused,
-            }
-        self.trial.feed = shown
+        feed = self.live.feed
+        if feed is not None:
+            self.trial.feed = feed_message(feed, self.live.feed_state, self.live.place)
 
 
 def _jpeg(frame: Frame) -> bytes:

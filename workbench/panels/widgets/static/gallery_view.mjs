@@ -51,7 +51,7 @@ export function mountGallery(model, host) {
     grid,
     classes: () => model.get("classes"),
     showBoxes: grid.toggleBoxes,
-    upload: (files) => addFiles(files),
+    upload: addFiles,
   });
 
   const message = make("span", { class: "wbg-message", role: "status" });
