@@ -487,6 +487,24 @@ async def test_the_same_name_can_be_deleted_again_and_again(img: ImageStore, pet
     assert await img.list_trash(pets) == [entries[0], entries[2]]
 
 
+async def test_deleted_images_can_be_looked_at(img: ImageStore, lbl: LabelStore, pets: str) -> None:
+    await img.save_bytes(pets, "train", "b.jpg", jpeg(2))
+    await lbl.save(pets, "train", "b.jpg", [BOX])
+    labels = await lbl.delete_many(pets, [("train", "b.jpg")])
+    first = await img.delete(pets, "train", "b.jpg")
+    await img.save_bytes(pets, "train", "b.jpg", jpeg(3))
+    second = await img.delete(pets, "train", "b.jpg")
+    ids = [second.id, "nothing", labels[0].id, first.id]
+    found = await img.read_deleted(pets, ids)
+    assert (found[0], found[3]) == (jpeg(3), jpeg(2))
+    assert [type(one) for one in found[1:3]] == [NotFoundError, NotFoundError]
+    await img.purge(pets, second.id)
+    (gone,) = await img.read_deleted(pets, [second.id])
+    assert isinstance(gone, NotFoundError)
+    with pytest.raises(NotFoundError):
+        await img.read_deleted("nobody", ids)
+
+
 async def test_purge_one_and_all(img: ImageStore, lbl: LabelStore, pets: str) -> None:
     await _ten(img, lbl, pets)
     entries = await img.delete_many(pets, [("train", f"{i}.jpg") for i in range(4)])

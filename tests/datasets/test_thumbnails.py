@@ -153,7 +153,7 @@ async def test_kept_pictures_take_no_more_than_they_may(stores: Stores) -> None:
     pictures = Thumbnails(stores, max_bytes=len(one.data) * 5 // 2)
     for stamp in (1, 2, 1, 3):
         await pictures.get("pets", key, size=200, modified_ns=[stamp])
-    assert [name[3] for name in pictures._kept._pictures] == [1, 3]
+    assert [wanted.stamp for wanted, _ in pictures._kept._pictures] == [1, 3]
     assert pictures._kept._bytes == 2 * len(one.data)
 
 

@@ -181,7 +181,9 @@ async def test_delete_restore_background_clear_and_tags(model: BrowseModel, root
     await model.show("trash")
     assert model.listing is not None
     (item, picture), *_ = await model.page(model.listing, [0], side=64)
-    assert (item.name, item.state, picture) == ("a.jpg", "deleted", None)
+    assert (item.name, item.state, item.problem) == ("a.jpg", "deleted", "")
+    assert picture is not None
+    assert picture.startswith(b"\xff\xd8")
     model.select(((0, 1),))
     await model.restore()
     assert "a.jpg" in images(root, "train")
@@ -205,6 +207,29 @@ async def test_delete_restore_background_clear_and_tags(model: BrowseModel, root
     model.select(((0, 1),))
     await model.untag("odd")
     assert model.index.tags.get("odd", np.zeros(1)).sum() == 0
+
+
+async def test_the_trash_shows_what_is_in_it(
+    model: BrowseModel, stores: Stores, root: Path
+) -> None:
+    (root / "labels" / "train" / "nobody.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    await stores.label.delete_orphans("ds", [("train", "nobody.txt")])
+    choose(model, 0)
+    await model.clear_labels()
+    choose(model, 1)
+    await model.delete()
+    await model.show("trash")
+    assert model.listing is not None
+    found = await model.page(model.listing, [0, 1, 2], side=64)
+    assert [(item.name, item.badge, picture is None) for item, picture in found] == [
+        ("b.jpg", "train", False),
+        ("a.jpg", "labels only", False),  # a picture of what they belong to
+        ("nobody.txt", "labels only", True),
+    ]
+    assert [item.problem for item, _ in found] == ["", "", ""]
+    (root / "images" / "train" / "a.jpg").unlink()
+    ((item, picture),) = await model.page(model.listing, [1], side=64)
+    assert (item.problem, picture) == ("", None)
 
 
 async def test_copy_and_export_the_selection(

@@ -13,10 +13,10 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ import numpy.typing as npt
 from workbench.errors import InvalidFrameError
 from workbench.persistence import Stores
 from workbench.persistence.image_header import read_header
-from workbench.persistence.models import ImageKey
+from workbench.persistence.models import ImageKey, TrashEntry
 from workbench.persistence.rules import image_size
 
 Frame = npt.NDArray[np.uint8]
@@ -81,6 +81,30 @@ class CropRequest:
     box: XYWH
 
 
+class _Wanted(NamedTuple):
+    """What a picture is made of.
+
+    Parameters
+    ----------
+    dataset : str
+    folder : str
+        Split of an image, or id of an entry of the trash.
+    filename : str
+    stamp : int or None
+        Time of change; None if it is not known, so that no picture made earlier will do.
+    """
+
+    dataset: str
+    folder: str
+    filename: str
+    stamp: int | None
+
+
+_Place = tuple[_Wanted, int]
+"""What a picture is made of, and its size."""
+_Read = Callable[[Sequence[int]], Awaitable[Sequence[bytes | Exception]]]
+
+
 class Thumbnails:
     """Makes small pictures of a dataset's images; safe to use from several tasks at once.
 
@@ -127,25 +151,53 @@ class Thumbnails:
         NotFoundError
             If there is no such dataset.
         """
+        stamps: Sequence[int | None] = [None] * len(keys) if modified_ns is None else modified_ns
+        wanted = [_Wanted(dataset, *key, stamp) for key, stamp in zip(keys, stamps, strict=True)]
+        return await self._made(
+            wanted,
+            lambda places: self._stores.image.read_many(dataset, [keys[at] for at in places]),
+            size,
+        )
+
+    async def deleted(
+        self, dataset: str, entries: Sequence[TrashEntry], *, size: int
+    ) -> list[Thumbnail | Exception]:
+        """Return a small picture of each image in the trash; see `get`.
+
+        For deleted labels it is a picture of the image that they belong to.
+        """
+        images = [entry.kind != "label" for entry in entries]
+        # What is in the trash does not change; an image whose labels are there may.
+        wanted = [
+            _Wanted(dataset, entry.id, entry.name, 0 if is_image else None)
+            for entry, is_image in zip(entries, images, strict=True)
+        ]
+
+        async def read(places: Sequence[int]) -> list[bytes | Exception]:
+            trashed = [entries[at].id for at in places if images[at]]
+            present = [(entries[at].split, entries[at].name) for at in places if not images[at]]
+            from_trash = iter(await self._stores.image.read_deleted(dataset, trashed))
+            from_folder = iter(await self._stores.image.read_many(dataset, present))
+            return [next(from_trash if images[at] else from_folder) for at in places]
+
+        return await self._made(wanted, read, size)
+
+    async def _made(
+        self, wanted: Sequence[_Wanted], read: _Read, size: int
+    ) -> list[Thumbnail | Exception]:
+        """Return pictures: those that are kept, and all others from bytes that `read` gets."""
         if size < 1:
             raise ValueError(f"size: expected a number of pixels of 1 or more, found {size}")
-        stamps: Sequence[int | None] = [None] * len(keys) if modified_ns is None else modified_ns
-        wanted = [(dataset, *key, stamp, size) for key, stamp in zip(keys, stamps, strict=True)]
-        found: list[Thumbnail | Exception | None] = [
-            None if name[3] is None else self._kept.get(name) for name in wanted
-        ]
+        found = [self._kept.get((name, size)) for name in wanted]
         missing = [place for place, picture in enumerate(found) if picture is None]
-        if missing:
-            contents = await self._stores.image.read_many(
-                dataset, [keys[place] for place in missing]
-            )
-            named = [(keys[place][1], data) for place, data in zip(missing, contents, strict=True)]
-            made = await self._map(lambda item: _thumbnail(*item, size), named)
-            for place, picture in zip(missing, made, strict=True):
-                found[place] = picture
-                if isinstance(picture, Thumbnail) and wanted[place][3] is not None:
-                    self._kept.put(wanted[place], picture)
-        return [picture for picture in found if picture is not None]
+        contents = await read(missing) if missing else []
+        named = [(wanted[at].filename, data) for at, data in zip(missing, contents, strict=True)]
+        pictures = await self._map(lambda item: _thumbnail(*item, size), named)
+        made = dict(zip(missing, pictures, strict=True))
+        for place, picture in made.items():
+            if isinstance(picture, Thumbnail) and wanted[place].stamp is not None:
+                self._kept.put((wanted[place], size), picture)
+        return [made[at] if kept is None else kept for at, kept in enumerate(found)]
 
     async def crops(
         self, dataset: str, requests: Sequence[CropRequest], *, size: int
@@ -195,26 +247,23 @@ def _stand_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
-_Name = tuple[str, str, str, int | None, int]
-
-
 class _Kept:
-    """Pictures up to so many bytes together, by dataset, split, name, time of change and size."""
+    """Pictures up to so many bytes together."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._pictures: OrderedDict[_Name, Thumbnail] = OrderedDict()
+        self._pictures: OrderedDict[_Place, Thumbnail] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, name: _Name) -> Thumbnail | None:
+    def get(self, name: _Place) -> Thumbnail | None:
         with self._lock:
             picture = self._pictures.get(name)
             if picture is not None:
                 self._pictures.move_to_end(name)
             return picture
 
-    def put(self, name: _Name, picture: Thumbnail) -> None:
+    def put(self, name: _Place, picture: Thumbnail) -> None:
         with self._lock:
             old = self._pictures.pop(name, None)
             self._bytes += len(picture.data) - (len(old.data) if old is not None else 0)

@@ -20,6 +20,8 @@ Ranges = tuple[tuple[int, int], ...]
 """A selection of places as sorted, disjoint, half-open ranges."""
 
 MODES = ("images", "objects", "trash")
+_DELETED = {"label": "labels only", "orphan": "labels only", "replaced": "before a repair"}
+"""What lies in the trash that is no deleted image, by the kind of the entry."""
 MAX_BOXES = 150
 """More boxes than this are not drawn over one thumbnail."""
 
@@ -277,7 +279,7 @@ def size_of(ranges: Ranges) -> int:
 
 def _deleted(place: int, entry: TrashEntry) -> Item:
     when = entry.deleted_at.astimezone().strftime("%Y-%m-%d %H:%M")
-    what = "labels only" if entry.kind == "label" else entry.split or SPLITS[0]
+    what = _DELETED.get(entry.kind, entry.split or SPLITS[0])
     return Item(
         position=place,
         key=entry.id,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from workbench.datasets.thumbnails import CropRequest, Thumbnail, Thumbnails
+from workbench.errors import NotFoundError
 from workbench.panels.browse_listing import Item, Listing
 from workbench.persistence import Stores
 
@@ -47,9 +48,12 @@ class PageMaker:
     async def _pictures(
         self, listing: Listing, places: Sequence[int], side: int
     ) -> Sequence[Thumbnail | Exception | None]:
-        if listing.mode == "trash":
-            return [None] * len(places)
         rows = [int(listing.rows[place]) for place in places]
+        if listing.mode == "trash":
+            entries = [listing.trash[row] for row in rows]
+            found = await self._thumbnails.deleted(listing.dataset, entries, size=side)
+            # Labels that had no image have no picture, and nothing is wrong with them.
+            return [None if isinstance(one, NotFoundError) else one for one in found]
         index = listing.index
         if listing.mode == "objects":
             images = index.keys(index.image_index[rows])

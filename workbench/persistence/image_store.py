@@ -245,6 +245,19 @@ class ImageStore(ABC):
         """Return the deleted images and labels of a dataset, oldest first."""
 
     @abstractmethod
+    async def read_deleted(
+        self, dataset: str, entry_ids: Sequence[str]
+    ) -> builtins.list[bytes | Exception]:
+        """Return the files of deleted images as they are stored, in the given order.
+
+        Returns
+        -------
+        list of bytes or Exception
+            `NotFoundError` for an entry that is not in the trash (any more), or has no
+            image (deleted labels).
+        """
+
+    @abstractmethod
     async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
         """Bring a deleted image back to where it was, with the labels that it had."""
 

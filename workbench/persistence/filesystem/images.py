@@ -235,6 +235,18 @@ class FilesystemImageStore(ImageStore):
 
         return await asyncio.to_thread(folder.consistently, work)
 
+    async def read_deleted(
+        self, dataset: str, entry_ids: Sequence[str]
+    ) -> builtins.list[bytes | Exception]:
+        """See `ImageStore.read_deleted`."""
+        folder, ids = self._root.open(dataset), builtins.list(entry_ids)
+
+        def work() -> builtins.list[bytes | Exception]:
+            folder.read()
+            return trash.read_images(folder.paths.trash, ids)
+
+        return await asyncio.to_thread(folder.consistently, work)
+
     async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
         """See `ImageStore.restore`."""
         folder = self._root.open(dataset)

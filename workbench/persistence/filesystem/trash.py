@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from workbench.errors import NotFoundError
 from workbench.persistence.filesystem.atomic import fsync_folder, remove_tree
+from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.paths import is_image_name
 from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import trash_entry
 
@@ -81,6 +84,24 @@ def find(trash: str, entry_id: str) -> Trashed:
     if found is None:
         raise NotFoundError(f"{entry_id!r} is not in the trash ({trash}): purged or restored?")
     return found
+
+
+def read_images(trash: str, entry_ids: Sequence[str]) -> list[bytes | Exception]:
+    """Return the bytes of deleted images, or what keeps one from being read."""
+    contents: list[bytes | Exception] = []
+    for entry_id in entry_ids:
+        try:
+            contents.append(_read_image(find(trash, entry_id)))
+        except (NotFoundError, OSError) as error:
+            contents.append(error)
+    return contents
+
+
+def _read_image(trashed: Trashed) -> bytes:
+    for name, original in trashed.files:
+        if is_image_name(os.path.basename(original)):
+            return read_file(f"{trashed.folder}/{name}")
+    raise NotFoundError(f"{trashed.entry.id!r} holds the labels of {trashed.entry.name}, no image")
 
 
 def purge(trash: str, entry_id: str | None, kinds: frozenset[str]) -> int:

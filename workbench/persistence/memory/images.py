@@ -255,6 +255,18 @@ class MemoryImageStore(ImageStore):
         with self._state.reading(dataset) as (_, found):
             return [entry for entry, _, _ in found.trash.values()]
 
+    async def read_deleted(
+        self, dataset: str, entry_ids: Sequence[str]
+    ) -> builtins.list[bytes | Exception]:
+        """See `ImageStore.read_deleted`."""
+        contents: builtins.list[bytes | Exception] = []
+        with self._state.reading(dataset) as (name, found):
+            for entry_id in entry_ids:
+                _, image, _ = found.trash.get(entry_id, (None, None, None))
+                missing = NotFoundError(f"{entry_id!r} is no deleted image of {name}")
+                contents.append(missing if image is None else image.data)
+        return contents
+
     async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
         """See `ImageStore.restore`."""
         with self._state.writing(dataset) as (name, found):
