@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -559,3 +560,97 @@ async def test_looking_through_images_does_not_call_off_that_an_export_shall_sto
         await model.export(tmp_path / "few.zip")
     assert len(told) == 1
     assert model.work.what == ""
+
+
+@pytest.fixture
+async def slow(stores: Stores, root: Path, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Let folders be listed no sooner than this is set, as if there were a million images."""
+    for file in root.rglob("*.*"):
+        os.utime(file, (1e9, 1e9))  # long before it is read: nobody doubts its time of change
+    indexed = BrowseModel(stores)
+    await indexed.open("ds")
+    indexed.close()
+    may_list, scan = asyncio.Event(), stores.image.scan
+
+    async def scan_late(dataset: str) -> Any:
+        await may_list.wait()
+        return await scan(dataset)
+
+    monkeypatch.setattr(stores.image, "scan", scan_late)
+    return may_list
+
+
+async def until_listed(model: BrowseModel) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while model.listing is None:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_dataset_is_shown_as_it_was_while_its_folders_are_listed(
+    stores: Stores, root: Path, slow: asyncio.Event
+) -> None:
+    write_picture(root / "images" / "train" / "aa.jpg")
+    model = BrowseModel(stores)
+    opening = asyncio.ensure_future(model.open("ds"))
+    await until_listed(model)
+    assert "train/aa.jpg" not in listed(model)
+    choose(model, 0, 1)
+    await model.search("split:train")
+    slow.set()
+    assert await opening is model.listing
+    assert listed(model) == [f"train/{n}.jpg" for n in ("a", "aa", "b", "c", "d", "e")]
+    assert model.selected() == [("train", "a.jpg"), ("train", "b.jpg")]
+    model.close()
+
+
+async def test_nothing_is_listed_again_if_nothing_has_changed(
+    stores: Stores, slow: asyncio.Event
+) -> None:
+    model = BrowseModel(stores)
+    opening = asyncio.ensure_future(model.open("ds"))
+    await until_listed(model)
+    shown = model.listing
+    slow.set()
+    assert await opening is shown
+    assert model.listing is shown
+    model.close()
+
+
+async def test_an_action_waits_until_it_is_known_what_is_there(
+    stores: Stores, root: Path, slow: asyncio.Event
+) -> None:
+    model = BrowseModel(stores)
+    opening = asyncio.ensure_future(model.open("ds"))
+    await until_listed(model)
+    choose(model, 0)
+    moving = asyncio.ensure_future(model.move("val"))
+    await asyncio.sleep(0.05)  # passes whether it would have been enough or not
+    assert "a.jpg" in images(root, "train")
+    slow.set()
+    await asyncio.gather(opening, moving)
+    assert "a.jpg" in images(root, "val")
+    model.close()
+
+
+async def test_what_is_asked_for_may_be_new_since_the_dataset_was_read(
+    stores: Stores, slow: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stores.dataset.update_classes("ds", ["cat", "red dog", "bird"])
+    model = BrowseModel(stores)
+    find, refused = model._finder.find, []
+
+    async def find_then_list(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await find(*args, **kwargs)
+        except QueryError as error:
+            refused.append(str(error))
+            raise
+        finally:
+            slow.set()
+
+    monkeypatch.setattr(model._finder, "find", find_then_list)
+    await model.open("ds", "-class:bird split:val")
+    assert len(refused) == 1
+    assert listed(model) == ["val/v.jpg"]
+    assert model.problem == ""
+    model.close()

@@ -55,11 +55,34 @@ class Indexer:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
-    async def load(self, dataset: str, *, progress: Progress = no_progress) -> DatasetIndex:
+    async def remembered(self, dataset: str) -> DatasetIndex | None:
+        """Return the dataset as it was when it was last read; None if that is not known.
+
+        Takes a small part of the time of `load`: for showing something meanwhile.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        cached = await self._stores.dataset.load_cache(dataset, _CACHE)
+        known = await asyncio.to_thread(from_block, cached)
+        return None if known is None else await self._completed(dataset, known)
+
+    async def load(
+        self,
+        dataset: str,
+        *,
+        known: DatasetIndex | None = None,
+        progress: Progress = no_progress,
+    ) -> DatasetIndex:
         """Return the dataset as it is now; see the head of this module for how.
 
         Parameters
         ----------
+        known : DatasetIndex, optional
+            What `remembered` returned, in place of asking for it again. If no image and no
+            label file has changed since, the result has its columns, not copies of them.
         progress : Progress
             Counts label files to read.
 
@@ -70,16 +93,16 @@ class Indexer:
         """
         scanned_ns = time.time_ns()
         table = await self._stores.image.scan(dataset)
-        cached = await self._stores.dataset.load_cache(dataset, _CACHE)
-        known = await asyncio.to_thread(from_block, cached)
+        if known is None:
+            cached = await self._stores.dataset.load_cache(dataset, _CACHE)
+            known = await asyncio.to_thread(from_block, cached)
         if known is not None and update.unchanged(known, table):
             index = replace(known, classes=table.classes, scanned_ns=scanned_ns)
         else:
             index = await self._update(dataset, table, known, scanned_ns, progress)
             block = await asyncio.to_thread(to_block, index)
             await self._stores.dataset.save_cache(dataset, _CACHE, block)
-        index = replace(index, predicted=update.predicted(index))
-        return await self._with_tags(dataset, index)
+        return await self._completed(dataset, index)
 
     async def measure(
         self, dataset: str, index: DatasetIndex, *, progress: Progress = no_progress
@@ -135,12 +158,11 @@ class Indexer:
             update.assemble, table, known, kept, read, old, proposed, scanned_ns
         )
 
-    async def _with_tags(self, dataset: str, index: DatasetIndex) -> DatasetIndex:
+    async def _completed(self, dataset: str, index: DatasetIndex) -> DatasetIndex:
+        """Return the index with what is derived, or kept elsewhere."""
         saved = await self._stores.dataset.get_tags(dataset)
-        if not saved:
-            return index
         tags = {}
         for tag, tagged in saved.items():
             wanted = frozenset(tagged)
             tags[tag] = np.array([name in wanted for name in index.filenames], dtype=np.bool_)
-        return replace(index, tags=tags)
+        return replace(index, tags=tags, predicted=update.predicted(index))

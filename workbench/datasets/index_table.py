@@ -115,6 +115,16 @@ class DatasetIndex:
         first, last = np.searchsorted(self.image_index, (position, position + 1))
         return self.class_id[first:last], self.boxes[first:last]
 
+    def is_same(self, other: DatasetIndex | None) -> bool:
+        """Whether the other is this one, or what `Indexer.load` made of it without a change."""
+        return (
+            other is not None
+            and self.filenames is other.filenames
+            and self.classes == other.classes
+            and self.tags.keys() == other.tags.keys()
+            and all(np.array_equal(has, other.tags[tag]) for tag, has in self.tags.items())
+        )
+
     @property
     def measured(self) -> bool:
         """Whether somebody has looked for width and height of all images."""

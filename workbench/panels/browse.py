@@ -182,7 +182,8 @@ class BrowsePanel:
         await self.model.refresh()
 
     async def _answer(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        await self._ready()
+        if self.model.listing is None:  # else a page need not wait for what is still looked at
+            await self._ready()
         await self._pages.answer(message, buffers)
 
     async def _annotate(self, listing: Listing, place: int | None) -> None:

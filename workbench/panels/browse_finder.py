@@ -32,9 +32,19 @@ class Finder:
         self._images = images
         self._indexer = Indexer(stores)
 
-    async def load(self, dataset: str, *, progress: Progress = no_progress) -> DatasetIndex:
-        """Return a dataset as it is now, in columns."""
-        return await self._indexer.load(dataset, progress=progress)
+    async def remembered(self, dataset: str) -> DatasetIndex | None:
+        """Return a dataset as it was when it was last read; see `Indexer.remembered`."""
+        return await self._indexer.remembered(dataset)
+
+    async def load(
+        self,
+        dataset: str,
+        *,
+        known: DatasetIndex | None = None,
+        progress: Progress = no_progress,
+    ) -> DatasetIndex:
+        """Return a dataset as it is now, in columns; see `Indexer.load`."""
+        return await self._indexer.load(dataset, known=known, progress=progress)
 
     async def prepare(
         self, dataset: str, index: DatasetIndex, text: str, *, progress: Progress = no_progress

@@ -20,6 +20,9 @@ from workbench.panels.changing import ChangingModel
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey
 
+_PATIENCE_S = 0.2
+"""After so long a dataset that is being read is shown as it was when it was last read."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Aim:
@@ -86,6 +89,9 @@ class ShownModel(ChangingModel):
     async def open(self, dataset: str, query: str = "") -> Listing:
         """Show a dataset.
 
+        While its folders are listed, which takes seconds for a million images, it is shown
+        as it was when it was last read. What this returns is what is there now.
+
         Raises
         ------
         NotFoundError
@@ -96,16 +102,47 @@ class ShownModel(ChangingModel):
         parse_query(query)
         async with self._lock:  # after a change that is under way
             with self._showing("Reading the dataset", at_once=False) as progress:
-                index = await self._finder.load(dataset, progress=progress)
-            listing = await self._list(_Aim(dataset, index, query, MODES[0]))
-            self._forget_changes()
-            self.problem, self.status = "", Status()
-            return listing
+                known = await self._finder.remembered(dataset)
+                loading = asyncio.ensure_future(
+                    self._finder.load(dataset, known=known, progress=progress)
+                )
+                try:
+                    await asyncio.wait((loading,), timeout=_PATIENCE_S)
+                    is_late = not loading.done()
+                    shows_known = is_late and await self._begin_as_known(dataset, known, query)
+                    index = await loading
+                finally:
+                    loading.cancel()
+            if not shows_known:
+                return await self._begin(_Aim(dataset, index, query, MODES[0]))
+            if index.is_same(known):
+                return self._shown
+            return await self._bring_up_to_date(dataset, index)
 
     async def refresh(self) -> Listing:
         """Look again what is in the dataset; query and selection stay."""
         dataset = self._aim.dataset
-        index = await self._finder.load(dataset)
+        return await self._bring_up_to_date(dataset, await self._finder.load(dataset))
+
+    async def _begin(self, aim: _Aim) -> Listing:
+        """Show a dataset that was not shown before."""
+        listing = await self._list(aim)
+        self._forget_changes()
+        self.problem, self.status = "", Status()
+        return listing
+
+    async def _begin_as_known(self, dataset: str, known: DatasetIndex | None, query: str) -> bool:
+        """Show a dataset as it was, if it had the classes and tags that are asked for then."""
+        if known is None:
+            return False
+        try:
+            await self._begin(_Aim(dataset, known, query, MODES[0]))
+        except QueryError:
+            return False
+        return True
+
+    async def _bring_up_to_date(self, dataset: str, index: DatasetIndex) -> Listing:
+        """Show what is asked for of the dataset as it is now."""
         aim = self._aim
         if aim.dataset != dataset:  # another was opened meanwhile
             return self._shown

@@ -13,6 +13,8 @@ from workbench.panels.browse_work import Status, StoppedError, Work
 from workbench.persistence import Stores
 
 MAX_UNDO = 100
+_SOON_S = 0.5
+"""After so long something under way is shown though it has not told how far it is."""
 
 
 class BusyError(RuntimeError):
@@ -59,6 +61,11 @@ class Task:
         step = max(1, total // 100)
         if total and (done % step == 0 or done == total):
             self._loop.call_soon_threadsafe(self.show, Work(self.what, done, total))
+
+    def show_begun(self) -> None:
+        """Show that it is under way, unless it has told more; on the event loop."""
+        if not self.work.what:
+            self.show(Work(self.what))
 
     def show(self, work: Work) -> None:
         """Show how far it is; on the event loop."""
@@ -135,15 +142,17 @@ class ChangingModel(traitlets.HasTraits):
         what : str
             In words.
         at_once : bool
-            Also before it says how far it is: not for what mostly takes no time.
+            Also before it says how far it is; else, for what mostly takes no time, soon.
         """
         task = Task(what, self._show_work)
         self._tasks.append(task)
         if at_once:
-            task.show(Work(what))
+            task.show_begun()
+        soon = asyncio.get_running_loop().call_later(_SOON_S, task.show_begun)
         try:
             yield task
         finally:
+            soon.cancel()
             self._tasks.remove(task)  # what it still tells comes too late
             self._show_work()
 
