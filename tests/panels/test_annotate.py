@@ -261,7 +261,7 @@ async def test_images_that_browsers_cannot_decode_are_sent_as_jpeg(
 async def test_a_huge_image_is_sent_reduced_and_keeps_its_coordinates(
     model: AnnotateModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.panels.annotate_model.MAX_PIXELS", WIDTH * HEIGHT // 4)
+    monkeypatch.setattr("workbench.panels.annotate_picture.MAX_PIXELS", WIDTH * HEIGHT // 4)
     picture = await model.load(0)
     sent = cv2.imdecode(np.frombuffer(picture.content, np.uint8), cv2.IMREAD_COLOR)
     assert sent is not None

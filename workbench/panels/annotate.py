@@ -12,8 +12,9 @@ from typing import Any
 
 import ipywidgets
 
-from workbench.panels.annotate_model import AnnotateModel, Picture
+from workbench.panels.annotate_model import AnnotateModel
 from workbench.panels.annotate_pages import Pages
+from workbench.panels.annotate_picture import Picture
 from workbench.panels.annotator import BoxAnnotator
 from workbench.panels.background import Background
 from workbench.panels.widgets.box_keys import key_bindings

@@ -7,76 +7,20 @@ on, so that a late edit never lands on another image or on somebody else's work.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import traitlets
 
-from workbench import geometry
 from workbench.datasets.trail import Trail
 from workbench.datasets.walks import check_filter, plan_walk
-from workbench.errors import LabelFormatError, NotFoundError, WorkbenchError
-from workbench.panels.annotate_labels import UNREADABLE, LabelDesk, PixelBoxes
+from workbench.errors import NotFoundError, WorkbenchError
+from workbench.panels.annotate_labels import LabelDesk, PixelBoxes
+from workbench.panels.annotate_picture import Picture, PictureLoader
 from workbench.persistence import Stores
-from workbench.persistence.models import Annotation, ImageInfo, LabelData, LabelEdit, Prediction
+from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.persistence.sources import ImageSource
-
-MAX_PIXELS = 50_000_000
-"""Larger images are sent reduced: more than any screen shows, more than browsers bear."""
-NOT_FOR_BROWSERS = (".tif", ".tiff")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """One image of the walk with its labels, as far as they could be loaded.
-
-    Compared by identity: opening an image anew is news, also if nothing has changed.
-
-    Parameters
-    ----------
-    key : str
-        Identity of the image, also across kernels.
-    split, filename : str
-    index : int
-        Place in the walk.
-    token : str
-        Changes with the image's bytes.
-    width, height : int
-        Pixels of the stored image; 0 if it could not be read.
-    content : bytes
-        An encoded image that browsers decode; may have fewer pixels.
-    labels : LabelData
-    problem : str
-        What is wrong with the image or its labels, for people.
-    editable : bool
-        Whether boxes can be drawn and saved.
-    asked_by : mapping or None
-        Whatever `AnnotateModel.open` was given, to recognise the answer.
-    """
-
-    key: str
-    split: str
-    filename: str
-    index: int
-    token: str
-    width: int
-    height: int
-    content: bytes
-    labels: LabelData
-    problem: str = ""
-    editable: bool = True
-    asked_by: Mapping[str, Any] | None = None
-
-    def pixel_boxes(self, annotations: Sequence[Annotation] | None = None) -> geometry.Boxes:
-        """Return boxes (default: the labels) as pixel xyxy, float64, shape ``(n, 4)``."""
-        chosen = self.labels.annotations if annotations is None else annotations
-        return geometry.to_pixels([a.xywh for a in chosen], self.width, self.height)
 
 
 class AnnotateModel(traitlets.HasTraits):
@@ -122,6 +66,7 @@ class AnnotateModel(traitlets.HasTraits):
         self.walk = 0
         self._wanted = None if images is None else list(images)
         self._only = only
+        self._loader = PictureLoader(stores, dataset, split)
         self._desk = LabelDesk(stores, dataset, split)
         self._scope = ""
         self._names: list[str] = []
@@ -198,7 +143,7 @@ class AnnotateModel(traitlets.HasTraits):
         key = self._scope + name
         while True:
             writes = self._writes[key]
-            picture = await self._load_once(key, name, index, plain, asked_by)
+            picture = await self._loader.load(key, name, index, plain=plain, asked_by=asked_by)
             # A save that ended meanwhile would make these labels old news.
             if writes == self._writes[key]:
                 return picture
@@ -350,60 +295,6 @@ class AnnotateModel(traitlets.HasTraits):
             if known and name not in self._labelled and name not in self._proposals:
                 self.propose(name, known)
 
-    async def _load_once(
-        self, key: str, name: str, index: int, plain: bool, asked_by: Mapping[str, Any] | None
-    ) -> Picture:
-        problems: list[str] = []
-        info, content = await self._load_image(name, plain, problems)
-        labels = LabelData(name, self.split, [])
-        try:
-            labels = await self._stores.label.get(self.dataset, self.split, name)
-        except LabelFormatError as error:
-            labels = LabelData(name, self.split, [], revision=UNREADABLE)
-            problems.append(f"The label file cannot be read: {error}")
-        except NotFoundError as error:
-            if content:
-                problems.append(f"The labels cannot be read: {error}")
-        if labels.other_rows:
-            problems.append(
-                f"{labels.other_rows} row(s) of the label file are more than a box (polygon, "
-                f"keypoints or confidence). Their boxes are shown; before an edit is saved "
-                f"you will be asked."
-            )
-        has_picture = bool(content)
-        return Picture(
-            key=key,
-            split=self.split,
-            filename=name,
-            index=index,
-            token=f"{info.size_bytes}-{info.modified_at}{'-plain' if plain else ''}",
-            width=info.width,
-            height=info.height,
-            content=content,
-            labels=labels,
-            problem=" ".join(problems),
-            editable=has_picture,
-            asked_by=asked_by,
-        )
-
-    async def _load_image(
-        self, name: str, plain: bool, problems: list[str]
-    ) -> tuple[ImageInfo, bytes]:
-        images = self._stores.image
-        nothing = ImageInfo(name, self.split, path=Path(name))
-        try:
-            info = await images.get(self.dataset, self.split, name)
-            is_huge = info.width * info.height > MAX_PIXELS
-            if plain or is_huge or name.lower().endswith(NOT_FOR_BROWSERS):
-                pixels = await images.load(self.dataset, self.split, name)
-                return info, await asyncio.to_thread(_encoded, pixels)
-            return info, await images.read_bytes(self.dataset, self.split, name)
-        except NotFoundError:
-            problems.append(f"{name} is no longer there: it was moved, renamed or deleted.")
-        except (WorkbenchError, OSError) as error:
-            problems.append(f"{name} cannot be shown: {error}")
-        return nothing, b""
-
     def _note_written(self, key: str, data: LabelData) -> None:
         self._writes[key] += 1
         if self.picture is not None and self.picture.key == key:
@@ -415,16 +306,3 @@ class AnnotateModel(traitlets.HasTraits):
     def _refresh_state(self) -> None:
         self.why = next(iter(self._failures.values()), "")
         self.state = "not saved" if self._failures else "saving" if self._saving else "saved"
-
-
-def _encoded(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode BGR pixels as JPEG, reduced to `MAX_PIXELS`."""
-    import cv2
-
-    height, width = pixels.shape[:2]
-    if width * height > MAX_PIXELS:
-        factor = (MAX_PIXELS / (width * height)) ** 0.5
-        size = (max(int(width * factor), 1), max(int(height * factor), 1))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])
-    return bytes(encoded)

@@ -14,7 +14,8 @@ from workbench import geometry
 from workbench.datasets.trail import LabelState
 from workbench.errors import ConflictError, LossySaveError, WorkbenchError
 from workbench.panels.annotate_labels import PixelBoxes
-from workbench.panels.annotate_model import AnnotateModel, Picture
+from workbench.panels.annotate_model import AnnotateModel
+from workbench.panels.annotate_picture import Picture
 from workbench.panels.widgets.box_canvas import BoxCanvas
 from workbench.panels.widgets.canvas_messages import CanvasBox, Edit, Frame
 from workbench.persistence.models import Annotation, LabelData, Prediction
