@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.datasets.image_facts import DTYPE, VERSION, examine
+from workbench.datasets.places import find_places
 from workbench.persistence import Stores
 from workbench.persistence.models import (
     SPLITS,
@@ -151,13 +152,7 @@ def _recall(kept: bytes | None, table: ImageTable) -> tuple[Facts, npt.NDArray[n
     old = None if kept is None else _from_bytes(kept)
     if old is None:
         return facts, np.zeros(len(table), dtype=np.bool_)
-    if old.filenames == table.filenames and np.array_equal(old.split, table.split):
-        source = np.arange(len(table), dtype=np.int64)
-    else:
-        pairs = zip(old.split.tolist(), old.filenames, strict=True)
-        place = {pair: position for position, pair in enumerate(pairs)}
-        pairs = zip(table.split.tolist(), table.filenames, strict=True)
-        source = np.array([place.get(pair, -1) for pair in pairs], dtype=np.int64)
+    source = find_places(old.filenames, old.split, table.filenames, table.split)
     known = source >= 0
     if known.any():
         known &= old.known[source] & (old.size_bytes[source] == table.size_bytes)

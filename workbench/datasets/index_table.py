@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.datasets.columns import pack, pack_names, unpack, unpack_names
+from workbench.datasets.places import find_places
 from workbench.persistence.models import SPLITS, ImageKey
 
 UNLABELLED, BACKGROUND, LABELLED, UNREADABLE = range(4)
@@ -21,6 +22,7 @@ Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _KIND = "workbench index 2"
+_NUMBERS = {split: number for number, split in enumerate(SPLITS)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,8 +109,10 @@ class DatasetIndex:
 
     def positions(self, keys: Sequence[ImageKey]) -> Integers:
         """Return the positions of images; an image that is not there is left out."""
-        places = {key: place for place, key in enumerate(self.keys())}
-        return np.array([places[key] for key in keys if key in places], dtype=np.int64)
+        names = [name for _, name in keys]
+        splits = np.array([_NUMBERS.get(split, -1) for split, _ in keys], dtype=np.int8)
+        found = find_places(self.filenames, self.split, names, splits)
+        return found[found >= 0]
 
     def boxes_of(self, position: int) -> tuple[Integers, npt.NDArray[np.float64]]:
         """Return class ids, shape (n,), and boxes, shape (n, 4), of the image at a position."""

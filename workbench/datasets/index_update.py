@@ -18,6 +18,7 @@ from workbench.datasets.index_table import (
     Integers,
     Mask,
 )
+from workbench.datasets.places import find_places
 from workbench.errors import LabelFormatError
 from workbench.persistence.models import SPLITS, ImageKey, ImageTable, LabelTable
 from workbench.persistence.sources import ImageSource
@@ -59,9 +60,7 @@ def old_positions(table: ImageTable, known: DatasetIndex | None) -> Integers:
     """Return for each image of the listing its position in the known index, or -1."""
     if known is None or known.settings_revision != table.settings_revision:
         return np.full(len(table), -1, dtype=np.int64)
-    places = {key: place for place, key in enumerate(known.keys())}
-    wanted = keys(table, np.arange(len(table)))
-    return np.array([places.get(key, -1) for key in wanted], dtype=np.int64)
+    return find_places(known.filenames, known.split, table.filenames, table.split)
 
 
 def keys(table: ImageTable, positions: Integers) -> list[ImageKey]:

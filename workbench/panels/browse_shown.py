@@ -113,16 +113,18 @@ class ShownModel(ChangingModel):
                     index = await loading
                 finally:
                     loading.cancel()
-            if not shows_known:
-                return await self._begin(_Aim(dataset, index, query, MODES[0]))
-            if index.is_same(known):
-                return self._shown
-            return await self._bring_up_to_date(dataset, index)
+                if not shows_known:
+                    return await self._begin(_Aim(dataset, index, query, MODES[0]))
+                if index.is_same(known):
+                    return self._shown
+                return await self._bring_up_to_date(dataset, index)
 
     async def refresh(self) -> Listing:
         """Look again what is in the dataset; query and selection stay."""
         dataset = self._aim.dataset
-        return await self._bring_up_to_date(dataset, await self._finder.load(dataset))
+        # It tells no progress, and so cannot be stopped: what is shown would stay wrong.
+        with self._showing("Reading the dataset", at_once=False):
+            return await self._bring_up_to_date(dataset, await self._finder.load(dataset))
 
     async def _begin(self, aim: _Aim) -> Listing:
         """Show a dataset that was not shown before."""
