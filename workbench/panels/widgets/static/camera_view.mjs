@@ -9,7 +9,8 @@ import { createMeter } from "./camera_flow.mjs";
 import { createGesture } from "./camera_gesture.mjs";
 import { createHelp } from "./camera_help.mjs";
 import { createNumbers, noneLeft } from "./camera_numbers.mjs";
-import { cameraProblem, cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "./camera_problems.mjs";
+import { openCamera } from "./camera_opening.mjs";
+import { cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "./camera_problems.mjs";
 import { createSourceBar } from "./camera_source.mjs";
 import { createStage } from "./camera_stage.mjs";
 import { createStrip } from "./camera_strip.mjs";
@@ -168,26 +169,14 @@ export function mountCamera(model, host) {
     send({ kind: "camera", on: false, failed: true, why: `${problem.title}. ${problem.text.replace(/[,.:]? *(or|Or)? use one of these:$/, ".")}` });
   }
 
-  async function startBrowser() {
-    const missing = surroundingsProblem(cameraSurroundings());
-    if (missing) {
-      fail(missing);
-      return;
-    }
-    help.show(help.asking);
-    try {
-      const opened = await camera.start(bar.wish());
-      if (!opened) return;
-      help.show(null);
-      bar.on(true);
-      const front = opened.facing ? opened.facing === "user" : navigator.maxTouchPoints === 0;
+  const startBrowser = () => openCamera({
+    camera, bar, help, fail,
+    opened({ name, facing }) {
+      const front = facing ? facing === "user" : navigator.maxTouchPoints === 0;
       stage.element.dataset.facing = front ? "front" : "back";
-      bar.cameras(await listCameras(), opened.device);
-      send({ kind: "camera", on: true, name: opened.name });
-    } catch (error) {
-      fail(cameraProblem(error));
-    }
-  }
+      send({ kind: "camera", on: true, name });
+    },
+  });
 
   function start(kind, place) {
     isGone = false;

@@ -3,11 +3,12 @@
  * capture panel; what is added is the slider, and that nothing runs on a page that is hidden.
  */
 import { make } from "./box_dom.mjs";
-import { createCamera, listCameras } from "./camera_device.mjs";
+import { createCamera } from "./camera_device.mjs";
 import { createHelp } from "./camera_help.mjs";
 import { onKernelGone } from "./camera_kernel.mjs";
+import { openCamera } from "./camera_opening.mjs";
 import { createPlayer } from "./camera_player.mjs";
-import { cameraProblem, cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "./camera_problems.mjs";
+import { cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "./camera_problems.mjs";
 import { createSourceBar } from "./camera_source.mjs";
 import { createStage } from "./camera_stage.mjs";
 import { createUploader } from "./gallery_upload.mjs";
@@ -92,29 +93,14 @@ function mountTrial(model, host) {
     send({ kind: "camera", on: false });
   }
 
-  async function startBrowser() {
-    const missing = surroundingsProblem(cameraSurroundings());
-    if (missing) {
-      fail(missing);
-      return;
-    }
+  function startBrowser() {
     bar.choose("browser");
     stage.use(true);
-    help.show(help.asking);
-    try {
-      const opened = await camera.start(bar.wish());
-      if (!opened) return;
-      if (!isShown) {
-        camera.stop();
-        return;
-      }
-      help.show(null);
-      bar.on(true);
-      bar.cameras(await listCameras(), opened.device);
-      send({ kind: "camera", on: true, name: opened.name });
-    } catch (error) {
-      fail(cameraProblem(error));
-    }
+    openCamera({
+      camera, bar, help, fail,
+      isWanted: () => isShown,
+      opened: ({ name }) => send({ kind: "camera", on: true, name }),
+    });
   }
 
   function start(kind, place) {

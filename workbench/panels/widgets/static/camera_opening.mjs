@@ -1,0 +1,36 @@
+/** Opening this browser's camera, with what is said before, meanwhile and afterwards. */
+import { listCameras } from "./camera_device.mjs";
+import { cameraProblem, cameraSurroundings, surroundingsProblem } from "./camera_problems.mjs";
+
+/**
+ * @param {object} page the parts of the page that opens it
+ * @param {ReturnType<typeof import("./camera_device.mjs").createCamera>} page.camera
+ * @param {ReturnType<typeof import("./camera_source.mjs").createSourceBar>} page.bar
+ * @param {ReturnType<typeof import("./camera_help.mjs").createHelp>} page.help
+ * @param {(problem: object) => void} page.fail it cannot be opened
+ * @param {(found: object) => void} page.opened it is on
+ * @param {() => boolean} [page.isWanted] still, once the user has allowed it
+ */
+export async function openCamera({ camera, bar, help, fail, opened, isWanted = () => true }) {
+  const missing = surroundingsProblem(cameraSurroundings());
+  if (missing) {
+    fail(missing);
+    return;
+  }
+  help.show(help.asking);
+  try {
+    const found = await camera.start(bar.wish());
+    if (!found) return;
+    if (!isWanted()) {
+      camera.stop();
+      return;
+    }
+    help.show(null);
+    bar.on(true);
+    // Only with the camera on does the browser tell the names of all cameras.
+    bar.cameras(await listCameras(), found.device);
+    opened(found);
+  } catch (error) {
+    fail(cameraProblem(error));
+  }
+}
