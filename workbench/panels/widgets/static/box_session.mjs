@@ -11,8 +11,9 @@
  *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
  */
 import { createFrames } from "./box_frames.mjs";
-import { amend, commit, createHistory, isFresh, redo, undo } from "./box_history.mjs";
-import { fromRows, sameRows, toProposalRows, toRows } from "./box_document.mjs";
+import { amend, commit, redo, undo } from "./box_history.mjs";
+import { toProposalRows, toRows } from "./box_document.mjs";
+import { createDocuments, isLabelled } from "./box_documents.mjs";
 import { createOutbox } from "./box_outbox.mjs";
 import { createTrails } from "./box_trail.mjs";
 
@@ -24,8 +25,6 @@ const SILENCE =
 /** Milliseconds within which nudges with the arrow keys count as one step. */
 const MERGE_WITHIN = 1000;
 
-/** Whether there is a label file. @param {{revision: string}} file */
-const isLabelled = ({ revision }) => revision !== "";
 /** File name in a key. @param {string} key */
 const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
 
@@ -39,10 +38,10 @@ const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
  */
 export function createSession({ send, storage, decode, now, id }) {
   const listeners = new Set();
-  const documents = new Map();
   const frames = createFrames(decode);
   const post = (message) => send({ ...message, session: id });
   const outbox = createOutbox({ send: post, storage, now, changed: () => notify("status") });
+  const documents = createDocuments((key) => outbox.unsaved(key));
   const trails = createTrails({
     ask: (key) => post({ kind: "want_trail", key }),
     isSettled: (key) => !outbox.unsaved(key),
@@ -86,37 +85,11 @@ export function createSession({ send, storage, decode, now, id }) {
   }
 
   function current() {
-    return state.frame ? (documents.get(state.frame.key) ?? null) : null;
+    return state.frame ? documents.get(state.frame.key) : null;
   }
 
   function boxes() {
     return current()?.present.state ?? [];
-  }
-
-  /** Bring the document of a frame in line with what the kernel says is in the file. */
-  function reconcile(frame) {
-    const history = documents.get(frame.key);
-    const unsaved = outbox.unsaved(frame.key);
-    const found = fromRows(frame.boxes, frame.proposals);
-    if (!history) {
-      const start = createHistory(found, isLabelled(frame));
-      documents.set(frame.key, unsaved ? recovered(start, unsaved) : start);
-    } else if (!unsaved && !holds(history, frame)) {
-      // Predictions for an image on which nobody has worked are no step of anybody's work.
-      const isBeginning = isFresh(history) && sameRows(toRows(history.present.state), frame.boxes);
-      const next = isBeginning ? createHistory(found, isLabelled(frame)) : commit(history, "changed elsewhere", found, isLabelled(frame));
-      documents.set(frame.key, next);
-    }
-  }
-
-  /** Whether a history's present state is what the kernel has: in the file, and to review. */
-  function holds({ present }, { boxes: rows, proposals, revision }) {
-    const isSame = present.labelled === isLabelled({ revision }) && sameRows(toRows(present.state), rows);
-    return isSame && sameRows(toProposalRows(present.state), proposals);
-  }
-
-  function recovered(history, { boxes: rows, proposals, labelled = true }) {
-    return commit(history, "recovered", fromRows(rows, proposals ?? []), labelled);
   }
 
   function show(entry) {
@@ -179,14 +152,14 @@ export function createSession({ send, storage, decode, now, id }) {
     if (isMeant) showSerial += 1;
     const serial = showSerial;
     // At once, before the bytes are decoded: an answer to an edit may be the next message.
-    if (message.show || documents.has(frame.key) || outbox.unsaved(frame.key)) reconcile(frame);
+    if (message.show || documents.has(frame.key) || outbox.unsaved(frame.key)) documents.reconcile(frame);
     const entry = await frames.put(frame, bytes, stage, () => state.frame?.key ?? null);
     if (frames.get(frame.key) !== entry) return;
     if (entry.failed && !message.plain) post({ kind: "want", key: frame.key, plain: true });
     const isAwaited = target === frame.index && (state.loading || state.frame?.key === frame.key);
     if ((isMeant && serial === showSerial) || isAwaited) {
       if (!entry.bitmap && !entry.failed && frame.width > 0) want(frame.index);
-      if (!documents.has(frame.key)) reconcile(entry.frame);
+      if (!documents.has(frame.key)) documents.reconcile(entry.frame);
       show(entry);
     }
     notify("status");
@@ -204,11 +177,7 @@ export function createSession({ send, storage, decode, now, id }) {
 
   /** Take up edits that an earlier page could not deliver; they can be undone. */
   function recover(scope) {
-    for (const key of outbox.recover(scope)) {
-      const history = documents.get(key);
-      const edit = outbox.unsaved(key);
-      if (history && edit) documents.set(key, recovered(history, edit));
-    }
+    for (const key of outbox.recover(scope)) documents.recover(key);
     notify("boxes");
   }
 
@@ -244,14 +213,10 @@ export function createSession({ send, storage, decode, now, id }) {
   }
 
   /** Give up what is unsaved of an image for other boxes: a step that can be undone. */
-  function setBoxes({ key, boxes: rows, proposals, revision }) {
-    outbox.drop(key);
-    setRevision(key, revision);
-    const history = documents.get(key);
-    const waiting = proposals ?? toProposalRows(history?.present.state ?? []);
-    if (history && !holds(history, { boxes: rows, proposals: waiting, revision })) {
-      documents.set(key, commit(history, "changed elsewhere", fromRows(rows, waiting), isLabelled({ revision })));
-    }
+  function setBoxes(content) {
+    outbox.drop(content.key);
+    setRevision(content.key, content.revision);
+    documents.replace(content);
     forgetLostSelection();
     notify("boxes");
   }
@@ -377,7 +342,7 @@ export function createSession({ send, storage, decode, now, id }) {
       showSerial += 1;
       const entry = frames.at(state.walk, goal);
       if (entry?.bitmap) {
-        if (!documents.has(entry.frame.key)) reconcile(entry.frame);
+        if (!documents.has(entry.frame.key)) documents.reconcile(entry.frame);
         show(entry);
       }
       else {
