@@ -22,9 +22,9 @@ class VersionStore(ABC):
     ) -> VersionInfo:
         """Keep the dataset as it is now: images, labels, classes, prompts and tags.
 
-        Images share their space with the working copy where the file system can do that
-        and nothing is known to write through it. Only images that have changed since the
-        last time are read.
+        Versions share the space of their images with one another, and with the working copy
+        where the file system can (reflinks); what other programs write into the working
+        copy reaches no version. Only images that have changed since the last time are read.
 
         Raises
         ------

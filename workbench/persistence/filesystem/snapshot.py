@@ -10,10 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.errors import AlreadyExistsError
+from workbench.errors import AlreadyExistsError, ReadOnlyError
 from workbench.persistence.filesystem import version_files
 from workbench.persistence.filesystem.atomic import remove_tree, write_new
-from workbench.persistence.filesystem.cloning import would_be_rewritten
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
@@ -21,6 +20,8 @@ from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.paths import DatasetPaths, stem
 from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
 from workbench.persistence.versions import Entry
+
+_JPEG_END = b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +57,35 @@ def take(
     target = os.path.abspath(target)
     if os.path.lexists(target) and (not os.path.isdir(target) or os.listdir(target)):
         raise AlreadyExistsError(f"{target} exists and is not an empty folder")
+
+    def copy(yaml: DataYaml) -> tuple[dict[ImageKey, bool], str]:
+        if os.path.lexists(target) and os.listdir(target):  # of a look that came too late
+            remove_tree(target)
+        state = _present(folder, yaml) if version is None else _kept(folder, version)
+        view = DatasetPaths(target)
+        for path in view.split_folders():
+            os.makedirs(path, exist_ok=True)
+        images = {
+            key: is_labelled
+            for key, is_labelled in state.images.items()
+            if is_labelled or not labelled_only
+        }
+        digest = _copy(state, images, view, progress)
+        write_new(view.data_yaml, state.yaml.to_bytes())
+        return images, digest
+
     try:
-        # Under the lock, so that no move of an image and its labels is seen half done.
-        with folder.writing() as yaml:
-            state = _present(folder, yaml) if version is None else _kept(folder, version)
-            view = DatasetPaths(target)
-            for path in view.split_folders():
-                os.makedirs(path, exist_ok=True)
-            images = {
-                key: is_labelled
-                for key, is_labelled in state.images.items()
-                if is_labelled or not labelled_only
-            }
-            digest = _copy(state, images, view, progress)
-            write_new(view.data_yaml, state.yaml.to_bytes())
+        try:
+            # Under the lock, so that no move of an image and its labels is seen half done.
+            with folder.writing() as yaml:
+                images, digest = copy(yaml)
+        except ReadOnlyError:
+            # A dataset that others look after can be trained on, too.
+            images, digest = folder.consistently(lambda: copy(folder.read()))
     except BaseException:
         remove_tree(target)
         raise
+    view = DatasetPaths(target)
     num_images = Counter(split for split, _ in images)
     num_labelled = Counter(split for (split, _), is_labelled in images.items() if is_labelled)
     return Snapshot(
@@ -132,7 +145,8 @@ def _copy(
         split, filename = key
         source = state.source(key)
         _link_or_copy(source, view.image(split, filename))
-        digest.update(f"\n{split}/{filename} {os.stat(source).st_size}\n".encode())
+        line = f"\n{split}/{filename} {os.stat(source).st_size}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
         if is_labelled:
             labels = state.label(key)
             write_new(view.label(split, filename), labels, sync=False)
@@ -144,10 +158,27 @@ def _copy(
 def _link_or_copy(source: str, target: str) -> None:
     # Ultralytics rewrites a JPEG with bytes behind its end marker in place, which would
     # reach the original through a hard link. Our own writes replace files and never do.
-    if not os.path.islink(source) and not would_be_rewritten(source, target):
+    if not os.path.islink(source) and not _would_be_rewritten(source, target):
         try:
             os.link(source, target)
             return
         except OSError:  # another file system, or one without hard links
             pass
     shutil.copyfile(source, target)
+
+
+def _would_be_rewritten(path: str, name: str) -> bool:
+    """Whether Ultralytics would rewrite this file in place: a JPEG with more than an image.
+
+    Parameters
+    ----------
+    path : str
+    name : str
+        What the file is, or will be, called.
+    """
+    if not name.lower().endswith((".jpg", ".jpeg")):
+        return False
+    with open(path, "rb", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(_JPEG_END)))
+        return file.read() != _JPEG_END
