@@ -16,7 +16,11 @@ CLASSES = [
     for _, cls in inspect.getmembers(errors, inspect.isclass)
     if issubclass(cls, Exception) and cls is not WorkbenchError
 ]
-BUILTINS = {"ValueError": ValueError, "FileNotFoundError": FileNotFoundError}
+BUILTINS = {
+    "ValueError": ValueError,
+    "FileNotFoundError": FileNotFoundError,
+    "PermissionError": PermissionError,
+}
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.app import Workbench as Workbench
     from workbench.datasets.dataset import Dataset as Dataset
+    from workbench.datasets.formats.any_format import import_dataset as import_dataset
     from workbench.panels import AnnotatePanel as AnnotatePanel
     from workbench.panels import BrowsePanel as BrowsePanel
     from workbench.panels import CapturePanel as CapturePanel
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "Workbench": "workbench.app",
     "Dataset": "workbench.datasets.dataset",
+    "import_dataset": "workbench.datasets.formats.any_format",
     "AnnotatePanel": "workbench.panels",
     "BrowsePanel": "workbench.panels",
     "CapturePanel": "workbench.panels",

@@ -17,6 +17,7 @@ module::
     ├── ImportFormatError       (ValueError)  files of another tool that cannot be read
     ├── InvalidModelError       (ValueError)  a weights file that is damaged, or no detection model
     ├── NotFoundError           (FileNotFoundError)  what was asked for is not there
+    ├── ReadOnlyError           (PermissionError)  a folder that this user may not write to
     ├── ConflictError           (RuntimeError)  somebody else changed it in the meantime
     ├── NotStartedError         (RuntimeError)  the stores were asked for before start-up
     ├── SetupError              (RuntimeError)  this machine's installation is broken
@@ -101,6 +102,10 @@ class InvalidModelError(WorkbenchError, ValueError):
 
 class NotFoundError(WorkbenchError, FileNotFoundError):
     """A dataset, image, model or trash entry that is not there."""
+
+
+class ReadOnlyError(WorkbenchError, PermissionError):
+    """A dataset or a data folder that this user may read, and not change."""
 
 
 class ConflictError(WorkbenchError, RuntimeError):

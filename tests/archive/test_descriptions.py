@@ -82,6 +82,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "alias of itself": (b"a: &a [*a]\nnames: [cat]", r"aliases"),
     "deep nesting": (b"a: " + b"[" * 5000, r"20 levels"),
     "no YAML": (b"names: [cat", r"expected YAML"),
+    "tabs": (b"names:\n\t- cat\n", r"expected YAML.*spaces for the tabs"),
     "two documents": (b"names: [cat]\n---\nnames: [dog]", r"expected YAML"),
     "code": (b"names: [cat]\nx: !!python/object/apply:os.system ['true']", r"expected YAML"),
     "impossible date": (b"names: [cat]\nx: 2024-99-99", r"expected YAML"),
@@ -93,17 +94,14 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "key twice": (b"names: [cat]\nnames: [dog]", r"'names' again in line 2"),
     "id twice": (b"names: {0: cat, 0: dog}", r"'0' again"),
     "id twice in another form": (b"names: {0: cat, 00: dog}", r"number the names from 0"),
-    "gap": (b"names: {0: cat, 2: dog}", r"none for 1.*add the missing"),
-    "from one": (b"names: {1: cat, 2: dog}", r"none for 0"),
     "negative id": (b"names: {-1: cat}", r"'-1'.*number"),
     "ids that are text": (b"names: {cat: 0}", r"'cat'.*number"),
-    "name twice": (b"names: [cat, dog, cat]", r"cat.*more than once"),
-    "empty name": (b"names: [cat, '']", r"class 1"),
     "nested names": (b"names: [[cat]]", r"plain text"),
     "names are one text": (b"names: cat", r"a list or mapping of names"),
     "too many": (b"names: [" + b",".join(b"c%d" % i for i in range(10_001)) + b"]", r"10000"),
     "too long": (b"#" * (2**20 + 1), r"1048576 bytes"),
     "odd key": (b"? [a, b]\n: c\n", r"keys that are plain text"),
+    "id of a bomb": (b"names: {0: cat, 99999999: dog}", r"class ids below 10000.*99999999"),
     "nc of a bomb": (b"nc: 100000000", r"nc up to"),
 }
 
@@ -117,8 +115,32 @@ def test_what_is_refused(case: str) -> None:
 
 def test_class_lists() -> None:
     text = "\ufeffcat\r\n  größe \r\n\r\n".encode()
-    assert parse_class_list(text, "classes.txt") == ["cat", "größe"]
-    assert parse_class_list(b"", "classes.txt") == []
-    for bad in (b"cat\n\ndog", b"cat\ncat", b"\xff\xfec\x00"):
-        with pytest.raises(ArchiveError, match=r"^classes\.txt: "):
-            parse_class_list(bad, "classes.txt")
+    assert parse_class_list(text, "classes.txt") == (["cat", "größe"], [])
+    assert parse_class_list(b"", "classes.txt") == ([], [])
+    # A line is an id, so one without a name keeps its place.
+    classes, [note] = parse_class_list(b"cat\n\ncat", "classes.txt")
+    assert classes == ["cat", "class_1", "cat_2"]
+    assert note.startswith("classes.txt: ")
+    assert "'class_1'" in note
+    assert "'cat_2'" in note
+    with pytest.raises(ArchiveError, match=r"^classes\.txt: "):
+        parse_class_list(b"\xff\xfec\x00", "classes.txt")
+
+
+GIVEN_NAMES: dict[str, tuple[bytes, list[str], str]] = {
+    "gap": (b"names: {0: cat, 2: dog}", ["cat", "class_1", "dog"], "class 1 has no name"),
+    "from one": (b"names: {1: cat, 2: dog}", ["class_0", "cat", "dog"], "class 0 has no name"),
+    "twice": (b"names: [cat, dog, cat]", ["cat", "dog", "cat_2"], "class 2 is 'cat' again"),
+    "taken": (b"names: [cat, cat_2, cat]", ["cat", "cat_2", "cat_3"], "now 'cat_3'"),
+    "empty": (b"names: [cat, '']", ["cat", "class_1"], "class 1 has no name, now 'class_1'"),
+    "empty, and its name taken": (b"names: [class_1, '']", ["class_1", "class_1_2"], "class_1_2"),
+}
+
+
+@pytest.mark.parametrize("case", GIVEN_NAMES)
+def test_every_id_keeps_its_meaning_and_gets_a_name_of_its_own(case: str) -> None:
+    text, expected, told = GIVEN_NAMES[case]
+    classes, _, [note] = parse_data_yaml(text, "top/data.yaml")
+    assert classes == expected
+    assert note.startswith("top/data.yaml: ")
+    assert told in note

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from workbench.datasets.changes import BoxRef, Change, counted, nothing_to_undo, undoing
-from workbench.datasets.uploads import NewFile, Upload, add_files
+from workbench.datasets.uploads import NewFile, Upload, add_files, joined
 from workbench.errors import ConflictError
 from workbench.persistence import Stores
 from workbench.persistence.models import (
@@ -194,6 +194,10 @@ class Actions:
             self._stores, self._dataset, files, split, class_name=class_name, progress=progress
         )
 
+    def joined(self, uploads: Sequence[Upload]) -> Upload:
+        """Return several uploads as one, which is undone as a whole."""
+        return joined(self._stores, self._dataset, uploads)
+
     def _edited(self, text: str, edits: list[str]) -> Change:
         if not edits:
             return Change(text, nothing_to_undo)
@@ -210,18 +214,8 @@ class Actions:
 
     async def _discard(self, entries: Sequence[TrashEntry], text: str) -> None:
         """Move what was restored to the trash again."""
-        of_kind: dict[str, list[ImageKey]] = defaultdict(list)
-        for entry in entries:
-            of_kind[entry.kind].append((entry.split, entry.name))
-        orphans, labels = of_kind.pop("orphan", []), of_kind.pop("label", [])
-        images = [key for keys in of_kind.values() for key in keys]
         with undoing(text):
-            if orphans:
-                await self._stores.label.delete_orphans(self._dataset, orphans)
-            if labels:
-                await self._stores.label.delete_many(self._dataset, labels, what="undo")
-            if images:
-                await self._stores.image.delete_many(self._dataset, images)
+            await self._stores.image.discard_many(self._dataset, entries)
 
     async def _undo_tag(self, tag: str, change: Callable[[set[str]], set[str]]) -> None:
         await self._retag(tag, change)

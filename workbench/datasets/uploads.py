@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,6 +89,13 @@ async def add_files(
             present.add(filename)
             added.append((split, filename))
         progress(done, len(pending))
+    return Upload(_change(stores, dataset, added), added, refused)
+
+
+def joined(stores: Stores, dataset: str, uploads: Sequence[Upload]) -> Upload:
+    """Return several uploads into a dataset as one, which is undone as a whole."""
+    added = [key for upload in uploads for key in upload.added]
+    refused = [refusal for upload in uploads for refusal in upload.refused]
     return Upload(_change(stores, dataset, added), added, refused)
 
 

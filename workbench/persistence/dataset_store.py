@@ -294,6 +294,32 @@ class DatasetStore(VersionStore):
         """
 
     @abstractmethod
+    async def import_folder(
+        self,
+        folder: Path | str,
+        name: str | None = None,
+        *,
+        progress: Progress = no_progress,
+    ) -> ImportedDataset:
+        """Make a dataset from a folder in YOLO format, ours or another tool's.
+
+        The folder stays as it is; everything is copied. It may have any of the shapes that
+        `import_zip` understands, and links in it are followed.
+
+        Parameters
+        ----------
+        name : str, optional
+            Default: the folder's name.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such folder.
+        ArchiveError
+            If the folder is refused; nothing of it is left behind.
+        """
+
+    @abstractmethod
     async def snapshot(
         self,
         name: str,

@@ -274,5 +274,30 @@ class ImageStore(ABC):
         """
 
     @abstractmethod
+    async def discard_many(
+        self, dataset: str, entries: Sequence[TrashEntry]
+    ) -> builtins.list[TrashEntry]:
+        """Take `restore_many` back: all to the trash once more, or nothing.
+
+        Parameters
+        ----------
+        entries : sequence of TrashEntry
+            As `list_trash` gave them before they were restored: images, which go with the
+            labels that they have now, label files, and label files without an image.
+
+        Returns
+        -------
+        list of TrashEntry
+            The new entries, in the same order.
+
+        Raises
+        ------
+        NotFoundError
+            If an image or a label file is not where it was restored to (any more).
+        ConflictError
+            If an image has come to a label file that had none.
+        """
+
+    @abstractmethod
     async def purge(self, dataset: str, entry_id: str | None = None) -> int:
         """Remove one entry of the trash for good, or all of them; return how many."""

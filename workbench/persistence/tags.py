@@ -71,7 +71,8 @@ def renamed(tags: Tags, old: str, new: str, *, keep_old: bool = False) -> dict[s
 
 def tags_bytes(tags: Tags) -> bytes:
     """Return the bytes of ``tags.json``."""
-    return json.dumps(check_tags(tags), ensure_ascii=False, indent=1).encode()
+    # In ASCII: names of files need not be UTF-8 and then hold lone surrogates.
+    return json.dumps(check_tags(tags), indent=1).encode()
 
 
 def tags_from(data: bytes, path: str) -> dict[str, list[str]]:

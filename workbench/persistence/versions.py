@@ -61,7 +61,8 @@ class Contents:
         digest = hashlib.sha256(repr((self.yaml.classes, self.yaml.extra)).encode())
         for (split, filename), entry in sorted(self.images.items()):
             label = None if entry.label is None else hashlib.sha256(entry.label).hexdigest()
-            digest.update(f"\n{split}/{filename} {entry.sha256} {label}".encode())
+            line = f"\n{split}/{filename} {entry.sha256} {label}"
+            digest.update(line.encode("utf-8", "surrogateescape"))
         images = Counter(split for split, _ in self.images)
         labelled = Counter(s for (s, _), entry in self.images.items() if entry.label is not None)
         return VersionInfo(

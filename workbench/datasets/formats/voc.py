@@ -1,4 +1,4 @@
-"""Pascal VOC folders.
+"""Pascal VOC folders, of the challenge and of the tools that write its form.
 
 ::
 
@@ -6,6 +6,12 @@
         Annotations/     000001.xml ...                     one file for each image
         JPEGImages/      000001.jpg ...                     ``images`` is accepted, too
         ImageSets/Main/  train.txt val.txt test.txt trainval.txt    names without extension
+
+    pictures/            a.jpg a.xml b.jpg b.xml ...        labelImg: side by side
+
+    export/              Roboflow: side by side in folders called like the splits
+        train/           a.jpg a.xml ...
+        valid/           b.jpg b.xml ...
 
 An annotation belongs to the image of the same name, whatever its ``<filename>`` says. What
 is wrong with one file or object is reported and the rest goes on.
@@ -21,6 +27,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from workbench.datasets.formats.voc_shape import find_shape, is_xml
 from workbench.datasets.formats.voc_splits import read_splits
 from workbench.datasets.formats.voc_xml import VocFile, parse_voc, to_annotations
 from workbench.datasets.importing import Detection, Notes
@@ -43,27 +50,25 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import image_size
 
-_IMAGE_FOLDERS = ("jpegimages", "images")
-
 
 def detect(folder: Path | str) -> Detection:
     """Say whether a folder is in Pascal VOC form, by looking at its first annotation."""
     try:
-        root = find_root(folder)
-        first = min(path for path in (root / "Annotations").iterdir() if _is_xml(path))
+        shape = find_shape(folder)
+        first = min(path for place in shape.annotations for path in place.iterdir() if is_xml(path))
         found = parse_voc(first.read_bytes(), str(first))
     except (ImportFormatError, NotFoundError) as error:
         return Detection(0.0, str(error))
     if not found.objects:
         return Detection(0.6, f"{first} is a VOC annotation, but has no object that can be read")
-    lists = (root / "ImageSets" / "Main").is_dir()
+    lists = (shape.root / "ImageSets" / "Main").is_dir()
     return Detection(
-        1.0 if lists else 0.9, f"{root} has VOC annotations and images" + " and lists" * lists
+        1.0 if lists else 0.9, f"{shape.root} has VOC annotations and images" + " and lists" * lists
     )
 
 
 def find_root(folder: Path | str) -> Path:
-    """Return the folder that holds ``Annotations``: `folder`, or one at most two levels below.
+    """Return the folder that holds the dataset: `folder`, or one at most two levels below.
 
     Raises
     ------
@@ -72,26 +77,7 @@ def find_root(folder: Path | str) -> Path:
     ImportFormatError
         If there is none, or more than one to choose from.
     """
-    folder = Path(folder).expanduser()
-    if not folder.is_dir():
-        raise NotFoundError(f"{folder}: expected a folder in Pascal VOC form, found none")
-    for pattern in ("Annotations", "*/Annotations", "*/*/Annotations"):
-        roots = sorted(
-            path.parent
-            for path in folder.glob(pattern)
-            if path.is_dir() and _image_folder(path.parent) and any(map(_is_xml, path.iterdir()))
-        )
-        if len(roots) > 1:
-            raise ImportFormatError(
-                f"{folder}: holds {len(roots)} VOC folders "
-                f"({', '.join(root.name for root in roots[:5])}); name one of them"
-            )
-        if roots:
-            return roots[0]
-    raise ImportFormatError(
-        f"{folder}: expected a folder Annotations with .xml files and a folder JPEGImages beside "
-        f"it, found no such pair"
-    )
+    return find_shape(folder).root
 
 
 async def import_voc(
@@ -161,17 +147,21 @@ class _Importer:
     """One walk through a VOC folder. Blocks; reads one file at a time."""
 
     def __init__(self, folder: Path, classes: Sequence[str] | None, one_based: bool | None) -> None:
-        self._root = find_root(folder)
+        self._shape = find_shape(folder)
+        self._root = self._shape.root
         self._one_based = one_based
         self._notes = Notes()
         self._other_classes: dict[str, int] = defaultdict(int)
         self._difficult = 0
-        self._xml = {p.stem: p for p in _files(self._root / "Annotations") if _is_xml(p)}
+        key, places = self._shape.key, self._shape.annotations
+        self._xml = {key(p): p for place in places for p in _files(place) if is_xml(p)}
         self._images = self._pick_images()
         self.classes = list(classes) if classes is not None else self._all_classes()
 
     def assign(self, ratios: Mapping[str, float] | None, seed: int) -> dict[str, str]:
-        """Return the split of each image that there is, by the image's stem."""
+        """Return the split of each image that there is, by what it and its labels share."""
+        if self._shape.splits and ratios is None:
+            return {key: self._shape.splits[key.partition("/")[0]] for key in self._images}
         sets = self._root / "ImageSets" / "Main"
         return read_splits(sets, sorted(self._images), ratios, seed, self._notes)
 
@@ -260,8 +250,10 @@ class _Importer:
         """Return one image for each stem, and report those that cannot be taken."""
         by_stem: dict[str, list[Path]] = defaultdict(list)
         present = set()
-        for path in _files(_image_folder(self._root) or self._root):
-            present.add(path.stem)
+        for path in (path for place in self._shape.images for path in _files(place)):
+            if path.parent in self._shape.annotations and _is_text(path):
+                continue
+            present.add(self._shape.key(path))
             if path.suffix.lower() not in IMAGE_EXTENSIONS:
                 self._notes.add(
                     "files that are no images",
@@ -275,8 +267,9 @@ class _Importer:
                 self._notes.add("names that cannot be", f"{error}; the image is left out")
                 continue
             # Names that differ in case or in Unicode's form only are one on some disks.
-            by_stem[unicodedata.normalize("NFC", path.stem).casefold()].append(path)
-        picked = {path.stem: path for path in map(self._pick, by_stem.values()) if path}
+            key = unicodedata.normalize("NFC", self._shape.key(path)).casefold()
+            by_stem[key].append(path)
+        picked = {self._shape.key(path): path for path in map(self._pick, by_stem.values()) if path}
         if not picked:
             raise ImportFormatError(f"{self._root}: expected images, found none")
         for stem, xml in self._xml.items():
@@ -293,7 +286,7 @@ class _Importer:
             return paths[0]
         named = set()
         for path in paths:
-            xml = self._xml.get(path.stem)
+            xml = self._xml.get(self._shape.key(path))
             if xml:
                 try:
                     named.add(parse_voc(xml.read_bytes()).filename)
@@ -332,11 +325,6 @@ class _Importer:
         return path.relative_to(self._root).as_posix()
 
 
-def _image_folder(root: Path) -> Path | None:
-    found = {path.name.casefold(): path for path in root.iterdir() if path.is_dir()}
-    return next((found[name] for name in _IMAGE_FOLDERS if name in found), None)
-
-
 def _files(folder: Path) -> list[Path]:
     """Return the files of a folder, without those that systems hide in it."""
     with os.scandir(folder) as entries:
@@ -344,8 +332,9 @@ def _files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-def _is_xml(path: Path) -> bool:
-    return path.suffix.lower() == ".xml" and not path.name.startswith(".")
+def _is_text(path: Path) -> bool:
+    # Annotations, lists and notes lie beside the images here.
+    return path.suffix.lower() in {".xml", ".txt", ".json", ".csv", ".md", ".yaml"}
 
 
 def _is_turned(data: bytes) -> bool:

@@ -8,7 +8,8 @@ where the images are; ``download`` a script or address that Ultralytics would ru
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from itertools import count
 from typing import Any
 
 import yaml
@@ -25,6 +26,12 @@ _MAX_DEPTH = 20
 # What the store writes itself, in its own way.
 _OURS = frozenset({"path", "train", "val", "test", "valid", "validation", "minival", "nc", "names"})
 
+_SPLIT_KEYS = {
+    "train": "train",
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    "test": "test",
+}
+
 # Ultralytics runs or fetches what stands here.
 _DANGEROUS = frozenset({"download"})
 
@@ -38,7 +45,8 @@ def parse_data_yaml(text: bytes, where: str) -> tuple[list[str], dict[str, objec
     """Read the class names and what else is worth keeping.
 
     Names are taken as they are written: ``on`` and ``1`` are names, not a truth value and
-    a number.
+    a number. Boxes keep their meaning: an id without a name gets one, and so does the second
+    class of a name.
 
     Parameters
     ----------
@@ -60,8 +68,7 @@ def parse_data_yaml(text: bytes, where: str) -> tuple[list[str], dict[str, objec
     Raises
     ------
     ArchiveError
-        If the file is no UTF-8, no YAML, or built to exhaust memory; if keys or names
-        occur twice; if ids are missing.
+        If the file is no UTF-8, no YAML, or built to exhaust memory; if keys occur twice.
     """
     root = _compose(_decode(text, where), where)
     if root is None:
@@ -69,12 +76,17 @@ def parse_data_yaml(text: bytes, where: str) -> tuple[list[str], dict[str, objec
     if not isinstance(root, yaml.MappingNode):
         raise _problem(where, "keys and values", _kind(root), "write names: [...] into it")
     pairs = _pairs(root, where)
-    classes = _names(pairs["names"], where) if "names" in pairs else []
-    count, notes = _count(pairs["nc"], where) if "nc" in pairs else (None, [])
+    number, notes = _count(pairs["nc"], where) if "nc" in pairs else (None, [])
+    classes: list[str] = []
+    if "names" in pairs:
+        classes, changed = _checked(_names(pairs["names"], where), where)
+        notes += changed
     if not classes:
         notes.append(f"{where} has no class names")
-    elif count is not None and count != len(classes):
-        notes.append(f"{where} says nc: {count} but has {len(classes)} names: the names were taken")
+    elif number is not None and number != len(classes):
+        notes.append(
+            f"{where} says nc: {number} but has {len(classes)} names: the names were taken"
+        )
     extra: dict[str, object] = {}
     for key, node in pairs.items():
         if key in _DANGEROUS:
@@ -87,15 +99,47 @@ def parse_data_yaml(text: bytes, where: str) -> tuple[list[str], dict[str, objec
     return classes, extra, notes
 
 
-def parse_class_list(text: bytes, where: str) -> list[str]:
+def parse_split_paths(text: bytes) -> dict[str, list[str]]:
+    """Return where a ``data.yaml`` says that the images of its splits are.
+
+    Returns
+    -------
+    dict of str to list of str
+        Paths by split, as they are written, each behind the file's ``path`` if it has one;
+        empty if the file says nothing that could be read.
+    """
+    try:
+        root = _compose(_decode(text, ""), "")
+        pairs = _pairs(root, "") if isinstance(root, yaml.MappingNode) else {}
+    except ArchiveError:
+        return {}
+    above = pairs["path"].value if isinstance(pairs.get("path"), yaml.ScalarNode) else ""
+    found: dict[str, list[str]] = {}
+    for key, split in _SPLIT_KEYS.items():
+        node = pairs.get(key)
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        values = [n.value for n in nodes if isinstance(n, yaml.ScalarNode) and n.value.strip()]
+        if values:
+            found.setdefault(split, []).extend(f"{above}/{value}" for value in values)
+    return found
+
+
+def parse_class_list(text: bytes, where: str) -> tuple[list[str], list[str]]:
     """Read a file with one class name a line, as ``classes.txt`` and ``obj.names`` are.
+
+    Returns
+    -------
+    classes : list of str
+    notes : list of str
+        What was changed: an empty line stands for a class without a name.
 
     Raises
     ------
     ArchiveError
-        If it is no UTF-8, or a name is empty or occurs twice.
+        If it is no UTF-8.
     """
-    return _checked([line.strip() for line in _decode(text, where).rstrip().splitlines()], where)
+    lines = [line.strip() for line in _decode(text, where).rstrip().splitlines()]
+    return _checked(lines, where)
 
 
 def _problem(where: str, expected: str, found: str, remedy: str) -> ArchiveError:
@@ -140,7 +184,9 @@ def _compose(text: str, where: str) -> _Node | None:
                 )
         root: _Node | None = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise _problem(where, "YAML", " ".join(str(error).split()), "correct it") from error
+        tabs = "\n\t" in text
+        remedy = "put spaces for the tabs at the beginning of lines" if tabs else "correct it"
+        raise _problem(where, "YAML", " ".join(str(error).split()), remedy) from error
     return root
 
 
@@ -165,7 +211,7 @@ def _pairs(node: yaml.MappingNode, where: str) -> dict[str, _Node]:
 
 def _names(node: _Node, where: str) -> list[str]:
     if isinstance(node, yaml.SequenceNode):
-        return _checked([_text(item, where) for item in node.value], where)
+        return [_text(item, where) for item in node.value]
     if isinstance(node, yaml.MappingNode):
         by_id: dict[int, str] = {}
         for key, value in _pairs(node, where).items():
@@ -174,15 +220,11 @@ def _names(node: _Node, where: str) -> list[str]:
                     where, "class ids 0, 1, 2... in names", repr(key), "number the names from 0"
                 )
             by_id[int(key)] = _text(value, where)
-        missing = next((i for i in range(len(by_id)) if i not in by_id), None)
-        if missing is not None:
+        if max(by_id, default=0) >= MAX_CLASSES:
             raise _problem(
-                where,
-                f"names for the class ids 0 to {len(by_id) - 1}",
-                f"none for {missing} (there are {sorted(by_id)[:10]})",
-                "add the missing names",
+                where, f"class ids below {MAX_CLASSES}", f"{max(by_id)}", "number the names from 0"
             )
-        return _checked([by_id[i] for i in range(len(by_id))], where)
+        return [by_id.get(i, "") for i in range(max(by_id, default=-1) + 1)]
     if node.tag == "tag:yaml.org,2002:null":
         return []
     raise _problem(where, "a list or mapping of names", repr(node.value), "write names: [...]")
@@ -194,13 +236,32 @@ def _text(node: _Node, where: str) -> str:
     return str(node.value).strip()
 
 
-def _checked(names: Sequence[str], where: str) -> list[str]:
+def _checked(names: Sequence[str], where: str) -> tuple[list[str], list[str]]:
+    """Return names that all differ, for the same ids, and what was changed for that."""
     if len(names) > MAX_CLASSES:
         raise _problem(where, f"at most {MAX_CLASSES} names", f"{len(names)}", "correct it")
+    taken = set(names)
+    classes: list[str] = []
+    given: list[str] = []
+    for class_id, name in enumerate(names):
+        if not name or name in classes:
+            base = name or f"class_{class_id}"
+            new = base if not name and base not in taken else _unused(base, taken)
+            given.append(
+                f"class {class_id} {f'is {name!r} again' if name else 'has no name'}, now {new!r}"
+            )
+            taken.add(new)
+            name = new
+        classes.append(name)
+    notes = [f"{where}: {'; '.join(given[:5])}{'; ...' * (len(given) > 5)}"] if given else []
     try:
-        return check_classes(names)
+        return check_classes(classes), notes
     except InvalidDatasetError as error:
-        raise ArchiveError(f"{where}: {error}; correct it and repack") from error
+        raise ArchiveError(f"{where}: {error}; correct it and import again") from error
+
+
+def _unused(name: str, taken: Set[str]) -> str:
+    return next(new for i in count(2) if (new := f"{name}_{i}") not in taken)
 
 
 def _count(node: _Node, where: str) -> tuple[int | None, list[str]]:

@@ -153,7 +153,8 @@ def _parse(directory: bytes, archive: Path, end: EndRecord) -> list[Member]:
         position = extra_start + extra_length + comment_length
         if signature != CENTRAL_SIGNATURE or position > len(directory):
             raise damaged(archive, f"member {number} of {end.count}", "something else")
-        name = _decode(raw, flags, archive)
+        # Some packers on Windows write its own separator; no image may have one in its name.
+        name = _decode(raw, flags, archive).replace("\\", "/")
         if packed == MAX32 or size == MAX32 or offset == MAX32:
             extra = directory[extra_start : extra_start + extra_length]
             size, packed, offset = _widen(extra, size, packed, offset, archive, name)
@@ -166,7 +167,7 @@ def _parse(directory: bytes, archive: Path, end: EndRecord) -> list[Member]:
         if (method == STORED and packed != size) or (is_folder and size):
             raise _member_damaged(archive, name, f"{size} bytes", f"{packed} of contents")
         plain = _plain_name(archive, name)
-        ignored = is_folder or _is_litter(plain)
+        ignored = is_folder or is_litter(plain)
         found.append((offset, raw, plain, method, crc, packed, size, ignored))
     if position != len(directory):
         raise damaged(archive, f"{position} bytes of directory", f"{len(directory)}")
@@ -263,9 +264,7 @@ def _plain_name(archive: Path, name: str) -> str:
     if _PLAIN.fullmatch(name):
         return name
     parts = name.split("/")
-    if "\\" in name:
-        problem = "a backslash, which is a separator for some programs"
-    elif ".." in parts:
+    if ".." in parts:
         problem = "a path that leads out of the folder ('..')"
     elif name.startswith("/"):
         problem = "an absolute path"
@@ -287,7 +286,8 @@ def _plain_name(archive: Path, name: str) -> str:
     )
 
 
-def _is_litter(name: str) -> bool:
+def is_litter(name: str) -> bool:
+    """Whether a file is what an operating system leaves behind."""
     if name.endswith(_LITTER):
         return name.rpartition("/")[2] in _LITTER
     return name.startswith("__MACOSX/")

@@ -1,4 +1,4 @@
-"""Bring an archive into our layout: open, plan, then one pass over the members.
+"""Bring an archive or a folder into our layout: open, plan, then one pass over the members.
 
 1. `Archive.open` checks all that the directory tells; `plan_layout` gives every member its
    place; the class names are read. Until here nothing has been written.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,17 +26,28 @@ from workbench.persistence.archive.data_yaml import (
     parse_data_yaml,
 )
 from workbench.persistence.archive.directory import Member
+from workbench.persistence.archive.folder import Folder
 from workbench.persistence.archive.format import LARGE_BYTES, refusal
-from workbench.persistence.archive.layout import Layout, plan_layout
+from workbench.persistence.archive.layout import Layout, images_of, plan_layout
 from workbench.persistence.archive.reader import Archive
+from workbench.persistence.archive.split_lists import GivenSplits, find_splits
 from workbench.persistence.models import ArchiveLimits, Progress, no_progress
 
 # The first column of every row (the rest is taken in as that is quicker than searching it).
-# Some tools write class ids as "3.0".
-_CLASS_IDS = re.compile(rb"^[ \t]*(\d{1,9})(?:\.0*)?[ \t][^\n]*", re.MULTILINE)
+# Some tools write class ids as "3.0", and NumPy writes "3.000000000000000000e+00".
+_CLASS_IDS = re.compile(
+    rb"(?:^|\r)(?:\xef\xbb\xbf)?[ \t]*(\d[\d.eE+\-]{0,60})[ \t][^\r\n]*", re.MULTILINE
+)
 
 
 _ID_BYTES = 64
+
+_LIST_BYTES = 2**26
+"""Lists of images up to this size are read: a million long paths."""
+
+
+Source = Archive | Folder
+"""Where members come from, one by one."""
 
 
 class Sink(Protocol):
@@ -98,26 +109,102 @@ def import_archive(
         If the archive is refused. The sink may have got members before damage was found.
     """
     with Archive.open(zip_path, limits) as archive:
-        members = {member.name: member for member in archive.members if not member.ignored}
-        with _naming(archive):
-            layout = plan_layout(list(members))
-            classes, extra, notes = _describe(archive, members, layout)
-        highest = _copy(archive, layout, sink, progress, notes)
+        return _import(archive, sink, progress, "archive")
+
+
+def import_folder(
+    folder: Path | str, sink: Sink, *, progress: Progress = no_progress
+) -> ArchiveContents:
+    """Read a dataset out of a folder, ours or another tool's, which stays as it is.
+
+    Parameters
+    ----------
+    folder : Path or str
+    sink, progress
+        As in `import_archive`.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such folder.
+    ArchiveError
+        If it is refused. The sink may have got files by then.
+    """
+    with Folder.open(folder) as source:
+        found = _import(source, sink, progress, "folder")
+        return replace(found, notes=found.notes + source.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What there is to import, before anything is.
+
+    Parameters
+    ----------
+    num_labels : int
+        Label files in YOLO format that belong to an image.
+    names : list of str
+        Of all files.
+    """
+
+    num_labels: int
+    names: list[str]
+
+
+def survey(path: Path | str, limits: ArchiveLimits | None = None) -> Survey:
+    """Look at an archive or a folder without importing anything.
+
+    Raises
+    ------
+    NotFoundError, ArchiveError
+        As `import_archive` and `import_folder` do.
+    """
+    with _open(Path(path), limits) as source:
+        members = {member.name: member for member in source.members if not member.ignored}
+        with _naming(source):
+            layout = plan_layout(list(members), _given_splits(source, members))
+    return Survey(sum(layout.num_labels.values()), list(members))
+
+
+def unpack(zip_path: Path | str, sink: Sink, limits: ArchiveLimits | None = None) -> None:
+    """Hand all members of an archive to a sink, under their own names.
+
+    Raises
+    ------
+    NotFoundError, ArchiveError
+        As `import_archive` does.
+    """
+    with Archive.open(zip_path, limits) as archive:
+        for member in archive.members:
+            if not member.ignored:
+                sink.write_chunks(member.name, archive.chunks(member))
+
+
+def _open(path: Path, limits: ArchiveLimits | None) -> Source:
+    return Folder.open(path) if path.is_dir() else Archive.open(path, limits)
+
+
+def _import(archive: Source, sink: Sink, progress: Progress, what: str) -> ArchiveContents:
+    members = {member.name: member for member in archive.members if not member.ignored}
+    with _naming(archive):
+        layout = plan_layout(list(members), _given_splits(archive, members))
+        classes, extra, notes = _describe(archive, members, layout)
+    highest = _copy(archive, layout, sink, progress, notes)
     if highest >= len(classes):
         notes.append(
-            f"label files use class ids up to {highest} and the archive names {len(classes)} "
+            f"label files use class ids up to {highest} and the {what} names {len(classes)} "
             f"classes: the others are called class_{len(classes)} and so on; rename them"
         )
         classes = classes + [f"class_{index}" for index in range(len(classes), highest + 1)]
     elif not classes:
-        notes.append("the archive names no classes and has no labels: the dataset has no classes")
+        notes.append(f"the {what} names no classes and has no labels: the dataset has no classes")
     return ArchiveContents(
         classes, extra, notes + layout.notes, layout.num_images, layout.num_labels
     )
 
 
 @contextmanager
-def _naming(archive: Archive) -> Iterator[None]:
+def _naming(archive: Source) -> Iterator[None]:
     """Put the archive's name before refusals that know a member's name only."""
     try:
         yield
@@ -127,8 +214,19 @@ def _naming(archive: Archive) -> Iterator[None]:
         raise ArchiveError(f"{archive.path}, {error}") from error
 
 
+def _given_splits(archive: Source, members: dict[str, Member]) -> GivenSplits:
+    """Return the splits that the archive's own files give to its images."""
+
+    def read(name: str) -> bytes:
+        # What cannot be read is told where it is needed; here it gives no splits.
+        return archive.read(members[name]) if members[name].size <= _LIST_BYTES else b""
+
+    names = list(members)
+    return find_splits(names, images_of(names), read)
+
+
 def _describe(
-    archive: Archive, members: dict[str, Member], layout: Layout
+    archive: Source, members: dict[str, Member], layout: Layout
 ) -> tuple[list[str], dict[str, object], list[str]]:
     """Return classes, other keys and notes, from wherever the archive has them."""
     chosen = ""
@@ -146,11 +244,10 @@ def _describe(
         notes += more
         classes = _agree(chosen, classes, name, found)
         chosen = name if found else chosen
-    lists = {
-        name: parse_class_list(_read_small(archive, members[name]), name)
-        for name in layout.class_lists
-    }
-    for name, found in lists.items():
+    for name in layout.class_lists:
+        found, more = parse_class_list(_read_small(archive, members[name]), name)
+        if chosen not in yamls:
+            notes += more
         if chosen in yamls and found != classes:
             notes.append(f"{name} was dropped: it lists other classes than {chosen}")
         elif chosen not in yamls:
@@ -169,7 +266,7 @@ def _agree(chosen: str, classes: list[str], name: str, found: list[str]) -> list
     return classes or found
 
 
-def _read_small(archive: Archive, member: Member) -> bytes:
+def _read_small(archive: Source, member: Member) -> bytes:
     if member.size > MAX_BYTES:
         raise refusal(
             archive.path,
@@ -181,9 +278,7 @@ def _read_small(archive: Archive, member: Member) -> bytes:
     return archive.read(member)
 
 
-def _copy(
-    archive: Archive, layout: Layout, sink: Sink, progress: Progress, notes: list[str]
-) -> int:
+def _copy(archive: Source, layout: Layout, sink: Sink, progress: Progress, notes: list[str]) -> int:
     """Hand every member that has a place to the sink; return the highest class id, else -1."""
     ids = _ClassIds()
     total = len(archive.members)
@@ -204,6 +299,8 @@ def _copy(
             if target.startswith("labels/"):
                 ids.add(data)
             sink.write(target, data)
+        for copy in layout.copies.get(member.name, ()) if target is not None else ():
+            sink.write_chunks(copy, archive.chunks(member))
         if ids.highest >= MAX_CLASSES:
             raise _too_many_classes(archive, member, ids.highest)
         progress(done + 1, total)
@@ -211,7 +308,7 @@ def _copy(
 
 
 def _copy_metadata(
-    archive: Archive, member: Member, target: str, sink: Sink, notes: list[str]
+    archive: Source, member: Member, target: str, sink: Sink, notes: list[str]
 ) -> None:
     data = _read_small(archive, member)
     problem = metadata.problem_with(target, data)
@@ -221,7 +318,7 @@ def _copy_metadata(
         notes.append(f"{member.name} was dropped: it is damaged ({problem})")
 
 
-def _too_many_classes(archive: Archive, member: Member, highest: int) -> ArchiveError:
+def _too_many_classes(archive: Source, member: Member, highest: int) -> ArchiveError:
     return refusal(
         archive.path,
         member.name,
@@ -237,6 +334,15 @@ def _ticking(chunks: Iterator[bytes], progress: Progress, done: int, total: int)
         progress(done, total)
 
 
+def _class_id(text: bytes) -> int:
+    """Return a class id, -1 for what is none: reading the file will say so."""
+    try:
+        value = float(text)
+    except ValueError:
+        return -1
+    return int(value) if value < 1e9 and value == int(value) else -1
+
+
 class _ClassIds:
     """Finds the highest class id of all label files that pass by."""
 
@@ -246,7 +352,7 @@ class _ClassIds:
     def add(self, rows: bytes) -> None:
         """Look at a label file, or at some rows of one."""
         for class_id in set(_CLASS_IDS.findall(rows)):
-            self.highest = max(self.highest, int(class_id))
+            self.highest = max(self.highest, _class_id(class_id))
 
     def watch(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Look at a label file that passes in pieces, which may end inside a row."""

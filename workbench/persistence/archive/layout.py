@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from workbench.errors import ArchiveError, InvalidNameError
+from workbench.persistence.archive import notes as say
 from workbench.persistence.archive.directory import fold
-from workbench.persistence.filesystem.paths import HIDDEN, check_name
+from workbench.persistence.archive.split_lists import GivenSplits
+from workbench.persistence.filesystem.paths import HIDDEN, check_name, portable_name
 from workbench.persistence.image_store import IMAGE_EXTENSIONS
 from workbench.persistence.models import SPLITS
 
@@ -38,6 +41,8 @@ class Layout:
     targets : dict of str to str
         Path in our layout (``images/train/x.jpg``, ``labels/train/x.txt``,
         ``.workbench/prompts.json``) by member; whoever is not in it is not stored.
+    copies : dict of str to list of str
+        Further places of label files that several images share.
     data_yaml : str or None
         The member that describes the dataset.
     other_yamls : list of str
@@ -51,6 +56,7 @@ class Layout:
     """
 
     targets: dict[str, str]
+    copies: dict[str, list[str]]
     data_yaml: str | None
     other_yamls: list[str]
     class_lists: list[str]
@@ -81,78 +87,47 @@ class _Place:
     label_folders: tuple[str, ...]
 
 
-class _Notes:
-    """Counts things of one kind, with the first as an example."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, tuple[int, str]] = {}
-
-    def add(self, kind: str, example: str) -> None:
-        count, first = self._found.get(kind, (0, example))
-        self._found[kind] = (count + 1, first)
-
-    def sentences(self) -> list[str]:
-        return [
-            kind.format(count=count, example=repr(example))
-            for kind, (count, example) in self._found.items()
-        ]
+def images_of(names: Sequence[str]) -> list[str]:
+    """Return those of `names` that are images and not hidden."""
+    return [n for n in names if _extension(n) in IMAGE_EXTENSIONS and not _is_hidden(n)]
 
 
-_CACHE = "{count} cache files of training tools were dropped, such as {example}"
-_ARRAY = "{count} NumPy files were dropped, such as {example}: training would read them as images"
-_PICKLE = "{count} pickle files were dropped, such as {example}: opening one can run code"
-_TEXT = "{count} label or other text files that belong to no image were dropped, such as {example}"
-_OUTSIDE = "{count} images outside the dataset's image folders were dropped, such as {example}"
-_NO_CODEC = "{count} images of unsupported formats were dropped, such as {example}: convert to PNG"
-_FOREIGN = "{count} XML or JSON files (labels of another format?) were dropped, such as {example}"
-_HIDDEN_FILE = "{count} hidden files were dropped, such as {example}"
-_OTHER = "{count} other files were dropped, such as {example}"
-_NO_SPLIT = "{count} images lie in no split and went to train, such as {example}"
-_FLATTENED = "{count} images in subfolders carry the folder in their name now, such as {example}"
-
-_DROPPED = {
-    ".cache": _CACHE,
-    **dict.fromkeys((".npy", ".npz"), _ARRAY),
-    **dict.fromkeys((".pkl", ".pickle"), _PICKLE),
-    ".txt": _TEXT,
-    **dict.fromkeys(IMAGE_EXTENSIONS, _OUTSIDE),
-    **dict.fromkeys((".gif", ".heic", ".heif", ".avif", ".dng", ".jp2", ".svg"), _NO_CODEC),
-    **dict.fromkeys((".xml", ".json"), _FOREIGN),
-}
-
-
-def plan_layout(names: Sequence[str]) -> Layout:
+def plan_layout(names: Sequence[str], given: GivenSplits | None = None) -> Layout:
     """Decide what each member of an archive is and where it goes.
 
     Parameters
     ----------
     names : sequence of str
         Relative paths with forward slashes, as `Archive.open` lets them pass.
+    given : GivenSplits, optional
+        What the dataset says of its splits; folders tell the rest.
 
     Raises
     ------
     ArchiveError
-        If there are no images, more than one dataset, an image name that cannot be
-        stored, or two images of one split that would share a name or a label file.
+        If there are no images, or more than one dataset.
     """
-    images: list[str] = []
-    texts: dict[str, str] = {}
+    given = given or GivenSplits()
+    images = images_of(names)
+    texts: dict[str, list[str]] = {}
     for name in names:
-        extension = _extension(name)
-        if extension in IMAGE_EXTENSIONS:
-            if not _is_hidden(name):
-                images.append(name)
-        elif extension == ".txt":
-            texts[fold(name)] = name
+        if _extension(name) == ".txt" and name not in given.lists:
+            texts.setdefault(fold(name), []).append(name)
     if not images:
         raise ArchiveError(_no_images([name for name in names if not _is_hidden(name)]))
     places = _understand_folders({image.rpartition("/")[0] for image in images})
-    root = _the_root(places)
-    notes = _Notes()
-    plan = _Plan(texts, notes)
+    if given.splits:
+        root = tuple(part for part in given.home.split("/") if part)
+    else:
+        root = _the_root(places)
+    notes = say.Notes()
+    plan = _Plan(texts, given.splits, root, notes)
     for image in images:
         folder, _, name = image.rpartition("/")
         place = places[folder]
+        if place is None and image in given.splits:
+            path = tuple(folder.split("/"))
+            place = _Place(root, None, (), _label_folders(path, (*path, "labels")))
         if place is not None:
             plan.add_image(image, name, place)
     metadata = _metadata(names, root)
@@ -160,66 +135,120 @@ def plan_layout(names: Sequence[str]) -> Layout:
     rest = [name for name in names if name not in targets]
     data_yaml, other_yamls = _find_yamls(rest, root)
     class_lists = _find_class_lists(rest, root)
-    described = {data_yaml, *other_yamls, *class_lists}
+    described = {data_yaml, *other_yamls, *class_lists, *given.lists}
     for name in rest:
         if name not in described:
-            kind = _HIDDEN_FILE if _is_hidden(name) else _DROPPED.get(_extension(name), _OTHER)
+            kind = (
+                say.HIDDEN_FILE
+                if _is_hidden(name)
+                else say.DROPPED.get(_extension(name), say.OTHER)
+            )
             notes.add(kind, name)
     return Layout(
         targets,
+        plan.copies,
         data_yaml,
         other_yamls,
         class_lists,
         plan.num_images,
         plan.num_labels,
-        notes.sentences(),
+        given.notes + notes.sentences(),
     )
 
 
 class _Plan:
     """The images that have a place so far, with their labels."""
 
-    def __init__(self, texts: dict[str, str], notes: _Notes) -> None:
+    def __init__(
+        self,
+        texts: Mapping[str, list[str]],
+        splits: Mapping[str, str],
+        root: tuple[str, ...],
+        notes: say.Notes,
+    ) -> None:
         self.targets: dict[str, str] = {}
+        self.copies: dict[str, list[str]] = {}
         self.num_images = dict.fromkeys(SPLITS, 0)
         self.num_labels = dict.fromkeys(SPLITS, 0)
         self._notes = notes
         self._texts = texts
+        self._splits = splits
+        self._depth = len(root)
         self._owners: dict[str, str] = {}
 
     def add_image(self, image: str, name: str, place: _Place) -> None:
         """Give an image, `name` without its folder, and its label file their places."""
-        split = place.split
+        split = self._splits.get(image) or place.split
         if split is None:
             split = "train"
-            self._notes.add(_NO_SPLIT, image)
-        filename = self._filename(image, name, place)
-        label = f"labels/{split}/{filename[: filename.rfind('.')]}.txt"
-        owner = self._owners.setdefault(fold(label), image)
-        if owner is not image:
-            raise ArchiveError(
-                f"member {image!r}: expected a label file of its own, found that {owner!r} "
-                f"would use {label} as well; rename one of the two images (and its label file) "
-                f"and repack"
-            )
+            self._notes.add(say.NO_SPLIT, image)
+        filename = self._free(image, self._filename(image, name, place), split)
         self.targets[image] = f"images/{split}/{filename}"
         self.num_images[split] += 1
-        text = fold(name[: name.rfind(".")]) + ".txt"
+        self._add_label(name[: name.rfind(".")], _label(split, filename), split, place)
+
+    def _add_label(self, stem: str, label: str, split: str, place: _Place) -> None:
+        text = f"{fold(stem)}.txt"
         for folder in place.label_folders:
-            member = self._texts.get(folder + text)
-            if member is not None:
+            members = self._texts.get(folder + text)
+            if members is None:
+                continue
+            # Where the case of letters tells files apart, that of the image decides.
+            same = [m for m in members if m.rpartition("/")[2].startswith(f"{stem}.")]
+            member = (same or members)[0]
+            if member in self.targets:
+                self.copies.setdefault(member, []).append(label)
+                self._notes.add(say.SHARED, member)
+            else:
                 self.targets[member] = label
-                self.num_labels[split] += 1
-                break
+            self.num_labels[split] += 1
+            return
 
     def _filename(self, image: str, name: str, place: _Place) -> str:
         if place.below:
-            self._notes.add(_FLATTENED, image)
+            self._notes.add(say.FLATTENED, image)
             name = "_".join((*place.below, name))
         try:
             return check_name(name, "image name")
-        except InvalidNameError as error:
-            raise ArchiveError(f"member {image!r}: {error} and repack") from error
+        except InvalidNameError:
+            portable = portable_name(name)
+            self._notes.add(say.UNPORTABLE, f"{image!r} is {portable!r} now")
+            return portable
+
+    def _free(self, image: str, filename: str, split: str) -> str:
+        """Return a name whose label file no other image of the split has; keep it."""
+        owner = self._owners.setdefault(fold(_label(split, filename)), image)
+        if owner is image:
+            return filename
+        folders = _folders(image, self._depth)
+        for new in _other_names(
+            filename, [] if folders == _folders(owner, self._depth) else folders
+        ):
+            label = fold(_label(split, new))
+            if self._owners.setdefault(label, image) is image:
+                break
+        self._notes.add(say.RENAMED, f"{image!r} is {new!r} now, because of {owner!r}")
+        return new
+
+
+def _label(split: str, filename: str) -> str:
+    return f"labels/{split}/{filename[: filename.rfind('.')]}.txt"
+
+
+def _folders(image: str, depth: int) -> list[str]:
+    """Return the folders of an image below the root that say something of it."""
+    return [folder for folder in image.split("/")[depth:-1] if folder.lower() != "images"]
+
+
+def _other_names(filename: str, folders: Sequence[str]) -> Iterator[str]:
+    """Yield names for an image whose own is taken: with its folders, its extension, a number."""
+    stem, _, extension = filename.rpartition(".")
+    if folders and not filename.startswith(f"{folders[-1]}_"):
+        yield portable_name("_".join((*folders, filename)))
+    yield portable_name(f"{stem}_{extension.lower()}.{extension}")
+    for number in count(2):
+        # In front, lest the end of a long name is cut off with what tells it apart.
+        yield portable_name(f"{number}_{filename}")
 
 
 def _is_hidden(name: str) -> bool:
@@ -295,7 +324,7 @@ def _the_root(places: dict[str, _Place | None]) -> tuple[str, ...]:
         first, second = ("/".join(root) or "." for root in sorted(roots)[:2])
         raise ArchiveError(
             f"expected one dataset, found images of {len(roots)}, in the folders {first!r} and "
-            f"{second!r}; repack one of them alone"
+            f"{second!r}; import one of them alone"
         )
     return roots.pop()
 
@@ -353,8 +382,14 @@ def _no_images(names: Sequence[str]) -> str:
     found = f"{len(names)} other files, such as {names[0]!r}" if names else "no files at all"
     if any(_extension(name) == ".zip" for name in names):
         remedy = "if the dataset is in an archive inside this one, unpack that and import it"
-    elif any(_DROPPED.get(_extension(name)) == _NO_CODEC for name in names):
+    elif any(say.DROPPED.get(_extension(name)) == say.NO_CODEC for name in names):
         remedy = "convert the images to JPEG or PNG"
+    elif labels := sum(_extension(name) == ".txt" for name in names):
+        found = f"{labels} text files, such as labels are, and {len(names) - labels} others"
+        remedy = (
+            "export the dataset again with its images (in CVAT: tick 'Save images'), or put them "
+            "into images/train, images/val and images/test"
+        )
     else:
         remedy = "put them into images/train, images/val and images/test"
     return f"expected images ({extensions}), found {found}; {remedy}"

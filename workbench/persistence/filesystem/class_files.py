@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 
@@ -22,9 +23,12 @@ from workbench.persistence.filesystem.journal import Transaction
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.paths import stem
+from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.models import SPLITS, ClassRewrite, ImageKey, RowPatch
 
 _MEMORY = ".json.z"
+_YAML = ".yaml"
+_DIGEST_BYTES = 16
 
 
 def rewrite(
@@ -45,10 +49,17 @@ def rewrite(
             ),
         )
         with folder.journal.transaction() as change:
-            plan_write(folder, change, planned.files, planned.yaml, planned.prompts)
+            plan_write(folder, change, planned.files, planned.prompts)
             for path in _memories(folder)[: -(KEPT_UNDOS - 1)]:
                 change.remove(path)
-            change.write(_memory_path(folder, planned.result.id), planned.memory)
+                if os.path.lexists(_yaml_path(path)):
+                    change.remove(_yaml_path(path))
+            memory = _memory_path(folder, planned.result.id)
+            change.write(memory, planned.memory)
+            before = read_file(folder.paths.data_yaml)
+            after = rewritten(before, planned.yaml)
+            change.write(folder.paths.data_yaml, after)
+            change.write(_yaml_path(memory), _digest(after) + before)
             history_files.plan_append(folder, change, [planned.record])
     return planned.result
 
@@ -66,8 +77,11 @@ def undo(folder: DatasetFolder, rewrite_id: str) -> None:
             ) from None
         planned: PlannedUndo = class_rewrite.plan_undo(_state(folder, yaml), rewrite_id, memory)
         with folder.journal.transaction() as change:
-            plan_write(folder, change, planned.files, planned.yaml, planned.prompts)
+            plan_write(folder, change, planned.files, planned.prompts)
+            change.write(folder.paths.data_yaml, _yaml_before(folder, path, planned.yaml))
             change.remove(path)
+            if os.path.lexists(_yaml_path(path)):
+                change.remove(_yaml_path(path))
             history_files.plan_append(folder, change, [planned.record])
 
 
@@ -80,15 +94,34 @@ def plan_write(
     folder: DatasetFolder,
     change: Transaction,
     files: Mapping[str, bytes],
-    yaml: DataYaml,
     prompts: Prompts,
 ) -> None:
-    """Let a transaction write label files, given below the dataset's folder, and the classes."""
+    """Let a transaction write label files, given below the dataset's folder, and prompts."""
     for path, data in files.items():
         change.write(f"{folder.paths.root}/{path}", data)
-    change.write(folder.paths.data_yaml, yaml.to_bytes())
     if prompts != dataset_files.read_prompts(folder.paths):
         change.write(folder.paths.prompts, dataset_files.prompts_bytes(prompts))
+
+
+def _yaml_path(memory: str) -> str:
+    """Return where the ``data.yaml`` from before a rewrite is kept, beside its memory."""
+    return memory.removesuffix(_MEMORY) + _YAML
+
+
+def _yaml_before(folder: DatasetFolder, memory: str, yaml: DataYaml) -> bytes:
+    """Return what ``data.yaml`` was before a rewrite, if nobody has edited it since."""
+    present = read_file(folder.paths.data_yaml)
+    try:
+        kept = read_file(_yaml_path(memory))
+    except FileNotFoundError:
+        return rewritten(present, yaml)
+    if kept.startswith(_digest(present)):
+        return kept[_DIGEST_BYTES:]
+    return rewritten(present, yaml)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
 
 
 def _memory_path(folder: DatasetFolder, rewrite_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,33 +71,68 @@ def parse(data: bytes, path: str) -> DataYaml:
     try:
         content = yaml.load(data, Loader=_Loader)  # a safe loader: it builds plain types only
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidDatasetError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(content, dict) or "names" not in content:
-        raise InvalidDatasetError(f"{path}: expected a mapping with the key 'names'")
+        found = " ".join(str(error).split())
+        hint = " (YAML has no tabs at the beginning of a line)" if b"\n\t" in data else ""
+        raise InvalidDatasetError(f"{path}: not valid YAML: {found}{hint}; correct it") from error
+    if not isinstance(content, dict) or content.get("names") is None:
+        raise InvalidDatasetError(
+            f"{path}: expected a mapping with the key 'names'; write names: [...] into it, or "
+            f"bring the folder in with import_folder, which makes names up"
+        )
     for split in SPLITS:
-        folder = content.get(split, f"images/{split}")
+        # "test:" with nothing behind it stands in many files, and means that there is none.
+        folder = content.get(split) or f"images/{split}"
         if not isinstance(folder, str) or os.path.normpath(folder) != os.path.normpath(
             f"images/{split}"
         ):
             raise InvalidDatasetError(
                 f"{path}: {split}: expected images/{split}, found {folder!r}; "
-                f"zip the folder and bring it in with import_zip"
+                f"bring the folder in with import_folder"
             )
     extra = {str(key): value for key, value in content.items() if key not in _OURS}
-    return DataYaml(_names(content["names"], path), extra)
+    names = content["names"]
+    if not _are_texts(names):
+        names = _as_written(data)
+    return DataYaml(_names(names, path), extra)
+
+
+def _are_texts(names: object) -> bool:
+    values = names.values() if isinstance(names, dict) else names
+    return isinstance(values, Iterable) and all(isinstance(name, str) for name in values)
+
+
+def _as_written(data: bytes) -> object:
+    """Return ``names`` with each name as it stands there: ``yes`` and ``1`` are names, too."""
+    root: Any = yaml.compose(data, Loader=_Loader)
+    node = [value for key, value in root.value if key.value == "names"][-1]
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: value.value for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [item.value for item in node.value]
+    return node.value
 
 
 def _names(names: object, path: str) -> list[str]:
     if isinstance(names, dict):
-        if sorted(names, key=str) != sorted(range(len(names)), key=str):
+        by_id = {str(class_id): name for class_id, name in names.items()}
+        if by_id.keys() != {str(class_id) for class_id in range(len(names))}:
             raise InvalidDatasetError(
                 f"{path}: names: expected the class ids 0 to {len(names) - 1}, "
-                f"found {', '.join(map(str, names))}"
+                f"found {', '.join(map(str, names))}; add the missing ids, or bring the folder "
+                f"in with import_folder, which makes names up for them"
             )
-        names = [names[class_id] for class_id in range(len(names))]
+        names = [by_id[str(class_id)] for class_id in range(len(names))]
     if not isinstance(names, list):
-        raise InvalidDatasetError(f"{path}: names: expected a list or a mapping, found {names!r}")
-    return [str(name) for name in names]
+        raise InvalidDatasetError(
+            f"{path}: names: expected a list or a mapping, found {names!r}; write names: [...]"
+        )
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidDatasetError(
+                f"{path}: names: expected plain text for each class, found a list or a mapping; "
+                f"correct it"
+            )
+    return names
 
 
 class DataYamlCache:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from workbench.errors import NotFoundError
+from workbench.errors import InvalidNameError, NotFoundError
 from workbench.persistence.filesystem.data_yaml import DataYaml, DataYamlCache
 from workbench.persistence.filesystem.journal import Journal
-from workbench.persistence.filesystem.paths import DatasetPaths, dataset_paths
+from workbench.persistence.filesystem.paths import (
+    DatasetPaths,
+    check_filename,
+    check_split,
+    could_be_image,
+    dataset_paths,
+)
+from workbench.persistence.models import ImageKey
 
 T = TypeVar("T")
 
@@ -49,6 +57,31 @@ class DatasetFolder:
         self._yamls.read(self.paths.data_yaml)
         with self.journal.locked():
             yield self._yamls.read(self.paths.data_yaml)
+
+    def find(self, split: str, filename: str) -> ImageKey:
+        """Return a split and the name of an image as it stands on disk, if it is there at all.
+
+        Files that came from a Mac may have their names in Unicode NFD. Everything that makes
+        a file writes NFC, and whoever asks for it may use either.
+
+        Raises
+        ------
+        InvalidNameError
+            If there is no such split, or no image has or may have this name.
+        """
+        check_split(split)
+        try:
+            composed = check_filename(filename)
+        except InvalidNameError:
+            # No new file gets such a name, but one that is there must not be out of reach.
+            if could_be_image(filename) and os.path.lexists(self.paths.image(split, filename)):
+                return split, filename
+            raise
+        if filename.isascii():
+            return split, composed
+        forms = (filename, composed, unicodedata.normalize("NFD", filename))
+        there = (form for form in forms if os.path.lexists(self.paths.image(split, form)))
+        return split, next(there, composed)
 
     def require_image(self, split: str, filename: str) -> str:
         """Return the path of an image that exists.

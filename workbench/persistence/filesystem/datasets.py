@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import logging
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,10 +26,11 @@ from workbench.persistence.filesystem import dataset_files as files
 from workbench.persistence.filesystem.atomic import fsync_folder, remove_tree, replace_file
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
-from workbench.persistence.filesystem.image_files import checked
-from workbench.persistence.filesystem.paths import HIDDEN, check_cache_key, check_name
+from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.paths import HIDDEN, check_cache_key
 from workbench.persistence.filesystem.staging import Staging
 from workbench.persistence.filesystem.versions import FilesystemVersionStore
+from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.models import (
     ArchiveLimits,
     ClassRewrite,
@@ -134,7 +135,8 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
                 kept = {i: texts for i, texts in prompts.items() if i < len(names)}
                 with folder.journal.transaction() as change:
                     renamed = DataYaml(names, yaml.extra)
-                    change.write(folder.paths.data_yaml, renamed.to_bytes())
+                    data = rewritten(read_file(folder.paths.data_yaml), renamed)
+                    change.write(folder.paths.data_yaml, data)
                     if kept != prompts:
                         change.write(folder.paths.prompts, files.prompts_bytes(kept))
             return files.info(folder)
@@ -153,8 +155,13 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
     ) -> ClassRewrite:
         """See `DatasetStore.rewrite_classes`."""
         request = Request(classes, mapping, {}, expected, expected_boxes)
-        rows = {checked(*key): patch for key, patch in (patches or {}).items()}
-        return await asyncio.to_thread(class_files.rewrite, self._root.open(name), request, rows)
+        folder, copied = self._root.open(name), dict(patches or {})
+
+        def work() -> ClassRewrite:
+            rows = {folder.find(*key): patch for key, patch in copied.items()}
+            return class_files.rewrite(folder, request, rows)
+
+        return await asyncio.to_thread(work)
 
     async def undo_rewrite(self, name: str, rewrite_id: str) -> None:
         """See `DatasetStore.undo_rewrite`."""
@@ -259,9 +266,10 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
     ) -> DatasetInfo:
         """See `DatasetStore.copy_images`."""
         source, target = self._root.open(name), self._root.open(new_name)
-        chosen = {checked(split, filename) for split, filename in images}
+        keys = set(images)
 
         def work() -> DatasetInfo:
+            chosen = {source.find(*key) for key in keys}
             with self._staging.build(target.paths.root) as building, source.writing() as yaml:
                 files.copy_images(source, yaml, building, chosen, progress)
             return files.info(target)
@@ -279,9 +287,10 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         """See `DatasetStore.export_zip`."""
         folder = self._root.open(name)
         output = self._archive_path(folder, output_path)
-        chosen = None if only is None else {checked(split, filename) for split, filename in only}
+        keys = None if only is None else set(only)
 
         def work() -> Path:
+            chosen = None if keys is None else {folder.find(*key) for key in keys}
             entries, data_yaml = folder.consistently(
                 lambda: files.export_entries(folder, folder.read(), chosen)
             )
@@ -307,21 +316,39 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         progress: Progress = no_progress,
     ) -> ImportedDataset:
         """See `DatasetStore.import_zip`."""
-        source = Path(zip_path)
-        folder = self._root.open(check_name(source.stem if name is None else name, "dataset name"))
+        source, bounds = Path(zip_path), limits or ArchiveLimits()
+        return await asyncio.to_thread(
+            self._import,
+            source.stem if name is None else name,
+            lambda sink: archive.import_archive(source, sink, limits=bounds, progress=progress),
+        )
+
+    async def import_folder(
+        self,
+        folder: Path | str,
+        name: str | None = None,
+        *,
+        progress: Progress = no_progress,
+    ) -> ImportedDataset:
+        """See `DatasetStore.import_folder`."""
 
         def work() -> ImportedDataset:
-            with self._staging.build(folder.paths.root) as building:
-                found = archive.import_archive(
-                    source,
-                    archive.FolderSink(Path(building)),
-                    limits=limits or ArchiveLimits(),
-                    progress=progress,
-                )
-                files.write_skeleton(building, DataYaml(check_classes(found.classes), found.extra))
-            return with_notes(files.info(folder), found.notes)
+            source = Path(folder).expanduser().absolute()
+            return self._import(
+                source.name if name is None else name,
+                lambda sink: archive.import_folder(source, sink, progress=progress),
+            )
 
         return await asyncio.to_thread(work)
+
+    def _import(
+        self, name: str, read: Callable[[archive.Sink], archive.ArchiveContents]
+    ) -> ImportedDataset:
+        folder = self._root.open(name)
+        with self._staging.build(folder.paths.root) as building:
+            found = read(archive.FolderSink(Path(building)))
+            files.write_skeleton(building, DataYaml(check_classes(found.classes), found.extra))
+        return with_notes(files.info(folder), found.notes)
 
     async def snapshot(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import fields
 from itertools import repeat
 from pathlib import Path
@@ -54,6 +54,12 @@ def write(
 
 def require_free_stem(folder: DatasetFolder, split: str, filename: str) -> None:
     """Make sure that no other image would share the label file of `filename`."""
+    for other in _of_same_stem(folder, split, filename):
+        raise no_same_stem(filename, other, split)
+
+
+def _of_same_stem(folder: DatasetFolder, split: str, filename: str) -> Iterator[str]:
+    """Yield the other images that have the label file of `filename`: other tools make such."""
     base = folder.paths.images(split)
     own = stem(filename)
     for extension in _SPELLINGS:
@@ -64,7 +70,7 @@ def require_free_stem(folder: DatasetFolder, split: str, filename: str) -> None:
                 f"{base}/{other}", f"{base}/{filename}"
             ):
                 continue
-            raise no_same_stem(filename, other, split)
+            yield other
 
 
 def info(folder: DatasetFolder, split: str, filename: str, data: bytes | None = None) -> ImageInfo:
@@ -231,15 +237,28 @@ def _plan_move(
 
 def delete(folder: DatasetFolder, images: Sequence[tuple[str, str]]) -> list[TrashEntry]:
     """Move images, given as ``(split, filename)``, with their labels to the trash: all, or none."""
-    entries = []
+    entries: dict[tuple[str, str], TrashEntry] = {}
     with folder.writing(), folder.journal.transaction() as change:
         for split, filename in dict.fromkeys(images):
-            originals = [folder.require_image(split, filename)]
-            label = folder.paths.label(split, filename)
-            if os.path.lexists(label):
-                originals.append(label)
-            entries.append(plan_delete(folder, change, "image", split, filename, originals))
-    return entries
+            paths, has_twin = files_of(folder, split, filename, entries.keys())
+            entries[split, filename] = plan_delete(
+                folder, change, "image", split, filename, paths, has_twin=has_twin
+            )
+    return list(entries.values())
+
+
+def files_of(
+    folder: DatasetFolder, split: str, filename: str, going: Collection[tuple[str, str]]
+) -> tuple[list[str], bool]:
+    """Return the paths of an image and of its labels, and whether it shares these with others.
+
+    Labels that images share go with the last of them: without those in `going` it may be this.
+    """
+    paths, label = [folder.require_image(split, filename)], folder.paths.label(split, filename)
+    twins = [(split, other) for other in _of_same_stem(folder, split, filename)]
+    if os.path.lexists(label) and all(twin in going for twin in twins):
+        paths.append(label)
+    return paths, bool(twins)
 
 
 def plan_delete(
@@ -249,10 +268,14 @@ def plan_delete(
     split: str,
     filename: str,
     originals: list[str],
+    *,
+    has_twin: bool = False,
 ) -> TrashEntry:
     """Let a transaction move files into a new entry of the dataset's trash."""
     relative = [os.path.relpath(path, folder.paths.root) for path in originals]
-    trashed = trash.new_entry(folder.paths.trash, kind, filename, relative, split)
+    trashed = trash.new_entry(
+        folder.paths.trash, kind, filename, relative, split, has_twin=has_twin
+    )
     change.write(f"{trashed.folder}/entry.json", trashed.to_bytes())
     for (name, _), path in zip(trashed.files, originals, strict=True):
         change.rename(path, f"{trashed.folder}/{name}")
@@ -282,14 +305,14 @@ def _restore(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
     with folder.journal.transaction() as change:
         for trashed in found:
             entry = trashed.entry
-            if entry.kind == "image":
+            if entry.kind == "image" and not trashed.has_twin:
                 require_free_stem(folder, entry.split, entry.name)
             elif entry.kind == "label" and (entry.split, entry.name) not in images:
                 folder.require_image(entry.split, entry.name)
             for name, original in trashed.files:
                 target = f"{folder.paths.root}/{original}"
                 # Two images of one stem would share their label file, so the stem is the place.
-                place = stem(original)
+                place = original if trashed.has_twin else stem(original)
                 if os.path.lexists(target) or place in taken:
                     raise AlreadyExistsError(f"{target} is taken again; rename or delete it first")
                 taken.add(place)

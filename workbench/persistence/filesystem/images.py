@@ -10,11 +10,19 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from workbench.persistence.filesystem import adding, replacing, scanning, source_files, trash
+from workbench.persistence.filesystem import (
+    adding,
+    discarding,
+    replacing,
+    scanning,
+    source_files,
+    trash,
+)
 from workbench.persistence.filesystem import image_files as files
-from workbench.persistence.filesystem.dataset_folder import DatasetRoot
+from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
 from workbench.persistence.filesystem.label_inspection import ORPHAN
 from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.paths import check_split
 from workbench.persistence.image_store import ImageStore
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import (
@@ -38,6 +46,7 @@ class FilesystemImageStore(ImageStore):
 
     def __init__(self, root: DatasetRoot) -> None:
         self._root = root
+        self._sources = source_files.SourceReader()
 
     async def save(
         self,
@@ -87,7 +96,7 @@ class FilesystemImageStore(ImageStore):
 
         def work() -> dict[ImageKey, ImageSource]:
             folder.read()
-            return source_files.read(folder)
+            return source_files.read(folder, self._sources)
 
         return await asyncio.to_thread(folder.consistently, work)
 
@@ -102,11 +111,10 @@ class FilesystemImageStore(ImageStore):
 
     async def _read(self, dataset: str, split: str, filename: str) -> tuple[str, bytes]:
         folder = self._root.open(dataset)
-        split, filename = files.checked(split, filename)
 
         def work() -> tuple[str, bytes]:
             folder.read()
-            path = folder.require_image(split, filename)
+            path = folder.require_image(*folder.find(split, filename))
             return path, read_file(path)
 
         return await asyncio.to_thread(folder.consistently, work)
@@ -132,22 +140,20 @@ class FilesystemImageStore(ImageStore):
     async def get(self, dataset: str, split: str, filename: str) -> ImageInfo:
         """See `ImageStore.get`."""
         folder = self._root.open(dataset)
-        split, filename = files.checked(split, filename)
 
         def work() -> ImageInfo:
             folder.read()
-            return files.info(folder, split, filename)
+            return files.info(folder, *folder.find(split, filename))
 
         return await asyncio.to_thread(folder.consistently, work)
 
     async def exists(self, dataset: str, split: str, filename: str) -> bool:
         """See `ImageStore.exists`."""
         folder = self._root.open(dataset)
-        split, filename = files.checked(split, filename)
 
         def work() -> bool:
             folder.read()
-            return os.path.isfile(folder.paths.image(split, filename))
+            return os.path.isfile(folder.paths.image(*folder.find(split, filename)))
 
         return await asyncio.to_thread(folder.consistently, work)
 
@@ -166,31 +172,29 @@ class FilesystemImageStore(ImageStore):
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> ImageInfo:
         """See `ImageStore.move`."""
         folder = self._root.open(dataset)
-        from_split, filename = files.checked(from_split, filename)
-        to_split, _ = files.checked(to_split, filename)
 
         def work() -> ImageInfo:
-            files.move(folder, [ImageMove(filename, from_split, to_split)])
-            return files.info_if_readable(folder, to_split, filename)
+            [way] = _found(folder, [ImageMove(filename, from_split, to_split)])
+            files.move(folder, [way])
+            return files.info_if_readable(folder, to_split, way.filename)
 
         return await asyncio.to_thread(work)
 
     async def move_many(self, dataset: str, moves: Sequence[ImageMove]) -> None:
         """See `ImageStore.move_many`."""
         folder = self._root.open(dataset)
-        ways = []
-        for way in moves:
-            from_split, filename = files.checked(way.from_split, way.filename)
-            to_split, _ = files.checked(way.to_split, way.filename)
-            ways.append(ImageMove(filename, from_split, to_split))
-        await asyncio.to_thread(files.move, folder, ways)
+        ways = builtins.list(moves)
+        await asyncio.to_thread(lambda: files.move(folder, _found(folder, ways)))
 
     async def rename(self, dataset: str, split: str, filename: str, new_filename: str) -> ImageInfo:
         """See `ImageStore.rename`."""
         folder = self._root.open(dataset)
-        split, filename = files.checked(split, filename)
         split, new_filename = files.checked(split, new_filename)
-        return await asyncio.to_thread(files.rename, folder, split, filename, new_filename)
+
+        def work() -> ImageInfo:
+            return files.rename(folder, *folder.find(split, filename), new_filename)
+
+        return await asyncio.to_thread(work)
 
     async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
         """See `ImageStore.delete`."""
@@ -201,20 +205,22 @@ class FilesystemImageStore(ImageStore):
     ) -> builtins.list[TrashEntry]:
         """See `ImageStore.delete_many`."""
         folder = self._root.open(dataset)
-        names = [files.checked(split, filename) for split, filename in images]
-        return await asyncio.to_thread(files.delete, folder, names)
+        keys = builtins.list(images)
+        return await asyncio.to_thread(
+            lambda: files.delete(folder, [folder.find(*key) for key in keys])
+        )
 
     async def replace_many(
         self, dataset: str, replacements: Sequence[ImageReplacement]
     ) -> builtins.list[TrashEntry]:
         """See `ImageStore.replace_many`."""
         folder = self._root.open(dataset)
-        for one in replacements:
-            files.checked(one.split, one.filename)
-            files.checked(one.split, one.new_filename)
 
         def work() -> builtins.list[TrashEntry]:
             for one in replacements:
+                split, filename = folder.find(one.split, one.filename)
+                if one.new_filename != filename:
+                    files.checked(split, one.new_filename)
                 replacing.check(one)
             return replacing.replace(folder, replacements)
 
@@ -262,6 +268,13 @@ class FilesystemImageStore(ImageStore):
         folder = self._root.open(dataset)
         await asyncio.to_thread(files.restore_many, folder, builtins.list(entry_ids))
 
+    async def discard_many(
+        self, dataset: str, entries: Sequence[TrashEntry]
+    ) -> builtins.list[TrashEntry]:
+        """See `ImageStore.discard_many`."""
+        folder, copied = self._root.open(dataset), builtins.list(entries)
+        return await asyncio.to_thread(discarding.discard, folder, copied)
+
     async def purge(self, dataset: str, entry_id: str | None = None) -> int:
         """See `ImageStore.purge`."""
         folder = self._root.open(dataset)
@@ -271,3 +284,12 @@ class FilesystemImageStore(ImageStore):
                 return trash.purge(folder.paths.trash, entry_id, _KINDS)
 
         return await asyncio.to_thread(work)
+
+
+def _found(folder: DatasetFolder, moves: Sequence[ImageMove]) -> list[ImageMove]:
+    """Return moves with the names as they stand on disk."""
+    ways = []
+    for way in moves:
+        split, filename = folder.find(way.from_split, way.filename)
+        ways.append(ImageMove(filename, split, check_split(way.to_split)))
+    return ways

@@ -40,7 +40,7 @@ from workbench.persistence.filesystem.atomic import (
     temporary_name,
     write_new,
 )
-from workbench.persistence.filesystem.lock import exclusive
+from workbench.persistence.filesystem.lock import exclusive, making
 
 _ONE_SYNC_FROM = 32
 """From this many files on, one sync of the file system costs less than one for each file."""
@@ -112,15 +112,19 @@ class Journal:
         ------
         NotFoundError
             If the root is gone, or goes while we wait for the lock.
+        ReadOnlyError
+            If nothing may be written there.
         """
         if not os.path.isdir(self._hidden):
             # A dataset made by hand or by another tool has no hidden folder yet.
             if not os.path.isdir(self._root):
                 raise self._gone()
-            os.makedirs(self._hidden, exist_ok=True)
+            with making(self._root):
+                os.makedirs(self._hidden, exist_ok=True)
         with ExitStack() as held:
             try:
-                held.enter_context(exclusive(f"{self._hidden}/lock"))
+                with making(self._root):
+                    held.enter_context(exclusive(f"{self._hidden}/lock"))
             except FileNotFoundError:
                 raise self._gone() from None
             self._repair()

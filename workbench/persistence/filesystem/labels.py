@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from workbench.persistence.filesystem import image_files, label_edits, label_inspection
 from workbench.persistence.filesystem import label_files as files
-from workbench.persistence.filesystem.dataset_folder import DatasetRoot
+from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
+from workbench.persistence.filesystem.paths import check_split
 from workbench.persistence.inspection import LabelInspection, LabelRepair
 from workbench.persistence.label_store import LabelStore
 from workbench.persistence.models import (
@@ -20,6 +22,8 @@ from workbench.persistence.models import (
     RowPatch,
     TrashEntry,
 )
+
+T = TypeVar("T")
 
 
 class FilesystemLabelStore(LabelStore):
@@ -41,15 +45,13 @@ class FilesystemLabelStore(LabelStore):
     ) -> LabelData:
         """See `LabelStore.save`."""
         folder = self._root.open(dataset)
-        split, filename = image_files.checked(split, filename)
         # Copied, because the caller may go on editing its list while the thread works.
         boxes = list(annotations)
 
         def work() -> LabelData:
             return files.write(
                 folder,
-                split,
-                filename,
+                *folder.find(split, filename),
                 boxes,
                 expected_revision=expected_revision,
                 discard_other_rows=discard_other_rows,
@@ -63,11 +65,8 @@ class FilesystemLabelStore(LabelStore):
     ) -> None:
         """See `LabelStore.save_many`."""
         folder = self._root.open(dataset)
-        copied = {
-            image_files.checked(split, filename): list(annotations)
-            for (split, filename), annotations in labels.items()
-        }
-        await asyncio.to_thread(files.write_many, folder, copied)
+        copied = {key: list(annotations) for key, annotations in labels.items()}
+        await asyncio.to_thread(lambda: files.write_many(folder, _found(folder, copied)))
 
     async def patch_many(
         self,
@@ -78,11 +77,10 @@ class FilesystemLabelStore(LabelStore):
     ) -> list[str]:
         """See `LabelStore.patch_many`."""
         folder = self._root.open(dataset)
-        copied = {
-            image_files.checked(split, filename): None if rows is None else list(rows)
-            for (split, filename), rows in patches.items()
-        }
-        return await asyncio.to_thread(label_edits.patch, folder, copied, what)
+        copied = {key: None if rows is None else list(rows) for key, rows in patches.items()}
+        return await asyncio.to_thread(
+            lambda: label_edits.patch(folder, _found(folder, copied), what)
+        )
 
     async def load(self, dataset: str, split: str, filename: str) -> list[Annotation]:
         """See `LabelStore.load`."""
@@ -91,9 +89,8 @@ class FilesystemLabelStore(LabelStore):
     async def get(self, dataset: str, split: str, filename: str) -> LabelData:
         """See `LabelStore.get`."""
         folder = self._root.open(dataset)
-        split, filename = image_files.checked(split, filename)
         return await asyncio.to_thread(
-            folder.consistently, lambda: files.read(folder, split, filename)
+            folder.consistently, lambda: files.read(folder, *folder.find(split, filename))
         )
 
     async def load_all(self, dataset: str, split: str | None = None) -> LabelTable:
@@ -104,8 +101,11 @@ class FilesystemLabelStore(LabelStore):
     async def load_many(self, dataset: str, images: Sequence[ImageKey]) -> LabelTable:
         """See `LabelStore.load_many`."""
         folder = self._root.open(dataset)
-        keys = [image_files.checked(split, filename) for split, filename in images]
-        return await asyncio.to_thread(folder.consistently, lambda: files.load_many(folder, keys))
+        keys = list(images)
+        return await asyncio.to_thread(
+            folder.consistently,
+            lambda: files.load_many(folder, [folder.find(*key) for key in keys]),
+        )
 
     async def inspect(self, dataset: str) -> LabelInspection:
         """See `LabelStore.inspect`."""
@@ -119,8 +119,10 @@ class FilesystemLabelStore(LabelStore):
     ) -> list[str]:
         """See `LabelStore.repair_many`."""
         folder = self._root.open(dataset)
-        copied = {image_files.checked(*key): repair for key, repair in repairs.items()}
-        return await asyncio.to_thread(label_inspection.repair, folder, copied, what)
+        copied = dict(repairs)
+        return await asyncio.to_thread(
+            lambda: label_inspection.repair(folder, _found(folder, copied), what)
+        )
 
     async def delete_orphans(
         self, dataset: str, orphans: Sequence[tuple[str, str]]
@@ -132,12 +134,12 @@ class FilesystemLabelStore(LabelStore):
     async def exists(self, dataset: str, split: str, filename: str) -> bool:
         """See `LabelStore.exists`."""
         folder = self._root.open(dataset)
-        split, filename = image_files.checked(split, filename)
 
         def work() -> bool:
             folder.read()
-            folder.require_image(split, filename)
-            return os.path.isfile(folder.paths.label(split, filename))
+            key = folder.find(split, filename)
+            folder.require_image(*key)
+            return os.path.isfile(folder.paths.label(*key))
 
         return await asyncio.to_thread(folder.consistently, work)
 
@@ -152,18 +154,22 @@ class FilesystemLabelStore(LabelStore):
     ) -> TrashEntry:
         """See `LabelStore.delete`."""
         folder = self._root.open(dataset)
-        split, filename = image_files.checked(split, filename)
-        return await asyncio.to_thread(
-            files.delete, folder, split, filename, expected_revision=expected_revision, what=what
-        )
+
+        def work() -> TrashEntry:
+            key = folder.find(split, filename)
+            return files.delete(folder, *key, expected_revision=expected_revision, what=what)
+
+        return await asyncio.to_thread(work)
 
     async def delete_many(
         self, dataset: str, images: Sequence[tuple[str, str]], *, what: str = ""
     ) -> list[TrashEntry]:
         """See `LabelStore.delete_many`."""
         folder = self._root.open(dataset)
-        names = [image_files.checked(split, filename) for split, filename in images]
-        return await asyncio.to_thread(label_edits.delete, folder, names, what)
+        keys = list(images)
+        return await asyncio.to_thread(
+            lambda: label_edits.delete(folder, [folder.find(*key) for key in keys], what)
+        )
 
     async def restore(self, dataset: str, entry_id: str) -> LabelData:
         """See `LabelStore.restore`."""
@@ -185,10 +191,10 @@ class FilesystemLabelStore(LabelStore):
     ) -> list[LabelEdit]:
         """See `LabelStore.history`."""
         folder = self._root.open(dataset)
-        if filename is not None and split is not None:
-            split, filename = image_files.checked(split, filename)
 
         def work() -> list[LabelEdit]:
+            if filename is not None and split is not None:
+                return files.history(folder, *folder.find(split, filename), limit)
             return files.history(folder, split, filename, limit)
 
         return await asyncio.to_thread(folder.consistently, work)
@@ -205,6 +211,18 @@ class FilesystemLabelStore(LabelStore):
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> None:
         """See `LabelStore.move`."""
         folder = self._root.open(dataset)
-        from_split, filename = image_files.checked(from_split, filename)
-        to_split, _ = image_files.checked(to_split, filename)
-        await asyncio.to_thread(files.move, folder, filename, from_split, to_split)
+
+        def work() -> None:
+            # The image may have been moved already, or not yet.
+            for split in (check_split(to_split), from_split):
+                _, found = folder.find(split, filename)
+                if os.path.isfile(folder.paths.image(split, found)):
+                    break
+            files.move(folder, found, from_split, to_split)
+
+        await asyncio.to_thread(work)
+
+
+def _found(folder: DatasetFolder, by_image: Mapping[ImageKey, T]) -> dict[ImageKey, T]:
+    """Return what belongs to images under their names as they stand on disk."""
+    return {folder.find(*key): value for key, value in by_image.items()}

@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from workbench.errors import ReadOnlyError
+
+_READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@contextmanager
+def making(folder: str) -> Iterator[None]:
+    """Run what makes our own files in `folder`, and say so if nobody may.
+
+    Raises
+    ------
+    ReadOnlyError
+        A ``PermissionError``: if the block may not write there.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        raise ReadOnlyError(
+            f"{folder}: expected a folder that may be changed, found: {error.strerror} "
+            f"({error.filename}); ask for permission to write there, or import the dataset from "
+            f"there into a data folder of your own"
+        ) from error
+
 
 if sys.platform == "win32":
     from filelock import FileLock, Timeout

@@ -23,6 +23,7 @@ MAX_NAME_BYTES = 200
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
 _SEPARATORS = frozenset("/\\")
 _UNPORTABLE = frozenset('<>:"|?*')
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _CACHE_KEY = re.compile(r"[a-z0-9](?:[a-z0-9_.\-]{0,78}[a-z0-9])?")
 _IMAGE_SUFFIXES = tuple(sorted(IMAGE_EXTENSIONS))
 _COMMON_SUFFIXES = frozenset({".jpg", ".png"})
@@ -64,7 +65,7 @@ def _problem_with(name: str) -> str | None:
         return "starts with a dot"
     if name != name.strip() or name.endswith("."):
         return "starts or ends with a space, or ends with a dot"
-    if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in name):
+    if any(unicodedata.category(char) in _CONTROLS for char in name):
         return "holds a control character"
     unportable = sorted(_UNPORTABLE.intersection(name))
     if unportable:
@@ -74,6 +75,26 @@ def _problem_with(name: str) -> str | None:
     if len(name.encode()) > MAX_NAME_BYTES:
         return f"is longer than {MAX_NAME_BYTES} bytes"
     return None
+
+
+def portable_name(name: str) -> str:
+    """Return a name that `check_name` takes and that is as near to `name` as can be.
+
+    Parameters
+    ----------
+    name : str
+        Not empty, and without separators.
+    """
+    stem_, extension = os.path.splitext(unicodedata.normalize("NFC", name))
+    stem_ = "".join(
+        "_" if char in _UNPORTABLE or unicodedata.category(char) in _CONTROLS else char
+        for char in stem_
+    )
+    stem_ = stem_.lstrip(". ").rstrip(". ") or "_"
+    if _RESERVED.fullmatch(stem_ + extension):
+        stem_ = f"_{stem_}"
+    room = MAX_NAME_BYTES - len(extension.encode())
+    return stem_.encode()[:room].decode(errors="ignore").rstrip(". ") + extension
 
 
 def check_filename(filename: str) -> str:
@@ -91,6 +112,20 @@ def check_filename(filename: str) -> str:
             f"{', '.join(sorted(IMAGE_EXTENSIONS))}; rename or convert the image"
         )
     return filename
+
+
+def could_be_image(filename: object) -> bool:
+    """Whether a file that somebody else has put into a dataset's folder may have this name.
+
+    What is no portable name (colons, a space at the end, a device of Windows) may well be
+    there; what leads elsewhere, is hidden or has no image's extension cannot be an image.
+    """
+    return (
+        isinstance(filename, str)
+        and not any(char in filename for char in ("/", "\0", os.sep))
+        and not filename.startswith(".")
+        and os.path.splitext(filename)[1].lower() in IMAGE_EXTENSIONS
+    )
 
 
 def check_split(split: str) -> str:

@@ -13,7 +13,6 @@ from workbench.errors import InvalidFrameError, WorkbenchError
 from workbench.persistence.filesystem import scan_order, source_files
 from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.scan_order import Integers, Orders
@@ -112,7 +111,7 @@ def read_many(folder: DatasetFolder, images: Sequence[ImageKey]) -> list[bytes |
     contents: list[bytes | Exception] = []
     for split, filename in images:
         try:
-            contents.append(read_file(folder.require_image(*checked(split, filename))))
+            contents.append(read_file(folder.require_image(*folder.find(split, filename))))
         except (WorkbenchError, OSError) as error:
             contents.append(error)
     return contents
@@ -126,7 +125,7 @@ def measure_many(
     sizes = np.zeros((len(images), 2), dtype=np.int32)
     for position, (split, filename) in enumerate(images):
         try:
-            sizes[position] = _size(folder.paths.image(*checked(split, filename)))
+            sizes[position] = _size(folder.paths.image(*folder.find(split, filename)))
         except (InvalidFrameError, OSError):
             sizes[position] = 0
         if position % _REPORT_EVERY == 0:

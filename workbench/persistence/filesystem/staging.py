@@ -14,7 +14,7 @@ from workbench.persistence.filesystem.atomic import (
     sync_tree,
     temporary_name,
 )
-from workbench.persistence.filesystem.lock import exclusive
+from workbench.persistence.filesystem.lock import exclusive, making
 from workbench.persistence.filesystem.paths import HIDDEN
 
 
@@ -42,9 +42,12 @@ class Staging:
         ------
         AlreadyExistsError
             If `target` exists, at the beginning or at the end.
+        ReadOnlyError
+            If nothing may be made there.
         """
         require_free(target)
-        os.makedirs(self._folder, exist_ok=True)
+        with making(self._data_dir):
+            os.makedirs(self._folder, exist_ok=True)
         self._sweep()
         folder = temporary_name(self._folder)
         with exclusive(f"{folder}.lock"):

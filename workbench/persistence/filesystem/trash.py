@@ -35,14 +35,18 @@ class Trashed:
         Of the entry.
     files : list of (str, str)
         Name inside `folder`, and the path it had, relative to the root that was emptied.
+    has_twin : bool
+        Whether it is an image that had its label file together with another.
     """
 
     entry: TrashEntry
     folder: str
     files: list[tuple[str, str]]
+    has_twin: bool = False
 
     def to_bytes(self) -> bytes:
         """Return the bytes of ``entry.json``."""
+        # In ASCII: names of files need not be UTF-8 and then hold lone surrogates.
         return json.dumps(
             {
                 "kind": self.entry.kind,
@@ -50,16 +54,24 @@ class Trashed:
                 "split": self.entry.split,
                 "deleted_at": self.entry.deleted_at.isoformat(),
                 "files": self.files,
-            },
-            ensure_ascii=False,
+                "has_twin": self.has_twin,
+            }
         ).encode()
 
 
-def new_entry(trash: str, kind: str, name: str, originals: list[str], split: str = "") -> Trashed:
+def new_entry(
+    trash: str,
+    kind: str,
+    name: str,
+    originals: list[str],
+    split: str = "",
+    *,
+    has_twin: bool = False,
+) -> Trashed:
     """Describe something that is about to move to the trash; nothing is written yet."""
     entry = trash_entry(kind, name, split)
     files = [(f"{i}-{os.path.basename(path)}", path) for i, path in enumerate(originals)]
-    return Trashed(entry, f"{trash}/{entry.id}", files)
+    return Trashed(entry, f"{trash}/{entry.id}", files, has_twin)
 
 
 def list_entries(trash: str) -> list[Trashed]:
@@ -150,4 +162,4 @@ def _read(folder: str) -> Trashed | None:
     # A folder whose files never arrived, or have been restored, is no entry.
     if files and not any(os.path.lexists(f"{folder}/{name}") for name, _ in files):
         return None
-    return Trashed(entry, folder, files)
+    return Trashed(entry, folder, files, bool(content.get("has_twin")))

@@ -35,6 +35,7 @@ from workbench.persistence.filesystem.image_hashes import (
 from workbench.persistence.filesystem.journal import Transaction
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.paths import check_name, stem
+from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.models import SPLITS, ImageKey, Progress
 from workbench.persistence.tags import tags_bytes
 from workbench.persistence.version_models import VersionComparison, VersionInfo
@@ -214,6 +215,11 @@ def _present(folder: DatasetFolder, yaml: DataYaml, hashes: Hashes) -> Contents:
         stems = label_stems(folder, split)
         for filename in image_names(folder, split):
             path = folder.paths.image(split, filename)
+            if os.path.islink(path) and not os.path.exists(path):
+                raise InvalidDatasetError(
+                    f"{path}: expected an image, found a link to a file that is not there; "
+                    f"repair or delete it (Health lists all of them)"
+                )
             stamp = stamp_of(path)
             known = hashes.get(f"{split}/{filename}")
             sha256 = known[1] if known is not None and known[0] == stamp else sha256_of(path)
@@ -308,7 +314,8 @@ def _plan_rest(
     for path, data in (plan.write | plan.trash).items():
         change.write(f"{folder.paths.root}/{path}", data)
     if wanted.yaml != present.yaml:
-        change.write(folder.paths.data_yaml, wanted.yaml.to_bytes())
+        data = rewritten(read_file(folder.paths.data_yaml), wanted.yaml)
+        change.write(folder.paths.data_yaml, data)
     if wanted.prompts != present.prompts:
         change.write(folder.paths.prompts, dataset_files.prompts_bytes(wanted.prompts))
     if wanted.tags != present.tags:

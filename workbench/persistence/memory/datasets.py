@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -251,10 +251,32 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
     ) -> ImportedDataset:
         """See `DatasetStore.import_zip`."""
         source = Path(zip_path)
-        name = check_name(source.stem if name is None else name, "dataset name")
+        return self._import(
+            source.stem if name is None else name,
+            lambda sink: archive.import_archive(source, sink, limits=limits, progress=progress),
+        )
+
+    async def import_folder(
+        self,
+        folder: Path | str,
+        name: str | None = None,
+        *,
+        progress: Progress = no_progress,
+    ) -> ImportedDataset:
+        """See `DatasetStore.import_folder`."""
+        source = Path(folder).expanduser().absolute()
+        return self._import(
+            source.name if name is None else name,
+            lambda sink: archive.import_folder(source, sink, progress=progress),
+        )
+
+    def _import(
+        self, name: str, read: Callable[[archive.Sink], archive.ArchiveContents]
+    ) -> ImportedDataset:
+        name = check_name(name, "dataset name")
         self._state.require_free(name)
         sink = MemorySink()
-        contents = archive.import_archive(source, sink, limits=limits, progress=progress)
+        contents = read(sink)
         new = _empty(check_classes(contents.classes))
         new.extra = contents.extra
         sink.fill(new)

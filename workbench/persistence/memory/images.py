@@ -27,7 +27,7 @@ from workbench.persistence.image_store import ImageStore
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.memory import replacing
 from workbench.persistence.memory.state import Dataset, State, StoredImage
-from workbench.persistence.memory.trash import bring_back, check_way_back
+from workbench.persistence.memory.trash import bring_back, check_way_back, discard
 from workbench.persistence.models import (
     SPLITS,
     ImageInfo,
@@ -287,6 +287,13 @@ class MemoryImageStore(ImageStore):
             check_way_back(found, name, ids)
             for entry_id in ids:
                 bring_back(found, entry_id)
+
+    async def discard_many(
+        self, dataset: str, entries: Sequence[TrashEntry]
+    ) -> builtins.list[TrashEntry]:
+        """See `ImageStore.discard_many`."""
+        with self._state.writing(dataset) as (name, found):
+            return discard(found, name, entries)
 
     async def purge(self, dataset: str, entry_id: str | None = None) -> int:
         """See `ImageStore.purge`."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workbench.errors import AlreadyExistsError, NotFoundError
-from workbench.persistence.filesystem.label_inspection import ORPHAN
+from workbench.persistence.filesystem.image_files import checked
+from workbench.persistence.filesystem.label_inspection import ORPHAN, require_orphan
 from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.memory.state import Dataset
 from workbench.persistence.models import TrashEntry
+from workbench.persistence.rules import trash_entry
 
 
 def check_way_back(found: Dataset, name: str, ids: Sequence[str]) -> None:
@@ -44,6 +46,33 @@ def bring_back(found: Dataset, entry_id: str) -> None:
     found.images[_key(entry)] = image
     if labels is not None:
         found.labels[_label(entry)] = labels
+
+
+def discard(found: Dataset, name: str, entries: Sequence[TrashEntry]) -> list[TrashEntry]:
+    """Move what these entries were to the trash once more; see `ImageStore.discard_many`."""
+    owned = {(split, stem(filename)) for split, filename in found.images}
+    for entry in entries:
+        there = _label(entry) in found.labels
+        if entry.kind == ORPHAN:
+            require_orphan(entry.name, there, _label(entry) in owned, name, entry.split)
+        else:
+            found.require_image(name, *checked(*_key(entry)))
+            if entry.kind == "label" and not there:
+                raise NotFoundError(f"{name}: {entry.split}/{entry.name} has no labels (any more)")
+    done = []
+    # Labels first: those that have an entry of their own do not go with their image.
+    for entry in sorted(entries, key=lambda entry: entry.kind != "label"):
+        new = trash_entry(entry.kind, entry.name, entry.split)
+        labels = found.labels.get(_label(entry))
+        if entry.kind == "label":
+            found.set_labels(*_key(entry), None, "undo")
+        else:
+            found.labels.pop(_label(entry), b"")
+        image = None if entry.kind in ("label", ORPHAN) else found.images.pop(_key(entry))
+        found.trash[new.id] = (new, image, labels)
+        done.append((entry, new))
+    by_entry = {entry.id: new for entry, new in done}
+    return [by_entry[entry.id] for entry in entries]
 
 
 def _key(entry: TrashEntry) -> tuple[str, str]:

@@ -1,0 +1,78 @@
+"""One way in for whatever another tool has exported: a folder or a zip, YOLO or Pascal VOC."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from workbench.datasets.formats import voc
+from workbench.errors import AlreadyExistsError
+from workbench.persistence import Stores
+from workbench.persistence.archive import FolderSink, Survey, survey, unpack
+from workbench.persistence.models import ImportedDataset, Progress, no_progress
+
+
+async def import_dataset(
+    stores: Stores,
+    path: Path | str,
+    name: str | None = None,
+    *,
+    progress: Progress = no_progress,
+) -> ImportedDataset:
+    """Make a dataset out of what another tool has exported; the original stays as it is.
+
+    Folders and zip archives in YOLO format go through `DatasetStore.import_folder` and
+    `DatasetStore.import_zip`, whatever their layout. Where there is not one YOLO label but
+    annotations in Pascal VOC's form, those are converted: see `workbench.datasets.formats.voc`.
+
+    Parameters
+    ----------
+    path : Path or str
+        A folder or a zip archive.
+    name : str, optional
+        Of the dataset to make; default: that of the folder, or of the archive without ``.zip``.
+    progress : callable
+
+    Returns
+    -------
+    ImportedDataset
+        Its `notes` say what was dropped, renamed or made up.
+
+    Raises
+    ------
+    NotFoundError
+        If there is nothing at `path`.
+    ArchiveError, ImportFormatError
+        If it cannot be imported; the message says why, and nothing is left behind.
+    AlreadyExistsError
+        If the name is taken.
+    """
+    place, found = await asyncio.to_thread(_look, Path(path))
+    if name is None:
+        name = place.stem if place.suffix.lower() == ".zip" else place.name
+    if await stores.dataset.exists(name):  # before reading for minutes
+        raise AlreadyExistsError(f"dataset {name!r} exists already; choose another name")
+    is_folder = await asyncio.to_thread(place.is_dir)
+    if found.num_labels or not any(file.lower().endswith(".xml") for file in found.names):
+        bring = stores.dataset.import_folder if is_folder else stores.dataset.import_zip
+        return await bring(place, name, progress=progress)
+    if is_folder:
+        return await _voc_or_pictures(stores, place, name, progress)
+    with tempfile.TemporaryDirectory(prefix="workbench-import-") as folder:
+        sink = FolderSink(Path(folder))
+        await asyncio.to_thread(unpack, place, sink)
+        return await _voc_or_pictures(stores, Path(folder), name, progress)
+
+
+def _look(path: Path) -> tuple[Path, Survey]:
+    place = path.expanduser().absolute()
+    return place, survey(place)
+
+
+async def _voc_or_pictures(
+    stores: Stores, folder: Path, name: str, progress: Progress
+) -> ImportedDataset:
+    if (await asyncio.to_thread(voc.detect, folder)).confidence:
+        return await voc.import_voc(stores, folder, name, progress=progress)
+    return await stores.dataset.import_folder(folder, name, progress=progress)

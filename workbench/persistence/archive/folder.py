@@ -1,0 +1,141 @@
+"""A folder on this machine as if it were an archive of itself.
+
+What the user points at is trusted as far as that: links are followed, so that datasets of
+links to a shared store come in as files of their own. Nothing is ever written here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from workbench.errors import ArchiveError, NotFoundError
+from workbench.persistence.archive.directory import Member, is_litter
+from workbench.persistence.archive.format import BLOCK_BYTES, STORED
+from workbench.persistence.filesystem.paths import HIDDEN
+
+_KEPT_IN_HIDDEN = frozenset({"history", "sources"})
+
+
+class Folder:
+    """What `Archive` is for a zip file; a context manager for symmetry.
+
+    Parameters
+    ----------
+    path : Path or str
+    members : list of Member
+    notes : list of str
+        What could not be looked at.
+    """
+
+    def __init__(self, path: Path, members: list[Member], notes: list[str]) -> None:
+        self.path = path
+        self.members = members
+        self.notes = notes
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """List all files below a folder.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such folder.
+        ArchiveError
+            If a folder in it may not be listed.
+        """
+        path = Path(path).expanduser()
+        if not path.is_dir():
+            raise NotFoundError(
+                f"{path}: expected a folder with a dataset, found "
+                f"{'a file' if path.exists() else 'nothing'}; check the path"
+            )
+        members: list[Member] = []
+        dangling: list[str] = []
+        for name, full in _walk(str(path), "", frozenset()):
+            try:
+                size = os.stat(full).st_size
+            except FileNotFoundError:
+                dangling.append(name)
+                continue
+            members.append(Member(name, b"", STORED, 0, size, size, 0, 0, is_litter(name)))
+        notes = []
+        if dangling:
+            notes.append(
+                f"{len(dangling)} links lead to files that are not there and were left out, "
+                f"such as {dangling[0]!r}"
+            )
+        return cls(path, members, notes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is open between two calls."""
+
+    def check(self, member: Member) -> int:
+        """Do nothing: there is nothing about a file that could contradict its listing."""
+        return 0
+
+    def read(self, member: Member) -> bytes:
+        """Return a file's contents.
+
+        Raises
+        ------
+        ArchiveError
+            If it may not be read, or is gone.
+        """
+        return b"".join(self.chunks(member))
+
+    def chunks(self, member: Member) -> Iterator[bytes]:
+        """Yield a file's contents in blocks; raises as `read` does."""
+        path = self.path / member.name
+        try:
+            with open(path, "rb", buffering=0) as file:
+                while block := file.read(BLOCK_BYTES):
+                    yield block
+        except OSError as error:
+            raise _unreadable(path, "file", error) from error
+
+
+def _walk(folder: str, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, str]]:
+    """Yield name and path of all files, sorted; a link to a folder above leads nowhere new."""
+    status = os.stat(folder)
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry.name, entry.is_dir()) for entry in entries)
+    except OSError as error:
+        raise _unreadable(Path(folder), "folder", error) from error
+    for name, is_folder in found:
+        path = f"{folder}/{name}"
+        if not is_folder:
+            yield prefix + name, path
+        elif name == "__MACOSX" or not _is_looked_into(name, prefix):
+            continue
+        else:
+            yield from _walk(path, f"{prefix}{name}/", above | {here})
+
+
+def _is_looked_into(name: str, prefix: str) -> bool:
+    # Our own hidden folder holds versions and a trash, others' hold whole environments.
+    if prefix.endswith(f"{HIDDEN}/"):
+        return name in _KEPT_IN_HIDDEN
+    return name == HIDDEN or not name.startswith(".")
+
+
+def _unreadable(path: Path, what: str, error: OSError) -> ArchiveError:
+    return ArchiveError(
+        f"{path}: expected a {what} that can be read, found: {error.strerror}; nothing was "
+        f"imported, so see to it and import again"
+    )

@@ -1,0 +1,124 @@
+"""Other classes in somebody's ``data.yaml``, with every comment and every other line kept.
+
+The parser tells where in the text each value stands. Names are changed one by one where
+they stand, new ones are put behind the last; only where their number shrinks or their form
+gives no place for another are they written anew. Whatever comes out is read back before it
+is used, so that an odd file costs its comments, and never its meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import yaml
+
+from workbench.errors import InvalidDatasetError
+from workbench.persistence.filesystem.data_yaml import DataYaml, parse
+from workbench.persistence.models import SPLITS
+
+_Edit = tuple[int, int, str]
+"""Beginning and end of a piece of the text, and what takes its place."""
+
+
+def rewritten(old: bytes, new: DataYaml) -> bytes:
+    """Return the bytes of a ``data.yaml`` that says `new` and keeps what it can of `old`."""
+    try:
+        text = old.decode("utf-8-sig")
+        edits = _edits(text, new.classes)
+        for start, end, replacement in sorted(edits, reverse=True):
+            text = text[:start] + replacement + text[end:]
+        data = text.encode()
+        if parse(data, "data.yaml") == new:
+            return data
+    except (InvalidDatasetError, UnicodeDecodeError, yaml.YAMLError, _NoPlaceError):
+        pass  # then it is written as we write it ourselves
+    return new.to_bytes()
+
+
+class _NoPlaceError(Exception):
+    """The text has no place for what is to be written."""
+
+
+def _edits(text: str, classes: Sequence[str]) -> list[_Edit]:
+    # The parser in C counts bytes where this one counts characters.
+    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode) or root.flow_style:
+        raise _NoPlaceError
+    edits: list[_Edit] = []
+    present = set()
+    for key, value in root.value:
+        present.add(key.value)
+        if key.value == "names":
+            edits += _name_edits(text, value, classes)
+        elif key.value == "nc":
+            edits.append((*_span(value), str(len(classes))))
+        elif key.value == "path":  # without it the folder can be moved, see `DataYaml.to_bytes`
+            edits.append((key.start_mark.index, _end_of_line(text, value.end_mark.index) + 1, ""))
+    missing = [f"{split}: images/{split}\n" for split in SPLITS if split not in present]
+    if missing:
+        start = root.value[0][0].start_mark.index
+        edits.append((start, start, "".join(missing)))
+    return edits
+
+
+def _name_edits(text: str, names: Any, classes: Sequence[str]) -> list[_Edit]:
+    by_id = isinstance(names, yaml.MappingNode)
+    nodes = [value for _, value in names.value] if by_id else list(names.value)
+    in_order = not by_id or [key.value for key, _ in names.value] == [*map(str, range(len(nodes)))]
+    if not nodes or not in_order or len(nodes) > len(classes):
+        return [_anew(text, names, classes)]
+    edits = [
+        (*_span(node), _scalar(name))
+        for node, name in zip(nodes, classes, strict=False)
+        if node.value != name
+    ]
+    more = list(islice(enumerate(classes), len(nodes), None))
+    if more and names.flow_style:
+        entries = [
+            f"{number}: {_scalar(name)}" if by_id else _scalar(name) for number, name in more
+        ]
+        end = _span(nodes[-1])[1]
+        edits.append((end, end, "".join(f", {entry}" for entry in entries)))
+    elif more:
+        indent = "\n" + " " * names.start_mark.column
+        end = _end_of_line(text, _span(nodes[-1])[1])
+        edits.append((end, end, "".join(indent + _entry(by_id, *one) for one in more)))
+    return edits
+
+
+def _anew(text: str, names: Any, classes: Sequence[str]) -> _Edit:
+    if names.flow_style or not names.value:
+        plain: Any = dict(enumerate(classes))
+        start, end = _span(names)
+        return start, end, _flow(plain)
+    last = names.value[-1]
+    end = _span(last[1] if isinstance(last, tuple) else last)[1]
+    indent = "\n" + " " * names.start_mark.column
+    by_id = isinstance(names, yaml.MappingNode)
+    lines = [_entry(by_id, number, name) for number, name in enumerate(classes)]
+    return names.start_mark.index, end, indent.join(lines) or "{}"
+
+
+def _entry(by_id: bool, number: int, name: str) -> str:
+    return f"{number}: {_scalar(name)}" if by_id else f"- {_scalar(name)}"
+
+
+def _scalar(name: str) -> str:
+    """Return a name as it may stand in a list in brackets, too."""
+    return _flow([name])[1:-1]
+
+
+def _flow(value: object) -> str:
+    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1 << 30)
+    return text.rstrip("\n")
+
+
+def _span(node: Any) -> tuple[int, int]:
+    return node.start_mark.index, node.end_mark.index
+
+
+def _end_of_line(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
