@@ -54,6 +54,44 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     return stores
 
 
+async def test_add(stores: Stores) -> None:
+    before = await named(stores)
+    editor = ClassEditor(stores, "set")
+    plan = await editor.add("fish", "snail")
+    assert [(c.new_name, c.new_id, c.boxes) for c in plan.counts] == [
+        ("fish", 4, 0),
+        ("snail", 5, 0),
+    ]
+    assert (await stores.dataset.get("set")).classes == NAMES
+    change = await plan.apply()
+    assert change.description == "'fish', 'snail' added as new classes"
+    assert (await stores.dataset.get("set")).classes == [*NAMES, "fish", "snail"]
+    assert await named(stores) == before
+    with pytest.raises(ConflictError, match="other classes by now"):
+        await plan.apply()
+    await change.undo()
+    assert (await stores.dataset.get("set")).classes == NAMES
+
+
+async def test_an_added_class_that_is_used_stays(stores: Stores) -> None:
+    change = await (await ClassEditor(stores, "set").add("fish")).apply()
+    await stores.label.save("set", "train", "3.jpg", [box(4, 0)])
+    with pytest.raises(ConflictError, match="fish"):
+        await change.undo()
+    assert (await stores.dataset.get("set")).classes == [*NAMES, "fish"]
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+async def test_a_class_must_have_a_name(stores: Stores, name: str) -> None:
+    editor = ClassEditor(stores, "set")
+    with pytest.raises(InvalidDatasetError, match="is empty"):
+        await editor.rename("dog", name)
+    with pytest.raises(InvalidDatasetError, match="is empty"):
+        await editor.add(name)
+    with pytest.raises(InvalidDatasetError, match="'dog' already"):
+        await editor.add("dog")
+
+
 async def test_rename(stores: Stores) -> None:
     editor = ClassEditor(stores, "set")
     plan = await editor.rename("dog", "hound")

@@ -30,11 +30,21 @@ def test_what_is_no_image_is_corrupt() -> None:
     assert states == [CORRUPT, CORRUPT, TRUNCATED]
 
 
-@pytest.mark.parametrize("extension", [".jpg", ".png"])
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".bmp", ".webp"])
 def test_what_is_cut_off_is_truncated(extension: str) -> None:
     data = encoded(extension, 1, 200, 200)
-    (fact,) = examine([data[: len(data) // 2]])
-    assert fact["state"] == TRUNCATED
+    halved, nearly_whole = examine([data[: len(data) // 2], data[:-1]])["state"].tolist()
+    assert (halved, nearly_whole) == (TRUNCATED, TRUNCATED)
+
+
+@pytest.mark.parametrize("extension", [".png", ".bmp", ".webp"])
+def test_bytes_behind_the_end_of_other_formats_do_no_harm(extension: str) -> None:
+    assert examine([encoded(extension, 1, 60, 60) + bytes(1000)])["state"].tolist() == [GOOD]
+
+
+def test_a_gif_has_its_size_though_no_dataset_may_hold_one() -> None:
+    (fact,) = examine([encoded(".gif", 1, 40, 60)])
+    assert (fact["state"], fact["width"], fact["height"]) == (GOOD, 60, 40)
 
 
 def test_a_file_that_could_not_be_read_is_told_apart() -> None:

@@ -57,6 +57,22 @@ def test_box_sizes_count_every_box(stats: Statistics) -> None:
     assert dog.x[int(np.argmax(dog.y))] == pytest.approx(0.25, rel=0.4)
 
 
+async def test_of_very_many_classes_the_frequent_ones_are_told_apart() -> None:
+    stores = create_memory_stores()
+    await stores.dataset.create("many", [f"class {number}" for number in range(30)])
+    boxes = [Annotation(n, 0.5, 0.5, 0.2, 0.2) for n in range(30) for _ in range(1 + (n == 29))]
+    await stores.image.save_bytes("many", "train", "a.jpg", jpeg(1))
+    await stores.label.save("many", "train", "a.jpg", boxes)
+    stats = await Dataset(stores, "many").statistics()
+    for figure in (plots.box_sizes(stats), plots.box_shapes(stats)):
+        names = [line.name for line in figure.data]
+        assert len(names) == 12
+        assert names[-2:] == ["class 29", "19 other classes"]
+        assert figure.layout.legend.orientation == "v"  # above the plot it would hide the title
+    assert sum(sum(line.y) for line in plots.box_sizes(stats).data) == 31
+    assert sum(len(line.y) for line in plots.box_shapes(stats).data) == 31
+
+
 def test_box_shapes_name_the_image(stats: Statistics) -> None:
     cat, dog = plots.box_shapes(stats).data
     assert list(cat.customdata) == ["a.jpg", "b.jpg"]

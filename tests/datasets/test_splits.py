@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from workbench.datasets.stratification import deal
 from workbench.errors import ConflictError, NotFoundError
 from workbench.persistence import Stores, create_memory_stores
 from workbench.persistence.models import Annotation, NewImage
+from workbench.persistence.sources import ImageSource
+from workbench.samples.scenes import scenes
 
 PICTURE = jpeg(1)
 
@@ -112,6 +115,39 @@ def test_stratified_shares_are_far_nearer_than_random_ones(seed: int) -> None:
     assert found < 0.02
     counts = np.bincount(parts, minlength=3) / len(labels)
     assert np.abs(counts - shares).max() < 0.02
+
+
+@pytest.mark.parametrize("images_of_a_class", [2, 3, 4])
+def test_rare_classes_do_not_add_up_to_another_ratio(images_of_a_class: int) -> None:
+    labels = [Counter({i // images_of_a_class: 1}) for i in range(100 * images_of_a_class)]
+    sizes = np.ones(len(labels), dtype=np.int64)
+    parts = deal(sizes, *entries(labels), [0.8, 0.2, 0.0], seed=0)
+    assert np.bincount(parts, minlength=3) / len(labels) == pytest.approx([0.8, 0.2, 0], abs=0.03)
+
+
+@given(
+    count=st.integers(1, 12),
+    ratios=st.lists(st.integers(0, 99), min_size=3, max_size=3).filter(any),
+    classes=st.lists(st.integers(0, 3), min_size=12, max_size=12),
+)
+def test_whoever_shall_have_some_gets_some_if_there_are_enough(
+    count: int, ratios: list[int], classes: list[int]
+) -> None:
+    shares = [ratio / sum(ratios) for ratio in ratios]
+    labels = [Counter({k: 1}) for k in classes[:count]]
+    parts = deal(np.ones(count, dtype=np.int64), *entries(labels), shares, seed=0)
+    wanted = {part for part, share in enumerate(shares) if share > 0}
+    assert set(parts.tolist()) <= wanted
+    assert len(set(parts.tolist())) == min(count, len(wanted))
+
+
+def test_what_a_part_has_already_counts_for_it() -> None:
+    none = np.empty(0, dtype=np.int64)
+    two = np.ones(2, dtype=np.int64)
+    shares = [0.8, 0.2, 0.0]
+    assert sorted(deal(two, none, none, none, shares, seed=0).tolist()) == [0, 1]
+    filled = deal(two, none, none, none, shares, seed=0, filled=[True, True, False])
+    assert filled.tolist() == [0, 0]
 
 
 def test_without_labels_the_counts_are_exact() -> None:
@@ -259,6 +295,46 @@ async def test_new_frames_follow_the_rest_of_their_video(stores: Stores) -> None
         await SplitPlanner(stores).plan("set", only=[("val", "none.jpg")])
 
 
+async def test_what_was_captured_in_one_go_stays_together(stores: Stores) -> None:
+    await make(stores, [])
+    names = [f"{letter}.jpg" for letter in "abcdefgh"]
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    sources = [
+        ImageSource(name, "train", noon, burst="" if name == "h.jpg" else f"burst {i // 3}")
+        for i, name in enumerate(names)
+    ]
+    images = [NewImage(name, "train", jpeg(i)) for i, name in enumerate(names)]
+    await stores.image.add_many("set", images, sources=sources)
+    plan = await SplitPlanner(stores).plan("set", {"train": 1, "val": 1}, group_by="burst")
+    await plan.apply()
+    found = await places(stores)
+    assert found["a.jpg"] == found["b.jpg"] == found["c.jpg"]
+    assert found["d.jpg"] == found["e.jpg"] == found["f.jpg"]
+    assert plan.after.images.tolist() == [4, 4, 0]
+
+
+async def test_what_looks_alike_stays_together_whatever_it_is_called(stores: Stores) -> None:
+    sharp = {n: scene.frame for n, scene in enumerate(scenes(6, image_size=240, seed=3))}
+    images = [NewImage(f"{n}.png", "train", picture) for n, picture in sharp.items()]
+    images += [
+        NewImage(f"{'xyzuvw'[n]}.png", "val", (picture * 0.9).astype(np.uint8))
+        for n, picture in sharp.items()
+    ]
+    await make(stores, images)
+    examined: list[int] = []
+    plan = await SplitPlanner(stores).plan(
+        "set",
+        {"train": 1, "val": 1},
+        group_by="looks",
+        progress=lambda done, _total: examined.append(done),
+    )
+    assert max(examined) == 12
+    await plan.apply()
+    found = await places(stores)
+    assert [found[f"{n}.png"] for n in range(6)] == [found[f"{n}.png"] for n in "xyzuvw"]
+    assert plan.after.images.tolist() == [6, 6, 0]
+
+
 async def test_images_of_one_name_stay_apart(stores: Stores) -> None:
     await make(
         stores,
@@ -279,9 +355,14 @@ async def test_a_plan_of_yesterday_is_refused(stores: Stores) -> None:
     plan = await SplitPlanner(stores).plan("set")
     await stores.label.save("set", "train", "3.jpg", [box(0)])
     await stores.image.save_bytes("set", "train", "new.jpg", PICTURE)
-    with pytest.raises(ConflictError, match=r"1 new image, 0 not there"):
+    with pytest.raises(ConflictError, match=r"1 new image, 0 not there any more, 0 in another"):
         await plan.apply()
-    await stores.image.delete("set", "train", "new.jpg")
+    await stores.image.move("set", "new.jpg", "train", "test")
+    await stores.image.move("set", "3.jpg", "train", "test")
+    with pytest.raises(ConflictError, match=r"1 new image, 0 not there any more, 1 in another"):
+        await plan.apply()
+    await stores.image.move("set", "3.jpg", "test", "train")
+    await stores.image.delete("set", "test", "new.jpg")
     await plan.apply()
     assert (await stores.dataset.get("set")).num_images["val"] == 2
 
@@ -291,6 +372,48 @@ async def test_ratios_that_cannot_be(stores: Stores, ratios: dict[str, float]) -
     await make(stores, [])
     with pytest.raises(ValueError, match="ratios"):
         await SplitPlanner(stores).plan("set", ratios)
+
+
+async def test_a_seed_below_zero_is_refused(stores: Stores) -> None:
+    await make(stores, [image("0.jpg", "train", None)])
+    with pytest.raises(ValueError, match="seed: expected a whole number from 0, found -1"):
+        await SplitPlanner(stores).plan("set", seed=-1)
+
+
+async def test_the_plan_says_what_cannot_be_as_wanted(stores: Stores) -> None:
+    rare = image("rare.jpg", "train", [1])
+    await make(stores, [*[image(f"{i}.jpg", "train", [0]) for i in range(9)], rare])
+    planner = SplitPlanner(stores)
+    assert (await planner.plan("set")).notes == [
+        "val gets no box of 1 class, which too few images show: class 1"
+    ]
+    assert (await planner.plan("set", {"train": 1})).notes == [
+        "val gets no image, and training needs some there"
+    ]
+
+
+async def test_the_plan_says_that_groups_are_too_large(stores: Stores) -> None:
+    video = [image(f"video_{i}.jpg", "train", [0]) for i in range(9)]
+    await make(stores, [*video, image("other.jpg", "train", [0])])
+    plan = await SplitPlanner(stores).plan("set", {"train": 1, "val": 1}, group_by="name")
+    assert plan.notes == [
+        "the shares are not as wanted (train 90% in place of 50%, val 10% in place of 50%), "
+        "because 2 groups of images stay whole"
+    ]
+
+
+async def test_two_images_are_one_to_train_and_one_to_validate(stores: Stores) -> None:
+    await make(stores, [image(f"{i}.jpg", "train", [0]) for i in range(2)])
+    plan = await SplitPlanner(stores).plan("set")
+    assert plan.after.images.tolist() == [1, 1, 0]
+    assert plan.notes == []
+
+
+async def test_one_image_cannot_fill_two_splits(stores: Stores) -> None:
+    await make(stores, [image("0.jpg", "train", [0])])
+    assert (await SplitPlanner(stores).plan("set")).notes == [
+        "val gets no image: there is only 1 image"
+    ]
 
 
 async def test_an_empty_dataset_splits_into_nothing(stores: Stores) -> None:

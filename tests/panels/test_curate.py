@@ -300,6 +300,19 @@ async def test_the_health_page_shows_findings_and_repairs_them(
     assert labels(root).count("\n") == 3
 
 
+async def test_images_that_are_not_there_are_named_not_shown(
+    panel: CuratePanel, root: Path
+) -> None:
+    (root / "images" / "train" / "gone.jpg").symlink_to("nowhere.jpg")
+    await panel.check()
+    page = panel.health
+    page.findings.chosen = "missing-image"
+    assert "train/gone.jpg" in page._about.value
+    assert page.images_button.layout.display == "none"
+    page.findings.chosen = "duplicate-box"
+    assert page.images_button.layout.display is None
+
+
 async def test_images_of_a_finding_open_in_the_gallery_and_nothing_else(
     panel: CuratePanel, root: Path
 ) -> None:
@@ -344,6 +357,22 @@ async def test_the_splits_page_shows_what_would_move(panel: CuratePanel, root: P
     await eventually(lambda: "would move" in page.table.value, "planned again")
     page.apply_button.click()
     await eventually(lambda: len(names(root, "val")) == 5, "moved")
+
+
+async def test_the_splits_page_keeps_together_what_looks_alike(
+    panel: CuratePanel, root: Path
+) -> None:
+    picture = cv2.imread(str(root / "images" / "train" / "a.jpg"))
+    for name in ("v", "w"):
+        cv2.imwrite(str(root / "images" / "val" / f"{name}.jpg"), picture - picture // 10)
+    page = panel.splits
+    page.shares["train"].value = page.shares["val"].value = 50
+    page.group_by.value = "looks"
+    page.preview_button.click()
+    await eventually(lambda: "would move" in page.table.value, "planned")
+    page.apply_button.click()
+    await eventually(lambda: bool(panel.model.undo_text), "moved")
+    assert any({"a", "v", "w"} <= names(root, split) for split in ("train", "val"))
 
 
 async def test_the_classes_page_renames_and_puts_in_order(panel: CuratePanel, root: Path) -> None:
@@ -392,6 +421,122 @@ async def test_the_versions_page_asks_before_it_restores(panel: CuratePanel, roo
     await eventually(lambda: page.confirmation.view.layout.display is None, "asked again")
     page.confirmation._yes.click()
     await eventually(lambda: labels(root, "b") == ROW + OTHER_ROW, "restored")
+
+
+async def test_a_class_is_added_on_the_classes_page(panel: CuratePanel, root: Path) -> None:
+    page = panel.classes
+    page.kind.value = "add"
+    assert (page.which.layout.display, page.name.layout.display) == ("none", None)
+    page.preview_button.click()
+    await eventually(lambda: "name of the class is empty" in panel.status.text, "refused")
+    page.name.value = " wolf "
+    page.preview_button.click()
+    await eventually(lambda: "wolf (2)" in page.preview.value, "previewed")
+    page.apply_button.click()
+    await eventually(lambda: "wolf" in page.table.value, "added")
+    assert "2: wolf" in (root / "data.yaml").read_text()
+    await panel.undo()
+    assert "wolf" not in (root / "data.yaml").read_text()
+
+
+async def test_what_would_change_nothing_is_not_applied(model: CurateModel) -> None:
+    await model.rename_class("cat", "cat")
+    assert model.status.text == "Nothing would change."
+    with pytest.raises(ValueError, match="nothing to apply"):
+        await model.apply_classes()
+    await model.plan_splits({"train": 0.8, "val": 0.2})
+    await model.apply_splits()
+    await model.plan_splits({"train": 0.8, "val": 0.2})
+    with pytest.raises(ValueError, match="nothing would move"):
+        await model.apply_splits()
+
+
+async def test_options_that_are_gone_are_not_chosen_on_the_page(panel: CuratePanel) -> None:
+    sources = panel.classes.sources
+    sources.value = (0, 1)
+    told: list[tuple[int, int]] = []
+    sources.observe(
+        lambda change: told.append((len(sources.options), max(sources.index, default=-1))),
+        ("index", "_options_labels"),
+    )
+    await panel.model.merge_classes(["red dog"], "cat")
+    await panel.model.apply_classes()
+    assert len(sources.options) == 1
+    assert [row for row in told if row[1] >= row[0]] == []
+
+
+async def test_a_page_that_is_turned_to_shows_what_others_have_changed(
+    panel: CuratePanel, root: Path
+) -> None:
+    (root / "labels/train/b.txt").write_text(ROW * 3)
+    panel.tabs.selected_index = 3
+    await eventually(lambda: '<td class="">13</td>' in panel.classes.table.value, "seen")
+    page = panel.splits
+    page.preview_button.click()
+    await eventually(lambda: "would move" in page.table.value, "planned")
+    plan = panel.model.split_plan
+    await panel.refresh()
+    assert panel.model.split_plan is plan  # nothing has changed
+    (root / "labels/train/b.txt").write_text(ROW)
+    await panel.refresh()
+    assert panel.model.split_plan is None
+
+
+async def test_looking_again_is_in_nobodys_way(panel: CuratePanel) -> None:
+    refreshed = asyncio.create_task(panel.refresh())
+    await panel.check()
+    await refreshed
+    assert panel.model.status.text.startswith("10 images checked")
+
+
+async def test_an_error_does_not_stay_when_what_was_asked_for_next_is_done(
+    panel: CuratePanel,
+) -> None:
+    await panel.model.freeze("v1")
+    panel.versions.freeze_button.click()  # without a name
+    await eventually(lambda: panel.status.tone == "problem", "refused")
+    panel.versions.compare_button.click()
+    await eventually(lambda: "No difference" in panel.versions.comparison.value, "compared")
+    assert (panel.status.text, panel.status.tone) == ("", "info")
+
+
+async def test_shares_that_are_no_percentages_are_explained(panel: CuratePanel) -> None:
+    page = panel.splits
+    for split in ("train", "val", "test"):
+        page.shares[split].value = 50
+    page.preview_button.click()
+    await eventually(lambda: "would move" in page.table.value, "planned")
+    assert "the shares add up to 150" in page.table.value
+    page.seed.value = -1
+    assert page.seed.value == 0
+
+
+async def test_a_dataset_without_images_is_neither_good_nor_bad(
+    stores: Stores, tmp_path: Path
+) -> None:
+    await stores.dataset.create("none", ["cat"])
+    panel = CuratePanel("none", stores)
+    await panel.check()
+    assert panel.status.text == panel.health.findings.empty == "There are no images to check yet."
+    panel.tabs.selected_index = 1
+    page = panel.statistics
+    await eventually(lambda: bool(page._tables.children), "drawn")
+    assert "no images yet" in page._tables.children[0].value
+    panel.close()
+
+
+async def test_without_boxes_only_the_sizes_of_images_are_drawn(
+    stores: Stores, panel: CuratePanel, root: Path
+) -> None:
+    for file in root.glob("labels/*/*.txt"):
+        file.unlink()
+    await panel.refresh()
+    panel.tabs.selected_index = 1
+    page = panel.statistics
+    await eventually(lambda: page.plots is not None and bool(page.plots.figures), "drawn")
+    assert page.plots is not None
+    assert len(page.plots.figures) == 1
+    assert "no boxes yet" in page._tables.children[-1].value
 
 
 async def test_without_a_dataset_the_panel_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Classes renamed, merged, split, deleted and put in order, with all labels that use them."""
+"""Classes added, renamed, merged, split, deleted and put in order, with all their labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.datasets.actions import row_patches
 from workbench.datasets.changes import BoxRef, Change, counted, undoing
-from workbench.errors import ClassesInUseError, InvalidDatasetError, NotFoundError
+from workbench.errors import ClassesInUseError, ConflictError, InvalidDatasetError, NotFoundError
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey, LabelTable, RowPatch
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ClassRef = str | int
 """A class by its name or by its id."""
+
+_CLASSES = ("class", "classes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class ClassPlan:
     notes: list[str] = field(default_factory=list)
     _patches: Mapping[ImageKey, Sequence[RowPatch]] = field(default_factory=dict)
     _seen: tuple[str, ...] = ()
+    _only_adds: bool = False
 
     def to_frame(self) -> pd.DataFrame:
         """Return `counts` as a table, with the columns of `ClassCount`."""
@@ -93,7 +96,10 @@ class ClassPlan:
             than was shown, or a chosen box has changed.
         LabelFormatError
             If label files cannot be read, so that nobody knows what is in them; names them.
+            Classes can be added nevertheless.
         """
+        if self._only_adds:
+            return await self._add()
         doomed = {
             count.class_id: count.boxes
             for count in self.counts
@@ -114,6 +120,29 @@ class ClassPlan:
 
         return Change(self.description, undo)
 
+    async def _add(self) -> Change:
+        """Append classes: no label file changes, so none has to be readable."""
+        await self._expect(self._seen)
+        await self.stores.dataset.update_classes(self.dataset, self.classes)
+
+        async def undo() -> None:
+            with undoing(self.description):
+                await self._expect(self.classes)
+                try:
+                    await self.stores.dataset.update_classes(self.dataset, self._seen)
+                except ClassesInUseError as error:
+                    raise ConflictError(f"cannot undo ({self.description}): {error}") from error
+
+        return Change(self.description, undo)
+
+    async def _expect(self, classes: Sequence[str]) -> None:
+        now = (await self.stores.dataset.get(self.dataset)).classes
+        if list(now) != list(classes):
+            raise ConflictError(
+                f"{self.dataset} has other classes by now ({', '.join(now) or 'none'}); nothing "
+                "was changed, look again"
+            )
+
 
 class ClassEditor:
     """Plans changes of one dataset's classes.
@@ -127,6 +156,31 @@ class ClassEditor:
         self._stores = stores
         self._dataset = dataset
 
+    async def add(self, *names: str) -> ClassPlan:
+        """Append new classes, which have no boxes yet.
+
+        Raises
+        ------
+        InvalidDatasetError
+            If a name is empty, or there is a class of that name.
+        """
+        view = await self._look()
+        if not names:
+            raise InvalidDatasetError("expected the name of a new class, found none")
+        for place, name in enumerate(names):
+            _check_name(name)
+            if name in view.classes or name in names[:place]:
+                raise InvalidDatasetError(f"{self._dataset} has a class {name!r} already")
+        text = f"{', '.join(map(repr, names))} added as new {_CLASSES[len(names) > 1]}"
+        same: dict[int, int | None] = {i: i for i in range(len(view.classes))}
+        plan = self._plan(view, text, [*view.classes, *names], same)
+        first = len(view.classes)
+        plan.counts.extend(
+            ClassCount("", name, None, first + place, 0, 0) for place, name in enumerate(names)
+        )
+        plan.notes.clear()  # unreadable label files are in nobody's way
+        return replace(plan, _only_adds=True)
+
     async def rename(self, old: ClassRef, new: str) -> ClassPlan:
         """Give a class another name.
 
@@ -135,10 +189,11 @@ class ClassEditor:
         NotFoundError
             If there is no such class.
         InvalidDatasetError
-            If another class has that name; `merge` puts the two together.
+            If the name is empty, or another class has it; `merge` puts the two together.
         """
         view = await self._look()
         class_id = view.find(old)
+        _check_name(new)
         if new in view.classes and new != view.classes[class_id]:
             raise InvalidDatasetError(
                 f"{self._dataset} has a class {new!r} already; merge puts two classes together"
@@ -167,9 +222,10 @@ class ClassEditor:
         Raises
         ------
         InvalidDatasetError
-            If there is a class of that name; `Actions.reclassify` moves boxes there.
+            If the name is empty, or a class has it; `Actions.reclassify` moves boxes there.
         """
         view = await self._look()
+        _check_name(new)
         if new in view.classes:
             raise InvalidDatasetError(
                 f"{self._dataset} has a class {new!r} already; reclassify the boxes instead"
@@ -296,6 +352,11 @@ class _View:
         images, classes = np.divmod(self._pairs, self._number)
         kinds = np.bincount(images)
         return int((kinds[images[classes == class_id]] == 1).sum())
+
+
+def _check_name(name: str) -> None:
+    if not name.strip():
+        raise InvalidDatasetError("the new name of the class is empty; type one")
 
 
 def _without(

@@ -13,9 +13,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from workbench.datasets.duplicates import find_duplicates
+from workbench.persistence import Stores
+from workbench.persistence.models import Progress, no_progress
+
 GroupBy = Callable[[str], Hashable] | Mapping[str, Hashable] | str | None
 
 BY_NAME = "name"
+"""Frames of one video and pictures of one burst, as their names tell."""
+BY_BURST = "burst"
+"""Pictures that were captured in one go, as was noted when they were."""
+BY_LOOKS = "looks"
+"""Pictures that look alike, whatever they are called; see `duplicates.find_duplicates`."""
 
 # Android names the pictures of a burst so: 00001IMG_00001_BURST20240102030405_COVER.
 _BURST = re.compile(r".*?BURST(\d{14,17}).*", re.IGNORECASE)
@@ -76,6 +85,29 @@ def group_index(filenames: Sequence[str], group_by: GroupBy) -> npt.NDArray[np.i
     return index
 
 
+async def known_groups(
+    stores: Stores, dataset: str, group_by: GroupBy, *, progress: Progress = no_progress
+) -> GroupBy:
+    """Return the same, or which image is in which group where only the dataset knows that.
+
+    Parameters
+    ----------
+    group_by : callable, mapping, "name", "burst", "looks" or None
+        What is not ``"burst"`` or ``"looks"`` is returned as it is.
+    progress : callable
+        Told the number of images examined for their looks, and to examine; raise from it to
+        cancel.
+    """
+    if group_by == BY_BURST:
+        sources = await stores.image.sources(dataset)
+        return {name: source.burst or None for (_, name), source in sources.items()}
+    if group_by == BY_LOOKS:
+        found = await find_duplicates(stores, dataset, progress=progress)
+        names = found.images.table.filenames
+        return {names[i]: number for number, g in enumerate(found.near) for i in g.tolist()}
+    return group_by
+
+
 def _finder(group_by: GroupBy) -> Callable[[str], Hashable]:
     if group_by == BY_NAME:
         return group_of_name
@@ -85,5 +117,5 @@ def _finder(group_by: GroupBy) -> Callable[[str], Hashable]:
         return group_by
     raise ValueError(
         f"group_by: expected a function of the file name, a mapping from it, "
-        f"{BY_NAME!r} or None, found {group_by!r}"
+        f"{BY_NAME!r}, {BY_BURST!r}, {BY_LOOKS!r} or None, found {group_by!r}"
     )

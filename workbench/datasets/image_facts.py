@@ -55,12 +55,13 @@ DTYPE = np.dtype(
 )
 """One record for each image."""
 
-VERSION = 1
+VERSION = 2
 """Raised whenever `examine` would say something else of the same bytes."""
 
 _SHORT_SIDE = 192  # pixels of the decoded picture: enough to tell blurred from sharp
 _FLAT = 1.5  # grey levels; below, there is nothing to be sharp
 _END = b"\xff\xd9"
+_PNG_END = b"IEND\xaeB`\x82"  # the last chunk's name and checksum
 
 
 def examine(contents: Sequence[bytes | Exception], measured: bool = True) -> npt.NDArray[np.void]:
@@ -106,11 +107,13 @@ def _examine_one(fact: np.void, data: bytes, small: Grey, measured: bool) -> Non
     grey = _decode(data, header, _SHORT_SIDE if measured else SIDE)
     if grey is None:
         # OpenCV refuses what is cut off; to say so is more useful than "damaged".
-        cut = end is None or (header is not None and _is_cut_png(data))
+        cut = end is None or _is_cut(data, header)
         fact["state"] = TRUNCATED if cut else CORRUPT
         return
     fact["state"] = TRUNCATED if end is None else GOOD
     fact["trailing"] = 0 if end is None else len(data) - end
+    if header is None:  # then it was decoded in full size
+        fact["height"], fact["width"] = grey.shape
     small[:] = shrink(grey)
     if measured:
         _measure(fact, grey)
@@ -232,5 +235,13 @@ def _after_scan(data: bytes, position: int) -> int:
     return -1
 
 
-def _is_cut_png(data: bytes) -> bool:
-    return data.startswith(b"\x89PNG") and b"IEND" not in data[-16:]
+def _is_cut(data: bytes, header: ImageHeader | None) -> bool:
+    """Return whether a file is shorter than it says itself that it is."""
+    if sniff(data) == "webp":
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if header is None:
+        return False  # its first bytes look like an image's, the rest does not
+    if data.startswith(b"BM"):
+        return int.from_bytes(data[2:6], "little") > len(data)
+    # A little may stand behind the end, of what others have appended.
+    return data.startswith(b"\x89PNG") and _PNG_END not in data[-64:]

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.datasets.drawing import class_colour
 from workbench.datasets.statistics import HEAT_MAP_CELLS, Statistics
@@ -26,6 +27,8 @@ SPLIT_COLOURS = {"train": "#3b8beb", "val": "#f0a30a", "test": "#00b88a"}
 _TEXT, _LINES = "#7f8793", "rgba(127, 135, 147, 0.25)"
 _MOST_POINTS = 5_000  # of a scatter plot, drawn without WebGL, which remote desktops lack
 _AREA_BINS = 40
+_MOST_ABOVE = 4  # entries of a legend that have room beside the title
+_MOST_SERIES = 12  # colours that can be told apart, and lines of a legend
 
 
 def class_balance(statistics: Statistics, *, images: bool = False) -> Figure:
@@ -80,7 +83,10 @@ def boxes_per_image(statistics: Statistics) -> Figure:
 
 
 def box_sizes(statistics: Statistics) -> Figure:
-    """Return histograms, one line for each class, of the part of the image that boxes cover."""
+    """Return histograms of the part of the image that boxes cover, a line for each class.
+
+    Of many classes the most frequent have a line of their own, the others one together.
+    """
     import plotly.graph_objects as go
 
     areas, class_id = statistics.areas, statistics.index.class_id
@@ -93,8 +99,8 @@ def box_sizes(statistics: Statistics) -> Figure:
     first = max(int(np.argmax(filled > 0)) - 1, 0)  # nobody needs to see empty decades
     edges, middles, ranges = edges[first:], middles[first:], ranges[first:]
     figure = go.Figure()
-    for number, name in enumerate(_names(statistics)):
-        counts, _ = np.histogram(areas[class_id == number], bins=edges)
+    for name, colour, own in _series(statistics, class_id):
+        counts, _ = np.histogram(areas[own], bins=edges)
         if counts.any():
             figure.add_scatter(
                 name=name,
@@ -102,12 +108,13 @@ def box_sizes(statistics: Statistics) -> Figure:
                 y=counts,
                 customdata=ranges,
                 mode="lines",
-                line={"shape": "hvh", "color": _web_colour(number)},
+                line={"shape": "hvh", "color": colour},
                 hovertemplate=f"{name}: %{{y:,}} boxes<br>%{{customdata}} of the image"
                 "<extra></extra>",
             )
     figure.update_xaxes(type="log", dtick=1, tickformat=".4~%")
-    return _styled(figure, "Sizes of boxes", "part of the image's area", "boxes")
+    _styled(figure, "Sizes of boxes", "part of the image's area", "boxes")
+    return _with_room_for_classes(figure)
 
 
 def box_shapes(statistics: Statistics) -> Figure:
@@ -118,8 +125,8 @@ def box_shapes(statistics: Statistics) -> Figure:
     chosen = _sample(statistics.num_boxes)
     classes = index.class_id[chosen]
     figure = go.Figure()
-    for number, name in enumerate(_names(statistics)):
-        own = chosen[classes == number]
+    for name, colour, of_these in _series(statistics, classes):
+        own = chosen[of_these]
         if len(own):
             owners = index.image_index[own].tolist()
             figure.add_scatter(
@@ -128,13 +135,14 @@ def box_shapes(statistics: Statistics) -> Figure:
                 y=index.boxes[own, 3],
                 customdata=[index.filenames[owner] for owner in owners],
                 mode="markers",
-                marker={"size": 4, "opacity": 0.5, "color": _web_colour(number)},
+                marker={"size": 4, "opacity": 0.5, "color": colour},
                 hovertemplate=f"{name}: %{{x:.3f}} x %{{y:.3f}}<br>%{{customdata}}<extra></extra>",
             )
     some = "" if len(chosen) == statistics.num_boxes else f" ({len(chosen):,} of them)"
     figure.update_xaxes(range=[0, 1])
     figure.update_yaxes(range=[0, 1])
-    return _styled(figure, f"Shapes of boxes{some}", "width / image", "height / image")
+    _styled(figure, f"Shapes of boxes{some}", "width / image", "height / image")
+    return _with_room_for_classes(figure)
 
 
 def centre_map(
@@ -248,6 +256,27 @@ def _names(statistics: Statistics) -> list[str]:
     return statistics.index.classes
 
 
+def _series(
+    statistics: Statistics, class_id: npt.NDArray[np.int64]
+) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
+    """Return name and colour of each line of a plot by class, and which boxes belong to it.
+
+    Parameters
+    ----------
+    class_id : ndarray of int64, shape (boxes,)
+    """
+    names, totals = _names(statistics), statistics.boxes_by_class.sum(axis=1)
+    chosen = list(range(len(names)))
+    if len(names) > _MOST_SERIES:
+        frequent = np.argsort(-totals, kind="stable")[: _MOST_SERIES - 1]
+        chosen = sorted(frequent.tolist())
+    series = [(names[number], _web_colour(number), class_id == number) for number in chosen]
+    if len(chosen) < len(names):
+        others = f"{len(names) - len(chosen):,} other classes"
+        series.append((others, _TEXT, ~np.isin(class_id, chosen)))
+    return series
+
+
 def _web_colour(class_id: int) -> str:
     blue, green, red = class_colour(class_id)
     return f"rgb({red}, {green}, {blue})"
@@ -259,6 +288,14 @@ def _sample(count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.sort(np.random.default_rng(0).choice(count, _MOST_POINTS, replace=False))
 
 
+def _with_room_for_classes(figure: Figure) -> Figure:
+    """Put a legend beside the plot that would cover its title above it."""
+    if len(figure.data) > _MOST_ABOVE:
+        side = {"orientation": "v", "x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top"}
+        figure.update_layout(legend=side)
+    return figure
+
+
 def _styled(figure: Figure, title: str, x: str, y: str) -> Figure:
     """Give a plot its title, and colours for light and dark pages."""
     axis: dict[str, Any] = {"gridcolor": _LINES, "zerolinecolor": _LINES, "linecolor": _LINES}
@@ -268,9 +305,11 @@ def _styled(figure: Figure, title: str, x: str, y: str) -> Figure:
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
         font={"color": _TEXT, "family": "system-ui, sans-serif"},
-        margin={"l": 64, "r": 16, "t": 48, "b": 56},
-        height=360,
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.12},
+        margin={"l": 64, "r": 16, "t": 64, "b": 56},
+        height=376,
+        # Below the buttons, which appear in the corner.
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
+        modebar={"bgcolor": "rgba(0, 0, 0, 0)", "color": _LINES, "activecolor": _TEXT},
     )
     figure.update_xaxes(title={"text": x, "standoff": 8}, automargin=True, **axis)
     figure.update_yaxes(title={"text": y, "standoff": 12}, automargin=True, **axis)

@@ -13,11 +13,19 @@ import numpy.typing as npt
 
 from workbench.datasets.actions import moved_back
 from workbench.datasets.changes import Change, counted
-from workbench.datasets.grouping import GroupBy, group_index
+from workbench.datasets.grouping import GroupBy, group_index, known_groups
+from workbench.datasets.split_notes import about_absent_classes, about_shares, about_unreadable
 from workbench.datasets.stratification import deal
 from workbench.errors import ConflictError, NotFoundError
 from workbench.persistence import Stores
-from workbench.persistence.models import SPLITS, ImageKey, ImageMove, LabelTable
+from workbench.persistence.models import (
+    SPLITS,
+    ImageKey,
+    ImageMove,
+    LabelTable,
+    Progress,
+    no_progress,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,10 +112,12 @@ class SplitPlan:
             (image.split, image.filename) for image in await self.stores.image.list(self.dataset)
         )
         if now != self._seen:
+            new = {name for _, name in now - self._seen}
+            gone = {name for _, name in self._seen - now}
             raise ConflictError(
                 f"{self.dataset} has changed since the split was planned "
-                f"({counted(len(now - self._seen), 'new image')}, {len(self._seen - now)} not "
-                f"there any more); plan again"
+                f"({counted(len(new - gone), 'new image')}, {len(gone - new):,} not there any "
+                f"more, {len(new & gone):,} in another split); plan again"
             )
         await self.stores.image.move_many(self.dataset, self.moves)
         return moved_back(self.stores, self.dataset, self.moves, "moved to their new splits")
@@ -128,6 +138,7 @@ class SplitPlanner:
         group_by: GroupBy = None,
         seed: int = 0,
         only: Collection[ImageKey] | None = None,
+        progress: Progress = no_progress,
     ) -> SplitPlan:
         """Deal images out by ratio; the same ones go to the same splits each time.
 
@@ -139,23 +150,32 @@ class SplitPlanner:
         stratify : bool
             Spread the boxes of each class, the unlabelled and the background images in the
             same ratios, as near as the data allow; see `stratification.deal`.
-        group_by : callable, mapping, "name" or None
-            Images that must not be parted, see `grouping.group_index`.
+        group_by : callable, mapping, "name", "burst", "looks" or None
+            Images that must not be parted: a function or mapping of the file name, see
+            `grouping.group_index`; frames of a video, by name; what was captured in one go;
+            what looks alike.
         seed : int
+            From 0.
         only : collection of (str, str), optional
             Deal out just these images, given as ``(split, filename)``. A group of which
             others are in a split already follows them there.
+        progress : callable
+            See `grouping.known_groups`.
 
         Raises
         ------
         ValueError
-            If the ratios cannot be, or grouping leaves fewer groups than splits to fill.
+            If the ratios or the seed cannot be, or grouping leaves fewer groups than splits
+            to fill.
         NotFoundError
             If there is no such dataset, or no such image in it.
         """
         shares = _shares(ratios)
+        if seed < 0:
+            raise ValueError(f"seed: expected a whole number from 0, found {seed}")
         classes = (await self._stores.dataset.get(dataset)).classes
         table = await self._stores.label.load_all(dataset)
+        group_by = await known_groups(self._stores, dataset, group_by, progress=progress)
         return await asyncio.to_thread(
             self._plan, dataset, classes, table, shares, stratify, group_by, seed, only
         )
@@ -175,7 +195,7 @@ class SplitPlanner:
         before = np.array([SPLITS.index(split) for split in table.splits], dtype=np.int64)
         keys = list(zip(table.splits, table.filenames, strict=True))
         dealt = _chosen(keys, only, dataset)
-        notes = _unreadable_notes(table)
+        notes = about_unreadable(table)
         twins = _same_stem(table.filenames) & dealt
         if twins.any():
             dealt &= ~twins
@@ -199,6 +219,7 @@ class SplitPlanner:
             (shares / shares.sum()).tolist(),
             seed=seed,
             pinned=pinned,
+            filled=(np.bincount(before[~dealt], minlength=len(SPLITS)) > 0).tolist(),
         )
         after = before.copy()
         after[dealt] = part[unit_of]
@@ -206,13 +227,17 @@ class SplitPlanner:
             ImageMove(table.filenames[i], SPLITS[before[i]], SPLITS[after[i]])
             for i in np.flatnonzero(before != after).tolist()
         ]
+        counts = _counts(table, after, len(classes))
+        if dealt.all():
+            notes += about_shares(counts.images, shares / shares.sum(), len(units))
+            notes += about_absent_classes(counts.boxes, shares, classes)
         return SplitPlan(
             stores=self._stores,
             dataset=dataset,
             classes=classes,
             moves=moves,
             before=_counts(table, before, len(classes)),
-            after=_counts(table, after, len(classes)),
+            after=counts,
             notes=notes,
             _seen=frozenset(keys),
         )
@@ -313,12 +338,3 @@ def _counts(table: LabelTable, split: Ints, num_classes: int) -> SplitCounts:
 
 def _rows(counts: SplitCounts) -> Ints:
     return np.vstack([counts.images, counts.unlabelled, counts.background, counts.boxes.T])
-
-
-def _unreadable_notes(table: LabelTable) -> list[str]:
-    if not table.problems:
-        return []
-    return [
-        f"{counted(len(table.problems), 'label file')} cannot be read and count as empty "
-        f"(the first: {table.problems[0]})"
-    ]

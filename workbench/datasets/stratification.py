@@ -12,6 +12,10 @@ Ints = npt.NDArray[np.int64]
 _RARE = 100
 """Up to so many groups, those with most of a label go first."""
 
+_IMAGES = 4.0
+_LEAST_GAIN = 1e-12  # below, it is rounding
+_MOST_WORK = 100_000_000  # entries looked at: a second or two
+
 
 def deal(
     sizes: Ints,
@@ -22,13 +26,17 @@ def deal(
     *,
     seed: int,
     pinned: Ints | None = None,
+    filled: Sequence[bool] = (),
 ) -> Ints:
-    """Deal groups out to parts by iterative stratification.
+    """Deal groups out to parts by iterative stratification, then even out what it left uneven.
 
     The labels are gone through from the rarest to the most common one. Each group that has
     the label goes to the part that still wants most of it, then to the one that wants most
     images, then to one at random. Rare labels go first because they alone are hard to spread;
-    the common ones can make up later for what that costs them.
+    the common ones can make up later for what that costs them. Where all labels are rare none
+    is left to make up: labels on three images each give every fifth image a third of them. So
+    groups are then moved on, one at a time, as long as that brings all shares nearer to
+    `ratios`; and a part that should have something but got nothing gets one group.
 
     Parameters
     ----------
@@ -41,6 +49,8 @@ def deal(
     seed : int
     pinned : ndarray of int64, shape (groups,), optional
         Part in which a group is already and stays; -1 for those to deal out.
+    filled : sequence of bool, shape (parts,), optional
+        Whether a part has something already that is not among the groups.
 
     Returns
     -------
@@ -97,4 +107,98 @@ def deal(
     rest = np.flatnonzero(np.array(part_of, dtype=np.int64) < 0)
     for group in rest[np.lexsort((rank[rest], -sizes[rest]))].tolist():
         give(group, max(parts, key=wanted_images.__getitem__))
-    return np.array(part_of, dtype=np.int64)
+    result = np.array(part_of, dtype=np.int64)
+    free = np.ones(count, dtype=np.bool_) if pinned is None else pinned < 0
+    if len(parts) > 1 and free.any():
+        settled = _Balance(sizes, owner, label, amount, ratios, result, free)
+        settled.even_out(parts)
+        settled.fill([part for part in parts if not (filled and filled[part])])
+    return result
+
+
+class _Balance:
+    """How far the shares of all labels, and of the images, are from those wanted.
+
+    The images count as a label of their own, as much as `_IMAGES` times all others together.
+    What is made small is the sum of the squared distances of the shares.
+
+    Parameters
+    ----------
+    sizes, owner, label, amount, ratios
+        See `deal`.
+    part : ndarray of int64, shape (groups,)
+        Where each group is; changed in place.
+    free : ndarray of bool, shape (groups,)
+        Which of them may be moved.
+    """
+
+    def __init__(
+        self,
+        sizes: Ints,
+        owner: Ints,
+        label: Ints,
+        amount: Ints,
+        ratios: Sequence[float],
+        part: Ints,
+        free: npt.NDArray[np.bool_],
+    ) -> None:
+        images = int(label.max()) + 1 if len(label) else 0
+        self._part, self._free, self._sizes = part, free, sizes
+        self._owner = np.concatenate((owner, np.arange(len(sizes), dtype=np.int64)))
+        self._label = np.concatenate((label, np.full(len(sizes), images, dtype=np.int64)))
+        self._amount = np.concatenate((amount, sizes)).astype(np.float64)
+        totals = np.bincount(self._label, weights=self._amount, minlength=images + 1)
+        weights = 1 / np.maximum(totals, 1) ** 2
+        weights[images] *= _IMAGES * max(int((totals[:images] > 0).sum()), 1)
+        self._weighted = self._amount * weights[self._label]
+        # What a group costs by itself, wherever it goes.
+        self._own = self._sum(self._weighted * self._amount)
+        self._too_much = np.stack(
+            [
+                np.bincount(self._label, self._amount * self._is_in(number), images + 1)
+                - ratio * totals
+                for number, ratio in enumerate(ratios)
+            ]
+        )
+        self._order = np.argsort(self._owner, kind="stable")
+        self._starts = np.searchsorted(self._owner[self._order], np.arange(len(sizes) + 1))
+
+    def even_out(self, parts: Sequence[int]) -> None:
+        """Move groups while that brings the shares nearer, and the work stays bounded."""
+        for _ in range(_MOST_WORK // (len(self._owner) * len(parts)) + 1):
+            change = self._change_by_move(parts)
+            best = int(np.argmin(change))
+            if change.flat[best] > -_LEAST_GAIN:
+                return
+            self._move(best % len(self._part), parts[best // len(self._part)])
+
+    def fill(self, parts: Sequence[int]) -> None:
+        """Give a group to each part that has none, from parts that have several."""
+        for part in parts:
+            counts = np.bincount(self._part, minlength=len(self._too_much))
+            spare = self._free & (counts[self._part] > 1)
+            if counts[part] or not spare.any():
+                continue
+            change = np.where(spare, self._change_by_move([part])[0], np.inf)
+            self._move(int(np.argmin(change)), part)
+
+    def _change_by_move(self, parts: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Return what moving each group to each part would add, shape (parts, groups)."""
+        groups = np.arange(len(self._part))
+        here = np.stack([self._sum(self._weighted * row[self._label]) for row in self._too_much])
+        change = 2 * (here[list(parts)] - here[self._part, groups] + self._own)
+        change[np.equal.outer(np.array(parts), self._part) | ~self._free] = np.inf
+        return np.asarray(change, dtype=np.float64)
+
+    def _move(self, group: int, part: int) -> None:
+        entries = self._order[self._starts[group] : self._starts[group + 1]]
+        self._too_much[self._part[group], self._label[entries]] -= self._amount[entries]
+        self._too_much[part, self._label[entries]] += self._amount[entries]
+        self._part[group] = part
+
+    def _sum(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        sums = np.bincount(self._owner, weights=values, minlength=len(self._sizes))
+        return sums.astype(np.float64)
+
+    def _is_in(self, part: int) -> npt.NDArray[np.bool_]:
+        return np.asarray(self._part[self._owner] == part)

@@ -235,6 +235,9 @@ class CuratePanel:
             self.statistics.open()
         else:
             self.statistics.close()
+        # Files, labels and classes may have been changed elsewhere: in another panel, by a
+        # colleague, in a file manager.
+        self._start(self._refresh)
 
     def _show_state(self, _change: Mapping[str, Any] | None = None) -> None:
         model, work = self.model, self.model.work

@@ -25,8 +25,9 @@ from workbench.panels.curate_parts import (
 )
 from workbench.panels.curate_statistics import classes_table
 
-RENAME, MERGE, DELETE, REORDER = "rename", "merge", "delete", "reorder"
+ADD, RENAME, MERGE, DELETE, REORDER = "add", "rename", "merge", "delete", "reorder"
 _KINDS = (
+    ("Add a class", ADD),
     ("Rename a class", RENAME),
     ("Merge classes into one", MERGE),
     ("Delete a class", DELETE),
@@ -88,7 +89,7 @@ class ClassesPage:
         down.on_click(lambda _: self._shift(1))
         self.up_button, self.down_button = up, down
         self._fields: dict[str, w.Widget] = {
-            RENAME: row(self.name),
+            "name": self.name,
             MERGE: row(self.sources, self.into),
             DELETE: row(self.with_boxes),
             REORDER: row(self.order, w.VBox((up, down))),
@@ -99,8 +100,9 @@ class ClassesPage:
 
     def _show_fields(self, _change: Mapping[str, Any] | None = None) -> None:
         kind = self.kind.value
+        users = {"which": (RENAME, DELETE), "name": (ADD, RENAME)}
         for name, field in self._fields.items():
-            show(field, name == kind or (name == "which" and kind in (RENAME, DELETE)))
+            show(field, kind in users.get(name, (name,)))
 
     def _shift(self, by: int) -> None:
         order, chosen = list(self.order.options), self.order.index
@@ -116,17 +118,22 @@ class ClassesPage:
 
     async def _preview(self) -> None:
         model, kind = self._model, self.kind.value
-        if kind == REORDER:
+        if kind == ADD:
+            await model.add_class(self.name.value)
+        elif kind == REORDER:
             await model.reorder_classes([class_id for _, class_id in self.order.options])
         elif kind == MERGE:
-            if self.into.value is not None:
-                await model.merge_classes(self.sources.value, self.into.value)
-        elif self.which.value is None:
-            raise ValueError("The dataset has no classes yet.")
+            await model.merge_classes(self.sources.value, self._any(self.into))
         elif kind == RENAME:
-            await model.rename_class(self.which.value, self.name.value)
+            await model.rename_class(self._any(self.which), self.name.value)
         else:
-            await model.delete_class(self.which.value, with_boxes=self.with_boxes.value)
+            await model.delete_class(self._any(self.which), with_boxes=self.with_boxes.value)
+
+    def _any(self, field: w.Dropdown) -> int:
+        """Return which class is chosen."""
+        if field.value is None:
+            raise ValueError("The dataset has no classes yet: add one first.")
+        return int(field.value)
 
     # What is shown
 
@@ -136,6 +143,7 @@ class ClassesPage:
         options = [(f"{name} ({i})", i) for i, name in enumerate(self._model.classes)]
         if list(self.order.options) != options:
             # Another set of classes: what was chosen may mean something else by now.
+            self.sources.index = ()  # before the options: the page knows no option behind the last
             self.sources.options = options
             for field in (self.which, self.into, self.order):
                 field.options = ()
@@ -154,7 +162,7 @@ def _preview(plan: ClassPlan) -> str:
     rows = [_row(count) for count in plan.counts]
     heads = ["class", "becomes", "boxes", "on images"]
     caption = f"Preview: {plan.description}"
-    return table(caption, heads, rows, texts=(1,)) + notes(plan.notes)
+    return notes(plan.notes) + table(caption, heads, rows, texts=(1,))
 
 
 def _row(count: ClassCount) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as w
 
 from workbench.datasets.changes import counted
-from workbench.datasets.health import Finding
+from workbench.datasets.health import Finding, HealthReport
 from workbench.panels.curate_model import CurateModel
 from workbench.panels.curate_parts import (
     Spawn,
@@ -28,6 +28,8 @@ from workbench.persistence.models import ImageKey
 SHOWN_DETAILS = 50
 _NOT_CHECKED = "Not checked yet. The first check reads every image once, later ones what is new."
 _ALL_GOOD = "✓ Nothing wrong was found."
+_NOT_TO_BE_SEEN = ("missing-image",)  # nothing is there to be shown
+_NO_IMAGES = "There are no images to check yet."
 
 ShowImages = Callable[[list[ImageKey], str], Awaitable[None]]
 """Opens images in the gallery, under a title."""
@@ -91,7 +93,7 @@ class HealthPage:
                 {"kind": f.kind, "severity": f.severity, "title": f.title, "why": f.why}
                 for f in found
             ]
-            self.findings.empty = _NOT_CHECKED if report is None else _ALL_GOOD
+            self.findings.empty = _words_for_none(report)
             self.findings.chosen = chosen if chosen in kinds else next(iter(kinds), "")
         self._show_detail()
 
@@ -104,7 +106,7 @@ class HealthPage:
         if finding is None:
             return
         self._about.value = _about(finding)
-        show(self.images_button, bool(finding.images))
+        show(self.images_button, bool(finding.images) and finding.kind not in _NOT_TO_BE_SEEN)
         self.images_button.description = f"Show {counted(len(finding.images), 'image')}"
         options = [(repair.title, place) for place, repair in enumerate(finding.repairs)]
         self.repair.options = ()
@@ -132,6 +134,12 @@ class HealthPage:
         finding, place = self.finding, self.repair.value
         if finding is not None and place is not None:
             await self._model.repair(finding.kind, place)
+
+
+def _words_for_none(report: HealthReport | None) -> str:
+    if report is None:
+        return _NOT_CHECKED
+    return _ALL_GOOD if report.num_images else _NO_IMAGES
 
 
 def _about(finding: Finding) -> str:

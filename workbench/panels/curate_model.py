@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+import numpy as np
 import traitlets
 
 from workbench.datasets.changes import Change, counted
@@ -24,6 +25,15 @@ from workbench.panels.changing import ChangingModel, sentence
 from workbench.persistence import Stores
 from workbench.persistence.models import Progress
 from workbench.persistence.version_models import VersionComparison, VersionInfo
+
+_TOLD_APART_BY = (
+    "split",
+    "size_bytes",
+    "modified_ns",
+    "label_bytes",
+    "label_modified_ns",
+    "predicted",
+)
 
 
 class CurateModel(ChangingModel):
@@ -80,7 +90,24 @@ class CurateModel(ChangingModel):
             self.status = Status()
 
     async def refresh(self) -> None:
-        """Look again what is in the dataset; what was checked is checked again."""
+        """Look again what is in the dataset; what was checked is checked again.
+
+        If nothing has changed since, everything stays as it is, plans too. Whoever asks for
+        something meanwhile need not wait, and what is under way is not disturbed.
+        """
+        dataset, data = self.dataset, self._data
+        with self._showing("Reading the dataset", at_once=False) as progress:
+
+            def unseen(_done: int, _total: int) -> None:
+                progress(0, 0)  # stops, but shows nothing
+
+            versions = await data.versions.list()
+            statistics = await _count(data, measured=False, progress=unseen)
+        known = self.statistics
+        if known is not None and versions == self.versions and _same(statistics, known):
+            return
+        if self.dataset != dataset or self._lock.locked():
+            return  # what is under way will look again
         async with self._doing("Reading the dataset") as progress:
             await self._look_again(progress)
 
@@ -125,7 +152,9 @@ class CurateModel(ChangingModel):
             If there is no such finding, or no such repair for it.
         """
         async with self._doing("Looking what would change"):
-            return await self._repair(kind, number).preview()
+            text = await self._repair(kind, number).preview()
+            self.status = Status()
+            return text
 
     async def repair(self, kind: str, number: int = 0) -> None:
         """Do a repair as a whole, then check again; see `preview_repair`."""
@@ -155,8 +184,10 @@ class CurateModel(ChangingModel):
     ) -> SplitPlan:
         """Plan who goes to train, val and test; see `SplitPlanner.plan`."""
         self.split_plan = None
-        async with self._doing("Planning the split"):
-            plan = await self._data.splits(ratios, stratify=stratify, group_by=group_by, seed=seed)
+        async with self._doing("Planning the split") as progress:
+            plan = await self._data.splits(
+                ratios, stratify=stratify, group_by=group_by, seed=seed, progress=progress
+            )
             self.split_plan = plan
             self.status = Status(f"{counted(len(plan.moves), 'image')} would move.")
             return plan
@@ -166,9 +197,15 @@ class CurateModel(ChangingModel):
         plan = self.split_plan
         if plan is None:
             raise ValueError("Press Preview first, to see what would move.")
+        if not plan.moves:
+            raise ValueError("Every image is in its split already: nothing would move.")
         await self._change("Moving images", lambda _: plan.apply())
 
     # Classes
+
+    async def add_class(self, name: str) -> ClassPlan:
+        """Plan to append a class, for boxes to come."""
+        return await self._plan_classes(lambda editor: editor.add(name.strip()))
 
     async def rename_class(self, old: ClassRef, new: str) -> ClassPlan:
         """Plan to give a class another name."""
@@ -194,6 +231,8 @@ class CurateModel(ChangingModel):
         plan = self.class_plan
         if plan is None:
             raise ValueError("Press Preview first, to see what would change.")
+        if not plan.counts:
+            raise ValueError("Nothing would change, so there is nothing to apply.")
         await self._change("Rewriting the labels", lambda _: plan.apply())
 
     def forget_plans(self) -> None:
@@ -217,6 +256,7 @@ class CurateModel(ChangingModel):
         async with self._doing("Comparing") as progress:
             found = await self._data.versions.compare(first, second, progress=progress)
             self.comparison = found
+            self.status = Status()
             return found
 
     async def restore(self, name: str) -> None:
@@ -284,7 +324,8 @@ class CurateModel(ChangingModel):
         async with self._doing("Looking what would change"):
             plan = await make(self._data.classes)
             self.class_plan = plan
-            self.status = Status(f"Preview: {plan.description}.")
+            does = f"Preview: {plan.description}." if plan.counts else "Nothing would change."
+            self.status = Status(does)
             return plan
 
     def _repair(self, kind: str, number: int) -> Repair:
@@ -303,12 +344,22 @@ async def _count(data: Dataset, *, measured: bool, progress: Progress) -> Statis
     return statistics
 
 
+def _same(first: Statistics, second: Statistics) -> bool:
+    """Return whether two looks have found the same files, with the same times of change."""
+    one, other = first.index, second.index
+    if (one.classes, one.filenames) != (other.classes, other.filenames):
+        return False
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in _TOLD_APART_BY)
+
+
 def _prepare(statistics: Statistics) -> None:
     """Do in a thread what would hold up the event loop: count, and import pandas."""
     statistics.classes_frame()  # what it counts is kept
 
 
 def _summary(report: HealthReport) -> str:
+    if not report.num_images:
+        return "There are no images to check yet."
     checked = counted(report.num_images, "image")
     fresh = f", {report.examined:,} of them new or changed" if report.examined else ""
     found = counted(len(report), "finding") if len(report) else "nothing wrong"

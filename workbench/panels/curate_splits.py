@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as w
 
 from workbench.datasets.changes import counted
-from workbench.datasets.grouping import BY_NAME
+from workbench.datasets.grouping import BY_BURST, BY_LOOKS, BY_NAME
 from workbench.datasets.splits import SplitPlan
 from workbench.panels.curate_model import CurateModel
 from workbench.panels.curate_parts import Spawn, button, hint, labelled, notes, number, page, row
@@ -17,11 +17,17 @@ from workbench.panels.curate_parts import table as html_table
 from workbench.persistence.models import SPLITS
 
 _FIRST = {"train": 80.0, "val": 20.0, "test": 0.0}
-_GROUPS = (("nothing: each image for itself", ""), ("name: frames of a video together", BY_NAME))
+_GROUPS = (
+    ("nothing: each image for itself", ""),
+    ("name: frames of a video together", BY_NAME),
+    ("capture: what was taken in one go", BY_BURST),
+    ("looks: what looks alike", BY_LOOKS),
+)
+_ROUNDING = 0.05  # three thirds of 33.33 add up
 _HINT = (
     "Deals all images out anew. Stratified: every class keeps the same share in each split, as "
-    "near as the images allow. Frames of one video look alike, so group them by name: a model "
-    "must not be judged by pictures that it has all but seen."
+    "near as the images allow. Frames of one video look alike, so group them: a model must not be "
+    "judged by pictures that it has all but seen."
 )
 
 
@@ -50,7 +56,9 @@ class SplitsPage:
         self.stratify = w.Checkbox(value=True, description="Stratify by class", indent=False)
         self.stratify.layout.width = "auto"
         self.group_by = labelled(w.Dropdown(options=_GROUPS, value="", description="Group by"))
-        self.seed = labelled(w.IntText(value=0, description="Seed"), width="120px")
+        self.seed = labelled(
+            w.BoundedIntText(value=0, min=0, max=2**31 - 1, description="Seed"), width="120px"
+        )
         self.preview_button = button("Preview", "eye", self._preview, spawn)
         self.apply_button = button("Apply", "check", model.apply_splits, spawn)
         self.table = w.HTML()
@@ -79,10 +87,19 @@ class SplitsPage:
 
     def _show(self, _change: Mapping[str, Any]) -> None:
         plan = self._model.split_plan
-        self.table.value = "" if plan is None else _preview(plan)
+        self.table.value = "" if plan is None else _preview(plan, self._about_sum())
+
+    def _about_sum(self) -> list[str]:
+        """Say what shares are taken to mean that do not add up to 100."""
+        shares = {split: field.value for split, field in self.shares.items()}
+        total = sum(shares.values())
+        if not total or abs(total - 100) < _ROUNDING:
+            return []
+        meant = ", ".join(f"{split} {share / total:.1%}" for split, share in shares.items())
+        return [f"the shares add up to {total:g}, so they are taken in proportion: {meant}"]
 
 
-def _preview(plan: SplitPlan) -> str:
+def _preview(plan: SplitPlan, about: list[str]) -> str:
     frame = plan.to_frame()
     heads = ["", *(f"{split} {when}" for split in SPLITS for when in ("now", "then", "share"))]
     rows = []
@@ -98,4 +115,5 @@ def _preview(plan: SplitPlan) -> str:
             ]
         rows.append(cells)
     caption = f"Preview: {counted(len(plan.moves), 'image')} would move; below, boxes by class"
-    return html_table(caption, heads, rows) + notes(plan.notes)
+    # Before the table, which is long where there are many classes.
+    return notes([*about, *plan.notes]) + html_table(caption, heads, rows)

@@ -71,10 +71,17 @@ class StatisticsPage:
 
 def _drawn(statistics: Statistics) -> tuple[list[str], list[str]]:
     """Return tables as HTML and plots as JSON."""
-    from workbench.datasets.plots import all_plots
+    from workbench.datasets.plots import all_plots, image_sizes
 
+    if not statistics.num_images:
+        return ["<p>There are no images yet.</p>"], []
     tables = [_summary(statistics), classes_table(statistics), _sizes(statistics)]
-    return tables, [figure.to_json() for figure in all_plots(statistics).values()]
+    if statistics.num_boxes:
+        figures = list(all_plots(statistics).values())
+    else:
+        tables.append("<p>There are no boxes yet; their plots appear here once there are.</p>")
+        figures = [image_sizes(statistics)]
+    return tables, [figure.to_json() for figure in figures]
 
 
 def _summary(statistics: Statistics) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.faults import DATASET_WIDE, contents, outcome, plant_all, subjects
-from tests.helpers.pictures import jpeg
+from tests.helpers.pictures import encoded, jpeg, rotated_jpeg
 from workbench.datasets.health import CHECKS, KINDS, SEVERITIES, HealthChecker, HealthReport
 from workbench.errors import ConflictError
 from workbench.persistence import Stores, create_memory_stores, create_stores
@@ -146,6 +146,121 @@ async def test_pixel_coordinates_become_fractions(stores: Stores, root: Path) ->
     assert await stores.label.load(NAME, "train", name) == [Annotation(1, 0.5, 0.25, 0.1, 0.2)]
 
 
+@pytest.fixture
+async def first(stores: Stores, root: Path) -> Path:
+    """The label file of an image of the training split."""
+    name = (await stores.image.list(NAME, "train"))[0].filename
+    return root / "labels/train" / f"{Path(name).stem}.txt"
+
+
+def _image_of(label: Path) -> ImageKey:
+    return ("train", f"{label.stem}.jpg")
+
+
+async def test_a_polygon_whose_points_are_a_little_outside_is_left_alone(
+    stores: Stores, first: Path
+) -> None:
+    first.write_text("0 -0.0002 0.1 0.5 0.1 0.5 0.5\n")
+    report = await _check(stores, "box-out-of-range", "box-over-border", "polygon-rows")
+    assert report.kinds == {"polygon-rows"}
+    first.write_text("0 0.2 0.1 1.9 0.1 0.5 0.5\n")
+    assert (await _check(stores))["box-out-of-range"].images == [_image_of(first)]
+
+
+async def test_two_polygons_with_one_box_around_them_are_no_copies(
+    stores: Stores, first: Path
+) -> None:
+    lower, upper = "0 0.1 0.1 0.5 0.1 0.5 0.5\n", "0 0.1 0.1 0.1 0.5 0.5 0.5\n"
+    first.write_text(lower + upper)
+    report = await _check(stores, "duplicate-box", "near-duplicate-box")
+    assert report.kinds == {"near-duplicate-box"}
+    first.write_text(lower + lower)
+    report = await _check(stores, "duplicate-box", "near-duplicate-box")
+    assert report.kinds == {"duplicate-box"}
+
+
+async def test_a_flat_polygon_has_no_area(stores: Stores, first: Path) -> None:
+    first.write_text("0 0.1 0.1 0.5 0.1 0.4 0.1\n")
+    assert (await _check(stores))["zero-area"].images == [_image_of(first)]
+
+
+async def test_keypoints_are_no_coordinates_of_boxes(
+    stores: Stores, root: Path, first: Path
+) -> None:
+    first.write_text(f"0 0.5 0.5 0.2 0.2{' 0.4 0.4 2' * 17}\n")
+    ranges = ("box-out-of-range", "box-over-border", "zero-area")
+    assert (await _check(stores, "keypoint-rows", *ranges)).kinds == {"keypoint-rows"}
+    with (root / "data.yaml").open("a") as yaml:
+        yaml.write("kpt_shape: [17, 3]\n")
+    assert (await _check(stores, "keypoint-rows", *ranges)).kinds == set()
+
+
+async def test_rows_with_commas_are_read_as_what_they_mean(stores: Stores, first: Path) -> None:
+    text = "0,0.5,0.5,0.2,0.2\n1; 0.3; 0.3; 0.1; 0.1\n0 0,5 0,5 0,2 0,2\n9,0.5,0.5,0.2,0.2\n"
+    first.write_text(text)
+    repair = (await _check(stores))["unreadable-labels"].repairs[0]
+    assert repair.title == "Put spaces in place of commas"
+    change = await repair.apply()
+    rows = first.read_text().splitlines()
+    assert [[float(value) for value in row.split()] for row in rows[:2]] == [
+        [0, 0.5, 0.5, 0.2, 0.2],
+        [1, 0.3, 0.3, 0.1, 0.1],
+    ]
+    assert rows[2:] == text.splitlines()[2:]
+    await change.undo()
+    assert first.read_text() == text
+
+
+async def test_no_repair_takes_the_labels_of_an_image_with_the_same_stem(
+    stores: Stores, root: Path, first: Path
+) -> None:
+    image, twin = (root.joinpath(f"images/train/{first.stem}{ext}") for ext in (".jpg", ".png"))
+    other = root / f"images/train/{_others(root, first)[0]}.jpg"
+    kept = image.read_bytes()
+    for path in (twin, other):
+        path.write_bytes(b"no picture")
+    report = await _check(stores)
+    assert set(report["corrupt"].images) == {("train", twin.name), ("train", other.name)}
+    repair = report["corrupt"].repairs[0]
+    assert f"left as it is: train/{twin.name}, which shares its label file" in (
+        await repair.preview()
+    )
+    change = await repair.apply()
+    assert (first.exists(), twin.exists(), other.exists()) == (True, True, False)
+    await change.undo()
+    assert other.exists()
+    assert image.read_bytes() == kept
+
+
+async def test_one_image_that_must_stay_does_not_keep_others_from_their_repair(
+    stores: Stores, root: Path, first: Path
+) -> None:
+    twin = root / f"images/train/{first.stem}.png"
+    twin.write_bytes(encoded(".png", 1, 64, 64))
+    names = [first.stem, *_others(root, first)[:1]]
+    for seed, name in enumerate(names):
+        (root / f"images/train/{name}.jpg").write_bytes(rotated_jpeg(seed, 64, 96))
+    await (await _check(stores))["exif-rotation"].repairs[0].apply()
+    assert (await _check(stores))["exif-rotation"].images == [("train", f"{names[0]}.jpg")]
+
+
+async def test_a_gif_becomes_a_png(stores: Stores, root: Path, first: Path) -> None:
+    (root / f"images/train/{first.stem}.jpg").write_bytes(encoded(".gif", 1, 64, 64))
+    report = await _check(stores)
+    assert "tiny-image" not in report.kinds
+    change = await report["wrong-extension"].repairs[0].apply()
+    new = root / f"images/train/{first.stem}.png"
+    assert new.read_bytes()[1:4] == b"PNG"
+    await change.undo()
+    assert not new.exists()
+
+
+def _others(root: Path, label: Path) -> list[str]:
+    """Names of images of train besides that of a label file, without the extension."""
+    stems = sorted(path.stem for path in (root / "images/train").glob("*.jpg"))
+    return [stem for stem in stems if stem != label.stem]
+
+
 async def test_a_dataset_without_validation_images(stores: Stores) -> None:
     await stores.image.delete_many(
         NAME, [("val", image.filename) for image in await stores.image.list(NAME, "val")]
@@ -175,9 +290,29 @@ async def test_decomposed_names_are_only_called_that(stores: Stores, root: Path)
     assert "unread" not in report.kinds
 
 
-async def test_a_name_that_cannot_be_is_unread(stores: Stores, root: Path) -> None:
-    (root / "images/test/a?.jpg").write_bytes(jpeg(1, 64, 64))
-    assert (await _check(stores))["unread"].images == [("test", "a?.jpg")]
+class _Refusing:
+    """An image store that may not read one of its files."""
+
+    def __init__(self, store: object, refused: ImageKey) -> None:
+        self._store = store
+        self._refused = refused
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def read_many(self, dataset: str, images: Sequence[ImageKey]) -> list[object]:
+        contents = await self._store.read_many(dataset, images)  # type: ignore[attr-defined]
+        return [
+            PermissionError("not yours") if key == self._refused else data
+            for key, data in zip(images, contents, strict=True)
+        ]
+
+
+async def test_a_file_that_may_not_be_read_is_unread(stores: Stores) -> None:
+    key = ("train", (await stores.image.list(NAME, "train"))[0].filename)
+    refusing = _Refusing(stores.image, key)
+    apart = Stores(stores.dataset, refusing, stores.label, stores.model)  # type: ignore[arg-type]
+    assert (await _check(apart))["unread"].images == [key]
 
 
 class _Counting:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from workbench.datasets.changes import counted
+from workbench.datasets.changes import BoxRef, counted
 from workbench.datasets.health.evidence import Evidence, images_of
 from workbench.datasets.health.findings import Finding
 from workbench.geometry import area, xywh_to_xyxy
@@ -33,6 +33,7 @@ def check_overlaps(evidence: Evidence) -> Iterator[Finding]:
     first, second = _overlapping(evidence)
     same_class = labels.class_id[first] == labels.class_id[second]
     equal = same_class & (labels.boxes[first] == labels.boxes[second]).all(axis=1)
+    equal[equal] = _written_alike(evidence, first[equal], second[equal])
     again = np.unique(second[equal])
     # What stands twice is told of once; without the copies, the rest are pairs of their own.
     fresh = ~np.isin(first, again) & ~np.isin(second, again)
@@ -76,6 +77,29 @@ def check_overlaps(evidence: Evidence) -> Iterator[Finding]:
             list(dict.fromkeys(refs)),
             details=details,
         )
+
+
+def _written_alike(evidence: Evidence, first: Indices, second: Indices) -> _Chosen:
+    """Return of which pairs of equal boxes the rows are equal too.
+
+    Two polygons may well have one box around them, and are two things nevertheless.
+    """
+    pairs = [
+        (evidence.box_ref(a), evidence.box_ref(b))
+        for a, b in zip(first.tolist(), second.tolist(), strict=True)
+    ]
+    images = {one.image for one, _ in pairs}
+    rows = {
+        (report.split, report.filename, row.position): row.values
+        for report in evidence.inspection.files
+        if (report.split, report.filename) in images
+        for row in report.rows
+    }  # none of files of plain boxes: there, equal boxes are equal rows
+
+    def row(box: BoxRef) -> tuple[float, ...]:
+        return rows.get((*box.image, box.position), ())
+
+    return np.array([row(one) == row(other) for one, other in pairs], dtype=np.bool_)
 
 
 def _overlapping(evidence: Evidence) -> tuple[Indices, Indices]:

@@ -9,7 +9,6 @@ from workbench.datasets.duplicates import find_duplicates
 from workbench.datasets.health.evidence import Evidence
 from workbench.datasets.health.findings import KINDS, SEVERITIES, Finding, HealthReport
 from workbench.datasets.health.registry import CHECKS
-from workbench.datasets.health.repairs import Repairs
 from workbench.persistence import Stores
 from workbench.persistence.models import Progress, no_progress
 
@@ -58,7 +57,8 @@ class HealthChecker:
             duplicates=duplicates,
             labels=await self._stores.label.load_all(dataset),
             inspection=await self._stores.label.inspect(dataset),
-            repairs=Repairs(self._stores, dataset),
+            stores=self._stores,
+            dataset=dataset,
         )
         findings = await asyncio.to_thread(_find, evidence, only)
         return HealthReport(dataset, findings, len(evidence.keys), duplicates.images.examined)

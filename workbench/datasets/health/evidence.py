@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from workbench.datasets.duplicates import Duplicates
 from workbench.datasets.fact_cache import Facts
 from workbench.datasets.health.repairs import Repairs
 from workbench.datasets.image_facts import GOOD
+from workbench.persistence import Stores
 from workbench.persistence.inspection import LabelInspection
 from workbench.persistence.models import SPLITS, Annotation, ImageKey, LabelTable
 
@@ -30,15 +32,30 @@ class Evidence:
         The boxes of every label file that can be read.
     inspection : LabelInspection
         The label files that are not just plain boxes.
-    repairs : Repairs
-        Makes the repairs that findings offer.
+    stores : Stores
+    dataset : str
     """
 
     classes: list[str]
     duplicates: Duplicates
     labels: LabelTable
     inspection: LabelInspection
-    repairs: Repairs
+    stores: Stores
+    dataset: str
+
+    @cached_property
+    def repairs(self) -> Repairs:
+        """Makes the repairs that findings offer."""
+        sharing = [key for keys in self.sharing for key in keys]
+        return Repairs(self.stores, self.dataset, sharing)
+
+    @cached_property
+    def sharing(self) -> list[list[ImageKey]]:
+        """The groups of images that share a label file: they differ in the extension only."""
+        by_stem: dict[tuple[str, str], list[ImageKey]] = defaultdict(list)
+        for split, name in self.keys:
+            by_stem[split, name.rpartition(".")[0]].append((split, name))
+        return [keys for keys in by_stem.values() if len(keys) > 1]
 
     @property
     def facts(self) -> Facts:

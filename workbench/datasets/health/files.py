@@ -25,8 +25,9 @@ def check_pixels(evidence: Evidence) -> Iterator[Finding]:
         (
             "corrupt",
             CORRUPT,
-            "damaged, or no image at all",
-            "Ultralytics drops such an image with one line in its log, and its labels with it.",
+            "that cannot be decoded",
+            "Damaged, no image at all, or of a kind that OpenCV cannot read (HEIF, TIFF of "
+            "floats): training drops it with one line in its log, and its labels with it.",
         ),
         (
             "truncated",
@@ -55,6 +56,7 @@ def check_pixels(evidence: Evidence) -> Iterator[Finding]:
             "The file is protected, or its name holds what not every system allows; correct "
             "that in the file manager.",
             unread,
+            details=["/".join(key) for key in unread],
         )
     small = np.minimum(facts["width"], facts["height"]) < SMALLEST_SIDE
     tiny = evidence.choose(evidence.good & small)

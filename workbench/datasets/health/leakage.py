@@ -29,6 +29,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         yield _finding(
             "exact-leak",
             groups,
+            "picture",
             "stored in more than one split",
             f"{_ACROSS}the metrics of this dataset cannot be trusted.",
             [_keep_one(evidence, groups)],
@@ -38,8 +39,9 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         yield _finding(
             "near-leak",
             groups,
-            "alike, in more than one split",
-            f"{_ACROSS}frames of one video or edits of one photo belong into one split.",
+            "group",
+            "of images that look alike, in more than one split",
+            f"{_ACROSS}frames of one video or edits of one photo belong in one split.",
             [_into_one_split(evidence, groups)],
         )
     groups = [g for g in exact if not _across(g)]
@@ -47,7 +49,8 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         yield _finding(
             "exact-duplicates",
             groups,
-            "stored twice within a split",
+            "picture",
+            "stored more than once within a split",
             "A copy adds nothing but weight; if the copies' labels differ, one is wrong.",
             [_keep_one(evidence, groups)],
         )
@@ -56,7 +59,8 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         yield _finding(
             "near-duplicates",
             groups,
-            "alike, within a split",
+            "group",
+            "of images that look alike, within a split",
             "Many versions of one picture teach little and count much; frames of a video are so.",
             [],
         )
@@ -70,11 +74,13 @@ def _across(group: list[ImageKey]) -> bool:
     return len({split for split, _ in group}) > 1
 
 
-def _finding(kind: str, groups: Groups, what: str, why: str, repairs: list[Repair]) -> Finding:
+def _finding(
+    kind: str, groups: Groups, unit: str, what: str, why: str, repairs: list[Repair]
+) -> Finding:
     images = [key for group in groups for key in group]
     return Finding(
         kind,
-        f"{counted(len(groups), 'picture')} {what} ({counted(len(images), 'image')})",
+        f"{counted(len(groups), unit)} {what} ({counted(len(images), 'image')})",
         why,
         images,
         repairs=repairs,

@@ -14,13 +14,10 @@ from workbench.persistence.models import ImageKey
 
 def check(evidence: Evidence) -> Iterator[Finding]:
     """Find names that share a label file, occur in two splits, or are spelled decomposed."""
-    by_stem: dict[tuple[str, str], list[ImageKey]] = defaultdict(list)
     by_name: dict[str, list[ImageKey]] = defaultdict(list)
     for split, name in evidence.keys:
-        stem = name.rpartition(".")[0]
-        by_stem[split, stem].append((split, name))
-        by_name[stem].append((split, name))
-    shared = [keys for keys in by_stem.values() if len(keys) > 1]
+        by_name[name.rpartition(".")[0]].append((split, name))
+    shared = evidence.sharing
     if shared:
         yield Finding(
             "same-stem",
@@ -50,4 +47,5 @@ def check(evidence: Evidence) -> Iterator[Finding]:
             "Such a name looks right but is another one: the image is listed, yet not found. "
             "Rename the file, or export and import the dataset.",
             decomposed,
+            details=["/".join(key) for key in decomposed],
         )

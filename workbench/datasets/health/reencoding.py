@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.datasets.image_facts import FORMATS, jpeg_end, sniff
+from workbench.datasets.image_facts import jpeg_end, sniff
 from workbench.errors import InvalidFrameError
 from workbench.persistence.rules import decode, encode
 
@@ -33,10 +33,12 @@ def upright(filename: str, data: bytes) -> tuple[str, bytes]:
 
 
 def rightly_named(filename: str, data: bytes) -> tuple[str, bytes]:
-    """Give a file the extension of what it holds; not one byte changes."""
+    """Give a file the extension of what it holds; not one byte changes.
+
+    What no dataset may hold, such as a GIF, becomes a PNG, with the pixels kept.
+    """
+    stem, picture = filename.rpartition(".")[0], decode(data, filename)
     found = sniff(data)
-    if found not in _EXTENSIONS:
-        known = ", ".join(name for name in FORMATS if name in _EXTENSIONS)
-        raise InvalidFrameError(f"{filename}: expected one of {known}, found {found or 'none'}")
-    decode(data, filename)
-    return filename.rpartition(".")[0] + _EXTENSIONS[found], data
+    if found in _EXTENSIONS:
+        return stem + _EXTENSIONS[found], data
+    return f"{stem}.png", encode(picture, f"{stem}.png")

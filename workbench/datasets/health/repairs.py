@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from workbench.datasets.actions import Actions, moved_back
 from workbench.datasets.changes import BoxRef, Change, counted, nothing_to_undo, undoing
@@ -25,18 +25,23 @@ class Repairs:
     ----------
     stores : Stores
     dataset : str
+    sharing : collection of (str, str)
+        Images that share a label file with another. No repair takes one of them elsewhere:
+        the labels would go along, or stand in the way, and be missing from the other.
     """
 
-    def __init__(self, stores: Stores, dataset: str) -> None:
+    def __init__(self, stores: Stores, dataset: str, sharing: Collection[ImageKey] = ()) -> None:
         self._stores = stores
         self._dataset = dataset
         self._actions = Actions(stores, dataset)
+        self._sharing = frozenset(sharing)
 
     def trash_images(self, title: str, images: Sequence[ImageKey]) -> Repair:
         """Move images with their labels to the trash."""
-        keys = list(images)
+        keys, left_out = self._apart(images)
         text = f"{counted(len(keys), 'image')} with their labels go to the trash"
-        return Repair(title, _saying(text, map(_path, keys)), lambda: self._actions.delete(keys))
+        lines = [*left_out, *map(_path, keys)]
+        return Repair(title, _saying(text, lines), lambda: self._actions.delete(keys))
 
     def trash_labels(self, title: str, images: Sequence[ImageKey]) -> Repair:
         """Move label files to the trash."""
@@ -87,7 +92,7 @@ class Repairs:
 
     def replace_images(self, title: str, images: Sequence[ImageKey], new_bytes: NewBytes) -> Repair:
         """Give images other bytes, and perhaps another extension."""
-        keys = list(images)
+        keys, left_out = self._apart(images)
 
         async def plan() -> tuple[list[ImageReplacement], list[str]]:
             contents = await self._stores.image.read_many(self._dataset, keys)
@@ -101,7 +106,7 @@ class Repairs:
                 f"{len(r.data):,}"
                 for r in replacements
             ]
-            return _say(text, [*lines, *problems])
+            return _say(text, [*left_out, *problems, *lines])
 
         async def apply() -> Change:
             replacements, _ = await plan()
@@ -121,7 +126,9 @@ class Repairs:
         self, title: str, moves: Sequence[ImageMove], left_out: Sequence[str] = ()
     ) -> Repair:
         """Move images to other splits."""
-        ways = list(moves)
+        wanted = {(way.from_split, way.filename): way for way in moves}
+        keys, sharing = self._apart(list(wanted))
+        ways = [wanted[key] for key in keys]
         text = f"{counted(len(ways), 'image')} moved to another split with their labels"
         lines = [f"{w.from_split}/{w.filename} -> {w.to_split}" for w in ways]
 
@@ -129,7 +136,17 @@ class Repairs:
             await self._stores.image.move_many(self._dataset, ways)
             return moved_back(self._stores, self._dataset, ways, "moved to another split")
 
-        return Repair(title, _saying(text, [*lines, *left_out]), apply)
+        return Repair(title, _saying(text, [*sharing, *left_out, *lines]), apply)
+
+    def _apart(self, images: Sequence[ImageKey]) -> tuple[list[ImageKey], list[str]]:
+        """Return images that have a label file to themselves, and a line on each other one."""
+        lines = [
+            f"left as it is: {_path(key)}, which shares its label file with an image of the same "
+            "name and another extension; rename one of them in the file manager first"
+            for key in images
+            if key in self._sharing
+        ]
+        return [key for key in images if key not in self._sharing], lines
 
     def _restorable(self, text: str, entries: list[str]) -> Change:
         async def undo() -> None:

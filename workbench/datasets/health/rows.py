@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -47,7 +49,8 @@ def check_forms(evidence: Evidence) -> Iterator[Finding]:
             "unknown-class",
             found.unknown_class,
             "of a class that the dataset does not have",
-            "Ultralytics drops the whole image; add the class, or remove the rows.",
+            "Ultralytics drops the whole image; add the classes that are missing, or remove the "
+            "rows.",
             "Remove these rows",
             _nothing,
         ),
@@ -71,8 +74,8 @@ def check_forms(evidence: Evidence) -> Iterator[Finding]:
             "keypoint-rows",
             found.keypoints,
             "that look like boxes with 17 keypoints",
-            "Without kpt_shape in data.yaml the keypoints are read as a polygon, and the box "
-            "around it is a wrong one.",
+            "Without kpt_shape in data.yaml Ultralytics drops the whole image, or takes the "
+            "keypoints for a polygon and learns a wrong box.",
             "Keep the boxes, drop the keypoints",
             as_box,
         ),
@@ -95,22 +98,30 @@ def check_ranges(evidence: Evidence) -> Iterator[Finding]:
     outside: Found = []
     over: Found = []
     empty: Found = []
-    for report, row in [*found.boxes, *found.confidence, *found.polygons, *found.keypoints]:
-        is_polygon = len(row.values) > 6
-        coordinates = row.values[1:] if is_polygon else row.values[1:5]
-        if min(coordinates) < 0 or max(coordinates) > FARTHEST:
-            outside.append((report, row))
-        elif not is_polygon and min(coordinates[2:]) < SMALLEST:
-            empty.append((report, row))
-        elif not is_polygon and _overhang(coordinates) > OVERHANG:
-            over.append((report, row))
+    for rows, is_polygon in (
+        (found.boxes, False),
+        (found.confidence, False),
+        (found.polygons, True),
+        (found.keypoints, False),
+    ):
+        for report, row in rows:
+            # Of a polygon the box around it is what training looks at: a point that rounding
+            # has put a little outside does no harm.
+            box = _enclosing(row.values[1:]) if is_polygon else row.values[1:5]
+            if min(box) < 0 or max(box) > FARTHEST:
+                outside.append((report, row))
+            elif min(box[2:]) < SMALLEST:
+                empty.append((report, row))
+            elif not is_polygon and _overhang(box) > OVERHANG:
+                over.append((report, row))
     as_box = _boxes_for(evidence)
     for kind, rows, what, why, title, new in (
         (
             "box-out-of-range",
             outside,
             "with coordinates outside 0 to 1",
-            "Ultralytics drops the whole image, with all its boxes and one line in its log.",
+            "Ultralytics drops the whole image, with all its boxes and one line in its log; some "
+            "releases forgive an error of up to 0.01.",
             "Clip to the image (removes what lies outside; converts pixels)",
             as_box,
         ),
@@ -148,6 +159,11 @@ def _unreadable(evidence: Evidence, found: _Rows) -> Iterator[Finding]:
     if not rows and not no_text:
         return
     repairs = []
+    boxes = {id(row): box for _, row in rows if (box := _spaced(row.text, len(evidence.classes)))}
+    if boxes:
+        mended = [(report, row) for report, row in rows if id(row) in boxes]
+        title = "Put spaces in place of commas"
+        repairs.append(_repair(evidence, title, mended, lambda _, row: boxes[id(row)]))
     if rows:
         repairs.append(_repair(evidence, "Remove these rows", rows, _nothing))
     if no_text:
@@ -157,13 +173,33 @@ def _unreadable(evidence: Evidence, found: _Rows) -> Iterator[Finding]:
     files = {(r.split, r.filename) for r, _ in rows} | {(r.split, r.filename) for r in no_text}
     yield Finding(
         "unreadable-labels",
-        f"{counted(len(files), 'label file')} with what nobody can read",
+        f"{counted(len(files), 'label file')} that cannot be read, or not in whole",
         "Ultralytics drops the whole image if one row of its labels is no row of numbers.",
         sorted(files),
         _refs(rows),
         repairs,
         [*_lines(rows), *(report.problem for report in no_text)],
     )
+
+
+def _spaced(text: str, num_classes: int) -> Annotation | None:
+    """Return the box of a row whose numbers have commas or semicolons between them, if it is one.
+
+    Spreadsheets and scripts leave such rows; ``0,5`` for ``0.5`` is none, because nobody can
+    tell then what belongs together.
+    """
+    columns = re.split(r"[\s,;]+", text.strip(" \t,;"))
+    try:
+        class_id, *box = map(float, columns)
+    except ValueError:
+        return None
+    is_class = class_id == int(class_id) if math.isfinite(class_id) else False
+    if not is_class or not 0 <= class_id < num_classes or len(box) != 4:
+        return None
+    if not all(0 <= value <= FARTHEST for value in box):
+        return None
+    clipped = clip_xywh([box])[0].tolist()
+    return Annotation(int(class_id), *clipped) if min(clipped[2:]) >= SMALLEST else None
 
 
 def _sort_rows(evidence: Evidence) -> _Rows:
@@ -208,9 +244,7 @@ def _boxes_for(evidence: Evidence) -> NewRow:
     def new(report: LabelFileReport, row: LabelRow) -> Annotation | None:
         values = row.values[1:]
         if len(values) > 5 and not evidence.inspection.has_keypoints and id(row) not in found:
-            left, right = min(values[0::2]), max(values[0::2])
-            top, bottom = min(values[1::2]), max(values[1::2])
-            box = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
+            box = _enclosing(values)
         else:
             box = (values[0], values[1], values[2], values[3])
         box = _from_pixels(box, *sizes.get((report.split, report.filename), (0, 0)))
@@ -223,6 +257,13 @@ def _boxes_for(evidence: Evidence) -> NewRow:
 
 
 Box = tuple[float, float, float, float]
+
+
+def _enclosing(points: tuple[float, ...]) -> Box:
+    """Return the box around a polygon, as centre and size."""
+    left, right = min(points[0::2]), max(points[0::2])
+    top, bottom = min(points[1::2]), max(points[1::2])
+    return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
 
 
 def _from_pixels(box: Box, width: int, height: int) -> Box:

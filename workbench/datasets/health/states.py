@@ -50,8 +50,9 @@ def _missing(evidence: Evidence) -> Iterator[Finding]:
             "missing-image",
             f"{counted(len(missing), 'image')} listed in a folder, but not there",
             "These are links to files that are gone; Ultralytics stops or drops them, and they "
-            "cannot be shown.",
+            "cannot be shown. Bring the files back, or remove the links in the file manager.",
             missing,
+            details=["/".join(key) for key in missing],
         )
 
 

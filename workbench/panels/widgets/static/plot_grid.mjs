@@ -66,7 +66,7 @@ function render({ model, el }) {
         root.append(plots[place]);
       }
       const title = figure.layout?.title?.text ?? "";
-      plots[place].setAttribute("aria-label", `${title}; its numbers are in the tables below`);
+      plots[place].setAttribute("aria-label", `${title}; the tables above have its numbers`);
       plots[place].setAttribute("role", "img");
       const layout = { ...figure.layout, width, hoverlabel };
       globalThis.workbenchPlotly.react(plots[place], figure.data, layout, {
