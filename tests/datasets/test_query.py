@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workbench.datasets.index import (
@@ -106,6 +106,24 @@ INDEX = _index()
         ("unreadable", [5]),
         ("-labelled -unreadable", [1, 3]),
         ('"labelled"', []),
+        ("unlabeled", [1]),
+        ("Labeled -split:train", [4]),
+        ("boxes > 3", [4]),
+        ("night boxes >= 1", [2]),
+        ("boxes:>3", [4]),
+        ("boxes:1", [2]),
+        ("boxes==2", [0]),
+        ("boxes!=0", [0, 2, 4]),
+        ('class: "red cell"', [0]),
+        ("class=dog split = val", [4]),
+        ("class!=dog", [0, 1, 3, 5]),
+        ("-class : dog", [0, 1, 3, 5]),
+        ("not class:dog", [0, 1, 3, 5]),
+        ("not -class:dog", [2, 4]),
+        ("night and not boxes > 0", [1]),
+        ("night AND boxes>0 or tag:odd and unreadable", [2, 5]),
+        ('"and"', []),
+        ("sort: -size split:train", [1, 0, 2]),
         ("predicted", [0]),
         ("tag:odd", [5]),
         ('-tag:"two words"', [1]),
@@ -143,12 +161,19 @@ def test_what_a_query_finds(text: str, expected: list[int]) -> None:
         ("night split:vla", "split:vla", "split:val"),
         ("split:", "split:", "expected a name"),
         ("split>val", "split>val", "split:val"),
+        ("split : vla", "split : vla", "did you mean split:val? (expected one of"),
         ("clas:cat", "clas:cat", "did you mean class:"),
         ("class:dgo", "class:dgo", "did you mean class:dog"),
         ("class:redcell", "class:redcell", 'did you mean class:"red cell"'),
         ("class:7", "class:7", "cat, dog, red cell"),
         ("-tag:odt", "-tag:odt", "did you mean tag:odd"),
-        ("boxes:3", "boxes:3", "boxes>3"),
+        ("boxes > ", "boxes > ", "boxes>3"),
+        ("class:cell", "class:cell", 'did you mean class:"red cell"'),
+        ("cat and", "and", "both sides"),
+        ("and cat", "and", 'write "and"'),
+        ("cat or and dog", "and", "both sides"),
+        ("cat not", "not", "behind it"),
+        ("not or cat", "not", 'write "not"'),
         ("boxes>many", "boxes>many", "a number"),
         ("boxes>3kb", "boxes>3kb", "a number"),
         ("boxes>nan", "boxes>nan", "a number"),
@@ -169,6 +194,26 @@ def test_what_is_refused_and_how(text: str, word: str, message: str) -> None:
     assert caught.value.word == word
     assert message in str(caught.value)
     assert isinstance(caught.value, ValueError)
+
+
+def test_what_helps_most_comes_first_and_long_lists_end() -> None:
+    many = replace(INDEX, classes=[f"class {number}" for number in range(300)])
+    with pytest.raises(QueryError) as caught:
+        parse_query("class:dog").run(many)
+    assert str(caught.value).endswith("class 10, class 11 and 288 more")
+    with pytest.raises(QueryError) as caught:
+        parse_query("class:cla55").run(INDEX)
+    assert str(caught.value) == "class:cla55: the classes are cat, dog, red cell, Cat"
+    with pytest.raises(QueryError) as caught:
+        parse_query("class:dgo").run(INDEX)
+    assert str(caught.value).startswith("class:dgo: did you mean class:dog? (")
+
+
+def test_an_accent_is_found_however_it_is_written() -> None:
+    composed, apart = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+    index = replace(INDEX, filenames=[composed, apart, "CAFE", "a", "b", "c"])
+    for typed in (composed, apart, composed.upper()):
+        assert parse_query(typed).run(index).tolist() == [0, 1]
 
 
 def test_what_is_not_known_yet_is_said() -> None:
@@ -228,6 +273,8 @@ def test_an_order_neither_loses_nor_adds(words: list[str], order: str, sign: str
 
 
 @given(st.text(min_size=1))
+@example("<3").via("an operator, if it were not in quotes")
+@example("==")
 def test_any_name_can_be_quoted(name: str) -> None:
     (word,) = split_words(f"class:{quote(name)}")
     assert (word.key, word.operator, word.value) == ("class", ":", name)
@@ -270,6 +317,13 @@ def _completed(text: str, cursor: int | None = None) -> list[str]:
         ("sort:-d", ["sort:-date"]),
         ("boxes>", []),
         ("split:val", []),
+        ("do", ["class:dog"]),
+        ("night -re", ['night -class:"red cell"']),
+        ("wo", ['tag:"two words"']),
+        ("unlabele", ["unlabelled"]),
+        ("split: v", ["split:val"]),
+        ('"cat one" spl', ['"cat one" split:']),
+        ('class:"red cell" class:do', ['class:"red cell" class:dog']),
     ],
 )
 def test_completions(text: str, expected: list[str]) -> None:

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { describeItem, howManyFit, outlines, roomFor } from "../../workbench/panels/widgets/static/gallery_cells.mjs";
-import { completed, SORTS, sortOf, withSort } from "../../workbench/panels/widgets/static/gallery_query.mjs";
+import { describeItem, howManyFit, isSame, outlines, roomFor } from "../../workbench/panels/widgets/static/gallery_cells.mjs";
+import { createTypeAhead, isLookedFor } from "../../workbench/panels/widgets/static/gallery_popup.mjs";
+import { completed, createQueryTrack, grown, SORTS, sortOf, withSort } from "../../workbench/panels/widgets/static/gallery_query.mjs";
+import { wordsOf } from "../../workbench/panels/widgets/static/gallery_status.mjs";
 
 test("the order is part of the query's text", () => {
   assert.equal(sortOf("class:person sort:-date boxes>3"), "sort:-date");
@@ -37,4 +39,82 @@ test("as many chips as fit, and at least one", () => {
   assert.equal(howManyFit(texts, 10), 1);
   assert.equal(howManyFit([], 10), 0);
   assert.ok(roomFor("信号灯") > roomFor("abc"));
+});
+
+test("quoted spaces of a query stay when its order changes, and spaces around the colon do not matter", () => {
+  assert.equal(withSort('"my  cat" sort:boxes', "sort:-date"), '"my  cat" sort:-date');
+  assert.equal(sortOf("cat sort: -size"), "sort:-size");
+  assert.equal(withSort("a sort = size b", ""), "a b");
+});
+
+test("late answers take no place of what is being typed, queries from elsewhere do", () => {
+  const track = createQueryTrack();
+  assert.equal(track.ask(""), false, "this is shown already");
+  assert.equal(track.ask("a"), true);
+  assert.equal(track.ask("ab"), true);
+  assert.equal(track.ask("ab"), false);
+  assert.equal(track.isForeign("a", "ab"), false, "the answer to what was asked for first");
+  assert.equal(track.isForeign("ab", "ab"), false);
+  assert.equal(track.isForeign("class:x", "ab"), true, "somebody else asked for it");
+  assert.equal(track.isForeign("class:x", "class:x"), false, "the same, brought up to date");
+  assert.equal(track.isForeign("class:y", "class:x boxes"), false, "not over what is being typed");
+  assert.equal(track.ask("class:x boxes>1"), true);
+  assert.equal(track.ask("boxes>"), true, "one that is refused is never shown");
+  assert.equal(track.ask("class:x boxes>1"), true);
+  assert.equal(track.isForeign("class:x boxes>1", "class:x boxes>1"), false);
+  assert.equal(track.isForeign("class:x boxes>1", "class:x boxes>1"), false);
+  assert.equal(track.ask("class:x boxes>1"), false);
+});
+
+test("a completion that comes while somebody types on replaces all of the word", () => {
+  const completion = { insert: "class:", start: 2, end: 4 };
+  assert.deepEqual(completed("x cla", grown(completion, "x cl", "x cla")), { text: "x class:", cursor: 8 });
+  assert.deepEqual(completed("x ", grown(completion, "x cl", "x ")), { text: "x class:", cursor: 8 });
+});
+
+test("items of a menu are found by what is typed, spaces included", () => {
+  let now = 0;
+  const find = createTypeAhead(() => now);
+  const texts = ["class 1", "class 12", "time: noon", "train", "val"];
+  assert.equal(find.isTyping(), false);
+  assert.equal(find.find("t", texts, 0), 2);
+  assert.equal(find.find("t", texts, 2), 3, "the next one with this letter");
+  assert.equal(find.find("t", texts, 3), 2, "and round again");
+  now += 2000;
+  let at = 4;
+  for (const letter of "class 12") {
+    at = find.find(letter, texts, at);
+    assert.equal(find.isTyping(), true);
+  }
+  assert.equal(at, 1);
+  assert.equal(find.find("x", texts, at), -1);
+  now += 2000;
+  assert.equal(find.isTyping(), false, "a space presses the item again");
+  assert.ok(isLookedFor("class 012 of things", "THI 12"));
+  assert.ok(!isLookedFor("class 012 of things", "13"));
+  assert.ok(isLookedFor("anything", ""));
+});
+
+test("the same picture is known again in another list, whatever its place", () => {
+  const entry = (key, name, jpeg) => ({ item: { key, name }, jpeg });
+  assert.ok(isSame(entry("a.jpg#3", "a.jpg", "data:1"), entry("a.jpg#2", "a.jpg", "data:1")));
+  assert.ok(!isSame(entry("a.jpg#3", "a.jpg", "data:1"), entry("a.jpg#3", "a.jpg", "data:2")), "another box has this number now");
+  assert.ok(isSame(entry("t/a.jpg", "a.jpg", ""), entry("t/a.jpg", "a.jpg", "")));
+});
+
+test("the status line says what matters most at the moment", () => {
+  const quiet = { status: { text: "Done.", tone: "info" }, progress: {}, sending: null, problem: "", note: "", isGone: false };
+  assert.deepEqual(wordsOf(quiet), { text: "Done.", tone: "info", details: [] });
+  assert.equal(wordsOf({ ...quiet, status: {} }).tone, "hint", "nothing to say: which keys there are");
+  assert.deepEqual(wordsOf({ ...quiet, problem: "class:x: …", note: "No image." }), { text: "class:x: …", tone: "problem", details: [] });
+  assert.equal(wordsOf(quiet).share, undefined, "nothing is under way");
+  const counted = wordsOf({ ...quiet, progress: { what: "Adding", done: 1000, total: 4000 } });
+  assert.deepEqual([counted.text, counted.share], ["Adding … 1,000 of 4,000", 0.25]);
+  const endless = wordsOf({ ...quiet, progress: { what: "Adding", done: 128, total: 0 } });
+  assert.deepEqual([endless.text, endless.share], ["Adding … 128 so far", null]);
+  const sending = { file: 2, files: 40, share: 0.1, split: "val" };
+  assert.match(wordsOf({ ...quiet, sending, progress: { what: "Adding" } }).text, /file 2 of 40 to val/);
+  assert.equal(wordsOf({ ...quiet, note: "No image." }).tone, "problem");
+  assert.match(wordsOf({ ...quiet, sending, isGone: true }).text, /run the cell again/);
+  assert.deepEqual(wordsOf({ ...quiet, status: { text: "x", tone: "problem", details: ["a", "b"] } }).details, ["a", "b"]);
 });

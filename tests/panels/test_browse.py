@@ -16,9 +16,9 @@ from workbench.datasets.query import QueryError
 from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
 from workbench.panels.annotate_model import AnnotateModel
 from workbench.panels.browse import BrowsePanel
-from workbench.panels.browse_import import BATCH
+from workbench.panels.browse_import import BATCH, batches
 from workbench.panels.browse_model import BrowseModel
-from workbench.panels.browse_work import StoppedError
+from workbench.panels.browse_work import Status, StoppedError
 from workbench.persistence import Stores, create_stores
 
 WIDTH, HEIGHT = 64, 48
@@ -442,6 +442,102 @@ async def test_files_come_in_pieces(page: Page, root: Path, stores: Stores) -> N
     (source,) = (await stores.image.sources("ds")).values()
     assert (source.filename, source.class_name) == ("new.jpg", "cat")
     await page.until_state(lambda: page.panel.gallery.status["tone"], "problem")
+
+
+async def test_what_is_uploaded_together_is_told_and_undone_as_one(
+    page: Page, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.panels.browse_uploads.BATCH_BYTES", 1)  # each file goes on
+    content = (root / "images" / "train" / "a.jpg").read_bytes()
+    names = ["n0.jpg", "a.jpg", "notes.txt", "n1.jpg", "n2.jpg"]
+    common = {"batch": 1, "split": "val", "files": len(names), "size": len(content), "offset": 0}
+    for index, name in enumerate(names):
+        if name == "notes.txt":
+            no_image = {"unreadable": True, "why": "is no image", "size": 0}
+            page.say("upload", [b""], **{**common, **no_image, "index": index, "name": name})
+        else:
+            page.say("upload", [content], **common, index=index, name=name)
+    gallery = page.panel.gallery
+    await page.until_state(lambda: gallery.undo, "3 images added")
+    await page.until_state(lambda: images(root, "val"), {"v.jpg", "n0.jpg", "n1.jpg", "n2.jpg"})
+    told = "3 images added to val. 2 files refused: "
+    await page.until_state(lambda: gallery.status["text"].startswith(told), True)
+    first, second = gallery.status["details"]
+    assert "an image 'a.jpg' already" in first
+    assert second == "notes.txt: is no image"
+    assert page.panel.model.undo_texts == ["3 images added"]
+    page.say("do", action="undo")
+    await page.until_state(lambda: images(root, "val"), {"v.jpg"})
+
+
+async def test_an_upload_that_was_undone_in_the_middle_goes_on_by_itself(
+    model: BrowseModel, root: Path
+) -> None:
+    content = (root / "images" / "train" / "a.jpg").read_bytes()
+    first = await model.add_files([("n0.jpg", content)], "val")
+    await model.undo()
+    second = await model.add_files([("n1.jpg", content)], "val", before=first)
+    assert second.added == [("val", "n1.jpg")]
+    third = await model.add_files([], "val", before=second)
+    await model.add_files([("n2.jpg", content)], "val", before=third)
+    assert model.undo_texts == ["2 images added"]
+    await model.undo()
+    assert images(root, "val") == {"v.jpg"}
+
+
+async def test_undoing_many_batches_undoes_all_or_nothing(
+    model: BrowseModel, root: Path, tmp_path: Path
+) -> None:
+    for number in range(BATCH + 1):
+        write_picture(tmp_path / f"n{number:03}.png")
+    await model.add_files(sorted(tmp_path.glob("*.png")), "test")
+    (root / "labels" / "test" / "n000.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    with pytest.raises(ConflictError, match="nothing was undone"):
+        await model.undo()
+    assert len(images(root, "test")) == BATCH + 1
+
+
+async def test_what_changed_outside_is_shown_when_asked_or_stumbled_over(
+    page: Page, root: Path
+) -> None:
+    gallery = page.panel.gallery
+    write_picture(root / "images" / "train" / "f.jpg")
+    page.say("do", action="refresh")
+    await page.until_state(lambda: gallery.listing["total"], 7)
+    (root / "images" / "train" / "a.jpg").unlink()
+    page.say("select", listing=gallery.listing["id"], ranges=[[0, 2]])
+    page.say("do", action="move", split="test")
+    await page.until_state(lambda: "a.jpg" in gallery.status["text"], True)
+    await page.until_state(lambda: gallery.listing["total"], 6)
+    assert images(root, "test") == set()
+
+
+async def test_an_export_replaces_nothing_and_says_where_it_is(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gallery = page.panel.gallery
+    page.say("select", listing=gallery.listing["id"], ranges=[[0, 2]])
+    page.say("do", action="export", path=" chosen ")
+    archive = tmp_path / "chosen.zip"
+    await page.until_state(lambda: gallery.status["text"], f"2 images exported to {archive}")
+    before = archive.read_bytes()
+    for path in ("chosen.zip", f'"{archive}"', archive.as_uri()):
+        page.panel.model.status = Status()
+        page.say("do", action="export", path=path)
+        expected = f"{archive} is there already: choose another name"
+        await page.until_state(lambda: gallery.status.get("text"), expected)
+    assert archive.read_bytes() == before
+
+
+def test_no_more_is_held_at_once_than_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.panels.browse_import.BATCH_BYTES", 10)
+    sizes = [4, 4, 4, 20, 1]
+    files = [(f"{number}.jpg", bytes(size)) for number, size in enumerate(sizes)]
+    assert [[len(data) for _, data in batch] for batch in batches(files)] == [[4, 4, 4], [20], [1]]
+    many = [Path(f"{number}.jpg") for number in range(2 * BATCH + 1)]
+    assert [len(batch) for batch in batches(many)] == [BATCH, BATCH, 1]
+    assert list(batches([])) == []
 
 
 async def test_images_open_in_the_annotator_and_there_is_a_way_back(page: Page, root: Path) -> None:

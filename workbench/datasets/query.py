@@ -18,14 +18,17 @@
                                           size, boxes, area, similarity
 ========================================  ==================================================
 
-All words must hold; ``-`` before a word negates it; ``or`` stands between alternatives, and
-binds less than the words on its sides: ``class:cat split:val or tag:odd``. What stands in
-quotes has no other meaning than itself: ``"or"`` looks for a name.
+All words must hold, with or without ``and`` between them; ``-`` or ``not`` before a word
+negates it; ``or`` stands between alternatives, and binds less than the words on its sides:
+``class:cat split:val or tag:odd``. What stands in quotes has no other meaning than itself:
+``"or"`` looks for a name. Spaces around ``:`` and comparisons do not matter, nor does which of
+``:``, ``=`` and ``==`` is typed; ``class!=cat`` is ``-class:cat``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -35,6 +38,7 @@ import numpy.typing as npt
 from workbench.datasets.index import STATES, DatasetIndex
 from workbench.datasets.query_completion import Completion, complete
 from workbench.datasets.query_parsing import (
+    AMERICAN,
     DAYS,
     KEYS,
     MEASURES,
@@ -62,7 +66,10 @@ _COMPARE: dict[str, Callable[[npt.NDArray[np.generic], float], Mask]] = {
     ">": np.greater,
     ">=": np.greater_equal,
     "=": np.equal,
+    ":": np.equal,
 }
+_EQUAL = (":", "=")
+_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,7 @@ def _condition(word: Word) -> Condition:
             f"expected one of {', '.join(choices)}, or the text in quotes to look for a name",
             similar(f"{word.key}:", choices),
         )
-    if word.operator != ":":
+    if word.operator not in _EQUAL:
         raise QueryError(word.text, f"expected {word.key}:{word.value or 'NAME'}")
     if not word.value:
         raise QueryError(word.text, f"expected a name behind {word.key}:")
@@ -180,6 +187,8 @@ def _condition(word: Word) -> Condition:
 
 def _flag_or_name(word: Word) -> Condition:
     value = word.value.lower()
+    if not word.quoted:
+        value = AMERICAN.get(value, value)
     if not word.quoted and value in STATES:
         state = STATES.index(value)
         return lambda index: index.state == state
@@ -189,6 +198,11 @@ def _flag_or_name(word: Word) -> Condition:
 
 
 def _in_name(index: DatasetIndex, value: str) -> Mask:
+    if not value.isascii():
+        # An accent is one character or two, as the system likes that the file comes from.
+        value = unicodedata.normalize("NFC", value)
+        names = (unicodedata.normalize("NFC", name).lower() for name in index.filenames)
+        return np.array([value in name for name in names], dtype=np.bool_)
     return np.array([value in name for name in map(str.lower, index.filenames)], dtype=np.bool_)
 
 
@@ -206,8 +220,7 @@ def _class(word: Word) -> Condition:
         ids = class_ids(index, word.value)
         if not ids:
             near = [f"class:{quote(name)}" for name in similar(word.value, index.classes)]
-            classes = ", ".join(index.classes[:20]) or "none"
-            raise QueryError(word.text, f"the classes are {classes}", near)
+            raise QueryError(word.text, f"the classes are {_listed(index.classes)}", near)
         found = np.zeros(len(index), dtype=np.bool_)
         found[index.image_index[np.isin(index.class_id, ids)]] = True
         return found
@@ -229,14 +242,19 @@ def _tag(word: Word) -> Condition:
             if tag.lower() == word.value.lower():
                 return tagged
         near = [f"tag:{quote(tag)}" for tag in similar(word.value, list(index.tags))]
-        raise QueryError(word.text, f"the tags are {', '.join(index.tags) or 'none yet'}", near)
+        raise QueryError(word.text, f"the tags are {_listed(index.tags)}", near)
 
     return condition
 
 
+def _listed(names: Collection[str]) -> str:
+    """Return the first of many names, in words."""
+    first = ", ".join(list(names)[:_LISTED])
+    more = len(names) - _LISTED
+    return f"{first} and {more:,} more" if more > 0 else first or "none yet"
+
+
 def _measure(word: Word) -> Condition:
-    if word.operator not in _COMPARE:
-        raise QueryError(word.text, f"expected a comparison such as {word.key}>3")
     compare, limit = _COMPARE[word.operator], _number(word)
 
     def condition(index: DatasetIndex) -> Mask:
@@ -267,7 +285,8 @@ def _number(word: Word) -> float:
     except ValueError:
         value = float("nan")
     if unit not in known or not np.isfinite(value):
-        example = "size>1.5mb" if word.key == "size" else f"{word.key}{word.operator}3"
+        sign = word.operator.replace(":", ">")
+        example = "size>1.5mb" if word.key == "size" else f"{word.key}{sign}3"
         raise QueryError(word.text, f"expected a number, as in {example}")
     return value * known[unit]
 
@@ -331,7 +350,7 @@ def _order(word: Word) -> tuple[str, bool]:
     value = word.value.lower()
     descending = value.startswith("-") != word.negated
     name = value.removeprefix("-")
-    if name not in ORDERS or word.operator != ":":
+    if name not in ORDERS or word.operator not in _EQUAL:
         near = [f"sort:{order}" for order in similar(name, ORDERS)]
         raise QueryError(word.text, f"expected sort: and one of {', '.join(ORDERS)}", near)
     return name, descending

@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.datasets.index import DatasetIndex
 from workbench.datasets.query_parsing import (
+    AMERICAN,
     DAYS,
     FLAGS,
     KEYS,
@@ -17,13 +18,13 @@ from workbench.datasets.query_parsing import (
     ORDERS,
     quote,
     read_word,
+    word_before,
 )
 from workbench.persistence.models import SPLITS
 
 LIMIT = 20
 """How many completions are offered at most."""
 
-_LAST_WORD = re.compile(r'(?:"(?:\\.|[^"\\])*"?|[^\s"])*$')
 _REST_OF_WORD = re.compile(r"[^\s\"]*")
 
 
@@ -56,22 +57,19 @@ def complete(text: str, cursor: int, index: DatasetIndex) -> list[Completion]:
         Number of characters before the cursor.
     """
     cursor = max(0, min(cursor, len(text)))
-    found = _LAST_WORD.search(text, 0, cursor)
-    assert found is not None  # it matches the empty text
-    start, typed = found.start(), found.group()
+    typed = word_before(text, cursor)
+    start = typed.start
     rest = _REST_OF_WORD.match(text, cursor)
     end = rest.end() if rest is not None else cursor
-    minus = "-" if typed.startswith("-") else ""
-    word = read_word(typed[len(minus) :], start)
-    if not word.operator:
-        choices = _beginnings(word.value)
+    minus = "-" if typed.text.startswith("-") else ""
+    word = read_word(typed.text[len(minus) :], start)
+    if word.operator:
+        choices = _matching(word.key, f"{word.key}{word.operator}", word.value, index)
     else:
-        prefix = f"{word.key}{word.operator}"
-        choices = [
-            (prefix + quote(value), f"{prefix}{quote(value)}{_counted(count)}")
-            for value, count in _values(word.key, index)
-            if _begins(value, word.value)
-        ]
+        choices = _beginnings(word.value)
+        if word.value:  # somebody may type the name of a class or tag and nothing else
+            for key in ("class", "tag"):
+                choices += _matching(key, f"{key}:", word.value, index)
     return [
         Completion(minus + insert, minus + label, start, end)
         for insert, label in choices[:LIMIT]
@@ -81,7 +79,19 @@ def complete(text: str, cursor: int, index: DatasetIndex) -> list[Completion]:
 
 def _beginnings(typed: str) -> list[tuple[str, str]]:
     words = [f"{key}:" for key in KEYS] + [*FLAGS] + [f"{name}>" for name in MEASURES]
-    return [(word, word) for word in words if word.startswith(typed.lower())]
+    found = [word for word in words if word.startswith(typed.lower())]
+    for american, flag in AMERICAN.items():
+        if american.startswith(typed.lower()) and flag not in found:
+            found.append(flag)
+    return [(word, word) for word in found]
+
+
+def _matching(key: str, prefix: str, typed: str, index: DatasetIndex) -> list[tuple[str, str]]:
+    return [
+        (prefix + quote(value), f"{prefix}{quote(value)}{_counted(count)}")
+        for value, count in _values(key, index)
+        if _begins(value, typed)
+    ]
 
 
 def _begins(value: str, typed: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workbench.datasets.index import STATES
 from workbench.errors import WorkbenchError
@@ -13,6 +13,8 @@ from workbench.errors import WorkbenchError
 KEYS = ("split", "class", "tag", "modified", "sort")
 MEASURES = ("boxes", "area", "width", "height", "size")
 FLAGS = (*STATES, "predicted")
+AMERICAN = {"unlabeled": "unlabelled", "labeled": "labelled"}
+CONNECTIVES = ("and", "or", "not")
 ORDERS = ("name", "date", "size", "boxes", "area", "similarity")
 DAYS = ("today", "yesterday", "week")
 
@@ -37,8 +39,10 @@ class QueryError(WorkbenchError, ValueError):
         super().__init__(word, problem, self.suggestions)
 
     def __str__(self) -> str:
-        meant = f"; did you mean {' or '.join(self.suggestions)}?" if self.suggestions else ""
-        return f"{self.word}: {self.problem}{meant}"
+        if not self.suggestions:
+            return f"{self.word}: {self.problem}"
+        # First what helps most: where the message is shown, its end may be cut off.
+        return f"{self.word}: did you mean {' or '.join(self.suggestions)}? ({self.problem})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,10 @@ class Word:
     negated : bool
         Whether a minus stands before it.
     key, operator, value : str
-        ``class:person`` is ``"class"``, ``":"`` and ``"person"``; ``boxes>=3`` is
-        ``"boxes"``, ``">="`` and ``"3"``. A plain word has its text as value, and neither
-        key nor operator.
+        ``class:person`` is ``"class"``, ``":"`` and ``"person"``; ``boxes>=3``,
+        ``boxes >= 3`` and ``boxes:>=3`` are ``"boxes"``, ``">="`` and ``"3"``. ``==`` is
+        ``"="``, and ``!=`` its negation. A plain word has its text as value, and neither key
+        nor operator.
     quoted : bool
         Whether the value, or some of it, stood in quotes.
     """
@@ -71,27 +76,68 @@ class Word:
     quoted: bool = False
 
 
-# A word is what stands between spaces; quotes (with \ before a quote or \ inside) hold it together.
-_WORD = re.compile(r'(?:"(?:\\.|[^"\\])*"?|[^\s"])+')
-_PARTS = re.compile(r"(-?)([A-Za-z_]+)(:|<=|>=|<|>|=)(.*)", re.DOTALL)
+# A word is what stands between spaces; quotes (with \ before a quote or \ inside) hold it
+# together. So does a comparison that is typed as in a formula: ``boxes > 3``.
+_OPERATOR = r":?(?:<=|>=|==|!=|<|>|=)|:"
+_VALUE = r'(?:"(?:\\.|[^"\\])*"?|[^\s"])'
+_SPACED = rf"(?<!\S)-?(?:{'|'.join((*KEYS, *MEASURES))})\s*(?:{_OPERATOR})\s*"
+_WORD = re.compile(rf"{_SPACED}{_VALUE}*|{_VALUE}+", re.IGNORECASE | re.DOTALL)
+_PARTS = re.compile(rf"(-?)([A-Za-z_]+)\s*({_OPERATOR})\s*(.*)", re.DOTALL)
 _QUOTED = re.compile(r'"((?:\\.|[^"\\])*)("?)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_NEEDS_QUOTES = re.compile(r'[\s"\\]|^$')
+_NEEDS_QUOTES = re.compile(r'[\s"\\]|^$|^[<>=!]')
 
 
 def split_words(text: str) -> list[Word]:
-    """Split a query into words.
+    """Split a query into words; ``not`` goes into the word behind it, ``and`` says nothing.
 
     Raises
     ------
     QueryError
-        If a quote is not closed.
+        If a quote is not closed, or ``and`` or ``not`` stands where it can mean nothing.
     """
     words = [read_word(found.group(), found.start()) for found in _WORD.finditer(text)]
     for word in words:
         if any(not found.group(2) for found in _QUOTED.finditer(word.text)):
             raise QueryError(word.text, 'expected a closing quote: "')
-    return words
+    return _without_connectives(words)
+
+
+def word_before(text: str, cursor: int) -> Word:
+    """Return the word that ends at the cursor; one without text if there is none."""
+    words = list(_WORD.finditer(text[:cursor]))
+    if not words or words[-1].end() < cursor:
+        return read_word("", cursor)
+    return read_word(words[-1].group(), words[-1].start())
+
+
+def _without_connectives(words: Sequence[Word]) -> list[Word]:
+    kept: list[Word] = []
+    waiting: Word | None = None  # an "and" or "not" that lacks what belongs behind it
+    for word in words:
+        name = word.text.lower()
+        follows_and = waiting is not None and waiting.text.lower() == "and"
+        if waiting is not None and name in CONNECTIVES and not (name == "not" and follows_and):
+            raise _stray(waiting)
+        if name == "and" and (not kept or kept[-1].text.lower() == "or"):
+            raise _stray(word)
+        if name in ("and", "not"):
+            waiting = word
+            continue
+        if waiting is not None and not follows_and:
+            text = f"{waiting.text} {word.text}"
+            word = replace(word, text=text, start=waiting.start, negated=not word.negated)
+        kept.append(word)
+        waiting = None
+    if waiting is not None:
+        raise _stray(waiting)
+    return kept
+
+
+def _stray(word: Word) -> QueryError:
+    where = "behind it" if word.text.lower() == "not" else "on both sides"
+    expected = f'expected words {where}; to look for the name, write "{word.text.lower()}"'
+    return QueryError(word.text, expected)
 
 
 def read_word(text: str, start: int) -> Word:
@@ -99,16 +145,18 @@ def read_word(text: str, start: int) -> Word:
     parts = _PARTS.fullmatch(text)
     if parts is not None:
         minus, key, operator, value = parts.groups()
+        operator = operator.lstrip(":") or ":"
     else:
         minus = "-" if len(text) > 1 and text[0] == "-" else ""
         key, operator, value = "", "", text[len(minus) :]
+    is_unequal = operator == "!="
     return Word(
         text=text,
         start=start,
         end=start + len(text),
-        negated=bool(minus),
+        negated=bool(minus) != is_unequal,
         key=key.lower(),
-        operator=operator,
+        operator="=" if is_unequal or operator == "==" else operator,
         value=_QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found.group(1)), value),
         quoted='"' in value,
     )
@@ -128,4 +176,6 @@ def similar(text: str, choices: Sequence[str]) -> list[str]:
     """Return the choices that a mistyped text is most like."""
     by_lower = {choice.lower(): choice for choice in choices}
     found = difflib.get_close_matches(text.lower(), list(by_lower), n=3, cutoff=0.6)
-    return [by_lower[choice] for choice in found]
+    if len(text) > 1:  # a part of a name that nobody remembers in full
+        found += [choice for choice in by_lower if text.lower() in choice and choice not in found]
+    return [by_lower[choice] for choice in found[:3]]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from workbench.datasets.actions import Change, NewFile, Upload
+from workbench.datasets.actions import NewFile, Upload
 from workbench.datasets.changes import counted
 from workbench.errors import NotFoundError
 from workbench.persistence import IMAGE_EXTENSIONS
 
 BATCH = 128
 """Files that are added at once: between batches the user can stop."""
+
+BATCH_BYTES = 64 * 2**20
+"""Bytes of frames or files from a browser that are held at once."""
 
 _JPEG_QUALITY = 95
 
@@ -79,22 +83,27 @@ def video_frames(path: Path, *, every: int) -> Iterator[tuple[str, bytes]]:
 
 
 def batches(files: Iterable[NewFile]) -> Iterator[list[NewFile]]:
-    """Yield files in lists of at most `BATCH`."""
-    source = iter(files)
-    while batch := list(islice(source, BATCH)):
+    """Yield files in lists of at most `BATCH`, and of bytes not much over `BATCH_BYTES`."""
+    batch: list[NewFile] = []
+    held = 0
+    for file in files:
+        batch.append(file)
+        held += len(file[1]) if isinstance(file, tuple) else 0
+        if len(batch) == BATCH or held >= BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
         yield batch
 
 
-def joined(uploads: list[Upload]) -> Upload:
-    """Return several uploads as one, which is undone as one."""
-    added = [key for upload in uploads for key in upload.added]
-
-    async def undo() -> None:
-        for upload in reversed(uploads):
-            await upload.change.undo()
-
-    change = Change(f"{counted(len(added), 'image')} added", undo)
-    return Upload(change, added, [refusal for upload in uploads for refusal in upload.refused])
+def typed_path(text: str) -> Path:
+    """Return the path that somebody typed, or pasted from elsewhere: in quotes, as a URL."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
+    if text.lower().startswith("file://"):
+        text = url2pathname(urlsplit(text).path)
+    return Path(text).expanduser().absolute()
 
 
 def describe(upload: Upload, split: str) -> str:
@@ -102,7 +111,12 @@ def describe(upload: Upload, split: str) -> str:
     text = f"{counted(len(upload.added), 'image')} added to {split}."
     if not upload.refused:
         return text
-    name, why = upload.refused[0]
     rest = len(upload.refused) - 1
     more = f" And {rest:,} more." if rest else ""
-    return f"{text} {counted(len(upload.refused), 'file')} refused: {name}: {why}.{more}"
+    refused = counted(len(upload.refused), "file")
+    return f"{text} {refused} refused: {refusal_text(*upload.refused[0])}.{more}"
+
+
+def refusal_text(name: str, why: str) -> str:
+    """Return why a file was not added; many reasons begin with its name already."""
+    return why if why.startswith(name) else f"{name}: {why}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workbench.datasets.actions import Actions, Change, NewFile, Upload
 from workbench.datasets.changes import BoxRef, counted
-from workbench.panels.browse_import import batches, describe, joined
+from workbench.panels.browse_import import batches, describe, refusal_text
 from workbench.panels.browse_shown import ShownModel
 from workbench.panels.browse_work import Status, Work
 from workbench.panels.changing import Task, sentence
@@ -104,6 +104,7 @@ class BrowseModel(ShownModel):
         *,
         class_name: str = "",
         total: int = 0,
+        before: Upload | None = None,
     ) -> Upload:
         """Add image files; what is refused is said in `status`. Stopping keeps what is there.
 
@@ -115,8 +116,14 @@ class BrowseModel(ShownModel):
             What is on them, as a suggestion for whoever annotates.
         total : int
             How many there will be, for progress.
+        before : Upload, optional
+            What was added by an earlier call, of files that belong together: it is told and
+            undone with these, unless it was undone meanwhile.
         """
         actions = self._actions
+        earlier: list[Upload] = []
+        if before is not None and (not before.added or before.change in self._changes):
+            earlier.append(before)
         uploads: list[Upload] = []
         parts = batches(files)
         try:
@@ -128,11 +135,14 @@ class BrowseModel(ShownModel):
                     if task.is_stopped:
                         break
         finally:
-            upload = joined(uploads)
+            upload = actions.joined([*earlier, *uploads])
             if upload.added:
-                self._note(upload.change)
+                self._note(upload.change, instead=earlier[0].change if earlier else None)
+            if any(part.added for part in uploads):
                 await self.refresh()
-        self.status = Status(describe(upload, split), "problem" if upload.refused else "info")
+        tone = "problem" if upload.refused else "info"
+        refused = tuple(refusal_text(*refusal) for refusal in upload.refused)
+        self.status = Status(describe(upload, split), tone, refused)
         return upload
 
     async def undo(self) -> None:

@@ -8,18 +8,21 @@ of `BrowseModel` -> `Actions` -> the stores -> a new listing -> the traits of th
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
-from workbench.panels.browse_import import new_files
+from workbench.datasets.actions import Change, Upload
+from workbench.datasets.changes import nothing_to_undo
+from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
+from workbench.panels.browse_import import new_files, typed_path
 from workbench.panels.browse_listing import Item, Listing, checked_ranges
 from workbench.panels.browse_model import BrowseModel
-from workbench.panels.browse_uploads import Uploads
-from workbench.panels.browse_work import Status
+from workbench.panels.browse_uploads import MAX_FILE_BYTES, Arrived, Uploads
 from workbench.panels.widgets.gallery import Gallery
+from workbench.persistence import IMAGE_EXTENSIONS
 
 MESSAGE_BYTES = 900_000
 """More picture bytes than this do not go into one message."""
@@ -29,6 +32,7 @@ MAX_SIDE = 1024
 LISTINGS_KEPT = 3
 """A page may still ask about the listing before the last."""
 
+_NO_CHANGE = Change("0 images added", nothing_to_undo)
 _NOTHING = {
     "images": "No image matches.",
     "objects": "No box matches.",
@@ -59,9 +63,13 @@ class BrowsePages:
         self._gallery = gallery
         self._annotate = annotate
         self._uploads = Uploads()
+        self._added: dict[tuple[str, int], Upload] = {}  # of uploads that are not over, so far
+        self._adding = asyncio.Lock()  # files are added in the order in which they came
         self._listings: deque[Listing] = deque(maxlen=LISTINGS_KEPT)
         self._open: set[tuple[str, int]] = set()  # requests under way
         self._chosen_by = ""
+        gallery.accept = sorted(IMAGE_EXTENSIONS)
+        gallery.max_bytes = MAX_FILE_BYTES
         model.observe(self._show_listing, "listing")
         model.observe(self._show_selection, "selection")
         model.observe(self._show_state, ("problem", "status", "work", "undo_text"))
@@ -75,7 +83,8 @@ class BrowsePages:
             "reclassify": lambda m: model.reclassify(int(m["class_id"])),
             "delete_boxes": lambda _: model.delete_boxes(),
             "copy": lambda m: model.copy_into(str(m["name"])),
-            "export": lambda m: model.export(Path(str(m["path"])).expanduser()),
+            "export": self._export,
+            "refresh": lambda _: model.refresh(),
             "restore": lambda _: model.restore(),
             "undo": lambda _: model.undo(),
             "import": self._import,
@@ -111,7 +120,7 @@ class BrowsePages:
             await self._take_piece(message, buffers)
         elif kind == "stop":
             self._model.stop()
-            self._uploads.forget(str(message["session"]))
+            self._forget_uploads(str(message["session"]))
         elif kind == "do":
             await self._do(message)
 
@@ -206,10 +215,26 @@ class BrowsePages:
         if action not in self._actions:
             known = ", ".join(sorted(self._actions))
             raise ValueError(f"action {action!r}: expected one of {known}")
-        await self._actions[action](message)
+        try:
+            await self._actions[action](message)
+        except (NotFoundError, ConflictError):
+            await self._model.refresh()  # somebody else has been here: show what there is now
+            raise
+
+    async def _export(self, message: Mapping[str, Any]) -> None:
+        path = typed_path(str(message["path"]))
+        if path.is_dir():
+            path /= f"{self._model.dataset}.zip"
+        elif path.suffix.lower() != ".zip":
+            path = path.with_name(f"{path.name}.zip")
+        if path.exists():
+            raise AlreadyExistsError(f"{path} is there already: choose another name")
+        await self._model.export(path)
 
     async def _import(self, message: Mapping[str, Any]) -> None:
-        files = new_files(Path(str(message["path"])), every=int(message["every"]))
+        path = typed_path(str(message["path"]))
+        # A folder with a million files takes seconds to list.
+        files = await asyncio.to_thread(new_files, path, every=int(message["every"]))
         total = len(files) if isinstance(files, list) else 0
         await self._model.add_files(
             files,
@@ -227,17 +252,28 @@ class BrowsePages:
             self._gallery.send(
                 {"kind": "uploaded", "to": message["session"], "batch": message["batch"]}
             )
-        if arrived is None:
-            return
-        if arrived.files:
-            await self._model.add_files(
-                arrived.files,
-                arrived.split,
-                class_name=arrived.class_name,
-                total=len(arrived.files),
-            )
-        if arrived.refused:
-            self._model.status = Status(arrived.refused, "problem")
+        if arrived is not None:
+            async with self._adding:
+                await self._add((str(message["session"]), int(message["batch"])), arrived)
+
+    async def _add(self, batch: tuple[str, int], arrived: Arrived) -> None:
+        """Add what has come of an upload; all that belongs together is undone as one."""
+        before = self._added.pop(batch, None) or Upload(_NO_CHANGE)
+        before = replace(before, refused=[*before.refused, *arrived.refusals])
+        upload = await self._model.add_files(
+            arrived.files,
+            arrived.split,
+            class_name=arrived.class_name,
+            total=len(arrived.files),
+            before=before,
+        )
+        if not arrived.is_last:
+            self._added[batch] = upload
+
+    def _forget_uploads(self, session: str) -> None:
+        self._uploads.forget(session)
+        for batch in [batch for batch in self._added if batch[0] == session]:
+            del self._added[batch]
 
     # What is shown
 

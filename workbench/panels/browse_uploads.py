@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-BATCH_BYTES = 64 * 2**20
-"""Whole files are handed on when there are so many bytes of them: memory stays bounded."""
+BATCH_BYTES = 16 * 2**20
+"""Whole files are handed on when there are so many bytes of them: memory stays bounded, and
+little is lost if the page goes away."""
 MAX_FILE_BYTES = 2**30
 
 
@@ -19,6 +20,7 @@ class _Batch:
     class_name: str
     pieces: list[bytes] = field(default_factory=list)
     whole: list[tuple[str, bytes]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,9 @@ class Arrived:
     class_name : str
         What whoever added them said is on them; empty: nothing.
     files : list of (str, bytes)
-    refused : str
-        Name of a file that the browser could not read or that is too large, with the
-        reason; empty: none.
+    refusals : list of (str, str)
+        Files that the browser could not read, that cannot be images or that are too large,
+        with the reason.
     is_last : bool
         Whether nothing more of this batch will come.
     """
@@ -41,8 +43,13 @@ class Arrived:
     split: str
     class_name: str
     files: list[tuple[str, bytes]]
-    refused: str
+    refusals: list[tuple[str, str]]
     is_last: bool
+
+    @property
+    def refused(self) -> str:
+        """The first of `refusals` in words; empty: none."""
+        return ": ".join(self.refusals[0]) if self.refusals else ""
 
 
 class Uploads:
@@ -58,7 +65,8 @@ class Uploads:
         ----------
         message : mapping
             ``session`` and ``batch``; ``index`` of the file and number of ``files``;
-            ``name``, ``size``, ``offset`` of the piece, ``split``, ``unreadable``; and
+            ``name``, ``size``, ``offset`` of the piece, ``split``; ``unreadable``, if nothing
+            of the file will come, with a reason ``why`` where the page knows one; and
             ``class_name``, if something was said.
         piece : bytes
 
@@ -72,24 +80,27 @@ class Uploads:
             who, _Batch(str(message["split"]), str(message.get("class_name", "")))
         )
         name, size = str(message["name"]), int(message["size"])
-        refused = ""
+        why = ""
         if message.get("unreadable"):
-            refused = f"{name}: the browser cannot read it; is it a folder?"
+            why = str(message.get("why") or "the browser cannot read it; is it a folder?")
         elif size > MAX_FILE_BYTES:
-            refused = f"{name}: has {size / 2**20:,.0f} MB, more than an image may have"
-        if refused:
+            why = f"has {size / 2**20:,.0f} MB, more than an image may have"
+        if why:
             batch.pieces.clear()
             is_whole = int(message["offset"]) + len(piece) >= size
+            if is_whole:
+                batch.refused.append((name, why))
         else:
             is_whole = self._append(batch, name, size, int(message["offset"]), piece)
         is_last = is_whole and int(message["index"]) + 1 == int(message["files"])
         if is_last:
             del self._batches[who]
         held = sum(len(content) for _, content in batch.whole)
-        if not is_last and held < BATCH_BYTES and not refused:
+        if not is_last and held < BATCH_BYTES:
             return None
         files, batch.whole = batch.whole, []
-        return Arrived(batch.split, batch.class_name, files, refused if is_whole else "", is_last)
+        refused, batch.refused = batch.refused, []
+        return Arrived(batch.split, batch.class_name, files, refused, is_last)
 
     def forget(self, session: str) -> None:
         """Drop what has come from a page so far."""

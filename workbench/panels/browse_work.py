@@ -20,10 +20,13 @@ class Status:
     text : str
     tone : str
         ``"info"`` or ``"problem"``.
+    details : tuple of str
+        What there is to say of each of many things, where `text` has only their number.
     """
 
     text: str = ""
     tone: str = "info"
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,8 +160,12 @@ class ChangingModel(traitlets.HasTraits):
         told = [task.work for task in self._tasks if task.work.what]
         self.work = told[-1] if told else Work()
 
-    def _note(self, change: Change) -> None:
-        self._changes.append(change)
+    def _note(self, change: Change, *, instead: Change | None = None) -> None:
+        """Remember a change; one that holds an earlier one within itself takes its place."""
+        if instead in self._changes:
+            self._changes[self._changes.index(instead)] = change
+        else:
+            self._changes.append(change)
         del self._changes[:-MAX_UNDO]
         self._tell_undo()
 

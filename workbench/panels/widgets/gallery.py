@@ -79,9 +79,15 @@ class Gallery(anywidget.AnyWidget):
     classes = traitlets.List(traitlets.Unicode(), help="names of the classes").tag(sync=True)
     tags = traitlets.List(traitlets.Unicode(), help="that the dataset has").tag(sync=True)
     problem = traitlets.Unicode("", help="what is wrong with the query").tag(sync=True)
-    status = traitlets.Dict(help="`text` and `tone` of what happened last").tag(sync=True)
+    status = traitlets.Dict(
+        help="`text` and `tone` of what happened last, and `details` to look up"
+    ).tag(sync=True)
     progress = traitlets.Dict(help="`what` is under way, `done` of `total`").tag(sync=True)
     undo = traitlets.Unicode("", help="what undo would take back").tag(sync=True)
+    accept = traitlets.List(
+        traitlets.Unicode(), help="extensions of files that may be added, with the dot"
+    ).tag(sync=True)
+    max_bytes = traitlets.Int(0, help="that a file may have which is added").tag(sync=True)
     height = traitlets.Int(560, min=200, help="of the grid, CSS pixels").tag(sync=True)
 
     def __init__(self, height: int = 560, **kwargs: Any) -> None:

@@ -33,6 +33,7 @@ const ICONS = {
   next: "M6 3l5 5-5 5",
   "next-unlabelled": "M3 3l5 5-5 5M8 3l5 5-5 5",
   undo: "M6 3 3 6l3 3M3 6h6a4 4 0 0 1 0 8H6",
+  refresh: "M13 3v3.5H9.5M12.7 6.3a5 5 0 1 0 .3 2.7",
   redo: "M10 3l3 3-3 3M13 6H7a4 4 0 0 0 0 8h3",
   delete: "M3 4h10M6 4V2.5h4V4M4.5 4l.6 9.5h5.8l.6-9.5M7 7v4M9 7v4",
   duplicate: "M2.5 2.5h8v8h-8zM13.5 5.5v8h-8",

@@ -54,14 +54,17 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
     button("Invert", null, "Select what is not selected (I)", () => grid.invert()),
     button("None", null, "Select nothing (Esc)", () => grid.selectNone()), count);
 
-  const annotate = chosen(button("Annotate", "pencil", "Open the selected images in the annotator", guarded(() => act("annotate"))));
+  const annotate = chosen(button("Annotate", "pencil", "Open the selected images in the annotator", guarded(() => {
+    grid.noteOpened();
+    act("annotate");
+  })));
   const move = createMenu({
     button: chosen(button("Move to", "move", "Move to another split", null)), name: "Move to",
     items: () => SPLIT_NAMES.map((split) => ({ text: split, run: () => act("move", { split }) })),
   });
   const tag = createPrompt({
     button: chosen(button("Tag", "tag", "Hang a tag on the selected images", null)), label: "Tag", action: "Add tag",
-    hint: "Find them again with tag:NAME", run: (text) => act("tag", { tag: text }),
+    hint: "Find them again with tag:NAME", known: () => state.tags, run: (text) => act("tag", { tag: text }),
   });
   const background = chosen(button("Background", "nothing-here", "Mark as background: reviewed, nothing in it", guarded(() => act("background"))));
   const remove = chosen(button("Delete", "delete", "Move to the trash (Del)", guarded(() => act("delete"))));
@@ -111,6 +114,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   const boxesButton = button("Boxes", "boxes", "Show boxes over the pictures (B)", () => toggleBoxes(), { "aria-pressed": "true" });
   const slider = make("input", { type: "range", min: "80", max: "420", step: "4", value: "168", class: "wbg-size", "aria-label": "Size of the pictures", title: "Size of the pictures (+ and -)", oninput: () => grid.setWish(Number(slider.value)) });
   const undo = button("Undo", "undo", "Undo", () => state.undo && act("undo"));
+  const refresh = button(null, "refresh", "Look again what is in the dataset (R)", () => act("refresh"), { "aria-label": "Refresh" });
 
   const sets = {
     images: [annotate, move.element, tag.element, background, remove, copy.element, save.element, more.element],
@@ -119,7 +123,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   };
   const actionGroup = make("div", { class: "wbg-group wbg-actions", role: "group", "aria-label": "Actions" });
   const element = make("div", { class: "wbg-bar", role: "toolbar", "aria-label": "Gallery" },
-    modeGroup, selecting, make("div", { class: "wbg-group wbg-last" }, undo, add.element, boxesButton, slider), actionGroup);
+    modeGroup, selecting, make("div", { class: "wbg-group wbg-last" }, undo, refresh, add.element, boxesButton, slider), actionGroup);
 
   function toggleBoxes() {
     boxesOn = !boxesOn;
@@ -171,7 +175,8 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
       else if (key === "i") grid.invert();
       else if (key === "Escape") grid.selectNone();
       else if (key === "b") toggleBoxes();
-      else if (key === "Delete") {
+      else if (key === "r") act("refresh");
+      else if (key === "Delete" || key === "Backspace") { // what is so labelled on a Mac
         if (state.mode === "images") remove.click();
         if (state.mode === "objects") removeBoxes.click();
       } else if (key === "+" || key === "-") {

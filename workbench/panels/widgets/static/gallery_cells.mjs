@@ -74,9 +74,15 @@ export function howManyFit(texts, width) {
   return texts.length;
 }
 
+/** Whether two entries show the same thing, though they may stand in different lists. */
+export function isSame(one, other) {
+  return one.jpeg ? one.jpeg === other.jpeg && one.item.name === other.item.name : one.item.key === other.item.key;
+}
+
 export function createCell() {
   // An <img> and not a canvas: the browser then scrolls painted tiles, not dozens of layers.
   const picture = make("div", { class: "wbg-picture", "aria-hidden": "true" });
+  const reason = make("div", { class: "wbg-reason" });
   const tick = make("span", { class: "wbg-tick", "aria-hidden": "true" });
   const badge = make("span", { class: "wbg-badge", "aria-hidden": "true" });
   const name = make("div", { class: "wbg-name", "aria-hidden": "true" });
@@ -92,6 +98,8 @@ export function createCell() {
     entry: null,
     ticket: 0,
     isPainted: false,
+    /** Shows what was here in the list before, until it is known what is here now. */
+    isOutdated: false,
 
     /** Take a place; what was shown there before is forgotten. */
     place(position, left, top, layout) {
@@ -118,6 +126,7 @@ export function createCell() {
       cell.entry = null;
       cell.drop();
       cell.isPainted = false;
+      cell.isOutdated = false;
       name.textContent = "";
       badge.textContent = "";
       delete badge.dataset.state;
@@ -130,30 +139,48 @@ export function createCell() {
       picture.replaceChildren();
     },
 
+    /** The list has changed: keep what is shown for the moment, or all pictures would flash. */
+    outdate() {
+      cell.isOutdated = cell.entry !== null;
+      cell.isPainted = false;
+      cell.ticket += 1;
+    },
+
     /** Show an item: words at once, its picture as soon as it is decoded. */
     async fill(entry, classes) {
       if (cell.entry === entry) return;
+      const isStill = cell.entry !== null && isSame(cell.entry, entry);
       cell.entry = entry;
       cell.classes = classes;
+      cell.isOutdated = false;
       cell.ticket += 1;
       const { ticket } = cell;
       describe(entry.item, classes);
       if (!entry.jpeg) {
         cell.drop();
+        explain(entry.item);
         cell.isPainted = true;
         return;
       }
-      const image = make("img", { alt: "", draggable: "false", src: entry.jpeg });
+      if (isStill && cell.image) {
+        cell.isPainted = true;
+        overlay(entry.item);
+        return;
+      }
+      if (!isStill && cell.image?.dataset.key !== entry.item.key) cell.drop();
+      const image = make("img", { alt: "", draggable: "false", src: entry.jpeg, "data-key": entry.item.key });
       const isGood = await image.decode().then(() => true, () => false);
       if (ticket !== cell.ticket) return;
       cell.isPainted = true;
       if (!isGood) {
         cell.drop();
-        describe({ ...entry.item, state: "unreadable", problem: "the browser cannot show this picture" }, classes);
+        const item = { ...entry.item, state: "unreadable", problem: "the browser cannot show this picture" };
+        describe(item, classes);
+        explain(item);
         return;
       }
       cell.image = image;
-      picture.replaceChildren(image, ...drawn(entry.item.boxes ?? [], image.naturalWidth, image.naturalHeight));
+      overlay(entry.item);
     },
 
     decodedBytes: () => (cell.image ? 4 * cell.image.naturalWidth * cell.image.naturalHeight : 0),
@@ -163,6 +190,20 @@ export function createCell() {
       element.remove();
     },
   };
+
+  /** Put the picture in place, with the boxes over it. */
+  function overlay(item) {
+    const { image } = cell;
+    picture.replaceChildren(image, ...drawn(item.boxes ?? [], image.naturalWidth, image.naturalHeight));
+  }
+
+  /** Say where the picture would be why there is none. */
+  function explain(item) {
+    if (!item.problem) return;
+    reason.textContent = item.problem;
+    reason.title = item.problem;
+    picture.replaceChildren(reason);
+  }
 
   /** Write a text that is clipped only if it may be too long: each clip costs in each frame. */
   function write(place, text, width) {
@@ -214,7 +255,7 @@ function lineOf(item, classes, width) {
 function chip(text, title, colour, isLong) {
   const dot = colour ? [make("span", { class: "wbg-dot", style: `background:${colour}` })] : [];
   const kinds = ["wbg-chip", ...(colour ? [] : ["wbg-tag"]), ...(isLong ? ["wbg-long"] : [])];
-  return make("span", { class: kinds.join(" "), title }, ...dot, text);
+  return make("span", { class: kinds.join(" "), title }, ...dot, make("span", {}, text));
 }
 
 const SVG = "http://www.w3.org/2000/svg";

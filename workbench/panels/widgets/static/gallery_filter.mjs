@@ -1,15 +1,14 @@
 /** The filter bar: a text field with completion, the order, and how many images match. */
 import { icon, make } from "./box_dom.mjs";
-import { completed, SORTS, sortOf, withSort } from "./gallery_query.mjs";
+import { completed, createQueryTrack, grown, SORTS, sortOf, withSort } from "./gallery_query.mjs";
 
 const TYPING_MS = 300;
-const HINT = "/ filter · arrows and Space select · Ctrl+A all · I invert · Enter open · B boxes · + and − size";
 
 /**
- * @param {{send: (message: object) => void, leave: () => void}} options
- *   `leave`: put the focus back into the grid
+ * @param {{send: (message: object) => void, leave: () => void, complain: (text: string) => void}} options
+ *   `leave`: put the focus back into the grid; `complain`: say what is wrong with the query
  */
-export function createFilter({ send, leave }) {
+export function createFilter({ send, leave, complain }) {
   const id = `wbg-completions-${Math.random().toString(36).slice(2, 8)}`;
   const input = make("input", {
     class: "wbg-query", type: "text", role: "combobox", spellcheck: "false", autocomplete: "off",
@@ -19,27 +18,24 @@ export function createFilter({ send, leave }) {
   const list = make("div", { class: "wbg-completions", role: "listbox", id, "aria-label": "Completions", hidden: true });
   const clear = make("button", { class: "wb-button wbg-clear", type: "button", title: "Clear the filter", "aria-label": "Clear the filter", hidden: true, onclick: () => take("") }, "×");
   const sort = make("select", { class: "wbg-select", "aria-label": "Order" }, ...SORTS.map(([value, text]) => make("option", { value }, text)));
-  const problem = make("div", { class: "wbg-problem", role: "status" });
-  const hint = make("div", { class: "wbg-hints" }, HINT);
-  const line = make("div", { class: "wbg-line" }, problem, hint);
   const count = make("div", { class: "wbg-count", role: "status" });
   const field = make("div", { class: "wbg-field" }, icon("search"), input, clear, list);
   const element = make("div", { class: "wbg-filter" }, field, make("label", { class: "wbg-sort" }, make("span", { class: "wb-word" }, "Sort"), sort), count);
 
-  let sent = ""; // what was asked for last
-  let known = ""; // what the kernel shows
+  const track = createQueryTrack();
+  let wrong = ""; // what the kernel cannot understand of the query
   let typing = 0;
   let sequence = 0;
+  let asked = ""; // the text that completions were asked for last
   let offered = [];
+  let offeredFor = "";
   let chosen = -1;
 
   function submit() {
     clearTimeout(typing);
     const text = input.value.trim();
     follow();
-    if (text === sent) return;
-    sent = text;
-    send({ kind: "query", text });
+    if (track.ask(text)) send({ kind: "query", text });
   }
 
   function take(text) {
@@ -57,6 +53,7 @@ export function createFilter({ send, leave }) {
 
   function ask() {
     sequence += 1;
+    asked = input.value;
     send({ kind: "complete", seq: sequence, text: input.value, cursor: input.selectionStart ?? input.value.length });
   }
 
@@ -67,10 +64,20 @@ export function createFilter({ send, leave }) {
     list.hidden = true;
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
+    showProblem();
+  }
+
+  /** What is half typed is no mistake yet, as long as there are ways to go on. */
+  function showProblem() {
+    const text = offered.length > 0 ? "" : wrong;
+    complain(text);
+    input.setAttribute("aria-invalid", String(Boolean(text)));
   }
 
   function offer(items) {
+    const before = offered[chosen]?.insert; // somebody has chosen before this came
     offered = items;
+    offeredFor = asked;
     chosen = -1;
     list.replaceChildren(...items.map((item, index) => make("div", {
       class: "wbg-completion", role: "option", id: `${id}-${index}`, "aria-selected": "false",
@@ -82,6 +89,9 @@ export function createFilter({ send, leave }) {
     list.hidden = items.length === 0;
     input.setAttribute("aria-expanded", String(items.length > 0));
     input.removeAttribute("aria-activedescendant");
+    const again = items.findIndex((item) => item.insert === before);
+    if (again >= 0) choose(again);
+    showProblem();
   }
 
   function choose(index) {
@@ -95,7 +105,7 @@ export function createFilter({ send, leave }) {
   }
 
   function accept(index) {
-    const { text, cursor } = completed(input.value, offered[index]);
+    const { text, cursor } = completed(input.value, grown(offered[index], offeredFor, input.value));
     input.value = text;
     input.setSelectionRange(cursor, cursor);
     close();
@@ -136,7 +146,6 @@ export function createFilter({ send, leave }) {
 
   return {
     element,
-    line,
     focus: () => input.focus(),
     receive(message) {
       if (message.seq === sequence && input.matches(":focus")) offer(message.items);
@@ -144,15 +153,10 @@ export function createFilter({ send, leave }) {
     /** @param {{query: string, problem: string, count: string}} state */
     update(state) {
       // A query set in Python is taken over, but not over what is being typed here.
-      if (state.query !== known && input.value.trim() === sent) {
-        sent = state.query;
-        input.value = state.query;
-      }
-      known = state.query;
+      if (track.isForeign(state.query, input.value.trim())) input.value = state.query;
       follow();
-      problem.textContent = state.problem;
-      hint.hidden = Boolean(state.problem);
-      input.setAttribute("aria-invalid", String(Boolean(state.problem)));
+      wrong = state.problem;
+      showProblem();
       count.textContent = state.count;
     },
     close: () => clearTimeout(typing),

@@ -3,7 +3,7 @@
  * that leave are filled anew with those that enter.
  */
 import { make, setAttribute } from "./box_dom.mjs";
-import { createCell } from "./gallery_cells.mjs";
+import { createCell, isSame } from "./gallery_cells.mjs";
 import { createFetcher } from "./gallery_fetch.mjs";
 import { layoutOf, moved, placeOf, positionsIn, scrollToShow } from "./gallery_layout.mjs";
 import { createScroll } from "./gallery_scroll.mjs";
@@ -51,7 +51,10 @@ export function createGrid({ send, classes, selected, open, say }) {
   let rest = 0;
   let isHidden = false;
   let isMoving = false;
+  let hasOpened = false; // something in another panel, which takes this one's place
   let fills = 0; // that this frame may still do
+  /** What was clicked in cells that were about to be replaced, and what to do once it is here again. */
+  let waiting = [];
 
   const requestPaint = () => (request ||= requestAnimationFrame(paint));
   const level = () => {
@@ -100,6 +103,7 @@ export function createGrid({ send, classes, selected, open, say }) {
     const ahead = positionsIn(layout, { ...view, overscan: SCREENS_AHEAD * rowsInView() });
     fetcher.want(visible, ahead, forward, isMoving);
     setAttribute(element, "aria-activedescendant", cells.get(active)?.element.id ?? "");
+    if (waiting.length > 0) catchUp();
     noteReady(visible);
   }
 
@@ -117,8 +121,8 @@ export function createGrid({ send, classes, selected, open, say }) {
     if (isNew) {
       cell.element.id = `${name}-${position}`;
       cell.element.setAttribute("aria-posinset", String(position + 1));
-      cell.element.setAttribute("aria-setsize", String(listing.total));
     }
+    setAttribute(cell.element, "aria-setsize", listing.total);
     setAttribute(cell.element, "aria-selected", contains(selection.ranges, position));
     cell.element.classList.toggle("wbg-active", position === active);
     const entry = fetcher.get(position);
@@ -137,7 +141,32 @@ export function createGrid({ send, classes, selected, open, say }) {
     element.dataset.ready = String(painted === visible[1] - visible[0] && listing.id >= 0);
   }
 
+  /** Do what was asked for with items that have come again; forget it of those that are gone. */
+  function catchUp() {
+    const here = [...cells].filter(([, cell]) => !cell.isOutdated && cell.entry);
+    const all = waiting;
+    waiting = here.length < cells.size ? all.filter((one) => !here.some(([, cell]) => isSame(cell.entry, one.entry))) : [];
+    for (const one of all) {
+      const found = here.find(([, cell]) => isSame(cell.entry, one.entry));
+      if (found) one.run(found[0]);
+    }
+  }
+
+  /** The same items or most of them are there again, in other places perhaps. */
+  function outdateCells() {
+    for (const [position, cell] of cells) {
+      if (position < listing.total) cell.outdate();
+      else {
+        cells.delete(position);
+        cell.position = -1;
+        cell.clear();
+        spare.push(cell);
+      }
+    }
+  }
+
   function forgetCells() {
+    waiting = [];
     for (const cell of cells.values()) {
       cell.position = -1;
       cell.clear();
@@ -182,24 +211,33 @@ export function createGrid({ send, classes, selected, open, say }) {
     }, REST_MS);
   }, { passive: true });
 
-  const positionOf = (event) => {
+  function openAt(position) {
+    hasOpened = true;
+    open(position);
+  }
+
+  /** Do something with the item under the pointer: with the one that is seen there. */
+  function withItem(event, run) {
     const target = event.target.closest?.(".wbg-cell");
-    for (const [position, cell] of cells) if (cell.element === target) return position;
-    return null;
-  };
+    for (const [position, cell] of cells) {
+      if (cell.element !== target) continue;
+      if (cell.isOutdated) waiting.push({ entry: cell.entry, run });
+      else run(position);
+    }
+  }
   element.addEventListener("mousedown", (event) => {
     if (event.shiftKey) event.preventDefault(); // no text is selected by a range
   });
   element.addEventListener("click", (event) => {
-    const position = positionOf(event);
-    if (position === null) return;
-    active = position;
     const toggle = event.ctrlKey || event.metaKey || Boolean(event.target.closest(".wbg-tick"));
-    setSelection(clicked(selection, position, { toggle, extend: event.shiftKey }));
+    const extend = event.shiftKey;
+    withItem(event, (position) => {
+      active = position;
+      setSelection(clicked(selection, position, { toggle, extend }));
+    });
   });
   element.addEventListener("dblclick", (event) => {
-    const position = positionOf(event);
-    if (position !== null && !event.target.closest(".wbg-tick")) open(position);
+    if (!event.target.closest(".wbg-tick")) withItem(event, openAt);
   });
 
   const observer = new ResizeObserver(() => {
@@ -212,6 +250,9 @@ export function createGrid({ send, classes, selected, open, say }) {
       isHidden = false;
       element.scrollTop = scroll.seek(scroll.top);
       requestPaint();
+      // Who comes back from the annotator goes on where he was, also with keys.
+      if (hasOpened && document.activeElement === document.body) grid.focus();
+      hasOpened = false;
     }
     if (next.width === size.width && next.height === size.height) return;
     size = next;
@@ -222,6 +263,8 @@ export function createGrid({ send, classes, selected, open, say }) {
   const grid = {
     element: frame,
     focus: () => element.focus({ preventScroll: true }),
+    /** The selection is opened elsewhere: come back to here. */
+    noteOpened: () => (hasOpened = true),
     isTarget: (target) => target === element,
     /** @returns {boolean} whether the key was meant for the grid */
     key(event) {
@@ -231,7 +274,7 @@ export function createGrid({ send, classes, selected, open, say }) {
         return true;
       }
       if (event.key === "Enter") {
-        if (listing.total) open(active);
+        if (listing.total) openAt(active);
         return true;
       }
       if (event.altKey || (mod && !["Home", "End"].includes(event.key))) return false;
@@ -256,7 +299,8 @@ export function createGrid({ send, classes, selected, open, say }) {
       active = Math.min(active, Math.max(0, next.total - 1));
       if (!next.keep) active = 0;
       selection = { ranges: NOTHING, anchor: active };
-      forgetCells();
+      if (next.keep) outdateCells();
+      else forgetCells();
       fetcher.reset(next.id, level());
       if (!next.keep) element.scrollTop = scroll.seek(0);
       empty.textContent = next.total ? "" : (next.empty ?? "");

@@ -42,35 +42,89 @@ function attachPopup(button, panel, { opened } = {}) {
   return popup;
 }
 
+/** What is typed within so long of each other is one word. */
+const WORD_MS = 900;
+/** Longer menus have a field to look for an item. */
+const LOOK_FOR = 12;
+
 /**
- * A button with a menu.
+ * Finds items of a menu by what is typed: one letter again and again goes from one to the
+ * next that begins with it, several letters in a row go to the first that begins with them.
+ * @param {() => number} now milliseconds
+ */
+export function createTypeAhead(now = () => performance.now()) {
+  let typed = "";
+  let last = -Infinity;
+  return {
+    /** Whether a word is being typed, so that a space belongs to it. */
+    isTyping: () => typed !== "" && now() - last < WORD_MS,
+    /** @param {string} letter @param {string[]} texts @param {number} at @returns {number} -1 for none */
+    find(letter, texts, at) {
+      typed = now() - last < WORD_MS ? typed + letter.toLowerCase() : letter.toLowerCase();
+      last = now();
+      const isOneLetter = [...typed].every((other) => other === typed[0]);
+      const word = isOneLetter ? typed[0] : typed;
+      const begins = (index) => texts[index].toLowerCase().startsWith(word);
+      const order = texts.map((_, index) => (at + (isOneLetter ? 1 : 0) + index + texts.length) % texts.length);
+      return order.find(begins) ?? -1;
+    },
+  };
+}
+
+/** Whether an item is one of those looked for: all words are in it. @param {string} text */
+export function isLookedFor(text, wanted) {
+  const own = text.toLowerCase();
+  return wanted.toLowerCase().split(/\s+/).every((word) => own.includes(word));
+}
+
+/**
+ * A button with a menu; a long one can be searched.
  * @param {{button: HTMLElement, items: () => {text: string, run: () => void, colour?: string}[], name: string}} options
  */
 export function createMenu({ button, items, name }) {
   button.setAttribute("aria-haspopup", "menu");
-  const panel = make("div", { class: "wbg-popup wbg-menu", role: "menu", "aria-label": name });
-  const options = () => [...panel.querySelectorAll("[role=menuitem]")];
+  const menu = make("div", { class: "wbg-menu", role: "menu", "aria-label": name });
+  const search = make("input", { class: "wbg-text", type: "text", spellcheck: "false", "aria-label": `Look for: ${name}`, placeholder: "Look for …", oninput: () => look() });
+  const none = make("div", { class: "wbg-hint" });
+  const panel = make("div", { class: "wbg-popup wbg-menu-panel" }, search, menu, none);
+  const options = () => [...menu.querySelectorAll("[role=menuitem]:not([hidden])")];
+  const typeAhead = createTypeAhead();
   const popup = attachPopup(button, panel, {
     opened() {
-      options()[0]?.focus();
+      menu.style.minWidth = `${menu.offsetWidth}px`; // it stays as wide while it is searched
+      (search.hidden ? options()[0] : search)?.focus();
     },
   });
   button.addEventListener("click", fill, { capture: true });
+  let isWord = false; // the key that is down belongs to a word, and presses nothing
+  panel.addEventListener("keyup", (event) => {
+    if (isWord && event.key === " ") event.preventDefault();
+  });
   panel.addEventListener("keydown", (event) => {
     const all = options();
+    const isSearching = event.target === search;
     const at = all.indexOf(event.target);
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) all[(at + step + all.length) % all.length]?.focus();
+    isWord = false;
+    if (step && isSearching) all.at(step > 0 ? 0 : -1)?.focus();
+    else if (step && at === 0 && step < 0 && !search.hidden) search.focus();
+    else if (step) all[(at + step + all.length) % all.length]?.focus();
+    else if (isSearching && event.key === "Enter") (search.value.trim() ? all[0]?.click() : all[0]?.focus());
+    else if (isSearching) return;
     else if (event.key === "Home") all[0]?.focus();
     else if (event.key === "End") all.at(-1)?.focus();
-    else if (/^\S$/.test(event.key)) all.find((option) => option.textContent.trim().toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
-    else return;
+    else if (event.ctrlKey || event.metaKey || event.altKey) return;
+    else if (event.key.length === 1 && (event.key !== " " || typeAhead.isTyping())) {
+      isWord = true;
+      all[typeAhead.find(event.key, all.map((option) => option.textContent.trim()), at)]?.focus();
+    } else return;
     event.preventDefault();
     event.stopPropagation();
   });
 
   function fill() {
-    panel.replaceChildren(...items().map(({ text, run, colour }) => {
+    menu.style.minWidth = "";
+    menu.replaceChildren(...items().map(({ text, run, colour }) => {
       const dot = colour ? [make("span", { class: "wbg-dot", style: `background:${colour}` })] : [];
       return make("button", {
         type: "button", class: "wbg-menu-item", role: "menuitem", tabindex: "-1",
@@ -80,6 +134,14 @@ export function createMenu({ button, items, name }) {
         },
       }, ...dot, text);
     }));
+    search.value = "";
+    search.hidden = menu.childElementCount <= LOOK_FOR;
+    look();
+  }
+
+  function look() {
+    for (const option of menu.children) option.hidden = !isLookedFor(option.textContent, search.value.trim());
+    none.textContent = options().length ? "" : "There is none of this name.";
   }
 
   return popup;
@@ -88,10 +150,12 @@ export function createMenu({ button, items, name }) {
 /**
  * A button with a form of one text field.
  * @param {{button: HTMLElement, label: string, hint?: string, action: string,
- *   value?: () => string, run: (text: string) => void}} options
+ *   value?: () => string, known?: () => string[], run: (text: string) => void}} options
+ *   `known`: what the browser offers to complete to
  */
-export function createPrompt({ button, label, hint = "", action, value = () => "", run }) {
-  const input = make("input", { class: "wbg-text", type: "text", spellcheck: "false", "aria-label": label });
+export function createPrompt({ button, label, hint = "", action, value = () => "", known = () => [], run }) {
+  const offers = make("datalist", { id: `wbg-known-${Math.random().toString(36).slice(2, 8)}` });
+  const input = make("input", { class: "wbg-text", type: "text", spellcheck: "false", autocomplete: "off", "aria-label": label, list: offers.id });
   const form = make("form", {
     onsubmit: (event) => {
       event.preventDefault();
@@ -100,12 +164,13 @@ export function createPrompt({ button, label, hint = "", action, value = () => "
       popup.close();
       run(text);
     },
-  }, make("label", { class: "wbg-form-label" }, label, input), make("div", { class: "wbg-hint" }, hint),
+  }, make("label", { class: "wbg-form-label" }, label, input), offers, make("div", { class: "wbg-hint" }, hint),
   make("button", { type: "submit", class: "wb-choice" }, action));
   const panel = make("div", { class: "wbg-popup wbg-form", role: "dialog", "aria-label": label }, form);
   button.setAttribute("aria-haspopup", "dialog");
   const popup = attachPopup(button, panel, {
     opened() {
+      offers.replaceChildren(...known().map((text) => make("option", { value: text })));
       input.value = value();
       input.focus();
       input.select();

@@ -8,22 +8,33 @@ export const PIECE = 2 * 2 ** 20;
 
 /**
  * @param {{send: (message: object, buffers: ArrayBuffer[]) => void,
- *   failed: (text: string) => void, piece?: number}} options
+ *   failed: (text: string) => void, piece?: number, refusal?: (file: File) => string,
+ *   progressed?: (state: {file: number, files: number, share: number, split: string}|null) => void}} options
+ *   `refusal`: why a file is not sent at all, empty if it is; `progressed`: told before each
+ *   piece which file it is of, over all that is to be sent, and null when nothing is left
  */
-export function createUploader({ send, failed, piece = PIECE }) {
+export function createUploader({ send, failed, piece = PIECE, refusal = () => "", progressed = () => {} }) {
   const queue = [];
   let batch = 0;
   let under = null; // what the kernel has not acknowledged
+  let before = { files: 0, bytes: 0 }; // of batches that are done, while there are more
 
   async function next() {
-    if (under || queue.length === 0) return;
+    if (under) return;
+    if (queue.length === 0) {
+      before = { files: 0, bytes: 0 };
+      progressed(null);
+      return;
+    }
     const job = queue[0];
     const file = job.files[job.index];
     under = job;
+    report(job);
     const end = Math.min(job.offset + piece, file.size);
+    const why = refusal(file);
     let buffer = null;
     try {
-      buffer = await file.slice(job.offset, end).arrayBuffer();
+      if (!why) buffer = await file.slice(job.offset, end).arrayBuffer();
     } catch {
       failed(`${file.name} cannot be read (is it a folder?)`);
     }
@@ -31,9 +42,18 @@ export function createUploader({ send, failed, piece = PIECE }) {
     job.sent = buffer ? end : file.size;
     const message = {
       kind: "upload", batch: job.batch, split: job.split, class_name: job.className, index: job.index, files: job.files.length,
-      name: file.name, size: buffer ? file.size : 0, offset: buffer ? job.offset : 0, unreadable: !buffer,
+      name: file.name, size: buffer ? file.size : 0, offset: buffer ? job.offset : 0, unreadable: !buffer, ...(why && { why }),
     };
     send(message, [buffer ?? new ArrayBuffer(0)]);
+  }
+
+  /** Say how far it is with all that was added since there was nothing to do. */
+  function report(job) {
+    const sum = (files) => files.reduce((bytes, file) => bytes + file.size, 0);
+    const files = before.files + queue.reduce((n, one) => n + one.files.length, 0);
+    const bytes = before.bytes + queue.reduce((n, one) => n + one.bytes, 0);
+    const sent = before.bytes + sum(job.files.slice(0, job.index)) + job.offset;
+    progressed({ file: before.files + job.index + 1, files, share: bytes ? sent / bytes : 0, split: job.split });
   }
 
   return {
@@ -41,7 +61,7 @@ export function createUploader({ send, failed, piece = PIECE }) {
     add(files, split, className = "") {
       if (files.length === 0) return;
       batch += 1;
-      queue.push({ batch, split, className, files: [...files], index: 0, offset: 0, sent: 0 });
+      queue.push({ batch, split, className, files: [...files], bytes: files.reduce((n, file) => n + file.size, 0), index: 0, offset: 0, sent: 0 });
       next();
     },
     /** The kernel has what was sent last. @param {{batch: number}} message */
@@ -54,13 +74,20 @@ export function createUploader({ send, failed, piece = PIECE }) {
         job.index += 1;
         job.offset = 0;
       }
-      if (job.index === job.files.length) queue.shift();
+      if (job.index === job.files.length) {
+        queue.shift();
+        before = { files: before.files + job.files.length, bytes: before.bytes + job.bytes };
+      }
       next();
     },
     /** Send nothing more. */
     stop() {
       queue.length = 0;
       under = null;
+      before = { files: 0, bytes: 0 };
+      progressed(null);
     },
+    /** Whether something is still to be sent. */
+    isBusy: () => queue.length > 0,
   };
 }

@@ -3,9 +3,12 @@
  * whole; items and thumbnails come as messages, to the view that asked.
  */
 import { make } from "./box_dom.mjs";
+import { onKernelGone } from "./camera_kernel.mjs";
 import { createActions } from "./gallery_actions.mjs";
+import { droppedOn, filesIn, refusal } from "./gallery_drop.mjs";
 import { createFilter } from "./gallery_filter.mjs";
 import { createGrid } from "./gallery_grid.mjs";
+import { createStatus } from "./gallery_status.mjs";
 import { createUploader } from "./gallery_upload.mjs";
 
 const TELL_MS = 40;
@@ -18,7 +21,10 @@ const WATCHED = ["listing", "selection", "classes", "problem", "status", "progre
  */
 export function mountGallery(model, host) {
   const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
-  const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
+  let isGone = false; // the kernel that this widget belongs to
+  const send = (message, buffers = []) => {
+    if (!isGone) model.send({ ...message, session }, undefined, buffers);
+  };
   const live = make("div", { class: "wb-live", "aria-live": "polite" });
   const say = (text) => (live.textContent = text);
   let telling = 0;
@@ -37,12 +43,27 @@ export function mountGallery(model, host) {
       telling = setTimeout(tell, TELL_MS);
     },
   });
-  const uploader = createUploader({ send, failed: say });
+  const rules = () => ({ accept: model.get("accept"), maxBytes: model.get("max_bytes") });
+  const uploader = createUploader({
+    send,
+    failed: say,
+    refusal: (file) => refusal(file, rules()),
+    progressed: (sending) => status.update({ sending }),
+  });
   const addFiles = (files) => {
     const { split, className } = actions.target();
     uploader.add(files, split, className);
   };
-  const filter = createFilter({ send, leave: grid.focus });
+  async function addDropped(dropped) {
+    try {
+      const files = await filesIn(dropped, rules().accept);
+      if (files.length === 0) status.update({ note: "There is no image in what was dropped." });
+      addFiles(files);
+    } catch (error) {
+      status.update({ note: `What was dropped cannot be read: ${error.message}` });
+    }
+  }
+  const filter = createFilter({ send, leave: grid.focus, complain: (problem) => status.update({ problem }) });
   const actions = createActions({
     send(message) {
       tell(); // an action is on what is selected now
@@ -54,17 +75,17 @@ export function mountGallery(model, host) {
     upload: addFiles,
   });
 
-  const message = make("span", { class: "wbg-message", role: "status" });
-  const meter = make("progress", { class: "wbg-meter", max: "1", hidden: true, "aria-label": "Progress" });
-  const stop = make("button", { type: "button", class: "wb-button", hidden: true, onclick: () => {
-    uploader.stop();
-    send({ kind: "stop" });
-  } }, "Stop");
-  const statusLine = make("div", { class: "wbg-status" }, message, meter, stop);
+  const status = createStatus({
+    stop() {
+      if (uploader.isBusy()) status.update({ note: "Stopped. What had come by then is in the dataset." });
+      uploader.stop();
+      send({ kind: "stop" });
+    },
+  });
   const drop = make("div", { class: "wbg-drop", hidden: true }, "Drop image files to add them");
   grid.element.append(drop);
   const root = make("div", { class: "wb-gallery", "data-lm-suppress-shortcuts": "true" },
-    filter.element, filter.line, actions.element, grid.element, statusLine, live);
+    filter.element, actions.element, status.element, grid.element, live);
   host.append(root);
 
   function tell() {
@@ -108,7 +129,10 @@ export function mountGallery(model, host) {
     event.preventDefault();
     event.stopPropagation();
     drop.hidden = true;
-    addFiles([...event.dataTransfer.files]);
+    addDropped(droppedOn(event.dataTransfer));
+  });
+  on(window, "beforeunload", (event) => {
+    if (uploader.isBusy()) event.preventDefault(); // what is not sent yet would be lost
   });
 
   const receive = (received, buffers) => {
@@ -118,6 +142,11 @@ export function mountGallery(model, host) {
     else if (received.kind === "uploaded") uploader.acknowledged(received);
   };
   model.on("msg:custom", receive);
+  const forgetKernel = onKernelGone(model, () => {
+    isGone = true;
+    uploader.stop();
+    status.update({ isGone });
+  });
 
   function follow() {
     const listing = model.get("listing");
@@ -144,17 +173,7 @@ export function mountGallery(model, host) {
     });
     actions.update({ mode: listing.mode ?? "images", count: grid.selectionCount(), undo: model.get("undo"), dataset: listing.dataset ?? "", tags: model.get("tags") });
     root.dataset.mode = listing.mode ?? "images";
-    const status = model.get("status");
-    message.textContent = status.text ?? "";
-    message.dataset.tone = status.tone ?? "info";
-    const progress = model.get("progress");
-    const isBusy = Boolean(progress.what);
-    meter.hidden = stop.hidden = !isBusy;
-    if (isBusy) {
-      message.textContent = `${progress.what} …${progress.total ? ` ${progress.done.toLocaleString("en")} of ${progress.total.toLocaleString("en")}` : ""}`;
-      if (progress.total) meter.value = progress.done / progress.total;
-      else meter.removeAttribute("value");
-    }
+    status.update({ status: model.get("status"), progress: model.get("progress") });
     grid.element.style.height = `${model.get("height")}px`;
   }
   const relabel = () => {
@@ -169,6 +188,7 @@ export function mountGallery(model, host) {
   return () => {
     tell();
     clearTimeout(telling);
+    forgetKernel();
     abort.abort();
     for (const name of WATCHED) model.off(`change:${name}`, follow);
     model.off("change:classes", relabel);

@@ -1,0 +1,66 @@
+/** Files and folders that are dropped on the gallery, and which of them can be images. */
+
+/** @param {string} name @param {string[]} accept extensions with the dot */
+export function hasExtension(name, accept) {
+  return accept.some((extension) => name.toLowerCase().endsWith(extension));
+}
+
+/**
+ * Why a file cannot be added; empty if it may be one. So nobody waits while a long video is sent.
+ * @param {{name: string, size: number}} file
+ * @param {{accept: string[], maxBytes: number}} rules
+ */
+export function refusal(file, { accept, maxBytes }) {
+  if (!hasExtension(file.name, accept)) return `is no image that can be added (${accept.join(", ")})`;
+  if (file.size > maxBytes) return `has ${Math.round(file.size / 2 ** 20).toLocaleString("en")} MB, more than an image may have`;
+  return "";
+}
+
+/**
+ * What was dropped; to be called while the event is handled, later the browser forgets it.
+ * @param {DataTransfer} transfer
+ * @returns {(File|FileSystemDirectoryEntry)[]}
+ */
+export function droppedOn(transfer) {
+  const items = [...(transfer.items ?? [])].filter((item) => item.kind === "file");
+  if (items.length === 0) return [...transfer.files];
+  return items.map((item) => {
+    const entry = item.webkitGetAsEntry?.();
+    return entry?.isDirectory ? entry : item.getAsFile();
+  }).filter(Boolean);
+}
+
+/**
+ * The files, and of folders the images in them and below, by name.
+ * @param {(File|FileSystemDirectoryEntry)[]} dropped @param {string[]} accept
+ * @returns {Promise<File[]>}
+ */
+export async function filesIn(dropped, accept) {
+  const found = [];
+  for (const one of dropped) {
+    if (!one.isDirectory) found.push(one);
+    else found.push(...(await filesBelow(one, accept)));
+  }
+  return found;
+}
+
+async function filesBelow(folder, accept) {
+  const found = [];
+  const entries = await entriesOf(folder);
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (entry.isDirectory) found.push(...(await filesBelow(entry, accept)));
+    else if (hasExtension(entry.name, accept)) found.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+  }
+  return found;
+}
+
+async function entriesOf(folder) {
+  const reader = folder.createReader();
+  const all = [];
+  for (;;) {
+    // Browsers give a hundred at a time, and nothing once there are no more.
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (some.length === 0) return all;
+    all.push(...some);
+  }
+}
