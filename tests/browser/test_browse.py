@@ -132,6 +132,7 @@ def test_images_open_in_the_annotator_and_come_back_labelled(
     gallery.cell("img_05").dblclick()
     canvas = Canvas(lab_page.page)
     canvas.wait_for("img_05.jpg")
+    lab_page.page.locator(".wb-stage:focus").wait_for()
     canvas.drag((100, 100), (200, 200))
     canvas.wait_saved()
     keep_picture(lab_page.page, "browse-annotate")
@@ -146,6 +147,9 @@ def test_images_open_in_the_annotator_and_come_back_labelled(
     gallery.button("Annotate").click()
     canvas.wait_for("img_02.jpg")
     canvas.root.get_by_text("of 2", exact=False).first.wait_for()
+    lab_page.page.locator(".wb-stage:focus").wait_for()  # keys are meant for the picture
+    lab_page.page.keyboard.press("d")
+    canvas.wait_for("img_03.jpg")
 
 
 def test_what_was_deleted_is_restored_from_the_trash(lab_page: LabPage, images: Path) -> None:

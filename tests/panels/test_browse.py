@@ -233,6 +233,41 @@ async def test_the_trash_shows_what_is_in_it(
     assert (item.problem, picture) == ("", None)
 
 
+async def test_the_trash_is_searched_by_name_and_split(model: BrowseModel) -> None:
+    choose(model, 0, 1, 5)
+    await model.delete()
+    await model.show("trash")
+
+    async def found(query: str) -> list[str]:
+        listing = await model.find(query)
+        return [listing.item(place).name for place in range(len(listing))]
+
+    assert await found("") == ["v.jpg", "b.jpg", "a.jpg"]
+    assert await found("B.J") == ["b.jpg"]
+    assert await found("-split:val") == ["b.jpg", "a.jpg"]
+    assert await found("split:val or a.jpg") == ["v.jpg", "a.jpg"]
+    # What is not known of deleted things says nothing about them.
+    assert await found("class:cat boxes>3 unlabelled v") == ["v.jpg"]
+
+
+async def test_a_crop_is_judged_by_itself(model: BrowseModel) -> None:
+    await model.show("objects")
+
+    async def found(query: str) -> list[tuple[str, str]]:
+        listing = await model.find(query)
+        items = [listing.item(place) for place in range(len(listing))]
+        return [(item.name, item.label) for item in items]
+
+    cat, dog, small = ("a.jpg", "cat"), ("a.jpg", "red dog"), ("b.jpg", "red dog")
+    assert await found("") == [cat, dog, small]
+    assert await found("class:1") == [dog, small]
+    assert await found("class:1 area>0.2") == [dog]
+    assert await found("class:0 class:1") == [cat, dog]
+    assert await found("-area>0.05") == [small]
+    assert await found("sort:area") == [small, cat, dog]
+    assert await found("sort:-area b or class:0") == [cat, small]
+
+
 async def test_copy_and_export_the_selection(
     model: BrowseModel, stores: Stores, tmp_path: Path
 ) -> None:

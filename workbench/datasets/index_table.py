@@ -130,6 +130,11 @@ class DatasetIndex:
         )
 
     @property
+    def areas(self) -> npt.NDArray[np.float64]:
+        """Areas of the boxes as parts of their images', shape (boxes,)."""
+        return np.asarray(self.boxes[:, 2] * self.boxes[:, 3])
+
+    @property
     def measured(self) -> bool:
         """Whether somebody has looked for width and height of all images."""
         return bool((self.width != 0).all())

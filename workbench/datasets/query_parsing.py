@@ -16,6 +16,7 @@ FLAGS = (*STATES, "predicted")
 AMERICAN = {"unlabeled": "unlabelled", "labeled": "labelled"}
 CONNECTIVES = ("and", "or", "not")
 ORDERS = ("name", "date", "size", "boxes", "area", "similarity")
+EQUAL = (":", "=")
 DAYS = ("today", "yesterday", "week")
 
 

@@ -222,6 +222,7 @@ class BrowsePanel:
         panel = AnnotatePanel(
             self.model.dataset, split, self._stores, images=names, height=self._height
         )
+        panel.canvas.autofocus = True
         self.annotator = panel
         total = sum(len(walk) for walk, _ in self._walks.values())
         self._title.value = f"<b>{total:,}</b> of {escape(self.model.dataset)}"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from workbench.datasets.duplicates import Duplicates, find_duplicates
 from workbench.datasets.index import DatasetIndex, Indexer
-from workbench.datasets.query import class_ids, parse_query
-from workbench.datasets.query_parsing import split_words
-from workbench.panels.browse_listing import Integers, objects_of
+from workbench.datasets.query import parse_query
+from workbench.datasets.query_parsing import AMERICAN, FLAGS, Word, split_words
+from workbench.panels.browse_listing import Integers
 from workbench.persistence import Stores
-from workbench.persistence.models import ImageKey, Progress, no_progress
+from workbench.persistence.models import ImageKey, Progress, TrashEntry, no_progress
 
 
 class Finder:
@@ -76,7 +76,7 @@ class Finder:
         text : str
             The query.
         objects : bool
-            Boxes on the images that match; where the query names classes, only of these.
+            Boxes in place of images, see `Query.run_boxes`.
 
         Raises
         ------
@@ -95,15 +95,33 @@ def _find(
         wanted = index.positions(only)
         is_ordered = any(word.key == "sort" for word in split_words(text))
         images = images[np.isin(images, wanted)] if is_ordered else wanted[np.isin(wanted, images)]
-    return objects_of(index, images, classes_in(text, index)) if objects else images
+    return query.run_boxes(index, images) if objects else images
 
 
-def classes_in(text: str, index: DatasetIndex) -> Collection[int] | None:
-    """Return the ids of the classes that a query asks for; None if it names none."""
-    named = [word for word in split_words(text) if word.key == "class" and not word.negated]
-    if not named:
-        return None
-    return {class_id for word in named for class_id in class_ids(index, word.value)}
+def find_deleted(trash: Sequence[TrashEntry], text: str) -> Integers:
+    """Return the places of what matches a query, in the trash.
+
+    Names and splits are looked at. What else a query asks is not known of deleted things,
+    and says nothing about them.
+    """
+    alternatives: list[list[Word]] = [[]]
+    for word in split_words(text):
+        is_flag = not word.quoted and AMERICAN.get(word.value, word.value) in FLAGS
+        if word.text.lower() == "or":
+            alternatives.append([])
+        elif word.key == "split" or (not word.key and not is_flag):
+            alternatives[-1].append(word)
+    found = (
+        any(all(_is_meant(entry, word) for word in words) for words in alternatives)
+        for entry in trash
+    )
+    return np.flatnonzero(np.fromiter(found, np.bool_, len(trash)))
+
+
+def _is_meant(entry: TrashEntry, word: Word) -> bool:
+    value = word.value.lower()
+    found = entry.split == value if word.key else value in entry.name.lower()
+    return found != word.negated
 
 
 def _order_in(index: DatasetIndex, duplicates: Duplicates) -> Integers:

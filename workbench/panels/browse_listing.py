@@ -215,27 +215,6 @@ class Listing:
         )
 
 
-def objects_of(index: DatasetIndex, images: Integers, classes: Iterable[int] | None) -> Integers:
-    """Return the boxes on images, in the images' order.
-
-    Parameters
-    ----------
-    index : DatasetIndex
-    images : ndarray of int64
-        Positions.
-    classes : iterable of int, optional
-        Only boxes of these classes.
-    """
-    rank = np.full(len(index), -1, dtype=np.int64)
-    rank[images] = np.arange(len(images))
-    of_box = rank[index.image_index]
-    wanted = of_box >= 0
-    if classes is not None:
-        wanted &= np.isin(index.class_id, list(classes))
-    rows = np.flatnonzero(wanted)
-    return rows[np.argsort(of_box[rows], kind="stable")]
-
-
 def _in_crop(box: Sequence[float]) -> list[float]:
     """Return where a box is in its own crop, as shares of the crop."""
     place: list[float] = [0, 0, 0, 0]

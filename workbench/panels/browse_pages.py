@@ -36,8 +36,17 @@ _NO_CHANGE = Change("0 images added", nothing_to_undo)
 _NOTHING = {
     "images": "No image matches.",
     "objects": "No box matches.",
-    "trash": "The trash is empty.",
+    "trash": "Nothing in the trash matches.",
 }
+
+
+def _nothing(listing: Listing) -> str:
+    """Return what a gallery says in which nothing is listed."""
+    if listing.mode == "images" and not len(listing.index):
+        return "No images yet: drop some here, or press Add images."
+    if listing.mode == "trash" and not listing.trash:
+        return "The trash is empty."
+    return _NOTHING[listing.mode]
 
 
 class BrowsePages:
@@ -291,9 +300,7 @@ class BrowsePages:
                 "query": listing.query,
                 "dataset": listing.dataset,
                 "keep": listing.keep,
-                "empty": _NOTHING[listing.mode]
-                if len(listing.index)
-                else "No images yet: drop some here, or press Add images.",
+                "empty": _nothing(listing),
             }
             self._send_selection()
 

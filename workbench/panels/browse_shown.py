@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import traitlets
 
 from workbench.datasets.index import DatasetIndex
 from workbench.datasets.query import QueryError, parse_query
 from workbench.datasets.query_completion import Completion, complete
-from workbench.panels.browse_finder import Finder
+from workbench.panels.browse_finder import Finder, find_deleted
 from workbench.panels.browse_listing import MODES, Item, Listing, Ranges, size_of
 from workbench.panels.browse_pictures import PageMaker
 from workbench.panels.browse_work import Status
@@ -257,7 +256,7 @@ class ShownModel(ChangingModel):
         trash = await self._stores.image.list_trash(dataset) if mode == "trash" else []
         if mode == "trash":
             trash.reverse()  # what was deleted last comes first
-            rows = np.arange(len(trash), dtype=np.int64)
+            rows = find_deleted(trash, query)
         else:
             rows = await self._finder.find(index, query, objects=mode == "objects")
         return Listing(number, dataset, mode, query, index, rows, trash, keep)

@@ -254,6 +254,7 @@ class EvaluatePanel:
         walk = self.model.walk(kind)
         images = list(walk)
         panel = AnnotatePanel(evaluation.dataset, evaluation.split, self._stores, images=images)
+        panel.canvas.autofocus = True
         self.annotator = panel
         for name, predictions in walk.items():
             panel.model.propose(name, predictions)

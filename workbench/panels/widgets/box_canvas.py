@@ -94,6 +94,9 @@ class BoxCanvas(anywidget.AnyWidget):
         sync=True
     )
     walks = traitlets.Bool(False, help="whether there are other images to go to").tag(sync=True)
+    autofocus = traitlets.Bool(
+        False, help="take the keyboard when the first image is shown and nothing else has it"
+    ).tag(sync=True)
     canvas_height = traitlets.Int(500, min=200, help="CSS pixels").tag(sync=True)
     notice = traitlets.Unicode("", help="a problem to show over the image").tag(sync=True)
 

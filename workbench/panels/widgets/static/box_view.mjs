@@ -42,6 +42,7 @@ export function mountView(model, session, host) {
   let crosshair = false;
   let request = 0;
   let shownFailure = null;
+  let isFirst = true;
   const stale = new Set();
 
   const mark = (...names) => {
@@ -289,6 +290,9 @@ export function mountView(model, session, host) {
     if (what === "frame") {
       hand.cancel();
       if (state.frame?.width) stage.setViewport(fitViewport(image(), size), true);
+      // Opened from elsewhere, by keys perhaps: they go on working here.
+      if (state.frame && isFirst && model.get("autofocus") && document.activeElement === document.body) focusStage();
+      if (state.frame) isFirst = false;
       if (state.frame) say(`${state.frame.name}, ${describeCount(session.boxes().length, 0)}`);
       mark("picture");
     }
