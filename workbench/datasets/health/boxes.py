@@ -11,10 +11,13 @@ from workbench.datasets.changes import BoxRef, counted
 from workbench.datasets.health.evidence import Evidence, images_of
 from workbench.datasets.health.findings import Finding
 from workbench.geometry import area, xywh_to_xyxy
+from workbench.persistence.models import LabelTable
 
 SAME_IOU = 0.9
 """Overlap from which two boxes are about one thing."""
 
+_CROWD = 2000  # boxes on one image
+_ROUNDING = 1e-9
 _FEWEST = 20  # boxes of a class from which its sizes have a distribution
 _DEVIATIONS = 6.0
 _FACTOR = 8.0  # times larger or smaller in area than the class's median, at least
@@ -103,18 +106,54 @@ def _written_alike(evidence: Evidence, first: Indices, second: Indices) -> _Chos
 
 
 def _overlapping(evidence: Evidence) -> tuple[Indices, Indices]:
-    """Return the pairs of boxes on one image that overlap by more than `SAME_IOU`."""
-    image = evidence.labels.image_index
-    corners = xywh_to_xyxy(evidence.labels.boxes)
-    areas = area(corners)
+    """Return the pairs of boxes on one image that overlap by more than `SAME_IOU`.
+
+    Of many equal boxes on a crowded image only the first is paired with each other one.
+    """
+    labels = evidence.labels
+    corners = xywh_to_xyxy(labels.boxes)
+    firsts, seconds = _copies(labels)
+    rest = np.setdiff1d(np.arange(len(labels)), seconds)
+    rest = rest[np.lexsort((corners[rest, 0], labels.image_index[rest]))]
+    one, other = _overlapping_in_order(labels.image_index[rest], corners[rest])
+    one, other = rest[one], rest[other]
+    first = np.concatenate([firsts, np.minimum(one, other)])
+    second = np.concatenate([seconds, np.maximum(one, other)])
+    order = np.lexsort((second, first))
+    return first[order], second[order]
+
+
+def _copies(labels: LabelTable) -> tuple[Indices, Indices]:
+    """Return pairs of the first and each other of the equal boxes on crowded images.
+
+    A faulty script may write one row 100,000 times, of which all pairs would fill the memory.
+    """
+    crowded = np.bincount(labels.image_index, minlength=1) > _CROWD
+    among = np.flatnonzero(crowded[labels.image_index])
+    columns = (labels.image_index, labels.class_id, *labels.boxes.T)
+    keys = np.column_stack([column[among] for column in columns])
+    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    firsts = first[inverse.reshape(-1)] if len(among) else np.empty(0, np.int64)
+    is_copy = firsts != np.arange(len(among))
+    return among[firsts[is_copy]], among[is_copy]
+
+
+def _overlapping_in_order(
+    image: Indices, corners: npt.NDArray[np.float64]
+) -> tuple[Indices, Indices]:
+    """Return the pairs that overlap, of boxes ordered by image and left edge."""
+    areas, widths = area(corners), corners[:, 2] - corners[:, 0]
     firsts, seconds = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     left = np.arange(len(image), dtype=np.int64)
     step = 0
     while len(left):
         step += 1
         left = left[left + step < len(image)]
-        # Boxes of an image stand together: no partner at this step means none further on.
-        left = left[image[left] == image[left + step]]
+        # Where this partner is on another image, or begins too far right, so do all further on.
+        apart = corners[left + step, 0] - corners[left, 0]
+        reach = (1 - SAME_IOU) * widths[left] + _ROUNDING
+        near = (image[left] == image[left + step]) & (apart <= reach)
+        left = left[near]
         other = left + step
         top_left = np.maximum(corners[left, :2], corners[other, :2])
         size = np.clip(np.minimum(corners[left, 2:], corners[other, 2:]) - top_left, 0, None)
