@@ -575,6 +575,25 @@ def test_no_more_is_held_at_once_than_is_good(monkeypatch: pytest.MonkeyPatch) -
     assert list(batches([])) == []
 
 
+async def test_a_folder_with_labels_becomes_a_dataset_of_its_own(
+    page: Page, root: Path, stores: Stores, tmp_path: Path
+) -> None:
+    export = tmp_path / "ds"  # a dataset is called so already
+    (export / "train").mkdir(parents=True)
+    write_picture(export / "train" / "x.jpg")
+    (export / "train" / "x.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    page.say("do", action="import", path=str(export), split="val", every=1)
+    gallery = page.panel.gallery
+    told = "It has labels, so it is a dataset of its own now: 1 image in 'ds-2'."
+    await page.until_state(lambda: gallery.status["text"].startswith(told), True)
+    assert (root.parent / "ds-2" / "labels" / "train" / "x.txt").is_file()
+    assert images(root, "val") == {"v.jpg"}
+    assert page.panel.model.dataset == "ds"
+    (export / "train" / "x.txt").unlink()
+    page.say("do", action="import", path=str(export), split="val", every=1)
+    await page.until_state(lambda: images(root, "val"), {"v.jpg", "x.jpg"})
+
+
 async def test_images_open_in_the_annotator_and_there_is_a_way_back(page: Page, root: Path) -> None:
     panel = page.panel
     page.say("open", listing=panel.gallery.listing["id"], position=2)

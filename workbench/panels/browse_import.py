@@ -10,8 +10,10 @@ from urllib.request import url2pathname
 
 from workbench.datasets.actions import NewFile, Upload
 from workbench.datasets.changes import counted
+from workbench.datasets.formats.any_format import has_annotations
 from workbench.errors import NotFoundError
 from workbench.persistence import IMAGE_EXTENSIONS
+from workbench.persistence.models import ImportedDataset
 
 BATCH = 128
 """Files that are added at once: between batches the user can stop."""
@@ -49,6 +51,22 @@ def new_files(path: Path, *, every: int = 1) -> Iterable[NewFile]:
     if path.suffix.lower() in IMAGE_EXTENSIONS:
         return [path]
     return video_frames(path, every=every)
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether what lies at a path has labels, or is an archive: a dataset of its own."""
+    is_archive = path.is_file() and path.suffix.lower() == ".zip"
+    return is_archive or (path.is_dir() and has_annotations(path))
+
+
+def describe_dataset(made: ImportedDataset) -> str:
+    """Return in words what became of a dataset that was brought in."""
+    images = counted(sum(made.num_images.values()), "image")
+    note = f" {made.notes[0]}" if len(made.notes) == 1 else ""
+    return (
+        f"It has labels, so it is a dataset of its own now: {images} in {made.name!r}. "
+        f"Open it with BrowsePanel({made.name!r}).{note}"
+    )
 
 
 def video_frames(path: Path, *, every: int) -> Iterator[tuple[str, bytes]]:

@@ -7,16 +7,18 @@ is on the selection, is noted with the way back, and brings the listing up to da
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from workbench.datasets.actions import Actions, Change, NewFile, Upload
 from workbench.datasets.changes import BoxRef, counted
-from workbench.panels.browse_import import batches, describe, refusal_text
+from workbench.datasets.formats.any_format import import_dataset
+from workbench.panels.browse_import import batches, describe, describe_dataset, refusal_text
 from workbench.panels.browse_shown import ShownModel
 from workbench.panels.browse_work import Status, Work
 from workbench.panels.changing import Task, sentence
-from workbench.persistence.models import SPLITS, ImageKey
+from workbench.persistence.models import SPLITS, ImageKey, ImportedDataset
 
 
 class BrowseModel(ShownModel):
@@ -144,6 +146,26 @@ class BrowseModel(ShownModel):
         refused = tuple(refusal_text(*refusal) for refusal in upload.refused)
         self.status = Status(describe(upload, split), tone, refused)
         return upload
+
+    async def import_dataset(self, path: Path | str) -> ImportedDataset:
+        """Make a dataset of what another tool has exported; the one that is shown stays.
+
+        Parameters
+        ----------
+        path : Path or str
+            A folder or a zip archive, see `workbench.import_dataset`. Its name is that of
+            the dataset, with a number behind it if there is such a one.
+        """
+        place = Path(path)
+        wanted = place.stem if place.suffix.lower() == ".zip" else place.name
+        numbered = (f"{wanted}-{number}" for number in itertools.count(2))
+        name = wanted
+        while await self._stores.dataset.exists(name):
+            name = next(numbered)
+        with self._showing("Importing the dataset") as task:
+            made = await import_dataset(self._stores, place, name, progress=task)
+        self.status = Status(describe_dataset(made), details=tuple(made.notes))
+        return made
 
     async def undo(self) -> None:
         """Take the last change back.

@@ -17,7 +17,7 @@ from typing import Any
 from workbench.datasets.actions import Change, Upload
 from workbench.datasets.changes import nothing_to_undo
 from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
-from workbench.panels.browse_import import new_files, typed_path
+from workbench.panels.browse_import import is_dataset, new_files, typed_path
 from workbench.panels.browse_listing import Item, Listing, checked_ranges
 from workbench.panels.browse_model import BrowseModel
 from workbench.panels.browse_uploads import MAX_FILE_BYTES, Arrived, Uploads
@@ -243,6 +243,9 @@ class BrowsePages:
     async def _import(self, message: Mapping[str, Any]) -> None:
         path = typed_path(str(message["path"]))
         # A folder with a million files takes seconds to list.
+        if await asyncio.to_thread(is_dataset, path):
+            await self._model.import_dataset(path)
+            return
         files = await asyncio.to_thread(new_files, path, every=int(message["every"]))
         total = len(files) if isinstance(files, list) else 0
         await self._model.add_files(

@@ -21,7 +21,8 @@ from workbench.persistence.models import SPLITS, DatasetInfo
 
 _NO_DATASET = (
     "There is no dataset yet. Make one with <code>await wb.stores.dataset.create(name, classes)"
-    "</code> or bring one in with <code>import_zip</code>, then press Refresh."
+    "</code> or bring one in with <code>await import_dataset(wb.stores, path)</code>, then press "
+    "Refresh."
 )
 
 _TITLES = ("Capture", "Browse", "Curate", "Annotate", "Train", "Evaluate", "Models")

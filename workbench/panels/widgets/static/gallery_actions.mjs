@@ -95,7 +95,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
     picker.value = "";
     add.close();
   } });
-  const path = make("input", { class: "wbg-text", type: "text", spellcheck: "false", "aria-label": "Path on the kernel’s machine", placeholder: "/data/photos or clip.mp4" });
+  const path = make("input", { class: "wbg-text", type: "text", spellcheck: "false", "aria-label": "Path on the kernel’s machine", placeholder: "/data/photos, clip.mp4, export.zip" });
   const every = make("input", { class: "wbg-number", type: "number", min: "1", value: "10", "aria-label": "Every how many frames" });
   const add = createDialog(button("Add images", "plus", "Add images from this computer or the kernel’s machine; files can also be dropped on the gallery", null), "Add images",
     make("label", { class: "wbg-form-line" }, "Into split ", split),
@@ -107,7 +107,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
       add.close();
       send({ kind: "do", action: "import", path: path.value.trim(), split: split.value, class_name: shows.value, every: Number(every.value) || 1 });
     } },
-    make("label", { class: "wbg-form-label" }, "File, folder or video on the kernel’s machine", path),
+    make("label", { class: "wbg-form-label" }, "File, folder, video or dataset on the kernel’s machine", path),
     make("label", { class: "wbg-form-line" }, "Of a video, every ", every, " frames"),
     make("button", { type: "submit", class: "wb-choice" }, "Import")));
 
