@@ -1,12 +1,13 @@
-"""One way in for whatever another tool has exported: a folder or a zip, YOLO or Pascal VOC."""
+"""One way in for whatever another tool has exported: a folder or a zip; YOLO, COCO, Pascal VOC."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from workbench.datasets.formats import voc
+from workbench.datasets.formats import coco, voc
 from workbench.errors import AlreadyExistsError
 from workbench.persistence import Stores
 from workbench.persistence.archive import FolderSink, Survey, survey, unpack
@@ -24,7 +25,8 @@ async def import_dataset(
 
     Folders and zip archives in YOLO format go through `DatasetStore.import_folder` and
     `DatasetStore.import_zip`, whatever their layout. Where there is not one YOLO label but
-    annotations in Pascal VOC's form, those are converted: see `workbench.datasets.formats.voc`.
+    annotations in COCO's or Pascal VOC's form, those are converted: see
+    `workbench.datasets.formats.coco` and `workbench.datasets.formats.voc`.
 
     Parameters
     ----------
@@ -54,7 +56,11 @@ async def import_dataset(
     if await stores.dataset.exists(name):  # before reading for minutes
         raise AlreadyExistsError(f"dataset {name!r} exists already; choose another name")
     is_folder = await asyncio.to_thread(place.is_dir)
-    if found.num_labels or not any(file.lower().endswith(".xml") for file in found.names):
+    if not found.num_labels and _any_ends(found.names, ".json"):
+        labels = await asyncio.to_thread(coco.find_labels, place)
+        if labels:
+            return await coco.import_coco(stores, place, name, labels=labels, progress=progress)
+    if found.num_labels or not _any_ends(found.names, ".xml"):
         bring = stores.dataset.import_folder if is_folder else stores.dataset.import_zip
         return await bring(place, name, progress=progress)
     if is_folder:
@@ -70,9 +76,30 @@ def _look(path: Path) -> tuple[Path, Survey]:
     return place, survey(place)
 
 
+def _any_ends(names: Sequence[str], extension: str) -> bool:
+    return any(name.lower().endswith(extension) for name in names)
+
+
 async def _voc_or_pictures(
     stores: Stores, folder: Path, name: str, progress: Progress
 ) -> ImportedDataset:
     if (await asyncio.to_thread(voc.detect, folder)).confidence:
         return await voc.import_voc(stores, folder, name, progress=progress)
     return await stores.dataset.import_folder(folder, name, progress=progress)
+
+
+def has_annotations(path: Path | str) -> bool:
+    """Whether a folder or a zip archive is a dataset, of which pictures alone would be a loss.
+
+    Names are looked at, and the head of an annotation.
+
+    Raises
+    ------
+    NotFoundError, ArchiveError
+        As `import_dataset`.
+    """
+    place, found = _look(Path(path))
+    if found.num_labels or (_any_ends(found.names, ".json") and coco.find_labels(place)):
+        return True
+    is_zip = place.suffix.lower() == ".zip"
+    return _any_ends(found.names, ".xml") and (is_zip or bool(voc.detect(place).confidence))

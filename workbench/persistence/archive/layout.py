@@ -302,7 +302,9 @@ def _place_by_split_folder(path: tuple[str, ...], root: tuple[str, ...]) -> _Pla
     split = _split_of(below[0]) if below else None
     if split is None:
         return None
-    return _Place(root, split, below[1:], _label_folders(path, (*path, "labels")))
+    # FiftyOne keeps the images of a split in a folder of this name, which says nothing.
+    inner = below[2:] if below[1:2] == ("data",) else below[1:]
+    return _Place(root, split, inner, _label_folders(path, (*path, "labels")))
 
 
 def _label_folders(*paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -390,6 +392,8 @@ def _no_images(names: Sequence[str]) -> str:
             "export the dataset again with its images (in CVAT: tick 'Save images'), or put them "
             "into images/train, images/val and images/test"
         )
+    elif any(_extension(name) in (".json", ".xml") for name in names):
+        remedy = "if these are labels, export them again together with their images"
     else:
         remedy = "put them into images/train, images/val and images/test"
     return f"expected images ({extensions}), found {found}; {remedy}"
