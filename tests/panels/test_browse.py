@@ -250,6 +250,20 @@ async def test_the_trash_is_searched_by_name_and_split(model: BrowseModel) -> No
     assert await found("class:cat boxes>3 unlabelled v") == ["v.jpg"]
 
 
+async def test_crops_become_a_class_of_their_own(model: BrowseModel, root: Path) -> None:
+    label = root / "labels" / "train" / "a.txt"
+    before = label.read_bytes()
+    await model.show("objects")
+    choose(model, 1, 2)
+    await model.split_off("puppy")
+    assert model.classes == ["cat", "red dog", "puppy"]
+    assert label.read_text() == "0 0.5 0.5 0.2 0.3\n2 0.25 0.25 0.5 0.5\n"
+    assert (root / "labels" / "train" / "b.txt").read_text().startswith("2 ")
+    await model.undo()
+    assert model.classes == ["cat", "red dog"]
+    assert label.read_bytes() == before
+
+
 async def test_a_crop_is_judged_by_itself(model: BrowseModel) -> None:
     await model.show("objects")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from workbench.datasets.actions import Actions, Change, NewFile, Upload
 from workbench.datasets.changes import BoxRef, counted
+from workbench.datasets.classes import ClassEditor
 from workbench.datasets.formats.any_format import import_dataset
 from workbench.panels.browse_import import batches, describe, describe_dataset, refusal_text
 from workbench.panels.browse_shown import ShownModel
@@ -78,6 +79,16 @@ class BrowseModel(ShownModel):
         """Give the selected boxes another class."""
         boxes = self._boxes()
         await self._change(lambda do, _: do.reclassify(boxes, class_id))
+
+    async def split_off(self, name: str) -> None:
+        """Make the selected boxes a class of their own, behind all others."""
+        boxes, dataset = self._boxes(), self.dataset
+
+        async def act(*_: object) -> Change:
+            plan = await ClassEditor(self._stores, dataset).split_off(boxes, name)
+            return await plan.apply()
+
+        await self._change(act)
 
     async def delete_boxes(self) -> None:
         """Remove the selected boxes."""

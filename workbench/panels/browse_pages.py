@@ -90,6 +90,7 @@ class BrowsePages:
             "tag": lambda m: model.tag(str(m["tag"])),
             "untag": lambda m: model.untag(str(m["tag"])),
             "reclassify": lambda m: model.reclassify(int(m["class_id"])),
+            "split_off": lambda m: model.split_off(str(m["name"])),
             "delete_boxes": lambda _: model.delete_boxes(),
             "copy": lambda m: model.copy_into(str(m["name"])),
             "export": self._export,

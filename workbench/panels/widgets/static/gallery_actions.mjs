@@ -85,6 +85,10 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
     button: chosen(button("Change class", "tag", "Give the selected boxes another class", null)), name: "Change class",
     items: () => classes().map((name, cls) => ({ text: className(classes(), cls), colour: classColour(cls).fill, run: () => act("reclassify", { class_id: cls }) })),
   });
+  const splitOff = createPrompt({
+    button: chosen(button("New class", "plus", "Make the selected boxes a class of their own", null)), label: "Name of the new class", action: "Make the class",
+    hint: "The selected boxes get it; all others keep theirs", run: (text) => act("split_off", { name: text }),
+  });
   const removeBoxes = chosen(button("Delete boxes", "delete", "Delete the selected boxes (Del)", guarded(() => act("delete_boxes"))));
   const restore = chosen(button("Restore", "undo", "Put the selected images back where they were", guarded(() => act("restore"))));
 
@@ -118,7 +122,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
 
   const sets = {
     images: [annotate, move.element, tag.element, background, remove, copy.element, save.element, more.element],
-    objects: [reclassify.element, removeBoxes, annotate],
+    objects: [reclassify.element, splitOff.element, removeBoxes, annotate],
     trash: [restore],
   };
   const actionGroup = make("div", { class: "wbg-group wbg-actions", role: "group", "aria-label": "Actions" });
