@@ -27,8 +27,18 @@ import cv2
 import numpy as np
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
-from benchmarks.measure import print_columns, say, seconds
-from tests.browser.conftest import VIEWPORT, Lab, LabPage, find_chromium, running_lab
+ROOT = Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+from benchmarks.measure import print_columns, say, seconds  # noqa: E402
+from tests.browser.conftest import (  # noqa: E402
+    VIEWPORT,
+    Lab,
+    LabPage,
+    find_chromium,
+    running_lab,
+)
 
 SIZES = (1_000, 100_000, 1_000_000)
 CHECKED = 100_000
