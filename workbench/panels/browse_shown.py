@@ -20,7 +20,9 @@ from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey
 
 _PATIENCE_S = 0.2
-"""After so long a dataset that is being read is shown as it was when it was last read."""
+"""After so long a large dataset that is being read is shown as it was when it was last read."""
+_LARGE = 5000
+"""Images; listing the folders of fewer takes no time that anybody would notice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +90,8 @@ class ShownModel(ChangingModel):
     async def open(self, dataset: str, query: str = "") -> Listing:
         """Show a dataset.
 
-        While its folders are listed, which takes seconds for a million images, it is shown
-        as it was when it was last read. What this returns is what is there now.
+        While its folders are listed, which takes seconds for a million images, a large one is
+        shown as it was when it was last read. What this returns is what is there now.
 
         Raises
         ------
@@ -134,7 +136,7 @@ class ShownModel(ChangingModel):
 
     async def _begin_as_known(self, dataset: str, known: DatasetIndex | None, query: str) -> bool:
         """Show a dataset as it was, if it had the classes and tags that are asked for then."""
-        if known is None:
+        if known is None or len(known) < _LARGE:
             return False
         try:
             await self._begin(_Aim(dataset, known, query, MODES[0]))
