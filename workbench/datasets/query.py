@@ -41,6 +41,7 @@ from workbench.datasets.query_parsing import (
     ORDERS,
     QueryError,
     Word,
+    alternatives_of,
     similar,
     split_words,
 )
@@ -133,20 +134,18 @@ def parse_query(text: str) -> Query:
     QueryError
         A ``ValueError`` that says which word is wrong and what was expected.
     """
-    alternatives = [Alternative()]
-    filled, order, descending = [False], "name", False
+    alternatives, order, descending = [], "name", False
     words = split_words(text)
-    for word in words:
-        if word.text.lower() == "or":
-            alternatives.append(Alternative())
-            filled.append(False)
-            continue
-        filled[-1] = True
-        if word.key == "sort":
-            order, descending = _order(word)
-        else:
-            alternatives[-1].add(word)
-    if len(filled) > 1 and not all(filled):
+    groups = alternatives_of(words)
+    for group in groups:
+        alternative = Alternative()
+        alternatives.append(alternative)
+        for word in group:
+            if word.key == "sort":
+                order, descending = _order(word)
+            else:
+                alternative.add(word)
+    if len(groups) > 1 and not all(groups):
         raise QueryError("or", 'expected words on both sides; to look for the name, write "or"')
     needs_pixels = any(word.key in {"width", "height"} for word in words)
     return Query(text, alternatives, order, descending, needs_pixels)

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from workbench.datasets.index import STATES, DatasetIndex
 from workbench.datasets.query_parsing import (
-    AMERICAN,
     DAYS,
     EQUAL,
     KEYS,
@@ -113,24 +112,24 @@ def _condition(word: Word) -> Condition:
 
 
 def _flag_or_name(word: Word) -> Condition:
-    value = word.value.lower()
-    if not word.quoted:
-        value = AMERICAN.get(value, value)
-    if not word.quoted and value in STATES:
-        state = STATES.index(value)
-        return lambda index: index.state == state
-    if not word.quoted and value == "predicted":
+    if word.flag == "predicted":
         return lambda index: index.predicted
-    return lambda index: _in_name(index, value)
+    if word.flag:
+        state = STATES.index(word.flag)
+        return lambda index: index.state == state
+    return lambda index: in_name(index.filenames, word.value)
 
 
-def _in_name(index: DatasetIndex, value: str) -> Mask:
-    if not value.isascii():
+def in_name(names: Collection[str], text: str) -> Mask:
+    """Return which names hold a text, in any case of letters."""
+    text = text.lower()
+    if text.isascii():
+        found = (text in name for name in map(str.lower, names))
+    else:
         # An accent is one character or two, as the system likes that the file comes from.
-        value = unicodedata.normalize("NFC", value)
-        names = (unicodedata.normalize("NFC", name).lower() for name in index.filenames)
-        return np.array([value in name for name in names], dtype=np.bool_)
-    return np.array([value in name for name in map(str.lower, index.filenames)], dtype=np.bool_)
+        text = unicodedata.normalize("NFC", text)
+        found = (text in unicodedata.normalize("NFC", name).lower() for name in names)
+    return np.fromiter(found, np.bool_, len(names))
 
 
 def _split(word: Word) -> Condition:

@@ -76,6 +76,12 @@ class Word:
     value: str
     quoted: bool = False
 
+    @property
+    def flag(self) -> str:
+        """The one of `FLAGS` that it is; empty if it is none."""
+        value = AMERICAN.get(self.value.lower(), self.value.lower())
+        return value if not (self.key or self.quoted) and value in FLAGS else ""
+
 
 # A word is what stands between spaces; quotes (with \ before a quote or \ inside) hold it
 # together. So does a comparison that is typed as in a formula: ``boxes > 3``.
@@ -180,3 +186,14 @@ def similar(text: str, choices: Sequence[str]) -> list[str]:
     if len(text) > 1:  # a part of a name that nobody remembers in full
         found += [choice for choice in by_lower if text.lower() in choice and choice not in found]
     return [by_lower[choice] for choice in found[:3]]
+
+
+def alternatives_of(words: Sequence[Word]) -> list[list[Word]]:
+    """Return the words between each ``or`` and the next; one list if there is none."""
+    alternatives: list[list[Word]] = [[]]
+    for word in words:
+        if word.text.lower() == "or":
+            alternatives.append([])
+        else:
+            alternatives[-1].append(word)
+    return alternatives

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.datasets.duplicates import Duplicates, find_duplicates
 from workbench.datasets.index import DatasetIndex, Indexer
 from workbench.datasets.query import parse_query
-from workbench.datasets.query_parsing import AMERICAN, FLAGS, Word, split_words
+from workbench.datasets.query_conditions import in_name
+from workbench.datasets.query_parsing import Word, alternatives_of, split_words
 from workbench.panels.browse_listing import Integers
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey, Progress, TrashEntry, no_progress
@@ -104,24 +106,23 @@ def find_deleted(trash: Sequence[TrashEntry], text: str) -> Integers:
     Names and splits are looked at. What else a query asks is not known of deleted things,
     and says nothing about them.
     """
-    alternatives: list[list[Word]] = [[]]
-    for word in split_words(text):
-        is_flag = not word.quoted and AMERICAN.get(word.value, word.value) in FLAGS
-        if word.text.lower() == "or":
-            alternatives.append([])
-        elif word.key == "split" or (not word.key and not is_flag):
-            alternatives[-1].append(word)
-    found = (
-        any(all(_is_meant(entry, word) for word in words) for words in alternatives)
-        for entry in trash
-    )
-    return np.flatnonzero(np.fromiter(found, np.bool_, len(trash)))
+    found = np.zeros(len(trash), dtype=np.bool_)
+    for words in alternatives_of(split_words(text)):
+        meant = [_are_meant(trash, word) for word in words if _tells_of_deleted(word)]
+        found |= np.logical_and.reduce(meant) if meant else True
+    return np.flatnonzero(found)
 
 
-def _is_meant(entry: TrashEntry, word: Word) -> bool:
-    value = word.value.lower()
-    found = entry.split == value if word.key else value in entry.name.lower()
-    return found != word.negated
+def _tells_of_deleted(word: Word) -> bool:
+    return word.key == "split" or not (word.key or word.flag)
+
+
+def _are_meant(trash: Sequence[TrashEntry], word: Word) -> npt.NDArray[np.bool_]:
+    if word.key:
+        found = np.array([entry.split == word.value.lower() for entry in trash], dtype=np.bool_)
+    else:
+        found = in_name([entry.name for entry in trash], word.value)
+    return np.asarray(found != word.negated)
 
 
 def _order_in(index: DatasetIndex, duplicates: Duplicates) -> Integers:

@@ -15,6 +15,7 @@ from workbench.datasets.actions import Actions, Change, NewFile, Upload
 from workbench.datasets.changes import BoxRef, counted
 from workbench.datasets.classes import ClassEditor
 from workbench.datasets.formats.any_format import import_dataset
+from workbench.datasets.formats.naming import default_name
 from workbench.panels.browse_import import batches, describe, describe_dataset, refusal_text
 from workbench.panels.browse_shown import ShownModel
 from workbench.panels.browse_work import Status, Work
@@ -168,9 +169,8 @@ class BrowseModel(ShownModel):
             the dataset, with a number behind it if there is such a one.
         """
         place = Path(path)
-        wanted = place.stem if place.suffix.lower() == ".zip" else place.name
+        name = wanted = default_name(place)
         numbered = (f"{wanted}-{number}" for number in itertools.count(2))
-        name = wanted
         while await self._stores.dataset.exists(name):
             name = next(numbered)
         with self._showing("Importing the dataset") as task:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.datasets.formats import coco, voc
-from workbench.errors import AlreadyExistsError
+from workbench.datasets.formats.naming import default_name, require_free
 from workbench.persistence import Stores
 from workbench.persistence.archive import FolderSink, Survey, survey, unpack
 from workbench.persistence.models import ImportedDataset, Progress, no_progress
@@ -52,9 +52,8 @@ async def import_dataset(
     """
     place, found = await asyncio.to_thread(_look, Path(path))
     if name is None:
-        name = place.stem if place.suffix.lower() == ".zip" else place.name
-    if await stores.dataset.exists(name):  # before reading for minutes
-        raise AlreadyExistsError(f"dataset {name!r} exists already; choose another name")
+        name = default_name(place)
+    await require_free(stores, name)
     is_folder = await asyncio.to_thread(place.is_dir)
     if not found.num_labels and _any_ends(found.names, ".json"):
         labels = await asyncio.to_thread(coco.find_labels, place)

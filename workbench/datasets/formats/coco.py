@@ -34,8 +34,8 @@ from workbench.datasets.formats.coco_boxes import is_turned, orientation_of, pla
 from workbench.datasets.formats.coco_classes import number_classes
 from workbench.datasets.formats.coco_json import CocoBox, CocoFile, looks_like_coco, parse_coco
 from workbench.datasets.formats.coco_places import Listed, match_pictures
+from workbench.datasets.formats.naming import require_free
 from workbench.errors import (
-    AlreadyExistsError,
     ImportFormatError,
     InvalidDatasetError,
     InvalidFrameError,
@@ -126,8 +126,7 @@ async def import_coco(
     AlreadyExistsError
         If the name is taken.
     """
-    if await stores.dataset.exists(name):  # before reading for minutes
-        raise AlreadyExistsError(f"dataset {name!r} exists already; choose another name")
+    await require_free(stores, name)
     with await asyncio.to_thread(_open, path) as source:
         importer = await asyncio.to_thread(_Importer, source, labels, progress)
         info = await stores.dataset.create_from(

@@ -27,12 +27,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from workbench.datasets.formats.naming import require_free
 from workbench.datasets.formats.voc_shape import find_shape, is_xml
 from workbench.datasets.formats.voc_splits import read_splits
 from workbench.datasets.formats.voc_xml import VocFile, parse_voc, to_annotations
 from workbench.datasets.importing import Detection, Notes
 from workbench.errors import (
-    AlreadyExistsError,
     ImportFormatError,
     InvalidFrameError,
     InvalidNameError,
@@ -129,8 +129,7 @@ async def import_voc(
     AlreadyExistsError
         If the name is taken.
     """
-    if await stores.dataset.exists(name):  # before reading for minutes
-        raise AlreadyExistsError(f"dataset {name!r} exists already; choose another name")
+    await require_free(stores, name)
     importer = await asyncio.to_thread(_Importer, Path(folder), classes, one_based)
     assigned = await asyncio.to_thread(importer.assign, splits, seed)
     info = await stores.dataset.create_from(
