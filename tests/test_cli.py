@@ -16,7 +16,14 @@ import pytest
 import workbench
 from workbench.cli import main
 from workbench.errors import SetupError
-from workbench.lab import announcement, browser_obstacle, default_target, is_root, lab_arguments
+from workbench.lab import (
+    announcement,
+    browser_obstacle,
+    copy_notebooks,
+    default_target,
+    is_root,
+    lab_arguments,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 EMPTY_NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
@@ -85,6 +92,27 @@ def test_the_tour_of_the_current_folder_comes_first(
     tour.write_text(EMPTY_NOTEBOOK)
     monkeypatch.chdir(tmp_path)
     assert default_target() == tour
+
+
+def test_copied_notebooks_are_not_written_over(tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    for name in ("00_tour.ipynb", "01_more.ipynb"):
+        (packed / name).write_text(EMPTY_NOTEBOOK)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "00_tour.ipynb").write_text("my own notes")
+    assert copy_notebooks(packed, mine) == mine
+    assert (mine / "00_tour.ipynb").read_text() == "my own notes"
+    assert (mine / "01_more.ipynb").read_text() == EMPTY_NOTEBOOK
+    assert sorted(path.name for path in mine.iterdir()) == ["00_tour.ipynb", "01_more.ipynb"]
+
+
+def test_notebooks_that_cannot_be_copied_are_one_sentence(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "workbench-notebooks"
+    in_the_way.touch()
+    with pytest.raises(SetupError, match="go to a folder that you can write to"):
+        copy_notebooks(tmp_path, in_the_way)
 
 
 @pytest.mark.parametrize(

@@ -167,21 +167,6 @@ def test_conda_users_get_the_same_python_and_the_project_itself() -> None:
     assert extra in PROJECT["project"]["optional-dependencies"]
 
 
-def test_every_file_of_the_package_is_in_the_wheel() -> None:
-    package = ROOT / "workbench"
-    patterns = PROJECT["tool"]["setuptools"]["package-data"]["workbench"]
-    packed = {path for pattern in patterns for path in package.glob(pattern)}
-    files = {
-        path
-        for path in package.rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts
-    }
-    assert package / "py.typed" in files
-    assert files == {path for path in packed if path.is_file()}
-    folders = {path.parent for path in package.rglob("*.py")}
-    assert {folder for folder in folders if not (folder / "__init__.py").is_file()} == set()
-
-
 def test_the_metadata_names_files_that_are_there() -> None:
     assert (ROOT / PROJECT["project"]["readme"]).is_file()
     assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "workbench.__version__"}

@@ -51,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         metavar="NOTEBOOK_OR_FOLDER",
-        help="what to open (default: notebooks/00_tour.ipynb, else the current folder)",
+        help="what to open (default: the tour; an installed package copies its notebooks "
+        "to workbench-notebooks in the current folder first)",
     )
     lab.add_argument(
         "--no-browser", action="store_true", help="print the address and open no browser"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import socket
 import sys
 import webbrowser
@@ -27,7 +28,10 @@ _PRIVATE = (
 _QUESTION_ABOUT_NEWS = "@jupyterlab/apputils-extension:announcements"
 _FIRST_PORT = 8888
 _OTHER_PORTS_TO_TRY = 50
-_TOUR = Path("notebooks", "00_tour.ipynb")
+_TOUR = "00_tour.ipynb"
+# A wheel brings the notebooks along as this folder of the package; a checkout has none there.
+_PACKED = Path(__file__).with_name("notebooks")
+_COPIES = "workbench-notebooks"
 
 
 def start_lab(
@@ -42,7 +46,8 @@ def start_lab(
     Parameters
     ----------
     target : Path, optional
-        A notebook or a folder to open; the tour if it is left out.
+        A notebook or a folder to open; the tour if it is left out. Where Workbench was
+        installed from a wheel, the notebooks are first copied into the current folder.
     ip : str
         Address to listen on. The default is reachable from this machine only.
     port : int, optional
@@ -53,7 +58,7 @@ def start_lab(
     Raises
     ------
     SetupError
-        If `target` is not there.
+        If `target` is not there, or the notebooks cannot be copied.
     """
     target = default_target() if target is None else target.expanduser()
     obstacle = "--no-browser was given" if not browser else browser_obstacle(os.environ)
@@ -92,12 +97,68 @@ def _leave_out(extension: str, settings: dict[str, Any]) -> None:
     settings["page_config_hook"] = without
 
 
-def default_target() -> Path:
-    """Return the tour below the current folder or in this checkout, else the current folder."""
+def default_target(packed: Path = _PACKED) -> Path:
+    """Return the tour: of the current folder, of this checkout, or copied from the package.
+
+    Parameters
+    ----------
+    packed : Path
+        Where a wheel puts the notebooks.
+
+    Returns
+    -------
+    Path
+        The current folder where no tour is found.
+
+    Raises
+    ------
+    SetupError
+        If the notebooks cannot be copied.
+    """
     for root in (Path.cwd(), Path(__file__).resolve().parents[1]):
-        if (root / _TOUR).is_file():
-            return root / _TOUR
+        tour = root / "notebooks" / _TOUR
+        if tour.is_file():
+            return tour
+    if (packed / _TOUR).is_file():
+        return copy_notebooks(packed, Path.cwd() / _COPIES) / _TOUR
     return Path.cwd()
+
+
+def copy_notebooks(source: Path, target: Path) -> Path:
+    """Copy notebooks into a folder of the user's, and leave what is there as it is.
+
+    Parameters
+    ----------
+    source : Path
+        A folder of notebooks.
+    target : Path
+        The folder to copy to, made if it is missing.
+
+    Returns
+    -------
+    Path
+        `target`.
+
+    Raises
+    ------
+    SetupError
+        If `target` cannot be written.
+    """
+    try:
+        target.mkdir(exist_ok=True)
+        for notebook in sorted(source.glob("*.ipynb")):
+            copy = target / notebook.name
+            if not copy.exists():
+                # Renamed when it is whole: half a notebook would stay there for good.
+                part = target / f".{notebook.name}.{os.getpid()}.part"
+                shutil.copyfile(notebook, part)
+                part.replace(copy)
+    except OSError as error:
+        raise SetupError(
+            f"The notebooks could not be copied to {str(target)!r} ({error}): go to a folder "
+            "that you can write to, or name a notebook or a folder to open"
+        ) from error
+    return target
 
 
 def lab_arguments(target: Path, *, ip: str, port: int | None, browser: bool) -> list[str]:
