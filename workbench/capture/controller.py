@@ -18,7 +18,7 @@ from workbench.capture.settings import CaptureSettings
 from workbench.capture.taken import Taken
 from workbench.capture.triggers import Every, Trigger
 from workbench.capture.worker import Worker
-from workbench.persistence import Stores
+from workbench.persistence import DatasetStore, DataStores, ImageStore
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +37,14 @@ class CaptureController:
 
     Parameters
     ----------
-    stores : Stores
+    image_store : ImageStore or DataStores
+        Where images go; a bundle of stores stands for its image and dataset store.
     feed : Feed
         Started and stopped by others.
     dataset : str
+    dataset_store : DatasetStore, optional
+        Counts the images that are there when a recording begins; without it, the image
+        store is asked, which takes longer.
     settings : CaptureSettings
     listener : callable, optional
         Called with each event, in the thread that writes.
@@ -52,10 +56,11 @@ class CaptureController:
 
     def __init__(
         self,
-        stores: Stores,
+        image_store: ImageStore | DataStores,
         feed: Feed,
         dataset: str,
         *,
+        dataset_store: DatasetStore | None = None,
         settings: CaptureSettings | None = None,
         listener: Listener | None = None,
         predict: Predict | None = None,
@@ -66,9 +71,18 @@ class CaptureController:
         self._listener = listener
         self._queue = queue
         self._changed = threading.Condition()
-        self._taken = Taken(stores, dataset, self._changed, self._tell_status)
+        if isinstance(image_store, DataStores):
+            dataset_store, image_store = image_store.dataset, image_store.image
+        self._taken = Taken(image_store, dataset, self._changed, self._tell_status)
         self._worker = Worker(
-            stores, dataset, self._taken, self._changed, queue, self._tell, self._tell_status
+            image_store,
+            dataset,
+            self._taken,
+            self._changed,
+            queue,
+            self._tell,
+            self._tell_status,
+            dataset_store,
         )
         self._worker.predict = predict
 

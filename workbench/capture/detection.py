@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from workbench.capture.feed import Feed
 from workbench.capture.frames import Image
 from workbench.labelling.predictor import Predictor
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import Prediction
 
 Predict = Callable[[Image], Awaitable[list[Prediction]]]
@@ -36,7 +36,7 @@ class Detections:
 
 
 async def with_active_model(
-    stores: Stores, predictor: Predictor, dataset: str, confidence: float = 0.25
+    stores: DataStores, predictor: Predictor, dataset: str, confidence: float = 0.25
 ) -> Predict:
     """Return what finds objects with the active model, as classes of the dataset.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from workbench.capture.events import ImageSaved
 from workbench.capture.recording import Tally
-from workbench.persistence import Stores
+from workbench.persistence import ImageStore
 from workbench.persistence.models import TrashEntry
 
 
@@ -16,7 +16,7 @@ class Taken:
 
     Parameters
     ----------
-    stores : Stores
+    image_store : ImageStore
     dataset : str
     lock : threading.Condition
         Held while anything here is changed or read.
@@ -26,13 +26,13 @@ class Taken:
 
     def __init__(
         self,
-        stores: Stores,
+        image_store: ImageStore,
         dataset: str,
         lock: threading.Condition,
         changed: Callable[[], None],
     ) -> None:
         self.tally = Tally()
-        self._stores = stores
+        self._image_store = image_store
         self._dataset = dataset
         self._lock = lock
         self._changed = changed
@@ -69,7 +69,7 @@ class Taken:
 
         Those that somebody else has moved or deleted since are left alone.
         """
-        image = self._stores.image
+        image = self._image_store
         keys = [(saved.info.split, saved.info.filename) for saved in images]
         there = [key for key in keys if await image.exists(self._dataset, *key)]
         entries = await image.delete_many(self._dataset, there) if there else []
@@ -89,7 +89,7 @@ class Taken:
             if not self._undone:
                 return None
             saved, entry = self._undone.pop()
-        await self._stores.image.restore(self._dataset, entry.id)
+        await self._image_store.restore(self._dataset, entry.id)
         with self._lock:
             self._recent.append(saved)
             self.tally.count(saved, 1)

@@ -22,7 +22,8 @@ from workbench.capture.frames import Frame
 from workbench.capture.recording import Chosen, Recording, Skipped
 from workbench.capture.settings import choose_split
 from workbench.capture.taken import Taken
-from workbench.persistence import Stores
+from workbench.persistence import DatasetStore, ImageStore
+from workbench.persistence.models import SPLITS
 
 _FRAMES_AT_ONCE = 16
 """Frames that are written together; what is seen as saved waits for the last of them."""
@@ -33,7 +34,7 @@ class Worker:
 
     Parameters
     ----------
-    stores : Stores
+    image_store : ImageStore
     dataset : str
     taken : Taken
         Where saved images are noted.
@@ -45,6 +46,8 @@ class Worker:
         Called with each event, in the thread.
     tell_status : callable
         Called in the thread when the numbers have changed.
+    dataset_store : DatasetStore, optional
+        What counts images faster than the image store does.
 
     Attributes
     ----------
@@ -61,20 +64,22 @@ class Worker:
 
     def __init__(
         self,
-        stores: Stores,
+        image_store: ImageStore,
         dataset: str,
         taken: Taken,
         changed: threading.Condition,
         queue: int,
         tell: Callable[[CaptureEvent], None],
         tell_status: Callable[[], None],
+        dataset_store: DatasetStore | None = None,
     ) -> None:
         self.jobs: deque[Recording] = deque()
         self.failure = ""
         self.last = ("", "", "")
         self.predict: Predict | None = None
         self.closed = False
-        self._stores = stores
+        self._image_store = image_store
+        self._dataset_store = dataset_store
         self._dataset = dataset
         self._taken = taken
         self._changed = changed
@@ -143,10 +148,10 @@ class Worker:
         job.told = left
         if left:
             return
-        info = runner.run(self._stores.dataset.get(self._dataset))
+        num_images = runner.run(self._count_images())
         with self._changed:
-            self._taken.tally.in_dataset = Counter(info.num_images)
-            job.split = choose_split(job.settings.split, info.num_images)
+            self._taken.tally.in_dataset = Counter(num_images)
+            job.split = choose_split(job.settings.split, num_images)
             self.last = (job.burst, job.split, job.settings.class_name)
         latest = job.feed.latest if job.is_shot else None
         if latest is None:
@@ -159,6 +164,12 @@ class Worker:
                 self._end(job)
             else:
                 self._subscribe(job)
+
+    async def _count_images(self) -> dict[str, int]:
+        if self._dataset_store is not None:
+            return (await self._dataset_store.get(self._dataset)).num_images
+        splits = (await self._image_store.scan(self._dataset)).split.tolist()
+        return {name: splits.count(index) for index, name in enumerate(SPLITS)}
 
     def _subscribe(self, job: Recording) -> None:
         capacity = 1 if job.is_shot else self._queue
@@ -173,7 +184,7 @@ class Worker:
             target = writing.Target(
                 self._dataset, job.split, job.burst, job.feed.name, job.settings
             )
-            written = runner.run(writing.write(self._stores, target, chosen, self.predict))
+            written = runner.run(writing.write(self._image_store, target, chosen, self.predict))
             with self._changed:
                 job.saved += len(written)
                 self._taken.add(written)

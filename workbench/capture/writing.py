@@ -13,7 +13,7 @@ from workbench.capture.frames import Frame, Image
 from workbench.capture.recording import Chosen
 from workbench.capture.settings import CaptureSettings
 from workbench.errors import InvalidNameError, NotFoundError
-from workbench.persistence import Stores
+from workbench.persistence import ImageStore
 from workbench.persistence.models import Annotation, NewImage, Prediction
 from workbench.persistence.sources import ImageSource
 
@@ -32,7 +32,7 @@ class Target:
 
 
 async def write(
-    stores: Stores, target: Target, chosen: Sequence[Chosen], predict: Predict | None
+    image_store: ImageStore, target: Target, chosen: Sequence[Chosen], predict: Predict | None
 ) -> list[ImageSaved]:
     """Store frames, all or none; they are durable when this returns."""
     settings = target.settings
@@ -45,7 +45,7 @@ async def write(
         labels = [Annotation(p.class_id, *p.xywh) for p in boxes] if as_labels else None
         images.append(NewImage(one.filename, target.split, _content(one.frame, settings), labels))
         sources.append(_source(target, one, [] if as_labels else boxes))
-    infos = await stores.image.add_many(target.dataset, images, sources=sources)
+    infos = await image_store.add_many(target.dataset, images, sources=sources)
     return [
         ImageSaved(
             info=info,

@@ -11,7 +11,7 @@ from pathlib import Path
 from workbench.datasets.changes import BoxRef, Change, counted, nothing_to_undo, undoing
 from workbench.datasets.uploads import NewFile, Upload, add_files, joined
 from workbench.errors import ConflictError
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import (
     SPLITS,
     ImageKey,
@@ -33,7 +33,7 @@ class Actions:
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     dataset : str
 
     Notes
@@ -44,7 +44,7 @@ class Actions:
     (any more).
     """
 
-    def __init__(self, stores: Stores, dataset: str) -> None:
+    def __init__(self, stores: DataStores, dataset: str) -> None:
         self._stores = stores
         self._dataset = dataset
 
@@ -238,7 +238,7 @@ class Actions:
         return old ^ new
 
 
-def moved_back(stores: Stores, dataset: str, moves: Sequence[ImageMove], what: str) -> Change:
+def moved_back(stores: DataStores, dataset: str, moves: Sequence[ImageMove], what: str) -> Change:
     """Describe moves that have happened, with the way back."""
     text = f"{counted(len(moves), 'image')} {what}"
     back = [ImageMove(way.filename, way.to_split, way.from_split) for way in moves]

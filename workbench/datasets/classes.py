@@ -11,7 +11,7 @@ import numpy as np
 from workbench.datasets.actions import row_patches
 from workbench.datasets.changes import BoxRef, Change, counted, undoing
 from workbench.errors import ClassesInUseError, ConflictError, InvalidDatasetError, NotFoundError
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import ImageKey, LabelTable, RowPatch
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ClassPlan:
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     dataset : str
     description : str
         One phrase for people.
@@ -66,7 +66,7 @@ class ClassPlan:
         What else should be known before this is applied.
     """
 
-    stores: Stores
+    stores: DataStores
     dataset: str
     description: str
     classes: list[str]
@@ -152,7 +152,7 @@ class ClassEditor:
     not name keep their class, whatever its id becomes.
     """
 
-    def __init__(self, stores: Stores, dataset: str) -> None:
+    def __init__(self, stores: DataStores, dataset: str) -> None:
         self._stores = stores
         self._dataset = dataset
 

@@ -13,7 +13,7 @@ from workbench.datasets.query import parse_query
 from workbench.datasets.splits import SplitPlanner
 from workbench.datasets.statistics import Statistics
 from workbench.datasets.versions import Versions
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import DatasetInfo, ImageKey, Progress, no_progress
 
 
@@ -22,7 +22,7 @@ class Dataset:
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     name : str
 
     Attributes
@@ -45,7 +45,7 @@ class Dataset:
         (await blood.statistics()).summary_frame()
     """
 
-    def __init__(self, stores: Stores, name: str) -> None:
+    def __init__(self, stores: DataStores, name: str) -> None:
         self._stores = stores
         self._indexer = Indexer(stores)
         self.name = name

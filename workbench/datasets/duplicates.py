@@ -21,7 +21,7 @@ from workbench.datasets.similarity import (
     near_groups,
     similarity_order,
 )
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import Progress, no_progress
 
 _KEY = "image-groups"
@@ -53,7 +53,7 @@ class Duplicates:
 
 
 async def find_duplicates(
-    stores: Stores, dataset: str, *, measured: bool = False, progress: Progress = no_progress
+    stores: DataStores, dataset: str, *, measured: bool = False, progress: Progress = no_progress
 ) -> Duplicates:
     """Find exact and near-duplicates among all images of a dataset.
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from workbench.datasets.image_facts import DTYPE, VERSION, examine
 from workbench.datasets.places import find_places
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import (
     SPLITS,
     ImageKey,
@@ -62,7 +62,7 @@ class ImageFacts:
 
 
 async def gather_facts(
-    stores: Stores, dataset: str, *, measured: bool = True, progress: Progress = no_progress
+    stores: DataStores, dataset: str, *, measured: bool = True, progress: Progress = no_progress
 ) -> ImageFacts:
     """Return the facts of all images of a dataset, reading only those that have changed.
 
@@ -86,7 +86,7 @@ async def gather_facts(
 
 
 async def _examine_all(
-    stores: Stores,
+    stores: DataStores,
     dataset: str,
     table: ImageTable,
     missing: npt.NDArray[np.int64],

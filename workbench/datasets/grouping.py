@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.datasets.duplicates import find_duplicates
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import Progress, no_progress
 
 GroupBy = Callable[[str], Hashable] | Mapping[str, Hashable] | str | None
@@ -86,7 +86,7 @@ def group_index(filenames: Sequence[str], group_by: GroupBy) -> npt.NDArray[np.i
 
 
 async def known_groups(
-    stores: Stores, dataset: str, group_by: GroupBy, *, progress: Progress = no_progress
+    stores: DataStores, dataset: str, group_by: GroupBy, *, progress: Progress = no_progress
 ) -> GroupBy:
     """Return the same, or which image is in which group where only the dataset knows that.
 

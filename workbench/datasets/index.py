@@ -31,7 +31,7 @@ from workbench.datasets.index_table import (
     from_block,
     to_block,
 )
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import ImageTable, Progress, no_progress
 
 __all__ = [
@@ -52,7 +52,7 @@ _NO_IMAGE = -1  # for a width: known, so that nobody looks at the file again
 class Indexer:
     """Reads datasets into indexes, and keeps them in the datasets' caches."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: DataStores) -> None:
         self._stores = stores
 
     async def remembered(self, dataset: str) -> DatasetIndex | None:

@@ -17,7 +17,7 @@ from workbench.datasets.grouping import GroupBy, group_index, known_groups
 from workbench.datasets.split_notes import about_absent_classes, about_shares, about_unreadable
 from workbench.datasets.stratification import deal
 from workbench.errors import ConflictError, NotFoundError
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import (
     SPLITS,
     ImageKey,
@@ -58,7 +58,7 @@ class SplitPlan:
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     dataset : str
     classes : list of str
     moves : list of ImageMove
@@ -68,7 +68,7 @@ class SplitPlan:
         One sentence for each thing that did not go by the ratios, and why.
     """
 
-    stores: Stores
+    stores: DataStores
     dataset: str
     classes: list[str]
     moves: list[ImageMove]
@@ -126,7 +126,7 @@ class SplitPlan:
 class SplitPlanner:
     """Makes plans of who goes to train, val and test."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: DataStores) -> None:
         self._stores = stores
 
     async def plan(

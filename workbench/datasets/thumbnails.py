@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import InvalidFrameError
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.image_header import read_header
 from workbench.persistence.models import ImageKey, TrashEntry
 from workbench.persistence.rules import image_size
@@ -110,12 +110,12 @@ class Thumbnails:
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     max_bytes : int
         What the kept pictures may take together; the ones unused for longest go first.
     """
 
-    def __init__(self, stores: Stores, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, stores: DataStores, *, max_bytes: int = MAX_BYTES) -> None:
         self._stores = stores
         self._kept = _Kept(max_bytes)
         self._pool = ThreadPoolExecutor(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from workbench.datasets.changes import Change, counted, nothing_to_undo, undoing
 from workbench.errors import AlreadyExistsError, ConflictError, InvalidNameError, WorkbenchError
-from workbench.persistence import IMAGE_EXTENSIONS, Stores
+from workbench.persistence import IMAGE_EXTENSIONS, DataStores
 from workbench.persistence.models import SPLITS, ImageKey, NewImage, Progress, no_progress
 from workbench.persistence.sources import ImageSource
 
@@ -39,7 +39,7 @@ class Upload:
 
 
 async def add_files(
-    stores: Stores,
+    stores: DataStores,
     dataset: str,
     files: Iterable[NewFile],
     split: str = SPLITS[0],
@@ -92,7 +92,7 @@ async def add_files(
     return Upload(_change(stores, dataset, added), added, refused)
 
 
-def joined(stores: Stores, dataset: str, uploads: Sequence[Upload]) -> Upload:
+def joined(stores: DataStores, dataset: str, uploads: Sequence[Upload]) -> Upload:
     """Return several uploads into a dataset as one, which is undone as a whole."""
     added = [key for upload in uploads for key in upload.added]
     refused = [refusal for upload in uploads for refusal in upload.refused]
@@ -100,7 +100,7 @@ def joined(stores: Stores, dataset: str, uploads: Sequence[Upload]) -> Upload:
 
 
 async def _add(
-    stores: Stores, dataset: str, split: str, name: str, data: bytes, class_name: str
+    stores: DataStores, dataset: str, split: str, name: str, data: bytes, class_name: str
 ) -> str:
     """Add one image; return the name that it has now."""
     if not class_name:
@@ -127,7 +127,7 @@ def _expanded(files: Iterable[NewFile]) -> Iterator[Path | tuple[str, bytes]]:
             yield path
 
 
-def _change(stores: Stores, dataset: str, added: list[ImageKey]) -> Change:
+def _change(stores: DataStores, dataset: str, added: list[ImageKey]) -> Change:
     text = f"{counted(len(added), 'image')} added"
     if not added:
         return Change(text, nothing_to_undo)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.datasets.changes import Change, undoing
 from workbench.errors import ConflictError
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import Progress, no_progress
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 
@@ -21,11 +21,11 @@ class Versions:
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     dataset : str
     """
 
-    def __init__(self, stores: Stores, dataset: str) -> None:
+    def __init__(self, stores: DataStores, dataset: str) -> None:
         self._stores = stores
         self._dataset = dataset
 

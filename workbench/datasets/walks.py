@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import LabelFormatError, NotFoundError
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import LabelTable
 
 OF_CLASS = "class:"
@@ -51,7 +51,7 @@ def check_filter(only: str | None) -> None:
 
 
 async def plan_walk(
-    stores: Stores,
+    stores: DataStores,
     dataset: str,
     split: str,
     *,
@@ -108,14 +108,14 @@ def _require_all(names: Sequence[str], present: Collection[str], where: str) -> 
         raise NotFoundError(f"{where} has no image {', '.join(missing[:5])}{more}")
 
 
-async def _by_last_change(stores: Stores, dataset: str, split: str) -> dict[str, int]:
+async def _by_last_change(stores: DataStores, dataset: str, split: str) -> dict[str, int]:
     """Return the place of each image whose labels were changed, the last change at 0."""
     edits = await stores.label.history(dataset, split, limit=RECENT_EDITS)
     newest_first = dict.fromkeys(edit.filename for edit in reversed(edits))
     return {name: place for place, name in enumerate(newest_first)}
 
 
-async def _by_content(stores: Stores, dataset: str, split: str, only: str) -> set[str]:
+async def _by_content(stores: DataStores, dataset: str, split: str, only: str) -> set[str]:
     """Return the images whose label files hold what the filter asks for."""
     classes = (await stores.dataset.get(dataset)).classes
     wanted = only.removeprefix(OF_CLASS)

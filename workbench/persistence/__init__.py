@@ -14,6 +14,7 @@ from workbench.persistence.model_store import ModelStore
 
 __all__ = [
     "IMAGE_EXTENSIONS",
+    "DataStores",
     "DatasetStore",
     "ImageStore",
     "LabelStore",
@@ -31,12 +32,18 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
-    """The four stores that belong together."""
+class DataStores:
+    """The three stores that datasets are made of; what needs no models takes these."""
 
     dataset: DatasetStore
     image: ImageStore
     label: LabelStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores(DataStores):
+    """The four stores that belong together."""
+
     model: ModelStore
 
 

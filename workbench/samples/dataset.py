@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import DatasetInfo, NewImage, Progress, no_progress
 from workbench.samples.scenes import CLASSES, checked_size, scenes
 
@@ -12,7 +12,7 @@ _VAL_SHARE, _TEST_SHARE = 0.2, 0.1
 
 
 async def create_shapes(
-    stores: Stores,
+    stores: DataStores,
     name: str = "shapes",
     *,
     num_images: int = 200,
@@ -28,7 +28,7 @@ async def create_shapes(
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     name : str
         Of the dataset to make.
     num_images : int

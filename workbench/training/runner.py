@@ -8,10 +8,11 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import overload
 
 import workbench
 from workbench.errors import TrainingError, WorkbenchError
-from workbench.persistence import Stores
+from workbench.persistence import DatasetStore, ImageStore, LabelStore, ModelStore, Stores
 from workbench.persistence.models import Progress, no_progress
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.run_queue import RunQueue
@@ -31,14 +32,51 @@ class TrainingRunner:
 
     Parameters
     ----------
-    stores : Stores
+    dataset_store : DatasetStore
+    model_store : ModelStore
+    image_store : ImageStore
+    label_store : LabelStore
+        Images and labels are looked at before a run starts.
     runs_dir : Path or str
         Folder that holds one folder for each run; made when the first run starts.
+
+    Notes
+    -----
+    ``TrainingRunner(stores, runs_dir)`` takes them as one bundle.
     """
 
-    def __init__(self, stores: Stores, runs_dir: Path | str) -> None:
-        self._stores = stores
-        self._runs_dir = Path(runs_dir).expanduser().resolve()
+    @overload
+    def __init__(self, stores: Stores, runs_dir: Path | str, /) -> None: ...
+    @overload
+    def __init__(
+        self,
+        dataset_store: DatasetStore,
+        model_store: ModelStore,
+        *,
+        image_store: ImageStore,
+        label_store: LabelStore,
+        runs_dir: Path | str,
+    ) -> None: ...
+    def __init__(
+        self,
+        dataset_store: DatasetStore | Stores,
+        model_store: ModelStore | Path | str,
+        *,
+        image_store: ImageStore | None = None,
+        label_store: LabelStore | None = None,
+        runs_dir: Path | str | None = None,
+    ) -> None:
+        match dataset_store, model_store, image_store, label_store, runs_dir:
+            case Stores() as stores, Path() | str() as folder, None, None, None:
+                self._stores = stores
+            case DatasetStore(), ModelStore(), ImageStore(), LabelStore(), Path() | str() as folder:
+                self._stores = Stores(dataset_store, image_store, label_store, model_store)
+            case _:
+                raise TypeError(
+                    "TrainingRunner: expected (stores, runs_dir), or (dataset_store, model_store, "
+                    "image_store=, label_store=, runs_dir=)"
+                )
+        self._runs_dir = Path(folder).expanduser().resolve()
 
     @property
     def runs_dir(self) -> Path:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from workbench.datasets.formats import coco, voc
 from workbench.datasets.formats.naming import default_name, require_free
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.archive import FolderSink, Survey, survey, unpack
 from workbench.persistence.models import ImportedDataset, Progress, no_progress
 
 
 async def import_dataset(
-    stores: Stores,
+    stores: DataStores,
     path: Path | str,
     name: str | None = None,
     *,
@@ -80,7 +80,7 @@ def _any_ends(names: Sequence[str], extension: str) -> bool:
 
 
 async def _voc_or_pictures(
-    stores: Stores, folder: Path, name: str, progress: Progress
+    stores: DataStores, folder: Path, name: str, progress: Progress
 ) -> ImportedDataset:
     if (await asyncio.to_thread(voc.detect, folder)).confidence:
         return await voc.import_voc(stores, folder, name, progress=progress)

@@ -40,7 +40,7 @@ from workbench.errors import (
     InvalidDatasetError,
     InvalidFrameError,
 )
-from workbench.persistence import IMAGE_EXTENSIONS, Stores
+from workbench.persistence import IMAGE_EXTENSIONS, DataStores
 from workbench.persistence.archive import Archive, Member, plan_layout
 from workbench.persistence.archive.folder import Folder
 from workbench.persistence.archive.notes import Notes
@@ -89,7 +89,7 @@ def _find_labels(source: Source) -> list[str]:
 
 
 async def import_coco(
-    stores: Stores,
+    stores: DataStores,
     path: Path | str,
     name: str,
     *,
@@ -100,7 +100,7 @@ async def import_coco(
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     path : Path or str
         A folder or a zip archive in one of the forms above. It stays as it is.
     name : str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.errors import AlreadyExistsError
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 
 
 def default_name(place: Path) -> str:
@@ -13,7 +13,7 @@ def default_name(place: Path) -> str:
     return place.stem if place.suffix.lower() == ".zip" else place.name
 
 
-async def require_free(stores: Stores, name: str) -> None:
+async def require_free(stores: DataStores, name: str) -> None:
     """Make sure that a name is free, before something is read for minutes.
 
     Raises

@@ -38,7 +38,7 @@ from workbench.errors import (
     InvalidNameError,
     NotFoundError,
 )
-from workbench.persistence import IMAGE_EXTENSIONS, Stores
+from workbench.persistence import IMAGE_EXTENSIONS, DataStores
 from workbench.persistence.filesystem.paths import check_filename
 from workbench.persistence.models import (
     Annotation,
@@ -81,7 +81,7 @@ def find_root(folder: Path | str) -> Path:
 
 
 async def import_voc(
-    stores: Stores,
+    stores: DataStores,
     folder: Path | str,
     name: str,
     *,
@@ -95,7 +95,7 @@ async def import_voc(
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     folder : Path or str
         Holds ``Annotations`` and ``JPEGImages``, itself or in a folder in it.
     name : str

@@ -9,7 +9,7 @@ from workbench.datasets.duplicates import find_duplicates
 from workbench.datasets.health.evidence import Evidence
 from workbench.datasets.health.findings import KINDS, SEVERITIES, Finding, HealthReport
 from workbench.datasets.health.registry import CHECKS
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.models import Progress, no_progress
 
 
@@ -18,10 +18,10 @@ class HealthChecker:
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     """
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: DataStores) -> None:
         self._stores = stores
 
     async def run(

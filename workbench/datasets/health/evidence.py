@@ -14,7 +14,7 @@ from workbench.datasets.duplicates import Duplicates
 from workbench.datasets.fact_cache import Facts
 from workbench.datasets.health.repairs import Repairs
 from workbench.datasets.image_facts import GOOD
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.inspection import LabelInspection
 from workbench.persistence.models import SPLITS, Annotation, ImageKey, LabelTable
 
@@ -32,7 +32,7 @@ class Evidence:
         The boxes of every label file that can be read.
     inspection : LabelInspection
         The label files that are not just plain boxes.
-    stores : Stores
+    stores : DataStores
     dataset : str
     """
 
@@ -40,7 +40,7 @@ class Evidence:
     duplicates: Duplicates
     labels: LabelTable
     inspection: LabelInspection
-    stores: Stores
+    stores: DataStores
     dataset: str
 
     @cached_property

@@ -10,7 +10,7 @@ from workbench.datasets.changes import BoxRef, Change, counted, nothing_to_undo,
 from workbench.datasets.health.findings import Repair
 from workbench.datasets.health.reencoding import NewBytes
 from workbench.errors import WorkbenchError
-from workbench.persistence import Stores
+from workbench.persistence import DataStores
 from workbench.persistence.inspection import ImageReplacement, LabelFileReport, LabelRepair
 from workbench.persistence.models import Annotation, ImageKey, ImageMove
 
@@ -23,14 +23,16 @@ class Repairs:
 
     Parameters
     ----------
-    stores : Stores
+    stores : DataStores
     dataset : str
     sharing : collection of (str, str)
         Images that share a label file with another. No repair takes one of them elsewhere:
         the labels would go along, or stand in the way, and be missing from the other.
     """
 
-    def __init__(self, stores: Stores, dataset: str, sharing: Collection[ImageKey] = ()) -> None:
+    def __init__(
+        self, stores: DataStores, dataset: str, sharing: Collection[ImageKey] = ()
+    ) -> None:
         self._stores = stores
         self._dataset = dataset
         self._actions = Actions(stores, dataset)
