@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workbench.app import Workbench as Workbench
     from workbench.datasets.dataset import Dataset as Dataset
     from workbench.datasets.formats.any_format import import_dataset as import_dataset
+    from workbench.datasets.manager import DatasetManager as DatasetManager
     from workbench.panels import AnnotatePanel as AnnotatePanel
     from workbench.panels import BrowsePanel as BrowsePanel
     from workbench.panels import CapturePanel as CapturePanel
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "Workbench": "workbench.app",
     "Dataset": "workbench.datasets.dataset",
+    "DatasetManager": "workbench.datasets.manager",
     "import_dataset": "workbench.datasets.formats.any_format",
     "AnnotatePanel": "workbench.panels",
     "BrowsePanel": "workbench.panels",

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from workbench.datasets.manager import DatasetManager
 from workbench.evaluation.evaluator import Evaluator
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
@@ -39,6 +40,8 @@ class Workbench:
     Attributes
     ----------
     stores : Stores
+    datasets : DatasetManager
+        All datasets: list, create, duplicate, rename, import, export, delete.
     runner : TrainingRunner
         Starts training runs, and finds earlier ones again.
     predictor : Predictor
@@ -59,6 +62,7 @@ class Workbench:
         self.runs_dir = Path(runs_dir or data.parent / "runs").expanduser().absolute()
         self.stores: Stores = create_stores(data_dir=data, models_dir=self.models_dir)
         set_stores(self.stores)
+        self.datasets = DatasetManager(self.stores.dataset, self.stores.image, self.stores.label)
         self.runner = TrainingRunner(self.stores, self.runs_dir)
         self.predictor = Predictor(self.stores)
         self.evaluator = Evaluator(self.stores, self.predictor)
