@@ -80,7 +80,7 @@ def _laughs() -> bytes:
 REFUSED: dict[str, tuple[bytes, str]] = {
     "billion laughs": (_laughs(), r"aliases.*\*a0"),
     "alias of itself": (b"a: &a [*a]\nnames: [cat]", r"aliases"),
-    "deep nesting": (b"a: " + b"[" * 5000, r"20 levels"),
+    "deep nesting": (b"a: " + b"[" * 5000, r"20 levels|nesting"),
     "no YAML": (b"names: [cat", r"expected YAML"),
     "tabs": (b"names:\n\t- cat\n", r"expected YAML.*spaces for the tabs"),
     "two documents": (b"names: [cat]\n---\nnames: [dog]", r"expected YAML"),

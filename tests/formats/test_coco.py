@@ -512,11 +512,21 @@ async def test_a_name_that_could_be_another_picture_is_not_guessed(
         (b'{"annotations": [' + b"[" * 200_000, "found it damaged"),
         (b"", "found it damaged"),
         (b'{"images": [\xff]}', "found it damaged"),
+        (b'{"images": [' + b"9" * 5_000 + b"]}", "found it damaged"),
         (b"[1, 2]", "expected COCO's keys"),
         (b'{"images": [], "annotations": {}}', "a list as 'annotations'"),
         (_coco(["elsewhere.jpg"]), "the 1 images that it lists, found none"),
     ],
-    ids=["cut off", "nested", "empty", "no text", "a list", "no list", "no images"],
+    ids=[
+        "cut off",
+        "nested",
+        "empty",
+        "no text",
+        "a huge number",
+        "a list",
+        "no list",
+        "no images",
+    ],
 )
 async def test_a_file_that_cannot_be_read_is_named_and_nothing_is_left(
     tmp_path: Path, persistence_stores: Stores, data: bytes, problem: str, packed: bool

@@ -46,7 +46,8 @@ def check_classes(classes: Sequence[str]) -> list[str]:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise InvalidDatasetError(
-            f"classes: {', '.join(map(repr, twice))} occur more than once; names must differ"
+            f"classes: {', '.join(map(repr, twice[:5]))}{', ...' * (len(twice) > 5)} occur more "
+            f"than once; names must differ"
         )
     return names
 

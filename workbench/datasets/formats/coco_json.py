@@ -175,7 +175,7 @@ def _load(data: bytes, where: str, tick: Callable[[], None]) -> Any:
     tick()
     try:
         return json.loads(data, object_hook=reduce)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no JSON, no UTF-8, or a number of 5,000 digits
         problem = str(error)
     except RecursionError:
         problem = "too many levels of lists in lists"

@@ -8,20 +8,26 @@ where the images are; ``download`` a script or address that Ultralytics would ru
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from itertools import count
-from typing import Any
 
 import yaml
 
 from workbench.errors import ArchiveError, InvalidDatasetError
+from workbench.persistence.filesystem.data_yaml import DANGEROUS
 from workbench.persistence.rules import check_classes
+from workbench.persistence.yaml_bounds import (
+    CONSTRUCTING,
+    MAX_BYTES,
+    Loader,
+    problem_of,
+    size_problem,
+)
 
-MAX_BYTES = 2**20
+__all__ = ["MAX_BYTES", "MAX_CLASSES", "parse_class_list", "parse_data_yaml", "parse_split_paths"]
+
 MAX_CLASSES = 10_000
 """More classes than this are taken for damage: the largest known label sets have half."""
-
-_MAX_DEPTH = 20
 
 # What the store writes itself, in its own way.
 _OURS = frozenset({"path", "train", "val", "test", "valid", "validation", "minival", "nc", "names"})
@@ -31,12 +37,6 @@ _SPLIT_KEYS = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     "test": "test",
 }
-
-# Ultralytics runs or fetches what stands here.
-_DANGEROUS = frozenset({"download"})
-
-# The C parser, where PyYAML was built with it, takes a tenth of the time.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _Node = yaml.nodes.Node
 
@@ -89,7 +89,7 @@ def parse_data_yaml(text: bytes, where: str) -> tuple[list[str], dict[str, objec
         )
     extra: dict[str, object] = {}
     for key, node in pairs.items():
-        if key in _DANGEROUS:
+        if key in DANGEROUS:
             notes.append(f"{key!r} in {where} was dropped: training would have run or fetched it")
         elif key not in _OURS:
             try:
@@ -147,10 +147,9 @@ def _problem(where: str, expected: str, found: str, remedy: str) -> ArchiveError
 
 
 def _decode(text: bytes, where: str) -> str:
-    if len(text) > MAX_BYTES:
-        raise _problem(
-            where, f"at most {MAX_BYTES} bytes", f"{len(text)}", "keep only the class names in it"
-        )
+    too_large = size_problem(len(text))
+    if too_large is not None:
+        raise _problem(where, *too_large)
     try:
         return text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -163,26 +162,11 @@ def _compose(text: str, where: str) -> _Node | None:
     Aliases of lists and mappings are refused: a few hundred bytes of them expand to
     gigabytes ("billion laughs"), and no data.yaml needs them.
     """
-    depth = 0
-    nested: set[str] = set()
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-                if event.anchor is not None:
-                    nested.add(event.anchor)
-                if depth > _MAX_DEPTH:
-                    raise _problem(where, f"at most {_MAX_DEPTH} levels", "more", "simplify it")
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
-            elif isinstance(event, yaml.AliasEvent) and event.anchor in nested:
-                raise _problem(
-                    where,
-                    "no aliases of lists or mappings",
-                    f"*{event.anchor}",
-                    "write out what it stands for",
-                )
-        root: _Node | None = yaml.compose(text, Loader=_Loader)
+        dangerous = problem_of(text, nested_aliases=False)
+        if dangerous is not None:
+            raise _problem(where, *dangerous)
+        root: _Node | None = yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
         tabs = "\n\t" in text
         remedy = "put spaces for the tabs at the beginning of lines" if tabs else "correct it"
@@ -241,27 +225,31 @@ def _checked(names: Sequence[str], where: str) -> tuple[list[str], list[str]]:
     if len(names) > MAX_CLASSES:
         raise _problem(where, f"at most {MAX_CLASSES} names", f"{len(names)}", "correct it")
     taken = set(names)
+    seen: set[str] = set()
+    # Where the numbers of a name go on. To try them from 2 for each of 9,999 equal names
+    # would take minutes.
+    numbers: dict[str, count[int]] = {}
     classes: list[str] = []
     given: list[str] = []
     for class_id, name in enumerate(names):
-        if not name or name in classes:
+        if not name or name in seen:
             base = name or f"class_{class_id}"
-            new = base if not name and base not in taken else _unused(base, taken)
+            new = base
+            if name or base in taken:
+                more = numbers.setdefault(base, count(2))
+                new = next(new for i in more if (new := f"{base}_{i}") not in taken)
             given.append(
                 f"class {class_id} {f'is {name!r} again' if name else 'has no name'}, now {new!r}"
             )
             taken.add(new)
             name = new
+        seen.add(name)
         classes.append(name)
     notes = [f"{where}: {'; '.join(given[:5])}{'; ...' * (len(given) > 5)}"] if given else []
     try:
         return check_classes(classes), notes
     except InvalidDatasetError as error:
         raise ArchiveError(f"{where}: {error}; correct it and import again") from error
-
-
-def _unused(name: str, taken: Set[str]) -> str:
-    return next(new for i in count(2) if (new := f"{name}_{i}") not in taken)
 
 
 def _count(node: _Node, where: str) -> tuple[int | None, list[str]]:
@@ -278,7 +266,7 @@ def _construct(node: _Node, where: str) -> object:
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_document(node)
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
+    except CONSTRUCTING as error:
         raise _problem(where, "YAML", " ".join(str(error).split()), "correct it") from error
     finally:
         loader.dispose()

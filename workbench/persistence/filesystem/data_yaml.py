@@ -12,9 +12,15 @@ import yaml
 
 from workbench.errors import InvalidDatasetError, NotFoundError
 from workbench.persistence.models import SPLITS
+from workbench.persistence.yaml_bounds import (
+    CONSTRUCTING,
+    MAX_BYTES,
+    Loader,
+    Problem,
+    problem_of,
+    size_problem,
+)
 
-# The C parser, where PyYAML was built with it, takes a tenth of the time.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -48,14 +54,25 @@ class DataYaml:
         """Return the file's bytes.
 
         There is no ``path`` key: without it Ultralytics resolves the splits relative to
-        the file, so that the folder can be moved.
+        the file, so that the folder can be moved. `DANGEROUS` keys are left out, and a
+        comment says so: what is written here is trained on, exported and passed on.
         """
         content: dict[str, Any] = {split: f"images/{split}" for split in SPLITS}
         content["names"] = dict(enumerate(self.classes))
-        content.update(self.extra)
+        content.update({k: value for k, value in self.extra.items() if k not in DANGEROUS})
         text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-        return str(text).encode()
+        notes = [
+            f"# {key!r} was left out: training would run or fetch what stands there.\n"
+            for key in sorted(DANGEROUS & self.extra.keys())
+        ]
+        return "".join([*notes, str(text)]).encode()
 
+
+DANGEROUS = frozenset({"download"})
+"""Keys at which training would run or fetch what stands there."""
+
+_SHOWN = 200
+"""Characters of a file's own words in a message."""
 
 _OURS = frozenset({"path", "names", "nc", *SPLITS})
 
@@ -69,8 +86,11 @@ def parse(data: bytes, path: str) -> DataYaml:
         If it is no YAML mapping with ``names``, or its folders are not ours.
     """
     try:
-        content = yaml.load(data, Loader=_Loader)  # a safe loader: it builds plain types only
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        _refuse(path, problem_of(data))
+        content = yaml.load(data, Loader=Loader)  # a safe loader: it builds plain types only
+    except InvalidDatasetError:
+        raise
+    except CONSTRUCTING as error:
         found = " ".join(str(error).split())
         hint = " (YAML has no tabs at the beginning of a line)" if b"\n\t" in data else ""
         raise InvalidDatasetError(f"{path}: not valid YAML: {found}{hint}; correct it") from error
@@ -96,6 +116,12 @@ def parse(data: bytes, path: str) -> DataYaml:
     return DataYaml(_names(names, path), extra)
 
 
+def _refuse(path: str, problem: Problem | None) -> None:
+    if problem is not None:
+        expected, found, remedy = problem
+        raise InvalidDatasetError(f"{path}: expected {expected}, found {found}; {remedy}")
+
+
 def _are_texts(names: object) -> bool:
     values = names.values() if isinstance(names, dict) else names
     return isinstance(values, Iterable) and all(isinstance(name, str) for name in values)
@@ -103,8 +129,11 @@ def _are_texts(names: object) -> bool:
 
 def _as_written(data: bytes) -> object:
     """Return ``names`` with each name as it stands there: ``yes`` and ``1`` are names, too."""
-    root: Any = yaml.compose(data, Loader=_Loader)
-    node = [value for key, value in root.value if key.value == "names"][-1]
+    root: Any = yaml.compose(data, Loader=Loader)
+    own = [value for key, value in root.value if key.value == "names"]
+    if not own:  # a merge key brought them
+        return None
+    node = own[-1]
     if isinstance(node, yaml.MappingNode):
         return {key.value: value.value for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
@@ -118,13 +147,14 @@ def _names(names: object, path: str) -> list[str]:
         if by_id.keys() != {str(class_id) for class_id in range(len(names))}:
             raise InvalidDatasetError(
                 f"{path}: names: expected the class ids 0 to {len(names) - 1}, "
-                f"found {', '.join(map(str, names))}; add the missing ids, or bring the folder "
-                f"in with import_folder, which makes names up for them"
+                f"found {_shortened(', '.join(map(str, names)))}; add the missing ids, or bring "
+                f"the folder in with import_folder, which makes names up for them"
             )
         names = [by_id[str(class_id)] for class_id in range(len(names))]
     if not isinstance(names, list):
         raise InvalidDatasetError(
-            f"{path}: names: expected a list or a mapping, found {names!r}; write names: [...]"
+            f"{path}: names: expected a list or a mapping, found {_shortened(repr(names))}; "
+            f"write names: [...]"
         )
     for name in names:
         if not isinstance(name, str):
@@ -133,6 +163,10 @@ def _names(names: object, path: str) -> list[str]:
                 f"correct it"
             )
     return names
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 class DataYamlCache:
@@ -157,8 +191,9 @@ class DataYamlCache:
             known = self._known.get(path)
             if known is not None and known[0] == stamp:
                 return known[1]
+            _refuse(path, size_problem(status.st_size))
             with open(path, "rb") as file:
-                data = file.read()
+                data = file.read(MAX_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             self._known.pop(path, None)
             folder = os.path.dirname(path)

@@ -49,6 +49,8 @@ def _edits(text: str, classes: Sequence[str]) -> list[_Edit]:
     edits: list[_Edit] = []
     present = set()
     for key, value in root.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise _NoPlaceError
         present.add(key.value)
         if key.value == "names":
             edits += _name_edits(text, value, classes)
@@ -65,6 +67,8 @@ def _edits(text: str, classes: Sequence[str]) -> list[_Edit]:
 
 def _name_edits(text: str, names: Any, classes: Sequence[str]) -> list[_Edit]:
     by_id = isinstance(names, yaml.MappingNode)
+    if not isinstance(names, yaml.CollectionNode):
+        raise _NoPlaceError
     nodes = [value for _, value in names.value] if by_id else list(names.value)
     in_order = not by_id or [key.value for key, _ in names.value] == [*map(str, range(len(nodes)))]
     if not nodes or not in_order or len(nodes) > len(classes):
