@@ -68,15 +68,7 @@ test: env ## run every test (TEST_ARGS="tests/test_cli.py" chooses)
 
 .PHONY: check
 check: env ## check format, lint, types and the import rules between folders
-	$(PY) -m ruff format --check .
-	$(PY) -m ruff check .
-	$(PY) -m mypy
-	$(VENV)/bin/lint-imports --no-logo
-	@if command -v node >/dev/null; then \
-	    find workbench tests -name '*.mjs' | while IFS= read -r file; do \
-	        node --check "$$file" || exit 1; \
-	    done && echo "JavaScript: syntax is fine"; \
-	else echo "JavaScript was not checked: node is not installed"; fi
+	@$(PY) -m tools.check
 
 .PHONY: format
 format: env ## format and tidy the Python code

@@ -1,0 +1,64 @@
+"""Check format, lint, types, the import rules between folders and JavaScript.
+
+``python -m tools.check``, in the project's folder. Every check runs, also after one that
+failed; the last lines name those that did, and the exit status is then 1.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    """Run every check and return 0 if all are well, else 1."""
+    failed = [name for name, command in checks().items() if not _passes(name, command)]
+    failed += [f"syntax of {path.relative_to(ROOT)}" for path in _broken_scripts()]
+    if failed:
+        print("\nThese checks failed:", *(f"  {name}" for name in failed), sep="\n", flush=True)
+    return int(bool(failed))
+
+
+def checks() -> dict[str, Sequence[str]]:
+    """Return the command of each check that is one command."""
+    python = sys.executable
+    beside = Path(python).parent
+    return {
+        "format": [python, "-m", "ruff", "format", "--check", "."],
+        "lint": [python, "-m", "ruff", "check", "."],
+        "types": [python, "-m", "mypy"],
+        # This one has no `python -m`.
+        "import rules": [
+            shutil.which("lint-imports", path=beside) or "lint-imports",
+            "--no-logo",
+        ],
+    }
+
+
+def _passes(name: str, command: Sequence[str]) -> bool:
+    print(f"== {name}", flush=True)
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def _broken_scripts() -> list[Path]:
+    """Return the JavaScript files that node cannot parse."""
+    node = shutil.which("node")
+    print("== JavaScript", flush=True)
+    if node is None:
+        print("JavaScript was not checked: node is not installed", flush=True)
+        return []
+    scripts = [path for folder in ("workbench", "tests") for path in (ROOT / folder).rglob("*.mjs")]
+    return [
+        path
+        for path in sorted(scripts)
+        if subprocess.run([node, "--check", str(path)], check=False).returncode != 0
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
