@@ -50,7 +50,7 @@ threading.Thread(target=watch, daemon=True).start()
 PRODUCT = """
 from workbench import CapturePanel, create_stores
 from workbench.capture.settings import CaptureSettings
-from workbench.panels.capture_options import CaptureOptions
+from workbench.panels.capture.options import CaptureOptions
 stores = create_stores(data_dir="data", models_dir="models")
 await stores.dataset.create("film", ["thing"])
 panel = CapturePanel("film", stores, settings=CaptureSettings(min_difference=0),

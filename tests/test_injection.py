@@ -19,7 +19,7 @@ from workbench.capture.push_feed import PushFeed
 from workbench.capture.settings import CaptureSettings
 from workbench.errors import InvalidConfigError, NotFoundError
 from workbench.labelling.predictor import Predictor
-from workbench.panels.annotate_model import AnnotateModel
+from workbench.panels.annotate.model import AnnotateModel
 from workbench.persistence import (
     DatasetStore,
     ImageStore,

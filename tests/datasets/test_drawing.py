@@ -16,7 +16,7 @@ from workbench.datasets.drawing import class_colour, draw_boxes, to_png
 from workbench.persistence.models import Annotation, Prediction
 
 ROOT = Path(__file__).parents[2]
-COLOURS = ROOT / "workbench" / "panels" / "widgets" / "static" / "box_colours.mjs"
+COLOURS = ROOT / "workbench" / "panels" / "shared" / "static" / "colours.mjs"
 GREY = np.full((240, 320, 3), 127, dtype=np.uint8)
 
 

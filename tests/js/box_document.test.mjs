@@ -3,8 +3,8 @@ import { test } from "node:test";
 
 import {
   copies, fromRows, nextBox, sameRows, toProposalRows, toRows, withAccepted, withChanged, withoutBoxes,
-} from "../../workbench/panels/widgets/static/box_document.mjs";
-import { amend, commit, createHistory, redo, undo } from "../../workbench/panels/widgets/static/box_history.mjs";
+} from "../../workbench/panels/annotate/static/document.mjs";
+import { amend, commit, createHistory, redo, undo } from "../../workbench/panels/annotate/static/history.mjs";
 
 const IMAGE = { width: 640, height: 480 };
 const ROWS = [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createFrames, stageSize } from "../../workbench/panels/widgets/static/box_frames.mjs";
+import { createFrames, stageSize } from "../../workbench/panels/annotate/static/frames.mjs";
 
 const STAGE = { width: 800, height: 450 };
 const BYTES = new DataView(new ArrayBuffer(4));

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import {
   allowedShift, boxBetween, boxesAt, fitViewport, handleAt, keepInSight, resized, shifted, toImage, toScreen, zoomAt,
-} from "../../workbench/panels/widgets/static/box_geometry.mjs";
+} from "../../workbench/panels/annotate/static/geometry.mjs";
 
 const IMAGE = { width: 640, height: 480 };
 

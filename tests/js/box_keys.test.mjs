@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { createCommands } from "../../workbench/panels/widgets/static/box_commands.mjs";
-import { arrowStep, classDigit, keymap, keyName } from "../../workbench/panels/widgets/static/box_keys.mjs";
-import { classColour } from "../../workbench/panels/widgets/static/box_colours.mjs";
-import { matchingClasses } from "../../workbench/panels/widgets/static/box_classes.mjs";
+import { createCommands } from "../../workbench/panels/annotate/static/commands.mjs";
+import { arrowStep, classDigit, keymap, keyName } from "../../workbench/panels/annotate/static/keys.mjs";
+import { classColour } from "../../workbench/panels/shared/static/colours.mjs";
+import { matchingClasses } from "../../workbench/panels/annotate/static/classes.mjs";
 
 const press = (key, held = {}) =>
   ({ key, code: "", ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...held });
@@ -28,7 +28,7 @@ test("digits stand for classes, on keyboards that shift them too", () => {
 });
 
 test("every action that has keys does something, and the reverse", () => {
-  const listed = JSON.parse(readFileSync(new URL("../../workbench/panels/widgets/static/box_keys.json", import.meta.url)));
+  const listed = JSON.parse(readFileSync(new URL("../../workbench/panels/annotate/static/keys.json", import.meta.url)));
   const session = { state: { selection: new Set() }, boxes: () => [] };
   const { actions } = createCommands(session, {});
   const bound = new Set(listed.map((item) => item.action));

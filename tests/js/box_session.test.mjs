@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { makeBox } from "../../workbench/panels/widgets/static/box_document.mjs";
-import { createSession } from "../../workbench/panels/widgets/static/box_session.mjs";
+import { makeBox } from "../../workbench/panels/annotate/static/document.mjs";
+import { createSession } from "../../workbench/panels/annotate/static/session.mjs";
 
 /** A browser's storage, in memory. */
 class MemoryStorage {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
-import { createEncoder } from "../../workbench/panels/widgets/static/camera_encoder.mjs";
+import { createEncoder } from "../../workbench/panels/live/static/encoder.mjs";
 
 let made = [];
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createBeat, createMeter, createFrameOutbox, createWindow } from "../../workbench/panels/widgets/static/camera_flow.mjs";
+import { createBeat, createMeter, createFrameOutbox, createWindow } from "../../workbench/panels/live/static/flow.mjs";
 
 test("no more than the window is on its way", () => {
   const ways = createWindow(() => 2);

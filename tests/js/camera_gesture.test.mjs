@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createGesture } from "../../workbench/panels/widgets/static/camera_gesture.mjs";
+import { createGesture } from "../../workbench/panels/capture/static/gesture.mjs";
 
 function scene({ mode = "hand", recording = false } = {}) {
   const log = [];

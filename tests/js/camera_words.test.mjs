@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { splitKey, splitValue, typedNumber } from "../../workbench/panels/widgets/static/camera_controls.mjs";
-import { cameraWish } from "../../workbench/panels/widgets/static/camera_device.mjs";
-import { noneLeft, statusNotes } from "../../workbench/panels/widgets/static/camera_numbers.mjs";
-import { isUpright } from "../../workbench/panels/widgets/static/camera_frames.mjs";
-import { cameraProblem, cameraSurroundings, surroundingsProblem } from "../../workbench/panels/widgets/static/camera_problems.mjs";
-import { placedBox } from "../../workbench/panels/widgets/static/camera_stage.mjs";
+import { splitKey, splitValue, typedNumber } from "../../workbench/panels/capture/static/controls.mjs";
+import { cameraWish } from "../../workbench/panels/live/static/device.mjs";
+import { noneLeft, statusNotes } from "../../workbench/panels/capture/static/numbers.mjs";
+import { isUpright } from "../../workbench/panels/live/static/frames.mjs";
+import { cameraProblem, cameraSurroundings, surroundingsProblem } from "../../workbench/panels/live/static/problems.mjs";
+import { placedBox } from "../../workbench/panels/live/static/stage.mjs";
 
 const page = (more) => ({ hasDevices: true, isSecure: true, isVsCode: false, host: "hub:8888", ...more });
 

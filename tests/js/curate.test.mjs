@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { grouped, stepTo } from "../../workbench/panels/widgets/static/finding_list.mjs";
-import { hoverColours, plotWidth } from "../../workbench/panels/widgets/static/plot_grid.mjs";
-import { keepKeys } from "../../workbench/panels/widgets/static/status_line.mjs";
+import { grouped, stepTo } from "../../workbench/panels/curate/static/finding_list.mjs";
+import { hoverColours, plotWidth } from "../../workbench/panels/shared/static/plot_grid.mjs";
+import { keepKeys } from "../../workbench/panels/shared/static/status_line.mjs";
 
 test("findings stand under their severities, worst first, without empty headings", () => {
   const findings = [

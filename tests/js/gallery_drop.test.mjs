@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { droppedOn, filesIn, refusal } from "../../workbench/panels/widgets/static/gallery_drop.mjs";
-import { createUploader } from "../../workbench/panels/widgets/static/gallery_upload.mjs";
+import { droppedOn, filesIn, refusal } from "../../workbench/panels/browse/static/drop.mjs";
+import { createUploader } from "../../workbench/panels/shared/static/upload.mjs";
 
 const ACCEPT = [".jpg", ".png"];
 const file = (name, text = "x") => new File([text], name);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createFetcher, rangesOf } from "../../workbench/panels/widgets/static/gallery_fetch.mjs";
-import { createUploader } from "../../workbench/panels/widgets/static/gallery_upload.mjs";
+import { createFetcher, rangesOf } from "../../workbench/panels/browse/static/fetch.mjs";
+import { createUploader } from "../../workbench/panels/shared/static/upload.mjs";
 
 const JPEG = new Uint8Array(1000);
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { GAP, layoutOf, moved, placeOf, positionsIn, scrollToShow } from "../../workbench/panels/widgets/static/gallery_layout.mjs";
-import { createScroll, MAX_HEIGHT } from "../../workbench/panels/widgets/static/gallery_scroll.mjs";
+import { GAP, layoutOf, moved, placeOf, positionsIn, scrollToShow } from "../../workbench/panels/browse/static/layout.mjs";
+import { createScroll, MAX_HEIGHT } from "../../workbench/panels/browse/static/scroll.mjs";
 
 test("cells fill the width and never overlap", () => {
   for (const width of [320, 584, 1000, 1384]) {

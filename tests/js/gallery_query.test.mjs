@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { describeItem, howManyFit, isSame, outlines, roomFor } from "../../workbench/panels/widgets/static/gallery_cells.mjs";
-import { createTypeAhead, isLookedFor } from "../../workbench/panels/widgets/static/gallery_popup.mjs";
-import { completed, createQueryTrack, grown, SORTS, sortOf, withSort } from "../../workbench/panels/widgets/static/gallery_query.mjs";
-import { wordsOf } from "../../workbench/panels/widgets/static/gallery_status.mjs";
+import { describeItem, howManyFit, isSame, outlines, roomFor } from "../../workbench/panels/browse/static/cells.mjs";
+import { createTypeAhead, isLookedFor } from "../../workbench/panels/browse/static/popup.mjs";
+import { completed, createQueryTrack, grown, SORTS, sortOf, withSort } from "../../workbench/panels/browse/static/query.mjs";
+import { wordsOf } from "../../workbench/panels/browse/static/status.mjs";
 
 test("the order is part of the query's text", () => {
   assert.equal(sortOf("class:person sort:-date boxes>3"), "sort:-date");

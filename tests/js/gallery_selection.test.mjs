@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clicked, contains, countOf, everything, inverted, NOTHING, toggled, withoutRange, withRange } from "../../workbench/panels/widgets/static/gallery_selection.mjs";
+import { clicked, contains, countOf, everything, inverted, NOTHING, toggled, withoutRange, withRange } from "../../workbench/panels/browse/static/selection.mjs";
 
 test("ranges are joined where they touch and cut where they are taken away", () => {
   let ranges = withRange(NOTHING, 10, 12);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { badgeOf } from "../../workbench/panels/widgets/static/trial.mjs";
-import { countWords, rowsAbove } from "../../workbench/panels/widgets/static/trial_boxes.mjs";
+import { badgeOf } from "../../workbench/panels/models/static/trial.mjs";
+import { countWords, rowsAbove } from "../../workbench/panels/models/static/trial_boxes.mjs";
 
 const row = (score) => [0.5, 0.5, 0.2, 0.2, "cup", score, 0];
 

@@ -13,8 +13,8 @@ import pytest
 
 from workbench.errors import ConflictError, LossySaveError, NotFoundError
 from workbench.panels.annotate import AnnotatePanel
-from workbench.panels.annotate_labels import PixelBoxes
-from workbench.panels.annotate_model import AnnotateModel
+from workbench.panels.annotate.labels import PixelBoxes
+from workbench.panels.annotate.model import AnnotateModel
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, Prediction
 
@@ -261,7 +261,7 @@ async def test_images_that_browsers_cannot_decode_are_sent_as_jpeg(
 async def test_a_huge_image_is_sent_reduced_and_keeps_its_coordinates(
     model: AnnotateModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.panels.annotate_picture.MAX_PIXELS", WIDTH * HEIGHT // 4)
+    monkeypatch.setattr("workbench.panels.annotate.picture.MAX_PIXELS", WIDTH * HEIGHT // 4)
     picture = await model.load(0)
     sent = cv2.imdecode(np.frombuffer(picture.content, np.uint8), cv2.IMREAD_COLOR)
     assert sent is not None
@@ -500,8 +500,8 @@ async def test_a_page_gets_what_earlier_sessions_did(
 async def test_a_long_trail_comes_in_parts(
     panel: AnnotatePanel, page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.panels.annotate_pages.TRAIL_BOXES", 5)
-    monkeypatch.setattr("workbench.panels.annotate_pages.TRAIL_STEPS", 3)
+    monkeypatch.setattr("workbench.panels.annotate.pages.TRAIL_BOXES", 5)
+    monkeypatch.setattr("workbench.panels.annotate.pages.TRAIL_STEPS", 3)
     key = (await panel.open(1)).key
     for count in range(5):
         await stores.label.save("ds", "train", "b.png", [BOX] * count)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from workbench.panels.background import Background
+from workbench.panels.shared.background import Background
 
 
 async def test_work_asked_for_on_another_loop_runs_on_the_owner() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from workbench.panels.widgets.esm import BundleError, bundle
+from workbench.panels.shared.esm import BundleError, bundle
 
 ROOT = Path(__file__).parents[2]
-ENTRY = ROOT / "workbench" / "panels" / "widgets" / "static" / "box_canvas.mjs"
+ENTRY = ROOT / "workbench" / "panels" / "annotate" / "static" / "canvas.mjs"
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workbench.panels.annotator import BoxAnnotator
-from workbench.panels.widgets.box_canvas import BoxCanvas
-from workbench.panels.widgets.box_keys import ACTIONS, key_bindings
-from workbench.panels.widgets.canvas_messages import CanvasBox, Edit, MessageError
+from workbench.panels.annotate.annotator import BoxAnnotator
+from workbench.panels.annotate.canvas import BoxCanvas
+from workbench.panels.annotate.keys import ACTIONS, key_bindings
+from workbench.panels.annotate.messages import CanvasBox, Edit, MessageError
 
 BOX = {"type": "box", "label": "dog", "xyxy": (10, 20, 30.5, 40)}
 

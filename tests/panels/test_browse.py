@@ -14,11 +14,11 @@ import pytest
 
 from workbench.datasets.query import QueryError
 from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
-from workbench.panels.annotate_model import AnnotateModel
+from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.browse import BrowsePanel
-from workbench.panels.browse_import import BATCH, batches
-from workbench.panels.browse_model import BrowseModel
-from workbench.panels.browse_work import Status, StoppedError
+from workbench.panels.browse.importing import BATCH, batches
+from workbench.panels.browse.model import BrowseModel
+from workbench.panels.shared.status import Status, StoppedError
 from workbench.persistence import Stores, create_stores
 
 WIDTH, HEIGHT = 64, 48
@@ -306,7 +306,7 @@ async def test_nothing_selected_is_said(model: BrowseModel) -> None:
 async def test_added_files_are_undone_as_one_and_refusals_are_named(
     model: BrowseModel, root: Path, tmp_path: Path
 ) -> None:
-    from workbench.panels.browse_import import new_files
+    from workbench.panels.browse.importing import new_files
 
     folder = tmp_path / "photos" / "deep"
     folder.mkdir(parents=True)
@@ -329,7 +329,7 @@ async def test_added_files_are_undone_as_one_and_refusals_are_named(
 async def test_frames_of_a_video_are_added(
     model: BrowseModel, stores: Stores, root: Path, tmp_path: Path
 ) -> None:
-    from workbench.panels.browse_import import new_files
+    from workbench.panels.browse.importing import new_files
 
     clip = tmp_path / "my clip.avi"
     writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (WIDTH, HEIGHT))
@@ -430,7 +430,7 @@ async def test_a_page_is_sent_the_items_that_it_wants(page: Page) -> None:
 async def test_long_answers_come_in_parts_and_stop_when_called_off(
     page: Page, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.panels.browse_pages.MESSAGE_BYTES", 1500)
+    monkeypatch.setattr("workbench.panels.browse.pages.MESSAGE_BYTES", 1500)
     for number in range(100):
         write_picture(root / "images" / "test" / f"{number:03}.jpg")
     await page.panel.refresh()
@@ -496,7 +496,7 @@ async def test_files_come_in_pieces(page: Page, root: Path, stores: Stores) -> N
 async def test_what_is_uploaded_together_is_told_and_undone_as_one(
     page: Page, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.panels.browse_uploads.BATCH_BYTES", 1)  # each file goes on
+    monkeypatch.setattr("workbench.panels.shared.uploads.BATCH_BYTES", 1)  # each file goes on
     content = (root / "images" / "train" / "a.jpg").read_bytes()
     names = ["n0.jpg", "a.jpg", "notes.txt", "n1.jpg", "n2.jpg"]
     common = {"batch": 1, "split": "val", "files": len(names), "size": len(content), "offset": 0}
@@ -580,7 +580,7 @@ async def test_an_export_replaces_nothing_and_says_where_it_is(
 
 
 def test_no_more_is_held_at_once_than_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.panels.browse_import.BATCH_BYTES", 10)
+    monkeypatch.setattr("workbench.panels.browse.importing.BATCH_BYTES", 10)
     sizes = [4, 4, 4, 20, 1]
     files = [(f"{number}.jpg", bytes(size)) for number, size in enumerate(sizes)]
     assert [[len(data) for _, data in batch] for batch in batches(files)] == [[4, 4, 4], [20], [1]]
@@ -729,7 +729,7 @@ async def test_looking_through_images_does_not_call_off_that_an_export_shall_sto
 @pytest.fixture
 async def slow(stores: Stores, root: Path, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Let folders be listed no sooner than this is set, as if there were a million images."""
-    monkeypatch.setattr("workbench.panels.browse_shown._LARGE", 1)
+    monkeypatch.setattr("workbench.panels.browse.shown._LARGE", 1)
     for file in root.rglob("*.*"):
         os.utime(file, (1e9, 1e9))  # long before it is read: nobody doubts its time of change
     indexed = BrowseModel(stores)

@@ -16,12 +16,12 @@ from workbench.capture.settings import CaptureSettings
 from workbench.capture.triggers import Every, Motion
 from workbench.capture.video_feed import VideoFeed
 from workbench.errors import NotFoundError
-from workbench.panels.browser_feed import BrowserFeed
 from workbench.panels.capture import CapturePanel
-from workbench.panels.capture_display import IDLE_RATE, Throttled
-from workbench.panels.capture_options import CaptureOptions, changed
-from workbench.panels.capture_sources import make_feed
-from workbench.panels.capture_waiting import CaptureError
+from workbench.panels.capture.display import IDLE_RATE, Throttled
+from workbench.panels.capture.options import CaptureOptions, changed
+from workbench.panels.capture.waiting import CaptureError
+from workbench.panels.live.browser_feed import BrowserFeed
+from workbench.panels.live.sources import make_feed
 from workbench.persistence import Stores, create_stores
 from workbench.samples.video import write_video
 
@@ -249,7 +249,7 @@ async def test_film_is_recorded_from_its_first_frame_also_again(
 async def test_preview_waits_for_the_page(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     feed = GeneratedFeed(image_size=(64, 48), fps=100)
     panel = CapturePanel("cups", stores, feed)
-    monkeypatch.setattr("workbench.panels.capture_pages._PAGE_PATIENCE", 3600.0)
+    monkeypatch.setattr("workbench.panels.live.preview._PAGE_PATIENCE", 3600.0)
     page = Page(panel, monkeypatch)
     page.say("hello")
     page.say("start")

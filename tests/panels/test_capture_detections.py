@@ -16,7 +16,7 @@ from tests.helpers.training import CLASSES, Trained, shapes, trained_once
 from workbench.capture.settings import CaptureSettings
 from workbench.labelling.predictor import Predictor
 from workbench.panels.capture import CapturePanel
-from workbench.panels.capture_options import CaptureOptions
+from workbench.panels.capture.options import CaptureOptions
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Prediction
 

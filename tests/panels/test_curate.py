@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from workbench.errors import ClassesInUseError, ConflictError, NotFoundError
-from workbench.panels.browse_work import StoppedError
-from workbench.panels.changing import BusyError
 from workbench.panels.curate import CuratePanel
-from workbench.panels.curate_model import CurateModel
-from workbench.panels.curate_versions import NOW
+from workbench.panels.curate.model import CurateModel
+from workbench.panels.curate.versions import NOW
+from workbench.panels.shared.changing import BusyError
+from workbench.panels.shared.status import StoppedError
 from workbench.persistence import Stores, create_stores
 
 ROW = "0 0.5 0.5 0.25 0.25\n"

@@ -18,12 +18,12 @@ from workbench.evaluation.evaluator import Evaluator
 from workbench.evaluation.findings import Finding
 from workbench.evaluation.mistakes import galleries
 from workbench.labelling.predictor import Predictor
-from workbench.panels.browse_work import StoppedError
-from workbench.panels.changing import BusyError
 from workbench.panels.evaluate import EvaluatePanel
-from workbench.panels.evaluate_model import GALLERIES, EvaluateModel
-from workbench.panels.evaluate_pages import SHOWN
-from workbench.panels.evaluate_tiles import window
+from workbench.panels.evaluate.model import GALLERIES, EvaluateModel
+from workbench.panels.evaluate.pages import SHOWN
+from workbench.panels.evaluate.tiles import window
+from workbench.panels.shared.changing import BusyError
+from workbench.panels.shared.status import StoppedError
 from workbench.persistence import Stores, create_stores
 
 IMAGES = 16

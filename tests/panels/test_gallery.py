@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.panels.browse_listing import checked_ranges, ranges_of, size_of
-from workbench.panels.browse_uploads import Uploads
-from workbench.panels.widgets.gallery import Gallery
+from workbench.panels.browse.gallery import Gallery
+from workbench.panels.browse.listing import checked_ranges, ranges_of, size_of
+from workbench.panels.shared.uploads import Uploads
 
 
 class Host:

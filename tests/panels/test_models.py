@@ -15,10 +15,10 @@ from tests.helpers.models import add_model, spread_weights
 from tests.helpers.training import Trained, poisoned, trained_once
 from workbench.errors import AlreadyExistsError, ConflictError, InvalidModelError
 from workbench.labelling.predictor import Predictor
-from workbench.panels.incoming import IncomingFile
 from workbench.panels.models import ModelsPanel
-from workbench.panels.models_model import NOTE, ModelsModel
-from workbench.panels.models_transfer import PIECE
+from workbench.panels.models.incoming import IncomingFile
+from workbench.panels.models.model import NOTE, ModelsModel
+from workbench.panels.models.transfer import PIECE
 from workbench.persistence import Stores
 
 

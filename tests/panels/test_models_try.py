@@ -17,7 +17,7 @@ from tests.panels.test_models import until
 from workbench.capture.feed import Feed, Pause
 from workbench.errors import NotFoundError
 from workbench.panels.models import ModelsPanel
-from workbench.panels.models_live import LEAST_CONFIDENCE
+from workbench.panels.models.live_trial import LEAST_CONFIDENCE
 from workbench.persistence import Stores
 from workbench.persistence.models import Prediction
 

@@ -15,10 +15,10 @@ import pytest
 
 from tests.helpers.training import CLASSES, TINY, make_shapes, shapes
 from workbench.errors import InvalidConfigError, InvalidNameError, TrainingError
-from workbench.panels import train_settings
 from workbench.panels.train import TrainPanel
-from workbench.panels.train_model import TrainModel
-from workbench.panels.train_words import STATE_WORDS, resources, suggestion
+from workbench.panels.train import settings as train_settings
+from workbench.panels.train.model import TrainModel
+from workbench.panels.train.words import STATE_WORDS, resources, suggestion
 from workbench.persistence import Stores
 from workbench.training import progress as progress_module
 from workbench.training.config import TrainingConfig

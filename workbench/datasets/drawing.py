@@ -15,7 +15,7 @@ from workbench.persistence.models import Annotation, Prediction
 Frame = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-# The same as in the browser (panels/widgets/static/box_colours.mjs): eight colours after the
+# The same as in the browser (panels/shared/static/colours.mjs): eight colours after the
 # idea of Okabe and Ito (Color Universal Design, 2008), told apart with every common kind of
 # colour vision, then steps round the hue circle by the golden angle. As web colours.
 _PALETTE = ("f0a30a", "56b4e9", "00b88a", "f5e642", "3b8beb", "e8622c", "dd8ac0", "c9c9c9")

@@ -9,12 +9,12 @@ import ipywidgets as w
 
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate import AnnotatePanel
-from workbench.panels.background import Background
 from workbench.panels.browse import BrowsePanel
 from workbench.panels.capture import CapturePanel
 from workbench.panels.curate import CuratePanel
 from workbench.panels.evaluate import EvaluatePanel
 from workbench.panels.models import ModelsPanel
+from workbench.panels.shared.background import Background
 from workbench.panels.train import TrainPanel
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, DatasetInfo

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets
 from ipyannotations.images.annotator import Annotator
 
-from workbench.panels.widgets.box_canvas import BoxCanvas
+from workbench.panels.annotate.canvas import BoxCanvas
 
 
 class BoxAnnotator(Annotator):  # type: ignore[misc]

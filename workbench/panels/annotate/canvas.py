@@ -45,9 +45,10 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from workbench.panels.widgets.box_keys import ACTIONS, key_bindings
-from workbench.panels.widgets.canvas_messages import CanvasBox, Edit, Frame, MessageError
-from workbench.panels.widgets.esm import bundle
+from workbench.panels import shared
+from workbench.panels.annotate.keys import ACTIONS, key_bindings
+from workbench.panels.annotate.messages import CanvasBox, Edit, Frame, MessageError
+from workbench.panels.shared.esm import bundle, style_sheet
 
 STATIC = Path(__file__).parent / "static"
 
@@ -77,10 +78,8 @@ class BoxCanvas(anywidget.AnyWidget):
     classes : sequence of str
     """
 
-    _esm = bundle(STATIC / "box_canvas.mjs")
-    _css = "".join(
-        (STATIC / name).read_text(encoding="utf-8") for name in ("theme.css", "box_canvas.css")
-    )
+    _esm = bundle(STATIC / "canvas.mjs")
+    _css = style_sheet(shared.STATIC / "theme.css", STATIC / "canvas.css")
 
     classes = traitlets.List(traitlets.Unicode(), help="names of the classes").tag(sync=True)
     current_class = traitlets.Unicode(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_FILE = Path(__file__).parent / "static" / "box_keys.json"
+_FILE = Path(__file__).parent / "static" / "keys.json"
 ACTIONS: list[dict[str, Any]] = json.loads(_FILE.read_text(encoding="utf-8"))
 
 
@@ -17,7 +17,7 @@ def key_bindings(changes: Mapping[str, str | Sequence[str]] | None = None) -> di
     Parameters
     ----------
     changes : mapping of str to str or sequence of str
-        Action (see ``box_keys.json``) to its keys, such as ``"K"``, ``"Mod+K"`` (Ctrl, or
+        Action (see ``keys.json``) to its keys, such as ``"K"``, ``"Mod+K"`` (Ctrl, or
         Command on a Mac), ``"Shift+ArrowUp"``. No key: the action has none.
 
     Raises

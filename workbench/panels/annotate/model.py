@@ -16,8 +16,8 @@ import traitlets
 from workbench.datasets.trail import Trail
 from workbench.datasets.walks import check_filter, plan_walk
 from workbench.errors import NotFoundError, WorkbenchError
-from workbench.panels.annotate_labels import LabelDesk, PixelBoxes
-from workbench.panels.annotate_picture import Picture, PictureLoader
+from workbench.panels.annotate.labels import LabelDesk, PixelBoxes
+from workbench.panels.annotate.picture import Picture, PictureLoader
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.persistence.sources import ImageSource

@@ -13,11 +13,11 @@ from typing import Any, TypedDict
 from workbench import geometry
 from workbench.datasets.trail import LabelState
 from workbench.errors import ConflictError, LossySaveError, WorkbenchError
-from workbench.panels.annotate_labels import PixelBoxes
-from workbench.panels.annotate_model import AnnotateModel
-from workbench.panels.annotate_picture import Picture
-from workbench.panels.widgets.box_canvas import BoxCanvas
-from workbench.panels.widgets.canvas_messages import CanvasBox, Edit, Frame
+from workbench.panels.annotate.canvas import BoxCanvas
+from workbench.panels.annotate.labels import PixelBoxes
+from workbench.panels.annotate.messages import CanvasBox, Edit, Frame
+from workbench.panels.annotate.model import AnnotateModel
+from workbench.panels.annotate.picture import Picture
 from workbench.persistence.models import Annotation, LabelData, Prediction
 
 FRAMES_UNDER_WAY = 6
@@ -59,7 +59,7 @@ class Pages:
         self._report = report
 
     async def answer(self, message: Mapping[str, Any]) -> None:
-        """Answer a request, see `workbench.panels.widgets.box_canvas`."""
+        """Answer a request, see `workbench.panels.annotate.canvas`."""
         kind, session = message["kind"], str(message.get("session", ""))
         if kind == "hello":
             self._welcome(session)

@@ -1,6 +1,6 @@
 """The annotate panel: draw boxes on the images of a dataset, in a notebook cell.
 
-Here is the side that Python sees; `workbench.panels.annotate_pages` is the side of the pages.
+Here is the side that Python sees; `workbench.panels.annotate.pages` is the side of the pages.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 import ipywidgets
 
-from workbench.panels.annotate_model import AnnotateModel
-from workbench.panels.annotate_pages import Pages
-from workbench.panels.annotate_picture import Picture
-from workbench.panels.annotator import BoxAnnotator
-from workbench.panels.background import Background
-from workbench.panels.widgets.box_keys import key_bindings
-from workbench.panels.widgets.canvas_messages import Edit
+from workbench.panels.annotate.annotator import BoxAnnotator
+from workbench.panels.annotate.keys import key_bindings
+from workbench.panels.annotate.messages import Edit
+from workbench.panels.annotate.model import AnnotateModel
+from workbench.panels.annotate.pages import Pages
+from workbench.panels.annotate.picture import Picture
+from workbench.panels.shared.background import Background
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 

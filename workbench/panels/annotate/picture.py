@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from workbench import geometry
 from workbench.errors import LabelFormatError, NotFoundError, WorkbenchError
-from workbench.panels.annotate_labels import UNREADABLE
+from workbench.panels.annotate.labels import UNREADABLE
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, ImageInfo, LabelData
 

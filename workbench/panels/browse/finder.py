@@ -14,7 +14,7 @@ from workbench.datasets.index import DatasetIndex, Indexer
 from workbench.datasets.query import parse_query
 from workbench.datasets.query_conditions import in_name
 from workbench.datasets.query_parsing import Word, alternatives_of, split_words
-from workbench.panels.browse_listing import Integers
+from workbench.panels.browse.listing import Integers
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey, Progress, TrashEntry, no_progress
 

@@ -14,7 +14,7 @@ query            show what matches ``text``
 complete         what may come at ``cursor`` of ``text``; ``seq`` tells answers apart
 mode             show images, objects or the trash
 open             the item at ``position`` of ``listing`` was double-clicked
-do               an ``action`` on the selection, see `workbench.panels.browse_pages`
+do               an ``action`` on the selection, see `workbench.panels.browse.pages`
 upload           a piece of a file that is to be added
 stop             stop the action under way
 ===============  ===========================================================================
@@ -38,7 +38,8 @@ from typing import Any, Protocol
 import anywidget
 import traitlets
 
-from workbench.panels.widgets.esm import bundle
+from workbench.panels import shared
+from workbench.panels.shared.esm import bundle, style_sheet
 
 STATIC = Path(__file__).parent / "static"
 
@@ -65,9 +66,7 @@ class Gallery(anywidget.AnyWidget):
     """
 
     _esm = bundle(STATIC / "gallery.mjs")
-    _css = "".join(
-        (STATIC / name).read_text(encoding="utf-8") for name in ("theme.css", "gallery.css")
-    )
+    _css = style_sheet(shared.STATIC / "theme.css", STATIC / "gallery.css")
 
     listing = traitlets.Dict(
         help="`id`, `total`, `mode`, `query` and `dataset` of what is listed; `of` how many; "

@@ -16,10 +16,10 @@ from workbench.datasets.changes import BoxRef, counted
 from workbench.datasets.classes import ClassEditor
 from workbench.datasets.formats.any_format import import_dataset
 from workbench.datasets.formats.naming import default_name
-from workbench.panels.browse_import import batches, describe, describe_dataset, refusal_text
-from workbench.panels.browse_shown import ShownModel
-from workbench.panels.browse_work import Status, Work
-from workbench.panels.changing import Task, sentence
+from workbench.panels.browse.importing import batches, describe, describe_dataset, refusal_text
+from workbench.panels.browse.shown import ShownModel
+from workbench.panels.shared.changing import Task, sentence
+from workbench.panels.shared.status import Status, Work
 from workbench.persistence.models import SPLITS, ImageKey, ImportedDataset
 
 

@@ -17,11 +17,11 @@ from typing import Any
 from workbench.datasets.actions import Change, Upload
 from workbench.datasets.changes import nothing_to_undo
 from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
-from workbench.panels.browse_import import is_dataset, new_files, typed_path
-from workbench.panels.browse_listing import Item, Listing, checked_ranges
-from workbench.panels.browse_model import BrowseModel
-from workbench.panels.browse_uploads import MAX_FILE_BYTES, Arrived, Uploads
-from workbench.panels.widgets.gallery import Gallery
+from workbench.panels.browse.gallery import Gallery
+from workbench.panels.browse.importing import is_dataset, new_files, typed_path
+from workbench.panels.browse.listing import Item, Listing, checked_ranges
+from workbench.panels.browse.model import BrowseModel
+from workbench.panels.shared.uploads import MAX_FILE_BYTES, Arrived, Uploads
 from workbench.persistence import IMAGE_EXTENSIONS
 
 MESSAGE_BYTES = 900_000
@@ -110,7 +110,7 @@ class BrowsePages:
         self._open.discard((str(message["session"]), int(message["id"])))
 
     async def answer(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Do what a page asks, see `workbench.panels.widgets.gallery`."""
+        """Do what a page asks, see `workbench.panels.browse.gallery`."""
         kind = message["kind"]
         if self._model.listing is None:
             return

@@ -9,14 +9,14 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.annotate import AnnotatePanel
-from workbench.panels.background import Background
-from workbench.panels.browse_listing import Listing
-from workbench.panels.browse_model import BrowseModel
-from workbench.panels.browse_pages import BrowsePages
-from workbench.panels.browse_work import Status, StoppedError
-from workbench.panels.changing import first_dataset
-from workbench.panels.widgets.gallery import Gallery
+from workbench.panels import AnnotatePanel
+from workbench.panels.browse.gallery import Gallery
+from workbench.panels.browse.listing import Listing
+from workbench.panels.browse.model import BrowseModel
+from workbench.panels.browse.pages import BrowsePages
+from workbench.panels.shared.background import Background
+from workbench.panels.shared.changing import first_dataset
+from workbench.panels.shared.status import Status, StoppedError
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS, ImageKey
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from workbench.datasets.thumbnails import CropRequest, Thumbnail, Thumbnails
 from workbench.errors import NotFoundError
-from workbench.panels.browse_listing import Item, Listing
+from workbench.panels.browse.listing import Item, Listing
 from workbench.persistence import Stores
 
 

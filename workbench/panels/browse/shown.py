@@ -11,11 +11,11 @@ import traitlets
 from workbench.datasets.index import DatasetIndex
 from workbench.datasets.query import QueryError, parse_query
 from workbench.datasets.query_completion import Completion, complete
-from workbench.panels.browse_finder import Finder, find_deleted
-from workbench.panels.browse_listing import MODES, Item, Listing, Ranges, size_of
-from workbench.panels.browse_pictures import PageMaker
-from workbench.panels.browse_work import Status
-from workbench.panels.changing import ChangingModel
+from workbench.panels.browse.finder import Finder, find_deleted
+from workbench.panels.browse.listing import MODES, Item, Listing, Ranges, size_of
+from workbench.panels.browse.pictures import PageMaker
+from workbench.panels.shared.changing import ChangingModel
+from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey
 

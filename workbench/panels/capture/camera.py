@@ -47,7 +47,8 @@ from typing import Any, Protocol
 import anywidget
 import traitlets
 
-from workbench.panels.widgets.esm import bundle
+from workbench.panels import live, shared
+from workbench.panels.shared.esm import bundle, style_sheet
 
 STATIC = Path(__file__).parent / "static"
 
@@ -61,7 +62,7 @@ KINDS = frozenset(
 
 
 class CameraHost(Protocol):
-    """Who answers the page: `workbench.panels.capture_inbox`."""
+    """Who answers the page: `workbench.panels.capture.inbox`."""
 
     def asked(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Take a message of a page; may be on any thread."""
@@ -71,15 +72,15 @@ class Camera(anywidget.AnyWidget):
     """Preview and controls of a capture."""
 
     _esm = bundle(STATIC / "camera.mjs")
-    _css = "".join(
-        (STATIC / name).read_text(encoding="utf-8") for name in ("theme.css", "camera.css")
-    )
+    _css = style_sheet(shared.STATIC / "theme.css", live.STATIC / "camera.css")
 
     feed = traitlets.Dict(
         help="`status` and `why` of the feed, its `kind`, `name` and `place`; `player`: whether "
         "it has a beginning and an end, with `position`, `length` and `paused`"
     ).tag(sync=True)
-    settings = traitlets.Dict(help="of the capture, see `capture_model`").tag(sync=True)
+    settings = traitlets.Dict(help="of the capture, see `workbench.panels.capture.model`").tag(
+        sync=True
+    )
     status = traitlets.Dict(help="`CaptureStatus` as a mapping").tag(sync=True)
     datasets = traitlets.List(traitlets.Unicode(), help="that there are").tag(sync=True)
     classes = traitlets.List(traitlets.Unicode(), help="of the dataset").tag(sync=True)

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from workbench.capture.events import ImageSaved
-from workbench.panels.background import Background
-from workbench.panels.browser_feed import BrowserFeed
-from workbench.panels.capture_model import CaptureModel
-from workbench.panels.capture_options import as_message
-from workbench.panels.capture_pages import Preview, Strip, sender
-from workbench.panels.feed_watch import FeedWatch, feed_message
-from workbench.panels.widgets.camera import Camera
+from workbench.panels.capture.camera import Camera
+from workbench.panels.capture.model import CaptureModel
+from workbench.panels.capture.options import as_message
+from workbench.panels.capture.strip import Strip
+from workbench.panels.live.browser_feed import BrowserFeed
+from workbench.panels.live.feed_watch import FeedWatch, feed_message
+from workbench.panels.live.preview import Preview, sender
+from workbench.panels.shared.background import Background
 from workbench.persistence import Stores
 
 IDLE_RATE, WATCHED_RATE = 2.0, 10.0

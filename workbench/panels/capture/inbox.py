@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from workbench.panels.background import Background
-from workbench.panels.browse_uploads import Uploads
-from workbench.panels.browse_work import Status
-from workbench.panels.browser_feed import BrowserFeed
-from workbench.panels.capture_display import Display
-from workbench.panels.capture_model import CaptureModel
+from workbench.panels.capture.display import Display
+from workbench.panels.capture.model import CaptureModel
+from workbench.panels.live.browser_feed import BrowserFeed
+from workbench.panels.shared.background import Background
+from workbench.panels.shared.status import Status
+from workbench.panels.shared.uploads import Uploads
 
 Message = Mapping[str, Any]
 

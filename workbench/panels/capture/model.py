@@ -1,6 +1,6 @@
 """The model behind the capture panel: where frames come from, what is recorded, what is said.
 
-No widgets: traits carry state (`capture_state`), stores and feed are handed in.
+No widgets: traits carry state (`workbench.panels.capture.state`), stores and feed are handed in.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from workbench.datasets.changes import counted
 from workbench.datasets.uploads import NewFile, add_files
 from workbench.errors import NotFoundError
 from workbench.labelling.predictor import Predictor
-from workbench.panels import capture_options
-from workbench.panels.browse_work import Status
-from workbench.panels.capture_looking import Looking
-from workbench.panels.capture_sources import make_feed
-from workbench.panels.capture_state import MAX_RECENT, CaptureState
+from workbench.panels.capture import options as capture_options
+from workbench.panels.capture.looking import Looking
+from workbench.panels.capture.state import MAX_RECENT, CaptureState
+from workbench.panels.live.sources import make_feed
+from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 
 

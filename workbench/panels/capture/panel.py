@@ -11,15 +11,15 @@ from workbench.capture.feed import Feed
 from workbench.capture.settings import CaptureSettings
 from workbench.capture.triggers import Trigger
 from workbench.labelling.predictor import Predictor
-from workbench.panels.background import Background
-from workbench.panels.browse_work import Status
-from workbench.panels.browser_feed import BrowserFeed
-from workbench.panels.capture_acks import Acknowledgements
-from workbench.panels.capture_display import Display
-from workbench.panels.capture_inbox import Inbox
-from workbench.panels.capture_model import CaptureModel
-from workbench.panels.capture_options import CaptureOptions
-from workbench.panels.widgets.camera import Camera
+from workbench.panels.capture.acks import Acknowledgements
+from workbench.panels.capture.camera import Camera
+from workbench.panels.capture.display import Display
+from workbench.panels.capture.inbox import Inbox
+from workbench.panels.capture.model import CaptureModel
+from workbench.panels.capture.options import CaptureOptions
+from workbench.panels.live.browser_feed import BrowserFeed
+from workbench.panels.shared.background import Background
+from workbench.panels.shared.status import Status
 from workbench.persistence import Stores, get_stores
 
 

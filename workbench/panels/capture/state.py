@@ -27,16 +27,16 @@ from workbench.capture.events import (
 from workbench.capture.feed import Feed
 from workbench.capture.frames import FeedState
 from workbench.capture.settings import CaptureSettings
-from workbench.panels.browse_work import Status
-from workbench.panels.capture_options import CaptureOptions
-from workbench.panels.capture_waiting import Waiting
+from workbench.panels.capture.options import CaptureOptions
+from workbench.panels.capture.waiting import Waiting
+from workbench.panels.shared.status import Status
 
 MAX_RECENT = 60
 """Pictures of which a page shows some; a session may take a hundred thousand."""
 
 
 class CaptureState(traitlets.HasTraits):
-    """The traits of `capture_model.CaptureModel`. Made and used on one event loop."""
+    """The traits of `capture.model.CaptureModel`. Made and used on one event loop."""
 
     dataset = traitlets.Unicode("", help="that pictures go to")
     datasets = traitlets.List(traitlets.Unicode(), help="that there are")

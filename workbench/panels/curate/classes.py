@@ -9,8 +9,9 @@ from typing import Any
 import ipywidgets as w
 
 from workbench.datasets.classes import ClassCount, ClassPlan
-from workbench.panels.curate_model import CurateModel
-from workbench.panels.curate_parts import (
+from workbench.panels.curate.model import CurateModel
+from workbench.panels.curate.statistics import classes_table
+from workbench.panels.shared.parts import (
     Spawn,
     button,
     hint,
@@ -23,7 +24,6 @@ from workbench.panels.curate_parts import (
     show,
     table,
 )
-from workbench.panels.curate_statistics import classes_table
 
 ADD, RENAME, MERGE, DELETE, REORDER = "add", "rename", "merge", "delete", "reorder"
 _KINDS = (

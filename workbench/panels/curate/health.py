@@ -10,8 +10,9 @@ import ipywidgets as w
 
 from workbench.datasets.changes import counted
 from workbench.datasets.health import Finding, HealthReport
-from workbench.panels.curate_model import CurateModel
-from workbench.panels.curate_parts import (
+from workbench.panels.curate.finding_list import FindingList
+from workbench.panels.curate.model import CurateModel
+from workbench.panels.shared.parts import (
     Spawn,
     button,
     hint,
@@ -22,7 +23,6 @@ from workbench.panels.curate_parts import (
     set_options,
     show,
 )
-from workbench.panels.widgets.curating import FindingList
 from workbench.persistence.models import ImageKey
 
 SHOWN_DETAILS = 50

@@ -20,8 +20,8 @@ from workbench.datasets.grouping import GroupBy
 from workbench.datasets.health import Finding, HealthReport, Repair
 from workbench.datasets.splits import SplitPlan
 from workbench.datasets.statistics import Statistics
-from workbench.panels.browse_work import Status
-from workbench.panels.changing import ChangingModel, sentence
+from workbench.panels.shared.changing import ChangingModel, sentence
+from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import Progress
 from workbench.persistence.version_models import VersionComparison, VersionInfo

@@ -14,18 +14,18 @@ from typing import Any
 import ipywidgets as w
 
 from workbench.datasets.health import HealthReport
-from workbench.panels.background import Background
-from workbench.panels.browse import BrowsePanel
-from workbench.panels.browse_work import Status, StoppedError
-from workbench.panels.changing import first_dataset
-from workbench.panels.curate_classes import ClassesPage
-from workbench.panels.curate_health import HealthPage
-from workbench.panels.curate_model import CurateModel
-from workbench.panels.curate_parts import Command, button, row, show
-from workbench.panels.curate_splits import SplitsPage
-from workbench.panels.curate_statistics import StatisticsPage
-from workbench.panels.curate_versions import VersionsPage
-from workbench.panels.widgets.curating import StatusLine
+from workbench.panels import BrowsePanel
+from workbench.panels.curate.classes import ClassesPage
+from workbench.panels.curate.health import HealthPage
+from workbench.panels.curate.model import CurateModel
+from workbench.panels.curate.splits import SplitsPage
+from workbench.panels.curate.statistics import StatisticsPage
+from workbench.panels.curate.versions import VersionsPage
+from workbench.panels.shared.background import Background
+from workbench.panels.shared.changing import first_dataset
+from workbench.panels.shared.parts import Command, button, row, show
+from workbench.panels.shared.status import Status, StoppedError
+from workbench.panels.shared.widgets import StatusLine
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import ImageKey
 

@@ -11,9 +11,9 @@ import ipywidgets as w
 from workbench.datasets.changes import counted
 from workbench.datasets.grouping import BY_BURST, BY_LOOKS, BY_NAME
 from workbench.datasets.splits import SplitPlan
-from workbench.panels.curate_model import CurateModel
-from workbench.panels.curate_parts import Spawn, button, hint, labelled, notes, number, page, row
-from workbench.panels.curate_parts import table as html_table
+from workbench.panels.curate.model import CurateModel
+from workbench.panels.shared.parts import Spawn, button, hint, labelled, notes, number, page, row
+from workbench.panels.shared.parts import table as html_table
 from workbench.persistence.models import SPLITS
 
 _FIRST = {"train": 80.0, "val": 20.0, "test": 0.0}

@@ -10,9 +10,9 @@ import ipywidgets as w
 
 from workbench.datasets.changes import counted
 from workbench.datasets.statistics import Statistics
-from workbench.panels.curate_model import CurateModel
-from workbench.panels.curate_parts import Spawn, class_name, number, page, table
-from workbench.panels.widgets.curating import PlotGrid
+from workbench.panels.curate.model import CurateModel
+from workbench.panels.shared.parts import Spawn, class_name, number, page, table
+from workbench.panels.shared.widgets import PlotGrid
 from workbench.persistence.models import SPLITS
 
 SIZES_SHOWN = 8

@@ -10,8 +10,8 @@ import ipywidgets as w
 
 from workbench.datasets.changes import counted
 from workbench.datasets.versions import to_frame
-from workbench.panels.curate_model import CurateModel
-from workbench.panels.curate_parts import (
+from workbench.panels.curate.model import CurateModel
+from workbench.panels.shared.parts import (
     Confirmation,
     Spawn,
     button,

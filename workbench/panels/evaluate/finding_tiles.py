@@ -9,7 +9,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from workbench.panels.widgets.esm import bundle
+from workbench.panels.shared.esm import bundle, style_sheet
 
 STATIC = Path(__file__).parent / "static"
 
@@ -18,7 +18,7 @@ class FindingTiles(anywidget.AnyWidget):
     """A page of findings; `on_open` is told the number of one that is clicked, on any thread."""
 
     _esm = bundle(STATIC / "finding_tiles.mjs")
-    _css = (STATIC / "evaluate.css").read_text(encoding="utf-8")
+    _css = style_sheet(STATIC / "evaluate.css")
 
     tiles = traitlets.List(
         traitlets.Dict(),

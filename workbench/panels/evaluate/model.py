@@ -18,9 +18,9 @@ from workbench.evaluation.evaluator import Evaluator
 from workbench.evaluation.findings import Finding
 from workbench.evaluation.mistakes import Comparison, Galleries, compare, galleries
 from workbench.evaluation.suspects import suspicious_labels
-from workbench.panels.browse_work import Status
-from workbench.panels.changing import ChangingModel
-from workbench.panels.evaluate_tiles import Tile, TileMaker, confidence_of, has_prediction
+from workbench.panels.evaluate.tiles import Tile, TileMaker, confidence_of, has_prediction
+from workbench.panels.shared.changing import ChangingModel
+from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, ModelInfo, Prediction, Progress
 

@@ -10,11 +10,11 @@ import ipywidgets as w
 
 from workbench.evaluation import plots
 from workbench.evaluation.findings import Finding
-from workbench.panels.curate_parts import Spawn, button, hint, labelled, page, row, show
-from workbench.panels.evaluate_model import SUSPECTS, EvaluateModel
-from workbench.panels.evaluate_tiles import Tile
-from workbench.panels.widgets.curating import PlotGrid
-from workbench.panels.widgets.evaluating import FindingTiles
+from workbench.panels.evaluate.finding_tiles import FindingTiles
+from workbench.panels.evaluate.model import SUSPECTS, EvaluateModel
+from workbench.panels.evaluate.tiles import Tile
+from workbench.panels.shared.parts import Spawn, button, hint, labelled, page, row, show
+from workbench.panels.shared.widgets import PlotGrid
 
 SHOWN = 24
 """Findings on a page of a gallery."""

@@ -10,14 +10,14 @@ import ipywidgets as w
 
 from workbench.evaluation.evaluator import Evaluator
 from workbench.labelling.predictor import Predictor
-from workbench.panels.annotate import AnnotatePanel
-from workbench.panels.background import Background
-from workbench.panels.browse_work import Status
-from workbench.panels.curate_parts import button, hint, labelled, page, row, show
-from workbench.panels.evaluate_model import GALLERIES, EvaluateModel, Result
-from workbench.panels.evaluate_pages import GalleryPage, PlotsPage
-from workbench.panels.evaluate_tables import compared, numbers
-from workbench.panels.work_row import WorkRow
+from workbench.panels import AnnotatePanel
+from workbench.panels.evaluate.model import GALLERIES, EvaluateModel, Result
+from workbench.panels.evaluate.pages import GalleryPage, PlotsPage
+from workbench.panels.evaluate.tables import compared, numbers
+from workbench.panels.shared.background import Background
+from workbench.panels.shared.parts import button, hint, labelled, page, row, show
+from workbench.panels.shared.status import Status
+from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS
 

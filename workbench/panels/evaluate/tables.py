@@ -6,8 +6,8 @@ from html import escape
 
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.mistakes import Comparison
-from workbench.panels.curate_parts import class_name, notes, number, table
-from workbench.panels.evaluate_model import Result
+from workbench.panels.evaluate.model import Result
+from workbench.panels.shared.parts import class_name, notes, number, table
 
 _NONE = "–"
 _AREAS = {"all": "", "small": "below 32² px", "medium": "32² to 96² px", "large": "from 96² px on"}

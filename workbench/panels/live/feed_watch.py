@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from workbench.capture.feed import Feed, FeedState
-from workbench.panels.capture_pages import Preview
-from workbench.panels.capture_sources import kind_of
-from workbench.panels.curate_parts import Spawn
+from workbench.panels.live.preview import Preview
+from workbench.panels.live.sources import kind_of
+from workbench.panels.shared.parts import Spawn
 
 _PLAYBACK_EVERY = 0.3
 """Seconds from one look at the place in a file to the next."""

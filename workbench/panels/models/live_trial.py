@@ -17,7 +17,7 @@ from workbench.capture.detection import Detections, LiveDetector
 from workbench.capture.feed import Feed
 from workbench.capture.frames import FeedState, Image
 from workbench.labelling.predictor import Predictor
-from workbench.panels.capture_sources import make_feed
+from workbench.panels.live.sources import make_feed
 from workbench.persistence.models import Prediction
 
 LEAST_CONFIDENCE = 0.05

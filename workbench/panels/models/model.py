@@ -19,9 +19,9 @@ import traitlets as t
 from workbench.datasets.changes import Change, undoing
 from workbench.errors import AlreadyExistsError, WorkbenchError
 from workbench.labelling.predictor import Predictor
-from workbench.panels.browse_work import Status
-from workbench.panels.changing import ChangingModel, sentence
-from workbench.panels.models_live import LEAST_CONFIDENCE, LiveTrial
+from workbench.panels.models.live_trial import LEAST_CONFIDENCE, LiveTrial
+from workbench.panels.shared.changing import ChangingModel, sentence
+from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo, Prediction, TrashEntry
 from workbench.persistence.rules import decode

@@ -6,8 +6,8 @@ from html import escape
 
 import ipywidgets as w
 
-from workbench.panels.curate_parts import Spawn, button, hint, labelled, page, row
-from workbench.panels.models_model import NOTE, ModelsModel, required
+from workbench.panels.models.model import NOTE, ModelsModel, required
+from workbench.panels.shared.parts import Spawn, button, hint, labelled, page, row
 from workbench.persistence.models import ModelInfo
 
 _NO_MODEL = "No model is chosen."

@@ -8,15 +8,15 @@ from typing import Any
 import ipywidgets as w
 
 from workbench.labelling.predictor import Predictor
-from workbench.panels.background import Background
-from workbench.panels.browse_work import Status
-from workbench.panels.curate_parts import button, page, row, show
-from workbench.panels.models_model import ModelsModel
-from workbench.panels.models_pages import DetailsPage, table_cells
-from workbench.panels.models_transfer import ExportPage, ImportPage, TrashPage
-from workbench.panels.models_try import TryPage
-from workbench.panels.widgets.modelling import ModelTable
-from workbench.panels.work_row import WorkRow
+from workbench.panels.models.model import ModelsModel
+from workbench.panels.models.pages import DetailsPage, table_cells
+from workbench.panels.models.transfer import ExportPage, ImportPage, TrashPage
+from workbench.panels.models.trial_page import TryPage
+from workbench.panels.models.widgets import ModelTable
+from workbench.panels.shared.background import Background
+from workbench.panels.shared.parts import button, page, row, show
+from workbench.panels.shared.status import Status
+from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import ModelInfo
 

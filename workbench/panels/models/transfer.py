@@ -10,7 +10,10 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.curate_parts import (
+from workbench.panels.models.incoming import IncomingFile
+from workbench.panels.models.model import ModelsModel, required
+from workbench.panels.models.widgets import FileDownload, FileUpload
+from workbench.panels.shared.parts import (
     Confirmation,
     Spawn,
     button,
@@ -20,9 +23,6 @@ from workbench.panels.curate_parts import (
     row,
     set_options,
 )
-from workbench.panels.incoming import IncomingFile
-from workbench.panels.models_model import ModelsModel, required
-from workbench.panels.widgets.modelling import FileDownload, FileUpload
 from workbench.persistence.models import ModelInfo
 from workbench.training.exporting import FORMATS, ExportResult
 

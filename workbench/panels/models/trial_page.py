@@ -13,15 +13,15 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.browse_uploads import Uploads
-from workbench.panels.browse_work import Status
-from workbench.panels.browser_feed import BrowserFeed
-from workbench.panels.capture_pages import Preview
-from workbench.panels.curate_parts import Spawn, button, labelled, page, row
-from workbench.panels.feed_watch import FeedWatch, feed_message
-from workbench.panels.models_live import LiveTrial
-from workbench.panels.models_model import Frame, ModelsModel, required
-from workbench.panels.widgets.modelling import Trial
+from workbench.panels.live.browser_feed import BrowserFeed
+from workbench.panels.live.feed_watch import FeedWatch, feed_message
+from workbench.panels.live.preview import Preview
+from workbench.panels.models.live_trial import LiveTrial
+from workbench.panels.models.model import Frame, ModelsModel, required
+from workbench.panels.models.widgets import Trial
+from workbench.panels.shared.parts import Spawn, button, labelled, page, row
+from workbench.panels.shared.status import Status
+from workbench.panels.shared.uploads import Uploads
 from workbench.persistence.models import SPLITS, ModelInfo, Prediction
 
 _STILL_SIDE = 1600
@@ -115,7 +115,7 @@ class TryPage:
     # From the pages
 
     def asked(self, message: Message, buffers: Sequence[Any]) -> None:
-        """Take a message of a page; see `widgets.modelling.Trial`."""
+        """Take a message of a page; see `workbench.panels.models.widgets.Trial`."""
         kind, session = message["kind"], str(message["session"])
         if kind == "seen":
             self._preview.seen(session)

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import anywidget
 import traitlets
 
-from workbench.panels.widgets.esm import bundle
+from workbench.panels import live, shared
+from workbench.panels.shared.esm import bundle, style_sheet
 
 STATIC = Path(__file__).parent / "static"
 
@@ -20,7 +21,7 @@ KINDS = frozenset(
 
 
 class TrialHost(Protocol):
-    """Who answers the pages of a `Trial`: `workbench.panels.models_try`."""
+    """Who answers the pages of a `Trial`: `workbench.panels.models.trial_page`."""
 
     def asked(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Take a message of a page; may be on any thread."""
@@ -30,7 +31,7 @@ class ModelTable(anywidget.AnyWidget):
     """Models as rows, of which one is chosen."""
 
     _esm = bundle(STATIC / "model_table.mjs")
-    _css = (STATIC / "models.css").read_text(encoding="utf-8")
+    _css = style_sheet(STATIC / "models.css")
 
     heads = traitlets.List(traitlets.Unicode(), help="of the cells' columns").tag(sync=True)
     texts = traitlets.List(traitlets.Int(), help="columns of words, counted from 0").tag(sync=True)
@@ -142,9 +143,8 @@ class Trial(anywidget.AnyWidget):
     """
 
     _esm = bundle(STATIC / "trial.mjs")
-    _css = "".join(
-        (STATIC / name).read_text(encoding="utf-8")
-        for name in ("theme.css", "camera.css", "trial.css")
+    _css = style_sheet(
+        shared.STATIC / "theme.css", live.STATIC / "camera.css", STATIC / "trial.css"
     )
 
     feed = traitlets.Dict(

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 import traitlets
 
 from workbench.datasets.changes import Change
-from workbench.panels.browse_work import Status, StoppedError, Work
+from workbench.panels.shared.status import Status, StoppedError, Work
 from workbench.persistence import Stores
 
 MAX_UNDO = 100

@@ -5,7 +5,7 @@ front end is nevertheless written as real modules, which node tests as they are.
 module joins them: dependencies first, ``import`` and ``export`` taken off. Only two forms
 are allowed, so that joining by text is safe::
 
-    import { name, other } from "./module.mjs";
+    import { name, other } from "./module.mjs";    (or "../../shared/static/module.mjs")
     export function name() ...        (also const, let, class, async function)
 
 The entry alone may have an ``export default function``. Everything else - other forms of
@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_IMPORT = re.compile(r'^import \{([\w$,\s]+)\} from "\./([\w.-]+\.mjs)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{([\w$,\s]+)\} from "(\.{1,2}/[\w./-]+\.mjs)";\n', re.MULTILINE)
 _EXPORT = re.compile(
     r"^export (?=(?:async function|function|class|const|let) )(?!default)", re.MULTILINE
 )
@@ -41,7 +41,7 @@ def bundle(entry: Path) -> str:
     Parameters
     ----------
     entry : Path
-        The module that has the default export; imported modules lie beside it.
+        The module that has the default export.
 
     Returns
     -------
@@ -53,16 +53,22 @@ def bundle(entry: Path) -> str:
     BundleError
         If a module uses a form that cannot be joined safely; names file and line.
     """
+    entry = entry.resolve()
     sources = _in_order(entry)
     _refuse_collisions(sources)
-    exports = {path.name: _exported(text) for path, text in sources.items()}
+    exports = {path: _exported(text) for path, text in sources.items()}
     parts = []
     for path, text in sources.items():
         _refuse_unknown_names(path, text, exports)
         body = _EXPORT.sub("", _IMPORT.sub("", text))
-        _refuse_unknown_forms(path, body, is_entry=path.name == entry.name)
-        parts.append(f"// {path.name}\n{body.strip()}\n")
+        _refuse_unknown_forms(path, body, is_entry=path == entry)
+        parts.append(f"// {path.parent.parent.name}/{path.name}\n{body.strip()}\n")
     return "\n".join(parts)
+
+
+def style_sheet(*files: Path) -> str:
+    """Join style sheets into the one that anywidget loads."""
+    return "".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def _in_order(entry: Path) -> dict[Path, str]:
@@ -81,7 +87,7 @@ def _in_order(entry: Path) -> dict[Path, str]:
         open_.append(path)
         text = path.read_text(encoding="utf-8")
         for _, name in _IMPORT.findall(text):
-            visit(path.parent / name)
+            visit((path.parent / name).resolve())
         open_.pop()
         done[path] = text
 
@@ -106,13 +112,13 @@ def _refuse_collisions(sources: dict[Path, str]) -> None:
             owner[name] = path
 
 
-def _refuse_unknown_names(path: Path, text: str, exports: dict[str, set[str]]) -> None:
+def _refuse_unknown_names(path: Path, text: str, exports: dict[Path, set[str]]) -> None:
     for match in _IMPORT.finditer(text):
         wanted = {name.strip() for name in match.group(1).split(",") if name.strip()}
-        missing = wanted - exports[match.group(2)]
+        missing = wanted - exports[(path.parent / match.group(2)).resolve()]
         if missing:
             raise BundleError(
-                f"{_at(path, text, match.start())}: {match.group(2)} does not export "
+                f"{_at(path, text, match.start())}: {Path(match.group(2)).name} does not export "
                 f"{', '.join(sorted(missing))}"
             )
 

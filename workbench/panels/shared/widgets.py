@@ -1,44 +1,28 @@
-"""The curate panel's own widgets: a line for messages, a list of findings, plots.
+"""Widgets that several panels show: a line for messages, and plots.
 
-All else in that panel is plain ipywidgets; these need what ipywidgets has not: a live
-region that stays, a list under headings, and plots whose script is sent once for all.
+All else in those panels is plain ipywidgets; these need what ipywidgets has not: a live
+region that stays, and plots whose script is sent once for all.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
-from workbench.panels.widgets.esm import bundle
-
-STATIC = Path(__file__).parent / "static"
+from workbench.panels.shared import STATIC
+from workbench.panels.shared.esm import bundle, style_sheet
 
 
 class StatusLine(anywidget.AnyWidget):
     """What happened last, for eyes and screen readers; brings the panel's style sheet along."""
 
     _esm = bundle(STATIC / "status_line.mjs")
-    _css = "".join(
-        (STATIC / name).read_text(encoding="utf-8") for name in ("theme.css", "curate.css")
-    )
+    _css = style_sheet(STATIC / "theme.css", STATIC / "panel.css")
 
     text = traitlets.Unicode("", help="what happened").tag(sync=True)
     tone = traitlets.Unicode("info", help="`info` or `problem`").tag(sync=True)
-
-
-class FindingList(anywidget.AnyWidget):
-    """Findings of a health check under the headings of their severities."""
-
-    _esm = bundle(STATIC / "finding_list.mjs")
-
-    findings = traitlets.List(
-        traitlets.Dict(), help="`kind`, `severity`, `title` and `why` of each"
-    ).tag(sync=True)
-    chosen = traitlets.Unicode("", help="kind of the finding that is looked at").tag(sync=True)
-    empty = traitlets.Unicode("", help="what stands there while there are none").tag(sync=True)
 
 
 class PlotGrid(anywidget.AnyWidget):

@@ -7,9 +7,9 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.changing import ChangingModel
-from workbench.panels.curate_parts import row, show
-from workbench.panels.widgets.curating import StatusLine
+from workbench.panels.shared.changing import ChangingModel
+from workbench.panels.shared.parts import row, show
+from workbench.panels.shared.widgets import StatusLine
 
 
 class WorkRow:

@@ -7,11 +7,11 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.curate_parts import Spawn, page, show
-from workbench.panels.train_model import TrainModel
-from workbench.panels.train_plots import comparison_figures, run_figures
-from workbench.panels.train_words import comparison, epochs, samples
-from workbench.panels.widgets.curating import PlotGrid
+from workbench.panels.shared.parts import Spawn, page, show
+from workbench.panels.shared.widgets import PlotGrid
+from workbench.panels.train.model import TrainModel
+from workbench.panels.train.plots import comparison_figures, run_figures
+from workbench.panels.train.words import comparison, epochs, samples
 from workbench.training.comparison import RunComparison
 from workbench.training.curves import curves_of
 

@@ -9,8 +9,8 @@ from typing import Any
 import traitlets as t
 
 from workbench.errors import TrainingError, WorkbenchError
-from workbench.panels.train_runs import RunBook, RunRow
-from workbench.panels.train_settings import TrainSettings
+from workbench.panels.train.runs import RunBook, RunRow
+from workbench.panels.train.settings import TrainSettings
 from workbench.persistence import Stores
 from workbench.training.comparison import RunComparison, compare_runs
 from workbench.training.progress import RunProgress

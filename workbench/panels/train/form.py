@@ -8,9 +8,9 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.curate_parts import row, show
-from workbench.panels.train_model import TrainModel
-from workbench.panels.train_settings import CHOSEN
+from workbench.panels.shared.parts import row, show
+from workbench.panels.train.model import TrainModel
+from workbench.panels.train.settings import CHOSEN
 from workbench.training.defaults import SUGGESTED
 
 _WORDS = {

@@ -8,8 +8,8 @@ from typing import Any
 import traitlets as t
 
 from workbench.errors import TrainingError, WorkbenchError
-from workbench.panels.train_following import FollowedRuns
-from workbench.panels.train_settings import CHOSEN
+from workbench.panels.train.following import FollowedRuns
+from workbench.panels.train.settings import CHOSEN
 from workbench.persistence import Stores
 from workbench.training.config import TrainingConfig
 from workbench.training.problems import ERROR

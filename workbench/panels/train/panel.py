@@ -13,14 +13,14 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.background import Background
-from workbench.panels.curate_parts import Command, button, page, row, show
-from workbench.panels.train_charts import TrainCharts
-from workbench.panels.train_form import TrainForm
-from workbench.panels.train_list import RunList
-from workbench.panels.train_model import TrainModel
-from workbench.panels.train_words import log, problems, status, suggestion
-from workbench.panels.widgets.curating import StatusLine
+from workbench.panels.shared.background import Background
+from workbench.panels.shared.parts import Command, button, page, row, show
+from workbench.panels.shared.widgets import StatusLine
+from workbench.panels.train.charts import TrainCharts
+from workbench.panels.train.form import TrainForm
+from workbench.panels.train.model import TrainModel
+from workbench.panels.train.run_list import RunList
+from workbench.panels.train.words import log, problems, status, suggestion
 from workbench.persistence import Stores
 from workbench.training.progress import PAUSING, RUNNING, STARTING, WAITING, RunProgress
 from workbench.training.run import Run

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation.palette import COLOURS, DASHES, GRID, TEXT
-from workbench.panels.train_words import METRIC_WORDS
+from workbench.panels.train.words import METRIC_WORDS
 
 if TYPE_CHECKING:
     import pandas as pd

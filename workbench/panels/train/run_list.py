@@ -7,9 +7,9 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.curate_parts import Spawn, button, page, row, show
-from workbench.panels.train_model import TrainModel
-from workbench.panels.train_words import listed
+from workbench.panels.shared.parts import Spawn, button, page, row, show
+from workbench.panels.train.model import TrainModel
+from workbench.panels.train.words import listed
 
 _LINES = 6
 

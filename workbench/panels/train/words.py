@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from workbench.panels.curate_parts import table
-from workbench.panels.train_runs import RunRow
+from workbench.panels.shared.parts import table
+from workbench.panels.train.runs import RunRow
 from workbench.training.curves import METRICS
 from workbench.training.events import ResourcesUsed
 from workbench.training.problems import ERROR, Problem

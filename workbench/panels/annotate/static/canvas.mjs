@@ -2,8 +2,8 @@
  * Entry of the widget. anywidget calls the exported function once for each model of a
  * page; all views of that model share one session.
  */
-import { createSession } from "./box_session.mjs";
-import { mountView } from "./box_view.mjs";
+import { createSession } from "./session.mjs";
+import { mountView } from "./view.mjs";
 
 const TICK = 1000;
 

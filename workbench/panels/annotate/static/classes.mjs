@@ -1,6 +1,6 @@
 /** The list of classes: shows the present one, picks another, finds one by typing. */
-import { classColour } from "./box_colours.mjs";
-import { make } from "./box_dom.mjs";
+import { classColour } from "../../shared/static/colours.mjs";
+import { make } from "../../shared/static/dom.mjs";
 
 /** Classes whose names contain what was typed; names that begin with it come first. */
 export function matchingClasses(names, typed) {

@@ -1,12 +1,12 @@
 /**
- * What each action does, by the names that `box_keys.json` binds to keys.
+ * What each action does, by the names that `keys.json` binds to keys.
  *
- * @typedef {ReturnType<import("./box_session.mjs").createSession>} Session
+ * @typedef {ReturnType<import("./session.mjs").createSession>} Session
  * @typedef {object} ViewCommands  what actions need of the view they were started in
  * @property {(factor: number) => void} zoomBy
  * @property {() => void} fit
  * @property {() => void} actualSize
- * @property {() => import("./box_geometry.mjs").Xyxy} visible image pixels
+ * @property {() => import("./geometry.mjs").Xyxy} visible image pixels
  * @property {() => boolean} breakOff
  * @property {() => void} toggleCrosshair
  * @property {() => void} toggleHelp
@@ -14,8 +14,8 @@
  * @property {() => "pass"} leave let the key move the focus on
  * @property {(text: string) => void} say to a screen reader
  */
-import { allowedShift, boxBetween, resized, shifted } from "./box_geometry.mjs";
-import { copies, makeBox, nextBox, withAccepted, withBox, withChanged, withoutBoxes } from "./box_document.mjs";
+import { allowedShift, boxBetween, resized, shifted } from "./geometry.mjs";
+import { copies, makeBox, nextBox, withAccepted, withBox, withChanged, withoutBoxes } from "./document.mjs";
 
 const DUPLICATE_OFFSET = 10;
 

@@ -1,8 +1,8 @@
 /**
  * The boxes of one image as an immutable list, and every change of it. No DOM.
  *
- * @typedef {import("./box_geometry.mjs").Xyxy} Xyxy
- * @typedef {import("./box_geometry.mjs").Size} Size
+ * @typedef {import("./geometry.mjs").Xyxy} Xyxy
+ * @typedef {import("./geometry.mjs").Size} Size
  * @typedef {{score: number, source: string}} Proposal
  * @typedef {{id: number, cls: number, xyxy: Xyxy, proposal: Proposal|null}} Box
  *   `cls` is an index into the classes; a box with a proposal waits for review and is not a label yet.

@@ -2,8 +2,8 @@
  * The boxes of every image that a page has shown, each with its history, kept in line with
  * what the kernel says is in the label files.
  */
-import { fromRows, sameRows, toProposalRows, toRows } from "./box_document.mjs";
-import { commit, createHistory, isFresh } from "./box_history.mjs";
+import { fromRows, sameRows, toProposalRows, toRows } from "./document.mjs";
+import { commit, createHistory, isFresh } from "./history.mjs";
 
 /** Whether there is a label file. @param {{revision: string}} file */
 export const isLabelled = ({ revision }) => revision !== "";

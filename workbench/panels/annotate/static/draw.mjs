@@ -2,13 +2,13 @@
  * Painting: the picture, the boxes at rest, and what the hand is moving right now, each on
  * a canvas of its own, so that a moving box costs the same beside 0 and 2,000 others.
  *
- * @typedef {import("./box_document.mjs").Box} Box
- * @typedef {import("./box_geometry.mjs").Viewport} Viewport
- * @typedef {import("./box_geometry.mjs").Size} Size
+ * @typedef {import("./document.mjs").Box} Box
+ * @typedef {import("./geometry.mjs").Viewport} Viewport
+ * @typedef {import("./geometry.mjs").Size} Size
  * @typedef {{names: string[], fillOpacity: number, selection: Set<number>, locked: Set<number>}} Look
  */
-import { classColour } from "./box_colours.mjs";
-import { toScreen } from "./box_geometry.mjs";
+import { classColour } from "../../shared/static/colours.mjs";
+import { toScreen } from "./geometry.mjs";
 
 const FONT = "12px system-ui, sans-serif";
 const LABEL_HEIGHT = 17;

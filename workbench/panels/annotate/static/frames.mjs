@@ -16,8 +16,8 @@
  * @property {string} revision of the label file, "" if there is none
  * @property {boolean} editable
  * @property {string} problem what is wrong with the image or its labels, for people
- * @property {import("./box_document.mjs").Row[]} boxes
- * @property {import("./box_document.mjs").ProposalRow[]} proposals
+ * @property {import("./document.mjs").Row[]} boxes
+ * @property {import("./document.mjs").ProposalRow[]} proposals
  */
 
 /**

@@ -1,6 +1,6 @@
 /** The list of keys, shown by `?`, and the notice over the stage. */
-import { make } from "./box_dom.mjs";
-import { keyLabel } from "./box_keys.mjs";
+import { make } from "../../shared/static/dom.mjs";
+import { keyLabel } from "./keys.mjs";
 
 const HAND = [
   ["Drag", "Draw a box (Alt: also over a selected one)"],

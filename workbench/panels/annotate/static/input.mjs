@@ -5,17 +5,17 @@
  * what it does as `preview` (boxes drawn instead of those at rest) and makes one edit at
  * its end.
  *
- * @typedef {import("./box_geometry.mjs").Point} Point
+ * @typedef {import("./geometry.mjs").Point} Point
  * @typedef {object} Stage  what a view offers to its gestures
- * @property {import("./box_geometry.mjs").Viewport} viewport
- * @property {(viewport: import("./box_geometry.mjs").Viewport) => void} setViewport
+ * @property {import("./geometry.mjs").Viewport} viewport
+ * @property {(viewport: import("./geometry.mjs").Viewport) => void} setViewport
  * @property {(factor: number, at: Point) => void} zoom
  * @property {(preview: {hide: Set<number>, boxes: object[], marquee: number[]|null}|null) => void} preview
  * @property {(point: Point|null) => void} pointer
  * @property {(message: string) => void} say
  */
-import { allowedShift, boxBetween, boxesAt, handleAt, resized, shifted, toImage, toScreen, touches } from "./box_geometry.mjs";
-import { makeBox, withBox, withChanged } from "./box_document.mjs";
+import { allowedShift, boxBetween, boxesAt, handleAt, resized, shifted, toImage, toScreen, touches } from "./geometry.mjs";
+import { makeBox, withBox, withChanged } from "./document.mjs";
 
 /** Screen pixels below which a press is a click, not a drag. */
 const CLICK_SLACK = 3;
@@ -24,7 +24,7 @@ const REACH = { mouse: 7, pen: 10, touch: 18 };
 /**
  * @param {HTMLElement} element the stage
  * @param {Stage} stage
- * @param {ReturnType<import("./box_session.mjs").createSession>} session
+ * @param {ReturnType<import("./session.mjs").createSession>} session
  * @returns {{cancel: () => boolean, isSpaceDown: (down: boolean) => void, close: () => void}}
  */
 export function attachPointer(element, stage, session) {

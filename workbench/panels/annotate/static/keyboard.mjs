@@ -1,5 +1,5 @@
 /** Keys of one view. None of them reaches JupyterLab, whose commands would insert or delete cells. */
-import { arrowStep, classDigit, keymap, keyName } from "./box_keys.mjs";
+import { arrowStep, classDigit, keymap, keyName } from "./keys.mjs";
 
 const BIG_STEP = 10;
 

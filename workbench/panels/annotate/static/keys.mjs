@@ -1,6 +1,6 @@
 /**
  * From a key press to the name of an action. The bindings come from the kernel, which
- * refuses conflicts (`box_keys.json` holds the defaults).
+ * refuses conflicts (`keys.json` holds the defaults).
  *
  * @typedef {Record<string, string[]>} Bindings  action to the keys that start it
  */

@@ -6,7 +6,7 @@
  * the kernel has acknowledged it, an edit also lies in `storage` (the browser's
  * localStorage), so that it outlives a dead kernel and a page reload.
  *
- * @typedef {import("./box_document.mjs").Row} Row
+ * @typedef {import("./document.mjs").Row} Row
  * @typedef {{revision: string, boxes: Row[], labelled: boolean, proposals: object[]|null, what: string, agreed?: boolean}} Edit
  * @typedef {{waiting: Edit|null, flying: (Edit & {seq: number, since: number, sentAt: number})|null, failure: Failure|null, stored: boolean}} Slot
  * @typedef {{why: string, choices: {choice: string, text: string}[], revision: string, boxes: Row[]}} Failure

@@ -10,12 +10,12 @@
  * 5. `not_saved` becomes a notice with buttons: "mine" sends the edit again, agreed and
  *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
  */
-import { createFrames } from "./box_frames.mjs";
-import { amend, commit, redo, undo } from "./box_history.mjs";
-import { toProposalRows, toRows } from "./box_document.mjs";
-import { createDocuments, isLabelled } from "./box_documents.mjs";
-import { createOutbox } from "./box_outbox.mjs";
-import { createTrails } from "./box_trail.mjs";
+import { createFrames } from "./frames.mjs";
+import { amend, commit, redo, undo } from "./history.mjs";
+import { toProposalRows, toRows } from "./document.mjs";
+import { createDocuments, isLabelled } from "./documents.mjs";
+import { createOutbox } from "./outbox.mjs";
+import { createTrails } from "./trail.mjs";
 
 /** Milliseconds after which an unanswered edit counts as not saved and goes out again. */
 const PATIENCE = 5000;
@@ -57,7 +57,7 @@ export function createSession({ send, storage, decode, now, id }) {
   let lastEdit = 0;
 
   const state = {
-    /** @type {import("./box_frames.mjs").Frame|null} */
+    /** @type {import("./frames.mjs").Frame|null} */
     frame: null,
     /** The image at the size of the stage. @type {ImageBitmap|null} */
     bitmap: null,
@@ -286,7 +286,7 @@ export function createSession({ send, storage, decode, now, id }) {
 
     /**
      * A finished edit.
-     * @param {string} what @param {import("./box_document.mjs").Box[]} next
+     * @param {string} what @param {import("./document.mjs").Box[]} next
      * @param {string} merge edits in quick succession with the same mark are one step of undo
      */
     edit(what, next, merge = "") {

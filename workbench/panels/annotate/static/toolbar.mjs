@@ -1,6 +1,6 @@
 /** The bar above the stage and the status line below it. */
-import { icon, make, setAttribute, setText } from "./box_dom.mjs";
-import { keyLabel } from "./box_keys.mjs";
+import { icon, make, setAttribute, setText } from "../../shared/static/dom.mjs";
+import { keyLabel } from "./keys.mjs";
 
 const GROUPS = [
   ["previous", "next", "next-unlabelled"],
@@ -96,7 +96,7 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
 
   return {
     element,
-    /** @param {object} view what to show, see `box_view.mjs` */
+    /** @param {object} view what to show, see `view.mjs` */
     update({ index, total: count, enabled, pressed, brightness, contrast }) {
       const shown = count ? String(index + 1) : "";
       place.dataset.shown = shown;

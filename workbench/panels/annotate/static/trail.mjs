@@ -2,11 +2,11 @@
  * Undo beyond this page: when its own steps of an image are used up, the kernel is asked
  * for those of earlier sessions, which it reads from the history on disk.
  *
- * @typedef {import("./box_document.mjs").Row} Row
+ * @typedef {import("./document.mjs").Row} Row
  * @typedef {Row[]|null} RowState  null while the image was not labelled
  */
-import { fromRows, sameRows, toProposalRows, toRows } from "./box_document.mjs";
-import { extend } from "./box_history.mjs";
+import { fromRows, sameRows, toProposalRows, toRows } from "./document.mjs";
+import { extend } from "./history.mjs";
 
 /** Milliseconds after which a wish for undo is forgotten: what happens late surprises. */
 const WISH_LIFE = 5000;
@@ -48,7 +48,7 @@ export function createTrails({ ask, isSettled, now }) {
      * Take an answer of the kernel.
      * @param {{key: string, boxes: RowState, past: RowState[], future: RowState[], more: boolean}} message
      *   `boxes`: what the file held when it was read
-     * @param {import("./box_history.mjs").History<object>|undefined} history of that image
+     * @param {import("./history.mjs").History<object>|undefined} history of that image
      * @returns {{history: object, steps: number}|"stale"|null} the longer history and how many
      *   steps back were wished for; "stale": the file is not what the page shows; null: forget it
      */

@@ -4,20 +4,20 @@
  * A moving pointer only marks layers as stale; `requestAnimationFrame` paints them before
  * the very next frame, so that a drawn box is never more than a frame behind the hand.
  */
-import { createClassList } from "./box_classes.mjs";
-import { createCommands } from "./box_commands.mjs";
-import { fromRows, sameRow, toRows } from "./box_document.mjs";
-import { make } from "./box_dom.mjs";
-import { drawBoxes, drawCrosshair, drawMarquee, drawPicture, IN_FILE, labelText, prepare } from "./box_draw.mjs";
-import { centred, FIT_MARGIN, fitViewport, keepInSight, toImage, zoomAt } from "./box_geometry.mjs";
-import { createHelp, createNotice } from "./box_help.mjs";
-import { attachPointer } from "./box_input.mjs";
-import { attachKeyboard } from "./box_keyboard.mjs";
-import { createReviewBar, createStatusLine, createToolbar } from "./box_toolbar.mjs";
+import { createClassList } from "./classes.mjs";
+import { createCommands } from "./commands.mjs";
+import { fromRows, sameRow, toRows } from "./document.mjs";
+import { make } from "../../shared/static/dom.mjs";
+import { drawBoxes, drawCrosshair, drawMarquee, drawPicture, IN_FILE, labelText, prepare } from "./draw.mjs";
+import { centred, FIT_MARGIN, fitViewport, keepInSight, toImage, zoomAt } from "./geometry.mjs";
+import { createHelp, createNotice } from "./help.mjs";
+import { attachPointer } from "./input.mjs";
+import { attachKeyboard } from "./keyboard.mjs";
+import { createReviewBar, createStatusLine, createToolbar } from "./toolbar.mjs";
 
 /**
  * @param {object} model anywidget's model: traits only, messages go through the session
- * @param {ReturnType<import("./box_session.mjs").createSession>} session
+ * @param {ReturnType<import("./session.mjs").createSession>} session
  * @param {HTMLElement} host
  * @returns {() => void} clean-up
  */

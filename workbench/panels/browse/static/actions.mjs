@@ -1,8 +1,8 @@
 /** The action bar: what is shown, what is selected, and what can be done to it. */
-import { classColour } from "./box_colours.mjs";
-import { icon, make } from "./box_dom.mjs";
-import { className } from "./gallery_cells.mjs";
-import { createDialog, createMenu, createPrompt } from "./gallery_popup.mjs";
+import { classColour } from "../../shared/static/colours.mjs";
+import { icon, make } from "../../shared/static/dom.mjs";
+import { className } from "./cells.mjs";
+import { createDialog, createMenu, createPrompt } from "./popup.mjs";
 
 const MODES = [
   ["images", "Images", "grid", "Whole images"],

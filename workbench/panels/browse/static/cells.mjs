@@ -1,6 +1,6 @@
 /** One cell of the gallery: made once, filled again and again as rows come into sight. */
-import { classColour } from "./box_colours.mjs";
-import { make } from "./box_dom.mjs";
+import { classColour } from "../../shared/static/colours.mjs";
+import { make } from "../../shared/static/dom.mjs";
 
 /** Words and signs of an image's state: never colour alone. */
 export const STATES = {

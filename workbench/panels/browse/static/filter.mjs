@@ -1,6 +1,6 @@
 /** The filter bar: a text field with completion, the order, and how many images match. */
-import { icon, make } from "./box_dom.mjs";
-import { completed, createQueryTrack, grown, SORTS, sortOf, withSort } from "./gallery_query.mjs";
+import { icon, make } from "../../shared/static/dom.mjs";
+import { completed, createQueryTrack, grown, SORTS, sortOf, withSort } from "./query.mjs";
 
 const TYPING_MS = 300;
 

@@ -1,5 +1,5 @@
 /** Entry of the gallery widget; every view of a model asks the kernel for itself. */
-import { mountGallery } from "./gallery_view.mjs";
+import { mountGallery } from "./view.mjs";
 
 export default function gallery() {
   return {

@@ -2,12 +2,12 @@
  * The scrolling grid: only the rows in sight (and a few beyond) are elements, and cells
  * that leave are filled anew with those that enter.
  */
-import { make, setAttribute } from "./box_dom.mjs";
-import { createCell, isSame } from "./gallery_cells.mjs";
-import { createFetcher } from "./gallery_fetch.mjs";
-import { layoutOf, moved, placeOf, positionsIn, scrollToShow } from "./gallery_layout.mjs";
-import { createScroll } from "./gallery_scroll.mjs";
-import { clicked, contains, countOf, everything, inverted, NOTHING, withRange } from "./gallery_selection.mjs";
+import { make, setAttribute } from "../../shared/static/dom.mjs";
+import { createCell, isSame } from "./cells.mjs";
+import { createFetcher } from "./fetch.mjs";
+import { layoutOf, moved, placeOf, positionsIn, scrollToShow } from "./layout.mjs";
+import { createScroll } from "./scroll.mjs";
+import { clicked, contains, countOf, everything, inverted, NOTHING, withRange } from "./selection.mjs";
 
 const OVERSCAN_ROWS = 2;
 const SCREENS_AHEAD = 6;

@@ -1,5 +1,5 @@
 /** Buttons that open something: a menu, or a small form. Worked by mouse and by keys. */
-import { make } from "./box_dom.mjs";
+import { make } from "../../shared/static/dom.mjs";
 
 /**
  * @param {HTMLElement} button @param {HTMLElement} panel

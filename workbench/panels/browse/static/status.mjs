@@ -1,6 +1,6 @@
 /** The line that says what happened last, and how far it is with what is under way. */
-import { make, setText } from "./box_dom.mjs";
-import { createDialog } from "./gallery_popup.mjs";
+import { make, setText } from "../../shared/static/dom.mjs";
+import { createDialog } from "./popup.mjs";
 
 const KERNEL_GONE = "The kernel was restarted or has ended: run the cell again to go on.";
 const HINT = "/ filter · arrows and Space select · Ctrl+A all · I invert · Enter open · B boxes · + and − size";

@@ -2,14 +2,14 @@
  * One view of a gallery. Traits of the model are what the kernel has to say about the
  * whole; items and thumbnails come as messages, to the view that asked.
  */
-import { make } from "./box_dom.mjs";
-import { onKernelGone } from "./camera_kernel.mjs";
-import { createActions } from "./gallery_actions.mjs";
-import { droppedOn, filesIn, refusal } from "./gallery_drop.mjs";
-import { createFilter } from "./gallery_filter.mjs";
-import { createGrid } from "./gallery_grid.mjs";
-import { createStatus } from "./gallery_status.mjs";
-import { createUploader } from "./gallery_upload.mjs";
+import { make } from "../../shared/static/dom.mjs";
+import { onKernelGone } from "../../shared/static/kernel.mjs";
+import { createActions } from "./actions.mjs";
+import { droppedOn, filesIn, refusal } from "./drop.mjs";
+import { createFilter } from "./filter.mjs";
+import { createGrid } from "./grid.mjs";
+import { createStatus } from "./status.mjs";
+import { createUploader } from "../../shared/static/upload.mjs";
 
 const TELL_MS = 40;
 const WATCHED = ["listing", "selection", "classes", "problem", "status", "progress", "height", "tags", "undo"];

@@ -1,5 +1,5 @@
 /** Entry of the capture panel's page; every view of a model has a camera of its own. */
-import { mountCamera } from "./camera_view.mjs";
+import { mountCamera } from "./view.mjs";
 
 export default function camera() {
   return {

@@ -1,5 +1,5 @@
 /** What to capture, and into which dataset: everything that is a setting. */
-import { make, setText } from "./box_dom.mjs";
+import { make, setText } from "../../shared/static/dom.mjs";
 
 export const MODES = [
   { id: "hand", text: "By hand", hint: "Tap: one picture. Hold: a burst." },

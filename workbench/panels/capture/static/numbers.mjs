@@ -1,5 +1,5 @@
 /** Counters: how many pictures, of what, where, and what was left out. */
-import { make, setText } from "./box_dom.mjs";
+import { make, setText } from "../../shared/static/dom.mjs";
 
 const COUNTED_SPLITS = ["train", "val", "test"];
 

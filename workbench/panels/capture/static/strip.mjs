@@ -1,5 +1,5 @@
 /** The last pictures, newest first, each with a way to delete it. */
-import { icon, make } from "./box_dom.mjs";
+import { icon, make } from "../../shared/static/dom.mjs";
 
 /** @param {{remove: (id: number) => void}} options */
 export function createStrip({ remove }) {

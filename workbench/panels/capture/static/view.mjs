@@ -2,21 +2,21 @@
  * One page of a capture panel. Puts the parts together: what the user does goes to the
  * kernel, what the kernel says is shown. Whether something is saved only the kernel knows.
  */
-import { make, setText } from "./box_dom.mjs";
-import { createControls } from "./camera_controls.mjs";
-import { createCamera, listCameras } from "./camera_device.mjs";
-import { createMeter } from "./camera_flow.mjs";
-import { createGesture } from "./camera_gesture.mjs";
-import { createHelp } from "./camera_help.mjs";
-import { createNumbers, noneLeft } from "./camera_numbers.mjs";
-import { openCamera } from "./camera_opening.mjs";
-import { cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "./camera_problems.mjs";
-import { createSourceBar } from "./camera_source.mjs";
-import { createStage } from "./camera_stage.mjs";
-import { createStrip } from "./camera_strip.mjs";
-import { createPlayer } from "./camera_player.mjs";
-import { createUploader } from "./gallery_upload.mjs";
-import { onKernelGone } from "./camera_kernel.mjs";
+import { make, setText } from "../../shared/static/dom.mjs";
+import { createControls } from "./controls.mjs";
+import { createCamera, listCameras } from "../../live/static/device.mjs";
+import { createMeter } from "../../live/static/flow.mjs";
+import { createGesture } from "./gesture.mjs";
+import { createHelp } from "../../live/static/help.mjs";
+import { createNumbers, noneLeft } from "./numbers.mjs";
+import { openCamera } from "../../live/static/opening.mjs";
+import { cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "../../live/static/problems.mjs";
+import { createSourceBar } from "../../live/static/source.mjs";
+import { createStage } from "../../live/static/stage.mjs";
+import { createStrip } from "./strip.mjs";
+import { createPlayer } from "../../live/static/player.mjs";
+import { createUploader } from "../../shared/static/upload.mjs";
+import { onKernelGone } from "../../shared/static/kernel.mjs";
 
 const SILENCE_MS = 4000;
 const FLASH_RATE = 4;

@@ -1,6 +1,6 @@
 /** Findings as pictures to click: solid the label, dashed the prediction, as in the annotator. */
-import { classColour } from "./box_colours.mjs";
-import { make } from "./box_dom.mjs";
+import { classColour } from "../../shared/static/colours.mjs";
+import { make } from "../../shared/static/dom.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -1,9 +1,9 @@
 /**
  * The camera of this browser: opening and letting go of it, and JPEG files of what it sees.
  */
-import { createEncoder, dropPicture } from "./camera_encoder.mjs";
-import { createBeat, createFrameOutbox, createWindow } from "./camera_flow.mjs";
-import { snapshot, watchFrames } from "./camera_frames.mjs";
+import { createEncoder, dropPicture } from "./encoder.mjs";
+import { createBeat, createFrameOutbox, createWindow } from "./flow.mjs";
+import { snapshot, watchFrames } from "./frames.mjs";
 
 const WORKERS = 2;
 /** Pictures that are encoded or wait for it: half a second, in which a busy machine loses none. */

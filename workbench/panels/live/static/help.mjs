@@ -1,5 +1,5 @@
 /** The card on the stage: what is the matter, and the ways on from there. */
-import { make } from "./box_dom.mjs";
+import { make } from "../../shared/static/dom.mjs";
 
 /**
  * @param {{card: HTMLElement, retry: () => void, upload: (files: File[]) => void,

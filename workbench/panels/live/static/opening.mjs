@@ -1,12 +1,12 @@
 /** Opening this browser's camera, with what is said before, meanwhile and afterwards. */
-import { listCameras } from "./camera_device.mjs";
-import { cameraProblem, cameraSurroundings, surroundingsProblem } from "./camera_problems.mjs";
+import { listCameras } from "./device.mjs";
+import { cameraProblem, cameraSurroundings, surroundingsProblem } from "./problems.mjs";
 
 /**
  * @param {object} page the parts of the page that opens it
- * @param {ReturnType<typeof import("./camera_device.mjs").createCamera>} page.camera
- * @param {ReturnType<typeof import("./camera_source.mjs").createSourceBar>} page.bar
- * @param {ReturnType<typeof import("./camera_help.mjs").createHelp>} page.help
+ * @param {ReturnType<typeof import("./device.mjs").createCamera>} page.camera
+ * @param {ReturnType<typeof import("./source.mjs").createSourceBar>} page.bar
+ * @param {ReturnType<typeof import("./help.mjs").createHelp>} page.help
  * @param {(problem: object) => void} page.fail it cannot be opened
  * @param {(found: object) => void} page.opened it is on
  * @param {() => boolean} [page.isWanted] still, once the user has allowed it

@@ -1,5 +1,5 @@
 /** Play, step and seek in a feed that has a beginning and an end. */
-import { make, setText } from "./box_dom.mjs";
+import { make, setText } from "../../shared/static/dom.mjs";
 
 export function createPlayer({ send }) {
   let facts = null;

@@ -1,5 +1,5 @@
 /** The bar above the preview: where pictures come from. */
-import { make } from "./box_dom.mjs";
+import { make } from "../../shared/static/dom.mjs";
 
 export const SOURCES = [
   { kind: "browser", text: "Camera of this browser" },

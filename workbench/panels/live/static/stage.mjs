@@ -2,8 +2,8 @@
  * What the camera sees: the browser's own as a video, the kernel's as pictures that it sends.
  * Boxes, countdown, flash and problems lie on top.
  */
-import { make, setText } from "./box_dom.mjs";
-import { classColour } from "./box_colours.mjs";
+import { make, setText } from "../../shared/static/dom.mjs";
+import { classColour } from "../../shared/static/colours.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
 

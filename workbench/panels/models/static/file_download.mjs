@@ -6,7 +6,7 @@
  *   page    {kind: "want", start}                of the file that the button is for
  *   kernel  {kind: "piece", start, total, name}  with the bytes as the only buffer
  */
-import { make } from "./box_dom.mjs";
+import { make } from "../../shared/static/dom.mjs";
 
 /** The pieces of one download, in order; a piece that was not asked for is not taken. */
 export function createDownload() {

@@ -1,6 +1,6 @@
 /** A button that brings a file of the browser's machine to the kernel, piece by piece. */
-import { make } from "./box_dom.mjs";
-import { createUploader } from "./gallery_upload.mjs";
+import { make } from "../../shared/static/dom.mjs";
+import { createUploader } from "../../shared/static/upload.mjs";
 
 function render({ model, el }) {
   const session = crypto.getRandomValues(new Uint32Array(2)).join("-");

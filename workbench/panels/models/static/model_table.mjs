@@ -1,5 +1,5 @@
 /** A table of models: one row is chosen; a sparkline tells how training went. */
-import { make } from "./box_dom.mjs";
+import { make } from "../../shared/static/dom.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 90;

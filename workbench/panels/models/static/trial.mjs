@@ -2,16 +2,16 @@
  * A stage to try a model on: a picture, a video, or a camera. The parts are those of the
  * capture panel; what is added is the slider, and that nothing runs on a page that is hidden.
  */
-import { make } from "./box_dom.mjs";
-import { createCamera } from "./camera_device.mjs";
-import { createHelp } from "./camera_help.mjs";
-import { onKernelGone } from "./camera_kernel.mjs";
-import { openCamera } from "./camera_opening.mjs";
-import { createPlayer } from "./camera_player.mjs";
-import { cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "./camera_problems.mjs";
-import { createSourceBar } from "./camera_source.mjs";
-import { createStage } from "./camera_stage.mjs";
-import { createUploader } from "./gallery_upload.mjs";
+import { make } from "../../shared/static/dom.mjs";
+import { createCamera } from "../../live/static/device.mjs";
+import { createHelp } from "../../live/static/help.mjs";
+import { onKernelGone } from "../../shared/static/kernel.mjs";
+import { openCamera } from "../../live/static/opening.mjs";
+import { createPlayer } from "../../live/static/player.mjs";
+import { cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "../../live/static/problems.mjs";
+import { createSourceBar } from "../../live/static/source.mjs";
+import { createStage } from "../../live/static/stage.mjs";
+import { createUploader } from "../../shared/static/upload.mjs";
 import { createSlider } from "./trial_boxes.mjs";
 
 const RUNNING = ["opening", "live", "stalled"];

@@ -1,5 +1,5 @@
 /** The slider of a trial: which of the boxes that a model has found are shown. */
-import { make, setText } from "./box_dom.mjs";
+import { make, setText } from "../../shared/static/dom.mjs";
 
 /** The rows from a confidence on. Pure. @param {Array[]} rows `[x, y, width, height, label, score, class]` */
 export function rowsAbove(rows, confidence) {

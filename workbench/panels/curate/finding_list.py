@@ -1,0 +1,24 @@
+"""The curate panel's own widget: a list of findings under headings, which ipywidgets has not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+from workbench.panels.shared.esm import bundle
+
+STATIC = Path(__file__).parent / "static"
+
+
+class FindingList(anywidget.AnyWidget):
+    """Findings of a health check under the headings of their severities."""
+
+    _esm = bundle(STATIC / "finding_list.mjs")
+
+    findings = traitlets.List(
+        traitlets.Dict(), help="`kind`, `severity`, `title` and `why` of each"
+    ).tag(sync=True)
+    chosen = traitlets.Unicode("", help="kind of the finding that is looked at").tag(sync=True)
+    empty = traitlets.Unicode("", help="what stands there while there are none").tag(sync=True)
