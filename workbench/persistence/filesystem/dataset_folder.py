@@ -19,6 +19,7 @@ from workbench.persistence.filesystem.paths import (
     could_be_image,
     dataset_paths,
 )
+from workbench.persistence.filesystem.plans import place_in_dataset
 from workbench.persistence.models import ImageKey
 
 T = TypeVar("T")
@@ -32,7 +33,7 @@ class DatasetFolder:
     def __init__(self, paths: DatasetPaths, yamls: DataYamlCache) -> None:
         self.paths = paths
         self.name = os.path.basename(paths.root)
-        self.journal = Journal(paths.root, paths.hidden)
+        self.journal = Journal(paths.root, place_in_dataset)
         self._yamls = yamls
 
     def read(self) -> DataYaml:

@@ -11,8 +11,9 @@ the next process that opens the dataset:
 4. The folders touched are forced to disk and ``.workbench/tx`` is removed.
 
 A crash before step 2 leaves a folder without a plan, which is thrown away. A crash after
-it leaves a plan, which is carried out. All of this happens under the dataset's lock, so
-whoever holds the lock knows that what lies in ``tx`` or ``tmp`` is a leftover.
+it leaves a plan, which is carried out, whoever wrote it, if it is one that we could have
+written (see `plans`); any other is set aside. All of this happens under the dataset's lock,
+so whoever holds the lock knows that what lies in ``tx`` or ``tmp`` is a leftover.
 
 Readers take no lock: nobody shall wait for a thumbnail because somebody else saves a box.
 Instead a counter in ``.workbench/generation`` is made odd before step 3 and even after it.
@@ -29,7 +30,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from workbench.errors import NotFoundError, WorkbenchError
+from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.persistence.filesystem import inside, plans
 from workbench.persistence.filesystem.atomic import (
     fsync_folder,
     remove_file,
@@ -41,6 +43,7 @@ from workbench.persistence.filesystem.atomic import (
     write_new,
 )
 from workbench.persistence.filesystem.lock import exclusive, making
+from workbench.persistence.filesystem.paths import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
 
 _ONE_SYNC_FROM = 32
 """From this many files on, one sync of the file system costs less than one for each file."""
@@ -91,18 +94,19 @@ class Journal:
     Parameters
     ----------
     root : str
-        The folder that is guarded.
-    hidden : str
-        Its folder for our own files.
+        The folder that is guarded; what is ours lies in its hidden folder.
+    place_of : callable
+        What a plan may name there: `plans.place_in_dataset` or `plans.place_in_models`.
     """
 
-    __slots__ = ("_hidden", "_root", "_tx", "tmp")
+    __slots__ = ("_hidden", "_place_of", "_root", "_tx", "tmp")
 
-    def __init__(self, root: str, hidden: str) -> None:
+    def __init__(self, root: str, place_of: plans.PlaceOf) -> None:
         self._root = root
-        self._hidden = hidden
-        self._tx = f"{hidden}/tx"
-        self.tmp = f"{hidden}/tmp"
+        self._place_of = place_of
+        self._hidden = f"{root}/{HIDDEN}"
+        self._tx = f"{self._hidden}/tx"
+        self.tmp = f"{self._hidden}/tmp"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -114,18 +118,15 @@ class Journal:
             If the root is gone, or goes while we wait for the lock.
         ReadOnlyError
             If nothing may be written there.
+        InvalidDatasetError
+            If its hidden folder, or the lock in it, is a link or no such thing at all.
         """
-        if not os.path.isdir(self._hidden):
-            # A dataset made by hand or by another tool has no hidden folder yet.
-            if not os.path.isdir(self._root):
-                raise self._gone()
-            with making(self._root):
-                os.makedirs(self._hidden, exist_ok=True)
         with ExitStack() as held:
             try:
-                with making(self._root):
+                # A dataset made by hand or by another tool has no hidden folder yet.
+                with making(self._root), inside.opened(self._root, f"{HIDDEN}/lock", make=True):
                     held.enter_context(exclusive(f"{self._hidden}/lock"))
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 raise self._gone() from None
             self._repair()
             yield
@@ -153,7 +154,7 @@ class Journal:
 
     def _settled_generation(self) -> int:
         generation = self._generation()
-        if generation % 2 or os.path.lexists(self._tx):
+        if generation % 2 or inside.exists(self._root, f"{HIDDEN}/tx"):
             # A change is under way, or was when its process died: wait for it or repair it.
             with self.locked():
                 return self._generation()
@@ -161,21 +162,15 @@ class Journal:
 
     def _generation(self) -> int:
         try:
-            descriptor = os.open(f"{self._hidden}/generation", os.O_RDONLY)
-        except FileNotFoundError:
+            with inside.reading(self._root, f"{HIDDEN}/generation") as descriptor:
+                return int.from_bytes(os.read(descriptor, 8), "little")
+        except (FileNotFoundError, InvalidDatasetError):
+            # What is no file of ours counts nothing; the next writer sets it aside.
             return 0
-        try:
-            return int.from_bytes(os.read(descriptor, 8), "little")
-        finally:
-            os.close(descriptor)
 
     def _set_generation(self, generation: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(f"{self._hidden}/generation", flags, 0o666)
-        try:
+        with inside.writing(self._root, f"{HIDDEN}/generation") as descriptor:
             os.write(descriptor, generation.to_bytes(8, "little"))
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -195,6 +190,8 @@ class Journal:
         if not transaction._plan:
             return
         folder = transaction._folder
+        # What could not be completed after a crash is not begun either.
+        plans.checked(transaction._plan, os.path.basename(folder), self._place_of)
         os.makedirs(folder)
         try:
             staged = [(f"{folder}/{name}", data) for name, data in transaction._staged.items()]
@@ -213,23 +210,24 @@ class Journal:
         except BaseException:
             remove_tree(folder)
             raise
-        self._apply(folder, transaction._plan)
+        self._apply(folder, transaction._plan, self._move)
         # Removed when empty, so that a reader needs one look to know that all is settled.
         os.rmdir(self._tx)
 
-    def _apply(self, folder: str, plan: list[tuple[str, str]]) -> None:
+    def _apply(
+        self, folder: str, plan: list[tuple[str, str]], move: Callable[[str, str], None]
+    ) -> None:
         touched: set[str] = set()
         self._set_generation(self._generation() | 1)
         for source, target in plan:
-            source, target = f"{self._root}/{source}", f"{self._root}/{target}"
-            os.makedirs(os.path.dirname(target), exist_ok=True)
             try:
-                rename(source, target)
+                move(source, target)
             except FileNotFoundError:
                 # Done before the crash that we are repairing, or removed by another
                 # program after the plan was checked; either way the rest still holds.
                 continue
-            touched.update((os.path.dirname(source), os.path.dirname(target)))
+            ends = (f"{self._root}/{source}", f"{self._root}/{target}")
+            touched.update(map(os.path.dirname, ends))
         for path in touched:
             if path != folder:
                 fsync_folder(path)
@@ -237,30 +235,47 @@ class Journal:
         self._set_generation(self._generation() + 1)
         remove_tree(folder)
 
+    def _move(self, source: str, target: str) -> None:
+        """Carry out a step of a plan that was made here, also where the user has links."""
+        source, target = f"{self._root}/{source}", f"{self._root}/{target}"
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        rename(source, target)
+
+    def _move_inside(self, source: str, target: str) -> None:
+        """Carry out a step of a plan that was found here: through no link."""
+        inside.rename(self._root, source, target)
+
     def _repair(self) -> None:
+        inside.put_in_order(self._root, HIDDEN, HIDDEN_FOLDERS, HIDDEN_FILES)
         if os.path.lexists(self._tx):
-            for name in sorted(os.listdir(self._tx)):
-                self._finish(f"{self._tx}/{name}")
+            for name in inside.names(self._root, f"{HIDDEN}/tx"):
+                self._finish(name)
             os.rmdir(self._tx)
         generation = self._generation()
         if generation % 2:
             self._set_generation(generation + 1)
-        try:
-            leftovers = os.listdir(self.tmp)
-        except FileNotFoundError:
-            os.makedirs(self.tmp)
-            return
-        for name in leftovers:
-            remove_tree_or_file(f"{self.tmp}/{name}")
+        inside.empty(self._root, f"{HIDDEN}/tmp")
 
-    def _finish(self, folder: str) -> None:
+    def _finish(self, name: str) -> None:
+        """Complete a change that a crash left behind, if one of ours can have been that."""
+        folder = f"{HIDDEN}/tx/{name}"
         try:
-            with open(f"{folder}/plan.json", "rb") as file:
-                plan = json.load(file)
-        except FileNotFoundError:
-            remove_tree(folder)
-            return
-        self._apply(folder, [(source, target) for source, target in plan])
+            plan = self._read_plan(name, f"{folder}/plan.json")
+            if plan is None:
+                inside.remove(self._root, folder)
+            else:
+                self._apply(f"{self._root}/{folder}", plan, self._move_inside)
+        except InvalidDatasetError as error:
+            inside.set_aside(self._root, HIDDEN, folder, f"no change of ours: {error}")
+
+    def _read_plan(self, name: str, path: str) -> plans.Plan | None:
+        try:
+            content = inside.read_json(self._root, path, "the plan of a change")
+        except FileNotFoundError:  # the change was not committed
+            return None
+        plan = plans.checked(content, name, self._place_of)
+        plans.require_possible(self._root, plan, self._place_of)
+        return plan
 
 
 def _write_together(files: list[tuple[str, bytes]]) -> None:
@@ -276,11 +291,3 @@ def _write_together(files: list[tuple[str, bytes]]) -> None:
     with ThreadPoolExecutor(_WRITERS, thread_name_prefix="journal") as pool:
         for _ in pool.map(write_new, *zip(*files, strict=True)):
             pass
-
-
-def remove_tree_or_file(path: str) -> None:
-    """Remove whatever is at `path`."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        remove_tree(path)
-    else:
-        remove_file(path)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from workbench.errors import ReadOnlyError
+from workbench.errors import InvalidDatasetError, ReadOnlyError
 
 _READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -34,12 +35,21 @@ def making(folder: str) -> Iterator[None]:
         ) from error
 
 
+def _no_lock(path: str) -> InvalidDatasetError:
+    return InvalidDatasetError(
+        f"{path}: expected a lock file of our own, found a link, a folder or a device; nothing "
+        f"can be changed here before it is deleted"
+    )
+
+
 if sys.platform == "win32":
     from filelock import FileLock, Timeout
 
     @contextmanager
     def exclusive(path: str, *, wait: bool = True) -> Iterator[None]:
         """Hold the lock file at `path`; see the other branch."""
+        if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
+            raise _no_lock(path)
         try:
             with FileLock(path, timeout=-1 if wait else 0, thread_local=False, poll_interval=0.005):
                 yield
@@ -49,6 +59,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+    _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
     @contextmanager
     def exclusive(path: str, *, wait: bool = True) -> Iterator[None]:
         """Hold the lock file at `path`; wait for whoever holds it.
@@ -57,6 +69,8 @@ else:
         ------
         BlockingIOError
             If somebody holds it and `wait` is false.
+        InvalidDatasetError
+            If what is there is no ordinary file: a stranger may have put it there.
 
         Notes
         -----
@@ -68,8 +82,15 @@ else:
         then is the lock of the other one. So the file is compared with its name again.
         """
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
+                descriptor = os.open(path, _LOCK_FLAGS, 0o666)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                    raise _no_lock(path) from None
+                raise
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise _no_lock(path)
                 fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
                 if _is_file(descriptor, path):
                     yield

@@ -24,6 +24,7 @@ from workbench.persistence.filesystem.atomic import (
 from workbench.persistence.filesystem.fingerprint import fingerprint, weights_state
 from workbench.persistence.filesystem.journal import Journal
 from workbench.persistence.filesystem.paths import HIDDEN, check_name
+from workbench.persistence.filesystem.plans import place_in_models
 from workbench.persistence.model_store import ModelStore
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
@@ -41,7 +42,7 @@ class FilesystemModelStore(ModelStore):
         self._hidden = f"{self._root}/{HIDDEN}"
         self._trash = f"{self._hidden}/trash"
         self._active = f"{self._hidden}/active.json"
-        self._journal = Journal(self._root, self._hidden)
+        self._journal = Journal(self._root, place_in_models)
 
     async def save(
         self,

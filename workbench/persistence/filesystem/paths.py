@@ -15,6 +15,14 @@ from workbench.persistence.models import SPLITS
 HIDDEN = ".workbench"
 """Folder beside the images and labels that holds what YOLO has no place for."""
 
+HIDDEN_FOLDERS = frozenset(
+    {"cache", "history", "rewrites", "sources", "staging", "tmp", "trash", "tx", "versions"}
+)
+"""What is a folder in there: of a dataset, of the folder of all of them, or of the models."""
+
+HIDDEN_FILES = frozenset({"active.json", "dataset.json", "generation", "prompts.json", "tags.json"})
+"""What is a file in there; ``lock`` is one, too, and has to be there before all others."""
+
 # Most file systems allow 255 bytes for a name; label and temporary names need a few of them.
 MAX_NAME_BYTES = 200
 

@@ -1,0 +1,479 @@
+"""Our own files below a folder that may come from a stranger: the one place that opens them.
+
+A dataset, or a folder of models, may have been made by anybody and put where it is by hand.
+What its hidden folder holds is a claim then, not a fact. So a stored name is taken only if
+
+- it is relative, and no part of it is empty, ``.`` or ``..``;
+- nothing on the way is a link: each folder is opened by its descriptor from the one above,
+  with links refused by the kernel, so that nobody can put a link there between a check
+  and the use (where the system has no such descriptors, each part is looked at first);
+- it is an ordinary file: a pipe would hang us, a device may have no end.
+
+The root itself may be a link: the user who made it meant it. So may ``images`` and
+``labels``, which whole programs share; nothing here is used to read images or labels.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import shutil
+import stat
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from workbench.errors import InvalidDatasetError
+
+_log = logging.getLogger(__name__)
+
+MOST_BYTES = 1 << 28
+"""The largest of our own files that is read: a plan for millions of images stays below."""
+
+REFUSED = "refused-"
+"""What the name of something begins with that was set aside in a hidden folder."""
+
+_HAS_DESCRIPTORS = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")  # not Windows
+_COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe waits for its other end, without this
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON
+_READ = os.O_RDONLY | _NO_LINK | _NO_WAIT | _COMMON
+_WRITE = os.O_WRONLY | os.O_CREAT | _NO_LINK | _NO_WAIT | _COMMON
+_APPEND = _WRITE | os.O_APPEND
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _COMMON
+_CHUNK = 1 << 16
+_NOT_OURS = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EMLINK})
+
+
+def parts_of(name: object) -> list[str]:
+    """Return the parts of a stored name if it can only lead inside its root.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If it is anything else than a relative path downwards.
+    """
+    if isinstance(name, str) and "\0" not in name and os.path.splitdrive(name)[0] == "":
+        parts = name.replace(os.sep, "/").split("/")
+        if not any(part in ("", ".", "..") for part in parts):
+            return parts
+    raise InvalidDatasetError(
+        f"{name!r}: expected a path inside its folder, without '..' and links; it is not followed"
+    )
+
+
+def is_plain(name: object) -> bool:
+    """Whether a stored name is that of something directly inside its folder."""
+    try:
+        return len(parts_of(name)) == 1
+    except InvalidDatasetError:
+        return False
+
+
+@contextmanager
+def opened(root: str, name: str, *, make: bool = False) -> Iterator[tuple[str, int | None]]:
+    """Hold the folder open in which `name` lies; yield what to call it there.
+
+    Parameters
+    ----------
+    root : str
+        An existing folder.
+    name : str
+        Of something below it, which need not exist.
+    make : bool
+        Make folders that are missing on the way.
+
+    Yields
+    ------
+    name : str
+    dir_fd : int or None
+        For the functions of `os`. Without descriptors, `name` is the whole path.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If the name leads outside, or a link or a file is in the way.
+    FileNotFoundError
+        If a folder on the way is missing.
+    """
+    *folders, last = parts_of(name)
+    if not _HAS_DESCRIPTORS:
+        path = root
+        for part in folders:
+            path = f"{path}/{part}"
+            _look_at_folder(path, make=make)
+        yield f"{path}/{last}", None
+        return
+    descriptor = os.open(root, _FOLDER)
+    try:
+        path = root
+        for part in folders:
+            path = f"{path}/{part}"
+            below = _open_folder(part, descriptor, path, make=make)
+            os.close(descriptor)
+            descriptor = below
+        yield last, descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_folder(part: str, above: int, path: str, *, make: bool) -> int:
+    try:
+        return os.open(part, _FOLDER | _NO_LINK, dir_fd=above)
+    except FileNotFoundError:
+        if not make:
+            raise
+        with suppress(FileExistsError):  # somebody else was quicker
+            os.mkdir(part, dir_fd=above)
+        return os.open(part, _FOLDER | _NO_LINK, dir_fd=above)
+    except OSError as error:
+        if error.errno in _NOT_OURS:
+            raise _refusal(path, "a folder of our own") from None
+        raise
+
+
+def _look_at_folder(path: str, *, make: bool) -> None:
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        if not make:
+            raise
+        os.makedirs(path, exist_ok=True)
+        return
+    # A junction of Windows is a folder for lstat, and leads elsewhere as a link does.
+    is_junction = bool(getattr(status, "st_reparse_tag", 0))
+    if not stat.S_ISDIR(status.st_mode) or is_junction:
+        raise _refusal(path, "a folder of our own")
+
+
+def _refusal(path: str, expected: str) -> InvalidDatasetError:
+    return InvalidDatasetError(
+        f"{path}: expected {expected}, found {_kind_at(path)}; move it away or delete it"
+    )
+
+
+def _kind_at(path: str) -> str:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return "something else"
+    kinds = {
+        stat.S_IFLNK: "a link",
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFREG: "a file",
+    }
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+@contextmanager
+def reading(root: str, name: str) -> Iterator[int]:
+    """Hold one of our own files open for reading; yield its descriptor.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    InvalidDatasetError
+        If it is no ordinary file inside the root.
+    """
+    with opened(root, name) as (last, folder):
+        descriptor = _open_file(last, folder, f"{root}/{name}", _READ)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_file(last: str, folder: int | None, path: str, flags: int) -> int:
+    if folder is None and os.path.islink(last):
+        raise _refusal(path, "an ordinary file")
+    try:
+        descriptor = os.open(last, flags, 0o666, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NOT_OURS:
+            raise _refusal(path, "an ordinary file") from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _refusal(path, "an ordinary file")
+    return descriptor
+
+
+def read(root: str, name: str, *, most: int = MOST_BYTES) -> bytes:
+    """Return the bytes of one of our own files.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    InvalidDatasetError
+        If it is no ordinary file of at most `most` bytes inside the root.
+    """
+    with reading(root, name) as descriptor:
+        size = os.fstat(descriptor).st_size
+        if size > most:
+            raise InvalidDatasetError(
+                f"{root}/{name}: expected at most {most:,} bytes, found {size:,}; move it away "
+                f"or delete it"
+            )
+        return read_rest(descriptor)
+
+
+def read_rest(descriptor: int) -> bytes:
+    """Return what an open file holds from where it stands on."""
+    data = os.read(descriptor, _CHUNK)
+    if len(data) < _CHUNK:
+        return data
+    pieces = [data]
+    while data := os.read(descriptor, _CHUNK):
+        pieces.append(data)
+    return b"".join(pieces)
+
+
+def read_json(root: str, name: str, what: str, *, most: int = MOST_BYTES) -> Any:
+    """Return what one of our own JSON files says.
+
+    Parameters
+    ----------
+    root, name, most
+        As for `read`.
+    what : str
+        What it should hold, for the message: ``"the facts of a dataset"``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    InvalidDatasetError
+        If it cannot be read, as `read` has it, or is no JSON.
+    """
+    return parse_json(read(root, name, most=most), f"{root}/{name}", what)
+
+
+def parse_json(data: bytes | str, path: str, what: str) -> Any:
+    """Return what JSON text says; raises `InvalidDatasetError`, with the path, if it is none."""
+    try:
+        return json.loads(data)
+    except RecursionError:  # thousands of brackets within each other
+        raise malformed(path, what, "brackets within brackets without end") from None
+    except ValueError as error:
+        raise malformed(path, what, error) from error
+
+
+def malformed(path: str, what: str, found: object) -> InvalidDatasetError:
+    """Return the error for one of our own files that says something impossible."""
+    named = repr(found) if isinstance(found, Exception) else str(found)
+    return InvalidDatasetError(f"{path}: expected {what}, found {named}; remove the file")
+
+
+def exists(root: str, name: str) -> bool:
+    """Whether something, of whatever kind, is there under a name inside the root."""
+    try:
+        with opened(root, name) as (last, folder):
+            os.stat(last, dir_fd=folder, follow_symlinks=False)
+    except (OSError, InvalidDatasetError):
+        return False
+    return True
+
+
+def is_file(root: str, name: str) -> bool:
+    """Whether an ordinary file is there under a name inside the root."""
+    return stat.S_ISREG(mode_of(root, name))
+
+
+def mode_of(root: str, name: str) -> int:
+    """Return the mode of what is there under a name inside the root; 0 if nothing is.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If the name leads outside, or a link or a file is in the way.
+    """
+    try:
+        with opened(root, name) as (last, folder):
+            return os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def names(root: str, name: str) -> list[str]:
+    """Return what is in one of our own folders, sorted; nothing if it is not there.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If it is no folder, or not inside the root.
+    """
+    try:
+        with opened(root, f"{name}/.probe") as (last, folder):
+            return sorted(os.listdir(os.path.dirname(last) if folder is None else folder))
+    except FileNotFoundError:
+        return []
+
+
+@contextmanager
+def writing(root: str, name: str) -> Iterator[int]:
+    """Hold one of our own files open for writing in place, made if need be; see `reading`."""
+    with opened(root, name, make=True) as (last, folder):
+        descriptor = _open_file(last, folder, f"{root}/{name}", _WRITE)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def append(root: str, name: str, data: bytes) -> None:
+    """Add bytes at the end of one of our own files; make it, and its folder, if need be.
+
+    Raises
+    ------
+    InvalidDatasetError
+        As for `read`.
+    """
+    with opened(root, name, make=True) as (last, folder):
+        descriptor = _open_file(last, folder, f"{root}/{name}", _APPEND)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+
+
+def remove(root: str, name: str) -> None:
+    """Remove what is there under a name inside the root, with all that is in it.
+
+    Of a link, only the link goes.
+    """
+    try:
+        with opened(root, name) as (last, folder):
+            _remove(last, folder)
+    except FileNotFoundError:
+        return
+
+
+def _remove(last: str, folder: int | None) -> None:
+    if stat.S_ISDIR(os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode):
+        shutil.rmtree(last, dir_fd=folder)
+    else:
+        os.unlink(last, dir_fd=folder)
+
+
+def empty(root: str, name: str) -> None:
+    """Remove all that is in one of our own folders; make it if it is not there."""
+    with opened(root, f"{name}/.probe", make=True) as (last, folder):
+        base = os.path.dirname(last)
+        for found in os.listdir(base if folder is None else folder):
+            _remove(found if folder is not None else f"{base}/{found}", folder)
+
+
+def rename(root: str, source: str, target: str) -> None:
+    """Give something inside the root another name inside it, replacing a file there.
+
+    Folders on the way to the target are made if they are missing.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is at `source`.
+    InvalidDatasetError
+        If a name leads outside, or a link or a file is in the way.
+    """
+    with (
+        opened(root, source) as (old, old_folder),
+        opened(root, target, make=True) as (new, new_folder),
+    ):
+        try:
+            os.replace(old, new, src_dir_fd=old_folder, dst_dir_fd=new_folder)
+        except OSError as error:
+            if error.errno != errno.EXDEV or old_folder is None or new_folder is None:
+                raise
+            # Another file system is mounted inside the root: copied under a hidden name first.
+            _copy_across(old, old_folder, new, new_folder, f"{root}/{source}")
+
+
+def _copy_across(old: str, old_folder: int, new: str, new_folder: int, path: str) -> None:
+    temporary = f".{os.getpid()}-{os.urandom(8).hex()}.tmp"
+    source = _open_file(old, old_folder, path, _READ)
+    try:
+        target = os.open(temporary, _NEW, 0o666, dir_fd=new_folder)
+        try:
+            with (
+                os.fdopen(source, "rb", closefd=False) as original,
+                os.fdopen(target, "wb") as copy,
+            ):
+                shutil.copyfileobj(original, copy)
+                copy.flush()
+                os.fsync(copy.fileno())
+            os.replace(temporary, new, src_dir_fd=new_folder, dst_dir_fd=new_folder)
+        except BaseException:
+            os.unlink(temporary, dir_fd=new_folder)
+            raise
+    finally:
+        os.close(source)
+    os.unlink(old, dir_fd=old_folder)
+
+
+def put_in_order(root: str, hidden: str, folders: Collection[str], files: Collection[str]) -> None:
+    """Set aside what is in a hidden folder under a name of ours and of another kind.
+
+    Parameters
+    ----------
+    root, hidden : str
+    folders, files : collection of str
+        What is a folder there, and what a file.
+    """
+    wrong = []
+    with (
+        opened(root, f"{hidden}/.probe") as (last, folder),
+        os.scandir(os.path.dirname(last) if folder is None else folder) as entries,
+    ):
+        for entry in entries:
+            if entry.name in folders:
+                if not entry.is_dir(follow_symlinks=False):
+                    wrong.append((entry.name, "a folder"))
+            elif entry.name in files and not entry.is_file(follow_symlinks=False):
+                wrong.append((entry.name, "an ordinary file"))
+    for name, expected in wrong:
+        found = _kind_at(f"{root}/{hidden}/{name}")
+        set_aside(root, hidden, f"{hidden}/{name}", f"expected {expected}, found {found}")
+
+
+def set_aside(root: str, hidden: str, name: str, why: str) -> None:
+    """Move something implausible to where nobody reads it: ``<hidden>/refused-<n>``.
+
+    Parameters
+    ----------
+    root : str
+    hidden, name : str
+        The hidden folder and the thing, both below the root.
+    why : str
+        A sentence for the log.
+    """
+    taken = set(names(root, hidden))
+    number = 1
+    while f"{REFUSED}{number}" in taken:
+        number += 1
+    place = f"{hidden}/{REFUSED}{number}"
+    rename(root, name, place)
+    _log.warning(
+        "%s/%s was set aside as %s and not used: %s; look at it, and delete it if you do not "
+        "need it",
+        root,
+        name,
+        place,
+        why,
+    )
+
+
+def refused(root: str, hidden: str) -> list[str]:
+    """Return the names of what was set aside, sorted."""
+    try:
+        return [name for name in names(root, hidden) if name.startswith(REFUSED)]
+    except InvalidDatasetError:
+        return []
