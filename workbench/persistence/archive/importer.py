@@ -31,6 +31,7 @@ from workbench.persistence.archive.format import LARGE_BYTES, refusal
 from workbench.persistence.archive.layout import Layout, images_of, plan_layout
 from workbench.persistence.archive.reader import Archive
 from workbench.persistence.archive.split_lists import GivenSplits, find_splits
+from workbench.persistence.disk_format import format_of, newer_problem
 from workbench.persistence.models import ArchiveLimits, Progress, no_progress
 
 # The first column of every row (the rest is taken in as that is quicker than searching it).
@@ -311,6 +312,10 @@ def _copy_metadata(
     archive: Source, member: Member, target: str, sink: Sink, notes: list[str]
 ) -> None:
     data = _read_small(archive, member)
+    newer = newer_problem(format_of(data)) if target == metadata.FACTS else None
+    if newer is not None:
+        expected, found, remedy = newer
+        raise refusal(archive.path, member.name, expected=expected, found=found, remedy=remedy)
     problem = metadata.problem_with(target, data)
     if problem is None:
         sink.write(target, data)

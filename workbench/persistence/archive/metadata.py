@@ -12,6 +12,9 @@ from datetime import datetime
 from workbench.persistence.filesystem.paths import HIDDEN
 from workbench.persistence.tags import check_tags
 
+FACTS = f"{HIDDEN}/dataset.json"
+"""When a dataset was made, and in which format."""
+
 
 def _check_facts(content: object) -> None:
     if not isinstance(content, dict) or not isinstance(content.get("created_at"), str):
@@ -37,7 +40,7 @@ def _check_tags(content: object) -> None:
 
 
 CHECKS: dict[str, Callable[[object], None]] = {
-    f"{HIDDEN}/dataset.json": _check_facts,
+    FACTS: _check_facts,
     f"{HIDDEN}/prompts.json": _check_prompts,
     f"{HIDDEN}/tags.json": _check_tags,
 }

@@ -18,6 +18,7 @@ from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import checked, image_names, label_stems
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
+from workbench.persistence.filesystem.migrations import facts_bytes
 from workbench.persistence.filesystem.paths import DatasetPaths, stem
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageKey, NewImage, Progress
 from workbench.persistence.rules import (
@@ -74,8 +75,7 @@ def write_skeleton(root: str, yaml: DataYaml) -> DatasetPaths:
         os.makedirs(path, exist_ok=True)
     write_new(paths.data_yaml, yaml.to_bytes(), sync=False)
     if not os.path.lexists(paths.facts):
-        facts = {"format": 1, "created_at": datetime.now(UTC).isoformat()}
-        write_new(paths.facts, json.dumps(facts).encode(), sync=False)
+        write_new(paths.facts, facts_bytes(datetime.now(UTC)), sync=False)
     return paths
 
 

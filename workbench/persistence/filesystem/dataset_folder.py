@@ -12,6 +12,7 @@ from typing import TypeVar
 from workbench.errors import InvalidNameError, NotFoundError
 from workbench.persistence.filesystem.data_yaml import DataYaml, DataYamlCache
 from workbench.persistence.filesystem.journal import Journal
+from workbench.persistence.filesystem.migrations import FormatCache, bring_up
 from workbench.persistence.filesystem.paths import (
     DatasetPaths,
     check_filename,
@@ -28,13 +29,14 @@ T = TypeVar("T")
 class DatasetFolder:
     """A dataset on disk. Cheap to make: one for each call of a store."""
 
-    __slots__ = ("_yamls", "journal", "name", "paths")
+    __slots__ = ("_formats", "_yamls", "journal", "name", "paths")
 
-    def __init__(self, paths: DatasetPaths, yamls: DataYamlCache) -> None:
+    def __init__(self, paths: DatasetPaths, yamls: DataYamlCache, formats: FormatCache) -> None:
         self.paths = paths
         self.name = os.path.basename(paths.root)
         self.journal = Journal(paths.root, place_in_dataset)
         self._yamls = yamls
+        self._formats = formats
 
     def read(self) -> DataYaml:
         """Return the dataset's ``data.yaml``.
@@ -44,8 +46,9 @@ class DatasetFolder:
         NotFoundError
             If there is no such dataset.
         InvalidDatasetError
-            If its ``data.yaml`` cannot be read.
+            If its ``data.yaml`` cannot be read, or a newer Workbench has written it.
         """
+        self._formats.read(self.paths)
         return self._yamls.read(self.paths.data_yaml)
 
     def consistently(self, work: Callable[[], T]) -> T:
@@ -55,9 +58,11 @@ class DatasetFolder:
     @contextmanager
     def writing(self) -> Iterator[DataYaml]:
         """Hold the dataset's lock and yield its ``data.yaml``; raises as `read` does."""
-        self._yamls.read(self.paths.data_yaml)
+        self.read()
         with self.journal.locked():
-            yield self._yamls.read(self.paths.data_yaml)
+            yaml = self._yamls.read(self.paths.data_yaml)
+            bring_up(self.paths, self.journal, self._formats.read(self.paths))
+            yield yaml
 
     def find(self, split: str, filename: str) -> ImageKey:
         """Return a split and the name of an image as it stands on disk, if it is there at all.
@@ -104,6 +109,7 @@ class DatasetRoot:
     def __init__(self, data_dir: Path) -> None:
         self.path = Path(os.path.abspath(data_dir))
         self.yamls = DataYamlCache()
+        self.formats = FormatCache()
 
     def open(self, name: str) -> DatasetFolder:
         """Return the folder of the dataset `name`, which need not exist.
@@ -113,4 +119,4 @@ class DatasetRoot:
         InvalidNameError
             If `name` cannot be a dataset's name.
         """
-        return DatasetFolder(dataset_paths(self.path, name), self.yamls)
+        return DatasetFolder(dataset_paths(self.path, name), self.yamls, self.formats)
