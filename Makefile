@@ -1,4 +1,5 @@
-# `make lab` opens the tour, `make test` runs every test; both set up .venv first.
+# `make lab` opens the tour, `make test` runs the tests; both set up .venv first, with exactly
+# the versions of requirements.lock.
 # Python 3.11 or later is all that they need.
 
 .DEFAULT_GOAL := help
@@ -26,12 +27,12 @@ endif
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: env
 env: $(STAMP) ## make .venv and install into it; the other commands do so themselves
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml requirements.lock
 	@set -e; \
 	if [ ! -f "$@" ] || [ "$$(cat "$@")" = "$$(pwd -P)" ] \
 	    && $(PY) -c '$(SUITABLE)' 2>/dev/null && $(PY) -m pip --version >/dev/null 2>&1; then :; \
@@ -51,7 +52,7 @@ $(STAMP): pyproject.toml
 	fi; \
 	echo "Installing into $(VENV): once, some minutes, several GB with PyTorch"; \
 	rm -f "$@"; \
-	$(PY) -m pip install --disable-pip-version-check -e '.[dev]'; \
+	$(PY) -m pip install --disable-pip-version-check -c requirements.lock -e '.[dev]'; \
 	pwd -P > "$@"
 
 .PHONY: lab
@@ -63,8 +64,17 @@ doctor: env ## check this machine and say what to do about each problem
 	@$(PY) -m workbench doctor
 
 .PHONY: test
-test: env ## run every test (TEST_ARGS="tests/test_cli.py" chooses)
+test: env ## run the tests, some minutes (TEST_ARGS="tests/test_cli.py" chooses)
 	@$(PY) -m tools.run_tests $(TEST_ARGS)
+
+.PHONY: test-long
+test-long: env ## run the exhaustive tests too: all browser tests, kills, fuzzing
+	@$(PY) -m tools.run_tests --long $(TEST_ARGS)
+
+.PHONY: update
+update: env ## take the newest version of everything into requirements.lock, and run the tests
+	$(PY) -m tools.lock
+	@$(MAKE) --no-print-directory check test
 
 .PHONY: check
 check: env ## check format, lint, types and the import rules between folders

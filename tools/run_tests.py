@@ -1,8 +1,10 @@
-"""Run every test: unit, contract, panels, browser, notebooks.
+"""Run the tests: unit, contract, panels, notebooks, and one of each heavy kind.
 
-``python -m tools.run_tests``, in the project's folder; further arguments go to pytest,
-and paths among them take the place of all tests. Where no browser can be had, the browser
-tests are left out, the last lines say so, and in CI the exit status is 1.
+``python -m tools.run_tests``, in the project's folder, runs the short lane in one process for
+each core; with ``--long``, the other lane runs: all browser tests, long kills, fuzzing.
+Further arguments go to pytest; where paths are among them, all tests below these run, of
+either lane. Where no browser can be had, the browser tests are left out, the last lines say
+so, and in CI the exit status is 1.
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ from tools.browser import CHOSEN, HOW_TO_GET_ONE, get_browser
 ROOT = Path(__file__).resolve().parents[1]
 
 
+# Files go whole to a process, because what a module sets up is shared by its tests. One thread
+# of PyTorch for each: more threads than cores make it slower by far.
+IN_PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile")
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
 def main(arguments: list[str]) -> int:
     """Run the tests and return pytest's exit status, or 1 if CI lacks a browser."""
     with tempfile.TemporaryDirectory(prefix="workbench-notebooks-") as folder:
@@ -29,13 +37,32 @@ def run_tests(arguments: list[str], settings: dict[str, str]) -> int:
     """Run the tests with `settings` in the environment; return as `main` does."""
     browser = get_browser()
     environment = {**os.environ, **settings}
-    command = [sys.executable, "-m", "pytest", "-rsR", "--nbval-lax", "--nbval-current-env"]
-    command += [*arguments, *suites_for(arguments)]
+    chosen, options = lane_for(arguments)
+    if "--numprocesses" in options:
+        environment |= ONE_THREAD
     if browser is None:
-        status = _run([*command, "-m", "not browser"], environment)
-        return report_missing_browser(status)
+        chosen = f"({chosen}) and not browser" if chosen else "not browser"
+    command = [sys.executable, "-m", "pytest", "-rsR", "--nbval-lax", "--nbval-current-env"]
+    command += [*options, *(["-m", chosen] if chosen else [])]
+    if browser is None:
+        return report_missing_browser(_run(command, environment))
     print(f"Browser tests use {browser}", flush=True)
     return _run(command, {**environment, CHOSEN: str(browser)})
+
+
+def lane_for(arguments: list[str]) -> tuple[str, list[str]]:
+    """Return which markers are chosen, and pytest's other arguments.
+
+    Tests that are named run whatever their lane. The short lane runs in parallel. The long
+    one does not: a browser, a JupyterLab and a kernel take two cores by themselves.
+    """
+    rest = [argument for argument in arguments if argument != "--long"]
+    suites = suites_for(rest)
+    if not suites:
+        return "", rest
+    if rest != arguments:
+        return "long", [*rest, *suites]
+    return "not long", [*IN_PARALLEL, *rest, *suites]
 
 
 def _run(command: list[str], environment: dict[str, str]) -> int:
