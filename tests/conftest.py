@@ -14,11 +14,55 @@ from workbench.persistence import Stores, create_stores, set_stores
 PROCESSES = {"browser", "capture", "panels", "training"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In CI, give a test of real processes a second try; the summary names it then.
+ROOT = Path(__file__).parents[1]
+# What tools keep for themselves in the checkout; git ignores these.
+CACHES = {
+    *(".git", ".venv", "node_modules", "__pycache__", ".ipynb_checkpoints", "test-artifacts"),
+    *(".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".import_linter_cache"),
+    *(".coverage", "htmlcov"),
+}
+_BEFORE = pytest.StashKey[set[str]]()
 
-    Not on a developer's machine: a test that needs two tries is to be repaired.
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note what is in the checkout."""
+    session.stash[_BEFORE] = files_of(ROOT)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a test left something in the checkout."""
+    left = sorted(files_of(ROOT) - session.stash[_BEFORE])
+    # With several processes the one that started the others looks, after all of them.
+    if left and not hasattr(session.config, "workerinput"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nThe tests left in the checkout: {', '.join(left)}")
+
+
+def files_of(folder: Path) -> set[str]:
+    """Return all files and folders below one, but those of `CACHES`."""
+    found = set()
+    for above, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_cache(name)]
+        here = os.path.relpath(above, folder)
+        found.update(f"{here}/{name}" for name in [*folders, *files] if not _is_cache(name))
+    return found
+
+
+def _is_cache(name: str) -> bool:
+    return name in CACHES or name.startswith(".coverage.") or name.endswith(".egg-info")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort tests into lanes; in CI, give those of real processes a second try.
+
+    A browser test is in the long lane unless it is the smoke test of its kind. The summary
+    names a test that was tried twice. On a developer's machine none is: a test that needs
+    two tries is to be repaired.
     """
+    for item in items:
+        if item.get_closest_marker("browser") and not item.get_closest_marker("smoke"):
+            item.add_marker(pytest.mark.long)
     if not os.environ.get("CI"):
         return
     root = Path(__file__).parent

@@ -20,6 +20,7 @@ BUILTINS = {
     "ValueError": ValueError,
     "FileNotFoundError": FileNotFoundError,
     "PermissionError": PermissionError,
+    "TimeoutError": TimeoutError,
 }
 
 

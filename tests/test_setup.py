@@ -15,9 +15,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 import workbench
-from tools import browser, run_tests
+from tools import browser, lock, run_tests
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -53,6 +54,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "my checkout"
     folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
+    shutil.copy(ROOT / "requirements.lock", folder)
     (folder / "pyproject.toml").write_text("")
     executable(folder / "fakes" / "python", FAKE_PYTHON.format(suits=0))
     return folder
@@ -182,7 +184,75 @@ def test_commits_are_checked_by_local_hooks_only() -> None:
 def test_ci_runs_what_people_run() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert "set -euo pipefail" in lines
-    assert lines[-2:] == ["make check", "make test"]
+    assert lines[-3:] == ["make check", "make test", "make test-long"]
+
+
+def test_a_lane_is_chosen_unless_tests_are_named(small_project: Path) -> None:
+    (small_project / "tests" / "test_it.py").touch()
+    assert run_tests.lane_for([]) == ("not long", [*run_tests.IN_PARALLEL, "tests"])
+    assert run_tests.lane_for(["--long", "-x"]) == ("long", ["-x", "tests"])
+    assert run_tests.lane_for(["tests/test_it.py"]) == ("", ["tests/test_it.py"])
+
+
+def test_long_tests_run_in_the_long_lane_only(
+    small_project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (small_project / "tests" / "test_it.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.long\n"
+        "def test_long(): pass\n"
+        "def test_short(): pass\n"
+        "def test_short_too(): pass\n"
+    )
+    assert run_tests.main([]) == 0
+    assert "2 passed" in capfd.readouterr().out
+    assert run_tests.main(["--long"]) == 0
+    assert "1 passed, 2 deselected" in capfd.readouterr().out
+
+
+def test_a_test_that_hangs_ends_with_the_stacks_of_all_threads(
+    small_project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (small_project / "tests" / "test_it.py").write_text(
+        "import threading\n"
+        "def wait_in_a_thread(): threading.Event().wait(30)\n"
+        "def test_it():\n"
+        "    threading.Thread(target=wait_in_a_thread, daemon=True).start()\n"
+        "    threading.Event().wait(30)\n"
+    )
+    assert run_tests.main(["tests", "--timeout=1", "-p", "no:cacheprovider"]) == 1
+    said = "".join(capfd.readouterr())
+    assert "Timeout" in said
+    assert "wait_in_a_thread" in said
+
+
+def test_the_lock_holds_every_dependency_and_names_no_server(tmp_path: Path) -> None:
+    pins = dict(
+        line.partition(" ;")[0].split("==")
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    wanted = [
+        *PROJECT["project"]["dependencies"],
+        *(one for extra in PROJECT["project"]["optional-dependencies"].values() for one in extra),
+    ]
+    requirements = [Requirement(one) for one in wanted if not one.startswith("yolo-workbench")]
+    assert [str(one) for one in requirements if canonicalize_name(one.name) not in pins] == []
+    assert "://" not in (ROOT / "requirements.lock").read_text()
+    for one in requirements:
+        assert one.specifier.contains(pins[canonicalize_name(one.name)]), one
+
+
+def test_a_lock_that_cannot_be_resolved_stays_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "held-back.txt", tmp_path / "tools")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "a"\nversion = "1"\nrequires-python = ">=3.11"\n'
+        'dependencies = ["torch==0.0.1"]\n'
+    )
+    (tmp_path / lock.LOCK).write_text("old==1\n")
+    assert lock.main(tmp_path) != 0
+    assert (tmp_path / lock.LOCK).read_text() == "old==1\n"
 
 
 def test_a_browser_that_was_chosen_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +337,7 @@ def test_tests_that_did_not_run_are_named_last(
     monkeypatch.setenv("CI", "true")
     assert run_tests.main([]) == 1
     said = capfd.readouterr().out.splitlines()
-    assert any(line.startswith("1 passed, 1 deselected") for line in said)
+    assert any(line.startswith("1 passed in ") for line in said)
     assert said[-2:] == ["  tests/test_it.py::test_clicks", browser.HOW_TO_GET_ONE]
 
     monkeypatch.delenv("CI")

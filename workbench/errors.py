@@ -18,6 +18,7 @@ module::
     ├── InvalidModelError       (ValueError)  a weights file that is damaged, or no detection model
     ├── NotFoundError           (FileNotFoundError)  what was asked for is not there
     ├── ReadOnlyError           (PermissionError)  a folder that this user may not write to
+    ├── BusyError               (TimeoutError)  another process does not come to an end
     ├── ConflictError           (RuntimeError)  somebody else changed it in the meantime
     ├── NotStartedError         (RuntimeError)  the stores were asked for before start-up
     ├── SetupError              (RuntimeError)  this machine's installation is broken
@@ -106,6 +107,10 @@ class NotFoundError(WorkbenchError, FileNotFoundError):
 
 class ReadOnlyError(WorkbenchError, PermissionError):
     """A dataset or a data folder that this user may read, and not change."""
+
+
+class BusyError(WorkbenchError, TimeoutError):
+    """Another process has been changing the same data for longer than we wait for it."""
 
 
 class ConflictError(WorkbenchError, RuntimeError):

@@ -32,9 +32,22 @@ ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 90
 # A line of a stack trace that names where the code came from.
 STACK_FRAME = re.compile(r"\(?((?:https?|blob):[^\s)]+)\)?$", re.MULTILINE)
-ALL_CELLS_HAVE_RUN = """() => {
+# Whether JupyterLab answers the promise of its command is not relied on: it once did not, and
+# `evaluate` would have waited for it for ever. The counts are cleared, so that those of a run
+# before are not taken for this one's.
+RUN_ALL_CELLS = """() => {
     const cells = [...window.jupyterapp.shell.currentWidget.content.model.cells];
-    return cells.every((cell) => cell.type !== "code" || cell.executionCount !== null);
+    for (const cell of cells) if (cell.type === "code") cell.executionCount = null;
+    void window.jupyterapp.commands.execute("notebook:run-all-cells");
+}"""
+# A cell that fails keeps those behind it from running.
+ALL_CELLS_HAVE_RUN = """() => {
+    const cells = [...window.jupyterapp.shell.currentWidget.content.model.cells]
+        .filter((cell) => cell.type === "code");
+    const failed = (cell) => Array.from(
+        { length: cell.outputs.length }, (_, at) => cell.outputs.get(at).type,
+    ).includes("error");
+    return cells.some(failed) || cells.every((cell) => cell.executionCount !== null);
 }"""
 VIEWPORT = {"width": 1400, "height": 950}
 KERNEL_IS_IDLE = """() => {
@@ -209,18 +222,20 @@ class LabPage:
 
     def run_all(self) -> None:
         """Run every cell; fails the test if one raises."""
-        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.evaluate(RUN_ALL_CELLS)
         self.page.wait_for_function(ALL_CELLS_HAVE_RUN, timeout=120_000)
         self.page.wait_for_function(KERNEL_IS_IDLE)
         failed = self.page.locator(
-            '.jp-OutputArea [data-mime-type="application/vnd.jupyter.stderr"]'
+            '.jp-OutputArea [data-mime-type="application/vnd.jupyter.stderr"],'
+            ".jp-OutputArea [data-mime-type='application/vnd.jupyter.error']"
         )
         assert failed.count() == 0, failed.all_inner_texts()
 
     def set_theme(self, name: str) -> None:
         """Switch JupyterLab's theme, ``"JupyterLab Light"`` or ``"JupyterLab Dark"``."""
         self.page.evaluate(
-            "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })",
+            "(theme) => void window.jupyterapp.commands.execute("
+            "'apputils:change-theme', { theme })",
             name,
         )
         is_light = "true" if "Light" in name else "false"

@@ -13,6 +13,7 @@ from tests.browser.conftest import LabPage, keep_picture
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.smoke
 def test_draw_move_resize_delete_undo_redo(lab_page: LabPage, dataset: Path) -> None:
     canvas, labels = show(lab_page, dataset), labels_of(dataset)
     keep_picture(lab_page.page, "light")

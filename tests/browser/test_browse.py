@@ -28,6 +28,7 @@ def split_of(root: Path, split: str) -> Callable[[], list[str]]:
     return lambda: sorted(file.stem for file in (root / "images" / split).iterdir())
 
 
+@pytest.mark.smoke
 def test_filter_select_a_range_move_and_undo(lab_page: LabPage, images: Path) -> None:
     gallery = show_gallery(lab_page, images)
     gallery.wait_count("12 images")

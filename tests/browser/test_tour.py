@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 from tests.browser.annotating import Canvas, eventually
-from tests.browser.conftest import ROOT, Lab, LabPage
+from tests.browser.conftest import ROOT, RUN_ALL_CELLS, Lab, LabPage
 
 pytestmark = pytest.mark.browser
 
@@ -59,7 +59,7 @@ def shoot(lab_page: LabPage, name: str) -> None:
 def test_the_tour_runs_and_a_box_drawn_in_it_is_on_disk(lab_page: LabPage, tmp_path: Path) -> None:
     folder = tmp_path / "tour"
     lab_page.open_notebook(copy_tour(lab_page.lab, folder))
-    lab_page.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    lab_page.page.evaluate(RUN_ALL_CELLS)
     # The last cell shows the tabs: everything before it has run by then.
     lab_page.page.get_by_role("tab", name="Train", exact=True).wait_for(timeout=TRAINING_MS)
     assert lab_page.page.locator(".jp-RenderedText[data-mime-type*=error]").count() == 0

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from workbench.errors import NotFoundError
+from workbench.errors import BusyError, NotFoundError
 from workbench.persistence import create_stores
+from workbench.persistence.filesystem import lock
 from workbench.persistence.filesystem.dataset_folder import DatasetRoot
 from workbench.persistence.filesystem.lock import exclusive
 
@@ -55,3 +56,16 @@ def test_a_writer_that_waited_while_the_dataset_was_replaced(
             asyncio.run(stores.dataset.create("pets", ["dog"]))
     thread.join()
     assert outcome == [expected]
+
+
+def test_a_lock_that_never_comes_free_is_said_instead_of_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "LONGEST_WAIT_S", 0.1)
+    stores = create_stores(tmp_path, tmp_path / "models")
+    asyncio.run(stores.dataset.create("pets", ["cat"]))
+    with exclusive(f"{tmp_path}/pets/.workbench/lock"):
+        with pytest.raises(BusyError, match=r"pets.*another process still holds"):
+            asyncio.run(stores.dataset.update_classes("pets", ["dog"]))
+        assert asyncio.run(stores.dataset.get("pets")).classes == ["cat"]
+    asyncio.run(stores.dataset.update_classes("pets", ["dog"]))

@@ -63,6 +63,8 @@ LONG_TEXT = b"a: &a " + b"x" * 100_000 + b"\nb: [" + b", ".join([b"*a"] * 1_000)
         (LONG_TEXT, "written out"),
         (b"names: [cat]\nx: &x [*x]", "inside itself"),
         (b"names: [cat]\nx: " + b"[" * 30 + b"]" * 30, "20 levels"),
+        # So deep that the parser itself may refuse it, in words of its own.
+        (b"names: [cat]\nx: " + b"[" * 5_000, "20 levels"),
         (b"names: [cat]\n#" + b"x" * MAX_BYTES, "1048576 bytes"),
         (b"names: [cat]\nx: !!bool perhaps", "valid YAML"),
         (b"names: [cat]\nx: !!int ''", "valid YAML"),

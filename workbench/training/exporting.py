@@ -31,6 +31,7 @@ Told = Callable[[str, int, int], None]
 
 _NUM_SAMPLES = 8
 _LOG_LINES_IN_MESSAGE = 6
+_LONGEST_EXPORT_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,12 +282,18 @@ async def _run(job: ExportJob, scratch: Path, told: Told) -> dict[str, Any]:
             **own_session(),
         )
         try:
-            answer = await _listen(process, told)
-            await process.wait()
+            async with asyncio.timeout(_LONGEST_EXPORT_S):
+                answer = await _listen(process, told)
+                await process.wait()
+        except TimeoutError:
+            raise TrainingError(
+                f"the model was not exported to {job.format} within {_LONGEST_EXPORT_S} s; "
+                f"try a smaller image size, or another format"
+            ) from None
         finally:
             if process.returncode is None:
+                # Nothing ends a process that waits in the kernel, so its end is not waited for.
                 await asyncio.to_thread(_kill, process.pid)
-                await process.wait()
     if "path" not in answer:
         reason = answer.get("error") or _last_lines(scratch / "log.txt")
         raise TrainingError(f"the model could not be exported to {job.format}: {reason}")

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from workbench.errors import TrainingError
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.environment import worker_environment
+
+_SECONDS_TO_DIE = 10
 
 # Kept until they end, so that none is left a zombie and none is complained about when a
 # `Run` is thrown away while its process goes on.
@@ -107,5 +110,6 @@ def kill_tree(parent: psutil.Process | None, child: subprocess.Popen[bytes] | No
         except psutil.NoSuchProcess:
             continue
     if child is not None:
-        child.wait()
-    psutil.wait_procs(family, timeout=10)
+        with suppress(subprocess.TimeoutExpired):  # in the kernel, which no signal ends
+            child.wait(_SECONDS_TO_DIE)
+    psutil.wait_procs(family, timeout=_SECONDS_TO_DIE)

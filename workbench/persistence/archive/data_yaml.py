@@ -19,6 +19,7 @@ from workbench.persistence.rules import check_classes
 from workbench.persistence.yaml_bounds import (
     CONSTRUCTING,
     MAX_BYTES,
+    MAX_DEPTH,
     Loader,
     problem_of,
     size_problem,
@@ -170,7 +171,9 @@ def _compose(text: str, where: str) -> _Node | None:
     except yaml.YAMLError as error:
         tabs = "\n\t" in text
         remedy = "put spaces for the tabs at the beginning of lines" if tabs else "correct it"
-        raise _problem(where, "YAML", " ".join(str(error).split()), remedy) from error
+        found = " ".join(str(error).split())
+        # The parser may have a limit of its own that is met first, so ours is named in any case.
+        raise _problem(where, f"YAML of at most {MAX_DEPTH} levels", found, remedy) from error
     return root
 
 

@@ -15,6 +15,7 @@ from workbench.persistence.models import SPLITS
 from workbench.persistence.yaml_bounds import (
     CONSTRUCTING,
     MAX_BYTES,
+    MAX_DEPTH,
     Loader,
     Problem,
     problem_of,
@@ -93,7 +94,10 @@ def parse(data: bytes, path: str) -> DataYaml:
     except CONSTRUCTING as error:
         found = " ".join(str(error).split())
         hint = " (YAML has no tabs at the beginning of a line)" if b"\n\t" in data else ""
-        raise InvalidDatasetError(f"{path}: not valid YAML: {found}{hint}; correct it") from error
+        # The parser may have a limit of its own that is met first, so ours is named in any case.
+        raise InvalidDatasetError(
+            f"{path}: not valid YAML of at most {MAX_DEPTH} levels: {found}{hint}; correct it"
+        ) from error
     if not isinstance(content, dict) or content.get("names") is None:
         raise InvalidDatasetError(
             f"{path}: expected a mapping with the key 'names'; write names: [...] into it, or "

@@ -6,10 +6,17 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from workbench.errors import InvalidDatasetError, ReadOnlyError
+from workbench.errors import BusyError, InvalidDatasetError, ReadOnlyError
+
+LONGEST_WAIT_S = 600.0
+"""So long somebody else may take before it is said that he does not come to an end.
+
+The longest change, restoring a version of a million images, takes some minutes.
+"""
 
 _READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -42,6 +49,14 @@ def _no_lock(path: str) -> InvalidDatasetError:
     )
 
 
+def _busy(path: str) -> BusyError:
+    return BusyError(
+        f"{os.path.dirname(path)}: expected other changes to end within {LONGEST_WAIT_S:.0f} s, "
+        f"found that another process still holds {os.path.basename(path)!r}; end the notebook or "
+        f"program that hangs, and try again"
+    )
+
+
 if sys.platform == "win32":
     from filelock import FileLock, Timeout
 
@@ -51,19 +66,24 @@ if sys.platform == "win32":
         if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
             raise _no_lock(path)
         try:
-            with FileLock(path, timeout=-1 if wait else 0, thread_local=False, poll_interval=0.005):
+            limit = LONGEST_WAIT_S if wait else 0
+            with FileLock(path, timeout=limit, thread_local=False, poll_interval=0.005):
                 yield
         except Timeout:
-            raise BlockingIOError(path) from None
+            raise (_busy(path) if wait else BlockingIOError(path)) from None
 
 else:
     import fcntl
 
     _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
+    # A save holds the lock for some milliseconds.
+    _SHORTEST_PAUSE_S = 0.0002
+    _LONGEST_PAUSE_S = 0.01
+
     @contextmanager
     def exclusive(path: str, *, wait: bool = True) -> Iterator[None]:
-        """Hold the lock file at `path`; wait for whoever holds it.
+        """Hold the lock file at `path`; wait for whoever holds it, up to `LONGEST_WAIT_S`.
 
         Raises
         ------
@@ -71,16 +91,20 @@ else:
             If somebody holds it and `wait` is false.
         InvalidDatasetError
             If what is there is no ordinary file: a stranger may have put it there.
+        BusyError
+            If somebody holds it for too long: a process that hangs, or is stopped.
 
         Notes
         -----
         ``flock`` belongs to the open file, so opening it anew for each use excludes
         threads of this process as well as others, and the kernel frees it when a process
-        dies. It waits in the kernel and takes 2 µs, where polling libraries take 160.
+        dies. A free one takes 2 µs, where libraries take 160. Waiting in the kernel could
+        not be given a limit, so a lock that is held is asked for again and again.
 
         While we wait, the folder may be renamed and another put in its place; what we hold
         then is the lock of the other one. So the file is compared with its name again.
         """
+        deadline = time.monotonic() + LONGEST_WAIT_S
         while True:
             try:
                 descriptor = os.open(path, _LOCK_FLAGS, 0o666)
@@ -91,12 +115,29 @@ else:
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise _no_lock(path)
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                if not wait:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                elif not _locked_before(descriptor, deadline):
+                    raise _busy(path)
                 if _is_file(descriptor, path):
                     yield
                     return
             finally:
                 os.close(descriptor)
+
+    def _locked_before(descriptor: int, deadline: float) -> bool:
+        """Lock the file, unless it is still held at the deadline."""
+        pause = _SHORTEST_PAUSE_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+            else:
+                return True
 
     def _is_file(descriptor: int, path: str) -> bool:
         try:
