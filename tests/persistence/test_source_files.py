@@ -40,16 +40,16 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_only_what_is_new_is_parsed(tmp_path: Path, parsed: list[int]) -> None:
     path, reader = tmp_path / "2026-01.jsonl", SourceReader()
     path.write_bytes(format_sources(_records(0, 500)))
-    assert reader.records(str(path)) == _records(0, 500)
+    assert reader.records(str(path.parent), path.name) == _records(0, 500)
     line = path.stat().st_size // 500
     for last in range(501, 504):
         parsed.clear()
         with path.open("ab") as file:
             file.write(format_sources(_records(last - 1, last)))
-        assert reader.records(str(path)) == _records(0, last)
+        assert reader.records(str(path.parent), path.name) == _records(0, last)
         assert sum(parsed) < 4 * line
     parsed.clear()
-    assert reader.records(str(path)) == _records(0, 503)
+    assert reader.records(str(path.parent), path.name) == _records(0, 503)
     assert sum(parsed) < 2 * line
 
 
@@ -59,7 +59,7 @@ def test_a_line_that_was_half_there_is_read_when_it_is_whole(tmp_path: Path) -> 
     seen = []
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
-        seen.append(reader.records(str(path)))
+        seen.append(reader.records(str(path.parent), path.name))
     assert seen[-1] == _records(0, 4)
     assert all(records == _records(0, len(records)) for records in seen)
 
@@ -67,23 +67,23 @@ def test_a_line_that_was_half_there_is_read_when_it_is_whole(tmp_path: Path) -> 
 def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     path, reader = tmp_path / "2026-01.jsonl", SourceReader()
     path.write_bytes(format_sources(_records(0, 9)))
-    assert reader.records(str(path)) == _records(0, 9)
+    assert reader.records(str(path.parent), path.name) == _records(0, 9)
     path.write_bytes(format_sources(_records(10, 30)))  # the same inode
-    assert reader.records(str(path)) == _records(10, 30)
+    assert reader.records(str(path.parent), path.name) == _records(10, 30)
     other = tmp_path / "other"
     other.write_bytes(format_sources(_records(10, 30)[:29]))
     other.replace(path)
-    assert reader.records(str(path)) == _records(10, 30)
+    assert reader.records(str(path.parent), path.name) == _records(10, 30)
     path.write_bytes(format_sources(_records(10, 12)))  # shorter than it was
-    assert reader.records(str(path)) == _records(10, 12)
+    assert reader.records(str(path.parent), path.name) == _records(10, 12)
     path.write_bytes(b"")
-    assert reader.records(str(path)) == []
+    assert reader.records(str(path.parent), path.name) == []
 
 
 def test_what_is_returned_is_the_callers(tmp_path: Path) -> None:
     path, reader = tmp_path / "2026-01.jsonl", SourceReader()
     path.write_bytes(format_sources(_records(0, 3)))
-    mine = reader.records(str(path))
+    mine = reader.records(str(path.parent), path.name)
     mine[0] = replace(mine[0], at=START + timedelta(days=1))
     mine.clear()
-    assert reader.records(str(path)) == _records(0, 3)
+    assert reader.records(str(path.parent), path.name) == _records(0, 3)

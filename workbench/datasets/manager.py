@@ -220,11 +220,12 @@ class DatasetManager:
         output_path: Path | str | None = None,
         *,
         only: Collection[ImageKey] | None = None,
+        follow_links: bool = False,
         progress: Progress = no_progress,
     ) -> Path:
         """Write a dataset as a zip archive in YOLO format; see `DatasetStore.export_zip`."""
         return await self._stores.dataset.export_zip(
-            name, output_path, only=only, progress=progress
+            name, output_path, only=only, follow_links=follow_links, progress=progress
         )
 
     async def health(

@@ -251,6 +251,7 @@ class DatasetStore(VersionStore):
         output_path: Path | str | None = None,
         *,
         only: Collection[ImageKey] | None = None,
+        follow_links: bool = False,
         progress: Progress = no_progress,
     ) -> Path:
         """Write the dataset as a zip archive that any YOLO tool reads.
@@ -259,6 +260,9 @@ class DatasetStore(VersionStore):
         ----------
         only : collection of (str, str), optional
             Just these images, as ``(split, filename)``, without the history of the labels.
+        follow_links : bool
+            Pack also what links in the dataset's folder lead to outside of it. Without that,
+            such links are an error: somebody else's may lead to what is yours alone.
         output_path : Path or str, optional
             A folder, which gets ``<name>.zip``, or the archive itself if it ends in
             ``.zip``. An archive of that name is replaced when the new one is complete.
@@ -268,6 +272,11 @@ class DatasetStore(VersionStore):
         -------
         Path
             The archive.
+
+        Raises
+        ------
+        InvalidDatasetError
+            If links lead outside of the dataset; nothing is written then.
         """
 
     @abstractmethod

@@ -176,7 +176,7 @@ def _record(line: bytes) -> Record | None:
         before, after = _bytes(content["before"]), _bytes(content["after"])
         what = str(content.get("what", ""))
         return EditRecord(content["id"], at, split, filename, before, after, what)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

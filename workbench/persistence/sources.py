@@ -145,7 +145,7 @@ def _record(line: bytes) -> SourceRecord | None:
             details=dict(content["details"]),
         )
         return SourceRecord(datetime.fromisoformat(content["at"]), source)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return None
 
 

@@ -12,10 +12,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from workbench.errors import InvalidDatasetError
+from workbench.persistence.stored_json import malformed, parse_json
 
 Tags = Mapping[str, Collection[str]]
 
 _LONGEST = 100
+_EXPECTED = "file names by tag"
 
 
 def check_tags(tags: Tags) -> dict[str, list[str]]:
@@ -84,9 +86,7 @@ def tags_from(data: bytes, path: str) -> dict[str, list[str]]:
         If they are anything else.
     """
     try:
-        content: Any = json.loads(data)
+        content: Any = parse_json(data, path, _EXPECTED)
         return check_tags({tag: list(names) for tag, names in content.items()})
     except (ValueError, AttributeError, TypeError) as error:
-        raise InvalidDatasetError(
-            f"{path}: expected file names by tag, found {error!r}; remove the file"
-        ) from error
+        raise malformed(path, _EXPECTED, error) from error

@@ -7,6 +7,7 @@ written first; only files above `LARGE_BYTES` have their headers completed after
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -48,6 +49,11 @@ _VERSION_ZIP64 = 45
 _MADE_ON_UNIX = 3 << 8
 _REGULAR_FILE = (stat.S_IFREG | 0o644) << 16
 _BINARY: Final[int] = getattr(os, "O_BINARY", 0)  # Windows translates line ends without it
+# Through no link, which may have been put there since the entries were chosen; a pipe is not
+# waited for.
+_READ: Final[int] = (
+    os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+)
 
 
 def write_zip(
@@ -146,14 +152,21 @@ class _Writer:
     def add_file(self, name: str, path: Path | str, tick: Callable[[], None]) -> None:
         """Add a file as it is now; `tick` is called between the blocks of a large one."""
         try:
-            source = os.open(path, os.O_RDONLY | _BINARY)
-        except FileNotFoundError as error:
+            source = os.open(path, _READ)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ELOOP):
+                raise
             raise ConflictError(
                 f"{path}: expected a file for the archive {self._output}, found none: it was "
                 f"removed or renamed meanwhile; export again"
             ) from error
         try:
             status = os.fstat(source)
+            if not stat.S_ISREG(status.st_mode):
+                raise ArchiveError(
+                    f"{path}: expected a file for the archive {self._output}, found a folder or "
+                    f"a device; move it away and export again"
+                )
             modified = dos_time(status.st_mtime)
             if status.st_size > LARGE_BYTES:
                 self._add_large(name, source, status.st_size, modified, tick)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-from contextlib import suppress
 
-from workbench.persistence.filesystem.atomic import remove_file, temporary_name, write_new
+from workbench.errors import InvalidDatasetError
+from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 
 _log = logging.getLogger(__name__)
 _LEFTOVER_S = 3600
+_MOST_BYTES = 1 << 31
 
 
 def load(folder: DatasetFolder, key: str) -> bytes | None:
     """Return what is kept under a key, or None."""
     folder.read()
     try:
-        with open(f"{folder.paths.cache}/{key}", "rb") as file:
-            return file.read()
+        return inside.read(folder.paths.root, _name(folder, key), most=_MOST_BYTES)
     except FileNotFoundError:
         return None
-    except OSError as error:  # a cache that cannot be read is one that is not there
+    except (
+        OSError,
+        InvalidDatasetError,
+    ) as error:  # a cache that cannot be read is one that is not there
         _log.warning("%s/%s is left unread: %s", folder.paths.cache, key, error)
         return None
 
@@ -34,26 +36,23 @@ def save(folder: DatasetFolder, key: str, data: bytes) -> None:
     later one's data are kept.
     """
     folder.read()
-    temporary = temporary_name(folder.paths.cache)
     try:
-        for path in (folder.paths.hidden, folder.paths.cache):
-            with suppress(FileExistsError):
-                os.mkdir(path)  # never the dataset itself, which may be gone by now
-        _remove_leftovers(folder.paths.cache)
-        try:
-            write_new(temporary, data, sync=False)
-            os.replace(temporary, f"{folder.paths.cache}/{key}")
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:  # a full or read-only disk: it will be derived again
+        _remove_leftovers(folder)
+        inside.replace(folder.paths.root, _name(folder, key), data)
+    # A full or read-only disk, or a folder of a stranger: it will be derived again.
+    except (OSError, InvalidDatasetError) as error:
         _log.warning("%s/%s is not kept: %s", folder.paths.cache, key, error)
 
 
-def _remove_leftovers(path: str) -> None:
+def _name(folder: DatasetFolder, key: str) -> str:
+    return f"{folder.paths.below(folder.paths.cache)}/{key}"
+
+
+def _remove_leftovers(folder: DatasetFolder) -> None:
     """Remove what a process that died while it saved has left behind."""
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.name.endswith(".tmp") and entry.stat().st_mtime < time.time() - _LEFTOVER_S:
-                remove_file(entry.path)
+    root, cache = folder.paths.root, folder.paths.below(folder.paths.cache)
+    for name in inside.names(root, cache):
+        if name.endswith(".tmp"):
+            status = inside.status(root, f"{cache}/{name}")
+            if status is not None and status.st_mtime < time.time() - _LEFTOVER_S:
+                inside.remove(root, f"{cache}/{name}")

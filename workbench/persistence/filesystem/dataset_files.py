@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Collection, Iterable, Sequence
@@ -11,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InvalidDatasetError, NotFoundError
-from workbench.persistence.filesystem import history_files, source_files, tag_files
+from workbench.persistence.filesystem import inside, tag_files
 from workbench.persistence.filesystem.atomic import write_new
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.image_files import checked, image_names, label_stems
+from workbench.persistence.filesystem.image_files import checked, image_names
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
 from workbench.persistence.filesystem.migrations import facts_bytes
@@ -25,9 +26,12 @@ from workbench.persistence.rules import (
     encode,
     image_size,
     no_same_stem,
-    require_distinct_by_case,
 )
+from workbench.persistence.stored_json import malformed, parse_json
 from workbench.persistence.tags import tags_bytes
+
+_log = logging.getLogger(__name__)
+_PROMPTS = "prompts by class id"
 
 
 def info(folder: DatasetFolder) -> DatasetInfo:
@@ -47,14 +51,17 @@ def info(folder: DatasetFolder) -> DatasetInfo:
 
 def _created_at(paths: DatasetPaths) -> datetime:
     try:
-        with open(paths.facts, "rb") as file:
-            return datetime.fromisoformat(json.load(file)["created_at"])
+        facts = inside.read_json(paths.root, paths.below(paths.facts), "the facts of a dataset")
+        created_at = datetime.fromisoformat(facts["created_at"])
+        if created_at.tzinfo is None:
+            raise ValueError(f"a time without time zone, {created_at}")
+        return created_at
     except FileNotFoundError:
-        return datetime.fromtimestamp(os.stat(paths.data_yaml).st_mtime, UTC)
+        pass
     except (ValueError, KeyError, TypeError) as error:
-        raise InvalidDatasetError(
-            f"{paths.facts}: expected the facts of a dataset, found {error!r}; remove the file"
-        ) from error
+        # Nobody needs to know the time so badly that the dataset should be out of reach.
+        _log.warning("%s tells no time at which the dataset was made: %s", paths.facts, error)
+    return datetime.fromtimestamp(os.stat(paths.data_yaml).st_mtime, UTC)
 
 
 def _modified_at(paths: DatasetPaths) -> datetime:
@@ -128,7 +135,8 @@ def content_bytes(image: NewImage, filename: str) -> bytes:
 def read_prompts(paths: DatasetPaths) -> dict[int, list[str]]:
     """Return the prompts by class id."""
     try:
-        return prompts_from(read_file(paths.prompts), paths.prompts)
+        data = inside.read(paths.root, paths.below(paths.prompts))
+        return prompts_from(data, paths.prompts)
     except FileNotFoundError:
         return {}
 
@@ -136,55 +144,20 @@ def read_prompts(paths: DatasetPaths) -> dict[int, list[str]]:
 def prompts_from(data: bytes, path: str) -> dict[int, list[str]]:
     """Read the bytes of the file that holds prompts; `path` is for the message."""
     try:
-        content: Any = json.loads(data)
-        return {int(class_id): list(texts) for class_id, texts in content.items()}
+        content: Any = parse_json(data, path, _PROMPTS)
+        prompts = {int(class_id): list(texts) for class_id, texts in content.items()}
+    except InvalidDatasetError:
+        raise
     except (ValueError, AttributeError, TypeError) as error:
-        raise InvalidDatasetError(
-            f"{path}: expected prompts by class id, found {error!r}; remove the file"
-        ) from error
+        raise malformed(path, _PROMPTS, error) from error
+    if not all(isinstance(text, str) for texts in prompts.values() for text in texts):
+        raise malformed(path, _PROMPTS, "prompts that are no text")
+    return prompts
 
 
 def prompts_bytes(prompts: dict[int, list[str]]) -> bytes:
     """Return the bytes of the file that holds prompts."""
     return json.dumps(prompts, ensure_ascii=False, indent=1).encode()
-
-
-def export_entries(
-    folder: DatasetFolder, yaml: DataYaml, only: Collection[ImageKey] | None = None
-) -> tuple[list[tuple[str, str]], bytes]:
-    """Return what an archive of the dataset, or `only` of some images, holds.
-
-    Returns
-    -------
-    entries : list of (str, str)
-        Name in the archive, and path on disk, of every file but ``data.yaml``. A label
-        follows its image, so that a reader has both at hand.
-    data_yaml : bytes
-    """
-    paths = folder.paths
-    logs = history_files.files(folder) + source_files.files(folder) if only is None else []
-    entries = [
-        (path.removeprefix(f"{paths.root}/"), path)
-        for path in (paths.facts, paths.prompts, paths.tags, *logs)
-        if os.path.isfile(path)
-    ]
-    for split in SPLITS:
-        names = image_names(folder, split) if only is None else _chosen(folder, split, only)
-        stems = label_stems(folder, split)
-        require_distinct_by_case(names, split)
-        for filename in names:
-            entries.append((f"images/{split}/{filename}", paths.image(split, filename)))
-            if stem(filename) in stems:
-                label = paths.label(split, filename)
-                entries.append((f"labels/{split}/{os.path.basename(label)}", label))
-    return entries, yaml.to_bytes()
-
-
-def _chosen(folder: DatasetFolder, split: str, only: Collection[ImageKey]) -> list[str]:
-    names = sorted(filename for where, filename in only if where == split)
-    for filename in names:
-        folder.require_image(split, filename)
-    return names
 
 
 def copy_images(

@@ -18,6 +18,7 @@ from workbench.persistence.filesystem import (
     cache_files,
     class_files,
     label_files,
+    packing,
     snapshot,
     tag_files,
     trash,
@@ -282,6 +283,7 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         output_path: Path | str | None = None,
         *,
         only: Collection[ImageKey] | None = None,
+        follow_links: bool = False,
         progress: Progress = no_progress,
     ) -> Path:
         """See `DatasetStore.export_zip`."""
@@ -292,7 +294,9 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         def work() -> Path:
             chosen = None if keys is None else {folder.find(*key) for key in keys}
             entries, data_yaml = folder.consistently(
-                lambda: files.export_entries(folder, folder.read(), chosen)
+                lambda: packing.export_entries(
+                    folder, folder.read(), chosen, follow_links=follow_links
+                )
             )
             total = len(entries) + 1
             return archive.write_zip(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
+from workbench.persistence.filesystem import inside, log_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.journal import Transaction
 from workbench.persistence.filesystem.label_rows import with_present_classes
-from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.history import (
     LabelRecord,
     Record,
@@ -17,8 +15,6 @@ from workbench.persistence.history import (
     parse_records,
     parse_records_about,
 )
-
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 def append(folder: DatasetFolder, records: Iterable[Record]) -> None:
@@ -30,35 +26,26 @@ def append(folder: DatasetFolder, records: Iterable[Record]) -> None:
     data = format_records(records)
     if not data:
         return
-    path = f"{folder.paths.history}/{datetime.now(UTC):%Y-%m}.jsonl"
-    try:
-        descriptor = os.open(path, _APPEND, 0o666)
-    except FileNotFoundError:
-        os.makedirs(folder.paths.history, exist_ok=True)
-        descriptor = os.open(path, _APPEND, 0o666)
-    try:
-        os.write(descriptor, data)
-    finally:
-        os.close(descriptor)
+    log_files.append(folder, _present_file(folder), data)
 
 
 def plan_append(folder: DatasetFolder, change: Transaction, records: Iterable[Record]) -> None:
     """Let a transaction add records: for those without which older ones would be misread."""
-    path = f"{folder.paths.history}/{datetime.now(UTC):%Y-%m}.jsonl"
+    name = _present_file(folder)
     try:
-        old = read_file(path)
+        old = inside.read(folder.paths.root, name, most=log_files.MOST_BYTES)
     except FileNotFoundError:
         old = b""
-    change.write(path, old + format_records(records))
+    change.write(f"{folder.paths.root}/{name}", old + format_records(records))
+
+
+def _present_file(folder: DatasetFolder) -> str:
+    return log_files.present_file(folder, folder.paths.history)
 
 
 def files(folder: DatasetFolder) -> list[str]:
-    """Return the paths of the history's files, oldest first."""
-    try:
-        names = sorted(os.listdir(folder.paths.history))
-    except FileNotFoundError:
-        return []
-    return [f"{folder.paths.history}/{name}" for name in names if name.endswith(".jsonl")]
+    """Return the history's files, oldest first, by their names below the dataset's folder."""
+    return log_files.files(folder, folder.paths.history)
 
 
 def read(folder: DatasetFolder) -> list[LabelRecord]:
@@ -68,7 +55,9 @@ def read(folder: DatasetFolder) -> list[LabelRecord]:
 
 def read_as_written(folder: DatasetFolder) -> list[Record]:
     """Return the whole history, oldest first, with the class ids of the time."""
-    return [record for path in files(folder) for record in parse_records(read_file(path))]
+    return [
+        record for name in files(folder) for record in parse_records(log_files.read(folder, name))
+    ]
 
 
 def read_about(folder: DatasetFolder, split: str, filename: str) -> list[LabelRecord]:
@@ -77,5 +66,5 @@ def read_about(folder: DatasetFolder, split: str, filename: str) -> list[LabelRe
 
 
 def _lines_newest_first(folder: DatasetFolder) -> Iterator[bytes]:
-    for path in reversed(files(folder)):
-        yield from reversed(read_file(path).split(b"\n"))
+    for name in reversed(files(folder)):
+        yield from reversed(log_files.read(folder, name).split(b"\n"))

@@ -16,7 +16,6 @@ The root itself may be a link: the user who made it meant it. So may ``images`` 
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import shutil
@@ -26,6 +25,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from workbench.errors import InvalidDatasetError
+from workbench.persistence.stored_json import parse_json
 
 _log = logging.getLogger(__name__)
 
@@ -255,30 +255,12 @@ def read_json(root: str, name: str, what: str, *, most: int = MOST_BYTES) -> Any
     return parse_json(read(root, name, most=most), f"{root}/{name}", what)
 
 
-def parse_json(data: bytes | str, path: str, what: str) -> Any:
-    """Return what JSON text says; raises `InvalidDatasetError`, with the path, if it is none."""
-    try:
-        return json.loads(data)
-    except RecursionError:  # thousands of brackets within each other
-        raise malformed(path, what, "brackets within brackets without end") from None
-    except ValueError as error:
-        raise malformed(path, what, error) from error
-
-
-def malformed(path: str, what: str, found: object) -> InvalidDatasetError:
-    """Return the error for one of our own files that says something impossible."""
-    named = repr(found) if isinstance(found, Exception) else str(found)
-    return InvalidDatasetError(f"{path}: expected {what}, found {named}; remove the file")
-
-
 def exists(root: str, name: str) -> bool:
     """Whether something, of whatever kind, is there under a name inside the root."""
     try:
-        with opened(root, name) as (last, folder):
-            os.stat(last, dir_fd=folder, follow_symlinks=False)
+        return status(root, name) is not None
     except (OSError, InvalidDatasetError):
         return False
-    return True
 
 
 def is_file(root: str, name: str) -> bool:
@@ -292,13 +274,25 @@ def mode_of(root: str, name: str) -> int:
     Raises
     ------
     InvalidDatasetError
+        As for `status`.
+    """
+    found = status(root, name)
+    return 0 if found is None else found.st_mode
+
+
+def status(root: str, name: str) -> os.stat_result | None:
+    """Return the facts of what is there under a name inside the root, None if nothing is.
+
+    Raises
+    ------
+    InvalidDatasetError
         If the name leads outside, or a link or a file is in the way.
     """
     try:
         with opened(root, name) as (last, folder):
-            return os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode
+            return os.stat(last, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return 0
+        return None
 
 
 def names(root: str, name: str) -> list[str]:
@@ -343,6 +337,25 @@ def append(root: str, name: str, data: bytes) -> None:
             view = view[os.write(descriptor, view) :]
     finally:
         os.close(descriptor)
+
+
+def replace(root: str, name: str, data: bytes) -> None:
+    """Let one of our own files hold `data`, whole or not at all, but not forced to disk."""
+    with opened(root, name, make=True) as (last, folder):
+        temporary = f"{last}.{os.getpid()}-{os.urandom(8).hex()}.tmp"
+        try:
+            descriptor = os.open(temporary, _NEW, 0o666, dir_fd=folder)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
 
 
 def remove(root: str, name: str) -> None:

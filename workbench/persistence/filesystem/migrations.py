@@ -23,8 +23,10 @@ from typing import Any
 
 from workbench.errors import InvalidDatasetError
 from workbench.persistence.disk_format import FORMAT, MAX_BYTES, format_of, newer_problem
+from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.journal import Journal, Transaction
 from workbench.persistence.filesystem.paths import DatasetPaths
+from workbench.persistence.stored_json import malformed
 
 _log = logging.getLogger(__name__)
 
@@ -49,14 +51,17 @@ class FormatCache:
             If a newer Workbench has written it.
         """
         try:
-            status = os.stat(paths.facts)
+            status = os.lstat(paths.facts)
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             known = self._known.get(paths.facts)
             if known is not None and known[0] == stamp:
                 return known[1]
-            with open(paths.facts, "rb") as file:
-                found = format_of(file.read(MAX_BYTES))
+            found = format_of(inside.read(paths.root, paths.below(paths.facts), most=MAX_BYTES))
         except (FileNotFoundError, NotADirectoryError):
+            return None
+        except InvalidDatasetError as error:
+            # Not ours, whatever it is: the first writer sets it aside and writes its own.
+            _log.warning("left unread: %s", error)
             return None
         problem = newer_problem(found)
         if problem is not None:
@@ -105,10 +110,8 @@ def bring_up(
 
 
 def _facts(paths: DatasetPaths) -> dict[str, Any]:
-    try:
-        with open(paths.facts, "rb") as file:
-            return dict(json.load(file))
-    except (ValueError, TypeError) as error:
-        raise InvalidDatasetError(
-            f"{paths.facts}: expected the facts of a dataset, found {error}; remove the file"
-        ) from error
+    expected = "the facts of a dataset"
+    content = inside.read_json(paths.root, paths.below(paths.facts), expected)
+    if not isinstance(content, dict):
+        raise malformed(paths.facts, expected, type(content).__name__)
+    return content

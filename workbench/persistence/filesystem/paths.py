@@ -172,6 +172,10 @@ class DatasetPaths:
 
     root: str
 
+    def below(self, path: str) -> str:
+        """Return the name below the root of a path there, as `inside` takes it."""
+        return path[len(self.root) + 1 :]
+
     @property
     def data_yaml(self) -> str:
         """The file that makes the folder a dataset."""

@@ -59,7 +59,7 @@ _WAYS = frozenset(
 )
 
 # Files and folders of ours that transactions write, and how deep one may lie in them.
-_DATASET_FILES = frozenset({"prompts.json", "tags.json"})
+_DATASET_FILES = frozenset({"dataset.json", "prompts.json", "tags.json"})
 _DATASET_FOLDERS = frozenset({"history", "rewrites"})
 
 PlaceOf = Callable[[list[str]], Place | None]

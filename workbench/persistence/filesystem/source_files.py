@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from workbench.persistence.filesystem import history_files
+from workbench.persistence.filesystem import history_files, inside, log_files
 from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
@@ -22,7 +21,6 @@ from workbench.persistence.sources import (
 
 _COMPARED_BYTES = 256
 _KEPT_FILES = 24  # months: about 40 MB for each 100,000 images that were captured in them
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 def append(folder: DatasetFolder, records: Sequence[SourceRecord]) -> None:
@@ -33,32 +31,21 @@ def append(folder: DatasetFolder, records: Sequence[SourceRecord]) -> None:
     data = format_sources(records)
     if not data:
         return
-    os.makedirs(folder.paths.sources, exist_ok=True)
-    path = f"{folder.paths.sources}/{datetime.now(UTC):%Y-%m}.jsonl"
-    descriptor = os.open(path, _APPEND, 0o666)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-    finally:
-        os.close(descriptor)
+    log_files.append(folder, log_files.present_file(folder, folder.paths.sources), data)
 
 
 def files(folder: DatasetFolder) -> list[str]:
-    """Return the paths of the files, oldest first."""
-    try:
-        names = sorted(os.listdir(folder.paths.sources))
-    except FileNotFoundError:
-        return []
-    return [f"{folder.paths.sources}/{name}" for name in names if name.endswith(".jsonl")]
+    """Return the files, oldest first, by their names below the dataset's folder."""
+    return log_files.files(folder, folder.paths.sources)
 
 
 def revision(folder: DatasetFolder) -> str:
     """Return what changes whenever something is noted; empty while nothing is."""
     stamps = []
-    for path in files(folder):
-        status = os.stat(path)
-        stamps.append(f"{os.path.basename(path)} {status.st_size} {status.st_mtime_ns}")
+    for name in files(folder):
+        status = inside.status(folder.paths.root, name)
+        if status is not None:
+            stamps.append(f"{os.path.basename(name)} {status.st_size} {status.st_mtime_ns}")
     return "; ".join(stamps)
 
 
@@ -93,17 +80,19 @@ class SourceReader:
     def __init__(self) -> None:
         self._known: dict[str, _Parsed] = {}
 
-    def records(self, path: str) -> list[SourceRecord]:
-        """Return the records of one file."""
+    def records(self, root: str, name: str) -> list[SourceRecord]:
+        """Return the records of one file; raises `InvalidDatasetError` if it is no file."""
+        path = f"{root}/{name}"
         known = self._known.pop(path, None)
-        with open(path, "rb") as file:
-            inode = os.fstat(file.fileno()).st_ino
+        with inside.reading(root, name) as descriptor:
+            inode = os.fstat(descriptor).st_ino
             if known is not None:
-                file.seek(known.end - len(known.before))
-                if inode != known.inode or file.read(len(known.before)) != known.before:
+                os.lseek(descriptor, known.end - len(known.before), os.SEEK_SET)
+                before = os.read(descriptor, len(known.before))
+                if inode != known.inode or before != known.before:
                     known = None
-                    file.seek(0)
-            data = file.read()
+                    os.lseek(descriptor, 0, os.SEEK_SET)
+            data = inside.read_rest(descriptor)
         start, records = (0, []) if known is None else (known.end, known.records)
         # Each record has its line break in front: the last line may be half of one, still.
         whole = max(data.rfind(b"\n"), 0)
@@ -118,7 +107,8 @@ class SourceReader:
 def read(folder: DatasetFolder, reader: SourceReader) -> dict[ImageKey, ImageSource]:
     """Return the sources of the images that are there."""
     with paused_collector():
-        records = [record for path in files(folder) for record in reader.records(path)]
+        root = folder.paths.root
+        records = [record for name in files(folder) for record in reader.records(root, name)]
     if not records:
         return {}
     images = {(split, name) for split in SPLITS for name in image_names(folder, split)}

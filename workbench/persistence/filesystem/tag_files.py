@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from workbench.errors import ConflictError
+from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.journal import Transaction
-from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.models import SPLITS
 from workbench.persistence.tags import Tags, check_tags, renamed, tags_bytes, tags_from
 
@@ -15,7 +15,8 @@ from workbench.persistence.tags import Tags, check_tags, renamed, tags_bytes, ta
 def read(folder: DatasetFolder) -> dict[str, list[str]]:
     """Return file names by tag."""
     try:
-        return tags_from(read_file(folder.paths.tags), folder.paths.tags)
+        data = inside.read(folder.paths.root, folder.paths.below(folder.paths.tags))
+        return tags_from(data, folder.paths.tags)
     except FileNotFoundError:
         return {}
 

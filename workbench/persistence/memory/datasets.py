@@ -231,6 +231,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         output_path: Path | str | None = None,
         *,
         only: Collection[ImageKey] | None = None,
+        follow_links: bool = False,
         progress: Progress = no_progress,
     ) -> Path:
         """See `DatasetStore.export_zip`; the default folder is the current one."""
