@@ -80,6 +80,10 @@ update: env ## take the newest version of everything into requirements.lock, and
 check: env ## check format, lint, types and the import rules between folders
 	@$(PY) -m tools.check
 
+.PHONY: docs
+docs: env ## build the documentation into build/docs/html
+	@$(PY) -m tools.docs
+
 .PHONY: format
 format: env ## format and tidy the Python code
 	$(PY) -m ruff check --fix .

@@ -184,7 +184,7 @@ def test_commits_are_checked_by_local_hooks_only() -> None:
 def test_ci_runs_what_people_run() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert "set -euo pipefail" in lines
-    assert lines[-3:] == ["make check", "make test", "make test-long"]
+    assert lines[-4:] == ["make check", "make docs", "make test", "make test-long"]
 
 
 def test_a_lane_is_chosen_unless_tests_are_named(small_project: Path) -> None:
