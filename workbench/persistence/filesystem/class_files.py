@@ -159,7 +159,7 @@ def _state(folder: DatasetFolder, yaml: DataYaml) -> State:
 def trashed_labels(folder: DatasetFolder) -> dict[str, bytes]:
     """Return the label files in the trash by their path below the dataset's folder."""
     found = {}
-    for trashed in trash.list_entries(folder.paths.trash):
+    for trashed in trash.list_entries(folder.trash):
         for name, original in trashed.files:
             path = f"{trashed.folder}/{name}"
             if original.startswith("labels/") and os.path.isfile(path):

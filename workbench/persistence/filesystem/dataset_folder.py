@@ -21,6 +21,7 @@ from workbench.persistence.filesystem.paths import (
     dataset_paths,
 )
 from workbench.persistence.filesystem.plans import place_in_dataset
+from workbench.persistence.filesystem.trash import Trash
 from workbench.persistence.models import ImageKey
 
 T = TypeVar("T")
@@ -29,12 +30,13 @@ T = TypeVar("T")
 class DatasetFolder:
     """A dataset on disk. Cheap to make: one for each call of a store."""
 
-    __slots__ = ("_formats", "_yamls", "journal", "name", "paths")
+    __slots__ = ("_formats", "_yamls", "journal", "name", "paths", "trash")
 
     def __init__(self, paths: DatasetPaths, yamls: DataYamlCache, formats: FormatCache) -> None:
         self.paths = paths
         self.name = os.path.basename(paths.root)
         self.journal = Journal(paths.root, place_in_dataset)
+        self.trash = Trash(paths.root, place_in_dataset)
         self._yamls = yamls
         self._formats = formats
 

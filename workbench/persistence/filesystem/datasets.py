@@ -28,7 +28,8 @@ from workbench.persistence.filesystem.atomic import fsync_folder, remove_tree, r
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
 from workbench.persistence.filesystem.label_table import read_file
-from workbench.persistence.filesystem.paths import HIDDEN, check_cache_key
+from workbench.persistence.filesystem.paths import check_cache_key
+from workbench.persistence.filesystem.plans import place_in_models
 from workbench.persistence.filesystem.staging import Staging
 from workbench.persistence.filesystem.versions import FilesystemVersionStore
 from workbench.persistence.filesystem.yaml_text import rewritten
@@ -59,7 +60,8 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
     def __init__(self, root: DatasetRoot) -> None:
         self._root = root
         self._staging = Staging(str(root.path))
-        self._trash = f"{root.path}/{HIDDEN}/trash"
+        # A dataset is a folder here as a model is among the models.
+        self._trash = trash.Trash(str(root.path), place_in_models)
 
     async def create(self, name: str, classes: Sequence[str] = ()) -> DatasetInfo:
         """See `DatasetStore.create`."""

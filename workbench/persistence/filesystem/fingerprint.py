@@ -6,6 +6,8 @@ import hashlib
 import os
 from typing import TypedDict
 
+from workbench.persistence.filesystem import inside
+
 
 class Fingerprint(TypedDict):
     """Size in bytes, time of change in nanoseconds, and SHA-256 of a file."""
@@ -21,17 +23,26 @@ def fingerprint(path: str) -> Fingerprint:
     return {"size": status.st_size, "mtime": status.st_mtime_ns, "sha256": _digest(path)}
 
 
-def weights_state(path: str, saved: Fingerprint) -> str:
-    """Return ``"ok"``, ``"missing"`` or ``"changed"``, as `ModelInfo.weights_state` has it."""
+def weights_state(folder: str, name: str, saved: Fingerprint) -> str:
+    """Return ``"ok"``, ``"missing"`` or ``"changed"``, as `ModelInfo.weights_state` has it.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If the file is a link, a pipe or the like.
+    """
     try:
-        status = os.stat(path)
+        with inside.reading(folder, name) as descriptor:
+            status = os.fstat(descriptor)
+            if status.st_size != saved["size"]:
+                return "changed"
+            # Copying a folder changes times but no bytes: only then is the file read.
+            if status.st_mtime_ns != saved["mtime"]:
+                with os.fdopen(descriptor, "rb", closefd=False) as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != saved["sha256"]:
+                        return "changed"
     except FileNotFoundError:
         return "missing"
-    if status.st_size != saved["size"]:
-        return "changed"
-    # Copying a folder changes times but no bytes: only then is the file read.
-    if status.st_mtime_ns != saved["mtime"] and _digest(path) != saved["sha256"]:
-        return "changed"
     return "ok"
 
 

@@ -273,9 +273,7 @@ def plan_delete(
 ) -> TrashEntry:
     """Let a transaction move files into a new entry of the dataset's trash."""
     relative = [os.path.relpath(path, folder.paths.root) for path in originals]
-    trashed = trash.new_entry(
-        folder.paths.trash, kind, filename, relative, split, has_twin=has_twin
-    )
+    trashed = trash.new_entry(folder.trash, kind, filename, relative, split, has_twin=has_twin)
     change.write(f"{trashed.folder}/entry.json", trashed.to_bytes())
     for (name, _), path in zip(trashed.files, originals, strict=True):
         change.rename(path, f"{trashed.folder}/{name}")
@@ -285,7 +283,7 @@ def plan_delete(
 def restore(folder: DatasetFolder, entry_id: str, kind: str) -> TrashEntry:
     """Bring the files of a trash entry back to where they were."""
     with folder.writing():
-        entry = trash.find(folder.paths.trash, entry_id).entry
+        entry = trash.find(folder.trash, entry_id).entry
         if entry.kind != kind:
             raise NotFoundError(f"{entry_id!r} in the trash is of kind {entry.kind}, not {kind}")
         _restore(folder, [entry_id])
@@ -299,7 +297,7 @@ def restore_many(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
 
 
 def _restore(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
-    found = [trash.find(folder.paths.trash, entry_id) for entry_id in dict.fromkeys(entry_ids)]
+    found = [trash.find(folder.trash, entry_id) for entry_id in dict.fromkeys(entry_ids)]
     images = {(f.entry.split, f.entry.name) for f in found if f.entry.kind == "image"}
     taken: set[str] = set()
     with folder.journal.transaction() as change:

@@ -237,7 +237,7 @@ class FilesystemImageStore(ImageStore):
 
         def work() -> builtins.list[TrashEntry]:
             folder.read()
-            return [found.entry for found in trash.list_entries(folder.paths.trash)]
+            return [found.entry for found in trash.list_entries(folder.trash)]
 
         return await asyncio.to_thread(folder.consistently, work)
 
@@ -249,7 +249,7 @@ class FilesystemImageStore(ImageStore):
 
         def work() -> builtins.list[bytes | Exception]:
             folder.read()
-            return trash.read_images(folder.paths.trash, ids)
+            return trash.read_images(folder.trash, ids)
 
         return await asyncio.to_thread(folder.consistently, work)
 
@@ -281,7 +281,7 @@ class FilesystemImageStore(ImageStore):
 
         def work() -> int:
             with folder.writing():
-                return trash.purge(folder.paths.trash, entry_id, _KINDS)
+                return trash.purge(folder.trash, entry_id, _KINDS)
 
         return await asyncio.to_thread(work)
 

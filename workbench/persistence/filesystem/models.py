@@ -13,8 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import AlreadyExistsError, InvalidDatasetError, NotFoundError
-from workbench.persistence.filesystem import trash
+from workbench.errors import (
+    AlreadyExistsError,
+    InvalidDatasetError,
+    InvalidNameError,
+    NotFoundError,
+)
+from workbench.persistence.filesystem import inside, trash
 from workbench.persistence.filesystem.atomic import (
     fsync_folder,
     remove_tree,
@@ -28,9 +33,12 @@ from workbench.persistence.filesystem.plans import place_in_models
 from workbench.persistence.model_store import ModelStore
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
+from workbench.persistence.stored_json import malformed
 
 _log = logging.getLogger(__name__)
 _FACTS = "model.json"
+_ACTIVE = f"{HIDDEN}/active.json"
+_EXPECTED = "the facts of a model"
 _KINDS = frozenset({"model"})
 
 
@@ -40,8 +48,8 @@ class FilesystemModelStore(ModelStore):
     def __init__(self, models_dir: Path) -> None:
         self._root = os.path.abspath(models_dir)
         self._hidden = f"{self._root}/{HIDDEN}"
-        self._trash = f"{self._hidden}/trash"
-        self._active = f"{self._hidden}/active.json"
+        self._trash = trash.Trash(self._root, place_in_models)
+        self._active = f"{self._root}/{_ACTIVE}"
         self._journal = Journal(self._root, place_in_models)
 
     async def save(
@@ -111,11 +119,11 @@ class FilesystemModelStore(ModelStore):
     def _list(self) -> builtins.list[ModelInfo]:
         found = []
         for name in sorted(os.listdir(self._root)):
-            if name.startswith(".") or not os.path.isfile(f"{self._root}/{name}/{_FACTS}"):
+            if name.startswith(".") or not os.path.lexists(f"{self._root}/{name}/{_FACTS}"):
                 continue
             try:
                 found.append(self._info(name))
-            except (InvalidDatasetError, NotFoundError) as error:
+            except (InvalidDatasetError, InvalidNameError, NotFoundError) as error:
                 _log.warning("model left out of the list: %s", error)
         return found
 
@@ -175,9 +183,7 @@ class FilesystemModelStore(ModelStore):
             with self._journal.locked():
                 folder = self._require(name)
                 details = changed_details(self._info(name).details, changes)
-                with open(f"{folder}/{_FACTS}", "rb") as file:
-                    facts = json.load(file)
-                facts["details"] = details
+                facts = {**inside.read_json(folder, _FACTS, _EXPECTED), "details": details}
                 self._journal.write(f"{folder}/{_FACTS}", json.dumps(facts, indent=1).encode())
             return self._info(name)
 
@@ -247,39 +253,50 @@ class FilesystemModelStore(ModelStore):
 
     def _active_name(self) -> str | None:
         try:
-            with open(self._active, "rb") as file:
-                name = json.load(file)["name"]
+            content = inside.read_json(self._root, _ACTIVE, "the name of the active model")
         except FileNotFoundError:
             return None
-        return None if name is None else str(name)
+        except InvalidDatasetError as error:
+            _log.warning("no model is active: %s", error)
+            return None
+        name = content.get("name") if isinstance(content, dict) else None
+        try:
+            return None if name is None else check_name(name, "model name")
+        except InvalidNameError as error:
+            _log.warning("no model is active: %s: %s", self._active, error)
+            return None
 
     def _info(self, name: str) -> ModelInfo:
         folder = self._require(name)
         path = f"{folder}/{_FACTS}"
-        with open(path, "rb") as file:
-            try:
-                facts = json.load(file)
-                weights = facts["weights"]
-                metrics = facts["metrics"]
-                return ModelInfo(
-                    name=os.path.basename(folder),
-                    path=Path(folder, weights["file"]),
-                    base_model=facts["base_model"],
-                    dataset_name=facts["dataset_name"],
-                    created_at=datetime.fromisoformat(facts["created_at"]),
-                    epochs_completed=facts["epochs_completed"],
-                    best_map50=metrics.get("best_map50"),
-                    is_active=self._active_name() == os.path.basename(folder),
-                    metrics=metrics,
-                    class_names=facts["class_names"],
-                    details=facts["details"],
-                    weights_state=weights_state(f"{folder}/{weights['file']}", weights),
-                )
-            except (ValueError, KeyError, TypeError) as error:
-                raise InvalidDatasetError(
-                    f"{path}: expected the facts of a model, found {error!r}; "
-                    f"delete the folder or restore the file"
-                ) from error
+        # The user may have linked the model's folder here; what is in it is not followed on.
+        facts = inside.read_json(folder, _FACTS, _EXPECTED)
+        try:
+            weights = facts["weights"]
+            metrics = check_metrics(facts["metrics"])
+            created_at = datetime.fromisoformat(facts["created_at"])
+            if not inside.is_plain(weights["file"]):
+                raise ValueError(f"weights that are elsewhere, {weights['file']!r}")
+            if created_at.tzinfo is None:
+                raise ValueError(f"a time without time zone, {created_at}")
+            return ModelInfo(
+                name=os.path.basename(folder),
+                path=Path(folder, weights["file"]),
+                base_model=str(facts["base_model"]),
+                dataset_name=str(facts["dataset_name"]),
+                created_at=created_at,
+                epochs_completed=int(facts["epochs_completed"]),
+                best_map50=metrics.get("best_map50"),
+                is_active=self._active_name() == os.path.basename(folder),
+                metrics=metrics,
+                class_names=[str(name) for name in facts["class_names"]],
+                details=dict(facts["details"]),
+                weights_state=weights_state(folder, weights["file"], weights),
+            )
+        except InvalidDatasetError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise malformed(path, _EXPECTED, error) from error
 
 
 def _active_bytes(name: str | None) -> bytes:

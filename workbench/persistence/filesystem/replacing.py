@@ -18,6 +18,7 @@ from workbench.persistence.history import new_moves
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import decode
+from workbench.persistence.stored_json import malformed
 
 REPLACED = "replaced"
 """Kind of a trash entry that holds what an image was before it was replaced."""
@@ -83,7 +84,7 @@ def _plan(
     """
     root = folder.paths.root
     entry = trash.new_entry(
-        folder.paths.trash, REPLACED, one.filename, [os.path.relpath(old, root)], one.split
+        folder.trash, REPLACED, one.filename, [os.path.relpath(old, root)], one.split
     )
     entry.files.append((digest(one.data), os.path.relpath(new, root)))
     change.write(f"{entry.folder}/entry.json", entry.to_bytes())
@@ -103,9 +104,13 @@ def undo(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
         If an entry is not in the trash (any more).
     """
     with folder.writing():
-        found = [trash.find(folder.paths.trash, entry_id) for entry_id in dict.fromkeys(entry_ids)]
+        found = [trash.find(folder.trash, entry_id) for entry_id in dict.fromkeys(entry_ids)]
         for trashed in found:
             require_replaced(trashed.entry)
+            if len(trashed.files) != 2:
+                raise malformed(
+                    f"{trashed.folder}/entry.json", "an image and what replaced it", trashed.files
+                )
         with folder.journal.transaction() as change:
             ways = [_plan_undo(folder, change, trashed) for trashed in found]
         for trashed in found:

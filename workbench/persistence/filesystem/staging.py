@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from workbench.errors import AlreadyExistsError
+from workbench.errors import AlreadyExistsError, InvalidDatasetError
+from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.atomic import (
     fsync_folder,
     remove_file,
@@ -15,7 +16,9 @@ from workbench.persistence.filesystem.atomic import (
     temporary_name,
 )
 from workbench.persistence.filesystem.lock import exclusive, making
-from workbench.persistence.filesystem.paths import HIDDEN
+from workbench.persistence.filesystem.paths import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
+
+_STAGING = f"{HIDDEN}/staging"
 
 
 class Staging:
@@ -27,7 +30,7 @@ class Staging:
 
     def __init__(self, data_dir: str) -> None:
         self._data_dir = data_dir
-        self._folder = f"{data_dir}/{HIDDEN}/staging"
+        self._folder = f"{data_dir}/{_STAGING}"
 
     @contextmanager
     def build(self, target: str) -> Iterator[str]:
@@ -44,11 +47,12 @@ class Staging:
             If `target` exists, at the beginning or at the end.
         ReadOnlyError
             If nothing may be made there.
+        InvalidDatasetError
+            If the hidden folder beside the datasets, or the lock in it, is a link.
         """
         require_free(target)
-        with making(self._data_dir):
-            os.makedirs(self._folder, exist_ok=True)
-        self._sweep()
+        with self.locked():
+            self._sweep()
         folder = temporary_name(self._folder)
         with exclusive(f"{folder}.lock"):
             try:
@@ -70,20 +74,25 @@ class Staging:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Exclude others who make, rename, delete or purge whole datasets."""
-        os.makedirs(self._folder, exist_ok=True)
-        with exclusive(f"{self._data_dir}/{HIDDEN}/lock"):
+        with ExitStack() as held:
+            with making(self._data_dir):
+                os.makedirs(self._data_dir, exist_ok=True)
+                with inside.opened(self._data_dir, f"{HIDDEN}/lock", make=True):
+                    held.enter_context(exclusive(f"{self._data_dir}/{HIDDEN}/lock"))
+                inside.put_in_order(self._data_dir, HIDDEN, HIDDEN_FOLDERS, HIDDEN_FILES)
+                with inside.opened(self._data_dir, f"{_STAGING}/.probe", make=True):
+                    pass
             yield
 
     def _sweep(self) -> None:
-        for name in os.listdir(self._folder):
+        for name in inside.names(self._data_dir, _STAGING):
             if not name.endswith(".lock"):
                 continue
-            lock = f"{self._folder}/{name}"
             try:
-                with exclusive(lock, wait=False):
-                    remove_tree(lock.removesuffix(".lock"))
-                    remove_file(lock)
-            except BlockingIOError:
+                with exclusive(f"{self._folder}/{name}", wait=False):
+                    inside.remove(self._data_dir, f"{_STAGING}/{name.removesuffix('.lock')}")
+                    inside.remove(self._data_dir, f"{_STAGING}/{name}")
+            except (BlockingIOError, InvalidDatasetError):
                 continue
 
 

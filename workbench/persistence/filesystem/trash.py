@@ -2,6 +2,9 @@
 
 Each deleted thing has a folder ``<trash>/<id>/`` with ``entry.json`` and its files. Ids
 begin with the time, so that they sort by it.
+
+An entry says where its files were, and a stranger may have written it. One that leads
+anywhere else than to where something of ours can have been is left alone, and logged.
 """
 
 from __future__ import annotations
@@ -9,19 +12,47 @@ from __future__ import annotations
 import json
 import logging
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from workbench.errors import NotFoundError
-from workbench.persistence.filesystem.atomic import fsync_folder, remove_tree
-from workbench.persistence.filesystem.label_table import read_file
-from workbench.persistence.filesystem.paths import is_image_name
-from workbench.persistence.models import TrashEntry
+from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.persistence.filesystem import inside
+from workbench.persistence.filesystem.atomic import fsync_folder
+from workbench.persistence.filesystem.paths import HIDDEN, is_image_name
+from workbench.persistence.filesystem.plans import Place, PlaceOf
+from workbench.persistence.models import SPLITS, TrashEntry
 from workbench.persistence.rules import trash_entry
+from workbench.persistence.stored_json import malformed
 
 _log = logging.getLogger(__name__)
+_TRASH = f"{HIDDEN}/trash"
 _GONE = ".gone"
+_EXPECTED = "what was deleted and where it was"
+_MOST_BYTES = 1 << 20
+_DELETED = frozenset({Place.IMAGE, Place.LABELS, Place.MODEL})
+
+
+@dataclass(frozen=True, slots=True)
+class Trash:
+    """A trash folder.
+
+    Parameters
+    ----------
+    root : str
+        The folder whose hidden folder holds it.
+    place_of : callable
+        What a path below the root is, see `plans`; only some can have been deleted.
+    """
+
+    root: str
+    place_of: PlaceOf
+
+    @property
+    def path(self) -> str:
+        """Where the entries are."""
+        return f"{self.root}/{_TRASH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +91,7 @@ class Trashed:
 
 
 def new_entry(
-    trash: str,
+    trash: Trash,
     kind: str,
     name: str,
     originals: list[str],
@@ -71,95 +102,165 @@ def new_entry(
     """Describe something that is about to move to the trash; nothing is written yet."""
     entry = trash_entry(kind, name, split)
     files = [(f"{i}-{os.path.basename(path)}", path) for i, path in enumerate(originals)]
-    return Trashed(entry, f"{trash}/{entry.id}", files, has_twin)
+    return Trashed(entry, f"{trash.path}/{entry.id}", files, has_twin)
 
 
-def list_entries(trash: str) -> list[Trashed]:
+def list_entries(trash: Trash) -> list[Trashed]:
     """Return what is in the trash, oldest first."""
+    found = []
+    for name in _names(trash):
+        if not name.endswith(_GONE):
+            try:
+                entry = _read(trash, name)
+            except InvalidDatasetError as error:
+                _log.warning("trash entry left out: %s", error)
+                continue
+            if entry is not None:
+                found.append(entry)
+    return found
+
+
+def _names(trash: Trash) -> list[str]:
     try:
-        names = sorted(os.listdir(trash))
-    except FileNotFoundError:
+        return inside.names(trash.root, _TRASH)
+    except InvalidDatasetError as error:
+        _log.warning("left unread: %s", error)
         return []
-    entries = (_read(f"{trash}/{name}") for name in names if not name.endswith(_GONE))
-    return [found for found in entries if found is not None]
 
 
-def find(trash: str, entry_id: str) -> Trashed:
+def find(trash: Trash, entry_id: str) -> Trashed:
     """Return one entry.
 
     Raises
     ------
     NotFoundError
         If it is not in the trash.
+    InvalidDatasetError
+        If it is none that we can have written.
     """
-    found = None if os.path.basename(entry_id) != entry_id else _read(f"{trash}/{entry_id}")
+    found = _read(trash, entry_id) if inside.is_plain(entry_id) else None
     if found is None:
-        raise NotFoundError(f"{entry_id!r} is not in the trash ({trash}): purged or restored?")
+        raise NotFoundError(f"{entry_id!r} is not in the trash ({trash.path}): purged or restored?")
     return found
 
 
-def read_images(trash: str, entry_ids: Sequence[str]) -> list[bytes | Exception]:
+def read_images(trash: Trash, entry_ids: Sequence[str]) -> list[bytes | Exception]:
     """Return the bytes of deleted images, or what keeps one from being read."""
     contents: list[bytes | Exception] = []
     for entry_id in entry_ids:
         try:
-            contents.append(_read_image(find(trash, entry_id)))
-        except (NotFoundError, OSError) as error:
+            contents.append(_read_image(trash, find(trash, entry_id)))
+        except (WorkbenchError, OSError) as error:
             contents.append(error)
     return contents
 
 
-def _read_image(trashed: Trashed) -> bytes:
+def _read_image(trash: Trash, trashed: Trashed) -> bytes:
     for name, original in trashed.files:
         if is_image_name(os.path.basename(original)):
-            return read_file(f"{trashed.folder}/{name}")
+            return inside.read(trash.root, f"{_TRASH}/{trashed.entry.id}/{name}")
     raise NotFoundError(f"{trashed.entry.id!r} holds the labels of {trashed.entry.name}, no image")
 
 
-def purge(trash: str, entry_id: str | None, kinds: frozenset[str]) -> int:
+def purge(trash: Trash, entry_id: str | None, kinds: frozenset[str]) -> int:
     """Remove one entry, or all of the given kinds, for good; return how many."""
     if entry_id is not None:
-        _discard(find(trash, entry_id).folder)
+        _discard(trash, find(trash, entry_id))
         return 1
     doomed = [found for found in list_entries(trash) if found.entry.kind in kinds]
     for found in doomed:
-        _discard(found.folder)
+        _discard(trash, found)
     _sweep(trash)
     return len(doomed)
 
 
-def _discard(folder: str) -> None:
+def _discard(trash: Trash, trashed: Trashed) -> None:
     # Renamed first, so that no crash leaves an entry with only some of its files.
-    os.rename(folder, f"{folder}{_GONE}")
-    fsync_folder(os.path.dirname(folder))
-    remove_tree(f"{folder}{_GONE}")
+    name = f"{_TRASH}/{trashed.entry.id}"
+    inside.rename(trash.root, name, f"{name}{_GONE}")
+    fsync_folder(trash.path)
+    inside.remove(trash.root, f"{name}{_GONE}")
 
 
-def _sweep(trash: str) -> None:
+def _sweep(trash: Trash) -> None:
     """Remove what crashes left of entries that were purged or restored."""
-    for name in os.listdir(trash) if os.path.isdir(trash) else ():
-        if name.endswith(_GONE) or _read(f"{trash}/{name}") is None:
-            remove_tree(f"{trash}/{name}")
+    for name in _names(trash):
+        try:
+            is_left = name.endswith(_GONE) or _read(trash, name) is None
+        except InvalidDatasetError:  # not for us to destroy
+            continue
+        if is_left:
+            inside.remove(trash.root, f"{_TRASH}/{name}")
 
 
-def _read(folder: str) -> Trashed | None:
+def _read(trash: Trash, name: str) -> Trashed | None:
+    """Return an entry, None if it is gone.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If we cannot have written it.
+    """
+    place = f"{_TRASH}/{name}"
     try:
-        with open(f"{folder}/entry.json", "rb") as file:
-            content = json.load(file)
-    except (FileNotFoundError, NotADirectoryError):
+        content = inside.read_json(trash.root, f"{place}/entry.json", _EXPECTED, most=_MOST_BYTES)
+    except FileNotFoundError:
         return None
-    except ValueError as error:
-        _log.warning("trash entry left out: %s/entry.json: %s", folder, error)
-        return None
-    entry = TrashEntry(
-        id=os.path.basename(folder),
-        kind=content["kind"],
-        name=content["name"],
-        split=content["split"],
-        deleted_at=datetime.fromisoformat(content["deleted_at"]),
-    )
-    files = [(name, original) for name, original in content["files"]]
+    path = f"{trash.path}/{name}/entry.json"
+    try:
+        entry = TrashEntry(
+            id=name,
+            kind=_text(content["kind"]),
+            name=_text(content["name"]),
+            split=_text(content["split"]),
+            deleted_at=datetime.fromisoformat(content["deleted_at"]),
+        )
+        files = [(_text(file), _text(original)) for file, original in content["files"]]
+        has_twin = bool(content.get("has_twin"))
+        if entry.deleted_at.tzinfo is None:
+            raise ValueError(f"a time without time zone, {content['deleted_at']!r}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise malformed(path, _EXPECTED, error) from error
+    _require_plausible(trash, path, entry, files)
+    there = [_is_there(trash, path, f"{place}/{file}", original) for file, original in files]
     # A folder whose files never arrived, or have been restored, is no entry.
-    if files and not any(os.path.lexists(f"{folder}/{name}") for name, _ in files):
+    if not any(there):
         return None
-    return Trashed(entry, folder, files, bool(content.get("has_twin")))
+    return Trashed(entry, f"{trash.path}/{name}", files, has_twin)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} where text should be")
+    return value
+
+
+def _require_plausible(
+    trash: Trash, path: str, entry: TrashEntry, files: Sequence[tuple[str, str]]
+) -> None:
+    """Make sure that an entry leads only to where something of ours can have been."""
+    if not inside.is_plain(entry.name) or (entry.split and entry.split not in SPLITS):
+        raise malformed(path, _EXPECTED, f"{entry.split}/{entry.name}")
+    if not files:
+        raise malformed(path, _EXPECTED, "no file")
+    for name, original in files:
+        try:
+            place = trash.place_of(inside.parts_of(original))
+        except InvalidDatasetError:
+            place = None
+        if place not in _DELETED or not inside.is_plain(name) or name == "entry.json":
+            raise malformed(path, _EXPECTED, f"the file {name!r} of {original!r}")
+
+
+def _is_there(trash: Trash, path: str, name: str, original: str) -> bool:
+    """Whether an entry has a file; a link may be in the place of an image only."""
+    mode = inside.mode_of(trash.root, name)
+    place = trash.place_of(inside.parts_of(original))
+    is_right = {
+        Place.MODEL: stat.S_ISDIR(mode) or stat.S_ISLNK(mode),
+        Place.IMAGE: stat.S_ISREG(mode) or stat.S_ISLNK(mode),
+        Place.LABELS: stat.S_ISREG(mode),
+    }
+    if mode and place is not None and not is_right[place]:
+        raise malformed(path, _EXPECTED, f"{os.path.basename(name)!r}, which is no file")
+    return bool(mode)

@@ -179,7 +179,9 @@ class MemoryModelStore(ModelStore):
                 model.info,
                 name=name,
                 is_active=self._active == name,
-                weights_state=weights_state(str(model.info.path), model.fingerprint),
+                weights_state=weights_state(
+                    str(model.info.path.parent), model.info.path.name, model.fingerprint
+                ),
             )
 
     def _require_free(self, name: str) -> None:
