@@ -1,4 +1,4 @@
-"""Check format, lint, types, the import rules between folders and JavaScript.
+"""Check format, lint, types, the import rules between folders, workflows, JavaScript.
 
 ``python -m tools.check``, in the project's folder. Every check runs, also after one that
 failed; the last lines name those that did, and the exit status is then 1.
@@ -28,6 +28,7 @@ def checks() -> dict[str, Sequence[str]]:
     """Return the command of each check that is one command."""
     python = sys.executable
     beside = Path(python).parent
+    workflows = sorted(str(path) for path in (ROOT / ".github" / "workflows").glob("*.yml"))
     return {
         "format": [python, "-m", "ruff", "format", "--check", "."],
         "lint": [python, "-m", "ruff", "check", "."],
@@ -36,6 +37,11 @@ def checks() -> dict[str, Sequence[str]]:
         "import rules": [
             shutil.which("lint-imports", path=beside) or "lint-imports",
             "--no-logo",
+        ],
+        # The schema is part of the tool: nothing is fetched.
+        "workflows": [
+            *(python, "-m", "check_jsonschema"),
+            *("--builtin-schema", "vendor.github-workflows", *workflows),
         ],
     }
 
