@@ -130,6 +130,9 @@ def _files(p: Planting) -> None:
     data = image.read_bytes()
     image.write_bytes(data[: len(data) * 6 // 10])
     p.note("truncated", image)
+    image, _ = p.donor()
+    image.write_bytes(_with_sides(image.read_bytes(), 60_000))
+    p.note("too-large", image)
     image, label = p.donor()
     image.write_bytes(_jpeg(next(p.fresh)[:8, :8]))
     label.write_bytes(b"")
@@ -287,6 +290,12 @@ def _quality(p: Planting) -> None:
 
 def _read(path: Path) -> Frame:
     return np.asarray(cv2.imread(os.fspath(path)), np.uint8)
+
+
+def _with_sides(data: bytes, side: int) -> bytes:
+    """A JPEG whose header claims so many rows and columns."""
+    place = data.index(b"\xff\xc0") + 5
+    return data[:place] + side.to_bytes(2, "big") * 2 + data[place + 4 :]
 
 
 def _jpeg(frame: Frame, quality: int = 95) -> bytes:

@@ -12,6 +12,7 @@ from workbench.capture.feed import Feed
 from workbench.capture.frames import Frame, Pause
 from workbench.capture.playback import Playback
 from workbench.errors import InvalidFrameError, NotFoundError
+from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.image_store import IMAGE_EXTENSIONS
 
 _log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def _frames(
 
 def _read(path: Path, number: int) -> Frame | None:
     try:
-        data, changed = path.read_bytes(), os.stat(path).st_mtime  # noqa: PTH116
+        data, changed = read_image(str(path)), os.stat(path).st_mtime  # noqa: PTH116
         frame = Frame(None, changed, number, encoded=data)
         if path.suffix.lower() in _JPEG:
             return frame

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from workbench.persistence.image_bounds import decode_bounded
 from workbench.persistence.rules import check_frame, decode
 
 Image = npt.NDArray[np.uint8]
@@ -81,8 +82,8 @@ class Frame:
 
         small: Any = None
         if self._image is None and self.encoded is not None:
-            data = np.frombuffer(self.encoded, np.uint8)
-            small = cv2.imdecode(data, cv2.IMREAD_REDUCED_GRAYSCALE_2)
+            where, half = f"frame {self.sequence}", cv2.IMREAD_REDUCED_GRAYSCALE_2
+            small = decode_bounded(self.encoded, where, half)
         if small is None:
             small = self.image
         # Averaging all of two million pixels would take longer than everything else.

@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from workbench.datasets.similarity import SIDE, Prints, shrink, take_prints
 from workbench.errors import InvalidFrameError
-from workbench.persistence.image_header import ImageHeader, read_header
-from workbench.persistence.rules import image_size
+from workbench.persistence.image_bounds import decode_bounded, require_decodable
+from workbench.persistence.image_header import ImageHeader, whole_header
 
 Grey = npt.NDArray[np.uint8]
 
-UNREAD, GOOD, CORRUPT, TRUNCATED = range(4)
-"""States of an image: its file could not be read; decoded; no image or damaged; cut off."""
+UNREAD, GOOD, CORRUPT, TRUNCATED, TOO_LARGE = range(5)
+"""States of an image: its file could not be read; decoded; no image or damaged; cut off; more
+pixels than are decoded."""
 
 FORMATS = ("", "jpeg", "png", "bmp", "webp", "tiff", "gif", "heif")
 """What the first bytes say that a file is; ``""`` for none of these."""
@@ -55,7 +56,7 @@ DTYPE = np.dtype(
 )
 """One record for each image."""
 
-VERSION = 2
+VERSION = 3
 """Raised whenever `examine` would say something else of the same bytes."""
 
 _SHORT_SIDE = 192  # pixels of the decoded picture: enough to tell blurred from sharp
@@ -99,10 +100,15 @@ def _examine_one(fact: np.void, data: bytes, small: Grey, measured: bool) -> Non
     # `duplicates` compares as well, make it as sure as one.
     fact["content"] = (len(data) << 32 | zlib.crc32(data)) % (1 << 64)
     fact["format"] = FORMATS.index(sniff(data))
-    header = _header(data)
+    header = whole_header(data)
     if header is not None:
         fact["width"], fact["height"] = header.shown
         fact["orientation"] = header.orientation
+        try:
+            require_decodable(data, "")
+        except InvalidFrameError:
+            fact["state"] = TOO_LARGE
+            return
     end = jpeg_end(data) if data[:2] == b"\xff\xd8" else len(data)
     grey = _decode(data, header, _SHORT_SIDE if measured else SIDE)
     if grey is None:
@@ -112,8 +118,6 @@ def _examine_one(fact: np.void, data: bytes, small: Grey, measured: bool) -> Non
         return
     fact["state"] = TRUNCATED if end is None else GOOD
     fact["trailing"] = 0 if end is None else len(data) - end
-    if header is None:  # then it was decoded in full size
-        fact["height"], fact["width"] = grey.shape
     small[:] = shrink(grey)
     if measured:
         _measure(fact, grey)
@@ -141,21 +145,12 @@ _MAGIC = (
 )
 
 
-def _header(data: bytes) -> ImageHeader | None:
-    header = read_header(data)
-    if header is not None:
-        return header
-    try:
-        width, height = image_size(data, "")
-    except InvalidFrameError:
-        return None
-    return ImageHeader(width, height, 1)
-
-
 def _decode(data: bytes, header: ImageHeader | None, least_side: int) -> Grey | None:
     import cv2
 
-    short = 0 if header is None else min(header.width, header.height)
+    if header is None:
+        return None
+    short = min(header.width, header.height)
     mode = cv2.IMREAD_GRAYSCALE
     for factor, reduced in (
         (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
@@ -166,10 +161,9 @@ def _decode(data: bytes, header: ImageHeader | None, least_side: int) -> Grey | 
             mode = reduced
             break
     try:
-        picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), mode) if data else None
-    except cv2.error:
+        return decode_bounded(data, "", mode)
+    except InvalidFrameError:
         return None
-    return None if picture is None else np.asarray(picture, dtype=np.uint8)
 
 
 def _measure(fact: np.void, grey: Grey) -> None:

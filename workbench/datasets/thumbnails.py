@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from workbench.errors import InvalidFrameError
 from workbench.persistence import DataStores
-from workbench.persistence.image_header import read_header
+from workbench.persistence.image_bounds import COLOUR_PIXELS, decode_bounded
 from workbench.persistence.models import ImageKey, TrashEntry
 from workbench.persistence.rules import image_size
 
@@ -313,8 +313,7 @@ def shown_size(data: bytes, where: str) -> tuple[int, int]:
     InvalidFrameError
         If `data` is no image; names `where`.
     """
-    header = read_header(data)
-    return image_size(data, where) if header is None else header.shown
+    return image_size(data, where)
 
 
 def decode_reduced(data: bytes, where: str, factor: float) -> Frame:
@@ -328,20 +327,24 @@ def decode_reduced(data: bytes, where: str, factor: float) -> Frame:
     Returns
     -------
     ndarray of uint8, shape (about height / step, about width / step, 3)
-        BGR, EXIF rotation applied.
+        BGR, EXIF rotation applied. Grey, and at most half the size, where the colours of so
+        many pixels would take too much memory and the format cannot be decoded smaller.
 
     Raises
     ------
     InvalidFrameError
-        If `data` is no image, or damaged; names `where`.
+        If `data` is no image, damaged, or has too many pixels; names `where`.
     """
     flags = next((flag for step, flag in _STEPS if step <= factor), cv2.IMREAD_COLOR)
-    picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
-    if picture is None:
-        raise InvalidFrameError(
-            f"{where}: expected an image, found {len(data)} bytes that are none or are damaged"
-        )
-    return np.asarray(picture, dtype=np.uint8)
+    if data.startswith(b"\xff\xd8"):
+        return decode_bounded(data, where, flags)
+    # Only JPEGs are smaller while they are decoded.
+    width, height = image_size(data, where)
+    if width * height <= COLOUR_PIXELS:
+        return decode_bounded(data, where, cv2.IMREAD_COLOR)
+    grey = decode_bounded(data, where, cv2.IMREAD_GRAYSCALE)
+    half = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(half, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
 
 
 def _window(box: XYWH, width: int, height: int) -> tuple[float, float, float, float]:

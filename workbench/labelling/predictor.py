@@ -19,6 +19,7 @@ from workbench.errors import NotFoundError
 from workbench.geometry import clip_xywh, to_normalised
 from workbench.labelling.network import Found, Frame, Network, Scaled
 from workbench.persistence import Stores
+from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.models import ModelInfo, Prediction, Progress, no_progress
 from workbench.persistence.rules import check_frame, decode
 
@@ -233,7 +234,7 @@ def _frame(image: Image) -> Frame:
         return np.ascontiguousarray(check_frame(image))
     path = Path(image).expanduser()
     try:
-        data = path.read_bytes()
+        data = read_image(str(path))
     except FileNotFoundError as error:
         raise NotFoundError(f"{path}: no such image file") from error
     return decode(data, str(path))

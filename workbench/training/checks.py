@@ -25,6 +25,7 @@ __all__ = ["ERROR", "WARNING", "Problem", "check_run", "check_settings", "find_p
 _DROPPED = (
     "corrupt",
     "truncated",
+    "too-large",
     "unread",
     "tiny-image",
     "unreadable-labels",

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.geometry import iou as pairwise_iou
+from workbench.persistence.rules import image_size
 from workbench.training.environment import prepare_worker
 
 Floats = npt.NDArray[np.float64]
@@ -169,10 +170,7 @@ def _predict(model: Any, image: Path, size: int) -> tuple[Floats, Floats, Floats
 
 
 def _scale(image: Path, size: int) -> float:
-    from PIL import Image
-
-    with Image.open(image) as picture:
-        return size / max(picture.size)
+    return size / max(image_size(image.read_bytes(), str(image)))
 
 
 def _say(out: Any, message: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,15 +10,14 @@ import numpy.typing as npt
 
 from workbench.datasets.formats.coco_json import CocoBox
 from workbench.geometry import Boxes, clip_xyxy, to_normalised
-from workbench.persistence.image_header import TURNED, read_header
+from workbench.persistence.image_bounds import header_of
+from workbench.persistence.image_header import TURNED
 
 # A box thinner than this could not be written down with eight decimals in a large image.
 _THINNEST_PIXELS = 0.01
 
 # Tools round widths and corners apart from each other; that is no box out of range.
 _ROUNDING_PIXELS = 0.01
-
-_EXIF_ORIENTATION = 0x0112
 
 # Where the centre of a box comes to lie, by EXIF orientation: which of its coordinates
 # stand for x and y, and whether they then count from the other side (EXIF 2.3, 4.6.4).
@@ -89,14 +87,7 @@ def turn(boxes: Boxes, orientation: int) -> Boxes:
 
 def orientation_of(data: bytes) -> int:
     """Return the EXIF orientation of an encoded image, 1 to 8; 1 is upright."""
-    header = read_header(data)
-    if header is not None:
-        return header.orientation
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        found = image.getexif().get(_EXIF_ORIENTATION, 1)
-    return found if found in range(1, 9) else 1
+    return header_of(data, "image").orientation
 
 
 def is_turned(orientation: int) -> bool:

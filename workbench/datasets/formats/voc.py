@@ -20,7 +20,6 @@ is wrong with one file or object is reported and the rest goes on.
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import unicodedata
 from collections import defaultdict
@@ -40,6 +39,8 @@ from workbench.errors import (
 )
 from workbench.persistence import IMAGE_EXTENSIONS, DataStores
 from workbench.persistence.filesystem.paths import check_filename
+from workbench.persistence.image_bounds import header_of
+from workbench.persistence.image_header import TURNED
 from workbench.persistence.models import (
     Annotation,
     ImportedDataset,
@@ -338,7 +339,4 @@ def _is_text(path: Path) -> bool:
 
 def _is_turned(data: bytes) -> bool:
     """Whether an image is shown with rows and columns exchanged (EXIF 2.3, 4.6.4)."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        return image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
+    return header_of(data, "image").orientation in TURNED

@@ -12,7 +12,15 @@ from workbench.datasets.changes import counted
 from workbench.datasets.health.evidence import Evidence
 from workbench.datasets.health.findings import Finding
 from workbench.datasets.health.reencoding import rightly_named, upright, without_trailing_bytes
-from workbench.datasets.image_facts import CORRUPT, FORMATS, OF_EXTENSION, TRUNCATED, UNREAD
+from workbench.datasets.image_facts import (
+    CORRUPT,
+    FORMATS,
+    OF_EXTENSION,
+    TOO_LARGE,
+    TRUNCATED,
+    UNREAD,
+)
+from workbench.persistence.image_bounds import VARIABLE, max_pixels
 
 SMALLEST_SIDE = 10
 """Pixels; Ultralytics drops images below that."""
@@ -35,6 +43,13 @@ def check_pixels(evidence: Evidence) -> Iterator[Finding]:
             "cut off before the end",
             "The file was not copied completely: part of the picture is missing, and training "
             "drops it with one line in its log.",
+        ),
+        (
+            "too-large",
+            TOO_LARGE,
+            "with more pixels than are decoded",
+            f"More than {max_pixels() / 1e6:g} million pixels take more memory than a picture "
+            f"should; make them smaller or cut them into tiles. {VARIABLE} sets another bound.",
         ),
     ):
         images = evidence.choose(state == value)

@@ -23,6 +23,7 @@ SEVERITY_OF: Mapping[str, Severity] = {
     "orphan-label": "warning",
     "corrupt": "error",
     "truncated": "error",
+    "too-large": "error",
     "unread": "error",
     "tiny-image": "error",
     "wrong-extension": "warning",

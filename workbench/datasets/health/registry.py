@@ -28,7 +28,7 @@ class Check:
 
 CHECKS: tuple[Check, ...] = (
     Check(("unlabelled", "background", "missing-image", "orphan-label"), states.check),
-    Check(("corrupt", "truncated", "unread", "tiny-image"), files.check_pixels),
+    Check(("corrupt", "truncated", "too-large", "unread", "tiny-image"), files.check_pixels),
     Check(("wrong-extension", "exif-rotation", "trailing-bytes"), files.check_encoding),
     Check(("same-stem", "same-name-across-splits", "name-not-nfc"), naming.check),
     Check(

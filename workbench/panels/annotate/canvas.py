@@ -32,7 +32,6 @@ trail            states of image ``key`` before (``past``) and after (``future``
 
 from __future__ import annotations
 
-import io
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +48,7 @@ from workbench.panels import shared
 from workbench.panels.annotate.keys import ACTIONS, key_bindings
 from workbench.panels.annotate.messages import CanvasBox, Edit, Frame, MessageError
 from workbench.panels.shared.esm import bundle, style_sheet
+from workbench.persistence.rules import image_size
 
 STATIC = Path(__file__).parent / "static"
 
@@ -143,7 +143,7 @@ class BoxCanvas(anywidget.AnyWidget):
         from ipyannotations.images.canvases.image_utils import load_img
 
         content = bytes(load_img(image).value)
-        width, height = _shown_size(content)
+        width, height = image_size(content, "image")
         self._loaded += 1
         frame = Frame(
             key=f"{self.model_id}/{self._loaded}",
@@ -347,13 +347,3 @@ class BoxCanvas(anywidget.AnyWidget):
 
 def _tidy(xyxy: Sequence[float]) -> tuple[float, ...]:
     return tuple(int(value) if float(value).is_integer() else value for value in xyxy)
-
-
-def _shown_size(content: bytes) -> tuple[int, int]:
-    """Width and height of an encoded image as browsers show it, EXIF rotation applied."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content)) as image:
-        width, height = image.size
-        turned = image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
-    return (height, width) if turned else (width, height)

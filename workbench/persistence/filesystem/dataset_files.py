@@ -17,6 +17,7 @@ from workbench.persistence.filesystem.atomic import write_new
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import checked, image_names
+from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
 from workbench.persistence.filesystem.migrations import facts_bytes
@@ -121,7 +122,7 @@ def content_bytes(image: NewImage, filename: str) -> bytes:
     content = image.content
     if isinstance(content, (Path, str)):
         try:
-            data = read_file(os.fspath(content))
+            data = read_image(os.fspath(content))
         except FileNotFoundError:
             raise NotFoundError(f"{content}: expected an image file, found none") from None
         image_size(data, os.fspath(content))

@@ -20,6 +20,7 @@ from workbench.persistence.filesystem import history_files, tag_files, trash
 from workbench.persistence.filesystem.atomic import remove_tree
 from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.journal import Transaction
 from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.open_folder import OpenFolder
@@ -77,7 +78,7 @@ def info(folder: DatasetFolder, split: str, filename: str, data: bytes | None = 
     """Return one image's facts, read from `data` if the caller has the bytes at hand."""
     path = folder.require_image(split, filename)
     return _info(
-        folder, split, filename, *image_size(read_file(path) if data is None else data, path)
+        folder, split, filename, *image_size(read_image(path) if data is None else data, path)
     )
 
 

@@ -20,8 +20,8 @@ from workbench.persistence.filesystem import (
 )
 from workbench.persistence.filesystem import image_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
+from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.label_inspection import ORPHAN
-from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.paths import check_split
 from workbench.persistence.image_store import ImageStore
 from workbench.persistence.inspection import ImageReplacement
@@ -35,7 +35,7 @@ from workbench.persistence.models import (
     TrashEntry,
     no_progress,
 )
-from workbench.persistence.rules import check_frame, decode, encode
+from workbench.persistence.rules import check_decodes, check_frame, decode, encode
 from workbench.persistence.sources import ImageSource, new_records
 
 _KINDS = frozenset({"image", "label", ORPHAN, replacing.REPLACED})
@@ -77,7 +77,7 @@ class FilesystemImageStore(ImageStore):
         split, filename = files.checked(split, filename)
 
         def work() -> ImageInfo:
-            decode(data, filename)
+            check_decodes(data, filename)
             return files.write(folder, split, filename, bytes(data), overwrite=overwrite)
 
         return await asyncio.to_thread(work)
@@ -115,7 +115,7 @@ class FilesystemImageStore(ImageStore):
         def work() -> tuple[str, bytes]:
             folder.read()
             path = folder.require_image(*folder.find(split, filename))
-            return path, read_file(path)
+            return path, read_image(path)
 
         return await asyncio.to_thread(folder.consistently, work)
 

@@ -17,7 +17,7 @@ from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.history import new_moves
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import TrashEntry
-from workbench.persistence.rules import decode
+from workbench.persistence.rules import check_decodes
 from workbench.persistence.stored_json import malformed
 
 REPLACED = "replaced"
@@ -39,7 +39,7 @@ def check(replacement: ImageReplacement) -> None:
             f"{replacement.new_filename!r}: expected {stem(replacement.filename)!r} with an "
             f"extension; replacing an image's bytes does not rename it"
         )
-    decode(replacement.data, replacement.new_filename)
+    check_decodes(replacement.data, replacement.new_filename)
 
 
 def digest(data: bytes) -> str:

@@ -13,7 +13,7 @@ from workbench.errors import InvalidFrameError, WorkbenchError
 from workbench.persistence.filesystem import scan_order, source_files
 from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.scan_order import Integers, Orders
 from workbench.persistence.image_header import HEAD_BYTES, read_header
@@ -111,7 +111,7 @@ def read_many(folder: DatasetFolder, images: Sequence[ImageKey]) -> list[bytes |
     contents: list[bytes | Exception] = []
     for split, filename in images:
         try:
-            contents.append(read_file(folder.require_image(*folder.find(split, filename))))
+            contents.append(read_image(folder.require_image(*folder.find(split, filename))))
         except (WorkbenchError, OSError) as error:
             contents.append(error)
     return contents
@@ -141,4 +141,4 @@ def _size(path: str) -> tuple[int, int]:
     finally:
         os.close(descriptor)
     header = read_header(head)
-    return image_size(read_file(path), path) if header is None else header.shown
+    return image_size(read_image(path), path) if header is None else header.shown

@@ -39,7 +39,14 @@ from workbench.persistence.models import (
     TrashEntry,
     no_progress,
 )
-from workbench.persistence.rules import check_frame, decode, encode, image_size, trash_entry
+from workbench.persistence.rules import (
+    check_decodes,
+    check_frame,
+    decode,
+    encode,
+    image_size,
+    trash_entry,
+)
 from workbench.persistence.sources import ImageSource, current_sources, new_records
 from workbench.persistence.tags import renamed
 
@@ -70,7 +77,7 @@ class MemoryImageStore(ImageStore):
         """See `ImageStore.save_bytes`."""
         split, filename = checked(split, filename)
         with self._state.writing(dataset) as (name, found):
-            decode(data, filename)
+            check_decodes(data, filename)
             if not overwrite and (split, filename) in found.images:
                 raise AlreadyExistsError(f"{name}: {split} has an image {filename!r} already")
             found.require_free_stem(split, filename)

@@ -1,0 +1,32 @@
+"""The bytes of image files from anybody: whole, if there are not too many of them."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from workbench.errors import InvalidFrameError
+from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.image_bounds import MAX_BYTES
+
+
+def read_image(path: str) -> bytes:
+    """Return the bytes of an image file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    InvalidFrameError
+        If it is larger than any image that is decoded, or no file: to read from a pipe
+        would take for ever.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidFrameError(f"{path}: expected an image file, found something else; remove it")
+    if status.st_size > MAX_BYTES:
+        raise InvalidFrameError(
+            f"{path}: expected an image file of at most {MAX_BYTES / 2**20:.0f} MB, found "
+            f"{status.st_size / 2**20:,.0f}; save it smaller"
+        )
+    return read_file(path)
