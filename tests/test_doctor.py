@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from tests.helpers.pictures import jpeg
+from workbench.cli import main
 from workbench.doctor import Finding, Status, report
 from workbench.doctor.machine import (
     check_browser,
@@ -20,12 +24,14 @@ from workbench.doctor.machine import (
     judge_free_space,
 )
 from workbench.doctor.probing import run_probe
+from workbench.doctor.report_file import redact
 from workbench.doctor.software import (
     check_torch_pair,
     compare_requirements,
     missing_front_ends,
     opencv_failure,
 )
+from workbench.persistence import create_stores
 
 ROOT = Path(__file__).resolve().parents[1]
 GIB = 2**30
@@ -244,3 +250,58 @@ def test_the_command_ends_with_1_exactly_if_there_is_a_problem(tmp_path: Path) -
     assert any(line.startswith("problem  Data") for line in done.stdout.splitlines())
     for topic in ("Python", "Packages", "OpenCV", "PyTorch", "GPU", "Widgets", "Camera", "Browser"):
         assert f"  {topic} " in done.stdout
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+async def arrange_secrets(data: Path) -> None:
+    """Make a dataset, and a folder beside it that is none, with names that nobody else may see."""
+    stores = create_stores(data, data.parent / "models")
+    await stores.dataset.create("codename", classes=["prototype", "patient"])
+    await stores.image.save_bytes("codename", "val", "portrait.jpg", jpeg(1))
+    (data / "unlisted").mkdir()
+
+
+def test_a_report_counts_the_data_and_names_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "employer" / "data"
+    asyncio.run(arrange_secrets(data))
+    before = files_below(data)
+    monkeypatch.chdir(data.parent)
+    finding = Finding(Status.PROBLEM, "Data", f"{data} is full", f"Run `{Path.home()}/bin/x`.")
+    monkeypatch.setattr("workbench.doctor.examine", lambda _: [finding])
+    assert main(["doctor", "--data", "data", "--report", "said.txt"]) == 1
+    assert "The report is in said.txt" in capsys.readouterr().out
+    text = Path("said.txt").read_text()
+    assert "1 datasets in 2 folders" in text
+    assert "1: 2 classes; images: 0 in train, 1 in val, 0 in test" in text
+    assert "<data> is full" in text
+    assert "Run `~/bin/x`." in text
+    assert "ipywidgets" in text
+    for secret in ("codename", "prototype", "patient", "portrait", "unlisted", "employer"):
+        assert secret not in text
+    assert files_below(data) == before
+
+
+def test_a_report_without_a_name_gets_a_new_one_and_none_is_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("workbench.doctor.examine", lambda _: [])
+    assert main(["doctor", "--report"]) == 0
+    (written,) = tmp_path.iterdir()
+    assert re.fullmatch(r"workbench-report-\d{8}-\d{6}\.txt", written.name)
+    assert "there is no data folder yet" in written.read_text()
+    kept = written.read_bytes()
+    assert main(["doctor", "--report", written.name]) == 1
+    assert "name another file behind --report" in capsys.readouterr().err
+    assert written.read_bytes() == kept
+
+
+def test_words_are_replaced_where_they_stand_by_themselves() -> None:
+    words = {"/home/ann": "~", "/home/ann/data": "<data>", "ann": "<user>", "/": "no", "": "no"}
+    text = redact("/home/ann/data/x and /home/ann by ann, a banner / plan", words)
+    assert text == "<data>/x and ~ by <user>, a banner / plan"

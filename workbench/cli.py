@@ -77,6 +77,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="the folder that holds the datasets, or will (default: %(default)s)",
     )
+    doctor.add_argument(
+        "--report",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="FILE",
+        help="also write all of it into a text file to attach to a bug report; of your data it "
+        "holds numbers, no names and no contents (default: a new file in the current folder)",
+    )
     return parser
 
 
@@ -98,4 +107,9 @@ def _doctor(options: argparse.Namespace) -> int:
 
     findings = examine(options.data)
     print(report(findings))
+    if options.report is not None:
+        from workbench.doctor.report_file import default_name, write_report
+
+        target = Path(default_name()) if options.report == Path() else options.report
+        print(f"The report is in {write_report(target, findings, options.data)}")
     return int(any(finding.status is Status.PROBLEM for finding in findings))
