@@ -33,7 +33,7 @@ from tests.helpers.archives import small_dataset, write_zip
 from tests.helpers.pictures import jpeg
 from workbench.errors import WorkbenchError
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.models import Annotation, ImageMove, NewImage, RowPatch
+from workbench.persistence.models import Annotation, ImageMove, LabelEdit, NewImage, RowPatch
 from workbench.persistence.rules import image_size
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
@@ -210,7 +210,7 @@ async def arrange(folder: Path) -> None:
 async def describe(folder: Path) -> Any:
     """Describe all there is, through fresh stores, then what each trash entry brings back."""
     stores = open_stores(folder)
-    listing = await _listing(stores)
+    before = await listing(stores)
     restored = []
     for name in [d.name for d in await stores.dataset.list()]:
         for entry in await stores.image.list_trash(name):
@@ -222,7 +222,7 @@ async def describe(folder: Path) -> Any:
     for model in await stores.model.list_trash():
         outcome = await _outcome(stores.model.restore(model.id))
         restored.append(["model", model.name, outcome])
-    return [listing, restored, await _listing(stores)]
+    return [before, restored, await listing(stores)]
 
 
 async def _outcome(call: Awaitable[object]) -> str:
@@ -233,7 +233,8 @@ async def _outcome(call: Awaitable[object]) -> str:
     return "restored"
 
 
-async def _listing(stores: Stores) -> dict[str, Any]:
+async def listing(stores: Stores) -> dict[str, Any]:
+    """Describe all there is; changes nothing."""
     active = await stores.model.get_active()
     return {
         "datasets": {d.name: await _dataset(stores, d.name) for d in await stores.dataset.list()},
@@ -276,7 +277,16 @@ async def _dataset(stores: Stores, name: str) -> dict[str, Any]:
         "images": images,
         "files": sorted(stray),
         "trash": sorted([e.kind, e.name, e.split] for e in trash),
+        "history": [_edit(edit) for edit in await stores.label.history(name)],
     }
+
+
+def _edit(edit: LabelEdit) -> list[Any]:
+    contents = (edit.before, edit.after)
+    return [
+        f"{edit.split}/{edit.filename}",
+        *(None if boxes is None else [[b.class_id, *b.xywh] for b in boxes] for boxes in contents),
+    ]
 
 
 async def _versions(stores: Stores, name: str) -> dict[str, Any]:

@@ -38,18 +38,18 @@ def add(
                 )
             require_free_stem(folder, split, filename)
         labels = new_labels(images, keys, len(yaml.classes))
-        source_files.append(folder, sources)
+        origins = source_files.lines(folder, sources)
         if len(keys) == 1 and not labels:  # one rename is atomic by itself and needs no plan
-            os.makedirs(folder.paths.images(keys[0][0]), exist_ok=True)
-            folder.journal.write(folder.paths.image(*keys[0]), contents[0])
+            folder.journal.write(folder.paths.image(*keys[0]), contents[0], origins)
         else:
             with folder.journal.transaction() as change:
                 for key, data in zip(keys, contents, strict=True):
                     change.write(folder.paths.image(*key), data)
                 for key, data in labels.items():
                     change.write(folder.paths.label(*key), data)
-        edits = [new_edit(*key, None, data, "add") for key, data in labels.items()]
-        history_files.append(folder, edits)
+                edits = [new_edit(*key, None, data, "add") for key, data in labels.items()]
+                change.append(origins)
+                change.append(history_files.lines(folder, edits))
     return [info(folder, *key, data) for key, data in zip(keys, contents, strict=True)]
 
 

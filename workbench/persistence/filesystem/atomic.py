@@ -10,12 +10,20 @@ is found without searching.
 from __future__ import annotations
 
 import errno
+import filecmp
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 
 _serial = count()
 _WRITE_ONCE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+
+# Of link(2): no such call here, another file system, too many links, links to files of others.
+_NO_LINKS = frozenset(
+    {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK}
+)
 
 
 def temporary_name(folder: str, *, hidden: bool = False) -> str:
@@ -51,10 +59,12 @@ def write_new(path: str, data: bytes, *, sync: bool = True) -> None:
 def replace_file(path: str, data: bytes, temporary_folder: str) -> None:
     """Make the file at `path` hold exactly `data`, atomically and durably.
 
+    If it raises, the file is what it was.
+
     Parameters
     ----------
     path : str
-        In a folder that exists.
+        Its folder is made if it is not there.
     data : bytes
     temporary_folder : str
         Where the file is written before it gets its name.
@@ -62,26 +72,107 @@ def replace_file(path: str, data: bytes, temporary_folder: str) -> None:
     temporary = temporary_name(temporary_folder)
     try:
         write_new(temporary, data)
-        rename(temporary, path)
+        place_file(temporary, path)
     except BaseException:
-        remove_file(temporary)
+        with suppress(OSError):
+            remove_file(temporary)
         raise
-    fsync_folder(os.path.dirname(path))
 
 
-def rename(source: str, target: str) -> None:
+def place_file(temporary: str, path: str, placed: Callable[[], None] = lambda: None) -> None:
+    """Give a complete file its name, durably, replacing one that is there.
+
+    If it raises, what was at `path` is there again.
+
+    Parameters
+    ----------
+    temporary : str
+        In a folder of our own.
+    path : str
+        Its folder is made if it is not there.
+    placed : callable, optional
+        Called when the name is right and not yet forced to disk.
+    """
+    old = f"{temporary}.old"
+    with opened_folder(os.path.dirname(path)) as sync:
+        try:
+            second_name(path, old)
+            replaces = True
+        except FileNotFoundError:
+            replaces = False
+        try:
+            rename(temporary, path)
+            try:
+                placed()
+                sync()
+            except BaseException:
+                if replaces:
+                    rename(old, path)
+                else:
+                    remove_file(path)
+                raise
+        finally:
+            # Whether it lies about does not change what has happened; it is in our own folder.
+            with suppress(OSError):
+                remove_file(old)
+
+
+@contextmanager
+def opened_folder(folder: str) -> Iterator[Callable[[], None]]:
+    """Yield a function that forces the entries of `folder` to disk; the folder is made if need be.
+
+    Opened beforehand, because a process that has no file handles left must find out before
+    it changes something.
+    """
+    if os.name == "nt":  # see `fsync_folder`
+        os.makedirs(folder, exist_ok=True)
+        yield lambda: None
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield lambda: os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def move_durably(source: str, target: str) -> None:
+    """Rename a file or folder within one file system, to a free name; if it raises, it did not.
+
+    Raises
+    ------
+    OSError
+    """
+    parents = os.path.dirname(source), os.path.dirname(target)
+    with opened_folder(parents[0]) as sync_source, opened_folder(parents[1]) as sync_target:
+        os.rename(source, target)
+        try:
+            sync_target()
+            if parents[0] != parents[1]:
+                sync_source()
+        except BaseException:
+            os.rename(target, source)
+            raise
+
+
+def rename(source: str, target: str, copy_name: str | None = None) -> None:
     """Rename a file, replacing one that is at `target`; atomic also where `target` is elsewhere.
 
     Users link ``images/`` or one split to another disk. A rename cannot cross file
-    systems, so the file is copied beside the target under a hidden name first.
+    systems, so the file is copied beside the target under a hidden name first: `copy_name`,
+    if whoever may have to clean up shall know it.
     """
     try:
         os.replace(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        folder = os.path.dirname(target)
-        temporary = temporary_name(folder, hidden=True)
+        temporary = copy_name or temporary_name(os.path.dirname(target), hidden=True)
+        if copy_name is not None:
+            remove_file(copy_name)
         try:
             with open(source, "rb") as original, open(temporary, "xb") as copy:
                 shutil.copyfileobj(original, copy)
@@ -92,6 +183,32 @@ def rename(source: str, target: str) -> None:
             remove_file(temporary)
             raise
         os.unlink(source)
+
+
+def second_name(source: str, name: str) -> None:
+    """Let there be `name` with what `source` holds now, whatever is renamed over `source` later.
+
+    A hard link: what is put in the place of `source` leaves it alone. It is a copy where the
+    file system has no links, or `name` is on another one.
+    """
+    try:
+        os.link(source, name, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copy2(source, name, follow_symlinks=False)
+        if not os.path.islink(name):
+            with open(name, "rb+") as copy:
+                os.fsync(copy.fileno())
+
+
+def same_bytes(first: str, second: str) -> bool:
+    """Whether both are files with the same contents."""
+    return (
+        os.path.isfile(first)
+        and os.path.isfile(second)
+        and filecmp.cmp(first, second, shallow=False)
+    )
 
 
 def remove_file(path: str) -> bool:

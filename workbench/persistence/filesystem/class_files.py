@@ -15,7 +15,7 @@ from workbench.persistence.class_rewrite import (
     Request,
     State,
 )
-from workbench.persistence.filesystem import dataset_files, history_files, inside, trash
+from workbench.persistence.filesystem import dataset_files, history_files, trash
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
@@ -60,7 +60,7 @@ def rewrite(
             after = rewritten(before, planned.yaml)
             change.write(folder.paths.data_yaml, after)
             change.write(_yaml_path(memory), _digest(after) + before)
-            history_files.plan_append(folder, change, [planned.record])
+            change.append(history_files.lines(folder, [planned.record], durable=True))
     return planned.result
 
 
@@ -69,7 +69,7 @@ def undo(folder: DatasetFolder, rewrite_id: str) -> None:
     with folder.writing() as yaml:
         path = _memory_path(folder, rewrite_id)
         try:
-            memory = _read_kept(folder, path)
+            memory = read_file(path)
         except FileNotFoundError:
             raise NotFoundError(
                 f"{folder.name}: no change of classes {rewrite_id!r} ({path}): undone already, "
@@ -82,7 +82,7 @@ def undo(folder: DatasetFolder, rewrite_id: str) -> None:
             change.remove(path)
             if os.path.lexists(_yaml_path(path)):
                 change.remove(_yaml_path(path))
-            history_files.plan_append(folder, change, [planned.record])
+            change.append(history_files.lines(folder, [planned.record], durable=True))
 
 
 def label_path(split: str, filename: str) -> str:
@@ -112,16 +112,12 @@ def _yaml_before(folder: DatasetFolder, memory: str, yaml: DataYaml) -> bytes:
     """Return what ``data.yaml`` was before a rewrite, if nobody has edited it since."""
     present = read_file(folder.paths.data_yaml)
     try:
-        kept = _read_kept(folder, _yaml_path(memory))
+        kept = read_file(_yaml_path(memory))
     except FileNotFoundError:
         return rewritten(present, yaml)
     if kept.startswith(_digest(present)):
         return kept[_DIGEST_BYTES:]
     return rewritten(present, yaml)
-
-
-def _read_kept(folder: DatasetFolder, path: str) -> bytes:
-    return inside.read(folder.paths.root, folder.paths.below(path))
 
 
 def _digest(data: bytes) -> bytes:
@@ -138,11 +134,7 @@ def _memories(folder: DatasetFolder) -> list[str]:
     """Return the files of which each can undo a rewrite, oldest first."""
     try:
         with os.scandir(folder.paths.rewrites) as entries:
-            found = [
-                (entry.stat(follow_symlinks=False).st_mtime_ns, entry.path)
-                for entry in entries
-                if entry.name.endswith(_MEMORY)
-            ]
+            found = [(e.stat().st_mtime_ns, e.path) for e in entries if e.name.endswith(_MEMORY)]
     except FileNotFoundError:
         return []
     return [path for _, path in sorted(found)]
@@ -170,7 +162,6 @@ def trashed_labels(folder: DatasetFolder) -> dict[str, bytes]:
     for trashed in trash.list_entries(folder.trash):
         for name, original in trashed.files:
             path = f"{trashed.folder}/{name}"
-            below = folder.paths.below(path)
-            if original.startswith("labels/") and inside.is_file(folder.paths.root, below):
-                found[below] = inside.read(folder.paths.root, below)
+            if original.startswith("labels/") and os.path.isfile(path):
+                found[path.removeprefix(f"{folder.paths.root}/")] = read_file(path)
     return found

@@ -75,8 +75,7 @@ DANGEROUS = frozenset({"download"})
 _SHOWN = 200
 """Characters of a file's own words in a message."""
 
-OUR_KEYS = frozenset({"path", "names", "nc", *SPLITS})
-"""What is none of `DataYaml.extra`."""
+_OURS = frozenset({"path", "names", "nc", *SPLITS})
 
 
 def parse(data: bytes, path: str) -> DataYaml:
@@ -114,7 +113,7 @@ def parse(data: bytes, path: str) -> DataYaml:
                 f"{path}: {split}: expected images/{split}, found {folder!r}; "
                 f"bring the folder in with import_folder"
             )
-    extra = {str(key): value for key, value in content.items() if key not in OUR_KEYS}
+    extra = {str(key): value for key, value in content.items() if key not in _OURS}
     names = content["names"]
     if not _are_texts(names):
         names = _as_written(data)

@@ -21,31 +21,30 @@ def discard(folder: DatasetFolder, entries: Sequence[TrashEntry]) -> list[TrashE
     labels = {(entry.split, entry.name) for entry in entries if entry.kind == "label"}
     edits, done = [], []
     going: set[ImageKey] = set()
-    with folder.writing():
-        with folder.journal.transaction() as change:
-            for entry in entries:
-                split, name = check_split(entry.split), entry.name
-                if entry.kind != ORPHAN:
-                    split, name = folder.find(split, name)
-                label, has_twin = folder.paths.label(split, name), False
-                if entry.kind == ORPHAN:
-                    owners = {stem(image) for image in image_names(folder, split)}
-                    there = os.path.isfile(label)
-                    require_orphan(name, there, stem(name) in owners, folder.name, split)
-                    paths = [label]
-                elif entry.kind == "label":
-                    old = read_existing(folder, split, name)
-                    if old is None:
-                        raise NotFoundError(f"{folder.name}: {label} is not there (any more)")
-                    edits.append(new_edit(split, name, old, None, "undo"))
-                    paths = [label]
-                else:
-                    paths, has_twin = files_of(folder, split, name, going)
-                    going.add((split, name))
-                    if (split, name) in labels:
-                        paths = paths[:1]
-                done.append(
-                    plan_delete(folder, change, entry.kind, split, name, paths, has_twin=has_twin)
-                )
-        history_files.append(folder, edits)
+    with folder.writing(), folder.journal.transaction() as change:
+        for entry in entries:
+            split, name = check_split(entry.split), entry.name
+            if entry.kind != ORPHAN:
+                split, name = folder.find(split, name)
+            label, has_twin = folder.paths.label(split, name), False
+            if entry.kind == ORPHAN:
+                owners = {stem(image) for image in image_names(folder, split)}
+                there = os.path.isfile(label)
+                require_orphan(name, there, stem(name) in owners, folder.name, split)
+                paths = [label]
+            elif entry.kind == "label":
+                old = read_existing(folder, split, name)
+                if old is None:
+                    raise NotFoundError(f"{folder.name}: {label} is not there (any more)")
+                edits.append(new_edit(split, name, old, None, "undo"))
+                paths = [label]
+            else:
+                paths, has_twin = files_of(folder, split, name, going)
+                going.add((split, name))
+                if (split, name) in labels:
+                    paths = paths[:1]
+            done.append(
+                plan_delete(folder, change, entry.kind, split, name, paths, has_twin=has_twin)
+            )
+        change.append(history_files.lines(folder, edits))
     return done

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from workbench.persistence.filesystem import inside, log_files
+from workbench.persistence.filesystem import log_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.journal import Transaction
+from workbench.persistence.filesystem.journal import Lines
 from workbench.persistence.filesystem.label_rows import with_present_classes
 from workbench.persistence.history import (
     LabelRecord,
@@ -17,30 +17,20 @@ from workbench.persistence.history import (
 )
 
 
-def append(folder: DatasetFolder, records: Iterable[Record]) -> None:
-    """Add records of changes that have happened. Needs the lock.
+def lines(
+    folder: DatasetFolder, records: Iterable[Record], *, durable: bool = False
+) -> Lines | None:
+    """Return what the history gets longer by, for the change that the records tell of.
 
-    Not forced to disk: the labels themselves are, and every record stands for itself, so
-    that a power cut costs the last lines of the history and nothing else.
+    Parameters
+    ----------
+    folder : DatasetFolder
+    records : iterable of Record
+    durable : bool
+        For those without which older ones would be misread. Others are not forced to disk:
+        the labels themselves are, and every record stands for itself.
     """
-    data = format_records(records)
-    if not data:
-        return
-    log_files.append(folder, _present_file(folder), data)
-
-
-def plan_append(folder: DatasetFolder, change: Transaction, records: Iterable[Record]) -> None:
-    """Let a transaction add records: for those without which older ones would be misread."""
-    name = _present_file(folder)
-    try:
-        old = inside.read(folder.paths.root, name, most=log_files.MOST_BYTES)
-    except FileNotFoundError:
-        old = b""
-    change.write(f"{folder.paths.root}/{name}", old + format_records(records))
-
-
-def _present_file(folder: DatasetFolder) -> str:
-    return log_files.present_file(folder, folder.paths.history)
+    return log_files.lines(folder, folder.paths.history, format_records(records), durable=durable)
 
 
 def files(folder: DatasetFolder) -> list[str]:

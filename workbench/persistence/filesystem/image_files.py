@@ -17,7 +17,6 @@ from workbench.errors import (
     NotFoundError,
 )
 from workbench.persistence.filesystem import history_files, tag_files, trash
-from workbench.persistence.filesystem.atomic import remove_tree
 from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
@@ -48,7 +47,6 @@ def write(
         if not overwrite and os.path.lexists(path):
             raise AlreadyExistsError(f"{folder.name}: {split} has an image {filename!r} already")
         require_free_stem(folder, split, filename)
-        os.makedirs(folder.paths.images(split), exist_ok=True)
         folder.journal.write(path, data)
     return info(folder, split, filename, data)
 
@@ -185,19 +183,16 @@ def label_stems(folder: DatasetFolder, split: str) -> frozenset[str]:
 def move(folder: DatasetFolder, moves: Sequence[ImageMove]) -> None:
     """Move images with their label files to other splits: all, or none."""
     taken: Counter[tuple[str, str]] = Counter()
-    with folder.writing():
-        with folder.journal.transaction() as change:
-            for way in moves:
-                taken[way.to_split, stem(way.filename)] += 1
-                if taken[way.to_split, stem(way.filename)] > 1:
-                    raise AlreadyExistsError(
-                        f"{folder.name}: {way.filename!r} would come to {way.to_split} twice"
-                    )
-                _plan_move(folder, change, way.filename, way.from_split, way.filename, way.to_split)
-        history_files.append(
-            folder,
-            new_moves(((w.from_split, w.filename), (w.to_split, w.filename)) for w in moves),
-        )
+    with folder.writing(), folder.journal.transaction() as change:
+        for way in moves:
+            taken[way.to_split, stem(way.filename)] += 1
+            if taken[way.to_split, stem(way.filename)] > 1:
+                raise AlreadyExistsError(
+                    f"{folder.name}: {way.filename!r} would come to {way.to_split} twice"
+                )
+            _plan_move(folder, change, way.filename, way.from_split, way.filename, way.to_split)
+        ways = (((w.from_split, w.filename), (w.to_split, w.filename)) for w in moves)
+        change.append(history_files.lines(folder, new_moves(ways)))
 
 
 def rename(folder: DatasetFolder, split: str, filename: str, new_filename: str) -> ImageInfo:
@@ -206,11 +201,11 @@ def rename(folder: DatasetFolder, split: str, filename: str, new_filename: str) 
         raise InvalidNameError(
             f"{new_filename!r}: expected the extension of {filename!r}; renaming does not convert"
         )
-    with folder.writing():
-        with folder.journal.transaction() as change:
-            _plan_move(folder, change, filename, split, new_filename, split)
-            tag_files.plan_rename(folder, change, split, filename, new_filename)
-        history_files.append(folder, new_moves([((split, filename), (split, new_filename))]))
+    with folder.writing(), folder.journal.transaction() as change:
+        _plan_move(folder, change, filename, split, new_filename, split)
+        tag_files.plan_rename(folder, change, split, filename, new_filename)
+        ways = new_moves([((split, filename), (split, new_filename))])
+        change.append(history_files.lines(folder, ways))
     return info_if_readable(folder, split, new_filename)
 
 
@@ -301,6 +296,7 @@ def _restore(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
     found = [trash.find(folder.trash, entry_id) for entry_id in dict.fromkeys(entry_ids)]
     images = {(f.entry.split, f.entry.name) for f in found if f.entry.kind == "image"}
     taken: set[str] = set()
+    edits = []
     with folder.journal.transaction() as change:
         for trashed in found:
             entry = trashed.entry
@@ -315,17 +311,12 @@ def _restore(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
                 if os.path.lexists(target) or place in taken:
                     raise AlreadyExistsError(f"{target} is taken again; rename or delete it first")
                 taken.add(place)
+                if entry.kind == "label":
+                    data = read_file(f"{trashed.folder}/{name}")
+                    edits.append(new_edit(entry.split, entry.name, None, data))
                 change.rename(f"{trashed.folder}/{name}", target)
-    for trashed in found:
-        remove_tree(trashed.folder)
-    labels = [f.entry for f in found if f.entry.kind == "label"]
-    history_files.append(
-        folder,
-        [
-            new_edit(e.split, e.name, None, read_file(folder.paths.label(e.split, e.name)))
-            for e in labels
-        ],
-    )
+            change.remove(trashed.folder)
+        change.append(history_files.lines(folder, edits))
 
 
 def checked(split: str, filename: str) -> tuple[str, str]:

@@ -1,49 +1,64 @@
-"""Changes of several files that happen as a whole or not at all, across crashes.
+"""Changes of several files that happen as a whole or not at all, across crashes and errors.
 
-A transaction goes through four steps, and a crash between any two of them is repaired by
-the next process that opens the dataset:
+A transaction goes through five steps:
 
-1. New contents are written below ``.workbench/tx/<id>/`` and forced to disk.
-2. ``plan.json``, the list of renames to do, is written there atomically. This is the
-   moment at which the change has happened.
-3. The renames are done, in order. Each is safe to repeat: one whose source is gone has
-   been done already.
-4. The folders touched are forced to disk and ``.workbench/tx`` is removed.
+1. New contents are written below ``.workbench/tx/<id>/``, and what will be replaced gets a
+   second name there.
+2. ``plan.json`` (see `plans`) is written there. All of this is forced to disk.
+3. The files are renamed and appended to, and the folders touched are forced to disk.
+4. ``plan.json`` is removed. This, once it is on disk, is the moment at which the change has
+   happened.
+5. ``.workbench/tx`` is removed.
 
-A crash before step 2 leaves a folder without a plan, which is thrown away. A crash after
-it leaves a plan, which is carried out, whoever wrote it, if it is one that we could have
-written (see `plans`); any other is set aside. All of this happens under the dataset's lock,
-so whoever holds the lock knows that what lies in ``tx`` or ``tmp`` is a leftover.
+An error before step 4 is answered by going back at once: what raised did not happen. A plan
+that is found later is of a process that died, or that could not go back either (the disk
+became read-only): it is taken back by whoever holds the lock next, whoever wrote it, if it
+is one that we could have written (see `plans`); any other is set aside. All of this happens
+under the dataset's lock, so whoever holds the lock knows that what lies in ``tx`` or ``tmp``
+is a leftover.
+
+One label file, the most frequent change, goes without a plan: its rename is the moment. The
+history gets its line before that, and the name of the temporary file says how long the
+history was, so that it is shortened again if the rename never came.
 
 Readers take no lock: nobody shall wait for a thumbnail because somebody else saves a box.
-Instead a counter in ``.workbench/generation`` is made odd before step 3 and even after it.
-A reader that finds it changed has looked at a half-done change, and looks again.
+Instead a counter in ``.workbench/generation`` is odd while a change is under way. A reader
+that finds it changed has looked at a half-done change, and looks again. Where nothing may be
+written, an unfinished change cannot be taken back; then readers take the files as they are.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import os
-from collections.abc import Callable, Iterator
+import re
+import stat
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
-from workbench.persistence.filesystem import inside, plans
+from workbench.persistence.filesystem import carrying_out, inside, plans
 from workbench.persistence.filesystem.atomic import (
     fsync_folder,
+    place_file,
     remove_file,
     remove_tree,
-    rename,
     replace_file,
+    second_name,
     sync_tree,
     temporary_name,
     write_new,
 )
-from workbench.persistence.filesystem.lock import exclusive, making
+from workbench.persistence.filesystem.carrying_out import FoundFiles, OwnFiles
+from workbench.persistence.filesystem.lock import exclusive, making, shared
 from workbench.persistence.filesystem.paths import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
+from workbench.persistence.filesystem.plans import Plan, Step
+
+_log = logging.getLogger(__name__)
 
 _ONE_SYNC_FROM = 32
 """From this many files on, one sync of the file system costs less than one for each file."""
@@ -56,7 +71,28 @@ _WRITERS = 8
 _LOOKS = 8
 """How often a reader looks again before it takes the lock."""
 
+# Name of a temporary file for whose rename a log has got longer: the log, and its old length.
+_LOGGED = re.compile(r".+@(history|sources)@([0-9]{4}-[0-9]{2}\.jsonl)@([0-9]+|new)")
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What one of the logs in the hidden folder gets longer by.
+
+    Parameters
+    ----------
+    name : str
+        Below the root: ``.workbench/history/<month>.jsonl``, or the same in ``sources``.
+    data : bytes
+    durable : bool
+        Whether to force it to disk with the change that it tells of.
+    """
+
+    name: str
+    data: bytes
+    durable: bool = False
 
 
 @dataclass(slots=True)
@@ -65,24 +101,30 @@ class Transaction:
 
     root: str
     _folder: str
-    _plan: list[tuple[str, str]] = field(default_factory=list)
+    _renames: list[tuple[str, str]] = field(default_factory=list)
     _staged: dict[str, bytes] = field(default_factory=dict)
+    _lines: list[Lines] = field(default_factory=list)
 
     def write(self, path: str, data: bytes) -> None:
         """Let the file at `path` (absolute, below the root) hold `data`."""
         name = f"{len(self._staged)}"
         self._staged[name] = data
-        self._plan.append((os.path.relpath(f"{self._folder}/{name}", self.root), self._rel(path)))
+        self._renames.append((self._rel(f"{self._folder}/{name}"), self._rel(path)))
 
     def rename(self, source: str, target: str) -> None:
         """Let what is at `source` be at `target`, replacing a file there."""
-        self._plan.append((self._rel(source), self._rel(target)))
+        self._renames.append((self._rel(source), self._rel(target)))
 
     def remove(self, path: str) -> None:
         """Let there be nothing at `path`."""
         # Into the transaction's own folder, which goes when all is done.
-        gone = os.path.relpath(f"{self._folder}/gone-{len(self._plan)}", self.root)
-        self._plan.append((self._rel(path), gone))
+        gone = self._rel(f"{self._folder}/gone-{len(self._renames)}")
+        self._renames.append((self._rel(path), gone))
+
+    def append(self, lines: Lines | None) -> None:
+        """Let a log get longer; None for nothing to say."""
+        if lines is not None:
+            self._lines.append(lines)
 
     def _rel(self, path: str) -> str:
         return path[len(self.root) + 1 :]
@@ -122,13 +164,14 @@ class Journal:
             If its hidden folder, or the lock in it, is a link or no such thing at all.
         """
         with ExitStack() as held:
-            try:
-                # A dataset made by hand or by another tool has no hidden folder yet.
-                with making(self._root), inside.opened(self._root, f"{HIDDEN}/lock", make=True):
-                    held.enter_context(exclusive(f"{self._hidden}/lock"))
-            except (FileNotFoundError, NotADirectoryError):
-                raise self._gone() from None
-            self._repair()
+            with making(self._root):
+                try:
+                    # A dataset made by hand or by another tool has no hidden folder yet.
+                    with inside.opened(self._root, f"{HIDDEN}/lock", make=True):
+                        held.enter_context(exclusive(f"{self._hidden}/lock"))
+                except (FileNotFoundError, NotADirectoryError):
+                    raise self._gone() from None
+                self._repair()
             yield
 
     def _gone(self) -> NotFoundError:
@@ -140,7 +183,12 @@ class Journal:
         `work` is called again if a change of several files came in between.
         """
         for _ in range(_LOOKS):
-            before = self._settled_generation()
+            before = self._generation()
+            if before % 2 or inside.exists(self._root, f"{HIDDEN}/tx"):
+                # A change is under way, or was when its process died: wait for it or repair it.
+                if not self._repaired():
+                    return self._as_it_is(work)
+                continue
             try:
                 result = work()
             except (WorkbenchError, OSError):
@@ -149,16 +197,32 @@ class Journal:
                 continue
             if self._generation() == before:
                 return result
-        with self.locked():
+        with ExitStack() as held:
+            try:
+                held.enter_context(self.locked())
+            except NotFoundError:
+                raise
+            except OSError:
+                held.enter_context(shared(f"{self._hidden}/lock"))
             return work()
 
-    def _settled_generation(self) -> int:
-        generation = self._generation()
-        if generation % 2 or inside.exists(self._root, f"{HIDDEN}/tx"):
-            # A change is under way, or was when its process died: wait for it or repair it.
+    def _repaired(self) -> bool:
+        try:
             with self.locked():
-                return self._generation()
-        return generation
+                return True
+        except NotFoundError:
+            raise
+        except OSError as error:
+            _tell_once(
+                f"{self._root}: a change that was cut off cannot be taken back, because nothing "
+                f"can be written there; it is read as it is, half changed ({error})"
+            )
+            return False
+
+    def _as_it_is(self, work: Callable[[], T]) -> T:
+        """Read without a repair, while no living process is at work."""
+        with shared(f"{self._hidden}/lock"):
+            return work()
 
     def _generation(self) -> int:
         try:
@@ -168,114 +232,246 @@ class Journal:
             # What is no file of ours counts nothing; the next writer sets it aside.
             return 0
 
-    def _set_generation(self, generation: int) -> None:
+    @contextmanager
+    def _changing(self) -> Iterator[Callable[[int], None]]:
+        """Let readers know that a change is under way, until the function yielded is called.
+
+        What it is called with is added to the counter: 2, or 0 if readers who began before
+        the change and end after it need not look again.
+        """
+        even = self._generation() & ~1
         with inside.writing(self._root, f"{HIDDEN}/generation") as descriptor:
-            os.write(descriptor, generation.to_bytes(8, "little"))
+
+            def write(generation: int) -> None:
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                os.write(descriptor, generation.to_bytes(8, "little"))
+
+            def settle(step: int) -> None:
+                # If it fails, readers take the lock, and so find that all is well.
+                with suppress(OSError):
+                    write(even + step)
+
+            write(even + 1)
+            yield settle
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Collect changes and commit them at the end of the block. Needs the lock.
 
-        Nothing happens if the block raises.
+        Nothing happens if the block or the commit raises.
+
+        Raises
+        ------
+        ReadOnlyError
+            If something may not be written.
         """
         transaction = Transaction(self._root, temporary_name(self._tx))
         yield transaction
-        self._commit(transaction)
+        if transaction._renames or transaction._lines:
+            with making(self._root):
+                self._commit(transaction)
 
-    def write(self, path: str, data: bytes) -> None:
-        """Replace one file; one rename is atomic by itself and needs no plan. Needs the lock."""
-        replace_file(path, data, self.tmp)
+    def write(self, path: str, data: bytes, lines: Lines | None = None) -> None:
+        """Replace one file; one rename is atomic by itself and needs no plan. Needs the lock.
+
+        Parameters
+        ----------
+        path : str
+            Its folder is made if it is not there.
+        data : bytes
+        lines : Lines, optional
+            What a log shall say of it.
+
+        Raises
+        ------
+        ReadOnlyError
+            If it may not be written; then it is what it was.
+        """
+        with making(self._root):
+            if lines is None:
+                replace_file(path, data, self.tmp)
+            else:
+                self._write_logged(path, data, lines)
+
+    def _write_logged(self, path: str, data: bytes, lines: Lines) -> None:
+        size = self._size(lines.name)
+        kind, month = lines.name.split("/")[-2:]
+        mark = f"@{kind}@{month}@{'new' if size is None else size}"
+        temporary = temporary_name(self.tmp) + mark
+        try:
+            write_new(temporary, data)
+            with self._changing() as settle:
+                self._append(lines)
+                # One file is new as a whole or not at all, so nobody needs to look again.
+                place_file(temporary, path, placed=lambda: settle(0))
+        except BaseException:
+            with self._fenced():
+                carrying_out.shorten(OwnFiles(self._root), lines.name, size)
+                remove_file(temporary)
+                with self._changing() as settle:
+                    settle(2)
+            raise
+
+    def _append(self, lines: Lines) -> None:
+        try:
+            inside.append(self._root, lines.name, lines.data, sync=lines.durable)
+        except InvalidDatasetError as error:
+            # No link or pipe shall keep from being told what happens.
+            inside.set_aside(self._root, HIDDEN, lines.name, str(error))
+            inside.append(self._root, lines.name, lines.data, sync=lines.durable)
+
+    def _size(self, name: str) -> int | None:
+        """Return the length of a log; None if it is not there, or no file of ours."""
+        try:
+            status = inside.status(self._root, name)
+        except InvalidDatasetError:
+            return None
+        return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else None
+
+    def _rel(self, path: str) -> str:
+        return path[len(self._root) + 1 :]
+
+    @contextmanager
+    def _fenced(self) -> Iterator[None]:
+        """Go back; what cannot be done now is left to whoever holds the lock next."""
+        try:
+            yield
+        except OSError as error:
+            _log.warning("%s: the next to open it takes a change back: %s", self._root, error)
 
     def _commit(self, transaction: Transaction) -> None:
-        if not transaction._plan:
-            return
         folder = transaction._folder
-        # What could not be completed after a crash is not begun either.
-        plans.checked(transaction._plan, os.path.basename(folder), self._place_of)
-        os.makedirs(folder)
-        try:
-            staged = [(f"{folder}/{name}", data) for name, data in transaction._staged.items()]
-            if len(staged) > _ONE_SYNC_FROM:
-                for path, data in staged:
-                    write_new(path, data, sync=False)
-                sync_tree(folder)
-            else:
-                _write_together(staged)
-            plan = json.dumps(transaction._plan).encode()
-            write_new(f"{folder}/plan.tmp", plan)
-            fsync_folder(folder)
-            os.replace(f"{folder}/plan.tmp", f"{folder}/plan.json")
-            fsync_folder(folder)
-            fsync_folder(self._tx)
-        except BaseException:
-            remove_tree(folder)
-            raise
-        self._apply(folder, transaction._plan, self._move)
-        # Removed when empty, so that a reader needs one look to know that all is settled.
-        os.rmdir(self._tx)
-
-    def _apply(
-        self, folder: str, plan: list[tuple[str, str]], move: Callable[[str, str], None]
-    ) -> None:
-        touched: set[str] = set()
-        self._set_generation(self._generation() | 1)
-        for source, target in plan:
+        replaced = carrying_out.occupied(self._root, transaction._renames)
+        plan = self._planned(transaction, replaced)
+        # What could not be taken back after a crash is not begun either.
+        plans.require_plausible(plan, os.path.basename(folder), self._place_of)
+        with ExitStack() as held:
             try:
-                move(source, target)
-            except FileNotFoundError:
-                # Done before the crash that we are repairing, or removed by another
-                # program after the plan was checked; either way the rest still holds.
-                continue
-            ends = (f"{self._root}/{source}", f"{self._root}/{target}")
-            touched.update(map(os.path.dirname, ends))
-        for path in touched:
-            if path != folder:
-                fsync_folder(path)
-        remove_file(f"{folder}/plan.json")
-        self._set_generation(self._generation() + 1)
+                os.makedirs(folder)
+                self._stage(transaction, plan, replaced)
+                settle = held.enter_context(self._changing())
+            except BaseException:
+                with self._fenced():
+                    self._discard(folder)
+                raise
+            try:
+                for lines in transaction._lines:
+                    self._append(lines)
+                carrying_out.carry_out(OwnFiles(self._root), self._rel(folder), plan)
+                os.rename(f"{folder}/plan.json", f"{folder}/done.json")
+                fsync_folder(folder)
+            except BaseException:
+                with self._fenced():
+                    self._take_back(folder, plan)
+                    settle(2)
+                raise
+            settle(2)
+        # It has happened; what is left lying about is swept by the next to hold the lock.
+        with suppress(OSError):
+            self._discard(folder)
+
+    def _planned(self, transaction: Transaction, replaced: Collection[int]) -> Plan:
+        made: dict[str, None] = {}
+        known: set[str] = set()
+        logs = [lines.name for lines in transaction._lines]
+        for path in (*(target for _, target in transaction._renames), *logs):
+            parent, missing = os.path.dirname(path), []
+            while parent and parent not in known:
+                known.add(parent)
+                if os.path.isdir(f"{self._root}/{parent}"):
+                    break
+                missing.append(parent)
+                parent = os.path.dirname(parent)
+            made |= dict.fromkeys(reversed(missing))
+        own = transaction._rel(transaction._folder)
+        return Plan(
+            [Step(*way, number in replaced) for number, way in enumerate(transaction._renames)],
+            [(name, self._size(name)) for name in logs],
+            [path for path in made if path not in (own, os.path.dirname(own))],
+        )
+
+    def _stage(self, transaction: Transaction, plan: Plan, replaced: Mapping[int, str]) -> None:
+        """Write everything that the change needs, the plan last, and force it to disk."""
+        folder = transaction._folder
+        staged = [(f"{folder}/{name}", data) for name, data in transaction._staged.items()]
+        if len(staged) > _ONE_SYNC_FROM:
+            for path, data in staged:
+                write_new(path, data, sync=False)
+            sync_tree(folder)
+        else:
+            _write_together(staged)
+        for number, path in replaced.items():
+            second_name(f"{self._root}/{path}", f"{folder}/old-{number}")
+        write_new(f"{folder}/plan.tmp", plan.to_bytes())
+        os.rename(f"{folder}/plan.tmp", f"{folder}/plan.json")
+        for path in (folder, self._tx, self._hidden):
+            fsync_folder(path)
+
+    def _take_back(self, folder: str, plan: Plan) -> None:
+        if not os.path.lexists(f"{folder}/plan.json"):
+            os.rename(f"{folder}/done.json", f"{folder}/plan.json")
+        carrying_out.take_back(OwnFiles(self._root), self._rel(folder), plan)
+        self._discard(folder)
+
+    def _discard(self, folder: str) -> None:
+        """Remove a transaction's folder; the plan first, which says that there is work to do."""
+        if remove_file(f"{folder}/plan.json"):
+            fsync_folder(folder)
         remove_tree(folder)
-
-    def _move(self, source: str, target: str) -> None:
-        """Carry out a step of a plan that was made here, also where the user has links."""
-        source, target = f"{self._root}/{source}", f"{self._root}/{target}"
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        rename(source, target)
-
-    def _move_inside(self, source: str, target: str) -> None:
-        """Carry out a step of a plan that was found here: through no link."""
-        inside.rename(self._root, source, target)
+        # Removed when empty, so that a reader needs one look to know that all is settled.
+        with suppress(OSError):
+            os.rmdir(self._tx)
 
     def _repair(self) -> None:
         inside.put_in_order(self._root, HIDDEN, HIDDEN_FOLDERS, HIDDEN_FILES)
         if os.path.lexists(self._tx):
             for name in inside.names(self._root, f"{HIDDEN}/tx"):
                 self._finish(name)
-            os.rmdir(self._tx)
-        generation = self._generation()
-        if generation % 2:
-            self._set_generation(generation + 1)
+            with suppress(FileNotFoundError):
+                os.rmdir(self._tx)
+        for name in inside.names(self._root, f"{HIDDEN}/tmp"):
+            logged = _LOGGED.fullmatch(name)
+            if logged is not None:
+                kind, month, size = logged.groups()
+                length = None if size == "new" else int(size)
+                log = f"{HIDDEN}/{kind}/{month}"
+                carrying_out.shorten(FoundFiles(self._root), log, length)
         inside.empty(self._root, f"{HIDDEN}/tmp")
+        if self._generation() % 2:
+            with self._changing() as settle:
+                settle(2)
 
     def _finish(self, name: str) -> None:
-        """Complete a change that a crash left behind, if one of ours can have been that."""
+        """Take back a change that a crash left behind, if one of ours can have been that."""
         folder = f"{HIDDEN}/tx/{name}"
         try:
             plan = self._read_plan(name, f"{folder}/plan.json")
             if plan is None:
                 inside.remove(self._root, folder)
-            else:
-                self._apply(f"{self._root}/{folder}", plan, self._move_inside)
+                return
+            files = FoundFiles(self._root)
+            with self._changing():
+                if plan.forward:
+                    carrying_out.carry_on(files, folder, plan)
+                else:
+                    carrying_out.take_back(files, folder, plan)
+            self._discard(f"{self._root}/{folder}")
         except InvalidDatasetError as error:
             inside.set_aside(self._root, HIDDEN, folder, f"no change of ours: {error}")
 
-    def _read_plan(self, name: str, path: str) -> plans.Plan | None:
+    def _read_plan(self, name: str, path: str) -> Plan | None:
         try:
             content = inside.read_json(self._root, path, "the plan of a change")
-        except FileNotFoundError:  # the change was not committed
+        except FileNotFoundError:  # nothing was done yet, or all of it
             return None
         plan = plans.checked(content, name, self._place_of)
-        plans.require_possible(self._root, plan, self._place_of)
+        plans.require_possible(self._root, plan, name, self._place_of)
         return plan
+
+
+@lru_cache
+def _tell_once(message: str) -> None:
+    _log.warning(message)
 
 
 def _write_together(files: list[tuple[str, bytes]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 from workbench.errors import ConflictError
@@ -22,32 +21,30 @@ def patch(
 ) -> list[str]:
     """Change single rows of label files: all, or none; return the ids of the edits."""
     edits = []
-    with folder.writing() as yaml:
-        with folder.journal.transaction() as change:
-            for (split, filename), rows in patches.items():
-                path = folder.paths.label(split, filename)
-                old = read_existing(folder, split, filename)
-                new = apply_patches(old, rows, path, yaml)
-                if new != old:
-                    change.write(path, new)
-                    edits.append(new_edit(split, filename, old, new, what))
-        history_files.append(folder, edits)
+    with folder.writing() as yaml, folder.journal.transaction() as change:
+        for (split, filename), rows in patches.items():
+            path = folder.paths.label(split, filename)
+            old = read_existing(folder, split, filename)
+            new = apply_patches(old, rows, path, yaml)
+            if new != old:
+                change.write(path, new)
+                edits.append(new_edit(split, filename, old, new, what))
+        change.append(history_files.lines(folder, edits))
     return [edit.id for edit in edits]
 
 
 def delete(folder: DatasetFolder, images: Sequence[tuple[str, str]], what: str) -> list[TrashEntry]:
     """Move label files to the trash: all, or none."""
     edits, entries = [], []
-    with folder.writing():
-        with folder.journal.transaction() as change:
-            for split, filename in dict.fromkeys(images):
-                old = read_existing(folder, split, filename)
-                if old is None:
-                    continue
-                path = folder.paths.label(split, filename)
-                entries.append(plan_delete(folder, change, "label", split, filename, [path]))
-                edits.append(new_edit(split, filename, old, None, what))
-        history_files.append(folder, edits)
+    with folder.writing(), folder.journal.transaction() as change:
+        for split, filename in dict.fromkeys(images):
+            old = read_existing(folder, split, filename)
+            if old is None:
+                continue
+            path = folder.paths.label(split, filename)
+            entries.append(plan_delete(folder, change, "label", split, filename, [path]))
+            edits.append(new_edit(split, filename, old, None, what))
+        change.append(history_files.lines(folder, edits))
     return entries
 
 
@@ -65,10 +62,9 @@ def revert(folder: DatasetFolder, edit_ids: Sequence[str], what: str) -> None:
                 if before is None:
                     change.remove(path)
                 else:
-                    os.makedirs(os.path.dirname(path), exist_ok=True)
                     change.write(path, before)
                 undone.append(new_edit(split, filename, old, before, what))
-        history_files.append(folder, undone)
+            change.append(history_files.lines(folder, undone))
 
 
 def changed_since(dataset: str, split: str, filename: str) -> ConflictError:

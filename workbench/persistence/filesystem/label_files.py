@@ -114,10 +114,8 @@ def _replace(
     folder: DatasetFolder, split: str, filename: str, old: bytes | None, new: bytes, what: str
 ) -> None:
     if new != old:
-        if old is None:
-            os.makedirs(folder.paths.labels(split), exist_ok=True)
-        folder.journal.write(folder.paths.label(split, filename), new)
-        history_files.append(folder, [new_edit(split, filename, old, new, what)])
+        lines = history_files.lines(folder, [new_edit(split, filename, old, new, what)])
+        folder.journal.write(folder.paths.label(split, filename), new, lines)
 
 
 def _require_plain(old: bytes, path: str, yaml: DataYaml) -> None:
@@ -140,19 +138,18 @@ def write_many(
 ) -> None:
     """Replace the labels of many images: all, or none."""
     edits = []
-    with folder.writing() as yaml:
-        with folder.journal.transaction() as change:
-            for (split, filename), annotations in labels.items():
-                path = folder.paths.label(split, filename)
-                old = read_existing(folder, split, filename)
-                if old is not None:
-                    _require_plain(old, path, yaml)
-                where = f"{split}/{filename}"
-                data = format_labels(clean_annotations(annotations, len(yaml.classes), where))
-                if data != old:
-                    change.write(path, data)
-                    edits.append(new_edit(split, filename, old, data))
-        history_files.append(folder, edits)
+    with folder.writing() as yaml, folder.journal.transaction() as change:
+        for (split, filename), annotations in labels.items():
+            path = folder.paths.label(split, filename)
+            old = read_existing(folder, split, filename)
+            if old is not None:
+                _require_plain(old, path, yaml)
+            where = f"{split}/{filename}"
+            data = format_labels(clean_annotations(annotations, len(yaml.classes), where))
+            if data != old:
+                change.write(path, data)
+                edits.append(new_edit(split, filename, old, data))
+        change.append(history_files.lines(folder, edits))
 
 
 def delete(
@@ -174,7 +171,8 @@ def delete(
             )
         with folder.journal.transaction() as change:
             entry = plan_delete(folder, change, "label", split, filename, [path])
-        history_files.append(folder, [new_edit(split, filename, old, None, what)])
+            edit = new_edit(split, filename, old, None, what)
+            change.append(history_files.lines(folder, [edit]))
     return entry
 
 
@@ -225,7 +223,8 @@ def revert(folder: DatasetFolder, edit_id: str) -> LabelData:
         elif old is not None:
             with folder.journal.transaction() as change:
                 plan_delete(folder, change, "label", split, filename, [path])
-            history_files.append(folder, [new_edit(split, filename, old, None, "revert")])
+                undone = new_edit(split, filename, old, None, "revert")
+                change.append(history_files.lines(folder, [undone]))
         boxes = _boxes(edit.before, yaml) or []
     return LabelData(filename, split, boxes, revision_of(edit.before))
 

@@ -114,16 +114,15 @@ def repair(
 ) -> list[str]:
     """Replace rows of label files: all, or none; return the ids of the edits."""
     edits = []
-    with folder.writing() as yaml:
-        with folder.journal.transaction() as change:
-            for (split, filename), wanted in repairs.items():
-                path = folder.paths.label(split, filename)
-                old = read_existing(folder, split, filename)
-                new = repaired(old, wanted, path, len(yaml.classes))
-                if new != old:
-                    change.write(path, new)
-                    edits.append(new_edit(split, filename, old, new, what))
-        history_files.append(folder, edits)
+    with folder.writing() as yaml, folder.journal.transaction() as change:
+        for (split, filename), wanted in repairs.items():
+            path = folder.paths.label(split, filename)
+            old = read_existing(folder, split, filename)
+            new = repaired(old, wanted, path, len(yaml.classes))
+            if new != old:
+                change.write(path, new)
+                edits.append(new_edit(split, filename, old, new, what))
+        change.append(history_files.lines(folder, edits))
     return [edit.id for edit in edits]
 
 

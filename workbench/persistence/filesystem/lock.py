@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from workbench.errors import BusyError, InvalidDatasetError, ReadOnlyError
 
@@ -72,6 +72,11 @@ if sys.platform == "win32":
         except Timeout:
             raise (_busy(path) if wait else BlockingIOError(path)) from None
 
+    @contextmanager
+    def shared(path: str) -> Iterator[None]:
+        """Hold nothing; see the other branch."""
+        yield
+
 else:
     import fcntl
 
@@ -125,12 +130,12 @@ else:
             finally:
                 os.close(descriptor)
 
-    def _locked_before(descriptor: int, deadline: float) -> bool:
+    def _locked_before(descriptor: int, deadline: float, kind: int = fcntl.LOCK_EX) -> bool:
         """Lock the file, unless it is still held at the deadline."""
         pause = _SHORTEST_PAUSE_S
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     return False
@@ -138,6 +143,16 @@ else:
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
                 return True
+
+    @contextmanager
+    def shared(path: str) -> Iterator[None]:
+        """Keep `exclusive` holders out, where the lock file may only be read or is not there."""
+        with ExitStack() as held:
+            with suppress(OSError):
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                held.callback(os.close, descriptor)
+                _locked_before(descriptor, time.monotonic() + LONGEST_WAIT_S, fcntl.LOCK_SH)
+            yield
 
     def _is_file(descriptor: int, path: str) -> bool:
         try:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from workbench.errors import InvalidDatasetError
 from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.paths import HIDDEN
+from workbench.persistence.filesystem.journal import Lines
 
 _log = logging.getLogger(__name__)
 
@@ -16,19 +16,16 @@ MOST_BYTES = 1 << 31
 """The largest month that is read: some millions of edits."""
 
 
-def present_file(folder: DatasetFolder, path: str) -> str:
-    """Return this month's file in a folder, by its name below the dataset's folder."""
-    return f"{folder.paths.below(path)}/{datetime.now(UTC):%Y-%m}.jsonl"
+def lines(folder: DatasetFolder, path: str, data: bytes, *, durable: bool = False) -> Lines | None:
+    """Return what the newest file in a folder gets longer by; None for nothing to say.
 
-
-def append(folder: DatasetFolder, name: str, data: bytes) -> None:
-    """Add lines at the end of a file. Needs the lock."""
-    try:
-        inside.append(folder.paths.root, name, data)
-    except InvalidDatasetError as error:
-        # What is told of has happened; no link or pipe shall keep it from being told.
-        inside.set_aside(folder.paths.root, HIDDEN, name, str(error))
-        inside.append(folder.paths.root, name, data)
+    That is this month's, unless the clock went back: what happened later stands below, or in
+    a later file, whatever the clock says.
+    """
+    if not data:
+        return None
+    this_month = f"{folder.paths.below(path)}/{datetime.now(UTC):%Y-%m}.jsonl"
+    return Lines(max([this_month, *files(folder, path)]), data, durable)
 
 
 def files(folder: DatasetFolder, path: str) -> list[str]:

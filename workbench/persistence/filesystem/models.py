@@ -22,7 +22,6 @@ from workbench.errors import (
 from workbench.persistence.filesystem import inside, trash
 from workbench.persistence.filesystem.atomic import (
     fsync_folder,
-    remove_tree,
     temporary_name,
     write_new,
 )
@@ -224,7 +223,7 @@ class FilesystemModelStore(ModelStore):
                 self._require_free(wanted, target)
                 with self._journal.transaction() as change:
                     change.rename(f"{found.folder}/{found.files[0][0]}", target)
-                remove_tree(found.folder)
+                    change.remove(found.folder)
             return self._info(wanted)
 
         return await asyncio.to_thread(work)

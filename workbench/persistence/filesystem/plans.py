@@ -1,26 +1,79 @@
-"""What the plan of a transaction may say, whoever wrote it.
+"""What the plan of a transaction says, and what it may say, whoever wrote it.
 
-A plan is a list of renames below one root. One that a crash left behind is carried out by
-the next process, also if it was written on another machine; so it may come from a stranger,
-too. It is carried out only if a transaction of ours could have written it: each path has a
-form from the lists here, each rename goes from one kind of place to another that it can go
+A plan stands in ``plan.json`` of its transaction's folder from before the first file is
+touched until all of them are where they shall be: a list of renames below one root, and logs
+that get longer. One that is found later is of a change that was not finished, and the next
+process takes it back, also if it was written on another machine; so it may come from a
+stranger, too. It is heeded only if a transaction of ours could have written it: each path has
+a form from the lists here, each rename goes from one kind of place to another that it can go
 to, and what lies at both ends fits. New plans are held against the same lists before they
-are written, so that no change that we can make is refused when it has to be completed.
+are written, so that no change that we can make is refused when it has to be taken back.
 """
 
 from __future__ import annotations
 
+import json
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from workbench.errors import InvalidDatasetError
 from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.paths import HIDDEN, is_image_name
 from workbench.persistence.models import SPLITS
 
-Plan = list[tuple[str, str]]
+
+class Step(NamedTuple):
+    """A file or folder that gets another path; both are relative to the root.
+
+    Parameters
+    ----------
+    source, target : str
+    replaces : bool
+        Whether a file is at `target` when the step's turn comes: kept as ``old-<number>`` in
+        the transaction's folder.
+    """
+
+    source: str
+    target: str
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a transaction does.
+
+    Parameters
+    ----------
+    steps : list of Step
+        In their order.
+    appended : list of (str, int or None)
+        Logs, relative to the root, that get longer, with the length that they had; None if
+        they were not there.
+    made : list of str
+        Folders, relative to the root, that are made on the way.
+    forward : bool
+        Whether it is to be carried out instead: older versions of Workbench wrote plans that
+        know no way back.
+    """
+
+    steps: list[Step]
+    appended: list[tuple[str, int | None]] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+    forward: bool = False
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes of ``plan.json``."""
+        # In ASCII: names of files need not be UTF-8 and then hold lone surrogates.
+        content = {"steps": self.steps, "appended": self.appended, "made": self.made}
+        return json.dumps(content).encode()
+
+    def ends(self) -> Iterator[str]:
+        """Yield everything that is written, relative to the root."""
+        yield from (step.target for step in self.steps)
+        yield from (path for path, _ in self.appended)
 
 
 class Place(Enum):
@@ -32,6 +85,7 @@ class Place(Enum):
     LABELS = "a label file"
     OURS = "a file of our own"
     TRASH = "a file in the trash"
+    ENTRY = "a folder in the trash"
     CLONE = "a copy under construction"
     MODEL = "the folder of a model"
 
@@ -49,6 +103,7 @@ _WAYS = frozenset(
         (Place.LABELS, Place.TRASH),
         (Place.LABELS, Place.GONE),
         (Place.OURS, Place.GONE),
+        (Place.ENTRY, Place.GONE),
         (Place.TRASH, Place.IMAGE),
         (Place.TRASH, Place.LABELS),
         (Place.CLONE, Place.IMAGE),
@@ -60,7 +115,8 @@ _WAYS = frozenset(
 
 # Files and folders of ours that transactions write, and how deep one may lie in them.
 _DATASET_FILES = frozenset({"dataset.json", "prompts.json", "tags.json"})
-_DATASET_FOLDERS = frozenset({"history", "rewrites"})
+_DATASET_FOLDERS = frozenset({"history", "rewrites", "versions"})
+_LOGS = frozenset({"history", "sources"})
 
 PlaceOf = Callable[[list[str]], Place | None]
 """What kind of place a path, given in its parts, is below a root; None: none of ours."""
@@ -96,6 +152,8 @@ def _place_of_all(parts: list[str]) -> Place | None:
     match parts:
         case [folder, "trash", _, _] if folder == HIDDEN:
             return Place.TRASH
+        case [folder, "trash", _] if folder == HIDDEN:
+            return Place.ENTRY
         case [folder, "tmp", _] if folder == HIDDEN:
             return Place.CLONE
     return None
@@ -117,22 +175,69 @@ def checked(content: Any, own: str, place_of: PlaceOf) -> Plan:
     InvalidDatasetError
         If none could.
     """
-    if not isinstance(content, list):
-        raise InvalidDatasetError("it is no list of renames")
-    return [_checked_step(step, own, place_of) for step in content]
+    match content:
+        case list():
+            plan = Plan([Step(*_pair(step), replaces=False) for step in content], forward=True)
+        case {"steps": list(steps), "appended": list(appended), "made": list(made)}:
+            plan = Plan([_step(s) for s in steps], [_log(log) for log in appended], made)
+        case _:
+            raise InvalidDatasetError("it is no list of renames")
+    require_plausible(plan, own, place_of)
+    return plan
 
 
-def _checked_step(step: Any, own: str, place_of: PlaceOf) -> tuple[str, str]:
-    if not isinstance(step, (list, tuple)) or len(step) != 2:
-        raise InvalidDatasetError(f"it holds {step!r}, which is no rename")
-    source, target = step
-    way = (_place(source, own, place_of), _place(target, own, place_of))
-    if way not in _WAYS:
-        raise InvalidDatasetError(
-            f"it would move {source!r} ({way[0].value}) to {target!r} ({way[1].value}), which no "
-            f"change of ours does"
-        )
-    return source, target
+def _pair(step: Any) -> tuple[str, str]:
+    match step:
+        case [str(source), str(target)]:
+            return source, target
+    raise InvalidDatasetError(f"it holds {step!r}, which is no rename")
+
+
+def _step(step: Any) -> Step:
+    match step:
+        case [str(source), str(target), bool(replaces)]:
+            return Step(source, target, replaces)
+    raise InvalidDatasetError(f"it holds {step!r}, which is no rename")
+
+
+def _log(log: Any) -> tuple[str, int | None]:
+    match log:
+        case [str(path), None]:
+            return path, None
+        case [str(path), int(size)] if size >= 0:
+            return path, size
+    raise InvalidDatasetError(f"it holds {log!r}, which is no log and its length")
+
+
+def require_plausible(plan: Plan, own: str, place_of: PlaceOf) -> None:
+    """Make sure that a transaction of ours could have written a plan; see `checked`."""
+    for source, target, _ in plan.steps:
+        way = (_place(source, own, place_of), _place(target, own, place_of))
+        if way not in _WAYS:
+            raise InvalidDatasetError(
+                f"it would move {source!r} ({way[0].value}) to {target!r} ({way[1].value}), "
+                f"which no change of ours does"
+            )
+    for path, _ in plan.appended:
+        match inside.parts_of(path):
+            case [folder, name, month] if folder == HIDDEN and name in _LOGS:
+                if month.endswith(".jsonl"):
+                    continue
+        raise InvalidDatasetError(f"it appends to {path!r}, which is no log of ours")
+    if plan.made:
+        _require_on_the_way(plan)
+
+
+def _require_on_the_way(plan: Plan) -> None:
+    parents: set[str] = set()
+    for path in plan.ends():
+        parent = path.rpartition("/")[0]
+        while parent and parent not in parents:
+            parents.add(parent)
+            parent = parent.rpartition("/")[0]
+    for path in plan.made:
+        if path not in parents:
+            raise InvalidDatasetError(f"it makes {path!r}, where nothing comes to")
 
 
 def _place(path: Any, own: str, place_of: PlaceOf) -> Place:
@@ -149,28 +254,37 @@ def _place(path: Any, own: str, place_of: PlaceOf) -> Place:
     return found
 
 
-def require_possible(root: str, plan: Sequence[tuple[str, str]], place_of: PlaceOf) -> None:
+def require_possible(root: str, plan: Plan, own: str, place_of: PlaceOf) -> None:
     """Make sure that what lies at both ends of each rename fits the plan.
 
-    A source that is not there has been moved already.
+    Of each, one end may be empty, because it was done or was not.
 
     Raises
     ------
     InvalidDatasetError
         If a link is on the way, or a file is where a folder should be or the other way round.
     """
-    for source, target in plan:
+    for number, (source, target, replaces) in enumerate(plan.steps):
         ends = [inside.parts_of(source), inside.parts_of(target)]
-        is_model = any(place_of(parts) is Place.MODEL for parts in ends)
+        is_folder = any(place_of(parts) in (Place.MODEL, Place.ENTRY) for parts in ends)
         is_staged = ends[0][:2] == [HIDDEN, "tx"]
         here, there = inside.mode_of(root, source), inside.mode_of(root, target)
         if here and (
-            stat.S_ISDIR(here) != is_model
+            stat.S_ISDIR(here) != is_folder
             or (is_staged and not stat.S_ISREG(here))
-            or (not is_model and not (stat.S_ISREG(here) or stat.S_ISLNK(here)))
+            or (not is_folder and not _is_file(here))
         ):
             raise InvalidDatasetError(
                 f"{source!r} is not what it would be if a change of ours had been under way"
             )
-        if here and stat.S_ISDIR(there):
+        if there and plan.forward and here and stat.S_ISDIR(there):
             raise InvalidDatasetError(f"a folder is at {target!r}, where nothing or a file was")
+        if there and not plan.forward and stat.S_ISDIR(there) != is_folder:
+            raise InvalidDatasetError(f"{target!r} is not what this change would have made it")
+        old = inside.mode_of(root, f"{HIDDEN}/tx/{own}/old-{number}") if replaces else 0
+        if old and not _is_file(old):
+            raise InvalidDatasetError(f"what {target!r} was is no file")
+
+
+def _is_file(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from workbench.errors import ConflictError, InvalidNameError, NotFoundError
 from workbench.persistence.filesystem import history_files, trash
-from workbench.persistence.filesystem.atomic import remove_tree
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import require_free_stem
 from workbench.persistence.filesystem.journal import Transaction
@@ -57,20 +56,17 @@ def changed_since(dataset: str, split: str, filename: str) -> ConflictError:
 def replace(folder: DatasetFolder, replacements: Sequence[ImageReplacement]) -> list[TrashEntry]:
     """Put other bytes in the place of images: all, or none."""
     entries = []
-    with folder.writing():
-        with folder.journal.transaction() as change:
-            for one in replacements:
-                old = folder.require_image(one.split, one.filename)
-                new = folder.paths.image(one.split, one.new_filename)
-                if read_file(old) != one.expected:
-                    raise changed_since(folder.name, one.split, one.filename)
-                # The new name has the stem of the old one, so this leaves it free, too.
-                require_free_stem(folder, one.split, one.filename)
-                entries.append(_plan(folder, change, one, old, new))
-        history_files.append(
-            folder,
-            new_moves(((r.split, r.filename), (r.split, r.new_filename)) for r in replacements),
-        )
+    with folder.writing(), folder.journal.transaction() as change:
+        for one in replacements:
+            old = folder.require_image(one.split, one.filename)
+            new = folder.paths.image(one.split, one.new_filename)
+            if read_file(old) != one.expected:
+                raise changed_since(folder.name, one.split, one.filename)
+            # The new name has the stem of the old one, so this leaves it free, too.
+            require_free_stem(folder, one.split, one.filename)
+            entries.append(_plan(folder, change, one, old, new))
+        ways = (((r.split, r.filename), (r.split, r.new_filename)) for r in replacements)
+        change.append(history_files.lines(folder, new_moves(ways)))
     return entries
 
 
@@ -113,9 +109,7 @@ def undo(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
                 )
         with folder.journal.transaction() as change:
             ways = [_plan_undo(folder, change, trashed) for trashed in found]
-        for trashed in found:
-            remove_tree(trashed.folder)
-        history_files.append(folder, new_moves(ways))
+            change.append(history_files.lines(folder, new_moves(ways)))
 
 
 def require_replaced(entry: TrashEntry) -> None:
@@ -138,4 +132,5 @@ def _plan_undo(
         raise changed_since(folder.name, entry.split, new_filename)
     change.rename(f"{root}/{present}", f"{trashed.folder}/{expected}")
     change.rename(f"{trashed.folder}/{name}", f"{root}/{original}")
+    change.remove(trashed.folder)
     return (entry.split, new_filename), (entry.split, entry.name)

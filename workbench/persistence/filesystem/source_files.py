@@ -10,6 +10,7 @@ from workbench.persistence.filesystem import history_files, inside, log_files
 from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
+from workbench.persistence.filesystem.journal import Lines
 from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.sources import (
     ImageSource,
@@ -23,15 +24,12 @@ _COMPARED_BYTES = 256
 _KEPT_FILES = 24  # months: about 40 MB for each 100,000 images that were captured in them
 
 
-def append(folder: DatasetFolder, records: Sequence[SourceRecord]) -> None:
-    """Note where images came from that are about to be stored. Needs the lock.
+def lines(folder: DatasetFolder, records: Sequence[SourceRecord]) -> Lines | None:
+    """Return what the log gets longer by, for images that come from somewhere.
 
     Not forced to disk: a power cut may cost the last lines, never an image.
     """
-    data = format_sources(records)
-    if not data:
-        return
-    log_files.append(folder, log_files.present_file(folder, folder.paths.sources), data)
+    return log_files.lines(folder, folder.paths.sources, format_sources(records))
 
 
 def files(folder: DatasetFolder) -> list[str]:
