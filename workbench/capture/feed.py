@@ -86,7 +86,9 @@ class Feed:
         self.name = name
         self.patient = patient
         self._source = source
-        self._hub = Hub(patient=patient, stall_after=stall_after, stalled_why=stalled_why)
+        self._hub = Hub(
+            name=name, patient=patient, stall_after=stall_after, stalled_why=stalled_why
+        )
         self._thread: threading.Thread | None = None
         # Also called at the end of the interpreter. It must not refer to the feed itself.
         self._finalizer = weakref.finalize(self, _shut, self._hub)

@@ -8,6 +8,7 @@ woken with ``call_soon_threadsafe`` on that loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -242,6 +243,8 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+_log = logging.getLogger(__name__)
+
 StateListener = Callable[[FeedState], None]
 
 
@@ -250,6 +253,8 @@ class Hub:
 
     Parameters
     ----------
+    name : str
+        Of the feed, for the log.
     patient : bool
         Whether publishing waits for subscriptions that are full, as a file can and a
         camera cannot.
@@ -259,7 +264,10 @@ class Hub:
         What to say then.
     """
 
-    def __init__(self, *, patient: bool, stall_after: float | None, stalled_why: str) -> None:
+    def __init__(
+        self, *, name: str, patient: bool, stall_after: float | None, stalled_why: str
+    ) -> None:
+        self._name = name
         self.holds: Holds | None = None
         self.listeners: list[StateListener] = []
         self._patient = patient
@@ -377,6 +385,7 @@ class Hub:
         self._tell(state)
 
     def _tell(self, state: FeedState) -> None:
+        _log.info("feed %s: %s", self._name, f"{state.status} {state.why}".strip())
         for listener in tuple(self.listeners):
             listener(state)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from workbench.errors import TrainingError
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.environment import worker_environment
+
+_log = logging.getLogger(__name__)
 
 _SECONDS_TO_DIE = 10
 
@@ -59,6 +62,7 @@ def spawn(folder: RunFolder, *, trusted: bool = False) -> subprocess.Popen[bytes
     finally:
         os.close(log)
     _children[child.pid] = child
+    _log.info("training run %s started as process %d", folder.path, child.pid)
     # Somebody has to ask how it ended, or it stays a zombie.
     threading.Thread(target=child.wait, name=f"wait for {folder.id}", daemon=True).start()
     return child

@@ -31,6 +31,7 @@ uploaded         a piece of file batch ``batch`` has arrived: the next may come
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +42,7 @@ import traitlets
 from workbench.panels import shared
 from workbench.panels.shared.esm import bundle, style_sheet
 
+_log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 
 KINDS = frozenset(
@@ -97,6 +99,7 @@ class Gallery(anywidget.AnyWidget):
     def _receive(self, _widget: Any, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         kind = message.get("kind")
         if kind not in KINDS:
+            _log.warning("a message of the page was refused: it is of the kind %r", kind)
             self.status = {"text": f"The page sent something unknown: {kind!r}", "tone": "problem"}
         elif self.host is not None:
             self.host.asked(message, buffers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from workbench.persistence.yaml_bounds import (
     size_problem,
 )
 
+_log = logging.getLogger(__name__)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -206,5 +208,6 @@ class DataYamlCache:
                 f"dataset {os.path.basename(folder)!r} is not in {os.path.dirname(folder)}{hint}"
             ) from None
         parsed = parse(data, path)
+        _log.info("dataset opened: %s, %d classes", os.path.dirname(path), len(parsed.classes))
         self._known[path] = (stamp, parsed)
         return parsed

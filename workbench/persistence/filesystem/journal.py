@@ -366,6 +366,8 @@ class Journal:
                     settle(2)
                 raise
             settle(2)
+        steps = len(plan.steps) + len(plan.appended)
+        _log.debug("%s: transaction %s of %d steps", self._root, os.path.basename(folder), steps)
         # It has happened; what is left lying about is swept by the next to hold the lock.
         with suppress(OSError):
             self._discard(folder)
@@ -447,9 +449,12 @@ class Journal:
         try:
             plan = self._read_plan(name, f"{folder}/plan.json")
             if plan is None:
+                _log.info("%s: a change was begun and never made: %s", self._root, name)
                 inside.remove(self._root, folder)
                 return
             files = FoundFiles(self._root)
+            done = "carried on" if plan.forward else "taken back"
+            _log.info("%s: a change that was cut off is %s: %s", self._root, done, name)
             with self._changing():
                 if plan.forward:
                     carrying_out.carry_on(files, folder, plan)
