@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.persistence.stored_json import loads
+
 Array = npt.NDArray[Any]
 
 _LENGTH = 8
@@ -52,7 +54,7 @@ def unpack(kind: str, block: bytes | None) -> tuple[dict[str, Any], dict[str, Ar
         return None
     try:
         start = _LENGTH + int.from_bytes(block[:_LENGTH], "little")
-        header = json.loads(block[_LENGTH:start])
+        header = loads(block[_LENGTH:start])
         if header["kind"] != kind:
             return None
         arrays = {}

@@ -31,6 +31,7 @@ from workbench.persistence.models import (
     Progress,
     no_progress,
 )
+from workbench.persistence.stored_json import loads
 
 Facts = npt.NDArray[np.void]
 
@@ -190,7 +191,7 @@ def _from_bytes(data: bytes) -> _Kept | None:
     """Read what `_to_bytes` made; None if it is of another version, or damaged."""
     heading, _, rest = data.partition(b"\n")
     try:
-        count = int(json.loads(heading)["images"])
+        count = int(loads(heading)["images"])
     except (ValueError, KeyError, TypeError):
         return None
     dtypes = [np.dtype(t) for t in ("i1", "?", "<i8", "<i8", DTYPE)]

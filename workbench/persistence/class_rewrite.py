@@ -24,6 +24,7 @@ from workbench.persistence.filesystem.label_table import parse_many
 from workbench.persistence.history import ClassRecord, ClassUndoRecord
 from workbench.persistence.models import ClassRewrite, RowPatch
 from workbench.persistence.rules import check_classes
+from workbench.persistence.stored_json import loads, unpacked
 
 _NAMED = 10
 """So many unreadable files are named before the rest is counted."""
@@ -238,7 +239,7 @@ class PlannedUndo:
 
 def plan_undo(state: State, rewrite_id: str, memory: bytes) -> PlannedUndo:
     """Work out the undoing of a rewrite; raises as `DatasetStore.undo_rewrite` does."""
-    content: Any = json.loads(zlib.decompress(memory))
+    content: Any = loads(unpacked(memory))
     classes, present = content["classes"]
     if state.yaml.classes != present:
         raise _changed(state.name, "the classes")

@@ -29,6 +29,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import NotFoundError
+from workbench.persistence.stored_json import loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ def _quoted(name: str) -> bytes:
 
 def _record(line: bytes) -> Record | None:
     try:
-        content = json.loads(line.decode("utf-8", "surrogateescape"))
+        content = loads(line.decode("utf-8", "surrogateescape"))
         at = datetime.fromisoformat(content["at"])
         if "from" in content:
             return MoveRecord(at, content["from"], content["to"])

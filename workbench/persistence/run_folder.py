@@ -42,6 +42,7 @@ from workbench.errors import NotFoundError
 from workbench.persistence.filesystem.atomic import remove_file, replace_file
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_weights import RunWeights
+from workbench.persistence.stored_json import malformed, parse_json
 
 __all__ = ["ProcessRecord", "RunFolder", "free_space", "numbered"]
 
@@ -317,9 +318,12 @@ class RunFolder:
 
     def _read_json(self, path: Path) -> dict[str, Any] | None:
         try:
-            content: dict[str, Any] = json.loads(path.read_bytes())
+            data = path.read_bytes()
         except FileNotFoundError:
             return None
+        content = parse_json(data, str(path), "what a training run noted")
+        if not isinstance(content, dict):
+            raise malformed(str(path), "what a training run noted", type(content).__name__)
         return content
 
 

@@ -28,6 +28,7 @@ from workbench.persistence.history import (
     Record,
 )
 from workbench.persistence.models import ImageKey, Prediction
+from workbench.persistence.stored_json import loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def parse_sources(data: bytes) -> list[SourceRecord]:
 
 def _record(line: bytes) -> SourceRecord | None:
     try:
-        content = json.loads(line)
+        content = loads(line)
         split, _, filename = content["image"].partition("/")
         source = ImageSource(
             filename=filename,

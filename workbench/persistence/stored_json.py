@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 from workbench.errors import InvalidDatasetError
@@ -11,11 +12,49 @@ from workbench.errors import InvalidDatasetError
 def parse_json(data: bytes | str, path: str, what: str) -> Any:
     """Return what JSON text says; raises `InvalidDatasetError`, with the path, if it is none."""
     try:
-        return json.loads(data)
-    except RecursionError:  # thousands of brackets within each other
-        raise malformed(path, what, "brackets within brackets without end") from None
+        return loads(data)
     except ValueError as error:
         raise malformed(path, what, error) from error
+
+
+def loads(data: bytes | str) -> Any:
+    """Return what JSON text says; raises nothing but `ValueError` if it is none.
+
+    Megabytes of next to nothing but brackets and commas, which become twenty times as many
+    bytes of empty lists, are none: names, numbers and hashes stand between ours.
+    """
+    if len(data) > _SMALL:
+        text = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+        brackets = text.count(b"[") + text.count(b"{")
+        if brackets * 16 > len(text) or text.count(b",") * 4 > len(text):
+            raise ValueError(f"{len(data):,} bytes of hardly more than brackets and commas")
+    try:
+        return json.loads(data)
+    except RecursionError:  # thousands of brackets within each other
+        raise ValueError("brackets within brackets without end") from None
+
+
+MAX_RATIO = 40
+"""How many times the size of a packed file its contents may have, beyond `_SMALL_PACKED`. Hashes
+and coordinates are most of what we pack, and do not shrink to a tenth."""
+
+_SMALL = 1 << 20
+_SMALL_PACKED = 1 << 24
+
+
+def unpacked(packed: bytes) -> bytes:
+    """Return what `zlib.compress` packed; raises `ValueError` if it is damaged, or a bomb."""
+    most = max(_SMALL_PACKED, MAX_RATIO * len(packed))
+    unpacker = zlib.decompressobj()
+    try:
+        data = unpacker.decompress(packed, most)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if unpacker.unconsumed_tail:
+        raise ValueError(f"more than {MAX_RATIO} times its size when unpacked")
+    if not unpacker.eof:
+        raise ValueError("it ends too early")
+    return data
 
 
 def malformed(path: str, what: str, found: object) -> InvalidDatasetError:

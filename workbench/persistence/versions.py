@@ -24,6 +24,7 @@ from workbench.persistence.filesystem.label_rows import map_classes
 from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.history import ClassRecord, Record, new_edit, new_moves
 from workbench.persistence.models import SPLITS, ImageKey, ImageMove
+from workbench.persistence.stored_json import loads, unpacked
 from workbench.persistence.version_models import KEPT_AUTOMATIC, VersionInfo
 
 
@@ -117,7 +118,7 @@ def read_info(line: bytes, path: str) -> VersionInfo:
         If it is none.
     """
     try:
-        head = json.loads(line)
+        head = loads(line)
         return VersionInfo(
             name=head["name"],
             created_at=datetime.fromisoformat(head["created_at"]),
@@ -137,7 +138,7 @@ def from_bytes(data: bytes, path: str) -> tuple[VersionInfo, Contents]:
     line, _, packed = data.partition(b"\n")
     info = read_info(line, path)
     try:
-        body: Any = json.loads(zlib.decompress(packed))
+        body: Any = loads(unpacked(packed))
         contents = Contents(
             yaml=DataYaml(list(info.classes), body["extra"]),
             prompts={int(class_id): texts for class_id, texts in body["prompts"].items()},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -12,6 +11,7 @@ import yaml
 
 from workbench.errors import InvalidConfigError
 from workbench.persistence.run_folder import RunFolder
+from workbench.persistence.stored_json import loads
 from workbench.training.config import TrainingJob
 from workbench.training.environment import ultralytics_folder
 
@@ -156,7 +156,7 @@ def _value(text: str) -> Any:
     if text.lower() in plain:
         return plain[text.lower()]
     try:
-        return json.loads(text)  # YAML takes 1e-3 for text
+        return loads(text)  # YAML takes 1e-3 for text
     except ValueError:
         pass  # as it is: a word
     try:

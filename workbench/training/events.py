@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
+from workbench.persistence.stored_json import loads
+
 _NAN = float("nan")
 
 
@@ -321,8 +323,8 @@ def parse_event(line: str) -> Event:
         If the line is no event.
     """
     try:
-        content = json.loads(line)
-    except json.JSONDecodeError as error:
+        content = loads(line)
+    except ValueError as error:
         raise ValueError(f"expected one JSON object, found {line[:80]!r}") from error
     cls = _CLASSES.get(str(content.get("event"))) if isinstance(content, dict) else None
     if cls is None:

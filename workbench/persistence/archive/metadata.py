@@ -5,11 +5,11 @@ A damaged one would make the whole dataset unreadable; it is dropped instead, an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 
 from workbench.persistence.filesystem.paths import HIDDEN
+from workbench.persistence.stored_json import loads
 from workbench.persistence.tags import check_tags
 
 FACTS = f"{HIDDEN}/dataset.json"
@@ -50,7 +50,7 @@ CHECKS: dict[str, Callable[[object], None]] = {
 def problem_with(path: str, data: bytes) -> str | None:
     """Return what is wrong with a metadata file, None if nothing is."""
     try:
-        CHECKS[path](json.loads(data))
+        CHECKS[path](loads(data))
     except (ValueError, RecursionError) as error:
         return str(error)
     return None

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 
-from workbench.errors import NotFoundError
+from workbench.errors import LabelFormatError, NotFoundError
 from workbench.persistence import class_rewrite
 from workbench.persistence.class_rewrite import (
     KEPT_UNDOS,
@@ -20,7 +20,8 @@ from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.filesystem.journal import Transaction
-from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.label_table import read_file, read_labels
+from workbench.persistence.filesystem.label_text import MAX_BYTES, too_long
 from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.filesystem.yaml_text import rewritten
@@ -152,6 +153,8 @@ def _state(folder: DatasetFolder, yaml: DataYaml) -> State:
             names = sorted(name for name in os.listdir(base) if name.endswith(".txt"))
             for name, data in zip(names, files.read_all(names), strict=True):
                 kept = labels if name[:-4] in owned else loose
+                if len(data) > MAX_BYTES:  # which is not all of it, then
+                    raise LabelFormatError(f"{base}/{name}", 0, too_long(len(data)))
                 kept[f"labels/{split}/{name}"] = data
     return State(folder.name, yaml, dataset_files.read_prompts(folder.paths), labels, loose)
 
@@ -163,5 +166,5 @@ def trashed_labels(folder: DatasetFolder) -> dict[str, bytes]:
         for name, original in trashed.files:
             path = f"{trashed.folder}/{name}"
             if original.startswith("labels/") and os.path.isfile(path):
-                found[path.removeprefix(f"{folder.paths.root}/")] = read_file(path)
+                found[path.removeprefix(f"{folder.paths.root}/")] = read_labels(path)
     return found

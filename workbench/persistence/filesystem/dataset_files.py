@@ -18,7 +18,7 @@ from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import checked, image_names
 from workbench.persistence.filesystem.image_reading import read_image
-from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.label_table import read_labels
 from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
 from workbench.persistence.filesystem.migrations import facts_bytes
 from workbench.persistence.filesystem.paths import DatasetPaths, stem
@@ -182,7 +182,7 @@ def copy_images(
         shutil.copyfile(source.require_image(split, filename), target.image(split, filename))
         label = source.paths.label(split, filename)
         if os.path.isfile(label):
-            write_new(target.label(split, filename), read_file(label), sync=False)
+            write_new(target.label(split, filename), read_labels(label), sync=False)
         progress(done, len(images))
 
 

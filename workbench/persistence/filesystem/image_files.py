@@ -21,7 +21,7 @@ from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.journal import Transaction
-from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.label_table import read_labels
 from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.paths import (
     check_filename,
@@ -312,7 +312,7 @@ def _restore(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
                     raise AlreadyExistsError(f"{target} is taken again; rename or delete it first")
                 taken.add(place)
                 if entry.kind == "label":
-                    data = read_file(f"{trashed.folder}/{name}")
+                    data = read_labels(f"{trashed.folder}/{name}")
                     edits.append(new_edit(entry.split, entry.name, None, data))
                 change.rename(f"{trashed.folder}/{name}", target)
             change.remove(trashed.folder)

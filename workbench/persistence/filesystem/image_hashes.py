@@ -13,6 +13,7 @@ from workbench.persistence.filesystem import cache_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.models import SPLITS, Progress
+from workbench.persistence.stored_json import loads, unpacked
 
 _CACHE = "image-hashes-1"
 _SETTLED = 2_000_000_000
@@ -56,7 +57,7 @@ def _load_hashes(folder: DatasetFolder) -> Hashes:
     if data is None:
         return {}
     try:
-        content: Any = json.loads(zlib.decompress(data))
+        content: Any = loads(unpacked(data))
         return {
             key: ((size, modified, inode), sha256)
             for key, ((size, modified, inode), sha256) in content.items()

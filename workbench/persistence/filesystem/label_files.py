@@ -22,7 +22,7 @@ from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
-from workbench.persistence.filesystem.label_table import Columns, join, parse_many, read_file
+from workbench.persistence.filesystem.label_table import Columns, join, parse_many, read_labels
 from workbench.persistence.filesystem.label_text import (
     ParsedLabels,
     clean_annotations,
@@ -70,7 +70,7 @@ def read_existing(folder: DatasetFolder, split: str, filename: str) -> bytes | N
     """Return the bytes of an image's label file, or None; raises if there is no such image."""
     folder.require_image(split, filename)
     try:
-        return read_file(folder.paths.label(split, filename))
+        return read_labels(folder.paths.label(split, filename))
     except FileNotFoundError:
         return None
 

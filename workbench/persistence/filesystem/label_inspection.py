@@ -15,6 +15,8 @@ from workbench.persistence.filesystem.image_files import image_names, label_stem
 from workbench.persistence.filesystem.label_files import read_existing, revision_of
 from workbench.persistence.filesystem.label_table import plain_files
 from workbench.persistence.filesystem.label_text import (
+    MAX_BYTES,
+    MAX_ROW,
     clean_annotations,
     format_labels,
     parse_labels,
@@ -89,7 +91,7 @@ def _problem(data: bytes, where: str, yaml: DataYaml) -> str:
 
 
 def _rows(data: bytes) -> list[LabelRow]:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data or len(data) > MAX_BYTES:
         return []
     rows: list[LabelRow] = []
     # Latin-1 takes every byte for what it is, so a row of another encoding hides no other.
@@ -101,6 +103,8 @@ def _rows(data: bytes) -> list[LabelRow]:
 
 
 def _values(line: str) -> tuple[float, ...]:
+    if len(line) > MAX_ROW:
+        return ()
     try:
         values = tuple(map(float, line.split()))
     except ValueError:

@@ -18,7 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import LabelFormatError
-from workbench.persistence.filesystem.label_text import SMALLEST, TOLERANCE, parse_labels
+from workbench.persistence.filesystem.label_text import (
+    MAX_BYTES,
+    SMALLEST,
+    TOLERANCE,
+    parse_labels,
+    too_long,
+)
 
 # A file of plain rows: unsigned decimals only, so that numpy reads them exactly as
 # `parse_labels` does.
@@ -26,6 +32,7 @@ _PLAIN = re.compile(rb"(?:[0-9]+(?: [0-9]+(?:\.[0-9]+)?){4}\n)*")
 
 # What is no digit in a row where every coordinate has a point, as in nearly all files.
 _SEPARATORS = np.frombuffer(b" . . . .\n", dtype=np.uint8)
+_NO_LABELS = b"x"  # stands for what is too long to be any
 _ZERO, _NINE = np.frombuffer(b"09", dtype=np.uint8)
 _NEWLINE = 10
 _Places = npt.NDArray[np.int64]
@@ -58,6 +65,22 @@ def read_file(path: str) -> bytes:
         return b"".join(parts)
     finally:
         os.close(descriptor)
+
+
+def read_labels(path: str) -> bytes:
+    """Return the bytes of a label file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    LabelFormatError
+        If it is longer than any that is read.
+    """
+    size = os.stat(path).st_size
+    if size > MAX_BYTES:
+        raise LabelFormatError(path, 0, too_long(size))
+    return read_file(path)
 
 
 def parse_many(
@@ -119,6 +142,8 @@ def _parse_plain(
     rows : ndarray of float64, shape (rows, 5)
     """
     plain = np.ones(len(contents), dtype=np.bool_)
+    if any(len(c) > MAX_BYTES for c in contents):
+        contents = [c if len(c) <= MAX_BYTES else _NO_LABELS for c in contents]
     blob = b"".join(contents)
     separators = _separators(blob) if _all_end_lines(contents) else None
     if separators is not None:

@@ -38,8 +38,14 @@ SMALLEST = 10.0**-DECIMALS
 TOLERANCE = 1e-7
 """How far a rounded box may stick out of the image and still count as inside."""
 
+MAX_BYTES = 2**24
+"""Of a label file that is read: some 400,000 boxes, or polygons for some thousand things."""
+
+MAX_ROW = 2**20
+"""Characters of a row: a polygon of 50,000 points."""
+
 _FAR = 10.0
-_NEWLINE = re.compile(r"\r\n|\r|\n")
+_LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 # Nearly every row: a box whose numbers need no closer look.
 _PLAIN_BOX = re.compile(r"[0-9]{1,9}(?: [01]\.[0-9]+){4}")
 # Nothing but boxes with their centre inside the image and some area, as we write them.
@@ -83,11 +89,17 @@ def parse_labels(
     LabelFormatError
         If a row is none of the forms above.
     """
+    if len(data) > MAX_BYTES:
+        raise LabelFormatError(os.fspath(path), 0, too_long(len(data)))
     text = _decode(data, path)
     annotations: list[Annotation] = []
     other_rows = 0
     # Ultralytics reads label files with universal newlines, so "\r" ends a line too.
-    for number, line in enumerate(_NEWLINE.split(text), start=1):
+    for number, match in enumerate(_LINE.finditer(text), start=1):
+        line = match[1]
+        if len(line) > MAX_ROW:
+            problem = f"expected a row of at most {MAX_ROW:,} characters, found {len(line):,}"
+            raise LabelFormatError(os.fspath(path), number, f"{problem}; is it a label file?")
         fields = line.split()
         if not fields:
             continue
@@ -102,9 +114,14 @@ def parse_labels(
     return ParsedLabels(annotations, other_rows)
 
 
+def too_long(length: int) -> str:
+    """Return what is wrong with a label file of so many bytes."""
+    return f"expected at most {MAX_BYTES:,} bytes, found {length:,} or more; is it a label file?"
+
+
 def is_plain(data: bytes, num_classes: int) -> bool:
     """Whether a label file surely holds plain boxes only; if not, `parse_labels` must tell."""
-    if not _PLAIN_FILE.fullmatch(data):
+    if len(data) > MAX_BYTES or not _PLAIN_FILE.fullmatch(data):
         return False
     return all(int(class_id) < num_classes for class_id in set(_PLAIN_CLASS.findall(data)))
 
@@ -121,27 +138,31 @@ def _decode(data: bytes, path: str | os.PathLike[str]) -> str:
         raise LabelFormatError(os.fspath(path), line, problem) from None
 
 
+def _shown(field: str) -> str:
+    return repr(field if len(field) <= 40 else f"{field[:40]}...")
+
+
 def _number(field: str) -> float:
     # float() takes more than label files may hold: "1_0", "nan", other scripts' digits.
     if not field.isascii() or "_" in field:
-        raise ValueError(f"expected a number, found {field!r}")
+        raise ValueError(f"expected a number, found {_shown(field)}")
     try:
         value = float(field)
     except ValueError:
         hint = "; separate the columns by spaces" if "," in field or ";" in field else ""
-        raise ValueError(f"expected a number, found {field!r}{hint}") from None
+        raise ValueError(f"expected a number, found {_shown(field)}{hint}") from None
     if not math.isfinite(value):
-        raise ValueError(f"expected a number, found {field!r}")
+        raise ValueError(f"expected a number, found {_shown(field)}")
     return value
 
 
 def _class_id(field: str, num_classes: int) -> int:
     value = _number(field)
     if value != int(value) or value < 0:
-        raise ValueError(f"expected a class id (0, 1, 2, ...) first, found {field!r}")
+        raise ValueError(f"expected a class id (0, 1, 2, ...) first, found {_shown(field)}")
     if value >= num_classes:
         raise ValueError(
-            f"class id {int(value)}, but the dataset has {num_classes} classes "
+            f"class id {_shown(field)}, but the dataset has {num_classes} classes "
             f"(ids start at 0); add the class to data.yaml or correct the id"
         )
     return int(value)
@@ -152,7 +173,7 @@ def _coordinate(field: str) -> float:
     # Far outside, a number cannot be a normalised coordinate, whatever it is meant to be.
     if not -_FAR < value < _FAR:
         raise ValueError(
-            f"expected a coordinate normalised to 0..1, found {field}; is it in pixels?"
+            f"expected a coordinate normalised to 0..1, found {_shown(field)}; is it in pixels?"
         )
     return value
 

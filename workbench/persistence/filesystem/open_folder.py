@@ -13,9 +13,22 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, overload
 
+MOST_BYTES = 1 << 25
+"""Of a file no more is read: whoever gets so much of one knows that it is no label file."""
+
 _CHUNK = 1 << 13  # Label files fit; a larger buffer takes longer to get than to fill.
+_LARGE_CHUNK = 1 << 20
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _HAS_DESCRIPTORS = os.scandir in os.supports_fd and os.open in os.supports_dir_fd  # not Windows
+
+
+def _rest(descriptor: int) -> bytes:
+    parts: list[bytes] = []
+    left = MOST_BYTES - _CHUNK
+    while left > 0 and (more := os.read(descriptor, min(_LARGE_CHUNK, left))):
+        parts.append(more)
+        left -= len(more)
+    return b"".join(parts)
 
 
 class OpenFolder:
@@ -71,8 +84,7 @@ class OpenFolder:
             try:
                 data = os.read(descriptor, _CHUNK)
                 if len(data) == _CHUNK:
-                    while more := os.read(descriptor, _CHUNK):
-                        data += more
+                    data += _rest(descriptor)
             finally:
                 os.close(descriptor)
             contents.append(data)

@@ -16,7 +16,7 @@ from workbench.persistence.filesystem.atomic import remove_tree, write_new
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
-from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.label_table import read_labels
 from workbench.persistence.filesystem.paths import DatasetPaths, stem
 from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
 from workbench.persistence.versions import Entry
@@ -107,7 +107,7 @@ def _present(folder: DatasetFolder, yaml: DataYaml) -> _State:
             for name in image_names(folder, split)
         },
         lambda key: folder.paths.image(*key),
-        lambda key: read_file(folder.paths.label(*key)),
+        lambda key: read_labels(folder.paths.label(*key)),
     )
 
 

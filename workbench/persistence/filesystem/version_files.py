@@ -33,7 +33,7 @@ from workbench.persistence.filesystem.image_hashes import (
     stamp_of,
 )
 from workbench.persistence.filesystem.journal import Transaction
-from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.label_table import read_file, read_labels
 from workbench.persistence.filesystem.paths import check_name, stem
 from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.models import SPLITS, ImageKey, Progress
@@ -225,7 +225,7 @@ def _present(folder: DatasetFolder, yaml: DataYaml, hashes: Hashes) -> Contents:
             sha256 = known[1] if known is not None and known[0] == stamp else sha256_of(path)
             label = None
             if stem(filename) in stems:
-                label = read_file(folder.paths.label(split, filename))
+                label = read_labels(folder.paths.label(split, filename))
             images[split, filename] = Entry(sha256, stamp[0], label)
     return Contents(
         yaml=yaml,
