@@ -275,6 +275,7 @@ def test_the_header_says_what_pillow_shows(
     ),
     rest=st.binary(max_size=120),
 )
+@example(start=b"II+\0", rest=b"\x08\0\0\0" + b"\xff" * 8)
 def test_whatever_the_bytes_only_our_error_comes_out(start: bytes, rest: bytes) -> None:
     try:
         width, height = image_size(start + rest, "x")

@@ -92,7 +92,7 @@ def whole_header(data: bytes) -> ImageHeader | None:
         if data.startswith(magic):
             try:
                 header = walk(data)
-            except (IndexError, struct.error):  # it ends within the header
+            except (IndexError, OverflowError, struct.error):  # it ends within the header
                 return None
             if header is not None and max(header.width, header.height) <= _LONGEST_SIDE:
                 return header
