@@ -162,7 +162,7 @@ def _class_id(field: str, num_classes: int) -> int:
         raise ValueError(f"expected a class id (0, 1, 2, ...) first, found {_shown(field)}")
     if value >= num_classes:
         raise ValueError(
-            f"class id {_shown(field)}, but the dataset has {num_classes} classes "
+            f"class id {int(value) if value < 1e15 else _shown(field)}, but the dataset has {num_classes} classes "
             f"(ids start at 0); add the class to data.yaml or correct the id"
         )
     return int(value)
