@@ -161,8 +161,9 @@ def _class_id(field: str, num_classes: int) -> int:
     if value != int(value) or value < 0:
         raise ValueError(f"expected a class id (0, 1, 2, ...) first, found {_shown(field)}")
     if value >= num_classes:
+        named = int(value) if value < 1e15 else _shown(field)
         raise ValueError(
-            f"class id {int(value) if value < 1e15 else _shown(field)}, but the dataset has {num_classes} classes "
+            f"class id {named}, but the dataset has {num_classes} classes "
             f"(ids start at 0); add the class to data.yaml or correct the id"
         )
     return int(value)
