@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.app import Workbench as Workbench
     from workbench.datasets.dataset import Dataset as Dataset
-    from workbench.datasets.formats.any_format import import_dataset as import_dataset
+    from workbench.datasets.formats.importing import import_dataset as import_dataset
+    from workbench.datasets.formats.plan import ImportPlan as ImportPlan
+    from workbench.datasets.formats.plan import plan_import as plan_import
     from workbench.datasets.manager import DatasetManager as DatasetManager
     from workbench.panels import AnnotatePanel as AnnotatePanel
     from workbench.panels import BrowsePanel as BrowsePanel
@@ -46,7 +48,9 @@ _HOME_OF = {
     "Workbench": "workbench.app",
     "Dataset": "workbench.datasets.dataset",
     "DatasetManager": "workbench.datasets.manager",
-    "import_dataset": "workbench.datasets.formats.any_format",
+    "import_dataset": "workbench.datasets.formats.importing",
+    "ImportPlan": "workbench.datasets.formats.plan",
+    "plan_import": "workbench.datasets.formats.plan",
     "AnnotatePanel": "workbench.panels",
     "BrowsePanel": "workbench.panels",
     "CapturePanel": "workbench.panels",

@@ -13,6 +13,7 @@ from tests.helpers.backends import Backend
 from tests.helpers.pictures import jpeg
 from workbench.errors import AlreadyExistsError, ArchiveError, InvalidNameError, NotFoundError
 from workbench.persistence import DatasetStore, Stores
+from workbench.persistence.archive import ArchiveContents, Sink
 
 
 def _arrange(folder: Path, files: dict[str, bytes]) -> Path:
@@ -135,3 +136,27 @@ async def test_one_that_is_cancelled_leaves_no_trace(backend: Backend, tmp_path:
             _arrange(tmp_path / "pets", small_dataset()), progress=stop
         )
     assert backend.files() == before
+
+
+async def test_files_in_our_layout_come_in_wholly_or_not_at_all(backend: Backend) -> None:
+    ds, before = backend.stores.dataset, backend.files()
+
+    def fill(sink: Sink) -> ArchiveContents:
+        sink.write("images/train/a.jpg", jpeg(1))
+        sink.write_chunks("labels/train/a.txt", iter([BOX[:5], BOX[5:]]))
+        return ArchiveContents(["cat"], {"author": "Ann"}, ["a note"], {}, {})
+
+    def fail(sink: Sink) -> ArchiveContents:
+        fill(sink)
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await ds.create_with("pets", fail)
+    assert await ds.list() == []
+    assert backend.files() == before
+    info = await ds.create_with("pets", fill)
+    assert (info.classes, info.notes, info.num_images["train"]) == (["cat"], ["a note"], 1)
+    [box] = await backend.stores.label.load("pets", "train", "a.jpg")
+    assert (box.class_id, box.width) == (0, 0.25)
+    with pytest.raises(AlreadyExistsError, match="pets"):
+        await ds.create_with("pets", fill)

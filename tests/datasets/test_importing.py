@@ -1,4 +1,4 @@
-"""What importers share: notes that do not flood, and splits by share."""
+"""Splits by share, as importers deal them out."""
 
 from __future__ import annotations
 
@@ -6,18 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.datasets.importing import Notes, split_by_ratio
+from workbench.datasets.importing import split_by_ratio
 from workbench.errors import ImportFormatError
-
-
-def test_a_flood_of_one_kind_is_counted_and_drowns_no_other() -> None:
-    notes = Notes(limit=2)
-    for number in range(5):
-        notes.add("boxes left out", f"box {number}")
-    notes.add("names", "a name")
-
-    assert notes.as_list() == ["box 0", "box 1", "… and 3 more: boxes left out", "a name"]
-
 
 _RATIOS = st.dictionaries(
     st.sampled_from(["train", "val", "test"]), st.floats(0.01, 10), min_size=1

@@ -16,12 +16,14 @@ from PIL import Image, ImageOps
 
 from tests.helpers.archives import write_zip
 from workbench import import_dataset
-from workbench.datasets.formats.coco import find_labels, import_coco
-from workbench.datasets.formats.coco_boxes import place_boxes, turn
-from workbench.datasets.formats.coco_json import CocoBox, parse_coco
+from workbench.datasets.formats.coco import parse
+from workbench.datasets.formats.frames import place
+from workbench.datasets.formats.items import Box, Record
+from workbench.datasets.formats.view import parse_json
 from workbench.errors import AlreadyExistsError, ArchiveError, ImportFormatError
 from workbench.geometry import to_pixels
 from workbench.persistence import Stores
+from workbench.persistence.image_header import ImageHeader
 from workbench.persistence.models import DatasetInfo, ImportedDataset, Progress
 
 CUPS = [{"id": 3, "name": "cup"}, {"id": 17, "name": "dog"}]
@@ -249,7 +251,9 @@ async def test_captions_alone_leave_pictures_without_labels(
         "annotations": [{"id": 1, "image_id": 1, "caption": "a cup"}],
     }
     files = {"captions.json": json.dumps(captions).encode(), "1.jpg": PICTURE}
-    info = await _import(persistence_stores, tmp_path, files)
+    with pytest.raises(ImportFormatError, match=r"captions\.json.*unknown='ignore'"):
+        await _import(persistence_stores, tmp_path, files)
+    info = await import_dataset(persistence_stores, tmp_path / "in" / "cups", unknown="ignore")
     assert (_images(info), _labels(info)) == (["train/1.jpg"], {})
 
 
@@ -282,7 +286,9 @@ async def test_unlabelled_background_and_missing_pictures_are_kept_apart(
     assert _images(info) == ["test/d.jpg", "train/a.jpg", "train/b.jpg", "train/c.jpg"]
     assert _labels(info) == {"train/a.txt": CUP, "train/b.txt": ""}
     assert sorted(info.notes) == [
-        "1 images are damaged and were left out, such as 'train2017/torn.jpg'",
+        "1 images are damaged and were left out, such as 'train2017/torn.jpg' "
+        "(train2017/torn.jpg: expected an image (JPEG, PNG, BMP, WebP or TIFF), found 10 bytes "
+        "that are none or are damaged)",
         "1 images are in no annotation file and came in unlabelled, such as 'train2017/c.jpg'",
         "1 images are listed in files without annotations and came in unlabelled, such as "
         "'test2017/d.jpg'",
@@ -394,17 +400,15 @@ async def test_what_is_no_box_is_left_out_and_counted(
         _box(1, 17, [], segmentation=[[40, 15, 60, 15, 60, 35], [40, 35, 41, 35, 40, 34]]),
     )
     assert text == f"{CUP}0 0.90000000 0.25000000 0.20000000 0.50000000\n{DOG}"
-    assert notes == [
-        "1 annotations of crowds (iscrowd) were left out: such a box holds many things at once",
+    assert [note.partition(", such as ")[0] for note in notes] == [
+        "1 annotations were left out: their image is not listed",
         "8 annotations were left out: they have neither a box with finite numbers and an area nor "
         "a polygon",
+        "1 boxes reached over the border of their image and were clipped",
         "1 annotations without a category were left out",
-        "1 annotations were left out: their image is not listed",
+        "1 annotations of crowds (iscrowd) were left out: such a box holds many things at once",
+        "1 boxes lie outside of their image or have no area and were left out",
         "1 annotations have outlines (segmentation): their boxes were taken",
-        "1 boxes reached over the border of their image and were clipped, such as in "
-        "'images/a.jpg'",
-        "1 boxes lie outside of their image or have no area and were left out, such as in "
-        "'images/a.jpg'",
     ]
 
 
@@ -437,9 +441,9 @@ async def test_boxes_of_pictures_with_an_exif_rotation(
         "val/1.txt": "0 0.10000000 0.20000000 0.20000000 0.40000000\n",
         "test/1.txt": "0 0.20000000 0.10000000 0.40000000 0.20000000\n",
     }
-    assert [note.rpartition(", such as ")[2][:14] for note in info.notes] == [
-        "'train/1.jpg'",
-        "'val/1.jpg': t",
+    assert [note.rpartition(", such as ")[2][:20] for note in info.notes] == [
+        "'train/labels.json',",
+        "'val/1.jpg': they we",
     ]
 
 
@@ -455,8 +459,9 @@ def test_boxes_turn_with_the_pixels(orientation: int) -> None:
         shown = np.asarray(ImageOps.exif_transpose(image))
     rows, columns = np.nonzero(shown)
 
-    boxes = place_boxes([CocoBox(1, 60, 5, 30, 10)], 100, 50).boxes
-    found = to_pixels(turn(boxes, orientation), shown.shape[1], shown.shape[0])
+    record = Record("x.json", boxes=[Box("cup", 60, 5, 90, 15, 1)], size=(100, 50))
+    boxes = place([record], [ImageHeader(100, 50, orientation)]).boxes
+    found = to_pixels(boxes, shown.shape[1], shown.shape[0])
 
     expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     np.testing.assert_allclose(found[0], expected)
@@ -515,7 +520,7 @@ async def test_a_name_that_could_be_another_picture_is_not_guessed(
         (b'{"images": [' + b"9" * 5_000 + b"]}", "found it damaged"),
         (b"[1, 2]", "expected COCO's keys"),
         (b'{"images": [], "annotations": {}}', "a list as 'annotations'"),
-        (_coco(["elsewhere.jpg"]), "the 1 images that it lists, found none"),
+        (_coco(["elsewhere.jpg"]), "expected the pictures that it is about, found none"),
     ],
     ids=[
         "cut off",
@@ -546,19 +551,18 @@ async def test_a_file_that_cannot_be_read_is_named_and_nothing_is_left(
 async def test_a_json_of_another_kind_leaves_pictures_as_they_were(
     tmp_path: Path, persistence_stores: Stores
 ) -> None:
-    labelme = {"version": "5", "shapes": [{"label": "cup"}], "imagePath": "1.jpg"}
-    segments = {"image": {"image_id": 1, "file_name": "1.jpg"}, "annotations": [{"bbox": BOX}]}
+    boxes = {"my pictures": [{"1.jpg": {"my boxes": {"points": [1, 2, 3, 4]}}}]}
     files = {
-        "1.json": json.dumps(labelme).encode(),
-        "sa_1.json": json.dumps(segments).encode(),
+        "mine.json": json.dumps(boxes).encode(),
         "results.json": json.dumps([_box(1, score=0.5)]).encode(),
         "notes.json": b'{"images": 3, "by": "Ann"}',
         "1.jpg": PICTURE,
     }
-    assert find_labels(_folder(tmp_path / "in" / "cups", files)) == []
-    info = await _import(persistence_stores, tmp_path, files)
+    with pytest.raises(ImportFormatError, match="in no form that is known"):
+        await _import(persistence_stores, tmp_path, files)
+    info = await import_dataset(persistence_stores, tmp_path / "in" / "cups", unknown="ignore")
     assert (_images(info), _labels(info)) == (["train/1.jpg"], {})
-    assert any("import_dataset reads COCO" in note for note in info.notes)
+    assert info.ledger.left("files") == len(files) - 1
 
 
 async def test_progress_is_told_and_cancels_also_while_annotations_are_read(
@@ -580,11 +584,15 @@ async def test_progress_is_told_and_cancels_also_while_annotations_are_read(
         told.clear()
         return progress
 
-    for count in (2, 3):
+    await import_dataset(persistence_stores, source, "whole", progress=stop_at(10**9))
+    assert told[0] == (0, 2)
+    assert told[-1] == (2, 2)
+    steps = len(told)
+    for count in range(1, steps):
         with pytest.raises(InterruptedError):
-            await import_dataset(persistence_stores, source, progress=stop_at(count))
-        assert await persistence_stores.dataset.list() == []
-    assert told == [(0, 2), (0, 2), (1, 2)]
+            await import_dataset(persistence_stores, source, "part", progress=stop_at(count))
+        assert not await persistence_stores.dataset.exists("part")
+    assert steps > 4
 
 
 async def test_the_annotation_files_can_be_chosen(
@@ -592,19 +600,18 @@ async def test_the_annotation_files_can_be_chosen(
 ) -> None:
     files = {"ann.json": _coco(["1.jpg"]), "bob.json": _coco(["1.jpg"], []), "1.jpg": PICTURE}
     source = _folder(tmp_path / "in", files)
-    assert find_labels(source) == ["ann.json", "bob.json"]
-    info = await import_coco(persistence_stores, source, "bob", labels=["bob.json"])
+    info = await import_dataset(persistence_stores, source / "bob.json", "bob")
     assert _labels(info) == {"train/1.txt": ""}
     assert any(note.startswith("no annotation file has a box") for note in info.notes)
-    with pytest.raises(ImportFormatError, match=r"cy\.json"):
-        await import_coco(persistence_stores, source, "cy", labels=["cy.json"])
+    info = await import_dataset(persistence_stores, source / "ann.json")
+    assert (info.name, _labels(info)) == ("ann", {"train/1.txt": CUP})
 
 
 async def test_a_name_that_is_taken_is_refused(tmp_path: Path, persistence_stores: Stores) -> None:
     source = _folder(tmp_path / "in", {"labels.json": _coco(["1.jpg"]), "data/1.jpg": PICTURE})
     await persistence_stores.dataset.create("ds", ["x"])
     with pytest.raises(AlreadyExistsError):
-        await import_coco(persistence_stores, source, "ds")
+        await import_dataset(persistence_stores, source, "ds")
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -625,13 +632,19 @@ def test_boxes_there_and_back(
     pixels = np.array(corners) * sides
     left_top = np.minimum(pixels[:, :2], pixels[:, 2:])
     bboxes = np.concatenate([left_top, np.maximum(pixels[:, :2], pixels[:, 2:]) - left_top], axis=1)
-    data = _coco(["1.jpg"], [_box(1, bbox=bbox) for bbox in bboxes.tolist()], size=(width, height))
+    found = [
+        Box("cup", x, y, x + wide, y + high, n)
+        for n, (x, y, wide, high) in enumerate(bboxes.tolist())
+    ]
+    # A corner far away, lest boxes of a few pixels are taken for fractions.
+    far = Box("cup", 0, 0, width, height, 0)
+    record = Record("x.json", boxes=[*found, far], size=(width, height))
 
-    placed = place_boxes(parse_coco(data, "x.json").boxes[1], width, height)
+    placed = place([record], [ImageHeader(width, height)])
 
-    back = to_pixels(placed.boxes, width, height)
+    back = to_pixels(placed.boxes[:-1], width, height)
     back[:, 2:] -= back[:, :2]
-    assert placed.clipped == 0
+    assert not placed.clipped.any()
     np.testing.assert_allclose(back / sides, bboxes / sides, atol=1e-6)
 
 
@@ -666,7 +679,7 @@ def test_boxes_there_and_back(
 )
 def test_whatever_a_file_holds_it_is_read_or_named(data: bytes) -> None:
     try:
-        said = f"{parse_coco(data, 'x.json').where}: expected"
+        said = f"{parse(parse_json(data, 'x.json'), 'x.json').where}: expected"
     except ImportFormatError as error:
         said = str(error)
     assert said.startswith("x.json: expected")

@@ -10,8 +10,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from workbench.datasets.formats.voc import detect, find_root, import_voc
-from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundError
+from workbench import import_dataset
+from workbench.datasets.formats import voc
+from workbench.datasets.formats.view import FolderView
+from workbench.errors import AlreadyExistsError, ImportFormatError
 from workbench.persistence import Stores
 
 CAT = ("cat", 10, 10, 30, 20)
@@ -82,7 +84,7 @@ async def test_images_byte_for_byte_boxes_as_labels_and_splits_as_listed(
     _annotate(root, "a", ("dog", 0, 0, 100, 50), ("cat", 10, 10, 30, 20))
     _lists(root, train=["a", "b"], val=["c"], test=["d"], trainval=["a", "b", "c"])
 
-    info = await import_voc(persistence_stores, root, "ds")
+    info = await import_dataset(persistence_stores, root, "ds")
 
     assert info.notes == []
     assert info.classes == ["cat", "dog"]
@@ -112,11 +114,12 @@ async def test_a_box_without_area_is_left_out_and_reported_by_file_name(
     root = _voc(tmp_path / "voc", "a", "b")
     _annotate(root, "b", ("cat", 50, 30, 50, 30), CAT)
 
-    info = await import_voc(persistence_stores, root, "ds")
+    info = await import_dataset(persistence_stores, root, "ds")
 
-    assert info.notes == [
-        "Annotations/b.xml: object 1 (cat): the box 50, 30, 50, 30 has no area; left out"
-    ]
+    assert info.notes[0] == (
+        "1 boxes lie outside of their image or have no area and were left out, such as in "
+        "'Annotations/b.xml', 1 (50, 30, 50, 30)"
+    )
     assert len(_labels(tmp_path, "b.txt").splitlines()) == 1
 
 
@@ -131,20 +134,19 @@ async def test_what_is_wrong_with_one_file_leaves_the_others(
     _picture(root, "moving.gif", b"GIF89a")
     _annotate(root, "moving", CAT)
 
-    info = await import_voc(persistence_stores, root, "ds", splits={"train": 1})
+    info = await import_dataset(persistence_stores, root, "ds", shares={"train": 1})
 
     assert _files(tmp_path, "images")["train"] == ["bare.jpg", "good.jpg", "torn.jpg"]
     assert _files(tmp_path, "labels")["train"] == ["good.txt"]
-    for beginning, outcome in (
-        ("Annotations/torn.xml: expected XML", "imported unlabelled"),
-        ("Annotations/lost.xml: there is no image called lost", "left out"),
-        ("JPEGImages/damaged.jpg: ", "left out"),
-        ("JPEGImages/bare.jpg: has no annotation file", "imported unlabelled"),
-        ("JPEGImages/moving.gif: expected one of the extensions", "left out"),
-    ):
-        [note] = [note for note in info.notes if note.startswith(beginning)]
-        assert outcome in note
-    assert len(info.notes) == 5
+    reasons = {(e.unit, e.reason): e.file for e in info.ledger.entries if e.outcome == "left"}
+    assert reasons == {
+        ("files", "damaged file"): "Annotations/torn.xml",
+        ("annotations", "no picture"): "Annotations/moving.xml",
+        ("pictures", "damaged"): "JPEGImages/damaged.jpg",
+        ("pictures", "unsupported"): "JPEGImages/moving.gif",
+        ("annotations", "damaged picture"): "Annotations/damaged.xml",
+    }
+    assert info.ledger.found == {"files": 5, "pictures": 5, "annotations": 4}
 
 
 async def test_an_annotation_without_objects_is_a_reviewed_image(
@@ -153,7 +155,7 @@ async def test_an_annotation_without_objects_is_a_reviewed_image(
     root = _voc(tmp_path / "voc", "a", "b")
     _annotate(root, "b")
 
-    await import_voc(persistence_stores, root, "ds")
+    await import_dataset(persistence_stores, root, "ds")
 
     assert _labels(tmp_path, "b.txt") == ""
 
@@ -165,28 +167,28 @@ async def test_the_size_comes_from_the_image(
     root = _voc(tmp_path / "voc", "a", "b")
     _annotate(root, "a", CAT, size=size)
 
-    info = await import_voc(persistence_stores, root, "ds")
+    info = await import_dataset(persistence_stores, root, "ds")
 
     assert [float(word) for word in _labels(tmp_path, "a.txt").split()] == [0, 0.2, 0.3, 0.2, 0.2]
-    assert len(info.notes) == notes
-    assert all("says 999 x 9 pixels, the image has 100 x 50" in note for note in info.notes)
+    assert sum("another size than their annotations say" in note for note in info.notes) == notes
 
 
-async def test_boxes_of_a_picture_before_its_exif_rotation_are_not_taken(
+async def test_boxes_of_a_picture_before_its_exif_rotation_turn_with_it(
     tmp_path: Path, persistence_stores: Stores
 ) -> None:
     root = _voc(tmp_path / "voc", "a", "b")
     _picture(root, "a.jpg", _image(100, 50, orientation=6))
     _picture(root, "b.jpg", _image(50, 100, orientation=6))
 
-    info = await import_voc(persistence_stores, root, "ds", splits={"train": 1})
+    info = await import_dataset(persistence_stores, root, "ds", shares={"train": 1})
 
-    assert len(info.notes) == 1
-    assert info.notes[0].startswith("Annotations/a.xml: its boxes are for 100 x 50, the picture")
-    assert _files(tmp_path, "labels")["train"] == ["b.txt"]
+    assert any("before its EXIF rotation" in note for note in info.notes)
+    rows = {name: _labels(tmp_path, f"{name}.txt").split() for name in "ab"}
+    assert [float(value) for value in rows["a"]] == [0, 0.7, 0.2, 0.2, 0.2]
+    assert [float(value) for value in rows["b"]] == [0, 0.2, 0.3, 0.2, 0.2]
 
 
-async def test_of_two_images_of_one_name_the_one_is_taken_that_the_annotation_means(
+async def test_of_two_images_of_one_name_the_one_is_meant_that_the_annotation_names(
     tmp_path: Path, persistence_stores: Stores
 ) -> None:
     root = _voc(tmp_path / "voc", "a", "b")
@@ -194,16 +196,16 @@ async def test_of_two_images_of_one_name_the_one_is_taken_that_the_annotation_me
     _picture(root, "b.png", _image(kind="PNG"))
     path = root / "Annotations" / "a.xml"
     path.write_text(path.read_text().replace("elsewhere.bmp", "a.png"))
-    _picture(root, "c.jpg")
 
-    info = await import_voc(persistence_stores, root, "ds", splits={"train": 1})
+    info = await import_dataset(persistence_stores, root, "ds", shares={"train": 1})
 
-    assert _files(tmp_path, "images")["train"] == ["a.png", "c.jpg"]
-    shared = [note for note in info.notes if "would share one label file" in note]
-    assert len(shared) == 2
-    assert len(info.notes) == 3  # and c has no annotation
-    assert "only a.png is imported" in shared[0]
-    assert "none of them is imported" in shared[1]
+    images = _files(tmp_path, "images")["train"]
+    assert len(images) == 4
+    [labelled] = _files(tmp_path, "labels")["train"]
+    owner = next(n for n in images if n.rpartition(".")[0] == labelled.rpartition(".")[0])
+    stored = (tmp_path / "data" / "ds" / "images" / "train" / owner).read_bytes()
+    assert stored == (root / "JPEGImages" / "a.png").read_bytes()
+    assert [e.reason for e in info.ledger.entries if e.outcome == "left"] == ["ambiguous"]
 
 
 async def test_the_classes_asked_for_are_taken_in_their_order(
@@ -212,23 +214,27 @@ async def test_the_classes_asked_for_are_taken_in_their_order(
     root = _voc(tmp_path / "voc", "a", "b")
     _annotate(root, "a", ("fox", 0, 0, 9, 9), CAT, ("fox", 1, 1, 9, 9), ("dog", 0, 0, 50, 50))
 
-    info = await import_voc(persistence_stores, root, "ds", classes=["dog", "cat"])
+    info = await import_dataset(persistence_stores, root, "ds", classes=["dog", "cat"])
 
     assert info.classes == ["dog", "cat"]
     assert [row.split()[0] for row in _labels(tmp_path, "a.txt").splitlines()] == ["1", "0"]
-    assert len(info.notes) == 1
-    assert info.notes[0].startswith("2 objects of class 'fox' were left out")
+    assert info.notes[0].startswith("2 annotations of classes that are not wanted were left out")
 
 
-async def test_without_lists_the_split_is_random_but_always_the_same(
+async def test_without_lists_all_are_for_training_unless_shares_are_chosen(
     tmp_path: Path, persistence_stores: Stores
 ) -> None:
     root = _voc(tmp_path / "voc", *(f"image{number}" for number in range(20)))
+    info = await import_dataset(persistence_stores, root, "plain")
+    assert info.num_images == {"train": 20, "val": 0, "test": 0}
+    assert any("20 images lie in no split and went to train" in note for note in info.notes)
 
     found = {}
+    shares = {"train": 0.7, "val": 0.2, "test": 0.1}
     for name, seed in (("ds", 1), ("again", 1), ("other", 2)):
-        info = await import_voc(persistence_stores, root, name, seed=seed)
+        info = await import_dataset(persistence_stores, root, name, shares=shares, seed=seed)
         assert info.num_images == {"train": 14, "val": 4, "test": 2}
+        assert any("at random: 0.7 to train" in n and f"seed {seed}" in n for n in info.notes)
         base = tmp_path / "data" / name / "images" / "val"
         found[name] = sorted(path.name for path in base.iterdir())
 
@@ -241,7 +247,7 @@ async def test_lists_that_disagree_keep_what_scores_are_measured_on(
     root = _voc(tmp_path / "voc", "a", "b", "c", "d e")
     _lists(root, train=["a", "b.jpg", "ghost"], val=["JPEGImages/b", "d e  1"], test=["a"])
 
-    info = await import_voc(persistence_stores, root, "ds")
+    info = await import_dataset(persistence_stores, root, "ds")
 
     assert _files(tmp_path, "images") == {
         "train": ["c.jpg"],
@@ -249,10 +255,9 @@ async def test_lists_that_disagree_keep_what_scores_are_measured_on(
         "test": ["a.jpg"],
     }
     assert sorted(info.notes) == [
-        "Main/train.txt: there is no image called ghost",
-        "a is listed in test.txt and train.txt; it went to test",
-        "b is listed in val.txt and train.txt; it went to val",
-        "c is in no list; it went to train",
+        "1 images lie in no split and went to train, such as 'JPEGImages/c.jpg'",
+        "1 names in the list train.txt are of no image here: ghost",
+        "2 images are in several lists: a went to test, b went to val",
     ]
 
 
@@ -262,7 +267,7 @@ async def test_a_list_of_train_and_val_together_is_dealt_out(
     root = _voc(tmp_path / "voc", *"abcdefghijk")
     _lists(root, trainval=list("abcdefghij"), test=["k"])
 
-    info = await import_voc(persistence_stores, root, "ds")
+    info = await import_dataset(persistence_stores, root, "ds")
 
     assert info.num_images == {"train": 8, "val": 2, "test": 1}
     assert ["trainval.txt lists 10 images" in note for note in info.notes] == [True]
@@ -275,7 +280,7 @@ async def test_a_folder_that_cannot_be_imported_leaves_nothing(
     _picture(root, "a.jpg", b"damaged")
 
     with pytest.raises(ImportFormatError, match="none that can be read"):
-        await import_voc(persistence_stores, root, "ds")
+        await import_dataset(persistence_stores, root, "ds")
 
     assert not (tmp_path / "data" / "ds").exists()
 
@@ -285,34 +290,26 @@ async def test_a_name_that_is_taken_is_refused(tmp_path: Path, persistence_store
     await persistence_stores.dataset.create("ds", ["x"])
 
     with pytest.raises(AlreadyExistsError):
-        await import_voc(persistence_stores, root, "ds")
+        await import_dataset(persistence_stores, root, "ds")
 
 
 def test_detects_the_folder_and_folders_around_it(tmp_path: Path) -> None:
     root = _voc(tmp_path / "VOCdevkit" / "VOC2007", "a")
-
-    assert find_root(tmp_path) == find_root(tmp_path / "VOCdevkit") == find_root(root) == root
-    assert detect(root).confidence == 0.9
-    _lists(root, train=["a"])
-    assert detect(tmp_path).confidence == 1.0
-
-
-def test_detects_what_is_something_else(tmp_path: Path) -> None:
-    root = _voc(tmp_path / "voc", "a")
+    for folder in (tmp_path, tmp_path / "VOCdevkit", root):
+        with FolderView.open(folder) as view:
+            assert voc.detect(view).confidence > 0.9
     (root / "Annotations" / "a.xml").write_text("<html/>")
-    (tmp_path / "empty").mkdir()
-
-    assert detect(root).confidence == 0
-    assert "found <html>" in detect(root).reason
-    assert detect(tmp_path / "empty").confidence == 0
-    assert detect(tmp_path / "nowhere").confidence == 0
+    with FolderView.open(root) as view:
+        assert voc.detect(view).confidence == 0
 
 
-def test_several_folders_are_no_choice_to_guess(tmp_path: Path) -> None:
-    _voc(tmp_path / "VOC2007", "a")
-    _voc(tmp_path / "VOC2012", "a")
+async def test_several_folders_come_in_together(tmp_path: Path, persistence_stores: Stores) -> None:
+    _voc(tmp_path / "in" / "VOC2007", "a", "b")
+    root = _voc(tmp_path / "in" / "VOC2012", "a")
+    _annotate(root, "a", ("fox", 0, 0, 100, 50))
 
-    with pytest.raises(ImportFormatError, match="VOC2007, VOC2012"):
-        find_root(tmp_path)
-    with pytest.raises(NotFoundError, match="nowhere"):
-        find_root(tmp_path / "nowhere")
+    info = await import_dataset(persistence_stores, tmp_path / "in", "ds")
+
+    assert info.num_images["train"] == 3
+    labels = sorted((tmp_path / "data" / "ds" / "labels" / "train").iterdir())
+    assert sorted(path.read_text()[0] for path in labels) == ["0", "0", "1"]

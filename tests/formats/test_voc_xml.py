@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.datasets.formats.voc_xml import parse_voc, to_annotations
+from workbench.datasets.formats.frames import place
+from workbench.datasets.formats.items import Record
+from workbench.datasets.formats.voc_xml import parse_voc
 from workbench.errors import ImportFormatError
 from workbench.geometry import to_pixels
-
-IDS = {"cat": 0, "dog": 1}
+from workbench.persistence.image_header import ImageHeader
 
 
 def _object(name: str, *box: object, extra: str = "") -> str:
@@ -24,8 +25,8 @@ def _file(*objects: str, head: str = "") -> bytes:
 
 
 def _pixels(data: bytes, width: int = 100, height: int = 50, **options: bool) -> list[list[float]]:
-    annotations, _ = to_annotations(parse_voc(data), width, height, IDS, **options)
-    boxes = to_pixels([annotation.xywh for annotation in annotations], width, height)
+    placed = place([parse_voc(data, **options)], [ImageHeader(width, height)])
+    boxes = to_pixels(placed.boxes[placed.kept], width, height)
     return [[round(value, 9) for value in box] for box in boxes.tolist()]
 
 
@@ -39,13 +40,13 @@ def test_reads_what_the_development_kit_describes() -> None:
         )
     )
 
-    assert voc.filename == "1.jpg"
+    assert voc.picture == "1.jpg"
     assert voc.size == (353, 500)
-    assert [(item.name, item.box, item.difficult) for item in voc.objects] == [
-        ("dog", (48, 24, 95, 37), True),
-        ("cat", (8, 12, 35, 49), False),
+    assert [(box.label, box[1:5], box.extra) for box in voc.boxes] == [
+        ("dog", (48, 24, 95, 37), {"difficult": True}),
+        ("cat", (8, 12, 35, 49), None),
     ]
-    assert voc.problems == ()
+    assert voc.problems == []
 
 
 def test_corners_of_other_tools_are_taken_as_they_are() -> None:
@@ -77,33 +78,49 @@ def test_boxes_are_cut_off_at_the_border() -> None:
 
 
 @pytest.mark.parametrize(
-    ("box", "problem"),
+    "box",
     [
-        ((20, 10, 20, 30), "has no area"),
-        ((20, 10, 20, 10), "has no area"),
-        ((20, 10, 20.0001, 30), "has no area"),
-        ((30, 10, 20, 30), "inside out"),
-        ((20, 30, 30, 10), "inside out"),
-        ((100, 0, 120, 20), "outside the image of 100 x 50"),
-        ((-20, 0, 0, 20), "outside the image of 100 x 50"),
+        (20, 10, 20, 30),
+        (20, 10, 20, 10),
+        (20, 10, 20.0001, 30),
+        (100, 0, 120, 20),
+        (-20, 0, 0, 20),
     ],
 )
-def test_boxes_that_are_none_are_left_out_and_named(box: tuple[float, ...], problem: str) -> None:
-    voc = parse_voc(_file(_object("dog", *box), _object("cat", 1, 2, 3, 4)))
+def test_boxes_that_are_none_are_left_out(box: tuple[float, ...]) -> None:
+    assert _pixels(_file(_object("dog", *box), _object("cat", 1, 2, 3, 4))) == [[1, 2, 3, 4]]
 
-    annotations, problems = to_annotations(voc, 100, 50, IDS, "a.xml")
 
-    assert [annotation.class_id for annotation in annotations] == [0]
-    assert len(problems) == 1
-    assert problems[0].startswith("a.xml: object 1 (dog): the box ")
-    assert problem in problems[0]
+@pytest.mark.parametrize("box", [(30, 10, 20, 30), (20, 30, 30, 10), (30, 30, 20, 10)])
+def test_swapped_corners_are_put_right(box: tuple[float, ...]) -> None:
+    assert _pixels(_file(_object("dog", *box))) == [[20, 10, 30, 30]]
+
+
+def test_rotated_boxes_and_outlines_give_the_box_around_them() -> None:
+    rotated = (
+        "<object><name>ship</name><robndbox><cx>50</cx><cy>25</cy><w>20</w><h>10</h>"
+        "<angle>1.5707963267948966</angle></robndbox></object>"
+    )
+    numbered = (
+        "<object><name>tree</name><polygon><x1>5</x1><y1>6</y1><x2>15</x2><y2>8</y2><x3>9</x3>"
+        "<y3>16</y3></polygon></object>"
+    )
+    points = (
+        "<object><name>tree</name><polygon><pt><x>5</x><y>6</y></pt><pt><x>15</x><y>16</y></pt>"
+        "</polygon></object>"
+    )
+    assert _pixels(_file(rotated, numbered, points)) == [
+        [45, 15, 55, 35],
+        [5, 6, 15, 16],
+        [5, 6, 15, 16],
+    ]
 
 
 @pytest.mark.parametrize(
     ("item", "problem"),
     [
-        ("<object><name>cat</name></object>", "object 1: (cat) has no bndbox"),
-        (_object("", 1, 2, 3, 4), "object 1: has no name"),
+        ("<object><name>cat</name></object>", "(cat) has no bndbox"),
+        (_object("", 1, 2, 3, 4), "has no name"),
         (_object("cat", 1, 2, "wide", 4), "expected a number as xmax, found 'wide'"),
         (_object("cat", 1, "nan", 3, 4), "expected a number as ymin, found 'nan'"),
         (_object("cat", 1, 2, 3, "1e999"), "expected a number as ymax, found '1e999'"),
@@ -113,10 +130,8 @@ def test_boxes_that_are_none_are_left_out_and_named(box: tuple[float, ...], prob
 def test_an_object_that_cannot_be_read_leaves_the_others(item: str, problem: str) -> None:
     voc = parse_voc(_file(item, _object("dog", 1, 2, 3, 4)), "a.xml")
 
-    assert [voc_object.name for voc_object in voc.objects] == ["dog"]
-    assert len(voc.problems) == 1
-    assert voc.problems[0].startswith("a.xml: ")
-    assert problem in voc.problems[0]
+    assert [box.label for box in voc.boxes] == ["dog"]
+    assert [(found.place, problem in found.detail) for found in voc.problems] == [(1, True)]
 
 
 def test_parts_of_a_person_are_no_objects() -> None:
@@ -124,7 +139,7 @@ def test_parts_of_a_person_are_no_objects() -> None:
 
     voc = parse_voc(_file(_object("cat", 10, 11, 12, 13, extra=head)))
 
-    assert [(item.name, item.box) for item in voc.objects] == [("cat", (10, 11, 12, 13))]
+    assert [(box.label, box[1:5]) for box in voc.boxes] == [("cat", (10, 11, 12, 13))]
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16", "GBK", "Shift_JIS", "ISO-8859-1"])
@@ -134,7 +149,7 @@ def test_reads_the_encoding_that_the_file_declares(encoding: str) -> None:
         _object(name, 1, 2, 3, 4)
     ).decode("utf-8")
 
-    assert [item.name for item in parse_voc(text.encode(encoding)).objects] == [name]
+    assert [box.label for box in parse_voc(text.encode(encoding)).boxes] == [name]
 
 
 @pytest.mark.parametrize(
@@ -191,15 +206,14 @@ _COORDINATE = st.one_of(
 
 @given(st.tuples(_COORDINATE, _COORDINATE, _COORDINATE, _COORDINATE), st.booleans())
 def test_every_box_is_valid_or_reported(box: tuple[float, ...], one_based: bool) -> None:
-    voc = parse_voc(_file(_object("cat", *box)))
+    voc = parse_voc(_file(_object("cat", *box)), one_based=one_based)
+    placed = place([voc, Record("b.xml")], [ImageHeader(100, 50), ImageHeader(9, 9)])
 
-    annotations, problems = to_annotations(voc, 100, 50, IDS, one_based=one_based)
-
-    assert len(annotations) + len(problems) == 1
-    for annotation in annotations:
-        assert 1e-6 < annotation.width <= 1
-        assert 1e-6 < annotation.height <= 1
-        assert annotation.x - annotation.width / 2 >= -1e-9
-        assert annotation.x + annotation.width / 2 <= 1 + 1e-9
-        assert annotation.y - annotation.height / 2 >= -1e-9
-        assert annotation.y + annotation.height / 2 <= 1 + 1e-9
+    assert len(placed.boxes) + len(voc.problems) == 1
+    for x, y, width, height in placed.boxes[placed.kept].tolist():
+        assert 1e-6 < width <= 1
+        assert 1e-6 < height <= 1
+        assert x - width / 2 >= -1e-9
+        assert x + width / 2 <= 1 + 1e-9
+        assert y - height / 2 >= -1e-9
+        assert y + height / 2 <= 1 + 1e-9

@@ -1,71 +1,14 @@
-"""What the importers of all formats share: how sure they are, what they report, who goes where."""
+"""Splits dealt out by share, the same way each time."""
 
 from __future__ import annotations
 
 import random
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from workbench.errors import ImportFormatError
 from workbench.persistence.models import SPLITS
 
 DEFAULT_RATIOS: Mapping[str, float] = {"train": 0.7, "val": 0.2, "test": 0.1}
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """What a format's ``detect`` thinks of a folder.
-
-    Parameters
-    ----------
-    confidence : float
-        0: surely not this format; 1: surely this one.
-    reason : str
-        One sentence for people.
-    """
-
-    confidence: float
-    reason: str
-
-
-class Notes:
-    """Collects what an import has to report, so that a flood of one kind drowns no other.
-
-    Parameters
-    ----------
-    limit : int
-        So many sentences of a kind are kept; the rest are counted.
-    """
-
-    def __init__(self, limit: int = 50) -> None:
-        self._limit = limit
-        self._sentences: dict[str, list[str]] = defaultdict(list)
-        self._counts: dict[str, int] = defaultdict(int)
-
-    def add(self, kind: str, sentence: str) -> None:
-        """Report something.
-
-        Parameters
-        ----------
-        kind : str
-            What this is an instance of, in the plural: ``"boxes left out"``.
-        sentence : str
-            What was found where, and what was done about it.
-        """
-        self._counts[kind] += 1
-        if self._counts[kind] <= self._limit:
-            self._sentences[kind].append(sentence)
-
-    def as_list(self) -> list[str]:
-        """Return the sentences, kind by kind, with the number of those that were not kept."""
-        result = []
-        for kind, sentences in self._sentences.items():
-            result.extend(sentences)
-            more = self._counts[kind] - len(sentences)
-            if more:
-                result.append(f"… and {more} more: {kind}")
-        return result
 
 
 def split_by_ratio(

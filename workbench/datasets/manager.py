@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from workbench.datasets.dataset import Dataset
-from workbench.datasets.formats.any_format import import_dataset
+from workbench.datasets.formats.importing import import_dataset
 from workbench.datasets.formats.naming import default_name
 from workbench.datasets.health import HealthReport
 from workbench.datasets.index import UNREADABLE, DatasetIndex, Indexer

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import builtins
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.persistence.models import (
     ArchiveLimits,
@@ -22,6 +23,9 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.tags import Tags
 from workbench.persistence.version_store import VersionStore
+
+if TYPE_CHECKING:
+    from workbench.persistence.archive import ArchiveContents, Sink
 
 
 class DatasetStore(VersionStore):
@@ -60,6 +64,20 @@ class DatasetStore(VersionStore):
             Consumed once, one at a time, in a worker thread; may be a generator.
         total : int
             Number of images, if known, for `progress`.
+        """
+
+    @abstractmethod
+    async def create_with(
+        self, name: str, fill: Callable[[Sink], ArchiveContents]
+    ) -> ImportedDataset:
+        """Make a dataset of files that are already in its layout: all of them, or nothing at all.
+
+        Parameters
+        ----------
+        fill : callable
+            Called once, in a worker thread, with a sink for images, label files and our own
+            metadata, as paths in the dataset's layout whose names are sound; returns classes
+            and what is to be reported. What it raises undoes everything.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""COCO exports, folders or zip archives, of the challenge and of the tools that write its form.
+"""COCO JSON, of the challenge and of the tools that write its form.
 
 ::
 
@@ -9,281 +9,265 @@
     labels.json                             data/x.jpg          FiftyOne
     any.json                                x.jpg               one file beside the pictures
 
-The format's source is https://cocodataset.org/#format-data; see
-`workbench.datasets.formats.coco_json`. Of captions, panoptic segmentations, and keypoints
-beside boxes of the same pictures nothing is taken. Pictures come in byte for byte.
+The format is described at https://cocodataset.org/#format-data. ``images`` have an id and a
+``file_name``; ``categories`` an id and a ``name``; ``annotations`` the ids of both and a
+``bbox`` of ``[x, y, width, height]`` in pixels, the upper left corner first, counted from 0.
+Ids are arbitrary: the 80 categories of COCO itself are numbered 1 to 90 with gaps. Of captions
+and panoptic segmentations, and of keypoints beside boxes of the same pictures, nothing is taken.
 
-A picture that a file lists without annotations is one that shows nothing (an empty label
-file); one that no file lists is not labelled yet (no label file).
-
-Boxes are pixels of the picture as it is shown. Where a file's width and height are those of
-a picture before its EXIF rotation, its boxes are turned with the picture.
+A picture that a file lists without annotations is one that shows nothing; one that no file lists
+is not labelled yet.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-import numpy as np
-
-from workbench.datasets.formats import coco_notes as say
-from workbench.datasets.formats.coco_boxes import is_turned, orientation_of, place_boxes, turn
-from workbench.datasets.formats.coco_classes import number_classes
-from workbench.datasets.formats.coco_json import CocoBox, CocoFile, looks_like_coco, parse_coco
-from workbench.datasets.formats.coco_places import Listed, match_pictures
-from workbench.datasets.formats.naming import require_free
-from workbench.errors import (
-    ImportFormatError,
-    InvalidDatasetError,
-    InvalidFrameError,
+from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.coco_classes import (
+    Category,
+    CocoFile,
+    Id,
+    ascending,
+    number_classes,
 )
-from workbench.persistence import IMAGE_EXTENSIONS, DataStores
-from workbench.persistence.archive import Archive, Member, plan_layout
-from workbench.persistence.archive.folder import Folder
-from workbench.persistence.archive.notes import Notes
-from workbench.persistence.archive.split_lists import GivenSplits
-from workbench.persistence.models import (
-    Annotation,
-    ImportedDataset,
-    NewImage,
-    Progress,
-    no_progress,
-    with_notes,
+from workbench.datasets.formats.items import (
+    CROWD,
+    KEYPOINTS,
+    MASK,
+    POLYGON,
+    Box,
+    Detection,
+    Options,
+    Problem,
+    Reading,
+    Record,
+    corners,
+    number,
+    size_of,
 )
-from workbench.persistence.rules import check_classes, image_size
+from workbench.datasets.formats.rle import rle_box
+from workbench.datasets.formats.view import FolderView
+from workbench.errors import ImportFormatError
 
-Source = Folder | Archive
+TITLE = "COCO"
 
-
-def find_labels(path: Path | str) -> list[str]:
-    """Return the files in an archive or a folder that are detection labels in COCO's form.
-
-    Damaged ones are among them as far as they can be told, so that reading them says so.
-
-    Returns
-    -------
-    list of str
-        Paths from the top of the archive or folder.
-
-    Raises
-    ------
-    NotFoundError, ArchiveError
-        As `DatasetStore.import_folder` and `DatasetStore.import_zip` do.
-    """
-    with _open(path) as source:
-        return _find_labels(source)
+_NAMED_LIKE_COCO = re.compile(r"instances[_.].*\.json|.*\.coco\.json", re.IGNORECASE)
+_WAS_COCO = re.compile(rb'"(?:images|annotations)"\s*:\s*\[')
+_TICK = 20_000
+_SAMPLE = 200
+_KEPT_KEYS = ("attributes", "score", "track_id", "occluded", "truncated", "difficult")
 
 
-def _find_labels(source: Source) -> list[str]:
-    members = _members(source)
-    found = [
-        name
-        for name, member in members.items()
-        if name.lower().endswith(".json") and looks_like_coco(name, source.read(member))
-    ]
-    plain = [name for name in found if not _is_special(name)]
-    return plain or found
+def detect(view: FolderView) -> Detection:
+    """Look for JSON files with images, annotations and categories."""
+    files = view.matching([".json"], lambda name: _is_coco(view, name))
+    plain = [name for name in files if not _is_special(name)]
+    files = plain or files
+    if not files:
+        return Detection()
+    return Detection(0.95, f"{files[0]} has images and boxes in COCO's form", files)
 
 
-async def import_coco(
-    stores: DataStores,
-    path: Path | str,
-    name: str,
-    *,
-    labels: Sequence[str] | None = None,
-    progress: Progress = no_progress,
-) -> ImportedDataset:
-    """Make a dataset from a COCO export: images byte for byte, boxes as YOLO labels.
-
-    Parameters
-    ----------
-    stores : DataStores
-    path : Path or str
-        A folder or a zip archive in one of the forms above. It stays as it is.
-    name : str
-        Of the dataset to make.
-    labels : sequence of str, optional
-        Which annotation files to take; default: what `find_labels` finds.
-    progress : callable
-        Told ``(done, total)`` in images, also now and then while annotations are read.
-
-    Returns
-    -------
-    ImportedDataset
-        Its classes are the categories by ascending id. Its `notes` count all that was left
-        out, changed or made up. Splits come from the names of the annotation files or of
-        folders; where none tells, the images are in ``train``.
-
-    Raises
-    ------
-    NotFoundError, ArchiveError
-        If there is nothing at `path`, or an archive is refused.
-    ImportFormatError
-        If an annotation file is damaged, or not one of the pictures is there.
-    AlreadyExistsError
-        If the name is taken.
-    """
-    await require_free(stores, name)
-    with await asyncio.to_thread(_open, path) as source:
-        importer = await asyncio.to_thread(_Importer, source, labels, progress)
-        info = await stores.dataset.create_from(
-            name, importer.classes, importer.images(), progress=progress, total=importer.total
+def _is_coco(view: FolderView, name: str) -> bool:
+    named = _NAMED_LIKE_COCO.fullmatch(name.rpartition("/")[2]) is not None
+    try:
+        found = view.json(name)
+    except ImportFormatError:
+        head = view.head(name, 2**20)
+        boxes = b'"image_id"' in head and (b'"bbox"' in head or b'"segmentation"' in head)
+        return b'"segments_info"' not in head and (
+            named or (boxes and _WAS_COCO.search(head) is not None)
         )
-    return with_notes(info, importer.notes())
+    if not isinstance(found, dict):
+        return named
+    images, rows = found.get("images"), found.get("annotations")
+    some = [r for r in rows[:_SAMPLE] if isinstance(r, dict)] if isinstance(rows, list) else []
+    if any("segments_info" in row for row in some):
+        return False
+    if named:
+        return True
+    if not isinstance(images, list):
+        return bool(some) and "categories" in found and _has_boxes(some)
+    if some:
+        return _has_boxes(some)
+    return any(isinstance(i, dict) and "file_name" in i for i in images[:_SAMPLE])
 
 
-class _Importer:
-    """One walk through a COCO export. Blocks; holds all boxes, and one picture at a time."""
-
-    def __init__(self, source: Source, labels: Sequence[str] | None, progress: Progress) -> None:
-        self._source = source
-        self._notes = Notes()
-        self._members = _members(source)
-        labels = _find_labels(source) if labels is None else labels
-        if not labels or not self._members.keys() >= {*labels}:
-            raise ImportFormatError(
-                f"{source.path}: expected {' and '.join(labels or ['a .json file'])} with boxes in "
-                f"COCO's form, found {'not all of them' if labels else 'none'}; check the path"
-            )
-        pictures = [name for name in self._members if _is_picture(name)]
-        self._files = [self._read(name, lambda: progress(0, len(pictures))) for name in labels]
-        self._classes = number_classes(self._files)
-        try:
-            self.classes = check_classes(self._classes.names)
-        except InvalidDatasetError as error:
-            raise ImportFormatError(f"{source.path}, {labels[0]}: {error}; rename it") from error
-        self._listed = match_pictures(self._files, pictures, self._notes)
-        if not self._listed:
-            self._refuse_missing_images()
-        layout = plan_layout(
-            [name for name in self._members if name not in labels],
-            GivenSplits({name: listed.split for name, listed in self._listed.items()}),
-        )
-        self._targets = {n: t for n, t in layout.targets.items() if t.startswith("images/")}
-        self._layout_notes = layout.notes
-        self.total = len(self._targets)
-
-    def images(self) -> Iterator[NewImage]:
-        """Yield the images with their boxes."""
-        count = 0
-        for name, member in self._members.items():
-            if name not in self._targets:
-                self._source.check(member)  # also of what is not taken, lest its name is damaged
-                continue
-            _, split, filename = self._targets[name].split("/")
-            data = self._source.read(member)
-            try:
-                size = image_size(data, name)
-            except InvalidFrameError:
-                self._notes.add(say.DAMAGED, name)
-                continue
-            count += 1
-            yield NewImage(filename, split, data, self._labels(name, data, size))
-        if not count:
-            raise ImportFormatError(
-                f"{self._source.path}: expected images, found none that can be read; download or "
-                f"export them again"
-            )
-
-    def notes(self) -> list[str]:
-        """Return what there is to report, once all images have been taken."""
-        counts = sum((file.counts for file in self._files), Counter[str]())
-        counted = [text.format(count=counts[k]) for k, text in say.COUNTED.items() if counts[k]]
-        reviewed = any(listed.annotated for listed in self._listed.values())
-        if reviewed and not any(file.boxes for file in self._files):
-            counted.append(say.NOTHING)
-        return self._classes.notes + counted + self._notes.sentences() + self._layout_notes
-
-    def _read(self, name: str, tick: Callable[[], None]) -> CocoFile:
-        data = self._source.read(self._members[name])
-        try:
-            return parse_coco(data, name, tick)
-        except ImportFormatError as error:
-            raise ImportFormatError(f"{self._source.path}, {error}") from error
-
-    def _refuse_missing_images(self) -> None:
-        for file in self._files:
-            if file.images:
-                raise ImportFormatError(
-                    f"{self._source.path}, {file.where}: expected the {len(file.images)} images "
-                    f"that it lists, found none of them, such as {file.images[0].file_name!r}; "
-                    f"export with images, or put them into a folder images beside it"
-                )
-
-    def _labels(self, name: str, data: bytes, size: tuple[int, int]) -> list[Annotation] | None:
-        listed = self._listed.get(name)
-        if listed is None or not listed.annotated:
-            self._notes.add(say.UNLISTED if listed is None else say.NOT_ANNOTATED, name)
-            return None
-        class_ids, boxes = self._boxes(listed)
-        if not boxes:
-            return []
-        said = next((image.size for _, image in listed.entries if image.size), None)
-        orientation = orientation_of(data)
-        stored = is_turned(orientation) and size[0] != size[1] and said == size[::-1]
-        self._note_size(name, said, size, orientation, stored)
-        placed = place_boxes(boxes, *(size[::-1] if stored else size))
-        for kind, number in (
-            (say.CLIPPED, placed.clipped),
-            (say.OUTSIDE, len(boxes) - len(placed.boxes)),
-        ):
-            for _ in range(number):
-                self._notes.add(kind, name)
-        rows = turn(placed.boxes, orientation) if stored else placed.boxes
-        kept = np.array(class_ids)[placed.kept].tolist()
-        return [Annotation(i, *row) for i, row in zip(kept, rows.tolist(), strict=True)]
-
-    def _boxes(self, listed: Listed) -> tuple[list[int], list[CocoBox]]:
-        """Return class ids and boxes of a picture; what two files have in common, once."""
-        class_ids: list[int] = []
-        boxes: list[CocoBox] = []
-        seen: dict[tuple[object, ...], int] = {}
-        for number, image in listed.entries:
-            for box in self._files[number].boxes.get(image.id, ()):
-                class_id = self._classes.ids[number][box.category_id]
-                if seen.setdefault((class_id, *box[1:]), number) == number:
-                    class_ids.append(class_id)
-                    boxes.append(box)
-        return class_ids, boxes
-
-    def _note_size(
-        self,
-        name: str,
-        said: tuple[int, int] | None,
-        size: tuple[int, int],
-        orientation: int,
-        stored: bool,
-    ) -> None:
-        if stored:
-            self._notes.add(say.TURNED, name)
-        elif said is not None and said != size:
-            self._notes.add(say.SIZES, name)
-        elif orientation != 1:
-            tells = said is not None and is_turned(orientation) and size[0] != size[1]
-            if not tells:
-                self._notes.add(say.MIRRORED, name)
-
-
-def _open(path: Path | str) -> Source:
-    place = Path(path).expanduser()
-    return Folder.open(place) if place.is_dir() else Archive.open(place)
-
-
-def _members(source: Source) -> dict[str, Member]:
-    return {
-        member.name: member
-        for member in source.members
-        if not member.ignored and member.name[0] != "." and "/." not in member.name
-    }
-
-
-def _is_picture(name: str) -> bool:
-    return f".{name.rpartition('.')[2].lower()}" in IMAGE_EXTENSIONS
+def _has_boxes(rows: list[dict[str, Any]]) -> bool:
+    return any("image_id" in row and ("bbox" in row or "segmentation" in row) for row in rows)
 
 
 def _is_special(name: str) -> bool:
     # Their boxes are those of the instances, of persons alone, or of no single things.
     return name.rpartition("/")[2].lower().startswith(("person_keypoints", "stuff_"))
+
+
+def read(view: FolderView, detection: Detection, options: Options) -> Reading:
+    """Read annotation files; see `workbench.datasets.formats.items`.
+
+    Raises
+    ------
+    ImportFormatError
+        If one is damaged, or not in COCO's form.
+    """
+    files = []
+    for name in detection.files:
+        options.tick()
+        files.append(parse(view.json(name), name, f"{view.path}, "))
+    classes = number_classes(files)
+    reading = Reading(classes=classes.names, declared=True, used=set(detection.files))
+    reading.notes = classes.notes
+
+    def records() -> Iterator[Record]:
+        for file, ids in zip(files, classes.ids, strict=True):
+            named = {key: classes.names[class_id] for key, class_id in ids.items()}
+            yield from _records(file, named, reading, options)
+
+    reading.records = records()
+    return reading
+
+
+def parse(found: Any, where: str, above: str = "") -> CocoFile:
+    """Return an annotation file, with its keys checked.
+
+    Raises
+    ------
+    ImportFormatError
+        If it is not in COCO's form.
+    """
+    if not isinstance(found, dict) or not isinstance(found.get("images"), list):
+        keys = ", ".join(map(repr, list(found)[:5])) if isinstance(found, dict) else "none"
+        raise ImportFormatError(
+            f"{above}{where}: expected COCO's keys 'images', 'annotations' and 'categories', found "
+            f"{keys or 'none'}; export it again as COCO, or take the file away to import the "
+            f"pictures alone"
+        )
+    rows = found.get("annotations")
+    if rows is not None and not isinstance(rows, list):
+        raise ImportFormatError(
+            f"{above}{where}: expected a list as 'annotations', found {type(rows).__name__}; "
+            f"export it again as COCO"
+        )
+    used = {
+        key
+        for row in rows or ()
+        if isinstance(row, dict) and (key := _id(row.get("category_id"))) is not None
+    }
+    return CocoFile(
+        where,
+        found["images"],
+        _categories(found.get("categories")),
+        rows or [],
+        rows is not None,
+        used,
+        _contributor(found) == "Label Studio",
+    )
+
+
+def _contributor(found: dict[str, Any]) -> str:
+    info = found.get("info")
+    return str(info.get("contributor", "")) if isinstance(info, dict) else ""
+
+
+def _categories(items: Any) -> list[Category]:
+    by_id: dict[Id, Category] = {}
+    for item in items if isinstance(items, list) else []:
+        category_id = _id(item.get("id")) if isinstance(item, dict) else None
+        if category_id is not None:
+            texts = (item.get("name"), item.get("supercategory"))
+            name, above = (" ".join(t.split()) if isinstance(t, str) else "" for t in texts)
+            by_id.setdefault(category_id, Category(category_id, name, above))
+    return [by_id[key] for key in sorted(by_id, key=ascending)]
+
+
+def _records(
+    file: CocoFile, names: Mapping[Id, str], reading: Reading, options: Options
+) -> Iterator[Record]:
+    """Yield what a file says of each picture, in the order of its images."""
+    records: dict[Id, Record] = {}
+    for place, item in enumerate(file.images, start=1):
+        if not isinstance(item, dict):
+            continue
+        image_id, name = _id(item.get("id")), item.get("file_name")
+        if image_id is None or not isinstance(name, str) or not name:
+            continue
+        record = Record(file.where, name, place=place, reviewed=file.annotated, shown=file.shown)
+        record.size = size_of(item.get("width"), item.get("height"))
+        records[image_id] = record
+    for place, row in enumerate(file.annotations, start=1):
+        if place % _TICK == 0:
+            options.tick()
+        _take(row, place, file, names, records, reading)
+    yield from records.values()
+
+
+def _take(
+    row: Any,
+    place: int,
+    file: CocoFile,
+    names: Mapping[Id, str],
+    records: Mapping[Id, Record],
+    reading: Reading,
+) -> None:
+    if not isinstance(row, dict):
+        reading.problems.append((file.where, Problem(why.NO_BOX, place)))
+        return
+    image_id = _id(row.get("image_id"))
+    record = records.get(image_id) if image_id is not None else None
+    if record is None:
+        reading.problems.append((file.where, Problem(why.NO_IMAGE, place)))
+        return
+    crowd = row.get("iscrowd") in (1, "1", True)
+    category = _id(row.get("category_id"))
+    if category not in names or category is None:
+        record.problems.append(Problem(why.CROWDS if crowd else why.NO_CATEGORY, place))
+        return
+    outline = row.get("segmentation")
+    try:
+        box, shape = _box(row.get("bbox")), ""
+        if box is None:
+            box = rle_box(outline) if isinstance(outline, dict) else _around(outline)
+            shape = MASK if isinstance(outline, dict) else ""
+        shape = shape or (POLYGON if outline and isinstance(outline, list) else "")
+        shape = CROWD if crowd else shape or (KEYPOINTS if row.get("keypoints") else "")
+    except ValueError as error:
+        reason = why.CROWDS if crowd else why.NO_BOX
+        record.problems.append(Problem(reason, place, str(error)))
+        return
+    extra = {key: row[key] for key in _KEPT_KEYS if row.get(key) not in (None, {})}
+    record.boxes.append(Box(names[category], *box, place, shape, None, extra or None))
+
+
+def _box(value: Any) -> tuple[float, float, float, float] | None:
+    """Return the corners of ``[x, y, width, height]``; None if these are none with an area."""
+    if not isinstance(value, list) or len(value) != 4:
+        return None
+    try:
+        x, y, width, height = map(number, value)
+    except ValueError:
+        return None
+    return (x, y, x + width, y + height) if width > 0 and height > 0 else None
+
+
+def _around(outline: Any) -> tuple[float, float, float, float]:
+    """Return the corners of the box around polygons, ``[[x1, y1, x2, y2, ...], ...]``."""
+    if not isinstance(outline, list) or not outline:
+        raise ValueError("neither a box nor an outline")
+    polygons = outline if isinstance(outline[0], list) else [outline]
+    if not all(isinstance(polygon, list) and len(polygon) % 2 == 0 for polygon in polygons):
+        raise ValueError("an outline with half a point")
+    left, top, right, bottom = corners(number(v) for polygon in polygons for v in polygon)
+    if right <= left or bottom <= top:
+        raise ValueError("an outline without an area")
+    return left, top, right, bottom
+
+
+def _id(value: Any) -> Id | None:
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) else None

@@ -6,8 +6,53 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any, NamedTuple
 
-from workbench.datasets.formats.coco_json import CocoCategory, CocoFile, Id, ascending
+Id = int | str
+"""Of an image or category. COCO has integers; some tools write them as text."""
+
+
+class Category(NamedTuple):
+    """One category; the texts may be empty."""
+
+    id: Id
+    name: str
+    supercategory: str
+
+
+@dataclass(frozen=True, slots=True)
+class CocoFile:
+    """What an annotation file holds.
+
+    Parameters
+    ----------
+    where : str
+        Name of the file.
+    images, annotations : list
+        As they stand there.
+    categories : list of Category
+        By ascending id, each id once.
+    annotated : bool
+        Whether there are annotations, if none; else (``image_info_test2017.json``) nothing
+        is said of what the images show.
+    used : set of Id
+        Categories that annotations are of.
+    shown : bool
+        Whether its tool measures pictures as they are shown, whatever size it writes down.
+    """
+
+    where: str
+    images: list[Any]
+    categories: list[Category]
+    annotations: list[Any]
+    annotated: bool
+    used: set[Id]
+    shown: bool = False
+
+
+def ascending(value: Id) -> tuple[bool, Id]:
+    """Sort key of ids: numbers first."""
+    return isinstance(value, str), value
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +79,7 @@ def number_classes(files: Sequence[CocoFile]) -> Classes:
     Categories of different files are one class if their names are the same. The second
     category of a name in one file is a class of its own, with a number behind its name.
     """
-    used = [_used(file) for file in files]
+    used = [file.used for file in files]
     described = [_all_described(file, ids) for file, ids in zip(files, used, strict=True)]
     notes = _made_up(files, described)
     groups = _groups(described, used)
@@ -63,20 +108,16 @@ def number_classes(files: Sequence[CocoFile]) -> Classes:
     return Classes(names, ids, notes)
 
 
-def _used(file: CocoFile) -> set[Id]:
-    return {box.category_id for boxes in file.boxes.values() for box in boxes}
-
-
-def _all_described(file: CocoFile, used: set[Id]) -> list[CocoCategory]:
+def _all_described(file: CocoFile, used: set[Id]) -> list[Category]:
     """Return all categories of a file, also those that it uses without describing them."""
     by_id = {category.id: category for category in file.categories}
     for category_id in used:
-        by_id.setdefault(category_id, CocoCategory(category_id, "", ""))
+        by_id.setdefault(category_id, Category(category_id, "", ""))
     named = (c if c.name else c._replace(name=f"class_{c.id}") for c in by_id.values())
     return sorted(named, key=lambda category: ascending(category.id))
 
 
-def _made_up(files: Sequence[CocoFile], described: Sequence[Sequence[CocoCategory]]) -> list[str]:
+def _made_up(files: Sequence[CocoFile], described: Sequence[Sequence[Category]]) -> list[str]:
     notes = []
     for file, categories in zip(files, described, strict=True):
         names = {category.id: category.name for category in file.categories}
@@ -89,7 +130,7 @@ def _made_up(files: Sequence[CocoFile], described: Sequence[Sequence[CocoCategor
     return notes
 
 
-def _groups(described: Sequence[Sequence[CocoCategory]], used: Sequence[set[Id]]) -> set[str]:
+def _groups(described: Sequence[Sequence[Category]], used: Sequence[set[Id]]) -> set[str]:
     """Return categories that are no classes but stand above some.
 
     Roboflow writes its project's name as category 0, with "none" as what stands above it.

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from workbench.datasets.formats.tar import archive_extension
+from workbench.datasets.formats.view import POINTABLE
 from workbench.errors import AlreadyExistsError
 from workbench.persistence import DataStores
 
+# What files are called whatever they are about.
+_GENERAL = re.compile(
+    r"_*(?:data(?:set)?|annotations?|labels?|results?|export|instances.*|_annotations.*)(?:\..*)?",
+    re.IGNORECASE,
+)
+
+
+def absolute(path: Path | str) -> Path:
+    """Return a path that stays the same when the working folder changes."""
+    return Path(path).expanduser().absolute()
+
 
 def default_name(place: Path) -> str:
-    """Return the name of a folder, or of an archive without ``.zip``."""
-    return place.stem if place.suffix.lower() == ".zip" else place.name
+    """Return the name of a folder, or of a file without its extension."""
+    ending = archive_extension(place.name)
+    if ending:
+        return place.name[: -len(ending)]
+    if place.suffix.lower() not in POINTABLE:
+        return place.name
+    return place.parent.name if _GENERAL.fullmatch(place.stem) else place.stem
 
 
 async def require_free(stores: DataStores, name: str) -> None:

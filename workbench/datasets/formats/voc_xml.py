@@ -21,74 +21,32 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml.ElementTree
 from defusedxml import DefusedXmlException
 
+from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.items import (
+    POLYGON,
+    ROTATED,
+    Box,
+    Problem,
+    Record,
+    corners,
+    number,
+    size_of,
+)
 from workbench.errors import ImportFormatError
-from workbench.geometry import area, clip_xyxy, to_normalised
-from workbench.persistence.models import Annotation
-
-# A box thinner than this could not be written down with eight decimals in a large image.
-_THINNEST_PIXELS = 0.01
 
 _DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.\-]+)["'][^>]*\?>""")
 _CHALLENGE = re.compile(r"PASCAL VOC|VOC20\d\d Database", re.IGNORECASE)
+_MARKS = ("difficult", "truncated", "occluded", "pose")
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-@dataclass(frozen=True, slots=True)
-class VocObject:
-    """One object as it stands in the file.
-
-    Parameters
-    ----------
-    number : int
-        Its place in the file, counted from 1.
-    name : str
-        Of its class.
-    box : tuple of float
-        ``xmin, ymin, xmax, ymax`` as written.
-    difficult : bool
-        Whether the challenge does not count it.
-    """
-
-    number: int
-    name: str
-    box: tuple[float, float, float, float]
-    difficult: bool = False
-
-    def __str__(self) -> str:
-        return f"object {self.number} ({self.name})"
-
-
-@dataclass(frozen=True, slots=True)
-class VocFile:
-    """What an annotation file says.
-
-    Parameters
-    ----------
-    filename : str
-        The image's name according to the file, which is often wrong; may be empty.
-    size : (int, int) or None
-        Width and height according to the file; None if it does not say.
-    objects : tuple of VocObject
-    problems : tuple of str
-        One sentence for each object that could not be read.
-    from_challenge : bool
-        Whether coordinates count from 1; see the module's text.
-    """
-
-    filename: str
-    size: tuple[int, int] | None
-    objects: tuple[VocObject, ...]
-    problems: tuple[str, ...]
-    from_challenge: bool
-
-
-def parse_voc(data: bytes, where: str = "annotation") -> VocFile:
+def parse_voc(data: bytes, where: str = "annotation", *, one_based: bool | None = None) -> Record:
     """Read the bytes of an annotation file.
 
     Parameters
@@ -97,90 +55,38 @@ def parse_voc(data: bytes, where: str = "annotation") -> VocFile:
         In any encoding that the file declares and Python knows.
     where : str
         What to call the file in messages.
+    one_based : bool, optional
+        Whether pixels count from 1; default: as the file's origin says.
 
     Raises
     ------
     ImportFormatError
         If it is no XML, is dangerous XML (entities), or no annotation.
     """
-    root = _root(data, where)
+    root = parse_xml(data, where)
     if root.tag != "annotation":
         raise ImportFormatError(f"{where}: expected <annotation>, found <{root.tag}>")
-    objects: list[VocObject] = []
-    problems: list[str] = []
-    # Direct children only: a person's <part>s (head, hands) have boxes, too.
-    for number, element in enumerate(root.findall("object"), start=1):
-        try:
-            objects.append(_object(element, number))
-        except ValueError as error:
-            problems.append(f"{where}: object {number}: {error}; left out")
     source = " ".join(root.findtext(f"source/{tag}", "") for tag in ("database", "annotation"))
-    return VocFile(
-        filename=root.findtext("filename", "").strip(),
-        size=_size(root),
-        objects=tuple(objects),
-        problems=tuple(problems),
-        from_challenge=bool(_CHALLENGE.search(source)),
-    )
+    shifted = bool(_CHALLENGE.search(source)) if one_based is None else one_based
+    record = Record(where, root.findtext("filename", "").strip())
+    record.size = size_of(root.findtext("size/width"), root.findtext("size/height"))
+    # Direct children only: a person's <part>s (head, hands) have boxes, too.
+    for position, element in enumerate(root.findall("object"), start=1):
+        try:
+            record.boxes.append(_object(element, position, 1.0 if shifted else 0.0))
+        except ValueError as error:
+            record.problems.append(Problem(why.BAD_ROW, position, str(error)))
+    return record
 
 
-def to_annotations(
-    voc: VocFile,
-    width: int,
-    height: int,
-    class_ids: Mapping[str, int],
-    where: str = "annotation",
-    *,
-    one_based: bool | None = None,
-) -> tuple[list[Annotation], list[str]]:
-    """Turn the objects of a file into normalised boxes.
+def parse_xml(data: bytes, where: str) -> Element:
+    """Return the root of an XML file.
 
-    Parameters
-    ----------
-    width, height : int
-        Of the image in pixels.
-    class_ids : mapping of str to int
-        Objects of other classes are left out without a word.
-    one_based : bool, optional
-        Whether pixels count from 1; default: as the file's origin says.
-
-    Returns
-    -------
-    annotations : list of Annotation
-        Clipped to the image.
-    problems : list of str
-        One sentence for each box that had no area or lay outside the image.
+    Raises
+    ------
+    ImportFormatError
+        If it is none, or holds entities, which annotations never need and attacks use.
     """
-    shift = 1.0 if (voc.from_challenge if one_based is None else one_based) else 0.0
-    annotations, problems = [], []
-    for item in voc.objects:
-        if item.name not in class_ids:
-            continue
-        left, top, right, bottom = item.box
-        box = (left - shift, top - shift, right, bottom)
-        problem = _problem(box, width, height)
-        if problem:
-            shown = ", ".join(f"{value:g}" for value in item.box)
-            problems.append(f"{where}: {item}: the box {shown} {problem}; left out")
-            continue
-        xywh = to_normalised(clip_xyxy(box, width, height), width, height)[0].tolist()
-        annotations.append(Annotation(class_ids[item.name], *xywh))
-    return annotations, problems
-
-
-def _problem(box: tuple[float, float, float, float], width: int, height: int) -> str | None:
-    left, top, right, bottom = box
-    if right < left or bottom < top:
-        return "is inside out (a maximum is below its minimum)"
-    if min(right - left, bottom - top) < _THINNEST_PIXELS:
-        return "has no area"
-    clipped = clip_xyxy(box, width, height)[0]
-    if area(clipped)[0] == 0 or min(clipped[2:] - clipped[:2]) < _THINNEST_PIXELS:
-        return f"lies outside the image of {width} x {height} pixels"
-    return None
-
-
-def _root(data: bytes, where: str) -> Element:
     text: bytes | str = data
     declared = _DECLARATION.match(data)
     try:
@@ -202,40 +108,63 @@ def _root(data: bytes, where: str) -> Element:
     return root
 
 
-def _object(element: Element, number: int) -> VocObject:
+def _object(element: Element, position: int, shift: float) -> Box:
     name = " ".join(element.findtext("name", "").split())
     if not name:
         raise ValueError("has no name")
-    box = element.find("bndbox")
-    if box is None:
-        raise ValueError(f"({name}) has no bndbox")
-    return VocObject(
-        number=number,
-        name=name,
-        box=(
-            _coordinate(box, name, "xmin"),
-            _coordinate(box, name, "ymin"),
-            _coordinate(box, name, "xmax"),
-            _coordinate(box, name, "ymax"),
-        ),
-        difficult=element.findtext("difficult", "").strip() in {"1", "true", "True"},
+    box, rotated, polygon = (element.find(tag) for tag in ("bndbox", "robndbox", "polygon"))
+    if box is not None:
+        left, top, right, bottom = (_coordinate(box, name, tag) for tag in _CORNERS)
+        found, shape = (left - shift, top - shift, right, bottom), ""
+    elif rotated is not None:
+        found, shape = _around_rotated(rotated, name), ROTATED
+    elif polygon is not None:
+        found, shape = corners(_points(polygon, name)), POLYGON
+    else:
+        raise ValueError(f"({name}) has no bndbox, robndbox or polygon")
+    return Box(name, *found, position, shape, None, _marks(element) or None)
+
+
+def _marks(element: Element) -> dict[str, object]:
+    """Return what an object has beside its box, without what says nothing."""
+    marks: dict[str, object] = {}
+    for tag in _MARKS:
+        text = element.findtext(tag, "").strip()
+        if tag == "pose":
+            if text and text.lower() != "unspecified":
+                marks[tag] = text
+        elif text.lower() in ("1", "true", "yes"):
+            marks[tag] = True
+    return marks
+
+
+def _around_rotated(box: Element, name: str) -> tuple[float, float, float, float]:
+    """Return the box around a rotated one, as roLabelImg writes them: radians, clockwise."""
+    x, y, width, height, angle = (
+        _coordinate(box, name, tag) for tag in ("cx", "cy", "w", "h", "angle")
     )
+    across = abs(width * math.cos(angle)) + abs(height * math.sin(angle))
+    down = abs(width * math.sin(angle)) + abs(height * math.cos(angle))
+    return x - across / 2, y - down / 2, x + across / 2, y + down / 2
+
+
+def _points(polygon: Element, name: str) -> Iterator[float]:
+    """Yield ``<x1>``, ``<y1>``, ``<x2>`` ... or ``<pt><x/><y/></pt>`` of an outline."""
+    points = [element for element in polygon if element.tag.lower() in ("pt", "point")]
+    if points:
+        for point in points:
+            yield _coordinate(point, name, "x")
+            yield _coordinate(point, name, "y")
+        return
+    count = sum(element.tag.startswith("x") for element in polygon)
+    for position in range(1, count + 1):
+        yield _coordinate(polygon, name, f"x{position}")
+        yield _coordinate(polygon, name, f"y{position}")
 
 
 def _coordinate(box: Element, name: str, tag: str) -> float:
     text = box.findtext(tag, "").strip()
     try:
-        value = float(text)
+        return number(text)
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"({name}) expected a number as {tag}, found {text!r}")
-    return value
-
-
-def _size(root: Element) -> tuple[int, int] | None:
-    try:
-        width, height = (round(float(root.findtext(f"size/{t}", ""))) for t in ("width", "height"))
-    except (ValueError, OverflowError):
-        return None
-    return (width, height) if width > 0 and height > 0 else None
+        raise ValueError(f"({name}) expected a number as {tag}, found {text[:40]!r}") from None

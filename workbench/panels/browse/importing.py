@@ -10,7 +10,9 @@ from urllib.request import url2pathname
 
 from workbench.datasets.actions import NewFile, Upload
 from workbench.datasets.changes import counted
-from workbench.datasets.formats.any_format import has_annotations
+from workbench.datasets.formats.importing import has_annotations
+from workbench.datasets.formats.tar import is_archive
+from workbench.datasets.formats.view import POINTABLE
 from workbench.errors import NotFoundError
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.models import ImportedDataset
@@ -54,9 +56,10 @@ def new_files(path: Path, *, every: int = 1) -> Iterable[NewFile]:
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether what lies at a path has labels, or is an archive: a dataset of its own."""
-    is_archive = path.is_file() and path.suffix.lower() == ".zip"
-    return is_archive or (path.is_dir() and has_annotations(path))
+    """Whether what lies at a path has labels, or is an archive or an annotation file."""
+    if path.is_file():
+        return is_archive(path.name) or path.suffix.lower() in POINTABLE
+    return path.is_dir() and has_annotations(path)
 
 
 def describe_dataset(made: ImportedDataset) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from workbench.datasets.actions import Actions, Change, NewFile, Upload
 from workbench.datasets.changes import BoxRef, counted
 from workbench.datasets.classes import ClassEditor
-from workbench.datasets.formats.any_format import import_dataset
+from workbench.datasets.formats.importing import import_dataset
 from workbench.datasets.formats.naming import default_name
 from workbench.panels.browse.importing import batches, describe, describe_dataset, refusal_text
 from workbench.panels.browse.shown import ShownModel

@@ -49,7 +49,7 @@ _METHODS = {1: "shrink", 6: "implode", 9: "Deflate64", 12: "bzip2", 14: "LZMA", 
 _METHODS |= {95: "xz", 98: "PPMd"}
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# Names that `_plain_name` need not look at closely, which are nearly all.
+# Names that `plain_name` need not look at closely, which are nearly all.
 _PLAIN = re.compile(r"[\w\-][\w\-. ]*(?:/[\w\-][\w\-. ]*)*")
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -166,7 +166,7 @@ def _parse(directory: bytes, archive: Path, end: EndRecord) -> list[Member]:
             sound.add(kind)
         if (method == STORED and packed != size) or (is_folder and size):
             raise _member_damaged(archive, name, f"{size} bytes", f"{packed} of contents")
-        plain = _plain_name(archive, name)
+        plain = plain_name(archive, name)
         ignored = is_folder or is_litter(plain)
         found.append((offset, raw, plain, method, crc, packed, size, ignored))
     if position != len(directory):
@@ -259,7 +259,7 @@ def _check_kind(
         )
 
 
-def _plain_name(archive: Path, name: str) -> str:
+def plain_name(archive: Path, name: str) -> str:
     """Return a name without empty and ``.`` parts, after refusing what could lead elsewhere."""
     if _PLAIN.fullmatch(name):
         return name

@@ -32,7 +32,7 @@ OUTSIDE = "{count} images outside the dataset's image folders were dropped, such
 NO_CODEC = "{count} images of unsupported formats were dropped, such as {example}: convert to PNG"
 FOREIGN = (
     "{count} XML or JSON files were dropped, such as {example}: if these are labels, "
-    "import_dataset reads COCO and Pascal VOC; convert others to YOLO format first"
+    "import them with import_dataset, which reads these"
 )
 HIDDEN_FILE = "{count} hidden files were dropped, such as {example}"
 OTHER = "{count} other files were dropped, such as {example}"

@@ -88,6 +88,12 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
 
         return await asyncio.to_thread(work)
 
+    async def create_with(
+        self, name: str, fill: Callable[[archive.Sink], archive.ArchiveContents]
+    ) -> ImportedDataset:
+        """See `DatasetStore.create_with`."""
+        return await asyncio.to_thread(self._import, name, fill)
+
     async def get(self, name: str) -> DatasetInfo:
         """See `DatasetStore.get`."""
         folder = self._root.open(name)

@@ -80,6 +80,12 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
             progress(done, max(total, done))
         return self._place(name, new)
 
+    async def create_with(
+        self, name: str, fill: Callable[[archive.Sink], archive.ArchiveContents]
+    ) -> ImportedDataset:
+        """See `DatasetStore.create_with`."""
+        return self._import(name, fill)
+
     def _place(self, name: str, dataset: Dataset) -> DatasetInfo:
         with self._state.lock:
             self._state.require_free(name)

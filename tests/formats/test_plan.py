@@ -1,0 +1,288 @@
+"""Imports before anything is written: what they say, what can be chosen, and what is kept out."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import os
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from tests.formats.making import (
+    BOX,
+    PICTURE,
+    coco,
+    folder,
+    images,
+    labels,
+    picture,
+    voc,
+    voc_object,
+)
+from tests.helpers.archives import write_zip, zip_bytes
+from workbench import import_dataset
+from workbench.datasets.formats.ledger import Entry, Ledger
+from workbench.datasets.formats.plan import plan_import
+from workbench.errors import ArchiveError, ImportFormatError
+from workbench.persistence import Stores
+
+ROW = "0 0.25 0.35 0.3 0.5\n"
+YOLO: dict[str, Any] = {
+    "data.yaml": "train: images/train\nval: images/val\nnames: [cat, dog]\n",
+    "images/train/a.jpg": PICTURE,
+    "images/val/b.jpg": PICTURE,
+    "labels/train/a.txt": ROW + "1 0.25 0.35 0.3 0.5\n",
+    "labels/val/b.txt": "",
+}
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _bytes(files: Mapping[str, Any]) -> dict[str, bytes]:
+    return {n: d if isinstance(d, bytes) else d.encode() for n, d in files.items()}
+
+
+async def test_a_plan_writes_nothing_and_says_what_would_come(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    source = folder(tmp_path / "in" / "pets", YOLO)
+    plan = await plan_import(persistence_stores, source)
+    assert await persistence_stores.dataset.list() == []
+    assert (plan.name, plan.format, plan.classes) == ("pets", "yolo", ["cat", "dog"])
+    assert plan.counts()["train"] == {"images": 1, "labelled": 1, "boxes": 2}
+    assert plan.counts()["val"] == {"images": 1, "labelled": 1, "boxes": 0}
+    assert plan.boxes_by_class() == {"cat": 1, "dog": 1}
+    assert plan.to_frame().loc["train", "boxes"] == 2
+    assert "2 annotations found: 2 taken" in str(plan)
+
+    info = await plan.apply()
+
+    assert labels(info) == {"train/a": [(0.0, *BOX), (1.0, *BOX)], "val/b": []}
+    assert info.num_images == {"train": 1, "val": 1, "test": 0}
+
+
+async def test_choices_change_the_plan(tmp_path: Path, persistence_stores: Stores) -> None:
+    source = folder(tmp_path / "in" / "pets", YOLO)
+    plan = await plan_import(persistence_stores, source)
+    plan = await plan.choose(classes={"cat": "pet", "dog": "pet"}, splits={"val": "test"})
+    assert plan.boxes_by_class() == {"pet": 2}
+    info = await plan.apply("merged")
+    assert labels(info) == {"train/a": [(0.0, *BOX), (0.0, *BOX)], "test/b": []}
+
+    info = await import_dataset(persistence_stores, source, "dogs", classes=["dog"])
+    assert (info.classes, labels(info)["train/a"]) == (["dog"], [(0.0, *BOX)])
+    assert info.ledger.some("class left out")[0].place == 1
+    for wrong in ({"clases": {}}, {"crowds": "some"}, {"splits": {"val": "valid"}}):
+        with pytest.raises(ImportFormatError, match="expected"):
+            await plan_import(persistence_stores, source, **wrong)
+    with pytest.raises(ImportFormatError, match=r"expected COCO, found YOLO"):
+        await plan_import(persistence_stores, source, format="coco")
+
+
+async def test_what_changed_since_is_planned_anew(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    source = folder(tmp_path / "in" / "pets", YOLO)
+    plan = await plan_import(persistence_stores, source)
+    (source / "labels/train/a.txt").write_text("1 0.25 0.35 0.3 0.5\n" * 2)
+    os.utime(source / "labels/train/a.txt", (1, 1))
+    (source / "images/train/c.jpg").write_bytes(PICTURE)
+
+    info = await plan.apply()
+
+    assert labels(info)["train/a"] == [(1.0, *BOX)] * 2
+    assert info.num_images["train"] == 2
+
+
+async def test_an_unknown_file_beside_pictures_is_a_question(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    source = folder(
+        tmp_path / "in" / "pets", {"a.jpg": PICTURE, "boxes.json": {"my bbox": {"a": [1, 2]}}}
+    )
+    plan = await plan_import(persistence_stores, source)
+    assert len(plan.questions) == 1
+    with pytest.raises(ImportFormatError, match=r"boxes\.json.*unknown='ignore'"):
+        await plan.apply()
+    assert await persistence_stores.dataset.list() == []
+    info = await (await plan.choose(unknown="ignore")).apply()
+    assert labels(info) == {}
+
+
+@pytest.mark.parametrize("packing", ["zip", "tar", "tar.gz", "tar.xz", "tar.zst", "tar.bz2"])
+async def test_archives(tmp_path: Path, persistence_stores: Stores, packing: str) -> None:
+    import bz2
+    import gzip
+
+    files = {f"top/{name}": data for name, data in _bytes(YOLO).items()}
+    pack = {
+        "gz": gzip.compress,
+        "xz": lzma.compress,
+        "bz2": bz2.compress,
+        "zst": zstandard.ZstdCompressor().compress,
+        "tar": bytes,
+    }
+    source = tmp_path / f"pets.{packing}"
+    if packing == "zip":
+        write_zip(source, files)
+    else:
+        source.write_bytes(pack[packing.rpartition(".")[2]](_tar(files)))
+    info = await import_dataset(persistence_stores, source)
+    assert (info.name, labels(info)["train/a"]) == ("pets", [(0.0, *BOX), (1.0, *BOX)])
+
+
+async def test_archives_inside_archives(tmp_path: Path, persistence_stores: Stores) -> None:
+    pictures = {"train2017/a.jpg": PICTURE}
+    files = {
+        "train2017.zip": zip_bytes(list(pictures.items())),
+        "annotations.tar": _tar(
+            {"instances_train2017.json": _json(coco({"bbox": [20, 10, 60, 50]}))}
+        ),
+    }
+    folder(tmp_path / "in", files)
+    write_zip(tmp_path / "all.zip", files)
+    for source in (tmp_path / "in", tmp_path / "all.zip"):
+        info = await import_dataset(persistence_stores, source)
+        assert labels(info) == {"train/a": [(0.0, *BOX)]}
+
+
+def _json(value: Any) -> bytes:
+    import json
+
+    return json.dumps(value).encode()
+
+
+@pytest.mark.parametrize("kind", ["link", "up", "bomb", "cut", "twice"])
+async def test_hostile_tars_are_refused(
+    tmp_path: Path, persistence_stores: Stores, kind: str
+) -> None:
+    import gzip
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        info = tarfile.TarInfo("../a.jpg" if kind == "up" else "a.jpg")
+        if kind == "link":
+            info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        data = b"\0" * 300_000_000 if kind == "bomb" else PICTURE
+        info.size = 0 if kind == "link" else len(data)
+        archive.addfile(info, io.BytesIO(data))
+        if kind == "twice":
+            info.name = "A.JPG"
+            archive.addfile(info, io.BytesIO(data))
+    packed = gzip.compress(buffer.getvalue(), 1)
+    (tmp_path / "x.tar.gz").write_bytes(packed[: len(packed) // 2] if kind == "cut" else packed)
+    before = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("workbench-import-*"))
+    with pytest.raises(ArchiveError, match=r"x\.tar\.gz"):
+        await import_dataset(persistence_stores, tmp_path / "x.tar.gz")
+    assert await persistence_stores.dataset.list() == []
+    after = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("workbench-import-*"))
+    assert after <= before
+
+
+async def test_pointing_at_the_annotation_file(tmp_path: Path, persistence_stores: Stores) -> None:
+    source = folder(
+        tmp_path / "in" / "pets",
+        {
+            "annotations/instances_val.json": coco({"bbox": [20, 10, 60, 50]}),
+            "annotations/instances_train.json": coco({"bbox": [0, 0, 60, 50]}),
+            "images/a.jpg": PICTURE,
+        },
+    )
+    info = await import_dataset(persistence_stores, source / "annotations/instances_val.json", "ds")
+    assert labels(info) == {"val/a": [(0.0, *BOX)]}
+    yolo = folder(tmp_path / "in" / "yolo", YOLO)
+    info = await import_dataset(persistence_stores, yolo / "data.yaml")
+    assert (info.name, len(labels(info))) == ("yolo", 2)
+    (yolo / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ImportFormatError, match=r"other\.csv.*none of them"):
+        await import_dataset(persistence_stores, yolo / "other.csv", "no")
+
+
+async def test_pictures_that_are_none_are_told(tmp_path: Path, persistence_stores: Stores) -> None:
+    source = folder(
+        tmp_path / "in" / "pets",
+        {
+            "a.jpg": PICTURE,
+            "a.xml": voc(voc_object()),
+            "empty.jpg": b"",
+            "page.jpg": b"<!DOCTYPE html><html>404</html>",
+            "moving.gif": b"GIF89a",
+        },
+    )
+    info = await import_dataset(persistence_stores, source)
+    assert images(info) == ["train/a.jpg"]
+    left = {e.file: e.reason for e in info.ledger.entries if e.outcome == "left"}
+    assert left == {
+        "empty.jpg": "damaged",
+        "page.jpg": "no picture inside",
+        "moving.gif": "unsupported",
+    }
+
+
+async def test_lists_of_addresses_and_tfrecords_are_refused_with_a_way_out(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    urls = folder(tmp_path / "urls", {"list.txt": "https://x.org/a.jpg\nhttps://x.org/b.jpg\n"})
+    with pytest.raises(ImportFormatError, match="fetches nothing"):
+        await import_dataset(persistence_stores, urls)
+    records = folder(tmp_path / "records", {"train.tfrecord": b"\x10\0\0\0"})
+    with pytest.raises(ImportFormatError, match=r"TFRecord.*COCO or YOLO"):
+        await import_dataset(persistence_stores, records)
+
+
+async def test_masks_under_the_names_of_pictures_are_no_pictures(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    source = folder(
+        tmp_path / "in" / "pets",
+        {
+            "JPEGImages/a.jpg": PICTURE,
+            "SegmentationClass/a.png": picture(),
+            "Annotations/a.xml": voc(voc_object()),
+        },
+    )
+    info = await import_dataset(persistence_stores, source)
+    assert images(info) == ["train/a.jpg"]
+    assert info.ledger.some("masks of other pictures")[0].file == "SegmentationClass/a.png"
+
+
+async def test_our_own_files_come_along(tmp_path: Path, persistence_stores: Stores) -> None:
+    source = folder(tmp_path / "in" / "pets", YOLO | {".workbench/prompts.json": {"0": ["a cat"]}})
+    await import_dataset(persistence_stores, source)
+    assert await persistence_stores.dataset.get_prompts("pets") == {0: ["a cat"]}
+    newer = folder(
+        tmp_path / "in" / "newer",
+        YOLO | {".workbench/dataset.json": {"format": 99, "created_at": "2026-01-01T00:00+00:00"}},
+    )
+    with pytest.raises(ArchiveError, match="format 99"):
+        await import_dataset(persistence_stores, newer)
+    assert not await persistence_stores.dataset.exists("newer")
+
+
+def test_an_account_that_does_not_add_up_stops_the_import() -> None:
+    ledger = Ledger("x")
+    ledger.found["annotations"] = 2
+    ledger.taken["annotations"] = 1
+    with pytest.raises(AssertionError, match="2 annotations found, 1 taken and 0 left"):
+        ledger.check()
+    ledger.add(Entry("annotations", "left", "crowds", "x.json", 2))
+    ledger.check()
+    again = Ledger.from_json(ledger.to_json())
+    assert again == ledger
+    assert ledger.to_frame()["place"].tolist() == [2]
+    assert ledger.summary()["count"].sum() == 3
+    with pytest.raises(ValueError, match="account"):
+        Ledger.from_json({"format": 1})

@@ -1,0 +1,189 @@
+"""What became of everything that an import has found: found = taken + left, always."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from workbench.datasets.formats.reasons import SENTENCES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILES, PICTURES, ANNOTATIONS = "files", "pictures", "annotations"
+UNITS = (FILES, PICTURES, ANNOTATIONS)
+
+_KEPT = 20_000
+"""So many entries of one reason are kept; all are counted."""
+
+
+class Entry(NamedTuple):
+    """One thing that was left out or repaired.
+
+    Parameters
+    ----------
+    unit : str
+        ``files``, ``pictures`` or ``annotations``.
+    outcome : str
+        ``left``, ``repaired`` (which is taken, too) or ``noted``.
+    reason : str
+        One of `workbench.datasets.formats.reasons`.
+    file : str
+        Where it stood.
+    place : int
+        Line or element there, counted from 1; 0 for the whole.
+    picture : str
+        The picture it is about, if it is known.
+    split : str
+    detail : str
+    """
+
+    unit: str
+    outcome: str
+    reason: str
+    file: str
+    place: int = 0
+    picture: str = ""
+    split: str = ""
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The account of one import.
+
+    Parameters
+    ----------
+    format : str
+    found, taken : Counter of str
+        By unit.
+    by_split : Counter of (str, str)
+        What was taken, by unit and split.
+    reasons : Counter of (str, str, str)
+        What was left or repaired, by unit, outcome and reason.
+    entries : list of Entry
+        Each of these, up to 20,000 of one reason.
+    """
+
+    format: str = ""
+    found: Counter[str] = field(default_factory=Counter)
+    taken: Counter[str] = field(default_factory=Counter)
+    by_split: Counter[tuple[str, str]] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    entries: list[Entry] = field(default_factory=list)
+
+    def add(self, entry: Entry, count: int = 1) -> None:
+        """Count something that was left, repaired or is worth a note."""
+        key = entry.unit, entry.outcome, entry.reason
+        self.reasons[key] += count
+        if self.reasons[key] <= _KEPT:
+            self.entries.append(entry)
+
+    def left(self, unit: str) -> int:
+        """Return how many of a unit were left out."""
+        return sum(
+            n for (u, outcome, _), n in self.reasons.items() if (u, outcome) == (unit, "left")
+        )
+
+    def repaired(self, unit: str) -> int:
+        """Return how many of a unit were taken after a repair."""
+        pairs = self.reasons.items()
+        return sum(n for (u, outcome, _), n in pairs if (u, outcome) == (unit, "repaired"))
+
+    def check(self) -> None:
+        """Make sure that nothing was lost on the way.
+
+        Raises
+        ------
+        AssertionError
+            If what was found is not what was taken and what was left.
+        """
+        for unit in UNITS:
+            taken, left = self.taken[unit], self.left(unit)
+            if self.found[unit] != taken + left:
+                raise AssertionError(
+                    f"the account of this import does not add up: {self.found[unit]} {unit} found, "
+                    f"{taken} taken and {left} left; nothing was imported, please report this"
+                )
+
+    def some(self, reason: str, limit: int = 12) -> list[Entry]:
+        """Return the first entries of a reason."""
+        found = (entry for entry in self.entries if entry.reason == reason)
+        return [entry for entry, _ in zip(found, range(limit), strict=False)]
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for each reason, in the order in which they came up."""
+        texts = []
+        for (unit, outcome, reason), count in self.reasons.items():
+            if outcome == "quiet" or reason not in SENTENCES:
+                continue
+            first = next(
+                (
+                    e
+                    for e in self.entries
+                    if (e.unit, e.outcome, e.reason) == (unit, outcome, reason)
+                ),
+                Entry(unit, outcome, reason, ""),
+            )
+            where = first.picture or first.file
+            example = f"{where!r}"
+            if first.place and first.picture != first.file and first.file:
+                example = f"{first.file!r}, {first.place}"
+            detail = f" ({first.detail})" if first.detail else ""
+            texts.append(SENTENCES[reason].format(count=count, example=example + detail))
+        return texts
+
+    def __str__(self) -> str:
+        """Return the account in three lines."""
+        return "\n".join(
+            f"{self.found[unit]:,} {unit} found: {self.taken[unit]:,} taken"
+            f" ({self.repaired(unit):,} repaired), {self.left(unit):,} left"
+            for unit in UNITS
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return what was left or repaired as a table, a row for each thing."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [(self.format, *entry) for entry in self.entries], columns=["format", *Entry._fields]
+        )
+
+    def summary(self) -> pd.DataFrame:
+        """Return the counts as a table, a row for each unit, outcome and reason."""
+        import pandas as pd
+
+        rows = [(unit, "found", "", self.found[unit]) for unit in UNITS]
+        rows += [(unit, f"taken, {split}", "", n) for (unit, split), n in self.by_split.items()]
+        rows += [(*key, n) for key, n in self.reasons.items()]
+        return pd.DataFrame(rows, columns=["unit", "outcome", "reason", "count"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the account in JSON's types."""
+        return {
+            "format": self.format,
+            "found": dict(self.found),
+            "taken": dict(self.taken),
+            "by_split": [[*key, n] for key, n in self.by_split.items()],
+            "reasons": [[*key, n] for key, n in self.reasons.items()],
+            "entries": [list(entry) for entry in self.entries],
+        }
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Ledger:
+        """Return the account that `to_json` has written.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        try:
+            ledger = cls(str(found["format"]), Counter(found["found"]), Counter(found["taken"]))
+            ledger.by_split.update({(u, s): int(n) for u, s, n in found["by_split"]})
+            ledger.reasons.update({(u, o, r): int(n) for u, o, r, n in found["reasons"]})
+            ledger.entries += [Entry(*row) for row in found["entries"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"expected an account of an import, found {error!r}") from error
+        return ledger

@@ -1,0 +1,237 @@
+"""Which picture an annotation file means: by paths and names, whatever the folders are called.
+
+Two ways occur. A list (COCO, CVAT, CSV) calls pictures by names that lead from wherever its
+tool had them: from the folder beside the file (``000001.jpg`` for ``train2017/000001.jpg``),
+from the top (``images/a.jpg``), or from a disk that is not here (``/home/ann/cups/a.jpg``).
+Where each picture has a file of its own (VOC, YOLO, LabelMe), the two share a stem, and of
+several pictures of that stem the one is meant whose folders are most like the file's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from urllib.parse import unquote
+
+from workbench.persistence.archive.directory import fold
+
+_SPLIT_WORD = re.compile(
+    r"(?<![a-z])(?:(train|training|trainval)|(val|valid|validation|minival)|(test|testing))"
+    r"(?:\d{4})?(?:_?data)?(?![a-z0-9])"
+)
+_SPLITS = ("train", "val", "test")
+
+_FOLDERS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+def split_of(where: str) -> str | None:
+    """Return the split that an annotation file's own name tells, else its folders."""
+    folder, _, base = where.rpartition("/")
+    match = _SPLIT_WORD.search(base.rpartition(".")[0].lower())
+    return _split_in(match) or split_of_folder(folder)
+
+
+@lru_cache(maxsize=4096)
+def split_of_folder(folder: str) -> str | None:
+    """Return the split that the nearest folder tells that tells one."""
+    parts = reversed(folder.lower().split("/"))
+    return next((split for p in parts if (split := split_word(p))), None)
+
+
+def split_word(text: str) -> str | None:
+    """Return the split that a word means: ``valid`` and ``val2017`` are ``val``."""
+    text = text.strip().lower().removeprefix("obj_")
+    return _split_in(_SPLIT_WORD.fullmatch(text))
+
+
+def _split_in(match: re.Match[str] | None) -> str | None:
+    return _SPLITS[match.lastindex - 1] if match and match.lastindex else None
+
+
+def stem_of(name: str) -> str:
+    """Return the last part of a path without its extension."""
+    base = name[name.rfind("/") + 1 :]
+    dot = base.rfind(".")
+    return base[:dot] if dot > 0 else base
+
+
+class Pictures:
+    """Finds pictures by the names that annotation files have for them.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of all pictures: paths with forward slashes from the top of what is imported.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+        self._by_path = {fold(name): name for name in self.names}
+        self._by_end: dict[int, dict[str, list[str]]] = {}
+        self._by_stem: dict[str, list[str]] | None = None
+
+    def find(self, where: str, file_names: Iterable[str]) -> dict[str, str]:
+        """Return the picture for each name in a list that leads to one.
+
+        What lies where it should is taken as it is. A name that leads there only without
+        its folders, without its extension, or to somewhere else, counts if no other name
+        leads to the same picture.
+
+        Parameters
+        ----------
+        where : str
+            The annotation file.
+        file_names : iterable of str
+        """
+        places = [fold(place) for place in _places(where)]
+        split = split_of(where)
+        found: dict[str, str] = {}
+        guessed: dict[str, list[str]] = defaultdict(list)
+        for file_name in dict.fromkeys(file_names):
+            ends = [*_ends(file_name)]
+            picture = self._at(places, ends[0]) if ends else None
+            if picture is not None:
+                found[file_name] = picture
+            elif ends and (guess := self._guess(places, ends, split)) is not None:
+                guessed[guess].append(file_name)
+        taken = set(found.values())
+        for picture, names in guessed.items():
+            if picture not in taken and len(names) == 1:
+                found[names[0]] = picture
+        return found
+
+    def like(self, file: str, hint: str = "") -> list[str]:
+        """Return the picture that a file of its own belongs to.
+
+        Parameters
+        ----------
+        file : str
+            ``labels/train/a.txt``; also ``a.jpg.json``.
+        hint : str
+            What the file says of the picture's name; tells pictures apart that differ in
+            their extension only.
+
+        Returns
+        -------
+        list of str
+            None, one, or those that nothing tells apart.
+        """
+        found = self._stems().get(fold(stem_of(file)), [])
+        best = self._nearest(found, file)
+        if len(best) > 1:
+            base = fold(hint.replace("\\", "/").rpartition("/")[2])
+            said = [name for name in best if fold(name).rpartition("/")[2] == base]
+            return said or best
+        if not best and hint:
+            hinted = self._stems().get(fold(stem_of(hint.replace("\\", "/"))), [])
+            return self._nearest(hinted, file)
+        return best
+
+    def _nearest(self, pictures: list[str], file: str) -> list[str]:
+        if not pictures:
+            return []
+        folder = file.rpartition("/")[0]
+        split = split_of_folder(folder)
+        scored: dict[tuple[int, int], list[str]] = defaultdict(list)
+        for name in pictures:
+            above = name.rpartition("/")[0]
+            other = split_of_folder(above)
+            if split is None or other is None or split == other:
+                scored[_likeness(above, folder)].append(name)
+        return scored[max(scored)] if scored else []
+
+    def _stems(self) -> dict[str, list[str]]:
+        if self._by_stem is None:
+            index: dict[str, list[str]] = defaultdict(list)
+            for name in self.names:
+                base = fold(name.rpartition("/")[2])
+                index[base.rpartition(".")[0]].append(name)
+                index[base].append(name)
+            self._by_stem = dict(index)
+        return self._by_stem
+
+    def _at(self, places: list[str], end: str) -> str | None:
+        for place in places:
+            picture = self._by_path.get(place + end)
+            if picture is not None:
+                return picture
+        return None
+
+    def _guess(self, places: list[str], ends: list[str], split: str | None) -> str | None:
+        elsewhere = self._same_split(self._ending(ends[0]), split)
+        if len(elsewhere) == 1:
+            return elsewhere[0]
+        if elsewhere:
+            return None
+        found = next((p for end in ends[1:] if (p := self._at(places, end)) is not None), None)
+        if found is not None:
+            return found
+        # Some lists have ids without an extension, or the extension of before a conversion.
+        same = self._same_split(self._stems().get(stem_of(ends[-1]), []), split)
+        same = same or self._same_split(self._stems().get(ends[-1], []), split)
+        return same[0] if len(same) == 1 else None
+
+    @staticmethod
+    def _same_split(names: list[str], split: str | None) -> list[str]:
+        if split is None:
+            return names
+        return [n for n in names if split_of_folder(n.rpartition("/")[0]) in (None, split)]
+
+    def _ending(self, end: str) -> list[str]:
+        """Return the pictures whose path ends so, however deep they lie."""
+        depth = end.count("/") + 1
+        if depth not in self._by_end:
+            index: dict[str, list[str]] = defaultdict(list)
+            for path, name in self._by_path.items():
+                index["/".join(path.rsplit("/", depth)[-depth:])].append(name)
+            self._by_end[depth] = index
+        return self._by_end[depth].get(end, [])
+
+
+@lru_cache(maxsize=4096)
+def _likeness(one: str, other: str) -> tuple[int, int]:
+    """Return how many folders two paths share, in their order, and how few they do not."""
+    first, second = _words(one), _words(other)
+    shared, start = 0, 0
+    for word in first:
+        if word in second[start:]:
+            start = second.index(word, start) + 1
+            shared += 1
+    return shared, 2 * shared - len(first) - len(second)
+
+
+def _words(folder: str) -> list[str]:
+    return [split_word(part) or fold(part) for part in folder.split("/") if part]
+
+
+def _ends(file_name: str) -> Iterator[str]:
+    """Yield a path as it stands, then without its first folder, and so on."""
+    plain = file_name.replace("\\", "/").partition("?")[0]
+    for text in (plain, unquote(plain)) if "%" in plain else (plain,):
+        parts = [part for part in fold(text).split("/") if part not in ("", ".", "..")]
+        for begin in range(len(parts)):
+            yield "/".join(parts[begin:])
+
+
+def _places(where: str) -> Iterator[str]:
+    """Yield the folders where an annotation file's pictures may be, the likeliest first."""
+    folder, _, base = where.rpartition("/")
+    split = split_of(where)
+    # instances_train2017.json is about train2017.
+    names = [base.rpartition(".")[0].partition("_")[2], *_FOLDERS.get(split or "", ())]
+    own = [name for name in names if name]
+    above = [folder, folder.rpartition("/")[0]] if folder else [""]
+    for home in (f"{place}/" if place else "" for place in above):
+        for name in own:
+            yield f"{home}images/{name}/"
+            yield f"{home}{name}/images/"
+            yield f"{home}{name}/"
+        yield f"{home}images/"
+        yield f"{home}data/"
+        yield home

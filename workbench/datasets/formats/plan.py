@@ -1,0 +1,435 @@
+"""An import before anything is written: what it is, what comes of it, and what can be chosen."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.choices import Choices, choices_from
+from workbench.datasets.formats.items import Options, Reading
+from workbench.datasets.formats.ledger import ANNOTATIONS, FILES, PICTURES, Entry, Ledger
+from workbench.datasets.formats.naming import absolute, default_name, require_free
+from workbench.datasets.formats.reading import Picture, take
+from workbench.datasets.formats.recognising import Recognised, kind_of, question, recognise
+from workbench.datasets.formats.registry import READERS
+from workbench.datasets.formats.view import OTHER_PICTURES, FolderView, extension, hidden
+from workbench.datasets.formats.writing import fill
+from workbench.datasets.importing import split_by_ratio
+from workbench.errors import (
+    ArchiveError,
+    ImportFormatError,
+    InvalidDatasetError,
+    WorkbenchError,
+)
+from workbench.persistence import IMAGE_EXTENSIONS, DataStores
+from workbench.persistence.archive import plan_layout
+from workbench.persistence.archive.folder import Folder
+from workbench.persistence.archive.split_lists import GivenSplits
+from workbench.persistence.models import (
+    SPLITS,
+    DatasetInfo,
+    ImportedDataset,
+    Progress,
+    no_progress,
+)
+from workbench.persistence.rules import check_classes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Imported(ImportedDataset):
+    """A dataset that was just imported, with the account of the import.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        What became of every file, picture and annotation.
+    """
+
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the plan of an import has found.
+
+    Parameters
+    ----------
+    recognised : Recognised
+    reading : Reading
+    pictures : list of Picture
+    classes : list of str
+    targets : dict of str to str
+        Where each picture and each of our own files goes, by its name.
+    ledger : Ledger
+    notes : list of str
+    questions : list of str
+        What has to be answered first.
+    """
+
+    recognised: Recognised
+    reading: Reading
+    pictures: list[Picture]
+    classes: list[str]
+    targets: dict[str, str]
+    ledger: Ledger
+    notes: list[str]
+    questions: list[str]
+
+
+class ImportPlan:
+    """What will come of an import; nothing has been written.
+
+    Parameters
+    ----------
+    stores : DataStores
+    view : FolderView
+        Stays open until the plan is applied, closed or forgotten.
+    contents : Contents
+    choices : Choices
+    name : str
+        Of the dataset to make.
+    """
+
+    def __init__(
+        self, stores: DataStores, view: FolderView, contents: Contents, choices: Choices, name: str
+    ) -> None:
+        self._stores = stores
+        self._view = view
+        self._contents = contents
+        self._print = _fingerprint(view)
+        self._close = weakref.finalize(self, view.close)
+        self.choices = choices
+        self.name = name
+
+    @property
+    def format(self) -> str:
+        """Name of the format; empty: pictures alone."""
+        return self._contents.recognised.format
+
+    @property
+    def confidence(self) -> float:
+        """How sure that is, 0..1."""
+        return self._contents.recognised.detection.confidence if self.format else 1.0
+
+    @property
+    def reason(self) -> str:
+        """What speaks for it."""
+        return self._contents.recognised.detection.reason or "pictures without annotations"
+
+    @property
+    def others(self) -> dict[str, str]:
+        """Further formats that were found and are not taken, with what speaks for them."""
+        return {n: d.reason for n, d in self._contents.recognised.others.items()}
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes of the dataset to be, in their order."""
+        return list(self._contents.classes)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What will become of every file, picture and annotation."""
+        return self._contents.ledger
+
+    @property
+    def notes(self) -> list[str]:
+        """Everything odd, a sentence for each kind."""
+        return list(self._contents.notes)
+
+    @property
+    def questions(self) -> list[str]:
+        """What has to be answered by `choose` before it can be applied."""
+        return list(self._contents.questions)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return the numbers of images, labelled images and boxes by split."""
+        result = {split: {"images": 0, "labelled": 0, "boxes": 0} for split in SPLITS}
+        for picture in self._contents.pictures:
+            here = result[picture.split or SPLITS[0]]
+            here["images"] += 1
+            here["labelled"] += picture.rows is not None
+            here["boxes"] += len(picture.rows or ())
+        return result
+
+    def boxes_by_class(self) -> dict[str, int]:
+        """Return the number of boxes of each class."""
+        result = dict.fromkeys(self.classes, 0)
+        for picture in self._contents.pictures:
+            for row in picture.rows or ():
+                result[row.label] += 1
+        return result
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the counts as a table, a row for each split."""
+        import pandas as pd
+
+        return pd.DataFrame.from_dict(self.counts(), orient="index")
+
+    def __str__(self) -> str:
+        """Return the plan in a few lines."""
+        title = READERS[self.format].TITLE if self.format else "Pictures"
+        lines = [f"{title} ({self.confidence:.0%} sure: {self.reason})", str(self.ledger)]
+        for split, numbers in self.counts().items():
+            if numbers["images"]:
+                lines.append(
+                    f"{split}: " + ", ".join(f"{n:,} {what}" for what, n in numbers.items())
+                )
+        lines += [f"classes: {', '.join(self.classes)}", *self.notes, *self.questions]
+        return "\n".join(lines)
+
+    async def choose(self, *, progress: Progress = no_progress, **changes: Any) -> ImportPlan:
+        """Return the plan with other choices; see `Choices` for what there is to choose.
+
+        Raises
+        ------
+        ImportFormatError
+            If there is no such choice or value.
+        """
+        choices = choices_from(self.choices, changes)
+        contents = await asyncio.to_thread(_contents, self._view, choices, progress)
+        plan = ImportPlan(self._stores, self._view, contents, choices, self.name)
+        self._close.detach()
+        return plan
+
+    async def apply(self, name: str | None = None, *, progress: Progress = no_progress) -> Imported:
+        """Make the dataset: all of it, or nothing at all. What changed since is planned anew.
+
+        Parameters
+        ----------
+        name : str, optional
+            Default: that of the plan.
+
+        Raises
+        ------
+        ImportFormatError
+            If questions are open.
+        AlreadyExistsError
+            If the name is taken.
+        """
+        name = name or self.name
+        await require_free(self._stores, name)
+        if await asyncio.to_thread(lambda: _fingerprint(self._view) != self._print):
+            self.close()
+            self._view = await asyncio.to_thread(FolderView.open, _source(self._view))
+            self._close = weakref.finalize(self, self._view.close)
+            self._contents = await asyncio.to_thread(_contents, self._view, self.choices, progress)
+            self._print = _fingerprint(self._view)
+        contents = self._contents
+        if contents.questions:
+            raise ImportFormatError("; ".join(contents.questions))
+        view = self._view
+        info = await self._stores.dataset.create_with(
+            name, lambda sink: fill(view, contents, sink, progress)
+        )
+        return _imported(info, contents)
+
+    def close(self) -> None:
+        """Let go of the source; the plan can no longer be applied or changed."""
+        self._close()
+
+
+def _imported(info: DatasetInfo, contents: Contents) -> Imported:
+    known = {item.name: getattr(info, item.name) for item in fields(DatasetInfo)}
+    return Imported(**known, notes=contents.notes, ledger=contents.ledger)
+
+
+def _source(view: FolderView) -> Path:
+    return view.path if view.focus is None else view.path / view.focus
+
+
+async def plan_import(
+    stores: DataStores,
+    path: Path | str,
+    name: str | None = None,
+    *,
+    progress: Progress = no_progress,
+    **choices: Any,
+) -> ImportPlan:
+    """Look at what another tool has exported, and say what would come of importing it.
+
+    Parameters
+    ----------
+    stores : DataStores
+    path : Path or str
+        A folder, an archive (zip, tar), or an annotation file.
+    name : str, optional
+        Of the dataset to make; default: that of the folder or file.
+    progress : callable
+    **choices
+        See `Choices`.
+
+    Returns
+    -------
+    ImportPlan
+        ``await plan.apply()`` makes the dataset.
+
+    Raises
+    ------
+    NotFoundError
+        If there is nothing at `path`.
+    ArchiveError, ImportFormatError
+        If it cannot be imported; the message says why and what to do.
+    """
+    chosen = choices_from(Choices(), choices)
+    place = absolute(path)
+    wanted = default_name(place) if name is None else name
+    view = await asyncio.to_thread(FolderView.open, place)
+    try:
+        contents = await asyncio.to_thread(_contents, view, chosen, progress)
+    except BaseException:
+        view.close()
+        raise
+    return ImportPlan(stores, view, contents, chosen, wanted)
+
+
+def _contents(view: FolderView, choices: Choices, progress: Progress) -> Contents:
+    """Look at everything once. Blocks."""
+    recognised = recognise(view, choices.format)
+    if not view.pictures:
+        try:
+            plan_layout(view.names)  # which tells what is missing
+        except ArchiveError as error:
+            raise ArchiveError(f"{view.path}: {error}") from error
+    total = len(view.pictures)
+    options = Options(choices.one_based, lambda: progress(0, total))
+    reading = Reading()
+    ledger = Ledger(recognised.format or "pictures")
+    if recognised.format:
+        reading = READERS[recognised.format].read(view, recognised.detection, options)
+    taken = take(view, reading, choices, ledger, progress)
+    view.forget()
+    if not taken.pictures:
+        raise ImportFormatError(
+            f"{view.path}: expected images, found none that can be read; download or export them "
+            f"again"
+        )
+    if recognised.format and not taken.pairing and ledger.found[ANNOTATIONS]:
+        first = next(
+            (e.picture or e.file for e in ledger.entries if e.reason == why.NO_PICTURE), ""
+        )
+        raise ImportFormatError(
+            f"{view.path}, {recognised.detection.files[0]}: expected the pictures that it is "
+            f"about, found none of them, such as {first!r}; export with images, or put them into "
+            f"a folder images beside it"
+        )
+    _give_splits(taken.pictures, choices, ledger)
+    classes = _classes(view, reading, choices, taken.pictures)
+    layout_notes, targets = _layout(view, taken.pictures)
+    _count_files(view, recognised, reading, targets, ledger)
+    ledger.check()
+    asked = recognised.unknown if not recognised.format and choices.unknown == "ask" else []
+    notes = [*view.notes, *reading.notes, *ledger.sentences(), *layout_notes]
+    if choices.shares:
+        shares = ", ".join(f"{share:g} to {split}" for split, share in choices.shares.items())
+        notes.append(f"images were dealt out to splits at random: {shares}, seed {choices.seed}")
+    for name, other in recognised.others.items():
+        notes.append(
+            f"there is {READERS[name].TITLE} as well ({other.reason}), which was not taken; choose "
+            f"format={name!r} to take it instead"
+        )
+    if recognised.format and ledger.found[ANNOTATIONS] == 0:
+        notes.append(
+            "no annotation file has a box: all images that they list came in as showing nothing; "
+            "if they are not annotated yet, import the pictures without the files"
+        )
+    return Contents(
+        recognised,
+        reading,
+        taken.pictures,
+        classes,
+        targets,
+        ledger,
+        notes,
+        [question(view, asked)] if asked else [],
+    )
+
+
+def _give_splits(pictures: Sequence[Picture], choices: Choices, ledger: Ledger) -> None:
+    dealt: dict[str, str] = {}
+    if choices.shares:
+        dealt = split_by_ratio((p.name for p in pictures), choices.shares, choices.seed)
+    for picture in pictures:
+        if dealt:
+            picture.split = dealt[picture.name]
+        elif picture.split is None:
+            picture.split = SPLITS[0]
+            ledger.add(Entry(PICTURES, "noted", why.NO_SPLIT, picture.name, 0, picture.name))
+        picture.split = choices.splits.get(picture.split or SPLITS[0], picture.split)
+        ledger.by_split[PICTURES, picture.split or SPLITS[0]] += 1
+
+
+def _classes(
+    view: FolderView, reading: Reading, choices: Choices, pictures: Sequence[Picture]
+) -> list[str]:
+    used = {row.label for picture in pictures for row in picture.rows or ()}
+    known = choices.class_list(reading.classes)
+    classes = known + sorted(used - set(known))
+    if not reading.declared and not choices.classes:
+        classes = sorted(classes)
+    try:
+        return check_classes(classes)
+    except InvalidDatasetError as error:
+        raise ImportFormatError(
+            f"{view.path}: {error}; rename it, or choose classes={{name: other name}}"
+        ) from error
+
+
+def _layout(view: FolderView, pictures: Sequence[Picture]) -> tuple[list[str], dict[str, str]]:
+    """Return notes, and where pictures and our own files go."""
+    own = [name for name in view.names if "/.workbench/" in f"/{name}"]
+    home = own[0].partition(".workbench/")[0] if own else ""
+    splits = {picture.name: picture.split or SPLITS[0] for picture in pictures}
+    layout = plan_layout([*splits, *own], GivenSplits(splits, home))
+    for picture in pictures:
+        picture.split = layout.targets[picture.name].split("/")[1]
+    return layout.notes, layout.targets
+
+
+def _count_files(
+    view: FolderView,
+    recognised: Recognised,
+    reading: Reading,
+    targets: dict[str, str],
+    ledger: Ledger,
+) -> None:
+    pictures, unreadable = set(view.pictures), dict(reading.unreadable)
+    for name in view.names:
+        if name in pictures:
+            continue
+        if extension(name) in OTHER_PICTURES and not hidden(name):
+            ledger.found[PICTURES] += 1
+            ledger.add(Entry(PICTURES, "left", why.NO_CODEC, name, 0, name))
+            continue
+        ledger.found[FILES] += 1
+        if name in reading.used or name in targets:
+            ledger.taken[FILES] += 1
+        elif name in unreadable:
+            detail = unreadable[name]
+            ledger.add(Entry(FILES, "left", why.FILE_UNREADABLE, name, 0, "", "", detail))
+        else:
+            reason = kind_of(view, name, recognised.others.values())
+            ledger.add(Entry(FILES, "left", reason, name))
+
+
+def _fingerprint(view: FolderView) -> tuple[object, ...]:
+    """Return what changes when somebody changes what was planned."""
+    if view.path.is_file():
+        status = view.path.stat()
+        return (status.st_size, status.st_mtime_ns)
+    found: list[object] = []
+    try:
+        for member in Folder.open(view.path).members:
+            found.append((member.name, member.size))
+            if extension(member.name) not in IMAGE_EXTENSIONS:
+                found.append((view.path / member.name).stat().st_mtime_ns)
+    except (OSError, WorkbenchError) as error:
+        found.append(str(error))
+    return tuple(found)

@@ -1,0 +1,437 @@
+"""The one loop of all imports: read, pair, frame, count. Writes nothing.
+
+1. A format's reader turns its files into records: what they say of each picture.
+2. Each record finds its picture; what finds none is counted.
+3. The header of every picture is read: its size and EXIF rotation, or that it is none.
+4. All boxes are brought into the frame of the picture as it is shown, in columns.
+5. What several files say of one picture is put together, and every picture gets its split.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.choices import Choices
+from workbench.datasets.formats.frames import place
+from workbench.datasets.formats.items import (
+    CROWD,
+    KEYPOINTS,
+    MASK,
+    POLYGON,
+    ROTATED,
+    Box,
+    Problem,
+    Reading,
+    Record,
+)
+from workbench.datasets.formats.ledger import ANNOTATIONS, PICTURES, Entry, Ledger
+from workbench.datasets.formats.pairing import Pictures, split_of, split_of_folder, split_word
+from workbench.datasets.formats.view import FolderView
+from workbench.errors import ArchiveError, InvalidFrameError
+from workbench.persistence.archive.directory import fold
+from workbench.persistence.image_bounds import header_of
+from workbench.persistence.image_header import ImageHeader, read_header
+
+_TICK = 500
+
+# A picture in two files goes to the first of these: what scores are measured on stays whole.
+_PRECEDENCE = ("test", "val", "train", None)
+
+_SHAPES = {
+    POLYGON: why.OUTLINES,
+    ROTATED: why.ROTATED,
+    MASK: why.MASKS,
+    KEYPOINTS: why.KEYPOINTS,
+    CROWD: why.CROWDS_TAKEN,
+    "row": why.ROWS,
+}
+
+
+class Row(NamedTuple):
+    """One box as it will be stored: class name, normalised xywh, and the text to keep for it."""
+
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+    rest: str | None = None
+    extra: Any = None
+
+
+_Rows = dict[tuple[int, str], list[Row | None]]
+
+
+@dataclass(slots=True)
+class Picture:
+    """One picture that comes in.
+
+    Parameters
+    ----------
+    name : str
+        Its file.
+    split : str or None
+        None: nothing tells.
+    rows : list of Row or None
+        None: not labelled. Empty: reviewed, nothing in it.
+    raw : bytes or None
+        The label file, where it can be kept byte for byte.
+    size : (int, int)
+        As it is shown.
+    """
+
+    name: str
+    split: str | None
+    rows: list[Row] | None
+    raw: bytes | None
+    size: tuple[int, int]
+
+
+@dataclass(slots=True)
+class Taken:
+    """What the loop has found.
+
+    Parameters
+    ----------
+    pictures : list of Picture
+    reading : Reading
+    ledger : Ledger
+    pairing : Counter of str
+        How many pictures were found by which rule.
+    """
+
+    pictures: list[Picture]
+    reading: Reading
+    ledger: Ledger
+    pairing: Counter[str] = field(default_factory=Counter)
+
+
+def take(
+    view: FolderView,
+    reading: Reading,
+    choices: Choices,
+    ledger: Ledger,
+    progress: Callable[[int, int], None],
+) -> Taken:
+    """Walk once through everything that there is."""
+    loop = _Loop(view, reading, choices, ledger, progress)
+    pictures = loop.run()
+    return Taken(pictures, reading, ledger, loop.pairing)
+
+
+class _Loop:
+    def __init__(
+        self,
+        view: FolderView,
+        reading: Reading,
+        choices: Choices,
+        ledger: Ledger,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._view = view
+        self._reading = reading
+        self._choices = choices
+        self._ledger = ledger
+        self._progress = progress
+        self.pairing: Counter[str] = Counter()
+
+    def run(self) -> list[Picture]:
+        records = self._read()
+        for file, problem in self._reading.problems:
+            self._ledger.found[ANNOTATIONS] += 1
+            self._leave(problem.reason, Record(file), problem.place, detail=problem.detail)
+        by_picture = self._pair(records)
+        names = self._ledger_pictures(by_picture)
+        headers = self._headers(names)
+        for name in [*by_picture]:
+            if name not in headers:
+                for record in by_picture.pop(name):
+                    self._leave_all(why.DAMAGED_PICTURE, record, name)
+        told = {name: self._choose(name, found) for name, found in by_picture.items()}
+        rows = self._place(by_picture, headers)
+        return [self._picture(name, headers[name], told, by_picture, rows) for name in headers]
+
+    # Reading
+
+    def _read(self) -> list[Record]:
+        total = len(self._view.pictures)
+        records: list[Record] = []
+        for number, record in enumerate(self._reading.records):
+            if number % _TICK == 0:
+                self._progress(0, total)
+            self._ledger.found[ANNOTATIONS] += len(record.boxes) + len(record.problems)
+            records.append(record)
+        self._crowds(records)
+        return records
+
+    def _crowds(self, records: Sequence[Record]) -> None:
+        """Leave crowds out, but not where a file has nothing else."""
+        keep = self._choices.crowds
+        if keep == "take" or not any(b.shape == CROWD for r in records for b in r.boxes):
+            return
+        others = {r.file for r in records for b in r.boxes if b.shape != CROWD}
+        for record in records:
+            if keep == "auto" and record.file not in others:
+                continue
+            crowds = [box for box in record.boxes if box.shape == CROWD]
+            record.boxes = [box for box in record.boxes if box.shape != CROWD]
+            record.problems += [Problem(why.CROWDS, box.place) for box in crowds]
+
+    # Pairing
+
+    def _pair(self, records: Iterable[Record]) -> dict[str, list[Record]]:
+        pictures = Pictures(self._view.pictures)
+        listed: dict[str, list[Record]] = defaultdict(list)
+        found: dict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            if record.place:
+                listed[record.file].append(record)
+                continue
+            named = pictures.like(record.file, record.picture)
+            if len(named) > 1 and record.raw is None:
+                for name in named:
+                    self._note(PICTURES, "noted", why.SHARED_NAME, record, name)
+                self._leave_all(why.AMBIGUOUS, record, "")
+            elif named:
+                self.pairing["name and folder"] += 1
+                for name in named:  # YOLO: pictures that differ in their extension share labels
+                    found[name].append(record)
+                for _ in named[1:]:
+                    self._ledger.found[ANNOTATIONS] += len(record.boxes) + len(record.problems)
+            else:
+                self._leave_all(why.NO_PICTURE, record, record.picture)
+        for file, some in listed.items():
+            paths = pictures.find(file, (record.picture for record in some))
+            for record in some:
+                path = paths.get(record.picture)
+                if path is None:
+                    self._note(PICTURES, "noted", why.MISSING, record, record.picture)
+                    self._leave_all(why.NO_PICTURE, record, record.picture)
+                else:
+                    self.pairing["path in the file"] += 1
+                    found[path].append(record)
+        return found
+
+    def _ledger_pictures(self, by_picture: dict[str, list[Record]]) -> list[str]:
+        """Return the pictures to take, without masks of others."""
+        self._ledger.found[PICTURES] += len(self._view.pictures)
+        folders = {name.rpartition("/")[0] for name in by_picture}
+        stems = {_bare(name) for name in by_picture}
+        rest: dict[str, list[str]] = defaultdict(list)
+        for name in self._view.pictures:
+            folder = name.rpartition("/")[0]
+            if name not in by_picture and folder not in folders:
+                rest[folder].append(name)
+        masks = {
+            name
+            for names in rest.values()
+            if by_picture and all(_bare(name) in stems for name in names)
+            for name in names
+        }
+        for name in sorted(masks):
+            self._ledger.add(Entry(PICTURES, "left", why.MASK_FOLDER, name, 0, name))
+        names = [name for name in self._view.pictures if name not in masks]
+        if self._choices.unlabelled == "leave":
+            for name in names:
+                if name not in by_picture:
+                    self._ledger.add(Entry(PICTURES, "left", why.UNLABELLED_LEFT, name, 0, name))
+            names = [name for name in names if name in by_picture]
+        return names
+
+    def _headers(self, names: Sequence[str]) -> dict[str, ImageHeader]:
+        headers = {}
+        for number, name in enumerate(names):
+            if number % _TICK == 0:
+                self._progress(0, len(names))
+            try:
+                headers[name] = self._header(name)
+            except (InvalidFrameError, ArchiveError) as error:
+                reason, detail = why.DAMAGED, str(error)
+                head = self._view.head(name, 512).lstrip().lower()
+                if head.startswith(
+                    (b"<!doctype", b"<html", b"<?xml", b"{", b"version https://git-lfs")
+                ):
+                    reason, detail = why.NOT_A_PICTURE, "text, as a failed download leaves it"
+                elif not head:
+                    detail = "the file is empty"
+                self._ledger.add(Entry(PICTURES, "left", reason, name, 0, name, "", detail))
+        return headers
+
+    def _header(self, name: str) -> ImageHeader:
+        header = read_header(self._view.head(name))
+        if header is not None:
+            return header
+        return header_of(self._view.read(name), name)
+
+    # Putting together
+
+    def _choose(self, name: str, records: list[Record]) -> tuple[str | None, list[Record]]:
+        """Return the split of a picture, and those of its records that count."""
+        if len({record.file for record in records}) > 1:
+            self._note(PICTURES, "noted", why.SEVERAL, records[0], name)
+        some = [r for r in records if r.reviewed or r.boxes or r.problems] or records
+        splits = [_told(record) for record in some]
+        told = min(splits, key=_PRECEDENCE.index)
+        chosen = [record for record, split in zip(some, splits, strict=True) if split == told]
+        for record in records:
+            if record not in chosen:
+                self._leave_all(why.TWICE, record, name)
+        split = self._reading.splits.get(name) or told or split_of_folder(name.rpartition("/")[0])
+        return split, chosen
+
+    def _place(self, by_picture: dict[str, list[Record]], headers: dict[str, ImageHeader]) -> _Rows:
+        """Return the rows of each record and picture; None for boxes that are left."""
+        pairs = [(name, record) for name, found in by_picture.items() for record in found]
+        records = [record for _, record in pairs]
+        placed = place(records, [headers[name] for name, _ in pairs])
+        boxes, kept = placed.boxes.tolist(), placed.kept.tolist()
+        repairs = [
+            (why.SWAPPED, placed.swapped),
+            (why.FRACTIONS, placed.fractions),
+            (why.PIXELS, placed.pixels),
+            (why.CLIPPED, placed.clipped),
+        ]
+        changed = (placed.clipped | placed.pixels).tolist()
+        rows: _Rows = {}
+        start = 0
+        for index, (name, record) in enumerate(pairs):
+            end = start + len(record.boxes)
+            turned = bool(placed.turned[index])
+            found: list[Row | None] = []
+            for number, box in enumerate(record.boxes, start):
+                if not kept[number]:
+                    found.append(None)
+                    continue
+                x, y, width, height = boxes[number]
+                rest = None if changed[number] or turned else box.rest
+                found.append(Row(box.label, x, y, width, height, rest, box.extra))
+            if None in found or turned or any(changed[start:end]):
+                record.raw = None
+            rows[id(record), name] = found
+            for flags, reason, outcome in (
+                (placed.turned, why.TURNED, "repaired"),
+                (placed.rescaled, why.RESCALED, "repaired"),
+                (placed.shown, why.SHOWN, "noted"),
+            ):
+                if flags[index]:
+                    for box in record.boxes:
+                        self._note(ANNOTATIONS, outcome, reason, record, name, box.place)
+            for flags, reason in ((placed.odd_size, why.SIZES), (placed.mirrored, why.MIRRORED)):
+                if flags[index]:
+                    self._note(PICTURES, "noted", reason, record, name)
+            start = end
+        self._note_repairs(pairs, repairs)
+        return rows
+
+    def _note_repairs(
+        self, pairs: list[tuple[str, Record]], repairs: list[tuple[str, Any]]
+    ) -> None:
+        owners = [(i, n) for i, (_, record) in enumerate(pairs) for n in range(len(record.boxes))]
+        for reason, flags in repairs:
+            for number in flags.nonzero()[0].tolist():
+                index, position = owners[number]
+                name, record = pairs[index]
+                self._note(
+                    ANNOTATIONS, "repaired", reason, record, name, record.boxes[position].place
+                )
+
+    def _picture(
+        self,
+        name: str,
+        header: ImageHeader,
+        told: dict[str, tuple[str | None, list[Record]]],
+        by_picture: dict[str, list[Record]],
+        rows: _Rows,
+    ) -> Picture:
+        self._ledger.taken[PICTURES] += 1
+        if name not in by_picture:
+            if self._reading.used:
+                self._ledger.add(Entry(PICTURES, "noted", why.UNLISTED, name, 0, name))
+            split = self._reading.splits.get(name) or split_of_folder(name.rpartition("/")[0])
+            return Picture(name, split, None, None, header.shown)
+        split, records = told[name]
+        taken: list[Row] = []
+        seen: dict[tuple[object, ...], str] = {}
+        total = 0
+        for record in records:
+            total += len(record.boxes) + len(record.problems)
+            for problem in record.problems:
+                self._leave(problem.reason, record, problem.place, name, problem.detail, split)
+            for repair in record.repairs:
+                self._note(ANNOTATIONS, "repaired", repair.reason, record, name, repair.place)
+            for box, row in zip(record.boxes, rows[id(record), name], strict=True):
+                if row is None:
+                    text = ", ".join(f"{value:g}" for value in box[1:5])
+                    self._leave(why.OUTSIDE, record, box.place, name, text, split)
+                    continue
+                wanted = self._label(box, record, name, split)
+                if wanted is None:
+                    continue
+                key = (wanted, *row[1:5])
+                if seen.setdefault(key, record.file) != record.file:
+                    self._leave(why.TWICE, record, box.place, name, "", split)
+                    continue
+                taken.append(row._replace(label=wanted) if wanted != row.label else row)
+                if box.shape:
+                    outcome = "repaired" if box.shape == CROWD else "noted"
+                    self._note(ANNOTATIONS, outcome, _SHAPES[box.shape], record, name, box.place)
+        self._ledger.taken[ANNOTATIONS] += len(taken)
+        self._ledger.by_split[ANNOTATIONS, split or "train"] += len(taken)
+        whole = len(records) == 1 and not records[0].problems and len(taken) == total
+        raw = records[0].raw if whole and not records[0].repairs else None
+        if taken or (not total and any(record.reviewed for record in records)):
+            return Picture(name, split, taken, raw, header.shown)
+        reason = why.ALL_LEFT if total else why.NOT_ANNOTATED
+        self._note(PICTURES, "noted", reason, records[0], name)
+        return Picture(name, split, None, None, header.shown)
+
+    def _label(self, box: Box, record: Record, name: str, split: str | None) -> str | None:
+        """Return the class that a box gets; None if it is left out."""
+        wanted = self._choices.class_of(box.label)
+        if wanted is None:
+            self._leave(why.CLASS_LEFT, record, box.place, name, box.label, split)
+        elif box.shape in (POLYGON, ROTATED, MASK, "row") and self._choices.polygons == "leave":
+            self._leave(why.POLYGON_LEFT, record, box.place, name, "", split)
+            return None
+        return wanted
+
+    # Counting
+
+    def _leave(
+        self,
+        reason: str,
+        record: Record,
+        position: int,
+        picture: str = "",
+        detail: str = "",
+        split: str | None = None,
+    ) -> None:
+        self._ledger.add(
+            Entry(ANNOTATIONS, "left", reason, record.file, position, picture, split or "", detail)
+        )
+
+    def _leave_all(self, reason: str, record: Record, picture: str) -> None:
+        places = [box.place for box in record.boxes] + [p.place for p in record.problems]
+        for position in places:
+            self._leave(reason, record, position, picture)
+
+    def _note(
+        self, unit: str, outcome: str, reason: str, record: Record, picture: str, position: int = 0
+    ) -> None:
+        self._ledger.add(Entry(unit, outcome, reason, record.file, position, picture))
+
+
+def _told(record: Record) -> str | None:
+    if record.split:
+        return split_word(record.split)
+    if record.place:
+        return split_of(record.file)
+    return split_of_folder(record.file.rpartition("/")[0])
+
+
+def _bare(name: str) -> str:
+    return fold(name.rpartition("/")[2].rpartition(".")[0])

@@ -1,0 +1,192 @@
+"""Why something was left out, repaired or is worth a note: one sentence for each reason."""
+
+from __future__ import annotations
+
+# Of annotations that are left out.
+NO_PICTURE = "no picture"
+NO_IMAGE = "not listed"
+AMBIGUOUS = "ambiguous"
+CROWDS = "crowds"
+NO_BOX = "no box"
+NO_CATEGORY = "no class"
+BAD_ROW = "unreadable"
+OUTSIDE = "outside"
+TWICE = "twice"
+CLASS_LEFT = "class left out"
+POLYGON_LEFT = "polygon left out"
+DAMAGED_PICTURE = "damaged picture"
+PICTURE_LEFT = "picture left out"
+
+# Of annotations that are repaired.
+CLIPPED = "clipped"
+SWAPPED = "swapped corners"
+FRACTIONS = "fractions for pixels"
+PIXELS = "pixels for fractions"
+RESCALED = "rescaled"
+TURNED = "turned"
+COMMAS = "commas"
+UTF16 = "other encoding"
+CLASS_NAMES = "class names in rows"
+KEYPOINT_ROWS = "keypoints without a shape"
+CROWDS_TAKEN = "crowds taken"
+
+# Of annotations, as a note.
+OUTLINES = "outlines"
+ROTATED = "rotated"
+MASKS = "masks"
+KEYPOINTS = "keypoints"
+SHOWN = "as shown"
+ROWS = "rows kept"
+
+# Of pictures.
+DAMAGED = "damaged"
+NOT_A_PICTURE = "no picture inside"
+NO_CODEC = "unsupported"
+MASK_FOLDER = "masks of other pictures"
+UNLABELLED_LEFT = "unlabelled, left out"
+UNLISTED = "without annotation"
+NOT_ANNOTATED = "file without annotations"
+ALL_LEFT = "all annotations left"
+MISSING = "missing"
+NO_SPLIT = "no split"
+SEVERAL = "several files"
+SIZES = "other size"
+MIRRORED = "mirrored"
+SHARED_NAME = "shared name"
+
+# Of files.
+FILE_UNREADABLE = "damaged file"
+OTHER_FORMAT = "another format"
+CACHE = "cache"
+ARRAY = "array"
+PICKLE = "pickle"
+SCRIPT = "script"
+OTHER_FILE = "other file"
+HIDDEN_FILE = "hidden"
+ARCHIVE = "archive"
+
+_OUT = "{count} annotations were left out: "
+
+SENTENCES = {
+    NO_PICTURE: _OUT + "their picture is not there, such as {example}",
+    NO_IMAGE: _OUT + "their image is not listed, such as {example}",
+    AMBIGUOUS: _OUT + "several pictures could be meant, such as {example}",
+    CROWDS: (
+        "{count} annotations of crowds (iscrowd) were left out: such a box holds many things at "
+        "once"
+    ),
+    NO_BOX: (
+        _OUT + "they have neither a box with finite numbers and an area nor a polygon, such as "
+        "{example}"
+    ),
+    NO_CATEGORY: "{count} annotations without a category were left out, such as {example}",
+    BAD_ROW: "{count} annotations cannot be read and were left out, such as {example}",
+    OUTSIDE: (
+        "{count} boxes lie outside of their image or have no area and were left out, such as in "
+        "{example}"
+    ),
+    TWICE: "{count} annotations stand in several files and were taken once, such as {example}",
+    CLASS_LEFT: "{count} annotations of classes that are not wanted were left out: {example}",
+    POLYGON_LEFT: "{count} annotations that are more than a box were left out, as was chosen",
+    DAMAGED_PICTURE: _OUT + "their picture is damaged, such as {example}",
+    PICTURE_LEFT: _OUT + "their picture is left out, such as {example}",
+    CLIPPED: (
+        "{count} boxes reached over the border of their image and were clipped, such as in "
+        "{example}"
+    ),
+    SWAPPED: "{count} boxes had their corners swapped and were put right, such as {example}",
+    FRACTIONS: (
+        "{count} boxes are fractions of the picture (0..1) where the format has pixels, and were "
+        "read as such, such as {example}"
+    ),
+    PIXELS: (
+        "{count} rows are in pixels where YOLO has fractions of the picture, and were read as "
+        "such, such as {example}"
+    ),
+    RESCALED: (
+        "{count} boxes are for a picture of another size and the same shape, and were scaled, "
+        "such as {example}"
+    ),
+    TURNED: (
+        "{count} boxes are for the picture before its EXIF rotation and were turned with it, such "
+        "as {example}"
+    ),
+    COMMAS: "{count} rows are separated by commas or semicolons and were read, such as {example}",
+    UTF16: "{count} rows are in another encoding than UTF-8 and were read, such as {example}",
+    CLASS_NAMES: "{count} rows begin with a class name in place of a number, such as {example}",
+    KEYPOINT_ROWS: (
+        "{count} rows hold a box and keypoints although data.yaml has no kpt_shape: their boxes "
+        "were taken, such as {example}"
+    ),
+    CROWDS_TAKEN: (
+        "{count} annotations are marked as crowds (iscrowd), as all of their file are: their "
+        "boxes were taken, such as {example}"
+    ),
+    OUTLINES: "{count} annotations have outlines (segmentation): their boxes were taken",
+    ROTATED: "{count} annotations are rotated boxes: the upright boxes around them were taken",
+    MASKS: "{count} annotations are masks: the boxes around them were taken",
+    KEYPOINTS: "{count} annotations have keypoints: only their boxes were taken",
+    ROWS: (
+        "{count} rows are more than a box (polygon, keypoints, confidence): their boxes are shown, "
+        "and the rows kept as they are"
+    ),
+    SHOWN: (
+        "{count} boxes are for the picture as it is shown, although the size that is written "
+        "beside them is that of before its EXIF rotation, such as {example}"
+    ),
+    DAMAGED: "{count} images are damaged and were left out, such as {example}",
+    NOT_A_PICTURE: "{count} images hold something else and were left out, such as {example}",
+    NO_CODEC: (
+        "{count} images of unsupported formats were dropped, such as {example}: convert to PNG"
+    ),
+    MASK_FOLDER: (
+        "{count} images lie in folders of their own under the names of annotated pictures, as "
+        "masks do, and were left out, such as {example}"
+    ),
+    UNLABELLED_LEFT: "{count} images without annotation were left out, as was chosen",
+    UNLISTED: (
+        "{count} images are in no annotation file and came in unlabelled, such as {example}"
+    ),
+    NOT_ANNOTATED: (
+        "{count} images are listed in files without annotations and came in unlabelled, such as "
+        "{example}"
+    ),
+    ALL_LEFT: (
+        "{count} images came in unlabelled because not one of their annotations could be taken, "
+        "such as {example}"
+    ),
+    MISSING: "{count} images that are listed are not there and were left out, such as {example}",
+    NO_SPLIT: "{count} images lie in no split and went to train, such as {example}",
+    SEVERAL: (
+        "{count} images are listed in several files, such as {example}: those of test count before "
+        "those of val, and these before those of train; of one split, the boxes of all were taken"
+    ),
+    SIZES: (
+        "{count} images have another size than their annotations say, such as {example}: their "
+        "boxes were taken as pixels of the image, have a look at them"
+    ),
+    MIRRORED: (
+        "{count} images are turned or mirrored by their EXIF, and the annotations do not tell "
+        "whether their boxes are, such as {example}: they were taken as boxes of the picture as it "
+        "is shown, have a look at them"
+    ),
+    SHARED_NAME: (
+        "{count} images share name and label file with another and nothing tells which is meant, "
+        "such as {example}"
+    ),
+    FILE_UNREADABLE: (
+        "{count} annotation files cannot be read, such as {example}: their images came in "
+        "unlabelled"
+    ),
+    OTHER_FORMAT: (
+        "{count} annotation files in another format were not taken, such as {example}: choose the "
+        "format to take them"
+    ),
+    CACHE: "{count} cache files of training tools were dropped, such as {example}",
+    ARRAY: "{count} NumPy files were dropped, such as {example}: training reads them as images",
+    PICKLE: "{count} pickle files were dropped, such as {example}: opening one can run code",
+    OTHER_FILE: "{count} other files were dropped, such as {example}",
+    HIDDEN_FILE: "{count} hidden files were dropped, such as {example}",
+    ARCHIVE: "{count} archives beside the pictures were not opened, such as {example}",
+}
+"""``{example}`` is the first of them."""

@@ -1,0 +1,186 @@
+"""What something is: formats told apart by what is in the files, and files that are none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.items import Detection
+from workbench.datasets.formats.pairing import stem_of
+from workbench.datasets.formats.registry import READERS
+from workbench.datasets.formats.tar import is_archive
+from workbench.datasets.formats.view import FolderView, extension, hidden
+from workbench.errors import ImportFormatError
+from workbench.persistence.archive.directory import fold
+
+_TALKS_OF_BOXES = re.compile(
+    rb"bbox|bndbox|bounding.?box|polygon|annotation|xmin|x_min|points|\"label|<label|segmentation"
+    rb"|objects?\"|rectangle|left_col",
+    re.IGNORECASE,
+)
+_URL_LINE = re.compile(rb"^\s*\"?(?:https?|s3|gs)://\S+", re.IGNORECASE)
+_ASKED_EXTENSIONS = frozenset({".json", ".xml", ".csv", ".tsv", ".ndjson", ".jsonl"})
+_BINARY = frozenset({".parquet", ".mat", ".h5", ".hdf5", ".arrow", ".lmdb", ".mdb"})
+_TFRECORD = re.compile(r"\.tfrecords?(?:-\d+-of-\d+)?$|\.record(?:-\d+-of-\d+)?$", re.IGNORECASE)
+_HEAD = 64 * 2**10
+
+KINDS = {
+    ".cache": why.CACHE,
+    **dict.fromkeys((".npy", ".npz"), why.ARRAY),
+    **dict.fromkeys((".pkl", ".pickle"), why.PICKLE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What there is.
+
+    Parameters
+    ----------
+    format : str
+        The one to read; empty: pictures alone.
+    detection : Detection
+    others : dict of str to Detection
+        Further formats that were found, by name.
+    unknown : list of str
+        Files that speak of boxes in no form that is known.
+    """
+
+    format: str
+    detection: Detection
+    others: dict[str, Detection] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+
+def recognise(view: FolderView, wanted: str = "") -> Recognised:
+    """Find out what format there is.
+
+    Parameters
+    ----------
+    view : FolderView
+    wanted : str
+        A format that was chosen.
+
+    Raises
+    ------
+    ImportFormatError
+        If it is none that can be read, and why; if the format that was chosen is not there.
+    """
+    _refuse(view)
+    if wanted and wanted not in READERS:
+        raise ImportFormatError(f"format: expected one of {', '.join(READERS)}, found {wanted!r}")
+    pointed = view.focus is not None and extension(view.focus) not in (".yaml", ".yml")
+    found: dict[str, Detection] = {}
+    for name, reader in READERS.items():
+        detection = reader.detect(view)
+        if detection.confidence > 0 and (not pointed or view.focus in detection.files):
+            found[name] = detection
+    if wanted and wanted not in found:
+        raise ImportFormatError(
+            f"{view.path}: expected {READERS[wanted].TITLE}, found "
+            f"{', '.join(READERS[n].TITLE for n in found) or 'none of the formats'}"
+        )
+    best = wanted or _best(view, found)
+    others = {name: found[name] for name in found if name != best}
+    claimed = {file for detection in found.values() for file in detection.files}
+    unknown = [n for n in _unclaimed(view, claimed) if _is_asked(view, n)]
+    if pointed and not best:
+        raise ImportFormatError(
+            f"{view.path / str(view.focus)}: expected annotations in one of the forms "
+            f"{', '.join(r.TITLE for r in READERS.values())}, found none of them; export it again "
+            f"as COCO or YOLO"
+        )
+    return Recognised(best, found.get(best, Detection()), others, unknown)
+
+
+def _best(view: FolderView, found: dict[str, Detection]) -> str:
+    """Return the format that says most: that of the surest, and of equals the fuller one."""
+    if not found:
+        return ""
+    if len(found) == 1:
+        return next(iter(found))
+    pictures = {fold(stem_of(name)) for name in view.pictures}
+    weights = {
+        name: (round(d.confidence * _covers(view, name, d, pictures), 2), d.confidence)
+        for name, d in found.items()
+    }
+    return max(found, key=lambda name: weights[name])
+
+
+def _covers(view: FolderView, name: str, detection: Detection, pictures: set[str]) -> float:
+    """Return the share of the pictures that a format speaks of."""
+    from workbench.datasets.formats.items import Options
+
+    try:
+        reading = READERS[name].read(view, detection, Options())
+        named = {fold(stem_of((r.picture or r.file).replace("\\", "/"))) for r in reading.records}
+    except ImportFormatError:
+        return 1.0  # a damaged file is to be told, not passed over in favour of another
+    return len(named & pictures) / max(len(pictures), 1)
+
+
+def _refuse(view: FolderView) -> None:
+    """Refuse what no reader can take, with the way out."""
+    records = [name for name in view.names if _TFRECORD.search(name)]
+    if records and not view.pictures:
+        raise ImportFormatError(
+            f"{view.path}: expected pictures, found TFRecord files, such as {records[0]!r}, which "
+            f"hold them in a form that only TensorFlow reads; export the dataset as COCO or YOLO "
+            f"from where it came from, or convert it with TensorFlow where that is installed"
+        )
+    if view.pictures:
+        return
+    for name in view.candidates(".txt", ".csv", ".ndjson", ".jsonl"):
+        lines = [line for line in view.head(name, _HEAD).splitlines() if line.strip()][:20]
+        has_url = [b"://" in line for line in lines]
+        if lines and (all(map(_URL_LINE.match, lines)) or sum(has_url) * 2 > len(lines)):
+            raise ImportFormatError(
+                f"{view.path}: expected pictures, found addresses of pictures in {name!r}; "
+                f"Workbench fetches nothing from the network by itself, so download them into a "
+                f"folder beside it and import that"
+            )
+
+
+def _unclaimed(view: FolderView, claimed: Iterable[str]) -> list[str]:
+    taken = set(claimed)
+    return [n for n in view.names if n not in taken and not hidden(n)]
+
+
+def _is_asked(view: FolderView, name: str) -> bool:
+    """Whether a file may be annotations in a form that nobody here knows."""
+    kind = extension(name)
+    if kind in _BINARY or _TFRECORD.search(name):
+        return True
+    if kind == ".txt":
+        return fold(stem_of(name)) in _stems(view) and view.size(name) > 0
+    if kind not in _ASKED_EXTENSIONS:
+        return False
+    return _TALKS_OF_BOXES.search(view.head(name, _HEAD)) is not None
+
+
+def _stems(view: FolderView) -> set[str]:
+    return {fold(stem_of(name)) for name in view.pictures}
+
+
+def question(view: FolderView, unknown: Sequence[str]) -> str:
+    """Return what is asked about files in no known form."""
+    some = ", ".join(repr(name) for name in unknown[:3]) + ", ..." * (len(unknown) > 3)
+    return (
+        f"{view.path}: found {len(unknown)} files beside the pictures that may be annotations, in "
+        f"no form that is known here ({some}). Import the pictures alone (unknown='ignore'), "
+        f"or export the annotations again in one of these forms: "
+        f"{', '.join(reader.TITLE for reader in READERS.values())}"
+    )
+
+
+def kind_of(view: FolderView, name: str, others: Iterable[Detection]) -> str:
+    """Return why a file that is no picture is not taken."""
+    if any(name in detection.files for detection in others):
+        return why.OTHER_FORMAT
+    if hidden(name):
+        return why.HIDDEN_FILE
+    if is_archive(name):
+        return why.ARCHIVE
+    return KINDS.get(extension(name), why.OTHER_FILE)

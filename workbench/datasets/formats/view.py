@@ -1,0 +1,357 @@
+"""What there is to import, whatever it is packed in: one list of files that can be read.
+
+A folder, a zip archive, a tar archive (also ``.gz``, ``.bz2``, ``.xz``, ``.zst``), or one
+annotation file, which stands for the folder that it lies in. Where a folder or an archive holds no
+pictures but archives, these are opened too, one level deep. Archives are held to the same
+bounds as everywhere (`ArchiveLimits`); what is a tar or lies in another archive is unpacked
+into a temporary folder, which `FolderView.close` removes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from workbench.datasets.formats import tar
+from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
+from workbench.persistence import IMAGE_EXTENSIONS
+from workbench.persistence.archive import Archive, FolderSink, Member, unpack
+from workbench.persistence.archive.folder import Folder
+from workbench.persistence.models import ArchiveLimits
+
+HEAD_BYTES = 4096
+TEXT_BYTES = 2**30
+"""An annotation file larger than this is refused: it would fill the memory several times."""
+
+_CACHE_BYTES = 64 * 2**20
+_SAMPLE = 24
+
+POINTABLE = frozenset({".json", ".yaml", ".yml", ".xml", ".csv", ".ndjson", ".jsonl", ".data"})
+"""Extensions of files that somebody may point at in place of their folder."""
+
+OTHER_PICTURES = frozenset({".heic", ".heif", ".gif", ".avif", ".jp2", ".dng", ".svg", ".ppm"})
+
+
+class FolderView:
+    """Files by name, with their sizes; a context manager.
+
+    Parameters
+    ----------
+    path : Path
+        What was pointed at.
+    focus : str or None
+        The one annotation file that was pointed at, if it was one.
+    names : list of str
+        Of all files, with forward slashes, without litter.
+    pictures : list of str
+        Those that are pictures and not hidden.
+    """
+
+    def __init__(self, path: Path, focus: str | None = None) -> None:
+        self.path = path
+        self.focus = focus
+        self.names: list[str] = []
+        self.pictures: list[str] = []
+        self.notes: list[str] = []
+        self._members: dict[str, tuple[Folder | Archive, Member]] = {}
+        self._open: list[Archive] = []
+        self._temporary: list[str] = []
+        self._parsed: OrderedDict[str, tuple[int, Any]] = OrderedDict()
+        self._heads: dict[str, bytes] = {}
+
+    @classmethod
+    def open(cls, path: Path | str, limits: ArchiveLimits | None = None) -> Self:
+        """List what lies at a path.
+
+        Raises
+        ------
+        NotFoundError
+            If there is nothing.
+        ArchiveError
+            If it is an archive that is refused, or no archive and no annotation file.
+        """
+        path = Path(path).expanduser().absolute()
+        if path.is_file() and path.suffix.lower() in POINTABLE:
+            return cls._around(path)
+        view = cls(path)
+        try:
+            view._mount(path, "", limits or ArchiveLimits())
+            view._look_inside(limits or ArchiveLimits())
+        except BaseException:
+            view.close()
+            raise
+        return view
+
+    @classmethod
+    def _around(cls, file: Path) -> Self:
+        """View the folder of a file, or the one above it if the pictures are there."""
+        for folder in (file.parent, file.parent.parent):
+            view = cls(folder, file.relative_to(folder).as_posix())
+            view._mount(folder, "", ArchiveLimits())
+            if view.pictures:
+                return view
+        raise ArchiveError(
+            f"{file}: expected pictures in its folder or in the one above, found none; put the "
+            f"pictures beside it and import again"
+        )
+
+    def _mount(self, path: Path, prefix: str, limits: ArchiveLimits) -> None:
+        if path.is_dir():
+            folder = Folder.open(path)
+            self.notes += folder.notes
+            self._add(folder, prefix)
+        elif tar.is_tar(path):
+            with tar.naming(path):
+                self._mount(tar.unpack(path, self._new_folder(), limits), prefix, limits)
+        else:
+            if not path.exists():
+                raise NotFoundError(f"{path}: expected a folder or an archive, found nothing")
+            archive = Archive.open(path, limits)
+            self._open.append(archive)
+            self._add(archive, prefix)
+
+    def _add(self, source: Folder | Archive, prefix: str) -> None:
+        for member in source.members:
+            if not member.ignored:
+                self._members[prefix + member.name] = (source, member)
+        self.names = list(self._members)
+        self.pictures = [
+            name for name in self.names if extension(name) in IMAGE_EXTENSIONS and not hidden(name)
+        ]
+
+    def _look_inside(self, limits: ArchiveLimits) -> None:
+        """Open archives in what has no pictures of its own."""
+        inner = [n for n in self.names if tar.is_archive(n) and not hidden(n)]
+        if self.pictures or not inner:
+            return
+        for name in inner:
+            source, member = self._members.pop(name)
+            if isinstance(source, Folder):
+                place = source.path / member.name
+            else:
+                place = Path(self._new_folder()) / f"inner{tar.archive_extension(name)}"
+                with place.open("wb") as file:
+                    file.writelines(source.chunks(member))
+            if not tar.is_tar(place) and isinstance(source, Archive):
+                folder = Path(self._new_folder())
+                unpack(place, FolderSink(folder), limits)
+                place.unlink()
+                place = folder
+            stem = name[: -len(tar.archive_extension(name))]
+            before = len(self._members)
+            self._mount(place, f"{stem}/", limits)
+            self._as_if_unpacked_here(stem, before)
+
+    def _as_if_unpacked_here(self, stem: str, before: int) -> None:
+        """Drop a folder that an archive and its only top folder are both called."""
+        doubled = f"{stem}/{stem.rpartition('/')[2]}/"
+        new = list(self._members)[before:]
+        if new and all(name.startswith(doubled) for name in new):
+            for name in new:
+                entry = self._members.pop(name)
+                self._members[f"{stem}/{name[len(doubled) :]}"] = entry
+            self.names = list(self._members)
+            self.pictures = [
+                n for n in self.names if extension(n) in IMAGE_EXTENSIONS and not hidden(n)
+            ]
+
+    def _new_folder(self) -> str:
+        self._temporary.append(tempfile.mkdtemp(prefix="workbench-import-"))
+        return self._temporary[-1]
+
+    def close(self) -> None:
+        """Close archives and remove what was unpacked."""
+        for archive in self._open:
+            archive.close()
+        for folder in self._temporary:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._open, self._temporary = [], []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Reading
+
+    def size(self, name: str) -> int:
+        """Return a file's length in bytes."""
+        return self._members[name][1].size
+
+    def read(self, name: str) -> bytes:
+        """Return a file's contents; raises `ArchiveError` if it cannot be read."""
+        source, member = self._members[name]
+        return source.read(member)
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """Yield a file's contents in blocks; raises `ArchiveError` if it cannot be read."""
+        source, member = self._members[name]
+        return source.chunks(member)
+
+    def check(self, name: str) -> None:
+        """Make sure that an archive tells one story of a member that nobody reads."""
+        source, member = self._members[name]
+        source.check(member)
+
+    def head(self, name: str, length: int = HEAD_BYTES) -> bytes:
+        """Return the beginning of a file."""
+        source, member = self._members[name]
+        if isinstance(source, Folder):
+            try:
+                descriptor = os.open(source.path / member.name, os.O_RDONLY)
+                try:
+                    return os.read(descriptor, length)
+                finally:
+                    os.close(descriptor)
+            except OSError as error:
+                raise ArchiveError(
+                    f"{source.path / member.name}: expected a file that can be read, found: "
+                    f"{error.strerror}; see to it and import again"
+                ) from error
+        return next(iter(source.chunks(member)), b"")[:length]
+
+    def text(self, name: str) -> bytes:
+        """Return the whole of an annotation file.
+
+        Raises
+        ------
+        ImportFormatError
+            If it is larger than an annotation file can be.
+        """
+        if self.size(name) > TEXT_BYTES:
+            raise ImportFormatError(
+                f"{self.path}, {name}: expected an annotation file of at most {TEXT_BYTES} bytes, "
+                f"found {self.size(name)}; split it"
+            )
+        return self.read(name)
+
+    def json(self, name: str) -> Any:
+        """Return a JSON file's contents; those read last are kept.
+
+        Raises
+        ------
+        ImportFormatError
+            If it is no JSON.
+        """
+        if name in self._parsed:
+            self._parsed.move_to_end(name)
+            return self._parsed[name][1]
+        data = self.text(name)
+        found = parse_json(data, f"{self.path}, {name}")
+        self._parsed[name] = (len(data), found)
+        while len(self._parsed) > 1 and sum(s for s, _ in self._parsed.values()) > _CACHE_BYTES:
+            self._parsed.popitem(last=False)
+        return found
+
+    def forget(self) -> None:
+        """Free what `json` has kept."""
+        self._parsed.clear()
+
+    # Looking for formats
+
+    def candidates(self, *extensions: str) -> list[str]:
+        """Return the files of some extensions that are not hidden; just the one pointed at."""
+        if self.focus is not None and extension(self.focus) in extensions:
+            return [self.focus]
+        return [n for n in self.names if extension(n) in extensions and not hidden(n)]
+
+    def matching(self, extensions: Sequence[str], test: Callable[[str], bool]) -> list[str]:
+        """Return the files that `test` accepts; of many in one folder a sample decides for all.
+
+        Parameters
+        ----------
+        extensions : sequence of str
+        test : callable
+            Takes a name; a file that raises `ImportFormatError` is none.
+        """
+        groups: dict[tuple[str, str], list[str]] = {}
+        for name in self.candidates(*extensions):
+            groups.setdefault((name.rpartition("/")[0], extension(name)), []).append(name)
+        found: list[str] = []
+        for names in groups.values():
+            if len(names) <= 2 * _SAMPLE:
+                found += [name for name in names if _accepts(test, name)]
+                continue
+            step = len(names) // _SAMPLE
+            sample = names[::step]
+            good = [name for name in sample if _accepts(test, name)]
+            found += names if len(good) > len(sample) // 2 else good
+        return found
+
+
+def _accepts(test: Callable[[str], bool], name: str) -> bool:
+    try:
+        return test(name)
+    except (ImportFormatError, ValueError):
+        return False
+
+
+def parse_json(data: bytes, where: str) -> Any:
+    """Return what JSON says.
+
+    Raises
+    ------
+    ImportFormatError
+        If it is damaged, or so deep that reading it could exhaust the memory.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        data = data.decode("utf-16", "replace").encode()
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass  # NaN and Infinity, which are no JSON, are written by many tools
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        problem = "more nesting than annotations have" if isinstance(error, RecursionError) else ""
+        raise ImportFormatError(
+            f"{where}: expected JSON, found it damaged: {problem or error}; export it again"
+        ) from error
+
+
+def extension(name: str) -> str:
+    """Return the extension of a name in lower case, with its dot; empty if it has none."""
+    base = name[name.rfind("/") + 1 :]
+    dot = base.rfind(".")
+    return base[dot:].lower() if dot > 0 else ""
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or a folder above it begins with a dot."""
+    return name[:1] == "." or "/." in name
+
+
+def decode(data: bytes) -> str:
+    """Return text in whatever of the usual encodings it is.
+
+    Raises
+    ------
+    ImportFormatError
+        If it is in none.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if b"\0" in data:
+            raise ImportFormatError(
+                "expected text, found binary data; is it a label file?"
+            ) from None
+        return data.decode("cp1252", "replace")

@@ -1,0 +1,85 @@
+"""A plan's pictures and labels on their way into a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from workbench.datasets.formats.view import FolderView
+from workbench.errors import ArchiveError
+from workbench.persistence.archive import ArchiveContents, Sink
+from workbench.persistence.archive.format import LARGE_BYTES
+from workbench.persistence.archive.metadata import CHECKS, FACTS, problem_with
+from workbench.persistence.disk_format import format_of, newer_problem
+from workbench.persistence.models import SPLITS, Progress
+
+if TYPE_CHECKING:
+    from workbench.datasets.formats.plan import Contents
+    from workbench.datasets.formats.reading import Picture
+
+
+def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -> ArchiveContents:
+    """Hand everything that is taken to a sink, in the order of the source."""
+    ids = {name: class_id for class_id, name in enumerate(contents.classes)}
+    # A label file may be kept as it is if its class ids mean the same as before.
+    same = contents.reading.classes == contents.classes[: len(contents.reading.classes)]
+    pictures = {picture.name: picture for picture in contents.pictures}
+    total, done = len(pictures), 0
+    images, labels = dict.fromkeys(SPLITS, 0), dict.fromkeys(SPLITS, 0)
+    for name in view.names:
+        target = contents.targets.get(name)
+        if target is None:
+            view.check(name)  # also of what is not taken, lest its name is damaged
+            continue
+        picture = pictures.get(name)
+        if picture is None:
+            _copy_own(view, name, target, sink)
+            continue
+        if view.size(name) > LARGE_BYTES:
+            sink.write_chunks(target, _ticking(view.chunks(name), progress, done, total))
+        else:
+            sink.write(target, view.read(name))
+        _, split, filename = target.split("/")
+        images[split] += 1
+        if picture.rows is not None:
+            sink.write(f"labels/{split}/{_stem(filename)}.txt", label_bytes(picture, ids, same))
+            labels[split] += 1
+        done += 1
+        progress(done, total)
+    return ArchiveContents(contents.classes, contents.reading.extra, contents.notes, images, labels)
+
+
+def _copy_own(view: FolderView, name: str, target: str, sink: Sink) -> None:
+    """Take one of our own files along; a damaged one would make the dataset unreadable."""
+    if target not in CHECKS:
+        sink.write_chunks(target, view.chunks(name))
+        return
+    data = view.read(name)
+    newer = newer_problem(format_of(data)) if target == FACTS else None
+    if newer is not None:
+        expected, found, remedy = newer
+        raise ArchiveError(f"{view.path}, {name}: expected {expected}, found {found}; {remedy}")
+    if problem_with(target, data) is None:
+        sink.write(target, data)
+
+
+def label_bytes(picture: Picture, ids: dict[str, int], same_classes: bool) -> bytes:
+    """Return the label file of a picture."""
+    if picture.raw is not None and same_classes:
+        return picture.raw
+    return "".join(
+        f"{ids[row.label]} {row.rest}\n"
+        if row.rest is not None
+        else f"{ids[row.label]} {row.x:.8f} {row.y:.8f} {row.width:.8f} {row.height:.8f}\n"
+        for row in picture.rows or ()
+    ).encode()
+
+
+def _ticking(chunks: Iterator[bytes], progress: Progress, done: int, total: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        progress(done, total)
+
+
+def _stem(filename: str) -> str:
+    return filename[: filename.rfind(".")]

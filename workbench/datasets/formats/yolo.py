@@ -1,0 +1,436 @@
+"""YOLO label files of all shapes: boxes, polygons, rotated boxes, keypoints; and how they go wrong.
+
+One file for each picture, a row for each object: ``class x y width height``, normalised, centre
+first (https://docs.ultralytics.com/datasets/detect/); or ``class x1 y1 x2 y2 ...`` (segment and
+OBB); or a box with keypoints behind it, as ``kpt_shape`` in ``data.yaml`` says. Rows that the
+stores can read are kept as they are. Of others is read what can have only one meaning: commas,
+decimal commas, UTF-16, class names in place of ids, pixels, keypoints that nobody announced.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.items import (
+    FRACTIONS,
+    Box,
+    Detection,
+    Options,
+    Problem,
+    Reading,
+    Record,
+)
+from workbench.datasets.formats.pairing import stem_of
+from workbench.datasets.formats.view import FolderView, decode, extension, hidden
+from workbench.errors import ArchiveError, ImportFormatError
+from workbench.persistence.archive import parse_class_list, parse_data_yaml
+from workbench.persistence.archive.data_yaml import MAX_BYTES, MAX_CLASSES
+from workbench.persistence.archive.directory import fold
+from workbench.persistence.archive.split_lists import GivenSplits, find_splits
+
+TITLE = "YOLO"
+
+_SMALLEST = 1e-8
+_FAR = 10.0
+_TICK = 500
+_PLAIN_TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[0-9eE+\-. \t\r\n]*")
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+_DECIMAL_COMMA = re.compile(r"-?\d*,\d+")
+_CLASS_LISTS = frozenset(
+    {"classes.txt", "_darknet.labels", "labels.txt", "predefined_classes.txt", "_classes.txt",
+     "class.txt", "obj_names.txt", "label_map.txt"}
+)  # fmt: skip
+_NO_LABELS = frozenset({"readme", "license", "requirements", "readme.roboflow", "readme.dataset"})
+_LIST_BYTES = 2**26
+
+
+def detect(view: FolderView) -> Detection:
+    """Look for text files with rows of numbers, beside pictures or in a folder of their own."""
+    lists = _given(view).lists
+    stems = {fold(stem_of(name)) for name in view.pictures}
+    stems |= {fold(name.rpartition("/")[2]) for name in view.pictures}
+    named = [
+        n
+        for n in view.candidates(".txt")
+        if n not in lists and not _is_list(n) and stem_of(n).lower() not in _NO_LABELS
+    ]
+    owned = [name for name in named if fold(stem_of(name)) in stems]
+    if owned:
+        step = max(len(owned) // 200, 1)
+        sample = [view.read(name) for name in owned[::step]]
+        scores = [score for data in sample if (score := _score(data)) is not None]
+        if scores and max(scores) <= 0:
+            return Detection()
+        sure = sum(score > 0 for score in scores) / len(scores) if scores else 0.5
+        if sure < 0.2:
+            return Detection()
+        rest = [n for n in named if fold(stem_of(n)) not in stems and _is_label(view, n)]
+        return Detection(
+            0.9 * sure + 0.05, f"{len(owned)} text files with rows of numbers", owned + rest
+        )
+    orphans = [name for name in named if _is_label(view, name)]
+    if orphans:
+        return Detection(0.3, f"{len(orphans)} text files with rows of numbers", orphans)
+    if any(extension(n) in (".yaml", ".yml") and _has_names(view, n) for n in view.names):
+        return Detection(0.2, "a data.yaml with class names, and no labels yet", [])
+    return Detection()
+
+
+def read(view: FolderView, detection: Detection, options: Options) -> Reading:
+    """Read label files; see `workbench.datasets.formats.items`."""
+    given = _given(view)
+    reading = Reading(declared=True, splits=given.splits, notes=list(given.notes))
+    reading.used |= set(given.lists)
+    _describe(view, reading)
+    keypoints = "kpt_shape" in reading.extra
+    reading.records = _records(view, detection.files, reading, options, keypoints)
+    return reading
+
+
+def _records(
+    view: FolderView, files: Sequence[str], reading: Reading, options: Options, keypoints: bool
+) -> Iterator[Record]:
+    parser = RowReader(reading.classes, keypoints)
+    named = len(reading.classes)
+    for count, name in enumerate(files):
+        if count % _TICK == 0:
+            options.tick()
+        try:
+            record = parser.record(view.text(name), name)
+        except ImportFormatError as error:
+            reading.unreadable.append((name, str(error)))
+            continue
+        reading.used.add(name)
+        yield record
+    if parser.highest >= named:
+        reading.notes.append(
+            f"label files use class ids up to {parser.highest} and {named} classes are named: the "
+            f"others are called class_{named} and so on; rename them"
+        )
+
+
+class RowReader:
+    """Reads rows, and makes up the classes that they use and nobody has named.
+
+    Parameters
+    ----------
+    classes : list of str
+        Grows with the ids that occur.
+    keypoints : bool
+        Whether boxes are followed by keypoints.
+    """
+
+    def __init__(self, classes: list[str], keypoints: bool = False) -> None:
+        self._classes = classes
+        self._keypoints = keypoints
+        self._open = not classes
+        self._ids = {name.casefold(): i for i, name in enumerate(classes)}
+        self.highest = -1
+
+    def record(self, data: bytes, name: str) -> Record:
+        """Read one file.
+
+        Raises
+        ------
+        ImportFormatError
+            If it is no text.
+        """
+        record = Record(name, unit=FRACTIONS)
+        if _PLAIN_TEXT.fullmatch(data):
+            text, plain = data.decode("utf-8-sig"), True
+            record.raw = data
+        else:
+            text, plain = decode(data), False
+        other = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        for number, line in enumerate(_NEWLINE.split(text), start=1):
+            fields = line.split()
+            if not fields:
+                continue
+            try:
+                box, repairs = self._row(fields, number, plain)
+            except ValueError as error:
+                record.problems.append(Problem(why.BAD_ROW, number, str(error)))
+                continue
+            record.boxes.append(box)
+            if other:
+                repairs.append(why.UTF16)
+            record.repairs += [Problem(reason, number) for reason in repairs]
+        return record
+
+    def _row(self, fields: list[str], number: int, plain: bool) -> tuple[Box, list[str]]:
+        repairs: list[str] = []
+        if not plain:
+            fields, repairs = self._cleaned(fields)
+        class_id = self._class_id(fields[0])
+        values = [_number(field) for field in fields[1:]]
+        count = len(values)
+        rest = " ".join(fields[1:])
+        shape, extra = "", None
+        if count == 4 or (self._keypoints and count > 5):
+            x, y, width, height = values[:4]
+            shape = "row" if count > 4 else ""
+        elif count == 5:
+            x, y, width, height, score = values
+            shape, extra = "row", {"score": score}
+        elif _are_keypoints(values):
+            x, y, width, height = values[:4]
+            repairs.append(why.KEYPOINT_ROWS)
+            return self._box(class_id, x, y, width, height, number, "", None, None), repairs
+        elif count >= 6 and count % 2 == 0:
+            left, right = min(values[0::2]), max(values[0::2])
+            top, bottom = min(values[1::2]), max(values[1::2])
+            x, y, width, height = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
+            shape = "row"
+        else:
+            raise ValueError(
+                f"expected 5 columns (class x y width height), found {count + 1}; a polygon has "
+                f"an odd number of columns, 7 or more"
+            )
+        if max(map(abs, values)) >= _FAR and shape:
+            raise ValueError("expected coordinates normalised to 0..1, found pixels")
+        return self._box(class_id, x, y, width, height, number, shape, rest, extra), repairs
+
+    def _box(
+        self,
+        class_id: int,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        number: int,
+        shape: str,
+        rest: str | None,
+        extra: dict[str, float] | None,
+    ) -> Box:
+        if width < _SMALLEST or height < _SMALLEST:
+            raise ValueError(f"the box has no area (width {width:g}, height {height:g})")
+        while class_id >= len(self._classes):
+            self._classes.append(self._made_up(len(self._classes)))
+        self.highest = max(self.highest, class_id)
+        left, top = x - width / 2, y - height / 2
+        return Box(
+            *(self._classes[class_id], left, top, left + width, top + height),
+            *(number, shape, rest, extra),
+        )
+
+    def _made_up(self, class_id: int) -> str:
+        name = f"class_{class_id}"
+        while name in self._classes:
+            name += "_"
+        return name
+
+    def _class_id(self, field: str) -> int:
+        value = _number(field)
+        if value < 0 or value != int(value):
+            raise ValueError(f"expected a class id (0, 1, 2, ...) first, found {field!r}")
+        if value >= MAX_CLASSES:
+            raise ValueError(f"expected class ids below {MAX_CLASSES}, found {field}")
+        return int(value)
+
+    def _cleaned(self, fields: list[str]) -> tuple[list[str], list[str]]:
+        """Return a row's columns as they should stand there, and what was wrong."""
+        repairs = []
+        if any("," in field or ";" in field for field in fields):
+            repairs.append(why.COMMAS)
+            numbers = [field.strip(";") for field in fields]
+            if len(fields) > 4 and all(_DECIMAL_COMMA.fullmatch(f) for f in numbers[-4:]):
+                fields = [field.replace(",", ".") for field in numbers]
+            else:
+                fields = " ".join(fields).replace(",", " ").replace(";", " ").split()
+        if not fields:
+            raise ValueError("expected a row, found separators")
+        if not _is_number(fields[0]):
+            fields = self._numbered(fields)
+            repairs.append(why.CLASS_NAMES)
+        return fields, repairs
+
+    def _numbered(self, fields: list[str]) -> list[str]:
+        """Return a row that begins with a name with the class's id in its place."""
+        end = next((i for i, field in enumerate(fields) if _is_number(field)), len(fields))
+        name = " ".join(fields[:end]).strip("\"'")
+        if len(fields) - end != 4:
+            raise ValueError(f"expected a class id first, found {name!r}")
+        class_id = self._ids.get(name.casefold())
+        if class_id is None:
+            if not self._open:
+                raise ValueError(f"expected a class id or name first, found {name!r}")
+            class_id = self._ids[name.casefold()] = len(self._classes)
+            self._classes.append(name)
+        return [str(class_id), *fields[end:]]
+
+
+def _are_keypoints(values: Sequence[float]) -> bool:
+    """Whether a box is followed by points that each have a flag, which no coordinate can be."""
+    flags = values[6::3]
+    return (
+        len(values) > 6
+        and (len(values) - 4) % 3 == 0
+        and set(flags) <= {0.0, 1.0, 2.0}
+        and (2.0 in flags or len(values) % 2 == 1)
+        and all(0 <= v <= 1.0 + 1e-6 for v in values[:4])
+    )
+
+
+def _is_number(field: str) -> bool:
+    try:
+        _number(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(field: str) -> float:
+    if "_" in field or not field.isascii():
+        raise ValueError(f"expected a number, found {field[:40]!r}")
+    try:
+        value = float(field)
+    except ValueError:
+        raise ValueError(f"expected a number, found {field[:40]!r}") from None
+    if not -1e9 < value < 1e9:
+        raise ValueError(f"expected a number, found {field[:40]!r}")
+    return value
+
+
+def _score(data: bytes) -> float | None:
+    """Return how much of a file is rows of YOLO, -1..1; None if it is empty."""
+    try:
+        text = decode(data[:20_000])
+    except ImportFormatError:
+        return -1.0
+    lines = [line for line in _NEWLINE.split(text) if line.strip()][:50]
+    if not lines:
+        return None
+    good = sum(map(_looks_like_row, lines))
+    return good / len(lines) if good else -1.0
+
+
+def _looks_like_row(line: str) -> bool:
+    fields = line.replace(",", " ").replace(";", " ").split()
+    if all(_DECIMAL_COMMA.fullmatch(f) for f in line.split()[1:]):
+        fields = line.replace(",", ".").split()
+    numbers = [field for field in fields if _is_number(field)]
+    if not _is_number(fields[0]):
+        # A class name and fractions; a name and pixels are another tool's.
+        tail = fields[-4:]
+        return (
+            len(fields) >= 5
+            and len(numbers) == 4
+            and all(_is_number(f) and 0 <= float(f) <= 1.5 for f in tail)
+        )
+    return len(numbers) == len(fields) >= 5 and float(fields[0]) >= 0
+
+
+def _is_label(view: FolderView, name: str) -> bool:
+    return (_score(view.head(name)) or 0) > 0.5
+
+
+def _is_list(name: str) -> bool:
+    base = name.rpartition("/")[2].lower()
+    return base in _CLASS_LISTS or base.endswith((".names", ".labels"))
+
+
+def _given(view: FolderView) -> GivenSplits:
+    """Return the splits that the dataset's own files give to its pictures."""
+
+    def read_text(name: str) -> bytes:
+        if view.size(name) > _LIST_BYTES:
+            return b""
+        try:
+            return decode(view.read(name)).encode()
+        except ImportFormatError:
+            return b""
+
+    names = [name for name in view.names if not hidden(name)]
+    return find_splits(names, view.pictures, read_text)
+
+
+# Class names
+
+
+def _describe(view: FolderView, reading: Reading) -> None:
+    """Take class names and other keys from wherever they stand."""
+    chosen = ""
+    for name in _yamls(view):
+        data = _small(view, name)
+        if b"names" not in data and not _is_data_yaml(name):
+            continue
+        found, extra, notes = parse_data_yaml(data, f"{view.path}, {name}")
+        reading.used.add(name)
+        reading.notes += [note.replace(f"{view.path}, ", "") for note in notes]
+        reading.extra = reading.extra or extra
+        _agree(view, reading, chosen, name, found)
+        chosen = chosen or (name if found else "")
+    for name in [n for n in view.names if _is_list(n) and not hidden(n)]:
+        found, notes = parse_class_list(_small(view, name), f"{view.path}, {name}")
+        reading.used.add(name)
+        if chosen in _yamls(view) and chosen:
+            if found != reading.classes:
+                reading.notes.append(f"{name} was dropped: it lists other classes than {chosen}")
+            continue
+        reading.notes += [note.replace(f"{view.path}, ", "") for note in notes]
+        _agree(view, reading, chosen, name, found)
+        chosen = chosen or name
+    if not chosen:
+        _from_notes(view, reading)
+
+
+def _from_notes(view: FolderView, reading: Reading) -> None:
+    """Label Studio writes its classes into ``notes.json``, too."""
+    for name in view.names:
+        if name.rpartition("/")[2].lower() != "notes.json" or view.size(name) > MAX_BYTES:
+            continue
+        try:
+            categories = json.loads(view.read(name)).get("categories", [])
+            names = {int(c["id"]): " ".join(str(c["name"]).split()) for c in categories}
+        except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
+            continue
+        if names and max(names) < MAX_CLASSES:
+            reading.used.add(name)
+            reading.classes[:] = [names.get(i) or f"class_{i}" for i in range(max(names) + 1)]
+            return
+
+
+def _agree(view: FolderView, reading: Reading, chosen: str, name: str, found: list[str]) -> None:
+    if reading.classes and found and reading.classes != found:
+        raise ArchiveError(
+            f"{view.path}: expected one list of classes, found {chosen!r} and {name!r}, which "
+            f"differ; put the right one into data.yaml and import again"
+        )
+    if found and not reading.classes:
+        reading.classes[:] = found
+
+
+def _yamls(view: FolderView) -> list[str]:
+    """Return the nearest ``data.yaml``, else all YAML files."""
+    if view.focus is not None and extension(view.focus) in (".yaml", ".yml"):
+        return [view.focus]
+    found = [n for n in view.names if extension(n) in (".yaml", ".yml") and not hidden(n)]
+    known = sorted((n for n in found if _is_data_yaml(n)), key=lambda n: (n.count("/"), n))
+    if known:
+        depth = known[0].count("/")
+        first = [name for name in known if name.count("/") == depth]
+        return sorted(first, key=lambda n: not n.rpartition("/")[2].startswith("data."))[:1]
+    return found
+
+
+def _is_data_yaml(name: str) -> bool:
+    return stem_of(name).lower() in ("data", "dataset")
+
+
+def _has_names(view: FolderView, name: str) -> bool:
+    return not hidden(name) and b"names" in view.head(name)
+
+
+def _small(view: FolderView, name: str) -> bytes:
+    if view.size(name) > MAX_BYTES:
+        raise ArchiveError(
+            f"{view.path}, {name}: expected a text file of at most {MAX_BYTES} bytes, found "
+            f"{view.size(name)}; correct it, or leave it out"
+        )
+    try:
+        return decode(view.read(name)).encode()
+    except ImportFormatError as error:
+        raise ArchiveError(f"{view.path}, {name}: {error}") from error
