@@ -89,7 +89,9 @@ class Record:
     raw : bytes or None
         The whole label file, if it may be kept as it is.
     place : int
-        Element of the file that is this record.
+        Element of the file that is this record; 0 where each picture has a file of its own.
+    also : str
+        Another name that the picture may have.
     """
 
     file: str
@@ -104,6 +106,7 @@ class Record:
     shown: bool = False
     raw: bytes | None = None
     place: int = 0
+    also: str = ""
 
 
 @dataclass(slots=True)

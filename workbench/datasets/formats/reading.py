@@ -206,6 +206,10 @@ class _Loop:
                 self._leave_all(why.NO_PICTURE, record, record.picture)
         for file, some in listed.items():
             paths = pictures.find(file, (record.picture for record in some))
+            missing = [r for r in some if r.also and r.picture not in paths]
+            others = pictures.find(file, (record.also for record in missing))
+            taken = set(paths.values())
+            paths |= {r.picture: p for r in missing if (p := others.get(r.also)) not in taken and p}
             for record in some:
                 path = paths.get(record.picture)
                 if path is None:

@@ -16,6 +16,8 @@ CLASS_LEFT = "class left out"
 POLYGON_LEFT = "polygon left out"
 DAMAGED_PICTURE = "damaged picture"
 PICTURE_LEFT = "picture left out"
+OTHER_VERSION = "another annotator"
+IGNORED = "ignored region"
 
 # Of annotations that are repaired.
 CLIPPED = "clipped"
@@ -90,6 +92,13 @@ SENTENCES = {
     POLYGON_LEFT: "{count} annotations that are more than a box were left out, as was chosen",
     DAMAGED_PICTURE: _OUT + "their picture is damaged, such as {example}",
     PICTURE_LEFT: _OUT + "their picture is left out, such as {example}",
+    OTHER_VERSION: (
+        "{count} annotations are further versions of pictures that several people annotated, and "
+        "were left out: the first was taken, such as in {example}"
+    ),
+    IGNORED: (
+        "{count} annotations mark what is not to be looked at and were left out, such as {example}"
+    ),
     CLIPPED: (
         "{count} boxes reached over the border of their image and were clipped, such as in "
         "{example}"

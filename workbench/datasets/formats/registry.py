@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
-from workbench.datasets.formats import coco, voc, yolo
+from workbench.datasets.formats import (
+    coco,
+    createml,
+    cvat,
+    datumaro,
+    fiftyone,
+    keras_yolo,
+    labelme,
+    labelstudio,
+    lists,
+    mot,
+    ndjson,
+    rows,
+    supervisely,
+    tables,
+    via,
+    voc,
+    vott,
+    yolo,
+)
 from workbench.datasets.formats.items import Detection, Options, Reading
 from workbench.datasets.formats.view import FolderView
 
@@ -28,6 +47,25 @@ READERS: dict[str, Reader] = {
     for name, module in (
         ("coco", coco),
         ("voc", voc),
+        ("cvat", cvat),
+        ("labelstudio", labelstudio),
+        ("labelme", labelme),
+        ("createml", createml),
+        ("via", via),
+        ("vott", vott),
+        ("datumaro", datumaro),
+        ("fiftyone", fiftyone),
+        ("supervisely", supervisely),
+        ("bdd100k", lists.bdd100k),
+        ("sa1b", lists.sa1b),
+        ("ndjson", ndjson),
+        ("csv", tables),
+        ("keras-yolo", keras_yolo),
+        ("widerface", lists.widerface),
+        ("mot", mot),
+        ("dota", rows.dota),
+        ("kitti", rows.kitti),
+        ("oidv4", rows.oidv4),
         ("yolo", yolo),
     )
 }

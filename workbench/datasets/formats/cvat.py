@@ -1,0 +1,159 @@
+"""CVAT for images 1.1 and CVAT for video 1.1: one XML file for a task.
+
+``<image name width height>`` holds shapes; ``<track label>`` holds a shape for each frame, whose
+picture is called ``frame_000012`` (https://docs.cvat.ai/docs/manual/advanced/xml_format/).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.items import (
+    KEYPOINTS,
+    MASK,
+    POLYGON,
+    ROTATED,
+    Box,
+    Detection,
+    Options,
+    Problem,
+    Reading,
+    Record,
+    corners,
+    name_of,
+    number,
+    size_of,
+)
+from workbench.datasets.formats.view import FolderView
+from workbench.datasets.formats.voc_xml import parse_xml
+from workbench.datasets.formats.walking import found, read_bytes
+
+TITLE = "CVAT"
+
+_ROOT = re.compile(rb"<annotations[\s>]")
+_SHAPES = ("box", "polygon", "polyline", "points", "mask", "ellipse", "cuboid", "skeleton")
+_CUBOID = tuple(
+    f"{axis}{side}{n}" for side in ("tl", "bl", "tr", "br") for n in "12" for axis in "xy"
+)
+
+
+def detect(view: FolderView) -> Detection:
+    """Look for XML files that begin with ``<annotations>`` and hold images or tracks."""
+    files = view.matching([".xml"], lambda name: _is_cvat(view, name))
+    return found(files, "an XML file with <annotations> of images or tracks", 0.95)
+
+
+def _is_cvat(view: FolderView, name: str) -> bool:
+    return _ROOT.search(view.head(name)) is not None and any(
+        tag in view.head(name, 2**20) for tag in (b"<image ", b"<track ")
+    )
+
+
+def read(view: FolderView, detection: Detection, options: Options) -> Reading:
+    """Read annotation files; see `workbench.datasets.formats.items`."""
+    reading = Reading(declared=True)
+
+    def parse(data: bytes, name: str) -> Iterator[Record]:
+        root = parse_xml(data, name)
+        for label in root.findall("meta//labels/label/name"):
+            text = " ".join((label.text or "").split())
+            if text and text not in reading.classes:
+                reading.classes.append(text)
+        place = 0
+        for place, image in enumerate(root.findall("image"), start=1):
+            yield _image(image, name, place)
+        yield from _tracks(root, name, place)
+
+    reading.records = read_bytes(view, detection.files, reading, options, parse)
+    return reading
+
+
+def _image(image: Element, file: str, place: int) -> Record:
+    record = Record(file, image.get("name", ""), place=place, split=image.get("subset"))
+    record.size = size_of(image.get("width"), image.get("height"))
+    for position, element in enumerate((e for e in image if e.tag in _SHAPES), start=1):
+        _add(record, element, element.get("label"), position, {})
+    return record
+
+
+def _tracks(root: Element, file: str, place: int) -> Iterator[Record]:
+    size = root.find("meta//original_size")
+    stated = None if size is None else size_of(size.findtext("width"), size.findtext("height"))
+    frames: dict[int, Record] = defaultdict(lambda: Record(file, size=stated))
+    position = 0
+    for track in root.findall("track"):
+        for element in (e for e in track if e.tag in _SHAPES):
+            position += 1
+            if element.get("outside") == "1":
+                continue  # the thing has left the picture
+            try:
+                frame = int(number(element.get("frame")))
+            except ValueError:
+                frame = -1
+            extra: dict[str, Any] = {"track_id": track.get("id", "")}
+            _add(frames[frame], element, track.get("label"), position, extra)
+    for count, (frame, record) in enumerate(sorted(frames.items()), start=place + 1):
+        record.picture, record.place = f"frame_{frame:06d}", count
+        yield record
+
+
+def _add(
+    record: Record, element: Element, label: str | None, position: int, extra: dict[str, Any]
+) -> None:
+    try:
+        name = name_of(label)
+        box, shape = _box(element)
+    except ValueError as error:
+        record.problems.append(Problem(why.BAD_ROW, position, f"{element.tag}: {error}"))
+        return
+    if element.get("occluded") == "1":
+        extra["occluded"] = True
+    attributes = {a.get("name", ""): (a.text or "").strip() for a in element.findall("attribute")}
+    if attributes:
+        extra["attributes"] = attributes
+    record.boxes.append(Box(name, *box, position, shape, None, extra or None))
+
+
+def _box(element: Element) -> tuple[tuple[float, float, float, float], str]:
+    if element.tag == "box":
+        left, top, right, bottom = (
+            number(element.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")
+        )
+        angle = number(element.get("rotation") or 0)
+        if angle:
+            return rotated_around(left, top, right, bottom, angle), ROTATED
+        return (left, top, right, bottom), ""
+    if element.tag == "mask":
+        left, top, width, height = (
+            number(element.get(k)) for k in ("left", "top", "width", "height")
+        )
+        return (left, top, left + width, top + height), MASK
+    if element.tag == "ellipse":
+        x, y, across, down = (number(element.get(k)) for k in ("cx", "cy", "rx", "ry"))
+        return (x - across, y - down, x + across, y + down), POLYGON
+    if element.tag == "cuboid":
+        return corners(number(element.get(key)) for key in _CUBOID), POLYGON
+    if element.tag == "skeleton":
+        points = ";".join(p.get("points", "") for p in element if p.get("outside") != "1")
+        return _points(points), KEYPOINTS
+    return _points(element.get("points", "")), KEYPOINTS if element.tag == "points" else POLYGON
+
+
+def _points(text: str) -> tuple[float, float, float, float]:
+    return corners(number(v) for v in text.replace(";", ",").split(",") if v.strip())
+
+
+def rotated_around(
+    left: float, top: float, right: float, bottom: float, degrees: float
+) -> tuple[float, float, float, float]:
+    """Return the box around a box that is turned about its centre."""
+    x, y, width, height = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
+    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    across, down = width * cos + height * sin, width * sin + height * cos
+    return x - across / 2, y - down / 2, x + across / 2, y + down / 2

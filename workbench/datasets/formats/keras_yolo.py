@@ -1,0 +1,87 @@
+"""Lists of keras-yolo3 and its heirs: ``path x1,y1,x2,y2,class x1,y1,x2,y2,class ...``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.items import (
+    Box,
+    Detection,
+    Options,
+    Problem,
+    Reading,
+    Record,
+    number,
+)
+from workbench.datasets.formats.pairing import stem_of
+from workbench.datasets.formats.view import FolderView
+from workbench.datasets.formats.walking import found, lines_of, read_text, rows_match
+from workbench.errors import ImportFormatError
+from workbench.persistence.archive import parse_class_list
+
+TITLE = "keras-yolo"
+
+_LINE = re.compile(r"(?P<path>.+?\.\w{3,4})(?P<boxes>(?:\s+-?[\d.]+(?:,-?[\d.]+){4})*)\s*")
+_CLASS_LISTS = ("classes", "_classes", "class", "voc_classes", "model_classes")
+
+
+def detect(view: FolderView) -> Detection:
+    """Look for lists of pictures with boxes behind them."""
+    files = [
+        name
+        for name in view.candidates(".txt")
+        if rows_match(view, [name], lambda line: _LINE.fullmatch(line) is not None)
+        and rows_match(view, [name], _has_box, 0.05)
+    ]
+    return found(files, f"{len(files)} lists of pictures with boxes behind them")
+
+
+def _has_box(line: str) -> bool:
+    match = _LINE.fullmatch(line)
+    return match is not None and bool(match["boxes"].strip())
+
+
+def read(view: FolderView, detection: Detection, options: Options) -> Reading:
+    """Read lists; see `workbench.datasets.formats.items`."""
+    reading = Reading(declared=True)
+    for name in view.names:
+        if stem_of(name).lower() in _CLASS_LISTS and name.lower().endswith((".txt", ".names")):
+            reading.used.add(name)
+            names, notes = parse_class_list("\n".join(lines_of(view.text(name))).encode(), name)
+            if reading.classes and names != reading.classes:
+                raise ImportFormatError(
+                    f"{view.path}, {name}: expected the same classes as in the other list, found "
+                    f"others; remove the wrong one"
+                )
+            reading.classes, reading.notes = names, reading.notes + notes
+
+    def parse(lines: list[str], name: str) -> Iterator[Record]:
+        for line, text in enumerate(lines, start=1):
+            if text.strip():
+                yield _record(text, name, line, reading.classes)
+
+    reading.records = read_text(view, detection.files, reading, options, parse)
+    return reading
+
+
+def _record(text: str, file: str, line: int, classes: list[str]) -> Record:
+    match = _LINE.fullmatch(text)
+    if match is None:
+        record = Record(file, text.split()[0], place=line)
+        record.problems.append(Problem(why.BAD_ROW, line, text[:60]))
+        return record
+    record = Record(file, match["path"], place=line)
+    for part in match["boxes"].split():
+        try:
+            left, top, right, bottom, class_id = (number(value) for value in part.split(","))
+            if class_id < 0 or class_id != int(class_id) or class_id >= 10_000:
+                raise ValueError(f"expected a class id, found {class_id:g}")
+        except ValueError as error:
+            record.problems.append(Problem(why.BAD_ROW, line, str(error)))
+            continue
+        while class_id >= len(classes):
+            classes.append(f"class_{len(classes)}")
+        record.boxes.append(Box(classes[int(class_id)], left, top, right, bottom, line))
+    return record

@@ -1,0 +1,115 @@
+"""MOTChallenge: ``seq/gt/gt.txt`` with a row for each box of each frame of ``seq/img1``.
+
+``frame, id, left, top, width, height, confidence, class, visibility``; a confidence of 0 marks
+what is not to be evaluated (https://motchallenge.net/instructions/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.items import (
+    Box,
+    Detection,
+    Options,
+    Problem,
+    Reading,
+    Record,
+    number,
+)
+from workbench.datasets.formats.pairing import stem_of
+from workbench.datasets.formats.view import FolderView
+from workbench.datasets.formats.walking import found, head_lines, lines_of, read_text
+
+TITLE = "MOTChallenge"
+
+_CLASSES = (
+    *("pedestrian", "person_on_vehicle", "car", "bicycle", "motorbike", "non_mot_vehicle"),
+    *("static_person", "distractor", "occluder", "occluder_on_ground", "occluder_full"),
+    *("reflection", "crowd"),
+)  # fmt: skip
+
+
+def detect(view: FolderView) -> Detection:
+    """Look for ``gt.txt`` beside numbered pictures."""
+    files = [n for n in view.candidates(".txt") if stem_of(n).lower() == "gt" and _is_mot(view, n)]
+    return found(files, f"{len(files)} sequences with gt.txt", 0.95)
+
+
+def _is_mot(view: FolderView, name: str) -> bool:
+    lines = head_lines(view, name)
+    return bool(lines) and all(len(line.split(",")) in (7, 8, 9, 10) for line in lines)
+
+
+def read(view: FolderView, detection: Detection, options: Options) -> Reading:
+    """Read sequences; see `workbench.datasets.formats.items`."""
+    reading = Reading(classes=[])
+    numbered = _numbered(view)
+    labels = _labels(view, reading)
+
+    def parse(lines: list[str], name: str) -> Iterator[Record]:
+        home = name.rpartition("/")[0].rpartition("/")[0]
+        frames = numbered.get(home, {})
+        records: dict[int, Record] = {
+            frame: Record(name, picture, place=max(frame, 1), reviewed=False)
+            for frame, picture in frames.items()
+        }
+        for line, text in enumerate(lines, start=1):
+            if text.strip():
+                _row(text, line, name, records, labels)
+        yield from records.values()
+
+    reading.records = read_text(view, detection.files, reading, options, parse)
+    for name in view.names:
+        if name.rpartition("/")[2].lower() == "seqinfo.ini":
+            reading.used.add(name)
+    return reading
+
+
+def _row(text: str, line: int, name: str, records: dict[int, Record], labels: list[str]) -> None:
+    try:
+        values = [number(value) for value in text.split(",")]
+        frame, track, x, y, width, height = values[:6]
+    except ValueError as error:
+        first = next(iter(records.values()), None) or records.setdefault(0, Record(name, place=1))
+        first.problems.append(Problem(why.BAD_ROW, line, str(error)))
+        return
+    record = records.setdefault(int(frame), Record(name, f"img1/{int(frame):06d}", place=line))
+    kind = int(values[7]) if len(values) > 7 else 1
+    if len(values) > 6 and values[6] == 0:
+        record.problems.append(Problem(why.IGNORED, line))
+        return
+    label = (
+        labels[kind - 1]
+        if 1 <= kind <= len(labels)
+        else "pedestrian"
+        if kind < 1
+        else f"class_{kind}"
+    )
+    extra: dict[str, object] = {"track_id": int(track)}
+    if len(values) > 8 and 0 <= values[8] < 1:
+        extra["visibility"] = values[8]
+    # Pixels count from 1 here.
+    box = (x - 1, y - 1, x - 1 + width, y - 1 + height)
+    record.boxes.append(Box(label, *box, line, "", None, extra))
+
+
+def _numbered(view: FolderView) -> dict[str, dict[int, str]]:
+    """Return pictures by the folder of their sequence and their number."""
+    found_here: dict[str, dict[int, str]] = {}
+    for picture in view.pictures:
+        home = picture.rpartition("/")[0].rpartition("/")[0]
+        digits = "".join(c for c in stem_of(picture) if c.isdigit())
+        if digits:
+            # From the folder of the list, which is beside that of the pictures.
+            found_here.setdefault(home, {})[int(digits[-9:])] = picture
+    return found_here
+
+
+def _labels(view: FolderView, reading: Reading) -> list[str]:
+    for name in view.names:
+        if name.rpartition("/")[2].lower() == "labels.txt":
+            reading.used.add(name)
+            return [line.strip() for line in lines_of(view.text(name)) if line.strip()]
+    return list(_CLASSES)

@@ -1,0 +1,225 @@
+"""CSV tables with a row for each box, whatever their columns are called.
+
+TensorFlow (``filename, width, height, class, xmin, ymin, xmax, ymax``), VoTT (``image, xmin, ...,
+label``), Open Images (``ImageID, LabelName, XMin, XMax, YMin, YMax`` in fractions, names of classes
+in a file of their own), Kaggle (``image_id, bbox`` as ``[x, y, w, h]``), RetinaNet (no header:
+``path, x1, y1, x2, y2, class``; a path alone shows nothing).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+
+from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.items import (
+    FRACTIONS,
+    PIXELS,
+    Box,
+    Detection,
+    Options,
+    Problem,
+    Reading,
+    Record,
+    name_of,
+    number,
+    size_of,
+)
+from workbench.datasets.formats.view import FolderView, decode
+from workbench.datasets.formats.walking import found, head_lines, read_bytes
+from workbench.errors import ImportFormatError
+
+TITLE = "CSV"
+
+_COLUMNS = {
+    "picture": ("filename", "image", "imageid", "imagename", "imagepath", "path", "file", "frame",
+                "filepath", "img", "imgpath", "externalid", "fname"),
+    "label": ("class", "label", "labelname", "classname", "category", "name", "object", "tag",
+              "classid", "labels"),
+    "left": ("xmin", "x1", "left", "xtl", "bboxxmin", "xminimum"),
+    "top": ("ymin", "y1", "top", "upper", "ytl", "bboxymin", "yminimum"),
+    "right": ("xmax", "x2", "right", "xbr", "bboxxmax", "xmaximum"),
+    "bottom": ("ymax", "y2", "bottom", "lower", "ybr", "bboxymax", "ymaximum"),
+    "x": ("x", "bboxx"),
+    "y": ("y", "bboxy"),
+    "w": ("w", "bboxw", "bboxwidth", "boxwidth"),
+    "h": ("h", "bboxh", "bboxheight", "boxheight"),
+    "box": ("bbox", "box", "boundingbox"),
+    "width": ("width", "imagewidth", "imgwidth"),
+    "height": ("height", "imageheight", "imgheight"),
+    "split": ("split", "set", "subset"),
+}  # fmt: skip
+_MARKS = ("isoccluded", "istruncated", "isgroupof", "isdepiction", "isinside", "occluded",
+          "truncated", "difficult", "confidence", "score")  # fmt: skip
+_DESCRIPTIONS = "class-descriptions"
+_MOST_FIELD = 2**20
+
+
+def detect(view: FolderView) -> Detection:
+    """Look for tables with columns of pictures and corners."""
+    files = view.matching([".csv", ".tsv"], lambda name: _is_table(view, name))
+    return found(files, f"{len(files)} tables with a row for each box")
+
+
+def _is_table(view: FolderView, name: str) -> bool:
+    rows = list(_rows("\n".join(head_lines(view, name))))
+    if not rows:
+        return False
+    columns = _columns(rows[0])
+    return _is_whole(columns) or any(_is_bare(row) for row in rows[:20])
+
+
+def _is_whole(columns: Mapping[str, int]) -> bool:
+    corners = {"left", "top", "right", "bottom"} <= columns.keys()
+    sides = {"x", "y"} <= columns.keys() and (
+        {"w", "h"} <= columns.keys() or {"width", "height"} <= columns.keys()
+    )
+    return "picture" in columns and (corners or sides or "box" in columns)
+
+
+def _is_bare(row: Sequence[str]) -> bool:
+    """Whether this is a row of RetinaNet's: path, corners, class."""
+    if len(row) != 6 or not row[0] or not row[5]:
+        return False
+    try:
+        for value in row[1:5]:
+            number(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _columns(header: Sequence[str]) -> dict[str, int]:
+    """Return the place of each column that is known."""
+    plain = ["".join(c for c in text.lower() if c.isalnum()) for text in header]
+    result: dict[str, int] = {}
+    for key, names in _COLUMNS.items():
+        place = next((plain.index(name) for name in names if name in plain), None)
+        if place is not None:
+            result[key] = place
+    return result
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    first = text.partition("\n")[0]
+    mark = max(",;\t", key=first.count)
+    csv.field_size_limit(_MOST_FIELD)
+    try:
+        for row in csv.reader(io.StringIO(text), delimiter=mark):
+            yield [cell.strip() for cell in row]
+    except csv.Error as error:
+        raise ImportFormatError(f"expected a table, found {error}") from error
+
+
+def read(view: FolderView, detection: Detection, options: Options) -> Reading:
+    """Read tables; see `workbench.datasets.formats.items`."""
+    reading = Reading()
+    named = _descriptions(view, reading)
+
+    def parse(data: bytes, name: str) -> Iterator[Record]:
+        rows = list(_rows(decode(data)))
+        columns = _columns(rows[0])
+        if _is_whole(columns):
+            yield from _with_header(rows, columns, name, named)
+        else:
+            yield from _bare(rows, name, named)
+
+    reading.records = read_bytes(view, detection.files, reading, options, parse)
+    return reading
+
+
+def _descriptions(view: FolderView, reading: Reading) -> dict[str, str]:
+    """Return the names of classes that a table gives by their codes (``/m/01yrx,cat``)."""
+    named: dict[str, str] = {}
+    for name in view.names:
+        base = name.rpartition("/")[2].lower()
+        if base.endswith(".csv") and (
+            _DESCRIPTIONS in base or base in ("classes.csv", "class.csv")
+        ):
+            for row in _rows(decode(view.text(name))):
+                if len(row) == 2 and all(row):
+                    # RetinaNet's is the other way round: a name and a number.
+                    code, text = (row[1], row[0]) if row[1].isdigit() else (row[0], row[1])
+                    named[code] = text
+            reading.used.add(name)
+    return named
+
+
+def _with_header(
+    rows: list[list[str]], columns: Mapping[str, int], file: str, named: Mapping[str, str]
+) -> Iterator[Record]:
+    header = ["".join(c for c in text.lower() if c.isalnum()) for text in rows[0]]
+    marks = {name: header.index(name) for name in _MARKS if name in header}
+    as_corners = "left" in columns or "box" in columns
+    records: dict[str, Record] = {}
+    for line, row in enumerate(rows[1:], start=2):
+        if not any(row):
+            continue
+        cell = {key: row[place] for key, place in columns.items() if place < len(row)}
+        picture = cell.get("picture", "")
+        record = records.get(picture)
+        if record is None:
+            record = records[picture] = Record(file, picture, place=line)
+            record.split = cell.get("split")
+            if as_corners:
+                record.size = size_of(cell.get("width"), cell.get("height"))
+            if "imageid" in header and "xmin" in header:
+                record.unit = FRACTIONS  # Open Images
+        try:
+            box = _box(cell)
+        except ValueError as error:
+            record.problems.append(Problem(why.BAD_ROW, line, str(error)))
+            continue
+        if box is None:
+            continue  # listed, and nothing in it
+        text = cell.get("label", "")
+        label = named.get(text, text) if "label" in columns else "object"
+        if not label:
+            record.problems.append(Problem(why.NO_CATEGORY, line))
+            continue
+        extra = {n: row[p] for n, p in marks.items() if p < len(row) and row[p] not in ("", "0")}
+        record.boxes.append(Box(name_of(label), *box, line, "", None, extra or None))
+    yield from records.values()
+
+
+def _box(cell: Mapping[str, str]) -> tuple[float, float, float, float] | None:
+    if "left" in cell:
+        texts = [cell.get(key, "") for key in ("left", "top", "right", "bottom")]
+        if not any(texts):
+            return None
+        left, top, right, bottom = map(number, texts)
+        return left, top, right, bottom
+    if "box" in cell:
+        parts = cell["box"].strip("[]() ").replace(";", ",").replace(",", " ").split()
+        if not parts:
+            return None
+        values = [number(part) for part in parts]
+        if len(values) != 4:
+            raise ValueError(f"expected a box of four numbers, found {len(values)}")
+        x, y, width, height = values
+        return x, y, x + width, y + height
+    keys = ("x", "y", "w", "h") if "w" in cell else ("x", "y", "width", "height")
+    texts = [cell.get(key, "") for key in keys]
+    if not any(texts):
+        return None
+    x, y, width, height = map(number, texts)
+    return x, y, x + width, y + height
+
+
+def _bare(rows: list[list[str]], file: str, named: Mapping[str, str]) -> Iterator[Record]:
+    records: dict[str, Record] = {}
+    for line, row in enumerate(rows, start=1):
+        if not row or not row[0]:
+            continue
+        record = records.setdefault(row[0], Record(file, row[0], place=line, unit=PIXELS))
+        if len(row) == 1 or not any(row[1:]):
+            continue
+        if not _is_bare(row):
+            record.problems.append(
+                Problem(why.BAD_ROW, line, "expected path, x1, y1, x2, y2, class")
+            )
+            continue
+        left, top, right, bottom = map(number, row[1:5])
+        record.boxes.append(Box(named.get(row[5], row[5]), left, top, right, bottom, line))
+    yield from records.values()

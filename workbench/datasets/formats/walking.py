@@ -1,0 +1,103 @@
+"""What readers of many files have in common: one after the other, and a bad one stops none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from workbench.datasets.formats.items import Detection, Options, Reading, Record
+from workbench.datasets.formats.pairing import stem_of
+from workbench.datasets.formats.view import FolderView, decode
+from workbench.errors import ImportFormatError
+from workbench.persistence.archive.directory import fold
+
+_TICK = 500
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+
+Parse = Callable[[Any, str], Iterable[Record]]
+"""Takes what a file holds and its name; raises `ImportFormatError` if it cannot be read."""
+
+
+def read_json(
+    view: FolderView, files: Sequence[str], reading: Reading, options: Options, parse: Parse
+) -> Iterator[Record]:
+    """Yield the records of JSON files."""
+    yield from _each(view.json, files, reading, options, parse)
+
+
+def read_text(
+    view: FolderView, files: Sequence[str], reading: Reading, options: Options, parse: Parse
+) -> Iterator[Record]:
+    """Yield the records of text files, whose lines `parse` gets."""
+    yield from _each(lambda name: lines_of(view.text(name)), files, reading, options, parse)
+
+
+def read_bytes(
+    view: FolderView, files: Sequence[str], reading: Reading, options: Options, parse: Parse
+) -> Iterator[Record]:
+    """Yield the records of files, whose bytes `parse` gets."""
+    yield from _each(view.text, files, reading, options, parse)
+
+
+def _each(
+    load: Callable[[str], Any],
+    files: Sequence[str],
+    reading: Reading,
+    options: Options,
+    parse: Parse,
+) -> Iterator[Record]:
+    for count, name in enumerate(files):
+        if count % _TICK == 0:
+            options.tick()
+        try:
+            records = list(parse(load(name), name))
+        except ImportFormatError as error:
+            reading.unreadable.append((name, str(error)))
+            continue
+        reading.used.add(name)
+        yield from records
+
+
+def lines_of(data: bytes) -> list[str]:
+    """Return the lines of a text in any of the usual encodings."""
+    return _NEWLINE.split(decode(data))
+
+
+def head_lines(view: FolderView, name: str, most: int = 20) -> list[str]:
+    """Return the first lines of a file that are not blank, the last of which may be cut off."""
+    head = view.head(name)
+    lines = [line for line in lines_of(head) if line.strip()]
+    return (lines[:-1] if len(lines) > 1 and view.size(name) > len(head) else lines)[:most]
+
+
+def owned_texts(view: FolderView) -> list[str]:
+    """Return the text files that are called like a picture."""
+    stems = {fold(stem_of(name)) for name in view.pictures}
+    return [name for name in view.candidates(".txt") if fold(stem_of(name)) in stems]
+
+
+def rows_match(
+    view: FolderView, names: Sequence[str], good: Callable[[str], bool], least: float = 0.5
+) -> list[str]:
+    """Return `names` if most lines in a sample of these files are good ones, else none."""
+    step = max(len(names) // 50, 1)
+    some = total = 0
+    for name in names[::step]:
+        try:
+            lines = head_lines(view, name)
+        except ImportFormatError:
+            continue
+        total += len(lines)
+        some += sum(map(good, lines))
+    return list(names) if some and some >= least * total else []
+
+
+def found(files: Sequence[str], reason: str, confidence: float = 0.9) -> Detection:
+    """Return what `detect` says when these are its files."""
+    return Detection(confidence, reason, files) if files else Detection()
+
+
+def first_of(value: Any, kind: type) -> Any:
+    """Return the first element of a list if it is of a kind, else an empty one of that kind."""
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], kind) else kind()
