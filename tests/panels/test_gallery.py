@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,12 @@ import pytest
 
 from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.listing import checked_ranges, ranges_of, size_of
-from workbench.panels.shared.uploads import Uploads
+from workbench.panels.shared.uploads import (
+    IN_MEMORY_BYTES,
+    MAX_BATCHES,
+    MAX_FILE_BYTES,
+    Uploads,
+)
 
 
 class Host:
@@ -80,6 +86,56 @@ def test_pieces_become_a_file_and_a_missing_one_is_an_error() -> None:
     assert (arrived.split, arrived.files, arrived.is_last) == ("val", [("a.jpg", b"abcde")], True)
 
 
+def test_what_has_come_of_large_files_waits_on_the_disk() -> None:
+    uploads = Uploads()
+    part = bytes(IN_MEMORY_BYTES)
+    tracemalloc.start()
+    try:
+        for batch in range(MAX_BATCHES):
+            for number in range(20):
+                offset = number * len(part)
+                message = piece(offset, 21 * len(part), session=f"page {batch}")
+                assert uploads.take(message, part) is None
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(part)
+        arrived = uploads.take(piece(20 * len(part), 21 * len(part), session="page 0"), part)
+    finally:
+        tracemalloc.stop()
+        uploads.clear()
+    assert arrived is not None
+    assert arrived.files == [("a.jpg", part * 21)]
+
+
+def test_of_too_many_uploads_the_one_that_waited_longest_is_given_up() -> None:
+    uploads = Uploads()
+    for batch in range(MAX_BATCHES):
+        assert uploads.take(piece(0, 9, batch=batch), b"abc") is None
+    assert uploads.take(piece(3, 9, batch=0), b"def") is None  # so batch 1 waits longest now
+    assert uploads.take(piece(0, 9, batch=MAX_BATCHES), b"abc") is None
+    with pytest.raises(ValueError, match="from 0 on, found 3"):
+        uploads.take(piece(3, 9, batch=1), b"def")
+    assert uploads.take(piece(6, 9, batch=0), b"ghi") is not None
+    uploads.clear()
+
+
+def test_the_file_after_one_with_a_missing_piece_arrives() -> None:
+    uploads = Uploads()
+    assert uploads.take(piece(0, 9, files=2), b"abc") is None
+    with pytest.raises(ValueError, match="found 6"):
+        uploads.take(piece(6, 9, files=2), b"ghi")
+    arrived = uploads.take(piece(0, 3, files=2, index=1, name="b.jpg"), b"xyz")
+    assert arrived is not None
+    assert arrived.files == [("b.jpg", b"xyz")]
+
+
+def test_a_file_larger_than_any_image_is_refused_by_name() -> None:
+    uploads = Uploads()
+    size = MAX_FILE_BYTES + 1
+    assert uploads.take(piece(0, size), b"abc") is None
+    arrived = uploads.take(piece(size - 1, size), b"c")
+    assert arrived is not None
+    assert arrived.refused == "a.jpg: has 256 MB, more than an image may have"
+
+
 def test_what_the_browser_cannot_read_is_refused_by_name() -> None:
     uploads = Uploads()
     arrived = uploads.take(piece(0, 0, unreadable=True, name="folder"), b"")
@@ -88,3 +144,4 @@ def test_what_the_browser_cannot_read_is_refused_by_name() -> None:
     assert uploads.take(piece(0, 9), b"abc") is None
     uploads.forget("s")
     assert uploads.take(piece(0, 9), b"abc") is None  # begins anew
+    uploads.clear()

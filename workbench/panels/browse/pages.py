@@ -283,6 +283,10 @@ class BrowsePages:
         if not arrived.is_last:
             self._added[batch] = upload
 
+    def close(self) -> None:
+        """Let go of what has come of uploads."""
+        self._uploads.clear()
+
     def _forget_uploads(self, session: str) -> None:
         self._uploads.forget(session)
         for batch in [batch for batch in self._added if batch[0] == session]:

@@ -128,6 +128,7 @@ class BrowsePanel:
     def close(self) -> None:
         """Stop the panel's work and take it off the page."""
         self._background.close()
+        self._pages.close()
         self.model.close()
         if self.annotator is not None:
             self.annotator.close()

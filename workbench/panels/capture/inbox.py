@@ -53,6 +53,10 @@ class Inbox:
         self._report = report
         self._uploads = Uploads()
 
+    def close(self) -> None:
+        """Let go of what has come of uploads."""
+        self._uploads.clear()
+
     def asked(self, message: Message, buffers: Sequence[Any]) -> None:
         """Take a message of a page; see `CameraHost`."""
         kind, session = message["kind"], str(message["session"])

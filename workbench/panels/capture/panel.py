@@ -75,9 +75,10 @@ class CapturePanel:
         self.model.settings = settings or CaptureSettings()
         self.model.options = options or CaptureOptions()
         self._display = Display(self.view, self.model, self._browser, stores, self._background)
-        self.view.host = Inbox(
+        self._inbox = Inbox(
             self.model, self._browser, self._display, self._background, self._ready, self._report
         )
+        self.view.host = self._inbox
         self._background.spawn(self._ready)
 
     # From Python
@@ -163,6 +164,7 @@ class CapturePanel:
         self.model.feed.stop()
         self._acks.close()
         self._background.close()
+        self._inbox.close()
         self.view.close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

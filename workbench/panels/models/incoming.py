@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+MAX_BYTES = 2**32
+"""Of a file that is taken in."""
+
 
 class IncomingFile:
     """Writes the pieces of one file at a time into a temporary folder.
@@ -45,6 +48,11 @@ class IncomingFile:
         sender = (str(message["session"]), int(message["batch"]))
         if message.get("unreadable"):
             raise ValueError(f"{name}: the browser cannot read it; is it a folder?")
+        if size > MAX_BYTES:
+            raise ValueError(
+                f"{name}: expected at most {MAX_BYTES / 2**30:.0f} GB, found {size / 2**30:,.1f}; "
+                f"copy it to this machine in another way"
+            )
         if offset == 0:
             self.clear()
             self._folder = tempfile.TemporaryDirectory(prefix="workbench-upload-")

@@ -87,6 +87,7 @@ class TryPage:
     def close(self) -> None:
         """Release the device, and take the page away."""
         self.live.close()
+        self._uploads.clear()
         self._watch.follow(None)
         self.trial.close()
 

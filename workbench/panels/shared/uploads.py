@@ -1,15 +1,33 @@
-"""Files that come from a browser piece by piece, put together."""
+"""Files that come from a browser piece by piece, put together.
+
+What has come of a file so far waits in a temporary file once it is larger than
+`IN_MEMORY_BYTES`. The file has no name, so that nothing of it outlives the kernel.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from workbench.persistence.image_bounds import MAX_BYTES
+
 BATCH_BYTES = 16 * 2**20
 """Whole files are handed on when there are so many bytes of them: memory stays bounded, and
 little is lost if the page goes away."""
-MAX_FILE_BYTES = 2**30
+MAX_FILE_BYTES = MAX_BYTES
+"""Of an image, as it may be anywhere else."""
+
+MAX_BATCHES = 8
+"""Uploads under way at once. With one more, the one that has waited longest is given up: it is
+that of a page which is gone and never said so."""
+
+IN_MEMORY_BYTES = 2**20
+
+
+def _spool() -> tempfile.SpooledTemporaryFile[bytes]:
+    return tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, prefix="workbench-upload-")
 
 
 @dataclass(slots=True)
@@ -18,9 +36,14 @@ class _Batch:
 
     split: str
     class_name: str
-    pieces: list[bytes] = field(default_factory=list)
+    coming: tempfile.SpooledTemporaryFile[bytes] = field(default_factory=_spool)
     whole: list[tuple[str, bytes]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
+
+    def start_anew(self) -> None:
+        """Forget what has come of the present file."""
+        self.coming.close()
+        self.coming = _spool()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +99,7 @@ class Uploads:
             If a piece is missing before this one.
         """
         who = (str(message["session"]), int(message["batch"]))
-        batch = self._batches.setdefault(
-            who, _Batch(str(message["split"]), str(message.get("class_name", "")))
-        )
+        batch = self._batch(who, message)
         name, size = str(message["name"]), int(message["size"])
         why = ""
         if message.get("unreadable"):
@@ -86,7 +107,7 @@ class Uploads:
         elif size > MAX_FILE_BYTES:
             why = f"has {size / 2**20:,.0f} MB, more than an image may have"
         if why:
-            batch.pieces.clear()
+            batch.start_anew()
             is_whole = int(message["offset"]) + len(piece) >= size
             if is_whole:
                 batch.refused.append((name, why))
@@ -94,7 +115,7 @@ class Uploads:
             is_whole = self._append(batch, name, size, int(message["offset"]), piece)
         is_last = is_whole and int(message["index"]) + 1 == int(message["files"])
         if is_last:
-            del self._batches[who]
+            self._drop(who)
         held = sum(len(content) for _, content in batch.whole)
         if not is_last and held < BATCH_BYTES:
             return None
@@ -105,16 +126,37 @@ class Uploads:
     def forget(self, session: str) -> None:
         """Drop what has come from a page so far."""
         for who in [who for who in self._batches if who[0] == session]:
-            del self._batches[who]
+            self._drop(who)
+
+    def clear(self) -> None:
+        """Drop everything that has come so far."""
+        for who in list(self._batches):
+            self._drop(who)
+
+    def _batch(self, who: tuple[str, int], message: Mapping[str, Any]) -> _Batch:
+        """Return what has come of an upload; the one that was heard of last is the last."""
+        batch = self._batches.pop(who, None)
+        if batch is None:
+            batch = _Batch(str(message["split"]), str(message.get("class_name", "")))
+        self._batches[who] = batch
+        while len(self._batches) > MAX_BATCHES:
+            self._drop(next(iter(self._batches)))
+        return batch
+
+    def _drop(self, who: tuple[str, int]) -> None:
+        self._batches.pop(who).coming.close()
 
     @staticmethod
     def _append(batch: _Batch, name: str, size: int, offset: int, piece: bytes) -> bool:
-        present = sum(map(len, batch.pieces))
+        if offset == 0:  # also after a piece was missing: the next file is none the worse
+            batch.start_anew()
+        present = batch.coming.tell()
         if offset != present:
             raise ValueError(f"{name}: expected the bytes from {present} on, found {offset}")
-        batch.pieces.append(piece)
+        batch.coming.write(piece)
         if present + len(piece) < size:
             return False
-        batch.whole.append((name, b"".join(batch.pieces)))
-        batch.pieces = []
+        batch.coming.seek(0)
+        batch.whole.append((name, batch.coming.read()))
+        batch.start_anew()
         return True
