@@ -24,7 +24,9 @@ from workbench.persistence.filesystem.label_table import parse_many
 from workbench.persistence.history import ClassRecord, ClassUndoRecord
 from workbench.persistence.models import ClassRewrite, RowPatch
 from workbench.persistence.rules import check_classes
-from workbench.persistence.stored_json import loads, unpacked
+from workbench.persistence.stored_json import inflate, malformed, parse_json, texts
+
+_EXPECTED = "what labels were before a change of classes"
 
 _NAMED = 10
 """So many unreadable files are named before the rest is counted."""
@@ -239,7 +241,15 @@ class PlannedUndo:
 
 def plan_undo(state: State, rewrite_id: str, memory: bytes) -> PlannedUndo:
     """Work out the undoing of a rewrite; raises as `DatasetStore.undo_rewrite` does."""
-    content: Any = loads(unpacked(memory))
+    path = f"{state.name}: the change of classes {rewrite_id!r}"
+    content: Any = parse_json(inflate(memory, path, _EXPECTED), path, _EXPECTED)
+    try:
+        return _plan_undo(state, rewrite_id, content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise malformed(path, _EXPECTED, error) from error
+
+
+def _plan_undo(state: State, rewrite_id: str, content: Any) -> PlannedUndo:
     classes, present = content["classes"]
     if state.yaml.classes != present:
         raise _changed(state.name, "the classes")
@@ -255,10 +265,11 @@ def plan_undo(state: State, rewrite_id: str, memory: bytes) -> PlannedUndo:
         files={
             path: text.encode("utf-8", "surrogateescape")
             for path, (text, revision) in content["files"].items()
-            if revision_of(there.get(path)) == revision
+            # Only what is there: a path that a stranger has made up leads anywhere.
+            if path in there and revision_of(there[path]) == revision
         },
-        yaml=DataYaml(classes, state.yaml.extra),
-        prompts={int(class_id): texts for class_id, texts in old_prompts.items()},
+        yaml=DataYaml(texts(classes), state.yaml.extra),
+        prompts={int(class_id): texts(kept) for class_id, kept in old_prompts.items()},
         record=ClassUndoRecord(datetime.now(UTC), rewrite_id),
     )
 

@@ -61,3 +61,18 @@ def malformed(path: str, what: str, found: object) -> InvalidDatasetError:
     """Return the error for one of our own files that says something impossible."""
     named = repr(found) if isinstance(found, Exception) else str(found)
     return InvalidDatasetError(f"{path}: expected {what}, found {named}; remove the file")
+
+
+def inflate(data: bytes, path: str, what: str) -> bytes:
+    """Return what `unpacked` does; raises `InvalidDatasetError`, with the path, where it would."""
+    try:
+        return unpacked(data)
+    except ValueError as error:
+        raise malformed(path, what, error) from error
+
+
+def texts(values: Any) -> list[str]:
+    """Return a list of texts; raises `ValueError` or `TypeError` if it is anything else."""
+    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{values!r} where a list of texts should be")
+    return list(values)

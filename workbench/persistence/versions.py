@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,15 +19,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from workbench.errors import InvalidDatasetError
 from workbench.persistence.class_rewrite import Prompts
-from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem.data_yaml import OUR_KEYS, DataYaml
 from workbench.persistence.filesystem.label_rows import map_classes
-from workbench.persistence.filesystem.paths import stem
+from workbench.persistence.filesystem.paths import could_be_image, stem
 from workbench.persistence.history import ClassRecord, Record, new_edit, new_moves
 from workbench.persistence.models import SPLITS, ImageKey, ImageMove
-from workbench.persistence.stored_json import loads, unpacked
+from workbench.persistence.stored_json import inflate, malformed, parse_json, texts
+from workbench.persistence.tags import check_tags
 from workbench.persistence.version_models import KEPT_AUTOMATIC, VersionInfo
+
+_EXPECTED = "a version of a dataset"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,48 +122,58 @@ def read_info(line: bytes, path: str) -> VersionInfo:
     InvalidDatasetError
         If it is none.
     """
+    head = parse_json(line, path, _EXPECTED)
     try:
-        head = loads(line)
-        return VersionInfo(
+        info = VersionInfo(
             name=head["name"],
             created_at=datetime.fromisoformat(head["created_at"]),
-            note=head["note"],
+            note=str(head["note"]),
             automatic=bool(head["automatic"]),
-            classes=list(head["classes"]),
-            num_images=dict(head["num_images"]),
-            num_labelled=dict(head["num_labelled"]),
-            digest=head["digest"],
+            classes=texts(head["classes"]),
+            num_images={split: int(head["num_images"][split]) for split in SPLITS},
+            num_labelled={split: int(head["num_labelled"][split]) for split in SPLITS},
+            digest=str(head["digest"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from error
+        if os.path.basename(path) != f"{info.name}.version":
+            raise ValueError(f"the name {info.name!r}")
+        if info.created_at.tzinfo is None:
+            raise ValueError(f"a time without time zone, {info.created_at}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise malformed(path, _EXPECTED, error) from error
+    return info
 
 
 def from_bytes(data: bytes, path: str) -> tuple[VersionInfo, Contents]:
     """Read a version's file; raises as `read_info` does."""
     line, _, packed = data.partition(b"\n")
     info = read_info(line, path)
+    body: Any = parse_json(inflate(packed, path, _EXPECTED), path, _EXPECTED)
     try:
-        body: Any = loads(unpacked(packed))
+        extra = dict(body["extra"])
+        if extra.keys() & OUR_KEYS:
+            raise ValueError(f"other folders in its data.yaml, {extra!r}")
         contents = Contents(
-            yaml=DataYaml(list(info.classes), body["extra"]),
-            prompts={int(class_id): texts for class_id, texts in body["prompts"].items()},
-            tags=body["tags"],
-            images={
-                (split, filename): Entry(sha256, size, _bytes(label))
-                for split, filename, sha256, size, label in body["images"]
-            },
+            yaml=DataYaml(list(info.classes), extra),
+            prompts={int(number): texts(kept) for number, kept in body["prompts"].items()},
+            tags=check_tags({tag: list(names) for tag, names in body["tags"].items()}),
+            images=dict(_entry(*values) for values in body["images"]),
             trash={
                 name: text.encode("utf-8", "surrogateescape")
                 for name, text in body["trash"].items()
             },
         )
-    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
-        raise _damaged(path, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise malformed(path, _EXPECTED, error) from error
     return info, contents
 
 
-def _damaged(path: str, error: Exception) -> InvalidDatasetError:
-    return InvalidDatasetError(f"{path}: expected a version of a dataset, found {error!r}")
+def _entry(split: Any, filename: Any, sha256: Any, size: Any, label: Any) -> tuple[ImageKey, Entry]:
+    # Each becomes a path, so whoever wrote them, they lead to one image and nowhere else.
+    if split not in SPLITS or not could_be_image(filename):
+        raise ValueError(f"an image {split!r}/{filename!r}")
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256) or not isinstance(size, int):
+        raise ValueError(f"{sha256!r} of {size!r} bytes for the image {split}/{filename}")
+    return (split, filename), Entry(sha256, size, _bytes(label))
 
 
 def _text(data: bytes | None) -> str | None:

@@ -15,12 +15,12 @@ from workbench.persistence.class_rewrite import (
     Request,
     State,
 )
-from workbench.persistence.filesystem import dataset_files, history_files, trash
+from workbench.persistence.filesystem import dataset_files, history_files, inside, trash
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.filesystem.journal import Transaction
-from workbench.persistence.filesystem.label_table import read_file, read_labels
+from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.filesystem.label_text import MAX_BYTES, too_long
 from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.paths import stem
@@ -70,7 +70,7 @@ def undo(folder: DatasetFolder, rewrite_id: str) -> None:
     with folder.writing() as yaml:
         path = _memory_path(folder, rewrite_id)
         try:
-            memory = read_file(path)
+            memory = _read_kept(folder, path)
         except FileNotFoundError:
             raise NotFoundError(
                 f"{folder.name}: no change of classes {rewrite_id!r} ({path}): undone already, "
@@ -113,12 +113,16 @@ def _yaml_before(folder: DatasetFolder, memory: str, yaml: DataYaml) -> bytes:
     """Return what ``data.yaml`` was before a rewrite, if nobody has edited it since."""
     present = read_file(folder.paths.data_yaml)
     try:
-        kept = read_file(_yaml_path(memory))
+        kept = _read_kept(folder, _yaml_path(memory))
     except FileNotFoundError:
         return rewritten(present, yaml)
     if kept.startswith(_digest(present)):
         return kept[_DIGEST_BYTES:]
     return rewritten(present, yaml)
+
+
+def _read_kept(folder: DatasetFolder, path: str) -> bytes:
+    return inside.read(folder.paths.root, folder.paths.below(path))
 
 
 def _digest(data: bytes) -> bytes:
@@ -135,7 +139,11 @@ def _memories(folder: DatasetFolder) -> list[str]:
     """Return the files of which each can undo a rewrite, oldest first."""
     try:
         with os.scandir(folder.paths.rewrites) as entries:
-            found = [(e.stat().st_mtime_ns, e.path) for e in entries if e.name.endswith(_MEMORY)]
+            found = [
+                (entry.stat(follow_symlinks=False).st_mtime_ns, entry.path)
+                for entry in entries
+                if entry.name.endswith(_MEMORY)
+            ]
     except FileNotFoundError:
         return []
     return [path for _, path in sorted(found)]
@@ -165,6 +173,7 @@ def trashed_labels(folder: DatasetFolder) -> dict[str, bytes]:
     for trashed in trash.list_entries(folder.trash):
         for name, original in trashed.files:
             path = f"{trashed.folder}/{name}"
-            if original.startswith("labels/") and os.path.isfile(path):
-                found[path.removeprefix(f"{folder.paths.root}/")] = read_labels(path)
+            below = folder.paths.below(path)
+            if original.startswith("labels/") and inside.is_file(folder.paths.root, below):
+                found[below] = inside.read(folder.paths.root, below, most=MAX_BYTES)
     return found

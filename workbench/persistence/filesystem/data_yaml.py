@@ -77,7 +77,8 @@ DANGEROUS = frozenset({"download"})
 _SHOWN = 200
 """Characters of a file's own words in a message."""
 
-_OURS = frozenset({"path", "names", "nc", *SPLITS})
+OUR_KEYS = frozenset({"path", "names", "nc", *SPLITS})
+"""What is none of `DataYaml.extra`."""
 
 
 def parse(data: bytes, path: str) -> DataYaml:
@@ -115,7 +116,7 @@ def parse(data: bytes, path: str) -> DataYaml:
                 f"{path}: {split}: expected images/{split}, found {folder!r}; "
                 f"bring the folder in with import_folder"
             )
-    extra = {str(key): value for key, value in content.items() if key not in _OURS}
+    extra = {str(key): value for key, value in content.items() if key not in OUR_KEYS}
     names = content["names"]
     if not _are_texts(names):
         names = _as_written(data)

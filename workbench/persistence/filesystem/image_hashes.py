@@ -13,9 +13,10 @@ from workbench.persistence.filesystem import cache_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.models import SPLITS, Progress
-from workbench.persistence.stored_json import loads, unpacked
+from workbench.persistence.stored_json import inflate, parse_json
 
 _CACHE = "image-hashes-1"
+_EXPECTED = "hashes of images"
 _SETTLED = 2_000_000_000
 """Nanoseconds after which a file's time tells a later change, on the coarsest of clocks."""
 
@@ -57,12 +58,12 @@ def _load_hashes(folder: DatasetFolder) -> Hashes:
     if data is None:
         return {}
     try:
-        content: Any = loads(unpacked(data))
+        content: Any = parse_json(inflate(data, _CACHE, _EXPECTED), _CACHE, _EXPECTED)
         return {
             key: ((size, modified, inode), sha256)
             for key, ((size, modified, inode), sha256) in content.items()
         }
-    except (ValueError, TypeError, AttributeError, zlib.error):  # derived again below
+    except (ValueError, TypeError, AttributeError):  # derived again below
         return {}
 
 

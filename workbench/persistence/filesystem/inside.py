@@ -434,15 +434,22 @@ def _copy_across(old: str, old_folder: int, new: str, new_folder: int, path: str
     os.unlink(old, dir_fd=old_folder)
 
 
-def put_in_order(root: str, hidden: str, folders: Collection[str], files: Collection[str]) -> None:
-    """Set aside what is in a hidden folder under a name of ours and of another kind.
+def put_in_order(
+    root: str, hidden: str, folders: Collection[str], files: Collection[str], *, aside: str = ""
+) -> None:
+    """Set aside what is in a folder of ours under a name of ours and of another kind.
 
     Parameters
     ----------
     root, hidden : str
+        The folder need not be there.
     folders, files : collection of str
         What is a folder there, and what a file.
+    aside : str
+        The hidden folder that gets what is set aside, if it is another one.
     """
+    if not mode_of(root, hidden):
+        return
     wrong = []
     with (
         opened(root, f"{hidden}/.probe") as (last, folder),
@@ -456,7 +463,7 @@ def put_in_order(root: str, hidden: str, folders: Collection[str], files: Collec
                 wrong.append((entry.name, "an ordinary file"))
     for name, expected in wrong:
         found = _kind_at(f"{root}/{hidden}/{name}")
-        set_aside(root, hidden, f"{hidden}/{name}", f"expected {expected}, found {found}")
+        set_aside(root, aside or hidden, f"{hidden}/{name}", f"expected {expected}, found {found}")
 
 
 def set_aside(root: str, hidden: str, name: str, why: str) -> None:

@@ -14,6 +14,7 @@ import os
 import re
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -58,6 +59,12 @@ class Order:
         return hash(self.fingerprint)
 
 
+# What reading bytes raises that are no such file, or whose header promises the impossible.
+_DAMAGED = (
+    *(ValueError, KeyError, TypeError, OSError, EOFError, SyntaxError, RecursionError),
+    *(MemoryError, NotImplementedError, zlib.error, zipfile.BadZipFile),
+)
+
 Orders = dict[str, Order]
 """By split."""
 
@@ -74,13 +81,25 @@ def order_of(images: list[str], modes: Integers, labels: list[str], known: Order
     """
     regular = modes & _KIND == _IS_FILE
     fingerprint = _fingerprint(images, labels, regular)
-    if known is not None and known.fingerprint == fingerprint:
+    if known is not None and known.fingerprint == fingerprint and _fits(known, images, labels):
         return known
     is_file = regular.tolist()
     chosen = [place for place, name in enumerate(images) if is_image_name(name) and is_file[place]]
     chosen.sort(key=images.__getitem__)
     owned = _label_places([images[place] for place in chosen], labels)
     return Order(fingerprint, np.array(chosen, dtype=np.int64), owned)
+
+
+def _fits(known: Order, images: list[str], labels: list[str]) -> bool:
+    """Whether the places are some: what is remembered may be a stranger's."""
+    if len(known.images) != len(known.labels):
+        return False
+    if not len(known.images):
+        return True
+    return bool(
+        0 <= known.images.min() <= known.images.max() < len(images)
+        and -1 <= known.labels.min() <= known.labels.max() < len(labels)
+    )
 
 
 def _fingerprint(images: list[str], labels: list[str], regular: npt.NDArray[np.bool_]) -> bytes:
@@ -111,7 +130,7 @@ def load(folder: DatasetFolder) -> Orders:
                 )
                 for split in SPLITS
             }
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
+    except _DAMAGED:
         return {}  # damaged: it will be worked out again
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +16,7 @@ from workbench.persistence.filesystem import (
     class_files,
     dataset_files,
     history_files,
+    inside,
     tag_files,
 )
 from workbench.persistence.filesystem.atomic import (
@@ -34,14 +37,18 @@ from workbench.persistence.filesystem.image_hashes import (
 )
 from workbench.persistence.filesystem.journal import Transaction
 from workbench.persistence.filesystem.label_table import read_file, read_labels
-from workbench.persistence.filesystem.paths import check_name, stem
+from workbench.persistence.filesystem.paths import HIDDEN, check_name, stem
 from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.models import SPLITS, ImageKey, Progress
 from workbench.persistence.tags import tags_bytes
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 from workbench.persistence.versions import Contents, Entry, Restoration
 
+_log = logging.getLogger(__name__)
 _SUFFIX = ".version"
+_LONGEST_LINE = 1 << 22
+_MOST_BYTES = 1 << 31
+_PARTS = frozenset(f"{number:02x}" for number in range(256))
 
 
 def freeze(
@@ -68,11 +75,13 @@ def _freeze(
     _require_new(path, name)
     contents = _present(folder, yaml, hashes)
     os.makedirs(folder.paths.versions, exist_ok=True)
+    _put_objects_in_order(folder)
     cloner, new = Cloner(folder.journal.tmp), False
     for (split, filename), entry in contents.images.items():
         kept = _object(folder, entry.sha256)
         try:
-            if os.stat(kept).st_size == entry.size:
+            status = os.lstat(kept)
+            if stat.S_ISREG(status.st_mode) and status.st_size == entry.size:
                 continue
         except FileNotFoundError:
             os.makedirs(os.path.dirname(kept), exist_ok=True)
@@ -90,8 +99,15 @@ def list_all(folder: DatasetFolder) -> list[VersionInfo]:
     folder.read()
     found = []
     for path in _paths(folder):
-        with open(path, "rb") as file:
-            found.append(versions.read_info(file.readline(), path))
+        try:
+            with (
+                inside.reading(folder.paths.root, folder.paths.below(path)) as descriptor,
+                os.fdopen(descriptor, "rb", closefd=False) as file,
+            ):
+                line = file.readline(_LONGEST_LINE)
+            found.append(versions.read_info(line, path))
+        except (InvalidDatasetError, FileNotFoundError) as error:
+            _log.warning("version left out of the list: %s", error)
     return sorted(found, key=lambda info: (info.created_at, info.name))
 
 
@@ -162,12 +178,25 @@ def _remove(folder: DatasetFolder, doomed: Sequence[str]) -> None:
     for version in doomed:
         remove_file(_path(folder, version))
     fsync_folder(folder.paths.versions)
-    used = versions.shas(versions.from_bytes(read_file(p), p)[1] for p in _paths(folder))
-    objects = f"{folder.paths.versions}/objects"
-    for part in os.listdir(objects) if os.path.isdir(objects) else ():
-        for name in os.listdir(f"{objects}/{part}"):
+    try:
+        used = versions.shas(_read(folder, path)[1] for path in _paths(folder))
+    except InvalidDatasetError as error:
+        # What that version has may be the last copy of an image.
+        _log.warning("no image of a version is removed as long as one cannot be read: %s", error)
+        return
+    _put_objects_in_order(folder)
+    root, objects = folder.paths.root, f"{folder.paths.below(folder.paths.versions)}/objects"
+    for part in inside.names(root, objects):
+        for name in inside.names(root, f"{objects}/{part}"):
             if name not in used:
-                remove_file(f"{objects}/{part}/{name}")
+                inside.remove(root, f"{objects}/{part}/{name}")
+
+
+def _put_objects_in_order(folder: DatasetFolder) -> None:
+    """Set aside what would lead our own images elsewhere."""
+    root, base = folder.paths.root, folder.paths.below(folder.paths.versions)
+    inside.put_in_order(root, base, {"objects"}, (), aside=HIDDEN)
+    inside.put_in_order(root, f"{base}/objects", _PARTS, (), aside=HIDDEN)
 
 
 # --- reading ------------------------------------------------------------------------------
@@ -179,7 +208,11 @@ def _path(folder: DatasetFolder, version: str) -> str:
 
 def _paths(folder: DatasetFolder) -> list[str]:
     base = folder.paths.versions
-    names = sorted(os.listdir(base)) if os.path.isdir(base) else []
+    try:
+        names = inside.names(folder.paths.root, folder.paths.below(base))
+    except InvalidDatasetError as error:
+        _log.warning("left unread: %s", error)
+        return []
     return [f"{base}/{name}" for name in names if name.endswith(_SUFFIX)]
 
 
@@ -192,9 +225,14 @@ def read(folder: DatasetFolder, version: str) -> tuple[VersionInfo, Contents]:
     folder.read()
     path = _path(folder, version)
     try:
-        return versions.from_bytes(read_file(path), path)
+        return _read(folder, path)
     except FileNotFoundError:
         raise _unknown(folder, version) from None
+
+
+def _read(folder: DatasetFolder, path: str) -> tuple[VersionInfo, Contents]:
+    data = inside.read(folder.paths.root, folder.paths.below(path), most=_MOST_BYTES)
+    return versions.from_bytes(data, path)
 
 
 def _unknown(folder: DatasetFolder, version: str) -> NotFoundError:
@@ -280,6 +318,9 @@ def sound_source(
     if entry.sha256 in copies:
         candidates.append(folder.paths.image(*copies[entry.sha256]))
     for path in candidates:
+        is_kept = path == candidates[0]
+        if is_kept and not inside.is_file(folder.paths.root, folder.paths.below(path)):
+            continue
         if os.path.isfile(path) and sha256_of(path) == entry.sha256:
             return path
     raise InvalidDatasetError(
