@@ -13,6 +13,7 @@ import workbench
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "torchvision", "ultralytics"}
+SERVER = {"fastapi", "starlette", "uvicorn", "pydantic", "pyarrow"}
 WIDGETS = {"ipywidgets", "anywidget", "ipyannotations", "IPython"}
 
 
@@ -26,11 +27,13 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    assert modules_after("import workbench").isdisjoint(HEAVY | WIDGETS | {"cv2", "numpy", "yaml"})
+    assert modules_after("import workbench").isdisjoint(
+        HEAVY | SERVER | WIDGETS | {"cv2", "numpy", "yaml"}
+    )
 
 
 def test_importing_the_panels_loads_no_learning_library() -> None:
-    assert modules_after("import workbench.panels").isdisjoint(HEAVY)
+    assert modules_after("import workbench.panels").isdisjoint(HEAVY | SERVER)
 
 
 def test_the_command_line_answers_without_heavy_imports() -> None:
@@ -39,7 +42,7 @@ def test_the_command_line_answers_without_heavy_imports() -> None:
 
 
 def test_using_every_public_name_loads_no_learning_library() -> None:
-    assert modules_after("from workbench import *").isdisjoint(HEAVY)
+    assert modules_after("from workbench import *").isdisjoint(HEAVY | SERVER)
 
 
 @pytest.mark.parametrize("name", workbench.__all__)

@@ -1,14 +1,15 @@
-"""The ``workbench`` command: open the notebooks, check this machine."""
+"""The ``workbench`` command: open the notebooks, check this machine, serve the stores."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from workbench import __version__
-from workbench.errors import WorkbenchError
+from workbench.errors import SetupError, WorkbenchError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _lab(options) if options.command == "lab" else _doctor(options)
+        return _COMMANDS[options.command](options)
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
         return 1
@@ -86,6 +87,41 @@ def _parser() -> argparse.ArgumentParser:
         help="also write all of it into a text file to attach to a bug report; of your data it "
         "holds numbers, no names and no contents (default: a new file in the current folder)",
     )
+
+    serve = commands.add_parser(
+        "serve",
+        help="serve datasets, labels, models and runs over HTTP",
+        description="Start a server for programs in any language. It prints a token that they "
+        "must send; the environment variable WORKBENCH_API_TOKEN sets one.",
+    )
+    serve.add_argument(
+        "--data",
+        type=Path,
+        default=Path("workbench-data"),
+        metavar="DIR",
+        help="the folder that holds the datasets (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--models", type=Path, metavar="DIR", help="that of the models (default: beside it)"
+    )
+    serve.add_argument(
+        "--runs", type=Path, metavar="DIR", help="that of training runs (default: beside it)"
+    )
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    serve.add_argument(
+        "--port", type=_port, default=0, help="port to listen on (default: a free one)"
+    )
+    serve.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a web page's origin that may call from browsers, such as https://example.org; "
+        "may be given several times (default: none)",
+    )
+    serve.add_argument("--root-path", default="", help="where a proxy has put the server")
     return parser
 
 
@@ -113,3 +149,24 @@ def _doctor(options: argparse.Namespace) -> int:
         target = Path(default_name()) if options.report == Path() else options.report
         print(f"The report is in {write_report(target, findings, options.data)}")
     return int(any(finding.status is Status.PROBLEM for finding in findings))
+
+
+def _serve(options: argparse.Namespace) -> int:
+    missing = [name for name in ("fastapi", "uvicorn", "python_multipart") if not find_spec(name)]
+    if missing:
+        raise SetupError(f"serving needs {', '.join(missing)}: pip install 'yolo-workbench[api]'")
+    from workbench.api.server import serve
+
+    serve(
+        data_dir=options.data,
+        models_dir=options.models,
+        runs_dir=options.runs,
+        host=options.host,
+        port=options.port,
+        allow_origins=options.allow_origin,
+        root_path=options.root_path,
+    )
+    return 0
+
+
+_COMMANDS = {"lab": _lab, "doctor": _doctor, "serve": _serve}

@@ -1,0 +1,324 @@
+"""Images over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from tests.helpers.pictures import encoded, jpeg
+from workbench.api import ApiLimits
+from workbench.persistence import Stores
+from workbench.persistence.filesystem.images import FilesystemImageStore
+from workbench.persistence.models import NewImage
+
+A = "/datasets/pets/images/train/a.jpg"
+
+
+async def test_a_query_finds_images_with_their_facts(client: httpx.AsyncClient, pets: str) -> None:
+    answer = (await client.get("/datasets/pets/images", params={"query": "sort:-boxes"})).json()
+    assert [(one["split"], one["filename"], one["num_boxes"]) for one in answer["items"]] == [
+        ("train", "a.jpg", 2), ("train", "c.jpg", 0), ("val", "b.jpg", 0),
+    ]  # fmt: skip
+    assert [one["state"] for one in answer["items"]] == ["labelled", "unlabelled", "background"]
+    assert answer["items"][0]["size_bytes"] == len(jpeg(1))
+    assert (answer["total"], answer["next"]) == (3, None)
+    wide = (await client.get("/datasets/pets/images", params={"query": "width=32"})).json()
+    assert [(one["width"], one["height"]) for one in wide["items"]] == [(32, 24)] * 3
+    wrong = await client.get("/datasets/pets/images", params={"query": "class:dgo"})
+    assert wrong.status_code == 422
+    assert "dog" in wrong.json()["detail"]
+
+
+async def pages(client: httpx.AsyncClient, limit: int, **params: str) -> list[str]:
+    names: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = await client.get(
+            "/datasets/many/images", params={"limit": limit, **params, **cursor}
+        )
+        assert answer.status_code == 200, answer.text
+        names += [one["filename"] for one in answer.json()["items"]]
+        if answer.json()["next"] is None:
+            return names
+        cursor = {"cursor": answer.json()["next"]}
+
+
+@pytest.fixture
+async def many(stores: Stores) -> list[str]:
+    await stores.dataset.create("many", [])
+    names = [f"{number:03}.jpg" for number in range(57)]
+    await stores.image.add_many("many", [NewImage(name, "train", jpeg()) for name in names])
+    return names
+
+
+async def test_pages_together_are_the_whole(client: httpx.AsyncClient, many: list[str]) -> None:
+    for limit in (1, 10, 56, 57, 58):
+        assert await pages(client, limit) == many
+    assert await pages(client, 10, query="sort:-name") == many[::-1]
+
+
+async def test_pages_are_of_the_moment_of_the_first_one(
+    client: httpx.AsyncClient, many: list[str], stores: Stores
+) -> None:
+    first = (await client.get("/datasets/many/images", params={"limit": 10})).json()
+    await stores.image.delete_many("many", [("train", name) for name in many[3:20]])
+    await stores.image.save_bytes("many", "train", "000a.jpg", jpeg())
+    second = await client.get(
+        "/datasets/many/images", params={"limit": 10, "cursor": first["next"]}
+    )
+    assert [one["filename"] for one in second.json()["items"]] == many[10:20]
+
+
+async def test_a_cursor_outlives_what_the_server_remembers(
+    client: httpx.AsyncClient, many: list[str], stores: Stores
+) -> None:
+    first = (await client.get("/datasets/many/images", params={"limit": 10})).json()
+    for number in range(20):
+        await client.get("/datasets/many/images", params={"query": f"size>{number}"})
+    await stores.image.delete_many("many", [("train", name) for name in many[:5]])
+    second = await client.get("/datasets/many/images", params={"limit": 5, "cursor": first["next"]})
+    assert [one["filename"] for one in second.json()["items"]] == many[10:15]
+
+
+@pytest.mark.parametrize("cursor", ["x", "bnVsbA==", "WzEsMiwzXQ==", "é", "W1tdLDEsMSwxLFtdXQ=="])
+async def test_a_cursor_that_is_none_is_refused(
+    client: httpx.AsyncClient, pets: str, cursor: str
+) -> None:
+    answer = await client.get("/datasets/pets/images", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:workbench:invalid-cursor")
+
+
+async def test_a_cursor_of_another_list_is_refused(
+    client: httpx.AsyncClient, many: list[str]
+) -> None:
+    first = (await client.get("/datasets/many/images", params={"limit": 10})).json()
+    for params in ({"query": "unlabelled"}, {}):
+        name = "many" if params else "other"
+        answer = await client.get(
+            f"/datasets/{name}/images", params={"cursor": first["next"], **params}
+        )
+        assert answer.status_code == 422
+
+
+async def test_a_file_comes_as_it_is_stored(client: httpx.AsyncClient, pets: str) -> None:
+    whole = await client.get(A)
+    assert (whole.content, whole.headers["content-type"]) == (jpeg(1), "image/jpeg")
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    known = await client.get(A, headers={"If-None-Match": whole.headers["etag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    await client.put(A, content=jpeg(9))
+    changed = await client.get(A, headers={"If-None-Match": whole.headers["etag"]})
+    assert (changed.status_code, changed.content) == (200, jpeg(9))
+
+
+async def test_parts_of_a_file(client: httpx.AsyncClient, pets: str) -> None:
+    data = jpeg(1)
+    for given, part in (
+        ("bytes=0-9", data[:10]),
+        ("bytes=10-", data[10:]),
+        ("bytes=-7", data[-7:]),
+        ("bytes=5-999999", data[5:]),
+        (f"bytes=-{10**6}", data),
+    ):
+        answer = await client.get(A, headers={"Range": given})
+        assert (answer.status_code, answer.content) == (206, part), given
+    assert answer.headers["content-range"] == f"bytes 0-{len(data) - 1}/{len(data)}"
+    beyond = await client.get(A, headers={"Range": f"bytes={len(data)}-"})
+    assert beyond.status_code == 416
+    assert beyond.headers["content-range"] == f"bytes */{len(data)}"
+    for ignored in ("bytes=5-3,1-2", "lines=1-2", "bytes=-"):
+        assert (await client.get(A, headers={"Range": ignored})).status_code == 200
+    old = {"Range": "bytes=0-9", "If-Range": '"another"'}
+    assert (await client.get(A, headers=old)).content == data
+
+
+async def test_thumbnails_in_the_form_that_is_accepted(
+    client: httpx.AsyncClient, stores: Stores, pets: str
+) -> None:
+    await stores.image.save_bytes("pets", "train", "large.png", encoded(".png", 5, 300, 400))
+    where = "/datasets/pets/images/train/large.png/thumbnail"
+    for accept, media_type, start in (
+        ("*/*", "image/jpeg", b"\xff\xd8\xff"),
+        ("image/webp,image/png;q=0.5", "image/webp", b"RIFF"),
+        ("image/avif,image/png,*/*;q=0.1", "image/png", b"\x89PNG"),
+    ):
+        answer = await client.get(where, params={"size": 100}, headers={"Accept": accept})
+        assert answer.headers["content-type"] == media_type
+        assert answer.content.startswith(start)
+        picture = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        assert picture.shape == (75, 100, 3)
+        again = {"Accept": accept, "If-None-Match": answer.headers["etag"]}
+        assert (await client.get(where, params={"size": 100}, headers=again)).status_code == 304
+    none = await client.get(where, headers={"Accept": "text/html"})
+    assert none.status_code == 406
+    assert (await client.get(where, params={"size": 1})).status_code == 422
+    await stores.image.save_bytes("pets", "train", "large.png", encoded(".png", 6, 300, 400))
+    fresh = await client.get(where, params={"size": 100}, headers=again)
+    assert fresh.status_code == 200
+
+
+async def test_a_damaged_image_has_no_thumbnail(
+    client: httpx.AsyncClient, pets: str, tmp_path: Path
+) -> None:
+    (tmp_path / "data/pets/images/train/a.jpg").write_bytes(b"\xff\xd8\xff damaged")
+    answer = await client.get(f"{A}/thumbnail")
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:workbench:invalid-frame"
+
+
+async def test_an_upload_takes_what_it_can(
+    client: httpx.AsyncClient, pets: str, stores: Stores
+) -> None:
+    files = [
+        ("files", ("new.jpg", jpeg(7))),
+        ("files", ("a.jpg", jpeg(1))),  # there with these bytes
+        ("files", ("c.jpg", jpeg(8))),  # there with others
+        ("files", ("note.jpg", b"no image")),
+        ("files", ("../evil.jpg", jpeg(2))),
+        ("files", ("d.png", encoded(".png", 4))),
+    ]
+    answer = await client.post("/datasets/pets/images", files=files)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert [one["filename"] for one in body["added"]] == ["new.jpg", "d.png"]
+    assert [one["filename"] for one in body["unchanged"]] == ["a.jpg"]
+    assert {one["name"]: one["why"].split(":")[0] for one in body["refused"]}.keys() >= {
+        "c.jpg", "note.jpg",
+    }  # fmt: skip
+    assert len(body["refused"]) == 3
+    assert await stores.image.read_bytes("pets", "train", "new.jpg") == jpeg(7)
+    assert await stores.image.read_bytes("pets", "train", "c.jpg") == jpeg(3)
+
+
+async def test_the_same_upload_sent_twice_is_done_once(
+    client: httpx.AsyncClient, pets: str, stores: Stores
+) -> None:
+    files = [("files", ("new.jpg", jpeg(7)))]
+    key = {"Idempotency-Key": "k1"}
+    first = await client.post("/datasets/pets/images", files=files, headers=key)
+    await stores.image.delete("pets", "train", "new.jpg")
+    second = await client.post("/datasets/pets/images", files=files, headers=key)
+    assert second.json() == first.json()
+    assert not await stores.image.exists("pets", "train", "new.jpg")  # not done again
+    other = [("files", ("other.jpg", jpeg(8)))]
+    refused = await client.post("/datasets/pets/images", files=other, headers=key)
+    assert (refused.status_code, refused.json()["type"]) == (
+        422, "urn:workbench:idempotency-key-reused",
+    )  # fmt: skip
+    elsewhere = await client.post(
+        "/datasets/pets/images", files=other, headers=key, params={"split": "val"}
+    )
+    assert len(elsewhere.json()["added"]) == 1
+
+
+async def test_a_second_request_with_the_key_of_one_under_way_waits_outside(
+    client: httpx.AsyncClient, pets: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    real = FilesystemImageStore.add_many
+
+    async def slow(*args: object, **kwargs: object) -> object:
+        begun.set()
+        await go_on.wait()
+        return await real(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FilesystemImageStore, "add_many", slow)
+    files = [("files", ("new.jpg", jpeg(7)))]
+    key = {"Idempotency-Key": "k"}
+    first = asyncio.create_task(client.post("/datasets/pets/images", files=files, headers=key))
+    async with asyncio.timeout(20):
+        await begun.wait()
+    second = await client.post("/datasets/pets/images", files=files, headers=key)
+    go_on.set()
+    assert (second.status_code, second.json()["type"]) == (409, "urn:workbench:under-way")
+    assert len((await first).json()["added"]) == 1
+
+
+async def test_single_images_are_put_with_conditions(
+    client: httpx.AsyncClient, pets: str, stores: Stores
+) -> None:
+    new = "/datasets/pets/images/val/new.jpg"
+    made = await client.put(new, content=jpeg(4), headers={"If-None-Match": "*"})
+    assert (made.status_code, made.json()["width"]) == (200, 32)
+    taken = await client.put(new, content=jpeg(5), headers={"If-None-Match": "*"})
+    assert taken.status_code == 409
+    stale = await client.put(new, content=jpeg(5), headers={"If-Match": '"old"'})
+    assert (stale.status_code, stale.json()["current"]) == (412, made.headers["etag"])
+    fresh = await client.put(new, content=jpeg(5), headers={"If-Match": made.headers["etag"]})
+    assert fresh.status_code == 200
+    assert await stores.image.read_bytes("pets", "val", "new.jpg") == jpeg(5)
+    for content in (b"", b"no image"):
+        assert (await client.put(new, content=content)).status_code == 422
+    assert (await client.put("/datasets/pets/images/else/x.jpg", content=b"")).status_code == 422
+
+
+class TestLimits:
+    @pytest.fixture
+    def limits(self) -> ApiLimits:
+        return ApiLimits(max_image_bytes=5000, max_pixels=1000, max_upload_bytes=20_000)
+
+    async def test_too_many_pixels(
+        self, client: httpx.AsyncClient, pets: str, stores: Stores
+    ) -> None:
+        large = jpeg(1, 40, 40)
+        answer = await client.put("/datasets/pets/images/val/x.jpg", content=large)
+        assert (answer.status_code, answer.json()["type"]) == (
+            413, "urn:workbench:too-many-pixels",
+        )  # fmt: skip
+        upload = await client.post(
+            "/datasets/pets/images",
+            files=[("files", ("x.jpg", large)), ("files", ("y.jpg", jpeg()))],
+        )
+        assert [one["name"] for one in upload.json()["refused"]] == ["x.jpg"]
+        assert [one["filename"] for one in upload.json()["added"]] == ["y.jpg"]
+
+    async def test_too_many_bytes_are_not_even_read(
+        self, client: httpx.AsyncClient, pets: str
+    ) -> None:
+        answer = await client.put("/datasets/pets/images/val/x.jpg", content=b"x" * 5001)
+        assert answer.status_code == 413
+        assert "expected at most 5000 bytes, found 5001" in answer.json()["detail"]
+
+        async def endless() -> object:
+            while True:
+                yield b"x" * 1000
+
+        for where in ("/datasets/pets/images/val/x.jpg", "/datasets/import?name=x"):
+            method = "PUT" if "images" in where else "POST"
+            answer = await client.request(method, where, content=endless())  # type: ignore[arg-type]
+            assert answer.status_code == 413, answer.text
+
+
+async def test_images_are_renamed_moved_deleted_and_restored(
+    client: httpx.AsyncClient, pets: str, stores: Stores
+) -> None:
+    renamed = await client.patch(A, json={"name": "z.jpg"})
+    assert renamed.json()["filename"] == "z.jpg"
+    assert renamed.json()["has_labels"] is True
+    ref = {"split": "train", "filename": "z.jpg"}
+    moved = await client.post("/datasets/pets/images/move", json={"images": [ref], "to": "test"})
+    assert moved.json() == {"description": "1 image moved to test"}
+    assert len(await stores.label.load("pets", "test", "z.jpg")) == 2
+    both = [{"split": "test", "filename": "z.jpg"}, {"split": "val", "filename": "b.jpg"}]
+    deleted = await client.post("/datasets/pets/images/delete", json={"images": both})
+    entries = deleted.json()
+    assert [one["name"] for one in entries] == ["z.jpg", "b.jpg"]
+    assert (await client.get("/datasets/pets/trash")).json()["items"] == entries
+    missing = [*both, {"split": "train", "filename": "c.jpg"}]
+    refused = await client.post("/datasets/pets/images/delete", json={"images": missing})
+    assert refused.status_code == 404
+    assert await stores.image.exists("pets", "train", "c.jpg")  # all or none
+    ids = [one["id"] for one in entries]
+    restored = await client.post("/datasets/pets/trash/restore", json={"entries": ids})
+    assert restored.json() == {"description": "2 items restored"}
+    assert len(await stores.label.load("pets", "test", "z.jpg")) == 2
+    gone = (await client.delete("/datasets/pets/images/train/c.jpg")).json()
+    assert (await client.delete(f"/datasets/pets/trash/{gone['id']}")).json() == {"count": 1}
+    info = await client.get("/datasets/pets/images/val/b.jpg/info")
+    assert (info.json()["width"], info.json()["height"]) == (32, 24)

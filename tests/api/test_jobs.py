@@ -1,0 +1,266 @@
+"""Work that goes on after the answer: archives in and out, progress, cancelling."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.helpers.pictures import jpeg
+from workbench.api import ApiLimits
+from workbench.api.jobs import Jobs
+from workbench.api.problems import ProblemError, Scrubber
+from workbench.errors import AlreadyExistsError
+from workbench.persistence import Stores
+from workbench.persistence.models import Progress
+
+Outcome = Callable[[httpx.Response], Awaitable[dict[str, Any]]]
+
+
+def zipped(**members: bytes) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return sink.getvalue()
+
+
+YOLO = {
+    "data.yaml": b"names: [cat, dog]\ntrain: images/train\nval: images/val\n",
+    "images/train/a.jpg": jpeg(1),
+    "labels/train/a.txt": b"1 .5 .5 .2 .2\n",
+}
+
+
+async def test_an_archive_comes_in_and_goes_out(
+    client: httpx.AsyncClient, outcome: Outcome, stores: Stores, tmp_path: Path
+) -> None:
+    sent = zipped(**YOLO)
+    look = {"name": "pets", "dry_run": "true"}
+    job = await outcome(await client.post("/datasets/import", content=sent, params=look))
+    assert job["result"] == {"num_files": 3, "num_yolo_labels": 1}
+    assert await stores.dataset.list() == []
+    job = await outcome(
+        await client.post("/datasets/import", content=sent, params={"name": "pets"})
+    )
+    assert job["state"] == "done", job
+    assert job["result"]["dataset"]["classes"] == ["cat", "dog"]
+    assert (tmp_path / "data/pets/labels/train/a.txt").read_bytes() == YOLO["labels/train/a.txt"]
+
+    async with client.stream("GET", "/datasets/pets/archive") as answer:
+        data = b"".join([part async for part in answer.aiter_bytes()])
+    assert answer.headers["content-type"] == "application/zip"
+    assert 'filename="pets.zip"' in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.read("images/train/a.jpg") == jpeg(1)
+    some = await client.get("/datasets/pets/archive", params={"query": "unlabelled"})
+    with zipfile.ZipFile(io.BytesIO(some.content)) as archive:
+        assert not [name for name in archive.namelist() if name.endswith(".jpg")]
+
+
+async def test_an_archive_as_a_job_is_downloaded_in_parts(
+    client: httpx.AsyncClient, pets: str, outcome: Outcome
+) -> None:
+    job = await outcome(await client.post("/datasets/pets/archive"))
+    assert (job["has_file"], job["result"]["filename"]) == (True, "pets.zip")
+    where = f"/jobs/{job['id']}/file"
+    whole = (await client.get(where)).content
+    assert len(whole) == job["result"]["size_bytes"]
+    first = await client.get(where, headers={"Range": "bytes=0-99"})
+    rest = await client.get(
+        where, headers={"Range": "bytes=100-", "If-Range": first.headers["etag"]}
+    )
+    assert (first.status_code, rest.status_code) == (206, 206)
+    assert first.content + rest.content == whole
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        assert archive.testzip() is None
+
+
+async def test_a_folder_comes_file_by_file(
+    client: httpx.AsyncClient, outcome: Outcome, stores: Stores
+) -> None:
+    files = [("files", (f"mine/{name}", data)) for name, data in YOLO.items()]
+    job = await outcome(
+        await client.post("/datasets/import-folder", files=files, params={"name": "pets"})
+    )
+    assert job["state"] == "done", job
+    assert await stores.image.read_bytes("pets", "train", "a.jpg") == jpeg(1)
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "/etc/a.jpg", "a/../../b.jpg", "c:/x.jpg", "."])
+async def test_a_folder_does_not_reach_out_of_itself(
+    client: httpx.AsyncClient, stores: Stores, name: str, app: Any
+) -> None:
+    answer = await client.post(
+        "/datasets/import-folder", files=[("files", (name, jpeg()))], params={"name": "pets"}
+    )
+    assert answer.status_code == 422, answer.text
+    assert await stores.dataset.list() == []
+    assert [*app.state.workbench.folder.iterdir()] == []
+
+
+async def test_what_is_refused_leaves_nothing(
+    client: httpx.AsyncClient, outcome: Outcome, stores: Stores, app: Any, pets: str
+) -> None:
+    taken = await client.post("/datasets/import", content=zipped(**YOLO), params={"name": "pets"})
+    assert taken.status_code == 409
+    job = await outcome(
+        await client.post("/datasets/import", content=b"no zip", params={"name": "x"})
+    )
+    assert (job["state"], job["problem"]["type"]) == ("failed", "urn:workbench:archive")
+    assert str(app.state.workbench.folder) not in json.dumps(job)
+    evil = zipped(**{"../../evil.txt": b"x", **YOLO})
+    job = await outcome(await client.post("/datasets/import", content=evil, params={"name": "y"}))
+    assert job["state"] == "failed"
+    assert [info.name for info in await stores.dataset.list()] == ["pets"]
+    assert [*app.state.workbench.folder.iterdir()] == []
+
+
+async def test_an_import_sent_twice_is_one_job(client: httpx.AsyncClient, app: Any) -> None:
+    key = {"Idempotency-Key": "one"}
+    params = {"name": "pets"}
+    sent = zipped(**YOLO)
+    first, second = await asyncio.gather(
+        *(client.post("/datasets/import", content=sent, params=params, headers=key)
+          for _ in range(2))
+    )  # fmt: skip
+    assert {first.status_code, second.status_code} <= {202, 409}
+    assert len((await client.get("/jobs")).json()["items"]) == 1
+
+
+def events_in(text: str) -> list[tuple[int, str, dict[str, Any]]]:
+    found = []
+    for block in text.strip().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        found.append((int(fields["id"]), fields["event"], json.loads(fields["data"])))
+    return found
+
+
+async def test_a_job_is_followed_and_taken_up_again(client: httpx.AsyncClient, pets: str) -> None:
+    answer = await client.post("/datasets/pets/health", json={})
+    where = answer.headers["location"].removeprefix("/v1") + "/events"
+    stream = await client.get(where)
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    events = events_in(stream.text)
+    numbers = [number for number, _, _ in events]
+    assert numbers == sorted(set(numbers))
+    assert events[-1][1] == "done"
+    assert events[-1][2]["result"]["findings"]
+    before = {"Last-Event-ID": str(numbers[-1] - 1)}
+    assert events_in((await client.get(where, headers=before)).text) == events[-1:]
+    seen = {"Last-Event-ID": str(numbers[-1])}
+    assert (await client.get(where, headers=seen)).text == ""
+    assert (await client.get("/jobs/none/events")).status_code == 404
+
+
+# The jobs by themselves.
+
+
+@pytest.fixture
+async def jobs() -> Jobs:
+    return Jobs(ApiLimits(max_jobs=1, max_waiting_jobs=1), Scrubber([Path("/secret/data")]))
+
+
+async def finished(jobs: Jobs, identity: str) -> None:
+    async with asyncio.timeout(20):
+        async for _ in jobs.follow(identity):
+            pass
+
+
+async def test_progress_comes_from_the_thread_that_works(jobs: Jobs) -> None:
+    async def work(progress: Progress) -> Any:
+        def count() -> None:
+            for done in range(4):
+                progress(done, 3)
+                time.sleep(0.11)
+
+        await asyncio.to_thread(count)
+        return {"where": "/secret/data/pets/images/train/a.jpg", "loss": float("nan")}
+
+    job = jobs.start("count", work)
+    seen = {(one.done, one.total, one.state) async for one in jobs.follow(job.id)}
+    assert (3, 3, "done") in seen
+    assert (1, 3, "running") in seen
+    assert job.result == {"where": "pets/images/train/a.jpg", "loss": None}
+
+
+async def test_one_more_than_may_wait_is_refused(jobs: Jobs) -> None:
+    go_on = asyncio.Event()
+
+    async def work(progress: Progress) -> Any:
+        await go_on.wait()
+
+    first, second = jobs.start("wait", work), jobs.start("wait", work)
+    with pytest.raises(ProblemError) as error:
+        jobs.start("wait", work)
+    assert error.value.status == 429
+    await asyncio.sleep(0.01)
+    assert (first.state, second.state) == ("running", "queued")
+    go_on.set()
+    for job in (first, second):
+        await finished(jobs, job.id)
+    assert jobs.start("wait", work).state == "queued"
+    await jobs.close()
+
+
+async def test_a_cancelled_job_stops_at_its_next_step(jobs: Jobs) -> None:
+    steps: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    async def work(progress: Progress) -> Any:
+        def count() -> None:
+            for done in range(1000):
+                steps.append(done)
+                progress(done, 1000)
+                begun.set()
+                go_on.wait(0.01)
+
+        await asyncio.to_thread(count)
+
+    job = jobs.start("count", work)
+    assert await asyncio.to_thread(begun.wait, 20)
+    await jobs.cancel(job.id)
+    await finished(jobs, job.id)
+    assert job.state == "cancelled"
+    assert len(steps) < 1000
+    assert (await jobs.cancel(job.id)).state == "cancelled"  # no harm in asking again
+
+
+async def test_a_job_that_waits_is_cancelled_at_once(jobs: Jobs) -> None:
+    go_on = asyncio.Event()
+
+    async def work(progress: Progress) -> Any:
+        await go_on.wait()
+
+    jobs.start("wait", work)
+    second = jobs.start("wait", work)
+    await asyncio.sleep(0.01)
+    assert (await jobs.cancel(second.id)).state == "cancelled"
+    go_on.set()
+    await jobs.close()
+
+
+async def test_a_job_fails_with_a_problem_and_without_its_secrets(jobs: Jobs) -> None:
+    async def known(progress: Progress) -> Any:
+        raise AlreadyExistsError("/secret/data/pets exists already")
+
+    async def unknown(progress: Progress) -> Any:
+        raise RuntimeError("password: 1234")
+
+    first = jobs.start("known", known)
+    await finished(jobs, first.id)
+    assert first.problem is not None
+    assert (first.problem["status"], first.problem["detail"]) == (409, "pets exists already")
+    second = jobs.start("unknown", unknown)
+    await finished(jobs, second.id)
+    assert second.problem is not None
+    assert (second.problem["status"], "1234" in str(second.problem)) == (500, False)

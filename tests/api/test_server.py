@@ -1,0 +1,207 @@
+"""``workbench serve`` as a process: its token, its end, and what a killed one has kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api.conftest import AS_ANNOTATION, BOX
+from tests.api.serving import ROOT, serving
+from tests.helpers.pictures import jpeg
+from workbench.api.proxy import setup
+from workbench.api.token import TOKEN_VARIABLE
+from workbench.cli import main
+from workbench.errors import ConflictError
+from workbench.panels.annotate.model import AnnotateModel
+from workbench.persistence import create_stores
+
+
+def test_the_server_tells_its_token_once_and_listens_on_this_machine_only(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        assert server.url.startswith("http://127.0.0.1:")
+        assert len(server.token) >= 32
+        assert sum(server.token in line for line in server.printed) == 1
+        assert httpx.get(f"{server.url}/datasets").status_code == 401
+        with server.client() as client:
+            assert client.get("/datasets").json() == {"items": []}
+            assert "server" not in client.get("/datasets").headers
+            client.post("/datasets", json={"name": "pets"})
+        server.process.send_signal(signal.SIGTERM)
+        # uvicorn ends in order, then lets the signal have its way.
+        assert server.process.wait(30) in {0, 1, -signal.SIGTERM}
+    assert (tmp_path / "data/pets/data.yaml").is_file()
+
+
+def test_a_token_from_outside_is_not_printed(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", token="known-to-both-0123456789") as server:
+        with server.client() as client:
+            assert client.get("/status").json()["name"] == "workbench"
+        assert not any("known-to-both" in line for line in server.printed)
+
+
+def test_a_port_that_is_taken_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["serve", "--data", str(tmp_path / "data"), f"--port={port}"]) == 1
+    assert "expected an address and a free port" in capsys.readouterr().err
+
+
+def test_without_its_packages_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("workbench.cli.find_spec", lambda name: None)
+    assert main(["serve"]) == 1
+    assert "pip install 'yolo-workbench[api]'" in capsys.readouterr().err
+
+
+def test_jupyter_starts_it_with_a_token_that_only_jupyter_knows(tmp_path: Path) -> None:
+    made = setup()
+    token = made["environment"][TOKEN_VARIABLE]
+    assert made["request_headers_override"] == {"Authorization": f"Bearer {token}"}
+    assert token not in " ".join(made["command"])  # where other users of the machine would see it
+    assert setup()["environment"][TOKEN_VARIABLE] != token
+    script = (
+        "import sys\nfrom workbench.api.proxy import setup\nsetup()\n"
+        "print(sorted({'fastapi', 'numpy', 'cv2'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"  # it costs Jupyter's start nothing
+
+
+def test_jupyter_server_proxy_finds_the_entry() -> None:
+    import tomllib
+    from importlib.metadata import EntryPoint
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    entries = project["entry-points"]["jupyter_serverproxy_servers"]
+    [(name, where)] = entries.items()
+    found = EntryPoint(name, where, "jupyter_serverproxy_servers").load()
+    from jupyter_server_proxy.config import ServerProcess
+
+    ServerProcess(name=name, **found())  # refuses what it does not know
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+def test_what_a_killed_server_has_acknowledged_is_on_disk(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    saved: dict[str, float] = {}
+    uploaded: dict[str, str] = {}
+    noting = threading.Lock()
+    with serving(data) as server:
+        with server.client() as client:
+            client.post("/datasets", json={"name": "pets", "classes": ["cat", "dog"]})
+            for number in range(8):
+                name = f"{number}.jpg"
+                client.put(f"/datasets/pets/images/train/{name}", content=jpeg(number))
+
+        def work(worker: int) -> None:
+            with server.client() as client:
+                for turn in range(10_000):
+                    x = round(0.2 + turn * 0.0001, 6)
+                    name = f"new_{worker}_{turn}.jpg"
+                    picture = jpeg(worker * 1000 + turn)
+                    try:
+                        label = client.put(
+                            f"/datasets/pets/labels/train/{worker}.jpg",
+                            json={"boxes": [BOX | {"x": x}]},
+                        )
+                        image = client.put(f"/datasets/pets/images/val/{name}", content=picture)
+                    except httpx.TransportError:
+                        return
+                    with noting:
+                        if label.status_code == 200:
+                            saved[f"{worker}.txt"] = x
+                        if image.status_code == 200:
+                            uploaded[name] = hashlib.sha256(picture).hexdigest()
+
+        with ThreadPoolExecutor(8) as pool:
+            workers = [pool.submit(work, number) for number in range(8)]
+            for _ in range(600):
+                with noting:
+                    enough = len(uploaded) >= 80
+                if enough:
+                    break
+                threading.Event().wait(0.05)
+            os.kill(server.process.pid, signal.SIGKILL)
+            server.process.wait(20)
+            for done in workers:
+                done.result(60)
+    assert len(uploaded) >= 80
+    assert len(saved) == 8
+    # Opened anew, as the next server would: what a crash has left half is completed or undone.
+    import asyncio
+
+    stores = create_stores(data, tmp_path / "models")
+    asyncio.run(stores.image.list("pets"))
+    for name, digest in uploaded.items():
+        found = (data / "pets/images/val" / name).read_bytes()
+        assert hashlib.sha256(found).hexdigest() == digest
+    for name, x in saved.items():
+        row = (data / "pets/labels/train" / name).read_text().split()
+        assert float(row[1]) >= x  # this one, or one that was written and not acknowledged
+
+
+async def test_a_notebook_and_a_server_write_the_same_labels(tmp_path: Path) -> None:
+    """Two processes, one dataset: nobody's work is lost without being told."""
+    data = tmp_path / "data"
+    stores = create_stores(data, tmp_path / "models")
+    await stores.dataset.create("pets", ["cat", "dog"])
+    await stores.image.save_bytes("pets", "train", "a.jpg", jpeg(1))
+    model = AnnotateModel(stores, "pets")
+    await model.start()
+    picture = await model.open(0)
+    with serving(data) as server, server.client() as client:
+        where = "/datasets/pets/labels/train/a.jpg"
+        seen = client.get(where)
+        assert client.put(
+            where, json={"boxes": [BOX]}, headers={"If-Match": seen.headers["etag"]}
+        ).is_success  # fmt: skip
+        # The notebook has not seen that: it is told, and nothing is overwritten.
+        with pytest.raises(ConflictError):
+            await model.save(picture.key, picture.labels.revision, [])
+        assert await stores.label.load("pets", "train", "a.jpg") == [AS_ANNOTATION]
+        # It looks again, shows what the server has written, and saves on top of that.
+        fresh = await model.open(0)
+        assert fresh.labels.annotations == [AS_ANNOTATION]
+        await model.save(fresh.key, fresh.labels.revision, [AS_ANNOTATION] * 2)
+        # Now the server's client is the one who has seen something older.
+        stale = client.put(
+            where, json={"boxes": []}, headers={"If-Match": f'"{fresh.labels.revision}"'}
+        )
+        assert stale.status_code == 412
+        assert stale.json()["current"]["boxes"] == [BOX, BOX]
+
+        # And both at once: each acknowledged write is in the history.
+        def upload(number: int) -> int:
+            return client.put(
+                f"/datasets/pets/images/val/s{number}.jpg", content=jpeg(number)
+            ).status_code  # fmt: skip
+
+        import asyncio
+
+        with ThreadPoolExecutor(4) as pool:
+            sent = [pool.submit(upload, number) for number in range(20)]
+            for number in range(20):
+                await stores.image.save_bytes("pets", "val", f"n{number}.jpg", jpeg(number))
+            assert [await asyncio.wrap_future(one) for one in sent] == [200] * 20
+        assert len(await stores.image.list("pets", "val")) == 40
+        listed = client.get("/datasets/pets/images", params={"query": "split:val", "limit": 100})
+        assert listed.json()["total"] == 40
+        assert json.loads(listed.text)["next"] is None

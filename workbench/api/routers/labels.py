@@ -1,0 +1,268 @@
+"""Labels: of one image with a revision, or of many in columns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import StreamingResponse
+
+from workbench.api.answers import (
+    is_known,
+    not_modified,
+    revision_etag,
+    tags_in,
+)
+from workbench.api.params import IfMatch, IfNoneMatch, Name, OptionalSplit
+from workbench.api.problems import ProblemError
+from workbench.api.schemas import (
+    Box,
+    Edit,
+    History,
+    LabelColumns,
+    Labels,
+    ManyLabels,
+    NewLabels,
+    Saved,
+    Split,
+    Trashed,
+)
+from workbench.api.state import ApiState, State
+from workbench.errors import ConflictError, SetupError
+from workbench.persistence.models import LabelTable
+
+router = APIRouter(tags=["labels"])
+
+_ARROW = "application/vnd.apache.arrow.stream"
+_NDJSON = "application/x-ndjson"
+
+
+@router.get("/datasets/{dataset}/labels/{split}/{filename}", responses={304: {}})
+async def get_labels(
+    dataset: Name,
+    split: Split,
+    filename: Name,
+    request: Request,
+    response: Response,
+    state: State,
+) -> Labels:
+    """Return the boxes of an image; the ETag is their revision."""
+    data = await state.stores.label.get(dataset, split, filename)
+    etag = revision_etag(data.revision)
+    if is_known(request, etag):
+        return not_modified(etag)  # type: ignore[return-value]
+    response.headers["ETag"] = etag
+    return Labels.of(data)
+
+
+@router.put("/datasets/{dataset}/labels/{split}/{filename}")
+async def save_labels(
+    dataset: Name,
+    split: Split,
+    filename: Name,
+    new: NewLabels,
+    response: Response,
+    state: State,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> Labels:
+    """Replace the boxes of an image; durable when this answers.
+
+    With ``If-Match`` only if they still are what the client has seen; otherwise 412, with
+    what is there (``current``) and what was sent (``yours``). ``If-None-Match: *`` saves
+    only where there are no labels yet.
+    """
+    expected = await _expected(state, (dataset, split, filename), if_match, if_none_match, new)
+    try:
+        data = await state.stores.label.save(
+            dataset,
+            split,
+            filename,
+            [box.to_annotation() for box in new.boxes],
+            expected_revision=expected,
+            discard_other_rows=new.discard_other_rows,
+            what=new.what,
+        )
+    except ConflictError as error:
+        raise await _conflict(state, (dataset, split, filename), new.boxes, str(error)) from error
+    response.headers["ETag"] = revision_etag(data.revision)
+    return Labels.of(data)
+
+
+async def _expected(
+    state: ApiState,
+    place: tuple[str, str, str],
+    if_match: str | None,
+    if_none_match: str | None,
+    new: NewLabels,
+) -> str | None:
+    """Return the revision that the store shall expect; None for whichever."""
+    if "*" in tags_in(if_none_match):
+        return ""
+    given = tags_in(if_match)
+    if not given:
+        return None
+    present = (await state.stores.label.get(*place)).revision
+    if "*" in given:
+        if not present:
+            raise await _conflict(state, place, new.boxes, "the image has no labels yet")
+        return None
+    if revision_etag(present) not in given:
+        raise await _conflict(
+            state, place, new.boxes, f"the labels of {place[1]}/{place[2]} were changed since"
+        )
+    return present
+
+
+async def _conflict(
+    state: ApiState, place: tuple[str, str, str], boxes: list[Box], why: str
+) -> ProblemError:
+    current = await state.stores.label.get(*place)
+    return ProblemError(
+        412,
+        f"{why}; compare `current` with `yours`, then send again with the ETag of `current`",
+        kind="conflict",
+        headers={"ETag": revision_etag(current.revision)},
+        more={
+            "current": Labels.of(current).model_dump(),
+            "yours": [box.model_dump() for box in boxes],
+        },
+    )
+
+
+@router.delete("/datasets/{dataset}/labels/{split}/{filename}")
+async def delete_labels(
+    dataset: Name, split: Split, filename: Name, state: State, if_match: IfMatch = None
+) -> Trashed:
+    """Move an image's labels to the trash: it is unlabelled again."""
+    given = tags_in(if_match)
+    expected = None
+    if given and "*" not in given:
+        present = (await state.stores.label.get(dataset, split, filename)).revision
+        if revision_etag(present) not in given or not present:
+            raise await _conflict(
+                state, (dataset, split, filename), [], "the labels were changed since"
+            )
+        expected = present
+    entry = await state.stores.label.delete(
+        dataset, split, filename, expected_revision=expected, what="api"
+    )
+    return Trashed.of(entry)
+
+
+@router.get("/datasets/{dataset}/labels/{split}/{filename}/history")
+async def get_label_history(
+    dataset: Name,
+    split: Split,
+    filename: Name,
+    state: State,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+) -> History:
+    """Return the last edits of an image's labels, oldest first."""
+    edits = await state.stores.label.history(dataset, split, filename, limit=limit)
+    return History(items=[Edit.of(edit) for edit in edits])
+
+
+@router.post("/datasets/{dataset}/history/{edit}/revert")
+async def revert_edit(dataset: Name, edit: Name, state: State) -> Labels:
+    """Put an image's labels back to what they were before an edit."""
+    return Labels.of(await state.stores.label.revert(dataset, edit))
+
+
+@router.post("/datasets/{dataset}/labels")
+async def save_many_labels(dataset: Name, new: ManyLabels, state: State) -> Saved:
+    """Replace the boxes of many images: all, or none."""
+    labels = {item.key: [box.to_annotation() for box in item.boxes] for item in new.items}
+    await state.stores.label.save_many(dataset, labels)
+    return Saved(count=len(labels))
+
+
+@router.get(
+    "/datasets/{dataset}/labels",
+    response_model=LabelColumns,
+    responses={
+        200: {
+            "content": {_NDJSON: {"schema": {"type": "string"}}, _ARROW: {}},
+            "description": "In columns; as NDJSON or Arrow with a line or row for each image.",
+        }
+    },
+)
+async def get_all_labels(
+    dataset: Name, request: Request, state: State, split: OptionalSplit = None
+) -> Response:
+    """Return every box of a split, or of all, as JSON, NDJSON or Arrow, whichever is accepted."""
+    accept = request.headers.get("accept", "*/*")
+    table = await state.stores.label.load_all(dataset, split)
+    if _ARROW in accept:
+        return Response(await asyncio.to_thread(_arrow, table), media_type=_ARROW)
+    if _NDJSON in accept:
+        return StreamingResponse(_lines(table), media_type=_NDJSON)
+    if not any(name in accept for name in ("*/*", "application/*", "application/json")):
+        raise ProblemError(
+            406,
+            f"Accept: expected application/json, {_NDJSON} or {_ARROW}, found {accept!r}",
+            kind="format",
+        )
+    content = await asyncio.to_thread(lambda: json.dumps(_columns(state, table)).encode())
+    return Response(content, media_type="application/json")
+
+
+def _columns(state: ApiState, table: LabelTable) -> dict[str, Any]:
+    return {
+        "filenames": table.filenames,
+        "splits": table.splits,
+        "labelled": table.labelled.tolist(),
+        "image_index": table.image_index.tolist(),
+        "class_id": table.class_id.tolist(),
+        "boxes": table.boxes.tolist(),
+        "problems": [state.scrub.text(str(problem)) for problem in table.problems],
+    }
+
+
+def _per_image(table: LabelTable) -> Iterator[tuple[str, str, list[list[float]] | None]]:
+    """Yield split, name and rows of each image; None for one without a label file."""
+    ends = table.boxes_per_image().cumsum().tolist()
+    class_ids, boxes = table.class_id.tolist(), table.boxes.tolist()
+    begin = 0
+    images = zip(table.splits, table.filenames, table.labelled.tolist(), ends, strict=True)
+    for split, filename, labelled, end in images:
+        rows = [[class_ids[place], *boxes[place]] for place in range(begin, end)]
+        yield split, filename, rows if labelled else None
+        begin = end
+
+
+def _lines(table: LabelTable) -> Iterator[str]:
+    for split, filename, rows in _per_image(table):
+        yield json.dumps({"split": split, "filename": filename, "boxes": rows}) + "\n"
+
+
+def _arrow(table: LabelTable) -> bytes:
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise SetupError(
+            "Arrow needs the package pyarrow on the server: pip install pyarrow; "
+            "or ask for application/json or application/x-ndjson"
+        ) from error
+    names = ("class_id", "x", "y", "width", "height")
+    kinds = (pa.int64(), *(pa.float64() for _ in names[1:]))
+    box = pa.struct([*zip(names, kinds, strict=True)])
+    splits, filenames, boxes = [], [], []
+    for split, filename, rows in _per_image(table):
+        splits.append(split)
+        filenames.append(filename)
+        boxes.append(None if rows is None else [dict(zip(names, row, strict=True)) for row in rows])
+    made = pa.table(
+        {
+            "split": pa.array(splits, pa.string()),
+            "filename": pa.array(filenames, pa.string()),
+            "boxes": pa.array(boxes, pa.list_(box)),
+        }
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, made.schema) as writer:
+        writer.write_table(made)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]

@@ -1,0 +1,195 @@
+"""Datasets on their way in, as an upload, and on their way out, as an archive."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response, UploadFile
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse
+
+from workbench.api.answers import accepted
+from workbench.api.jobs import Job, with_file
+from workbench.api.params import Key, Name, Question, body_of, spool
+from workbench.api.problems import ProblemError
+from workbench.api.schemas import Dataset, JobStatus
+from workbench.api.state import ApiState, State
+from workbench.datasets.formats.naming import require_free
+from workbench.persistence.archive import survey
+from workbench.persistence.models import ImportedDataset, Progress
+
+router = APIRouter(tags=["import and export"])
+
+NewDatasetName = Annotated[str, Query(min_length=1, max_length=255, description="Of the dataset.")]
+DryRun = Annotated[bool, Query(description="Only look what is in it; import nothing.")]
+
+
+@router.post(
+    "/datasets/import",
+    status_code=202,
+    responses={202: {"model": JobStatus}},
+    openapi_extra=body_of("application/zip", "A zip archive, in the format of any tool."),
+)
+async def import_archive(
+    name: NewDatasetName,
+    request: Request,
+    state: State,
+    dry_run: DryRun = False,
+    idempotency_key: Key = None,
+) -> Response:
+    """Make a dataset of an archive; a job whose result is the dataset and what was changed."""
+    await _require_free(state, name)
+    state.jobs.require_room()
+    path, digest = await spool(request, state.folder, ".zip")
+
+    async def answer() -> Response:
+        return accepted(request, _start(state, path, name, dry_run))
+
+    return await _once(state, f"import {name}", idempotency_key, digest, path, answer)
+
+
+@router.post("/datasets/import-folder", status_code=202, responses={202: {"model": JobStatus}})
+async def import_folder(
+    name: NewDatasetName,
+    files: list[UploadFile],
+    request: Request,
+    state: State,
+    dry_run: DryRun = False,
+    idempotency_key: Key = None,
+) -> Response:
+    """Make a dataset of the files of a folder, each named by its path inside of it."""
+    await _require_free(state, name)
+    state.jobs.require_room()
+    folder = state.folder / secrets.token_hex(8)
+    try:
+        digest = await asyncio.to_thread(_lay_out, files, folder)
+    except BaseException:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        raise
+
+    async def answer() -> Response:
+        return accepted(request, _start(state, folder, name, dry_run))
+
+    return await _once(state, f"import {name}", idempotency_key, digest, folder, answer)
+
+
+async def _require_free(state: ApiState, name: str) -> None:
+    await require_free(state.stores, name)
+
+
+def _lay_out(files: list[UploadFile], folder: Path) -> str:
+    """Write uploaded files where their names say, inside of a folder; return a digest."""
+    digest = hashlib.sha256()
+    folder.mkdir()
+    for file in files:
+        inside = PurePosixPath((file.filename or "").replace("\\", "/"))
+        parts = [part for part in inside.parts if part not in {"", "."}]
+        if not parts or inside.is_absolute() or ".." in parts or ":" in parts[0]:
+            raise ProblemError(
+                422,
+                f"expected the path of a file inside of the folder, found {file.filename!r}",
+                kind="invalid-name",
+            )
+        target = folder.joinpath(*parts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with target.open("xb") as out:
+                shutil.copyfileobj(file.file, out)
+        except FileExistsError:
+            raise ProblemError(422, f"{inside} is there twice", kind="invalid-name") from None
+        with target.open("rb") as written:
+            content = hashlib.file_digest(written, "sha256").hexdigest()
+        digest.update(f"{inside}\0{content}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+async def _once(
+    state: ApiState, where: str, key: str | None, digest: str, path: Path, answer: Any
+) -> Response:
+    """Answer, unless it was answered before; then what was sent again is thrown away."""
+    used = False
+
+    async def noting() -> Response:
+        nonlocal used
+        response: Response = await answer()
+        used = True
+        return response
+
+    try:
+        return await state.idempotency.once(where, key, digest, noting)
+    finally:
+        if not used:
+            await asyncio.to_thread(_remove, path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _start(state: ApiState, path: Path, name: str, dry_run: bool) -> Job:
+    async def work(progress: Progress) -> Any:
+        try:
+            if dry_run:
+                return await asyncio.to_thread(_survey, path)
+            return _imported(await state.datasets.import_from(path, name, progress=progress))
+        finally:
+            await asyncio.to_thread(_remove, path)
+
+    return state.jobs.start("look" if dry_run else "import", work, dataset=name)
+
+
+def _survey(path: Path) -> dict[str, Any]:
+    found = survey(path)
+    return {"num_files": len(found.names), "num_yolo_labels": found.num_labels}
+
+
+def _imported(made: ImportedDataset) -> dict[str, Any]:
+    return {"dataset": Dataset.of(made).model_dump(mode="json"), "notes": made.notes}
+
+
+@router.get(
+    "/datasets/{dataset}/archive",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/zip": {}}, "description": "The archive."}},
+)
+async def download_archive(dataset: Name, state: State, query: Question = "") -> Response:
+    """Return the dataset, or the images of it that a query finds, as a zip in YOLO format."""
+    info = await state.datasets.get(dataset)
+    path = await _export(state, info.name, query, lambda done, total: None)
+    return FileResponse(
+        path,
+        media_type="application/zip",
+        filename=f"{info.name}.zip",
+        background=BackgroundTask(path.unlink, missing_ok=True),
+    )
+
+
+@router.post("/datasets/{dataset}/archive", status_code=202, responses={202: {"model": JobStatus}})
+async def make_archive(
+    dataset: Name, request: Request, state: State, query: Question = ""
+) -> Response:
+    """Make a zip in YOLO format; a job whose file can be downloaded, also in parts."""
+    info = await state.datasets.get(dataset)
+
+    async def work(progress: Progress) -> Any:
+        path = await _export(state, info.name, query, progress)
+        size = (await asyncio.to_thread(path.stat)).st_size
+        return with_file({"filename": f"{info.name}.zip", "size_bytes": size}, path)
+
+    return accepted(request, state.jobs.start("archive", work, dataset=info.name))
+
+
+async def _export(state: ApiState, name: str, query: str, progress: Progress) -> Path:
+    only = None
+    if query.strip():
+        only = await (await state.datasets.open(name)).query(query, progress=progress)
+    path = state.folder / f"{secrets.token_hex(8)}.zip"
+    return await state.datasets.export_zip(name, path, only=only, progress=progress)
