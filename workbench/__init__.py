@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workbench.app import Workbench as Workbench
     from workbench.datasets.dataset import Dataset as Dataset
     from workbench.datasets.formats.importing import import_dataset as import_dataset
+    from workbench.datasets.formats.merging import plan_merge as plan_merge
     from workbench.datasets.formats.plan import ImportPlan as ImportPlan
     from workbench.datasets.formats.plan import plan_import as plan_import
     from workbench.datasets.manager import DatasetManager as DatasetManager
@@ -51,6 +52,7 @@ _HOME_OF = {
     "import_dataset": "workbench.datasets.formats.importing",
     "ImportPlan": "workbench.datasets.formats.plan",
     "plan_import": "workbench.datasets.formats.plan",
+    "plan_merge": "workbench.datasets.formats.merging",
     "AnnotatePanel": "workbench.panels",
     "BrowsePanel": "workbench.panels",
     "CapturePanel": "workbench.panels",

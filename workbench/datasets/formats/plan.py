@@ -194,7 +194,7 @@ class ImportPlan:
             If there is no such choice or value.
         """
         choices = choices_from(self.choices, changes)
-        contents = await asyncio.to_thread(_contents, self._view, choices, progress)
+        contents = await asyncio.to_thread(contents_of, self._view, choices, progress)
         plan = ImportPlan(self._stores, self._view, contents, choices, self.name)
         self._close.detach()
         return plan
@@ -220,7 +220,9 @@ class ImportPlan:
             self.close()
             self._view = await asyncio.to_thread(FolderView.open, _source(self._view))
             self._close = weakref.finalize(self, self._view.close)
-            self._contents = await asyncio.to_thread(_contents, self._view, self.choices, progress)
+            self._contents = await asyncio.to_thread(
+                contents_of, self._view, self.choices, progress
+            )
             self._print = _fingerprint(self._view)
         contents = self._contents
         if contents.questions:
@@ -283,15 +285,15 @@ async def plan_import(
     wanted = default_name(place) if name is None else name
     view = await asyncio.to_thread(FolderView.open, place)
     try:
-        contents = await asyncio.to_thread(_contents, view, chosen, progress)
+        contents = await asyncio.to_thread(contents_of, view, chosen, progress)
     except BaseException:
         view.close()
         raise
     return ImportPlan(stores, view, contents, chosen, wanted)
 
 
-def _contents(view: FolderView, choices: Choices, progress: Progress) -> Contents:
-    """Look at everything once. Blocks."""
+def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Contents:
+    """Look at everything once, and say what would come of it. Blocks."""
     recognised = recognise(view, choices.format)
     if not view.pictures:
         try:

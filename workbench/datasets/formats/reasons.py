@@ -18,6 +18,8 @@ DAMAGED_PICTURE = "damaged picture"
 PICTURE_LEFT = "picture left out"
 OTHER_VERSION = "another annotator"
 IGNORED = "ignored region"
+NOT_HERE = "not in the dataset"
+LABELLED_ALREADY = "labelled already"
 
 # Of annotations that are repaired.
 CLIPPED = "clipped"
@@ -95,6 +97,11 @@ SENTENCES = {
     OTHER_VERSION: (
         "{count} annotations are further versions of pictures that several people annotated, and "
         "were left out: the first was taken, such as in {example}"
+    ),
+    NOT_HERE: "{count} pictures or annotations are of no picture of the dataset: {example}",
+    LABELLED_ALREADY: (
+        "{count} annotations are of pictures that have labels already and were left out, such as "
+        "{example}"
     ),
     IGNORED: (
         "{count} annotations mark what is not to be looked at and were left out, such as {example}"

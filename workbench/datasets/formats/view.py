@@ -69,8 +69,21 @@ class FolderView:
         self._heads: dict[str, bytes] = {}
 
     @classmethod
-    def open(cls, path: Path | str, limits: ArchiveLimits | None = None) -> Self:
+    def open(
+        cls,
+        path: Path | str,
+        limits: ArchiveLimits | None = None,
+        *,
+        may_be_bare: bool = False,
+    ) -> Self:
         """List what lies at a path.
+
+        Parameters
+        ----------
+        path : Path or str
+        limits : ArchiveLimits, optional
+        may_be_bare : bool
+            Whether an annotation file may have no pictures beside it.
 
         Raises
         ------
@@ -81,7 +94,7 @@ class FolderView:
         """
         path = Path(path).expanduser().absolute()
         if path.is_file() and path.suffix.lower() in POINTABLE:
-            return cls._around(path)
+            return cls._around(path, may_be_bare)
         view = cls(path)
         try:
             view._mount(path, "", limits or ArchiveLimits())
@@ -92,12 +105,12 @@ class FolderView:
         return view
 
     @classmethod
-    def _around(cls, file: Path) -> Self:
+    def _around(cls, file: Path, may_be_bare: bool) -> Self:
         """View the folder of a file, or the one above it if the pictures are there."""
         for folder in (file.parent, file.parent.parent):
             view = cls(folder, file.relative_to(folder).as_posix())
             view._mount(folder, "", ArchiveLimits())
-            if view.pictures:
+            if view.pictures or may_be_bare:
                 return view
         raise ArchiveError(
             f"{file}: expected pictures in its folder or in the one above, found none; put the "

@@ -1,0 +1,142 @@
+"""Imports into a dataset that exists: looked at as raw files, and undone as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, picture
+from tests.helpers.backends import BACKENDS, make_backend
+from workbench import plan_merge
+from workbench.errors import ConflictError, ImportFormatError
+from workbench.persistence import Stores
+
+OTHER = picture(120, 90)
+ROW = "0 0.50000000 0.50000000 0.10000000 0.10000000\n"
+BASE: dict[str, Any] = {
+    "data.yaml": "path: .\ntrain: images/train\nval: images/val\nnames: [dog]\n",
+    "images/train/a.jpg": PICTURE,
+    "images/val/b.jpg": OTHER,
+    "labels/val/b.txt": ROW,
+}
+COCO = coco(
+    {"bbox": [20, 10, 60, 50]},
+    {"bbox": [20, 10, 60, 50], "image_id": 2},
+    names=("a.jpg", "b.jpg"),
+)
+
+
+def _files(root: Path) -> dict[str, bytes]:
+    kept = ("images", "labels")
+    return {
+        p.relative_to(root).as_posix(): p.read_bytes()
+        for p in root.rglob("*")
+        if p.is_file() and p.relative_to(root).parts[0] in kept
+    }
+
+
+async def test_labels_alone_for_the_pictures_that_are_there(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    root = folder(tmp_path / "data" / "pets", BASE)
+    before = _files(root)
+    source = folder(tmp_path / "in", {"boxes.json": COCO})
+
+    plan = await plan_merge(persistence_stores, source / "boxes.json", "pets")
+    assert plan.classes == ["dog", "cat"]
+    assert _files(root) == before
+    merged = await plan.apply()
+
+    info = await persistence_stores.dataset.get("pets")
+    assert info.classes == ["dog", "cat"]
+    assert labels(info) == {"train/a": [(1.0, *BOX)], "val/b": [(0.0, 0.5, 0.5, 0.1, 0.1)]}
+    assert (merged.added, merged.labelled) == ([], [("train", "a.jpg")])
+    assert [e.reason for e in merged.ledger.entries if e.outcome == "left"] == ["labelled already"]
+    assert merged.ledger.taken["annotations"] == 1
+
+    await merged.change.undo()
+    assert _files(root) == before
+    assert (await persistence_stores.dataset.get("pets")).classes == ["dog"]
+
+
+@pytest.mark.parametrize(("existing", "rows"), [("add", 2), ("replace", 1)])
+async def test_pictures_with_labels_can_get_others(
+    tmp_path: Path, persistence_stores: Stores, existing: str, rows: int
+) -> None:
+    root = folder(tmp_path / "data" / "pets", BASE)
+    source = folder(tmp_path / "in", {"boxes.json": COCO})
+    plan = await plan_merge(
+        persistence_stores, source, "pets", existing=existing, classes={"cat": "dog"}
+    )
+    merged = await plan.apply()
+    assert len((root / "labels/val/b.txt").read_text().splitlines()) == rows
+    await merged.change.undo()
+    assert (root / "labels/val/b.txt").read_text() == ROW
+
+
+async def test_more_pictures_and_those_that_are_there_by_content_or_name(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    root = folder(tmp_path / "data" / "pets", BASE)
+    before = _files(root)
+    source = folder(
+        tmp_path / "in",
+        {
+            "data.yaml": "names: [cat, dog]\n",
+            "images/renamed.jpg": PICTURE,  # the bytes of a.jpg
+            "labels/renamed.txt": "0 0.25 0.35 0.3 0.5\n",
+            "images/b.jpg": picture(120, 90, orientation=3),  # other bytes, the same name and size
+            "images/new.jpg": picture(50, 60),
+            "labels/new.txt": "1 0.25 0.35 0.3 0.5\n",
+            "images/a.jpg": picture(31, 32),  # the name of another picture
+        },
+    )
+    plan = await plan_merge(persistence_stores, source, "pets")
+    merged = await plan.apply()
+
+    info = await persistence_stores.dataset.get("pets")
+    assert images(info) == ["train/a.jpg", "train/a_2.jpg", "train/new.jpg", "val/b.jpg"]
+    assert labels(info)["train/a"] == [(1.0, *BOX)]
+    assert labels(info)["train/new"] == [(0.0, *BOX)]
+    assert sorted(merged.added) == [("train", "a_2.jpg"), ("train", "new.jpg")]
+
+    await merged.change.undo()
+    assert _files(root) == before
+
+    plan = await plan_merge(persistence_stores, source, "pets", new="leave")
+    merged = await plan.apply()
+    assert merged.added == []
+    assert merged.ledger.left("pictures") == 2
+
+
+async def test_what_changed_meanwhile_is_not_overrun(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    folder(tmp_path / "data" / "pets", BASE)
+    source = folder(tmp_path / "in", {"boxes.json": COCO})
+    plan = await plan_merge(persistence_stores, source, "pets")
+    await persistence_stores.dataset.update_classes("pets", ["dog", "ox"])
+    with pytest.raises(ConflictError, match="plan it again"):
+        await plan.apply()
+    with pytest.raises(ImportFormatError, match="keep, add, replace"):
+        await plan_merge(persistence_stores, source, "pets", existing="merge")
+    merged = await (await plan_merge(persistence_stores, source, "pets")).apply()
+    await persistence_stores.label.save("pets", "train", "a.jpg", [])
+    with pytest.raises(ConflictError):
+        await merged.change.undo()
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+async def test_every_kind_of_store(tmp_path: Path, kind: str) -> None:
+    backend = make_backend(kind, tmp_path)
+    await backend.arrange(
+        "pets", {n: d.encode() if isinstance(d, str) else d for n, d in BASE.items()}
+    )
+    source = folder(tmp_path / "in", {"boxes.json": COCO})
+    merged = await (await plan_merge(backend.stores, source, "pets")).apply()
+    [box] = await backend.stores.label.load("pets", "train", "a.jpg")
+    assert box.class_id == 1
+    await merged.change.undo()
+    assert not await backend.stores.label.exists("pets", "train", "a.jpg")
