@@ -110,6 +110,12 @@ class Canvas:
         view = json.loads(self.stage.get_attribute("data-viewport") or "")
         return box["x"] + x * view["scale"] + view["x"], box["y"] + y * view["scale"] + view["y"]
 
+    def move_box(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag with Ctrl held: the selected boxes move along."""
+        self.page.keyboard.down("Control")
+        self.drag(start, end)
+        self.page.keyboard.up("Control")
+
     def drag(
         self, start: tuple[float, float], end: tuple[float, float], button: Any = "left"
     ) -> None:

@@ -40,6 +40,10 @@ RUN_ALL_CELLS = """() => {
     for (const cell of cells) if (cell.type === "code") cell.executionCount = null;
     void window.jupyterapp.commands.execute("notebook:run-all-cells");
 }"""
+EXECUTE = """([command, options]) => Promise.race([
+    window.jupyterapp.commands.execute(command, options).then(() => null),
+    new Promise((_, fail) => setTimeout(() => fail(new Error(`${command} hangs`)), 30000)),
+])"""
 # A cell that fails keeps those behind it from running.
 ALL_CELLS_HAVE_RUN = """() => {
     const cells = [...window.jupyterapp.shell.currentWidget.content.model.cells]
@@ -231,13 +235,13 @@ class LabPage:
         )
         assert failed.count() == 0, failed.all_inner_texts()
 
+    def execute(self, command: str, **arguments: str) -> None:
+        """Have JupyterLab carry out a command, and wait until it is done."""
+        self.page.evaluate(EXECUTE, [command, arguments])
+
     def set_theme(self, name: str) -> None:
         """Switch JupyterLab's theme, ``"JupyterLab Light"`` or ``"JupyterLab Dark"``."""
-        self.page.evaluate(
-            "(theme) => void window.jupyterapp.commands.execute("
-            "'apputils:change-theme', { theme })",
-            name,
-        )
+        self.execute("apputils:change-theme", theme=name)
         is_light = "true" if "Light" in name else "false"
         self.page.wait_for_selector(f'body[data-jp-theme-light="{is_light}"]', state="attached")
 

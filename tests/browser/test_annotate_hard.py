@@ -152,7 +152,7 @@ def test_a_reloaded_page_shows_what_was_there(lab_page: LabPage, dataset: Path) 
     canvas.wait_saved()
     drawn = [*before, (0, 450, 300, 550, 400)]
     eventually(boxes_of(dataset), drawn)
-    lab_page.page.evaluate("() => void window.jupyterapp.commands.execute('docmanager:save')")
+    lab_page.execute("docmanager:save")
     lab_page.page.reload()
     canvas = Canvas(lab_page.page)
     canvas.wait_for("img_0.jpg")

@@ -23,7 +23,7 @@ def test_draw_move_resize_delete_undo_redo(lab_page: LabPage, dataset: Path) -> 
     canvas.wait_saved()
     keep_picture(lab_page.page, "drawn")
 
-    canvas.drag((500, 350), (480, 340))
+    canvas.move_box((500, 350), (480, 340))
     eventually(labels, [CELL, PLATELET, (0, 430, 290, 530, 390)])
 
     canvas.drag((530, 390), (600, 450))
@@ -179,7 +179,7 @@ def test_several_boxes_move_together_and_locked_ones_stay(lab_page: LabPage, dat
     lab_page.page.keyboard.down("Shift")
     canvas.drag((280, 40), (310, 60))
     lab_page.page.keyboard.up("Shift")
-    canvas.drag((350, 150), (360, 170))
+    canvas.move_box((350, 150), (360, 170))
     eventually(labels, [(0, 110, 120, 210, 200), (1, 310, 70, 430, 270)])
     canvas.press("l", "Delete", "ArrowRight")
     canvas.drag((450, 300), (550, 400))
@@ -234,7 +234,7 @@ def test_two_pages_in_conflict_show_both_and_ask(
     mine.wait_saved()
     mine.press("Control+z")  # taking theirs is a step like any other
     eventually(labels, [CELL, PLATELET, (0, 10, 10, 60, 60)])
-    theirs.drag((500, 350), (480, 350))
+    theirs.move_box((500, 350), (480, 350))
     theirs.root.get_by_role("button", name="Keep mine").click()
     eventually(labels, [CELL, PLATELET, (0, 430, 300, 530, 400)])
 

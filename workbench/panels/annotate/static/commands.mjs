@@ -12,12 +12,13 @@
  * @property {() => void} toggleHelp
  * @property {() => void} findClass
  * @property {() => "pass"} leave let the key move the focus on
- * @property {(text: string) => void} say to a screen reader
+ * @property {(text: string) => void} tell why a key did nothing, to eyes and ears
  */
 import { allowedShift, boxBetween, resized, shifted } from "./geometry.mjs";
 import { copies, makeBox, nextBox, withAccepted, withBox, withChanged, withoutBoxes } from "./document.mjs";
 
 const DUPLICATE_OFFSET = 10;
+const NONE_SELECTED = "No box is selected.";
 
 /** @param {Session} session @param {ViewCommands} view */
 export function createCommands(session, view) {
@@ -27,14 +28,23 @@ export function createCommands(session, view) {
   const ids = (boxes) => new Set(boxes.map((box) => box.id));
   const proposals = () => session.boxes().filter((box) => box.proposal);
 
-  function add(what, boxes) {
-    if (!boxes.length || !state.frame?.editable) return;
+  function add(what, boxes, whyNot) {
+    if (!state.frame?.editable) return;
+    if (!boxes.length) return view.tell(whyNot);
     session.edit(what, [...session.boxes(), ...boxes]);
     session.select(ids(boxes));
   }
 
-  function remove(what, boxes) {
-    if (boxes.length) session.edit(what, withoutBoxes(session.boxes(), ids(boxes)));
+  function remove(what, boxes, whyNot) {
+    if (!boxes.length) return view.tell(whyNot);
+    session.edit(what, withoutBoxes(session.boxes(), ids(boxes)));
+  }
+
+  function step(by) {
+    const at = session.target();
+    if (state.total && (at + by < 0 || at + by >= state.total)) {
+      view.tell(by > 0 ? "This is the last image." : "This is the first image.");
+    } else session.step(by);
   }
 
   function newBox() {
@@ -66,26 +76,35 @@ export function createCommands(session, view) {
   }
 
   const actions = {
-    next: () => session.step(1),
-    previous: () => session.step(-1),
+    next: () => step(1),
+    previous: () => step(-1),
     "next-unlabelled": () => session.goNextUnlabelled(),
-    "nothing-here": () => session.nothingHere(),
-    undo: () => session.undo(),
-    redo: () => session.redo(),
-    delete: () => remove("delete", free()),
+    "nothing-here": () =>
+      session.boxes().some((box) => !box.proposal)
+        ? view.tell("There are boxes on this image: delete them first.")
+        : session.nothingHere(),
+    undo: () => (session.canUndo() ? session.undo() : view.tell("There is nothing to undo on this image.")),
+    redo: () => (session.canRedo() ? session.redo() : view.tell("There is nothing to redo on this image.")),
+    delete: () => remove("delete", free(), noneFree("delete")),
     accept() {
       const chosen = selected().filter((box) => box.proposal);
       if (chosen.length) session.edit("accept", withAccepted(session.boxes(), ids(chosen)));
       else session.submit();
     },
-    "accept-all": () => proposals().length && session.edit("accept all", withAccepted(session.boxes(), ids(proposals()))),
-    "reject-all": () => remove("reject all", proposals()),
-    reject: () => remove("reject", selected().filter((box) => box.proposal)),
+    "accept-all": () =>
+      proposals().length
+        ? session.edit("accept all", withAccepted(session.boxes(), ids(proposals())))
+        : view.tell("There are no predictions to accept on this image."),
+    "reject-all": () => remove("reject all", proposals(), "There are no predictions to reject on this image."),
+    reject: () => remove("reject", selected().filter((box) => box.proposal), "No prediction is selected."),
+    "select-mode": () => session.update((s) => (s.selecting = !s.selecting)),
     "new-box": newBox,
-    duplicate: () => add("duplicate", copies(selected(), DUPLICATE_OFFSET, state.frame)),
-    copy: () => session.update((s) => (s.clipboard = selected())),
-    paste: () => add("paste", copies(state.clipboard, samePlace(state.clipboard) ? DUPLICATE_OFFSET : 0, state.frame)),
-    "copy-previous": () => add("copy from previous", copies(state.previousBoxes, 0, state.frame)),
+    duplicate: () => add("duplicate", copies(selected(), DUPLICATE_OFFSET, state.frame), NONE_SELECTED),
+    copy: () => (selected().length ? session.update((s) => (s.clipboard = selected())) : view.tell(NONE_SELECTED)),
+    paste: () =>
+      add("paste", copies(state.clipboard, samePlace(state.clipboard) ? DUPLICATE_OFFSET : 0, state.frame), "No box has been copied yet."),
+    "copy-previous": () =>
+      add("copy from previous", copies(state.previousBoxes, 0, state.frame), "The image shown before has no boxes to copy."),
     "find-class": () => view.findClass(),
     "select-next": () => walkBoxes(1) || view.leave(),
     "select-previous": () => walkBoxes(-1) || view.leave(),
@@ -97,7 +116,7 @@ export function createCommands(session, view) {
       else toggleAll(s.hidden, away.length ? away : session.boxes());
       s.selection = new Set();
     }),
-    lock: () => session.update((s) => toggleAll(s.locked, selected())),
+    lock: () => (selected().length ? session.update((s) => toggleAll(s.locked, selected())) : view.tell(NONE_SELECTED)),
     "zoom-in": () => view.zoomBy(1.25),
     "zoom-out": () => view.zoomBy(0.8),
     fit: () => view.fit(),
@@ -105,6 +124,10 @@ export function createCommands(session, view) {
     crosshair: () => view.toggleCrosshair(),
     help: () => view.toggleHelp(),
   };
+
+  function noneFree(verb) {
+    return selected().length ? `The selected boxes are locked: unlock them to ${verb} them.` : NONE_SELECTED;
+  }
 
   /** Whether pasted boxes would lie exactly upon those they were copied from. */
   function samePlace(boxes) {

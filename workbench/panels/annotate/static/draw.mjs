@@ -5,7 +5,7 @@
  * @typedef {import("./document.mjs").Box} Box
  * @typedef {import("./geometry.mjs").Viewport} Viewport
  * @typedef {import("./geometry.mjs").Size} Size
- * @typedef {{names: string[], fillOpacity: number, selection: Set<number>, locked: Set<number>}} Look
+ * @typedef {{names: string[], fillOpacity: number, selection: Set<number>, locked: Set<number>, bare: Set<number>}} Look  bare: selected, but without handles
  */
 import { classColour } from "../../shared/static/colours.mjs";
 import { toScreen } from "./geometry.mjs";
@@ -74,7 +74,7 @@ function drawBox(context, { box, screen }, look, isSelected) {
   context.strokeStyle = fill;
   context.strokeRect(left, top, width, height);
   context.setLineDash([]);
-  if (isSelected && !look.locked.has(box.id)) drawHandles(context, screen);
+  if (isSelected && !look.locked.has(box.id) && !look.bare.has(box.id)) drawHandles(context, screen);
 }
 
 function drawHandles(context, [left, top, right, bottom]) {

@@ -3,10 +3,11 @@ import { make } from "../../shared/static/dom.mjs";
 import { keyLabel } from "./keys.mjs";
 
 const HAND = [
-  ["Drag", "Draw a box (Alt: also over a selected one)"],
+  ["Drag", "Draw a box, wherever it starts (Alt: also from a handle)"],
   ["Click", "Select; click again for the box below"],
   ["Shift+click, Shift+drag", "Select more"],
-  ["Drag a selected box, its edge or corner", "Move, resize"],
+  ["Drag a handle of a clicked box", "Resize it"],
+  ["Ctrl+drag", "Move the selected boxes, or select"],
   ["1-9, 0", "Class of the selection and of new boxes"],
   ["Arrows", "Move the selection by 1 pixel, with Shift by 10"],
   ["Alt+arrows", "Move its right and bottom edge, with Shift by 10"],
@@ -45,6 +46,28 @@ export function createHelp({ bindings, texts, leave }) {
     if (event.key === "Escape" || event.key === "?") toggle(false);
   });
   return { element, toggle };
+}
+
+/** Milliseconds that a hint stays: time to read one short sentence. */
+const HINT_MS = 2500;
+
+/** A sentence over the stage that goes by itself: why a key had nothing to do. */
+export function createHint() {
+  const element = make("div", { class: "wb-hint", hidden: true, "aria-hidden": "true" });
+  let timer = 0;
+  return {
+    element,
+    /** @param {string} text */
+    show(text) {
+      clearTimeout(timer);
+      element.textContent = text;
+      element.hidden = false;
+      timer = setTimeout(() => (element.hidden = true), HINT_MS);
+    },
+    close() {
+      clearTimeout(timer);
+    },
+  };
 }
 
 /** A message over the stage with buttons, which takes no room away from it. */

@@ -1,6 +1,12 @@
 /**
  * The hand: pointer gestures on the stage, for mouse, pen and fingers.
  *
+ * Drawing is the default: a drag makes a box wherever it starts, on other boxes and inside the
+ * selected one too, because on dense pictures there is no free ground. Only a handle of a box
+ * that a person selected on purpose comes first; a box just drawn is selected for its class
+ * keys, and has none. With Ctrl held, or while "select by dragging" is on, a drag moves what is
+ * selected, or selects.
+ *
  * One gesture at a time, each an object with `move`, `end` and `cancel`. A gesture shows
  * what it does as `preview` (boxes drawn instead of those at rest) and makes one edit at
  * its end.
@@ -10,7 +16,7 @@
  * @property {import("./geometry.mjs").Viewport} viewport
  * @property {(viewport: import("./geometry.mjs").Viewport) => void} setViewport
  * @property {(factor: number, at: Point) => void} zoom
- * @property {(preview: {hide: Set<number>, boxes: object[], marquee: number[]|null}|null) => void} preview
+ * @property {(preview: {hide: Set<number>, boxes: object[], marquee: number[]|null, bare?: boolean}|null) => void} preview
  * @property {(point: Point|null) => void} pointer
  * @property {(message: string) => void} say
  */
@@ -63,32 +69,33 @@ export function attachPointer(element, stage, session) {
     if (event.button === 1 || (event.button === 0 && space)) return pan(stage, point);
     if (event.button !== 0 || !session.state.frame?.editable) return null;
     const reach = REACH[event.pointerType] ?? REACH.mouse;
-    const adding = event.shiftKey || event.ctrlKey || event.metaKey;
-    if (adding) return marquee(stage, session, point, reachable);
-    if (!event.altKey) {
-      const grip = gripAt(point, reach);
-      if (grip) return resize(stage, session, grip.box, grip.handle, point);
-      const inside = boxesAt(selected(), toImage(stage.viewport, point));
-      if (inside.length) return move(stage, session, selected(), point, reachable);
-    }
-    return draw(stage, session, point, reachable, reach);
+    const held = event.ctrlKey || event.metaKey;
+    if (event.shiftKey) return marquee(stage, session, point, reachable, true);
+    const grip = event.altKey ? null : gripAt(point, reach);
+    if (grip) return resize(stage, session, grip.box, grip.handle, point);
+    if (!held && !session.state.selecting) return draw(stage, session, point, reachable, reach);
+    if (isOnSelected(point)) return move(stage, session, selected(), point, reachable, held);
+    return marquee(stage, session, point, reachable, held);
   }
 
   const selected = () => reachable().filter((box) => session.state.selection.has(box.id));
+  const isOnSelected = (point) => boxesAt(selected(), toImage(stage.viewport, point)).length > 0;
 
   function gripAt(point, reach) {
     for (const box of selected()) {
+      if (box.id === session.state.drawn) continue;
       const handle = handleAt(toScreen(stage.viewport, box.xyxy), point, reach);
       if (handle) return { box, handle };
     }
     return null;
   }
 
-  function cursorAt(point) {
+  function cursorAt(point, held) {
     if (space) return "grab";
     const grip = gripAt(point, REACH.mouse);
     if (grip) return `${grip.handle}-resize`;
-    return boxesAt(selected(), toImage(stage.viewport, point)).length ? "move" : "crosshair";
+    if (!held && !session.state.selecting) return "crosshair";
+    return isOnSelected(point) ? "move" : "default";
   }
 
   on("pointerdown", press);
@@ -97,7 +104,7 @@ export function attachPointer(element, stage, session) {
     if (fingers.has(event.pointerId)) fingers.set(event.pointerId, point);
     stage.pointer(point);
     if (gesture) gesture.move(point);
-    else element.style.cursor = cursorAt(point);
+    else element.style.cursor = cursorAt(point, event.ctrlKey || event.metaKey);
   });
   on("pointerup", (event) => {
     fingers.delete(event.pointerId);
@@ -154,7 +161,7 @@ function draw(stage, session, start, reachable, reach) {
   return {
     move(point) {
       dragging ||= Math.hypot(point.x - start.x, point.y - start.y) >= CLICK_SLACK;
-      if (dragging) stage.preview({ hide: new Set(), boxes: [makeBox(currentClass, boxTo(point))], marquee: null });
+      if (dragging) stage.preview({ hide: new Set(), boxes: [makeBox(currentClass, boxTo(point))], marquee: null, bare: true });
     },
     end(point) {
       stage.preview(null);
@@ -163,7 +170,7 @@ function draw(stage, session, start, reachable, reach) {
       else if (isBigEnough && touches(boxOf(from, toImage(stage.viewport, point)), [0, 0, frame.width, frame.height])) {
         const box = makeBox(currentClass, boxTo(point));
         session.edit("draw", withBox(session.boxes(), box));
-        session.select([box.id]);
+        session.select([box.id], { drawn: true });
       }
     },
     cancel: () => stage.preview(null),
@@ -181,7 +188,8 @@ function selectAt(stage, session, point, reachable, slack) {
   session.select(next ? [next.id] : []);
 }
 
-function move(stage, session, boxes, start, reachable) {
+/** Drag: move the boxes. Click: as anywhere else; with `adding` add or remove the box there. */
+function move(stage, session, boxes, start, reachable, adding) {
   const ids = new Set(boxes.map((box) => box.id));
   let dragging = false;
   const shiftTo = (point) => {
@@ -199,12 +207,14 @@ function move(stage, session, boxes, start, reachable) {
     end(point) {
       stage.preview(null);
       if (!dragging) {
-        selectAt(stage, session, toImage(stage.viewport, start), reachable, 0);
+        if (adding) toggleAt(stage, session, start, reachable);
+        else selectAt(stage, session, toImage(stage.viewport, start), reachable, 0);
         return;
       }
       const shift = shiftTo(point);
       if (shift.x === 0 && shift.y === 0) return;
       session.edit("move", withChanged(session.boxes(), ids, (box) => ({ xyxy: shifted(box.xyxy, shift) })));
+      session.select(ids); // chosen on purpose now, if it had only been drawn before
     },
     cancel: () => stage.preview(null),
   };
@@ -237,8 +247,18 @@ function resize(stage, session, box, handle, start) {
   };
 }
 
-/** Shift-drag: add all boxes that the rectangle touches. Shift-click: add or remove one. */
-function marquee(stage, session, start, reachable) {
+function toggleAt(stage, session, point, reachable) {
+  const selection = new Set(session.state.selection);
+  const [box] = boxesAt(reachable(), toImage(stage.viewport, point));
+  if (box && !selection.delete(box.id)) selection.add(box.id);
+  session.select(selection);
+}
+
+/**
+ * Drag: select all boxes that the rectangle touches. Click: select what is there.
+ * With `adding`, what was selected before stays, and a click adds or removes one.
+ */
+function marquee(stage, session, start, reachable, adding) {
   let dragging = false;
   const corners = (point) => boxOf(start, point);
   return {
@@ -248,15 +268,13 @@ function marquee(stage, session, start, reachable) {
     },
     end(point) {
       stage.preview(null);
-      const selection = new Set(session.state.selection);
-      if (dragging) {
-        const hit = reachable().filter((box) => touches(toScreen(stage.viewport, box.xyxy), corners(point)));
-        for (const box of hit) selection.add(box.id);
-      } else {
-        const [box] = boxesAt(reachable(), toImage(stage.viewport, start));
-        if (box && !selection.delete(box.id)) selection.add(box.id);
+      if (!dragging) {
+        if (adding) toggleAt(stage, session, start, reachable);
+        else selectAt(stage, session, toImage(stage.viewport, start), reachable, 0);
+        return;
       }
-      session.select(selection);
+      const hit = reachable().filter((box) => touches(toScreen(stage.viewport, box.xyxy), corners(point)));
+      session.select([...(adding ? session.state.selection : []), ...hit.map((box) => box.id)]);
     },
     cancel: () => stage.preview(null),
   };

@@ -24,7 +24,10 @@ export function attachKeyboard(root, stage, { model, commands, session, hand }) 
       return true;
     }
     const arrow = event.ctrlKey || event.metaKey ? null : arrowStep(event.key);
-    if (arrow && isOnStage && session.state.selection.size) {
+    // A slider's own keys; everywhere else arrows belong to the selected boxes, and never change
+    // the image while there are any.
+    if (event.target.matches("input[type=range]") && (arrow || /^(Page(Up|Down)|Home|End)$/.test(name))) return false;
+    if (arrow && session.state.selection.size) {
       const reach = event.shiftKey ? BIG_STEP : 1;
       const act = event.altKey ? commands.stretch : commands.nudge;
       act(arrow.x * reach, arrow.y * reach);
@@ -42,6 +45,15 @@ export function attachKeyboard(root, stage, { model, commands, session, hand }) 
     return true;
   }
 
+  // A click on what takes no focus gives it to the next element above that does: to us, in place
+  // of the notebook's cell, which a key could delete. The next key is meant for the picture.
+  root.tabIndex = -1;
+  on("focus", () => stage.focus({ preventScroll: true }));
+  // JupyterLab's own menu offers to delete the cell.
+  on("contextmenu", (event) => {
+    event.stopPropagation();
+    if (!event.target.matches("input:not([type=range])")) event.preventDefault();
+  });
   on("keydown", (event) => {
     event.stopPropagation();
     const isTyping = event.target.matches("input:not([type=range])");

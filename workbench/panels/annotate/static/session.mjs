@@ -69,6 +69,10 @@ export function createSession({ send, storage, decode, now, id }) {
     labelled: 0,
     /** @type {Set<number>} */
     selection: new Set(),
+    /** The selected box if the hand has just drawn it: it takes class keys, and has no handles. @type {number|null} */
+    drawn: null,
+    /** Whether a drag selects and moves boxes, in place of drawing one. */
+    selecting: false,
     /** @type {Set<number>} */
     hidden: new Set(),
     /** @type {Set<number>} */
@@ -227,8 +231,12 @@ export function createSession({ send, storage, decode, now, id }) {
     if (!before || !state.frame.editable) return;
     const after = step(before);
     if (after === before) return;
+    const old = new Map(boxes().map((box) => [box.id, box]));
     documents.set(state.frame.key, after);
     forgetLostSelection();
+    // What came back, or came back otherwise, is what the next key is meant for.
+    const back = boxes().filter((box) => old.get(box.id) !== box).map((box) => box.id);
+    if (back.length) Object.assign(state, { selection: new Set(back), drawn: null });
     put(what);
     notify("boxes");
   }
@@ -321,9 +329,13 @@ export function createSession({ send, storage, decode, now, id }) {
     },
     canRedo: () => (current()?.future.length ?? 0) > 0,
 
-    /** @param {Iterable<number>} ids */
-    select(ids) {
+    /**
+     * @param {Iterable<number>} ids
+     * @param {{drawn?: boolean}} how `drawn`: the hand has just made it, and did not choose it
+     */
+    select(ids, { drawn = false } = {}) {
       state.selection = new Set(ids);
+      state.drawn = drawn ? [...state.selection][0] : null;
       notify("selection");
     },
 

@@ -4,7 +4,7 @@ import { keyLabel } from "./keys.mjs";
 
 const GROUPS = [
   ["previous", "next", "next-unlabelled"],
-  ["undo", "redo", "duplicate", "delete", "nothing-here"],
+  ["select-mode", "undo", "redo", "duplicate", "delete", "nothing-here"],
   ["zoom-out", "zoom-in", "fit", "actual-size"],
   ["hide", "crosshair"],
 ];
@@ -12,6 +12,7 @@ const NAMES = {
   previous: "Previous image",
   next: "Next image",
   "next-unlabelled": "Next image without labels",
+  "select-mode": "Select by dragging",
   undo: "Undo",
   redo: "Redo",
   duplicate: "Duplicate",

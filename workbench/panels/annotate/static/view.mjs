@@ -10,7 +10,7 @@ import { fromRows, sameRow, toRows } from "./document.mjs";
 import { make } from "../../shared/static/dom.mjs";
 import { drawBoxes, drawCrosshair, drawMarquee, drawPicture, IN_FILE, labelText, prepare } from "./draw.mjs";
 import { centred, FIT_MARGIN, fitViewport, keepInSight, toImage, zoomAt } from "./geometry.mjs";
-import { createHelp, createNotice } from "./help.mjs";
+import { createHelp, createHint, createNotice } from "./help.mjs";
 import { attachPointer } from "./input.mjs";
 import { attachKeyboard } from "./keyboard.mjs";
 import { createReviewBar, createStatusLine, createToolbar } from "./toolbar.mjs";
@@ -25,6 +25,7 @@ export function mountView(model, session, host) {
   const { state } = session;
   const layers = Object.fromEntries(["picture", "boxes", "active"].map((name) => [name, make("canvas", { class: `wb-layer wb-${name}`, "aria-hidden": "true" })]));
   const notice = createNotice();
+  const hint = createHint();
   const live = make("div", { class: "wb-live", "aria-live": "polite" });
   const stageElement = make("div", {
     class: "wb-stage",
@@ -104,7 +105,10 @@ export function mountView(model, session, host) {
     toggleHelp: () => help.toggle(),
     findClass: () => classes.focus(),
     leave: () => "pass",
-    say,
+    tell(text) {
+      say(text);
+      hint.show(text);
+    },
   });
 
   const classes = createClassList({ names, pick: commands.setClass, leave: focusStage });
@@ -127,7 +131,7 @@ export function mountView(model, session, host) {
   });
   const review = createReviewBar((action) => answer(() => commands.run(action)));
   const statusLine = createStatusLine();
-  const main = make("div", { class: "wb-main" }, make("div", { class: "wb-frame" }, stageElement, review.element, notice.element, help.element), classes.element);
+  const main = make("div", { class: "wb-main" }, make("div", { class: "wb-frame" }, stageElement, review.element, notice.element, hint.element, help.element), classes.element);
   main.style.height = `${model.get("canvas_height")}px`;
   const root = make("div", { class: "wb-annotate", "data-lm-suppress-shortcuts": "true" }, toolbar.element, main, statusLine.element, live);
   host.append(root);
@@ -169,7 +173,13 @@ export function mountView(model, session, host) {
     return part < 0.995 ? ` (picture reduced to ${Math.round(part * 100)}%, boxes exact)` : "";
   }
 
-  const look = () => ({ names: names(), fillOpacity: model.get("opacity"), selection: state.selection, locked: state.locked });
+  const look = () => ({
+    names: names(),
+    fillOpacity: model.get("opacity"),
+    selection: state.selection,
+    locked: state.locked,
+    bare: new Set(state.drawn === null ? [] : [state.drawn]),
+  });
 
   function paintBoxes(ratio) {
     const context = prepare(layers.boxes, size, ratio);
@@ -187,7 +197,7 @@ export function mountView(model, session, host) {
     if (crosshair && pointer) drawCrosshair(context, pointer, size);
     if (preview?.boxes.length) {
       const selection = new Set(preview.boxes.map((box) => box.id));
-      drawBoxes(context, viewport, preview.boxes, { ...look(), selection }, size);
+      drawBoxes(context, viewport, preview.boxes, { ...look(), selection, bare: preview.bare ? selection : new Set() }, size);
     }
     if (preview?.marquee) drawMarquee(context, preview.marquee);
   }
@@ -206,7 +216,7 @@ export function mountView(model, session, host) {
       total: state.total,
       brightness: model.get("image_brightness"),
       contrast: model.get("image_contrast"),
-      pressed: { crosshair, hide: boxes.some((box) => state.hidden.has(box.id)), "nothing-here": isBackground() },
+      pressed: { crosshair, "select-mode": state.selecting, hide: boxes.some((box) => state.hidden.has(box.id)), "nothing-here": isBackground() },
       enabled: {
         previous: index > 0,
         next: index < state.total - 1,
@@ -336,6 +346,7 @@ export function mountView(model, session, host) {
     observer.disconnect();
     hand.close();
     keyboard.close();
+    hint.close();
     cancelAnimationFrame(request);
     for (const name of watched) model.off(name, repaint);
     model.off("change:canvas_height", resizeMain);
