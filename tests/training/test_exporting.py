@@ -26,10 +26,11 @@ def answers(*rows: tuple[list[float], int, float]) -> tuple[np.ndarray, np.ndarr
 def needs(format: str) -> object:
     """A format to test with, skipped where a package that it takes is not installed."""
     missing = ", ".join(FORMATS[format].missing)
-    return pytest.param(format, marks=pytest.mark.skipif(bool(missing), reason=f"no {missing}"))
+    skip = pytest.mark.skipif(bool(missing), reason=f"no {missing}")
+    return pytest.param(format, marks=[skip, pytest.mark.long])
 
 
-@pytest.mark.parametrize("format", ["onnx", "torchscript", needs("openvino")])
+@pytest.mark.parametrize("format", [needs("onnx"), "torchscript", needs("openvino")])
 async def test_an_exported_model_predicts_the_same(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:

@@ -155,6 +155,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_is_told_and_the_run_goes_on_when_there_is_room(
     tmp_path: Path,
 ) -> None:

@@ -32,6 +32,9 @@ from workbench.training.events import (
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
 
+# The Train panel's test pauses and resumes a run, too, in the other lane.
+pytestmark = pytest.mark.long
+
 # Nobody waits for so many: a run that is to be stopped, paused or killed cannot be over before.
 ENDLESS = {**TINY, "epochs": 500, "patience": 0}
 
