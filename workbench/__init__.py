@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.app import Workbench as Workbench
     from workbench.datasets.dataset import Dataset as Dataset
+    from workbench.datasets.formats.accounts import import_accounts as import_accounts
     from workbench.datasets.formats.importing import import_dataset as import_dataset
     from workbench.datasets.formats.merging import plan_merge as plan_merge
     from workbench.datasets.formats.plan import ImportPlan as ImportPlan
@@ -49,6 +50,7 @@ _HOME_OF = {
     "Workbench": "workbench.app",
     "Dataset": "workbench.datasets.dataset",
     "DatasetManager": "workbench.datasets.manager",
+    "import_accounts": "workbench.datasets.formats.accounts",
     "import_dataset": "workbench.datasets.formats.importing",
     "ImportPlan": "workbench.datasets.formats.plan",
     "plan_import": "workbench.datasets.formats.plan",

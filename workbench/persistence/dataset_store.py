@@ -227,6 +227,20 @@ class DatasetStore(VersionStore):
         """
 
     @abstractmethod
+    async def load_imports(self, name: str) -> dict[str, bytes]:
+        """Return the accounts of imports into the dataset by their keys, oldest first."""
+
+    @abstractmethod
+    async def save_import(self, name: str, key: str, data: bytes) -> None:
+        """Keep the account of an import with the dataset.
+
+        Parameters
+        ----------
+        key : str
+            As for `save_cache`; keys sort by time.
+        """
+
+    @abstractmethod
     async def delete(self, name: str) -> TrashEntry:
         """Move the whole dataset to the trash."""
 

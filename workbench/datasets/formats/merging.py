@@ -17,6 +17,7 @@ from typing import Any
 
 from workbench.datasets.changes import Change, counted, nothing_to_undo, undoing
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.accounts import new_account
 from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.ledger import ANNOTATIONS, PICTURES, Entry, Ledger
 from workbench.datasets.formats.naming import absolute
@@ -103,8 +104,8 @@ class MergePlan:
         Of the dataset afterwards.
     labels : dict of (str, str) to list of Annotation
         For pictures that are there, all that they will have.
-    new : dict of str to (str, str)
-        New pictures, by their names in the source.
+    new, found : dict of str to (str, str)
+        New pictures, and those that are there, by their names in the source.
     ledger : Ledger
     notes : list of str
     questions : list of str
@@ -114,6 +115,7 @@ class MergePlan:
     classes: list[str]
     labels: dict[ImageKey, list[Annotation]]
     new: dict[str, ImageKey]
+    found: dict[str, ImageKey]
     ledger: Ledger
     notes: list[str]
     questions: list[str]
@@ -155,7 +157,18 @@ class MergePlan:
         finally:
             self._view.close()
         labelled = list(self.labels)
+        await self._keep_account()
         return Merged(self._change(added, edits), added, labelled, self.ledger, self.notes)
+
+    async def _keep_account(self) -> None:
+        ids = {name: class_id for class_id, name in enumerate(self.classes)}
+        rows = [
+            (key[1], self._pictures[name].rows or ())
+            for name, key in (self.new | self.found).items()
+            if name in self.new or key in self.labels
+        ]
+        account = new_account(str(self._view.path), self.ledger, self.notes, rows, ids)
+        await self._stores.dataset.save_import(self.dataset, account.id, account.to_bytes())
 
     async def _add(self, progress: Progress) -> list[ImageKey]:
         if not self.new:
@@ -369,7 +382,7 @@ async def _planned(
     notes = [*contents.notes, *ledger.sentences()]
     notes = list(dict.fromkeys(notes))
     return MergePlan(
-        *(dataset, classes, labels, fresh, ledger, notes, contents.questions),
+        *(dataset, classes, labels, fresh, dict(found), ledger, notes, contents.questions),
         *(stores, view, pictures, list(before)),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from workbench.datasets.formats.accounts import new_account
 from workbench.datasets.formats.view import FolderView
 from workbench.errors import ArchiveError
 from workbench.persistence.archive import ArchiveContents, Sink
@@ -46,6 +47,17 @@ def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -
             labels[split] += 1
         done += 1
         progress(done, total)
+    account = new_account(
+        str(view.path),
+        contents.ledger,
+        contents.notes,
+        (
+            (contents.targets[picture.name].rpartition("/")[2], picture.rows or ())
+            for picture in contents.pictures
+        ),
+        ids,
+    )
+    sink.write(f".workbench/imports/{account.id}.json", account.to_bytes())
     return ArchiveContents(contents.classes, contents.reading.extra, contents.notes, images, labels)
 
 

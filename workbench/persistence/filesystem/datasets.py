@@ -17,6 +17,7 @@ from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.filesystem import (
     cache_files,
     class_files,
+    import_files,
     label_files,
     packing,
     snapshot,
@@ -222,6 +223,21 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
     async def save_cache(self, name: str, key: str, data: bytes) -> None:
         """See `DatasetStore.save_cache`."""
         await asyncio.to_thread(cache_files.save, self._root.open(name), check_cache_key(key), data)
+
+    async def load_imports(self, name: str) -> dict[str, bytes]:
+        """See `DatasetStore.load_imports`."""
+        folder = self._root.open(name)
+
+        def work() -> dict[str, bytes]:
+            folder.read()
+            return import_files.load_all(folder)
+
+        return await asyncio.to_thread(work)
+
+    async def save_import(self, name: str, key: str, data: bytes) -> None:
+        """See `DatasetStore.save_import`."""
+        folder = self._root.open(name)
+        await asyncio.to_thread(import_files.save, folder, check_cache_key(key), data)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""

@@ -16,7 +16,10 @@ HIDDEN = ".workbench"
 """Folder beside the images and labels that holds what YOLO has no place for."""
 
 HIDDEN_FOLDERS = frozenset(
-    {"cache", "history", "rewrites", "sources", "staging", "tmp", "trash", "tx", "versions"}
+    {
+        *("cache", "history", "imports", "rewrites", "sources", "staging", "tmp", "trash"),
+        *("tx", "versions"),
+    }
 )
 """What is a folder in there: of a dataset, of the folder of all of them, or of the models."""
 

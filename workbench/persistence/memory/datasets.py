@@ -177,6 +177,16 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         with self._state.reading(name) as (_, found):
             found.cache[check_cache_key(key)] = bytes(data)
 
+    async def load_imports(self, name: str) -> dict[str, bytes]:
+        """See `DatasetStore.load_imports`."""
+        with self._state.reading(name) as (_, found):
+            return dict(sorted(found.imports.items()))
+
+    async def save_import(self, name: str, key: str, data: bytes) -> None:
+        """See `DatasetStore.save_import`."""
+        with self._state.reading(name) as (_, found):
+            found.imports[check_cache_key(key)] = bytes(data)
+
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""
         with self._state.reading(name) as (name, found):

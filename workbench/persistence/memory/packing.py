@@ -23,6 +23,7 @@ _PROMPTS = f"{HIDDEN}/prompts.json"
 _TAGS = f"{HIDDEN}/tags.json"
 _HISTORY = f"{HIDDEN}/history/"
 _SOURCES = f"{HIDDEN}/sources/"
+_IMPORTS = f"{HIDDEN}/imports/"
 
 
 class MemorySink:
@@ -49,6 +50,8 @@ class MemorySink:
                 dataset.labels[rest[0], stem(rest[1])] = data
             elif relative.startswith(_HISTORY):
                 dataset.history += parse_records(data)
+            elif relative.startswith(_IMPORTS):
+                dataset.imports[PurePosixPath(relative).stem] = data
             elif relative.startswith(_SOURCES):
                 dataset.sources += parse_sources(data)
             elif relative == _TAGS:

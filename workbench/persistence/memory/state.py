@@ -73,6 +73,7 @@ class Dataset:
     objects: dict[str, bytes] = field(default_factory=dict)
     sources: list[SourceRecord] = field(default_factory=list)
     cache: dict[str, bytes] = field(default_factory=dict)
+    imports: dict[str, bytes] = field(default_factory=dict)
     trash: dict[str, tuple[TrashEntry, StoredImage | None, bytes | None]] = field(
         default_factory=dict
     )

@@ -1,0 +1,51 @@
+"""The account of an import, kept with the dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.formats.making import PICTURE, coco, folder, voc
+from tests.helpers.backends import BACKENDS, make_backend
+from workbench import import_accounts, import_dataset, plan_merge
+from workbench.datasets.formats.accounts import Account
+from workbench.persistence import Stores
+
+OBJECT = (
+    "<object><name>cat</name><difficult>1</difficult><occluded>0</occluded><bndbox><xmin>20</xmin>"
+    "<ymin>10</ymin><xmax>80</xmax><ymax>60</ymax></bndbox></object>"
+)
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+async def test_accounts_stay_with_the_dataset(tmp_path: Path, kind: str) -> None:
+    stores = make_backend(kind, tmp_path).stores
+    source = folder(
+        tmp_path / "in" / "pets",
+        {"a.jpg": PICTURE, "a.xml": voc(OBJECT + "<object><name>x</name></object>")},
+    )
+    info = await import_dataset(stores, source)
+    [account] = await import_accounts(stores, "pets")
+    assert account.ledger == info.ledger
+    assert account.source == str(source)
+    assert account.ledger.to_frame()["place"].tolist() == [2, 0]
+    [(box, extra)] = account.extras["a.jpg"]
+    assert (box.class_id, round(box.width, 9), extra) == (0, 0.3, {"difficult": True})
+
+    more = folder(tmp_path / "more", {"x.json": coco({"bbox": [0, 0, 9, 9], "score": 0.5})})
+    await (await plan_merge(stores, more, "pets", existing="add")).apply()
+    _, second = await import_accounts(stores, "pets")
+    assert second.ledger.format == "coco"
+    assert second.extras["a.jpg"][0][1] == {"score": 0.5}
+
+
+async def test_a_damaged_account_hides_no_other(tmp_path: Path, persistence_stores: Stores) -> None:
+    source = folder(tmp_path / "in" / "pets", {"a.jpg": PICTURE, "a.xml": voc(OBJECT)})
+    info = await import_dataset(persistence_stores, source)
+    kept = info.path / ".workbench" / "imports"
+    for number, text in enumerate(("{", "[]", '{"format": 1}', "[" * 100_000)):
+        (kept / f"0{number}.json").write_text(text)
+    assert len(await import_accounts(persistence_stores, "pets")) == 1
+    with pytest.raises(ValueError, match="account"):
+        Account.from_bytes("x", b"[]")

@@ -1,0 +1,130 @@
+"""Accounts of imports, kept with the dataset, and what boxes carry that YOLO cannot hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from workbench.datasets.formats.ledger import Ledger
+from workbench.datasets.formats.reading import Row
+from workbench.persistence import DataStores
+from workbench.persistence.models import Annotation
+
+Extras = dict[str, list[tuple[Annotation, dict[str, Any]]]]
+"""What boxes carry beyond YOLO, by the file name of their picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One import into a dataset.
+
+    Parameters
+    ----------
+    id : str
+        Sorts by time.
+    at : datetime
+    source : str
+        What was imported: its path at that time.
+    ledger : Ledger
+    notes : list of str
+    extras : dict
+        What boxes carried that YOLO has no place for (difficult, occluded, attributes, tracks,
+        scores), by file name; with the box, as it was then.
+    """
+
+    id: str
+    at: datetime
+    source: str
+    ledger: Ledger
+    notes: list[str] = field(default_factory=list)
+    extras: Extras = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Return what is kept of it."""
+        extras = {
+            name: [[box.class_id, *box.xywh, extra] for box, extra in found]
+            for name, found in self.extras.items()
+        }
+        content = {
+            "format": 1,
+            "at": self.at.isoformat(),
+            "source": self.source,
+            "ledger": self.ledger.to_json(),
+            "notes": self.notes,
+            "extras": extras,
+        }
+        return json.dumps(content, ensure_ascii=False, default=str).encode("utf-8", "replace")
+
+    @classmethod
+    def from_bytes(cls, identity: str, data: bytes) -> Account:
+        """Return the account that `to_bytes` has written.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        try:
+            content = json.loads(data)
+            extras: Extras = {
+                str(name): [(Annotation(int(c), x, y, w, h), dict(e)) for c, x, y, w, h, e in found]
+                for name, found in content["extras"].items()
+            }
+            return cls(
+                identity,
+                datetime.fromisoformat(content["at"]),
+                str(content["source"]),
+                Ledger.from_json(content["ledger"]),
+                [str(note) for note in content["notes"]],
+                extras,
+            )
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"expected an account of an import, found {error!r}") from error
+
+
+def new_account(
+    source: str,
+    ledger: Ledger,
+    notes: list[str],
+    rows: Iterable[tuple[str, Iterable[Row]]],
+    ids: Mapping[str, int],
+) -> Account:
+    """Return the account of an import that happens now.
+
+    Parameters
+    ----------
+    rows : iterable of (str, iterable of Row)
+        Boxes by the file name that their picture has in the dataset.
+    ids : mapping of str to int
+        Of the classes.
+    """
+    now = datetime.now(UTC)
+    identity = f"{now:%Y%m%dt%H%M%S}-{os.urandom(4).hex()}"
+    extras: Extras = {}
+    for filename, boxes in rows:
+        found = [
+            (Annotation(ids[r.label], r.x, r.y, r.width, r.height), dict(r.extra))
+            for r in boxes
+            if r.extra
+        ]
+        if found:
+            extras[filename] = found
+    return Account(identity, now, source, ledger, list(notes), extras)
+
+
+async def import_accounts(stores: DataStores, dataset: str) -> list[Account]:
+    """Return the accounts of all imports into a dataset, oldest first.
+
+    One that is damaged is left out: it came from elsewhere, and no label depends on it.
+    """
+    accounts = []
+    for identity, data in (await stores.dataset.load_imports(dataset)).items():
+        try:
+            accounts.append(Account.from_bytes(identity, data))
+        except ValueError:
+            continue
+    return accounts
