@@ -42,6 +42,7 @@ class Dataset(BaseModel):
             "num_images": {"train": 80, "val": 20, "test": 0},
             "created_at": "2026-01-01T12:00:00Z",
             "modified_at": "2026-01-02T08:30:00Z",
+            "problem": "",
         }
     )
 
@@ -50,6 +51,7 @@ class Dataset(BaseModel):
     num_images: dict[str, int]
     created_at: datetime | None
     modified_at: datetime | None
+    problem: str = Field(description="Why it cannot be read; empty if all is well.")
 
     @classmethod
     def of(cls, info: DatasetInfo) -> Self:
@@ -60,6 +62,7 @@ class Dataset(BaseModel):
             num_images=info.num_images,
             created_at=info.created_at,
             modified_at=info.modified_at,
+            problem=info.problem,
         )
 
 

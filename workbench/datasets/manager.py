@@ -93,7 +93,7 @@ class DatasetManager:
     # What there is.
 
     async def list(self) -> builtins.list[DatasetInfo]:
-        """Return all datasets, sorted by name."""
+        """Return all datasets, sorted by name; a damaged one says so, see `DatasetInfo.problem`."""
         return await self._stores.dataset.list()
 
     async def get(self, name: str) -> DatasetInfo:
@@ -141,6 +141,9 @@ class DatasetManager:
         found = []
         for done, info in enumerate(infos):
             progress(done, len(infos))
+            if info.problem:
+                found.append(DatasetFacts(info, problem=info.problem))
+                continue
             try:
                 found.append(await self._facts(info, no_progress))
             except (WorkbenchError, OSError) as error:

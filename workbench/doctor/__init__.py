@@ -11,6 +11,7 @@ from workbench.doctor.machine import (
     check_browser,
     check_camera,
     check_data_folder,
+    check_datasets,
     check_gpu,
     check_shared_memory,
 )
@@ -50,5 +51,6 @@ def examine(data_dir: Path) -> list[Finding]:
         check_camera(run_probe("camera"), sys.platform),
         check_browser(os.environ),
         check_data_folder(data_dir),
+        *check_datasets(data_dir),
         *check_shared_memory(Path("/dev/shm")),
     ]

@@ -165,6 +165,35 @@ def check_data_folder(folder: Path) -> Finding:
     return judge_free_space(folder, free, exists=existing == folder)
 
 
+def check_datasets(folder: Path) -> list[Finding]:
+    """Find the datasets that cannot be read.
+
+    Parameters
+    ----------
+    folder : Path
+        The data folder, which need not exist.
+    """
+    import asyncio
+
+    from workbench.persistence.filesystem.dataset_folder import DatasetRoot
+    from workbench.persistence.filesystem.datasets import FilesystemDatasetStore
+
+    folder = folder.expanduser().absolute()
+    if not folder.is_dir():
+        return []
+    infos = asyncio.run(FilesystemDatasetStore(DatasetRoot(folder)).list())
+    return [
+        Finding(
+            Status.PROBLEM,
+            "Dataset",
+            f"{info.name} is damaged: {info.problem}",
+            f"Look at {info.path}; the other datasets can be used meanwhile.",
+        )
+        for info in infos
+        if info.problem
+    ]
+
+
 def judge_free_space(folder: Path, free: int, *, exists: bool) -> Finding:
     """Judge `free` bytes for a data folder that can be written."""
     text = f"{folder} {'is' if exists else 'will be made, its place is'} writable, "

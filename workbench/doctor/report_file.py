@@ -114,6 +114,9 @@ def _data(folder: Path) -> str:
     folders = sum(1 for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
     lines = [f"Data: {len(datasets)} datasets in {folders} folders"]
     for number, info in enumerate(datasets, start=1):
+        if info.problem:  # whose words name folders and classes
+            lines.append(f"  {number}: damaged")
+            continue
         images = ", ".join(f"{info.num_images[split]} in {split}" for split in SPLITS)
         lines.append(f"  {number}: {len(info.classes)} classes; images: {images}")
     runs = len(RunFolder.find_all(folder.parent / "runs"))

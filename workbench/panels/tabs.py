@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._browse: BrowsePanel | None = None
         self._capture: CapturePanel | None = None
         self._curate: CuratePanel | None = None
+        self._problems: dict[str, str] = {}
         self._shown: tuple[str | None, str] = (None, "train")
         self._background = Background(self._report)
         self.dataset = w.Dropdown(description="Dataset")
@@ -66,7 +68,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
                 self._browse_box,
                 self._curate_box,
                 self._annotate_box,
-                self.train.view,
+                self.train,
                 self.evaluate.view,
                 self.models.view,
             ),
@@ -85,10 +87,16 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         """Look again which datasets there are."""
         found = await self._stores.dataset.list()
         kept = self.dataset.value
-        names = [info.name for info in found]
+        was_damaged = kept in self._problems
+        self._problems = {info.name: info.problem for info in found if info.problem}
+        # One that can be opened is chosen before one that cannot.
+        names = sorted((info.name for info in found), key=lambda name: name in self._problems)
         self.dataset.options = [(_title(info), info.name) for info in found]
         self.dataset.value = kept if kept in names else next(iter(names), None)
-        self.message.value = "" if names else _NO_DATASET
+        self.message.value = self._about_chosen()
+        if kept == self.dataset.value and was_damaged != (kept in self._problems):
+            self._shown = (None, "train")
+            self._background.spawn(self._open)
         await self.train.refresh()
         await self.evaluate.refresh()
         await self.models.refresh()
@@ -115,7 +123,8 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         if self._annotate is not None:
             self._annotate.close()
             self._annotate = None
-        if self.dataset.value is None:
+        self.message.value = self._about_chosen()
+        if self.dataset.value is None or self.dataset.value in self._problems:
             self._annotate_box.children = ()
             self._browse_box.children = self._curate_box.children = ()
             self._capture_box.children = ()
@@ -128,6 +137,13 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._annotate_box.children = (self._annotate.view,)
         self.train.model.dataset = self.dataset.value
         self.evaluate.model.dataset = self.dataset.value
+
+    def _about_chosen(self) -> str:
+        """Return what is wrong with the dataset that is chosen; empty if nothing is."""
+        if self.dataset.value is None:
+            return _NO_DATASET
+        problem = self._problems.get(self.dataset.value)
+        return "" if problem is None else f"<b>This dataset is damaged.</b> {escape(problem)}"
 
     async def _open_capture(self, dataset: str) -> None:
         if self._capture is None:
@@ -163,9 +179,12 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             self._background.spawn(panel.refresh)
 
     def _report(self, error: Exception) -> None:
-        self.message.value = f"<b>{type(error).__name__}</b>: {error}"
+        # Names of a stranger's files stand in errors, and are no HTML.
+        self.message.value = f"<b>{type(error).__name__}</b>: {escape(str(error))}"
 
 
 def _title(info: DatasetInfo) -> str:
+    if info.problem:
+        return f"{info.name} (damaged)"
     images = sum(info.num_images.values())
     return f"{info.name} ({images} image{'' if images == 1 else 's'})"

@@ -29,6 +29,9 @@ class DatasetInfo:
         Number of images by split.
     created_at, modified_at : datetime or None
         With time zone. The second is the last change of an image, a label or the classes.
+    problem : str
+        Why the dataset cannot be read, and what to do about it; nothing else is known of it
+        then. Empty: all is well.
     """
 
     name: str
@@ -37,6 +40,7 @@ class DatasetInfo:
     num_images: dict[str, int] = field(default_factory=_no_images)
     created_at: datetime | None = None
     modified_at: datetime | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class DatasetStore(VersionStore):
 
     @abstractmethod
     async def list(self) -> builtins.list[DatasetInfo]:
-        """Return all datasets, sorted by name. A broken one is left out and logged."""
+        """Return all datasets, sorted by name; one that cannot be read has a `problem`."""
 
     @abstractmethod
     async def rename(self, name: str, new_name: str) -> DatasetInfo:

@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.errors import WorkbenchError
-
 Xyxy = tuple[float, float, float, float]
 
 
-class MessageError(WorkbenchError, ValueError):
+class MessageError(ValueError):
     """A message of the page that is not what the protocol says."""
 
 
@@ -60,7 +58,7 @@ class CanvasBox:
             xyxy = tuple(float(value) for value in row["xyxy"])
             class_id = int(row["class_id"])
             score = None if row.get("score") is None else float(row["score"])
-        except (LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise MessageError(
                 f"expected a box with class_id and xyxy, found {row!r}: {error}"
             ) from error
@@ -189,9 +187,7 @@ class Edit:
                 session=str(message.get("session", "")),
                 seq=int(message["seq"]),
             )
-        except MessageError:
-            raise
-        except (LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError) as error:
             raise MessageError(
                 f"expected an edit with key, revision, boxes and seq: {error!r}"
             ) from error

@@ -25,6 +25,7 @@ from workbench.panels.capture import options as capture_options
 from workbench.panels.capture.looking import Looking
 from workbench.panels.capture.state import MAX_RECENT, CaptureState
 from workbench.panels.live.sources import make_feed
+from workbench.panels.shared.changing import usable_datasets
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 
@@ -66,7 +67,7 @@ class CaptureModel(CaptureState):
 
     async def refresh(self) -> None:
         """Look again which datasets there are, and which model is active."""
-        self.datasets = [info.name for info in await self._stores.dataset.list()]
+        self.datasets = await usable_datasets(self._stores)
         active = await self._stores.model.get_active()
         self.active_model = "" if active is None else active.name
 

@@ -19,7 +19,7 @@ from workbench.evaluation.findings import Finding
 from workbench.evaluation.mistakes import Comparison, Galleries, compare, galleries
 from workbench.evaluation.suspects import suspicious_labels
 from workbench.panels.evaluate.tiles import Tile, TileMaker, confidence_of, has_prediction
-from workbench.panels.shared.changing import ChangingModel
+from workbench.panels.shared.changing import ChangingModel, usable_datasets
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, ModelInfo, Prediction, Progress
@@ -137,7 +137,7 @@ class EvaluateModel(ChangingModel):
 
     async def refresh(self) -> None:
         """Look again which datasets and models there are."""
-        self.datasets = [info.name for info in await self._stores.dataset.list()]
+        self.datasets = await usable_datasets(self._stores)
         if self.dataset not in self.datasets:
             self.dataset = self.datasets[0] if len(self.datasets) == 1 else ""
         models = await self._stores.model.list()

@@ -20,7 +20,7 @@ from workbench.datasets.changes import Change, undoing
 from workbench.errors import AlreadyExistsError, WorkbenchError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.models.live_trial import LEAST_CONFIDENCE, LiveTrial
-from workbench.panels.shared.changing import ChangingModel, sentence
+from workbench.panels.shared.changing import ChangingModel, sentence, usable_datasets
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo, Prediction, TrashEntry
@@ -247,8 +247,8 @@ class ModelsModel(ChangingModel):
     # Trying
 
     async def datasets(self) -> list[str]:
-        """Return the names of the datasets there are."""
-        return [info.name for info in await self._stores.dataset.list()]
+        """Return the names of the datasets that can be opened."""
+        return await usable_datasets(self._stores)
 
     async def images(self, dataset: str, split: str) -> list[str]:
         """Return the file names of a split."""

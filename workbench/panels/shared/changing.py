@@ -190,10 +190,17 @@ class ChangingModel(traitlets.HasTraits):
 async def first_dataset(stores: Stores, model: ChangingModel) -> str | None:
     """Return the name of the first dataset; if there is none, say so in the model's status."""
     found = await stores.dataset.list()
-    if not found:
-        model.status = Status("There is no dataset yet.", "problem")
+    names = [info.name for info in found if not info.problem]
+    if not names:
+        problems = [f"{info.name} is damaged: {info.problem}" for info in found]
+        model.status = Status("\n".join(problems) or "There is no dataset yet.", "problem")
         return None
-    return found[0].name
+    return names[0]
+
+
+async def usable_datasets(stores: Stores) -> list[str]:
+    """Return the names of the datasets that can be opened, sorted."""
+    return [info.name for info in await stores.dataset.list() if not info.problem]
 
 
 def sentence(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import traitlets as t
 
 from workbench.errors import TrainingError, WorkbenchError
+from workbench.panels.shared.changing import usable_datasets
 from workbench.panels.train.following import FollowedRuns
 from workbench.panels.train.settings import CHOSEN
 from workbench.persistence import Stores
@@ -59,7 +60,7 @@ class TrainModel(FollowedRuns):
 
         A run that goes on, started by whomever, is shown; else the last one that was shown.
         """
-        self.datasets = [info.name for info in await self.stores.dataset.list()]
+        self.datasets = await usable_datasets(self.stores)
         if not self.dataset and len(self.datasets) == 1:
             self.dataset = self.datasets[0]
         await self._list_models()

@@ -26,7 +26,7 @@ from workbench.training.progress import PAUSING, RUNNING, STARTING, WAITING, Run
 from workbench.training.run import Run
 
 
-class TrainPanel:
+class TrainPanel(w.VBox):  # type: ignore[misc]
     """Train a detector on a dataset, and keep the best of it in the model store.
 
     Shown in a notebook it is a form with live progress. From Python the same can be done
@@ -47,12 +47,6 @@ class TrainPanel:
         Default: those of `get_stores`.
     runs_dir : Path or str, optional
         Where runs are kept; default: ``runs`` beside the folder that holds the datasets.
-
-    Attributes
-    ----------
-    view : ipywidgets.VBox
-        What is shown; to put the panel among other widgets.
-    model : TrainModel
     """
 
     def __init__(
@@ -69,7 +63,7 @@ class TrainPanel:
         self.charts = TrainCharts(self.model, self._background.spawn)
         self._make_start()
         self._make_display()
-        self.view = w.VBox(
+        super().__init__(
             (
                 self.form.view,
                 row(self.start_button, self.refresh_button),
@@ -82,7 +76,7 @@ class TrainPanel:
             ),
             layout={"width": "100%"},
         )
-        self.view.add_class("wb-curate")
+        self.add_class("wb-curate")
         self.model.observe(self._show_message, names=("busy", "checked", "error"))
         self.model.observe(self._show_problems, names="problems")
         names = ("run", "progress", "busy", "rows", "can_resume", "trained_model", "comparison")
@@ -95,21 +89,6 @@ class TrainPanel:
         self._background.spawn(self.model.refresh)
 
     # From Python
-
-    async def open(self, dataset: str) -> None:
-        """Choose the dataset that the next run trains on.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such dataset.
-        """
-
-        async def work() -> None:
-            self.model.dataset = (await self.model.stores.dataset.get(dataset)).name
-            await self.model.refresh()
-
-        await self._background.run(work)
 
     @property
     def run(self) -> Run | None:
@@ -158,11 +137,9 @@ class TrainPanel:
     def close(self) -> None:
         """Let go of the panel's work and widgets; runs go on."""
         self._background.close()
-        for widget in (self.status_line, self.charts, self.view):
+        for widget in (self.status_line, self.charts):
             widget.close()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return self.view._repr_mimebundle_(**kwargs)
+        super().close()
 
     # The view
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -194,6 +195,10 @@ class DataYamlCache:
         """
         try:
             status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+                raise InvalidDatasetError(
+                    f"{path}: expected a file, found a folder or a device; move it away"
+                )
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             known = self._known.get(path)
             if known is not None and known[0] == stamp:
@@ -203,6 +208,11 @@ class DataYamlCache:
                 data = file.read(MAX_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             self._known.pop(path, None)
+            if os.path.islink(path):
+                raise InvalidDatasetError(
+                    f"{path}: expected a file, found a link to one that is not there; repair or "
+                    f"delete it"
+                ) from None
             folder = os.path.dirname(path)
             hint = "; it has no data.yaml" if os.path.isdir(folder) else ""
             raise NotFoundError(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence.filesystem import inside, tag_files
 from workbench.persistence.filesystem.atomic import write_new
 from workbench.persistence.filesystem.data_yaml import DataYaml
@@ -36,7 +36,27 @@ _PROMPTS = "prompts by class id"
 
 
 def info(folder: DatasetFolder) -> DatasetInfo:
-    """Return what a dataset holds, counting images by listing its folders once."""
+    """Return what a dataset holds, counting images by listing its folders once.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such dataset.
+    InvalidDatasetError
+        If it cannot be read.
+    """
+    try:
+        return _info(folder)
+    except WorkbenchError:
+        raise
+    except OSError as error:
+        raise InvalidDatasetError(
+            f"{folder.paths.root}: expected a dataset that can be read, found: {error.strerror} "
+            f"({error.filename}); see to it, or move the folder away"
+        ) from error
+
+
+def _info(folder: DatasetFolder) -> DatasetInfo:
     yaml = folder.read()
     paths = folder.paths
     created_at = _created_at(paths)
@@ -187,9 +207,9 @@ def copy_images(
 
 
 def list_names(data_dir: Path) -> Sequence[str]:
-    """Return the names of the folders that hold a ``data.yaml``, sorted."""
+    """Return the names of the folders that hold a ``data.yaml``, of whatever kind, sorted."""
     return sorted(
         name
         for name in os.listdir(data_dir)
-        if not name.startswith(".") and os.path.isfile(f"{data_dir}/{name}/data.yaml")
+        if not name.startswith(".") and os.path.lexists(f"{data_dir}/{name}/data.yaml")
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.errors import NotFoundError, WorkbenchError
 from workbench.persistence import archive
 from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
@@ -114,8 +114,12 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
                 try:
                     folder = self._root.open(name)
                     found.append(folder.consistently(partial(files.info, folder)))
-                except (InvalidDatasetError, NotFoundError, ValueError) as error:
-                    _log.warning("dataset left out of the list: %s", error)
+                except NotFoundError as error:  # deleted or renamed meanwhile
+                    _log.info("dataset left out of the list: %s", error)
+                except (WorkbenchError, OSError) as error:
+                    _log.warning("dataset %s is damaged: %s", name, error)
+                    path = self._root.path / name
+                    found.append(DatasetInfo(name, path, [], problem=str(error)))
             return found
 
         return await asyncio.to_thread(work)

@@ -22,7 +22,7 @@ from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.journal import Transaction
 from workbench.persistence.filesystem.label_table import read_labels
-from workbench.persistence.filesystem.open_folder import OpenFolder
+from workbench.persistence.filesystem.open_folder import OpenFolder, no_folder
 from workbench.persistence.filesystem.paths import (
     check_filename,
     check_split,
@@ -165,19 +165,22 @@ def _sizes_and_times(images: OpenFolder) -> list[tuple[str, int, float]]:
 
 def image_names(folder: DatasetFolder, split: str) -> list[str]:
     """Return the names of a split's images, sorted."""
-    try:
-        return sorted(filter(is_image_name, os.listdir(folder.paths.images(split))))
-    except FileNotFoundError:
-        return []
+    return sorted(filter(is_image_name, _listed(folder.paths.images(split))))
 
 
 def label_stems(folder: DatasetFolder, split: str) -> frozenset[str]:
     """Return the names of a split's label files without their extension."""
-    try:
-        names = os.listdir(folder.paths.labels(split))
-    except FileNotFoundError:
-        return frozenset()
+    names = _listed(folder.paths.labels(split))
     return frozenset(name[:-4] for name in names if name.endswith(".txt"))
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError:
+        raise no_folder(path) from None
 
 
 def move(folder: DatasetFolder, moves: Sequence[ImageMove]) -> None:

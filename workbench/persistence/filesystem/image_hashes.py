@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 import zlib
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from workbench.persistence.filesystem import cache_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
+from workbench.persistence.filesystem.image_reading import require_file
 from workbench.persistence.models import SPLITS, Progress
 from workbench.persistence.stored_json import inflate, parse_json
 
@@ -68,8 +68,8 @@ def _load_hashes(folder: DatasetFolder) -> Hashes:
 
 
 def stamp_of(path: str) -> Stamp:
-    """Return what tells a file from what it was."""
-    status = os.stat(path)
+    """Return what tells a file from what it was; raises as `require_file` does."""
+    status = require_file(path)
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 

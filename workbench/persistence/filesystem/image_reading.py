@@ -21,12 +21,26 @@ def read_image(path: str) -> bytes:
         If it is larger than any image that is decoded, or no file: to read from a pipe
         would take for ever.
     """
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise InvalidFrameError(f"{path}: expected an image file, found something else; remove it")
+    status = require_file(path)
     if status.st_size > MAX_BYTES:
         raise InvalidFrameError(
             f"{path}: expected an image file of at most {MAX_BYTES / 2**20:.0f} MB, found "
             f"{status.st_size / 2**20:,.0f}; save it smaller"
         )
     return read_file(path)
+
+
+def require_file(path: str) -> os.stat_result:
+    """Return the facts of an image file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    InvalidFrameError
+        If it is a pipe, a device or a folder: to read from it may take for ever.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidFrameError(f"{path}: expected an image file, found something else; remove it")
+    return status

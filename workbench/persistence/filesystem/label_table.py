@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,11 +76,14 @@ def read_labels(path: str) -> bytes:
     FileNotFoundError
         If there is none.
     LabelFormatError
-        If it is longer than any that is read.
+        If it is longer than any that is read, or no file: to read from a pipe would take
+        for ever.
     """
-    size = os.stat(path).st_size
-    if size > MAX_BYTES:
-        raise LabelFormatError(path, 0, too_long(size))
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise LabelFormatError(path, 0, "expected a file, found a folder, a pipe or a device")
+    if status.st_size > MAX_BYTES:
+        raise LabelFormatError(path, 0, too_long(status.st_size))
     return read_file(path)
 
 

@@ -7,18 +7,31 @@ file's facts or its bytes.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, overload
 
+from workbench.errors import InvalidDatasetError
+
 MOST_BYTES = 1 << 25
 """Of a file no more is read: whoever gets so much of one knows that it is no label file."""
 
+NO_FILE = b"<no file: a folder, a pipe or a device>"
+"""What is returned for something of that kind; no reader of labels takes it for any."""
+
 _CHUNK = 1 << 13  # Label files fit; a larger buffer takes longer to get than to fill.
 _LARGE_CHUNK = 1 << 20
-_READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+# A pipe is not waited for.
+_READ_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
 _HAS_DESCRIPTORS = os.scandir in os.supports_fd and os.open in os.supports_dir_fd  # not Windows
 
 
@@ -31,6 +44,21 @@ def _rest(descriptor: int) -> bytes:
     return b"".join(parts)
 
 
+def _instead(error: OSError, missing: bytes | None) -> bytes | None:
+    if isinstance(error, FileNotFoundError):
+        return missing
+    if error.errno == errno.ENXIO or isinstance(error, IsADirectoryError):  # a socket
+        return NO_FILE
+    raise error
+
+
+def no_folder(path: str) -> InvalidDatasetError:
+    """Return the error for something else where a split's folder should be."""
+    return InvalidDatasetError(
+        f"{path}: expected a folder, found a file or a link to one; move it away"
+    )
+
+
 class OpenFolder:
     """A context manager for one folder.
 
@@ -38,6 +66,8 @@ class OpenFolder:
     ------
     FileNotFoundError
         On entering, if there is no such folder.
+    InvalidDatasetError
+        On entering, if something else is there.
     """
 
     def __init__(self, path: str) -> None:
@@ -46,7 +76,11 @@ class OpenFolder:
 
     def __enter__(self) -> Self:
         if _HAS_DESCRIPTORS:
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+                self._descriptor = os.open(self._path, flags)
+            except NotADirectoryError:
+                raise no_folder(self._path) from None
         elif not os.path.isdir(self._path):
             raise FileNotFoundError(self._path)
         return self
@@ -69,7 +103,10 @@ class OpenFolder:
     def read_all(
         self, names: Iterable[str], missing: bytes | None = b""
     ) -> list[bytes] | list[bytes | None]:
-        """Return the bytes of small files, or `missing` for one that is not there (any more)."""
+        """Return the bytes of small files, or `missing` for one that is not there (any more).
+
+        What is no file gives `NO_FILE`.
+        """
         if self._descriptor is None:
             names = (f"{self._path}/{name}" for name in names)
         # Everything in one loop and in local names: at 100,000 files, each call counts.
@@ -78,13 +115,17 @@ class OpenFolder:
         for name in names:
             try:
                 descriptor = os.open(name, _READ_FLAGS, dir_fd=folder)
-            except FileNotFoundError:
-                contents.append(missing)
+            except OSError as error:
+                contents.append(_instead(error, missing))
                 continue
             try:
                 data = os.read(descriptor, _CHUNK)
                 if len(data) == _CHUNK:
                     data += _rest(descriptor)
+                elif not data and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    data = NO_FILE
+            except (IsADirectoryError, BlockingIOError):
+                data = NO_FILE
             finally:
                 os.close(descriptor)
             contents.append(data)

@@ -20,7 +20,12 @@ from workbench.persistence.image_header import HEAD_BYTES, read_header
 from workbench.persistence.models import SPLITS, ImageKey, ImageTable, Progress
 from workbench.persistence.rules import image_size
 
-_READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
 _REPORT_EVERY = 256
 _WORTH_REMEMBERING = 1000  # images: sorting fewer takes no time
 
@@ -137,6 +142,7 @@ def measure_many(
 def _size(path: str) -> tuple[int, int]:
     descriptor = os.open(path, _READ_FLAGS)
     try:
+        # A pipe gives nothing, and is not waited for; then the rest of the way refuses it.
         head = os.read(descriptor, HEAD_BYTES)
     finally:
         os.close(descriptor)

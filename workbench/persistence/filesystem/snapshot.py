@@ -16,6 +16,7 @@ from workbench.persistence.filesystem.atomic import remove_tree, write_new
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
+from workbench.persistence.filesystem.image_reading import require_file
 from workbench.persistence.filesystem.label_table import read_labels
 from workbench.persistence.filesystem.paths import DatasetPaths, stem
 from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
@@ -144,6 +145,7 @@ def _copy(
     for done, (key, is_labelled) in enumerate(images.items(), start=1):
         split, filename = key
         source = state.source(key)
+        require_file(source)
         _link_or_copy(source, view.image(split, filename))
         line = f"\n{split}/{filename} {os.stat(source).st_size}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
