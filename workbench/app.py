@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from weakref import WeakSet
 
 from workbench.datasets.manager import DatasetManager
 from workbench.evaluation.evaluator import Evaluator
@@ -13,7 +14,34 @@ from workbench.persistence import Stores, create_stores, get_stores, set_stores
 from workbench.training.runner import TrainingRunner
 
 if TYPE_CHECKING:
+    from workbench.panels import (
+        AnnotatePanel,
+        BrowsePanel,
+        CapturePanel,
+        CuratePanel,
+        EvaluatePanel,
+        ModelsPanel,
+        TrainPanel,
+    )
     from workbench.panels.tabs import WorkbenchTabs
+
+
+class Panel(Protocol):
+    """What all panels have in common, besides being shown at the end of a cell."""
+
+    @property
+    def view(self) -> Any:
+        """What is shown, an ipywidget; to put the panel among other widgets."""
+
+    @property
+    def model(self) -> Any:
+        """State and commands, without widgets."""
+
+    def close(self) -> None:
+        """Stop the panel's work and take it off the page; training runs go on."""
+
+
+P = TypeVar("P", bound=Panel)
 
 
 class Workbench:
@@ -26,6 +54,11 @@ class Workbench:
         wb = Workbench("data", "models")
         await wb.stores.dataset.create("cups", classes=["cup"])
         wb
+
+    ``annotate``, ``browse``, ``capture``, ``curate``, ``train``, ``evaluate`` and ``models`` each
+    give one panel alone, on the stores of this workbench::
+
+        wb.annotate("cups", split="val", only="unlabelled")
 
     Parameters
     ----------
@@ -67,6 +100,7 @@ class Workbench:
         self.predictor = Predictor(self.stores)
         self.evaluator = Evaluator(self.stores, self.predictor)
         self._tabs: WorkbenchTabs | None = None
+        self._panels: WeakSet[Panel] = WeakSet()
 
     def __repr__(self) -> str:
         return f"Workbench(data_dir={self.data_dir}, models_dir={self.models_dir})"
@@ -80,8 +114,58 @@ class Workbench:
             self._tabs = WorkbenchTabs(self.stores, self.runs_dir, self.predictor)
         return self._tabs
 
+    def annotate(self, dataset: str, split: str = "train", **choices: Any) -> AnnotatePanel:
+        """Draw boxes on the images of a dataset; `choices` are those of `AnnotatePanel`."""
+        from workbench.panels import AnnotatePanel
+
+        return self._keep(AnnotatePanel(dataset, split, self.stores, **choices))
+
+    def browse(self, dataset: str | None = None, **choices: Any) -> BrowsePanel:
+        """Look through the images of a dataset; `choices` are those of `BrowsePanel`."""
+        from workbench.panels import BrowsePanel
+
+        return self._keep(BrowsePanel(dataset, self.stores, **choices))
+
+    def capture(self, dataset: str | None = None, **choices: Any) -> CapturePanel:
+        """Take pictures into a dataset; `choices` are those of `CapturePanel`."""
+        from workbench.panels import CapturePanel
+
+        shared = {"predictor": self.predictor, **choices}
+        return self._keep(CapturePanel(dataset, self.stores, **shared))
+
+    def curate(self, dataset: str | None = None) -> CuratePanel:
+        """Check and repair a dataset, see `CuratePanel`."""
+        from workbench.panels import CuratePanel
+
+        return self._keep(CuratePanel(dataset, self.stores))
+
+    def train(self, dataset: str | None = None) -> TrainPanel:
+        """Train on a dataset, see `TrainPanel`."""
+        from workbench.panels import TrainPanel
+
+        return self._keep(TrainPanel(dataset, self.stores, self.runs_dir))
+
+    def evaluate(self, dataset: str | None = None) -> EvaluatePanel:
+        """Measure models on a dataset, see `EvaluatePanel`."""
+        from workbench.panels import EvaluatePanel
+
+        return self._keep(EvaluatePanel(dataset, self.stores, predictor=self.predictor))
+
+    def models(self) -> ModelsPanel:
+        """Look at the models that there are, see `ModelsPanel`."""
+        from workbench.panels import ModelsPanel
+
+        return self._keep(ModelsPanel(self.stores, predictor=self.predictor))
+
+    def _keep(self, panel: P) -> P:
+        self._panels.add(panel)
+        return panel
+
     def close(self) -> None:
         """Close the panels and let go of the stores; training runs go on."""
+        for panel in tuple(self._panels):
+            panel.close()
+        self._panels.clear()
         if self._tabs is not None:
             self._tabs.close()
             self._tabs = None

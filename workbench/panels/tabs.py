@@ -68,7 +68,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
                 self._browse_box,
                 self._curate_box,
                 self._annotate_box,
-                self.train,
+                self.train.view,
                 self.evaluate.view,
                 self.models.view,
             ),

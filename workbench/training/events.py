@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
+from workbench.errors import InvalidDatasetError
 from workbench.persistence.stored_json import loads
 
 _NAN = float("nan")
@@ -319,22 +320,26 @@ def parse_event(line: str) -> Event:
 
     Raises
     ------
-    ValueError
+    InvalidDatasetError
         If the line is no event.
     """
     try:
         content = loads(line)
     except ValueError as error:
-        raise ValueError(f"expected one JSON object, found {line[:80]!r}") from error
+        raise InvalidDatasetError(f"expected one JSON object, found {line[:80]!r}") from error
     cls = _CLASSES.get(str(content.get("event"))) if isinstance(content, dict) else None
     if cls is None:
-        raise ValueError(f'expected {{"event": one of {", ".join(_CLASSES)}}}, found {line[:80]!r}')
+        raise InvalidDatasetError(
+            f'expected {{"event": one of {", ".join(_CLASSES)}}}, found {line[:80]!r}'
+        )
     known = {item.name: item for item in fields(cls)}
     values = {name: _with_nan(value) for name, value in content.items() if name in known}
     try:
         return cls(**values)
     except TypeError as error:
-        raise ValueError(f"{cls.__name__} needs {', '.join(known)}; found {line[:80]!r}") from error
+        raise InvalidDatasetError(
+            f"{cls.__name__} needs {', '.join(known)}; found {line[:80]!r}"
+        ) from error
 
 
 def _without_nan(value: Any) -> Any:

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.errors import WorkbenchError
+
 Xyxy = tuple[float, float, float, float]
 
 
-class MessageError(ValueError):
+class MessageError(WorkbenchError, ValueError):
     """A message of the page that is not what the protocol says."""
 
 
@@ -58,7 +60,7 @@ class CanvasBox:
             xyxy = tuple(float(value) for value in row["xyxy"])
             class_id = int(row["class_id"])
             score = None if row.get("score") is None else float(row["score"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
             raise MessageError(
                 f"expected a box with class_id and xyxy, found {row!r}: {error}"
             ) from error
@@ -187,7 +189,9 @@ class Edit:
                 session=str(message.get("session", "")),
                 seq=int(message["seq"]),
             )
-        except (KeyError, TypeError) as error:
+        except MessageError:
+            raise
+        except (LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
             raise MessageError(
                 f"expected an edit with key, revision, boxes and seq: {error!r}"
             ) from error

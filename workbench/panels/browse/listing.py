@@ -242,8 +242,11 @@ def checked_ranges(ranges: Iterable[Sequence[int]], total: int) -> Ranges:
         If one is no pair of numbers in order.
     """
     checked: list[tuple[int, int]] = []
-    for pair in ranges:
-        start, end = (int(value) for value in pair)
+    try:
+        pairs = [(int(start), int(end)) for start, end in ranges]
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"expected ranges, each of two numbers, found {ranges!r}") from error
+    for start, end in pairs:
         if not 0 <= start < end or (checked and start < checked[-1][1]):
             raise ValueError(f"expected sorted, separate ranges, found {start}..{end}")
         if start < total:

@@ -119,6 +119,21 @@ class EvaluatePanel:
         """
         return await self._background.run(lambda: self._open_annotator(kind, number))
 
+    async def open(self, dataset: str) -> None:
+        """Choose the dataset that is evaluated next.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+
+        async def work() -> None:
+            await self.model.refresh()
+            self.model.dataset = (await self._stores.dataset.get(dataset)).name
+
+        await self._background.run(work)
+
     async def back(self) -> None:
         """Close the annotator, and compare with the labels as they are now."""
         await self._background.run(self._back)

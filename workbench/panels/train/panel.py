@@ -26,7 +26,7 @@ from workbench.training.progress import PAUSING, RUNNING, STARTING, WAITING, Run
 from workbench.training.run import Run
 
 
-class TrainPanel(w.VBox):  # type: ignore[misc]
+class TrainPanel:
     """Train a detector on a dataset, and keep the best of it in the model store.
 
     Shown in a notebook it is a form with live progress. From Python the same can be done
@@ -47,6 +47,12 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
         Default: those of `get_stores`.
     runs_dir : Path or str, optional
         Where runs are kept; default: ``runs`` beside the folder that holds the datasets.
+
+    Attributes
+    ----------
+    view : ipywidgets.VBox
+        What is shown; to put the panel among other widgets.
+    model : TrainModel
     """
 
     def __init__(
@@ -63,7 +69,7 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
         self.charts = TrainCharts(self.model, self._background.spawn)
         self._make_start()
         self._make_display()
-        super().__init__(
+        self.view = w.VBox(
             (
                 self.form.view,
                 row(self.start_button, self.refresh_button),
@@ -76,7 +82,7 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
             ),
             layout={"width": "100%"},
         )
-        self.add_class("wb-curate")
+        self.view.add_class("wb-curate")
         self.model.observe(self._show_message, names=("busy", "checked", "error"))
         self.model.observe(self._show_problems, names="problems")
         names = ("run", "progress", "busy", "rows", "can_resume", "trained_model", "comparison")
@@ -89,6 +95,21 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
         self._background.spawn(self.model.refresh)
 
     # From Python
+
+    async def open(self, dataset: str) -> None:
+        """Choose the dataset that the next run trains on.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+
+        async def work() -> None:
+            self.model.dataset = (await self.model.stores.dataset.get(dataset)).name
+            await self.model.refresh()
+
+        await self._background.run(work)
 
     @property
     def run(self) -> Run | None:
@@ -137,9 +158,11 @@ class TrainPanel(w.VBox):  # type: ignore[misc]
     def close(self) -> None:
         """Let go of the panel's work and widgets; runs go on."""
         self._background.close()
-        for widget in (self.status_line, self.charts):
+        for widget in (self.status_line, self.charts, self.view):
             widget.close()
-        super().close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.view._repr_mimebundle_(**kwargs)
 
     # The view
 
