@@ -39,14 +39,16 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from workbench.errors import NotFoundError
+from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.atomic import remove_file, replace_file
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_weights import RunWeights
-from workbench.persistence.stored_json import malformed, parse_json
+from workbench.persistence.stored_json import malformed
 
 __all__ = ["ProcessRecord", "RunFolder", "free_space", "numbered"]
 
 _LOCK_POLL_SECONDS = 0.05
+_NOTED = "what a training run noted"
 _RESERVE_BYTES = 256 * 1024
 
 
@@ -158,8 +160,15 @@ class RunFolder:
 
     def read_process(self) -> ProcessRecord | None:
         """Return which process trains, or None before it said so."""
-        content = self._read_json(self.path / "process.json")
-        return None if content is None else ProcessRecord(**content)
+        path = self.path / "process.json"
+        content = self._read_json(path)
+        if content is None:
+            return None
+        try:
+            pid, created = int(content["pid"]), float(content["created"])
+            return ProcessRecord(pid, created, str(content["host"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise malformed(str(path), _NOTED, error) from error
 
     # --- what happened
 
@@ -240,8 +249,12 @@ class RunFolder:
 
     def read_queued(self) -> float | None:
         """Return the run's place in the queue, or None if it does not wait."""
-        content = self._read_json(self.path / "queued.json")
-        return None if content is None else float(content["place"])
+        path = self.path / "queued.json"
+        content = self._read_json(path)
+        try:
+            return None if content is None else float(content["place"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise malformed(str(path), _NOTED, error) from error
 
     def remove_queued(self) -> None:
         """Let the run wait no longer."""
@@ -284,8 +297,14 @@ class RunFolder:
 
     def read_registered(self) -> tuple[str, int] | None:
         """Return the name of the model that came of this run last, and the attempt, or None."""
-        content = self._read_json(self.path / "registered.json")
-        return None if content is None else (str(content["model"]), int(content.get("attempt", 0)))
+        path = self.path / "registered.json"
+        content = self._read_json(path)
+        if content is None:
+            return None
+        try:
+            return str(content["model"]), int(content.get("attempt", 0))
+        except (KeyError, TypeError, ValueError) as error:
+            raise malformed(str(path), _NOTED, error) from error
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
@@ -318,12 +337,11 @@ class RunFolder:
 
     def _read_json(self, path: Path) -> dict[str, Any] | None:
         try:
-            data = path.read_bytes()
+            content = inside.read_json(str(path.parent), path.name, _NOTED)
         except FileNotFoundError:
             return None
-        content = parse_json(data, str(path), "what a training run noted")
         if not isinstance(content, dict):
-            raise malformed(str(path), "what a training run noted", type(content).__name__)
+            raise malformed(str(path), _NOTED, type(content).__name__)
         return content
 
 

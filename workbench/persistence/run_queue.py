@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock
 
+from workbench.errors import InvalidDatasetError
 from workbench.persistence.run_folder import RunFolder
 
 _LOCK_POLL_SECONDS = 0.02
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class RunQueue:
         """Return the runs that wait, the next one first."""
         found = []
         for folder in self._folders("queued.json"):
-            place = folder.read_queued()
+            place = _read(folder, folder.read_queued)
             if place is not None and folder.job_path.is_file():
                 found.append((place, folder.id, folder))
         return [folder for _, _, folder in sorted(found, key=lambda item: item[:2])]
@@ -50,7 +55,7 @@ class RunQueue:
         """Return the runs of this machine whose process is alive."""
         found = []
         for folder in self._folders("process.json"):
-            record = folder.read_process()
+            record = _read(folder, folder.read_process)
             if record is not None and record.pid != except_pid and record.find() is not None:
                 found.append(folder)
         return found
@@ -76,3 +81,12 @@ class RunQueue:
         for name in entries:
             if os.path.isfile(self.runs_dir / name / marker):
                 yield RunFolder((self.runs_dir / name).resolve())
+
+
+def _read(folder: RunFolder, read: Callable[[], T | None]) -> T | None:
+    """Return what a run has noted; one that is damaged holds up no other."""
+    try:
+        return read()
+    except InvalidDatasetError as error:
+        _log.warning("training run %s is left out: %s", folder.path, error)
+        return None
