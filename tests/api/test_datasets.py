@@ -152,9 +152,7 @@ async def test_versions(
     assert (job["result"]["name"], job["result"]["note"]) == ("first", "as it was")
     await stores.label.save("pets", "train", "a.jpg", [])
     await stores.image.delete("pets", "val", "b.jpg")
-    job = await outcome(
-        await client.post("/datasets/pets/versions/compare", params={"first": "first"})
-    )
+    job = await outcome(await client.post("/datasets/pets/comparison", params={"first": "first"}))
     assert job["result"]["removed"] == [{"split": "val", "filename": "b.jpg"}]
     assert job["result"]["labels"] == [
         {"split": "train", "filename": "a.jpg", "boxes_added": 0, "boxes_removed": 2}

@@ -289,7 +289,7 @@ class TestLimits:
             while True:
                 yield b"x" * 1000
 
-        for where in ("/datasets/pets/images/val/x.jpg", "/datasets/import?name=x"):
+        for where in ("/datasets/pets/images/val/x.jpg", "/imports?name=x"):
             method = "PUT" if "images" in where else "POST"
             answer = await client.request(method, where, content=endless())  # type: ignore[arg-type]
             assert answer.status_code == 413, answer.text
@@ -315,7 +315,7 @@ async def test_images_are_renamed_moved_deleted_and_restored(
     assert refused.status_code == 404
     assert await stores.image.exists("pets", "train", "c.jpg")  # all or none
     ids = [one["id"] for one in entries]
-    restored = await client.post("/datasets/pets/trash/restore", json={"entries": ids})
+    restored = await client.post("/datasets/pets/restore", json={"entries": ids})
     assert restored.json() == {"description": "2 items restored"}
     assert len(await stores.label.load("pets", "test", "z.jpg")) == 2
     gone = (await client.delete("/datasets/pets/images/train/c.jpg")).json()

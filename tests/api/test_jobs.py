@@ -46,14 +46,16 @@ async def test_an_archive_comes_in_and_goes_out(
 ) -> None:
     sent = zipped(**YOLO)
     look = {"name": "pets", "dry_run": "true"}
-    job = await outcome(await client.post("/datasets/import", content=sent, params=look))
-    assert job["result"] == {"num_files": 3, "num_yolo_labels": 1}
+    job = await outcome(await client.post("/imports", content=sent, params=look))
+    plan = job["result"]
+    assert (plan["format"], plan["classes"], plan["questions"]) == ("yolo", ["cat", "dog"], [])
+    assert plan["ledger"]["taken"] == plan["ledger"]["found"]
+    assert (plan["ledger"]["found"]["pictures"], plan["ledger"]["found"]["annotations"]) == (1, 1)
     assert await stores.dataset.list() == []
-    job = await outcome(
-        await client.post("/datasets/import", content=sent, params={"name": "pets"})
-    )
+    job = await outcome(await client.post("/imports", content=sent, params={"name": "pets"}))
     assert job["state"] == "done", job
     assert job["result"]["dataset"]["classes"] == ["cat", "dog"]
+    assert job["result"]["ledger"]["taken"]["pictures"] == 1
     assert (tmp_path / "data/pets/labels/train/a.txt").read_bytes() == YOLO["labels/train/a.txt"]
 
     async with client.stream("GET", "/datasets/pets/archive") as answer:
@@ -89,9 +91,7 @@ async def test_a_folder_comes_file_by_file(
     client: httpx.AsyncClient, outcome: Outcome, stores: Stores
 ) -> None:
     files = [("files", (f"mine/{name}", data)) for name, data in YOLO.items()]
-    job = await outcome(
-        await client.post("/datasets/import-folder", files=files, params={"name": "pets"})
-    )
+    job = await outcome(await client.post("/imports/folder", files=files, params={"name": "pets"}))
     assert job["state"] == "done", job
     assert await stores.image.read_bytes("pets", "train", "a.jpg") == jpeg(1)
 
@@ -101,7 +101,7 @@ async def test_a_folder_does_not_reach_out_of_itself(
     client: httpx.AsyncClient, stores: Stores, name: str, app: Any
 ) -> None:
     answer = await client.post(
-        "/datasets/import-folder", files=[("files", (name, jpeg()))], params={"name": "pets"}
+        "/imports/folder", files=[("files", (name, jpeg()))], params={"name": "pets"}
     )
     assert answer.status_code == 422, answer.text
     assert await stores.dataset.list() == []
@@ -111,15 +111,13 @@ async def test_a_folder_does_not_reach_out_of_itself(
 async def test_what_is_refused_leaves_nothing(
     client: httpx.AsyncClient, outcome: Outcome, stores: Stores, app: Any, pets: str
 ) -> None:
-    taken = await client.post("/datasets/import", content=zipped(**YOLO), params={"name": "pets"})
+    taken = await client.post("/imports", content=zipped(**YOLO), params={"name": "pets"})
     assert taken.status_code == 409
-    job = await outcome(
-        await client.post("/datasets/import", content=b"no zip", params={"name": "x"})
-    )
+    job = await outcome(await client.post("/imports", content=b"no zip", params={"name": "x"}))
     assert (job["state"], job["problem"]["type"]) == ("failed", "urn:workbench:archive")
     assert str(app.state.workbench.folder) not in json.dumps(job)
     evil = zipped(**{"../../evil.txt": b"x", **YOLO})
-    job = await outcome(await client.post("/datasets/import", content=evil, params={"name": "y"}))
+    job = await outcome(await client.post("/imports", content=evil, params={"name": "y"}))
     assert job["state"] == "failed"
     assert [info.name for info in await stores.dataset.list()] == ["pets"]
     assert [*app.state.workbench.folder.iterdir()] == []
@@ -130,7 +128,7 @@ async def test_an_import_sent_twice_is_one_job(client: httpx.AsyncClient, app: A
     params = {"name": "pets"}
     sent = zipped(**YOLO)
     first, second = await asyncio.gather(
-        *(client.post("/datasets/import", content=sent, params=params, headers=key)
+        *(client.post("/imports", content=sent, params=params, headers=key)
           for _ in range(2))
     )  # fmt: skip
     assert {first.status_code, second.status_code} <= {202, 409}

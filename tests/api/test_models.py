@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 
 from tests.helpers.pictures import jpeg
-from workbench.api.schemas import CaptureOptions, RunSettings
+from workbench.api.schemas import CaptureOptions, NewRun
 from workbench.capture.settings import CaptureSettings
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores
@@ -152,9 +152,9 @@ async def test_predictions_on_an_uploaded_frame(
 
 
 def test_settings_are_those_of_the_subsystems() -> None:
-    for schema, ours in ((RunSettings, TrainingConfig), (CaptureOptions, CaptureSettings)):
+    for schema, ours in ((NewRun, TrainingConfig), (CaptureOptions, CaptureSettings)):
         assert set(schema.model_fields) == {field.name for field in fields(ours)}
-    assert TrainingConfig(**RunSettings(dataset="x").model_dump()) == TrainingConfig(dataset="x")
+    assert TrainingConfig(**NewRun(dataset="x").model_dump()) == TrainingConfig(dataset="x")
     assert CaptureSettings(**CaptureOptions().model_dump()) == CaptureSettings()
 
 
@@ -195,7 +195,7 @@ EVENTS = (
 def test_a_path_is_no_base_model() -> None:
     for wrong in ("/etc/passwd", "..\\x.pt", "runs/x.pt"):
         with pytest.raises(ValueError, match="base_model"):
-            RunSettings(dataset="pets", base_model=wrong)
+            NewRun(dataset="pets", base_model=wrong)
 
 
 async def test_a_run_that_cannot_be_is_refused(

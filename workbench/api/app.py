@@ -124,6 +124,9 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+    for name, schema in schemas.items():
+        if name.startswith("Body_"):  # FastAPI's words for files are unknown to most generators
+            schema["properties"]["files"]["items"] = {"type": "string", "format": "binary"}
     schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     components["securitySchemes"] = {
         "token": {

@@ -19,7 +19,7 @@ from workbench.api.settings import ApiLimits
 _CLIENTS = 10_000
 """Addresses whose rate is remembered; the one that was silent longest is forgotten first."""
 
-_UPLOADS = re.compile(r"/(datasets/import|datasets/[^/]+/images|models)/?$")
+_UPLOADS = re.compile(r"/(imports(/folder)?|datasets/[^/]+/images|models)/?$")
 _IMAGES = re.compile(r"/(images/[^/]+/[^/]+|frames|predict)/?$")
 
 

@@ -34,10 +34,13 @@ OptionalSplit = Annotated[
 ]
 
 
-def body_of(media_type: str, description: str) -> dict[str, Any]:
-    """Return what a route says of a body that is no JSON, for its ``openapi_extra``."""
-    schema = {"type": "string", "format": "binary"}
-    content = {media_type: {"schema": schema}}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+"""How OpenAPI describes bytes."""
+
+
+def body_of(description: str) -> dict[str, Any]:
+    """Return what a route says of a body of bytes, for its ``openapi_extra``."""
+    content = {"application/octet-stream": BINARY}
     return {
         "requestBody": {"required": True, "description": description, "content": content},
     }
@@ -82,6 +85,8 @@ async def spool(request: Request, folder: FilePath, suffix: str) -> tuple[FilePa
             async for chunk in request.stream():
                 digest.update(chunk)
                 await file.write(chunk)
+        if digest.digest() == hashlib.sha256().digest():
+            raise ProblemError(422, "expected a file as the body, found no bytes", kind="no-body")
     except BaseException:
         path.unlink(missing_ok=True)
         raise

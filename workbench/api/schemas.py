@@ -29,7 +29,8 @@ ClassId = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 def _with_example(example: dict[str, Any]) -> ConfigDict:
-    return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
+    # Strict: JSON has types, and 0 for false is a mistake of whoever sends it.
+    return ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [example]})
 
 
 class Dataset(BaseModel):
@@ -136,7 +137,7 @@ class Prompts(BaseModel):
 
     model_config = _with_example({"prompts": {"0": ["a cup", "a mug"]}})
 
-    prompts: dict[ClassId, list[Text]]
+    prompts: dict[Annotated[int, Field(ge=0, strict=False)], list[Text]]  # keys are texts in JSON
 
 
 class Tags(BaseModel):
@@ -615,11 +616,12 @@ class Predictions(BaseModel):
     boxes: list[PredictedBox]
 
 
-class RunSettings(BaseModel):
+class NewRun(BaseModel):
     """The settings of a training run, as `workbench.training.config.TrainingConfig` has them."""
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         protected_namespaces=(),
         json_schema_extra={
             "examples": [{"dataset": "cups", "base_model": "yolo11n.pt", "epochs": 50}]
@@ -635,7 +637,7 @@ class RunSettings(BaseModel):
     patience: int = Field(default=50, ge=0)
     seed: int = Field(default=0, ge=0)
     workers: int = Field(default=4, ge=0)
-    cache: Literal["ram", "disk"] | Literal[False] = False
+    cache: Literal["ram", "disk"] | bool = False
     model_name: Text = ""
     unlabelled_as_background: bool = False
     allow_download: bool = False
@@ -675,10 +677,10 @@ class Runs(BaseModel):
 class ResumeRun(BaseModel):
     """Settings that shall be other than before."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     batch: int | Number | None = None
-    cache: Literal["ram", "disk"] | Literal[False] | None = None
+    cache: Literal["ram", "disk"] | bool | None = None
     device: Text | None = None
     image_size: int | None = Field(default=None, ge=32)
     patience: int | None = Field(default=None, ge=0)

@@ -49,9 +49,7 @@ async def close_capture(capture: Name, state: State) -> None:
     await state.captures.shut(capture)
 
 
-@router.post(
-    "/captures/{capture}/frames", openapi_extra=body_of("image/jpeg", "One frame, as JPEG.")
-)
+@router.post("/captures/{capture}/frames", openapi_extra=body_of("One frame, as JPEG."))
 async def push_frame(
     capture: Name,
     request: Request,

@@ -21,6 +21,7 @@ from workbench.api.answers import (
     tags_in,
 )
 from workbench.api.params import (
+    BINARY,
     Cursor,
     IfMatch,
     IfNoneMatch,
@@ -56,7 +57,7 @@ router = APIRouter(tags=["images"])
 _BATCH, _BATCH_BYTES = 128, 64 * 2**20
 _FORMATS = {"image/jpeg": ".jpg", "image/webp": ".webp", "image/png": ".png"}
 _BYTES: dict[str, Any] = {
-    "content": {name: {} for name in sorted({*MEDIA_TYPES.values(), "application/octet-stream"})}
+    "content": dict.fromkeys(sorted({*MEDIA_TYPES.values(), "application/octet-stream"}), BINARY)
 }
 
 
@@ -98,7 +99,7 @@ async def upload_images(
 ) -> Upload:
     """Add images, byte for byte; one that is refused keeps no other from coming."""
     await state.datasets.get(dataset)
-    digest = await asyncio.to_thread(_digest_of, files)
+    digest = await asyncio.to_thread(_digest_of, files) if idempotency_key else ""
 
     async def answer() -> Response:
         made = await _add_all(state, dataset, split, files)
@@ -125,7 +126,7 @@ async def _add_all(state: ApiState, dataset: str, split: str, files: list[Upload
         name = file.filename or ""
         data = await file.read()
         try:
-            await asyncio.to_thread(check_image, data, state.limits, name)
+            check_image(data, state.limits, name)  # its header only; a thread would cost more
         except (WorkbenchError, ProblemError) as error:
             upload.refused.append(_refused(state, name, error))
             continue
@@ -183,7 +184,7 @@ async def delete_images(dataset: Name, wanted: ImageList, state: State) -> list[
 
 @router.put(
     "/datasets/{dataset}/images/{split}/{filename}",
-    openapi_extra=body_of("application/octet-stream", "The file, in the format of its extension."),
+    openapi_extra=body_of("The file, in the format of its extension."),
 )
 async def put_image(
     dataset: Name,
@@ -250,7 +251,7 @@ async def delete_image(dataset: Name, split: Split, filename: Name, state: State
     "/datasets/{dataset}/images/{split}/{filename}/thumbnail",
     response_class=Response,
     responses={
-        200: {"content": {name: {} for name in _FORMATS}, "description": "A small picture."},
+        200: {"content": dict.fromkeys(_FORMATS, BINARY), "description": "A small picture."},
         304: {},
     },
 )

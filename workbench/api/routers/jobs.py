@@ -10,7 +10,7 @@ from starlette.responses import FileResponse
 
 import workbench
 from workbench.api.answers import event_stream, last_event_id
-from workbench.api.params import Name
+from workbench.api.params import BINARY, Name
 from workbench.api.schemas import JobList, JobStatus, ServerStatus
 from workbench.api.state import ApiState, State
 from workbench.errors import NotFoundError
@@ -62,8 +62,8 @@ async def _events(state: ApiState, job: str, after: int) -> AsyncIterator[tuple[
     "/jobs/{job}/file",
     response_class=FileResponse,
     responses={
-        200: {"content": {"application/zip": {}}, "description": "What the job has made."},
-        206: {"content": {"application/zip": {}}, "description": "A part of it."},
+        200: {"content": {"application/zip": BINARY}, "description": "What the job has made."},
+        206: {"content": {"application/zip": BINARY}, "description": "A part of it."},
     },
 )
 async def download_job_file(job: Name, state: State) -> Response:

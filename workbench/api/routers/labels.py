@@ -16,7 +16,7 @@ from workbench.api.answers import (
     revision_etag,
     tags_in,
 )
-from workbench.api.params import IfMatch, IfNoneMatch, Name, OptionalSplit
+from workbench.api.params import BINARY, IfMatch, IfNoneMatch, Name, OptionalSplit
 from workbench.api.problems import ProblemError
 from workbench.api.schemas import (
     Box,
@@ -185,7 +185,7 @@ async def save_many_labels(dataset: Name, new: ManyLabels, state: State) -> Save
     response_model=LabelColumns,
     responses={
         200: {
-            "content": {_NDJSON: {"schema": {"type": "string"}}, _ARROW: {}},
+            "content": {_NDJSON: {"schema": {"type": "string"}}, _ARROW: BINARY},
             "description": "In columns; as NDJSON or Arrow with a line or row for each image.",
         }
     },

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import FileResponse
 
 from workbench.api.answers import accepted
-from workbench.api.params import Key, Name, body_of, read_image, spool
+from workbench.api.params import BINARY, Key, Name, body_of, read_image, spool
 from workbench.api.routers.trash import model_of
 from workbench.api.schemas import (
     ActiveModel,
@@ -29,7 +29,7 @@ from workbench.persistence.rules import decode
 router = APIRouter(tags=["models"])
 
 Confidence = Annotated[float, Query(ge=0, le=1, description="Boxes below this are left out.")]
-_IMAGE = body_of("application/octet-stream", "A JPEG, PNG, BMP, WebP or TIFF file.")
+_IMAGE = body_of("A JPEG, PNG, BMP, WebP or TIFF file.")
 
 
 @router.get("/models")
@@ -42,7 +42,7 @@ async def list_models(state: State) -> Models:
     "/models",
     status_code=202,
     responses={202: {"model": JobStatus}},
-    openapi_extra=body_of("application/octet-stream", "Weights of Ultralytics, a .pt file."),
+    openapi_extra=body_of("Weights of Ultralytics, a .pt file."),
 )
 async def upload_model(
     name: Annotated[str, Query(min_length=1, max_length=255)],
@@ -124,8 +124,8 @@ async def delete_model(model: Name, state: State) -> Trashed:
     "/models/{model}/weights",
     response_class=FileResponse,
     responses={
-        200: {"content": {"application/octet-stream": {}}, "description": "The weights file."},
-        206: {"content": {"application/octet-stream": {}}, "description": "A part of it."},
+        200: {"content": {"application/octet-stream": BINARY}, "description": "The weights file."},
+        206: {"content": {"application/octet-stream": BINARY}, "description": "A part of it."},
     },
 )
 async def download_model(model: Name, state: State) -> Response:

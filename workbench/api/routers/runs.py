@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from workbench.api.answers import accepted, event_stream, last_event_id
 from workbench.api.params import Name
-from workbench.api.schemas import JobStatus, ResumeRun, Run, Runs, RunSettings
+from workbench.api.schemas import JobStatus, NewRun, ResumeRun, Run, Runs
 from workbench.api.state import ApiState, State
 from workbench.persistence.models import Progress
 from workbench.training.config import TrainingConfig
@@ -29,7 +29,7 @@ async def list_runs(state: State) -> Runs:
 
 
 @router.post("/runs", status_code=202, responses={202: {"model": JobStatus}})
-async def start_run(settings: RunSettings, request: Request, state: State) -> Response:
+async def start_run(settings: NewRun, request: Request, state: State) -> Response:
     """Start training; a job that checks data and machine, and whose result is the run."""
     config = TrainingConfig.from_json(settings.model_dump())
     await state.datasets.get(config.dataset)

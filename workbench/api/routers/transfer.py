@@ -15,12 +15,13 @@ from starlette.responses import FileResponse
 
 from workbench.api.answers import accepted
 from workbench.api.jobs import Job, with_file
-from workbench.api.params import Key, Name, Question, body_of, spool
+from workbench.api.params import BINARY, Key, Name, Question, body_of, spool
 from workbench.api.problems import ProblemError
 from workbench.api.schemas import Dataset, JobStatus
 from workbench.api.state import ApiState, State
+from workbench.datasets.formats.ledger import UNITS, Ledger
 from workbench.datasets.formats.naming import require_free
-from workbench.persistence.archive import survey
+from workbench.datasets.formats.plan import Imported, plan_import
 from workbench.persistence.models import ImportedDataset, Progress
 
 router = APIRouter(tags=["import and export"])
@@ -30,10 +31,10 @@ DryRun = Annotated[bool, Query(description="Only look what is in it; import noth
 
 
 @router.post(
-    "/datasets/import",
+    "/imports",
     status_code=202,
     responses={202: {"model": JobStatus}},
-    openapi_extra=body_of("application/zip", "A zip archive, in the format of any tool."),
+    openapi_extra=body_of("A zip archive, in the format of any tool."),
 )
 async def import_archive(
     name: NewDatasetName,
@@ -53,7 +54,7 @@ async def import_archive(
     return await _once(state, f"import {name}", idempotency_key, digest, path, answer)
 
 
-@router.post("/datasets/import-folder", status_code=202, responses={202: {"model": JobStatus}})
+@router.post("/imports/folder", status_code=202, responses={202: {"model": JobStatus}})
 async def import_folder(
     name: NewDatasetName,
     files: list[UploadFile],
@@ -138,7 +139,7 @@ def _start(state: ApiState, path: Path, name: str, dry_run: bool) -> Job:
     async def work(progress: Progress) -> Any:
         try:
             if dry_run:
-                return await asyncio.to_thread(_survey, path)
+                return await _plan(state, path, name, progress)
             return _imported(await state.datasets.import_from(path, name, progress=progress))
         finally:
             await asyncio.to_thread(_remove, path)
@@ -146,19 +147,42 @@ def _start(state: ApiState, path: Path, name: str, dry_run: bool) -> Job:
     return state.jobs.start("look" if dry_run else "import", work, dataset=name)
 
 
-def _survey(path: Path) -> dict[str, Any]:
-    found = survey(path)
-    return {"num_files": len(found.names), "num_yolo_labels": found.num_labels}
+async def _plan(state: ApiState, path: Path, name: str, progress: Progress) -> dict[str, Any]:
+    """Return what would come of an import."""
+    plan = await plan_import(state.stores, path, name, progress=progress)
+    try:
+        return {
+            "format": plan.format or "pictures",
+            "confidence": plan.confidence,
+            "reason": plan.reason,
+            "classes": plan.classes,
+            "questions": plan.questions,
+            "ledger": _account(plan.ledger),
+        }
+    finally:
+        plan.close()
 
 
 def _imported(made: ImportedDataset) -> dict[str, Any]:
-    return {"dataset": Dataset.of(made).model_dump(mode="json"), "notes": made.notes}
+    told = {"dataset": Dataset.of(made).model_dump(mode="json"), "notes": made.notes}
+    return told | {"ledger": _account(made.ledger)} if isinstance(made, Imported) else told
+
+
+def _account(ledger: Ledger) -> dict[str, Any]:
+    """Return what became of every file, picture and annotation, in numbers and in words."""
+    return {
+        "found": {unit: ledger.found[unit] for unit in UNITS},
+        "taken": {unit: ledger.taken[unit] for unit in UNITS},
+        "left": {unit: ledger.left(unit) for unit in UNITS},
+        "repaired": {unit: ledger.repaired(unit) for unit in UNITS},
+        "sentences": ledger.sentences(),
+    }
 
 
 @router.get(
     "/datasets/{dataset}/archive",
     response_class=FileResponse,
-    responses={200: {"content": {"application/zip": {}}, "description": "The archive."}},
+    responses={200: {"content": {"application/zip": BINARY}, "description": "The archive."}},
 )
 async def download_archive(dataset: Name, state: State, query: Question = "") -> Response:
     """Return the dataset, or the images of it that a query finds, as a zip in YOLO format."""

@@ -61,7 +61,7 @@ async def list_deleted_images(dataset: Name, state: State) -> Trash:
     return Trash(items=[Trashed.of(entry) for entry in entries])
 
 
-@router.post("/datasets/{dataset}/trash/restore")
+@router.post("/datasets/{dataset}/restore")
 async def restore_images(dataset: Name, wanted: EntryList, state: State) -> Done:
     """Bring deleted images and labels back to where they were: all, or none."""
     opened = await state.datasets.open(dataset)

@@ -41,7 +41,7 @@ async def freeze_version(
     return accepted(request, state.jobs.start("freeze", work, dataset=dataset))
 
 
-@router.post("/datasets/{dataset}/versions/compare", status_code=202, responses=_JOB)
+@router.post("/datasets/{dataset}/comparison", status_code=202, responses=_JOB)
 async def compare_versions(
     dataset: Name,
     request: Request,
