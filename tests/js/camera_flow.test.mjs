@@ -61,7 +61,11 @@ test("the meter tells the rate of late", () => {
 function post(options = {}) {
   const sent = [];
   let pending = null;
-  const outbox = createFrameOutbox((items) => sent.push(items), { ...options, later: (work) => ((pending = work), 1), never: () => (pending = null) });
+  const later = (work) => {
+    pending = work;
+    return 1;
+  };
+  const outbox = createFrameOutbox((items) => sent.push(items), { ...options, later, never: () => (pending = null) });
   return { sent, outbox, pass: () => pending?.() };
 }
 

@@ -15,7 +15,10 @@ function scene({ mode = "hand", recording = false } = {}) {
     begin: (held) => log.push(held ? "hold" : "begin"),
     end: () => log.push("end"),
     pressed: () => {},
-    later: (work) => ((pending = work), 1),
+    later(work) {
+      pending = work;
+      return 1;
+    },
     never: () => (pending = null),
   });
   return { log, state, gesture, wait: () => pending?.() };

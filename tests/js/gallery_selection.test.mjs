@@ -39,7 +39,10 @@ test("clicks select as in a file manager", () => {
 
 test("whatever is done, the ranges stay what a set would be", () => {
   let seed = 7;
-  const random = (below) => (seed = (seed * 1103515245 + 12345) % 2 ** 31) % below;
+  const random = (below) => {
+    seed = (seed * 1103515245 + 12345) % 2 ** 31;
+    return seed % below;
+  };
   let ranges = NOTHING;
   const model = new Set();
   for (let step = 0; step < 3000; step++) {

@@ -2,6 +2,7 @@
  * Entry of the widget. anywidget calls the exported function once for each model of a
  * page; all views of that model share one session.
  */
+/** @import { CanvasModel, Receiver, Size, View } from "../../types.d.ts" */
 import { createSession } from "./session.mjs";
 import { mountView } from "./view.mjs";
 
@@ -16,7 +17,7 @@ function openStorage() {
   }
 }
 
-/** Decode an image off the main thread, to `size` if there is one. */
+/** Decode an image off the main thread, to `size` if there is one. @param {Blob} blob @param {Size|null} size */
 function decode(blob, size) {
   if (!size) return createImageBitmap(blob);
   return createImageBitmap(blob, { resizeWidth: size.width, resizeHeight: size.height, resizeQuality: "high" });
@@ -27,6 +28,7 @@ export default function boxCanvas() {
   let session;
 
   return {
+    /** @param {{model: CanvasModel}} page */
     initialize({ model }) {
       session = createSession({
         send: (message) => model.send(message),
@@ -35,9 +37,10 @@ export default function boxCanvas() {
         now: () => performance.now(),
         id: crypto.getRandomValues(new Uint32Array(2)).join("-"),
       });
+      /** @type {Receiver<CanvasModel>} */
       const receive = (message, buffers) => session.receive(message, buffers);
       const followClass = () => {
-        const index = model.get("classes").indexOf(model.get("current_class"));
+        const index = model.get("classes").indexOf(model.get("current_class") ?? "");
         if (index >= 0 && index !== session.state.currentClass) session.update((s) => (s.currentClass = index));
       };
       const unsubscribe = session.subscribe((what) => {
@@ -61,6 +64,7 @@ export default function boxCanvas() {
       };
     },
 
+    /** @param {View<CanvasModel>} view */
     render({ model, el }) {
       return mountView(model, session, el);
     },

@@ -2,9 +2,13 @@
 import { classColour } from "../../shared/static/colours.mjs";
 import { make } from "../../shared/static/dom.mjs";
 
-/** Classes whose names contain what was typed; names that begin with it come first. */
+/**
+ * Classes whose names contain what was typed; names that begin with it come first.
+ * @param {string[]} names @param {string} typed
+ */
 export function matchingClasses(names, typed) {
   const wanted = typed.trim().toLocaleLowerCase();
+  /** @param {string} name */
   const rank = (name) => name.toLocaleLowerCase().indexOf(wanted);
   return names
     .map((name, index) => ({ name, index, rank: rank(name) }))
@@ -34,6 +38,7 @@ export function createClassList({ names, pick, leave }) {
   /** @type {Map<number, HTMLElement>} */
   const counters = new Map();
   let active = 0;
+  /** @type {{current: number, counts: Map<number, number>}} */
   let state = { current: 0, counts: new Map() };
 
   function render() {
@@ -61,6 +66,7 @@ export function createClassList({ names, pick, leave }) {
     }
   }
 
+  /** @param {{name: string, index: number}} item @param {number} place */
   function row({ name, index }, place) {
     const { fill, ink } = classColour(index);
     const digit = index < 10 ? String((index + 1) % 10) : "";
@@ -85,6 +91,7 @@ export function createClassList({ names, pick, leave }) {
     );
   }
 
+  /** @param {number} index */
   function choose(index) {
     search.value = "";
     active = 0;

@@ -1,12 +1,12 @@
 /**
  * What each action does, by the names that `keys.json` binds to keys.
  *
- * @typedef {ReturnType<import("./session.mjs").createSession>} Session
+ * @typedef {ReturnType<typeof import("./session.mjs").createSession>} Session
  * @typedef {object} ViewCommands  what actions need of the view they were started in
  * @property {(factor: number) => void} zoomBy
  * @property {() => void} fit
  * @property {() => void} actualSize
- * @property {() => import("./geometry.mjs").Xyxy} visible image pixels
+ * @property {() => Xyxy} visible image pixels
  * @property {() => boolean} breakOff
  * @property {() => void} toggleCrosshair
  * @property {() => void} toggleHelp
@@ -14,20 +14,25 @@
  * @property {() => "pass"} leave let the key move the focus on
  * @property {(text: string) => void} tell why a key did nothing, to eyes and ears
  */
+/** @import { Xyxy } from "../../types.d.ts" */
 import { allowedShift, boxBetween, resized, shifted } from "./geometry.mjs";
 import { copies, makeBox, nextBox, withAccepted, withBox, withChanged, withoutBoxes } from "./document.mjs";
 
 const DUPLICATE_OFFSET = 10;
 const NONE_SELECTED = "No box is selected.";
 
+/** @typedef {import("./document.mjs").Box} Box */
+
 /** @param {Session} session @param {ViewCommands} view */
 export function createCommands(session, view) {
   const { state } = session;
   const selected = () => session.boxes().filter((box) => state.selection.has(box.id));
   const free = () => selected().filter((box) => !state.locked.has(box.id));
+  /** @param {Box[]} boxes */
   const ids = (boxes) => new Set(boxes.map((box) => box.id));
   const proposals = () => session.boxes().filter((box) => box.proposal);
 
+  /** @param {string} what @param {Box[]} boxes @param {string} whyNot */
   function add(what, boxes, whyNot) {
     if (!state.frame?.editable) return;
     if (!boxes.length) return view.tell(whyNot);
@@ -35,11 +40,13 @@ export function createCommands(session, view) {
     session.select(ids(boxes));
   }
 
+  /** @param {string} what @param {Box[]} boxes @param {string} whyNot */
   function remove(what, boxes, whyNot) {
     if (!boxes.length) return view.tell(whyNot);
     session.edit(what, withoutBoxes(session.boxes(), ids(boxes)));
   }
 
+  /** @param {number} by */
   function step(by) {
     const at = session.target();
     if (state.total && (at + by < 0 || at + by >= state.total)) {
@@ -58,6 +65,7 @@ export function createCommands(session, view) {
     session.select([box.id]);
   }
 
+  /** @param {1|-1} step */
   function walkBoxes(step) {
     const visible = session.boxes().filter((box) => !state.hidden.has(box.id));
     const [present] = state.selection;
@@ -70,11 +78,13 @@ export function createCommands(session, view) {
     return true;
   }
 
+  /** @param {Set<number>} set @param {Box[]} boxes */
   function toggleAll(set, boxes) {
     const isOn = boxes.length > 0 && boxes.every((box) => set.has(box.id));
     for (const box of boxes) isOn ? set.delete(box.id) : set.add(box.id);
   }
 
+  /** @type {Record<string, () => unknown>} */
   const actions = {
     next: () => step(1),
     previous: () => step(-1),
@@ -99,12 +109,12 @@ export function createCommands(session, view) {
     reject: () => remove("reject", selected().filter((box) => box.proposal), "No prediction is selected."),
     "select-mode": () => session.update((s) => (s.selecting = !s.selecting)),
     "new-box": newBox,
-    duplicate: () => add("duplicate", copies(selected(), DUPLICATE_OFFSET, state.frame), NONE_SELECTED),
+    duplicate: () => add("duplicate", copied(selected(), DUPLICATE_OFFSET), NONE_SELECTED),
     copy: () => (selected().length ? session.update((s) => (s.clipboard = selected())) : view.tell(NONE_SELECTED)),
     paste: () =>
-      add("paste", copies(state.clipboard, samePlace(state.clipboard) ? DUPLICATE_OFFSET : 0, state.frame), "No box has been copied yet."),
+      add("paste", copied(state.clipboard, samePlace(state.clipboard) ? DUPLICATE_OFFSET : 0), "No box has been copied yet."),
     "copy-previous": () =>
-      add("copy from previous", copies(state.previousBoxes, 0, state.frame), "The image shown before has no boxes to copy."),
+      add("copy from previous", copied(state.previousBoxes, 0), "The image shown before has no boxes to copy."),
     "find-class": () => view.findClass(),
     "select-next": () => walkBoxes(1) || view.leave(),
     "select-previous": () => walkBoxes(-1) || view.leave(),
@@ -125,11 +135,17 @@ export function createCommands(session, view) {
     help: () => view.toggleHelp(),
   };
 
+  /** @param {string} verb what cannot be done, as no selected box is free */
   function noneFree(verb) {
     return selected().length ? `The selected boxes are locked: unlock them to ${verb} them.` : NONE_SELECTED;
   }
 
-  /** Whether pasted boxes would lie exactly upon those they were copied from. */
+  /** Copies of boxes for the image that is shown. @param {Box[]} boxes @param {number} offset */
+  function copied(boxes, offset) {
+    return state.frame ? copies(boxes, offset, state.frame) : [];
+  }
+
+  /** Whether pasted boxes would lie exactly upon those they were copied from. @param {Box[]} boxes */
   function samePlace(boxes) {
     return boxes.some((box) => session.boxes().some((other) => other.id === box.id));
   }
@@ -149,23 +165,25 @@ export function createCommands(session, view) {
       if (changing.length) session.edit("class", withChanged(session.boxes(), ids(changing), () => ({ cls })));
     },
 
-    /** Move the selection by whole pixels; locked boxes stay. */
+    /** Move the selection by whole pixels; locked boxes stay. @param {number} dx @param {number} dy */
     nudge(dx, dy) {
       const boxes = free();
-      if (!boxes.length) return;
+      if (!boxes.length || !state.frame) return;
       const shift = allowedShift(boxes.map((box) => box.xyxy), dx, dy, state.frame);
       if (shift.x || shift.y) {
         session.edit("move", withChanged(session.boxes(), ids(boxes), (box) => ({ xyxy: shifted(box.xyxy, shift) })), `nudge ${[...ids(boxes)]}`);
       }
     },
 
-    /** Move the right and bottom edges of the selection; locked boxes stay. */
+    /** Move the right and bottom edges of the selection; locked boxes stay. @param {number} dx @param {number} dy */
     stretch(dx, dy) {
       const boxes = free();
-      if (!boxes.length) return;
+      const { frame } = state;
+      if (!boxes.length || !frame) return;
+      /** @param {Box} box @returns {Xyxy} */
       const reach = (box) => {
         const to = { x: Math.max(box.xyxy[2] + dx, box.xyxy[0] + 1), y: Math.max(box.xyxy[3] + dy, box.xyxy[1] + 1) };
-        return resized(box.xyxy, (dx ? "e" : "s"), to, state.frame);
+        return resized(box.xyxy, dx ? "e" : "s", to, frame);
       };
       session.edit("resize", withChanged(session.boxes(), ids(boxes), (box) => ({ xyxy: reach(box) })), `stretch ${[...ids(boxes)]}`);
     },

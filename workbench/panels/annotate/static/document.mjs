@@ -1,14 +1,10 @@
 /**
  * The boxes of one image as an immutable list, and every change of it. No DOM.
  *
- * @typedef {import("./geometry.mjs").Xyxy} Xyxy
- * @typedef {import("./geometry.mjs").Size} Size
- * @typedef {{score: number, source: string}} Proposal
- * @typedef {{id: number, cls: number, xyxy: Xyxy, proposal: Proposal|null}} Box
+ * @typedef {{readonly id: number, readonly cls: number, readonly xyxy: Xyxy, readonly proposal: Proposal|null}} Box
  *   `cls` is an index into the classes; a box with a proposal waits for review and is not a label yet.
- * @typedef {{class_id: number, xyxy: Xyxy}} Row  a box on its way to or from the kernel
- * @typedef {Row & Proposal} ProposalRow
  */
+/** @import { Proposal, ProposalRow, Row, Size, Xyxy } from "../../types.d.ts" */
 
 let lastId = 0;
 
@@ -38,8 +34,7 @@ export function toRows(boxes) {
 /** @param {Box[]} boxes @returns {ProposalRow[]} */
 export function toProposalRows(boxes) {
   return boxes
-    .filter((box) => box.proposal !== null)
-    .map((box) => ({ class_id: box.cls, xyxy: box.xyxy, ...box.proposal }));
+    .flatMap(({ cls, xyxy, proposal }) => (proposal ? [{ class_id: cls, xyxy, ...proposal }] : []));
 }
 
 /** Pixels by which a box may differ after its way through a label file's decimals. */
@@ -72,6 +67,7 @@ export function withoutBoxes(boxes, ids) {
  * Change the boxes with the given ids. A proposal that a person reshapes or reclassifies
  * has been reviewed: it becomes a box.
  * @param {Box[]} boxes @param {Set<number>} ids @param {(box: Box) => Partial<Box>} change
+ * @returns {Box[]}
  */
 export function withChanged(boxes, ids, change) {
   return boxes.map((box) =>

@@ -4,9 +4,10 @@
  *
  * @typedef {import("./document.mjs").Box} Box
  * @typedef {import("./geometry.mjs").Viewport} Viewport
- * @typedef {import("./geometry.mjs").Size} Size
  * @typedef {{names: string[], fillOpacity: number, selection: Set<number>, locked: Set<number>, bare: Set<number>}} Look  bare: selected, but without handles
+ * @typedef {{box: Box, screen: Xyxy}} Item  `screen`: where the box is on the stage
  */
+/** @import { Size, Xyxy } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
 import { toScreen } from "./geometry.mjs";
 
@@ -18,7 +19,7 @@ const HANDLE_SIDE = 8;
 /** Source of boxes that are shown beside one's own while a conflict waits for a decision. */
 export const IN_FILE = "file";
 
-/** Set a canvas up for drawing in CSS pixels, and wipe it. @returns {CanvasRenderingContext2D} */
+/** Set a canvas up for drawing in CSS pixels, and wipe it. @param {HTMLCanvasElement} canvas @param {Size} size @param {number} ratio */
 export function prepare(canvas, size, ratio) {
   const width = Math.max(Math.round(size.width * ratio), 1);
   const height = Math.max(Math.round(size.height * ratio), 1);
@@ -27,6 +28,7 @@ export function prepare(canvas, size, ratio) {
     canvas.height = height;
   }
   const context = canvas.getContext("2d");
+  if (!context) throw new Error("the browser has no canvas left");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, size.width, size.height);
   return context;
@@ -49,6 +51,7 @@ export function drawBoxes(context, view, boxes, look, stage) {
   const visible = boxes
     .map((box) => ({ box, screen: toScreen(view, box.xyxy) }))
     .filter(({ screen }) => screen[2] >= 0 && screen[3] >= 0 && screen[0] <= stage.width && screen[1] <= stage.height);
+  /** @param {{box: Box}} item */
   const selected = ({ box }) => look.selection.has(box.id);
   for (const item of visible) if (!selected(item)) drawBox(context, item, look, false);
   for (const item of visible) if (!selected(item)) drawLabel(context, item, look, stage, false);
@@ -56,6 +59,7 @@ export function drawBoxes(context, view, boxes, look, stage) {
   for (const item of visible) if (selected(item)) drawLabel(context, item, look, stage, true);
 }
 
+/** @param {CanvasRenderingContext2D} context @param {Item} item @param {Look} look @param {boolean} isSelected */
 function drawBox(context, { box, screen }, look, isSelected) {
   const { fill } = classColour(box.cls);
   const [left, top, right, bottom] = screen;
@@ -77,6 +81,7 @@ function drawBox(context, { box, screen }, look, isSelected) {
   if (isSelected && !look.locked.has(box.id) && !look.bare.has(box.id)) drawHandles(context, screen);
 }
 
+/** @param {CanvasRenderingContext2D} context @param {Xyxy} screen */
 function drawHandles(context, [left, top, right, bottom]) {
   const wide = right - left > 3 * HANDLE_SIDE;
   const high = bottom - top > 3 * HANDLE_SIDE;
@@ -106,6 +111,7 @@ export function labelText(box, names, isLocked) {
 /** @type {Map<string, number>} */
 const textWidths = new Map();
 
+/** @param {CanvasRenderingContext2D} context @param {string} text */
 function textWidth(context, text) {
   let width = textWidths.get(text);
   if (width === undefined) {
@@ -116,6 +122,13 @@ function textWidth(context, text) {
   return width;
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Item} item
+ * @param {Look} look
+ * @param {Size} stage
+ * @param {boolean} isSelected
+ */
 function drawLabel(context, { box, screen }, look, stage, isSelected) {
   const [left, top, right, bottom] = screen;
   if (!isSelected && right - left < LABEL_MIN_WIDTH) return;
@@ -139,9 +152,12 @@ function drawLabel(context, { box, screen }, look, stage, isSelected) {
   context.fillText(text, x + 5, y + LABEL_HEIGHT / 2 + 0.5);
 }
 
-/** Guides through the pointer. @param {CanvasRenderingContext2D} context */
+/**
+ * Guides through the pointer.
+ * @param {CanvasRenderingContext2D} context @param {import("./geometry.mjs").Point} point @param {Size} stage
+ */
 export function drawCrosshair(context, point, stage) {
-  for (const [width, colour] of [[3, "rgba(0, 0, 0, 0.45)"], [1, "rgba(255, 255, 255, 0.9)"]]) {
+  for (const { width, colour } of [{ width: 3, colour: "rgba(0, 0, 0, 0.45)" }, { width: 1, colour: "rgba(255, 255, 255, 0.9)" }]) {
     context.lineWidth = width;
     context.strokeStyle = colour;
     context.beginPath();
@@ -153,10 +169,10 @@ export function drawCrosshair(context, point, stage) {
   }
 }
 
-/** The rectangle that selects many boxes. @param {CanvasRenderingContext2D} context */
+/** The rectangle that selects many boxes. @param {CanvasRenderingContext2D} context @param {Xyxy} screen */
 export function drawMarquee(context, [left, top, right, bottom]) {
   context.setLineDash([4, 4]);
-  for (const [offset, colour] of [[0, "#101010"], [4, "#ffffff"]]) {
+  for (const { offset, colour } of [{ offset: 0, colour: "#101010" }, { offset: 4, colour: "#ffffff" }]) {
     context.lineDashOffset = offset;
     context.lineWidth = 1;
     context.strokeStyle = colour;

@@ -4,21 +4,8 @@
  * Each is decoded ahead at the size of the stage, so that it is painted in the frame after
  * the key press and ten of them take little memory. All of its pixels, which only zooming
  * needs, are decoded of the one image that is shown.
- *
- * @typedef {object} Frame  one image as the kernel describes it
- * @property {string} key identity of the image
- * @property {string} token changes with the image's bytes
- * @property {number} walk number of the walk that `index` belongs to
- * @property {number} index
- * @property {string} name
- * @property {number} width image pixels
- * @property {number} height image pixels
- * @property {string} revision of the label file, "" if there is none
- * @property {boolean} editable
- * @property {string} problem what is wrong with the image or its labels, for people
- * @property {import("./document.mjs").Row[]} boxes
- * @property {import("./document.mjs").ProposalRow[]} proposals
  */
+/** @import { Frame, Size } from "../../types.d.ts" */
 
 /**
  * @typedef {object} Entry
@@ -40,7 +27,7 @@ const WORTH_REDUCING = 1.5;
 
 /**
  * Size at which an image fills the stage, or null where its own is hardly larger.
- * @param {{width: number, height: number}} image @param {{width: number, height: number}} stage device pixels
+ * @param {Size} image @param {Size} stage device pixels
  */
 export function stageSize(image, stage) {
   const scale = Math.min(stage.width / image.width, stage.height / image.height);
@@ -49,25 +36,28 @@ export function stageSize(image, stage) {
 }
 
 /**
- * @param {(blob: Blob, size: {width: number, height: number}|null) => Promise<ImageBitmap>} decode
+ * @param {(blob: Blob, size: Size|null) => Promise<ImageBitmap>} decode
  *   to this size, or all pixels
  */
 export function createFrames(decode) {
   /** By key, oldest first. @type {Map<string, Entry>} */
   const held = new Map();
 
+  /** @param {Entry|undefined} entry */
   function release(entry) {
     blur(entry);
     entry?.bitmap?.close?.();
   }
 
-  /** Let go of the pixels that only zooming needs. */
+  /** Let go of the pixels that only zooming needs. @param {Entry|undefined} entry */
   function blur(entry) {
     if (entry?.full && entry.full !== entry.bitmap) entry.full.close?.();
     if (entry) entry.full = entry.full === entry.bitmap ? entry.full : null;
   }
 
+  /** @param {string|null} keepKey */
   function shrink(keepKey) {
+    /** @param {ImageBitmap|null} bitmap */
     const pixels = (bitmap) => (bitmap ? bitmap.width * bitmap.height : 0);
     const cost = () => [...held.values()].reduce((sum, entry) => sum + pixels(entry.bitmap), 0);
     for (const [key, entry] of held) {
@@ -81,14 +71,16 @@ export function createFrames(decode) {
   return {
     /**
      * Note a frame at once, and wait until its bytes are decoded if they came along.
-     * @param {Frame} frame @param {DataView|undefined} bytes
-     * @param {{width: number, height: number}} stage device pixels
+     * @param {Frame} frame @param {DataView<ArrayBuffer>|undefined} bytes
+     * @param {Size} stage device pixels
      * @param {() => string|null} shownKey key of the image that must not be dropped
      */
     async put(frame, bytes, stage, shownKey) {
       const before = held.get(frame.key);
       const isSame = before?.frame.token === frame.token;
+      /** @type {Omit<Entry, "frame">} */
       const fresh = { blob: null, bitmap: null, full: null, isReduced: false, failed: false, decoding: null, sharpening: null };
+      /** @type {Entry} */
       const entry = { ...fresh, ...(isSame ? before : {}), frame };
       if (!isSame) release(before);
       held.delete(frame.key);
@@ -126,7 +118,7 @@ export function createFrames(decode) {
       try {
         const full = await entry.sharpening;
         const present = held.get(key);
-        if (present?.bitmap !== entry.bitmap) {
+        if (!present || present.bitmap !== entry.bitmap) {
           full.close?.();
           return null;
         }

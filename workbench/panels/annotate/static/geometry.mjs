@@ -5,12 +5,11 @@
  * left corner of the top left pixel) and *screen* (CSS pixels of the stage, origin at
  * its top left corner). `screen = image * scale + offset`.
  *
- * @typedef {[number, number, number, number]} Xyxy  left, top, right, bottom in image pixels
- * @typedef {{width: number, height: number}} Size
  * @typedef {{x: number, y: number}} Point
  * @typedef {{scale: number, x: number, y: number}} Viewport  CSS pixels for each image pixel, and offset
  * @typedef {"nw"|"n"|"ne"|"e"|"se"|"s"|"sw"|"w"} Handle
  */
+/** @import { Size, Xyxy } from "../../types.d.ts" */
 
 /** Smallest side of a box in image pixels. */
 export const MIN_SIDE = 1;
@@ -92,7 +91,7 @@ export function boxBetween(a, b, image) {
   return [left, top, right, bottom];
 }
 
-/** Two coordinates as an ordered pair on whole pixels, inside `0..limit`, not empty. */
+/** Two coordinates as an ordered pair on whole pixels, inside `0..limit`, not empty. @param {number} a @param {number} b @param {number} limit @returns {[number, number]} */
 function span(a, b, limit) {
   const low = clamp(Math.round(Math.min(a, b)), 0, limit);
   const high = clamp(Math.round(Math.max(a, b)), 0, limit);
@@ -137,6 +136,16 @@ export function resized(box, handle, to, image) {
   return [left, top, right, bottom];
 }
 
+/**
+ * @param {number} low
+ * @param {number} high
+ * @param {Handle} handle
+ * @param {string} lowName
+ * @param {string} highName
+ * @param {number} to
+ * @param {number} limit
+ * @returns {[number, number]}
+ */
 function movedEdges(low, high, handle, lowName, highName, to, limit) {
   const holdsLow = handle.includes(lowName);
   if (!holdsLow && !handle.includes(highName)) return [low, high];
@@ -174,6 +183,7 @@ export function touches(a, b) {
 export function handleAt(box, point, reach = 7) {
   const insideX = Math.min(reach, (box[2] - box[0]) / 4);
   const insideY = Math.min(reach, (box[3] - box[1]) / 4);
+  /** @param {number} value @param {number} low @param {number} high */
   const inBand = (value, low, high) => value >= low && value <= high;
   if (!inBand(point.x, box[0] - reach, box[2] + reach)) return null;
   if (!inBand(point.y, box[1] - reach, box[3] + reach)) return null;
@@ -189,8 +199,9 @@ export function handleAt(box, point, reach = 7) {
  * @returns {B[]}
  */
 export function boxesAt(boxes, point, slack = 0) {
+  /** @param {Xyxy} b @returns {Xyxy} */
   const grown = (b) => [b[0] - slack, b[1] - slack, b[2] + slack, b[3] + slack];
   return boxes
-    .filter((box) => contains(/** @type {Xyxy} */ (grown(box.xyxy)), point))
+    .filter((box) => contains(grown(box.xyxy), point))
     .sort((a, b) => area(a.xyxy) - area(b.xyxy));
 }

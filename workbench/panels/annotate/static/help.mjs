@@ -1,4 +1,5 @@
 /** The list of keys, shown by `?`, and the notice over the stage. */
+/** @import { KeyAction } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
 import { keyLabel } from "./keys.mjs";
 
@@ -15,12 +16,13 @@ const HAND = [
   ["Space+drag, middle button, two fingers", "Move the picture"],
 ];
 
-/** @param {{bindings: () => Record<string, string[]>, texts: () => {action: string, text: string, group: string}[], leave: () => void}} options */
+/** @param {{bindings: () => Record<string, string[]>, texts: () => KeyAction[], leave: () => void}} options */
 export function createHelp({ bindings, texts, leave }) {
   const body = make("div", { class: "wb-help-body" });
   const close = make("button", { type: "button", class: "wb-button wb-close", "aria-label": "Close the list of keys", onclick: () => toggle(false) }, "×");
   const element = make("div", { class: "wb-help", role: "dialog", "aria-label": "Keys", hidden: true }, close, body);
 
+  /** @param {string[]} keys @param {string} text @param {"kbd"|"span"} tag */
   const line = (keys, text, tag = "kbd") =>
     make("div", { class: "wb-help-line" }, make("span", { class: "wb-keys" }, ...keys.map((key) => make(tag, {}, key))), make("span", {}, text));
 

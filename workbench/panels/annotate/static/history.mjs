@@ -1,9 +1,12 @@
+/** Undo and redo without limit over immutable states. */
+
 /**
- * Undo and redo without limit over immutable states.
- *
  * @template S
  * @typedef {{what: string, state: S, labelled: boolean}} Entry
  *   `what` says in a word what led to the state, `labelled` whether there is a label file
+ */
+
+/**
  * @template S
  * @typedef {{past: Entry<S>[], present: Entry<S>, future: Entry<S>[]}} History
  */

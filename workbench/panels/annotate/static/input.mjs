@@ -12,14 +12,26 @@
  * its end.
  *
  * @typedef {import("./geometry.mjs").Point} Point
+ * @typedef {import("./geometry.mjs").Viewport} Viewport
+ * @typedef {import("./document.mjs").Box} Box
+ * @typedef {import("./commands.mjs").Session} Session
+ * @typedef {{hide: Set<number>, boxes: Box[], marquee: Xyxy|null, bare?: boolean}} Preview
+ * @typedef {object} Gesture
+ * @property {(point: Point) => void} move
+ * @property {(point: Point) => void} end
+ * @property {() => void} cancel
+ * @property {boolean} [isPinch]
+ *
  * @typedef {object} Stage  what a view offers to its gestures
- * @property {import("./geometry.mjs").Viewport} viewport
- * @property {(viewport: import("./geometry.mjs").Viewport) => void} setViewport
+ * @property {Viewport} viewport
+ * @property {(viewport: Viewport) => void} setViewport
  * @property {(factor: number, at: Point) => void} zoom
- * @property {(preview: {hide: Set<number>, boxes: object[], marquee: number[]|null, bare?: boolean}|null) => void} preview
+ * @property {(preview: Preview|null) => void} preview
  * @property {(point: Point|null) => void} pointer
  * @property {(message: string) => void} say
  */
+/** @import { Size, Xyxy } from "../../types.d.ts" */
+import { activeWithin } from "../../shared/static/dom.mjs";
 import { allowedShift, boxBetween, boxesAt, handleAt, resized, shifted, toImage, toScreen, touches } from "./geometry.mjs";
 import { makeBox, withBox, withChanged } from "./document.mjs";
 
@@ -27,21 +39,33 @@ import { makeBox, withBox, withChanged } from "./document.mjs";
 const CLICK_SLACK = 3;
 const REACH = { mouse: 7, pen: 10, touch: 18 };
 
+/** How near to an edge a press holds it, in screen pixels. @param {string} pointerType */
+function reachOf(pointerType) {
+  return pointerType === "pen" || pointerType === "touch" ? REACH[pointerType] : REACH.mouse;
+}
+
 /**
  * @param {HTMLElement} element the stage
  * @param {Stage} stage
- * @param {ReturnType<import("./session.mjs").createSession>} session
+ * @param {Session} session
  * @returns {{cancel: () => boolean, isSpaceDown: (down: boolean) => void, close: () => void}}
  */
 export function attachPointer(element, stage, session) {
   const abort = new AbortController();
+  /**
+   * @template {keyof HTMLElementEventMap} Type
+   * @param {Type} type @param {(event: HTMLElementEventMap[Type]) => void} handler
+   * @param {AddEventListenerOptions} options
+   */
   const on = (type, handler, options = {}) =>
     element.addEventListener(type, handler, { signal: abort.signal, ...options });
   /** @type {Map<number, Point>} */
   const fingers = new Map();
+  /** @type {Gesture|null} */
   let gesture = null;
   let space = false;
 
+  /** @param {MouseEvent} event @returns {Point} */
   const at = (event) => {
     const edge = element.getBoundingClientRect();
     return { x: event.clientX - edge.left - element.clientLeft, y: event.clientY - edge.top - element.clientTop };
@@ -49,6 +73,7 @@ export function attachPointer(element, stage, session) {
   const reachable = () =>
     session.boxes().filter((box) => !session.state.hidden.has(box.id) && !session.state.locked.has(box.id));
 
+  /** @param {PointerEvent} event */
   function press(event) {
     element.focus({ preventScroll: true });
     const point = at(event);
@@ -65,22 +90,26 @@ export function attachPointer(element, stage, session) {
     }
   }
 
+  /** @param {PointerEvent} event @param {Point} point @returns {Gesture|null} */
   function begin(event, point) {
     if (event.button === 1 || (event.button === 0 && space)) return pan(stage, point);
     if (event.button !== 0 || !session.state.frame?.editable) return null;
-    const reach = REACH[event.pointerType] ?? REACH.mouse;
+    const { frame } = session.state;
+    const reach = reachOf(event.pointerType);
     const held = event.ctrlKey || event.metaKey;
     if (event.shiftKey) return marquee(stage, session, point, reachable, true);
     const grip = event.altKey ? null : gripAt(point, reach);
-    if (grip) return resize(stage, session, grip.box, grip.handle, point);
-    if (!held && !session.state.selecting) return draw(stage, session, point, reachable, reach);
-    if (isOnSelected(point)) return move(stage, session, selected(), point, reachable, held);
+    if (grip) return resize(stage, session, frame, grip.box, grip.handle, point);
+    if (!held && !session.state.selecting) return draw(stage, session, frame, point, reachable, reach);
+    if (isOnSelected(point)) return move(stage, session, frame, selected(), point, reachable, held);
     return marquee(stage, session, point, reachable, held);
   }
 
   const selected = () => reachable().filter((box) => session.state.selection.has(box.id));
+  /** @param {Point} point */
   const isOnSelected = (point) => boxesAt(selected(), toImage(stage.viewport, point)).length > 0;
 
+  /** @param {Point} point @param {number} reach */
   function gripAt(point, reach) {
     for (const box of selected()) {
       if (box.id === session.state.drawn) continue;
@@ -90,6 +119,7 @@ export function attachPointer(element, stage, session) {
     return null;
   }
 
+  /** @param {Point} point @param {boolean} held whether Ctrl or Command is */
   function cursorAt(point, held) {
     if (space) return "grab";
     const grip = gripAt(point, REACH.mouse);
@@ -125,7 +155,7 @@ export function attachPointer(element, stage, session) {
     (event) => {
       // Without the focus the wheel scrolls the notebook; with Ctrl (and for a pinch on a
       // touchpad, which browsers report as such) it always zooms.
-      if (!event.ctrlKey && !element.contains(element.getRootNode().activeElement)) return;
+      if (!event.ctrlKey && !element.contains(activeWithin(element))) return;
       event.preventDefault();
       const pixels = event.deltaMode === 1 ? event.deltaY * 16 : event.deltaMode === 2 ? event.deltaY * 400 : event.deltaY;
       const speed = event.ctrlKey && Math.abs(pixels) < 40 ? 0.01 : 0.0018;
@@ -152,11 +182,15 @@ export function attachPointer(element, stage, session) {
   };
 }
 
-/** Drag: a new box. Click: select what is under the pointer, the smallest first, then the next. */
-function draw(stage, session, start, reachable, reach) {
+/**
+ * Drag: a new box. Click: select what is under the pointer, the smallest first, then the next.
+ * @param {Stage} stage @param {Session} session @param {Size} frame @param {Point} start @param {() => Box[]} reachable @param {number} reach @returns {Gesture}
+ */
+function draw(stage, session, frame, start, reachable, reach) {
   let dragging = false;
-  const { frame, currentClass } = session.state;
+  const { currentClass } = session.state;
   const from = toImage(stage.viewport, start);
+  /** @param {Point} point */
   const boxTo = (point) => boxBetween(from, toImage(stage.viewport, point), frame);
   return {
     move(point) {
@@ -177,10 +211,18 @@ function draw(stage, session, start, reachable, reach) {
   };
 }
 
+/** @param {Point} a @param {Point} b @returns {Xyxy} */
 function boxOf(a, b) {
   return [Math.min(a.x, b.x), Math.min(a.y, b.y), Math.max(a.x, b.x), Math.max(a.y, b.y)];
 }
 
+/**
+ * @param {Stage} stage
+ * @param {Session} session
+ * @param {Point} point
+ * @param {() => Box[]} reachable
+ * @param {number} slack
+ */
 function selectAt(stage, session, point, reachable, slack) {
   const found = boxesAt(reachable(), point, slack / stage.viewport.scale);
   const present = found.findIndex((box) => session.state.selection.has(box.id));
@@ -188,14 +230,25 @@ function selectAt(stage, session, point, reachable, slack) {
   session.select(next ? [next.id] : []);
 }
 
-/** Drag: move the boxes. Click: as anywhere else; with `adding` add or remove the box there. */
-function move(stage, session, boxes, start, reachable, adding) {
+/**
+ * Drag: move the boxes. Click: as anywhere else; with `adding` add or remove the box there.
+ * @param {Stage} stage
+ * @param {Session} session
+ * @param {Size} frame
+ * @param {Box[]} boxes
+ * @param {Point} start
+ * @param {() => Box[]} reachable
+ * @param {boolean} adding
+ * @returns {Gesture}
+ */
+function move(stage, session, frame, boxes, start, reachable, adding) {
   const ids = new Set(boxes.map((box) => box.id));
   let dragging = false;
+  /** @param {Point} point */
   const shiftTo = (point) => {
     const { scale } = stage.viewport;
     const corners = boxes.map((box) => box.xyxy);
-    return allowedShift(corners, (point.x - start.x) / scale, (point.y - start.y) / scale, session.state.frame);
+    return allowedShift(corners, (point.x - start.x) / scale, (point.y - start.y) / scale, frame);
   };
   return {
     move(point) {
@@ -220,16 +273,28 @@ function move(stage, session, boxes, start, reachable, adding) {
   };
 }
 
-function resize(stage, session, box, handle, start) {
+/**
+ * @param {Stage} stage
+ * @param {Session} session
+ * @param {Size} frame
+ * @param {Box} box
+ * @param {import("./geometry.mjs").Handle} handle
+ * @param {Point} start
+ * @returns {Gesture}
+ */
+function resize(stage, session, frame, box, handle, start) {
   // The edge keeps its distance to the pointer, so that grabbing it does not make it jump.
   const edge = toScreen(stage.viewport, box.xyxy);
   const held = {
     x: handle.includes("w") ? edge[0] : handle.includes("e") ? edge[2] : start.x,
     y: handle.includes("n") ? edge[1] : handle.includes("s") ? edge[3] : start.y,
   };
+  /** @param {Point} point */
   const target = (point) =>
     toImage(stage.viewport, { x: held.x + point.x - start.x, y: held.y + point.y - start.y });
-  const boxTo = (point) => resized(box.xyxy, handle, target(point), session.state.frame);
+  /** @param {Point} point */
+  const boxTo = (point) => resized(box.xyxy, handle, target(point), frame);
+  /** @param {Point} point */
   const isStill = (point) => point.x === start.x && point.y === start.y;
   return {
     move(point) {
@@ -247,6 +312,7 @@ function resize(stage, session, box, handle, start) {
   };
 }
 
+/** @param {Stage} stage @param {Session} session @param {Point} point @param {() => Box[]} reachable */
 function toggleAt(stage, session, point, reachable) {
   const selection = new Set(session.state.selection);
   const [box] = boxesAt(reachable(), toImage(stage.viewport, point));
@@ -257,9 +323,16 @@ function toggleAt(stage, session, point, reachable) {
 /**
  * Drag: select all boxes that the rectangle touches. Click: select what is there.
  * With `adding`, what was selected before stays, and a click adds or removes one.
+ * @param {Stage} stage
+ * @param {Session} session
+ * @param {Point} start
+ * @param {() => Box[]} reachable
+ * @param {boolean} adding
+ * @returns {Gesture}
  */
 function marquee(stage, session, start, reachable, adding) {
   let dragging = false;
+  /** @param {Point} point */
   const corners = (point) => boxOf(start, point);
   return {
     move(point) {
@@ -280,6 +353,7 @@ function marquee(stage, session, start, reachable, adding) {
   };
 }
 
+/** @param {Stage} stage @param {Point} start @returns {Gesture} */
 function pan(stage, start) {
   const origin = stage.viewport;
   return {
@@ -289,7 +363,7 @@ function pan(stage, start) {
   };
 }
 
-/** Two fingers: pan and zoom at once. */
+/** Two fingers: pan and zoom at once. @param {Stage} stage @param {Map<number, Point>} fingers @returns {Gesture} */
 function pinch(stage, fingers) {
   const measure = () => {
     const [a, b] = [...fingers.values()];

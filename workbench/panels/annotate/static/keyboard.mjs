@@ -1,4 +1,5 @@
 /** Keys of one view. None of them reaches JupyterLab, whose commands would insert or delete cells. */
+/** @import { CanvasModel } from "../../types.d.ts" */
 import { arrowStep, classDigit, keymap, keyName } from "./keys.mjs";
 
 const BIG_STEP = 10;
@@ -6,16 +7,24 @@ const BIG_STEP = 10;
 /**
  * @param {HTMLElement} root everything of the view
  * @param {HTMLElement} stage where the boxes are
- * @param {{model: object, commands: object, session: object, hand: object}} parts
+ * @param {object} parts
+ * @param {CanvasModel} parts.model
+ * @param {ReturnType<typeof import("./commands.mjs").createCommands>} parts.commands
+ * @param {import("./commands.mjs").Session} parts.session
+ * @param {ReturnType<typeof import("./input.mjs").attachPointer>} parts.hand
  */
 export function attachKeyboard(root, stage, { model, commands, session, hand }) {
   const abort = new AbortController();
+  /**
+   * @template {keyof HTMLElementEventMap} Type
+   * @param {Type} type @param {(event: HTMLElementEventMap[Type]) => void} handler
+   */
   const on = (type, handler) => root.addEventListener(type, handler, { signal: abort.signal });
   let map = keymap(model.get("bindings"));
   const reread = () => (map = keymap(model.get("bindings")));
   model.on("change:bindings", reread);
 
-  /** @returns {boolean} whether the key was meant for us */
+  /** @param {KeyboardEvent} event @returns {boolean} whether the key was meant for us */
   function handle(event) {
     const isOnStage = event.target === stage;
     const name = keyName(event);
@@ -26,7 +35,8 @@ export function attachKeyboard(root, stage, { model, commands, session, hand }) 
     const arrow = event.ctrlKey || event.metaKey ? null : arrowStep(event.key);
     // A slider's own keys; everywhere else arrows belong to the selected boxes, and never change
     // the image while there are any.
-    if (event.target.matches("input[type=range]") && (arrow || /^(Page(Up|Down)|Home|End)$/.test(name))) return false;
+    const isSlider = /** @type {Element} */ (event.target).matches("input[type=range]");
+    if (isSlider && (arrow || /^(Page(Up|Down)|Home|End)$/.test(name))) return false;
     if (arrow && session.state.selection.size) {
       const reach = event.shiftKey ? BIG_STEP : 1;
       const act = event.altKey ? commands.stretch : commands.nudge;
@@ -52,12 +62,14 @@ export function attachKeyboard(root, stage, { model, commands, session, hand }) 
   // JupyterLab's own menu offers to delete the cell.
   on("contextmenu", (event) => {
     event.stopPropagation();
-    if (!event.target.matches("input:not([type=range])")) event.preventDefault();
+    const isTyping = /** @type {Element} */ (event.target).matches("input:not([type=range])");
+    if (!isTyping) event.preventDefault();
   });
   on("keydown", (event) => {
     event.stopPropagation();
-    const isTyping = event.target.matches("input:not([type=range])");
-    const isInDialog = event.target.closest("[role=dialog]");
+    const target = /** @type {Element} */ (event.target);
+    const isTyping = target.matches("input:not([type=range])");
+    const isInDialog = target.closest("[role=dialog]");
     if (isTyping || isInDialog || event.isComposing) return;
     if (handle(event)) event.preventDefault();
   });

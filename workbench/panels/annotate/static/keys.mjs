@@ -41,6 +41,7 @@ export function classDigit(event) {
 
 /** Distance for arrow keys in image pixels, or null. @param {string} key name without Shift and Alt */
 export function arrowStep(key) {
+  /** @type {Record<string, [number, number]>} */
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const step = steps[key];
   return step ? { x: step[0], y: step[1] } : null;
@@ -49,6 +50,7 @@ export function arrowStep(key) {
 /** How a key is written for people. @param {string} key */
 export function keyLabel(key) {
   const isMac = globalThis.navigator?.platform?.startsWith("Mac") ?? false;
+  /** @type {Record<string, string>} */
   const names = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
   return key
     .split(/(?<=.)\+(?=.)/)

@@ -6,18 +6,16 @@
  * the kernel has acknowledged it, an edit also lies in `storage` (the browser's
  * localStorage), so that it outlives a dead kernel and a page reload.
  *
- * @typedef {import("./document.mjs").Row} Row
- * @typedef {{revision: string, boxes: Row[], labelled: boolean, proposals: object[]|null, what: string, agreed?: boolean}} Edit
- * @typedef {{waiting: Edit|null, flying: (Edit & {seq: number, since: number, sentAt: number})|null, failure: Failure|null, stored: boolean}} Slot
- * @typedef {{why: string, choices: {choice: string, text: string}[], revision: string, boxes: Row[]}} Failure
- *   `revision`, `boxes`: what the file has now
+ * @typedef {EditState & {seq: number, since: number, sentAt: number}} Flying
+ * @typedef {{waiting: EditState|null, flying: Flying|null, failure: Failure|null, stored: boolean}} Slot
  */
+/** @import { EditState, Failure, NotSavedMessage, SavedMessage } from "../../types.d.ts" */
 
 const PREFIX = "workbench:unsaved:";
 
 /**
  * @param {object} options
- * @param {(message: object) => void} options.send throws when the connection is gone
+ * @param {(message: {kind: "edit", seq: number, key: string} & EditState) => void} options.send throws when the connection is gone
  * @param {Storage|null} options.storage null where the browser has none
  * @param {() => void} options.changed called after every change of `status`
  * @param {() => number} options.now milliseconds
@@ -29,11 +27,12 @@ export function createOutbox({ send, storage, changed, now }) {
 
   /** @param {string} key @returns {Slot} */
   function slotOf(key) {
-    let slot = slots.get(key);
-    if (!slot) slots.set(key, (slot = { waiting: null, flying: null, failure: null, stored: true }));
+    const slot = slots.get(key) ?? { waiting: null, flying: null, failure: null, stored: true };
+    slots.set(key, slot);
     return slot;
   }
 
+  /** @param {string} key @param {EditState} edit */
   function keep(key, edit) {
     try {
       storage?.setItem(PREFIX + key, JSON.stringify(edit));
@@ -43,25 +42,28 @@ export function createOutbox({ send, storage, changed, now }) {
     }
   }
 
-  /** @param {string} key @returns {Edit|null} */
+  /** @param {string} key @returns {EditState|null} */
   function read(key) {
     try {
-      return JSON.parse(storage.getItem(PREFIX + key));
+      return JSON.parse(storage?.getItem(PREFIX + key) ?? "null");
     } catch (error) {
       console.warn(`workbench: ${PREFIX + key} cannot be read and is left alone`, error);
       return null;
     }
   }
 
+  /** @param {string} key */
   function launch(key) {
     const slot = slotOf(key);
     if (slot.flying || !slot.waiting || slot.failure) return;
     lastSeq += 1;
-    slot.flying = { ...slot.waiting, seq: lastSeq, since: now(), sentAt: now() };
+    const flying = { ...slot.waiting, seq: lastSeq, since: now(), sentAt: now() };
+    slot.flying = flying;
     slot.waiting = null;
-    transmit(key, slot.flying);
+    transmit(key, flying);
   }
 
+  /** @param {string} key @param {Flying} edit */
   function transmit(key, { seq, revision, boxes, labelled, proposals, what, agreed = false }) {
     try {
       send({ kind: "edit", seq, key, revision, boxes, labelled, proposals, what, agreed });
@@ -73,7 +75,7 @@ export function createOutbox({ send, storage, changed, now }) {
   return {
     /**
      * Hand over the state of an image after a finished edit.
-     * @param {string} key @param {Edit} edit
+     * @param {string} key @param {EditState} edit
      * @param {boolean} stored whether to keep it beyond the page's life
      */
     put(key, edit, stored) {
@@ -85,10 +87,13 @@ export function createOutbox({ send, storage, changed, now }) {
       changed();
     },
 
-    /** The kernel has written edit `seq`. Returns whether it was one of ours. */
+    /**
+     * The kernel has written edit `seq`. Returns whether it was one of ours.
+     * @param {Pick<SavedMessage, "key" | "seq" | "revision">} message
+     */
     saved({ key, seq, revision }) {
       const slot = slots.get(key);
-      if (slot?.flying?.seq !== seq) return false;
+      if (!slot || slot.flying?.seq !== seq) return false;
       slot.flying = null;
       if (slot.waiting) {
         slot.waiting = { ...slot.waiting, revision };
@@ -102,10 +107,13 @@ export function createOutbox({ send, storage, changed, now }) {
       return true;
     },
 
-    /** The kernel could not write edit `seq`: hold the newest state until somebody decides. */
+    /**
+     * The kernel could not write edit `seq`: hold the newest state until somebody decides.
+     * @param {Pick<NotSavedMessage, "key" | "seq"> & Failure} message
+     */
     failed({ key, seq, ...failure }) {
       const slot = slots.get(key);
-      if (slot?.flying?.seq !== seq) return false;
+      if (!slot?.flying || slot.flying.seq !== seq) return false;
       const { revision, boxes, labelled, proposals, what } = slot.flying;
       slot.waiting = slot.waiting ?? { revision, boxes, labelled, proposals, what };
       slot.flying = null;
@@ -114,10 +122,13 @@ export function createOutbox({ send, storage, changed, now }) {
       return true;
     },
 
-    /** Try a failed edit again, for instance after the user has chosen to keep it. */
+    /**
+     * Try a failed edit again, for instance after the user has chosen to keep it.
+     * @param {string} key @param {{revision?: string, agreed?: boolean}} choice
+     */
     retry(key, { revision, agreed = false }) {
       const slot = slots.get(key);
-      if (!slot?.failure) return;
+      if (!slot?.failure || !slot.waiting) return;
       slot.failure = null;
       slot.waiting = { ...slot.waiting, revision: revision ?? slot.waiting.revision, agreed };
       launch(key);
@@ -131,7 +142,7 @@ export function createOutbox({ send, storage, changed, now }) {
       changed();
     },
 
-    /** The newest state that is not saved yet, or null. @param {string} key @returns {Edit|null} */
+    /** The newest state that is not saved yet, or null. @param {string} key @returns {EditState|null} */
     unsaved(key) {
       const slot = slots.get(key);
       return slot?.waiting ?? slot?.flying ?? null;
@@ -148,9 +159,9 @@ export function createOutbox({ send, storage, changed, now }) {
      */
     recover(scope) {
       if (!storage) return [];
-      const names = Array.from({ length: storage.length }, (_, i) => storage.key(i));
+      const names = Array.from({ length: storage.length }, (_, i) => storage.key(i) ?? "");
       const keys = names
-        .filter((name) => name?.startsWith(PREFIX + scope))
+        .filter((name) => name.startsWith(PREFIX + scope))
         .map((name) => name.slice(PREFIX.length))
         .filter((key) => !slots.has(key) && read(key));
       for (const key of keys) {
@@ -161,7 +172,10 @@ export function createOutbox({ send, storage, changed, now }) {
       return keys;
     },
 
-    /** Send again what was not answered for `patience` milliseconds; the kernel knows repeats. */
+    /**
+     * Send again what was not answered for `patience` milliseconds; the kernel knows repeats.
+     * @param {number} patience
+     */
     resend(patience) {
       for (const [key, slot] of slots) {
         if (slot.flying && now() - slot.flying.sentAt >= patience) {

@@ -10,6 +10,7 @@
  * 5. `not_saved` becomes a notice with buttons: "mine" sends the edit again, agreed and
  *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
  */
+/** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, LabelsMessage, Row, SavedMessage, Size, TrailMessage } from "../../types.d.ts" */
 import { createFrames } from "./frames.mjs";
 import { amend, commit, redo, undo } from "./history.mjs";
 import { toProposalRows, toRows } from "./document.mjs";
@@ -29,17 +30,41 @@ const MERGE_WITHIN = 1000;
 const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
 
 /**
+ * @typedef {import("./document.mjs").Box} Box
+ * @typedef {import("./documents.mjs").BoxHistory} BoxHistory
+ * @typedef {"frame"|"picture"|"boxes"|"selection"|"status"|"submit"} Change  what views redraw
+ * @typedef {object} State  what a page shows
+ * @property {Frame|null} frame
+ * @property {ImageBitmap|null} bitmap the image at the size of the stage
+ * @property {ImageBitmap|null} full all its pixels, for zooming; a while later
+ * @property {boolean} loading
+ * @property {number} walk number of the walk that is shown
+ * @property {number} total images in it
+ * @property {number} labelled of them
+ * @property {Set<number>} selection ids of boxes
+ * @property {number|null} drawn the selected box if the hand has just drawn it: it takes class keys, and has no handles
+ * @property {boolean} selecting whether a drag selects and moves boxes, in place of drawing one
+ * @property {Set<number>} hidden
+ * @property {Set<number>} locked
+ * @property {number} currentClass of boxes that are drawn next
+ * @property {Box[]} clipboard copied boxes, also across images
+ * @property {Box[]} previousBoxes boxes of the image shown before, for "copy from previous"
+ *
+ * @typedef {CanvasSent extends infer Message ? Message extends {session: string} ? Omit<Message, "session"> : never : never} Post
+ *
  * @param {object} options
- * @param {(message: object) => void} options.send
+ * @param {(message: CanvasSent) => void} options.send
  * @param {Storage|null} options.storage
- * @param {(blob: Blob, size: {width: number, height: number}|null) => Promise<ImageBitmap>} options.decode
+ * @param {(blob: Blob, size: Size|null) => Promise<ImageBitmap>} options.decode
  * @param {() => number} options.now
  * @param {string} options.id of this page's session
  */
 export function createSession({ send, storage, decode, now, id }) {
+  /** @type {Set<(what: Change) => void>} */
   const listeners = new Set();
   const frames = createFrames(decode);
-  const post = (message) => send({ ...message, session: id });
+  /** @param {Post} message */
+  const post = (message) => send(/** @type {CanvasSent} */ ({ ...message, session: id }));
   const outbox = createOutbox({ send: post, storage, now, changed: () => notify("status") });
   const documents = createDocuments((key) => outbox.unsaved(key));
   const trails = createTrails({
@@ -47,6 +72,7 @@ export function createSession({ send, storage, decode, now, id }) {
     isSettled: (key) => !outbox.unsaved(key),
     now,
   });
+  /** @type {Map<string, number>} */
   const wanted = new Map();
   /** Device pixels that there are for an image; until a view says, enough for most screens. */
   let stage = { width: 1600, height: 1200 };
@@ -56,34 +82,26 @@ export function createSession({ send, storage, decode, now, id }) {
   let lastMark = "";
   let lastEdit = 0;
 
+  /** @type {State} */
   const state = {
-    /** @type {import("./frames.mjs").Frame|null} */
     frame: null,
-    /** The image at the size of the stage. @type {ImageBitmap|null} */
     bitmap: null,
-    /** All its pixels, for zooming; a while later. @type {ImageBitmap|null} */
     full: null,
     loading: true,
     walk: 0,
     total: 0,
     labelled: 0,
-    /** @type {Set<number>} */
     selection: new Set(),
-    /** The selected box if the hand has just drawn it: it takes class keys, and has no handles. @type {number|null} */
     drawn: null,
-    /** Whether a drag selects and moves boxes, in place of drawing one. */
     selecting: false,
-    /** @type {Set<number>} */
     hidden: new Set(),
-    /** @type {Set<number>} */
     locked: new Set(),
     currentClass: 0,
-    /** Copied boxes, also across images. */
     clipboard: [],
-    /** Boxes of the image shown before, for "copy from previous". */
     previousBoxes: [],
   };
 
+  /** @param {Change} what */
   function notify(what) {
     for (const listener of listeners) listener(what);
   }
@@ -96,6 +114,7 @@ export function createSession({ send, storage, decode, now, id }) {
     return current()?.present.state ?? [];
   }
 
+  /** @param {import("./frames.mjs").Entry} entry */
   function show(entry) {
     const changed = state.frame?.key !== entry.frame.key;
     if (changed) {
@@ -119,6 +138,7 @@ export function createSession({ send, storage, decode, now, id }) {
     }
   }
 
+  /** @param {number} index */
   function want(index) {
     const mark = `${state.walk}/${index}`;
     if (now() - (wanted.get(mark) ?? -Infinity) < PATIENCE) return;
@@ -131,19 +151,23 @@ export function createSession({ send, storage, decode, now, id }) {
     state.selection = new Set([...state.selection].filter((id) => ids.has(id)));
   }
 
+  /** @param {string} what */
   function put(what) {
     const { frame } = state;
+    const present = current()?.present;
+    if (!frame || !present) return;
     const base = outbox.unsaved(frame.key)?.revision ?? frame.revision;
     const waiting = toProposalRows(boxes());
     outbox.put(frame.key, {
       revision: base,
       boxes: toRows(boxes()),
-      labelled: current().present.labelled,
+      labelled: present.labelled,
       proposals: waiting.length || frame.proposals.length ? waiting : null,
       what,
     }, frame.keep);
   }
 
+  /** @param {FrameMessage} message @param {DataView<ArrayBuffer>|undefined} bytes */
   async function receiveFrame(message, bytes) {
     const { frame } = message;
     state.total = message.total;
@@ -151,8 +175,8 @@ export function createSession({ send, storage, decode, now, id }) {
     state.walk = frame.walk;
     wanted.delete(`${frame.walk}/${frame.index}`);
     if (bytes) post({ kind: "got", id: message.id });
-    const mine = message.cause?.session === id;
-    const isMeant = message.show && !(mine && message.cause.seq < goSeq);
+    const isOutdated = message.cause?.session === id && message.cause.seq < goSeq;
+    const isMeant = message.show && !isOutdated;
     if (isMeant) showSerial += 1;
     const serial = showSerial;
     // At once, before the bytes are decoded: an answer to an edit may be the next message.
@@ -172,14 +196,14 @@ export function createSession({ send, storage, decode, now, id }) {
   /** Have all pixels of the image that is shown decoded. */
   async function sharpen() {
     const { frame, bitmap } = state;
-    if (!bitmap || state.full) return;
+    if (!frame || !bitmap || state.full) return;
     const full = await frames.sharpen(frame.key);
     if (!full || state.bitmap !== bitmap) return;
     state.full = full;
     notify("picture");
   }
 
-  /** Take up edits that an earlier page could not deliver; they can be undone. */
+  /** Take up edits that an earlier page could not deliver; they can be undone. @param {string} scope */
   function recover(scope) {
     for (const key of outbox.recover(scope)) documents.recover(key);
     notify("boxes");
@@ -191,6 +215,7 @@ export function createSession({ send, storage, decode, now, id }) {
     notify("frame");
   }
 
+  /** @param {SavedMessage} message */
   function receiveSaved(message) {
     state.labelled = message.labelled;
     if (outbox.saved(message)) {
@@ -203,20 +228,24 @@ export function createSession({ send, storage, decode, now, id }) {
     notify("status");
   }
 
+  /** @param {string} key @param {string} revision */
   function setRevision(key, revision) {
     const entry = frames.get(key);
     if (entry) entry.frame.revision = revision;
     if (state.frame?.key === key) state.frame.revision = revision;
   }
 
-  /** Boxes that the kernel sets: from Python, or "take theirs". */
+  /** Boxes that the kernel sets: from Python, or "take theirs". @param {LabelsMessage} message */
   function receiveLabels(message) {
     state.labelled = message.labelled ?? state.labelled;
     setBoxes(message);
     notify("status");
   }
 
-  /** Give up what is unsaved of an image for other boxes: a step that can be undone. */
+  /**
+   * Give up what is unsaved of an image for other boxes: a step that can be undone.
+   * @param {{key: string, boxes: Row[], proposals?: import("../../types.d.ts").ProposalRow[], revision: string}} content
+   */
   function setBoxes(content) {
     outbox.drop(content.key);
     setRevision(content.key, content.revision);
@@ -225,10 +254,11 @@ export function createSession({ send, storage, decode, now, id }) {
     notify("boxes");
   }
 
+  /** @param {(history: BoxHistory) => BoxHistory} step @param {string} what */
   function travel(step, what) {
     const before = current();
     lastMark = "";
-    if (!before || !state.frame.editable) return;
+    if (!before || !state.frame?.editable) return;
     const after = step(before);
     if (after === before) return;
     const old = new Map(boxes().map((box) => [box.id, box]));
@@ -247,6 +277,7 @@ export function createSession({ send, storage, decode, now, id }) {
     else if (frame?.editable && frame.keep && !outbox.failure(frame.key)) trails.wish(frame.key);
   }
 
+  /** @param {TrailMessage} message */
   function receiveTrail(message) {
     const found = trails.answered(message, documents.get(message.key));
     if (found === "stale") post({ kind: "want", key: message.key });
@@ -268,7 +299,7 @@ export function createSession({ send, storage, decode, now, id }) {
       stage = pixels;
     },
 
-    /** @param {(what: "frame"|"picture"|"boxes"|"selection"|"status"|"submit") => void} listener @returns {() => void} */
+    /** @param {(what: Change) => void} listener @returns {() => void} */
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -279,7 +310,7 @@ export function createSession({ send, storage, decode, now, id }) {
       post({ kind: "hello" });
     },
 
-    /** @param {object} message @param {DataView[]} buffers */
+    /** @param {CanvasReceived} message @param {DataView<ArrayBuffer>[]} buffers */
     async receive(message, buffers) {
       if (message.to && message.to !== id) return;
       if (message.kind === "frame") await receiveFrame(message, buffers?.[0]);
@@ -298,13 +329,14 @@ export function createSession({ send, storage, decode, now, id }) {
      * @param {string} merge edits in quick succession with the same mark are one step of undo
      */
     edit(what, next, merge = "") {
-      if (!state.frame?.editable) return;
+      const before = current();
+      if (!state.frame?.editable || !before) return;
       const { key } = state.frame;
       const mark = merge && `${key} ${merge}`;
       const joins = mark && mark === lastMark && now() - lastEdit < MERGE_WITHIN;
       // Rejecting predictions alone does not make an image a labelled one.
-      const labelled = current().present.labelled || toRows(next).length > 0;
-      documents.set(key, joins ? amend(current(), next, labelled) : commit(current(), what, next, labelled));
+      const labelled = before.present.labelled || toRows(next).length > 0;
+      documents.set(key, joins ? amend(before, next, labelled) : commit(before, what, next, labelled));
       trails.forget(key);
       lastMark = mark;
       lastEdit = now();
@@ -339,7 +371,7 @@ export function createSession({ send, storage, decode, now, id }) {
       notify("selection");
     },
 
-    /** @param {(state: typeof state) => void} change of anything that is not a label */
+    /** @param {(state: State) => void} change of anything that is not a label */
     update(change) {
       change(state);
       notify("selection");
@@ -376,9 +408,10 @@ export function createSession({ send, storage, decode, now, id }) {
 
     /** Write an empty label file: there is nothing here. */
     nothingHere() {
-      if (!state.frame?.editable || boxes().some((box) => !box.proposal)) return;
+      const before = current();
+      if (!state.frame?.editable || !before || boxes().some((box) => !box.proposal)) return;
       const { key } = state.frame;
-      if (!current().present.labelled) documents.set(key, commit(current(), "nothing here", boxes(), true));
+      if (!before.present.labelled) documents.set(key, commit(before, "nothing here", boxes(), true));
       lastMark = "";
       trails.forget(key);
       put("nothing here");
@@ -390,9 +423,9 @@ export function createSession({ send, storage, decode, now, id }) {
      * @param {"mine"|"theirs"|"retry"} choice write mine over it, take what is in the file, or try again
      */
     resolve(choice) {
-      const { key } = state.frame;
-      const failure = outbox.failure(key);
-      if (!failure) return;
+      const key = state.frame?.key;
+      const failure = key === undefined ? null : outbox.failure(key);
+      if (key === undefined || !failure) return;
       if (choice === "mine") outbox.retry(key, { revision: failure.revision, agreed: true });
       else if (choice === "retry") outbox.retry(key, {});
       else {
@@ -418,7 +451,7 @@ export function createSession({ send, storage, decode, now, id }) {
     /** @returns {{state: "saved"|"saving"|"not saved", why: string}} */
     saving() {
       const { pending, failed, oldest } = outbox.status();
-      if (failed.length) return { state: "not saved", why: `${nameOf(failed[0])}: ${outbox.failure(failed[0]).why}` };
+      if (failed.length) return { state: "not saved", why: `${nameOf(failed[0])}: ${outbox.failure(failed[0])?.why}` };
       if (oldest >= PATIENCE) {
         return { state: "not saved", why: SILENCE };
       }

@@ -1,5 +1,5 @@
 /** The bar above the stage and the status line below it. */
-import { icon, make, setAttribute, setText } from "../../shared/static/dom.mjs";
+import { activeWithin, icon, make, setAttribute, setText } from "../../shared/static/dom.mjs";
 import { keyLabel } from "./keys.mjs";
 
 const GROUPS = [
@@ -8,6 +8,7 @@ const GROUPS = [
   ["zoom-out", "zoom-in", "fit", "actual-size"],
   ["hide", "crosshair"],
 ];
+/** @type {Record<string, string>} */
 const NAMES = {
   previous: "Previous image",
   next: "Next image",
@@ -30,6 +31,11 @@ const NAMES = {
 const WORDED = new Set(["nothing-here"]);
 const WALKING = new Set(["previous", "next", "next-unlabelled", "nothing-here"]);
 
+/** A press of the mouse that leaves the focus where it is. @param {Event} event */
+function keepFocus(event) {
+  event.preventDefault();
+}
+
 /**
  * @param {object} options
  * @param {(action: string) => void} options.run
@@ -40,7 +46,9 @@ const WALKING = new Set(["previous", "next", "next-unlabelled", "nothing-here"])
  * @param {(name: "brightness"|"contrast", value: number) => void} options.light
  */
 export function createToolbar({ run, bindings, go, leave, walks, light }) {
+  /** @type {Map<string, HTMLButtonElement>} */
   const buttons = new Map();
+  /** @param {string} action */
   const button = (action) => {
     const keys = (bindings()[action] ?? []).map(keyLabel);
     const title = NAMES[action] + (keys.length ? ` (${keys.join(", ")})` : "");
@@ -53,8 +61,8 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
         "aria-label": NAMES[action],
         title,
         // The stage keeps the focus, so that keys go on working after a click.
-        onmousedown: (event) => event.preventDefault(),
-        onclick: (event) => event.currentTarget.getAttribute("aria-disabled") !== "true" && run(action),
+        onmousedown: keepFocus,
+        onclick: () => element.getAttribute("aria-disabled") !== "true" && run(action),
       },
       icon(action),
       ...(WORDED.has(action) ? [make("span", { class: "wb-word" }, NAMES[action])] : []),
@@ -68,24 +76,34 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
     type: "text",
     inputmode: "numeric",
     "aria-label": "Number of the image to go to",
-    onkeydown: (event) => {
+    onkeydown: (/** @type {KeyboardEvent} */ event) => {
       if (event.key === "Enter") go(Number(place.value) - 1);
       if (event.key === "Enter" || event.key === "Escape") leave();
     },
-    onblur: () => (place.value = place.dataset.shown ?? ""),
+    onblur: () => {
+      place.value = place.dataset.shown ?? "";
+    },
     onfocus: () => place.select(),
   });
   const total = make("span", { class: "wb-total" });
   const position = make("span", { class: "wb-position" }, place, total);
-  const slider = (name, label) =>
-    make("input", { type: "range", min: "0.2", max: "3", step: "0.05", value: "1", "aria-label": label, title: `${label} (double-click: back to 1)`,
-      oninput: (event) => light(name, Number(event.target.value)),
-      ondblclick: (event) => { event.target.value = "1"; light(name, 1); } });
+  /** @param {"brightness"|"contrast"} name @param {string} label */
+  const slider = (name, label) => {
+    const input = make("input", {
+      type: "range", min: "0.2", max: "3", step: "0.05", value: "1", "aria-label": label, title: `${label} (double-click: back to 1)`,
+      oninput: () => light(name, Number(input.value)),
+      ondblclick: () => {
+        input.value = "1";
+        light(name, 1);
+      },
+    });
+    return input;
+  };
   const sliders = { brightness: slider("brightness", "Brightness"), contrast: slider("contrast", "Contrast") };
   const groups = GROUPS.map((actions) =>
     make("span", { class: "wb-group", role: "group" }, ...actions.filter((a) => walks() || !WALKING.has(a)).map(button)),
   );
-  if (walks()) groups[0].insertBefore(position, buttons.get("next"));
+  if (walks()) groups[0].insertBefore(position, buttons.get("next") ?? null);
   const element = make(
     "div",
     { class: "wb-toolbar", role: "toolbar", "aria-label": "Annotate" },
@@ -97,11 +115,19 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
 
   return {
     element,
-    /** @param {object} view what to show, see `view.mjs` */
+    /**
+     * @param {object} view what to show, see `view.mjs`
+     * @param {number} view.index
+     * @param {number} view.total
+     * @param {Record<string, boolean>} view.enabled
+     * @param {Record<string, boolean>} view.pressed
+     * @param {number} view.brightness
+     * @param {number} view.contrast
+     */
     update({ index, total: count, enabled, pressed, brightness, contrast }) {
       const shown = count ? String(index + 1) : "";
       place.dataset.shown = shown;
-      if (element.getRootNode().activeElement !== place) place.value = shown;
+      if (activeWithin(element) !== place) place.value = shown;
       setText(total, ` / ${count}`);
       for (const [action, element_] of buttons) {
         // Not `disabled`: that would drop the focus, and the next key would reach the notebook.
@@ -125,8 +151,9 @@ const OF_SELECTION = ["accept", "reject"];
 export function createReviewBar(run) {
   const text = make("span", { class: "wb-word" });
   const buttons = Object.entries(REVIEW).map(([action, name]) => {
-    const press = (event) => event.currentTarget.getAttribute("aria-disabled") !== "true" && run(action);
-    return make("button", { type: "button", class: "wb-choice", "data-action": action, onmousedown: (e) => e.preventDefault(), onclick: press }, name);
+    const press = () => button.getAttribute("aria-disabled") !== "true" && run(action);
+    const button = make("button", { type: "button", class: "wb-choice", "data-action": action, onmousedown: keepFocus, onclick: press }, name);
+    return button;
   });
   const element = make("div", { class: "wb-review", role: "toolbar", "aria-label": "Predictions to review", hidden: true }, text, ...buttons);
   return {
@@ -136,7 +163,7 @@ export function createReviewBar(run) {
       element.hidden = count === 0;
       setText(text, `${count} to review`);
       for (const button of buttons) {
-        const isIdle = OF_SELECTION.includes(button.dataset.action) && selected === 0;
+        const isIdle = OF_SELECTION.includes(button.dataset.action ?? "") && selected === 0;
         setAttribute(button, "aria-disabled", isIdle);
       }
     },
@@ -153,6 +180,10 @@ export function createStatusLine() {
   const element = make("div", { class: "wb-status" }, name, size, boxes, zoom, make("span", { class: "wb-spring" }), progress, save);
   return {
     element,
+    /**
+     * @param {{name: string, size: string, boxes: string, zoom: string, progress: string,
+     *   saving: {state: keyof typeof SAVE_TEXT, why: string}}} view
+     */
     update(view) {
       setText(name, view.name);
       setAttribute(name, "title", view.name);

@@ -2,9 +2,9 @@
  * Undo beyond this page: when its own steps of an image are used up, the kernel is asked
  * for those of earlier sessions, which it reads from the history on disk.
  *
- * @typedef {import("./document.mjs").Row} Row
- * @typedef {Row[]|null} RowState  null while the image was not labelled
+ * @typedef {import("./documents.mjs").BoxHistory} BoxHistory
  */
+/** @import { RowState, TrailMessage } from "../../types.d.ts" */
 import { fromRows, sameRows, toProposalRows, toRows } from "./document.mjs";
 import { extend } from "./history.mjs";
 
@@ -18,7 +18,7 @@ const WISH_LIFE = 5000;
  * @param {() => number} options.now milliseconds
  */
 export function createTrails({ ask, isSettled, now }) {
-  /** Images of which all earlier steps are here. */
+  /** Images of which all earlier steps are here. @type {Set<string>} */
   const complete = new Set();
   /** @type {Map<string, {steps: number, since: number}>} */
   const wishes = new Map();
@@ -46,10 +46,9 @@ export function createTrails({ ask, isSettled, now }) {
 
     /**
      * Take an answer of the kernel.
-     * @param {{key: string, boxes: RowState, past: RowState[], future: RowState[], more: boolean}} message
-     *   `boxes`: what the file held when it was read
-     * @param {import("./history.mjs").History<object>|undefined} history of that image
-     * @returns {{history: object, steps: number}|"stale"|null} the longer history and how many
+     * @param {Omit<TrailMessage, "kind">} message
+     * @param {BoxHistory|null|undefined} history of that image
+     * @returns {{history: BoxHistory, steps: number}|"stale"|null} the longer history and how many
      *   steps back were wished for; "stale": the file is not what the page shows; null: forget it
      */
     answered({ key, boxes, past, future, more }, history) {
@@ -61,6 +60,7 @@ export function createTrails({ ask, isSettled, now }) {
       if (!more) complete.add(key);
       // Predictions that wait for review are no part of what is undone.
       const waiting = toProposalRows(state);
+      /** @param {RowState} rows */
       const entry = (rows) => ({ what: "earlier", state: fromRows(rows ?? [], waiting), labelled: rows !== null });
       const steps = now() - wish.since < WISH_LIFE ? wish.steps : 0;
       return { history: extend(history, past.map(entry), future.map(entry)), steps };

@@ -4,10 +4,11 @@
  * A moving pointer only marks layers as stale; `requestAnimationFrame` paints them before
  * the very next frame, so that a drawn box is never more than a frame behind the hand.
  */
+/** @import { CanvasModel, Failure, Size } from "../../types.d.ts" */
 import { createClassList } from "./classes.mjs";
 import { createCommands } from "./commands.mjs";
 import { fromRows, sameRow, toRows } from "./document.mjs";
-import { make } from "../../shared/static/dom.mjs";
+import { activeWithin, make } from "../../shared/static/dom.mjs";
 import { drawBoxes, drawCrosshair, drawMarquee, drawPicture, IN_FILE, labelText, prepare } from "./draw.mjs";
 import { centred, FIT_MARGIN, fitViewport, keepInSight, toImage, zoomAt } from "./geometry.mjs";
 import { createHelp, createHint, createNotice } from "./help.mjs";
@@ -16,14 +17,18 @@ import { attachKeyboard } from "./keyboard.mjs";
 import { createReviewBar, createStatusLine, createToolbar } from "./toolbar.mjs";
 
 /**
- * @param {object} model anywidget's model: traits only, messages go through the session
- * @param {ReturnType<import("./session.mjs").createSession>} session
+ * @typedef {"picture"|"boxes"|"active"|"controls"|"status"} Layer  what is painted or written anew
+ *
+ * @param {CanvasModel} model anywidget's model: traits only, messages go through the session
+ * @param {import("./commands.mjs").Session} session
  * @param {HTMLElement} host
  * @returns {() => void} clean-up
  */
 export function mountView(model, session, host) {
   const { state } = session;
-  const layers = Object.fromEntries(["picture", "boxes", "active"].map((name) => [name, make("canvas", { class: `wb-layer wb-${name}`, "aria-hidden": "true" })]));
+  /** @param {string} name */
+  const layer = (name) => make("canvas", { class: `wb-layer wb-${name}`, "aria-hidden": "true" });
+  const layers = { picture: layer("picture"), boxes: layer("boxes"), active: layer("active") };
   const notice = createNotice();
   const hint = createHint();
   const live = make("div", { class: "wb-live", "aria-live": "polite" });
@@ -38,44 +43,59 @@ export function mountView(model, session, host) {
   let size = { width: 1, height: 1 };
   let viewport = { scale: 1, x: 0, y: 0 };
   let isFitted = true;
+  /** @type {import("./input.mjs").Preview|null} */
   let preview = null;
+  /** @type {import("./geometry.mjs").Point|null} */
   let pointer = null;
   let crosshair = false;
   let request = 0;
+  /** @type {Failure|null} */
   let shownFailure = null;
   let isFirst = true;
+  /** @type {Set<Layer>} */
   const stale = new Set();
 
+  /** @param {...Layer} names */
   const mark = (...names) => {
     for (const name of names) stale.add(name);
     request ||= requestAnimationFrame(paint);
   };
-  const image = () => ({ width: state.frame.width, height: state.frame.height });
+  /** @returns {Size} */
+  const image = () => ({ width: state.frame?.width ?? 0, height: state.frame?.height ?? 0 });
   const names = () => model.get("classes");
-  const say = (text) => (live.textContent = text);
+  /** @param {string} text */
+  const say = (text) => {
+    live.textContent = text;
+  };
   const focusStage = () => stageElement.focus({ preventScroll: true });
 
   const stage = {
+    /** @returns {import("./geometry.mjs").Viewport} */
     get viewport() {
       return viewport;
     },
+    /** @param {import("./geometry.mjs").Viewport} next */
     setViewport(next, fitted = false) {
       if (!state.frame) return;
       viewport = keepInSight(next, image(), size);
       isFitted = fitted;
       mark("picture", "boxes", "active", "status");
     },
+    /** @param {number} factor @param {import("./geometry.mjs").Point} at */
     zoom(factor, at) {
       if (!state.frame) return;
       const minScale = Math.min(fitViewport(image(), size).scale / 4, 1);
       stage.setViewport(zoomAt(viewport, factor, at, minScale));
     },
+    /** @param {import("./input.mjs").Preview|null} next */
     preview(next) {
+      /** @param {import("./input.mjs").Preview|null} value */
       const hidden = (value) => [...(value?.hide ?? [])].join();
       if (hidden(next) !== hidden(preview)) mark("boxes");
       preview = next;
       mark("active");
     },
+    /** @param {import("./geometry.mjs").Point|null} point */
     pointer(point) {
       pointer = point;
       mark("status");
@@ -95,7 +115,8 @@ export function mountView(model, session, host) {
     visible: () => {
       const from = toImage(viewport, { x: 0, y: 0 });
       const to = toImage(viewport, { x: size.width, y: size.height });
-      return [Math.max(from.x, 0), Math.max(from.y, 0), Math.min(to.x, state.frame.width), Math.min(to.y, state.frame.height)];
+      const { width, height } = image();
+      return [Math.max(from.x, 0), Math.max(from.y, 0), Math.min(to.x, width), Math.min(to.y, height)];
     },
     breakOff: () => hand.cancel(),
     toggleCrosshair: () => {
@@ -113,6 +134,7 @@ export function mountView(model, session, host) {
 
   const classes = createClassList({ names, pick: commands.setClass, leave: focusStage });
   const help = createHelp({ bindings: () => model.get("bindings"), texts: () => model.get("actions"), leave: focusStage });
+  /** @param {"brightness"|"contrast"} name @param {number} value */
   const light = (name, value) => {
     model.set(`image_${name}`, value);
     model.save_changes();
@@ -121,7 +143,7 @@ export function mountView(model, session, host) {
     run: (action) => {
       commands.run(action);
       // After a click from elsewhere on the page: the next key is meant for the picture.
-      if (!root.contains(root.getRootNode().activeElement)) focusStage();
+      if (!root.contains(activeWithin(root))) focusStage();
     },
     bindings: () => model.get("bindings"),
     go: (index) => Number.isInteger(index) && session.go(index),
@@ -151,25 +173,26 @@ export function mountView(model, session, host) {
     if (todo.has("status") || todo.has("controls")) updateStatus();
   }
 
+  /** @param {number} ratio */
   function paintPicture(ratio) {
     const context = prepare(layers.picture, size, ratio);
-    if (state.frame && state.bitmap) drawPicture(context, viewport, sourceFor(ratio), image());
+    if (state.frame && state.bitmap) drawPicture(context, viewport, sourceFor(state.bitmap, ratio), image());
     // For tests and for whoever lays something over the stage.
-    stageElement.dataset.shown = state.bitmap ? state.frame.name : "";
+    stageElement.dataset.shown = state.bitmap ? (state.frame?.name ?? "") : "";
     stageElement.dataset.viewport = JSON.stringify(viewport);
   }
 
-  /** What to paint from: all pixels only where the reduced picture would show. */
-  function sourceFor(ratio) {
-    const wanted = viewport.scale * ratio * state.frame.width;
-    if (wanted <= state.bitmap.width * 1.01) return state.bitmap;
+  /** What to paint from: all pixels only where the reduced picture would show. @param {ImageBitmap} bitmap @param {number} ratio */
+  function sourceFor(bitmap, ratio) {
+    const wanted = viewport.scale * ratio * image().width;
+    if (wanted <= bitmap.width * 1.01) return bitmap;
     if (!state.full) session.sharpen();
-    return state.full ?? state.bitmap;
+    return state.full ?? bitmap;
   }
 
   /** Words for a picture that has fewer pixels than the image; its boxes do not. */
   function describeReduction() {
-    const part = state.full ? state.full.width / state.frame.width : 1;
+    const part = state.full ? state.full.width / image().width : 1;
     return part < 0.995 ? ` (picture reduced to ${Math.round(part * 100)}%, boxes exact)` : "";
   }
 
@@ -181,6 +204,7 @@ export function mountView(model, session, host) {
     bare: new Set(state.drawn === null ? [] : [state.drawn]),
   });
 
+  /** @param {number} ratio */
   function paintBoxes(ratio) {
     const context = prepare(layers.boxes, size, ratio);
     if (!state.frame) return;
@@ -192,6 +216,7 @@ export function mountView(model, session, host) {
     drawBoxes(context, viewport, [...shadows, ...atRest], look(), size);
   }
 
+  /** @param {number} ratio */
   function paintActive(ratio) {
     const context = prepare(layers.active, size, ratio);
     if (crosshair && pointer) drawCrosshair(context, pointer, size);
@@ -204,6 +229,7 @@ export function mountView(model, session, host) {
 
   function updateControls() {
     const boxes = session.boxes();
+    /** @type {Map<number, number>} */
     const counts = new Map();
     for (const box of boxes) counts.set(box.cls, (counts.get(box.cls) ?? 0) + 1);
     const [only] = state.selection.size === 1 ? boxes.filter((box) => state.selection.has(box.id)) : [];
@@ -236,6 +262,7 @@ export function mountView(model, session, host) {
     return Boolean(state.frame?.revision) && session.boxes().length === 0;
   }
 
+  /** @returns {Parameters<typeof notice.update>[0]} */
   function currentNotice() {
     const { frame } = state;
     const failure = frame && session.outbox.failure(frame.key);
@@ -257,7 +284,7 @@ export function mountView(model, session, host) {
     return null;
   }
 
-  /** Do what a button of the notice says; the button goes, so the stage takes the focus. */
+  /** Do what a button of the notice says; the button goes, so the stage takes the focus. @param {() => void} act */
   function answer(act) {
     act();
     focusStage();
@@ -268,7 +295,7 @@ export function mountView(model, session, host) {
     const boxes = session.boxes();
     const waiting = boxes.filter((box) => box.proposal).length;
     const at = pointer && frame ? toImage(viewport, pointer) : null;
-    const isInside = at && at.x >= 0 && at.y >= 0 && at.x <= frame.width && at.y <= frame.height;
+    const isInside = at && frame && at.x >= 0 && at.y >= 0 && at.x <= frame.width && at.y <= frame.height;
     const count = boxes.length - waiting;
     statusLine.update({
       name: frame?.name ?? "",
@@ -280,10 +307,11 @@ export function mountView(model, session, host) {
     });
   }
 
+  /** @param {number} count @param {number} waiting */
   function describeCount(count, waiting) {
     const review = waiting ? `, ${waiting} to review` : "";
     if (count) return `${count} ${count === 1 ? "box" : "boxes"}${review}`;
-    return (isBackground() ? "nothing here" : state.frame.revision ? "no boxes" : "not labelled") + review;
+    return (isBackground() ? "nothing here" : state.frame?.revision ? "no boxes" : "not labelled") + review;
   }
 
   function announceSelection() {
@@ -334,7 +362,7 @@ export function mountView(model, session, host) {
     classes.refresh();
     mark("picture", "boxes", "active", "controls");
   };
-  const watched = ["classes", "opacity", "image_brightness", "image_contrast", "bindings", "notice"].map((name) => `change:${name}`);
+  const watched = ["classes", "opacity", "image_brightness", "image_contrast", "bindings", "notice"].map((name) => /** @type {const} */ (`change:${name}`));
   for (const name of watched) model.on(name, repaint);
   const resizeMain = () => (main.style.height = `${model.get("canvas_height")}px`);
   model.on("change:canvas_height", resizeMain);

@@ -1,17 +1,29 @@
 /** The action bar: what is shown, what is selected, and what can be done to it. */
+/** @import { Do, GalleryMessage, GalleryMode } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
 import { icon, make } from "../../shared/static/dom.mjs";
 import { className } from "./cells.mjs";
 import { createDialog, createMenu, createPrompt } from "./popup.mjs";
 
+/** @type {[GalleryMode, string, string, string][]} */
 const MODES = [
   ["images", "Images", "grid", "Whole images"],
   ["objects", "Objects", "crop", "Every box as a crop of its own (of the classes that the filter names)"],
   ["trash", "Trash", "delete", "What was deleted, to be restored"],
 ];
+/** Where keys lead from a mode. @type {Record<string, number>} */
+const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 const SPLIT_NAMES = ["train", "val", "test"];
 
+/**
+ * @param {string|null} text
+ * @param {string|null} drawing
+ * @param {string} title
+ * @param {(() => unknown)|null} onclick
+ * @param {Record<string, string>} extra
+ */
 function button(text, drawing, title, onclick, extra = {}) {
+  /** @type {Element[]} */
   const parts = drawing ? [icon(drawing)] : [];
   if (text) parts.push(make("span", { class: "wbg-word" }, text));
   return make("button", { type: "button", class: "wb-button", title, "aria-label": text || title, onclick, ...extra }, ...parts);
@@ -19,29 +31,35 @@ function button(text, drawing, title, onclick, extra = {}) {
 
 /**
  * @param {object} options
- * @param {(message: object) => void} options.send
- * @param {object} options.grid
+ * @param {(message: GalleryMessage) => void} options.send
+ * @param {Pick<ReturnType<typeof import("./grid.mjs").createGrid>, "selectAll"|"invert"|"selectNone"|"noteOpened"|"setWish">} options.grid
  * @param {() => string[]} options.classes
  * @param {(on: boolean) => void} options.showBoxes
  * @param {(files: File[]) => void} options.upload
  */
 export function createActions({ send, grid, classes, showBoxes, upload }) {
+  /** @param {string} action @param {Partial<Omit<Do, "kind" | "action">>} more */
   const act = (action, more = {}) => send({ kind: "do", action, ...more });
+  /** @type {{mode: GalleryMode, count: number, undo: string, dataset: string, tags: string[]}} */
   let state = { mode: "images", count: 0, undo: "", dataset: "", tags: [] };
   let boxesOn = true;
+  /** @type {HTMLElement[]} */
   const needsSelection = [];
+  /** @param {HTMLElement} own */
   const chosen = (own) => {
     needsSelection.push(own);
     return own;
   };
+  /** @param {() => void} run */
   const guarded = (run) => () => state.count > 0 && run();
 
   const modes = MODES.map(([mode, text, drawing, title]) => button(text, drawing, title, () => send({ kind: "mode", mode }), { role: "radio", "data-mode": mode }));
   const modeGroup = make("div", { class: "wbg-modes", role: "radiogroup", "aria-label": "What is shown" }, ...modes);
   modeGroup.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const step = STEPS[event.key];
     if (!step) return;
-    const next = modes[(modes.indexOf(event.target.closest("button")) + step + modes.length) % modes.length];
+    const place = modes.findIndex((own) => own.contains(/** @type {Node} */ (event.target)));
+    const next = modes[(place + step + modes.length) % modes.length];
     next.focus();
     next.click();
     event.preventDefault();
@@ -83,7 +101,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   });
   const reclassify = createMenu({
     button: chosen(button("Change class", "tag", "Give the selected boxes another class", null)), name: "Change class",
-    items: () => classes().map((name, cls) => ({ text: className(classes(), cls), colour: classColour(cls).fill, run: () => act("reclassify", { class_id: cls }) })),
+    items: () => classes().map((_, cls) => ({ text: className(classes(), cls), colour: classColour(cls).fill, run: () => act("reclassify", { class_id: cls }) })),
   });
   const splitOff = createPrompt({
     button: chosen(button("New class", "plus", "Make the selected boxes a class of their own", null)), label: "Name of the new class", action: "Make the class",
@@ -95,7 +113,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   const split = make("select", { class: "wbg-select", "aria-label": "Add to split" }, ...SPLIT_NAMES.map((name) => make("option", { value: name }, name)));
   const shows = make("select", { class: "wbg-select", "aria-label": "What they show", title: "Kept as a suggestion for who draws the boxes" });
   const picker = make("input", { type: "file", multiple: true, accept: "image/*", hidden: true, onchange: () => {
-    upload([...picker.files]);
+    upload([...(picker.files ?? [])]);
     picker.value = "";
     add.close();
   } });
@@ -105,7 +123,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
     make("label", { class: "wbg-form-line" }, "Into split ", split),
     make("label", { class: "wbg-form-line" }, "They show ", shows),
     make("button", { type: "button", class: "wb-choice", onclick: () => picker.click() }, "Choose files on this computer…"), picker,
-    make("form", { onsubmit: (event) => {
+    make("form", { onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
       if (!path.value.trim()) return;
       add.close();
@@ -144,6 +162,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   }
 
   let shownMode = "";
+  /** @param {Partial<typeof state>} next */
   function update(next = {}) {
     state = { ...state, ...next };
     for (const own of modes) {
@@ -169,7 +188,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
     relabel,
     /** Where added files go, and the class that they show (or ""). */
     target: () => ({ split: split.value, className: shows.value }),
-    /** @returns {boolean} whether the key is that of an action */
+    /** @param {KeyboardEvent} event @returns {boolean} whether the key is that of an action */
     key(event) {
       const mod = event.ctrlKey || event.metaKey;
       const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;

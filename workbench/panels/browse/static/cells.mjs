@@ -1,8 +1,11 @@
 /** One cell of the gallery: made once, filled again and again as rows come into sight. */
+/** @import { Item, ItemState } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
 import { make } from "../../shared/static/dom.mjs";
 
-/** Words and signs of an image's state: never colour alone. */
+/** @typedef {import("./fetch.mjs").Entry} Entry @typedef {ReturnType<typeof import("./layout.mjs").layoutOf>} Layout */
+
+/** Words and signs of an image's state: never colour alone. @type {Record<ItemState, {sign: string, word: string}>} */
 export const STATES = {
   unlabelled: { sign: "○", word: "unlabelled" },
   background: { sign: "∅", word: "background" },
@@ -12,12 +15,12 @@ export const STATES = {
   deleted: { sign: "×", word: "deleted" },
 };
 
-/** What a screen reader says of an item. @param {string[]} classes names */
+/** What a screen reader says of an item. @param {Item} item @param {string[]} classes names */
 export function describeItem(item, classes) {
   const parts = [item.name];
   if (item.label) parts.unshift(item.label);
   if (item.split) parts.push(item.split);
-  const state = STATES[item.state]?.word;
+  const state = item.state && STATES[item.state]?.word;
   if (state) parts.push(state);
   if (item.predicted) parts.push("has predictions");
   const counts = (item.counts ?? []).map(([cls, count]) => `${count} ${className(classes, cls)}`);
@@ -27,7 +30,7 @@ export function describeItem(item, classes) {
   return parts.filter(Boolean).join(", ");
 }
 
-/** @param {string[]} classes */
+/** @param {string[]} classes @param {number} cls */
 export function className(classes, cls) {
   return classes[cls] ?? `class ${cls}`;
 }
@@ -35,10 +38,12 @@ export function className(classes, cls) {
 /**
  * Outlines of boxes by class, as drawing commands in the pixels of a picture.
  * @param {number[][]} boxes class, then centre and size as shares of the picture
+ * @param {number} width @param {number} height
  * @returns {Map<number, string>}
  */
 export function outlines(boxes, width, height) {
   const paths = new Map();
+  /** @param {number} value */
   const short = (value) => String(Math.round(value * 10) / 10);
   for (const [cls, x, y, w, h] of boxes) {
     const [left, top] = [short((x - w / 2) * width), short((y - h / 2) * height)];
@@ -48,7 +53,7 @@ export function outlines(boxes, width, height) {
   return paths;
 }
 
-/** Room for a text, in CSS pixels at 12 px: a guess from above, so that most need no clipping. */
+/** Room for a text, in CSS pixels at 12 px: a guess from above, so that most need no clipping. @param {string} text */
 export function roomFor(text) {
   let width = 0;
   for (const letter of text) width += letter.charCodeAt(0) < 0x250 ? 7 : 13;
@@ -74,7 +79,10 @@ export function howManyFit(texts, width) {
   return texts.length;
 }
 
-/** Whether two entries show the same thing, though they may stand in different lists. */
+/**
+ * Whether two entries show the same thing, though they may stand in different lists.
+ * @param {Entry} one @param {Entry} other
+ */
 export function isSame(one, other) {
   return one.jpeg ? one.jpeg === other.jpeg && one.item.name === other.item.name : one.item.key === other.item.key;
 }
@@ -95,13 +103,21 @@ export function createCell() {
     top: NaN,
     /** @type {HTMLImageElement|null} */
     image: null,
+    /** @type {Entry|null} */
     entry: null,
+    /** Names of the classes. @type {string[]} */
+    classes: [],
+    /** @type {Layout|null} */
+    layout: null,
     ticket: 0,
     isPainted: false,
     /** Shows what was here in the list before, until it is known what is here now. */
     isOutdated: false,
 
-    /** Take a place; what was shown there before is forgotten. */
+    /**
+     * Take a place; what was shown there before is forgotten.
+     * @param {number} position @param {number} left @param {number} top @param {Layout} layout
+     */
     place(position, left, top, layout) {
       if (position !== cell.position) {
         cell.position = position;
@@ -146,7 +162,7 @@ export function createCell() {
       cell.ticket += 1;
     },
 
-    /** Show an item: words at once, its picture as soon as it is decoded. */
+    /** Show an item: words at once, its picture as soon as it is decoded. @param {Entry} entry @param {string[]} classes */
     async fill(entry, classes) {
       if (cell.entry === entry) return;
       const isStill = cell.entry !== null && isSame(cell.entry, entry);
@@ -164,7 +180,7 @@ export function createCell() {
       }
       if (isStill && cell.image) {
         cell.isPainted = true;
-        overlay(entry.item);
+        overlay(cell.image, entry.item);
         return;
       }
       if (!isStill && cell.image?.dataset.key !== entry.item.key) cell.drop();
@@ -174,13 +190,14 @@ export function createCell() {
       cell.isPainted = true;
       if (!isGood) {
         cell.drop();
+        /** @type {Item} */
         const item = { ...entry.item, state: "unreadable", problem: "the browser cannot show this picture" };
         describe(item, classes);
         explain(item);
         return;
       }
       cell.image = image;
-      overlay(entry.item);
+      overlay(image, entry.item);
     },
 
     decodedBytes: () => (cell.image ? 4 * cell.image.naturalWidth * cell.image.naturalHeight : 0),
@@ -191,13 +208,12 @@ export function createCell() {
     },
   };
 
-  /** Put the picture in place, with the boxes over it. */
-  function overlay(item) {
-    const { image } = cell;
+  /** Put the picture in place, with the boxes over it. @param {HTMLImageElement} image @param {Item} item */
+  function overlay(image, item) {
     picture.replaceChildren(image, ...drawn(item.boxes ?? [], image.naturalWidth, image.naturalHeight));
   }
 
-  /** Say where the picture would be why there is none. */
+  /** Say where the picture would be why there is none. @param {Item} item */
   function explain(item) {
     if (!item.problem) return;
     reason.textContent = item.problem;
@@ -205,20 +221,24 @@ export function createCell() {
     picture.replaceChildren(reason);
   }
 
-  /** Write a text that is clipped only if it may be too long: each clip costs in each frame. */
+  /**
+   * Write a text that is clipped only if it may be too long: each clip costs in each frame.
+   * @param {HTMLElement} place @param {string} text @param {number} width
+   */
   function write(place, text, width) {
     place.textContent = text;
     place.classList.toggle("wbg-long", roomFor(text) > width);
   }
 
+  /** @param {Item} item @param {string[]} classes */
   function describe(item, classes) {
-    const width = cell.layout.cellWidth;
+    const width = cell.layout?.cellWidth ?? 0;
     write(name, item.name, width - 16);
     name.title = item.name;
-    const state = STATES[item.state];
+    const state = item.state && STATES[item.state];
     write(badge, state ? `${state.sign} ${item.badge ?? state.word}` : (item.badge ?? ""), width - 46);
     badge.dataset.state = item.state ?? "";
-    badge.title = item.problem || (state?.word ?? "");
+    badge.title = item.problem || (state ? state.word : "");
     element.setAttribute("aria-label", describeItem(item, classes));
     chips.replaceChildren(...lineOf(item, classes, width - 14));
   }
@@ -226,12 +246,16 @@ export function createCell() {
   return cell;
 }
 
-/** Split, chips of classes and tags: as many as fit, the rest as a number. */
+/**
+ * Split, chips of classes and tags: as many as fit, the rest as a number.
+ * @param {Item} item @param {string[]} classes @param {number} width
+ */
 function lineOf(item, classes, width) {
   const made = [];
   const split = item.state === "deleted" ? "" : (item.split ?? "");
   if (split) made.push(make("span", { class: "wbg-split" }, split));
   let room = width - (split ? roomFor(split) + 4 : 0);
+  /** @type {{text: string, title: string, colour?: string}[]} */
   const things = [];
   if (item.predicted) things.push({ text: `${STATES.predicted.sign} predicted`, title: "has predictions to review" });
   for (const [cls, count] of item.counts ?? []) {
@@ -252,6 +276,7 @@ function lineOf(item, classes, width) {
   return made;
 }
 
+/** @param {string} text @param {string} title @param {string | undefined} colour @param {boolean} isLong */
 function chip(text, title, colour, isLong) {
   const dot = colour ? [make("span", { class: "wbg-dot", style: `background:${colour}` })] : [];
   const kinds = ["wbg-chip", ...(colour ? [] : ["wbg-tag"]), ...(isLong ? ["wbg-long"] : [])];
@@ -260,13 +285,17 @@ function chip(text, title, colour, isLong) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The boxes over a picture; they lie in their frame as the picture does. */
+/**
+ * The boxes over a picture; they lie in their frame as the picture does.
+ * @param {number[][]} boxes @param {number} width @param {number} height
+ */
 function drawn(boxes, width, height) {
   if (boxes.length === 0) return [];
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const paths = outlines(boxes, width, height);
-  const add = (d, name, colour) => {
+  /** @param {string} d @param {string} name @param {string} colour */
+  const add = (d, name, colour = "") => {
     const path = document.createElementNS(SVG, "path");
     path.setAttribute("d", d);
     path.setAttribute("class", name);

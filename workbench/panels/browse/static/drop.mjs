@@ -17,6 +17,19 @@ export function refusal(file, { accept, maxBytes }) {
 }
 
 /**
+ * @param {File|FileSystemEntry|null|undefined} dropped
+ * @returns {dropped is FileSystemDirectoryEntry}
+ */
+function isFolder(dropped) {
+  return Boolean(dropped && "isDirectory" in dropped && dropped.isDirectory);
+}
+
+/** @param {FileSystemFileEntry} entry @returns {Promise<File>} */
+function fileOf(entry) {
+  return new Promise((resolve, reject) => entry.file(resolve, reject));
+}
+
+/**
  * What was dropped; to be called while the event is handled, later the browser forgets it.
  * @param {DataTransfer} transfer
  * @returns {(File|FileSystemDirectoryEntry)[]}
@@ -24,10 +37,11 @@ export function refusal(file, { accept, maxBytes }) {
 export function droppedOn(transfer) {
   const items = [...(transfer.items ?? [])].filter((item) => item.kind === "file");
   if (items.length === 0) return [...transfer.files];
-  return items.map((item) => {
+  return items.flatMap((item) => {
     const entry = item.webkitGetAsEntry?.();
-    return entry?.isDirectory ? entry : item.getAsFile();
-  }).filter(Boolean);
+    const file = isFolder(entry) ? entry : item.getAsFile();
+    return file ? [file] : [];
+  });
 }
 
 /**
@@ -36,29 +50,33 @@ export function droppedOn(transfer) {
  * @returns {Promise<File[]>}
  */
 export async function filesIn(dropped, accept) {
+  /** @type {File[]} */
   const found = [];
   for (const one of dropped) {
-    if (!one.isDirectory) found.push(one);
-    else found.push(...(await filesBelow(one, accept)));
+    if (isFolder(one)) found.push(...(await filesBelow(one, accept)));
+    else found.push(one);
   }
   return found;
 }
 
+/** @param {FileSystemDirectoryEntry} folder @param {string[]} accept @returns {Promise<File[]>} */
 async function filesBelow(folder, accept) {
   const found = [];
   const entries = await entriesOf(folder);
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (entry.isDirectory) found.push(...(await filesBelow(entry, accept)));
-    else if (hasExtension(entry.name, accept)) found.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    if (isFolder(entry)) found.push(...(await filesBelow(entry, accept)));
+    else if (hasExtension(entry.name, accept)) found.push(await fileOf(/** @type {FileSystemFileEntry} */ (entry)));
   }
   return found;
 }
 
+/** @param {FileSystemDirectoryEntry} folder @returns {Promise<FileSystemEntry[]>} */
 async function entriesOf(folder) {
   const reader = folder.createReader();
   const all = [];
   for (;;) {
     // Browsers give a hundred at a time, and nothing once there are no more.
+    /** @type {FileSystemEntry[]} */
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (some.length === 0) return all;
     all.push(...some);

@@ -6,9 +6,9 @@
  * newest range is asked for first and what was skipped never is; a request under way
  * whose range is out of sight is called off.
  *
- * @typedef {{position: number, key: string, name: string, [more: string]: any}} Item
  * @typedef {{item: Item, jpeg: string, bytes: number, level: number}} Entry; `jpeg` is a data URL or empty
  */
+/** @import { GalleryMessage, Item, ItemsMessage, Range } from "../../types.d.ts" */
 
 const CHUNK = 48;
 const PARALLEL = 2;
@@ -32,8 +32,9 @@ export function dataUrl(view) {
   return `data:image/jpeg;base64,${btoa(binary)}`;
 }
 
-/** Neighbouring positions as half-open ranges. @param {number[]} positions ascending or not */
+/** Neighbouring positions as half-open ranges. @param {number[]} positions ascending or not @returns {Range[]} */
 export function rangesOf(positions) {
+  /** @type {[number, number][]} */
   const ranges = [];
   for (const position of [...positions].sort((a, b) => a - b)) {
     const open = ranges.at(-1);
@@ -44,7 +45,7 @@ export function rangesOf(positions) {
 }
 
 /**
- * @param {{send: (message: object) => void, changed: (positions: number[]) => void,
+ * @param {{send: (message: GalleryMessage) => void, changed: (positions: number[]) => void,
  *   chunk?: number, parallel?: number, maxBytes?: number, maxItems?: number}} options
  */
 export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLEL, maxBytes = MAX_BYTES, maxItems = MAX_ITEMS }) {
@@ -56,13 +57,16 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
   let level = 0;
   let lastId = 0;
   let bytes = 0;
+  /** @type {{visible: Range, around: Range, forward: boolean, isMoving: boolean}} */
   let wanted = { visible: [0, 0], around: [0, 0], forward: true, isMoving: false };
 
+  /** @param {number} position */
   const lacks = (position) => {
     const entry = kept.get(position);
     return !entry || (entry.level < level && entry.item.picture);
   };
 
+  /** @param {number} position */
   const isVisible = (position) => position >= wanted.visible[0] && position < wanted.visible[1];
 
   function* inOrder() {
@@ -104,12 +108,14 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
     }
   }
 
+  /** @param {number} position @param {Entry} entry */
   function store(position, entry) {
     forget(position);
     kept.set(position, entry);
     bytes += entry.bytes;
   }
 
+  /** @param {number} position */
   function forget(position) {
     const entry = kept.get(position);
     if (!entry) return;
@@ -126,7 +132,7 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
   }
 
   return {
-    /** Begin anew with another list of items. */
+    /** Begin anew with another list of items. @param {number} nextListing */
     reset(nextListing, nextLevel = level) {
       listing = nextListing;
       level = nextLevel;
@@ -134,29 +140,33 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
       bytes = 0;
       for (const id of underWay.keys()) send({ kind: "cancel", id });
       underWay.clear();
-      wanted = { visible: [0, 0], around: [0, 0], forward: true };
+      wanted = { visible: [0, 0], around: [0, 0], forward: true, isMoving: false };
     },
-    /** Ask for sharper pictures from now on; what is there stays until they come. */
+    /** Ask for sharper pictures from now on; what is there stays until they come. @param {number} nextLevel */
     sharpen(nextLevel) {
       level = nextLevel;
       pump();
     },
     /**
      * Say what is needed now.
-     * @param {[number, number]} visible half-open @param {[number, number]} around likewise, wider
+     * @param {Range} visible half-open @param {Range} around likewise, wider
      */
     want(visible, around, forward = true, isMoving = false) {
       wanted = { visible, around, forward, isMoving };
       callOff();
       pump();
     },
-    /** An answer: some of the items asked for, the last with `done`. */
+    /**
+     * An answer: some of the items asked for, the last with `done`.
+     * @param {ItemsMessage} message @param {DataView<ArrayBuffer>[]} buffers
+     */
     receive(message, buffers) {
       if (message.listing !== listing) return;
+      /** @type {number[]} */
       const positions = [];
       const waiting = underWay.get(message.id);
       for (const item of message.items) {
-        const view = item.picture ? buffers[item.buffer] : null;
+        const view = item.buffer === undefined ? null : buffers[item.buffer];
         const jpeg = view ? dataUrl(view) : "";
         store(item.position, { item, jpeg, bytes: jpeg.length + ITEM_COST, level: message.level });
         waiting?.delete(item.position);
@@ -165,7 +175,8 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
       if (message.done) {
         // What the kernel could not give is not asked for again and again.
         for (const position of waiting ?? []) {
-          const item = { position, name: "", state: "unreadable", picture: false, boxes: [], problem: message.problem ?? "" };
+          /** @type {Item} */
+          const item = { position, key: "", name: "", state: "unreadable", picture: false, boxes: [], problem: message.problem ?? "" };
           store(position, { item, jpeg: "", bytes: ITEM_COST, level: message.level });
           positions.push(position);
         }
@@ -175,7 +186,7 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
       changed(positions);
       pump();
     },
-    /** @returns {Entry|undefined} */
+    /** @param {number} position @returns {Entry|undefined} */
     get(position) {
       const entry = kept.get(position);
       if (entry) {

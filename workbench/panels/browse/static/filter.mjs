@@ -1,11 +1,12 @@
 /** The filter bar: a text field with completion, the order, and how many images match. */
+/** @import { Completion, CompletionsMessage, GalleryMessage } from "../../types.d.ts" */
 import { icon, make } from "../../shared/static/dom.mjs";
 import { completed, createQueryTrack, grown, SORTS, sortOf, withSort } from "./query.mjs";
 
 const TYPING_MS = 300;
 
 /**
- * @param {{send: (message: object) => void, leave: () => void, complain: (text: string) => void}} options
+ * @param {{send: (message: GalleryMessage) => void, leave: () => void, complain: (text: string) => void}} options
  *   `leave`: put the focus back into the grid; `complain`: say what is wrong with the query
  */
 export function createFilter({ send, leave, complain }) {
@@ -27,6 +28,7 @@ export function createFilter({ send, leave, complain }) {
   let typing = 0;
   let sequence = 0;
   let asked = ""; // the text that completions were asked for last
+  /** @type {Completion[]} */
   let offered = [];
   let offeredFor = "";
   let chosen = -1;
@@ -38,6 +40,7 @@ export function createFilter({ send, leave, complain }) {
     if (track.ask(text)) send({ kind: "query", text });
   }
 
+  /** @param {string} text */
   function take(text) {
     input.value = text;
     close();
@@ -74,6 +77,7 @@ export function createFilter({ send, leave, complain }) {
     input.setAttribute("aria-invalid", String(Boolean(text)));
   }
 
+  /** @param {Completion[]} items */
   function offer(items) {
     const before = offered[chosen]?.insert; // somebody has chosen before this came
     offered = items;
@@ -81,7 +85,7 @@ export function createFilter({ send, leave, complain }) {
     chosen = -1;
     list.replaceChildren(...items.map((item, index) => make("div", {
       class: "wbg-completion", role: "option", id: `${id}-${index}`, "aria-selected": "false",
-      onmousedown: (event) => {
+      onmousedown: (/** @type {Event} */ event) => {
         event.preventDefault(); // the focus stays in the field
         accept(index);
       },
@@ -94,6 +98,7 @@ export function createFilter({ send, leave, complain }) {
     showProblem();
   }
 
+  /** @param {number} index */
   function choose(index) {
     if (offered.length === 0) return;
     chosen = (index + offered.length) % offered.length;
@@ -104,6 +109,7 @@ export function createFilter({ send, leave, complain }) {
     input.setAttribute("aria-activedescendant", `${id}-${chosen}`);
   }
 
+  /** @param {number} index */
   function accept(index) {
     const { text, cursor } = completed(input.value, grown(offered[index], offeredFor, input.value));
     input.value = text;
@@ -147,6 +153,7 @@ export function createFilter({ send, leave, complain }) {
   return {
     element,
     focus: () => input.focus(),
+    /** @param {CompletionsMessage} message */
     receive(message) {
       if (message.seq === sequence && input.matches(":focus")) offer(message.items);
     },

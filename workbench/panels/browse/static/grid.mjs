@@ -2,6 +2,7 @@
  * The scrolling grid: only the rows in sight (and a few beyond) are elements, and cells
  * that leave are filled anew with those that enter.
  */
+/** @import { GalleryMessage, ItemsMessage, Ranges } from "../../types.d.ts" */
 import { make, setAttribute } from "../../shared/static/dom.mjs";
 import { createCell, isSame } from "./cells.mjs";
 import { createFetcher } from "./fetch.mjs";
@@ -18,10 +19,15 @@ const FILLS_IN_MOTION = 2;
 const LEVELS = [128, 256, 512];
 
 /**
+ * @typedef {ReturnType<typeof createCell>} Cell
+ * @typedef {{id: number, total: number, keep?: boolean, empty?: string}} List
+ */
+
+/**
  * @param {object} options
- * @param {(message: object) => void} options.send to the kernel
+ * @param {(message: GalleryMessage) => void} options.send to the kernel
  * @param {() => string[]} options.classes
- * @param {(selection: {ranges: object}) => void} options.selected the user changed the selection
+ * @param {(selection: {ranges: Ranges}) => void} options.selected the user changed the selection
  * @param {(position: number) => void} options.open
  * @param {(text: string) => void} options.say for a screen reader
  */
@@ -37,9 +43,11 @@ export function createGrid({ send, classes, selected, open, say }) {
 
   const scroll = createScroll();
   const fetcher = createFetcher({ send, changed: () => requestPaint() });
-  /** @type {Map<number, ReturnType<typeof createCell>>} */
+  /** @type {Map<number, Cell>} */
   const cells = new Map();
+  /** @type {Cell[]} */
   const spare = [];
+  /** @type {List} */
   let listing = { id: -1, total: 0 };
   let size = { width: 0, height: 0 };
   let wish = 168;
@@ -54,12 +62,12 @@ export function createGrid({ send, classes, selected, open, say }) {
   let hasOpened = false; // something in another panel, which takes this one's place
   let fills = 0; // that this frame may still do
   /** What was clicked in cells that were about to be replaced, and what to do once it is here again. */
-  let waiting = [];
+  let waiting = /** @type {{entry: import("./fetch.mjs").Entry, run: (position: number) => void}[]} */ ([]);
 
   const requestPaint = () => (request ||= requestAnimationFrame(paint));
   const level = () => {
     const pixels = layout.cellWidth * Math.min(devicePixelRatio, 2) * 0.8;
-    return LEVELS.find((side) => side >= pixels) ?? LEVELS.at(-1);
+    return LEVELS.find((side) => side >= pixels) ?? LEVELS[LEVELS.length - 1];
   };
   const rowsInView = () => Math.max(1, Math.floor(size.height / layout.rowHeight));
 
@@ -113,6 +121,7 @@ export function createGrid({ send, classes, selected, open, say }) {
     return cell;
   }
 
+  /** @param {Cell} cell @param {number} position */
   function show(cell, position) {
     const at = placeOf(layout, position);
     const isNew = cell.position !== position;
@@ -143,12 +152,12 @@ export function createGrid({ send, classes, selected, open, say }) {
 
   /** Do what was asked for with items that have come again; forget it of those that are gone. */
   function catchUp() {
-    const here = [...cells].filter(([, cell]) => !cell.isOutdated && cell.entry);
+    const here = [...cells].flatMap(([position, { entry, isOutdated }]) => (entry && !isOutdated ? [{ position, entry }] : []));
     const all = waiting;
-    waiting = here.length < cells.size ? all.filter((one) => !here.some(([, cell]) => isSame(cell.entry, one.entry))) : [];
+    waiting = here.length < cells.size ? all.filter((one) => !here.some(({ entry }) => isSame(entry, one.entry))) : [];
     for (const one of all) {
-      const found = here.find(([, cell]) => isSame(cell.entry, one.entry));
-      if (found) one.run(found[0]);
+      const found = here.find(({ entry }) => isSame(entry, one.entry));
+      if (found) one.run(found.position);
     }
   }
 
@@ -175,12 +184,14 @@ export function createGrid({ send, classes, selected, open, say }) {
     cells.clear();
   }
 
+  /** @param {{ranges: Ranges, anchor: number}} next */
   function setSelection(next, tell = true) {
     selection = next;
     requestPaint();
     if (tell) selected(selection);
   }
 
+  /** @param {number|null} position */
   function moveTo(position, { extend = false } = {}) {
     if (position === null || listing.total === 0) return;
     if (extend) setSelection(clicked(selection, position, { extend: true, toggle: false }));
@@ -211,25 +222,31 @@ export function createGrid({ send, classes, selected, open, say }) {
     }, REST_MS);
   }, { passive: true });
 
+  /** @param {number} position */
   function openAt(position) {
     hasOpened = true;
     open(position);
   }
 
-  /** Do something with the item under the pointer: with the one that is seen there. */
+  /**
+   * Do something with the item under the pointer: with the one that is seen there.
+   * @param {Event} event @param {(position: number) => void} run
+   */
   function withItem(event, run) {
-    const target = event.target.closest?.(".wbg-cell");
+    const target = /** @type {Element} */ (event.target).closest(".wbg-cell");
     for (const [position, cell] of cells) {
       if (cell.element !== target) continue;
-      if (cell.isOutdated) waiting.push({ entry: cell.entry, run });
+      if (cell.isOutdated && cell.entry) waiting.push({ entry: cell.entry, run });
       else run(position);
     }
   }
+  /** @param {Event} event */
+  const isTick = (event) => /** @type {Element} */ (event.target).closest(".wbg-tick") !== null;
   element.addEventListener("mousedown", (event) => {
     if (event.shiftKey) event.preventDefault(); // no text is selected by a range
   });
   element.addEventListener("click", (event) => {
-    const toggle = event.ctrlKey || event.metaKey || Boolean(event.target.closest(".wbg-tick"));
+    const toggle = event.ctrlKey || event.metaKey || isTick(event);
     const extend = event.shiftKey;
     withItem(event, (position) => {
       active = position;
@@ -237,7 +254,7 @@ export function createGrid({ send, classes, selected, open, say }) {
     });
   });
   element.addEventListener("dblclick", (event) => {
-    if (!event.target.closest(".wbg-tick")) withItem(event, openAt);
+    if (!isTick(event)) withItem(event, openAt);
   });
 
   const observer = new ResizeObserver(() => {
@@ -265,8 +282,9 @@ export function createGrid({ send, classes, selected, open, say }) {
     focus: () => element.focus({ preventScroll: true }),
     /** The selection is opened elsewhere: come back to here. */
     noteOpened: () => (hasOpened = true),
+    /** @param {EventTarget|null} target */
     isTarget: (target) => target === element,
-    /** @returns {boolean} whether the key was meant for the grid */
+    /** @param {KeyboardEvent} event @returns {boolean} whether the key was meant for the grid */
     key(event) {
       const mod = event.ctrlKey || event.metaKey;
       if (event.key === " ") {
@@ -287,13 +305,13 @@ export function createGrid({ send, classes, selected, open, say }) {
     selectNone: () => setSelection({ ...selection, ranges: NOTHING }),
     invert: () => setSelection({ ...selection, ranges: inverted(selection.ranges, listing.total) }),
     selectionCount: () => countOf(selection.ranges),
-    /** Take over a selection that the kernel made. */
+    /** Take over a selection that the kernel made. @param {Ranges} ranges */
     adopt(ranges) {
       let own = NOTHING;
       for (const [from, to] of ranges) own = withRange(own, from, to);
       setSelection({ ...selection, ranges: own }, false);
     },
-    /** Show another list of items. @param {{id: number, total: number, keep: boolean}} next */
+    /** Show another list of items. @param {List} next */
     setListing(next) {
       listing = next;
       active = Math.min(active, Math.max(0, next.total - 1));
@@ -307,16 +325,20 @@ export function createGrid({ send, classes, selected, open, say }) {
       empty.hidden = next.total > 0;
       relayout(true);
     },
+    /** @param {number} next */
     setWish(next) {
       wish = next;
       relayout();
     },
+    /** @param {boolean} on */
     toggleBoxes: (on) => element.classList.toggle("wbg-no-boxes", !on),
     relabel() {
       for (const cell of cells.values()) cell.entry = null;
       requestPaint();
     },
+    /** @param {ItemsMessage} message @param {DataView<ArrayBuffer>[]} buffers */
     receive: (message, buffers) => fetcher.receive(message, buffers),
+    /** @param {number} position */
     show: (position) => moveTo(position),
     /** For tests and measurements. */
     stats: () => {

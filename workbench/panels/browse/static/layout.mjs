@@ -20,7 +20,7 @@ export function layoutOf({ width, wish, total }) {
   return { columns, cellWidth, pictureHeight, cellHeight: pictureHeight + CAPTION, rowHeight, rows, height: rows * rowHeight + GAP };
 }
 
-/** Left and top of a cell in the whole gallery. @param {ReturnType<typeof layoutOf>} layout */
+/** Left and top of a cell in the whole gallery. @param {ReturnType<typeof layoutOf>} layout @param {number} position */
 export function placeOf(layout, position) {
   const row = Math.floor(position / layout.columns);
   const column = position - row * layout.columns;
@@ -39,7 +39,10 @@ export function positionsIn(layout, { top, height, total, overscan = 0 }) {
   return [Math.min(first * layout.columns, total), Math.min(last * layout.columns, total)];
 }
 
-/** Where to scroll so that a cell is in sight; `top` itself if it is. */
+/**
+ * Where to scroll so that a cell is in sight; `top` itself if it is.
+ * @param {ReturnType<typeof layoutOf>} layout @param {{top: number, height: number}} view @param {number} position
+ */
 export function scrollToShow(layout, { top, height }, position) {
   const cell = placeOf(layout, position).top;
   if (cell - GAP < top) return cell - GAP;
@@ -49,7 +52,8 @@ export function scrollToShow(layout, { top, height }, position) {
 
 /**
  * Where a key moves the active cell, or null if it does not.
- * @param {string} key @param {{columns: number, rowsInView: number, total: number}} grid
+ * @param {number} position @param {string} key
+ * @param {{columns: number, rowsInView: number, total: number}} grid
  */
 export function moved(position, key, { columns, rowsInView, total }) {
   if (total === 0) return null;

@@ -37,7 +37,7 @@ function attachPopup(button, panel, { opened } = {}) {
     popup.close();
   });
   element.addEventListener("focusout", (event) => {
-    if (!element.contains(event.relatedTarget)) popup.close(false);
+    if (!element.contains(/** @type {Node|null} */ (event.relatedTarget))) popup.close(false);
   });
   return popup;
 }
@@ -64,6 +64,7 @@ export function createTypeAhead(now = () => performance.now()) {
       last = now();
       const isOneLetter = [...typed].every((other) => other === typed[0]);
       const word = isOneLetter ? typed[0] : typed;
+      /** @param {number} index */
       const begins = (index) => texts[index].toLowerCase().startsWith(word);
       const order = texts.map((_, index) => (at + (isOneLetter ? 1 : 0) + index + texts.length) % texts.length);
       return order.find(begins) ?? -1;
@@ -71,7 +72,7 @@ export function createTypeAhead(now = () => performance.now()) {
   };
 }
 
-/** Whether an item is one of those looked for: all words are in it. @param {string} text */
+/** Whether an item is one of those looked for: all words are in it. @param {string} text @param {string} wanted */
 export function isLookedFor(text, wanted) {
   const own = text.toLowerCase();
   return wanted.toLowerCase().split(/\s+/).every((word) => own.includes(word));
@@ -87,7 +88,7 @@ export function createMenu({ button, items, name }) {
   const search = make("input", { class: "wbg-text", type: "text", spellcheck: "false", "aria-label": `Look for: ${name}`, placeholder: "Look for …", oninput: () => look() });
   const none = make("div", { class: "wbg-hint" });
   const panel = make("div", { class: "wbg-popup wbg-menu-panel" }, search, menu, none);
-  const options = () => [...menu.querySelectorAll("[role=menuitem]:not([hidden])")];
+  const options = () => [...menu.querySelectorAll("button")].filter((option) => !option.hidden);
   const typeAhead = createTypeAhead();
   const popup = attachPopup(button, panel, {
     opened() {
@@ -103,8 +104,8 @@ export function createMenu({ button, items, name }) {
   panel.addEventListener("keydown", (event) => {
     const all = options();
     const isSearching = event.target === search;
-    const at = all.indexOf(event.target);
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const at = all.indexOf(/** @type {HTMLButtonElement} */ (event.target));
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     isWord = false;
     if (step && isSearching) all.at(step > 0 ? 0 : -1)?.focus();
     else if (step && at === 0 && step < 0 && !search.hidden) search.focus();
@@ -140,7 +141,7 @@ export function createMenu({ button, items, name }) {
   }
 
   function look() {
-    for (const option of menu.children) option.hidden = !isLookedFor(option.textContent, search.value.trim());
+    for (const option of menu.querySelectorAll("button")) option.hidden = !isLookedFor(option.textContent, search.value.trim());
     none.textContent = options().length ? "" : "There is none of this name.";
   }
 
@@ -157,7 +158,7 @@ export function createPrompt({ button, label, hint = "", action, value = () => "
   const offers = make("datalist", { id: `wbg-known-${Math.random().toString(36).slice(2, 8)}` });
   const input = make("input", { class: "wbg-text", type: "text", spellcheck: "false", autocomplete: "off", "aria-label": label, list: offers.id });
   const form = make("form", {
-    onsubmit: (event) => {
+    onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
       const text = input.value.trim();
       if (!text) return;
@@ -179,9 +180,9 @@ export function createPrompt({ button, label, hint = "", action, value = () => "
   return popup;
 }
 
-/** A button with any form. @param {HTMLElement[]} content */
+/** A button with any form. @param {HTMLElement} button @param {string} name @param {...HTMLElement} content */
 export function createDialog(button, name, ...content) {
   button.setAttribute("aria-haspopup", "dialog");
   const panel = make("div", { class: "wbg-popup wbg-form", role: "dialog", "aria-label": name }, ...content);
-  return attachPopup(button, panel, { opened: () => panel.querySelector("input, select, button")?.focus() });
+  return attachPopup(button, panel, { opened: () => /** @type {HTMLElement|null} */ (panel.querySelector("input, select, button"))?.focus() });
 }

@@ -1,5 +1,6 @@
 /** The text of a query, as the filter bar edits it. The kernel is what understands it. */
 
+/** @type {[string, string][]} */
 export const SORTS = [
   ["", "Name"],
   ["sort:-name", "Name, Z first"],
@@ -44,7 +45,8 @@ export function completed(text, { insert, start, end }) {
  */
 export function createQueryTrack() {
   let shown = "";
-  let asked = []; // and not shown yet, oldest first
+  /** And not shown yet, oldest first. @type {string[]} */
+  let asked = [];
   const last = () => asked.at(-1) ?? shown;
   return {
     /** Note what is asked for. @param {string} text @returns {boolean} whether it is news */
@@ -72,7 +74,8 @@ export function createQueryTrack() {
 
 /**
  * A completion for a text in which more of the same word was typed since it was asked for.
- * @param {{start: number, end: number}} completion @param {string} before @param {string} now
+ * @template {{start: number, end: number}} Completion
+ * @param {Completion} completion @param {string} before @param {string} now
  */
 export function grown(completion, before, now) {
   const end = completion.end + now.length - before.length;

@@ -22,8 +22,10 @@ export function createScroll({ maxHeight = MAX_HEIGHT, edge = EDGE } = {}) {
   const height = () => Math.min(content, maxHeight);
   const end = () => Math.max(0, content - view);
   const physicalEnd = () => Math.max(0, height() - view);
+  /** @param {number} value */
   const clamp = (value) => Math.min(Math.max(value, 0), end());
 
+  /** @param {number} scrollTop */
   function toGallery(scrollTop) {
     if (content <= maxHeight || scrollTop <= edge) return clamp(scrollTop);
     const left = physicalEnd() - scrollTop;
@@ -31,6 +33,7 @@ export function createScroll({ maxHeight = MAX_HEIGHT, edge = EDGE } = {}) {
     return edge + ((scrollTop - edge) / (physicalEnd() - 2 * edge)) * (end() - 2 * edge);
   }
 
+  /** @param {number} galleryTop */
   function toElement(galleryTop) {
     if (content <= maxHeight || galleryTop <= edge) return galleryTop;
     const left = end() - galleryTop;
@@ -38,6 +41,7 @@ export function createScroll({ maxHeight = MAX_HEIGHT, edge = EDGE } = {}) {
     return edge + ((galleryTop - edge) / (end() - 2 * edge)) * (physicalEnd() - 2 * edge);
   }
 
+  /** @param {number} galleryTop */
   function seek(galleryTop) {
     top = clamp(galleryTop);
     last = Math.round(toElement(top));
@@ -55,7 +59,10 @@ export function createScroll({ maxHeight = MAX_HEIGHT, edge = EDGE } = {}) {
     get offset() {
       return offset;
     },
-    /** The gallery or the view has another size; returns the new scrollTop. */
+    /**
+     * The gallery or the view has another size; returns the new scrollTop.
+     * @param {number} contentHeight @param {number} viewHeight
+     */
     resize(contentHeight, viewHeight, keep = top) {
       content = contentHeight;
       view = viewHeight;

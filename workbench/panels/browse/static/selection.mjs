@@ -2,13 +2,13 @@
  * A selection of positions as sorted, disjoint, half-open ranges, so that "all of a
  * million" is one pair of numbers. Every function returns a new selection.
  *
- * @typedef {ReadonlyArray<readonly [number, number]>} Ranges
+ * @typedef {import("../../types.d.ts").Ranges} Ranges
  */
 
 /** @type {Ranges} */
 export const NOTHING = [];
 
-/** Index of the first range that ends after a position. @param {Ranges} ranges */
+/** Index of the first range that ends after a position. @param {Ranges} ranges @param {number} position */
 function firstAfter(ranges, position) {
   let low = 0;
   let high = ranges.length;
@@ -31,7 +31,7 @@ export function countOf(ranges) {
   return ranges.reduce((sum, [from, to]) => sum + to - from, 0);
 }
 
-/** @param {Ranges} ranges @param {number} from @param {number} to exclusive */
+/** @param {Ranges} ranges @param {number} from @param {number} to exclusive @returns {Ranges} */
 export function withRange(ranges, from, to) {
   if (from >= to) return ranges;
   const before = ranges.filter((range) => range[1] < from);
@@ -42,8 +42,9 @@ export function withRange(ranges, from, to) {
   return [...before, [start, end], ...after];
 }
 
-/** @param {Ranges} ranges @param {number} from @param {number} to exclusive */
+/** @param {Ranges} ranges @param {number} from @param {number} to exclusive @returns {Ranges} */
 export function withoutRange(ranges, from, to) {
+  /** @type {[number, number][]} */
   const parts = [];
   for (const [start, end] of ranges) {
     if (start < Math.min(end, from)) parts.push([start, Math.min(end, from)]);
@@ -58,13 +59,14 @@ export function toggled(ranges, position) {
   return change(ranges, position, position + 1);
 }
 
-/** @param {number} total */
+/** @param {number} total @returns {Ranges} */
 export function everything(total) {
   return total > 0 ? [[0, total]] : NOTHING;
 }
 
-/** What is not selected. @param {Ranges} ranges @param {number} total */
+/** What is not selected. @param {Ranges} ranges @param {number} total @returns {Ranges} */
 export function inverted(ranges, total) {
+  /** @type {[number, number][]} */
   const parts = [];
   let from = 0;
   for (const [start, end] of ranges) {
@@ -81,6 +83,7 @@ export function inverted(ranges, total) {
  * @param {{ranges: Ranges, anchor: number}} selection
  * @param {number} position
  * @param {{toggle: boolean, extend: boolean}} held
+ * @returns {{ranges: Ranges, anchor: number}}
  */
 export function clicked(selection, position, { toggle, extend }) {
   if (extend) {
@@ -88,6 +91,6 @@ export function clicked(selection, position, { toggle, extend }) {
     const to = Math.max(selection.anchor, position) + 1;
     return { ranges: withRange(toggle ? selection.ranges : NOTHING, from, to), anchor: selection.anchor };
   }
-  const ranges = toggle ? toggled(selection.ranges, position) : [[position, position + 1]];
-  return { ranges, anchor: position };
+  const alone = withRange(NOTHING, position, position + 1);
+  return { ranges: toggle ? toggled(selection.ranges, position) : alone, anchor: position };
 }

@@ -15,8 +15,10 @@ const HINT = "/ filter · arrows and Space select · Ctrl+A all · I invert · E
  * What is said, and how much is done (0 to 1; null: nobody knows; undefined: nothing is under way).
  * @param {{status: Status, progress: Progress, sending: Sending|null, problem: string, note: string, isGone: boolean}} state
  *   `problem`: what is wrong with the query; `note`: what this page has to say by itself
+ * @returns {{text: string, tone: string, share?: number|null, details: string[]}}
  */
 export function wordsOf({ status, progress, sending, problem, note, isGone }) {
+  /** @param {number} n */
   const count = (n) => n.toLocaleString("en");
   if (isGone) return { text: KERNEL_GONE, tone: "problem", details: [] };
   if (sending) return { text: `Sending file ${count(sending.file)} of ${count(sending.files)} to ${sending.split} …`, tone: "info", share: sending.share, details: [] };
@@ -40,6 +42,7 @@ export function createStatus({ stop }) {
   const details = createDialog(opener, "Details", list);
   details.element.hidden = true;
   const element = make("div", { class: "wbg-status" }, message, details.element, meter, halt);
+  /** @type {Parameters<typeof wordsOf>[0]} */
   let state = { status: {}, progress: {}, sending: null, problem: "", note: "", isGone: false };
 
   return {

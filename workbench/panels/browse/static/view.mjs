@@ -2,6 +2,7 @@
  * One view of a gallery. Traits of the model are what the kernel has to say about the
  * whole; items and thumbnails come as messages, to the view that asked.
  */
+/** @import { Events, GalleryMessage, GalleryModel, Ranges, Receiver } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
 import { createActions } from "./actions.mjs";
@@ -15,20 +16,25 @@ const TELL_MS = 40;
 const WATCHED = ["listing", "selection", "classes", "problem", "status", "progress", "height", "tags", "undo"];
 
 /**
- * @param {object} model anywidget's
+ * @param {GalleryModel} model anywidget's
  * @param {HTMLElement} host
  * @returns {() => void} clean-up
  */
 export function mountGallery(model, host) {
   const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
   let isGone = false; // the kernel that this widget belongs to
+  /** @param {GalleryMessage} message @param {ArrayBuffer[]} buffers */
   const send = (message, buffers = []) => {
     if (!isGone) model.send({ ...message, session }, undefined, buffers);
   };
   const live = make("div", { class: "wb-live", "aria-live": "polite" });
-  const say = (text) => (live.textContent = text);
+  /** @param {string} text */
+  const say = (text) => {
+    live.textContent = text;
+  };
   let telling = 0;
   let shown = -1;
+  /** @type {Ranges} */
   let own = [];
 
   const grid = createGrid({
@@ -50,17 +56,19 @@ export function mountGallery(model, host) {
     refusal: (file) => refusal(file, rules()),
     progressed: (sending) => status.update({ sending }),
   });
+  /** @param {File[]} files */
   const addFiles = (files) => {
     const { split, className } = actions.target();
     uploader.add(files, split, className);
   };
+  /** @param {Parameters<typeof filesIn>[0]} dropped */
   async function addDropped(dropped) {
     try {
       const files = await filesIn(dropped, rules().accept);
       if (files.length === 0) status.update({ note: "There is no image in what was dropped." });
       addFiles(files);
     } catch (error) {
-      status.update({ note: `What was dropped cannot be read: ${error.message}` });
+      status.update({ note: `What was dropped cannot be read: ${/** @type {Error} */ (error).message}` });
     }
   }
   const filter = createFilter({ send, leave: grid.focus, complain: (problem) => status.update({ problem }) });
@@ -97,22 +105,29 @@ export function mountGallery(model, host) {
 
   // Keys. None of them reaches JupyterLab, whose commands would insert or delete cells.
   const abort = new AbortController();
-  const on = (target, type, handler) => target.addEventListener(type, handler, { signal: abort.signal });
+  /**
+   * @template {keyof Events} Type
+   * @param {EventTarget} target @param {Type} type @param {(event: Events[Type]) => void} handler
+   */
+  const on = (target, type, handler) =>
+    target.addEventListener(type, /** @type {EventListener} */ (handler), { signal: abort.signal });
   on(root, "keydown", (event) => {
     event.stopPropagation();
     if (event.isComposing || event.defaultPrevented) return;
-    const isTyping = event.target.matches("input:not([type=range]), select, textarea");
-    if (isTyping || event.target.closest("[role=dialog], [role=menu]")) return;
+    const target = /** @type {Element} */ (event.target);
+    const isTyping = target.matches("input:not([type=range]), select, textarea");
+    if (isTyping || target.closest("[role=dialog], [role=menu]")) return;
     if (event.key === "/") filter.focus();
-    else if (grid.isTarget(event.target) && grid.key(event)) { /* done */ }
-    else if (event.target.matches("input") || !actions.key(event)) return;
+    else if (grid.isTarget(target) && grid.key(event)) { /* done */ }
+    else if (target.matches("input") || !actions.key(event)) return;
     event.preventDefault();
   });
-  for (const type of ["keyup", "keypress"]) on(root, type, (event) => event.stopPropagation());
+  for (const type of /** @type {const} */ (["keyup", "keypress"])) on(root, type, (event) => event.stopPropagation());
 
   // Files that are dropped. JupyterLab would take them into its file browser.
+  /** @param {DragEvent} event */
   const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-  for (const type of ["dragenter", "dragover"]) {
+  for (const type of /** @type {const} */ (["dragenter", "dragover"])) {
     on(root, type, (event) => {
       if (!hasFiles(event)) return;
       event.preventDefault();
@@ -122,10 +137,10 @@ export function mountGallery(model, host) {
     });
   }
   on(root, "dragleave", (event) => {
-    if (!root.contains(event.relatedTarget)) drop.hidden = true;
+    if (!root.contains(/** @type {Node|null} */ (event.relatedTarget))) drop.hidden = true;
   });
   on(root, "drop", (event) => {
-    if (!hasFiles(event)) return;
+    if (!event.dataTransfer || !hasFiles(event)) return;
     event.preventDefault();
     event.stopPropagation();
     drop.hidden = true;
@@ -135,6 +150,7 @@ export function mountGallery(model, host) {
     if (uploader.isBusy()) event.preventDefault(); // what is not sent yet would be lost
   });
 
+  /** @type {Receiver<GalleryModel>} */
   const receive = (received, buffers) => {
     if (received.to && received.to !== session) return;
     if (received.kind === "items") grid.receive(received, buffers);
@@ -148,28 +164,31 @@ export function mountGallery(model, host) {
     status.update({ isGone });
   });
 
+  /** @type {ReturnType<typeof model.get<"selection">> | null} */
+  let followed = null;
   function follow() {
     const listing = model.get("listing");
-    if (listing.id !== undefined && listing.id !== shown) {
-      shown = listing.id;
+    const { id, total = 0 } = listing;
+    if (id !== undefined && id !== shown) {
+      shown = id;
       clearTimeout(telling);
       telling = 0;
-      grid.setListing(listing);
+      grid.setListing({ ...listing, id, total });
     }
     const selection = model.get("selection");
-    if (selection.listing === shown && selection.by !== session && selection !== follow.selection) {
-      own = selection.ranges;
-      grid.adopt(selection.ranges);
+    if (selection.listing === shown && selection.by !== session && selection !== followed) {
+      own = selection.ranges ?? [];
+      grid.adopt(own);
     }
-    follow.selection = selection;
+    followed = selection;
     const what = listing.mode === "objects" ? "box" : "image";
+    /** @param {number} n */
     const words = (n) => `${n.toLocaleString("en")} ${n === 1 ? what : what === "box" ? "boxes" : "images"}`;
-    const total = listing.total ?? 0;
     const isPart = listing.mode === "images" && listing.of !== undefined && listing.of !== total;
     filter.update({
       query: listing.query ?? "",
       problem: model.get("problem"),
-      count: listing.id === undefined ? "" : isPart ? `${total.toLocaleString("en")} of ${words(listing.of)}` : words(total),
+      count: listing.id === undefined ? "" : isPart ? `${total.toLocaleString("en")} of ${words(listing.of ?? 0)}` : words(total),
     });
     actions.update({ mode: listing.mode ?? "images", count: grid.selectionCount(), undo: model.get("undo"), dataset: listing.dataset ?? "", tags: model.get("tags") });
     root.dataset.mode = listing.mode ?? "images";

@@ -8,15 +8,17 @@ export const HOLD_MS = 280;
 /**
  * @param {{mode: () => string, recording: () => boolean, grab: () => void, shoot: () => void,
  *   begin: (held: boolean) => void, end: () => void, pressed: (on: boolean) => void,
- *   later?: Function, never?: Function}} on `grab` keeps the picture of the moment of pressing
+ *   later?: (work: () => void, ms: number) => number, never?: (timer: number) => void}} on `grab` keeps the picture of the moment of pressing
  */
 export function createGesture(on) {
-  const later = on.later ?? ((work, ms) => setTimeout(work, ms));
-  const never = on.never ?? ((id) => clearTimeout(id));
-  let by = null; // what is held down: "pointer", "key"
+  const { later = setTimeout.bind(globalThis), never = clearTimeout.bind(globalThis) } = on;
+  /** What is held down: "pointer", "key". @type {string | null} */
+  let by = null;
+  /** @type {number | null} */
   let timer = null;
   let isHeld = false;
 
+  /** @param {boolean} isTap */
   function release(isTap) {
     if (by === null) return;
     by = null;
@@ -47,6 +49,7 @@ export function createGesture(on) {
         }, HOLD_MS);
       }
     },
+    /** @param {string} what */
     up(what) {
       if (what === by) release(true);
     },

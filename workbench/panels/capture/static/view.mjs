@@ -2,6 +2,7 @@
  * One page of a capture panel. Puts the parts together: what the user does goes to the
  * kernel, what the kernel says is shown. Whether something is saved only the kernel knows.
  */
+/** @import { CameraMessage, CameraModel, Events, Feed, Receiver } from "../../types.d.ts" */
 import { make, setText } from "../../shared/static/dom.mjs";
 import { createControls } from "./controls.mjs";
 import { createCamera, listCameras } from "../../live/static/device.mjs";
@@ -22,19 +23,25 @@ const SILENCE_MS = 4000;
 const FLASH_RATE = 4;
 
 /**
- * @param {object} model anywidget's
+ * @param {CameraModel} model anywidget's
  * @param {HTMLElement} host
  * @returns {() => void} clean-up
  */
 export function mountCamera(model, host) {
   const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  /** @param {CameraMessage} message @param {ArrayBuffer[]} buffers */
   const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
   const settings = () => model.get("settings");
   const status = () => model.get("status");
   const live = make("div", { class: "wb-live", "aria-live": "polite" });
   const saved = createMeter();
   const abort = new AbortController();
-  const on = (target, type, handler, options = {}) => target.addEventListener(type, handler, { signal: abort.signal, ...options });
+  /**
+   * @template {keyof Events} Type
+   * @param {EventTarget} target @param {Type} type @param {(event: Events[Type]) => void} handler
+   */
+  const on = (target, type, handler) =>
+    target.addEventListener(type, /** @type {EventListener} */ (handler), { signal: abort.signal });
   const left = noneLeft(); // frames of this recording that this page did not send, by reason
   let isGone = false;
   let begins = false; // a recording was asked for and the kernel has not said so yet
@@ -90,7 +97,7 @@ export function mountCamera(model, host) {
     pressed: (flag) => record.classList.toggle("wbc-pressed", flag),
     grab: () => camera.grab(),
     shoot() {
-      if (settings().countdown > 0) camera.dropGrab();
+      if ((settings().countdown ?? 0) > 0) camera.dropGrab();
       else if (camera.isOn() && camera.shoot()) return;
       send({ kind: "press", held: false, shoot: true });
     },
@@ -136,14 +143,15 @@ export function mountCamera(model, host) {
   on(window, "blur", () => gesture.cancel());
 
   // Keys. None of them reaches JupyterLab, whose commands would insert or delete cells.
-  const isShutter = (event) => event.key === " " && !event.target.closest("input, select, summary, .wb-button, .wbc-remove, .wbc-card button");
+  /** @param {KeyboardEvent} event */
+  const isShutter = (event) => event.key === " " && !/** @type {Element} */ (event.target).closest("input, select, summary, .wb-button, .wbc-remove, .wbc-card button");
   on(root, "keydown", (event) => {
     event.stopPropagation();
     if (event.isComposing) return;
     if (isShutter(event)) {
       event.preventDefault();
       if (!event.repeat) gesture.down("key");
-    } else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.target.matches("input[type=text], input[type=number]")) {
+    } else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !/** @type {Element} */ (event.target).matches("input[type=text], input[type=number]")) {
       event.preventDefault();
       send({ kind: event.shiftKey ? "redo" : "undo" });
     }
@@ -156,11 +164,12 @@ export function mountCamera(model, host) {
   });
   on(root, "keypress", (event) => event.stopPropagation());
   on(root, "focusout", (event) => {
-    if (!root.contains(event.relatedTarget)) gesture.cancel();
+    if (!root.contains(/** @type {Node | null} */ (event.relatedTarget))) gesture.cancel();
   });
 
   // The feed.
 
+  /** @param {import("../../live/static/problems.mjs").Problem} problem */
   function fail(problem) {
     gesture.cancel();
     begins = false;
@@ -178,6 +187,7 @@ export function mountCamera(model, host) {
     },
   });
 
+  /** @param {string} kind @param {string} place */
   function start(kind, place) {
     isGone = false;
     if (kind === "browser") startBrowser();
@@ -201,6 +211,7 @@ export function mountCamera(model, host) {
 
   // What the kernel says.
 
+  /** @type {Receiver<CameraModel>} */
   const receive = (message, buffers) => {
     if (message.to && message.to !== session) return;
     if (message.kind === "ack") message.seqs.forEach(camera.acknowledge);
@@ -223,6 +234,7 @@ export function mountCamera(model, host) {
   };
   model.on("msg:custom", receive);
 
+  /** @type {boolean | null | undefined} */
   let wasRecording = null;
   /** Numbers, ten times a second while a burst is recorded. */
   function followStatus() {
@@ -258,16 +270,17 @@ export function mountCamera(model, host) {
     notice.dataset.tone = word.tone ?? "info";
   }
 
+  /** @type {Feed | null} */
   let shownFeed = null;
   function followFeed() {
     const feed = model.get("feed");
-    const isKernel = feed.kind && feed.kind !== "browser";
-    if (isKernel && (shownFeed?.kind !== feed.kind || shownFeed?.status !== feed.status)) {
+    const isKernel = Boolean(feed.kind) && feed.kind !== "browser";
+    if (feed.kind && isKernel && (shownFeed?.kind !== feed.kind || shownFeed?.status !== feed.status)) {
       bar.choose(feed.kind);
-      bar.place(feed.kind, feed.place);
-      bar.on(["opening", "live", "stalled"].includes(feed.status));
+      bar.place(feed.kind, feed.place ?? "");
+      bar.on(["opening", "live", "stalled"].includes(feed.status ?? ""));
       stage.use(false);
-      help.show(feed.status === "failed" ? { code: "feed", title: "No pictures from there", text: feed.why } : null);
+      help.show(feed.status === "failed" ? { code: "feed", title: "No pictures from there", text: feed.why ?? "" } : null);
     } else if (!isKernel && shownFeed?.kind && shownFeed.kind !== "browser") {
       bar.choose("browser");
       stage.use(true);
@@ -284,8 +297,8 @@ export function mountCamera(model, host) {
     if (isGone) stage.badge("", "");
     else if (isSilent) stage.badge("The kernel does not answer: it is busy, or was restarted", "problem");
     else if (status().recording || begins) stage.badge("● recording", "recording");
-    else if (status().saving && status().waiting > 0) stage.badge(`saving ${status().waiting} …`, "info");
-    else if (feed.status === "stalled" && (camera.isOn() || feed.kind !== "browser")) stage.badge(feed.why, "problem");
+    else if (status().saving && (status().waiting ?? 0) > 0) stage.badge(`saving ${status().waiting} …`, "info");
+    else if (feed.status === "stalled" && (camera.isOn() || feed.kind !== "browser")) stage.badge(feed.why ?? "", "problem");
     else if (feed.status === "opening" && !camera.isOn()) stage.badge("opening …", "info");
     else if (feed.status === "ended" && feed.kind !== "browser") stage.badge("the end; press Start to begin again", "info");
     else stage.badge("", "");

@@ -1,4 +1,6 @@
 /** What a health check found, by severity; one of the list is chosen. */
+/** @import { Finding, FindingListModel, View } from "../../types.d.ts" */
+import { placeOfFocus } from "../../shared/static/dom.mjs";
 
 export const SEVERITIES = [
   { key: "error", sign: "✖", heading: "Errors", meaning: "training goes wrong" },
@@ -6,7 +8,7 @@ export const SEVERITIES = [
   { key: "info", sign: "ℹ", heading: "Good to know", meaning: "nothing has to be done" },
 ];
 
-/** Put findings under the headings of their severities; empty headings are left out. */
+/** Put findings under the headings of their severities; empty headings are left out. @param {Finding[]} findings */
 export function grouped(findings) {
   return SEVERITIES.map((severity) => ({
     ...severity,
@@ -14,12 +16,23 @@ export function grouped(findings) {
   })).filter((group) => group.findings.length > 0);
 }
 
-/** The place in a list to which a key leads; null for other keys. */
+/**
+ * The place in a list to which a key leads; null for other keys.
+ * @param {string} key @param {number} place @param {number} length @returns {number | null}
+ */
 export function stepTo(key, place, length) {
+  /** @type {Record<string, number>} */
   const places = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: length - 1 };
   return key in places ? Math.min(Math.max(places[key], 0), length - 1) : null;
 }
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} className
+ * @param {string} text
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 function made(tag, className, text = "") {
   const element = document.createElement(tag);
   element.className = className;
@@ -27,6 +40,7 @@ function made(tag, className, text = "") {
   return element;
 }
 
+/** @param {Finding} finding @param {string} sign @param {boolean} isChosen */
 function findingButton(finding, sign, isChosen) {
   const button = made("button", "curate-finding");
   button.type = "button";
@@ -40,16 +54,18 @@ function findingButton(finding, sign, isChosen) {
   return button;
 }
 
+/** @param {View<FindingListModel>} view */
 function render({ model, el }) {
   const root = made("div", "curate-findings");
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Findings");
   el.append(root);
 
-  const buttons = () => [...root.querySelectorAll(".curate-finding")];
+  const buttons = () => [...root.querySelectorAll("button")];
+  const focusedPlace = () => placeOfFocus(buttons());
   const draw = () => {
     const focused = root.contains(document.activeElement);
-    const place = buttons().indexOf(document.activeElement);
+    const place = focusedPlace();
     const groups = grouped(model.get("findings"));
     const sections = groups.map((group) => {
       const section = made("section", `curate-group curate-${group.key}`);
@@ -71,14 +87,14 @@ function render({ model, el }) {
     }
   };
   root.addEventListener("click", (event) => {
-    const button = event.target.closest(".curate-finding");
+    const button = /** @type {Element} */ (event.target).closest("button");
     if (!button) return;
-    model.set("chosen", button.dataset.kind);
+    model.set("chosen", button.dataset.kind ?? "");
     model.save_changes();
   });
   root.addEventListener("keydown", (event) => {
     const all = buttons();
-    const to = stepTo(event.key, all.indexOf(document.activeElement), all.length);
+    const to = stepTo(event.key, focusedPlace(), all.length);
     if (to === null) return;
     event.preventDefault();
     all[to]?.focus();

@@ -1,25 +1,35 @@
 /** Findings as pictures to click: solid the label, dashed the prediction, as in the annotator. */
+/** @import { FindingTilesModel, Share, Tile, View } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
-import { make } from "../../shared/static/dom.mjs";
+import { make, placeOfFocus } from "../../shared/static/dom.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Where a key leads in a grid of so many columns; null for other keys. */
+/**
+ * Where a key leads in a grid of so many columns; null for other keys.
+ * @param {string} key @param {number} place @param {{columns: number, total: number}} grid @returns {number | null}
+ */
 export function tileAt(key, place, { columns, total }) {
-  const to = {
+  /** @type {Record<string, number>} */
+  const places = {
     ArrowLeft: place - 1,
     ArrowRight: place + 1,
     ArrowUp: place - columns,
     ArrowDown: place + columns,
     Home: 0,
     End: total - 1,
-  }[key];
+  };
+  const to = places[key];
   if (to === undefined || total === 0) return null;
   return to < 0 || to >= total ? place : to;
 }
 
-/** The drawing commands of a box given as left, top, width, height in shares of a picture. */
+/**
+ * The drawing commands of a box given as left, top, width, height in shares of a picture.
+ * @param {Share} box @param {number} across @param {number} down
+ */
 export function boxPath([left, top, width, height], across, down) {
+  /** @param {number} value */
   const short = (value) => String(Math.round(value * 100) / 100);
   return (
     `M${short(left * across)} ${short(top * down)}h${short(width * across)}` +
@@ -27,38 +37,43 @@ export function boxPath([left, top, width, height], across, down) {
   );
 }
 
+/** @param {Tile} tile */
 function drawing(tile) {
   const [across, down] = tile.shape;
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${across} ${down}`);
-  const add = (d, className, stroke) => {
+  /** @param {string} d @param {string} className @param {string} stroke */
+  const add = (d, className, stroke = "") => {
     const path = document.createElementNS(SVG, "path");
     path.setAttribute("d", d);
     path.setAttribute("class", className);
     if (stroke) path.style.stroke = stroke;
     svg.append(path);
   };
-  for (const [box, cls, className] of [
-    [tile.label, tile.label_class, "wbe-label"],
-    [tile.prediction, tile.class_id, "wbe-prediction"],
-  ]) {
-    if (!box) continue;
+  /** @param {Share | null} box @param {number} cls @param {string} className */
+  const outline = (box, cls, className) => {
+    if (!box) return;
     const d = boxPath(box, across, down);
     add(d, "wbe-halo");
     add(d, className, classColour(cls).fill);
-  }
+  };
+  outline(tile.label, tile.label_class, "wbe-label");
+  outline(tile.prediction, tile.class_id, "wbe-prediction");
   return svg;
 }
 
+/** @param {View<FindingTilesModel>} view */
 function render({ model, el }) {
   const grid = make("div", { class: "wbe-tiles", role: "group" });
   el.append(grid);
+  /** @type {string[]} */
   let addresses = [];
 
   const release = () => {
-    addresses.forEach((address) => URL.revokeObjectURL(address));
+    for (const address of addresses) URL.revokeObjectURL(address);
     addresses = [];
   };
+  /** @param {Tile} tile */
   const picture = (tile) => {
     const frame = make("span", { class: "wbe-picture", "aria-hidden": "true" });
     if (!tile.picture) {
@@ -70,6 +85,7 @@ function render({ model, el }) {
     frame.append(make("img", { alt: "", draggable: "false", src: address }), drawing(tile));
     return frame;
   };
+  /** @param {Tile} tile @param {number} place */
   const button = (tile, place) =>
     make(
       "button",
@@ -85,7 +101,7 @@ function render({ model, el }) {
       make("span", { class: "wbe-title" }, tile.title),
       make("span", { class: "wbe-name" }, tile.name),
     );
-  const buttons = () => [...grid.querySelectorAll(".wbe-tile")];
+  const buttons = () => [...grid.querySelectorAll("button")];
   const draw = () => {
     const hadFocus = grid.contains(document.activeElement);
     release();
@@ -97,7 +113,7 @@ function render({ model, el }) {
   };
   grid.addEventListener("keydown", (event) => {
     const all = buttons();
-    const place = all.indexOf(document.activeElement);
+    const place = placeOfFocus(all);
     if (place < 0) return;
     const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
     const to = tileAt(event.key, place, { columns, total: all.length });

@@ -1,6 +1,7 @@
 /**
  * The camera of this browser: opening and letting go of it, and JPEG files of what it sees.
  */
+/** @import { CameraFrames, FrameFacts } from "../../types.d.ts" */
 import { createEncoder, dropPicture } from "./encoder.mjs";
 import { createBeat, createFrameOutbox, createWindow } from "./flow.mjs";
 import { snapshot, watchFrames } from "./frames.mjs";
@@ -9,9 +10,15 @@ const WORKERS = 2;
 /** Pictures that are encoded or wait for it: half a second, in which a busy machine loses none. */
 const ENCODED_AT_ONCE = 15;
 
-/** What to ask getUserMedia for. Pure. */
+/**
+ * @typedef {{device?: string, facing?: string, size?: string}} Wish
+ * @typedef {import("./encoder.mjs").Picture} Picture
+ */
+
+/** What to ask getUserMedia for. Pure. @param {Wish} wish @returns {{video: MediaTrackConstraints, audio: false}} */
 export function cameraWish({ device, facing, size }) {
   const [width, height] = (size || "1280x720").split("x").map(Number);
+  /** @type {MediaTrackConstraints} */
   const video = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: 30 } };
   if (device) video.deviceId = { exact: device };
   else if (facing) video.facingMode = { ideal: facing };
@@ -27,7 +34,7 @@ export async function listCameras() {
 }
 
 /**
- * @param {{video: HTMLVideoElement, send: (message: object, buffers: ArrayBuffer[]) => void,
+ * @param {{video: HTMLVideoElement, send: (message: CameraFrames, buffers: ArrayBuffer[]) => void,
  *   rate: () => number, window: () => number, quality: () => number, together?: number,
  *   left: (why: "page" | "way", inARow: number) => void, lost: () => void}} options
  *   `left`: a frame was left out because this page encodes too slowly, or because too many are
@@ -38,22 +45,29 @@ export function createCamera({ video, send, rate, window: windowSize, quality, l
   const ways = createWindow(windowSize);
   const beat = createBeat();
   const encoder = createEncoder(WORKERS);
-  const outbox = createFrameOutbox((frames) => {
+  const outbox = createFrameOutbox((/** @type {(FrameFacts & {buffer: ArrayBuffer})[]} */ frames) => {
     const facts = frames.map(({ buffer, ...fact }) => fact);
+    /** @type {CameraFrames} */
     const message = facts.length === 1 ? { kind: "frame", ...facts[0] } : { kind: "frames", frames: facts };
     send(message, frames.map((frame) => frame.buffer));
   }, { most: together });
+  /** @type {MediaStream | null} */
   let stream = null;
   let stopWatching = () => {};
   let run = 0; // changes whenever frames of before mean nothing any more
   let seq = 0;
   let encoding = 0;
+  /** @type {Promise<unknown>} */
   let tail = Promise.resolve();
+  /** @type {{picture: Picture, time: number} | null} */
   let grabbed = null;
   let leftInARow = 0;
   let delivered = 0;
 
-  /** Encode a picture and send it, in the order of the calls. */
+  /**
+   * Encode a picture and send it, in the order of the calls.
+   * @param {Picture} picture @param {number} time @param {{shoot?: boolean}} extra
+   */
   function post(picture, time, extra) {
     const own = run;
     const number = seq++;
@@ -70,6 +84,7 @@ export function createCamera({ video, send, rate, window: windowSize, quality, l
       .catch(() => ways.acknowledge(number, 0));
   }
 
+  /** @param {number} time @param {() => Picture} picture */
   function take(time, picture) {
     delivered += 1;
     if (!beat.isDue(time, rate())) return;
@@ -104,7 +119,7 @@ export function createCamera({ video, send, rate, window: windowSize, quality, l
   return {
     isOn: () => stream !== null,
     stop,
-    /** Open a camera. Rejects with the error of getUserMedia. */
+    /** Open a camera. Rejects with the error of getUserMedia. @param {Wish} wish */
     async start(wish) {
       stop();
       const own = run;
@@ -143,6 +158,7 @@ export function createCamera({ video, send, rate, window: windowSize, quality, l
       return true;
     },
     dropGrab,
+    /** @param {number} number */
     acknowledge: (number) => ways.acknowledge(number, performance.now()),
     onTheWay: ways.count,
     /** Number of frames that the camera has given. */

@@ -26,28 +26,39 @@ onmessage = async ({ data: { id, picture, quality } }) => {
   }
 };`;
 
-/** Let go of a picture that nobody encodes. */
+/** @typedef {VideoFrame | ImageBitmap | HTMLCanvasElement | OffscreenCanvas} Picture */
+
+/** Let go of a picture that nobody encodes. @param {Picture} picture */
 export function dropPicture(picture) {
-  picture.close?.();
+  if ("close" in picture) picture.close();
 }
 
+/** @param {Picture} picture @param {number} quality */
 async function encodeHere(picture, quality) {
-  let canvas = picture;
-  if (!canvas.toBlob) {
-    canvas = document.createElement("canvas");
-    canvas.width = picture.displayWidth ?? picture.width;
-    canvas.height = picture.displayHeight ?? picture.height;
-    canvas.getContext("2d", { alpha: false, willReadFrequently: true }).drawImage(picture, 0, 0, canvas.width, canvas.height);
-    dropPicture(picture);
-  }
+  const canvas = "toBlob" in picture ? picture : drawnOn(document.createElement("canvas"), picture);
+  /** @type {Blob | null} */
   const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", quality));
   if (!blob) throw new Error("the browser could not encode a picture");
   return blob.arrayBuffer();
 }
 
+/** Draw a picture on a canvas and let go of it. @param {HTMLCanvasElement} canvas @param {Exclude<Picture, HTMLCanvasElement>} picture */
+function drawnOn(canvas, picture) {
+  const isFrame = "displayWidth" in picture;
+  canvas.width = isFrame ? picture.displayWidth : picture.width;
+  canvas.height = isFrame ? picture.displayHeight : picture.height;
+  const pen = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  if (!pen) throw new Error("the browser has no canvas left");
+  pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  dropPicture(picture);
+  return canvas;
+}
+
 /** @param {number} count how many workers share the work */
 export function createEncoder(count) {
-  const waiting = new Map(); // id -> how to answer
+  /** How to answer, by id. @type {Map<number, {resolve: (buffer: ArrayBuffer) => void, reject: (error: Error) => void}>} */
+  const waiting = new Map();
+  /** @type {Worker[]} */
   let workers = [];
   let next = 0;
   let isForbidden = false; // a page's policy may allow no workers
@@ -79,9 +90,9 @@ export function createEncoder(count) {
   }
 
   return {
-    /** Takes the picture over and closes it. @returns {Promise<ArrayBuffer>} */
+    /** Takes the picture over and closes it. @param {Picture} picture @param {number} quality @returns {Promise<ArrayBuffer>} */
     encode(picture, quality) {
-      if (isForbidden || !picture.close || !globalThis.Worker || !globalThis.OffscreenCanvas) return encodeHere(picture, quality);
+      if (isForbidden || !("close" in picture) || !globalThis.Worker || !globalThis.OffscreenCanvas) return encodeHere(picture, quality);
       const id = next++;
       try {
         if (workers.length === 0) open();

@@ -5,7 +5,8 @@
 
 /** @param {() => number} size how many may be on their way */
 export function createWindow(size) {
-  const sent = new Map(); // number -> when it was sent, ms
+  /** When a frame of a number was sent, ms. @type {Map<number, number>} */
+  const sent = new Map();
   return {
     isOpen: () => sent.size < size(),
     count: () => sent.size,
@@ -13,13 +14,13 @@ export function createWindow(size) {
     send(seq, now) {
       sent.set(seq, now);
     },
-    /** @returns {number | null} ms that it took; null if nobody waits for it */
+    /** @returns {number | null} ms that it took; null if nobody waits for it @param {number} seq @param {number} now */
     acknowledge(seq, now) {
       const at = sent.get(seq);
       sent.delete(seq);
       return at === undefined ? null : now - at;
     },
-    /** For how long nothing was heard of the oldest one, ms. */
+    /** For how long nothing was heard of the oldest one, ms. @param {number} now */
     silence(now) {
       let oldest = now;
       for (const at of sent.values()) oldest = Math.min(oldest, at);
@@ -33,6 +34,7 @@ export function createWindow(size) {
 
 /** Lets frames through at a rate: those nearest to the beat. */
 export function createBeat() {
+  /** @type {number | null} */
   let due = null;
   return {
     /** @param {number} now ms @param {number} rate a second; 0: every frame */
@@ -58,13 +60,16 @@ export function createBeat() {
  * costs page, server and kernel more than the bytes do. The first goes at once; what comes
  * soon after it goes together.
  *
- * @param {(items: object[]) => void} send
- * @param {{most?: number, period?: number, later?: Function, never?: Function}} options
+ * @template Item
+ * @param {(items: Item[]) => void} send
+ * @param {{most?: number, period?: number, later?: (work: () => void, ms: number) => number, never?: (timer: number) => void}} options
  *   `most` go together, `period` ms after the last message at the latest
  */
 export function createFrameOutbox(send, { most = 3, period = 100, later = setTimeout.bind(globalThis), never = clearTimeout.bind(globalThis) } = {}) {
+  /** @type {Item[]} */
   let items = [];
-  let rest = null; // runs while a message was sent lately
+  /** Runs while a message was sent lately. @type {number | null} */
+  let rest = null;
 
   function flush() {
     if (rest !== null) never(rest);
@@ -78,7 +83,7 @@ export function createFrameOutbox(send, { most = 3, period = 100, later = setTim
   }
 
   return {
-    /** @param {object} item @param {boolean} isUrgent whether it must not wait */
+    /** @param {Item} item @param {boolean} isUrgent whether it must not wait */
     put(item, isUrgent = false) {
       items.push(item);
       if (isUrgent || rest === null || items.length >= most) flush();
@@ -93,6 +98,7 @@ export function createFrameOutbox(send, { most = 3, period = 100, later = setTim
 
 /** The number of frames and what was left out, over the last two seconds. */
 export function createMeter(span = 2000) {
+  /** @type {number[]} */
   let times = [];
   return {
     /** @param {number} now ms */

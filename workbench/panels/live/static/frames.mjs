@@ -52,20 +52,27 @@ onmessage = async ({ data }) => {
 function makeEasel() {
   const canvas = globalThis.OffscreenCanvas ? new OffscreenCanvas(1, 1) : document.createElement("canvas");
   // Pixels are read back for the JPEG: a canvas on the graphics card would be slow at that.
-  return { canvas, pen: canvas.getContext("2d", { alpha: false, willReadFrequently: true }) };
+  const options = { alpha: false, willReadFrequently: true };
+  const pen = /** @type {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D | null} */ (canvas.getContext("2d", options));
+  if (!pen) throw new Error("the browser has no canvas left");
+  return { canvas, pen };
 }
 
-/** Whether a frame lies as the video shows it: a phone's may be turned. Pure. */
+/**
+ * Whether a frame lies as the video shows it: a phone's may be turned. Pure.
+ * @param {Pick<VideoFrame, "displayWidth" | "displayHeight" | "rotation" | "flip">} frame @param {{videoWidth: number, videoHeight: number}} video
+ */
 export function isUpright(frame, video, isTurned = Boolean(frame.rotation || frame.flip)) {
   if (isTurned) return false;
   if (!(video.videoWidth > 0)) return true;
+  /** @param {number} width @param {number} height */
   const isWide = (width, height) => width > height;
   return isWide(frame.displayWidth, frame.displayHeight) === isWide(video.videoWidth, video.videoHeight);
 }
 
 /**
  * What the video shows now, for `encode` of the encoder. Without a copy where the browser can.
- * @returns {VideoFrame | ImageBitmap | HTMLCanvasElement}
+ * @param {HTMLVideoElement} video @returns {import("./encoder.mjs").Picture}
  */
 export function snapshot(video) {
   if (globalThis.VideoFrame) {
@@ -81,34 +88,40 @@ export function snapshot(video) {
   canvas.width = video.videoWidth;
   canvas.height = video.videoHeight;
   pen.drawImage(video, 0, 0);
-  return canvas.transferToImageBitmap ? canvas.transferToImageBitmap() : canvas;
+  return "transferToImageBitmap" in canvas ? canvas.transferToImageBitmap() : canvas;
 }
 
 /**
- * @param {{track: MediaStreamTrack, video: HTMLVideoElement,
- *   take: (time: number, picture: () => object) => void, missed: () => void}} options `take` is
- *   told of every frame: its time in ms of the page's clock, and `picture`, which is asked at
+ * @typedef {object} Watching
+ * @property {MediaStreamTrack} track
+ * @property {HTMLVideoElement} video
+ * @property {(time: number, picture: () => import("./encoder.mjs").Picture) => void} take
+ * @property {() => void} missed
+ *
+ * @param {Watching} options `take` is told of every frame: its time in ms of the page's clock, and `picture`, which is asked at
  *   once or not at all; who asks must close what it gets. `missed`: of a frame that was lost
  *   because the page had no time for it.
  * @returns {() => void} stops it
  */
 export function watchFrames(options) {
-  if (!globalThis.MediaStreamTrackProcessor) return watchVideo(options);
+  const Processor = globalThis.MediaStreamTrackProcessor;
+  if (!Processor) return watchVideo(options);
   try {
-    return watchTrack(options);
+    return watchTrack(options, new Processor({ track: options.track }).readable);
   } catch {
     return watchVideo(options); // a page's policy may allow no workers
   }
 }
 
-function watchTrack({ track, video, take, missed }) {
+/** @param {Watching} options @param {ReadableStream<VideoFrame>} readable what the camera gives */
+function watchTrack({ video, take, missed }, readable) {
   const url = URL.createObjectURL(new Blob([PUMP], { type: "text/javascript" }));
   const worker = new Worker(url);
   URL.revokeObjectURL(url);
-  const { readable } = new MediaStreamTrackProcessor({ track });
   let stop = () => worker.terminate();
   let isOn = true;
-  let epoch = null; // from the frames' clock to the page's, ms
+  /** From the frames' clock to the page's, ms. @type {number | null} */
+  let epoch = null;
 
   worker.onerror = () => {
     worker.terminate();
@@ -139,10 +152,12 @@ function watchTrack({ track, video, take, missed }) {
   };
 }
 
+/** @param {Pick<Watching, "video" | "take">} options */
 function watchVideo({ video, take }) {
   let isOn = true;
   let lastTime = 0;
 
+  /** @param {number} time */
   function onFrame(time) {
     if (!isOn) return;
     schedule();
@@ -158,6 +173,7 @@ function watchVideo({ video, take }) {
       return;
     }
     let isCalled = false;
+    /** @param {number} time */
     const once = (time) => {
       if (isCalled) return;
       isCalled = true;

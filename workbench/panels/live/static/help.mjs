@@ -8,9 +8,10 @@ import { make } from "../../shared/static/dom.mjs";
 export function createHelp({ card, retry, upload, server }) {
   // On a phone this opens the phone's own camera, which needs no secure page.
   const file = make("input", { type: "file", accept: "image/*", multiple: true, hidden: true, "aria-label": "Picture files", onchange: () => {
-    upload([...file.files]);
+    upload([...(file.files ?? [])]);
     file.value = "";
   } });
+  /** @param {string} text @param {string} className @param {() => void} onclick */
   const button = (text, className, onclick) => make("button", { type: "button", class: className, onclick }, text);
 
   return {

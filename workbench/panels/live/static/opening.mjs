@@ -7,8 +7,8 @@ import { cameraProblem, cameraSurroundings, surroundingsProblem } from "./proble
  * @param {ReturnType<typeof import("./device.mjs").createCamera>} page.camera
  * @param {ReturnType<typeof import("./source.mjs").createSourceBar>} page.bar
  * @param {ReturnType<typeof import("./help.mjs").createHelp>} page.help
- * @param {(problem: object) => void} page.fail it cannot be opened
- * @param {(found: object) => void} page.opened it is on
+ * @param {(problem: import("./problems.mjs").Problem) => void} page.fail it cannot be opened
+ * @param {(found: {name: string, device: string, facing: string}) => void} page.opened it is on
  * @param {() => boolean} [page.isWanted] still, once the user has allowed it
  */
 export async function openCamera({ camera, bar, help, fail, opened, isWanted = () => true }) {
@@ -31,6 +31,6 @@ export async function openCamera({ camera, bar, help, fail, opened, isWanted = (
     bar.cameras(await listCameras(), found.device);
     opened(found);
   } catch (error) {
-    fail(cameraProblem(error));
+    fail(cameraProblem(/** @type {Error} */ (error)));
   }
 }

@@ -1,7 +1,10 @@
 /** Play, step and seek in a feed that has a beginning and an end. */
+/** @import { PlayMessage, Player } from "../../types.d.ts" */
 import { make, setText } from "../../shared/static/dom.mjs";
 
+/** @param {{send: (message: PlayMessage) => void}} options */
 export function createPlayer({ send }) {
+  /** @type {Player | null} */
   let facts = null;
   let dragging = false;
   const play = make("button", { type: "button", class: "wb-button", onclick: () => send({ kind: "play", act: facts?.paused ? "play" : "pause" }) }, "Pause");
@@ -18,6 +21,7 @@ export function createPlayer({ send }) {
   const element = make("div", { class: "wbc-player", hidden: true }, play, back, next, slider, place);
   return {
     element,
+    /** @param {Player | null} player */
     update(player) {
       facts = player;
       element.hidden = !player;

@@ -1,8 +1,17 @@
 /**
  * Why there is no picture, in words, and what to do about it. Pure.
+ *
+ * @typedef {{code: string, title: string, text: string}} Problem
+ * @typedef {object} Scope  as much of a page's globals as tells what it may do
+ * @property {{userAgent?: string, mediaDevices?: {getUserMedia?: unknown}}} [navigator]
+ * @property {boolean} [isSecureContext]
+ * @property {unknown} [acquireVsCodeApi]
+ * @property {{protocol?: string, host?: string}} [location]
+ * @property {unknown} [self]
+ * @property {unknown} [top]
  */
 
-/** What this page can know before it asks for a camera. */
+/** What this page can know before it asks for a camera. @param {Scope} scope */
 export function cameraSurroundings(scope = globalThis) {
   const agent = scope.navigator?.userAgent ?? "";
   return {
@@ -16,7 +25,7 @@ export function cameraSurroundings(scope = globalThis) {
 
 /**
  * @param {{hasDevices: boolean, isSecure: boolean, isVsCode: boolean, host: string}} where
- * @returns {{code: string, title: string, text: string} | null} null: a camera may be there
+ * @returns {Problem | null} null: a camera may be there
  */
 export function surroundingsProblem(where) {
   if (where.isVsCode) {
@@ -46,6 +55,7 @@ export function surroundingsProblem(where) {
   return null;
 }
 
+/** @type {Record<string, Problem>} */
 const KNOWN = {
   NotAllowedError: {
     code: "denied",
@@ -69,10 +79,13 @@ const KNOWN = {
   },
 };
 
-/** Words for an error of getUserMedia. @param {{name?: string, message?: string}} error */
+/** Names that other browsers and older ones have for the same. @type {Record<string, string>} */
+const ALSO_CALLED = { SecurityError: "NotAllowedError", DevicesNotFoundError: "NotFoundError", AbortError: "NotReadableError", TrackStartError: "NotReadableError" };
+
+/** Words for an error of getUserMedia. @param {{name?: string, message?: string} | null | undefined} error @returns {Problem} */
 export function cameraProblem(error) {
-  const name = { SecurityError: "NotAllowedError", DevicesNotFoundError: "NotFoundError", AbortError: "NotReadableError", TrackStartError: "NotReadableError" }[error?.name] ?? error?.name;
-  return KNOWN[name] ?? {
+  const name = error?.name ?? "";
+  return KNOWN[ALSO_CALLED[name] ?? name] ?? {
     code: "unknown",
     title: "The camera could not be opened",
     text: `The browser says: ${error?.message || error?.name || "nothing"}. Try again, or use one of these:`,

@@ -1,6 +1,7 @@
 /** The bar above the preview: where pictures come from. */
 import { make } from "../../shared/static/dom.mjs";
 
+/** @type {{kind: string, text: string, hint?: string, first?: string}[]} */
 export const SOURCES = [
   { kind: "browser", text: "Camera of this browser" },
   { kind: "camera", text: "Camera of the kernel's machine", hint: "number or /dev/video0", first: "0" },
@@ -9,23 +10,25 @@ export const SOURCES = [
   { kind: "folder", text: "Folder of images", hint: "path on the kernel's machine", first: "" },
   { kind: "generated", text: "Generated scenes" },
 ];
+/** @type {{kind: string, text: string, hint?: string}} */
 const CUSTOM = { kind: "custom", text: "Feed of your own" };
 const SIZES = ["640x480", "1280x720", "1920x1080"];
 
+/** @param {string} value @param {string} text */
 function option(value, text) {
   return make("option", { value }, text);
 }
 
 /**
  * @param {{start: (kind: string, place: string) => void, stop: () => void,
- *   changed: () => void, mirror: (on: boolean) => void}} on
+ *   changed: (kind: string) => void, mirror: (on: boolean) => void}} on
  */
 export function createSourceBar(on) {
   const kind = make("select", { class: "wbc-field", "aria-label": "Source of pictures", onchange: () => {
     show();
     on.changed(kind.value);
   } }, ...SOURCES.map((source) => option(source.kind, source.text)));
-  const place = make("input", { class: "wbc-field wbc-place", type: "text", spellcheck: "false", autocomplete: "off", "aria-label": "Address of the source", onkeydown: (event) => {
+  const place = make("input", { class: "wbc-field wbc-place", type: "text", spellcheck: "false", autocomplete: "off", "aria-label": "Address of the source", onkeydown: (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter") on.start(kind.value, place.value.trim());
   } });
   const device = make("select", { class: "wbc-field", "aria-label": "Camera", onchange: () => restart() }, option("", "Any camera"));
@@ -65,15 +68,18 @@ export function createSourceBar(on) {
     element,
     kind: () => kind.value,
     wish: () => ({ device: device.value, facing, size: size.value }),
+    /** @param {string} wanted */
     choose(wanted) {
       if (wanted === "custom" && !kind.querySelector("[value=custom]")) kind.append(option("custom", CUSTOM.text));
       if (kind.value !== wanted) kind.value = wanted;
       show();
     },
+    /** @param {string} wanted @param {string} text */
     place(wanted, text) {
       if (text) places.set(wanted, text);
       show();
     },
+    /** @param {boolean} running */
     on(running) {
       isOn = running;
       go.textContent = running ? "Stop" : "Start";

@@ -2,12 +2,13 @@
  * What the camera sees: the browser's own as a video, the kernel's as pictures that it sends.
  * Boxes, countdown, flash and problems lie on top.
  */
+/** @import { DetectionRow, Size } from "../../types.d.ts" */
 import { make, setText } from "../../shared/static/dom.mjs";
 import { classColour } from "../../shared/static/colours.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Where a box goes on the stage. Pure. @param {number[]} row normalised centre and size */
+/** Where a box goes on the stage. Pure. @param {Readonly<[number, number, number, number, ...unknown[]]>} row normalised centre and size @param {Size} size @param {boolean} isMirrored */
 export function placedBox([x, y, width, height], size, isMirrored) {
   const left = isMirrored ? 1 - x - width / 2 : x - width / 2;
   return {
@@ -18,6 +19,11 @@ export function placedBox([x, y, width, height], size, isMirrored) {
   };
 }
 
+/**
+ * @template {keyof SVGElementTagNameMap} Name
+ * @param {Name} name
+ * @param {Record<string, string | number>} attributes
+ */
 function svgElement(name, attributes) {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
@@ -26,8 +32,9 @@ function svgElement(name, attributes) {
 
 /** A beep of a countdown. Browsers allow sound after the first click. */
 export function createBeeper() {
+  /** @type {AudioContext | null} */
   let context = null;
-  return (isLast) => {
+  return (/** @type {boolean} */ isLast) => {
     try {
       context ??= new AudioContext();
       const tone = context.createOscillator();
@@ -60,6 +67,7 @@ export function createStage({ seen }) {
   let isMirrored = false;
   let size = { width: 16, height: 9 };
   let lastPicture = -1;
+  /** @type {DetectionRow[]} */
   let shownBoxes = [];
 
   function drawBoxes() {
@@ -85,18 +93,19 @@ export function createStage({ seen }) {
     element,
     video,
     card,
-    /** Show the browser's camera, or what the kernel sends. */
+    /** Show the browser's camera, or what the kernel sends. @param {boolean} isBrowser */
     use(isBrowser) {
       video.hidden = !isBrowser;
       canvas.hidden = isBrowser;
       element.dataset.source = isBrowser ? "browser" : "kernel";
     },
+    /** @param {boolean} on */
     mirror(on) {
       isMirrored = on;
       video.classList.toggle("wbc-mirrored", on);
       drawBoxes();
     },
-    /** @param {number} id @param {DataView} data a JPEG file */
+    /** @param {number} id @param {DataView<ArrayBuffer>} data a JPEG file */
     async paint(id, data) {
       try {
         const picture = await createImageBitmap(new Blob([data], { type: "image/jpeg" }));
@@ -104,7 +113,7 @@ export function createStage({ seen }) {
           lastPicture = id;
           if (canvas.width !== picture.width) canvas.width = picture.width;
           if (canvas.height !== picture.height) canvas.height = picture.height;
-          pen.drawImage(picture, 0, 0);
+          pen?.drawImage(picture, 0, 0);
           canvas.dataset.painted = String(id);
           if (!canvas.hidden && (size.width !== picture.width || size.height !== picture.height)) {
             size = { width: picture.width, height: picture.height };
@@ -117,14 +126,16 @@ export function createStage({ seen }) {
       }
     },
     blank() {
-      canvas.width = canvas.width;
+      pen?.clearRect(0, 0, canvas.width, canvas.height);
       shownBoxes = [];
       drawBoxes();
     },
+    /** @param {DetectionRow[]} rows */
     showBoxes(rows) {
       shownBoxes = rows;
       drawBoxes();
     },
+    /** @param {number} seconds */
     countDown(seconds) {
       setText(count, seconds > 0 ? String(seconds) : "");
       if (seconds >= 0) beep(seconds === 0);
@@ -134,6 +145,7 @@ export function createStage({ seen }) {
       void flash.offsetWidth; // so that the animation begins anew
       flash.classList.add("wbc-lit");
     },
+    /** @param {string} text @param {string} tone */
     badge(text, tone) {
       setText(badge, text);
       badge.dataset.tone = tone;

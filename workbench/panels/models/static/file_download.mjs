@@ -6,17 +6,19 @@
  *   page    {kind: "want", start}                of the file that the button is for
  *   kernel  {kind: "piece", start, total, name}  with the bytes as the only buffer
  */
+/** @import { DownloadModel, Receiver, View } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
 
 /** The pieces of one download, in order; a piece that was not asked for is not taken. */
 export function createDownload() {
+  /** @type {BlobPart[]} */
   const pieces = [];
   let size = 0;
   return {
     get size() {
       return size;
     },
-    /** @returns {boolean} whether this was the piece that is due */
+    /** @param {number} start @param {ArrayBufferView<ArrayBuffer>} bytes @returns {boolean} whether this was the piece that is due */
     take(start, bytes) {
       if (start !== size || bytes.byteLength === 0) return false;
       pieces.push(bytes);
@@ -27,7 +29,9 @@ export function createDownload() {
   };
 }
 
+/** @param {View<DownloadModel>} view */
 function render({ model, el }) {
+  /** @type {ReturnType<typeof createDownload> | null} */
   let download = null;
   const button = make(
     "button",
@@ -49,11 +53,13 @@ function render({ model, el }) {
     button.textContent = share ? `Downloading … ${share}` : model.get("label");
     button.disabled = model.get("disabled") || share !== "";
   };
-  const save = (name) => {
-    const address = URL.createObjectURL(download.blob());
+  /** @param {Blob} blob @param {string} name */
+  const save = (blob, name) => {
+    const address = URL.createObjectURL(blob);
     make("a", { href: address, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(address), 60_000);
   };
+  /** @type {Receiver<DownloadModel>} */
   const receive = (message, buffers) => {
     if (!download) return; // another view of this button asked
     if (message.kind !== "piece") {
@@ -67,7 +73,7 @@ function render({ model, el }) {
       model.send({ kind: "want", start: download.size });
       return;
     }
-    save(message.name);
+    save(download.blob(), message.name);
     download = null;
     show();
   };

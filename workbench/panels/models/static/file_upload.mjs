@@ -1,13 +1,15 @@
 /** A button that brings a file of the browser's machine to the kernel, piece by piece. */
+/** @import { FileUploadModel, Receiver, View } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 
+/** @param {View<FileUploadModel>} view */
 function render({ model, el }) {
   const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
   let sent = 0;
   let size = 0;
   const input = make("input", { type: "file", hidden: true, accept: model.get("accept"), "aria-label": model.get("label"), onchange: () => {
-    const file = input.files[0];
+    const file = input.files?.[0];
     if (!file) return;
     size = file.size;
     uploader.add([file], "");
@@ -28,6 +30,7 @@ function render({ model, el }) {
     },
     failed: () => {}, // the kernel is told as well, and says so
   });
+  /** @type {Receiver<FileUploadModel>} */
   const receive = (message) => {
     if (message.to !== session) return;
     if (message.kind === "refused") {

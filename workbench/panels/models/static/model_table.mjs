@@ -1,33 +1,40 @@
 /** A table of models: one row is chosen; a sparkline tells how training went. */
-import { make } from "../../shared/static/dom.mjs";
+/** @import { ModelRow, ModelTableModel, View } from "../../types.d.ts" */
+import { make, placeOfFocus } from "../../shared/static/dom.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 90;
 const HEIGHT = 22;
 const PAD = 2;
 
-/** Points of a curve of values in 0..1, for a polyline. @param {number[]} values */
+/** Points of a curve of values in 0..1, for a polyline. @param {number[]} values @param {number} width @param {number} height @param {number} pad */
 export function sparkPoints(values, width, height, pad) {
   const top = Math.max(...values, 0) || 1;
   const step = values.length > 1 ? (width - 2 * pad) / (values.length - 1) : 0;
+  /** @param {number} value */
   const short = (value) => String(Math.round(value * 10) / 10);
   return values
     .map((v, i) => `${short(pad + i * step)},${short(height - pad - (Math.max(v, 0) / top) * (height - 2 * pad))}`)
     .join(" ");
 }
 
-/** The place in a list to which a key leads; null for other keys. */
+/**
+ * The place in a list to which a key leads; null for other keys.
+ * @param {string} key @param {number} place @param {number} length @returns {number | null}
+ */
 export function rowAt(key, place, length) {
+  /** @type {Record<string, number>} */
   const places = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: length - 1 };
   return key in places ? Math.min(Math.max(places[key], 0), length - 1) : null;
 }
 
+/** @param {number[]} values */
 function sparkline(values) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "wbm-spark");
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
-  svg.setAttribute("width", WIDTH);
-  svg.setAttribute("height", HEIGHT);
+  svg.setAttribute("width", String(WIDTH));
+  svg.setAttribute("height", String(HEIGHT));
   const last = values[values.length - 1];
   const words = `mAP50-95 over ${values.length} epochs, best ${Math.max(...values).toFixed(3)}, last ${last.toFixed(3)}`;
   svg.setAttribute("role", "img");
@@ -40,14 +47,18 @@ function sparkline(values) {
   return svg;
 }
 
+/** @param {View<ModelTableModel>} view */
 function render({ model, el }) {
   const root = make("div", { class: "curate-scroll" });
   el.append(root);
-  const names = () => [...root.querySelectorAll(".wbm-choose")];
+  /** @returns {HTMLButtonElement[]} */
+  const names = () => [...root.querySelectorAll("button")];
+  /** @param {string} name */
   const choose = (name) => {
     model.set("chosen", name);
     model.save_changes();
   };
+  /** @param {ModelRow} entry @param {number} place */
   const row = (entry, place) => {
     const button = make(
       "button",
@@ -70,7 +81,7 @@ function render({ model, el }) {
       const isChosen = button.dataset.name === chosen;
       button.setAttribute("aria-pressed", String(isChosen));
       button.tabIndex = isChosen ? 0 : -1;
-      button.closest("tr").classList.toggle("wbm-chosen", isChosen);
+      button.closest("tr")?.classList.toggle("wbm-chosen", isChosen);
     }
     if (all.length && !all.some((button) => button.tabIndex === 0)) all[0].tabIndex = 0;
   };
@@ -97,10 +108,11 @@ function render({ model, el }) {
   };
   root.addEventListener("keydown", (event) => {
     const all = names();
-    const to = rowAt(event.key, all.indexOf(document.activeElement), all.length);
-    if (to === null || !all.includes(document.activeElement)) return;
+    const place = placeOfFocus(all);
+    const to = rowAt(event.key, place, all.length);
+    if (to === null || place < 0) return;
     event.preventDefault();
-    choose(all[to].dataset.name);
+    choose(all[to].dataset.name ?? "");
     all[to].focus();
   });
   model.on("change:rows change:empty", draw);

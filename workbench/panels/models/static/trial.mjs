@@ -2,6 +2,7 @@
  * A stage to try a model on: a picture, a video, or a camera. The parts are those of the
  * capture panel; what is added is the slider, and that nothing runs on a page that is hidden.
  */
+/** @import { Feed, Receiver, TrialMessage, TrialModel, View } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
 import { createCamera } from "../../live/static/device.mjs";
 import { createHelp } from "../../live/static/help.mjs";
@@ -16,29 +17,35 @@ import { createSlider } from "./trial_boxes.mjs";
 
 const RUNNING = ["opening", "live", "stalled"];
 
-/** What the badge on the stage says. Pure. @returns {[string, string]} text and tone */
+/** What the badge on the stage says. Pure. @param {Feed} feed @param {boolean} isOn @returns {[string, string]} text and tone */
 export function badgeOf(feed, isOn) {
-  if (feed.status === "stalled") return [feed.why, "problem"];
+  if (feed.status === "stalled") return [feed.why ?? "", "problem"];
   if (feed.status === "opening" && !isOn) return ["opening …", "info"];
   if (feed.status === "ended") return ["the end; press Start to begin again", "info"];
   return ["", ""];
 }
 
+/** @param {TrialModel} model @param {HTMLElement} host */
 function mountTrial(model, host) {
   const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  /** @param {TrialMessage} message @param {ArrayBuffer[]} buffers */
   const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
   const abort = new AbortController();
+  /** @param {EventTarget} target @param {string} type @param {(event: Event) => void} handler */
   const on = (target, type, handler) => target.addEventListener(type, handler, { signal: abort.signal });
   let painted = 0; // pictures of several sources come on one stage: numbered anew here
-  const sources = new Map(); // our number -> the kernel's, of previews
+  /** The kernel's numbers of previews, by ours. @type {Map<number, number>} */
+  const sources = new Map();
   let isShown = false;
 
   const stage = createStage({
     seen(number) {
-      if (sources.has(number)) send({ kind: "seen", id: sources.get(number) });
+      const id = sources.get(number);
+      if (id !== undefined) send({ kind: "seen", id });
       sources.delete(number);
     },
   });
+  /** @param {DataView<ArrayBuffer>} data @param {number | null} id */
   const paint = (data, id = null) => {
     painted += 1;
     if (id !== null) sources.set(painted, id);
@@ -54,6 +61,7 @@ function mountTrial(model, host) {
     lost: () => fail(UNPLUGGED),
   });
   const uploader = createUploader({ send, failed: () => {} });
+  /** @param {File[]} files */
   const upload = (files) => uploader.add(files.slice(0, 1), "");
   const idle = () => surroundingsProblem(cameraSurroundings()) ?? help.idle;
   const help = createHelp({
@@ -78,7 +86,7 @@ function mountTrial(model, host) {
   const player = createPlayer({ send });
   const slider = createSlider({ model, show: (rows) => stage.showBoxes(rows) });
   const file = make("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "Picture file", onchange: () => {
-    upload([...file.files]);
+    upload([...(file.files ?? [])]);
     file.value = "";
   } });
   bar.element.append(make("button", { type: "button", class: "wb-button wbt-upload", onclick: () => file.click() }, "Upload a picture"), file);
@@ -87,6 +95,7 @@ function mountTrial(model, host) {
   host.append(root);
   for (const type of ["keydown", "keyup", "keypress"]) on(root, type, (event) => event.stopPropagation());
 
+  /** @param {import("../../live/static/problems.mjs").Problem} problem */
   function fail(problem) {
     bar.on(false);
     help.show(problem);
@@ -103,6 +112,7 @@ function mountTrial(model, host) {
     });
   }
 
+  /** @param {string} kind @param {string} place */
   function start(kind, place) {
     if (kind === "browser") startBrowser();
     else {
@@ -142,6 +152,7 @@ function mountTrial(model, host) {
     send({ kind: "hidden" });
   }
 
+  /** @type {Receiver<TrialModel>} */
   const receive = (message, buffers) => {
     if (message.to && message.to !== session) return;
     if (message.kind === "ack") camera.acknowledge(message.seq);
@@ -166,14 +177,14 @@ function mountTrial(model, host) {
     player.update(feed.player ?? null);
     stage.badge(...badgeOf(feed, camera.isOn()));
     if (!feed.kind || feed.kind === "browser") return;
-    const isRunning = RUNNING.includes(feed.status);
+    const isRunning = RUNNING.includes(feed.status ?? "");
     if (isRunning) {
       release();
       bar.choose(feed.kind);
-      bar.place(feed.kind, feed.place);
+      bar.place(feed.kind, feed.place ?? "");
       stage.use(false);
       help.show(null);
-    } else if (feed.status === "failed") help.show({ code: "feed", title: "No pictures from there", text: feed.why });
+    } else if (feed.status === "failed") help.show({ code: "feed", title: "No pictures from there", text: feed.why ?? "" });
     bar.on(isRunning || camera.isOn());
   }
 
@@ -211,6 +222,7 @@ function mountTrial(model, host) {
 
 export default function trial() {
   return {
+    /** @param {View<TrialModel>} view */
     render({ model, el }) {
       return mountTrial(model, el);
     },

@@ -1,19 +1,21 @@
 /** The slider of a trial: which of the boxes that a model has found are shown. */
+/** @import { DetectionRow, FoundMessage, TrialModel } from "../../types.d.ts" */
 import { make, setText } from "../../shared/static/dom.mjs";
 
-/** The rows from a confidence on. Pure. @param {Array[]} rows `[x, y, width, height, label, score, class]` */
+/** The rows from a confidence on. Pure. @param {DetectionRow[]} rows @param {number} confidence */
 export function rowsAbove(rows, confidence) {
   return rows.filter((row) => row[5] >= confidence - 1e-9);
 }
 
-/** How many boxes are shown, in words. Pure. */
+/** How many boxes are shown, in words. Pure. @param {number} shown @param {number} all @param {string} by */
 export function countWords(shown, all, by) {
   if (!by) return "";
   return `${shown} of ${all} box${all === 1 ? "" : "es"}, by ${by}`;
 }
 
-/** @param {{model: object, show: (rows: Array[]) => void}} options */
+/** @param {{model: TrialModel, show: (rows: DetectionRow[]) => void}} options */
 export function createSlider({ model, show }) {
+  /** @type {DetectionRow[]} */
   let rows = [];
   let by = "";
   const value = make("span", { class: "wbc-unit" });
@@ -38,7 +40,7 @@ export function createSlider({ model, show }) {
   return {
     element,
     refresh,
-    /** What the model has found now. */
+    /** What the model has found now. @param {FoundMessage} message */
     receive(message) {
       rows = message.rows;
       by = message.by;

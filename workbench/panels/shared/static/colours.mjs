@@ -26,21 +26,26 @@ export function classColour(cls) {
   return colour;
 }
 
+/** @param {number} index */
 function generated(index) {
   const hue = (20 + index * GOLDEN_ANGLE) % 360;
   return fromHsl(hue, 0.72, LIGHTNESS[index % LIGHTNESS.length]);
 }
 
+/** @param {string} hex */
 function fromHex(hex) {
   return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 }
 
+/** @param {number[]} rgb */
 function toHex(rgb) {
-  return "#" + rgb.map((value) => Math.round(value).toString(16).padStart(2, "0")).join("");
+  return `#${rgb.map((value) => Math.round(value).toString(16).padStart(2, "0")).join("")}`;
 }
 
+/** @param {number} hue @param {number} saturation @param {number} lightness */
 function fromHsl(hue, saturation, lightness) {
   const reach = saturation * Math.min(lightness, 1 - lightness);
+  /** @param {number} n */
   const channel = (n) => {
     const k = (n + hue / 30) % 12;
     return 255 * (lightness - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1)));

@@ -2,7 +2,9 @@
 
 /**
  * Make an element. `attributes` with a function value become listeners (`onclick` and so on).
- * @param {string} tag @param {Record<string, any>} attributes @param {...(Node|string)} children
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {Record<string, any>} attributes @param {...(Node|string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -16,18 +18,37 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Set text or an attribute if it is another one: what does not change costs no layout. */
+/**
+ * The element that has the focus in the document or shadow tree of another one.
+ * @param {Element} element
+ */
+export function activeWithin(element) {
+  return /** @type {Document|ShadowRoot} */ (element.getRootNode()).activeElement;
+}
+
+/**
+ * The place in a list of the element that has the focus; -1: none of them.
+ * @param {HTMLElement[]} elements
+ */
+export function placeOfFocus(elements) {
+  return elements.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+}
+
+/**
+ * Set a text if it is another one: what does not change costs no layout.
+ * @param {Element} element @param {string} text
+ */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** @param {Element} element @param {string} name @param {unknown} value */
+/** Likewise an attribute. @param {Element} element @param {string} name @param {unknown} value */
 export function setAttribute(element, name, value) {
   const text = String(value);
   if (element.getAttribute(name) !== text) element.setAttribute(name, text);
 }
 
-/** Line drawings, 16 x 16, stroked in the text colour. */
+/** Line drawings, 16 x 16, stroked in the text colour. @type {Record<string, string>} */
 const ICONS = {
   previous: "M10 3 5 8l5 5",
   next: "M6 3l5 5-5 5",

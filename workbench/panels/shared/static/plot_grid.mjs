@@ -1,12 +1,14 @@
 /** Plots side by side, drawn by plotly, whose script comes with the widget. */
+/** @import { PlotGridModel, View } from "../../types.d.ts" */
 
-/** How wide a plot becomes: two beside each other where there is room for both. */
+/** How wide a plot becomes: two beside each other where there is room for both. @param {number} room */
 export function plotWidth(room, gap = 12, least = 420) {
   return room >= 2 * least + gap ? Math.floor((room - gap) / 2) : Math.floor(room);
 }
 
-/** plotly's own look of tooltips is white; these take the page's colours. */
+/** plotly's own look of tooltips is white; these take the page's colours. @param {CSSStyleDeclaration} style */
 export function hoverColours(style) {
+  /** @param {string} name @param {string} other */
   const colour = (name, other) => style.getPropertyValue(name).trim() || other;
   return {
     bgcolor: colour("--jp-layout-color1", "#fff"),
@@ -20,12 +22,14 @@ export function hoverColours(style) {
  *
  * anywidget gives a widget two seconds to start, too few for 5 MB on a busy machine: so the
  * script is no part of the module, and runs when there is something to draw.
+ * @param {string} script @returns {Promise<void>}
  */
 function loadPlotly(script) {
   globalThis.workbenchPlotlyComes ??= new Promise((resolve, reject) => {
     const url = URL.createObjectURL(new Blob([script], { type: "text/javascript;charset=utf-8" }));
     const element = document.createElement("script");
-    const end = (tell, value) => {
+    /** @param {(value?: any) => void} tell @param {Error} [value] */
+    const end = (tell, value = undefined) => {
       URL.revokeObjectURL(url);
       element.remove();
       tell(value);
@@ -41,21 +45,23 @@ function loadPlotly(script) {
   return globalThis.workbenchPlotlyComes;
 }
 
+/** @param {View<PlotGridModel>} view */
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "curate-plots";
   el.append(root);
+  /** @type {HTMLElement[]} */
   const plots = [];
 
   const draw = () => {
-    if (!globalThis.workbenchPlotly) return; // it comes, see below
+    const plotly = globalThis.workbenchPlotly;
+    if (!plotly) return; // it comes, see below
     const width = plotWidth(root.clientWidth);
     if (width < 50) return; // on a page that is not shown
     const hoverlabel = hoverColours(getComputedStyle(root));
     const figures = model.get("figures");
-    while (plots.length > figures.length) {
-      const last = plots.pop();
-      globalThis.workbenchPlotly.purge(last);
+    for (const last of plots.splice(figures.length)) {
+      plotly.purge(last);
       last.remove();
     }
     figures.forEach((text, place) => {
@@ -69,7 +75,7 @@ function render({ model, el }) {
       plots[place].setAttribute("aria-label", `${title}; the tables above have its numbers`);
       plots[place].setAttribute("role", "img");
       const layout = { ...figure.layout, width, hoverlabel };
-      globalThis.workbenchPlotly.react(plots[place], figure.data, layout, {
+      plotly.react(plots[place], figure.data, layout, {
         displaylogo: false,
         // Named one by one: plotly has buttons that send a figure to its own service.
         modeBarButtons: [["toImage", "resetScale2d"]],
@@ -94,7 +100,7 @@ function render({ model, el }) {
     observer.disconnect();
     themes.disconnect();
     model.off("change:figures", draw);
-    plots.forEach((plot) => globalThis.workbenchPlotly.purge(plot));
+    for (const plot of plots) globalThis.workbenchPlotly?.purge(plot);
   };
 }
 

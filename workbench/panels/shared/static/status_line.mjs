@@ -2,13 +2,17 @@
  * One line that says what happened last. The element stays while its text changes: a live
  * region that is replaced is not read out.
  */
+/** @import { StatusLineModel, View } from "../../types.d.ts" */
 
 /**
  * Keys pressed in a panel mean the panel: JupyterLab would insert and delete cells. The line
  * is put into the panel some time after it is rendered, so this waits for that.
+ * @param {Element} element @param {string} selector @returns {() => void}
  */
 export function keepKeys(element, selector) {
+  /** @param {Event} event */
   const stop = (event) => event.stopPropagation();
+  /** @type {HTMLElement | null} */
   let panel = null;
   let frame = 0;
   const look = () => {
@@ -27,6 +31,7 @@ export function keepKeys(element, selector) {
   };
 }
 
+/** @param {View<StatusLineModel>} view */
 function render({ model, el }) {
   const line = document.createElement("div");
   line.className = "curate-status";

@@ -3,20 +3,26 @@
  * and a piece goes out only when the one before has arrived, so that neither the network
  * nor the kernel is flooded.
  */
+/** @import { UploadPiece } from "../../types.d.ts" */
 
 export const PIECE = 2 * 2 ** 20;
 
 /**
- * @param {{send: (message: object, buffers: ArrayBuffer[]) => void,
+ * @param {{send: (message: UploadPiece, buffers: ArrayBuffer[]) => void,
  *   failed: (text: string) => void, piece?: number, refusal?: (file: File) => string,
  *   progressed?: (state: {file: number, files: number, share: number, split: string}|null) => void}} options
  *   `refusal`: why a file is not sent at all, empty if it is; `progressed`: told before each
  *   piece which file it is of, over all that is to be sent, and null when nothing is left
+ *
+ * @typedef {{batch: number, split: string, className: string, files: File[], bytes: number,
+ *   index: number, offset: number, sent: number}} Job
  */
 export function createUploader({ send, failed, piece = PIECE, refusal = () => "", progressed = () => {} }) {
+  /** @type {Job[]} */
   const queue = [];
   let batch = 0;
-  let under = null; // what the kernel has not acknowledged
+  /** What the kernel has not acknowledged. @type {Job|null} */
+  let under = null;
   let before = { files: 0, bytes: 0 }; // of batches that are done, while there are more
 
   async function next() {
@@ -40,6 +46,7 @@ export function createUploader({ send, failed, piece = PIECE, refusal = () => ""
     }
     if (!queue.includes(job)) return; // called off meanwhile
     job.sent = buffer ? end : file.size;
+    /** @type {UploadPiece} */
     const message = {
       kind: "upload", batch: job.batch, split: job.split, class_name: job.className, index: job.index, files: job.files.length,
       name: file.name, size: buffer ? file.size : 0, offset: buffer ? job.offset : 0, unreadable: !buffer, ...(why && { why }),
@@ -47,8 +54,9 @@ export function createUploader({ send, failed, piece = PIECE, refusal = () => ""
     send(message, [buffer ?? new ArrayBuffer(0)]);
   }
 
-  /** Say how far it is with all that was added since there was nothing to do. */
+  /** Say how far it is with all that was added since there was nothing to do. @param {Job} job */
   function report(job) {
+    /** @param {File[]} files */
     const sum = (files) => files.reduce((bytes, file) => bytes + file.size, 0);
     const files = before.files + queue.reduce((n, one) => n + one.files.length, 0);
     const bytes = before.bytes + queue.reduce((n, one) => n + one.bytes, 0);

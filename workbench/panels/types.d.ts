@@ -1,0 +1,563 @@
+/**
+ * What the front end and the kernel know of each other: the traits of each widget's model,
+ * and the messages that its pages send and get. The kernel's side is in the Python modules
+ * that are named here; the two are kept in step by hand.
+ *
+ * Used by the modules in `static/` folders in their comments only, for `tsc --checkJs`:
+ *
+ *     @import { Model, GalleryTraits } from "../../types.d.ts"
+ */
+
+/** A kernel's signal, as JupyterLab has it. */
+interface Signal {
+  connect?(slot: (sender: unknown, status: string) => void): void;
+  disconnect(slot: (sender: unknown, status: string) => void): void;
+}
+
+/** anywidget's model: `Traits` are synced, `Sent` goes to the kernel, `Received` comes from it. */
+export interface Model<Traits, Sent = never, Received = never> {
+  get<Name extends keyof Traits>(name: Name): Traits[Name];
+  set<Name extends keyof Traits>(name: Name, value: Traits[Name]): void;
+  save_changes(): void;
+  send(message: Sent, callbacks?: undefined, buffers?: Bytes[]): void;
+  on(event: "msg:custom", handler: (message: Received, buffers: DataView<ArrayBuffer>[]) => void): void;
+  on(event: `change:${string}`, handler: () => void): void;
+  off(event: "msg:custom", handler: (message: Received, buffers: DataView<ArrayBuffer>[]) => void): void;
+  off(event: `change:${string}`, handler: () => void): void;
+  /** Only where the page is JupyterLab's. */
+  widget_manager?: { kernel?: { statusChanged?: Signal } };
+}
+
+/** A handler of what the kernel sends to a model. */
+export type Receiver<AnyModel> =
+  AnyModel extends Model<infer _Traits, infer _Sent, infer Received>
+    ? (message: Received, buffers: DataView<ArrayBuffer>[]) => void
+    : never;
+
+/** What anywidget hands to `render`. */
+export interface View<AnyModel> {
+  model: AnyModel;
+  el: HTMLElement;
+}
+
+type Bytes = ArrayBuffer | ArrayBufferView;
+
+/** Every event that a page listens for, by its name. */
+export type Events = HTMLElementEventMap & WindowEventMap & DocumentEventMap & MediaDevicesEventMap;
+
+/** Left, top, right, bottom in pixels of the stored image. */
+export type Xyxy = [number, number, number, number];
+export interface Size {
+  width: number;
+  height: number;
+}
+
+/** Of one page: `session` names it, so that answers find it. */
+type From<Message> = Message & { session: string };
+/** For the page `to`, or for all of them. */
+type To<Message> = Message & { to?: string | null };
+
+// -- Files that a page sends: workbench/panels/shared/uploads.py
+
+export interface UploadPiece {
+  kind: "upload";
+  batch: number;
+  split: string;
+  class_name: string;
+  index: number;
+  files: number;
+  name: string;
+  size: number;
+  offset: number;
+  unreadable: boolean;
+  why?: string;
+}
+export interface Uploaded {
+  kind: "uploaded";
+  batch: number;
+}
+
+// -- The canvas: workbench/panels/annotate/canvas.py and messages.py
+
+/** A box on its way to or from the kernel. */
+export interface Row {
+  class_id: number;
+  xyxy: Xyxy;
+}
+export interface Proposal {
+  score: number;
+  source: string;
+}
+export type ProposalRow = Row & Proposal;
+
+export interface KeyAction {
+  action: string;
+  keys: string[];
+  text: string;
+  group: string;
+}
+
+export interface CanvasTraits {
+  classes: string[];
+  current_class: string | null;
+  opacity: number;
+  image_brightness: number;
+  image_contrast: number;
+  bindings: Record<string, string[]>;
+  actions: KeyAction[];
+  walks: boolean;
+  autofocus: boolean;
+  canvas_height: number;
+  notice: string;
+}
+
+/** One image as the kernel describes it. */
+export interface Frame {
+  /** identity of the image */
+  key: string;
+  /** changes with the image's bytes */
+  token: string;
+  /** number of the walk that `index` belongs to */
+  walk: number;
+  index: number;
+  name: string;
+  /** image pixels */
+  width: number;
+  height: number;
+  /** of the label file, "" if there is none */
+  revision: string;
+  editable: boolean;
+  /** what is wrong with the image or its labels, for people */
+  problem: string;
+  boxes: Row[];
+  proposals: ProposalRow[];
+  /** whether unsaved edits outlive the page */
+  keep: boolean;
+}
+
+/** The state of an image after a finished edit. */
+export interface EditState {
+  revision: string;
+  boxes: Row[];
+  labelled: boolean;
+  proposals: ProposalRow[] | null;
+  what: string;
+  agreed?: boolean;
+}
+
+export type CanvasSent = From<
+  | { kind: "hello" }
+  | { kind: "go"; seq: number; walk: number; index: number; have: string | null }
+  | { kind: "go_unlabelled"; seq: number; walk: number; index: number }
+  | { kind: "want"; index: number; walk: number }
+  | { kind: "want"; key: string; plain?: boolean }
+  | { kind: "want_trail"; key: string }
+  | { kind: "got"; id: number }
+  | ({ kind: "edit"; seq: number; key: string } & EditState)
+  | { kind: "submit" }
+>;
+
+export interface FrameMessage {
+  kind: "frame";
+  id: number;
+  show: boolean;
+  cause: { session: string; seq: number } | null;
+  total: number;
+  labelled: number;
+  plain: boolean;
+  frame: Frame;
+}
+export interface SavedMessage {
+  kind: "saved";
+  session: string;
+  seq: number;
+  key: string;
+  revision: string;
+  labelled: number;
+}
+/** Why an edit was not saved, and what can be done; `revision` and `boxes`: what the file has now. */
+export interface Failure {
+  why: string;
+  choices: { choice: "mine" | "theirs" | "retry"; text: string }[];
+  revision: string;
+  boxes: Row[];
+}
+export type NotSavedMessage = { kind: "not_saved"; session: string; seq: number; key: string } & Failure;
+export interface LabelsMessage {
+  kind: "labels";
+  labelled?: number;
+  key: string;
+  revision: string;
+  boxes: Row[];
+  proposals: ProposalRow[];
+}
+/** The boxes of an image at one time; null while it was not labelled. */
+export type RowState = Row[] | null;
+export interface TrailMessage {
+  kind: "trail";
+  key: string;
+  /** what the file held when it was read */
+  boxes: RowState;
+  past: RowState[];
+  future: RowState[];
+  more: boolean;
+}
+export type CanvasReceived = To<
+  | FrameMessage
+  | { kind: "empty" }
+  | { kind: "scope"; scope: string }
+  | SavedMessage
+  | NotSavedMessage
+  | LabelsMessage
+  | TrailMessage
+>;
+export type CanvasModel = Model<CanvasTraits, CanvasSent, CanvasReceived>;
+
+// -- The gallery: workbench/panels/browse/gallery.py and pages.py
+
+export type GalleryMode = "images" | "objects" | "trash";
+/** Half-open. */
+export type Range = readonly [number, number];
+export type Ranges = readonly Range[];
+
+export interface GalleryTraits {
+  listing: {
+    id?: number;
+    total?: number;
+    mode?: GalleryMode;
+    query?: string;
+    dataset?: string;
+    of?: number;
+    keep?: boolean;
+    empty?: string;
+  };
+  selection: { listing?: number; ranges?: Ranges; by?: string };
+  classes: string[];
+  tags: string[];
+  problem: string;
+  status: { text?: string; tone?: string; details?: string[] };
+  progress: { what?: string; done?: number; total?: number };
+  undo: string;
+  accept: string[];
+  max_bytes: number;
+  height: number;
+}
+
+export type ItemState = "unlabelled" | "background" | "labelled" | "unreadable" | "predicted" | "deleted";
+/** What a cell shows; what is empty is left out. */
+export interface Item {
+  position: number;
+  key: string;
+  name: string;
+  label?: string;
+  split?: string;
+  state?: ItemState;
+  badge?: string;
+  note?: string;
+  problem?: string;
+  predicted?: boolean;
+  /** class and how many boxes of it */
+  counts?: [number, number][];
+  tags?: string[];
+  /** class, then centre and size as shares of the picture */
+  boxes?: number[][];
+  picture?: boolean;
+  /** place of the picture's bytes in the message */
+  buffer?: number;
+}
+export interface Completion {
+  insert: string;
+  start: number;
+  end: number;
+  label: string;
+}
+
+/** An action on the selection; what it needs besides depends on the action. */
+export interface Do {
+  kind: "do";
+  action: string;
+  split?: string;
+  tag?: string;
+  name?: string;
+  path?: string;
+  class_id?: number;
+  class_name?: string;
+  every?: number;
+}
+export type GalleryMessage =
+  | { kind: "want"; id: number; listing: number; level: number; ranges: Ranges }
+  | { kind: "cancel"; id: number }
+  | { kind: "select"; listing: number; ranges: Ranges }
+  | { kind: "query"; text: string }
+  | { kind: "complete"; seq: number; text: string; cursor: number }
+  | { kind: "mode"; mode: GalleryMode }
+  | { kind: "open"; listing: number; position: number }
+  | Do
+  | UploadPiece
+  | { kind: "stop" };
+export interface ItemsMessage {
+  kind: "items";
+  id: number;
+  listing: number;
+  level: number;
+  items: Item[];
+  done: boolean;
+  problem?: string;
+}
+export interface CompletionsMessage {
+  kind: "completions";
+  seq: number;
+  items: Completion[];
+}
+export type GalleryReceived = To<ItemsMessage | CompletionsMessage | Uploaded>;
+export type GalleryModel = Model<GalleryTraits, From<GalleryMessage>, GalleryReceived>;
+
+// -- Cameras: workbench/panels/live/ and capture/camera.py
+
+/** Where pictures come from, and how that goes. */
+export interface Feed {
+  kind?: string;
+  name?: string;
+  place?: string;
+  status?: "stopped" | "opening" | "live" | "stalled" | "ended" | "failed";
+  why?: string;
+  player?: Player;
+}
+/** Of a feed with a beginning and an end. */
+export interface Player {
+  position: number;
+  length: number;
+  paused: boolean;
+}
+export interface FrameFacts {
+  seq: number;
+  time: number;
+  shoot?: boolean;
+}
+/** Centre and size as shares of the picture, class name, score, and the class where it is known. */
+export type DetectionRow = [number, number, number, number, string, number, number?];
+
+export type CameraFrames =
+  | ({ kind: "frame" } & FrameFacts)
+  | { kind: "frames"; frames: FrameFacts[] };
+export type PlayMessage =
+  | { kind: "play"; act: "pause" | "play" }
+  | { kind: "play"; act: "step" | "seek"; value: number };
+
+export type Split = string | Record<string, number>;
+export type SettingName = keyof CaptureSettings;
+/** What a capture does: `CaptureSettings` and `CaptureOptions` of the kernel in one. */
+export interface CaptureSettings {
+  dataset?: string;
+  split?: Split;
+  class_name?: string;
+  mode?: "hand" | "burst" | "interval" | "motion";
+  rate?: number;
+  every?: number;
+  motion?: number;
+  until?: number;
+  countdown?: number;
+  min_difference?: number;
+  min_sharpness?: number;
+  detections?: "off" | "predictions" | "labels";
+  show_boxes?: boolean;
+  confidence?: number;
+}
+export interface CaptureStatus {
+  recording?: boolean;
+  saving?: boolean;
+  waiting?: number;
+  saved?: number;
+  similar?: number;
+  blurred?: number;
+  dropped?: number;
+  damaged?: number;
+  slow?: boolean;
+  failure?: string;
+  split?: string;
+  by_split?: Record<string, number>;
+  by_class?: Record<string, number>;
+  in_dataset?: Record<string, number>;
+}
+export interface CameraTraits {
+  feed: Feed;
+  settings: CaptureSettings;
+  status: CaptureStatus;
+  datasets: string[];
+  classes: string[];
+  model: string;
+  notice: { text?: string; tone?: string };
+  rate: number;
+  window: number;
+  quality: number;
+}
+export type CameraMessage =
+  | { kind: "hello" }
+  | { kind: "bye" }
+  | { kind: "camera"; on: true; name: string }
+  | { kind: "camera"; on: false; failed: boolean; why: string }
+  | CameraFrames
+  | { kind: "seen"; id: number }
+  | { kind: "press"; held: boolean; shoot: boolean }
+  | { kind: "release" }
+  | { kind: "set"; name: SettingName; value: unknown }
+  | { kind: "source"; source: string; place: string }
+  | { kind: "start" }
+  | { kind: "stop" }
+  | PlayMessage
+  | { kind: "undo" }
+  | { kind: "redo" }
+  | { kind: "remove"; id: number }
+  | UploadPiece;
+/** A picture of the strip; `buffer`: place of its thumbnail in the message. */
+export interface StripItem {
+  id: number;
+  name: string;
+  split: string;
+  class_name: string;
+  blurred: boolean;
+  boxes: number;
+  buffer: number | null;
+}
+export interface StripMessage {
+  kind: "strip";
+  ids: number[];
+  items: StripItem[];
+}
+export type CameraReceived = To<
+  | { kind: "ack"; seqs: number[] }
+  | { kind: "owner" }
+  | { kind: "preview"; id: number }
+  | { kind: "boxes"; rows: DetectionRow[] }
+  | { kind: "countdown"; seconds: number }
+  | StripMessage
+  | { kind: "saved"; count: number }
+  | Uploaded
+>;
+export type CameraModel = Model<CameraTraits, From<CameraMessage>, CameraReceived>;
+
+// -- The stage to try a model on, and the others of workbench/panels/models/widgets.py
+
+export interface TrialTraits {
+  feed: Feed;
+  confidence: number;
+  rate: number;
+  window: number;
+  quality: number;
+}
+export type TrialMessage =
+  | { kind: "shown" }
+  | { kind: "hidden" }
+  | { kind: "camera"; on: true; name: string }
+  | { kind: "camera"; on: false }
+  | CameraFrames
+  | { kind: "seen"; id: number }
+  | { kind: "source"; source: string; place: string }
+  | { kind: "stop" }
+  | PlayMessage
+  | UploadPiece;
+export interface FoundMessage {
+  kind: "boxes";
+  rows: DetectionRow[];
+  by: string;
+}
+export type TrialReceived = To<
+  | { kind: "ack"; seq: number }
+  | { kind: "owner" }
+  | { kind: "halt" }
+  | { kind: "preview"; id: number }
+  | { kind: "still" }
+  | FoundMessage
+  | Uploaded
+>;
+export type TrialModel = Model<TrialTraits, From<TrialMessage>, TrialReceived>;
+
+export interface ModelRow {
+  name: string;
+  is_active: boolean;
+  problem: string;
+  /** values by epoch */
+  curve: number[];
+  cells: string[];
+}
+export type ModelTableModel = Model<{
+  heads: string[];
+  texts: number[];
+  rows: ModelRow[];
+  chosen: string;
+  empty: string;
+}>;
+export type DownloadModel = Model<
+  { label: string; disabled: boolean },
+  { kind: "want"; start: number },
+  { kind: "piece"; start: number; total: number; name: string } | { kind: "failed" }
+>;
+export type FileUploadModel = Model<
+  { label: string; accept: string },
+  From<UploadPiece>,
+  To<Uploaded | { kind: "refused" }>
+>;
+
+// -- Findings: workbench/panels/curate/finding_list.py and evaluate/finding_tiles.py
+
+export interface Finding {
+  kind: string;
+  severity: "error" | "warning" | "info";
+  title: string;
+  why: string;
+}
+export type FindingListModel = Model<{ findings: Finding[]; chosen: string; empty: string }>;
+
+/** A box as left, top, width and height in shares of the picture. */
+export type Share = [number, number, number, number];
+export interface Tile {
+  number: number;
+  title: string;
+  name: string;
+  words: string;
+  problem: string;
+  picture: DataView<ArrayBuffer> | null;
+  shape: [number, number];
+  label: Share | null;
+  prediction: Share | null;
+  class_id: number;
+  label_class: number;
+}
+export type FindingTilesModel = Model<
+  { tiles: Tile[]; title: string; empty: string },
+  { kind: "open"; number: number }
+>;
+
+// -- What panels share: workbench/panels/shared/widgets.py
+
+export type StatusLineModel = Model<{ text: string; tone: string }>;
+export type PlotGridModel = Model<{ figures: string[]; script: string }>;
+
+/** As much of plotly as the plots use. */
+interface Plotly {
+  react(element: HTMLElement, data: unknown, layout: object, config: object): void;
+  purge(element: HTMLElement): void;
+}
+
+declare global {
+  /** plotly, once its script has run; and the promise of that. */
+  var workbenchPlotly: Plotly | undefined;
+  var workbenchPlotlyComes: Promise<void> | undefined;
+
+  // What some browsers have and TypeScript's own list lacks.
+  var MediaStreamTrackProcessor:
+    | { new (options: { track: MediaStreamTrack }): { readonly readable: ReadableStream<VideoFrame> } }
+    | undefined;
+  interface VideoFrame {
+    readonly rotation?: number;
+    readonly flip?: boolean;
+  }
+  interface Uint8Array {
+    toBase64?(): string;
+  }
+  interface HTMLElement {
+    /** Numbers for tests and benchmarks, on a widget's outermost element. */
+    captureStats?: object;
+    galleryStats?: () => object;
+  }
+}
