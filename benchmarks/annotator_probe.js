@@ -26,7 +26,17 @@ window.annotatorProbe = (() => {
       const place = canvas.getBoundingClientRect();
       if (!canvas.width || !place.width) continue;
       const [sx, sy] = [canvas.width / place.width, canvas.height / place.height];
-      lens.drawImage(canvas, (left - place.left) * sx, (top - place.top) * sy, width * sx, height * sy, 0, 0, width, height);
+      lens.drawImage(
+        canvas,
+        (left - place.left) * sx,
+        (top - place.top) * sy,
+        width * sx,
+        height * sy,
+        0,
+        0,
+        width,
+        height,
+      );
     }
     return lens.getImageData(0, 0, width, height).data;
   }
@@ -37,7 +47,8 @@ window.annotatorProbe = (() => {
     for (let i = 0; i < now.length; i += 4) {
       const column = (i / 4) % width;
       if (column <= last) continue;
-      for (let c = i; c < i + 3; c += 1) if (Math.abs(now[c] - before[c]) > DIFFERENT) last = column;
+      for (let c = i; c < i + 3; c += 1)
+        if (Math.abs(now[c] - before[c]) > DIFFERENT) last = column;
     }
     return last;
   }
@@ -54,13 +65,17 @@ window.annotatorProbe = (() => {
       colourAt: (root, x, y) => pixels(root, { left: x, top: y, width: 1, height: 1 }),
       hasBox: (root, { left, top }, paper) => {
         const row = pixels(root, { left: left - 3, top: top + 8, width: 7, height: 1 });
-        for (let i = 0; i < row.length; i += 4) if (Math.abs(row[i] - paper) > DIFFERENT) return true;
+        for (let i = 0; i < row.length; i += 4)
+          if (Math.abs(row[i] - paper) > DIFFERENT) return true;
         return false;
       },
     },
     svg: {
       edge: (root, lane) => () => {
-        const rect = [...root.querySelectorAll("svg > g")].at(-1)?.querySelector("rect")?.getBoundingClientRect();
+        const rect = [...root.querySelectorAll("svg > g")]
+          .at(-1)
+          ?.querySelector("rect")
+          ?.getBoundingClientRect();
         return rect && rect.top < lane.top && rect.bottom > lane.top ? rect.right : -Infinity;
       },
       colourAt(root, x, y) {
@@ -105,8 +120,11 @@ window.annotatorProbe = (() => {
       const root = document.querySelector(selector);
       root.scrollIntoView({ block: "center" });
       const stage = root.querySelector(".wb-stage");
-      const place = (stage ?? root.querySelector(kind === "svg" ? "img" : "canvas")).getBoundingClientRect();
-      if (!stage) return { left: place.left, top: place.top, width: place.width, height: place.height };
+      const place = (
+        stage ?? root.querySelector(kind === "svg" ? "img" : "canvas")
+      ).getBoundingClientRect();
+      if (!stage)
+        return { left: place.left, top: place.top, width: place.width, height: place.height };
       const { scale, x, y } = JSON.parse(stage.dataset.viewport);
       return { left: place.left + x, top: place.top + y, scale };
     },
@@ -120,7 +138,9 @@ window.annotatorProbe = (() => {
       watching = watch((now) => {
         samples.push([now, edge()]);
         return samples.at(-1)[1] >= goal;
-      }, patience).finally(() => window.removeEventListener("pointermove", note, { capture: true }));
+      }, patience).finally(() =>
+        window.removeEventListener("pointermove", note, { capture: true }),
+      );
     },
 
     /** Wait until the edge has reached the last move; the moves and samples so far. */
@@ -135,7 +155,10 @@ window.annotatorProbe = (() => {
       const root = document.querySelector(selector);
       let pressed = null;
       let painted = null;
-      window.addEventListener("keydown", (event) => (pressed = event.timeStamp), { capture: true, once: true });
+      window.addEventListener("keydown", (event) => (pressed = event.timeStamp), {
+        capture: true,
+        once: true,
+      });
       watching = watch((now) => {
         if (pressed === null) return false;
         const seen = drawings[kind].colourAt(root, patch.left, patch.top);
@@ -152,7 +175,10 @@ window.annotatorProbe = (() => {
       let released = null;
       let saved = null;
       let wasSaving = false;
-      window.addEventListener("pointerup", (event) => (released = event.timeStamp), { capture: true, once: true });
+      window.addEventListener("pointerup", (event) => (released = event.timeStamp), {
+        capture: true,
+        once: true,
+      });
       const observer = new MutationObserver(() => (wasSaving ||= line.dataset.state === "saving"));
       observer.observe(line, { attributes: true });
       watching = watch((now) => {

@@ -2,9 +2,23 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  copies, fromRows, nextBox, sameRows, toProposalRows, toRows, withAccepted, withChanged, withoutBoxes,
+  copies,
+  fromRows,
+  nextBox,
+  sameRows,
+  toProposalRows,
+  toRows,
+  withAccepted,
+  withChanged,
+  withoutBoxes,
 } from "../../workbench/panels/annotate/static/document.mjs";
-import { amend, commit, createHistory, redo, undo } from "../../workbench/panels/annotate/static/history.mjs";
+import {
+  amend,
+  commit,
+  createHistory,
+  redo,
+  undo,
+} from "../../workbench/panels/annotate/static/history.mjs";
 
 const IMAGE = { width: 640, height: 480 };
 const ROWS = [

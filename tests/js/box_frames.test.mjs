@@ -18,7 +18,16 @@ function start(own = { width: 3840, height: 2160 }) {
   return { frames: createFrames(decode), asked, closed };
 }
 
-const frame = (index, fields = {}) => ({ key: `k${index}`, token: `t${index}`, walk: 1, index, name: `${index}.jpg`, width: 3840, height: 2160, ...fields });
+const frame = (index, fields = {}) => ({
+  key: `k${index}`,
+  token: `t${index}`,
+  walk: 1,
+  index,
+  name: `${index}.jpg`,
+  width: 3840,
+  height: 2160,
+  ...fields,
+});
 
 test("the size of the stage is taken where an image is much larger, and its shape kept", () => {
   assert.deepEqual(stageSize({ width: 3840, height: 2160 }, STAGE), { width: 800, height: 450 });
@@ -60,11 +69,18 @@ test("an image no larger than the stage is decoded once and never closed by anot
 test("pixels that arrive after their image was dropped are let go", async () => {
   const waiting = [];
   const closed = [];
-  const frames = createFrames((_blob, size) =>
-    new Promise((resolve) => waiting.push(() => {
-      const bitmap = { ...(size ?? { width: 3840, height: 2160 }), close: () => closed.push(bitmap) };
-      resolve(bitmap);
-    })));
+  const frames = createFrames(
+    (_blob, size) =>
+      new Promise((resolve) =>
+        waiting.push(() => {
+          const bitmap = {
+            ...(size ?? { width: 3840, height: 2160 }),
+            close: () => closed.push(bitmap),
+          };
+          resolve(bitmap);
+        }),
+      ),
+  );
   const put = frames.put(frame(0), BYTES, STAGE, () => null);
   waiting[0]();
   await put;
@@ -72,7 +88,10 @@ test("pixels that arrive after their image was dropped are let go", async () => 
   frames.clear();
   waiting[1]();
   assert.equal(await late, null);
-  assert.deepEqual(closed.map(({ width }) => width), [800, 3840]);
+  assert.deepEqual(
+    closed.map(({ width }) => width),
+    [800, 3840],
+  );
 });
 
 test("an image that cannot be held in full stays at the size of the stage", async () => {

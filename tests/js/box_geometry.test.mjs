@@ -2,7 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  allowedShift, boxBetween, boxesAt, fitViewport, handleAt, keepInSight, resized, shifted, toImage, toScreen, zoomAt,
+  allowedShift,
+  boxBetween,
+  boxesAt,
+  fitViewport,
+  handleAt,
+  keepInSight,
+  resized,
+  shifted,
+  toImage,
+  toScreen,
+  zoomAt,
 } from "../../workbench/panels/annotate/static/geometry.mjs";
 
 const IMAGE = { width: 640, height: 480 };
@@ -40,7 +50,10 @@ test("a panned image stays in sight", () => {
 });
 
 test("a drawn box has whole pixels, whatever corner it starts from", () => {
-  assert.deepEqual(boxBetween({ x: 99.6, y: 80.2 }, { x: 10.4, y: 20.5 }, IMAGE), [10, 21, 100, 80]);
+  assert.deepEqual(
+    boxBetween({ x: 99.6, y: 80.2 }, { x: 10.4, y: 20.5 }, IMAGE),
+    [10, 21, 100, 80],
+  );
 });
 
 test("a drawn box is cut off at the image and never empty", () => {
@@ -50,7 +63,10 @@ test("a drawn box is cut off at the image and never empty", () => {
 });
 
 test("boxes move together and stop together at the border", () => {
-  const boxes = [[10, 10, 20, 20], [600, 400, 635, 470]];
+  const boxes = [
+    [10, 10, 20, 20],
+    [600, 400, 635, 470],
+  ];
   assert.deepEqual(allowedShift(boxes, 30.4, -99, IMAGE), { x: 5, y: -10 });
   assert.deepEqual(shifted(boxes[0], { x: 5, y: -10 }), [15, 0, 25, 10]);
 });
@@ -61,7 +77,10 @@ test("a box that sticks out of the image can be moved back in", () => {
 
 test("resizing leaves the edges that are not held bit for bit", () => {
   const box = [10.123456, 20.654321, 110.5, 120.5];
-  assert.deepEqual(resized(box, "e", { x: 200.4, y: 7 }, IMAGE), [10.123456, 20.654321, 200, 120.5]);
+  assert.deepEqual(
+    resized(box, "e", { x: 200.4, y: 7 }, IMAGE),
+    [10.123456, 20.654321, 200, 120.5],
+  );
   assert.deepEqual(resized(box, "nw", { x: 5, y: 6 }, IMAGE), [5, 6, 110.5, 120.5]);
 });
 
@@ -72,7 +91,11 @@ test("dragging an edge past the opposite one turns the box over", () => {
 
 test("a box cannot be resized to nothing", () => {
   for (const handle of ["n", "ne", "e", "se", "s", "sw", "w", "nw"]) {
-    for (const box of [[0, 0, 1, 1], [639, 479, 640, 480], [10, 10, 50, 50]]) {
+    for (const box of [
+      [0, 0, 1, 1],
+      [639, 479, 640, 480],
+      [10, 10, 50, 50],
+    ]) {
       for (const x of [-1, 0, 10, 49.7, 50, 639.6, 640]) {
         const [left, top, right, bottom] = resized(box, handle, { x, y: x }, IMAGE);
         assert.ok(right - left >= 1 && bottom - top >= 1, `${handle} ${box} ${x}`);
@@ -101,5 +124,8 @@ test("of several boxes under the pointer the smallest comes first", () => {
     { id: 2, xyxy: [20, 20, 40, 40] },
     { id: 3, xyxy: [200, 200, 300, 300] },
   ];
-  assert.deepEqual(boxesAt(boxes, { x: 30, y: 30 }).map((box) => box.id), [2, 1]);
+  assert.deepEqual(
+    boxesAt(boxes, { x: 30, y: 30 }).map((box) => box.id),
+    [2, 1],
+  );
 });

@@ -1,14 +1,25 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-
-import { createCommands } from "../../workbench/panels/annotate/static/commands.mjs";
-import { arrowStep, classDigit, keymap, keyName } from "../../workbench/panels/annotate/static/keys.mjs";
-import { classColour } from "../../workbench/panels/shared/static/colours.mjs";
 import { matchingClasses } from "../../workbench/panels/annotate/static/classes.mjs";
+import { createCommands } from "../../workbench/panels/annotate/static/commands.mjs";
+import {
+  arrowStep,
+  classDigit,
+  keymap,
+  keyName,
+} from "../../workbench/panels/annotate/static/keys.mjs";
+import { classColour } from "../../workbench/panels/shared/static/colours.mjs";
 
-const press = (key, held = {}) =>
-  ({ key, code: "", ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...held });
+const press = (key, held = {}) => ({
+  key,
+  code: "",
+  ctrlKey: false,
+  metaKey: false,
+  altKey: false,
+  shiftKey: false,
+  ...held,
+});
 
 test("keys are named as bindings write them", () => {
   assert.equal(keyName(press("d")), "D");
@@ -28,12 +39,20 @@ test("digits stand for classes, on keyboards that shift them too", () => {
 });
 
 test("every action that has keys does something, and the reverse", () => {
-  const listed = JSON.parse(readFileSync(new URL("../../workbench/panels/annotate/static/keys.json", import.meta.url)));
+  const listed = JSON.parse(
+    readFileSync(new URL("../../workbench/panels/annotate/static/keys.json", import.meta.url)),
+  );
   const session = { state: { selection: new Set() }, boxes: () => [] };
   const { actions } = createCommands(session, {});
   const bound = new Set(listed.map((item) => item.action));
-  assert.deepEqual([...bound].filter((action) => !actions.includes(action)), []);
-  assert.deepEqual(actions.filter((action) => !bound.has(action)), ["reject"]); // a button of the review bar
+  assert.deepEqual(
+    [...bound].filter((action) => !actions.includes(action)),
+    [],
+  );
+  assert.deepEqual(
+    actions.filter((action) => !bound.has(action)),
+    ["reject"],
+  ); // a button of the review bar
   const keys = listed.flatMap((item) => item.keys);
   assert.equal(keymap(Object.fromEntries(listed.map((i) => [i.action, i.keys]))).size, keys.length);
 });
@@ -45,7 +64,10 @@ test("arrows are steps", () => {
 
 test("finding a class puts names that begin so first", () => {
   const found = matchingClasses(["red car", "Car", "cat", "truck"], "ca");
-  assert.deepEqual(found.map((item) => item.index), [1, 2, 0]);
+  assert.deepEqual(
+    found.map((item) => item.index),
+    [1, 2, 0],
+  );
   assert.equal(matchingClasses(["a", "b"], "").length, 2);
 });
 

@@ -41,19 +41,49 @@ function start({ storage = new MemoryStorage(), id = "s1", decode = async () => 
 }
 
 const frame = (index, fields = {}) => ({
-  key: `ds/train/img_${index}.jpg`, token: `t${index}`, walk: 1, index, name: `img_${index}.jpg`,
-  width: 640, height: 480, revision: "r0", editable: true, problem: "", boxes: [], proposals: [], keep: true, ...fields,
+  key: `ds/train/img_${index}.jpg`,
+  token: `t${index}`,
+  walk: 1,
+  index,
+  name: `img_${index}.jpg`,
+  width: 640,
+  height: 480,
+  revision: "r0",
+  editable: true,
+  problem: "",
+  boxes: [],
+  proposals: [],
+  keep: true,
+  ...fields,
 });
 const arrive = (session, index, { fields, ...message } = {}) =>
-  session.receive({ kind: "frame", id: 1, to: null, show: true, cause: null, total: 5, labelled: 0, plain: false, frame: frame(index, fields), ...message }, [new DataView(new ArrayBuffer(4))]);
-const draw = (session, left = 10) => session.edit("draw", [...session.boxes(), makeBox(0, [left, 10, left + 10, 20])]);
+  session.receive(
+    {
+      kind: "frame",
+      id: 1,
+      to: null,
+      show: true,
+      cause: null,
+      total: 5,
+      labelled: 0,
+      plain: false,
+      frame: frame(index, fields),
+      ...message,
+    },
+    [new DataView(new ArrayBuffer(4))],
+  );
+const draw = (session, left = 10) =>
+  session.edit("draw", [...session.boxes(), makeBox(0, [left, 10, left + 10, 20])]);
 
 test("an edit carries the image and the revision it is based on", async () => {
   const { session, edits } = start();
   await arrive(session, 0);
   draw(session);
   const [edit] = edits();
-  assert.deepEqual([edit.key, edit.revision, edit.boxes], ["ds/train/img_0.jpg", "r0", [{ class_id: 0, xyxy: [10, 10, 20, 20] }]]);
+  assert.deepEqual(
+    [edit.key, edit.revision, edit.boxes],
+    ["ds/train/img_0.jpg", "r0", [{ class_id: 0, xyxy: [10, 10, 20, 20] }]],
+  );
   assert.equal(session.saving().state, "saving");
 });
 
@@ -64,10 +94,24 @@ test("edits made while one is under way go out as one, based on its answer", asy
   draw(session, 30);
   draw(session, 50);
   assert.equal(edits().length, 1);
-  await session.receive({ kind: "saved", session: "s1", seq: edits()[0].seq, key: edits()[0].key, revision: "r1", labelled: 1 });
+  await session.receive({
+    kind: "saved",
+    session: "s1",
+    seq: edits()[0].seq,
+    key: edits()[0].key,
+    revision: "r1",
+    labelled: 1,
+  });
   assert.equal(edits().length, 2);
   assert.deepEqual([edits()[1].revision, edits()[1].boxes.length], ["r1", 3]);
-  await session.receive({ kind: "saved", session: "s1", seq: edits()[1].seq, key: edits()[1].key, revision: "r2", labelled: 1 });
+  await session.receive({
+    kind: "saved",
+    session: "s1",
+    seq: edits()[1].seq,
+    key: edits()[1].key,
+    revision: "r2",
+    labelled: 1,
+  });
   assert.equal(session.saving().state, "saved");
   assert.equal(session.state.frame.revision, "r2");
 });
@@ -77,7 +121,14 @@ test("an edit made before going on is still that image's edit", async () => {
   await arrive(session, 0);
   draw(session);
   await arrive(session, 1, { fields: { revision: "q0" } });
-  await session.receive({ kind: "saved", session: "s1", seq: edits()[0].seq, key: edits()[0].key, revision: "r1", labelled: 1 });
+  await session.receive({
+    kind: "saved",
+    session: "s1",
+    seq: edits()[0].seq,
+    key: edits()[0].key,
+    revision: "r1",
+    labelled: 1,
+  });
   assert.equal(edits()[0].key, "ds/train/img_0.jpg");
   assert.equal(session.state.frame.revision, "q0");
   assert.equal(session.boxes().length, 0);
@@ -87,9 +138,18 @@ test("undo history is kept when leaving and coming back", async () => {
   const { session, edits } = start();
   await arrive(session, 0);
   draw(session);
-  await session.receive({ kind: "saved", session: "s1", seq: edits()[0].seq, key: edits()[0].key, revision: "r1", labelled: 1 });
+  await session.receive({
+    kind: "saved",
+    session: "s1",
+    seq: edits()[0].seq,
+    key: edits()[0].key,
+    revision: "r1",
+    labelled: 1,
+  });
   await arrive(session, 1);
-  await arrive(session, 0, { fields: { revision: "r1", boxes: [{ class_id: 0, xyxy: [10, 10, 20, 20] }] } });
+  await arrive(session, 0, {
+    fields: { revision: "r1", boxes: [{ class_id: 0, xyxy: [10, 10, 20, 20] }] },
+  });
   assert.equal(session.boxes().length, 1);
   session.undo();
   assert.equal(session.boxes().length, 0);
@@ -99,15 +159,22 @@ test("undo history is kept when leaving and coming back", async () => {
 test("the rounding of a label file is no change", async () => {
   const { session } = start();
   await arrive(session, 0, { fields: { boxes: [{ class_id: 0, xyxy: [10, 10, 20, 20] }] } });
-  await arrive(session, 0, { fields: { boxes: [{ class_id: 0, xyxy: [10, 9.9999984, 20.0000016, 20] }] } });
+  await arrive(session, 0, {
+    fields: { boxes: [{ class_id: 0, xyxy: [10, 9.9999984, 20.0000016, 20] }] },
+  });
   session.undo();
-  assert.deepEqual(session.boxes().map((box) => box.xyxy), [[10, 10, 20, 20]]);
+  assert.deepEqual(
+    session.boxes().map((box) => box.xyxy),
+    [[10, 10, 20, 20]],
+  );
 });
 
 test("boxes that changed elsewhere come in as a step that can be undone", async () => {
   const { session } = start();
   await arrive(session, 0);
-  await arrive(session, 0, { fields: { revision: "r9", boxes: [{ class_id: 1, xyxy: [1, 2, 3, 4] }] } });
+  await arrive(session, 0, {
+    fields: { revision: "r9", boxes: [{ class_id: 1, xyxy: [1, 2, 3, 4] }] },
+  });
   assert.deepEqual(session.boxes()[0].xyxy, [1, 2, 3, 4]);
   assert.ok(session.canUndo());
 });
@@ -117,18 +184,38 @@ test("a conflict holds the edit until the user decides", async () => {
     const { session, edits, sent } = start();
     await arrive(session, 0);
     draw(session);
-    await session.receive({ kind: "not_saved", to: "s1", seq: edits()[0].seq, key: edits()[0].key, why: "changed", choices: [], revision: "r7", boxes: [{ class_id: 2, xyxy: [0, 0, 5, 5] }] });
+    await session.receive({
+      kind: "not_saved",
+      to: "s1",
+      seq: edits()[0].seq,
+      key: edits()[0].key,
+      why: "changed",
+      choices: [],
+      revision: "r7",
+      boxes: [{ class_id: 2, xyxy: [0, 0, 5, 5] }],
+    });
     draw(session, 40);
     assert.equal(edits().length, 1, "nothing is sent while the question is open");
     assert.deepEqual(session.saving(), { state: "not saved", why: "img_0.jpg: changed" });
     session.resolve(choice);
     if (choice === "mine") {
-      assert.deepEqual([edits()[1].agreed, edits()[1].revision, edits()[1].boxes.length], [true, "r7", 2]);
+      assert.deepEqual(
+        [edits()[1].agreed, edits()[1].revision, edits()[1].boxes.length],
+        [true, "r7", 2],
+      );
     } else {
       assert.equal(edits().length, 1);
-      assert.deepEqual(session.boxes().map((box) => box.cls), [2]);
-      assert.ok(sent.some((message) => message.kind === "want" && message.key === "ds/train/img_0.jpg"));
-      await arrive(session, 0, { show: false, fields: { revision: "r7", boxes: [{ class_id: 2, xyxy: [0, 0, 5, 5] }] } });
+      assert.deepEqual(
+        session.boxes().map((box) => box.cls),
+        [2],
+      );
+      assert.ok(
+        sent.some((message) => message.kind === "want" && message.key === "ds/train/img_0.jpg"),
+      );
+      await arrive(session, 0, {
+        show: false,
+        fields: { revision: "r7", boxes: [{ class_id: 2, xyxy: [0, 0, 5, 5] }] },
+      });
       assert.equal(session.saving().state, "saved");
       session.undo();
       assert.deepEqual([edits()[1].revision, edits()[1].boxes.length], ["r7", 2]);
@@ -149,13 +236,23 @@ test("what was never acknowledged survives the page and is sent by the next", as
   const [edit] = second.edits();
   assert.deepEqual([edit.revision, edit.boxes.length], ["r0", 1]);
   assert.equal(second.session.boxes().length, 1, "and is shown");
-  await second.session.receive({ kind: "saved", session: "s2", seq: edit.seq, key: edit.key, revision: "r1", labelled: 1 });
+  await second.session.receive({
+    kind: "saved",
+    session: "s2",
+    seq: edit.seq,
+    key: edit.key,
+    revision: "r1",
+    labelled: 1,
+  });
   assert.equal(storage.length, 0);
 });
 
 test("unsaved edits of another dataset are left alone", async () => {
   const storage = new MemoryStorage();
-  storage.setItem("workbench:unsaved:other/train/a.jpg", JSON.stringify({ revision: "", boxes: [], proposals: null, what: "" }));
+  storage.setItem(
+    "workbench:unsaved:other/train/a.jpg",
+    JSON.stringify({ revision: "", boxes: [], proposals: null, what: "" }),
+  );
   const { session, edits } = start({ storage });
   await arrive(session, 0);
   await session.receive({ kind: "scope", to: "s1", scope: "ds/train/" });
@@ -172,7 +269,14 @@ test("an unanswered edit counts as not saved, and goes out again", async () => {
   assert.equal(edits().length, 2);
   assert.equal(edits()[0].seq, edits()[1].seq);
   assert.equal(session.saving().state, "not saved");
-  await session.receive({ kind: "saved", session: "s1", seq: edits()[0].seq, key: edits()[0].key, revision: "r1", labelled: 1 });
+  await session.receive({
+    kind: "saved",
+    session: "s1",
+    seq: edits()[0].seq,
+    key: edits()[0].key,
+    revision: "r1",
+    labelled: 1,
+  });
   assert.equal(session.saving().state, "saved");
 });
 
@@ -182,7 +286,10 @@ test("a prefetched image is shown at once", async () => {
   await arrive(session, 1, { show: false });
   session.step(1);
   assert.equal(session.state.frame.name, "img_1.jpg");
-  assert.deepEqual(sent.filter((m) => m.kind === "go").map((m) => [m.index, m.have]), [[1, "t1"]]);
+  assert.deepEqual(
+    sent.filter((m) => m.kind === "go").map((m) => [m.index, m.have]),
+    [[1, "t1"]],
+  );
 });
 
 test("an answer to an older step does not turn the page back", async () => {
@@ -204,10 +311,21 @@ test("an edit answered while its image is still being decoded is not undone", as
   draw(first.session);
 
   let decoded;
-  const { session, edits } = start({ storage, id: "s2", decode: () => new Promise((resolve) => (decoded = resolve)) });
+  const { session, edits } = start({
+    storage,
+    id: "s2",
+    decode: () => new Promise((resolve) => (decoded = resolve)),
+  });
   const arrival = arrive(session, 0);
   await session.receive({ kind: "scope", to: "s2", scope: "ds/train/" });
-  await session.receive({ kind: "saved", session: "s2", seq: edits()[0].seq, key: edits()[0].key, revision: "r1", labelled: 1 });
+  await session.receive({
+    kind: "saved",
+    session: "s2",
+    seq: edits()[0].seq,
+    key: edits()[0].key,
+    revision: "r1",
+    labelled: 1,
+  });
   decoded(bitmap);
   await arrival;
   assert.equal(session.boxes().length, 1);
@@ -216,7 +334,9 @@ test("an edit answered while its image is still being decoded is not undone", as
 
 test("of images shown in a row the last stays, whichever is decoded first", async () => {
   const waiting = [];
-  const { session } = start({ decode: () => new Promise((resolve) => waiting.push(() => resolve(bitmap))) });
+  const { session } = start({
+    decode: () => new Promise((resolve) => waiting.push(() => resolve(bitmap))),
+  });
   const arrivals = [arrive(session, 0), arrive(session, 3)];
   waiting[1]();
   await arrivals[1];
@@ -229,7 +349,16 @@ test("another page's messages are not taken for one's own", async () => {
   const { session, edits } = start();
   await arrive(session, 0);
   draw(session);
-  await session.receive({ kind: "not_saved", to: "s2", seq: edits()[0].seq, key: edits()[0].key, why: "x", choices: [], revision: "", boxes: [] });
+  await session.receive({
+    kind: "not_saved",
+    to: "s2",
+    seq: edits()[0].seq,
+    key: edits()[0].key,
+    why: "x",
+    choices: [],
+    revision: "",
+    boxes: [],
+  });
   assert.equal(session.saving().state, "saving");
 });
 
@@ -245,7 +374,10 @@ test("nothing here writes an empty list, but never over boxes", async () => {
   const { session, edits } = start();
   await arrive(session, 0, { fields: { revision: "" } });
   session.nothingHere();
-  assert.deepEqual(edits().map((edit) => edit.boxes), [[]]);
+  assert.deepEqual(
+    edits().map((edit) => edit.boxes),
+    [[]],
+  );
   await arrive(session, 1, { fields: { boxes: [{ class_id: 0, xyxy: [1, 1, 2, 2] }] } });
   session.nothingHere();
   assert.equal(edits().length, 1);
@@ -266,10 +398,25 @@ test("a failing storage does not stop an edit", async (t) => {
 const row = (left) => ({ class_id: 0, xyxy: [left, 10, left + 10, 20] });
 const lefts = (session) => session.boxes().map((box) => box.xyxy[0]);
 const saved = (session, edit, revision) =>
-  session.receive({ kind: "saved", session: "s1", seq: edit.seq, key: edit.key, revision, labelled: 0 });
+  session.receive({
+    kind: "saved",
+    session: "s1",
+    seq: edit.seq,
+    key: edit.key,
+    revision,
+    labelled: 0,
+  });
 const answer = (session, fields) =>
-  session.receive({ kind: "trail", to: "s1", key: "ds/train/img_0.jpg", more: false, future: [], ...fields });
-const asked = (sent) => sent.filter((message) => message.kind === "want_trail").map((message) => message.key);
+  session.receive({
+    kind: "trail",
+    to: "s1",
+    key: "ds/train/img_0.jpg",
+    more: false,
+    future: [],
+    ...fields,
+  });
+const asked = (sent) =>
+  sent.filter((message) => message.kind === "want_trail").map((message) => message.key);
 
 test("undo goes on into what earlier sessions did, and redo comes back", async () => {
   const { session, sent, edits } = start();
@@ -311,7 +458,10 @@ test("rejecting predictions does not make an image a labelled one, accepting doe
   session.edit("reject", session.boxes().slice(1));
   assert.deepEqual([edits()[0].boxes, edits()[0].labelled], [[], false]);
   await saved(session, edits()[0], "");
-  session.edit("accept", session.boxes().map((box) => ({ ...box, proposal: null })));
+  session.edit(
+    "accept",
+    session.boxes().map((box) => ({ ...box, proposal: null })),
+  );
   assert.deepEqual([edits()[1].boxes.length, edits()[1].labelled], [1, true]);
 });
 
@@ -356,7 +506,9 @@ test("an answer that does not fit what the page shows changes nothing", async ()
   session.undo();
   await answer(session, { boxes: [row(70)], past: [[row(20)]] });
   assert.deepEqual([lefts(session), edits().length], [[10], 0]);
-  assert.ok(sent.some((message) => message.kind === "want" && message.key === "ds/train/img_0.jpg"));
+  assert.ok(
+    sent.some((message) => message.kind === "want" && message.key === "ds/train/img_0.jpg"),
+  );
 
   session.undo();
   draw(session, 40);
@@ -388,7 +540,10 @@ test("predictions that come for an image already seen are shown, and gone once r
   const waiting = { class_id: 0, xyxy: [1, 1, 5, 5], score: 0.5, source: "m" };
   await arrive(session, 0, { fields: { boxes: [row(10)] } });
   await arrive(session, 0, { fields: { boxes: [row(10)], proposals: [waiting] } });
-  assert.deepEqual(session.boxes().map((box) => box.proposal?.score), [undefined, 0.5]);
+  assert.deepEqual(
+    session.boxes().map((box) => box.proposal?.score),
+    [undefined, 0.5],
+  );
   session.undo();
   assert.equal(asked(sent).length, 1, "they are no step to undo");
   await arrive(session, 0, { fields: { boxes: [row(10)] } });

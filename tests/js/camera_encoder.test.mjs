@@ -44,7 +44,10 @@ afterEach(() => {
 test("the workers take turns, and each answer finds its picture", async () => {
   const encoder = createEncoder(2);
   const files = [0, 1, 2].map(() => encoder.encode(picture(), 0.9));
-  assert.deepEqual(made.map((worker) => worker.asked.length), [2, 1]);
+  assert.deepEqual(
+    made.map((worker) => worker.asked.length),
+    [2, 1],
+  );
   made[1].answer("second");
   made[0].answer("first");
   made[0].answer("third");

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createBeat, createMeter, createFrameOutbox, createWindow } from "../../workbench/panels/live/static/flow.mjs";
+import {
+  createBeat,
+  createFrameOutbox,
+  createMeter,
+  createWindow,
+} from "../../workbench/panels/live/static/flow.mjs";
 
 test("no more than the window is on its way", () => {
   const ways = createWindow(() => 2);
@@ -65,7 +70,11 @@ function post(options = {}) {
     pending = work;
     return 1;
   };
-  const outbox = createFrameOutbox((items) => sent.push(items), { ...options, later, never: () => (pending = null) });
+  const outbox = createFrameOutbox((items) => sent.push(items), {
+    ...options,
+    later,
+    never: () => (pending = null),
+  });
   return { sent, outbox, pass: () => pending?.() };
 }
 

@@ -1,14 +1,28 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { splitKey, splitValue, typedNumber } from "../../workbench/panels/capture/static/controls.mjs";
-import { cameraWish } from "../../workbench/panels/live/static/device.mjs";
+import {
+  splitKey,
+  splitValue,
+  typedNumber,
+} from "../../workbench/panels/capture/static/controls.mjs";
 import { noneLeft, statusNotes } from "../../workbench/panels/capture/static/numbers.mjs";
+import { cameraWish } from "../../workbench/panels/live/static/device.mjs";
 import { isUpright } from "../../workbench/panels/live/static/frames.mjs";
-import { cameraProblem, cameraSurroundings, surroundingsProblem } from "../../workbench/panels/live/static/problems.mjs";
+import {
+  cameraProblem,
+  cameraSurroundings,
+  surroundingsProblem,
+} from "../../workbench/panels/live/static/problems.mjs";
 import { placedBox } from "../../workbench/panels/live/static/stage.mjs";
 
-const page = (more) => ({ hasDevices: true, isSecure: true, isVsCode: false, host: "hub:8888", ...more });
+const page = (more) => ({
+  hasDevices: true,
+  isSecure: true,
+  isVsCode: false,
+  host: "hub:8888",
+  ...more,
+});
 
 test("a page without encryption is told the way to https and a tunnel", () => {
   const problem = surroundingsProblem(page({ hasDevices: false, isSecure: false }));
@@ -18,7 +32,10 @@ test("a page without encryption is told the way to https and a tunnel", () => {
 });
 
 test("VS Code is told where a camera is to be had", () => {
-  const where = cameraSurroundings({ location: { protocol: "vscode-webview:", host: "x" }, navigator: { userAgent: "Electron", mediaDevices: { getUserMedia() {} } } });
+  const where = cameraSurroundings({
+    location: { protocol: "vscode-webview:", host: "x" },
+    navigator: { userAgent: "Electron", mediaDevices: { getUserMedia() {} } },
+  });
   assert.equal(surroundingsProblem(where).code, "vscode");
 });
 
@@ -36,9 +53,15 @@ test("errors of the browser become words", () => {
 });
 
 test("a device is asked for by its id, else front or back", () => {
-  assert.deepEqual(cameraWish({ device: "d", facing: "user", size: "640x480" }).video.deviceId, { exact: "d" });
-  assert.deepEqual(cameraWish({ device: "", facing: "environment", size: "" }).video.facingMode, { ideal: "environment" });
-  assert.deepEqual(cameraWish({ device: "", facing: "", size: "640x480" }).video.width, { ideal: 640 });
+  assert.deepEqual(cameraWish({ device: "d", facing: "user", size: "640x480" }).video.deviceId, {
+    exact: "d",
+  });
+  assert.deepEqual(cameraWish({ device: "", facing: "environment", size: "" }).video.facingMode, {
+    ideal: "environment",
+  });
+  assert.deepEqual(cameraWish({ device: "", facing: "", size: "640x480" }).video.width, {
+    ideal: 640,
+  });
 });
 
 test("a ratio between splits goes to the list and back", () => {
@@ -57,14 +80,31 @@ test("what is typed is a number or nothing", () => {
 
 test("a mirrored box lies where the mirrored thing is", () => {
   const size = { width: 200, height: 100 };
-  assert.deepEqual(placedBox([0.25, 0.5, 0.1, 0.2], size, false), { x: 40, y: 40, width: 20, height: 20 });
-  assert.deepEqual(placedBox([0.25, 0.5, 0.1, 0.2], size, true), { x: 140, y: 40, width: 20, height: 20 });
+  assert.deepEqual(placedBox([0.25, 0.5, 0.1, 0.2], size, false), {
+    x: 40,
+    y: 40,
+    width: 20,
+    height: 20,
+  });
+  assert.deepEqual(placedBox([0.25, 0.5, 0.1, 0.2], size, true), {
+    x: 140,
+    y: 40,
+    width: 20,
+    height: 20,
+  });
 });
 
 const texts = (...what) => statusNotes(...what).map((note) => note.text);
 
 test("a failure comes first, what was left out is counted", () => {
-  const notes = texts({ failure: "The disk is full.", slow: true, similar: 3, blurred: 1, dropped: 2, damaged: 1 });
+  const notes = texts({
+    failure: "The disk is full.",
+    slow: true,
+    similar: 3,
+    blurred: 1,
+    dropped: 2,
+    damaged: 1,
+  });
   assert.equal(notes[0], "The disk is full.");
   assert.ok(notes.includes("3 skipped as alike"));
   assert.ok(notes.includes("1 frame damaged"));
@@ -72,10 +112,18 @@ test("a failure comes first, what was left out is counted", () => {
 });
 
 test("what was the limit is said: the disk, the way, the kernel or this page", () => {
-  assert.deepEqual(texts({ slow: true }), ["The disk is slower than the camera: frames wait to be saved."]);
-  assert.match(texts({ dropped: 2 }, { page: 0, way: 0, disk: 4 })[0], /^6 frames left out: the disk is too slow/);
+  assert.deepEqual(texts({ slow: true }), [
+    "The disk is slower than the camera: frames wait to be saved.",
+  ]);
+  assert.match(
+    texts({ dropped: 2 }, { page: 0, way: 0, disk: 4 })[0],
+    /^6 frames left out: the disk is too slow/,
+  );
   assert.match(texts({}, { page: 0, way: 1, disk: 0 })[0], /^1 frame left out: the kernel is busy/);
-  assert.match(texts({}, { page: 1200, way: 0, disk: 0 })[0], /^1,200 frames left out: this browser .* lower resolution/);
+  assert.match(
+    texts({}, { page: 1200, way: 0, disk: 0 })[0],
+    /^1,200 frames left out: this browser .* lower resolution/,
+  );
   assert.equal(texts({}, noneLeft()).length, 0);
 });
 
@@ -89,7 +137,11 @@ test("a model that looks at each picture is not called a slow disk", () => {
 
 test("a phone's frame that lies on its side is not taken as it is", () => {
   const video = { videoWidth: 720, videoHeight: 1280 };
-  const frame = (displayWidth, displayHeight, more = {}) => ({ displayWidth, displayHeight, ...more });
+  const frame = (displayWidth, displayHeight, more = {}) => ({
+    displayWidth,
+    displayHeight,
+    ...more,
+  });
   assert.equal(isUpright(frame(720, 1280), video), true);
   assert.equal(isUpright(frame(1280, 720), video), false);
   assert.equal(isUpright(frame(720, 1280, { rotation: 90 }), video), false);

@@ -62,7 +62,9 @@ test("keys are kept in the panel as soon as the line is in it, until it is relea
   const isKept = () => {
     const event = new Event("keydown");
     let stopped = false;
-    event.stopPropagation = () => { stopped = true; };
+    event.stopPropagation = () => {
+      stopped = true;
+    };
     panel.dispatchEvent(event);
     return stopped;
   };

@@ -9,7 +9,8 @@ const file = (name, text = "x") => new File([text], name);
 const fileEntry = (own) => ({ name: own.name, isDirectory: false, file: (done) => done(own) });
 /** A folder as browsers show it: its entries come in several readings. */
 const folderEntry = (name, ...entries) => ({
-  name, isDirectory: true,
+  name,
+  isDirectory: true,
   createReader: () => {
     const left = [...entries];
     return { readEntries: (done) => done(left.splice(0, 2)) };
@@ -18,12 +19,26 @@ const folderEntry = (name, ...entries) => ({
 
 test("a dropped folder stands for the images in it and below", async () => {
   const deep = folderEntry("deep", fileEntry(file("d.PNG")));
-  const folder = folderEntry("photos", fileEntry(file("c.jpg")), fileEntry(file("notes.txt")), fileEntry(file("a.jpg")), deep, fileEntry(file(".DS_Store")));
+  const folder = folderEntry(
+    "photos",
+    fileEntry(file("c.jpg")),
+    fileEntry(file("notes.txt")),
+    fileEntry(file("a.jpg")),
+    deep,
+    fileEntry(file(".DS_Store")),
+  );
   const single = file("by itself.txt");
   const found = await filesIn([single, folder], ACCEPT);
-  assert.deepEqual(found.map((one) => one.name), ["by itself.txt", "a.jpg", "c.jpg", "d.PNG"]);
+  assert.deepEqual(
+    found.map((one) => one.name),
+    ["by itself.txt", "a.jpg", "c.jpg", "d.PNG"],
+  );
   assert.deepEqual(await filesIn([folderEntry("empty")], ACCEPT), []);
-  const broken = { name: "x", isDirectory: true, createReader: () => ({ readEntries: (_done, failed) => failed(new Error("gone")) }) };
+  const broken = {
+    name: "x",
+    isDirectory: true,
+    createReader: () => ({ readEntries: (_done, failed) => failed(new Error("gone")) }),
+  };
   await assert.rejects(filesIn([broken], ACCEPT), /gone/);
 });
 
@@ -44,17 +59,31 @@ test("what cannot be added is not sent, and said", async () => {
   assert.match(refusal({ name: "clip.mp4", size: 1 }, rules), /no image.*\.jpg, \.png/);
   assert.match(refusal({ name: "a.jpg", size: 5 * 2 ** 20 }, rules), /5 MB/);
   const sent = [];
-  const uploader = createUploader({ send: (message, [buffer]) => sent.push([message.name, message.why, message.unreadable, buffer.byteLength]), failed: () => {}, piece: 4, refusal: (one) => refusal(one, rules) });
+  const uploader = createUploader({
+    send: (message, [buffer]) =>
+      sent.push([message.name, message.why, message.unreadable, buffer.byteLength]),
+    failed: () => {},
+    piece: 4,
+    refusal: (one) => refusal(one, rules),
+  });
   uploader.add([file("clip.mp4", "0123456789"), file("a.jpg", "0123")], "val");
   await new Promise((resolve) => setTimeout(resolve));
   uploader.acknowledged({ batch: 1 });
   await new Promise((resolve) => setTimeout(resolve));
-  assert.deepEqual(sent, [["clip.mp4", refusal({ name: "clip.mp4", size: 1 }, rules), true, 0], ["a.jpg", undefined, false, 4]]);
+  assert.deepEqual(sent, [
+    ["clip.mp4", refusal({ name: "clip.mp4", size: 1 }, rules), true, 0],
+    ["a.jpg", undefined, false, 4],
+  ]);
 });
 
 test("how far the sending is goes over all that is waiting, and ends", async () => {
   const told = [];
-  const uploader = createUploader({ send: () => {}, failed: () => {}, piece: 4, progressed: (state) => told.push(state && [state.file, state.files, state.share, state.split]) });
+  const uploader = createUploader({
+    send: () => {},
+    failed: () => {},
+    piece: 4,
+    progressed: (state) => told.push(state && [state.file, state.files, state.share, state.split]),
+  });
   const step = async (batch) => {
     await new Promise((resolve) => setTimeout(resolve));
     uploader.acknowledged({ batch });
@@ -63,7 +92,13 @@ test("how far the sending is goes over all that is waiting, and ends", async () 
   uploader.add([file("c.jpg", "0123")], "test");
   assert.equal(uploader.isBusy(), true);
   for (const batch of [1, 1, 1, 2]) await step(batch);
-  assert.deepEqual(told, [[1, 2, 0, "val"], [1, 3, 0.25, "val"], [2, 3, 0.5, "val"], [3, 3, 0.75, "test"], null]);
+  assert.deepEqual(told, [
+    [1, 2, 0, "val"],
+    [1, 3, 0.25, "val"],
+    [2, 3, 0.5, "val"],
+    [3, 3, 0.75, "test"],
+    null,
+  ]);
   assert.equal(uploader.isBusy(), false);
   uploader.add([file("d.jpg", "0123")], "val");
   uploader.stop();

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { GAP, layoutOf, moved, placeOf, positionsIn, scrollToShow } from "../../workbench/panels/browse/static/layout.mjs";
+import {
+  GAP,
+  layoutOf,
+  moved,
+  placeOf,
+  positionsIn,
+  scrollToShow,
+} from "../../workbench/panels/browse/static/layout.mjs";
 import { createScroll, MAX_HEIGHT } from "../../workbench/panels/browse/static/scroll.mjs";
 
 test("cells fill the width and never overlap", () => {
@@ -13,7 +20,10 @@ test("cells fill the width and never overlap", () => {
       assert.ok(used <= width && used > width - layout.columns - 1, `${width} ${wish}: ${used}`);
       if (layout.columns > 1) assert.ok(layout.cellWidth >= wish);
       assert.equal(placeOf(layout, layout.columns).left, GAP);
-      assert.equal(placeOf(layout, layout.columns).top - placeOf(layout, 0).top, layout.cellHeight + GAP);
+      assert.equal(
+        placeOf(layout, layout.columns).top - placeOf(layout, 0).top,
+        layout.cellHeight + GAP,
+      );
     }
   }
 });
@@ -24,7 +34,8 @@ test("positions in sight are those whose rows meet the view", () => {
     const [from, to] = positionsIn(layout, { top, height: 600, total: 1003 });
     for (let i = 0; i < 1003; i++) {
       const at = placeOf(layout, i).top;
-      if (at < top + 600 && at + layout.cellHeight > top) assert.ok(i >= from && i < to, `${i} at ${top}`);
+      if (at < top + 600 && at + layout.cellHeight > top)
+        assert.ok(i >= from && i < to, `${i} at ${top}`);
     }
     assert.ok(to - from <= (Math.ceil(600 / layout.rowHeight) + 1) * layout.columns);
   }

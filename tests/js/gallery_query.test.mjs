@@ -1,9 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { describeItem, howManyFit, isSame, outlines, roomFor } from "../../workbench/panels/browse/static/cells.mjs";
+import {
+  describeItem,
+  howManyFit,
+  isSame,
+  outlines,
+  roomFor,
+} from "../../workbench/panels/browse/static/cells.mjs";
 import { createTypeAhead, isLookedFor } from "../../workbench/panels/browse/static/popup.mjs";
-import { completed, createQueryTrack, grown, SORTS, sortOf, withSort } from "../../workbench/panels/browse/static/query.mjs";
+import {
+  completed,
+  createQueryTrack,
+  grown,
+  SORTS,
+  sortOf,
+  withSort,
+} from "../../workbench/panels/browse/static/query.mjs";
 import { wordsOf } from "../../workbench/panels/browse/static/status.mjs";
 
 test("the order is part of the query's text", () => {
@@ -16,19 +29,55 @@ test("the order is part of the query's text", () => {
 });
 
 test("a completion takes the place of the word it completes", () => {
-  assert.deepEqual(completed("cla", { insert: "class:", start: 0, end: 3 }), { text: "class:", cursor: 6 });
-  assert.deepEqual(completed("class:pe boxes>3", { insert: "class:person", start: 0, end: 8 }), { text: "class:person boxes>3", cursor: 12 });
-  assert.deepEqual(completed("x unl", { insert: "unlabelled", start: 2, end: 5 }), { text: "x unlabelled ", cursor: 13 });
+  assert.deepEqual(completed("cla", { insert: "class:", start: 0, end: 3 }), {
+    text: "class:",
+    cursor: 6,
+  });
+  assert.deepEqual(completed("class:pe boxes>3", { insert: "class:person", start: 0, end: 8 }), {
+    text: "class:person boxes>3",
+    cursor: 12,
+  });
+  assert.deepEqual(completed("x unl", { insert: "unlabelled", start: 2, end: 5 }), {
+    text: "x unlabelled ",
+    cursor: 13,
+  });
 });
 
 test("a screen reader hears what a cell shows", () => {
-  const item = { name: "a.jpg", split: "val", state: "labelled", counts: [[0, 2], [7, 1]], tags: ["odd"], predicted: true };
-  assert.equal(describeItem(item, ["cell"]), "a.jpg, val, labelled, has predictions, 2 cell, 1 class 7, tagged odd");
+  const item = {
+    name: "a.jpg",
+    split: "val",
+    state: "labelled",
+    counts: [
+      [0, 2],
+      [7, 1],
+    ],
+    tags: ["odd"],
+    predicted: true,
+  };
+  assert.equal(
+    describeItem(item, ["cell"]),
+    "a.jpg, val, labelled, has predictions, 2 cell, 1 class 7, tagged odd",
+  );
 });
 
 test("outlines are in the picture's pixels, one for each class", () => {
-  const found = outlines([[0, 0.5, 0.5, 0.2, 0.4], [1, 0.1, 0.1, 0.2, 0.2], [0, 0.25, 0.75, 0.5, 0.5]], 200, 100);
-  assert.deepEqual([...found], [[0, "M80 30h40v40h-40zM0 50h100v50h-100z"], [1, "M0 0h40v20h-40z"]]);
+  const found = outlines(
+    [
+      [0, 0.5, 0.5, 0.2, 0.4],
+      [1, 0.1, 0.1, 0.2, 0.2],
+      [0, 0.25, 0.75, 0.5, 0.5],
+    ],
+    200,
+    100,
+  );
+  assert.deepEqual(
+    [...found],
+    [
+      [0, "M80 30h40v40h-40zM0 50h100v50h-100z"],
+      [1, "M0 0h40v20h-40z"],
+    ],
+  );
 });
 
 test("as many chips as fit, and at least one", () => {
@@ -68,8 +117,14 @@ test("late answers take no place of what is being typed, queries from elsewhere 
 
 test("a completion that comes while somebody types on replaces all of the word", () => {
   const completion = { insert: "class:", start: 2, end: 4 };
-  assert.deepEqual(completed("x cla", grown(completion, "x cl", "x cla")), { text: "x class:", cursor: 8 });
-  assert.deepEqual(completed("x ", grown(completion, "x cl", "x ")), { text: "x class:", cursor: 8 });
+  assert.deepEqual(completed("x cla", grown(completion, "x cl", "x cla")), {
+    text: "x class:",
+    cursor: 8,
+  });
+  assert.deepEqual(completed("x ", grown(completion, "x cl", "x ")), {
+    text: "x class:",
+    cursor: 8,
+  });
 });
 
 test("items of a menu are found by what is typed, spaces included", () => {
@@ -98,23 +153,47 @@ test("items of a menu are found by what is typed, spaces included", () => {
 test("the same picture is known again in another list, whatever its place", () => {
   const entry = (key, name, jpeg) => ({ item: { key, name }, jpeg });
   assert.ok(isSame(entry("a.jpg#3", "a.jpg", "data:1"), entry("a.jpg#2", "a.jpg", "data:1")));
-  assert.ok(!isSame(entry("a.jpg#3", "a.jpg", "data:1"), entry("a.jpg#3", "a.jpg", "data:2")), "another box has this number now");
+  assert.ok(
+    !isSame(entry("a.jpg#3", "a.jpg", "data:1"), entry("a.jpg#3", "a.jpg", "data:2")),
+    "another box has this number now",
+  );
   assert.ok(isSame(entry("t/a.jpg", "a.jpg", ""), entry("t/a.jpg", "a.jpg", "")));
 });
 
 test("the status line says what matters most at the moment", () => {
-  const quiet = { status: { text: "Done.", tone: "info" }, progress: {}, sending: null, problem: "", note: "", isGone: false };
+  const quiet = {
+    status: { text: "Done.", tone: "info" },
+    progress: {},
+    sending: null,
+    problem: "",
+    note: "",
+    isGone: false,
+  };
   assert.deepEqual(wordsOf(quiet), { text: "Done.", tone: "info", details: [] });
-  assert.equal(wordsOf({ ...quiet, status: {} }).tone, "hint", "nothing to say: which keys there are");
-  assert.deepEqual(wordsOf({ ...quiet, problem: "class:x: …", note: "No image." }), { text: "class:x: …", tone: "problem", details: [] });
+  assert.equal(
+    wordsOf({ ...quiet, status: {} }).tone,
+    "hint",
+    "nothing to say: which keys there are",
+  );
+  assert.deepEqual(wordsOf({ ...quiet, problem: "class:x: …", note: "No image." }), {
+    text: "class:x: …",
+    tone: "problem",
+    details: [],
+  });
   assert.equal(wordsOf(quiet).share, undefined, "nothing is under way");
   const counted = wordsOf({ ...quiet, progress: { what: "Adding", done: 1000, total: 4000 } });
   assert.deepEqual([counted.text, counted.share], ["Adding … 1,000 of 4,000", 0.25]);
   const endless = wordsOf({ ...quiet, progress: { what: "Adding", done: 128, total: 0 } });
   assert.deepEqual([endless.text, endless.share], ["Adding … 128 so far", null]);
   const sending = { file: 2, files: 40, share: 0.1, split: "val" };
-  assert.match(wordsOf({ ...quiet, sending, progress: { what: "Adding" } }).text, /file 2 of 40 to val/);
+  assert.match(
+    wordsOf({ ...quiet, sending, progress: { what: "Adding" } }).text,
+    /file 2 of 40 to val/,
+  );
   assert.equal(wordsOf({ ...quiet, note: "No image." }).tone, "problem");
   assert.match(wordsOf({ ...quiet, sending, isGone: true }).text, /run the cell again/);
-  assert.deepEqual(wordsOf({ ...quiet, status: { text: "x", tone: "problem", details: ["a", "b"] } }).details, ["a", "b"]);
+  assert.deepEqual(
+    wordsOf({ ...quiet, status: { text: "x", tone: "problem", details: ["a", "b"] } }).details,
+    ["a", "b"],
+  );
 });

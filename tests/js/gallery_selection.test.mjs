@@ -1,15 +1,35 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clicked, contains, countOf, everything, inverted, NOTHING, toggled, withoutRange, withRange } from "../../workbench/panels/browse/static/selection.mjs";
+import {
+  clicked,
+  contains,
+  countOf,
+  everything,
+  inverted,
+  NOTHING,
+  toggled,
+  withoutRange,
+  withRange,
+} from "../../workbench/panels/browse/static/selection.mjs";
 
 test("ranges are joined where they touch and cut where they are taken away", () => {
   let ranges = withRange(NOTHING, 10, 12);
   ranges = withRange(ranges, 20, 25);
   assert.deepEqual(withRange(ranges, 12, 20), [[10, 25]]);
-  assert.deepEqual(withRange(ranges, 0, 3), [[0, 3], [10, 12], [20, 25]]);
-  assert.deepEqual(withoutRange(ranges, 11, 22), [[10, 11], [22, 25]]);
-  assert.deepEqual(withoutRange([[0, 10]], 3, 5), [[0, 3], [5, 10]]);
+  assert.deepEqual(withRange(ranges, 0, 3), [
+    [0, 3],
+    [10, 12],
+    [20, 25],
+  ]);
+  assert.deepEqual(withoutRange(ranges, 11, 22), [
+    [10, 11],
+    [22, 25],
+  ]);
+  assert.deepEqual(withoutRange([[0, 10]], 3, 5), [
+    [0, 3],
+    [5, 10],
+  ]);
   assert.deepEqual(withRange(ranges, 5, 5), ranges);
 });
 
@@ -32,7 +52,13 @@ test("clicks select as in a file manager", () => {
   selection = clicked(selection, 2, { toggle: false, extend: true });
   assert.deepEqual(selection, { ranges: [[2, 6]], anchor: 5 });
   selection = clicked(selection, 3, { toggle: true, extend: false });
-  assert.deepEqual(selection, { ranges: [[2, 3], [4, 6]], anchor: 3 });
+  assert.deepEqual(selection, {
+    ranges: [
+      [2, 3],
+      [4, 6],
+    ],
+    anchor: 3,
+  });
   selection = clicked(selection, 10, { toggle: true, extend: true });
   assert.deepEqual(selection, { ranges: [[2, 11]], anchor: 3 });
 });
@@ -63,7 +89,8 @@ test("whatever is done, the ranges stay what a set would be", () => {
       for (let i = 0; i < 70; i++) model.has(i) ? model.delete(i) : model.add(i);
     }
     assert.equal(countOf(ranges), model.size);
-    for (let i = 0; i < 70; i++) assert.equal(contains(ranges, i), model.has(i), `step ${step}, ${i}`);
+    for (let i = 0; i < 70; i++)
+      assert.equal(contains(ranges, i), model.has(i), `step ${step}, ${i}`);
     for (let i = 1; i < ranges.length; i++) assert.ok(ranges[i - 1][1] < ranges[i][0]);
   }
 });

@@ -20,9 +20,15 @@ export interface Model<Traits, Sent = never, Received = never> {
   set<Name extends keyof Traits>(name: Name, value: Traits[Name]): void;
   save_changes(): void;
   send(message: Sent, callbacks?: undefined, buffers?: Bytes[]): void;
-  on(event: "msg:custom", handler: (message: Received, buffers: DataView<ArrayBuffer>[]) => void): void;
+  on(
+    event: "msg:custom",
+    handler: (message: Received, buffers: DataView<ArrayBuffer>[]) => void,
+  ): void;
   on(event: `change:${string}`, handler: () => void): void;
-  off(event: "msg:custom", handler: (message: Received, buffers: DataView<ArrayBuffer>[]) => void): void;
+  off(
+    event: "msg:custom",
+    handler: (message: Received, buffers: DataView<ArrayBuffer>[]) => void,
+  ): void;
   off(event: `change:${string}`, handler: () => void): void;
   /** Only where the page is JupyterLab's. */
   widget_manager?: { kernel?: { statusChanged?: Signal } };
@@ -182,7 +188,12 @@ export interface Failure {
   revision: string;
   boxes: Row[];
 }
-export type NotSavedMessage = { kind: "not_saved"; session: string; seq: number; key: string } & Failure;
+export type NotSavedMessage = {
+  kind: "not_saved";
+  session: string;
+  seq: number;
+  key: string;
+} & Failure;
 export interface LabelsMessage {
   kind: "labels";
   labelled?: number;
@@ -243,7 +254,13 @@ export interface GalleryTraits {
   height: number;
 }
 
-export type ItemState = "unlabelled" | "background" | "labelled" | "unreadable" | "predicted" | "deleted";
+export type ItemState =
+  | "unlabelled"
+  | "background"
+  | "labelled"
+  | "unreadable"
+  | "predicted"
+  | "deleted";
 /** What a cell shows; what is empty is left out. */
 export interface Item {
   position: number;
@@ -546,7 +563,11 @@ declare global {
 
   // What some browsers have and TypeScript's own list lacks.
   var MediaStreamTrackProcessor:
-    | { new (options: { track: MediaStreamTrack }): { readonly readable: ReadableStream<VideoFrame> } }
+    | {
+        new (options: {
+          track: MediaStreamTrack;
+        }): { readonly readable: ReadableStream<VideoFrame> };
+      }
     | undefined;
   interface VideoFrame {
     readonly rotation?: number;

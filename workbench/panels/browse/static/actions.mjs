@@ -8,7 +8,12 @@ import { createDialog, createMenu, createPrompt } from "./popup.mjs";
 /** @type {[GalleryMode, string, string, string][]} */
 const MODES = [
   ["images", "Images", "grid", "Whole images"],
-  ["objects", "Objects", "crop", "Every box as a crop of its own (of the classes that the filter names)"],
+  [
+    "objects",
+    "Objects",
+    "crop",
+    "Every box as a crop of its own (of the classes that the filter names)",
+  ],
   ["trash", "Trash", "delete", "What was deleted, to be restored"],
 ];
 /** Where keys lead from a mode. @type {Record<string, number>} */
@@ -26,7 +31,11 @@ function button(text, drawing, title, onclick, extra = {}) {
   /** @type {Element[]} */
   const parts = drawing ? [icon(drawing)] : [];
   if (text) parts.push(make("span", { class: "wbg-word" }, text));
-  return make("button", { type: "button", class: "wb-button", title, "aria-label": text || title, onclick, ...extra }, ...parts);
+  return make(
+    "button",
+    { type: "button", class: "wb-button", title, "aria-label": text || title, onclick, ...extra },
+    ...parts,
+  );
 }
 
 /**
@@ -53,8 +62,17 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   /** @param {() => void} run */
   const guarded = (run) => () => state.count > 0 && run();
 
-  const modes = MODES.map(([mode, text, drawing, title]) => button(text, drawing, title, () => send({ kind: "mode", mode }), { role: "radio", "data-mode": mode }));
-  const modeGroup = make("div", { class: "wbg-modes", role: "radiogroup", "aria-label": "What is shown" }, ...modes);
+  const modes = MODES.map(([mode, text, drawing, title]) =>
+    button(text, drawing, title, () => send({ kind: "mode", mode }), {
+      role: "radio",
+      "data-mode": mode,
+    }),
+  );
+  const modeGroup = make(
+    "div",
+    { class: "wbg-modes", role: "radiogroup", "aria-label": "What is shown" },
+    ...modes,
+  );
   modeGroup.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];
     if (!step) return;
@@ -67,85 +85,252 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   });
 
   const count = make("span", { class: "wbg-selected", role: "status" });
-  const selecting = make("div", { class: "wbg-group", role: "group", "aria-label": "Selection" },
+  const selecting = make(
+    "div",
+    { class: "wbg-group", role: "group", "aria-label": "Selection" },
     button("All", null, "Select all that match (Ctrl+A)", () => grid.selectAll()),
     button("Invert", null, "Select what is not selected (I)", () => grid.invert()),
-    button("None", null, "Select nothing (Esc)", () => grid.selectNone()), count);
+    button("None", null, "Select nothing (Esc)", () => grid.selectNone()),
+    count,
+  );
 
-  const annotate = chosen(button("Annotate", "pencil", "Open the selected images in the annotator", guarded(() => {
-    grid.noteOpened();
-    act("annotate");
-  })));
+  const annotate = chosen(
+    button(
+      "Annotate",
+      "pencil",
+      "Open the selected images in the annotator",
+      guarded(() => {
+        grid.noteOpened();
+        act("annotate");
+      }),
+    ),
+  );
   const move = createMenu({
-    button: chosen(button("Move to", "move", "Move to another split", null)), name: "Move to",
+    button: chosen(button("Move to", "move", "Move to another split", null)),
+    name: "Move to",
     items: () => SPLIT_NAMES.map((split) => ({ text: split, run: () => act("move", { split }) })),
   });
   const tag = createPrompt({
-    button: chosen(button("Tag", "tag", "Hang a tag on the selected images", null)), label: "Tag", action: "Add tag",
-    hint: "Find them again with tag:NAME", known: () => state.tags, run: (text) => act("tag", { tag: text }),
+    button: chosen(button("Tag", "tag", "Hang a tag on the selected images", null)),
+    label: "Tag",
+    action: "Add tag",
+    hint: "Find them again with tag:NAME",
+    known: () => state.tags,
+    run: (text) => act("tag", { tag: text }),
   });
-  const background = chosen(button("Background", "nothing-here", "Mark as background: reviewed, nothing in it", guarded(() => act("background"))));
-  const remove = chosen(button("Delete", "delete", "Move to the trash (Del)", guarded(() => act("delete"))));
-  const untag = () => state.tags.map((name) => ({ text: `Remove tag “${name}”`, run: () => act("untag", { tag: name }) }));
+  const background = chosen(
+    button(
+      "Background",
+      "nothing-here",
+      "Mark as background: reviewed, nothing in it",
+      guarded(() => act("background")),
+    ),
+  );
+  const remove = chosen(
+    button(
+      "Delete",
+      "delete",
+      "Move to the trash (Del)",
+      guarded(() => act("delete")),
+    ),
+  );
+  const untag = () =>
+    state.tags.map((name) => ({
+      text: `Remove tag “${name}”`,
+      run: () => act("untag", { tag: name }),
+    }));
   const copy = createPrompt({
-    button: chosen(button("Copy", "duplicate", "Copy the selected images into a new dataset", null)), label: "Name of the new dataset", action: "Copy",
-    value: () => `${state.dataset}-copy`, hint: "With labels, splits, tags and classes", run: (text) => act("copy", { name: text }),
+    button: chosen(
+      button("Copy", "duplicate", "Copy the selected images into a new dataset", null),
+    ),
+    label: "Name of the new dataset",
+    action: "Copy",
+    value: () => `${state.dataset}-copy`,
+    hint: "With labels, splits, tags and classes",
+    run: (text) => act("copy", { name: text }),
   });
   const save = createPrompt({
-    button: chosen(button("Export", "archive", "Write the selected images as a zip archive", null)), label: "Archive on the kernel’s machine", action: "Export",
-    value: () => `${state.dataset}-selection.zip`, hint: "A YOLO dataset of the selected images with their labels", run: (text) => act("export", { path: text }),
+    button: chosen(button("Export", "archive", "Write the selected images as a zip archive", null)),
+    label: "Archive on the kernel’s machine",
+    action: "Export",
+    value: () => `${state.dataset}-selection.zip`,
+    hint: "A YOLO dataset of the selected images with their labels",
+    run: (text) => act("export", { path: text }),
   });
   const more = createMenu({
-    button: chosen(button("More", "more", "More actions", null)), name: "More actions",
+    button: chosen(button("More", "more", "More actions", null)),
+    name: "More actions",
     items: () => [{ text: "Clear labels (unlabelled again)", run: () => act("clear") }, ...untag()],
   });
   const reclassify = createMenu({
-    button: chosen(button("Change class", "tag", "Give the selected boxes another class", null)), name: "Change class",
-    items: () => classes().map((_, cls) => ({ text: className(classes(), cls), colour: classColour(cls).fill, run: () => act("reclassify", { class_id: cls }) })),
+    button: chosen(button("Change class", "tag", "Give the selected boxes another class", null)),
+    name: "Change class",
+    items: () =>
+      classes().map((_, cls) => ({
+        text: className(classes(), cls),
+        colour: classColour(cls).fill,
+        run: () => act("reclassify", { class_id: cls }),
+      })),
   });
   const splitOff = createPrompt({
-    button: chosen(button("New class", "plus", "Make the selected boxes a class of their own", null)), label: "Name of the new class", action: "Make the class",
-    hint: "The selected boxes get it; all others keep theirs", run: (text) => act("split_off", { name: text }),
+    button: chosen(
+      button("New class", "plus", "Make the selected boxes a class of their own", null),
+    ),
+    label: "Name of the new class",
+    action: "Make the class",
+    hint: "The selected boxes get it; all others keep theirs",
+    run: (text) => act("split_off", { name: text }),
   });
-  const removeBoxes = chosen(button("Delete boxes", "delete", "Delete the selected boxes (Del)", guarded(() => act("delete_boxes"))));
-  const restore = chosen(button("Restore", "undo", "Put the selected images back where they were", guarded(() => act("restore"))));
+  const removeBoxes = chosen(
+    button(
+      "Delete boxes",
+      "delete",
+      "Delete the selected boxes (Del)",
+      guarded(() => act("delete_boxes")),
+    ),
+  );
+  const restore = chosen(
+    button(
+      "Restore",
+      "undo",
+      "Put the selected images back where they were",
+      guarded(() => act("restore")),
+    ),
+  );
 
-  const split = make("select", { class: "wbg-select", "aria-label": "Add to split" }, ...SPLIT_NAMES.map((name) => make("option", { value: name }, name)));
-  const shows = make("select", { class: "wbg-select", "aria-label": "What they show", title: "Kept as a suggestion for who draws the boxes" });
-  const picker = make("input", { type: "file", multiple: true, accept: "image/*", hidden: true, onchange: () => {
-    upload([...(picker.files ?? [])]);
-    picker.value = "";
-    add.close();
-  } });
-  const path = make("input", { class: "wbg-text", type: "text", spellcheck: "false", "aria-label": "Path on the kernel’s machine", placeholder: "/data/photos, clip.mp4, export.zip" });
-  const every = make("input", { class: "wbg-number", type: "number", min: "1", value: "10", "aria-label": "Every how many frames" });
-  const add = createDialog(button("Add images", "plus", "Add images from this computer or the kernel’s machine; files can also be dropped on the gallery", null), "Add images",
+  const split = make(
+    "select",
+    { class: "wbg-select", "aria-label": "Add to split" },
+    ...SPLIT_NAMES.map((name) => make("option", { value: name }, name)),
+  );
+  const shows = make("select", {
+    class: "wbg-select",
+    "aria-label": "What they show",
+    title: "Kept as a suggestion for who draws the boxes",
+  });
+  const picker = make("input", {
+    type: "file",
+    multiple: true,
+    accept: "image/*",
+    hidden: true,
+    onchange: () => {
+      upload([...(picker.files ?? [])]);
+      picker.value = "";
+      add.close();
+    },
+  });
+  const path = make("input", {
+    class: "wbg-text",
+    type: "text",
+    spellcheck: "false",
+    "aria-label": "Path on the kernel’s machine",
+    placeholder: "/data/photos, clip.mp4, export.zip",
+  });
+  const every = make("input", {
+    class: "wbg-number",
+    type: "number",
+    min: "1",
+    value: "10",
+    "aria-label": "Every how many frames",
+  });
+  const add = createDialog(
+    button(
+      "Add images",
+      "plus",
+      "Add images from this computer or the kernel’s machine; files can also be dropped on the gallery",
+      null,
+    ),
+    "Add images",
     make("label", { class: "wbg-form-line" }, "Into split ", split),
     make("label", { class: "wbg-form-line" }, "They show ", shows),
-    make("button", { type: "button", class: "wb-choice", onclick: () => picker.click() }, "Choose files on this computer…"), picker,
-    make("form", { onsubmit: (/** @type {Event} */ event) => {
-      event.preventDefault();
-      if (!path.value.trim()) return;
-      add.close();
-      send({ kind: "do", action: "import", path: path.value.trim(), split: split.value, class_name: shows.value, every: Number(every.value) || 1 });
-    } },
-    make("label", { class: "wbg-form-label" }, "File, folder, video or dataset on the kernel’s machine", path),
-    make("label", { class: "wbg-form-line" }, "Of a video, every ", every, " frames"),
-    make("button", { type: "submit", class: "wb-choice" }, "Import")));
+    make(
+      "button",
+      { type: "button", class: "wb-choice", onclick: () => picker.click() },
+      "Choose files on this computer…",
+    ),
+    picker,
+    make(
+      "form",
+      {
+        onsubmit: (/** @type {Event} */ event) => {
+          event.preventDefault();
+          if (!path.value.trim()) return;
+          add.close();
+          send({
+            kind: "do",
+            action: "import",
+            path: path.value.trim(),
+            split: split.value,
+            class_name: shows.value,
+            every: Number(every.value) || 1,
+          });
+        },
+      },
+      make(
+        "label",
+        { class: "wbg-form-label" },
+        "File, folder, video or dataset on the kernel’s machine",
+        path,
+      ),
+      make("label", { class: "wbg-form-line" }, "Of a video, every ", every, " frames"),
+      make("button", { type: "submit", class: "wb-choice" }, "Import"),
+    ),
+  );
 
-  const boxesButton = button("Boxes", "boxes", "Show boxes over the pictures (B)", () => toggleBoxes(), { "aria-pressed": "true" });
-  const slider = make("input", { type: "range", min: "80", max: "420", step: "4", value: "168", class: "wbg-size", "aria-label": "Size of the pictures", title: "Size of the pictures (+ and -)", oninput: () => grid.setWish(Number(slider.value)) });
+  const boxesButton = button(
+    "Boxes",
+    "boxes",
+    "Show boxes over the pictures (B)",
+    () => toggleBoxes(),
+    { "aria-pressed": "true" },
+  );
+  const slider = make("input", {
+    type: "range",
+    min: "80",
+    max: "420",
+    step: "4",
+    value: "168",
+    class: "wbg-size",
+    "aria-label": "Size of the pictures",
+    title: "Size of the pictures (+ and -)",
+    oninput: () => grid.setWish(Number(slider.value)),
+  });
   const undo = button("Undo", "undo", "Undo", () => state.undo && act("undo"));
-  const refresh = button(null, "refresh", "Look again what is in the dataset (R)", () => act("refresh"), { "aria-label": "Refresh" });
+  const refresh = button(
+    null,
+    "refresh",
+    "Look again what is in the dataset (R)",
+    () => act("refresh"),
+    { "aria-label": "Refresh" },
+  );
 
   const sets = {
-    images: [annotate, move.element, tag.element, background, remove, copy.element, save.element, more.element],
+    images: [
+      annotate,
+      move.element,
+      tag.element,
+      background,
+      remove,
+      copy.element,
+      save.element,
+      more.element,
+    ],
     objects: [reclassify.element, splitOff.element, removeBoxes, annotate],
     trash: [restore],
   };
-  const actionGroup = make("div", { class: "wbg-group wbg-actions", role: "group", "aria-label": "Actions" });
-  const element = make("div", { class: "wbg-bar", role: "toolbar", "aria-label": "Gallery" },
-    modeGroup, selecting, make("div", { class: "wbg-group wbg-last" }, undo, refresh, add.element, boxesButton, slider), actionGroup);
+  const actionGroup = make("div", {
+    class: "wbg-group wbg-actions",
+    role: "group",
+    "aria-label": "Actions",
+  });
+  const element = make(
+    "div",
+    { class: "wbg-bar", role: "toolbar", "aria-label": "Gallery" },
+    modeGroup,
+    selecting,
+    make("div", { class: "wbg-group wbg-last" }, undo, refresh, add.element, boxesButton, slider),
+    actionGroup,
+  );
 
   function toggleBoxes() {
     boxesOn = !boxesOn;
@@ -193,13 +378,15 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
       const mod = event.ctrlKey || event.metaKey;
       const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
       if (mod && key === "a") grid.selectAll();
-      else if (mod && key === "z" && !event.shiftKey) act("undo"); // also of what is under way still
+      else if (mod && key === "z" && !event.shiftKey)
+        act("undo"); // also of what is under way still
       else if (mod || event.altKey) return false;
       else if (key === "i") grid.invert();
       else if (key === "Escape") grid.selectNone();
       else if (key === "b") toggleBoxes();
       else if (key === "r") act("refresh");
-      else if (key === "Delete" || key === "Backspace") { // what is so labelled on a Mac
+      else if (key === "Delete" || key === "Backspace") {
+        // what is so labelled on a Mac
         if (state.mode === "images") remove.click();
         if (state.mode === "objects") removeBoxes.click();
       } else if (key === "+" || key === "-") {

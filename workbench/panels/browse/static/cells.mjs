@@ -84,7 +84,9 @@ export function howManyFit(texts, width) {
  * @param {Entry} one @param {Entry} other
  */
 export function isSame(one, other) {
-  return one.jpeg ? one.jpeg === other.jpeg && one.item.name === other.item.name : one.item.key === other.item.key;
+  return one.jpeg
+    ? one.jpeg === other.jpeg && one.item.name === other.item.name
+    : one.item.key === other.item.key;
 }
 
 export function createCell() {
@@ -95,7 +97,15 @@ export function createCell() {
   const badge = make("span", { class: "wbg-badge", "aria-hidden": "true" });
   const name = make("div", { class: "wbg-name", "aria-hidden": "true" });
   const chips = make("div", { class: "wbg-chips", "aria-hidden": "true" });
-  const element = make("div", { class: "wbg-cell", role: "option" }, picture, tick, badge, name, chips);
+  const element = make(
+    "div",
+    { class: "wbg-cell", role: "option" },
+    picture,
+    tick,
+    badge,
+    name,
+    chips,
+  );
   const cell = {
     element,
     position: -1,
@@ -184,14 +194,26 @@ export function createCell() {
         return;
       }
       if (!isStill && cell.image?.dataset.key !== entry.item.key) cell.drop();
-      const image = make("img", { alt: "", draggable: "false", src: entry.jpeg, "data-key": entry.item.key });
-      const isGood = await image.decode().then(() => true, () => false);
+      const image = make("img", {
+        alt: "",
+        draggable: "false",
+        src: entry.jpeg,
+        "data-key": entry.item.key,
+      });
+      const isGood = await image.decode().then(
+        () => true,
+        () => false,
+      );
       if (ticket !== cell.ticket) return;
       cell.isPainted = true;
       if (!isGood) {
         cell.drop();
         /** @type {Item} */
-        const item = { ...entry.item, state: "unreadable", problem: "the browser cannot show this picture" };
+        const item = {
+          ...entry.item,
+          state: "unreadable",
+          problem: "the browser cannot show this picture",
+        };
         describe(item, classes);
         explain(item);
         return;
@@ -210,7 +232,10 @@ export function createCell() {
 
   /** Put the picture in place, with the boxes over it. @param {HTMLImageElement} image @param {Item} item */
   function overlay(image, item) {
-    picture.replaceChildren(image, ...drawn(item.boxes ?? [], image.naturalWidth, image.naturalHeight));
+    picture.replaceChildren(
+      image,
+      ...drawn(item.boxes ?? [], image.naturalWidth, image.naturalHeight),
+    );
   }
 
   /** Say where the picture would be why there is none. @param {Item} item */
@@ -236,7 +261,11 @@ export function createCell() {
     write(name, item.name, width - 16);
     name.title = item.name;
     const state = item.state && STATES[item.state];
-    write(badge, state ? `${state.sign} ${item.badge ?? state.word}` : (item.badge ?? ""), width - 46);
+    write(
+      badge,
+      state ? `${state.sign} ${item.badge ?? state.word}` : (item.badge ?? ""),
+      width - 46,
+    );
     badge.dataset.state = item.state ?? "";
     badge.title = item.problem || (state ? state.word : "");
     element.setAttribute("aria-label", describeItem(item, classes));
@@ -257,10 +286,15 @@ function lineOf(item, classes, width) {
   let room = width - (split ? roomFor(split) + 4 : 0);
   /** @type {{text: string, title: string, colour?: string}[]} */
   const things = [];
-  if (item.predicted) things.push({ text: `${STATES.predicted.sign} predicted`, title: "has predictions to review" });
+  if (item.predicted)
+    things.push({ text: `${STATES.predicted.sign} predicted`, title: "has predictions to review" });
   for (const [cls, count] of item.counts ?? []) {
     const text = className(classes, cls);
-    things.push({ text: count > 1 ? `${text} ${count}` : text, title: `${count} ${text}`, colour: classColour(cls).fill });
+    things.push({
+      text: count > 1 ? `${text} ${count}` : text,
+      title: `${count} ${text}`,
+      colour: classColour(cls).fill,
+    });
   }
   for (const tag of item.tags ?? []) things.push({ text: `# ${tag}`, title: `tag ${tag}` });
   const texts = things.map((thing) => thing.text);
@@ -271,7 +305,14 @@ function lineOf(item, classes, width) {
     room -= roomFor(text) + CHIP_ROOM;
   }
   const rest = things.slice(fit);
-  if (rest.length) made.push(make("span", { class: "wbg-more", title: rest.map((thing) => thing.title).join(", ") }, `+${rest.length}`));
+  if (rest.length)
+    made.push(
+      make(
+        "span",
+        { class: "wbg-more", title: rest.map((thing) => thing.title).join(", ") },
+        `+${rest.length}`,
+      ),
+    );
   if (things.length === 0 && item.note) made.push(make("span", { class: "wbg-note" }, item.note));
   return made;
 }

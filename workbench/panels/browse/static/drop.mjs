@@ -11,8 +11,10 @@ export function hasExtension(name, accept) {
  * @param {{accept: string[], maxBytes: number}} rules
  */
 export function refusal(file, { accept, maxBytes }) {
-  if (!hasExtension(file.name, accept)) return `is no image that can be added (${accept.join(", ")})`;
-  if (file.size > maxBytes) return `has ${Math.round(file.size / 2 ** 20).toLocaleString("en")} MB, more than an image may have`;
+  if (!hasExtension(file.name, accept))
+    return `is no image that can be added (${accept.join(", ")})`;
+  if (file.size > maxBytes)
+    return `has ${Math.round(file.size / 2 ** 20).toLocaleString("en")} MB, more than an image may have`;
   return "";
 }
 
@@ -65,7 +67,8 @@ async function filesBelow(folder, accept) {
   const entries = await entriesOf(folder);
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (isFolder(entry)) found.push(...(await filesBelow(entry, accept)));
-    else if (hasExtension(entry.name, accept)) found.push(await fileOf(/** @type {FileSystemFileEntry} */ (entry)));
+    else if (hasExtension(entry.name, accept))
+      found.push(await fileOf(/** @type {FileSystemFileEntry} */ (entry)));
   }
   return found;
 }

@@ -28,7 +28,8 @@ export function dataUrl(view) {
   if (bytes.toBase64) return `data:image/jpeg;base64,${bytes.toBase64()}`;
   let binary = "";
   // In parts: a call takes some 65,000 arguments in every browser, and no more.
-  for (let i = 0; i < bytes.length; i += PART) binary += String.fromCharCode(...bytes.subarray(i, i + PART));
+  for (let i = 0; i < bytes.length; i += PART)
+    binary += String.fromCharCode(...bytes.subarray(i, i + PART));
   return `data:image/jpeg;base64,${btoa(binary)}`;
 }
 
@@ -48,7 +49,14 @@ export function rangesOf(positions) {
  * @param {{send: (message: GalleryMessage) => void, changed: (positions: number[]) => void,
  *   chunk?: number, parallel?: number, maxBytes?: number, maxItems?: number}} options
  */
-export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLEL, maxBytes = MAX_BYTES, maxItems = MAX_ITEMS }) {
+export function createFetcher({
+  send,
+  changed,
+  chunk = CHUNK,
+  parallel = PARALLEL,
+  maxBytes = MAX_BYTES,
+  maxItems = MAX_ITEMS,
+}) {
   /** @type {Map<number, Entry>} oldest use first */
   const kept = new Map();
   /** @type {Map<number, Set<number>>} request id to the positions that it lacks still */
@@ -176,7 +184,15 @@ export function createFetcher({ send, changed, chunk = CHUNK, parallel = PARALLE
         // What the kernel could not give is not asked for again and again.
         for (const position of waiting ?? []) {
           /** @type {Item} */
-          const item = { position, key: "", name: "", state: "unreadable", picture: false, boxes: [], problem: message.problem ?? "" };
+          const item = {
+            position,
+            key: "",
+            name: "",
+            state: "unreadable",
+            picture: false,
+            boxes: [],
+            problem: message.problem ?? "",
+          };
           store(position, { item, jpeg: "", bytes: ITEM_COST, level: message.level });
           positions.push(position);
         }

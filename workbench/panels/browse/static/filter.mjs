@@ -12,16 +12,50 @@ const TYPING_MS = 300;
 export function createFilter({ send, leave, complain }) {
   const id = `wbg-completions-${Math.random().toString(36).slice(2, 8)}`;
   const input = make("input", {
-    class: "wbg-query", type: "text", role: "combobox", spellcheck: "false", autocomplete: "off",
+    class: "wbg-query",
+    type: "text",
+    role: "combobox",
+    spellcheck: "false",
+    autocomplete: "off",
     placeholder: "Filter: part of a name, class:person, boxes>3, unlabelled, split:val …",
-    "aria-label": "Filter", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id,
+    "aria-label": "Filter",
+    "aria-autocomplete": "list",
+    "aria-expanded": "false",
+    "aria-controls": id,
   });
-  const list = make("div", { class: "wbg-completions", role: "listbox", id, "aria-label": "Completions", hidden: true });
-  const clear = make("button", { class: "wb-button wbg-clear", type: "button", title: "Clear the filter", "aria-label": "Clear the filter", hidden: true, onclick: () => take("") }, "×");
-  const sort = make("select", { class: "wbg-select", "aria-label": "Order" }, ...SORTS.map(([value, text]) => make("option", { value }, text)));
+  const list = make("div", {
+    class: "wbg-completions",
+    role: "listbox",
+    id,
+    "aria-label": "Completions",
+    hidden: true,
+  });
+  const clear = make(
+    "button",
+    {
+      class: "wb-button wbg-clear",
+      type: "button",
+      title: "Clear the filter",
+      "aria-label": "Clear the filter",
+      hidden: true,
+      onclick: () => take(""),
+    },
+    "×",
+  );
+  const sort = make(
+    "select",
+    { class: "wbg-select", "aria-label": "Order" },
+    ...SORTS.map(([value, text]) => make("option", { value }, text)),
+  );
   const count = make("div", { class: "wbg-count", role: "status" });
   const field = make("div", { class: "wbg-field" }, icon("search"), input, clear, list);
-  const element = make("div", { class: "wbg-filter" }, field, make("label", { class: "wbg-sort" }, make("span", { class: "wb-word" }, "Sort"), sort), count);
+  const element = make(
+    "div",
+    { class: "wbg-filter" },
+    field,
+    make("label", { class: "wbg-sort" }, make("span", { class: "wb-word" }, "Sort"), sort),
+    count,
+  );
 
   const track = createQueryTrack();
   let wrong = ""; // what the kernel cannot understand of the query
@@ -57,7 +91,12 @@ export function createFilter({ send, leave, complain }) {
   function ask() {
     sequence += 1;
     asked = input.value;
-    send({ kind: "complete", seq: sequence, text: input.value, cursor: input.selectionStart ?? input.value.length });
+    send({
+      kind: "complete",
+      seq: sequence,
+      text: input.value,
+      cursor: input.selectionStart ?? input.value.length,
+    });
   }
 
   function close() {
@@ -83,13 +122,25 @@ export function createFilter({ send, leave, complain }) {
     offered = items;
     offeredFor = asked;
     chosen = -1;
-    list.replaceChildren(...items.map((item, index) => make("div", {
-      class: "wbg-completion", role: "option", id: `${id}-${index}`, "aria-selected": "false",
-      onmousedown: (/** @type {Event} */ event) => {
-        event.preventDefault(); // the focus stays in the field
-        accept(index);
-      },
-    }, make("span", { class: "wbg-insert" }, item.insert), make("span", { class: "wbg-label" }, item.label.replace(item.insert, "").trim()))));
+    list.replaceChildren(
+      ...items.map((item, index) =>
+        make(
+          "div",
+          {
+            class: "wbg-completion",
+            role: "option",
+            id: `${id}-${index}`,
+            "aria-selected": "false",
+            onmousedown: (/** @type {Event} */ event) => {
+              event.preventDefault(); // the focus stays in the field
+              accept(index);
+            },
+          },
+          make("span", { class: "wbg-insert" }, item.insert),
+          make("span", { class: "wbg-label" }, item.label.replace(item.insert, "").trim()),
+        ),
+      ),
+    );
     list.hidden = items.length === 0;
     input.setAttribute("aria-expanded", String(items.length > 0));
     input.removeAttribute("aria-activedescendant");
@@ -134,7 +185,8 @@ export function createFilter({ send, leave, complain }) {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       if (isOpen) choose(chosen + (event.key === "ArrowDown" ? 1 : chosen < 0 ? 0 : -1));
       else ask();
-    } else if ((event.key === "Enter" || event.key === "Tab") && isOpen && chosen >= 0) accept(chosen);
+    } else if ((event.key === "Enter" || event.key === "Tab") && isOpen && chosen >= 0)
+      accept(chosen);
     else if (event.key === "Enter") {
       close();
       submit();

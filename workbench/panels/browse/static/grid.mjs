@@ -8,7 +8,15 @@ import { createCell, isSame } from "./cells.mjs";
 import { createFetcher } from "./fetch.mjs";
 import { layoutOf, moved, placeOf, positionsIn, scrollToShow } from "./layout.mjs";
 import { createScroll } from "./scroll.mjs";
-import { clicked, contains, countOf, everything, inverted, NOTHING, withRange } from "./selection.mjs";
+import {
+  clicked,
+  contains,
+  countOf,
+  everything,
+  inverted,
+  NOTHING,
+  withRange,
+} from "./selection.mjs";
 
 const OVERSCAN_ROWS = 2;
 const SCREENS_AHEAD = 6;
@@ -35,10 +43,17 @@ export function createGrid({ send, classes, selected, open, say }) {
   const name = `wbg-${Math.random().toString(36).slice(2, 8)}`;
   const runway = make("div", { class: "wbg-runway", role: "presentation" });
   const empty = make("div", { class: "wbg-empty" });
-  const element = make("div", {
-    class: "wbg-scroll", tabindex: "0", role: "listbox", "aria-multiselectable": "true",
-    "aria-label": "Images. Arrow keys move, Space selects, Enter opens.",
-  }, runway);
+  const element = make(
+    "div",
+    {
+      class: "wbg-scroll",
+      tabindex: "0",
+      role: "listbox",
+      "aria-multiselectable": "true",
+      "aria-label": "Images. Arrow keys move, Space selects, Enter opens.",
+    },
+    runway,
+  );
   const frame = make("div", { class: "wbg-frame" }, element, empty);
 
   const scroll = createScroll();
@@ -62,7 +77,8 @@ export function createGrid({ send, classes, selected, open, say }) {
   let hasOpened = false; // something in another panel, which takes this one's place
   let fills = 0; // that this frame may still do
   /** What was clicked in cells that were about to be replaced, and what to do once it is here again. */
-  let waiting = /** @type {{entry: import("./fetch.mjs").Entry, run: (position: number) => void}[]} */ ([]);
+  let waiting =
+    /** @type {{entry: import("./fetch.mjs").Entry, run: (position: number) => void}[]} */ ([]);
 
   const requestPaint = () => (request ||= requestAnimationFrame(paint));
   const level = () => {
@@ -73,11 +89,19 @@ export function createGrid({ send, classes, selected, open, say }) {
 
   /** Lay everything out anew, with the first row in sight staying there. */
   function relayout(keepTop = false) {
-    const [first] = positionsIn(layout, { top: scroll.top, height: size.height, total: listing.total });
+    const [first] = positionsIn(layout, {
+      top: scroll.top,
+      height: size.height,
+      total: listing.total,
+    });
     const inRow = scroll.top - placeOf(layout, first).top;
     const isSame = keepTop && layout.columns > 0;
     layout = layoutOf({ width: size.width, wish, total: listing.total });
-    const top = isSame ? scroll.top : first === 0 ? 0 : placeOf(layout, first).top + Math.min(inRow, layout.cellHeight);
+    const top = isSame
+      ? scroll.top
+      : first === 0
+        ? 0
+        : placeOf(layout, first).top + Math.min(inRow, layout.cellHeight);
     const scrollTop = scroll.resize(layout.height, size.height, top);
     runway.style.height = `${scroll.height}px`;
     element.scrollTop = scrollTop;
@@ -143,7 +167,9 @@ export function createGrid({ send, classes, selected, open, say }) {
   }
 
   /** Tell tests and measurements whether everything in sight is painted. */
-  function noteReady(visible = positionsIn(layout, { top: scroll.top, height: size.height, total: listing.total })) {
+  function noteReady(
+    visible = positionsIn(layout, { top: scroll.top, height: size.height, total: listing.total }),
+  ) {
     let painted = 0;
     for (let i = visible[0]; i < visible[1]; i++) if (cells.get(i)?.isPainted) painted += 1;
     element.dataset.painted = String(painted);
@@ -152,9 +178,14 @@ export function createGrid({ send, classes, selected, open, say }) {
 
   /** Do what was asked for with items that have come again; forget it of those that are gone. */
   function catchUp() {
-    const here = [...cells].flatMap(([position, { entry, isOutdated }]) => (entry && !isOutdated ? [{ position, entry }] : []));
+    const here = [...cells].flatMap(([position, { entry, isOutdated }]) =>
+      entry && !isOutdated ? [{ position, entry }] : [],
+    );
     const all = waiting;
-    waiting = here.length < cells.size ? all.filter((one) => !here.some(({ entry }) => isSame(entry, one.entry))) : [];
+    waiting =
+      here.length < cells.size
+        ? all.filter((one) => !here.some(({ entry }) => isSame(entry, one.entry)))
+        : [];
     for (const one of all) {
       const found = here.find(({ entry }) => isSame(entry, one.entry));
       if (found) one.run(found.position);
@@ -204,23 +235,27 @@ export function createGrid({ send, classes, selected, open, say }) {
     if (!item) say(`item ${position + 1} of ${listing.total}`);
   }
 
-  element.addEventListener("scroll", () => {
-    const at = element.scrollTop;
-    // An element that is being hidden forgets where it was; asking for its width costs a layout.
-    if (isHidden || (at === 0 && element.clientWidth === 0)) return;
-    const before = scroll.top;
-    scroll.scrolled(at);
-    if (scroll.top !== before) forward = scroll.top > before;
-    requestPaint();
-    isMoving = true;
-    clearTimeout(rest);
-    rest = setTimeout(() => {
-      isMoving = false;
-      const place = scroll.settle();
-      if (place !== Math.round(element.scrollTop)) element.scrollTop = place;
+  element.addEventListener(
+    "scroll",
+    () => {
+      const at = element.scrollTop;
+      // An element that is being hidden forgets where it was; asking for its width costs a layout.
+      if (isHidden || (at === 0 && element.clientWidth === 0)) return;
+      const before = scroll.top;
+      scroll.scrolled(at);
+      if (scroll.top !== before) forward = scroll.top > before;
       requestPaint();
-    }, REST_MS);
-  }, { passive: true });
+      isMoving = true;
+      clearTimeout(rest);
+      rest = setTimeout(() => {
+        isMoving = false;
+        const place = scroll.settle();
+        if (place !== Math.round(element.scrollTop)) element.scrollTop = place;
+        requestPaint();
+      }, REST_MS);
+    },
+    { passive: true },
+  );
 
   /** @param {number} position */
   function openAt(position) {
@@ -296,7 +331,11 @@ export function createGrid({ send, classes, selected, open, say }) {
         return true;
       }
       if (event.altKey || (mod && !["Home", "End"].includes(event.key))) return false;
-      const to = moved(active, event.key, { columns: layout.columns, rowsInView: rowsInView(), total: listing.total });
+      const to = moved(active, event.key, {
+        columns: layout.columns,
+        rowsInView: rowsInView(),
+        total: listing.total,
+      });
       if (to === null) return false;
       moveTo(to, { extend: event.shiftKey });
       return true;

@@ -17,7 +17,15 @@ export function layoutOf({ width, wish, total }) {
   const pictureHeight = Math.round(cellWidth * ASPECT);
   const rowHeight = pictureHeight + CAPTION + GAP;
   const rows = Math.ceil(total / columns);
-  return { columns, cellWidth, pictureHeight, cellHeight: pictureHeight + CAPTION, rowHeight, rows, height: rows * rowHeight + GAP };
+  return {
+    columns,
+    cellWidth,
+    pictureHeight,
+    cellHeight: pictureHeight + CAPTION,
+    rowHeight,
+    rows,
+    height: rows * rowHeight + GAP,
+  };
 }
 
 /** Left and top of a cell in the whole gallery. @param {ReturnType<typeof layoutOf>} layout @param {number} position */
@@ -61,14 +69,25 @@ export function moved(position, key, { columns, rowsInView, total }) {
   const column = position % columns;
   const lastInColumn = Math.floor((total - 1 - column) / columns) * columns + column;
   switch (key) {
-    case "ArrowLeft": return Math.max(0, position - 1);
-    case "ArrowRight": return Math.min(total - 1, position + 1);
-    case "ArrowUp": return position < columns ? position : position - columns;
-    case "ArrowDown": return position + columns < total ? position + columns : Math.max(position, Math.min(total - 1, lastInColumn));
-    case "PageUp": return Math.max(column, position - page);
-    case "PageDown": return Math.min(lastInColumn, position + page);
-    case "Home": return 0;
-    case "End": return total - 1;
-    default: return null;
+    case "ArrowLeft":
+      return Math.max(0, position - 1);
+    case "ArrowRight":
+      return Math.min(total - 1, position + 1);
+    case "ArrowUp":
+      return position < columns ? position : position - columns;
+    case "ArrowDown":
+      return position + columns < total
+        ? position + columns
+        : Math.max(position, Math.min(total - 1, lastInColumn));
+    case "PageUp":
+      return Math.max(column, position - page);
+    case "PageDown":
+      return Math.min(lastInColumn, position + page);
+    case "Home":
+      return 0;
+    case "End":
+      return total - 1;
+    default:
+      return null;
   }
 }

@@ -19,7 +19,8 @@ function attachPopup(button, panel, { opened } = {}) {
       panel.style.left = "0";
       const room = element.closest(".wb-gallery")?.getBoundingClientRect();
       const own = panel.getBoundingClientRect();
-      if (room && own.right > room.right - 6) panel.style.left = `${Math.round(room.right - 6 - own.right)}px`;
+      if (room && own.right > room.right - 6)
+        panel.style.left = `${Math.round(room.right - 6 - own.right)}px`;
       opened?.();
     },
     close(back = true) {
@@ -66,7 +67,9 @@ export function createTypeAhead(now = () => performance.now()) {
       const word = isOneLetter ? typed[0] : typed;
       /** @param {number} index */
       const begins = (index) => texts[index].toLowerCase().startsWith(word);
-      const order = texts.map((_, index) => (at + (isOneLetter ? 1 : 0) + index + texts.length) % texts.length);
+      const order = texts.map(
+        (_, index) => (at + (isOneLetter ? 1 : 0) + index + texts.length) % texts.length,
+      );
       return order.find(begins) ?? -1;
     },
   };
@@ -75,7 +78,10 @@ export function createTypeAhead(now = () => performance.now()) {
 /** Whether an item is one of those looked for: all words are in it. @param {string} text @param {string} wanted */
 export function isLookedFor(text, wanted) {
   const own = text.toLowerCase();
-  return wanted.toLowerCase().split(/\s+/).every((word) => own.includes(word));
+  return wanted
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => own.includes(word));
 }
 
 /**
@@ -85,7 +91,14 @@ export function isLookedFor(text, wanted) {
 export function createMenu({ button, items, name }) {
   button.setAttribute("aria-haspopup", "menu");
   const menu = make("div", { class: "wbg-menu", role: "menu", "aria-label": name });
-  const search = make("input", { class: "wbg-text", type: "text", spellcheck: "false", "aria-label": `Look for: ${name}`, placeholder: "Look for …", oninput: () => look() });
+  const search = make("input", {
+    class: "wbg-text",
+    type: "text",
+    spellcheck: "false",
+    "aria-label": `Look for: ${name}`,
+    placeholder: "Look for …",
+    oninput: () => look(),
+  });
   const none = make("div", { class: "wbg-hint" });
   const panel = make("div", { class: "wbg-popup wbg-menu-panel" }, search, menu, none);
   const options = () => [...menu.querySelectorAll("button")].filter((option) => !option.hidden);
@@ -110,14 +123,21 @@ export function createMenu({ button, items, name }) {
     if (step && isSearching) all.at(step > 0 ? 0 : -1)?.focus();
     else if (step && at === 0 && step < 0 && !search.hidden) search.focus();
     else if (step) all[(at + step + all.length) % all.length]?.focus();
-    else if (isSearching && event.key === "Enter") (search.value.trim() ? all[0]?.click() : all[0]?.focus());
+    else if (isSearching && event.key === "Enter")
+      search.value.trim() ? all[0]?.click() : all[0]?.focus();
     else if (isSearching) return;
     else if (event.key === "Home") all[0]?.focus();
     else if (event.key === "End") all.at(-1)?.focus();
     else if (event.ctrlKey || event.metaKey || event.altKey) return;
     else if (event.key.length === 1 && (event.key !== " " || typeAhead.isTyping())) {
       isWord = true;
-      all[typeAhead.find(event.key, all.map((option) => option.textContent.trim()), at)]?.focus();
+      all[
+        typeAhead.find(
+          event.key,
+          all.map((option) => option.textContent.trim()),
+          at,
+        )
+      ]?.focus();
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -125,23 +145,36 @@ export function createMenu({ button, items, name }) {
 
   function fill() {
     menu.style.minWidth = "";
-    menu.replaceChildren(...items().map(({ text, run, colour }) => {
-      const dot = colour ? [make("span", { class: "wbg-dot", style: `background:${colour}` })] : [];
-      return make("button", {
-        type: "button", class: "wbg-menu-item", role: "menuitem", tabindex: "-1",
-        onclick: () => {
-          popup.close();
-          run();
-        },
-      }, ...dot, text);
-    }));
+    menu.replaceChildren(
+      ...items().map(({ text, run, colour }) => {
+        const dot = colour
+          ? [make("span", { class: "wbg-dot", style: `background:${colour}` })]
+          : [];
+        return make(
+          "button",
+          {
+            type: "button",
+            class: "wbg-menu-item",
+            role: "menuitem",
+            tabindex: "-1",
+            onclick: () => {
+              popup.close();
+              run();
+            },
+          },
+          ...dot,
+          text,
+        );
+      }),
+    );
     search.value = "";
     search.hidden = menu.childElementCount <= LOOK_FOR;
     look();
   }
 
   function look() {
-    for (const option of menu.querySelectorAll("button")) option.hidden = !isLookedFor(option.textContent, search.value.trim());
+    for (const option of menu.querySelectorAll("button"))
+      option.hidden = !isLookedFor(option.textContent, search.value.trim());
     none.textContent = options().length ? "" : "There is none of this name.";
   }
 
@@ -154,20 +187,45 @@ export function createMenu({ button, items, name }) {
  *   value?: () => string, known?: () => string[], run: (text: string) => void}} options
  *   `known`: what the browser offers to complete to
  */
-export function createPrompt({ button, label, hint = "", action, value = () => "", known = () => [], run }) {
+export function createPrompt({
+  button,
+  label,
+  hint = "",
+  action,
+  value = () => "",
+  known = () => [],
+  run,
+}) {
   const offers = make("datalist", { id: `wbg-known-${Math.random().toString(36).slice(2, 8)}` });
-  const input = make("input", { class: "wbg-text", type: "text", spellcheck: "false", autocomplete: "off", "aria-label": label, list: offers.id });
-  const form = make("form", {
-    onsubmit: (/** @type {Event} */ event) => {
-      event.preventDefault();
-      const text = input.value.trim();
-      if (!text) return;
-      popup.close();
-      run(text);
+  const input = make("input", {
+    class: "wbg-text",
+    type: "text",
+    spellcheck: "false",
+    autocomplete: "off",
+    "aria-label": label,
+    list: offers.id,
+  });
+  const form = make(
+    "form",
+    {
+      onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        const text = input.value.trim();
+        if (!text) return;
+        popup.close();
+        run(text);
+      },
     },
-  }, make("label", { class: "wbg-form-label" }, label, input), offers, make("div", { class: "wbg-hint" }, hint),
-  make("button", { type: "submit", class: "wb-choice" }, action));
-  const panel = make("div", { class: "wbg-popup wbg-form", role: "dialog", "aria-label": label }, form);
+    make("label", { class: "wbg-form-label" }, label, input),
+    offers,
+    make("div", { class: "wbg-hint" }, hint),
+    make("button", { type: "submit", class: "wb-choice" }, action),
+  );
+  const panel = make(
+    "div",
+    { class: "wbg-popup wbg-form", role: "dialog", "aria-label": label },
+    form,
+  );
   button.setAttribute("aria-haspopup", "dialog");
   const popup = attachPopup(button, panel, {
     opened() {
@@ -183,6 +241,13 @@ export function createPrompt({ button, label, hint = "", action, value = () => "
 /** A button with any form. @param {HTMLElement} button @param {string} name @param {...HTMLElement} content */
 export function createDialog(button, name, ...content) {
   button.setAttribute("aria-haspopup", "dialog");
-  const panel = make("div", { class: "wbg-popup wbg-form", role: "dialog", "aria-label": name }, ...content);
-  return attachPopup(button, panel, { opened: () => /** @type {HTMLElement|null} */ (panel.querySelector("input, select, button"))?.focus() });
+  const panel = make(
+    "div",
+    { class: "wbg-popup wbg-form", role: "dialog", "aria-label": name },
+    ...content,
+  );
+  return attachPopup(button, panel, {
+    opened: () =>
+      /** @type {HTMLElement|null} */ (panel.querySelector("input, select, button"))?.focus(),
+  });
 }

@@ -89,7 +89,10 @@ export function clicked(selection, position, { toggle, extend }) {
   if (extend) {
     const from = Math.min(selection.anchor, position);
     const to = Math.max(selection.anchor, position) + 1;
-    return { ranges: withRange(toggle ? selection.ranges : NOTHING, from, to), anchor: selection.anchor };
+    return {
+      ranges: withRange(toggle ? selection.ranges : NOTHING, from, to),
+      anchor: selection.anchor,
+    };
   }
   const alone = withRange(NOTHING, position, position + 1);
   return { ranges: toggle ? toggled(selection.ranges, position) : alone, anchor: position };

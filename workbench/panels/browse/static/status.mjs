@@ -3,7 +3,8 @@ import { make, setText } from "../../shared/static/dom.mjs";
 import { createDialog } from "./popup.mjs";
 
 const KERNEL_GONE = "The kernel was restarted or has ended: run the cell again to go on.";
-const HINT = "/ filter · arrows and Space select · Ctrl+A all · I invert · Enter open · B boxes · + and − size";
+const HINT =
+  "/ filter · arrows and Space select · Ctrl+A all · I invert · Enter open · B boxes · + and − size";
 
 /**
  * @typedef {{text?: string, tone?: string, details?: string[]}} Status
@@ -21,11 +22,22 @@ export function wordsOf({ status, progress, sending, problem, note, isGone }) {
   /** @param {number} n */
   const count = (n) => n.toLocaleString("en");
   if (isGone) return { text: KERNEL_GONE, tone: "problem", details: [] };
-  if (sending) return { text: `Sending file ${count(sending.file)} of ${count(sending.files)} to ${sending.split} …`, tone: "info", share: sending.share, details: [] };
+  if (sending)
+    return {
+      text: `Sending file ${count(sending.file)} of ${count(sending.files)} to ${sending.split} …`,
+      tone: "info",
+      share: sending.share,
+      details: [],
+    };
   if (progress.what) {
     const { done = 0, total = 0 } = progress;
     const far = total ? ` ${count(done)} of ${count(total)}` : done ? ` ${count(done)} so far` : "";
-    return { text: `${progress.what} …${far}`, tone: "info", share: total ? done / total : null, details: [] };
+    return {
+      text: `${progress.what} …${far}`,
+      tone: "info",
+      share: total ? done / total : null,
+      details: [],
+    };
   }
   if (problem || note) return { text: problem || note, tone: "problem", details: [] };
   if (!status.text) return { text: HINT, tone: "hint", details: [] };
@@ -35,8 +47,17 @@ export function wordsOf({ status, progress, sending, problem, note, isGone }) {
 /** @param {{stop: () => void}} options */
 export function createStatus({ stop }) {
   const message = make("span", { class: "wbg-message", role: "status" });
-  const meter = make("progress", { class: "wbg-meter", max: "1", hidden: true, "aria-label": "Progress" });
-  const halt = make("button", { type: "button", class: "wb-button", hidden: true, onclick: stop }, "Stop");
+  const meter = make("progress", {
+    class: "wbg-meter",
+    max: "1",
+    hidden: true,
+    "aria-label": "Progress",
+  });
+  const halt = make(
+    "button",
+    { type: "button", class: "wb-button", hidden: true, onclick: stop },
+    "Stop",
+  );
   const list = make("ul", { class: "wbg-details", tabindex: "0", "aria-label": "Each of them" });
   const opener = make("button", { type: "button", class: "wb-button" });
   const details = createDialog(opener, "Details", list);
@@ -61,7 +82,10 @@ export function createStatus({ stop }) {
       details.element.hidden = now.details.length < 2;
       if (details.element.hidden) details.close(false);
       setText(opener, `All ${now.details.length.toLocaleString("en")}`);
-      if (list.childElementCount !== now.details.length || list.firstChild?.textContent !== now.details[0]) {
+      if (
+        list.childElementCount !== now.details.length ||
+        list.firstChild?.textContent !== now.details[0]
+      ) {
         list.replaceChildren(...now.details.map((text) => make("li", {}, text)));
       }
     },

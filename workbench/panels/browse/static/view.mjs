@@ -5,15 +5,25 @@
 /** @import { Events, GalleryMessage, GalleryModel, Ranges, Receiver } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
+import { createUploader } from "../../shared/static/upload.mjs";
 import { createActions } from "./actions.mjs";
 import { droppedOn, filesIn, refusal } from "./drop.mjs";
 import { createFilter } from "./filter.mjs";
 import { createGrid } from "./grid.mjs";
 import { createStatus } from "./status.mjs";
-import { createUploader } from "../../shared/static/upload.mjs";
 
 const TELL_MS = 40;
-const WATCHED = ["listing", "selection", "classes", "problem", "status", "progress", "height", "tags", "undo"];
+const WATCHED = [
+  "listing",
+  "selection",
+  "classes",
+  "problem",
+  "status",
+  "progress",
+  "height",
+  "tags",
+  "undo",
+];
 
 /**
  * @param {GalleryModel} model anywidget's
@@ -68,10 +78,16 @@ export function mountGallery(model, host) {
       if (files.length === 0) status.update({ note: "There is no image in what was dropped." });
       addFiles(files);
     } catch (error) {
-      status.update({ note: `What was dropped cannot be read: ${/** @type {Error} */ (error).message}` });
+      status.update({
+        note: `What was dropped cannot be read: ${/** @type {Error} */ (error).message}`,
+      });
     }
   }
-  const filter = createFilter({ send, leave: grid.focus, complain: (problem) => status.update({ problem }) });
+  const filter = createFilter({
+    send,
+    leave: grid.focus,
+    complain: (problem) => status.update({ problem }),
+  });
   const actions = createActions({
     send(message) {
       tell(); // an action is on what is selected now
@@ -85,15 +101,23 @@ export function mountGallery(model, host) {
 
   const status = createStatus({
     stop() {
-      if (uploader.isBusy()) status.update({ note: "Stopped. What had come by then is in the dataset." });
+      if (uploader.isBusy())
+        status.update({ note: "Stopped. What had come by then is in the dataset." });
       uploader.stop();
       send({ kind: "stop" });
     },
   });
   const drop = make("div", { class: "wbg-drop", hidden: true }, "Drop image files to add them");
   grid.element.append(drop);
-  const root = make("div", { class: "wb-gallery", "data-lm-suppress-shortcuts": "true" },
-    filter.element, actions.element, status.element, grid.element, live);
+  const root = make(
+    "div",
+    { class: "wb-gallery", "data-lm-suppress-shortcuts": "true" },
+    filter.element,
+    actions.element,
+    status.element,
+    grid.element,
+    live,
+  );
   host.append(root);
 
   function tell() {
@@ -118,11 +142,13 @@ export function mountGallery(model, host) {
     const isTyping = target.matches("input:not([type=range]), select, textarea");
     if (isTyping || target.closest("[role=dialog], [role=menu]")) return;
     if (event.key === "/") filter.focus();
-    else if (grid.isTarget(target) && grid.key(event)) { /* done */ }
-    else if (target.matches("input") || !actions.key(event)) return;
+    else if (grid.isTarget(target) && grid.key(event)) {
+      /* done */
+    } else if (target.matches("input") || !actions.key(event)) return;
     event.preventDefault();
   });
-  for (const type of /** @type {const} */ (["keyup", "keypress"])) on(root, type, (event) => event.stopPropagation());
+  for (const type of /** @type {const} */ (["keyup", "keypress"]))
+    on(root, type, (event) => event.stopPropagation());
 
   // Files that are dropped. JupyterLab would take them into its file browser.
   /** @param {DragEvent} event */
@@ -183,14 +209,26 @@ export function mountGallery(model, host) {
     followed = selection;
     const what = listing.mode === "objects" ? "box" : "image";
     /** @param {number} n */
-    const words = (n) => `${n.toLocaleString("en")} ${n === 1 ? what : what === "box" ? "boxes" : "images"}`;
+    const words = (n) =>
+      `${n.toLocaleString("en")} ${n === 1 ? what : what === "box" ? "boxes" : "images"}`;
     const isPart = listing.mode === "images" && listing.of !== undefined && listing.of !== total;
     filter.update({
       query: listing.query ?? "",
       problem: model.get("problem"),
-      count: listing.id === undefined ? "" : isPart ? `${total.toLocaleString("en")} of ${words(listing.of ?? 0)}` : words(total),
+      count:
+        listing.id === undefined
+          ? ""
+          : isPart
+            ? `${total.toLocaleString("en")} of ${words(listing.of ?? 0)}`
+            : words(total),
     });
-    actions.update({ mode: listing.mode ?? "images", count: grid.selectionCount(), undo: model.get("undo"), dataset: listing.dataset ?? "", tags: model.get("tags") });
+    actions.update({
+      mode: listing.mode ?? "images",
+      count: grid.selectionCount(),
+      undo: model.get("undo"),
+      dataset: listing.dataset ?? "",
+      tags: model.get("tags"),
+    });
     root.dataset.mode = listing.mode ?? "images";
     status.update({ status: model.get("status"), progress: model.get("progress") });
     grid.element.style.height = `${model.get("height")}px`;

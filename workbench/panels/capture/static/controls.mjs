@@ -21,13 +21,17 @@ export const SPLITS = [
 /** How a split or ratio of the kernel stands in the list. Pure. @param {Split} split */
 export function splitKey(split) {
   if (typeof split === "string") return split;
-  return Object.entries(split).map(([name, share]) => `${name}:${share}`).join(",");
+  return Object.entries(split)
+    .map(([name, share]) => `${name}:${share}`)
+    .join(",");
 }
 
 /** Back again. Pure. @param {string} key @returns {Split} */
 export function splitValue(key) {
   if (!key.includes(":")) return key;
-  return Object.fromEntries(key.split(",").map((part) => [part.split(":")[0], Number(part.split(":")[1])]));
+  return Object.fromEntries(
+    key.split(",").map((part) => [part.split(":")[0], Number(part.split(":")[1])]),
+  );
 }
 
 /** A number that was typed, or null. Pure. @param {string} text */
@@ -39,7 +43,11 @@ export function typedNumber(text, least = 0) {
 /** Where keys lead from a mode. @type {Record<string, number>} */
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 /** What boxes of a model can become. @type {[string, string][]} */
-const DETECTIONS = [["off", "Nothing"], ["predictions", "Boxes to review"], ["labels", "Boxes as labels"]];
+const DETECTIONS = [
+  ["off", "Nothing"],
+  ["predictions", "Boxes to review"],
+  ["labels", "Boxes as labels"],
+];
 
 /** @param {{set: (name: SettingName, value: unknown) => void}} options */
 export function createControls({ set }) {
@@ -51,7 +59,12 @@ export function createControls({ set }) {
   function row(label, control, ...more) {
     const id = control.id || `wbc-${Math.random().toString(36).slice(2)}-${serial++}`;
     control.id = id;
-    const made = make("div", { class: "wbc-row" }, make("label", { for: id }, label), make("span", { class: "wbc-value" }, control, ...more));
+    const made = make(
+      "div",
+      { class: "wbc-row" },
+      make("label", { for: id }, label),
+      make("span", { class: "wbc-value" }, control, ...more),
+    );
     rows.push(made);
     return made;
   }
@@ -60,7 +73,10 @@ export function createControls({ set }) {
    * @param {(value: string) => unknown} convert
    */
   function choice(name, pairs, convert = (value) => value) {
-    const select = make("select", { class: "wbc-field", onchange: () => set(name, convert(select.value)) });
+    const select = make("select", {
+      class: "wbc-field",
+      onchange: () => set(name, convert(select.value)),
+    });
     /** @param {[string, string][]} options @param {string} value */
     const fill = (options, value) => {
       const key = JSON.stringify(options);
@@ -78,16 +94,40 @@ export function createControls({ set }) {
    * @returns {[HTMLInputElement, HTMLElement]} the field, and its unit
    */
   function number(name, { least, step, unit }) {
-    const input = make("input", { class: "wbc-field wbc-number", type: "number", min: least, step, inputmode: "decimal", onchange: () => {
-      const value = typedNumber(input.value, least);
-      input.setAttribute("aria-invalid", String(value === null));
-      if (value !== null) set(name, value);
-    } });
+    const input = make("input", {
+      class: "wbc-field wbc-number",
+      type: "number",
+      min: least,
+      step,
+      inputmode: "decimal",
+      onchange: () => {
+        const value = typedNumber(input.value, least);
+        input.setAttribute("aria-invalid", String(value === null));
+        if (value !== null) set(name, value);
+      },
+    });
     return [input, make("span", { class: "wbc-unit" }, unit)];
   }
 
-  const modeButtons = MODES.map((mode) => make("button", { type: "button", role: "radio", class: "wb-button", "data-mode": mode.id, title: mode.hint, onclick: () => set("mode", mode.id) }, mode.text));
-  const modes = make("div", { class: "wbc-modes", role: "radiogroup", "aria-label": "When to take pictures" }, ...modeButtons);
+  const modeButtons = MODES.map((mode) =>
+    make(
+      "button",
+      {
+        type: "button",
+        role: "radio",
+        class: "wb-button",
+        "data-mode": mode.id,
+        title: mode.hint,
+        onclick: () => set("mode", mode.id),
+      },
+      mode.text,
+    ),
+  );
+  const modes = make(
+    "div",
+    { class: "wbc-modes", role: "radiogroup", "aria-label": "When to take pictures" },
+    ...modeButtons,
+  );
   modes.addEventListener("keydown", (event) => {
     const by = STEPS[event.key];
     if (!by) return;
@@ -103,20 +143,43 @@ export function createControls({ set }) {
   const split = choice("split", SPLITS, splitValue);
   const listId = `wbc-classes-${Math.random().toString(36).slice(2)}`;
   const classes = make("datalist", { id: listId });
-  const tag = make("input", { class: "wbc-field", type: "text", list: listId, placeholder: "nothing said", autocomplete: "off", onchange: () => set("class_name", tag.value.trim()) });
+  const tag = make("input", {
+    class: "wbc-field",
+    type: "text",
+    list: listId,
+    placeholder: "nothing said",
+    autocomplete: "off",
+    onchange: () => set("class_name", tag.value.trim()),
+  });
   const [rate, rateUnit] = number("rate", { least: 0, step: 1, unit: "a second (0: all)" });
   const [every, everyUnit] = number("every", { least: 0.1, step: 1, unit: "seconds" });
   const [motion, motionUnit] = number("motion", { least: 0.5, step: 0.5, unit: "of 255" });
   const [until, untilUnit] = number("until", { least: 0, step: 1, unit: "pictures (0: no end)" });
   const [countdown, countdownUnit] = number("countdown", { least: 0, step: 1, unit: "seconds" });
-  const similar = make("input", { type: "range", min: 0, max: 10, step: 0.5, onchange: () => set("min_difference", Number(similar.value)), oninput: () => setText(similarText, similarWords(Number(similar.value))) });
+  const similar = make("input", {
+    type: "range",
+    min: 0,
+    max: 10,
+    step: 0.5,
+    onchange: () => set("min_difference", Number(similar.value)),
+    oninput: () => setText(similarText, similarWords(Number(similar.value))),
+  });
   const similarText = make("span", { class: "wbc-unit wbc-wide" });
-  const sharp = make("input", { class: "wbc-field wbc-number", type: "number", min: 0, step: 5, onchange: () => {
-    const value = typedNumber(sharp.value);
-    if (value !== null) set("min_sharpness", value);
-  } });
+  const sharp = make("input", {
+    class: "wbc-field wbc-number",
+    type: "number",
+    min: 0,
+    step: 5,
+    onchange: () => {
+      const value = typedNumber(sharp.value);
+      if (value !== null) set("min_sharpness", value);
+    },
+  });
   const detections = choice("detections", DETECTIONS);
-  const showBoxes = make("input", { type: "checkbox", onchange: () => set("show_boxes", showBoxes.checked) });
+  const showBoxes = make("input", {
+    type: "checkbox",
+    onchange: () => set("show_boxes", showBoxes.checked),
+  });
   const [sure, sureUnit] = number("confidence", { least: 0.01, step: 0.05, unit: "of 1" });
   const modelName = make("span", { class: "wbc-unit wbc-wide" });
 
@@ -129,7 +192,11 @@ export function createControls({ set }) {
   const untilRow = row("Until", until, untilUnit);
   row("Countdown", countdown, countdownUnit);
   const inUse = make("span", { class: "wbc-in-use" });
-  const more = make("details", { class: "wbc-more" }, make("summary", {}, "Duplicates, blur, model", inUse));
+  const more = make(
+    "details",
+    { class: "wbc-more" },
+    make("summary", {}, "Duplicates, blur, model", inUse),
+  );
   const extra = [
     row("Skip alike", similar, similarText),
     row("Blurred below", sharp, make("span", { class: "wbc-unit" }, "sharpness")),
@@ -138,7 +205,14 @@ export function createControls({ set }) {
     row("Save of it", detections.select),
   ];
   more.append(...extra);
-  const element = make("div", { class: "wbc-controls" }, modes, hint, ...rows.filter((one) => !extra.includes(one)), more);
+  const element = make(
+    "div",
+    { class: "wbc-controls" },
+    modes,
+    hint,
+    ...rows.filter((one) => !extra.includes(one)),
+    more,
+  );
 
   return {
     element,
@@ -150,7 +224,10 @@ export function createControls({ set }) {
         button.tabIndex = isChosen ? 0 : -1;
       }
       setText(hint, MODES.find((mode) => mode.id === settings.mode)?.hint ?? "");
-      dataset.fill(datasets.map((name) => [name, name]), settings.dataset ?? "");
+      dataset.fill(
+        datasets.map((name) => [name, name]),
+        settings.dataset ?? "",
+      );
       const key = splitKey(settings.split ?? "train");
       const isListed = SPLITS.some(([id]) => id === key);
       split.fill(isListed ? SPLITS : [...SPLITS, [key, key.replaceAll(",", ", ")]], key);
@@ -160,14 +237,30 @@ export function createControls({ set }) {
         classes.replaceChildren(...names.map((name) => make("option", { value: name })));
       }
       /** @type {[HTMLInputElement, SettingName][]} */
-      const fields = [[tag, "class_name"], [rate, "rate"], [every, "every"], [motion, "motion"], [until, "until"], [countdown, "countdown"], [similar, "min_difference"], [sharp, "min_sharpness"], [sure, "confidence"]];
+      const fields = [
+        [tag, "class_name"],
+        [rate, "rate"],
+        [every, "every"],
+        [motion, "motion"],
+        [until, "until"],
+        [countdown, "countdown"],
+        [similar, "min_difference"],
+        [sharp, "min_sharpness"],
+        [sure, "confidence"],
+      ];
       for (const [input, name] of fields) {
         // What is being typed is not overwritten by news about something else.
-        if (document.activeElement !== input || input.type === "range") input.value = String(settings[name] ?? "");
+        if (document.activeElement !== input || input.type === "range")
+          input.value = String(settings[name] ?? "");
       }
       setText(similarText, similarWords(settings.min_difference ?? 0));
       detections.fill(DETECTIONS, settings.detections ?? "off");
-      setText(inUse, { off: "", labels: "saves labels", predictions: "saves predictions" }[settings.detections ?? "off"]);
+      setText(
+        inUse,
+        { off: "", labels: "saves labels", predictions: "saves predictions" }[
+          settings.detections ?? "off"
+        ],
+      );
       showBoxes.checked = Boolean(settings.show_boxes);
       showBoxes.disabled = detections.select.disabled = sure.disabled = !model;
       setText(modelName, model ? `draw the boxes of ${model}` : "no model is active");

@@ -29,18 +29,42 @@ export function statusNotes(status, left = noneLeft(), detections = "off") {
   const isModel = detections === "labels" || detections === "predictions";
   const unwritten = (status.dropped ?? 0) + left.disk;
   if (status.failure) say(status.failure, "problem");
-  if (status.slow) say(`${isModel ? "The model" : "The disk"} is slower than the camera: frames wait to be saved.`, "warning");
+  if (status.slow)
+    say(
+      `${isModel ? "The model" : "The disk"} is slower than the camera: frames wait to be saved.`,
+      "warning",
+    );
   if ((status.similar ?? 0) > 0) say(`${number(status.similar ?? 0)} skipped as alike`);
   if ((status.blurred ?? 0) > 0) say(`${number(status.blurred ?? 0)} blurred`);
-  if (unwritten > 0) say(`${frames(unwritten)} left out: ${isModel ? "the model looks at each before it is saved, and" : "the disk"} is too slow for this rate`, "warning");
-  if (left.way > 0) say(`${frames(left.way)} left out: the kernel is busy, or the way to it is slow`, "warning");
-  if (left.page > 0) say(`${frames(left.page)} left out: this browser makes picture files too slowly; try a lower resolution or close other pages`, "warning");
+  if (unwritten > 0)
+    say(
+      `${frames(unwritten)} left out: ${isModel ? "the model looks at each before it is saved, and" : "the disk"} is too slow for this rate`,
+      "warning",
+    );
+  if (left.way > 0)
+    say(`${frames(left.way)} left out: the kernel is busy, or the way to it is slow`, "warning");
+  if (left.page > 0)
+    say(
+      `${frames(left.page)} left out: this browser makes picture files too slowly; try a lower resolution or close other pages`,
+      "warning",
+    );
   if ((status.damaged ?? 0) > 0) say(`${frames(status.damaged ?? 0)} damaged`, "warning");
   return notes;
 }
 
 export function createNumbers() {
-  const cells = Object.fromEntries(COUNTED_SPLITS.map((name) => [name, make("span", { class: "wbc-split" }, make("span", { class: "wbc-split-name" }, name), make("b", {}), make("span", { class: "wbc-new" }))]));
+  const cells = Object.fromEntries(
+    COUNTED_SPLITS.map((name) => [
+      name,
+      make(
+        "span",
+        { class: "wbc-split" },
+        make("span", { class: "wbc-split-name" }, name),
+        make("b", {}),
+        make("span", { class: "wbc-new" }),
+      ),
+    ]),
+  );
   const splits = make("div", { class: "wbc-splits" }, ...Object.values(cells));
   const classes = make("div", { class: "wbc-tags" });
   const notes = make("div", { class: "wbc-notes-list", role: "status" });
@@ -65,13 +89,18 @@ export function createNumbers() {
       const tags = Object.entries(status.by_class ?? {}).map(([name, count]) => `${name} ${count}`);
       while (classes.children.length > tags.length) classes.lastElementChild?.remove();
       for (const [place, text] of tags.entries()) {
-        setText(classes.children[place] ?? classes.appendChild(make("span", { class: "wbc-tag" })), text);
+        setText(
+          classes.children[place] ?? classes.appendChild(make("span", { class: "wbc-tag" })),
+          text,
+        );
       }
       const lines = statusNotes(status, left, detections);
       const key = JSON.stringify(lines);
       if (notes.dataset.shown !== key) {
         notes.dataset.shown = key;
-        notes.replaceChildren(...lines.map((line) => make("span", { "data-tone": line.tone }, line.text)));
+        notes.replaceChildren(
+          ...lines.map((line) => make("span", { "data-tone": line.tone }, line.text)),
+        );
       }
     },
   };

@@ -14,11 +14,26 @@ export function createStrip({ remove }) {
   function cellOf(item) {
     const image = make("img", { alt: "", draggable: "false" });
     const notes = make("span", { class: "wbc-notes" });
-    const button = make("button", { type: "button", class: "wbc-remove", title: "Delete this picture", "aria-label": `Delete ${item.name}`, onclick: () => remove(item.id) }, icon("delete"));
+    const button = make(
+      "button",
+      {
+        type: "button",
+        class: "wbc-remove",
+        title: "Delete this picture",
+        "aria-label": `Delete ${item.name}`,
+        onclick: () => remove(item.id),
+      },
+      icon("delete"),
+    );
     const element = make("li", { title: item.name, "data-name": item.name }, image, notes, button);
-    const words = [item.split, item.class_name, item.boxes ? `${item.boxes} box${item.boxes === 1 ? "" : "es"}` : ""];
+    const words = [
+      item.split,
+      item.class_name,
+      item.boxes ? `${item.boxes} box${item.boxes === 1 ? "" : "es"}` : "",
+    ];
     notes.textContent = words.filter(Boolean).join(" · ");
-    if (item.blurred) notes.prepend(make("b", { class: "wbc-blurred", title: "Looks blurred" }, "blurred "));
+    if (item.blurred)
+      notes.prepend(make("b", { class: "wbc-blurred", title: "Looks blurred" }, "blurred "));
     return { element, image };
   }
 
@@ -34,13 +49,18 @@ export function createStrip({ remove }) {
         }
         if (item.buffer !== null) {
           URL.revokeObjectURL(cell.image.src);
-          cell.image.src = URL.createObjectURL(new Blob([buffers[item.buffer]], { type: "image/jpeg" }));
+          cell.image.src = URL.createObjectURL(
+            new Blob([buffers[item.buffer]], { type: "image/jpeg" }),
+          );
         }
       }
       const wanted = new Set(message.ids);
       for (const [id, { element: cell, image }] of cells) {
         if (wanted.has(id)) continue;
-        if (cell.contains(document.activeElement)) (cell.nextElementSibling ?? cell.previousElementSibling)?.querySelector("button")?.focus();
+        if (cell.contains(document.activeElement))
+          (cell.nextElementSibling ?? cell.previousElementSibling)
+            ?.querySelector("button")
+            ?.focus();
         URL.revokeObjectURL(image.src);
         cell.remove();
         cells.delete(id);

@@ -3,21 +3,28 @@
  * kernel, what the kernel says is shown. Whether something is saved only the kernel knows.
  */
 /** @import { CameraMessage, CameraModel, Events, Feed, Receiver } from "../../types.d.ts" */
-import { make, setText } from "../../shared/static/dom.mjs";
-import { createControls } from "./controls.mjs";
+
 import { createCamera, listCameras } from "../../live/static/device.mjs";
 import { createMeter } from "../../live/static/flow.mjs";
-import { createGesture } from "./gesture.mjs";
 import { createHelp } from "../../live/static/help.mjs";
-import { createNumbers, noneLeft } from "./numbers.mjs";
 import { openCamera } from "../../live/static/opening.mjs";
-import { cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "../../live/static/problems.mjs";
+import { createPlayer } from "../../live/static/player.mjs";
+import {
+  cameraSurroundings,
+  KERNEL_GONE,
+  surroundingsProblem,
+  TAKEN_OVER,
+  UNPLUGGED,
+} from "../../live/static/problems.mjs";
 import { createSourceBar } from "../../live/static/source.mjs";
 import { createStage } from "../../live/static/stage.mjs";
-import { createStrip } from "./strip.mjs";
-import { createPlayer } from "../../live/static/player.mjs";
-import { createUploader } from "../../shared/static/upload.mjs";
+import { make, setText } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
+import { createUploader } from "../../shared/static/upload.mjs";
+import { createControls } from "./controls.mjs";
+import { createGesture } from "./gesture.mjs";
+import { createNumbers, noneLeft } from "./numbers.mjs";
+import { createStrip } from "./strip.mjs";
 
 const SILENCE_MS = 4000;
 const FLASH_RATE = 4;
@@ -80,7 +87,9 @@ export function mountCamera(model, host) {
     changed(kind) {
       if (camera.isOn()) stop();
       stage.use(kind === "browser");
-      help.show(kind === "browser" ? surroundingsProblem(cameraSurroundings()) ?? help.idle : null);
+      help.show(
+        kind === "browser" ? (surroundingsProblem(cameraSurroundings()) ?? help.idle) : null,
+      );
     },
   });
   const controls = createControls({ set: (name, value) => send({ kind: "set", name, value }) });
@@ -90,7 +99,11 @@ export function mountCamera(model, host) {
 
   // The record button.
 
-  const record = make("button", { type: "button", class: "wbc-record", "aria-label": "Take a picture", "aria-describedby": "" }, make("span", {}));
+  const record = make(
+    "button",
+    { type: "button", class: "wbc-record", "aria-label": "Take a picture", "aria-describedby": "" },
+    make("span", {}),
+  );
   const gesture = createGesture({
     mode: () => settings().mode ?? "hand",
     recording: () => Boolean(status().recording) || begins,
@@ -112,18 +125,55 @@ export function mountCamera(model, host) {
       send({ kind: "release" });
     },
   });
-  const undo = make("button", { type: "button", class: "wb-button", title: "Undo the last picture (Ctrl+Z)", onclick: () => send({ kind: "undo" }) }, "Undo");
-  const redo = make("button", { type: "button", class: "wb-button", title: "Bring it back (Ctrl+Shift+Z)", onclick: () => send({ kind: "redo" }) }, "Redo");
+  const undo = make(
+    "button",
+    {
+      type: "button",
+      class: "wb-button",
+      title: "Undo the last picture (Ctrl+Z)",
+      onclick: () => send({ kind: "undo" }),
+    },
+    "Undo",
+  );
+  const redo = make(
+    "button",
+    {
+      type: "button",
+      class: "wb-button",
+      title: "Bring it back (Ctrl+Shift+Z)",
+      onclick: () => send({ kind: "redo" }),
+    },
+    "Redo",
+  );
   const speed = make("span", { class: "wbc-speed" });
   const total = make("span", { class: "wbc-total" });
-  const deck = make("div", { class: "wbc-deck" }, make("div", { class: "wbc-side" }, total, speed), record, make("div", { class: "wbc-side wbc-right" }, undo, redo));
+  const deck = make(
+    "div",
+    { class: "wbc-deck" },
+    make("div", { class: "wbc-side" }, total, speed),
+    record,
+    make("div", { class: "wbc-side wbc-right" }, undo, redo),
+  );
   const notice = make("div", { class: "wbc-notice", role: "status" });
-  const root = make("div", { class: "wb-capture", tabindex: "0", "data-lm-suppress-shortcuts": "true", "aria-label": "Capture" },
+  const root = make(
+    "div",
+    {
+      class: "wb-capture",
+      tabindex: "0",
+      "data-lm-suppress-shortcuts": "true",
+      "aria-label": "Capture",
+    },
     bar.element,
-    make("div", { class: "wbc-main" },
+    make(
+      "div",
+      { class: "wbc-main" },
       make("div", { class: "wbc-left" }, stage.element, player.element, deck),
-      make("div", { class: "wbc-aside" }, controls.element, numbers.element)),
-    strip.element, notice, live);
+      make("div", { class: "wbc-aside" }, controls.element, numbers.element),
+    ),
+    strip.element,
+    notice,
+    live,
+  );
   host.append(root);
 
   on(record, "pointerdown", (event) => {
@@ -144,14 +194,24 @@ export function mountCamera(model, host) {
 
   // Keys. None of them reaches JupyterLab, whose commands would insert or delete cells.
   /** @param {KeyboardEvent} event */
-  const isShutter = (event) => event.key === " " && !/** @type {Element} */ (event.target).closest("input, select, summary, .wb-button, .wbc-remove, .wbc-card button");
+  const isShutter = (event) =>
+    event.key === " " &&
+    !(
+      /** @type {Element} */ (event.target).closest(
+        "input, select, summary, .wb-button, .wbc-remove, .wbc-card button",
+      )
+    );
   on(root, "keydown", (event) => {
     event.stopPropagation();
     if (event.isComposing) return;
     if (isShutter(event)) {
       event.preventDefault();
       if (!event.repeat) gesture.down("key");
-    } else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !/** @type {Element} */ (event.target).matches("input[type=text], input[type=number]")) {
+    } else if (
+      (event.ctrlKey || event.metaKey) &&
+      event.key.toLowerCase() === "z" &&
+      !(/** @type {Element} */ (event.target).matches("input[type=text], input[type=number]"))
+    ) {
       event.preventDefault();
       send({ kind: event.shiftKey ? "redo" : "undo" });
     }
@@ -175,17 +235,26 @@ export function mountCamera(model, host) {
     begins = false;
     bar.on(false);
     help.show(problem);
-    send({ kind: "camera", on: false, failed: true, why: `${problem.title}. ${problem.text.replace(/[,.:]? *(or|Or)? use one of these:$/, ".")}` });
+    send({
+      kind: "camera",
+      on: false,
+      failed: true,
+      why: `${problem.title}. ${problem.text.replace(/[,.:]? *(or|Or)? use one of these:$/, ".")}`,
+    });
   }
 
-  const startBrowser = () => openCamera({
-    camera, bar, help, fail,
-    opened({ name, facing }) {
-      const front = facing ? facing === "user" : navigator.maxTouchPoints === 0;
-      stage.element.dataset.facing = front ? "front" : "back";
-      send({ kind: "camera", on: true, name });
-    },
-  });
+  const startBrowser = () =>
+    openCamera({
+      camera,
+      bar,
+      help,
+      fail,
+      opened({ name, facing }) {
+        const front = facing ? facing === "user" : navigator.maxTouchPoints === 0;
+        stage.element.dataset.facing = front ? "front" : "back";
+        send({ kind: "camera", on: true, name });
+      },
+    });
 
   /** @param {string} kind @param {string} place */
   function start(kind, place) {
@@ -254,14 +323,22 @@ export function mountCamera(model, host) {
 
   function nameButton() {
     const toggles = (settings().mode ?? "hand") !== "hand";
-    const label = status().recording ? "Stop recording" : toggles ? "Start recording" : "Take a picture; hold for a burst";
+    const label = status().recording
+      ? "Stop recording"
+      : toggles
+        ? "Start recording"
+        : "Take a picture; hold for a burst";
     record.setAttribute("aria-label", label);
     record.title = `${label} (Space)`;
   }
 
   function followSettings() {
     nameButton();
-    controls.update(settings(), { datasets: model.get("datasets"), classes: model.get("classes"), model: model.get("model") });
+    controls.update(settings(), {
+      datasets: model.get("datasets"),
+      classes: model.get("classes"),
+      model: model.get("model"),
+    });
   }
 
   function followNotice() {
@@ -275,12 +352,20 @@ export function mountCamera(model, host) {
   function followFeed() {
     const feed = model.get("feed");
     const isKernel = Boolean(feed.kind) && feed.kind !== "browser";
-    if (feed.kind && isKernel && (shownFeed?.kind !== feed.kind || shownFeed?.status !== feed.status)) {
+    if (
+      feed.kind &&
+      isKernel &&
+      (shownFeed?.kind !== feed.kind || shownFeed?.status !== feed.status)
+    ) {
       bar.choose(feed.kind);
       bar.place(feed.kind, feed.place ?? "");
       bar.on(["opening", "live", "stalled"].includes(feed.status ?? ""));
       stage.use(false);
-      help.show(feed.status === "failed" ? { code: "feed", title: "No pictures from there", text: feed.why ?? "" } : null);
+      help.show(
+        feed.status === "failed"
+          ? { code: "feed", title: "No pictures from there", text: feed.why ?? "" }
+          : null,
+      );
     } else if (!isKernel && shownFeed?.kind && shownFeed.kind !== "browser") {
       bar.choose("browser");
       stage.use(true);
@@ -295,16 +380,28 @@ export function mountCamera(model, host) {
     const feed = model.get("feed");
     const isSilent = camera.isOn() && camera.silence() > SILENCE_MS;
     if (isGone) stage.badge("", "");
-    else if (isSilent) stage.badge("The kernel does not answer: it is busy, or was restarted", "problem");
+    else if (isSilent)
+      stage.badge("The kernel does not answer: it is busy, or was restarted", "problem");
     else if (status().recording || begins) stage.badge("● recording", "recording");
-    else if (status().saving && (status().waiting ?? 0) > 0) stage.badge(`saving ${status().waiting} …`, "info");
-    else if (feed.status === "stalled" && (camera.isOn() || feed.kind !== "browser")) stage.badge(feed.why ?? "", "problem");
+    else if (status().saving && (status().waiting ?? 0) > 0)
+      stage.badge(`saving ${status().waiting} …`, "info");
+    else if (feed.status === "stalled" && (camera.isOn() || feed.kind !== "browser"))
+      stage.badge(feed.why ?? "", "problem");
     else if (feed.status === "opening" && !camera.isOn()) stage.badge("opening …", "info");
-    else if (feed.status === "ended" && feed.kind !== "browser") stage.badge("the end; press Start to begin again", "info");
+    else if (feed.status === "ended" && feed.kind !== "browser")
+      stage.badge("the end; press Start to begin again", "info");
     else stage.badge("", "");
   }
 
-  const following = { feed: followFeed, status: followStatus, settings: followSettings, datasets: followSettings, classes: followSettings, model: followSettings, notice: followNotice };
+  const following = {
+    feed: followFeed,
+    status: followStatus,
+    settings: followSettings,
+    datasets: followSettings,
+    classes: followSettings,
+    model: followSettings,
+    notice: followNotice,
+  };
   for (const [name, follow] of Object.entries(following)) model.on(`change:${name}`, follow);
   const clock = setInterval(() => {
     const rate = saved.rate(performance.now());

@@ -49,7 +49,10 @@ function findingButton(finding, sign, isChosen) {
   const mark = made("span", "curate-sign", sign);
   mark.setAttribute("aria-hidden", "true");
   const words = made("span", "curate-words");
-  words.append(made("span", "curate-title", finding.title), made("span", "curate-why", finding.why));
+  words.append(
+    made("span", "curate-title", finding.title),
+    made("span", "curate-why", finding.why),
+  );
   button.append(mark, words);
   return button;
 }

@@ -41,16 +41,32 @@ export async function listCameras() {
  *   on their way to the kernel; `lost`: the camera went away by itself; `together`: frames that
  *   may go in one message, of the kind "frames" where they are several
  */
-export function createCamera({ video, send, rate, window: windowSize, quality, left, lost, together = 1 }) {
+export function createCamera({
+  video,
+  send,
+  rate,
+  window: windowSize,
+  quality,
+  left,
+  lost,
+  together = 1,
+}) {
   const ways = createWindow(windowSize);
   const beat = createBeat();
   const encoder = createEncoder(WORKERS);
-  const outbox = createFrameOutbox((/** @type {(FrameFacts & {buffer: ArrayBuffer})[]} */ frames) => {
-    const facts = frames.map(({ buffer, ...fact }) => fact);
-    /** @type {CameraFrames} */
-    const message = facts.length === 1 ? { kind: "frame", ...facts[0] } : { kind: "frames", frames: facts };
-    send(message, frames.map((frame) => frame.buffer));
-  }, { most: together });
+  const outbox = createFrameOutbox(
+    (/** @type {(FrameFacts & {buffer: ArrayBuffer})[]} */ frames) => {
+      const facts = frames.map(({ buffer, ...fact }) => fact);
+      /** @type {CameraFrames} */
+      const message =
+        facts.length === 1 ? { kind: "frame", ...facts[0] } : { kind: "frames", frames: facts };
+      send(
+        message,
+        frames.map((frame) => frame.buffer),
+      );
+    },
+    { most: together },
+  );
   /** @type {MediaStream | null} */
   let stream = null;
   let stopWatching = () => {};
@@ -79,7 +95,11 @@ export function createCamera({ video, send, rate, window: windowSize, quality, l
     tail = tail
       .then(() => encoded)
       .then((buffer) => {
-        if (own === run) outbox.put({ seq: number, time: (performance.timeOrigin + time) / 1000, buffer, ...extra }, Boolean(extra.shoot));
+        if (own === run)
+          outbox.put(
+            { seq: number, time: (performance.timeOrigin + time) / 1000, buffer, ...extra },
+            Boolean(extra.shoot),
+          );
       })
       .catch(() => ways.acknowledge(number, 0));
   }
@@ -141,7 +161,13 @@ export function createCamera({ video, send, rate, window: windowSize, quality, l
       beat.reset();
       stopWatching = watchFrames({ track, video, take, missed });
       const facts = track.getSettings();
-      return { name: track.label || "camera", device: facts.deviceId ?? "", facing: facts.facingMode ?? "", width: facts.width ?? 0, height: facts.height ?? 0 };
+      return {
+        name: track.label || "camera",
+        device: facts.deviceId ?? "",
+        facing: facts.facingMode ?? "",
+        width: facts.width ?? 0,
+        height: facts.height ?? 0,
+      };
     },
     /** Keep the picture of this moment for `shoot`. */
     grab() {

@@ -92,7 +92,8 @@ export function createEncoder(count) {
   return {
     /** Takes the picture over and closes it. @param {Picture} picture @param {number} quality @returns {Promise<ArrayBuffer>} */
     encode(picture, quality) {
-      if (isForbidden || !("close" in picture) || !globalThis.Worker || !globalThis.OffscreenCanvas) return encodeHere(picture, quality);
+      if (isForbidden || !("close" in picture) || !globalThis.Worker || !globalThis.OffscreenCanvas)
+        return encodeHere(picture, quality);
       const id = next++;
       try {
         if (workers.length === 0) open();

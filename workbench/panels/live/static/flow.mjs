@@ -65,7 +65,15 @@ export function createBeat() {
  * @param {{most?: number, period?: number, later?: (work: () => void, ms: number) => number, never?: (timer: number) => void}} options
  *   `most` go together, `period` ms after the last message at the latest
  */
-export function createFrameOutbox(send, { most = 3, period = 100, later = setTimeout.bind(globalThis), never = clearTimeout.bind(globalThis) } = {}) {
+export function createFrameOutbox(
+  send,
+  {
+    most = 3,
+    period = 100,
+    later = setTimeout.bind(globalThis),
+    never = clearTimeout.bind(globalThis),
+  } = {},
+) {
   /** @type {Item[]} */
   let items = [];
   /** Runs while a message was sent lately. @type {number | null} */

@@ -50,10 +50,14 @@ onmessage = async ({ data }) => {
 };`;
 
 function makeEasel() {
-  const canvas = globalThis.OffscreenCanvas ? new OffscreenCanvas(1, 1) : document.createElement("canvas");
+  const canvas = globalThis.OffscreenCanvas
+    ? new OffscreenCanvas(1, 1)
+    : document.createElement("canvas");
   // Pixels are read back for the JPEG: a canvas on the graphics card would be slow at that.
   const options = { alpha: false, willReadFrequently: true };
-  const pen = /** @type {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D | null} */ (canvas.getContext("2d", options));
+  const pen = /** @type {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D | null} */ (
+    canvas.getContext("2d", options)
+  );
   if (!pen) throw new Error("the browser has no canvas left");
   return { canvas, pen };
 }
@@ -67,7 +71,9 @@ export function isUpright(frame, video, isTurned = Boolean(frame.rotation || fra
   if (!(video.videoWidth > 0)) return true;
   /** @param {number} width @param {number} height */
   const isWide = (width, height) => width > height;
-  return isWide(frame.displayWidth, frame.displayHeight) === isWide(video.videoWidth, video.videoHeight);
+  return (
+    isWide(frame.displayWidth, frame.displayHeight) === isWide(video.videoWidth, video.videoHeight)
+  );
 }
 
 /**

@@ -7,16 +7,28 @@ import { make } from "../../shared/static/dom.mjs";
  */
 export function createHelp({ card, retry, upload, server }) {
   // On a phone this opens the phone's own camera, which needs no secure page.
-  const file = make("input", { type: "file", accept: "image/*", multiple: true, hidden: true, "aria-label": "Picture files", onchange: () => {
-    upload([...(file.files ?? [])]);
-    file.value = "";
-  } });
+  const file = make("input", {
+    type: "file",
+    accept: "image/*",
+    multiple: true,
+    hidden: true,
+    "aria-label": "Picture files",
+    onchange: () => {
+      upload([...(file.files ?? [])]);
+      file.value = "";
+    },
+  });
   /** @param {string} text @param {string} className @param {() => void} onclick */
-  const button = (text, className, onclick) => make("button", { type: "button", class: className, onclick }, text);
+  const button = (text, className, onclick) =>
+    make("button", { type: "button", class: className, onclick }, text);
 
   return {
     idle: { code: "idle", title: "", text: "" },
-    asking: { code: "asking", title: "Opening the camera …", text: "Your browser may ask whether this page may use it." },
+    asking: {
+      code: "asking",
+      title: "Opening the camera …",
+      text: "Your browser may ask whether this page may use it.",
+    },
     /** @param {{code: string, title: string, text: string} | null} problem */
     show(problem) {
       card.hidden = problem === null;
@@ -30,10 +42,14 @@ export function createHelp({ card, retry, upload, server }) {
       if (problem.title) parts.push(make("strong", {}, problem.title), make("p", {}, problem.text));
       const buttons = [];
       if (isIdle) buttons.push(button("Start camera", "wbc-big", retry));
-      else if (!["insecure", "unsupported", "vscode", "asking", "kernel", "feed"].includes(problem.code)) buttons.push(button("Try again", "wbc-big", retry));
+      else if (
+        !["insecure", "unsupported", "vscode", "asking", "kernel", "feed"].includes(problem.code)
+      )
+        buttons.push(button("Try again", "wbc-big", retry));
       if (!["asking", "kernel"].includes(problem.code)) {
         buttons.push(button("Upload pictures", "wbc-other", () => file.click()));
-        if (problem.code !== "feed" && !isIdle) buttons.push(button("Kernel's camera", "wbc-other", server));
+        if (problem.code !== "feed" && !isIdle)
+          buttons.push(button("Kernel's camera", "wbc-other", server));
       }
       card.replaceChildren(...parts, make("div", { class: "wbc-ways" }, ...buttons), file);
       card.setAttribute("role", isIdle ? "group" : "alert");

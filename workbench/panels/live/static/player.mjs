@@ -7,18 +7,62 @@ export function createPlayer({ send }) {
   /** @type {Player | null} */
   let facts = null;
   let dragging = false;
-  const play = make("button", { type: "button", class: "wb-button", onclick: () => send({ kind: "play", act: facts?.paused ? "play" : "pause" }) }, "Pause");
-  const back = make("button", { type: "button", class: "wb-button", title: "One frame back", "aria-label": "One frame back", onclick: () => send({ kind: "play", act: "step", value: -1 }) }, "‹");
-  const next = make("button", { type: "button", class: "wb-button", title: "One frame on", "aria-label": "One frame on", onclick: () => send({ kind: "play", act: "step", value: 1 }) }, "›");
-  const slider = make("input", { type: "range", min: 0, step: 1, class: "wbc-seek", "aria-label": "Place", oninput: () => {
-    dragging = true;
-    setText(place, `${Number(slider.value) + 1} of ${facts?.length ?? 0}`);
-  }, onchange: () => {
-    dragging = false;
-    send({ kind: "play", act: "seek", value: Number(slider.value) });
-  } });
+  const play = make(
+    "button",
+    {
+      type: "button",
+      class: "wb-button",
+      onclick: () => send({ kind: "play", act: facts?.paused ? "play" : "pause" }),
+    },
+    "Pause",
+  );
+  const back = make(
+    "button",
+    {
+      type: "button",
+      class: "wb-button",
+      title: "One frame back",
+      "aria-label": "One frame back",
+      onclick: () => send({ kind: "play", act: "step", value: -1 }),
+    },
+    "‹",
+  );
+  const next = make(
+    "button",
+    {
+      type: "button",
+      class: "wb-button",
+      title: "One frame on",
+      "aria-label": "One frame on",
+      onclick: () => send({ kind: "play", act: "step", value: 1 }),
+    },
+    "›",
+  );
+  const slider = make("input", {
+    type: "range",
+    min: 0,
+    step: 1,
+    class: "wbc-seek",
+    "aria-label": "Place",
+    oninput: () => {
+      dragging = true;
+      setText(place, `${Number(slider.value) + 1} of ${facts?.length ?? 0}`);
+    },
+    onchange: () => {
+      dragging = false;
+      send({ kind: "play", act: "seek", value: Number(slider.value) });
+    },
+  });
   const place = make("span", { class: "wbc-unit" });
-  const element = make("div", { class: "wbc-player", hidden: true }, play, back, next, slider, place);
+  const element = make(
+    "div",
+    { class: "wbc-player", hidden: true },
+    play,
+    back,
+    next,
+    slider,
+    place,
+  );
   return {
     element,
     /** @param {Player | null} player */

@@ -17,7 +17,10 @@ export function cameraSurroundings(scope = globalThis) {
   return {
     hasDevices: Boolean(scope.navigator?.mediaDevices?.getUserMedia),
     isSecure: scope.isSecureContext !== false,
-    isVsCode: /\bCode\/|VSCode|vscode/i.test(agent) || Boolean(scope.acquireVsCodeApi) || scope.location?.protocol === "vscode-webview:",
+    isVsCode:
+      /\bCode\/|VSCode|vscode/i.test(agent) ||
+      Boolean(scope.acquireVsCodeApi) ||
+      scope.location?.protocol === "vscode-webview:",
     host: scope.location?.host ?? "",
     isFramed: scope.self !== scope.top,
   };
@@ -36,7 +39,9 @@ export function surroundingsProblem(where) {
     };
   }
   if (!where.hasDevices && !where.isSecure) {
-    const port = where.host.includes(":") ? where.host.slice(where.host.lastIndexOf(":") + 1) : "80";
+    const port = where.host.includes(":")
+      ? where.host.slice(where.host.lastIndexOf(":") + 1)
+      : "80";
     return {
       code: "insecure",
       title: "Browsers allow the camera on secure pages only",
@@ -80,16 +85,23 @@ const KNOWN = {
 };
 
 /** Names that other browsers and older ones have for the same. @type {Record<string, string>} */
-const ALSO_CALLED = { SecurityError: "NotAllowedError", DevicesNotFoundError: "NotFoundError", AbortError: "NotReadableError", TrackStartError: "NotReadableError" };
+const ALSO_CALLED = {
+  SecurityError: "NotAllowedError",
+  DevicesNotFoundError: "NotFoundError",
+  AbortError: "NotReadableError",
+  TrackStartError: "NotReadableError",
+};
 
 /** Words for an error of getUserMedia. @param {{name?: string, message?: string} | null | undefined} error @returns {Problem} */
 export function cameraProblem(error) {
   const name = error?.name ?? "";
-  return KNOWN[ALSO_CALLED[name] ?? name] ?? {
-    code: "unknown",
-    title: "The camera could not be opened",
-    text: `The browser says: ${error?.message || error?.name || "nothing"}. Try again, or use one of these:`,
-  };
+  return (
+    KNOWN[ALSO_CALLED[name] ?? name] ?? {
+      code: "unknown",
+      title: "The camera could not be opened",
+      text: `The browser says: ${error?.message || error?.name || "nothing"}. Try again, or use one of these:`,
+    }
+  );
 }
 
 export const UNPLUGGED = {

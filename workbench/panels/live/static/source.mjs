@@ -4,7 +4,12 @@ import { make } from "../../shared/static/dom.mjs";
 /** @type {{kind: string, text: string, hint?: string, first?: string}[]} */
 export const SOURCES = [
   { kind: "browser", text: "Camera of this browser" },
-  { kind: "camera", text: "Camera of the kernel's machine", hint: "number or /dev/video0", first: "0" },
+  {
+    kind: "camera",
+    text: "Camera of the kernel's machine",
+    hint: "number or /dev/video0",
+    first: "0",
+  },
   { kind: "stream", text: "Stream address", hint: "rtsp://… or http://…", first: "" },
   { kind: "video", text: "Video file", hint: "path on the kernel's machine", first: "" },
   { kind: "folder", text: "Folder of images", hint: "path on the kernel's machine", first: "" },
@@ -24,25 +29,84 @@ function option(value, text) {
  *   changed: (kind: string) => void, mirror: (on: boolean) => void}} on
  */
 export function createSourceBar(on) {
-  const kind = make("select", { class: "wbc-field", "aria-label": "Source of pictures", onchange: () => {
-    show();
-    on.changed(kind.value);
-  } }, ...SOURCES.map((source) => option(source.kind, source.text)));
-  const place = make("input", { class: "wbc-field wbc-place", type: "text", spellcheck: "false", autocomplete: "off", "aria-label": "Address of the source", onkeydown: (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "Enter") on.start(kind.value, place.value.trim());
-  } });
-  const device = make("select", { class: "wbc-field", "aria-label": "Camera", onchange: () => restart() }, option("", "Any camera"));
-  const size = make("select", { class: "wbc-field", "aria-label": "Resolution", onchange: () => restart() }, ...SIZES.map((text) => option(text, text.replace("x", " × "))));
+  const kind = make(
+    "select",
+    {
+      class: "wbc-field",
+      "aria-label": "Source of pictures",
+      onchange: () => {
+        show();
+        on.changed(kind.value);
+      },
+    },
+    ...SOURCES.map((source) => option(source.kind, source.text)),
+  );
+  const place = make("input", {
+    class: "wbc-field wbc-place",
+    type: "text",
+    spellcheck: "false",
+    autocomplete: "off",
+    "aria-label": "Address of the source",
+    onkeydown: (/** @type {KeyboardEvent} */ event) => {
+      if (event.key === "Enter") on.start(kind.value, place.value.trim());
+    },
+  });
+  const device = make(
+    "select",
+    { class: "wbc-field", "aria-label": "Camera", onchange: () => restart() },
+    option("", "Any camera"),
+  );
+  const size = make(
+    "select",
+    { class: "wbc-field", "aria-label": "Resolution", onchange: () => restart() },
+    ...SIZES.map((text) => option(text, text.replace("x", " × "))),
+  );
   size.value = "1280x720";
   const mirror = make("input", { type: "checkbox", onchange: () => on.mirror(mirror.checked) });
-  const mirrorLabel = make("label", { class: "wbc-check", title: "Mirrors what you see. Pictures are saved as the camera sees them." }, mirror, "Mirror");
-  const flip = make("button", { type: "button", class: "wb-button", title: "Front or back camera", hidden: true, onclick: () => {
-    facing = facing === "user" ? "environment" : "user";
-    device.value = "";
-    restart();
-  } }, "Flip");
-  const go = make("button", { type: "button", class: "wb-button wbc-go", onclick: () => (isOn ? on.stop() : on.start(kind.value, place.value.trim())) }, "Start");
-  const element = make("div", { class: "wbc-source" }, kind, place, device, size, mirrorLabel, flip, go);
+  const mirrorLabel = make(
+    "label",
+    {
+      class: "wbc-check",
+      title: "Mirrors what you see. Pictures are saved as the camera sees them.",
+    },
+    mirror,
+    "Mirror",
+  );
+  const flip = make(
+    "button",
+    {
+      type: "button",
+      class: "wb-button",
+      title: "Front or back camera",
+      hidden: true,
+      onclick: () => {
+        facing = facing === "user" ? "environment" : "user";
+        device.value = "";
+        restart();
+      },
+    },
+    "Flip",
+  );
+  const go = make(
+    "button",
+    {
+      type: "button",
+      class: "wb-button wbc-go",
+      onclick: () => (isOn ? on.stop() : on.start(kind.value, place.value.trim())),
+    },
+    "Start",
+  );
+  const element = make(
+    "div",
+    { class: "wbc-source" },
+    kind,
+    place,
+    device,
+    size,
+    mirrorLabel,
+    flip,
+    go,
+  );
   const places = new Map(SOURCES.map((source) => [source.kind, source.first ?? ""]));
   let isOn = false;
   let facing = "";
@@ -70,7 +134,8 @@ export function createSourceBar(on) {
     wish: () => ({ device: device.value, facing, size: size.value }),
     /** @param {string} wanted */
     choose(wanted) {
-      if (wanted === "custom" && !kind.querySelector("[value=custom]")) kind.append(option("custom", CUSTOM.text));
+      if (wanted === "custom" && !kind.querySelector("[value=custom]"))
+        kind.append(option("custom", CUSTOM.text));
       if (kind.value !== wanted) kind.value = wanted;
       show();
     },
@@ -87,7 +152,10 @@ export function createSourceBar(on) {
     },
     /** @param {{id: string, name: string}[]} cameras @param {string} used */
     cameras(cameras, used) {
-      device.replaceChildren(option("", "Any camera"), ...cameras.map((one) => option(one.id, one.name)));
+      device.replaceChildren(
+        option("", "Any camera"),
+        ...cameras.map((one) => option(one.id, one.name)),
+      );
       if (used && cameras.some((one) => one.id === used)) device.value = used;
       show();
     },

@@ -3,8 +3,9 @@
  * Boxes, countdown, flash and problems lie on top.
  */
 /** @import { DetectionRow, Size } from "../../types.d.ts" */
-import { make, setText } from "../../shared/static/dom.mjs";
+
 import { classColour } from "../../shared/static/colours.mjs";
+import { make, setText } from "../../shared/static/dom.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -53,15 +54,36 @@ export function createBeeper() {
 
 /** @param {{seen: (id: number) => void}} options */
 export function createStage({ seen }) {
-  const video = make("video", { class: "wbc-video", playsinline: true, muted: true, autoplay: true, "aria-label": "What the camera sees" });
+  const video = make("video", {
+    class: "wbc-video",
+    playsinline: true,
+    muted: true,
+    autoplay: true,
+    "aria-label": "What the camera sees",
+  });
   video.muted = true;
-  const canvas = make("canvas", { class: "wbc-picture", role: "img", "aria-label": "What the camera sees", hidden: true });
+  const canvas = make("canvas", {
+    class: "wbc-picture",
+    role: "img",
+    "aria-label": "What the camera sees",
+    hidden: true,
+  });
   const boxes = svgElement("svg", { class: "wbc-boxes", "aria-hidden": "true" });
   const count = make("div", { class: "wbc-count", "aria-hidden": "true" });
   const flash = make("div", { class: "wbc-flash", "aria-hidden": "true" });
   const badge = make("div", { class: "wbc-badge" });
   const card = make("div", { class: "wbc-card", hidden: true });
-  const element = make("div", { class: "wbc-stage" }, video, canvas, boxes, flash, count, badge, card);
+  const element = make(
+    "div",
+    { class: "wbc-stage" },
+    video,
+    canvas,
+    boxes,
+    flash,
+    count,
+    badge,
+    card,
+  );
   const pen = canvas.getContext("2d");
   const beep = createBeeper();
   let isMirrored = false;
@@ -77,7 +99,12 @@ export function createStage({ seen }) {
       ...shownBoxes.flatMap((row) => {
         const at = placedBox(row, size, isMirrored);
         const colour = classColour(row[6] ?? 0).fill;
-        const text = svgElement("text", { x: at.x + font * 0.2, y: Math.max(at.y - font * 0.3, font), "font-size": font, fill: colour });
+        const text = svgElement("text", {
+          x: at.x + font * 0.2,
+          y: Math.max(at.y - font * 0.3, font),
+          "font-size": font,
+          fill: colour,
+        });
         text.textContent = `${row[4]} ${Math.round(row[5] * 100)} %`;
         return [svgElement("rect", { ...at, stroke: colour }), text];
       }),

@@ -8,14 +8,24 @@ function render({ model, el }) {
   const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
   let sent = 0;
   let size = 0;
-  const input = make("input", { type: "file", hidden: true, accept: model.get("accept"), "aria-label": model.get("label"), onchange: () => {
-    const file = input.files?.[0];
-    if (!file) return;
-    size = file.size;
-    uploader.add([file], "");
-    input.value = "";
-  } });
-  const button = make("button", { class: "jupyter-button wbm-download", type: "button", onclick: () => input.click() }, "");
+  const input = make("input", {
+    type: "file",
+    hidden: true,
+    accept: model.get("accept"),
+    "aria-label": model.get("label"),
+    onchange: () => {
+      const file = input.files?.[0];
+      if (!file) return;
+      size = file.size;
+      uploader.add([file], "");
+      input.value = "";
+    },
+  });
+  const button = make(
+    "button",
+    { class: "jupyter-button wbm-download", type: "button", onclick: () => input.click() },
+    "",
+  );
   el.append(button, input);
 
   const show = (share = "") => {

@@ -14,7 +14,10 @@ export function sparkPoints(values, width, height, pad) {
   /** @param {number} value */
   const short = (value) => String(Math.round(value * 10) / 10);
   return values
-    .map((v, i) => `${short(pad + i * step)},${short(height - pad - (Math.max(v, 0) / top) * (height - 2 * pad))}`)
+    .map(
+      (v, i) =>
+        `${short(pad + i * step)},${short(height - pad - (Math.max(v, 0) / top) * (height - 2 * pad))}`,
+    )
     .join(" ");
 }
 
@@ -66,13 +69,21 @@ function render({ model, el }) {
       entry.name,
     );
     const mark = entry.is_active ? [make("span", { class: "wbm-active" }, "● active")] : [];
-    const problem = entry.problem ? [make("span", { class: "wbm-problem" }, `⚠ ${entry.problem}`)] : [];
+    const problem = entry.problem
+      ? [make("span", { class: "wbm-problem" }, `⚠ ${entry.problem}`)]
+      : [];
     const head = make("th", { scope: "row", class: "curate-text" }, button, ...mark, ...problem);
     const curve = make("td", {}, entry.curve.length > 1 ? sparkline(entry.curve) : "–");
     const cells = entry.cells.map((text, at) =>
       make("td", { class: model.get("texts").includes(at) ? "curate-text" : "" }, text),
     );
-    return make("tr", { onclick: () => choose(entry.name), "data-place": place }, head, curve, ...cells);
+    return make(
+      "tr",
+      { onclick: () => choose(entry.name), "data-place": place },
+      head,
+      curve,
+      ...cells,
+    );
   };
   const mark = () => {
     const chosen = model.get("chosen");
@@ -93,7 +104,14 @@ function render({ model, el }) {
       return;
     }
     const heads = ["model", "by epoch", ...model.get("heads")].map((text, at) =>
-      make("th", { scope: "col", class: at === 0 || model.get("texts").includes(at - 2) ? "curate-text" : "" }, text),
+      make(
+        "th",
+        {
+          scope: "col",
+          class: at === 0 || model.get("texts").includes(at - 2) ? "curate-text" : "",
+        },
+        text,
+      ),
     );
     root.replaceChildren(
       make(
@@ -104,7 +122,10 @@ function render({ model, el }) {
       ),
     );
     mark();
-    if (hadFocus) names().find((button) => button.tabIndex === 0)?.focus();
+    if (hadFocus)
+      names()
+        .find((button) => button.tabIndex === 0)
+        ?.focus();
   };
   root.addEventListener("keydown", (event) => {
     const all = names();

@@ -3,15 +3,22 @@
  * capture panel; what is added is the slider, and that nothing runs on a page that is hidden.
  */
 /** @import { Feed, Receiver, TrialMessage, TrialModel, View } from "../../types.d.ts" */
-import { make } from "../../shared/static/dom.mjs";
+
 import { createCamera } from "../../live/static/device.mjs";
 import { createHelp } from "../../live/static/help.mjs";
-import { onKernelGone } from "../../shared/static/kernel.mjs";
 import { openCamera } from "../../live/static/opening.mjs";
 import { createPlayer } from "../../live/static/player.mjs";
-import { cameraSurroundings, KERNEL_GONE, surroundingsProblem, TAKEN_OVER, UNPLUGGED } from "../../live/static/problems.mjs";
+import {
+  cameraSurroundings,
+  KERNEL_GONE,
+  surroundingsProblem,
+  TAKEN_OVER,
+  UNPLUGGED,
+} from "../../live/static/problems.mjs";
 import { createSourceBar } from "../../live/static/source.mjs";
 import { createStage } from "../../live/static/stage.mjs";
+import { make } from "../../shared/static/dom.mjs";
+import { onKernelGone } from "../../shared/static/kernel.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 import { createSlider } from "./trial_boxes.mjs";
 
@@ -32,7 +39,8 @@ function mountTrial(model, host) {
   const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
   const abort = new AbortController();
   /** @param {EventTarget} target @param {string} type @param {(event: Event) => void} handler */
-  const on = (target, type, handler) => target.addEventListener(type, handler, { signal: abort.signal });
+  const on = (target, type, handler) =>
+    target.addEventListener(type, handler, { signal: abort.signal });
   let painted = 0; // pictures of several sources come on one stage: numbered anew here
   /** The kernel's numbers of previews, by ours. @type {Map<number, number>} */
   const sources = new Map();
@@ -85,15 +93,38 @@ function mountTrial(model, host) {
   });
   const player = createPlayer({ send });
   const slider = createSlider({ model, show: (rows) => stage.showBoxes(rows) });
-  const file = make("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "Picture file", onchange: () => {
-    upload([...(file.files ?? [])]);
-    file.value = "";
-  } });
-  bar.element.append(make("button", { type: "button", class: "wb-button wbt-upload", onclick: () => file.click() }, "Upload a picture"), file);
-  const root = make("div", { class: "wb-capture wb-trial", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Try the model" },
-    bar.element, make("div", { class: "wbt-main" }, slider.element, stage.element, player.element));
+  const file = make("input", {
+    type: "file",
+    accept: "image/*",
+    hidden: true,
+    "aria-label": "Picture file",
+    onchange: () => {
+      upload([...(file.files ?? [])]);
+      file.value = "";
+    },
+  });
+  bar.element.append(
+    make(
+      "button",
+      { type: "button", class: "wb-button wbt-upload", onclick: () => file.click() },
+      "Upload a picture",
+    ),
+    file,
+  );
+  const root = make(
+    "div",
+    {
+      class: "wb-capture wb-trial",
+      "data-lm-suppress-shortcuts": "true",
+      role: "group",
+      "aria-label": "Try the model",
+    },
+    bar.element,
+    make("div", { class: "wbt-main" }, slider.element, stage.element, player.element),
+  );
   host.append(root);
-  for (const type of ["keydown", "keyup", "keypress"]) on(root, type, (event) => event.stopPropagation());
+  for (const type of ["keydown", "keyup", "keypress"])
+    on(root, type, (event) => event.stopPropagation());
 
   /** @param {import("../../live/static/problems.mjs").Problem} problem */
   function fail(problem) {
@@ -106,7 +137,10 @@ function mountTrial(model, host) {
     bar.choose("browser");
     stage.use(true);
     openCamera({
-      camera, bar, help, fail,
+      camera,
+      bar,
+      help,
+      fail,
       isWanted: () => isShown,
       opened: ({ name }) => send({ kind: "camera", on: true, name }),
     });
@@ -184,7 +218,8 @@ function mountTrial(model, host) {
       bar.place(feed.kind, feed.place ?? "");
       stage.use(false);
       help.show(null);
-    } else if (feed.status === "failed") help.show({ code: "feed", title: "No pictures from there", text: feed.why ?? "" });
+    } else if (feed.status === "failed")
+      help.show({ code: "feed", title: "No pictures from there", text: feed.why ?? "" });
     bar.on(isRunning || camera.isOn());
   }
 

@@ -20,12 +20,27 @@ export function createSlider({ model, show }) {
   let by = "";
   const value = make("span", { class: "wbc-unit" });
   const words = make("span", { class: "wbt-words" });
-  const range = make("input", { type: "range", min: "0.05", max: "0.95", step: "0.01", class: "wbt-range", "aria-label": "Confidence from", oninput: () => {
-    model.set("confidence", Number(range.value));
-    model.save_changes();
-    refresh();
-  } });
-  const element = make("div", { class: "wbt-slider" }, make("span", {}, "Confidence from"), range, value, words);
+  const range = make("input", {
+    type: "range",
+    min: "0.05",
+    max: "0.95",
+    step: "0.01",
+    class: "wbt-range",
+    "aria-label": "Confidence from",
+    oninput: () => {
+      model.set("confidence", Number(range.value));
+      model.save_changes();
+      refresh();
+    },
+  });
+  const element = make(
+    "div",
+    { class: "wbt-slider" },
+    make("span", {}, "Confidence from"),
+    range,
+    value,
+    words,
+  );
 
   function refresh() {
     const confidence = model.get("confidence");

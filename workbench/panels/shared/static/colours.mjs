@@ -8,7 +8,16 @@
  * colour is never the only sign.
  */
 
-const BASE = ["#f0a30a", "#56b4e9", "#00b88a", "#f5e642", "#3b8beb", "#e8622c", "#dd8ac0", "#c9c9c9"];
+const BASE = [
+  "#f0a30a",
+  "#56b4e9",
+  "#00b88a",
+  "#f5e642",
+  "#3b8beb",
+  "#e8622c",
+  "#dd8ac0",
+  "#c9c9c9",
+];
 const GOLDEN_ANGLE = 137.508;
 const LIGHTNESS = [0.62, 0.45, 0.75];
 

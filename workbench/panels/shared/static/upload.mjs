@@ -17,7 +17,13 @@ export const PIECE = 2 * 2 ** 20;
  * @typedef {{batch: number, split: string, className: string, files: File[], bytes: number,
  *   index: number, offset: number, sent: number}} Job
  */
-export function createUploader({ send, failed, piece = PIECE, refusal = () => "", progressed = () => {} }) {
+export function createUploader({
+  send,
+  failed,
+  piece = PIECE,
+  refusal = () => "",
+  progressed = () => {},
+}) {
   /** @type {Job[]} */
   const queue = [];
   let batch = 0;
@@ -48,8 +54,17 @@ export function createUploader({ send, failed, piece = PIECE, refusal = () => ""
     job.sent = buffer ? end : file.size;
     /** @type {UploadPiece} */
     const message = {
-      kind: "upload", batch: job.batch, split: job.split, class_name: job.className, index: job.index, files: job.files.length,
-      name: file.name, size: buffer ? file.size : 0, offset: buffer ? job.offset : 0, unreadable: !buffer, ...(why && { why }),
+      kind: "upload",
+      batch: job.batch,
+      split: job.split,
+      class_name: job.className,
+      index: job.index,
+      files: job.files.length,
+      name: file.name,
+      size: buffer ? file.size : 0,
+      offset: buffer ? job.offset : 0,
+      unreadable: !buffer,
+      ...(why && { why }),
     };
     send(message, [buffer ?? new ArrayBuffer(0)]);
   }
@@ -61,7 +76,12 @@ export function createUploader({ send, failed, piece = PIECE, refusal = () => ""
     const files = before.files + queue.reduce((n, one) => n + one.files.length, 0);
     const bytes = before.bytes + queue.reduce((n, one) => n + one.bytes, 0);
     const sent = before.bytes + sum(job.files.slice(0, job.index)) + job.offset;
-    progressed({ file: before.files + job.index + 1, files, share: bytes ? sent / bytes : 0, split: job.split });
+    progressed({
+      file: before.files + job.index + 1,
+      files,
+      share: bytes ? sent / bytes : 0,
+      split: job.split,
+    });
   }
 
   return {
@@ -69,7 +89,16 @@ export function createUploader({ send, failed, piece = PIECE, refusal = () => ""
     add(files, split, className = "") {
       if (files.length === 0) return;
       batch += 1;
-      queue.push({ batch, split, className, files: [...files], bytes: files.reduce((n, file) => n + file.size, 0), index: 0, offset: 0, sent: 0 });
+      queue.push({
+        batch,
+        split,
+        className,
+        files: [...files],
+        bytes: files.reduce((n, file) => n + file.size, 0),
+        index: 0,
+        offset: 0,
+        sent: 0,
+      });
       next();
     },
     /** The kernel has what was sent last. @param {{batch: number}} message */
