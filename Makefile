@@ -77,7 +77,7 @@ update: env ## take the newest version of everything into requirements.lock, and
 	@$(MAKE) --no-print-directory check test
 
 .PHONY: check
-check: env ## check format, lint, types and the import rules between folders
+check: env ## check format, lint, types, the import rules between folders and the front end
 	@$(PY) -m tools.check
 
 .PHONY: docs
@@ -100,6 +100,6 @@ bench: env ## measure the stores against their baselines (BENCH_ARGS="--images 1
 .PHONY: clean
 clean: ## delete .venv and every cache; data, models and notebooks stay
 	rm -rf $(VENV) build dist test-artifacts *.egg-info
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find workbench tests tools benchmarks notebooks \
 	    \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -374,3 +375,27 @@ def test_notebooks_are_run_and_checked(
     nbformat.write(notebook, small_project / "notebooks" / "00_tour.ipynb")
     assert run_tests.main([]) == 1
     assert "1 failed, 1 passed" in capfd.readouterr().out
+
+
+def test_the_front_ends_tools_are_locked() -> None:
+    """`npm ci` gets exactly the versions that package.json names, from wherever npm is set to."""
+    wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    lock = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert {name: lock[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert all("integrity" in entry for path, entry in lock.items() if path)
+    assert not any("resolved" in entry for entry in lock.values())
+
+
+@pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
+def test_a_front_end_that_cannot_be_checked_fails_where_it_must(ci: str, status: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.check_js"],
+        cwd=ROOT,
+        env={**os.environ, "PATH": "", "CI": ci},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "The front end was not checked: Node.js is not installed" in done.stdout
+    assert done.returncode == status

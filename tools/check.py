@@ -1,4 +1,4 @@
-"""Check format, lint, types, the import rules between folders, workflows, JavaScript.
+"""Check format, lint, types, the import rules between folders, workflows, the front end.
 
 ``python -m tools.check``, in the project's folder. Every check runs, also after one that
 failed; the last lines name those that did, and the exit status is then 1.
@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> int:
     """Run every check and return 0 if all are well, else 1."""
     failed = [name for name, command in checks().items() if not _passes(name, command)]
-    failed += [f"syntax of {path.relative_to(ROOT)}" for path in _broken_scripts()]
     if failed:
         print("\nThese checks failed:", *(f"  {name}" for name in failed), sep="\n", flush=True)
     return int(bool(failed))
@@ -43,27 +42,13 @@ def checks() -> dict[str, Sequence[str]]:
             *(python, "-m", "check_jsonschema"),
             *("--builtin-schema", "vendor.github-workflows", *workflows),
         ],
+        "front end": [python, "-m", "tools.check_js"],
     }
 
 
 def _passes(name: str, command: Sequence[str]) -> bool:
     print(f"== {name}", flush=True)
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
-
-
-def _broken_scripts() -> list[Path]:
-    """Return the JavaScript files that node cannot parse."""
-    node = shutil.which("node")
-    print("== JavaScript", flush=True)
-    if node is None:
-        print("JavaScript was not checked: node is not installed", flush=True)
-        return []
-    scripts = [path for folder in ("workbench", "tests") for path in (ROOT / folder).rglob("*.mjs")]
-    return [
-        path
-        for path in sorted(scripts)
-        if subprocess.run([node, "--check", str(path)], check=False).returncode != 0
-    ]
 
 
 if __name__ == "__main__":
