@@ -1,16 +1,28 @@
 """Join several small ES modules into the one that anywidget loads.
 
 anywidget hands the browser a single string, from which relative imports cannot work. The
-front end is nevertheless written as real modules, which node tests as they are. This
-module joins them: dependencies first, ``import`` and ``export`` taken off. Only two forms
-are allowed, so that joining by text is safe::
+front end is nevertheless written as real modules, which node tests as they are. This module
+joins them. Every imported module becomes a function that is called once, so that its names
+are its own, as they are in node; what it exports is what the function returns::
+
+    const module_1 = (() => {
+    const SIDE = 3;
+    function area(box) ...
+    return { area };
+    })();
+
+    const { area } = module_1;
+    export default function entry() ...
+
+The entry comes last and keeps its exports. Only forms that can be told by their text are
+allowed, at the beginning of a line::
 
     import { name, other } from "./module.mjs";    (or "../../shared/static/module.mjs")
-    export function name() ...        (also const, let, class, async function)
+    export function name() ...        (also const, class, async function)
 
 The entry alone may have an ``export default function``. Everything else - other forms of
-import and export, a name that two modules define at their top level, an import of a name
-that is not exported, a cycle - raises `BundleError` that names file and line.
+import and export, an import of a name that is not exported, a circle - raises `BundleError`,
+which names the file.
 """
 
 from __future__ import annotations
@@ -18,14 +30,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_IMPORT = re.compile(r'^import \{([\w$,\s]+)\} from "(\.{1,2}/[\w./-]+\.mjs)";\n', re.MULTILINE)
-_EXPORT = re.compile(
-    r"^export (?=(?:async function|function|class|const|let) )(?!default)", re.MULTILINE
+_IMPORT = re.compile(
+    r"^import \{(\s*[\w$]+(?:\s*,\s*[\w$]+)*,?\s*)\}"
+    r' from "(\.{1,2}/[\w./-]+\.mjs)";\n',
+    re.MULTILINE,
 )
-_DEFINITION = re.compile(
-    r"^(export )?(?:default )?(?:async )?(?:function\*?|class|const|let|var) ([\w$]+)", re.MULTILINE
-)
-_DESTRUCTURING = re.compile(r"^(?:export )?(?:const|let|var) [\[{]", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) ([\w$]+))", re.MULTILINE)
 _LEFT_OVER = re.compile(r"^\s*(?:import\b(?! type)|export\b(?! default function ))", re.MULTILINE)
 _DYNAMIC = re.compile(r"(?<![\w.$])import\s*(?:\(|\.meta)")
 _COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
@@ -46,24 +56,29 @@ def bundle(entry: Path) -> str:
     Returns
     -------
     str
-        One ES module without imports.
+        One ES module without imports, which exports what the entry does.
 
     Raises
     ------
     BundleError
-        If a module uses a form that cannot be joined safely; names file and line.
+        If a module uses a form that cannot be joined safely.
     """
-    entry = entry.resolve()
-    sources = _in_order(entry)
-    _refuse_collisions(sources)
-    exports = {path: _exported(text) for path, text in sources.items()}
+    *imported, (entry, text) = _in_order(entry.resolve()).items()
+    numbers = {path: number for number, (path, _) in enumerate(imported, start=1)}
+    exports = {path: _EXPORT.findall(text) for path, text in imported}
     parts = []
-    for path, text in sources.items():
-        _refuse_unknown_names(path, text, exports)
-        body = _EXPORT.sub("", _IMPORT.sub("", text))
-        _refuse_unknown_forms(path, body, is_entry=path == entry)
-        parts.append(f"// {path.parent.parent.name}/{path.name}\n{body.strip()}\n")
-    return "\n".join(parts)
+    for path, own in imported:
+        body = _EXPORT.sub("", _linked(path, own, numbers, exports))
+        _refuse_unknown_forms(path, body, is_entry=False)
+        given = f"return {{ {', '.join(exports[path])} }};"
+        parts.append(
+            f"// {path.parent.parent.name}/{path.name}\n"
+            f"const module_{numbers[path]} = (() => {{\n{body.strip()}\n{given}\n}})();"
+        )
+    body = _linked(entry, text, numbers, exports)
+    _refuse_unknown_forms(entry, _EXPORT.sub("", body), is_entry=True)
+    parts.append(f"// {entry.parent.parent.name}/{entry.name}\n{body.strip()}\n")
+    return "\n\n".join(parts)
 
 
 def style_sheet(*files: Path) -> str:
@@ -95,32 +110,21 @@ def _in_order(entry: Path) -> dict[Path, str]:
     return done
 
 
-def _exported(text: str) -> set[str]:
-    return {name for export, name in _DEFINITION.findall(text) if export}
+def _linked(path: Path, text: str, numbers: dict[Path, int], exports: dict[Path, list[str]]) -> str:
+    """Return a module's text with its imports taken from what stands before it."""
 
-
-def _refuse_collisions(sources: dict[Path, str]) -> None:
-    owner: dict[str, Path] = {}
-    for path, text in sources.items():
-        for match in _DEFINITION.finditer(text):
-            name = match.group(2)
-            if name in owner:
-                where = _at(path, text, match.start())
-                raise BundleError(
-                    f"{where}: {name} is defined in {owner[name].name} too; rename one of them"
-                )
-            owner[name] = path
-
-
-def _refuse_unknown_names(path: Path, text: str, exports: dict[Path, set[str]]) -> None:
-    for match in _IMPORT.finditer(text):
-        wanted = {name.strip() for name in match.group(1).split(",") if name.strip()}
-        missing = wanted - exports[(path.parent / match.group(2)).resolve()]
+    def link(found: re.Match[str]) -> str:
+        wanted = [name.strip() for name in found.group(1).split(",") if name.strip()]
+        source = (path.parent / found.group(2)).resolve()
+        missing = sorted(set(wanted) - set(exports[source]))
         if missing:
+            line = text.count("\n", 0, found.start()) + 1
             raise BundleError(
-                f"{_at(path, text, match.start())}: {Path(match.group(2)).name} does not export "
-                f"{', '.join(sorted(missing))}"
+                f"{path}, line {line}: {source.name} does not export {', '.join(missing)}"
             )
+        return f"const {{ {', '.join(wanted)} }} = module_{numbers[source]};\n"
+
+    return _IMPORT.sub(link, text)
 
 
 def _refuse_unknown_forms(path: Path, body: str, *, is_entry: bool) -> None:
@@ -130,13 +134,8 @@ def _refuse_unknown_forms(path: Path, body: str, *, is_entry: bool) -> None:
     for pattern, problem in (
         (_LEFT_OVER, "this form of import or export cannot be joined"),
         (_DYNAMIC, "import() and import.meta cannot be joined"),
-        (_DESTRUCTURING, "define one name at a time at the top level"),
     ):
         match = pattern.search(code)
         if match:
             line = code[match.start() :].lstrip().splitlines()[0]
             raise BundleError(f"{path}: {problem}: {line}")
-
-
-def _at(path: Path, text: str, position: int) -> str:
-    return f"{path}, line {text.count(chr(10), 0, position) + 1}"
