@@ -2,7 +2,7 @@
 
 Nothing here belongs to an event loop. JupyterLab runs callbacks in several threads, each
 with a loop of its own; whoever awaits a frame leaves a future of *its* loop behind, and is
-woken with ``call_soon_threadsafe`` on that loop.
+woken through its `OwnerLoop`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Self
 from weakref import WeakSet
 
 from workbench.capture.frames import FeedState, Frame
+from workbench.owner_loop import OwnerLoop
 
 _RATE_WINDOW = 30
 """Over how many frames the frame rate is measured."""
@@ -25,7 +26,7 @@ _RATE_WINDOW = 30
 _PATIENCE_OPENING = 10.0
 """Seconds that opening may take; a USB camera needs 2 to 5."""
 
-_Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
+_Waiter = tuple[OwnerLoop, "asyncio.Future[None]"]
 
 
 class Session:
@@ -200,9 +201,8 @@ class Subscription:
     def _wake(self) -> None:
         self.changed.notify_all()
         waiters, self._waiters = self._waiters, []
-        for loop, future in waiters:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, future)
+        for owner, future in waiters:
+            owner.call(_resolve, future)
 
     def __iter__(self) -> Iterator[Frame]:
         while (frame := self.get()) is not None:
@@ -218,9 +218,9 @@ class Subscription:
                 if taken is None:
                     if self._ended:
                         raise StopAsyncIteration
-                    loop = asyncio.get_running_loop()
-                    future: asyncio.Future[None] = loop.create_future()
-                    self._waiters.append((loop, future))
+                    owner = OwnerLoop()
+                    future: asyncio.Future[None] = owner.loop.create_future()
+                    self._waiters.append((owner, future))
             if taken is not None:
                 self._let_go([taken])
                 return taken

@@ -365,7 +365,7 @@ class CaptureModel(CaptureState):
         self.feed_state = self.feed.state
 
     def _from_feed(self, number: int, state: FeedState) -> None:
-        self._call(self._note_feed, number, state)
+        self._owner.call(self._note_feed, number, state)
 
     def _note_feed(self, number: int, state: FeedState) -> None:
         if number != self._feeds_used:

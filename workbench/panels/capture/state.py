@@ -6,10 +6,8 @@ owner loop, where all traits change.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import traitlets
 
@@ -27,6 +25,7 @@ from workbench.capture.events import (
 from workbench.capture.feed import Feed
 from workbench.capture.frames import FeedState
 from workbench.capture.settings import CaptureSettings
+from workbench.owner_loop import OwnerLoop
 from workbench.panels.capture.options import CaptureOptions
 from workbench.panels.capture.waiting import Waiting
 from workbench.panels.shared.status import Status
@@ -55,20 +54,15 @@ class CaptureState(traitlets.HasTraits):
 
     def __init__(self) -> None:
         super().__init__()
-        self._loop = asyncio.get_running_loop()
+        self._owner = OwnerLoop()
         self._waiting = Waiting()
         self._counts: dict[str, int] = {}
 
-    def _call(self, work: Callable[..., None], *values: Any) -> None:
-        """Have something done on the owner loop; from any thread."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(work, *values)
-
     def _from_capture(self, event: CaptureEvent) -> None:
-        self._call(self._note, event)
+        self._owner.call(self._note, event)
 
     def _from_detector(self, found: Detections) -> None:
-        self._call(self._note_detections, found)
+        self._owner.call(self._note_detections, found)
 
     # On the loop
 

@@ -17,6 +17,7 @@ from workbench.capture.detection import Detections, LiveDetector
 from workbench.capture.feed import Feed
 from workbench.capture.frames import FeedState, Image
 from workbench.labelling.predictor import Predictor
+from workbench.owner_loop import OwnerLoop
 from workbench.panels.live.sources import make_feed
 from workbench.persistence.models import Prediction
 
@@ -61,7 +62,7 @@ class LiveTrial(t.HasTraits):
     def __init__(self, predictor: Predictor) -> None:
         super().__init__()
         self._predictor = predictor
-        self._loop = asyncio.get_running_loop()
+        self._owner = OwnerLoop()
         self._lock = asyncio.Lock()  # used on the owner loop only
         self._detector: LiveDetector | None = None
         self._forget_state: Callable[[], None] = lambda: None
@@ -148,12 +149,10 @@ class LiveTrial(t.HasTraits):
         return await self._predictor.predict(image, LEAST_CONFIDENCE, model=model)
 
     def _from_feed(self, number: int, state: FeedState) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._note_feed, number, state)
+        self._owner.call(self._note_feed, number, state)
 
     def _from_detector(self, number: int, model: str, found: Detections) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._note_seen, number, Seen(model, found))
+        self._owner.call(self._note_seen, number, Seen(model, found))
 
     # On the loop again
 

@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from workbench.owner_loop import OwnerLoop
+
 T = TypeVar("T")
 
 
@@ -43,7 +45,7 @@ class Background:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         try:
-            self._loop = loop or asyncio.get_running_loop()
+            self._owner = OwnerLoop(loop)
         except RuntimeError:
             raise RuntimeError(
                 "a panel needs a running event loop: make it in a notebook cell "
@@ -55,7 +57,7 @@ class Background:
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Start ``work()`` on the owner loop, from any thread; its exception goes to `on_error`."""
-        self._loop.call_soon_threadsafe(self._start, work, None)
+        self._owner.call(self._start, work, None)
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Awaitable[T]:
         """Start ``work()`` on the owner loop and return what to await, on any loop.
@@ -63,14 +65,15 @@ class Background:
         The exception goes to whoever awaits, not to `on_error`.
         """
         result: Future[T] = Future()
-        self._loop.call_soon_threadsafe(self._start, work, result)
+        if not self._owner.call(self._start, work, result):
+            result.cancel()
         return asyncio.wrap_future(result)
 
     def close(self) -> None:
         """Cancel what is under way and start nothing more."""
         self._closed = True
         for task in tuple(self._tasks):
-            self._loop.call_soon_threadsafe(task.cancel)
+            self._owner.call(task.cancel)
 
     def _start(
         self, work: Callable[[], Coroutine[Any, Any, Any]], result: Future[Any] | None
@@ -79,7 +82,7 @@ class Background:
             if result is not None:
                 result.cancel()
             return
-        task = self._loop.create_task(work())
+        task = self._owner.loop.create_task(work())
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._finish(done, result))
 

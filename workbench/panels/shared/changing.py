@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 import traitlets
 
 from workbench.datasets.changes import Change
+from workbench.owner_loop import OwnerLoop
 from workbench.panels.shared.status import Status, StoppedError, Work
 from workbench.persistence import Stores
 
@@ -46,7 +47,7 @@ class Task:
         self.work = Work()
         self.is_stopped = False
         self._changed = changed
-        self._loop = asyncio.get_running_loop()
+        self._owner = OwnerLoop()
 
     def __call__(self, done: int, total: int) -> None:
         """Tell how far it is, as `Progress`.
@@ -60,7 +61,7 @@ class Task:
             raise StoppedError(f"{self.what}: stopped.")
         step = max(1, total // 100)
         if total and (done % step == 0 or done == total):
-            self._loop.call_soon_threadsafe(self.show, Work(self.what, done, total))
+            self._owner.call(self.show, Work(self.what, done, total))
 
     def show_begun(self) -> None:
         """Show that it is under way, unless it has told more; on the event loop."""

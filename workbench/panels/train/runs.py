@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from workbench.errors import NotFoundError, WorkbenchError
+from workbench.owner_loop import OwnerLoop
 from workbench.training.progress import OVER, WAITING, RunProgress
 from workbench.training.run import Run
 
@@ -95,7 +96,7 @@ class RunBook:
     @staticmethod
     def teller(tell: Callable[[int, int], None]) -> Callable[[int, int], None]:
         """Return a progress callback for any thread, which tells now and then on this loop."""
-        loop = asyncio.get_running_loop()
+        owner = OwnerLoop()
         last = 0.0
 
         def heard(done: int, total: int) -> None:
@@ -103,7 +104,7 @@ class RunBook:
             now = time.monotonic()
             if done == total or now - last >= _SECONDS_BETWEEN_WORDS:
                 last = now
-                loop.call_soon_threadsafe(tell, done, total)
+                owner.call(tell, done, total)
 
         return heard
 
