@@ -729,7 +729,7 @@ async def test_looking_through_images_does_not_call_off_that_an_export_shall_sto
 @pytest.fixture
 async def slow(stores: Stores, root: Path, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Let folders be listed no sooner than this is set, as if there were a million images."""
-    monkeypatch.setattr("workbench.panels.browse.shown._LARGE", 1)
+    monkeypatch.setattr("workbench.panels.browse.model._LARGE", 1)
     for file in root.rglob("*.*"):
         os.utime(file, (1e9, 1e9))  # long before it is read: nobody doubts its time of change
     indexed = BrowseModel(stores)

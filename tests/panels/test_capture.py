@@ -18,8 +18,8 @@ from workbench.capture.video_feed import VideoFeed
 from workbench.errors import NotFoundError
 from workbench.panels.capture import CapturePanel
 from workbench.panels.capture.display import IDLE_RATE, Throttled
+from workbench.panels.capture.model import CaptureError
 from workbench.panels.capture.options import CaptureOptions, changed
-from workbench.panels.capture.waiting import CaptureError
 from workbench.panels.live.browser_feed import BrowserFeed
 from workbench.panels.live.sources import make_feed
 from workbench.persistence import Stores, create_stores

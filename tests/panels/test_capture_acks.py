@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from tests.capture.scripted import wait_until
-from workbench.panels.capture.acks import Acknowledgements
+from workbench.panels.capture.display import Acknowledgements
 
 NEVER_S = 3600.0
 

@@ -1,6 +1,6 @@
 """The model behind the capture panel: where frames come from, what is recorded, what is said.
 
-No widgets: traits carry state (`workbench.panels.capture.state`), stores and feed are handed in.
+No widgets: traits carry state, stores and feed are handed in.
 """
 
 from __future__ import annotations
@@ -11,26 +11,133 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import traitlets
+
 from workbench.capture.controller import CaptureController
-from workbench.capture.detection import Predict
-from workbench.capture.events import ImageSaved
+from workbench.capture.detection import Detections, LiveDetector, Predict, with_active_model
+from workbench.capture.events import (
+    BurstBegan,
+    BurstEnded,
+    CaptureEvent,
+    CaptureFailed,
+    CaptureStatus,
+    Countdown,
+    ImageSaved,
+    StatusChanged,
+)
 from workbench.capture.feed import Feed
 from workbench.capture.frames import FeedState
+from workbench.capture.settings import CaptureSettings
 from workbench.capture.triggers import Every, Trigger
 from workbench.datasets.changes import counted
 from workbench.datasets.uploads import NewFile, add_files
-from workbench.errors import NotFoundError
+from workbench.errors import NotFoundError, WorkbenchError
 from workbench.labelling.predictor import Predictor
+from workbench.owner_loop import OwnerLoop
 from workbench.panels.capture import options as capture_options
-from workbench.panels.capture.looking import Looking
-from workbench.panels.capture.state import MAX_RECENT, CaptureState
+from workbench.panels.capture.options import CaptureOptions
 from workbench.panels.live.sources import make_feed
 from workbench.panels.shared.changing import usable_datasets
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 
+MAX_RECENT = 60
+"""Pictures of which a page shows some; a session may take a hundred thousand."""
 
-class CaptureModel(CaptureState):
+
+class CaptureError(WorkbenchError, RuntimeError):
+    """A recording has stopped before its time; the message says why and what to do."""
+
+
+class _Waiting:
+    """Futures by burst. Made and used on one event loop.
+
+    Who wants to wait must say so in the same step of the loop in which the recording was
+    asked for: later its news may have come already.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[str, asyncio.Future[None]] = {}
+        self._results: dict[str, asyncio.Future[list[ImageSaved]]] = {}
+
+    def begun(self, burst: str) -> asyncio.Future[None]:
+        """Return what is done when the burst takes frames, or is over."""
+        return self._begun.setdefault(burst, asyncio.get_running_loop().create_future())
+
+    def result(self, burst: str) -> asyncio.Future[list[ImageSaved]]:
+        """Return what gives the burst's images, or raises `CaptureError`."""
+        return self._results.setdefault(burst, asyncio.get_running_loop().create_future())
+
+    def note_begun(self, burst: str) -> None:
+        """Let those go on who wait for the beginning."""
+        future = self._begun.pop(burst, None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def note_ended(self, burst: str, images: Sequence[ImageSaved], failure: str) -> None:
+        """Let those go on who wait for the images; `failure`: why there are no more."""
+        self.note_begun(burst)
+        future = self._results.pop(burst, None)
+        if future is None or future.done():
+            return
+        if failure:
+            future.set_exception(CaptureError(failure))
+        else:
+            future.set_result([one for one in images if one.burst == burst])
+
+
+class _Looking:
+    """Has the active model look at a feed's newest frames, one feed at a time.
+
+    Parameters
+    ----------
+    stores : Stores
+    predictor : Predictor or None
+        None: one of its own, made when it is needed and closed with this.
+    tell : callable
+        Called with each `Detections`, in another thread; none is told after `stop`.
+    """
+
+    def __init__(
+        self, stores: Stores, predictor: Predictor | None, tell: Callable[[Detections], None]
+    ) -> None:
+        self._stores = stores
+        self._predictor = predictor
+        self._owns_predictor = predictor is None
+        self._tell = tell
+        self._detector: LiveDetector | None = None
+
+    async def predict(self, dataset: str, confidence: float) -> Predict:
+        """Return what finds objects as classes of the dataset, with the active model.
+
+        Raises
+        ------
+        NotFoundError
+            If no model is active, or there is no such dataset.
+        """
+        if self._predictor is None:
+            self._predictor = Predictor(self._stores)
+        return await with_active_model(self._stores, self._predictor, dataset, confidence)
+
+    def follow(self, feed: Feed, predict: Predict) -> None:
+        """Look at this feed from now on."""
+        self.stop()
+        self._detector = LiveDetector(feed, predict, self._tell)
+
+    def stop(self) -> None:
+        """Look at nothing."""
+        if self._detector is not None:
+            self._detector.close()
+            self._detector = None
+
+    def close(self) -> None:
+        """Look at nothing any more, and let go of the model."""
+        self.stop()
+        if self._owns_predictor and self._predictor is not None:
+            self._predictor.close()
+
+
+class CaptureModel(traitlets.HasTraits):
     """Takes pictures from a feed into a dataset.
 
     Parameters
@@ -51,11 +158,29 @@ class CaptureModel(CaptureState):
     Made and used on one event loop.
     """
 
+    dataset = traitlets.Unicode("", help="that pictures go to")
+    datasets = traitlets.List(traitlets.Unicode(), help="that there are")
+    classes = traitlets.List(traitlets.Unicode(), help="of the dataset")
+    active_model = traitlets.Unicode("", help="its name; empty: none")
+    feed = traitlets.Instance(Feed)
+    place = traitlets.Unicode("", help="what the user typed to choose the feed")
+    feed_state = traitlets.Instance(FeedState, args=("stopped",))
+    settings = traitlets.Instance(CaptureSettings, args=())
+    options = traitlets.Instance(CaptureOptions, args=())
+    status = traitlets.Instance(CaptureStatus, args=())
+    notice = traitlets.Instance(Status, args=())
+    recent = traitlets.Tuple(help="the last pictures of this session, oldest first")
+    countdown = traitlets.Int(-1, help="seconds that are left; -1: none runs")
+    detections = traitlets.Instance(Detections, allow_none=True, help="of the newest frame")
+
     def __init__(self, stores: Stores, feed: Feed, predictor: Predictor | None = None) -> None:
         super().__init__()
+        self._owner = OwnerLoop()
+        self._waiting = _Waiting()
+        self._counts: dict[str, int] = {}
         self._stores = stores
         self._controller: CaptureController | None = None
-        self._looking = Looking(stores, predictor, self._from_detector)
+        self._looking = _Looking(stores, predictor, self._from_detector)
         self._forget_state: Callable[[], None] = lambda: None
         self._is_held = False
         self._feeds_used = 0
@@ -377,6 +502,37 @@ class CaptureModel(CaptureState):
         if was_over and not state.over:
             self.look_again()
 
-    def _outcome(self) -> tuple[Sequence[ImageSaved], str]:
-        controller = self._opened()
-        return controller.recent, controller.status.failure
+    # What the capture tells, in threads of its own, and then on the loop
+
+    def _from_capture(self, event: CaptureEvent) -> None:
+        self._owner.call(self._note, event)
+
+    def _from_detector(self, found: Detections) -> None:
+        self._owner.call(self._note_detections, found)
+
+    def _note(self, event: CaptureEvent) -> None:
+        if isinstance(event, StatusChanged):
+            self._show_status(event.status)
+        elif isinstance(event, ImageSaved):
+            self.recent = (*self.recent, event)[-MAX_RECENT:]
+        elif isinstance(event, Countdown):
+            self.countdown = event.seconds
+        elif isinstance(event, CaptureFailed):
+            self.notice = Status(event.message, "problem")
+        elif isinstance(event, BurstBegan):
+            self._waiting.note_begun(event.burst)
+        elif isinstance(event, BurstEnded):
+            self.countdown = -1
+            controller = self._opened()
+            self._waiting.note_ended(event.burst, controller.recent, controller.status.failure)
+
+    def _note_detections(self, found: Detections) -> None:
+        if found.failure:
+            self.options = replace(self.options, show_boxes=False)
+            self.notice = Status(f"The model has failed: {found.failure}", "problem")
+        self.detections = found if self.options.show_boxes else None
+
+    def _show_status(self, status: CaptureStatus) -> None:
+        if status.in_dataset:
+            self._counts = dict(status.in_dataset)
+        self.status = replace(status, in_dataset=dict(self._counts))

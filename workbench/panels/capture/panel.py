@@ -11,9 +11,8 @@ from workbench.capture.feed import Feed
 from workbench.capture.settings import CaptureSettings
 from workbench.capture.triggers import Trigger
 from workbench.labelling.predictor import Predictor
-from workbench.panels.capture.acks import Acknowledgements
 from workbench.panels.capture.camera import Camera
-from workbench.panels.capture.display import Display
+from workbench.panels.capture.display import Acknowledgements, Display
 from workbench.panels.capture.inbox import Inbox
 from workbench.panels.capture.model import CaptureModel
 from workbench.panels.capture.options import CaptureOptions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,26 @@ import traitlets as t
 
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.panels.shared.changing import usable_datasets
-from workbench.panels.train.following import FollowedRuns
-from workbench.panels.train.settings import CHOSEN
+from workbench.panels.train.runs import RunBook, RunRow
+from workbench.panels.train.settings import CHOSEN, TrainSettings
 from workbench.persistence import Stores
+from workbench.training.comparison import RunComparison, compare_runs
 from workbench.training.config import TrainingConfig
 from workbench.training.problems import ERROR
-from workbench.training.progress import WAITING
+from workbench.training.progress import WAITING, RunProgress
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
 
+_SECONDS_BETWEEN_LOOKS = 0.25
+_LOOKS_BETWEEN_LISTINGS = 8
 
-class TrainModel(FollowedRuns):
+
+class TrainModel(TrainSettings):
     """What the training panel shows and does.
 
     Traits hold the settings of the next run (see `TrainSettings`), what speaks against it
-    (``problems``), and what is known of all runs (see `FollowedRuns`). All commands are
-    coroutines of one event loop.
+    (``problems``), what is known of all runs, whoever started them (``rows``), and of the one
+    that is shown (``run`` to ``trained_model``). All commands are coroutines of one event loop.
 
     Parameters
     ----------
@@ -39,6 +44,13 @@ class TrainModel(FollowedRuns):
     problems = t.Tuple(help="`Problem`s of the run that was to be started; empty: none.")
     checked = t.Tuple((0, 0), help="Images that the check has looked at, and has to.")
     busy = t.Bool(False, help="Whether a run is being checked or started.")
+    rows = t.Tuple(help="A `RunRow` for each run, the newest first.")
+    run = t.Instance(Run, allow_none=True, help="The run that is shown.")
+    progress = t.Instance(RunProgress, help="Where that run stands.")
+    can_resume = t.Bool(False, help="Whether that run can go on.")
+    trained_model = t.Unicode(help="Name of the model that came of it, or empty.")
+    comparison = t.Instance(RunComparison, allow_none=True, help="Runs beside each other.")
+    error = t.Unicode(help="What went wrong with the last command, or empty.")
 
     def __init__(
         self,
@@ -46,14 +58,32 @@ class TrainModel(FollowedRuns):
         stores: Stores | None = None,
         runs_dir: Path | str | None = None,
     ) -> None:
-        super().__init__(dataset, stores, runs_dir)
+        super().__init__(dataset, stores)
+        self._runs_dir = Path(runs_dir) if runs_dir is not None else None
+        self._book = RunBook()
+        self._watching = False
         self._proposed: TrainingConfig | None = None
         self.observe(lambda _: self.withdraw(), names=list(CHOSEN))
+
+    @t.default("progress")
+    def _no_progress(self) -> RunProgress:
+        return RunProgress()
 
     @property
     def can_start_anyway(self) -> bool:
         """Whether there are warnings only about the run that was to be started."""
         return self._proposed is not None and all(p.severity != ERROR for p in self.problems)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the run that is shown still goes on, or waits."""
+        return self.run is not None and not self.progress.is_over
+
+    @property
+    def place(self) -> int:
+        """Place of the shown run in the queue, counted from 1; 0 if it does not wait."""
+        shown = self.run.id if self.run is not None else ""
+        return next((row.place for row in self.rows if row.id == shown), 0)
 
     async def refresh(self) -> None:
         """Look again which datasets, models and runs there are.
@@ -144,6 +174,143 @@ class TrainModel(FollowedRuns):
         self._proposed = None
         self.problems = ()
 
+    # The run that is shown
+
+    async def choose(self, run_id: str) -> None:
+        """Show another run.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of this id.
+        """
+        run = self._book.get(run_id)
+        self.comparison = None
+        if self.run is None or run.id != self.run.id:
+            await self._show(run)
+
+    async def stop(self) -> None:
+        """Let the run stop after the batch it is at, and keep its best weights."""
+        if self.run is not None:
+            await self.run.stop()
+            await self._look_everywhere()
+
+    async def pause(self, *, now: bool = False) -> None:
+        """Let the run pause after the epoch it is at; see `Run.pause`."""
+        if self.run is not None:
+            await self.run.pause(now=now)
+            await self._look_everywhere()
+
+    async def resume(self, **changes: Any) -> None:
+        """Let the run go on from its last checkpoint; see `Run.resume`.
+
+        Raises
+        ------
+        TrainingError
+            If it cannot, or none is shown.
+        """
+        self.error = ""
+        if self.run is None:
+            raise TrainingError("no training run is shown: choose one first")
+        await self.run.resume(**changes)
+        await self._look_everywhere()
+
+    async def cancel(self) -> None:
+        """Kill the run, or take it off the queue."""
+        if self.run is not None:
+            await self.run.cancel()
+            await self._look_everywhere()
+
+    async def move_up(self) -> None:
+        """Let the run have its turn one place earlier."""
+        runner = await self._runner()
+        if runner is None or self.run is None:
+            return
+        ids = [run.id for run in await runner.list_waiting()]
+        place = ids.index(self.run.id) if self.run.id in ids else 0
+        if place:
+            ids[place - 1], ids[place] = ids[place], ids[place - 1]
+            await runner.reorder(ids)
+        await self._look_everywhere()
+
+    async def compare(self, run_ids: tuple[str, ...]) -> None:
+        """Put runs beside each other.
+
+        Raises
+        ------
+        TrainingError
+            If there are fewer than two.
+        """
+        if len(run_ids) < 2:
+            raise TrainingError("choose two or more runs to compare")
+        runs = [self._book.get(run_id) for run_id in run_ids]
+        self.comparison = await asyncio.to_thread(compare_runs, runs)
+
+    async def samples(self, epoch: int) -> list[tuple[str, bytes]]:
+        """Return the name and JPEG of what the shown run finds on a few images of val."""
+        run = self.run
+        if run is None:
+            return []
+        return await asyncio.to_thread(
+            lambda: [(path.stem, path.read_bytes()) for path in run.samples(epoch)]
+        )
+
+    # Looking
+
+    async def look(self) -> bool:
+        """Bring the traits up to date with the shown run; return whether it is over."""
+        run = self.run
+        if run is None:
+            return True
+        try:
+            await run.refresh()
+        except WorkbenchError as error:  # the run is over, but its weights could not be kept
+            self.error = str(error)
+        progress = await asyncio.to_thread(lambda: run.progress)
+        # Another may have been chosen, or a later look have been faster in the meantime.
+        if run is self.run and progress.updated_at >= self.progress.updated_at:
+            self.trained_model = run.model_name or ""
+            self.can_resume = progress.is_over and run.can_resume
+            if progress != self.progress:
+                self.progress = progress
+        return progress.is_over
+
+    async def watch(self) -> None:
+        """Keep the traits up to date until no run goes on or waits."""
+        if self._watching:
+            return
+        self._watching = True
+        looks = 0
+        try:
+            while True:
+                was_over, is_over = self.progress.is_over, await self.look()
+                if looks % _LOOKS_BETWEEN_LISTINGS == 0 or is_over != was_over:
+                    await self._list_rows()
+                    if is_over:
+                        await self._list_models()
+                if is_over and all(row.is_over for row in self.rows):
+                    return
+                looks += 1
+                await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+        finally:
+            self._watching = False
+
+    async def wait(self) -> RunProgress:
+        """Wait until the shown run is over; see `Run.wait`.
+
+        Raises
+        ------
+        TrainingError
+            If it failed, or none was started.
+        """
+        if self.run is None:
+            raise TrainingError("no training run was started: call start() first")
+        try:
+            return await self.run.wait()
+        finally:
+            await self._look_everywhere()
+            await self._list_models()
+
     # Inside
 
     def _begin(self) -> None:
@@ -169,3 +336,32 @@ class TrainModel(FollowedRuns):
         if runner is None:
             raise TrainingError(f"there is no dataset {config.dataset!r}: create one first")
         return runner
+
+    async def _show(self, run: Run) -> None:
+        progress = await asyncio.to_thread(lambda: run.progress)
+        with self.hold_trait_notifications():
+            self.run, self.progress = run, progress
+            self.trained_model, self.can_resume = run.model_name or "", run.can_resume
+        await self._look_everywhere()
+
+    async def _look_everywhere(self) -> None:
+        await self.look()
+        await self._list_rows()
+
+    async def _list_rows(self, *, every: bool = False) -> None:
+        runner = await self._runner()
+        waiting = [] if runner is None else [run.id for run in await runner.list_waiting()]
+        shown = self.run.id if self.run is not None else ""
+        rows: tuple[RunRow, ...] = await self._book.rows(waiting, shown, every=every)
+        if rows != self.rows:
+            self.rows = rows
+
+    async def _runner(self, dataset: str = "") -> TrainingRunner | None:
+        if self._runs_dir is None:
+            # The stores keep to themselves where they are; a dataset knows where it lies.
+            names = [dataset] if dataset else self.datasets
+            if not names:
+                return None
+            info = await self.stores.dataset.get(names[0])
+            self._runs_dir = info.path.parent.parent / "runs"
+        return TrainingRunner(self.stores, self._runs_dir)
