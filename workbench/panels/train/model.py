@@ -17,6 +17,7 @@ from workbench.training.comparison import RunComparison, compare_runs
 from workbench.training.config import TrainingConfig
 from workbench.training.problems import ERROR
 from workbench.training.progress import WAITING, RunProgress
+from workbench.training.resuming import is_resumable
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
 
@@ -97,13 +98,13 @@ class TrainModel(TrainSettings):
         runner = await self._runner()
         if runner is not None:
             self._book.put(await runner.list_runs())
+            await self.look()
             await self._list_rows(every=True)
         if self.run is None:
             active = [row for row in self.rows if not row.is_over]
             running = [row for row in active if row.state != WAITING]
             if active:
                 await self.choose((running or active)[0].id)
-        await self.look()
         await self.suggest()
 
     # Starting
@@ -263,16 +264,14 @@ class TrainModel(TrainSettings):
         if run is None:
             return True
         try:
-            await run.refresh()
+            progress = await run.refresh()
         except WorkbenchError as error:  # the run is over, but its weights could not be kept
             self.error = str(error)
-        progress = await asyncio.to_thread(lambda: run.progress)
+            progress = await asyncio.to_thread(lambda: run.progress)
+        trained = await asyncio.to_thread(lambda: run.model_name or "")
         # Another may have been chosen, or a later look have been faster in the meantime.
         if run is self.run and progress.updated_at >= self.progress.updated_at:
-            self.trained_model = run.model_name or ""
-            self.can_resume = progress.is_over and run.can_resume
-            if progress != self.progress:
-                self.progress = progress
+            self._take_over(run, progress, trained)
         return progress.is_over
 
     async def watch(self) -> None:
@@ -338,11 +337,18 @@ class TrainModel(TrainSettings):
         return runner
 
     async def _show(self, run: Run) -> None:
-        progress = await asyncio.to_thread(lambda: run.progress)
+        progress, trained = await asyncio.to_thread(lambda: (run.progress, run.model_name or ""))
         with self.hold_trait_notifications():
-            self.run, self.progress = run, progress
-            self.trained_model, self.can_resume = run.model_name or "", run.can_resume
+            self.run = run
+            self._take_over(run, progress, trained)
         await self._look_everywhere()
+
+    def _take_over(self, run: Run, progress: RunProgress, trained: str) -> None:
+        """Show what was read of a run."""
+        self.trained_model = trained
+        self.can_resume = progress.is_over and is_resumable(progress, run.config.epochs)
+        if progress != self.progress:
+            self.progress = progress
 
     async def _look_everywhere(self) -> None:
         await self.look()
@@ -351,8 +357,8 @@ class TrainModel(TrainSettings):
     async def _list_rows(self, *, every: bool = False) -> None:
         runner = await self._runner()
         waiting = [] if runner is None else [run.id for run in await runner.list_waiting()]
-        shown = self.run.id if self.run is not None else ""
-        rows: tuple[RunRow, ...] = await self._book.rows(waiting, shown, every=every)
+        known = {} if self.run is None else {self.run.id: self.progress}
+        rows: tuple[RunRow, ...] = await self._book.rows(waiting, known, every=every)
         if rows != self.rows:
             self.rows = rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.errors import NotFoundError, WorkbenchError
@@ -63,7 +63,7 @@ class RunBook:
         return self._runs[run_id]
 
     async def rows(
-        self, waiting: Sequence[str], shown: str, *, every: bool = False
+        self, waiting: Sequence[str], known: Mapping[str, RunProgress], *, every: bool = False
     ) -> tuple[RunRow, ...]:
         """Return a row for each run, the newest first.
 
@@ -71,27 +71,25 @@ class RunBook:
         ----------
         waiting : sequence of str
             Ids of the runs that wait for their turn, the next one first.
-        shown : str
-            Id of the run that is shown, and so looked at by itself.
+        known : mapping of str to RunProgress
+            Where runs stand that were looked at just now, by id.
         every : bool
             Look also at runs that were over the last time: somebody may have resumed them.
         """
         for run_id, run in list(self._runs.items()):
             row = self._rows.get(run_id)
-            if every or row is None or not row.is_over or run_id == shown:
-                progress = await self._look(run, is_shown=run_id == shown)
+            if every or row is None or not row.is_over or run_id in known:
+                progress = known.get(run_id) or await self._look(run)
                 self._rows[run_id] = _row(run_id, progress, waiting)
         return tuple(self._rows[run_id] for run_id in sorted(self._rows, reverse=True))
 
     @staticmethod
-    async def _look(run: Run, *, is_shown: bool) -> RunProgress:
-        if not is_shown:
-            try:
-                return await run.refresh()
-            except WorkbenchError:
-                # Its weights could not be kept; said when somebody chooses to see this run.
-                pass
-        return await asyncio.to_thread(lambda: run.progress)
+    async def _look(run: Run) -> RunProgress:
+        try:
+            return await run.refresh()
+        except WorkbenchError:
+            # Its weights could not be kept; said when somebody chooses to see this run.
+            return await asyncio.to_thread(lambda: run.progress)
 
     @staticmethod
     def teller(tell: Callable[[int, int], None]) -> Callable[[int, int], None]:
