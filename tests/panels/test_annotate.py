@@ -13,7 +13,7 @@ import pytest
 
 from workbench.errors import ConflictError, LossySaveError, NotFoundError
 from workbench.panels.annotate import AnnotatePanel
-from workbench.panels.annotate.labels import PixelBoxes
+from workbench.panels.annotate.messages import CanvasBox, Edit
 from workbench.panels.annotate.model import AnnotateModel
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, Prediction
@@ -276,8 +276,9 @@ async def test_boxes_that_nobody_moved_keep_their_digits(
     model: AnnotateModel, folder: Path
 ) -> None:
     picture = await model.open(0)
-    xyxy = np.vstack([picture.pixel_boxes(), [[16, 12, 32, 36]]])
-    await model.save(picture.key, picture.labels.revision, PixelBoxes([0, 1], xyxy))
+    [there] = picture.pixel_boxes().tolist()
+    boxes = (CanvasBox(0, tuple(there)), CanvasBox(1, (16, 12, 32, 36)))
+    await model.take(Edit(picture.key, picture.labels.revision, boxes, session="page"))
     first, second = label(folder, "a").read_text().splitlines()
     assert [float(v) for v in first.split()] == [0, 0.12345678, 0.5, 0.2, 0.3]
     assert [float(v) for v in second.split()] == [1, 0.375, 0.5, 0.25, 0.5]
@@ -288,16 +289,16 @@ async def test_an_edit_lands_on_the_image_it_was_made_on(
 ) -> None:
     first = await model.open(1)
     await model.open(2)
-    await model.save(first.key, "", PixelBoxes([0], np.array([[0.0, 0, 32, 24]])))
+    await model.take(Edit(first.key, "", (CanvasBox(0, (0, 0, 32, 24)),), session="page"))
     assert rows(label(folder, "b")) == [[0, 0.25, 0.25, 0.5, 0.5]]
     assert not label(folder, "c").exists()
 
 
 async def test_a_repeated_edit_is_no_conflict(model: AnnotateModel, folder: Path) -> None:
     picture = await model.open(1)
-    boxes = PixelBoxes([0], np.array([[1.0, 2, 33, 27]]))
-    saved = await model.save(picture.key, "", boxes)
-    again = await model.save(picture.key, "", boxes)
+    edit = Edit(picture.key, "", (CanvasBox(0, (1, 2, 33, 27)),), session="page")
+    saved = await model.take(edit)
+    again = await model.take(edit)
     assert again.revision == saved.revision
 
 

@@ -8,16 +8,18 @@ on, so that a late edit never lands on another image or on somebody else's work.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import traitlets
 
-from workbench.datasets.trail import Trail
+from workbench.datasets.trail import Trail, read_trail, same_boxes
 from workbench.datasets.walks import check_filter, plan_walk
-from workbench.errors import NotFoundError, WorkbenchError
-from workbench.panels.annotate.labels import LabelDesk, PixelBoxes
-from workbench.panels.annotate.picture import Picture, PictureLoader
+from workbench.errors import LabelFormatError, NotFoundError, WorkbenchError
+from workbench.panels.annotate.boxes import annotations_of, predictions_of
+from workbench.panels.annotate.messages import Edit
+from workbench.panels.annotate.picture import UNREADABLE, Picture, PictureLoader
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.persistence.sources import ImageSource
@@ -67,7 +69,6 @@ class AnnotateModel(traitlets.HasTraits):
         self._wanted = None if images is None else list(images)
         self._only = only
         self._loader = PictureLoader(stores, dataset, split)
-        self._desk = LabelDesk(stores, dataset, split)
         self._scope = ""
         self._names: list[str] = []
         self._places: dict[str, int] = {}
@@ -188,11 +189,32 @@ class AnnotateModel(traitlets.HasTraits):
             return ""
         return source.class_name
 
+    async def take(self, edit: Edit) -> LabelData:
+        """Write a finished edit of the canvas; see `save`.
+
+        One that was made in Python, which has no session, is based on what this model saw
+        last. Proposals that the edit leaves over go on waiting for review.
+        """
+        name = self.name_of(edit.key)
+        revision = edit.revision
+        if not edit.session and self.labels is not None:
+            revision = self.labels.revision
+        with self._noting(edit.key, name):
+            size = await self.size_of(edit.key)
+            if edit.proposals is not None:
+                self.propose(name, predictions_of(edit.proposals, size))
+            present = await self.present_labels(name)
+            stored = () if present is None else present.annotations
+            boxes = annotations_of(edit.boxes, size, stored) if edit.labelled else None
+            data = await self._write(name, present, revision, boxes, edit.agreed, edit.what)
+        self._note_written(edit.key, data)
+        return data
+
     async def save(
         self,
         key: str,
         revision: str,
-        boxes: PixelBoxes | Sequence[Annotation] | None,
+        annotations: Sequence[Annotation] | None,
         *,
         agreed: bool = False,
         what: str = "",
@@ -205,7 +227,7 @@ class AnnotateModel(traitlets.HasTraits):
             `Picture.key` of the image that was edited, which need not be open any more.
         revision : str
             Of the label file that the edit is based on.
-        boxes : PixelBoxes, sequence of Annotation or None
+        annotations : sequence of Annotation or None
             None: no label file, the image is not labelled.
         agreed : bool
             The user knows what is in the file and wants these boxes in its place.
@@ -222,20 +244,10 @@ class AnnotateModel(traitlets.HasTraits):
             If `key` belongs to another dataset or split, or the image is gone.
         """
         name = self.name_of(key)
-        self._saving += 1
-        self._failures.pop(key, None)
-        self._refresh_state()
-        try:
-            size = await self.size_of(key) if isinstance(boxes, PixelBoxes) else (0, 0)
-            data = await self._desk.write(
-                name, boxes, size=size, revision=revision, agreed=agreed, what=what
-            )
-        except (WorkbenchError, OSError) as error:
-            self._failures[key] = f"{name}: {error}"
-            raise
-        finally:
-            self._saving -= 1
-            self._refresh_state()
+        boxes = None if annotations is None else list(annotations)
+        with self._noting(key, name):
+            present = await self.present_labels(name)
+            data = await self._write(name, present, revision, boxes, agreed, what)
         self._note_written(key, data)
         return data
 
@@ -247,7 +259,10 @@ class AnnotateModel(traitlets.HasTraits):
 
     async def trail(self, key: str) -> tuple[LabelData, Trail]:
         """Return the labels of an image, and what undo and redo would lead to."""
-        return await self._desk.trail(self.name_of(key))
+        name = self.name_of(key)
+        data = await self._stores.label.get(self.dataset, self.split, name)
+        edits = await self._stores.label.history(self.dataset, self.split, name)
+        return data, read_trail(edits, data.annotations if data.revision else None)
 
     async def restore(self, edit_id: str) -> LabelData:
         """Put an image's labels back to what they were before an edit; see `LabelStore.revert`."""
@@ -266,9 +281,12 @@ class AnnotateModel(traitlets.HasTraits):
         if self._failures.pop(key, None) is not None:
             self._refresh_state()
 
-    async def current_labels(self, key: str) -> LabelData | None:
+    async def present_labels(self, filename: str) -> LabelData | None:
         """Return what the label file of an image holds now; None if it cannot be read."""
-        return await self._desk.present(key.removeprefix(self._scope))
+        try:
+            return await self._stores.label.get(self.dataset, self.split, filename)
+        except LabelFormatError:
+            return None
 
     async def size_of(self, key: str) -> tuple[int, int]:
         """Width and height of an image in pixels."""
@@ -277,6 +295,48 @@ class AnnotateModel(traitlets.HasTraits):
         name = key.removeprefix(self._scope)
         info = await self._stores.image.get(self.dataset, self.split, name)
         return info.width, info.height
+
+    async def _write(
+        self,
+        name: str,
+        present: LabelData | None,
+        revision: str,
+        annotations: list[Annotation] | None,
+        agreed: bool,
+        what: str,
+    ) -> LabelData:
+        """Write labels in place of those that are `present`, unless they are there already.
+
+        A page sends an edit again whose answer got lost.
+        """
+        label, place = self._stores.label, (self.dataset, self.split, name)
+        expected = None if revision == UNREADABLE else revision
+        if annotations is None:
+            if present is not None and not present.revision:
+                return present  # there is nothing to remove, or it was removed before
+            await label.delete(*place, expected_revision=expected, what=what)
+            return LabelData(name, self.split, [])
+        is_repeat = present is not None and present.revision not in {"", revision}
+        if present is not None and is_repeat and same_boxes(present.annotations, annotations):
+            return present
+        return await label.save(
+            *place, annotations, expected_revision=expected, discard_other_rows=agreed, what=what
+        )
+
+    @contextmanager
+    def _noting(self, key: str, name: str) -> Iterator[None]:
+        """Show that an image's labels are being saved, and whether they are."""
+        self._saving += 1
+        self._failures.pop(key, None)
+        self._refresh_state()
+        try:
+            yield
+        except (WorkbenchError, OSError) as error:
+            self._failures[key] = f"{name}: {error}"
+            raise
+        finally:
+            self._saving -= 1
+            self._refresh_state()
 
     async def _sources_of(self, names: Sequence[str]) -> dict[str, ImageSource]:
         """Return where the images of the walk came from, of those that a capture made."""

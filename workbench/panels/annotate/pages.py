@@ -1,24 +1,23 @@
 """What the pages of an annotate panel ask, and what they are told.
 
 How an edit travels: the page makes it -> `BoxCanvas` hands it over as an `Edit` ->
-`AnnotateModel.save` -> `LabelStore.save` -> the answer (`saved`, or `not_saved` with the
+`AnnotateModel.take` -> `LabelStore.save` -> the answer (`saved`, or `not_saved` with the
 reason and choices) goes back to the page that made it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict
 
-from workbench import geometry
 from workbench.datasets.trail import LabelState
 from workbench.errors import ConflictError, LossySaveError, WorkbenchError
+from workbench.panels.annotate.boxes import canvas_boxes
 from workbench.panels.annotate.canvas import BoxCanvas
-from workbench.panels.annotate.labels import PixelBoxes
 from workbench.panels.annotate.messages import CanvasBox, Edit, Frame
 from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.annotate.picture import Picture
-from workbench.persistence.models import Annotation, LabelData, Prediction
+from workbench.persistence.models import LabelData
 
 FRAMES_UNDER_WAY = 6
 """More images than this are not sent ahead before the page has acknowledged some."""
@@ -103,8 +102,8 @@ class Pages:
             frame = self._frame(picture, data)
         else:
             size = await self._model.size_of(key)
-            boxes = _canvas_boxes(data.annotations, *size)
-            waiting = _canvas_boxes(self._model.proposals(data.filename), *size)
+            boxes = canvas_boxes(data.annotations, size)
+            waiting = canvas_boxes(self._model.proposals(data.filename), size)
             frame = Frame(
                 key, "", data.filename, *size, boxes=boxes, proposals=waiting,
                 revision=data.revision,
@@ -113,20 +112,12 @@ class Pages:
 
     async def take(self, edit: Edit) -> None:
         """Save a finished edit and answer the page that made it."""
-        model = self._model
-        # An edit from Python is based on what this panel saw last.
-        from_python = not edit.session
-        revision = edit.revision
-        if from_python and model.labels is not None:
-            revision = model.labels.revision
         try:
-            await self._keep_proposals(edit)
-            boxes = _pixel_boxes(edit.boxes) if edit.labelled else None
-            data = await model.save(edit.key, revision, boxes, agreed=edit.agreed, what=edit.what)
+            data = await self._model.take(edit)
         except (WorkbenchError, OSError) as error:
             await self._refuse(edit, error)
             return
-        if from_python:
+        if not edit.session:  # made in Python: no page has these boxes yet
             await self.announce(edit.key, data)
             return
         self._canvas.send(
@@ -136,7 +127,7 @@ class Pages:
                 "seq": edit.seq,
                 "key": edit.key,
                 "revision": data.revision,
-                "labelled": model.labelled,
+                "labelled": self._model.labelled,
             }
         )
 
@@ -152,8 +143,7 @@ class Pages:
             self._report(error)
         boxes: tuple[CanvasBox, ...] = ()
         if present is not None:
-            width, height = await self._model.size_of(edit.key)
-            boxes = _canvas_boxes(present.annotations, width, height)
+            boxes = canvas_boxes(present.annotations, await self._model.size_of(edit.key))
         self._canvas.send(
             {
                 "kind": "not_saved",
@@ -169,22 +159,9 @@ class Pages:
 
     async def _present_labels(self, key: str) -> LabelData | None:
         try:
-            return await self._model.current_labels(key)
+            return await self._model.present_labels(self._model.name_of(key))
         except (WorkbenchError, OSError):
             return None  # the image is gone as well: `error` of the save says so
-
-    async def _keep_proposals(self, edit: Edit) -> None:
-        if edit.proposals is None:
-            return
-        size = await self._model.size_of(edit.key)
-        xywh = geometry.to_normalised([box.xyxy for box in edit.proposals], *size).tolist()
-        self._model.propose(
-            self._model.name_of(edit.key),
-            [
-                Prediction(box.class_id, row[0], row[1], row[2], row[3], box.score or 0.0)
-                for box, row in zip(edit.proposals, xywh, strict=True)
-            ],
-        )
 
     def _welcome(self, session: str) -> None:
         if self._model.total == 0:
@@ -216,7 +193,7 @@ class Pages:
         size = await self._model.size_of(key)
 
         def rows(state: LabelState) -> list[dict[str, Any]] | None:
-            return None if state is None else [b.as_row() for b in _canvas_boxes(state, *size)]
+            return None if state is None else [b.as_row() for b in canvas_boxes(state, size)]
 
         past = _nearest(reversed(trail.past))[::-1]
         self._canvas.send(
@@ -241,8 +218,8 @@ class Pages:
             width=picture.width,
             height=picture.height,
             content=picture.content,
-            boxes=_canvas_boxes(present.annotations, *size),
-            proposals=_canvas_boxes(self._model.proposals(picture.filename), *size),
+            boxes=canvas_boxes(present.annotations, size),
+            proposals=canvas_boxes(self._model.proposals(picture.filename), size),
             revision=present.revision,
             editable=picture.editable,
             problem=picture.problem,
@@ -273,22 +250,3 @@ def _explained(error: Exception) -> str:
             "Dashed: what is in the file and not among your boxes."
         )
     return str(error)
-
-
-def _pixel_boxes(boxes: Sequence[CanvasBox]) -> PixelBoxes:
-    return PixelBoxes([b.class_id for b in boxes], geometry.as_boxes([b.xyxy for b in boxes]))
-
-
-def _canvas_boxes(
-    annotations: Sequence[Annotation], width: int, height: int
-) -> tuple[CanvasBox, ...]:
-    pixels = geometry.to_pixels([a.xywh for a in annotations], width, height).tolist()
-    return tuple(
-        CanvasBox(
-            annotation.class_id,
-            (row[0], row[1], row[2], row[3]),
-            score=annotation.confidence if isinstance(annotation, Prediction) else None,
-            source="prediction" if isinstance(annotation, Prediction) else "",
-        )
-        for annotation, row in zip(annotations, pixels, strict=True)
-    )

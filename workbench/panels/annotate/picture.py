@@ -13,13 +13,15 @@ import numpy.typing as npt
 
 from workbench import geometry
 from workbench.errors import LabelFormatError, NotFoundError, WorkbenchError
-from workbench.panels.annotate.labels import UNREADABLE
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, ImageInfo, LabelData
 
 MAX_PIXELS = 50_000_000
 """Larger images are sent reduced: more than any screen shows, more than browsers bear."""
 NOT_FOR_BROWSERS = (".tif", ".tiff")
+
+UNREADABLE = "unreadable"
+"""Stands for the revision of a label file that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
