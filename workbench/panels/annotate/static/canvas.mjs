@@ -20,7 +20,11 @@ function openStorage() {
 /** Decode an image off the main thread, to `size` if there is one. @param {Blob} blob @param {Size|null} size */
 function decode(blob, size) {
   if (!size) return createImageBitmap(blob);
-  return createImageBitmap(blob, { resizeWidth: size.width, resizeHeight: size.height, resizeQuality: "high" });
+  return createImageBitmap(blob, {
+    resizeWidth: size.width,
+    resizeHeight: size.height,
+    resizeQuality: "high",
+  });
 }
 
 export default function boxCanvas() {
@@ -41,7 +45,8 @@ export default function boxCanvas() {
       const receive = (message, buffers) => session.receive(message, buffers);
       const followClass = () => {
         const index = model.get("classes").indexOf(model.get("current_class") ?? "");
-        if (index >= 0 && index !== session.state.currentClass) session.update((s) => (s.currentClass = index));
+        if (index >= 0 && index !== session.state.currentClass)
+          session.update((s) => (s.currentClass = index));
       };
       const unsubscribe = session.subscribe((what) => {
         if (what !== "selection") return;

@@ -107,7 +107,10 @@ export function createClassList({ names, pick, leave }) {
   search.addEventListener("keydown", (event) => {
     const found = matchingClasses(names(), search.value);
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      active = Math.min(Math.max(active + (event.key === "ArrowDown" ? 1 : -1), 0), found.length - 1);
+      active = Math.min(
+        Math.max(active + (event.key === "ArrowDown" ? 1 : -1), 0),
+        found.length - 1,
+      );
       render();
       list.children[active]?.scrollIntoView({ block: "nearest" });
     } else if (event.key === "Enter" && found.length) choose(found[active].index);

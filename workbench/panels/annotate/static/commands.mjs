@@ -15,8 +15,17 @@
  * @property {(text: string) => void} tell why a key did nothing, to eyes and ears
  */
 /** @import { Xyxy } from "../../types.d.ts" */
+
+import {
+  copies,
+  makeBox,
+  nextBox,
+  withAccepted,
+  withBox,
+  withChanged,
+  withoutBoxes,
+} from "./document.mjs";
 import { allowedShift, boxBetween, resized, shifted } from "./geometry.mjs";
-import { copies, makeBox, nextBox, withAccepted, withBox, withChanged, withoutBoxes } from "./document.mjs";
 
 const DUPLICATE_OFFSET = 10;
 const NONE_SELECTED = "No box is selected.";
@@ -93,8 +102,10 @@ export function createCommands(session, view) {
       session.boxes().some((box) => !box.proposal)
         ? view.tell("There are boxes on this image: delete them first.")
         : session.nothingHere(),
-    undo: () => (session.canUndo() ? session.undo() : view.tell("There is nothing to undo on this image.")),
-    redo: () => (session.canRedo() ? session.redo() : view.tell("There is nothing to redo on this image.")),
+    undo: () =>
+      session.canUndo() ? session.undo() : view.tell("There is nothing to undo on this image."),
+    redo: () =>
+      session.canRedo() ? session.redo() : view.tell("There is nothing to redo on this image."),
     delete: () => remove("delete", free(), noneFree("delete")),
     accept() {
       const chosen = selected().filter((box) => box.proposal);
@@ -105,28 +116,55 @@ export function createCommands(session, view) {
       proposals().length
         ? session.edit("accept all", withAccepted(session.boxes(), ids(proposals())))
         : view.tell("There are no predictions to accept on this image."),
-    "reject-all": () => remove("reject all", proposals(), "There are no predictions to reject on this image."),
-    reject: () => remove("reject", selected().filter((box) => box.proposal), "No prediction is selected."),
+    "reject-all": () =>
+      remove("reject all", proposals(), "There are no predictions to reject on this image."),
+    reject: () =>
+      remove(
+        "reject",
+        selected().filter((box) => box.proposal),
+        "No prediction is selected.",
+      ),
     "select-mode": () => session.update((s) => (s.selecting = !s.selecting)),
     "new-box": newBox,
     duplicate: () => add("duplicate", copied(selected(), DUPLICATE_OFFSET), NONE_SELECTED),
-    copy: () => (selected().length ? session.update((s) => (s.clipboard = selected())) : view.tell(NONE_SELECTED)),
+    copy: () =>
+      selected().length
+        ? session.update((s) => (s.clipboard = selected()))
+        : view.tell(NONE_SELECTED),
     paste: () =>
-      add("paste", copied(state.clipboard, samePlace(state.clipboard) ? DUPLICATE_OFFSET : 0), "No box has been copied yet."),
+      add(
+        "paste",
+        copied(state.clipboard, samePlace(state.clipboard) ? DUPLICATE_OFFSET : 0),
+        "No box has been copied yet.",
+      ),
     "copy-previous": () =>
-      add("copy from previous", copied(state.previousBoxes, 0), "The image shown before has no boxes to copy."),
+      add(
+        "copy from previous",
+        copied(state.previousBoxes, 0),
+        "The image shown before has no boxes to copy.",
+      ),
     "find-class": () => view.findClass(),
     "select-next": () => walkBoxes(1) || view.leave(),
     "select-previous": () => walkBoxes(-1) || view.leave(),
-    "select-all": () => session.select(session.boxes().filter((b) => !state.hidden.has(b.id)).map((b) => b.id)),
+    "select-all": () =>
+      session.select(
+        session
+          .boxes()
+          .filter((b) => !state.hidden.has(b.id))
+          .map((b) => b.id),
+      ),
     deselect: () => view.breakOff() || session.select([]),
-    hide: () => session.update((s) => {
-      const away = session.boxes().filter((box) => s.hidden.has(box.id));
-      if (s.selection.size) toggleAll(s.hidden, selected());
-      else toggleAll(s.hidden, away.length ? away : session.boxes());
-      s.selection = new Set();
-    }),
-    lock: () => (selected().length ? session.update((s) => toggleAll(s.locked, selected())) : view.tell(NONE_SELECTED)),
+    hide: () =>
+      session.update((s) => {
+        const away = session.boxes().filter((box) => s.hidden.has(box.id));
+        if (s.selection.size) toggleAll(s.hidden, selected());
+        else toggleAll(s.hidden, away.length ? away : session.boxes());
+        s.selection = new Set();
+      }),
+    lock: () =>
+      selected().length
+        ? session.update((s) => toggleAll(s.locked, selected()))
+        : view.tell(NONE_SELECTED),
     "zoom-in": () => view.zoomBy(1.25),
     "zoom-out": () => view.zoomBy(0.8),
     fit: () => view.fit(),
@@ -137,7 +175,9 @@ export function createCommands(session, view) {
 
   /** @param {string} verb what cannot be done, as no selected box is free */
   function noneFree(verb) {
-    return selected().length ? `The selected boxes are locked: unlock them to ${verb} them.` : NONE_SELECTED;
+    return selected().length
+      ? `The selected boxes are locked: unlock them to ${verb} them.`
+      : NONE_SELECTED;
   }
 
   /** Copies of boxes for the image that is shown. @param {Box[]} boxes @param {number} offset */
@@ -162,16 +202,29 @@ export function createCommands(session, view) {
     setClass(cls) {
       const changing = free().filter((box) => box.cls !== cls || box.proposal);
       session.update((s) => (s.currentClass = cls));
-      if (changing.length) session.edit("class", withChanged(session.boxes(), ids(changing), () => ({ cls })));
+      if (changing.length)
+        session.edit(
+          "class",
+          withChanged(session.boxes(), ids(changing), () => ({ cls })),
+        );
     },
 
     /** Move the selection by whole pixels; locked boxes stay. @param {number} dx @param {number} dy */
     nudge(dx, dy) {
       const boxes = free();
       if (!boxes.length || !state.frame) return;
-      const shift = allowedShift(boxes.map((box) => box.xyxy), dx, dy, state.frame);
+      const shift = allowedShift(
+        boxes.map((box) => box.xyxy),
+        dx,
+        dy,
+        state.frame,
+      );
       if (shift.x || shift.y) {
-        session.edit("move", withChanged(session.boxes(), ids(boxes), (box) => ({ xyxy: shifted(box.xyxy, shift) })), `nudge ${[...ids(boxes)]}`);
+        session.edit(
+          "move",
+          withChanged(session.boxes(), ids(boxes), (box) => ({ xyxy: shifted(box.xyxy, shift) })),
+          `nudge ${[...ids(boxes)]}`,
+        );
       }
     },
 
@@ -182,10 +235,17 @@ export function createCommands(session, view) {
       if (!boxes.length || !frame) return;
       /** @param {Box} box @returns {Xyxy} */
       const reach = (box) => {
-        const to = { x: Math.max(box.xyxy[2] + dx, box.xyxy[0] + 1), y: Math.max(box.xyxy[3] + dy, box.xyxy[1] + 1) };
+        const to = {
+          x: Math.max(box.xyxy[2] + dx, box.xyxy[0] + 1),
+          y: Math.max(box.xyxy[3] + dy, box.xyxy[1] + 1),
+        };
         return resized(box.xyxy, dx ? "e" : "s", to, frame);
       };
-      session.edit("resize", withChanged(session.boxes(), ids(boxes), (box) => ({ xyxy: reach(box) })), `stretch ${[...ids(boxes)]}`);
+      session.edit(
+        "resize",
+        withChanged(session.boxes(), ids(boxes), (box) => ({ xyxy: reach(box) })),
+        `stretch ${[...ids(boxes)]}`,
+      );
     },
 
     actions: Object.keys(actions),

@@ -33,8 +33,9 @@ export function toRows(boxes) {
 
 /** @param {Box[]} boxes @returns {ProposalRow[]} */
 export function toProposalRows(boxes) {
-  return boxes
-    .flatMap(({ cls, xyxy, proposal }) => (proposal ? [{ class_id: cls, xyxy, ...proposal }] : []));
+  return boxes.flatMap(({ cls, xyxy, proposal }) =>
+    proposal ? [{ class_id: cls, xyxy, ...proposal }] : [],
+  );
 }
 
 /** Pixels by which a box may differ after its way through a label file's decimals. */

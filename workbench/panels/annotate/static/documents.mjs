@@ -21,7 +21,8 @@ export const isLabelled = ({ revision }) => revision !== "";
  * @param {BoxHistory} history @param {Content} content
  */
 function holds({ present }, { boxes, proposals, revision }) {
-  const isSame = present.labelled === isLabelled({ revision }) && sameRows(toRows(present.state), boxes);
+  const isSame =
+    present.labelled === isLabelled({ revision }) && sameRows(toRows(present.state), boxes);
   return isSame && sameRows(toProposalRows(present.state), proposals);
 }
 
@@ -57,10 +58,14 @@ export function createDocuments(unsaved) {
         histories.set(frame.key, edit ? recovered(start, edit) : start);
       } else if (!edit && !holds(history, frame)) {
         // Predictions for an image on which nobody has worked are no step of anybody's work.
-        const isBeginning = isFresh(history) && sameRows(toRows(history.present.state), frame.boxes);
-        histories.set(frame.key, isBeginning
-          ? createHistory(fromRows(frame.boxes, frame.proposals), isLabelled(frame))
-          : changedElsewhere(history, frame));
+        const isBeginning =
+          isFresh(history) && sameRows(toRows(history.present.state), frame.boxes);
+        histories.set(
+          frame.key,
+          isBeginning
+            ? createHistory(fromRows(frame.boxes, frame.proposals), isLabelled(frame))
+            : changedElsewhere(history, frame),
+        );
       }
     },
 
@@ -78,7 +83,11 @@ export function createDocuments(unsaved) {
     replace({ key, boxes, proposals, revision }) {
       const history = histories.get(key);
       if (!history) return;
-      const content = { boxes, revision, proposals: proposals ?? toProposalRows(history.present.state) };
+      const content = {
+        boxes,
+        revision,
+        proposals: proposals ?? toProposalRows(history.present.state),
+      };
       if (!holds(history, content)) histories.set(key, changedElsewhere(history, content));
     },
   };

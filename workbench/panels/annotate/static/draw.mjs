@@ -50,7 +50,10 @@ export function drawPicture(context, view, bitmap, image) {
 export function drawBoxes(context, view, boxes, look, stage) {
   const visible = boxes
     .map((box) => ({ box, screen: toScreen(view, box.xyxy) }))
-    .filter(({ screen }) => screen[2] >= 0 && screen[3] >= 0 && screen[0] <= stage.width && screen[1] <= stage.height);
+    .filter(
+      ({ screen }) =>
+        screen[2] >= 0 && screen[3] >= 0 && screen[0] <= stage.width && screen[1] <= stage.height,
+    );
   /** @param {{box: Box}} item */
   const selected = ({ box }) => look.selection.has(box.id);
   for (const item of visible) if (!selected(item)) drawBox(context, item, look, false);
@@ -78,7 +81,8 @@ function drawBox(context, { box, screen }, look, isSelected) {
   context.strokeStyle = fill;
   context.strokeRect(left, top, width, height);
   context.setLineDash([]);
-  if (isSelected && !look.locked.has(box.id) && !look.bare.has(box.id)) drawHandles(context, screen);
+  if (isSelected && !look.locked.has(box.id) && !look.bare.has(box.id))
+    drawHandles(context, screen);
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Xyxy} screen */
@@ -86,10 +90,25 @@ function drawHandles(context, [left, top, right, bottom]) {
   const wide = right - left > 3 * HANDLE_SIDE;
   const high = bottom - top > 3 * HANDLE_SIDE;
   const [middleX, middleY] = [(left + right) / 2, (top + bottom) / 2];
-  const corners = [[left, top], [right, top], [right, bottom], [left, bottom]];
+  const corners = [
+    [left, top],
+    [right, top],
+    [right, bottom],
+    [left, bottom],
+  ];
   const edges = [
-    ...(wide ? [[middleX, top], [middleX, bottom]] : []),
-    ...(high ? [[left, middleY], [right, middleY]] : []),
+    ...(wide
+      ? [
+          [middleX, top],
+          [middleX, bottom],
+        ]
+      : []),
+    ...(high
+      ? [
+          [left, middleY],
+          [right, middleY],
+        ]
+      : []),
   ];
   context.fillStyle = "#ffffff";
   context.strokeStyle = "#101010";
@@ -157,7 +176,10 @@ function drawLabel(context, { box, screen }, look, stage, isSelected) {
  * @param {CanvasRenderingContext2D} context @param {import("./geometry.mjs").Point} point @param {Size} stage
  */
 export function drawCrosshair(context, point, stage) {
-  for (const { width, colour } of [{ width: 3, colour: "rgba(0, 0, 0, 0.45)" }, { width: 1, colour: "rgba(255, 255, 255, 0.9)" }]) {
+  for (const { width, colour } of [
+    { width: 3, colour: "rgba(0, 0, 0, 0.45)" },
+    { width: 1, colour: "rgba(255, 255, 255, 0.9)" },
+  ]) {
     context.lineWidth = width;
     context.strokeStyle = colour;
     context.beginPath();
@@ -172,7 +194,10 @@ export function drawCrosshair(context, point, stage) {
 /** The rectangle that selects many boxes. @param {CanvasRenderingContext2D} context @param {Xyxy} screen */
 export function drawMarquee(context, [left, top, right, bottom]) {
   context.setLineDash([4, 4]);
-  for (const { offset, colour } of [{ offset: 0, colour: "#101010" }, { offset: 4, colour: "#ffffff" }]) {
+  for (const { offset, colour } of [
+    { offset: 0, colour: "#101010" },
+    { offset: 4, colour: "#ffffff" },
+  ]) {
     context.lineDashOffset = offset;
     context.lineWidth = 1;
     context.strokeStyle = colour;

@@ -32,7 +32,10 @@ const WORTH_REDUCING = 1.5;
 export function stageSize(image, stage) {
   const scale = Math.min(stage.width / image.width, stage.height / image.height);
   if (!(scale > 0) || scale ** 2 * WORTH_REDUCING > 1) return null;
-  return { width: Math.max(Math.round(image.width * scale), 1), height: Math.max(Math.round(image.height * scale), 1) };
+  return {
+    width: Math.max(Math.round(image.width * scale), 1),
+    height: Math.max(Math.round(image.height * scale), 1),
+  };
 }
 
 /**
@@ -79,7 +82,15 @@ export function createFrames(decode) {
       const before = held.get(frame.key);
       const isSame = before?.frame.token === frame.token;
       /** @type {Omit<Entry, "frame">} */
-      const fresh = { blob: null, bitmap: null, full: null, isReduced: false, failed: false, decoding: null, sharpening: null };
+      const fresh = {
+        blob: null,
+        bitmap: null,
+        full: null,
+        isReduced: false,
+        failed: false,
+        decoding: null,
+        sharpening: null,
+      };
       /** @type {Entry} */
       const entry = { ...fresh, ...(isSame ? before : {}), frame };
       if (!isSame) release(before);
@@ -125,7 +136,10 @@ export function createFrames(decode) {
         return Object.assign(present, { full, sharpening: null }).full;
       } catch (error) {
         // It is shown at the size of the stage, and the status line says so.
-        console.warn(`workbench: this browser cannot hold all pixels of ${entry.frame.name}`, error);
+        console.warn(
+          `workbench: this browser cannot hold all pixels of ${entry.frame.name}`,
+          error,
+        );
         return Object.assign(held.get(key) ?? entry, { full: entry.bitmap, sharpening: null }).full;
       }
     },

@@ -19,21 +19,50 @@ const HAND = [
 /** @param {{bindings: () => Record<string, string[]>, texts: () => KeyAction[], leave: () => void}} options */
 export function createHelp({ bindings, texts, leave }) {
   const body = make("div", { class: "wb-help-body" });
-  const close = make("button", { type: "button", class: "wb-button wb-close", "aria-label": "Close the list of keys", onclick: () => toggle(false) }, "×");
-  const element = make("div", { class: "wb-help", role: "dialog", "aria-label": "Keys", hidden: true }, close, body);
+  const close = make(
+    "button",
+    {
+      type: "button",
+      class: "wb-button wb-close",
+      "aria-label": "Close the list of keys",
+      onclick: () => toggle(false),
+    },
+    "×",
+  );
+  const element = make(
+    "div",
+    { class: "wb-help", role: "dialog", "aria-label": "Keys", hidden: true },
+    close,
+    body,
+  );
 
   /** @param {string[]} keys @param {string} text @param {"kbd"|"span"} tag */
   const line = (keys, text, tag = "kbd") =>
-    make("div", { class: "wb-help-line" }, make("span", { class: "wb-keys" }, ...keys.map((key) => make(tag, {}, key))), make("span", {}, text));
+    make(
+      "div",
+      { class: "wb-help-line" },
+      make("span", { class: "wb-keys" }, ...keys.map((key) => make(tag, {}, key))),
+      make("span", {}, text),
+    );
 
   function render() {
     const groups = [...new Set(texts().map((item) => item.group))];
     const sections = groups.map((group) =>
-      make("section", {}, make("h4", {}, group),
-        ...texts().filter((item) => item.group === group && bindings()[item.action]?.length)
-          .map((item) => line(bindings()[item.action].map(keyLabel), item.text))),
+      make(
+        "section",
+        {},
+        make("h4", {}, group),
+        ...texts()
+          .filter((item) => item.group === group && bindings()[item.action]?.length)
+          .map((item) => line(bindings()[item.action].map(keyLabel), item.text)),
+      ),
     );
-    const hand = make("section", {}, make("h4", {}, "Hand"), ...HAND.map(([keys, text]) => line([keys], text, "span")));
+    const hand = make(
+      "section",
+      {},
+      make("h4", {}, "Hand"),
+      ...HAND.map(([keys, text]) => line([keys], text, "span")),
+    );
     body.replaceChildren(hand, ...sections);
   }
 
@@ -80,14 +109,26 @@ export function createNotice() {
     element,
     /** @param {{text: string, tone: "info"|"problem", choices: {text: string, run: () => void}[]}|null} notice */
     update(notice) {
-      const mark = notice ? JSON.stringify([notice.text, notice.tone, notice.choices.map((c) => c.text)]) : "";
+      const mark = notice
+        ? JSON.stringify([notice.text, notice.tone, notice.choices.map((c) => c.text)])
+        : "";
       if (mark === shown) return;
       shown = mark;
       element.hidden = notice === null;
       element.dataset.tone = notice?.tone ?? "";
       element.replaceChildren(
-        ...(notice ? [make("span", {}, notice.text),
-          ...notice.choices.map((choice) => make("button", { type: "button", class: "wb-choice", onclick: choice.run }, choice.text))] : []),
+        ...(notice
+          ? [
+              make("span", {}, notice.text),
+              ...notice.choices.map((choice) =>
+                make(
+                  "button",
+                  { type: "button", class: "wb-choice", onclick: choice.run },
+                  choice.text,
+                ),
+              ),
+            ]
+          : []),
       );
     },
   };

@@ -18,7 +18,11 @@ export function createHistory(state, labelled) {
 
 /** @template S @param {History<S>} history @param {string} what @param {S} state @param {boolean} labelled @returns {History<S>} */
 export function commit(history, what, state, labelled) {
-  return { past: [...history.past, history.present], present: { what, state, labelled }, future: [] };
+  return {
+    past: [...history.past, history.present],
+    present: { what, state, labelled },
+    future: [],
+  };
 }
 
 /** Replace the present state without a new step. @template S @param {History<S>} history @param {S} state @param {boolean} labelled @returns {History<S>} */
@@ -37,7 +41,11 @@ export function isFresh({ past, future }) {
  * @template S @param {History<S>} history @param {Entry<S>[]} past @param {Entry<S>[]} future @returns {History<S>}
  */
 export function extend(history, past, future) {
-  return { ...history, past: [...past, ...history.past], future: isFresh(history) ? future : history.future };
+  return {
+    ...history,
+    past: [...past, ...history.past],
+    future: isFresh(history) ? future : history.future,
+  };
 }
 
 /** @template S @param {History<S>} history @returns {History<S>} the same object if there is nothing to undo */

@@ -32,8 +32,18 @@
  */
 /** @import { Size, Xyxy } from "../../types.d.ts" */
 import { activeWithin } from "../../shared/static/dom.mjs";
-import { allowedShift, boxBetween, boxesAt, handleAt, resized, shifted, toImage, toScreen, touches } from "./geometry.mjs";
 import { makeBox, withBox, withChanged } from "./document.mjs";
+import {
+  allowedShift,
+  boxBetween,
+  boxesAt,
+  handleAt,
+  resized,
+  shifted,
+  toImage,
+  toScreen,
+  touches,
+} from "./geometry.mjs";
 
 /** Screen pixels below which a press is a click, not a drag. */
 const CLICK_SLACK = 3;
@@ -68,10 +78,15 @@ export function attachPointer(element, stage, session) {
   /** @param {MouseEvent} event @returns {Point} */
   const at = (event) => {
     const edge = element.getBoundingClientRect();
-    return { x: event.clientX - edge.left - element.clientLeft, y: event.clientY - edge.top - element.clientTop };
+    return {
+      x: event.clientX - edge.left - element.clientLeft,
+      y: event.clientY - edge.top - element.clientTop,
+    };
   };
   const reachable = () =>
-    session.boxes().filter((box) => !session.state.hidden.has(box.id) && !session.state.locked.has(box.id));
+    session
+      .boxes()
+      .filter((box) => !session.state.hidden.has(box.id) && !session.state.locked.has(box.id));
 
   /** @param {PointerEvent} event */
   function press(event) {
@@ -100,7 +115,8 @@ export function attachPointer(element, stage, session) {
     if (event.shiftKey) return marquee(stage, session, point, reachable, true);
     const grip = event.altKey ? null : gripAt(point, reach);
     if (grip) return resize(stage, session, frame, grip.box, grip.handle, point);
-    if (!held && !session.state.selecting) return draw(stage, session, frame, point, reachable, reach);
+    if (!held && !session.state.selecting)
+      return draw(stage, session, frame, point, reachable, reach);
     if (isOnSelected(point)) return move(stage, session, frame, selected(), point, reachable, held);
     return marquee(stage, session, point, reachable, held);
   }
@@ -157,7 +173,12 @@ export function attachPointer(element, stage, session) {
       // touchpad, which browsers report as such) it always zooms.
       if (!event.ctrlKey && !element.contains(activeWithin(element))) return;
       event.preventDefault();
-      const pixels = event.deltaMode === 1 ? event.deltaY * 16 : event.deltaMode === 2 ? event.deltaY * 400 : event.deltaY;
+      const pixels =
+        event.deltaMode === 1
+          ? event.deltaY * 16
+          : event.deltaMode === 2
+            ? event.deltaY * 400
+            : event.deltaY;
       const speed = event.ctrlKey && Math.abs(pixels) < 40 ? 0.01 : 0.0018;
       stage.zoom(Math.exp(-pixels * speed), at(event));
     },
@@ -195,13 +216,23 @@ function draw(stage, session, frame, start, reachable, reach) {
   return {
     move(point) {
       dragging ||= Math.hypot(point.x - start.x, point.y - start.y) >= CLICK_SLACK;
-      if (dragging) stage.preview({ hide: new Set(), boxes: [makeBox(currentClass, boxTo(point))], marquee: null, bare: true });
+      if (dragging)
+        stage.preview({
+          hide: new Set(),
+          boxes: [makeBox(currentClass, boxTo(point))],
+          marquee: null,
+          bare: true,
+        });
     },
     end(point) {
       stage.preview(null);
-      const isBigEnough = Math.abs(point.x - start.x) >= CLICK_SLACK && Math.abs(point.y - start.y) >= CLICK_SLACK;
+      const isBigEnough =
+        Math.abs(point.x - start.x) >= CLICK_SLACK && Math.abs(point.y - start.y) >= CLICK_SLACK;
       if (!dragging) selectAt(stage, session, from, reachable, reach / 3);
-      else if (isBigEnough && touches(boxOf(from, toImage(stage.viewport, point)), [0, 0, frame.width, frame.height])) {
+      else if (
+        isBigEnough &&
+        touches(boxOf(from, toImage(stage.viewport, point)), [0, 0, frame.width, frame.height])
+      ) {
         const box = makeBox(currentClass, boxTo(point));
         session.edit("draw", withBox(session.boxes(), box));
         session.select([box.id], { drawn: true });
@@ -255,7 +286,11 @@ function move(stage, session, frame, boxes, start, reachable, adding) {
       dragging ||= Math.hypot(point.x - start.x, point.y - start.y) >= CLICK_SLACK;
       if (!dragging) return;
       const shift = shiftTo(point);
-      stage.preview({ hide: ids, boxes: boxes.map((box) => ({ ...box, xyxy: shifted(box.xyxy, shift) })), marquee: null });
+      stage.preview({
+        hide: ids,
+        boxes: boxes.map((box) => ({ ...box, xyxy: shifted(box.xyxy, shift) })),
+        marquee: null,
+      });
     },
     end(point) {
       stage.preview(null);
@@ -266,7 +301,10 @@ function move(stage, session, frame, boxes, start, reachable, adding) {
       }
       const shift = shiftTo(point);
       if (shift.x === 0 && shift.y === 0) return;
-      session.edit("move", withChanged(session.boxes(), ids, (box) => ({ xyxy: shifted(box.xyxy, shift) })));
+      session.edit(
+        "move",
+        withChanged(session.boxes(), ids, (box) => ({ xyxy: shifted(box.xyxy, shift) })),
+      );
       session.select(ids); // chosen on purpose now, if it had only been drawn before
     },
     cancel: () => stage.preview(null),
@@ -299,14 +337,21 @@ function resize(stage, session, frame, box, handle, start) {
   return {
     move(point) {
       if (isStill(point)) return;
-      stage.preview({ hide: new Set([box.id]), boxes: [{ ...box, xyxy: boxTo(point) }], marquee: null });
+      stage.preview({
+        hide: new Set([box.id]),
+        boxes: [{ ...box, xyxy: boxTo(point) }],
+        marquee: null,
+      });
     },
     end(point) {
       stage.preview(null);
       if (isStill(point)) return;
       const xyxy = boxTo(point);
       if (xyxy.every((value, i) => value === box.xyxy[i])) return;
-      session.edit("resize", withChanged(session.boxes(), new Set([box.id]), () => ({ xyxy })));
+      session.edit(
+        "resize",
+        withChanged(session.boxes(), new Set([box.id]), () => ({ xyxy })),
+      );
     },
     cancel: () => stage.preview(null),
   };
@@ -346,7 +391,9 @@ function marquee(stage, session, start, reachable, adding) {
         else selectAt(stage, session, toImage(stage.viewport, start), reachable, 0);
         return;
       }
-      const hit = reachable().filter((box) => touches(toScreen(stage.viewport, box.xyxy), corners(point)));
+      const hit = reachable().filter((box) =>
+        touches(toScreen(stage.viewport, box.xyxy), corners(point)),
+      );
       session.select([...(adding ? session.state.selection : []), ...hit.map((box) => box.id)]);
     },
     cancel: () => stage.preview(null),
@@ -357,7 +404,12 @@ function marquee(stage, session, start, reachable, adding) {
 function pan(stage, start) {
   const origin = stage.viewport;
   return {
-    move: (point) => stage.setViewport({ scale: origin.scale, x: origin.x + point.x - start.x, y: origin.y + point.y - start.y }),
+    move: (point) =>
+      stage.setViewport({
+        scale: origin.scale,
+        x: origin.x + point.x - start.x,
+        y: origin.y + point.y - start.y,
+      }),
     end() {},
     cancel: () => stage.setViewport(origin),
   };
@@ -367,7 +419,11 @@ function pan(stage, start) {
 function pinch(stage, fingers) {
   const measure = () => {
     const [a, b] = [...fingers.values()];
-    return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, spread: Math.max(Math.hypot(a.x - b.x, a.y - b.y), 1) };
+    return {
+      x: (a.x + b.x) / 2,
+      y: (a.y + b.y) / 2,
+      spread: Math.max(Math.hypot(a.x - b.x, a.y - b.y), 1),
+    };
   };
   let last = measure();
   return {

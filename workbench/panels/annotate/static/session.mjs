@@ -11,10 +11,11 @@
  *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
  */
 /** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, LabelsMessage, Row, SavedMessage, Size, TrailMessage } from "../../types.d.ts" */
-import { createFrames } from "./frames.mjs";
-import { amend, commit, redo, undo } from "./history.mjs";
+
 import { toProposalRows, toRows } from "./document.mjs";
 import { createDocuments, isLabelled } from "./documents.mjs";
+import { createFrames } from "./frames.mjs";
+import { amend, commit, redo, undo } from "./history.mjs";
 import { createOutbox } from "./outbox.mjs";
 import { createTrails } from "./trail.mjs";
 
@@ -158,13 +159,17 @@ export function createSession({ send, storage, decode, now, id }) {
     if (!frame || !present) return;
     const base = outbox.unsaved(frame.key)?.revision ?? frame.revision;
     const waiting = toProposalRows(boxes());
-    outbox.put(frame.key, {
-      revision: base,
-      boxes: toRows(boxes()),
-      labelled: present.labelled,
-      proposals: waiting.length || frame.proposals.length ? waiting : null,
-      what,
-    }, frame.keep);
+    outbox.put(
+      frame.key,
+      {
+        revision: base,
+        boxes: toRows(boxes()),
+        labelled: present.labelled,
+        proposals: waiting.length || frame.proposals.length ? waiting : null,
+        what,
+      },
+      frame.keep,
+    );
   }
 
   /** @param {FrameMessage} message @param {DataView<ArrayBuffer>|undefined} bytes */
@@ -180,7 +185,8 @@ export function createSession({ send, storage, decode, now, id }) {
     if (isMeant) showSerial += 1;
     const serial = showSerial;
     // At once, before the bytes are decoded: an answer to an edit may be the next message.
-    if (message.show || documents.has(frame.key) || outbox.unsaved(frame.key)) documents.reconcile(frame);
+    if (message.show || documents.has(frame.key) || outbox.unsaved(frame.key))
+      documents.reconcile(frame);
     const entry = await frames.put(frame, bytes, stage, () => state.frame?.key ?? null);
     if (frames.get(frame.key) !== entry) return;
     if (entry.failed && !message.plain) post({ kind: "want", key: frame.key, plain: true });
@@ -210,7 +216,15 @@ export function createSession({ send, storage, decode, now, id }) {
   }
 
   function receiveEmpty() {
-    Object.assign(state, { frame: null, bitmap: null, full: null, loading: false, total: 0, labelled: 0, selection: new Set() });
+    Object.assign(state, {
+      frame: null,
+      bitmap: null,
+      full: null,
+      loading: false,
+      total: 0,
+      labelled: 0,
+      selection: new Set(),
+    });
     target = -1;
     notify("frame");
   }
@@ -265,7 +279,9 @@ export function createSession({ send, storage, decode, now, id }) {
     documents.set(state.frame.key, after);
     forgetLostSelection();
     // What came back, or came back otherwise, is what the next key is meant for.
-    const back = boxes().filter((box) => old.get(box.id) !== box).map((box) => box.id);
+    const back = boxes()
+      .filter((box) => old.get(box.id) !== box)
+      .map((box) => box.id);
     if (back.length) Object.assign(state, { selection: new Set(back), drawn: null });
     put(what);
     notify("boxes");
@@ -336,7 +352,10 @@ export function createSession({ send, storage, decode, now, id }) {
       const joins = mark && mark === lastMark && now() - lastEdit < MERGE_WITHIN;
       // Rejecting predictions alone does not make an image a labelled one.
       const labelled = before.present.labelled || toRows(next).length > 0;
-      documents.set(key, joins ? amend(before, next, labelled) : commit(before, what, next, labelled));
+      documents.set(
+        key,
+        joins ? amend(before, next, labelled) : commit(before, what, next, labelled),
+      );
       trails.forget(key);
       lastMark = mark;
       lastEdit = now();
@@ -356,7 +375,9 @@ export function createSession({ send, storage, decode, now, id }) {
     target: () => target,
     canUndo() {
       const { frame } = state;
-      const isOpen = Boolean(frame?.keep && frame.editable && isLabelled(frame) && trails.isOpen(frame.key));
+      const isOpen = Boolean(
+        frame?.keep && frame.editable && isLabelled(frame) && trails.isOpen(frame.key),
+      );
       return (current()?.past.length ?? 0) > 0 || isOpen;
     },
     canRedo: () => (current()?.future.length ?? 0) > 0,
@@ -388,12 +409,17 @@ export function createSession({ send, storage, decode, now, id }) {
       if (entry?.bitmap) {
         if (!documents.has(entry.frame.key)) documents.reconcile(entry.frame);
         show(entry);
-      }
-      else {
+      } else {
         state.loading = true;
         notify("status");
       }
-      post({ kind: "go", seq: goSeq, walk: state.walk, index: goal, have: entry?.bitmap ? entry.frame.token : null });
+      post({
+        kind: "go",
+        seq: goSeq,
+        walk: state.walk,
+        index: goal,
+        have: entry?.bitmap ? entry.frame.token : null,
+      });
     },
 
     /** @param {number} by */
@@ -411,7 +437,8 @@ export function createSession({ send, storage, decode, now, id }) {
       const before = current();
       if (!state.frame?.editable || !before || boxes().some((box) => !box.proposal)) return;
       const { key } = state.frame;
-      if (!before.present.labelled) documents.set(key, commit(before, "nothing here", boxes(), true));
+      if (!before.present.labelled)
+        documents.set(key, commit(before, "nothing here", boxes(), true));
       lastMark = "";
       trails.forget(key);
       put("nothing here");
@@ -451,7 +478,11 @@ export function createSession({ send, storage, decode, now, id }) {
     /** @returns {{state: "saved"|"saving"|"not saved", why: string}} */
     saving() {
       const { pending, failed, oldest } = outbox.status();
-      if (failed.length) return { state: "not saved", why: `${nameOf(failed[0])}: ${outbox.failure(failed[0])?.why}` };
+      if (failed.length)
+        return {
+          state: "not saved",
+          why: `${nameOf(failed[0])}: ${outbox.failure(failed[0])?.why}`,
+        };
       if (oldest >= PATIENCE) {
         return { state: "not saved", why: SILENCE };
       }

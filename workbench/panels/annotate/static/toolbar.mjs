@@ -90,7 +90,13 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
   /** @param {"brightness"|"contrast"} name @param {string} label */
   const slider = (name, label) => {
     const input = make("input", {
-      type: "range", min: "0.2", max: "3", step: "0.05", value: "1", "aria-label": label, title: `${label} (double-click: back to 1)`,
+      type: "range",
+      min: "0.2",
+      max: "3",
+      step: "0.05",
+      value: "1",
+      "aria-label": label,
+      title: `${label} (double-click: back to 1)`,
       oninput: () => light(name, Number(input.value)),
       ondblclick: () => {
         input.value = "1";
@@ -99,16 +105,29 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
     });
     return input;
   };
-  const sliders = { brightness: slider("brightness", "Brightness"), contrast: slider("contrast", "Contrast") };
+  const sliders = {
+    brightness: slider("brightness", "Brightness"),
+    contrast: slider("contrast", "Contrast"),
+  };
   const groups = GROUPS.map((actions) =>
-    make("span", { class: "wb-group", role: "group" }, ...actions.filter((a) => walks() || !WALKING.has(a)).map(button)),
+    make(
+      "span",
+      { class: "wb-group", role: "group" },
+      ...actions.filter((a) => walks() || !WALKING.has(a)).map(button),
+    ),
   );
   if (walks()) groups[0].insertBefore(position, buttons.get("next") ?? null);
   const element = make(
     "div",
     { class: "wb-toolbar", role: "toolbar", "aria-label": "Annotate" },
     ...groups,
-    make("span", { class: "wb-group wb-light", title: "Brightness and contrast" }, icon("light"), sliders.brightness, sliders.contrast),
+    make(
+      "span",
+      { class: "wb-group wb-light", title: "Brightness and contrast" },
+      icon("light"),
+      sliders.brightness,
+      sliders.contrast,
+    ),
     make("span", { class: "wb-spring" }),
     button("help"),
   );
@@ -140,7 +159,12 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
   };
 }
 
-const REVIEW = { accept: "Accept", reject: "Reject", "accept-all": "Accept all", "reject-all": "Reject all" };
+const REVIEW = {
+  accept: "Accept",
+  reject: "Reject",
+  "accept-all": "Accept all",
+  "reject-all": "Reject all",
+};
 const OF_SELECTION = ["accept", "reject"];
 
 /**
@@ -152,10 +176,25 @@ export function createReviewBar(run) {
   const text = make("span", { class: "wb-word" });
   const buttons = Object.entries(REVIEW).map(([action, name]) => {
     const press = () => button.getAttribute("aria-disabled") !== "true" && run(action);
-    const button = make("button", { type: "button", class: "wb-choice", "data-action": action, onmousedown: keepFocus, onclick: press }, name);
+    const button = make(
+      "button",
+      {
+        type: "button",
+        class: "wb-choice",
+        "data-action": action,
+        onmousedown: keepFocus,
+        onclick: press,
+      },
+      name,
+    );
     return button;
   });
-  const element = make("div", { class: "wb-review", role: "toolbar", "aria-label": "Predictions to review", hidden: true }, text, ...buttons);
+  const element = make(
+    "div",
+    { class: "wb-review", role: "toolbar", "aria-label": "Predictions to review", hidden: true },
+    text,
+    ...buttons,
+  );
   return {
     element,
     /** @param {number} count predictions on the image @param {number} selected of them */
@@ -177,7 +216,17 @@ export function createStatusLine() {
   const [name, size, boxes, zoom, progress] = Array.from({ length: 5 }, () => make("span"));
   name.className = "wb-name";
   const save = make("span", { class: "wb-save", role: "status" });
-  const element = make("div", { class: "wb-status" }, name, size, boxes, zoom, make("span", { class: "wb-spring" }), progress, save);
+  const element = make(
+    "div",
+    { class: "wb-status" },
+    name,
+    size,
+    boxes,
+    zoom,
+    make("span", { class: "wb-spring" }),
+    progress,
+    save,
+  );
   return {
     element,
     /**

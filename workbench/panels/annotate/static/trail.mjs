@@ -61,7 +61,11 @@ export function createTrails({ ask, isSettled, now }) {
       // Predictions that wait for review are no part of what is undone.
       const waiting = toProposalRows(state);
       /** @param {RowState} rows */
-      const entry = (rows) => ({ what: "earlier", state: fromRows(rows ?? [], waiting), labelled: rows !== null });
+      const entry = (rows) => ({
+        what: "earlier",
+        state: fromRows(rows ?? [], waiting),
+        labelled: rows !== null,
+      });
       const steps = now() - wish.since < WISH_LIFE ? wish.steps : 0;
       return { history: extend(history, past.map(entry), future.map(entry)), steps };
     },

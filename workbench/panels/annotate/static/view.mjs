@@ -5,11 +5,20 @@
  * the very next frame, so that a drawn box is never more than a frame behind the hand.
  */
 /** @import { CanvasModel, Failure, Size } from "../../types.d.ts" */
+
+import { activeWithin, make } from "../../shared/static/dom.mjs";
 import { createClassList } from "./classes.mjs";
 import { createCommands } from "./commands.mjs";
 import { fromRows, sameRow, toRows } from "./document.mjs";
-import { activeWithin, make } from "../../shared/static/dom.mjs";
-import { drawBoxes, drawCrosshair, drawMarquee, drawPicture, IN_FILE, labelText, prepare } from "./draw.mjs";
+import {
+  drawBoxes,
+  drawCrosshair,
+  drawMarquee,
+  drawPicture,
+  IN_FILE,
+  labelText,
+  prepare,
+} from "./draw.mjs";
 import { centred, FIT_MARGIN, fitViewport, keepInSight, toImage, zoomAt } from "./geometry.mjs";
 import { createHelp, createHint, createNotice } from "./help.mjs";
 import { attachPointer } from "./input.mjs";
@@ -32,13 +41,17 @@ export function mountView(model, session, host) {
   const notice = createNotice();
   const hint = createHint();
   const live = make("div", { class: "wb-live", "aria-live": "polite" });
-  const stageElement = make("div", {
-    class: "wb-stage",
-    tabindex: "0",
-    role: "application",
-    "aria-label": "Picture with boxes. Press ? for the keys.",
-    "aria-roledescription": "box annotator",
-  }, ...Object.values(layers));
+  const stageElement = make(
+    "div",
+    {
+      class: "wb-stage",
+      tabindex: "0",
+      role: "application",
+      "aria-label": "Picture with boxes. Press ? for the keys.",
+      "aria-roledescription": "box annotator",
+    },
+    ...Object.values(layers),
+  );
 
   let size = { width: 1, height: 1 };
   let viewport = { scale: 1, x: 0, y: 0 };
@@ -110,13 +123,22 @@ export function mountView(model, session, host) {
     actualSize: () => {
       const scale = 1 / devicePixelRatio;
       const middle = { x: size.width / 2, y: size.height / 2 };
-      stage.setViewport(isFitted ? centred(image(), size, scale) : zoomAt(viewport, scale / viewport.scale, middle, scale));
+      stage.setViewport(
+        isFitted
+          ? centred(image(), size, scale)
+          : zoomAt(viewport, scale / viewport.scale, middle, scale),
+      );
     },
     visible: () => {
       const from = toImage(viewport, { x: 0, y: 0 });
       const to = toImage(viewport, { x: size.width, y: size.height });
       const { width, height } = image();
-      return [Math.max(from.x, 0), Math.max(from.y, 0), Math.min(to.x, width), Math.min(to.y, height)];
+      return [
+        Math.max(from.x, 0),
+        Math.max(from.y, 0),
+        Math.min(to.x, width),
+        Math.min(to.y, height),
+      ];
     },
     breakOff: () => hand.cancel(),
     toggleCrosshair: () => {
@@ -133,7 +155,11 @@ export function mountView(model, session, host) {
   });
 
   const classes = createClassList({ names, pick: commands.setClass, leave: focusStage });
-  const help = createHelp({ bindings: () => model.get("bindings"), texts: () => model.get("actions"), leave: focusStage });
+  const help = createHelp({
+    bindings: () => model.get("bindings"),
+    texts: () => model.get("actions"),
+    leave: focusStage,
+  });
   /** @param {"brightness"|"contrast"} name @param {number} value */
   const light = (name, value) => {
     model.set(`image_${name}`, value);
@@ -153,9 +179,29 @@ export function mountView(model, session, host) {
   });
   const review = createReviewBar((action) => answer(() => commands.run(action)));
   const statusLine = createStatusLine();
-  const main = make("div", { class: "wb-main" }, make("div", { class: "wb-frame" }, stageElement, review.element, notice.element, hint.element, help.element), classes.element);
+  const main = make(
+    "div",
+    { class: "wb-main" },
+    make(
+      "div",
+      { class: "wb-frame" },
+      stageElement,
+      review.element,
+      notice.element,
+      hint.element,
+      help.element,
+    ),
+    classes.element,
+  );
   main.style.height = `${model.get("canvas_height")}px`;
-  const root = make("div", { class: "wb-annotate", "data-lm-suppress-shortcuts": "true" }, toolbar.element, main, statusLine.element, live);
+  const root = make(
+    "div",
+    { class: "wb-annotate", "data-lm-suppress-shortcuts": "true" },
+    toolbar.element,
+    main,
+    statusLine.element,
+    live,
+  );
   host.append(root);
 
   const hand = attachPointer(stageElement, stage, session);
@@ -176,7 +222,8 @@ export function mountView(model, session, host) {
   /** @param {number} ratio */
   function paintPicture(ratio) {
     const context = prepare(layers.picture, size, ratio);
-    if (state.frame && state.bitmap) drawPicture(context, viewport, sourceFor(state.bitmap, ratio), image());
+    if (state.frame && state.bitmap)
+      drawPicture(context, viewport, sourceFor(state.bitmap, ratio), image());
     // For tests and for whoever lays something over the stage.
     stageElement.dataset.shown = state.bitmap ? (state.frame?.name ?? "") : "";
     stageElement.dataset.viewport = JSON.stringify(viewport);
@@ -208,11 +255,16 @@ export function mountView(model, session, host) {
   function paintBoxes(ratio) {
     const context = prepare(layers.boxes, size, ratio);
     if (!state.frame) return;
-    const atRest = session.boxes().filter((box) => !state.hidden.has(box.id) && !preview?.hide.has(box.id));
+    const atRest = session
+      .boxes()
+      .filter((box) => !state.hidden.has(box.id) && !preview?.hide.has(box.id));
     const mine = toRows(session.boxes());
     const inFile = session.outbox.failure(state.frame.key)?.boxes ?? [];
     const theirs = inFile.filter((row) => !mine.some((own) => sameRow(own, row)));
-    const shadows = fromRows([], theirs.map((row) => ({ ...row, score: 1, source: IN_FILE })));
+    const shadows = fromRows(
+      [],
+      theirs.map((row) => ({ ...row, score: 1, source: IN_FILE })),
+    );
     drawBoxes(context, viewport, [...shadows, ...atRest], look(), size);
   }
 
@@ -222,7 +274,13 @@ export function mountView(model, session, host) {
     if (crosshair && pointer) drawCrosshair(context, pointer, size);
     if (preview?.boxes.length) {
       const selection = new Set(preview.boxes.map((box) => box.id));
-      drawBoxes(context, viewport, preview.boxes, { ...look(), selection, bare: preview.bare ? selection : new Set() }, size);
+      drawBoxes(
+        context,
+        viewport,
+        preview.boxes,
+        { ...look(), selection, bare: preview.bare ? selection : new Set() },
+        size,
+      );
     }
     if (preview?.marquee) drawMarquee(context, preview.marquee);
   }
@@ -232,7 +290,8 @@ export function mountView(model, session, host) {
     /** @type {Map<number, number>} */
     const counts = new Map();
     for (const box of boxes) counts.set(box.cls, (counts.get(box.cls) ?? 0) + 1);
-    const [only] = state.selection.size === 1 ? boxes.filter((box) => state.selection.has(box.id)) : [];
+    const [only] =
+      state.selection.size === 1 ? boxes.filter((box) => state.selection.has(box.id)) : [];
     classes.update({ current: only?.cls ?? state.currentClass, counts });
     const editable = Boolean(state.frame?.editable);
     const has = state.selection.size > 0;
@@ -242,7 +301,12 @@ export function mountView(model, session, host) {
       total: state.total,
       brightness: model.get("image_brightness"),
       contrast: model.get("image_contrast"),
-      pressed: { crosshair, "select-mode": state.selecting, hide: boxes.some((box) => state.hidden.has(box.id)), "nothing-here": isBackground() },
+      pressed: {
+        crosshair,
+        "select-mode": state.selecting,
+        hide: boxes.some((box) => state.hidden.has(box.id)),
+        "nothing-here": isBackground(),
+      },
       enabled: {
         previous: index > 0,
         next: index < state.total - 1,
@@ -267,7 +331,10 @@ export function mountView(model, session, host) {
     const { frame } = state;
     const failure = frame && session.outbox.failure(frame.key);
     if (failure) {
-      const choices = failure.choices.map(({ choice, text }) => ({ text, run: () => answer(() => session.resolve(choice)) }));
+      const choices = failure.choices.map(({ choice, text }) => ({
+        text,
+        run: () => answer(() => session.resolve(choice)),
+      }));
       return { text: failure.why, tone: "problem", choices };
     }
     if (model.get("notice")) {
@@ -275,10 +342,15 @@ export function mountView(model, session, host) {
         model.set("notice", "");
         model.save_changes();
       };
-      return { text: model.get("notice"), tone: "problem", choices: [{ text: "Dismiss", run: () => answer(dismiss) }] };
+      return {
+        text: model.get("notice"),
+        tone: "problem",
+        choices: [{ text: "Dismiss", run: () => answer(dismiss) }],
+      };
     }
     if (session.saving().why) return { text: session.saving().why, tone: "problem", choices: [] };
-    if (!frame && !state.loading) return { text: "There is no image to show.", tone: "info", choices: [] };
+    if (!frame && !state.loading)
+      return { text: "There is no image to show.", tone: "info", choices: [] };
     if (!frame || state.loading) return { text: "Loading…", tone: "info", choices: [] };
     if (frame.problem) return { text: frame.problem, tone: "problem", choices: [] };
     return null;
@@ -295,14 +367,18 @@ export function mountView(model, session, host) {
     const boxes = session.boxes();
     const waiting = boxes.filter((box) => box.proposal).length;
     const at = pointer && frame ? toImage(viewport, pointer) : null;
-    const isInside = at && frame && at.x >= 0 && at.y >= 0 && at.x <= frame.width && at.y <= frame.height;
+    const isInside =
+      at && frame && at.x >= 0 && at.y >= 0 && at.x <= frame.width && at.y <= frame.height;
     const count = boxes.length - waiting;
     statusLine.update({
       name: frame?.name ?? "",
       size: frame?.width ? `${frame.width} × ${frame.height}${describeReduction()}` : "",
       boxes: frame ? describeCount(count, waiting) : "",
-      zoom: frame?.width ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${isInside ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}` : "",
-      progress: model.get("walks") && state.total ? `${state.labelled} of ${state.total} labelled` : "",
+      zoom: frame?.width
+        ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${isInside ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}`
+        : "",
+      progress:
+        model.get("walks") && state.total ? `${state.labelled} of ${state.total} labelled` : "",
       saving: session.saving(),
     });
   }
@@ -311,7 +387,10 @@ export function mountView(model, session, host) {
   function describeCount(count, waiting) {
     const review = waiting ? `, ${waiting} to review` : "";
     if (count) return `${count} ${count === 1 ? "box" : "boxes"}${review}`;
-    return (isBackground() ? "nothing here" : state.frame?.revision ? "no boxes" : "not labelled") + review;
+    return (
+      (isBackground() ? "nothing here" : state.frame?.revision ? "no boxes" : "not labelled") +
+      review
+    );
   }
 
   function announceSelection() {
@@ -320,7 +399,9 @@ export function mountView(model, session, host) {
     if (chosen.length > 1) say(`${chosen.length} boxes selected`);
     else if (chosen.length === 1) {
       const [left, top, right, bottom] = chosen[0].xyxy.map(Math.round);
-      say(`${labelText(chosen[0], names(), state.locked.has(chosen[0].id))}, box ${boxes.indexOf(chosen[0]) + 1} of ${boxes.length}, from ${left}, ${top} to ${right}, ${bottom}`);
+      say(
+        `${labelText(chosen[0], names(), state.locked.has(chosen[0].id))}, box ${boxes.indexOf(chosen[0]) + 1} of ${boxes.length}, from ${left}, ${top} to ${right}, ${bottom}`,
+      );
     } else say("");
   }
 
@@ -329,7 +410,13 @@ export function mountView(model, session, host) {
       hand.cancel();
       if (state.frame?.width) stage.setViewport(fitViewport(image(), size), true);
       // Opened from elsewhere, by keys perhaps: they go on working here.
-      if (state.frame && isFirst && model.get("autofocus") && document.activeElement === document.body) focusStage();
+      if (
+        state.frame &&
+        isFirst &&
+        model.get("autofocus") &&
+        document.activeElement === document.body
+      )
+        focusStage();
       if (state.frame) isFirst = false;
       if (state.frame) say(`${state.frame.name}, ${describeCount(session.boxes().length, 0)}`);
       mark("picture");
@@ -350,9 +437,17 @@ export function mountView(model, session, host) {
     const middle = toImage(viewport, { x: size.width / 2, y: size.height / 2 });
     size = next;
     const room = { width: size.width - 2 * FIT_MARGIN, height: size.height - 2 * FIT_MARGIN };
-    session.setStage({ width: room.width * devicePixelRatio, height: room.height * devicePixelRatio });
+    session.setStage({
+      width: room.width * devicePixelRatio,
+      height: room.height * devicePixelRatio,
+    });
     if (state.frame?.width && isFitted) viewport = fitViewport(image(), size);
-    else viewport = { scale: viewport.scale, x: size.width / 2 - middle.x * viewport.scale, y: size.height / 2 - middle.y * viewport.scale };
+    else
+      viewport = {
+        scale: viewport.scale,
+        x: size.width / 2 - middle.x * viewport.scale,
+        y: size.height / 2 - middle.y * viewport.scale,
+      };
     mark("picture", "boxes", "active", "status");
   });
   observer.observe(stageElement);
@@ -362,7 +457,14 @@ export function mountView(model, session, host) {
     classes.refresh();
     mark("picture", "boxes", "active", "controls");
   };
-  const watched = ["classes", "opacity", "image_brightness", "image_contrast", "bindings", "notice"].map((name) => /** @type {const} */ (`change:${name}`));
+  const watched = [
+    "classes",
+    "opacity",
+    "image_brightness",
+    "image_contrast",
+    "bindings",
+    "notice",
+  ].map((name) => /** @type {const} */ (`change:${name}`));
   for (const name of watched) model.on(name, repaint);
   const resizeMain = () => (main.style.height = `${model.get("canvas_height")}px`);
   model.on("change:canvas_height", resizeMain);
