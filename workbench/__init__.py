@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from workbench.app import Workbench as Workbench
     from workbench.datasets.dataset import Dataset as Dataset
     from workbench.datasets.formats.accounts import import_accounts as import_accounts
+    from workbench.datasets.formats.exporting import export as export
+    from workbench.datasets.formats.exporting import plan_export as plan_export
     from workbench.datasets.formats.importing import import_dataset as import_dataset
     from workbench.datasets.formats.merging import plan_merge as plan_merge
     from workbench.datasets.formats.plan import ImportPlan as ImportPlan
@@ -51,6 +53,8 @@ _HOME_OF = {
     "Dataset": "workbench.datasets.dataset",
     "DatasetManager": "workbench.datasets.manager",
     "import_accounts": "workbench.datasets.formats.accounts",
+    "export": "workbench.datasets.formats.exporting",
+    "plan_export": "workbench.datasets.formats.exporting",
     "import_dataset": "workbench.datasets.formats.importing",
     "ImportPlan": "workbench.datasets.formats.plan",
     "plan_import": "workbench.datasets.formats.plan",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.archive.raw import RawMember, raw_zip
 from tests.helpers.archives import (
@@ -454,3 +455,18 @@ async def test_names_that_differ_only_in_case_cannot_be_exported(
     with pytest.raises(InvalidDatasetError, match=r"val has A\.jpg and a\.jpg"):
         await stores.dataset.export_zip("mixed", tmp_path)
     assert list(tmp_path.glob("*.zip")) == []
+
+
+async def test_every_folder_that_data_yaml_names_is_in_the_archive(
+    backend: Backend, tmp_path: Path
+) -> None:
+    ds = backend.stores.dataset
+    await ds.create("pets", ["cat"])
+    await backend.stores.image.save_bytes("pets", "train", "a.jpg", jpeg(1))
+    path = await ds.export_zip("pets", tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "out")
+        described = yaml.safe_load(archive.read("data.yaml"))
+    for split in ("train", "val", "test"):
+        assert (tmp_path / "out" / described[split]).is_dir()
+    assert (await ds.import_zip(path, "again")).num_images == {"train": 1, "val": 0, "test": 0}

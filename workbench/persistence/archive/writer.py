@@ -40,7 +40,7 @@ from workbench.persistence.archive.format import (
     dos_time,
 )
 from workbench.persistence.filesystem.atomic import fsync_folder, remove_file, temporary_name
-from workbench.persistence.models import Progress, no_progress
+from workbench.persistence.models import SPLITS, Progress, no_progress
 
 _PAIR = struct.Struct("<QQ")
 _SINGLE = struct.Struct("<Q")
@@ -134,6 +134,15 @@ def write_zip(
         raise
     fsync_folder(str(output.parent))
     return output
+
+
+def empty_splits(names: Iterable[str]) -> list[tuple[str, bytes]]:
+    """Return entries for the folders of images that ``data.yaml`` names and that would be missing.
+
+    Ultralytics refuses a dataset whose folder for ``val`` is not there, even an empty one.
+    """
+    used = {name.split("/")[1] for name in names if name.startswith("images/")}
+    return [(f"images/{split}/", b"") for split in SPLITS if split not in used]
 
 
 class _Writer:

@@ -328,7 +328,10 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
             )
             total = len(entries) + 1
             return archive.write_zip(
-                output, [("data.yaml", data_yaml), *entries], progress=progress, total=total
+                output,
+                [("data.yaml", data_yaml), *entries, *archive.empty_splits(n for n, _ in entries)],
+                progress=progress,
+                total=total,
             )
 
         return await asyncio.to_thread(work)

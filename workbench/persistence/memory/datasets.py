@@ -253,6 +253,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         """See `DatasetStore.export_zip`; the default folder is the current one."""
         with self._state.reading(name) as (name, found):
             entries = entries_of(found if only is None else _of_some(found, name, only))
+        entries += archive.empty_splits(entry for entry, _ in entries)
         output = Path(output_path or ".")
         if output.suffix.lower() != ".zip":
             output /= f"{name}.zip"

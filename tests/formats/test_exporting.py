@@ -1,0 +1,179 @@
+"""What is written is read back the same, and what a format cannot hold is said before."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.formats.making import PICTURE, folder, images, labels, picture
+from tests.helpers.backends import BACKENDS, make_backend
+from workbench import export, import_dataset, plan_export
+from workbench.datasets.formats.exporting import to_coco, to_dataframe
+from workbench.datasets.formats.writers import WRITERS
+from workbench.errors import AlreadyExistsError, ImportFormatError
+from workbench.persistence import Stores
+
+PETS: dict[str, Any] = {
+    "data.yaml": "train: images/train\nval: images/val\nnames: [ant, 'b & <c>', unused]\n",
+    "images/train/a.jpg": PICTURE,
+    "images/train/empty.jpg": picture(64, 48),
+    "images/train/unseen.jpg": picture(33, 44),
+    "images/val/turned.jpg": picture(200, 100, orientation=6),
+    "labels/train/a.txt": (
+        "0 0.25000000 0.35000000 0.30000000 0.50000000\n"
+        "1 0.33333333 0.41234567 0.12345678 0.23456789\n"
+    ),
+    "labels/train/empty.txt": "",
+    "labels/val/turned.txt": "1 0.40000000 0.75000000 0.60000000 0.30000000\n",
+}
+READ_BACK = sorted(WRITERS.keys() - {"imagefolder"})
+
+
+async def _pets(stores: Stores, tmp_path: Path) -> None:
+    folder(tmp_path / "data" / "pets", PETS)
+
+
+@pytest.mark.parametrize("kind", READ_BACK)
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+async def test_there_and_back(
+    tmp_path: Path, persistence_stores: Stores, kind: str, packed: bool
+) -> None:
+    await _pets(persistence_stores, tmp_path)
+    target = tmp_path / ("out.zip" if packed else "out")
+    done = await export(persistence_stores, "pets", format=kind, to=target)
+    assert (done.path, done.num_images, done.num_boxes) == (target, 4, 3)
+
+    again = await import_dataset(persistence_stores, target, "again")
+
+    before = await persistence_stores.dataset.get("pets")
+    assert images(again) == images(before)
+    for name in images(before):
+        assert (again.path / "images" / name).read_bytes() == (
+            before.path / "images" / name
+        ).read_bytes()
+    assert again.ledger.left("annotations") == again.ledger.repaired("annotations") == 0
+    if WRITERS[kind].keeps_order:
+        assert again.classes == before.classes
+    else:
+        assert again.classes == ["ant", "b & <c>"]
+        assert any("classes without a box" in note for note in done.notes)
+    there, back = labels(before), labels(again)
+    assert there.keys() == back.keys()
+    for name, rows in there.items():
+        size = {"train/a": (200, 100), "val/turned": (100, 200)}.get(name, (64, 48))
+        for one, other in zip(rows, back[name], strict=True):
+            assert one[0] == other[0]
+            for number, (x, y) in enumerate(zip(one[1:], other[1:], strict=True)):
+                assert abs(x - y) * size[number % 2] < 0.01
+
+
+async def test_yolo_that_ultralytics_reads(tmp_path: Path, persistence_stores: Stores) -> None:
+    files = PETS | {
+        "labels/train/a.txt": "0 0.25 0.35 0.3 0.5\n1 0.1 0.1 0.4 0.1 0.4 0.6 0.1 0.6\n",
+        "labels/val/turned.txt": "1 0.1 0.1 0.4 0.1 0.4 0.6 0.1 0.6\n",
+        "labels/train/empty.txt": "0 0.5 0.5 0.1 0.1 0.9\n",
+    }
+    folder(tmp_path / "data" / "pets", files)
+    done = await export(persistence_stores, "pets", format="yolo", to=tmp_path / "out")
+    out = tmp_path / "out" / "labels"
+    assert (out / "train/a.txt").read_text() == (
+        "0 0.25000000 0.35000000 0.30000000 0.50000000\n"
+        "1 0.25000000 0.35000000 0.30000000 0.50000000\n"
+    )
+    assert len((out / "train/empty.txt").read_text().split()) == 5
+    assert (out / "val/turned.txt").read_text() == files["labels/val/turned.txt"]
+    assert any(note.startswith("2 label files mix boxes") for note in done.notes)
+    described = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())
+    for split in ("train", "val", "test"):
+        assert (tmp_path / "out" / described[split]).is_dir()
+    await export(persistence_stores, "pets", format="yolo", to=tmp_path / "out.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    assert (tmp_path / "unpacked" / described["test"]).is_dir()
+
+
+async def test_some_of_a_dataset_to_a_stream_without_pictures(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    await _pets(persistence_stores, tmp_path)
+    stream = io.BytesIO()
+    done = await export(
+        persistence_stores,
+        "pets",
+        format="coco",
+        to=stream,
+        where="split:train",
+        classes=["b & <c>"],
+        images="none",
+    )
+    assert (done.path, done.num_images, done.num_boxes) == (None, 3, 1)
+    with zipfile.ZipFile(stream) as archive:
+        [name] = archive.namelist()
+        content = json.loads(archive.read(name))
+    assert [c["name"] for c in content["categories"]] == ["b & <c>"]
+    assert [i["file_name"] for i in content["images"]] == ["a.jpg", "empty.jpg"]
+
+
+async def test_what_a_format_cannot_hold_is_said_before(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    source = folder(
+        tmp_path / "in" / "pets",
+        {
+            "a.jpg": PICTURE,
+            "a.xml": "<annotation><object><name>cat</name><difficult>1</difficult><bndbox>"
+            "<xmin>20</xmin><ymin>10</ymin><xmax>80</xmax><ymax>60</ymax></bndbox></object>"
+            "</annotation>",
+        },
+    )
+    await import_dataset(persistence_stores, source)
+    plan = await plan_export(persistence_stores, "pets", format="createml")
+    assert plan.notes == ["CreateML does not hold what 1 boxes carry beyond their class"]
+    await export(persistence_stores, "pets", format="voc", to=tmp_path / "out")
+    text = (tmp_path / "out/Annotations/train/a.xml").read_text()
+    assert "<difficult>1</difficult>" in text
+
+
+async def test_what_cannot_be_written_leaves_nothing(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    await _pets(persistence_stores, tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("mine")
+    with pytest.raises(AlreadyExistsError, match="full"):
+        await export(persistence_stores, "pets", format="voc", to=tmp_path / "full")
+    for wrong in ({"format": "xyz"}, {"classes": ["no"]}, {"splits": ["valid"]}):
+        with pytest.raises(ImportFormatError, match="expected"):
+            await plan_export(persistence_stores, "pets", **{"format": "voc", **wrong})
+
+    def stop(done: int, total: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await export(persistence_stores, "pets", format="voc", to=tmp_path / "out", progress=stop)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "full", "models"]
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+async def test_every_kind_of_store_and_other_libraries(tmp_path: Path, kind: str) -> None:
+    backend = make_backend(kind, tmp_path)
+    files = {n: d.encode() if isinstance(d, str) else d for n, d in PETS.items()}
+    files["data.yaml"] = PETS["data.yaml"].encode()
+    await backend.arrange("pets", files)
+    frame = await to_dataframe(backend.stores, "pets")
+    assert frame.loc[0, ["filename", "class_name", "x0", "y1"]].tolist() == ["a.jpg", "ant", 20, 60]
+    coco = await to_coco(backend.stores, "pets")
+    assert len(coco.getAnnIds(catIds=[2])) == 2
+    done = await export(
+        backend.stores, "pets", format="imagefolder", to=tmp_path / "hf", images="link"
+    )
+    line = json.loads((tmp_path / "hf/train/metadata.jsonl").read_text().splitlines()[0])
+    assert line["objects"]["bbox"][0] == [20, 10, 60, 50]
+    assert done.num_images == 4
+    assert (tmp_path / "hf/val/turned.jpg").read_bytes() == PETS["images/val/turned.jpg"]

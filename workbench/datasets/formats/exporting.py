@@ -1,0 +1,431 @@
+"""A dataset, or some of it, in the form that another tool reads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from workbench.datasets.formats.accounts import Extras, import_accounts
+from workbench.datasets.formats.writers import WRITERS, OutBox, OutItem, coco_dict
+from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundError
+from workbench.geometry import to_pixels
+from workbench.persistence import DataStores
+from workbench.persistence.archive import FolderSink, empty_splits, write_zip
+from workbench.persistence.models import SPLITS, Annotation, ImageKey, Progress, no_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_IMAGES = ("copy", "link", "none")
+_SAME = 1e-6
+_BLOCK_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPlan:
+    """What will be written, and what the format cannot hold; nothing has been written.
+
+    Parameters
+    ----------
+    format : str
+    num_images, num_boxes : int
+    classes : list of str
+    notes : list of str
+    """
+
+    format: str
+    num_images: int
+    num_boxes: int
+    classes: list[str]
+    notes: list[str]
+    _stores: DataStores
+    _dataset: str
+    _items: list[OutItem] = field(default_factory=list)
+
+    async def write(
+        self,
+        to: Path | str | BinaryIO,
+        *,
+        images: str = "copy",
+        progress: Progress = no_progress,
+    ) -> Path | None:
+        """Write it: all of it, or nothing.
+
+        Parameters
+        ----------
+        to : Path, str or binary file
+            A folder that is not there yet or is empty; an archive, if it ends in ``.zip``; or
+            something open for writing, which gets a zip archive.
+        images : str
+            ``copy`` pictures, ``link`` them (in a folder, where the disk can), or ``none``.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If the folder holds something.
+        NotFoundError
+            If there is no folder to write into.
+        """
+        if images not in _IMAGES:
+            raise ImportFormatError(
+                f"images: expected one of {', '.join(_IMAGES)}, found {images!r}"
+            )
+        loop = asyncio.get_running_loop()
+        return await asyncio.to_thread(self._write, to, images, progress, loop)
+
+    def _write(
+        self,
+        to: Path | str | BinaryIO,
+        images: str,
+        progress: Progress,
+        loop: asyncio.AbstractEventLoop,
+    ) -> Path | None:
+        entries = self._entries(images != "none", loop)
+        if not isinstance(to, str | Path):
+            with tempfile.TemporaryDirectory(prefix="workbench-export-") as scratch:
+                path = write_zip(Path(scratch) / "out.zip", entries, progress=progress)
+                with path.open("rb") as file:
+                    shutil.copyfileobj(file, to, _BLOCK_BYTES)
+            return None
+        target = Path(to).expanduser().absolute()
+        if target.suffix.lower() == ".zip":
+            return write_zip(target, entries, progress=progress, total=len(self._items))
+        return self._write_folder(target, entries, images == "link", progress)
+
+    def _entries(
+        self, with_images: bool, loop: asyncio.AbstractEventLoop
+    ) -> Iterator[tuple[str, Path | bytes]]:
+        writer = WRITERS[self.format]
+        yield from writer.files(self._items, self.classes)
+        if self.format == "yolo":
+            # Every folder that data.yaml names has to be there, also an empty one.
+            used = {item.split for item in self._items} if with_images else set()
+            yield from empty_splits(f"images/{split}/" for split in used)
+        if not with_images:
+            return
+        for item in self._items:
+            name = writer.picture.format(split=item.split, filename=item.filename)
+            found = self._stores.image.get(self._dataset, item.split, item.filename)
+            path = asyncio.run_coroutine_threadsafe(found, loop).result().path
+            if path.is_file():
+                yield name, path
+                continue
+            read = self._stores.image.read_bytes(self._dataset, item.split, item.filename)
+            yield name, asyncio.run_coroutine_threadsafe(read, loop).result()
+
+    def _write_folder(
+        self,
+        target: Path,
+        entries: Iterator[tuple[str, Path | bytes]],
+        link: bool,
+        progress: Progress,
+    ) -> Path:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise AlreadyExistsError(
+                f"{target}: expected no such folder, or an empty one; choose another"
+            )
+        if not target.parent.is_dir():
+            raise NotFoundError(
+                f"{target}: expected a folder {target.parent} to write into, found none"
+            )
+        building = Path(tempfile.mkdtemp(prefix=".workbench-export-", dir=target.parent))
+        try:
+            sink = FolderSink(building)
+            for done, (name, content) in enumerate(entries, start=1):
+                if name.endswith("/"):
+                    (building / name).mkdir(parents=True, exist_ok=True)
+                elif isinstance(content, bytes):
+                    sink.write(name, content)
+                elif not (link and _linked(content, building / name)):
+                    sink.write_chunks(name, _blocks(content))
+                progress(done, len(self._items))
+            building.chmod(0o755)
+            if target.exists():
+                target.rmdir()
+            building.rename(target)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+        return target
+
+
+def _linked(source: Path, target: Path) -> bool:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without links
+        return False
+    return True
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written.
+
+    Parameters
+    ----------
+    path : Path or None
+        None for a stream.
+    num_images, num_boxes : int
+    notes : list of str
+        What the format cannot hold.
+    """
+
+    path: Path | None
+    num_images: int
+    num_boxes: int
+    notes: list[str]
+
+
+async def plan_export(
+    stores: DataStores,
+    name: str,
+    *,
+    format: str,
+    splits: Collection[str] | None = None,
+    where: str = "",
+    only: Collection[ImageKey] | None = None,
+    classes: Sequence[str] | None = None,
+) -> ExportPlan:
+    """Say what an export would hold, and what the format cannot.
+
+    Parameters
+    ----------
+    stores : DataStores
+    name : str
+        Of the dataset.
+    format : str
+        One of `workbench.datasets.formats.writers.WRITERS`.
+    splits : collection of str, optional
+        Just these.
+    where : str
+        A query; just the pictures that it finds, see `workbench.Dataset.query`.
+    only : collection of (str, str), optional
+        Just these pictures.
+    classes : sequence of str, optional
+        Just the boxes of these classes, which get their ids in this order.
+
+    Raises
+    ------
+    ImportFormatError
+        If there is no such format, class or split.
+    NotFoundError
+        If there is no such dataset.
+    """
+    if format not in WRITERS:
+        raise ImportFormatError(f"format: expected one of {', '.join(WRITERS)}, found {format!r}")
+    info = await stores.dataset.get(name)
+    wanted = list(info.classes if classes is None else classes)
+    for what, unknown in (
+        ("class", set(wanted) - set(info.classes)),
+        ("split", set(splits or ()) - set(SPLITS)),
+    ):
+        if unknown:
+            raise ImportFormatError(
+                f"{name}: expected a {what} of the dataset, found {min(unknown)!r}"
+            )
+    keys = [(image.split, image.filename) for image in await stores.image.list(name)]
+    chosen = set(keys if only is None else only)
+    if where:
+        from workbench.datasets.dataset import Dataset
+
+        chosen &= set(await Dataset(stores, name).query(where))
+    keys = [k for k in keys if k in chosen and (splits is None or k[0] in splits)]
+    notes: list[str] = []
+    items = await _items(stores, name, keys, info.classes, wanted, format, notes)
+    boxes = [box for item in items for box in item.boxes or ()]
+    _note_losses(format, items, boxes, wanted, notes)
+    return ExportPlan(format, len(items), len(boxes), wanted, notes, stores, name, items)
+
+
+async def export(
+    stores: DataStores,
+    name: str,
+    *,
+    format: str,
+    to: Path | str | BinaryIO,
+    splits: Collection[str] | None = None,
+    where: str = "",
+    only: Collection[ImageKey] | None = None,
+    classes: Sequence[str] | None = None,
+    images: str = "copy",
+    progress: Progress = no_progress,
+) -> Exported:
+    """Write a dataset in the form that another tool reads.
+
+    Parameters are those of `plan_export` and of `ExportPlan.write`, which this is in one.
+
+    Returns
+    -------
+    Exported
+        Its `notes` say what the format cannot hold.
+    """
+    plan = await plan_export(
+        stores, name, format=format, splits=splits, where=where, only=only, classes=classes
+    )
+    path = await plan.write(to, images=images, progress=progress)
+    return Exported(path, plan.num_images, plan.num_boxes, plan.notes)
+
+
+async def _items(
+    stores: DataStores,
+    name: str,
+    keys: list[ImageKey],
+    classes: list[str],
+    wanted: list[str],
+    format: str,
+    notes: list[str],
+) -> list[OutItem]:
+    table = await stores.label.load_many(name, keys)
+    if table.problems:
+        notes.append(
+            f"{len(table.problems)} label files cannot be read, and their pictures go out as not "
+            f"labelled: {table.problems[0]}"
+        )
+    broken = await _rows_beyond_boxes(stores, name) if format == "yolo" or table.problems else {}
+    sizes = await stores.image.measure_many(name, keys)
+    extras = await _extras(stores, name)
+    new_id = {classes.index(c): n for n, c in enumerate(wanted)}
+    boxes_of: list[list[tuple[int, list[float]]]] = [[] for _ in keys]
+    for owner, class_id, box in zip(
+        table.image_index.tolist(), table.class_id.tolist(), table.boxes.tolist(), strict=True
+    ):
+        boxes_of[owner].append((class_id, box))
+    items = []
+    unread = 0
+    for key, size, labelled, found in zip(
+        keys, sizes.tolist(), table.labelled.tolist(), boxes_of, strict=True
+    ):
+        width, height = size
+        rows, problem = broken.get(key, ([], ""))
+        if not (width and height):
+            unread += 1
+            continue
+        boxes: list[OutBox] | None = None
+        if labelled and not problem:
+            boxes = [
+                _out(class_id, box, width, height, new_id, extras.get(key[1], ()))
+                for class_id, box in found
+                if class_id in new_id
+            ]
+        kept = rows if rows and classes == wanted and boxes else []
+        items.append(OutItem(*key, width, height, boxes, kept))
+    if unread:
+        notes.append(f"{unread} pictures cannot be read and do not go out")
+    if format == "yolo":
+        mixed = sum(
+            1 for key in keys if key in broken and not broken[key][0] and not broken[key][1]
+        )
+        if mixed:
+            notes.append(
+                f"{mixed} label files mix boxes with polygons or hold confidences, for which "
+                f"Ultralytics drops the picture: their boxes are written"
+            )
+    return items
+
+
+def _out(
+    class_id: int,
+    box: list[float],
+    width: int,
+    height: int,
+    new_id: dict[int, int],
+    extras: Sequence[tuple[Annotation, dict[str, Any]]],
+) -> OutBox:
+    x0, y0, x1, y1 = (round(v, 4) for v in to_pixels([box], width, height)[0].tolist())
+    extra = next(
+        (e for b, e in extras if all(abs(p - q) < _SAME for p, q in zip(b.xywh, box, strict=True))),
+        {},
+    )
+    return OutBox(new_id[class_id], x0, y0, x1, y1, extra)
+
+
+async def _extras(stores: DataStores, name: str) -> Extras:
+    found: Extras = {}
+    for account in await import_accounts(stores, name):
+        for filename, boxes in account.extras.items():
+            found.setdefault(filename, []).extend(boxes)
+    return found
+
+
+async def _rows_beyond_boxes(
+    stores: DataStores, name: str
+) -> dict[ImageKey, tuple[list[str], str]]:
+    """Return the label files that are no plain boxes: rows to be kept, and what is wrong.
+
+    Rows are kept where Ultralytics reads them: polygons alone, or boxes with the keypoints that
+    ``data.yaml`` announces. Others (mixed, six columns) are written as boxes.
+    """
+    inspection = await stores.label.inspect(name)
+    found: dict[ImageKey, tuple[list[str], str]] = {}
+    for report in inspection.files:
+        counts = {len(row.values) for row in report.rows}
+        outlines = all(count >= 7 and count % 2 == 1 for count in counts)
+        inside = all(0 <= v <= 1 for row in report.rows for v in row.values[1:])
+        keep = bool(counts) and outlines and inside and not inspection.has_keypoints
+        texts = [" ".join(row.text.split()) for row in report.rows] if keep else []
+        if report.problem or counts - {5}:
+            found[report.split, report.filename] = (texts, report.problem)
+    return found
+
+
+def _note_losses(
+    format: str,
+    items: list[OutItem],
+    boxes: list[OutBox],
+    classes: list[str],
+    notes: list[str],
+) -> None:
+    writer = WRITERS[format]
+    carried = sum(bool(box.extra) for box in boxes)
+    if carried and not writer.keeps_extra:
+        notes.append(f"{writer.title} does not hold what {carried} boxes carry beyond their class")
+    if not writer.keeps_order:
+        unused = set(classes) - {classes[box.class_id] for box in boxes}
+        if unused:
+            notes.append(f"{writer.title} does not hold the {len(unused)} classes without a box")
+        if classes != sorted(classes):
+            notes.append(f"{writer.title} does not hold the order of the classes")
+    unlabelled = sum(item.boxes is None for item in items)
+    if unlabelled:
+        notes.append(f"{unlabelled} pictures are not labelled yet and are in no annotation file")
+
+
+async def to_dataframe(
+    stores: DataStores, name: str, *, where: str = "", splits: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Return every box of a dataset as a table, a row for each, with corners in pixels."""
+    import pandas as pd
+
+    plan = await plan_export(stores, name, format="coco", where=where, splits=splits)
+    columns = ["split", "filename", "width", "height", "class_id", "class_name"]
+    rows = [
+        (item.split, item.filename, item.width, item.height, b.class_id, plan.classes[b.class_id],
+         *b[1:5])
+        for item in plan._items
+        for b in item.boxes or ()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=[*columns, "x0", "y0", "x1", "y1"])
+
+
+async def to_coco(stores: DataStores, name: str, *, where: str = "") -> Any:
+    """Return a dataset as the ``COCO`` object of pycocotools, which has to be installed."""
+    from pycocotools.coco import COCO
+
+    plan = await plan_export(stores, name, format="coco", where=where)
+    made = COCO()
+    made.dataset = coco_dict(plan._items, plan.classes)
+    made.createIndex()
+    return made

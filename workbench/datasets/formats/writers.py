@@ -1,0 +1,400 @@
+"""Formats that are written: pictures with their boxes to annotation files. Touches no disk.
+
+Each function takes items in the order of the dataset and yields names with contents. Pictures lie
+where `Writer.picture` says; those that nobody has looked at are in no annotation file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from xml.sax.saxutils import escape, quoteattr
+
+_DECIMALS = 4
+"""Of pixels: a hundredth of what is asked of a round trip."""
+
+
+class OutBox(NamedTuple):
+    """One box on its way out: corners in pixels of the picture as it is shown."""
+
+    class_id: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    extra: Mapping[str, Any] = {}
+
+    @property
+    def xywh(self) -> list[float]:
+        """Left, top, width and height in pixels."""
+        return [self.x0, self.y0, _r(self.x1 - self.x0), _r(self.y1 - self.y0)]
+
+
+@dataclass(frozen=True, slots=True)
+class OutItem:
+    """One picture on its way out.
+
+    Parameters
+    ----------
+    split, filename : str
+    width, height : int
+    boxes : list of OutBox or None
+        None: not labelled yet.
+    rows : list of str
+        Rows of its YOLO label file that are to be written as they are; empty: its boxes are.
+    """
+
+    split: str
+    filename: str
+    width: int
+    height: int
+    boxes: list[OutBox] | None
+    rows: list[str] = field(default_factory=list)
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its extension."""
+        return self.filename[: self.filename.rfind(".")]
+
+
+Files = Iterator[tuple[str, bytes]]
+
+
+class Writer(NamedTuple):
+    """A format that is written.
+
+    Parameters
+    ----------
+    title : str
+    picture : str
+        Where pictures lie, as a pattern of split and filename.
+    files : callable
+        Yields annotation files of items and classes.
+    keeps_order : bool
+        Whether the order of the classes can be read from it, also of those without boxes.
+    keeps_extra : bool
+        Whether it holds what boxes carry beyond their place and class.
+    """
+
+    title: str
+    picture: str
+    files: Callable[[Sequence[OutItem], Sequence[str]], Files]
+    keeps_order: bool = True
+    keeps_extra: bool = False
+
+
+def _r(value: float) -> float:
+    rounded = round(value, _DECIMALS)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, default=str).encode()
+
+
+def _by_split(items: Sequence[OutItem]) -> Iterator[tuple[str, list[OutItem]]]:
+    """Yield the splits that have labelled pictures, with these."""
+    for split in ("train", "val", "test"):
+        found = [item for item in items if item.split == split and item.boxes is not None]
+        if found:
+            yield split, found
+
+
+def yolo(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``data.yaml`` and ``labels/train/a.txt``."""
+    names = "".join(f"  {n}: {json.dumps(c, ensure_ascii=False)}\n" for n, c in enumerate(classes))
+    text = "train: images/train\nval: images/val\ntest: images/test\n"
+    yield "data.yaml", f"{text}names:{' {}' if not classes else ''}\n{names}".encode()
+    for item in items:
+        if item.boxes is None:
+            continue
+        rows = item.rows or [_yolo_row(box, item.width, item.height) for box in item.boxes]
+        yield f"labels/{item.split}/{item.stem}.txt", "".join(f"{row}\n" for row in rows).encode()
+
+
+def _yolo_row(box: OutBox, width: int, height: int) -> str:
+    x, y = (box.x0 + box.x1) / 2 / width, (box.y0 + box.y1) / 2 / height
+    return (
+        f"{box.class_id} {x:.8f} {y:.8f} {(box.x1 - box.x0) / width:.8f} "
+        f"{(box.y1 - box.y0) / height:.8f}"
+    )
+
+
+def coco_dict(items: Sequence[OutItem], classes: Sequence[str]) -> dict[str, Any]:
+    """Return what a COCO file of these pictures says; ids count from 1."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, item in enumerate(items, start=1):
+        if item.boxes is None:
+            continue
+        images.append(
+            {"id": number, "file_name": item.filename, "width": item.width, "height": item.height}
+        )
+        for box in item.boxes:
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": box.class_id + 1,
+                    "bbox": box.xywh,
+                    "area": _r(box.xywh[2] * box.xywh[3]),
+                    "segmentation": [],
+                    "iscrowd": 0,
+                    **box.extra,
+                }
+            )
+    categories = [{"id": n, "name": c, "supercategory": ""} for n, c in enumerate(classes, start=1)]
+    info = {"description": "written by Workbench"}
+    return {"info": info, "images": images, "annotations": annotations, "categories": categories}
+
+
+def coco(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``annotations/instances_train.json``."""
+    for split, found in _by_split(items):
+        yield f"annotations/instances_{split}.json", _json(coco_dict(found, classes))
+
+
+def voc(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``Annotations/a.xml`` and ``ImageSets/Main/train.txt``."""
+    for item in items:
+        if item.boxes is not None:
+            yield f"Annotations/{item.split}/{item.stem}.xml", _voc(item, classes)
+    for split in ("train", "val", "test"):
+        stems = [item.stem for item in items if item.split == split]
+        if stems:
+            yield f"ImageSets/Main/{split}.txt", "".join(f"{stem}\n" for stem in stems).encode()
+
+
+def _voc(item: OutItem, classes: Sequence[str]) -> bytes:
+    objects = []
+    for box in item.boxes or ():
+        marks = "".join(
+            f"<{tag}>{int(bool(box.extra.get(tag)))}</{tag}>"
+            for tag in ("truncated", "difficult", "occluded")
+        )
+        pose = escape(str(box.extra.get("pose", "Unspecified")))
+        corners = "".join(
+            f"<{tag}>{_r(value)}</{tag}>"
+            for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box[1:5], strict=True)
+        )
+        objects.append(
+            f"  <object><name>{escape(classes[box.class_id])}</name><pose>{pose}</pose>{marks}"
+            f"<bndbox>{corners}</bndbox></object>\n"
+        )
+    size = f"<width>{item.width}</width><height>{item.height}</height><depth>3</depth>"
+    return (
+        f"<annotation>\n  <folder>{item.split}</folder>\n"
+        f"  <filename>{escape(item.filename)}</filename>\n"
+        f"  <source><database>Workbench</database></source>\n"
+        f"  <size>{size}</size>\n"
+        f"  <segmented>0</segmented>\n{''.join(objects)}</annotation>\n"
+    ).encode()
+
+
+def cvat(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``annotations.xml`` of CVAT for images 1.1, with the splits as subsets."""
+    labels = "".join(f"<label><name>{escape(c)}</name></label>" for c in classes)
+    parts = [
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n'
+        f"<meta><task><labels>{labels}</labels></task></meta>\n"
+    ]
+    for number, item in enumerate(items):
+        if item.boxes is None:
+            continue
+        parts.append(
+            f'<image id="{number}" name={quoteattr(f"{item.split}/{item.filename}")} '
+            f'subset="{item.split}" width="{item.width}" height="{item.height}">'
+        )
+        for box in item.boxes:
+            attributes = "".join(
+                f"<attribute name={quoteattr(str(name))}>{escape(str(value))}</attribute>"
+                for name, value in dict(box.extra.get("attributes") or {}).items()
+            )
+            parts.append(
+                f'<box label={quoteattr(classes[box.class_id])} source="manual" '
+                f'occluded="{int(bool(box.extra.get("occluded")))}" xtl="{_r(box.x0)}" '
+                f'ytl="{_r(box.y0)}" xbr="{_r(box.x1)}" ybr="{_r(box.y1)}" z_order="0">'
+                f"{attributes}</box>"
+            )
+        parts.append("</image>\n")
+    yield "annotations.xml", "".join([*parts, "</annotations>\n"]).encode()
+
+
+def labelstudio(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``train.json``, a list of tasks in percent."""
+    for split, found in _by_split(items):
+        tasks = [_task(item, classes, n) for n, item in enumerate(found, start=1)]
+        yield f"{split}.json", _json(tasks)
+
+
+def _task(item: OutItem, classes: Sequence[str], number: int) -> dict[str, Any]:
+    results = []
+    for box in item.boxes or ():
+        left, top = box.x0 / item.width * 100, box.y0 / item.height * 100
+        value = {
+            "x": left,
+            "y": top,
+            "width": box.x1 / item.width * 100 - left,
+            "height": box.y1 / item.height * 100 - top,
+            "rotation": 0,
+            "rectanglelabels": [classes[box.class_id]],
+        }
+        results.append(
+            {
+                "type": "rectanglelabels",
+                "from_name": "label",
+                "to_name": "image",
+                "original_width": item.width,
+                "original_height": item.height,
+                "value": value,
+            }
+        )
+    data = {"image": f"/data/local-files/?d=images/{item.split}/{item.filename}"}
+    return {"id": number, "data": data, "annotations": [{"result": results}]}
+
+
+def labelme(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``train/a.json``, beside the picture."""
+    for item in items:
+        if item.boxes is None:
+            continue
+        shapes = [
+            {
+                **{k: v for k, v in box.extra.items() if k in _LABELME_KEYS},
+                "label": classes[box.class_id],
+                "points": [[_r(box.x0), _r(box.y0)], [_r(box.x1), _r(box.y1)]],
+                "shape_type": "rectangle",
+                "flags": dict(box.extra.get("flags") or {}),
+            }
+            for box in item.boxes
+        ]
+        content: dict[str, Any] = {
+            "version": "5.4.1",
+            "flags": {},
+            "shapes": shapes,
+            "imagePath": item.filename,
+            "imageData": None,
+            "imageHeight": item.height,
+            "imageWidth": item.width,
+        }
+        yield f"{item.split}/{item.stem}.json", _json(content)
+
+
+_LABELME_KEYS = ("group_id", "difficult", "score", "attributes", "description")
+
+
+def createml(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``train/_annotations.createml.json``."""
+    for split, found in _by_split(items):
+        listed = []
+        for item in found:
+            rows = []
+            for box in item.boxes or ():
+                centre = {"x": (box.x0 + box.x1) / 2, "y": (box.y0 + box.y1) / 2}
+                size = {"width": box.x1 - box.x0, "height": box.y1 - box.y0}
+                place = {key: _r(value) for key, value in (centre | size).items()}
+                rows.append({"label": classes[box.class_id], "coordinates": place})
+            listed.append({"image": item.filename, "annotations": rows})
+        yield f"{split}/_annotations.createml.json", _json(listed)
+
+
+def table(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``train/_annotations.csv`` with TensorFlow's columns, which are empty where nothing is."""
+    for split, found in _by_split(items):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"))
+        for item in found:
+            for box in item.boxes or ():
+                corners = (_r(value) for value in box[1:5])
+                size = (item.width, item.height)
+                writer.writerow((item.filename, *size, classes[box.class_id], *corners))
+            if not item.boxes:
+                writer.writerow((item.filename, item.width, item.height, "", "", "", "", ""))
+        yield f"{split}/_annotations.csv", text.getvalue().encode()
+
+
+def ndjson(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``dataset.ndjson`` as Ultralytics reads it."""
+    names = {str(n): name for n, name in enumerate(classes)}
+    lines = [_json({"type": "dataset", "task": "detect", "class_names": names})]
+    for item in items:
+        if item.boxes is None:
+            continue
+        boxes = []
+        for box in item.boxes:
+            parts = _yolo_row(box, item.width, item.height).split()
+            boxes.append([box.class_id, *map(float, parts[1:])])
+        lines.append(
+            _json(
+                {
+                    "type": "image",
+                    "file": f"images/{item.split}/{item.filename}",
+                    "split": item.split,
+                    "width": item.width,
+                    "height": item.height,
+                    "annotations": {"boxes": boxes},
+                }
+            )
+        )
+    yield "dataset.ndjson", b"\n".join([*lines, b""])
+
+
+def datumaro(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``annotations/train.json``."""
+    labels = {"labels": [{"name": c, "parent": "", "attributes": []} for c in classes]}
+    for split, found in _by_split(items):
+        listed = []
+        for item in found:
+            rows = [
+                {
+                    "id": n,
+                    "type": "bbox",
+                    "label_id": box.class_id,
+                    "bbox": box.xywh,
+                    "attributes": dict(box.extra.get("attributes") or {}),
+                    "group": 0,
+                    "z_order": 0,
+                }
+                for n, box in enumerate(item.boxes or ())
+            ]
+            image = {"path": item.filename, "size": [item.height, item.width]}
+            listed.append({"id": item.stem, "annotations": rows, "image": image})
+        content = {"info": {}, "categories": {"label": labels}, "items": listed}
+        yield f"annotations/{split}.json", _json(content)
+
+
+def imagefolder(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
+    """``train/metadata.jsonl``, as the ``imagefolder`` of Hugging Face's datasets reads it."""
+    for split in ("train", "val", "test"):
+        lines = []
+        for item in (item for item in items if item.split == split):
+            boxes = item.boxes
+            objects = None if boxes is None else {
+                "bbox": [box.xywh for box in boxes],
+                "categories": [classes[box.class_id] for box in boxes],
+            }  # fmt: skip
+            line = {"file_name": item.filename, "width": item.width, "height": item.height}
+            lines.append(_json(line | {"objects": objects}))
+        if lines:
+            yield f"{split}/metadata.jsonl", b"\n".join([*lines, b""])
+
+
+WRITERS = {
+    "yolo": Writer("YOLO", "images/{split}/{filename}", yolo),
+    "coco": Writer("COCO", "images/{split}/{filename}", coco, keeps_extra=True),
+    "voc": Writer("Pascal VOC", "JPEGImages/{split}/{filename}", voc, False, True),
+    "cvat": Writer("CVAT for images", "images/{split}/{filename}", cvat, keeps_extra=True),
+    "labelstudio": Writer("Label Studio", "images/{split}/{filename}", labelstudio, False),
+    "labelme": Writer("LabelMe", "{split}/{filename}", labelme, False, True),
+    "createml": Writer("CreateML", "{split}/{filename}", createml, False),
+    "csv": Writer("CSV", "{split}/{filename}", table, False),
+    "ndjson": Writer("Ultralytics NDJSON", "images/{split}/{filename}", ndjson),
+    "datumaro": Writer("Datumaro", "images/{split}/{filename}", datumaro, keeps_extra=True),
+    "imagefolder": Writer("Hugging Face imagefolder", "{split}/{filename}", imagefolder, False),
+}
+"""By the name of the format. A new one is a function and a line."""
