@@ -30,6 +30,7 @@ OTHER = Annotation(1, 0.25, 0.25, 0.125, 0.125)
 FILES = [
     *sorted(HIDDEN_FILES),
     "history/2026-01.jsonl",
+    "imports/account.json",
     "sources/2026-01.jsonl",
     "cache/scan-order-1",
     "cache/image-hashes-1",
@@ -99,6 +100,7 @@ async def work(planted: Planted, stores: Stores, pipes: tuple[Path, ...]) -> Non
         lambda: dataset.get("pets"),
         lambda: dataset.get_tags("pets"),
         lambda: dataset.get_prompts("pets"),
+        lambda: dataset.load_imports("pets"),
         lambda: image.scan("pets"),
         lambda: image.sources("pets"),
         lambda: image.list_trash("pets"),

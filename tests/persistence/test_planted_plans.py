@@ -243,3 +243,14 @@ async def test_the_same_for_the_place_of_all_models(planted: Planted) -> None:
     stores = planted.stores()
     assert [info.name for info in await limited(stores.model.list())] == ["good", "net"]
     assert refused(planted.models) == ["refused-1"]
+
+
+async def test_a_model_that_the_user_has_linked_gets_its_name(planted: Planted) -> None:
+    (planted.models / "net").rename(planted.folder / "elsewhere")
+    (planted.models / "net").symlink_to(planted.folder / "elsewhere")
+    folder = planted.models / TX
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text(json.dumps([["net", "net2"]]))
+    stores = planted.stores()
+    assert [info.name for info in await limited(stores.model.list())] == ["good", "net2"]
+    assert refused(planted.models) == []

@@ -269,21 +269,22 @@ def require_possible(root: str, plan: Plan, own: str, place_of: PlaceOf) -> None
         is_folder = any(place_of(parts) in (Place.MODEL, Place.ENTRY) for parts in ends)
         is_staged = ends[0][:2] == [HIDDEN, "tx"]
         here, there = inside.mode_of(root, source), inside.mode_of(root, target)
-        if here and (
-            stat.S_ISDIR(here) != is_folder
-            or (is_staged and not stat.S_ISREG(here))
-            or (not is_folder and not _is_file(here))
-        ):
+        if here and (not _fits(here, is_folder) or (is_staged and not stat.S_ISREG(here))):
             raise InvalidDatasetError(
                 f"{source!r} is not what it would be if a change of ours had been under way"
             )
         if there and plan.forward and here and stat.S_ISDIR(there):
             raise InvalidDatasetError(f"a folder is at {target!r}, where nothing or a file was")
-        if there and not plan.forward and stat.S_ISDIR(there) != is_folder:
+        if there and not plan.forward and not _fits(there, is_folder):
             raise InvalidDatasetError(f"{target!r} is not what this change would have made it")
         old = inside.mode_of(root, f"{HIDDEN}/tx/{own}/old-{number}") if replaces else 0
         if old and not _is_file(old):
             raise InvalidDatasetError(f"what {target!r} was is no file")
+
+
+def _fits(mode: int, is_folder: bool) -> bool:
+    # A link is renamed and not followed: users have some among images and models.
+    return stat.S_ISLNK(mode) or (stat.S_ISDIR(mode) if is_folder else stat.S_ISREG(mode))
 
 
 def _is_file(mode: int) -> bool:
