@@ -13,7 +13,8 @@ from tests.helpers.pictures import jpeg
 from workbench import Dataset
 from workbench.errors import InvalidDatasetError, LabelFormatError, WorkbenchError
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.filesystem.label_text import MAX_BYTES, MAX_ROW, parse_labels
+from workbench.persistence.filesystem.label_table import parse_many
+from workbench.persistence.filesystem.label_text import MAX_BYTES, MAX_ROW, MAX_ROWS, parse_labels
 from workbench.persistence.history import parse_records
 from workbench.persistence.models import Annotation
 from workbench.persistence.sources import parse_sources
@@ -75,10 +76,19 @@ async def test_nothing_of_it_is_rewritten_by_what_could_not_read_it(
 
 
 def test_a_file_at_the_bound_is_read() -> None:
-    data = ROW * (MAX_BYTES // len(ROW))
-    assert len(parse_labels(data, "x.txt", 1).annotations) == MAX_BYTES // len(ROW)
+    data = ROW + b" \r\n" * ((MAX_BYTES - 2 * len(ROW)) // 3) + ROW
+    assert len(parse_labels(data, "x.txt", 1).annotations) == 2
     with pytest.raises(LabelFormatError, match="bytes"):
+        parse_labels(data + ROW * 2, "x.txt", 1)
+
+
+def test_rows_without_end_are_none() -> None:
+    data = ROW * MAX_ROWS
+    assert parse_many([data], ["x.txt"], 1).problems == []
+    with pytest.raises(LabelFormatError, match=r"line 400001: .*400,000 rows"):
         parse_labels(data + ROW, "x.txt", 1)
+    [problem] = parse_many([data + ROW], ["x.txt"], 1).problems
+    assert "400,000 rows" in str(problem)
 
 
 def test_a_message_shows_the_beginning_of_an_endless_word() -> None:

@@ -66,6 +66,7 @@ LONG_TEXT = b"a: &a " + b"x" * 100_000 + b"\nb: [" + b", ".join([b"*a"] * 1_000)
         # So deep that the parser itself may refuse it, in words of its own.
         (b"names: [cat]\nx: " + b"[" * 5_000, "20 levels"),
         (b"names: [cat]\n#" + b"x" * MAX_BYTES, "1048576 bytes"),
+        (b"names: [" + b"a," * 200_000 + b"]", "100,000 names"),
         (b"names: [cat]\nx: !!bool perhaps", "valid YAML"),
         (b"names: [cat]\nx: !!int ''", "valid YAML"),
         (b"names: [cat]\nx: !!timestamp today", "valid YAML"),

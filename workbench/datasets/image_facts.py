@@ -6,6 +6,7 @@ a JPEG the reduction happens inside the decoder, in a fraction of the time.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -62,6 +63,8 @@ VERSION = 3
 _SHORT_SIDE = 192  # pixels of the decoded picture: enough to tell blurred from sharp
 _FLAT = 1.5  # grey levels; below, there is nothing to be sharp
 _END = b"\xff\xd9"
+# FF 00 is a coded FF, and restart markers belong to the scan.
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7]", re.DOTALL)
 _PNG_END = b"IEND\xaeB`\x82"  # the last chunk's name and checksum
 
 
@@ -220,13 +223,8 @@ def jpeg_end(data: bytes) -> int | None:
 
 def _after_scan(data: bytes, position: int) -> int:
     """Return where the next marker stands behind the coded pixels at `position`; -1 if nowhere."""
-    while (position := data.find(b"\xff", position)) >= 0:
-        following = data[position + 1 : position + 2]
-        # FF 00 is a coded FF, and restart markers belong to the scan.
-        if following and following != b"\0" and not 0xD0 <= following[0] <= 0xD7:
-            return position
-        position += 2
-    return -1
+    found = _NEXT_MARKER.search(data, position)
+    return -1 if found is None else found.start()
 
 
 def _is_cut(data: bytes, header: ImageHeader | None) -> bool:

@@ -18,6 +18,9 @@ MAX_BYTES = 2**20
 MAX_DEPTH = 20
 """Levels of lists and mappings in each other."""
 
+MAX_NODES = 100_000
+"""Names, numbers, lists and mappings in a file; with 10,000 classes there are 20,000."""
+
 # The C parser, where PyYAML was built with it, takes a tenth of the time.
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -61,8 +64,10 @@ def problem_of(text: str | bytes, *, nested_aliases: bool = True) -> Problem | N
     begun: list[tuple[str | None, int]] = []  # open lists and mappings: anchor, total before
     nested: set[str] = set()
     written_out: dict[str, int] = {}
-    for event in yaml.parse(text, Loader=Loader):
+    for number, event in enumerate(yaml.parse(text, Loader=Loader)):
         total += 1
+        if number > MAX_NODES:
+            return Problem(f"at most {MAX_NODES:,} names and numbers", "more", "simplify it")
         if isinstance(event, yaml.ScalarEvent):
             total += len(event.value)
             if event.anchor is not None:

@@ -17,6 +17,7 @@ from workbench.persistence.filesystem.label_table import plain_files
 from workbench.persistence.filesystem.label_text import (
     MAX_BYTES,
     MAX_ROW,
+    MAX_ROWS,
     clean_annotations,
     format_labels,
     parse_labels,
@@ -40,6 +41,8 @@ NO_LABELS = frozenset({"classes"})
 
 _BATCH = 2048
 _MARK = "\xef\xbb\xbf"  # the UTF-8 byte order mark, read as Latin-1
+_ROW = re.compile(r"[^\r\n]*\S[^\r\n]*")
+_NEWLINE = re.compile(r"\r\n|\r|\n")
 _LINES = re.compile(r"(\r\n|\r|\n)")
 
 
@@ -96,9 +99,13 @@ def _rows(data: bytes) -> list[LabelRow]:
     rows: list[LabelRow] = []
     # Latin-1 takes every byte for what it is, so a row of another encoding hides no other.
     text = data.decode("latin-1").removeprefix(_MARK)
-    for number, line in enumerate(_LINES.split(text)[::2], start=1):
-        if line.strip():
-            rows.append(LabelRow(number, len(rows), line, _values(line)))
+    number, counted = 1, 0
+    for match in _ROW.finditer(text):
+        if len(rows) == MAX_ROWS:
+            return []
+        number += len(_NEWLINE.findall(text, counted, match.start()))
+        counted = match.start()
+        rows.append(LabelRow(number, len(rows), match[0], _values(match[0])))
     return rows
 
 

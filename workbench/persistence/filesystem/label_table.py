@@ -21,6 +21,7 @@ import numpy.typing as npt
 from workbench.errors import LabelFormatError
 from workbench.persistence.filesystem.label_text import (
     MAX_BYTES,
+    MAX_ROWS,
     SMALLEST,
     TOLERANCE,
     parse_labels,
@@ -146,8 +147,8 @@ def _parse_plain(
     rows : ndarray of float64, shape (rows, 5)
     """
     plain = np.ones(len(contents), dtype=np.bool_)
-    if any(len(c) > MAX_BYTES for c in contents):
-        contents = [c if len(c) <= MAX_BYTES else _NO_LABELS for c in contents]
+    if any(len(c) > MAX_ROWS for c in contents):
+        contents = [_NO_LABELS if _is_too_long(c) else c for c in contents]
     blob = b"".join(contents)
     separators = _separators(blob) if _all_end_lines(contents) else None
     if separators is not None:
@@ -164,6 +165,10 @@ def _parse_plain(
         keep = plain[file_of_row]
         file_of_row, rows = file_of_row[keep], rows[keep]
     return plain, file_of_row, rows
+
+
+def _is_too_long(content: bytes) -> bool:
+    return len(content) > MAX_BYTES or content.count(b"\n") > MAX_ROWS
 
 
 def plain_files(contents: list[bytes], num_classes: int) -> npt.NDArray[np.bool_]:
