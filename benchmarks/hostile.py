@@ -132,8 +132,8 @@ def _version(body: Callable[[int], bytes]) -> Make:
         "note": "",
         "automatic": False,
         "classes": ["cat"],
-        "num_images": {},
-        "num_labelled": {},
+        "num_images": {"train": 0, "val": 0, "test": 0},
+        "num_labelled": {"train": 0, "val": 0, "test": 0},
         "digest": "",
     }
     return lambda size: json.dumps(head).encode() + b"\n" + zlib.compress(body(size), 1)
