@@ -1,12 +1,20 @@
 """Kill a process that writes to a dataset, again and again, and look at what it left.
 
-    python benchmarks/crash.py --kills 300 --check
+    python benchmarks/crash.py --check
+    python benchmarks/crash.py --check --kills 2000
 
-Each round starts one or two children (see `crash_workload`), kills them with SIGKILL at a
-random moment, opens the stores afresh and compares the dataset with the children's
-journals: every acknowledged operation is there, the one cut off is there as a whole or not
-at all, no file is half written, nothing is left in the folders for unfinished work. The
-next round goes on with what the last one left. ``--check`` exits 1 at the first difference.
+Each round starts one or two children (see `crash_workload`), which do everything that the
+stores can, and kills them with SIGKILL at a random moment; every third time, whoever repairs
+what they left is killed as well. Then it opens the stores afresh and compares all there is
+with the children's journals: every acknowledged operation is there, the one cut off is there
+as a whole or not at all, no file is half written, nothing is left in the folders for
+unfinished work. The next round goes on with what the last one left.
+
+After that, single calls of the operating system fail, as `tests.helpers.fault_table` has it
+(all of them in ``make test-long``; here each ``--every``-th): what raised has not happened,
+then and later, everything else can be read, and a second try works.
+
+``--check`` exits 1 at the first difference; ``--quick`` takes less than a minute.
 """
 
 from __future__ import annotations
@@ -21,11 +29,11 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -44,6 +52,7 @@ from benchmarks.crash_workload import (  # noqa: E402
     World,
     replayed,
 )
+from tests.helpers.folders import quick_folder  # noqa: E402
 from workbench.persistence import Stores, create_stores  # noqa: E402
 from workbench.persistence.models import SPLITS  # noqa: E402
 
@@ -64,6 +73,7 @@ class Tally:
     cut_off: Counter[str] = field(default_factory=Counter)
     completed: int = 0
     leftovers: int = 0
+    repairs: int = 0
 
     def __str__(self) -> str:
         """Return one line for people."""
@@ -71,7 +81,8 @@ class Tally:
         return (
             f"{self.kills} kills, {self.operations} operations acknowledged; "
             f"{self.cut_off.total()} kills hit one under way ({kinds}), of which "
-            f"{self.completed} had happened; {self.leftovers} times there were leftovers to repair"
+            f"{self.completed} had happened; {self.leftovers} times there were leftovers to "
+            f"repair, {self.repairs} kills hit a repair"
         )
 
 
@@ -98,6 +109,8 @@ class Arena:
             done, data = cv2.imencode(".jpg", noise)
             assert done
             (folder / "pictures" / f"{i}.jpg").write_bytes(data.tobytes())
+        (folder / "exports").mkdir()
+        self._server: subprocess.Popen[bytes] | None = None
         self.pictures = [(folder / "pictures" / f"{i}.jpg").read_bytes() for i in range(PICTURES)]
         asyncio.run(self.open().dataset.create(DATASET, BASE_CLASSES))
 
@@ -110,49 +123,87 @@ class Arena:
         """Open the stores as a process does that knows nothing of the past."""
         return create_stores(self.folder / "data", self.folder / "models")
 
-    def start(self, owner: str, seed: int, steps: int = ENDLESS) -> subprocess.Popen[bytes]:
-        """Start a child and wait until it is about to work."""
-        (self.folder / f"log-{owner}").unlink(missing_ok=True)
-        state = dataclasses.asdict(self.worlds[owner])
-        (self.folder / f"world-{owner}.json").write_text(json.dumps(state))
+    def __enter__(self) -> Self:
         script = ROOT / "benchmarks" / "crash_workload.py"
-        return subprocess.Popen(
-            [sys.executable, script, self.folder, owner, str(seed), str(steps)],
+        self._server = subprocess.Popen(
+            [sys.executable, script],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            # One thread, so that forking is safe.
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
         )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.kill()
+        self._server.communicate()
+
+    def _send(self, *words: object) -> None:
+        assert self._server is not None
+        assert self._server.stdin is not None
+        self._server.stdin.write(("\t".join(map(str, words)) + "\n").encode())
+        self._server.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self._server is not None
+        assert self._server.stdout is not None
+        return self._server.stdout.readline().decode()
+
+    def _start(self, seed: int, steps: int = ENDLESS) -> list[int]:
+        """Start all children and wait until they are about to work; return their ids."""
+        for owner in self.owners:
+            (self.folder / f"log-{owner}").unlink(missing_ok=True)
+            state = dataclasses.asdict(self.worlds[owner])
+            (self.folder / f"world-{owner}.json").write_text(json.dumps(state))
+        for i, owner in enumerate(self.owners):
+            self._send("work", self.folder, owner, seed * 10 + i, steps)
+        return [self._expect("ready") for _ in self.owners]
+
+    def _expect(self, word: str) -> int:
+        found, _, child = self._answer().partition(" ")
+        if found != word:
+            raise DifferenceError(f"a child failed by itself: expected {word}, found {found!r}")
+        return int(child)
+
+    def _ends(self) -> list[int]:
+        """Wait for the children that were started; return how each of them ended."""
+        self._send("wait")
+        answer = self._answer()
+        if not answer.startswith("["):
+            raise DifferenceError(f"a child failed by itself: {answer}; see what it said above")
+        return [status for _, status in json.loads(answer)]
+
+    def _kill(self, children: list[int]) -> None:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        if any(not os.WIFSIGNALED(status) for status in self._ends()):
+            raise DifferenceError("a child failed by itself; see what it said above")
 
     def kill_once(self, seed: int, longest: float = 0.08) -> None:
         """Let the children work for a moment, kill them, and check what they left."""
-        children = [self.start(owner, seed * 10 + i) for i, owner in enumerate(self.owners)]
-        try:
-            for child in children:
-                _expect(child, b"ready\n")
-            time.sleep(random.Random(seed).uniform(0, longest))
-        finally:
-            for child in children:
-                child.send_signal(signal.SIGKILL)
-                child.wait()
-                assert child.stdout is not None
-                child.stdout.close()
-        for child in children:
-            if child.returncode != -signal.SIGKILL:
-                raise DifferenceError(
-                    f"a child failed by itself with exit status {child.returncode}"
-                )
+        moment = random.Random(seed)
+        children = self._start(seed)
+        time.sleep(moment.uniform(0, longest))
+        self._kill(children)
         self.tally.kills += 1
+        self.tally.leftovers += bool(_leftovers(self.root))
+        if seed % 3 == 0:
+            for _ in range(moment.randint(1, 3)):
+                self._send("repair", self.folder)
+                repairer = self._expect("ready")
+                time.sleep(moment.uniform(0, 0.006))
+                self._kill([repairer])
+                self.tally.repairs += 1
         self.check()
 
     def work_to_the_end(self, seed: int, steps: int) -> None:
         """Let all children work at the same time until they are through, and check."""
-        children = [self.start(owner, seed + i, steps) for i, owner in enumerate(self.owners)]
-        for child in children:
-            _expect(child, b"ready\n")
-        for child in children:
-            _expect(child, b"finished\n")
-            child.wait()
-            assert child.stdout is not None
-            child.stdout.close()
+        self._start(seed, steps)
+        for _ in self.owners:
+            self._expect("finished")
+        if any(self._ends()):
+            raise DifferenceError("a child failed by itself; see what it said above")
         self.check()
 
     def check(self) -> None:
@@ -163,7 +214,6 @@ class Arena:
         DifferenceError
             If something acknowledged is missing, or something is there by half.
         """
-        self.tally.leftovers += bool(_leftovers(self.root))
         stores = self.open()
         found = asyncio.run(_found(stores, self))
         for owner in self.owners:
@@ -171,6 +221,8 @@ class Arena:
             self.tally.operations += before.serial - self.worlds[owner].serial
             seen = found.of(owner)
             classes = found.classes if owner == "a" else before.classes
+            if owner != "a":
+                seen = dataclasses.replace(seen, beside=_beside(before))
             if cut_off is None:
                 _compare(before, seen, classes, f"{owner}: nothing was cut off")
                 self.worlds[owner] = before
@@ -183,6 +235,7 @@ class Arena:
         # Temporary files of the dead are swept by the next writer, who holds the lock.
         asyncio.run(stores.dataset.save_prompts(DATASET, {0: ["one"]}))
         left = _leftovers(self.root)
+        left += [str(path) for path in (self.folder / "exports").iterdir() if path.suffix != ".zip"]
         if left:
             raise DifferenceError(f"left over after the next write: {left}")
 
@@ -190,7 +243,8 @@ class Arena:
         try:
             _compare(before, seen, classes, f"not done: {cut_off}")
         except DifferenceError as not_before:
-            new_entries = [entry for entry in seen.trash if entry not in before.trash]
+            both = [*seen.trash, *seen.beside["binned"]]
+            new_entries = [e for e in both if e not in before.trash and e not in before.binned]
             after = before.applied(cut_off, new_entries[0] if new_entries else None)
             try:
                 _compare(after, seen, classes, f"done: {cut_off}")
@@ -210,6 +264,7 @@ class Found:
     images: dict[str, tuple[int, Boxes | None]]
     trash: dict[str, tuple[str, str]]
     classes: list[str]
+    beside: dict[str, Any]
 
     def of(self, owner: str) -> Found:
         """Return the part that belongs to one owner."""
@@ -217,12 +272,48 @@ class Found:
             {at: v for at, v in self.images.items() if at.split("/")[1].startswith(owner)},
             {i: v for i, v in self.trash.items() if v[1].split("/")[1].startswith(owner)},
             self.classes,
+            self.beside,
         )
 
 
 async def _found(stores: Stores, arena: Arena) -> Found:
+    images = await _images(stores, arena, DATASET)
+    trash = {e.id: (e.kind, f"{e.split}/{e.name}") for e in await stores.image.list_trash(DATASET)}
+    classes = (await stores.dataset.get(DATASET)).classes
+    names = [info.name for info in await stores.dataset.list()]
+    active = await stores.model.get_active()
+    beside = {
+        "others": {
+            name: sorted([at, *image] for at, image in (await _images(stores, arena, name)).items())
+            for name in names
+            if name != DATASET
+        },
+        "binned": {entry.id: entry.name for entry in await stores.dataset.list_trash()},
+        "versions": sorted(
+            v.name for v in await stores.dataset.list_versions(DATASET) if not v.automatic
+        ),
+        "models": sorted(info.name for info in await stores.model.list()),
+        "active": active and active.name,
+    }
+    return Found(images, trash, classes, beside)
+
+
+def _beside(world: World) -> dict[str, Any]:
+    """Return what else there must be, in the form that it is found in."""
+    return {
+        "others": world.others,
+        "binned": {entry: name for entry, (name, _) in world.binned.items()},
+        "versions": sorted(world.versions),
+        "models": sorted(world.models),
+        "active": world.active,
+    }
+
+
+async def _images(
+    stores: Stores, arena: Arena, dataset: str
+) -> dict[str, tuple[int, Boxes | None]]:
     images = {}
-    table = await stores.label.load_all(DATASET)
+    table = await stores.label.load_all(dataset)
     if table.problems:
         raise DifferenceError(f"unreadable labels: {table.problems}")
     bulk: dict[str, Boxes] = {
@@ -231,20 +322,21 @@ async def _found(stores: Stores, arena: Arena) -> Found:
     places = list(bulk)
     for i, class_id, box in zip(table.image_index, table.class_id, table.boxes, strict=True):
         bulk[places[i]].append([int(class_id), *box.tolist()])
-    for info in await stores.image.list(DATASET):
+    infos = await stores.image.list(dataset)
+    keys = [(info.split, info.filename) for info in infos]
+    for info, data in zip(infos, await stores.image.read_many(dataset, keys), strict=True):
         at = f"{info.split}/{info.filename}"
-        data = await stores.image.read_bytes(DATASET, info.split, info.filename)
         if data not in arena.pictures:
-            raise DifferenceError(f"{at}: its {len(data)} bytes are none of the pictures saved")
-        annotations = await stores.label.load(DATASET, info.split, info.filename)
+            raise DifferenceError(f"{at}: its bytes are none of the pictures saved: {data!r:.80}")
+        images[at] = (arena.pictures.index(data), bulk.get(at) if info.has_labels else None)
+    for at in random.sample(sorted(images), min(3, len(images))):
+        annotations = await stores.label.load(dataset, *at.split("/"))
         boxes = [[a.class_id, *a.xywh] for a in annotations]
-        if boxes != bulk.get(at):
+        if boxes != (images[at][1] or []):
             raise DifferenceError(f"{at}: load gives {boxes}, load_all {bulk.get(at)}")
-        images[at] = (arena.pictures.index(data), boxes if info.has_labels else None)
     if set(images) != set(places):
         raise DifferenceError("the image store and the label store list different images")
-    trash = {e.id: (e.kind, f"{e.split}/{e.name}") for e in await stores.image.list_trash(DATASET)}
-    return Found(images, trash, (await stores.dataset.get(DATASET)).classes)
+    return images
 
 
 def _compare(world: World, seen: Found, classes: list[str], what: str) -> None:
@@ -259,6 +351,11 @@ def _compare(world: World, seen: Found, classes: list[str], what: str) -> None:
     expected = {entry: (kind, at) for entry, (kind, at, _, _) in world.trash.items()}
     if seen.trash != expected:
         raise DifferenceError(f"{what}: trash: expected {expected}, found {seen.trash}")
+    for what_else, wanted in _beside(world).items():
+        if seen.beside[what_else] != wanted:
+            raise DifferenceError(
+                f"{what}: {what_else}: expected {wanted}, found {seen.beside[what_else]}"
+            )
     if classes != world.classes:
         raise DifferenceError(f"{what}: classes: expected {world.classes}, found {classes}")
 
@@ -296,12 +393,19 @@ def _leftovers(root: Path) -> list[str]:
     return [str(p) for folder in ("tmp", "tx") for p in sorted((hidden / folder).glob("**/*"))]
 
 
-def _expect(child: subprocess.Popen[bytes], line: bytes) -> None:
-    assert child.stdout is not None
-    found = child.stdout.readline()
-    if found != line:
-        child.wait()
-        raise DifferenceError(f"a child failed by itself: expected {line!r}, found {found!r}")
+def injected(folder: Path, every: int) -> tuple[int, list[str]]:
+    """Let each `every`-th call of every operation fail; return the cases, and what was wrong."""
+    output = subprocess.run(
+        [sys.executable, "-m", "tests.helpers.fault_table", folder, "0", "1", str(every)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+        check=True,
+    ).stdout
+    table: dict[str, list[str]] = json.loads(output)
+    cases = sum(int(first.split()[0]) for first, *_ in table.values())
+    return cases, [f"{name}: {line}" for name, (_, *lines) in table.items() for line in lines]
 
 
 def main() -> int:
@@ -310,18 +414,32 @@ def main() -> int:
     parser.add_argument("--writers", type=int, default=1, choices=(1, 2, 3))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--check", action="store_true", help="exit 1 at the first difference")
+    parser.add_argument("--quick", action="store_true", help="few kills, few faults")
+    parser.add_argument("--every", type=int, default=25, help="of all calls, how many fail")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        arena = Arena(Path(folder), "abc"[: options.writers])
+    kills = 60 if options.quick else options.kills
+    with quick_folder() as folder:
+        arena = Arena(folder, "abc"[: options.writers])
         started = time.perf_counter()
         try:
-            for i in range(options.kills):
-                arena.kill_once(options.seed * 100_000 + i)
+            with arena:
+                for i in range(kills):
+                    arena.kill_once(options.seed * 100_000 + i)
+                    if (i + 1) % 100 == 0:
+                        print(f"{i + 1} kills", file=sys.stderr, flush=True)
         except DifferenceError as difference:
             print(f"kill {arena.tally.kills} (seed {options.seed}): {difference}")
             return int(options.check)
         took = time.perf_counter() - started
-    print(f"{arena.tally}; {took:.0f} s. Nothing lost, nothing by half.")
+    print(f"{arena.tally}; {took:.0f} s.", flush=True)
+    started = time.perf_counter()
+    with quick_folder() as folder_of_faults:
+        cases, wrong = injected(folder_of_faults, 150 if options.quick else options.every)
+    print(f"{cases} failing calls, {len(wrong)} complaints; {time.perf_counter() - started:.0f} s.")
+    print("\n".join(wrong))
+    if wrong:
+        return int(options.check)
+    print("0 acknowledged lost, 0 that raised and happened, 0 datasets unreadable.")
     return 0
 
 

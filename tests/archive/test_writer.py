@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from workbench.errors import ArchiveError, ConflictError, NotFoundError
 from workbench.persistence.archive import Archive, write_zip
 from workbench.persistence.archive.format import LARGE_BYTES
+from workbench.persistence.filesystem import new_file
 
 
 class StoppedError(Exception):
@@ -230,3 +232,42 @@ def test_the_archive_may_be_read_by_whom_the_umask_allows(tmp_path: Path) -> Non
     other = tmp_path / "other"
     other.touch()
     assert stat.S_IMODE(archive.stat().st_mode) == stat.S_IMODE(other.stat().st_mode)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_a_killed_export_leaves_nothing_for_ever(tmp_path: Path, unnamed: bool) -> None:
+    """Nothing at all, or, where a file needs a name, nothing after the next export."""
+    script = f"""
+import os, signal, sys
+from pathlib import Path
+from workbench.persistence.archive import write_zip
+if not {unnamed}:
+    from workbench.persistence.filesystem import new_file
+    new_file._UNNAMED = 0
+write_zip(Path(sys.argv[1]), [("a.txt", b"a")], progress=lambda *_: os.kill(os.getpid(), 9))
+"""
+    killed = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "x.zip"], check=False, timeout=120
+    )
+    assert killed.returncode == -9
+    if not (unnamed and hasattr(os, "O_TMPFILE")):
+        assert len(list(tmp_path.iterdir())) == 1
+    write_zip(tmp_path / "y.zip", [("a.txt", b"a")])
+    assert [path.name for path in tmp_path.iterdir()] == ["y.zip"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_what_another_process_is_writing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_file, "_UNNAMED", 0)
+    seen: list[list[str]] = []
+
+    def write_another(done: int, total: int) -> None:
+        write_zip(tmp_path / "other.zip", [])
+        seen.append(sorted(path.suffix for path in tmp_path.iterdir()))
+
+    write_zip(tmp_path / "x.zip", [("a.txt", b"a")], progress=write_another)
+    assert seen == [[".tmp", ".zip"]]
+    assert _contents(tmp_path / "x.zip") == {"a.txt": b"a"}

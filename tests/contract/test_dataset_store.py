@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.helpers.backends import Backend
@@ -456,6 +458,17 @@ async def test_a_snapshot_and_its_dataset_do_not_meet(
 
     await stores.dataset.delete(pets)
     await stores.dataset.purge()
+    assert (shot.path / "images/train/a.jpg").read_bytes() == jpeg(1)
+
+
+async def test_what_a_script_does_to_an_image_does_not_reach_a_snapshot(
+    backend: Backend, stores: Stores, pets: str, tmp_path: Path
+) -> None:
+    """``cv2.imwrite`` writes into the file that is there."""
+    shot = await stores.dataset.snapshot(pets, tmp_path / "frozen")
+    if backend.data_dir is not None:
+        cv2.imwrite(str(backend.data_dir / pets / "images/train/a.jpg"), np.zeros((9, 9, 3)))
+        assert await stores.image.read_bytes(pets, "train", "a.jpg") != jpeg(1)
     assert (shot.path / "images/train/a.jpg").read_bytes() == jpeg(1)
 
 

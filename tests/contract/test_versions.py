@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from workbench.errors import (
     InvalidNameError,
     NotFoundError,
 )
-from workbench.persistence import Stores
+from workbench.persistence import Stores, versions
 from workbench.persistence.models import Annotation, ImageMove
 from workbench.persistence.version_models import KEPT_AUTOMATIC, LabelDifference
 
@@ -283,6 +284,32 @@ async def test_a_class_merged_into_another_is_not_renamed(stores: Stores, set_: 
     found = await ds.compare_versions(set_, "v1", None)
     assert found.renamed == {}
     assert found.labels == [LabelDifference(*A, 1, 1)]
+
+
+class _Back(datetime):
+    """A clock that was put back by a year, and stands still."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime(2001, 1, 1, tzinfo=tz)
+
+
+async def test_a_clock_that_goes_back_drops_no_state_that_was_just_kept(
+    stores: Stores, set_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ds = stores.dataset
+    await ds.freeze(set_, "mine")
+    for _ in range(KEPT_AUTOMATIC):
+        await ds.restore_version(set_, "mine")
+    await stores.image.save_bytes(set_, *A, jpeg(9))
+    monkeypatch.setattr(versions, "datetime", _Back)
+    kept = await ds.restore_version(set_, "mine")
+    again = await ds.restore_version(set_, "mine")
+    assert kept.name != again.name
+    names = [info.name for info in await ds.list_versions(set_)]
+    assert names[-2:] == [kept.name, again.name]
+    await ds.restore_version(set_, kept.name)
+    assert await stores.image.read_bytes(set_, *A) == jpeg(9)
 
 
 async def test_automatic_versions_are_bounded_and_others_stay(stores: Stores, set_: str) -> None:

@@ -140,6 +140,14 @@ async def test_an_export_may_name_the_archive(ds: DatasetStore, full: str, tmp_p
     assert await ds.export_zip(full, tmp_path / "folder") == tmp_path / "folder" / "full.zip"
 
 
+async def test_an_export_makes_the_folder_that_it_goes_to(
+    ds: DatasetStore, full: str, tmp_path: Path
+) -> None:
+    path = await ds.export_zip(full, tmp_path / "new" / "folder")
+    assert path == tmp_path / "new" / "folder" / f"{full}.zip"
+    assert zipfile.is_zipfile(path)
+
+
 async def test_an_export_replaces_an_older_archive(
     stores: Stores, full: str, tmp_path: Path
 ) -> None:

@@ -296,9 +296,10 @@ class DatasetStore(VersionStore):
             Pack also what links in the dataset's folder lead to outside of it. Without that,
             such links are an error: somebody else's may lead to what is yours alone.
         output_path : Path or str, optional
-            A folder, which gets ``<name>.zip``, or the archive itself if it ends in
-            ``.zip``. An archive of that name is replaced when the new one is complete.
-            Default: the folder that holds the datasets.
+            A folder, which gets ``<name>.zip`` and is made if it is not there, or the archive
+            itself if it ends in ``.zip``. An archive of that name is replaced when the new one
+            is complete. Default: the folder that holds the
+            datasets.
 
         Returns
         -------

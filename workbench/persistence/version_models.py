@@ -31,6 +31,9 @@ class VersionInfo:
     digest : str
         Of the classes and of the bytes of all images and labels: two versions with one
         digest are the same data.
+    serial : int
+        Counts up from one version to the next, whatever the clock says; 0 for those that were
+        made before versions were counted.
     """
 
     name: str
@@ -41,6 +44,7 @@ class VersionInfo:
     num_images: dict[str, int]
     num_labelled: dict[str, int]
     digest: str
+    serial: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -62,7 +62,7 @@ class Contents:
     images: dict[ImageKey, Entry]
     trash: dict[str, bytes] = field(default_factory=dict)
 
-    def info(self, name: str, note: str, *, automatic: bool) -> VersionInfo:
+    def info(self, name: str, note: str, *, automatic: bool, serial: int) -> VersionInfo:
         """Describe a version of these contents that is made now."""
         digest = hashlib.sha256(repr((self.yaml.classes, self.yaml.extra)).encode())
         for (split, filename), entry in sorted(self.images.items()):
@@ -80,6 +80,7 @@ class Contents:
             num_images={split: images[split] for split in SPLITS},
             num_labelled={split: labelled[split] for split in SPLITS},
             digest=digest.hexdigest(),
+            serial=serial,
         )
 
 
@@ -98,6 +99,7 @@ def to_bytes(info: VersionInfo, contents: Contents) -> bytes:
         "num_images": info.num_images,
         "num_labelled": info.num_labelled,
         "digest": info.digest,
+        "serial": info.serial,
     }
     body = {
         "extra": contents.yaml.extra,
@@ -133,6 +135,7 @@ def read_info(line: bytes, path: str) -> VersionInfo:
             num_images={split: int(head["num_images"][split]) for split in SPLITS},
             num_labelled={split: int(head["num_labelled"][split]) for split in SPLITS},
             digest=str(head["digest"]),
+            serial=int(head.get("serial", 0)),
         )
         if os.path.basename(path) != f"{info.name}.version":
             raise ValueError(f"the name {info.name!r}")
@@ -315,17 +318,35 @@ def _records(
     return records
 
 
-def superseded(automatic: Sequence[VersionInfo], restored: str) -> list[str]:
-    """Return which automatic versions, given oldest first, need not be kept any longer.
+def age(info: VersionInfo) -> tuple[int, datetime, str]:
+    """Return by what versions are put in order, the oldest first: not by the clock alone."""
+    return info.serial, info.created_at, info.name
+
+
+def automatic_name(taken: Iterable[str]) -> str:
+    """Return a name for the version that is made before another one is restored."""
+    name = f"before restoring, {datetime.now(UTC):%Y-%m-%d %H.%M.%S.%f}"
+    names, number, free = set(taken), 1, name
+    while free in names:  # the clock went back
+        number += 1
+        free = f"{name} ({number})"
+    return free
+
+
+def superseded(known: Iterable[VersionInfo], kept: Collection[str]) -> list[str]:
+    """Return which automatic versions need not be kept any longer.
 
     Parameters
     ----------
-    automatic : sequence of VersionInfo
-    restored : str
-        The version that is the dataset now; it stays, so that restoring it can be undone.
+    known : iterable of VersionInfo
+        All that there are.
+    kept : collection of str
+        Versions that stay in any case: the one that was just made, and the one that is the
+        dataset now, so that restoring it can be undone.
     """
+    automatic = sorted((info for info in known if info.automatic), key=age)
     old = automatic[: max(len(automatic) - KEPT_AUTOMATIC, 0)]
-    return [info.name for info in old if info.name != restored]
+    return [info.name for info in old if info.name not in kept]
 
 
 def shas(all_contents: Iterable[Contents]) -> set[str]:

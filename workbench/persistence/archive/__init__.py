@@ -28,7 +28,7 @@ from workbench.persistence.archive.importer import (
 from workbench.persistence.archive.layout import Layout, plan_layout
 from workbench.persistence.archive.reader import Archive, Member
 from workbench.persistence.archive.sink import FolderSink
-from workbench.persistence.archive.writer import empty_splits, write_zip
+from workbench.persistence.archive.writer import archive_path, empty_splits, write_zip
 
 __all__ = [
     "Archive",
@@ -38,6 +38,7 @@ __all__ = [
     "Member",
     "Sink",
     "Survey",
+    "archive_path",
     "empty_splits",
     "import_archive",
     "import_folder",

@@ -39,7 +39,8 @@ from workbench.persistence.archive.format import (
     STORED,
     dos_time,
 )
-from workbench.persistence.filesystem.atomic import fsync_folder, remove_file, temporary_name
+from workbench.persistence.filesystem.lock import making
+from workbench.persistence.filesystem.new_file import new_file
 from workbench.persistence.models import SPLITS, Progress, no_progress
 
 _PAIR = struct.Struct("<QQ")
@@ -54,6 +55,23 @@ _BINARY: Final[int] = getattr(os, "O_BINARY", 0)  # Windows translates line ends
 _READ: Final[int] = (
     os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 )
+
+
+def archive_path(output: Path, name: str) -> Path:
+    """Return where an archive goes: `output` if that ends in ``.zip``, else into that folder.
+
+    The folder is made if it is not there.
+
+    Raises
+    ------
+    ReadOnlyError
+        If it cannot be made.
+    """
+    if output.suffix.lower() == ".zip" and not output.is_dir():
+        return output
+    with making(str(output), "choose another folder for the archive"):
+        output.mkdir(parents=True, exist_ok=True)
+    return output / f"{name}.zip"
 
 
 def write_zip(
@@ -96,6 +114,8 @@ def write_zip(
     ------
     NotFoundError
         If the folder of `output` does not exist.
+    ReadOnlyError
+        If nothing may be written there.
     ConflictError
         If a file of `entries` is not there any more.
     ArchiveError
@@ -107,32 +127,24 @@ def write_zip(
             f"{output}: expected an existing folder for the archive, found none at "
             f"{output.parent}; make the folder or choose another"
         )
-    temporary = temporary_name(str(output.parent), hidden=True)
-    try:
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
-        try:
-            writer = _Writer(descriptor, output, zip64_limit)
-            done = 0
+    with (
+        making(str(output.parent), "choose another folder for the archive"),
+        new_file(output) as descriptor,
+    ):
+        writer = _Writer(descriptor, output, zip64_limit)
+        done = 0
 
-            def tick() -> None:
-                progress(done, total)
+        def tick() -> None:
+            progress(done, total)
 
-            for name, source in entries:
-                if isinstance(source, bytes):
-                    writer.add_bytes(name, source, dos_time(time.time()))
-                else:
-                    writer.add_file(name, source, tick)
-                done += 1
-                tick()
-            writer.finish()
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, output)
-    except BaseException:
-        remove_file(temporary)
-        raise
-    fsync_folder(str(output.parent))
+        for name, source in entries:
+            if isinstance(source, bytes):
+                writer.add_bytes(name, source, dos_time(time.time()))
+            else:
+                writer.add_file(name, source, tick)
+            done += 1
+            tick()
+        writer.finish()
     return output
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import suppress
 
 from workbench.persistence.filesystem.atomic import remove_file, rename, temporary_name
 
@@ -32,11 +33,17 @@ class Cloner:
         """Let there be a file at `target`, replacing one that is there, with `source`'s bytes."""
         temporary = temporary_name(self._temporary_folder)
         try:
-            if not self._reflink(source, temporary):
-                shutil.copyfile(source, temporary)
+            self.copy(source, temporary)
             rename(temporary, target)
-        finally:
-            remove_file(temporary)
+        except BaseException:
+            with suppress(OSError):
+                remove_file(temporary)
+            raise
+
+    def copy(self, source: str, target: str) -> None:
+        """Let there be a new file at `target`, where nothing is, with `source`'s bytes."""
+        if not self._reflink(source, target):
+            shutil.copyfile(source, target)
 
     def _reflink(self, source: str, target: str) -> bool:
         if not self._reflinks:

@@ -122,3 +122,7 @@ class DatasetRoot:
             If `name` cannot be a dataset's name.
         """
         return DatasetFolder(dataset_paths(self.path, name), self.yamls, self.formats)
+
+    def at(self, path: str) -> DatasetFolder:
+        """Return a dataset that is somewhere else for now: being built, or in the trash."""
+        return DatasetFolder(DatasetPaths(path), DataYamlCache(), FormatCache())

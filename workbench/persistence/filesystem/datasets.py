@@ -7,6 +7,8 @@ import builtins
 import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -25,13 +27,15 @@ from workbench.persistence.filesystem import (
     trash,
 )
 from workbench.persistence.filesystem import dataset_files as files
-from workbench.persistence.filesystem.atomic import fsync_folder, remove_tree, replace_file
+from workbench.persistence.filesystem.atomic import move_durably, replace_file
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
 from workbench.persistence.filesystem.label_table import read_file
+from workbench.persistence.filesystem.lock import making
 from workbench.persistence.filesystem.paths import check_cache_key
 from workbench.persistence.filesystem.plans import place_in_models
 from workbench.persistence.filesystem.staging import Staging
+from workbench.persistence.filesystem.telling import told
 from workbench.persistence.filesystem.versions import FilesystemVersionStore
 from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.models import (
@@ -85,7 +89,8 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
             with self._staging.build(folder.paths.root) as building:
                 paths = files.write_skeleton(building, DataYaml(names))
                 files.fill(paths, len(names), images, progress, total)
-            return files.info(folder)
+                made = self._built(building, folder)
+            return told(lambda: files.info(folder), made)
 
         return await asyncio.to_thread(work)
 
@@ -130,8 +135,9 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
 
         def work() -> DatasetInfo:
             with folder.writing():
+                made = self._built(folder.paths.root, target)
                 self._staging.place(folder.paths.root, target.paths.root)
-            return files.info(target)
+            return told(lambda: files.info(target), made)
 
         return await asyncio.to_thread(work)
 
@@ -147,13 +153,14 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
                     check_classes_suffice(counts, names)
                 prompts = files.read_prompts(folder.paths)
                 kept = {i: texts for i, texts in prompts.items() if i < len(names)}
+                made = replace(files.info(folder), classes=names, modified_at=datetime.now(UTC))
                 with folder.journal.transaction() as change:
                     renamed = DataYaml(names, yaml.extra)
                     data = rewritten(read_file(folder.paths.data_yaml), renamed)
                     change.write(folder.paths.data_yaml, data)
                     if kept != prompts:
                         change.write(folder.paths.prompts, files.prompts_bytes(kept))
-            return files.info(folder)
+            return told(lambda: files.info(folder), made)
 
         return await asyncio.to_thread(work)
 
@@ -248,13 +255,17 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         folder = self._root.open(name)
 
         def work() -> TrashEntry:
-            with folder.writing(), self._staging.locked():
+            data_dir = str(self._root.path)
+            with folder.writing(), self._staging.locked(), making(data_dir):
                 trashed = trash.new_entry(self._trash, "dataset", folder.name, [folder.name])
-                os.makedirs(trashed.folder)
-                entry = f"{trashed.folder}/entry.json"
-                replace_file(entry, trashed.to_bytes(), trashed.folder)
-                os.rename(folder.paths.root, f"{trashed.folder}/{trashed.files[0][0]}")
-                fsync_folder(str(self._root.path))
+                try:
+                    os.makedirs(trashed.folder)
+                    entry = f"{trashed.folder}/entry.json"
+                    replace_file(entry, trashed.to_bytes(), trashed.folder)
+                    move_durably(folder.paths.root, f"{trashed.folder}/{trashed.files[0][0]}")
+                except BaseException:
+                    trash.sweep(self._trash)  # an entry without its dataset is none
+                    raise
             return trashed.entry
 
         return await asyncio.to_thread(work)
@@ -270,9 +281,11 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         def work() -> DatasetInfo:
             found = trash.find(self._trash, entry_id)
             folder = self._root.open(name or found.entry.name)
-            self._staging.place(f"{found.folder}/{found.files[0][0]}", folder.paths.root)
-            remove_tree(found.folder)
-            return files.info(folder)
+            trashed = f"{found.folder}/{found.files[0][0]}"
+            made = self._built(trashed, folder)
+            self._staging.place(trashed, folder.paths.root)
+            trash.sweep(self._trash)
+            return told(lambda: files.info(folder), made)
 
         return await asyncio.to_thread(work)
 
@@ -280,8 +293,10 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         """See `DatasetStore.purge`."""
 
         def work() -> int:
-            with self._staging.locked():
-                return trash.purge(self._trash, entry_id, _KINDS)
+            with self._staging.locked(), making(str(self._root.path)):
+                doomed = trash.doomed(self._trash, entry_id, _KINDS)
+                trash.discard(self._trash, doomed)
+            return len(doomed)
 
         return await asyncio.to_thread(work)
 
@@ -301,7 +316,8 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
             chosen = {source.find(*key) for key in keys}
             with self._staging.build(target.paths.root) as building, source.writing() as yaml:
                 files.copy_images(source, yaml, building, chosen, progress)
-            return files.info(target)
+                made = self._built(building, target)
+            return told(lambda: files.info(target), made)
 
         return await asyncio.to_thread(work)
 
@@ -316,7 +332,7 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
     ) -> Path:
         """See `DatasetStore.export_zip`."""
         folder = self._root.open(name)
-        output = self._archive_path(folder, output_path)
+        wanted = self._root.path if output_path is None else Path(output_path)
         keys = None if only is None else set(only)
 
         def work() -> Path:
@@ -327,6 +343,7 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
                 )
             )
             total = len(entries) + 1
+            output = archive.archive_path(wanted, folder.name)
             return archive.write_zip(
                 output,
                 [("data.yaml", data_yaml), *entries, *archive.empty_splits(n for n, _ in entries)],
@@ -335,12 +352,6 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
             )
 
         return await asyncio.to_thread(work)
-
-    def _archive_path(self, folder: DatasetFolder, output_path: Path | str | None) -> Path:
-        output = self._root.path if output_path is None else Path(output_path)
-        if output.suffix.lower() == ".zip" and not output.is_dir():
-            return output
-        return output / f"{folder.name}.zip"
 
     async def import_zip(
         self,
@@ -383,7 +394,13 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         with self._staging.build(folder.paths.root) as building:
             found = read(archive.FolderSink(Path(building)))
             files.write_skeleton(building, DataYaml(check_classes(found.classes), found.extra))
-        return with_notes(files.info(folder), found.notes)
+            made = self._built(building, folder)
+        return with_notes(told(lambda: files.info(folder), made), found.notes)
+
+    def _built(self, path: str, target: DatasetFolder) -> DatasetInfo:
+        """Describe a dataset that is complete and not yet where it shall be."""
+        info = files.info(self._root.at(path))
+        return replace(info, name=target.name, path=Path(target.paths.root))
 
     async def snapshot(
         self,

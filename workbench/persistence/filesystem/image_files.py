@@ -75,20 +75,23 @@ def _of_same_stem(folder: DatasetFolder, split: str, filename: str) -> Iterator[
 def info(folder: DatasetFolder, split: str, filename: str, data: bytes | None = None) -> ImageInfo:
     """Return one image's facts, read from `data` if the caller has the bytes at hand."""
     path = folder.require_image(split, filename)
-    return _info(
+    return sized_info(
         folder, split, filename, *image_size(read_image(path) if data is None else data, path)
     )
 
 
-def info_if_readable(folder: DatasetFolder, split: str, filename: str) -> ImageInfo:
-    """Return one image's facts; a damaged one, which may be moved all the same, has size 0 x 0."""
+def measured(path: str) -> tuple[int, int]:
+    """Return an image's width and height; a damaged one, which may be moved as well, has 0 x 0."""
     try:
-        return info(folder, split, filename)
+        return image_size(read_image(path), path)
     except InvalidFrameError:
-        return _info(folder, split, filename, 0, 0)
+        return 0, 0
 
 
-def _info(folder: DatasetFolder, split: str, filename: str, width: int, height: int) -> ImageInfo:
+def sized_info(
+    folder: DatasetFolder, split: str, filename: str, width: int, height: int
+) -> ImageInfo:
+    """Return the facts of an image whose size is known, without opening it."""
     path = folder.require_image(split, filename)
     status = os.stat(path)
     return ImageInfo(
@@ -205,11 +208,12 @@ def rename(folder: DatasetFolder, split: str, filename: str, new_filename: str) 
             f"{new_filename!r}: expected the extension of {filename!r}; renaming does not convert"
         )
     with folder.writing(), folder.journal.transaction() as change:
+        size = measured(folder.require_image(split, filename))
         _plan_move(folder, change, filename, split, new_filename, split)
         tag_files.plan_rename(folder, change, split, filename, new_filename)
         ways = new_moves([((split, filename), (split, new_filename))])
         change.append(history_files.lines(folder, ways))
-    return info_if_readable(folder, split, new_filename)
+    return sized_info(folder, split, new_filename, *size)
 
 
 def _plan_move(
@@ -279,14 +283,29 @@ def plan_delete(
     return trashed.entry
 
 
-def restore(folder: DatasetFolder, entry_id: str, kind: str) -> TrashEntry:
-    """Bring the files of a trash entry back to where they were."""
+def restore_image(folder: DatasetFolder, entry_id: str) -> ImageInfo:
+    """Bring an image, with its labels, back to where it was."""
     with folder.writing():
-        entry = trash.find(folder.trash, entry_id).entry
-        if entry.kind != kind:
-            raise NotFoundError(f"{entry_id!r} in the trash is of kind {entry.kind}, not {kind}")
+        found = _of_kind(folder, entry_id, "image")
+        size = measured(f"{found.folder}/{found.files[0][0]}")
         _restore(folder, [entry_id])
-    return entry
+    return sized_info(folder, found.entry.split, found.entry.name, *size)
+
+
+def restore_labels(folder: DatasetFolder, entry_id: str) -> tuple[TrashEntry, bytes]:
+    """Bring an image's labels back; return what was in the trash, and the label file's bytes."""
+    with folder.writing():
+        found = _of_kind(folder, entry_id, "label")
+        data = read_labels(f"{found.folder}/{found.files[0][0]}")
+        _restore(folder, [entry_id])
+    return found.entry, data
+
+
+def _of_kind(folder: DatasetFolder, entry_id: str, kind: str) -> trash.Trashed:
+    found = trash.find(folder.trash, entry_id)
+    if found.entry.kind != kind:
+        raise NotFoundError(f"{entry_id!r} in the trash is of kind {found.entry.kind}, not {kind}")
+    return found
 
 
 def restore_many(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:

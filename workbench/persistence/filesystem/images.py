@@ -175,8 +175,9 @@ class FilesystemImageStore(ImageStore):
 
         def work() -> ImageInfo:
             [way] = _found(folder, [ImageMove(filename, from_split, to_split)])
+            size = files.measured(folder.require_image(way.from_split, way.filename))
             files.move(folder, [way])
-            return files.info_if_readable(folder, to_split, way.filename)
+            return files.sized_info(folder, to_split, way.filename, *size)
 
         return await asyncio.to_thread(work)
 
@@ -256,12 +257,7 @@ class FilesystemImageStore(ImageStore):
     async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
         """See `ImageStore.restore`."""
         folder = self._root.open(dataset)
-
-        def work() -> ImageInfo:
-            entry = files.restore(folder, entry_id, "image")
-            return files.info_if_readable(folder, entry.split, entry.name)
-
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(files.restore_image, folder, entry_id)
 
     async def restore_many(self, dataset: str, entry_ids: Sequence[str]) -> None:
         """See `ImageStore.restore_many`."""
@@ -281,7 +277,12 @@ class FilesystemImageStore(ImageStore):
 
         def work() -> int:
             with folder.writing():
-                return trash.purge(folder.trash, entry_id, _KINDS)
+                doomed = trash.doomed(folder.trash, entry_id, _KINDS)
+                with folder.journal.transaction() as change:
+                    for trashed in doomed:
+                        change.remove(trashed.folder)
+                trash.sweep(folder.trash)
+            return len(doomed)
 
         return await asyncio.to_thread(work)
 

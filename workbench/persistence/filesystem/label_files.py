@@ -60,10 +60,16 @@ def revision_of(data: bytes | None) -> str:
 def read(folder: DatasetFolder, split: str, filename: str) -> LabelData:
     """Return the labels of one image."""
     yaml = folder.read()
-    data = read_existing(folder, split, filename)
+    return parsed(folder, split, filename, read_existing(folder, split, filename), yaml)
+
+
+def parsed(
+    folder: DatasetFolder, split: str, filename: str, data: bytes | None, yaml: DataYaml
+) -> LabelData:
+    """Return what the bytes of one image's label file say; None for no file."""
     path = folder.paths.label(split, filename)
-    parsed = ParsedLabels([]) if data is None else _parse(data, path, yaml)
-    return LabelData(filename, split, parsed.annotations, revision_of(data), parsed.other_rows)
+    labels = ParsedLabels([]) if data is None else _parse(data, path, yaml)
+    return LabelData(filename, split, labels.annotations, revision_of(data), labels.other_rows)
 
 
 def read_existing(folder: DatasetFolder, split: str, filename: str) -> bytes | None:

@@ -176,8 +176,9 @@ class FilesystemLabelStore(LabelStore):
         folder = self._root.open(dataset)
 
         def work() -> LabelData:
-            entry = image_files.restore(folder, entry_id, "label")
-            return files.read(folder, entry.split, entry.name)
+            yaml = folder.read()
+            entry, data = image_files.restore_labels(folder, entry_id)
+            return files.parsed(folder, entry.split, entry.name, data, yaml)
 
         return await asyncio.to_thread(work)
 

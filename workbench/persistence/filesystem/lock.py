@@ -22,8 +22,16 @@ _READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @contextmanager
-def making(folder: str) -> Iterator[None]:
+def making(
+    folder: str, remedy: str = "import the dataset from there into a data folder of your own"
+) -> Iterator[None]:
     """Run what makes our own files in `folder`, and say so if nobody may.
+
+    Parameters
+    ----------
+    folder : str
+    remedy : str
+        What else one can do than ask for permission.
 
     Raises
     ------
@@ -33,12 +41,13 @@ def making(folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _READ_ONLY:
+        name = str(error.filename or "")
+        elsewhere = name.startswith("/") and not name.startswith(folder)
+        if error.errno not in _READ_ONLY or elsewhere or isinstance(error, ReadOnlyError):
             raise
         raise ReadOnlyError(
             f"{folder}: expected a folder that may be changed, found: {error.strerror} "
-            f"({error.filename}); ask for permission to write there, or import the dataset from "
-            f"there into a data folder of your own"
+            f"({error.filename}); ask for permission to write there, or {remedy}"
         ) from error
 
 

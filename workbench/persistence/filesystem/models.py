@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,16 @@ from workbench.errors import (
 from workbench.persistence.filesystem import inside, trash
 from workbench.persistence.filesystem.atomic import (
     fsync_folder,
+    move_durably,
     temporary_name,
     write_new,
 )
 from workbench.persistence.filesystem.fingerprint import fingerprint, weights_state
 from workbench.persistence.filesystem.journal import Journal
+from workbench.persistence.filesystem.lock import making
 from workbench.persistence.filesystem.paths import HIDDEN, check_name
 from workbench.persistence.filesystem.plans import place_in_models
+from workbench.persistence.filesystem.telling import told
 from workbench.persistence.model_store import ModelStore
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
@@ -82,18 +86,31 @@ class FilesystemModelStore(ModelStore):
         with self._journal.locked():
             self._require_free(name, folder)
             staging = temporary_name(self._journal.tmp)
-            os.makedirs(staging)
-            file = f"weights{weights.suffix or '.pt'}"
-            shutil.copyfile(weights, f"{staging}/{file}")
-            descriptor = os.open(f"{staging}/{file}", os.O_RDONLY)
+            with making(self._root):
+                self._write(staging, weights, facts)
+                made = self._elsewhere(staging, folder)
+                move_durably(staging, folder)
+        return told(lambda: self._info(name), made)
+
+    def _write(self, staging: str, weights: Path, facts: dict[str, Any]) -> None:
+        """Write a model where the next to hold the lock removes it, if it stays there."""
+        os.makedirs(staging)
+        file = f"weights{weights.suffix or '.pt'}"
+        shutil.copyfile(weights, f"{staging}/{file}")
+        descriptor = os.open(f"{staging}/{file}", os.O_RDONLY)
+        try:
             os.fsync(descriptor)
+        finally:
             os.close(descriptor)
-            facts = {**facts, "weights": {"file": file, **fingerprint(f"{staging}/{file}")}}
-            write_new(f"{staging}/{_FACTS}", json.dumps(facts, indent=1).encode())
-            fsync_folder(staging)
-            os.rename(staging, folder)
-            fsync_folder(self._root)
-        return self._info(name)
+        facts = {**facts, "weights": {"file": file, **fingerprint(f"{staging}/{file}")}}
+        write_new(f"{staging}/{_FACTS}", json.dumps(facts, indent=1).encode())
+        fsync_folder(staging)
+
+    def _elsewhere(self, path: str, folder: str) -> ModelInfo:
+        """Describe a model that is not yet where it shall be."""
+        info = self._info_at(path)
+        name = os.path.basename(folder)
+        return replace(info, name=name, path=Path(folder, info.path.name))
 
     async def get(self, name: str) -> ModelInfo:
         """See `ModelStore.get`."""
@@ -143,8 +160,9 @@ class FilesystemModelStore(ModelStore):
         def work() -> ModelInfo | None:
             with self._journal.locked():
                 stored = None if name is None else os.path.basename(self._require(name))
+                made = None if stored is None else replace(self._info(stored), is_active=True)
                 self._journal.write(self._active, _active_bytes(stored))
-            return None if stored is None else self._info(stored)
+            return None if stored is None else told(lambda: self._info(stored), made)
 
         return await asyncio.to_thread(work)
 
@@ -167,11 +185,12 @@ class FilesystemModelStore(ModelStore):
             with self._journal.locked():
                 folder = self._require(name)
                 self._require_free(new_name, target)
+                made = self._elsewhere(folder, target)
                 with self._journal.transaction() as change:
                     change.rename(folder, target)
                     if self._active_name() == os.path.basename(folder):
                         change.write(self._active, _active_bytes(os.path.basename(target)))
-            return self._info(new_name)
+            return told(lambda: self._info(new_name), made)
 
         return await asyncio.to_thread(work)
 
@@ -181,10 +200,11 @@ class FilesystemModelStore(ModelStore):
         def work() -> ModelInfo:
             with self._journal.locked():
                 folder = self._require(name)
-                details = changed_details(self._info(name).details, changes)
+                info = self._info(name)
+                details = changed_details(info.details, changes)
                 facts = {**inside.read_json(folder, _FACTS, _EXPECTED), "details": details}
                 self._journal.write(f"{folder}/{_FACTS}", json.dumps(facts, indent=1).encode())
-            return self._info(name)
+            return told(lambda: self._info(name), replace(info, details=details))
 
         return await asyncio.to_thread(work)
 
@@ -221,10 +241,12 @@ class FilesystemModelStore(ModelStore):
                 wanted = check_name(name or found.entry.name, "model name")
                 target = self._folder(wanted)
                 self._require_free(wanted, target)
+                trashed = f"{found.folder}/{found.files[0][0]}"
+                made = self._elsewhere(trashed, target)
                 with self._journal.transaction() as change:
-                    change.rename(f"{found.folder}/{found.files[0][0]}", target)
+                    change.rename(trashed, target)
                     change.remove(found.folder)
-            return self._info(wanted)
+            return told(lambda: self._info(wanted), made)
 
         return await asyncio.to_thread(work)
 
@@ -233,7 +255,12 @@ class FilesystemModelStore(ModelStore):
 
         def work() -> int:
             with self._journal.locked():
-                return trash.purge(self._trash, entry_id, _KINDS)
+                doomed = trash.doomed(self._trash, entry_id, _KINDS)
+                with self._journal.transaction() as change:
+                    for trashed in doomed:
+                        change.remove(trashed.folder)
+                trash.sweep(self._trash)
+            return len(doomed)
 
         return await asyncio.to_thread(work)
 
@@ -266,7 +293,9 @@ class FilesystemModelStore(ModelStore):
             return None
 
     def _info(self, name: str) -> ModelInfo:
-        folder = self._require(name)
+        return self._info_at(self._require(name))
+
+    def _info_at(self, folder: str) -> ModelInfo:
         path = f"{folder}/{_FACTS}"
         # The user may have linked the model's folder here; what is in it is not followed on.
         facts = inside.read_json(folder, _FACTS, _EXPECTED)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from workbench.errors import AlreadyExistsError, ReadOnlyError
 from workbench.persistence.filesystem import version_files
 from workbench.persistence.filesystem.atomic import remove_tree, write_new
+from workbench.persistence.filesystem.cloning import Cloner
 from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
@@ -21,8 +21,6 @@ from workbench.persistence.filesystem.label_table import read_labels
 from workbench.persistence.filesystem.paths import DatasetPaths, stem
 from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
 from workbench.persistence.versions import Entry
-
-_JPEG_END = b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +140,14 @@ def _copy(
 ) -> str:
     """Copy images and labels; return the digest of what was copied."""
     digest = hashlib.sha256(repr(state.yaml.classes).encode())
+    cloner = Cloner(view.root)
     for done, (key, is_labelled) in enumerate(images.items(), start=1):
         split, filename = key
         source = state.source(key)
         require_file(source)
-        _link_or_copy(source, view.image(split, filename))
+        # Never a link: what a script writes into the original would reach the run, and what
+        # Ultralytics does to a JPEG with bytes behind its end, the original.
+        cloner.copy(source, view.image(split, filename))
         line = f"\n{split}/{filename} {os.stat(source).st_size}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
         if is_labelled:
@@ -155,32 +156,3 @@ def _copy(
             digest.update(labels)
         progress(done, len(images))
     return digest.hexdigest()
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    # Ultralytics rewrites a JPEG with bytes behind its end marker in place, which would
-    # reach the original through a hard link. Our own writes replace files and never do.
-    if not os.path.islink(source) and not _would_be_rewritten(source, target):
-        try:
-            os.link(source, target)
-            return
-        except OSError:  # another file system, or one without hard links
-            pass
-    shutil.copyfile(source, target)
-
-
-def _would_be_rewritten(path: str, name: str) -> bool:
-    """Whether Ultralytics would rewrite this file in place: a JPEG with more than an image.
-
-    Parameters
-    ----------
-    path : str
-    name : str
-        What the file is, or will be, called.
-    """
-    if not name.lower().endswith((".jpg", ".jpeg")):
-        return False
-    with open(path, "rb", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - len(_JPEG_END)))
-        return file.read() != _JPEG_END

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from workbench.errors import AlreadyExistsError, InvalidDatasetError
 from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.atomic import (
-    fsync_folder,
+    move_durably,
     remove_file,
     remove_tree,
     sync_tree,
@@ -54,22 +54,24 @@ class Staging:
         with self.locked():
             self._sweep()
         folder = temporary_name(self._folder)
-        with exclusive(f"{folder}.lock"):
+        with making(self._data_dir), exclusive(f"{folder}.lock"):
             try:
                 os.mkdir(folder)
                 yield folder
                 sync_tree(folder)
                 self.place(folder, target)
             finally:
-                remove_tree(folder)
-                remove_file(f"{folder}.lock")
+                # What cannot be removed now is removed by the next to build something.
+                with suppress(OSError):
+                    remove_tree(folder)
+                    remove_file(f"{folder}.lock")
 
     def place(self, folder: str, target: str) -> None:
         """Rename a complete dataset to where it shall be, unless something is there already."""
         with self.locked():
             require_free(target)
-            os.rename(folder, target)
-            fsync_folder(self._data_dir)
+            with making(self._data_dir):
+                move_durably(folder, target)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ from datetime import datetime
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence.filesystem import inside
-from workbench.persistence.filesystem.atomic import fsync_folder
+from workbench.persistence.filesystem.atomic import opened_folder
 from workbench.persistence.filesystem.paths import HIDDEN, is_image_name
 from workbench.persistence.filesystem.plans import Place, PlaceOf
 from workbench.persistence.models import SPLITS, TrashEntry
@@ -162,35 +162,43 @@ def _read_image(trash: Trash, trashed: Trashed) -> bytes:
     raise NotFoundError(f"{trashed.entry.id!r} holds the labels of {trashed.entry.name}, no image")
 
 
-def purge(trash: Trash, entry_id: str | None, kinds: frozenset[str]) -> int:
-    """Remove one entry, or all of the given kinds, for good; return how many."""
+def doomed(trash: Trash, entry_id: str | None, kinds: frozenset[str]) -> list[Trashed]:
+    """Return the entries to purge: one, or all of the given kinds."""
     if entry_id is not None:
-        _discard(trash, find(trash, entry_id))
-        return 1
-    doomed = [found for found in list_entries(trash) if found.entry.kind in kinds]
-    for found in doomed:
-        _discard(trash, found)
-    _sweep(trash)
-    return len(doomed)
+        return [find(trash, entry_id)]
+    return [found for found in list_entries(trash) if found.entry.kind in kinds]
 
 
-def _discard(trash: Trash, trashed: Trashed) -> None:
+def discard(trash: Trash, entries: Sequence[Trashed]) -> None:
+    """Remove entries for good, where no transaction can do it: all, or none."""
     # Renamed first, so that no crash leaves an entry with only some of its files.
-    name = f"{_TRASH}/{trashed.entry.id}"
-    inside.rename(trash.root, name, f"{name}{_GONE}")
-    fsync_folder(trash.path)
-    inside.remove(trash.root, f"{name}{_GONE}")
-
-
-def _sweep(trash: Trash) -> None:
-    """Remove what crashes left of entries that were purged or restored."""
-    for name in _names(trash):
+    done: list[str] = []
+    with opened_folder(trash.path) as sync:
         try:
-            is_left = name.endswith(_GONE) or _read(trash, name) is None
-        except InvalidDatasetError:  # not for us to destroy
-            continue
-        if is_left:
-            inside.remove(trash.root, f"{_TRASH}/{name}")
+            for trashed in entries:
+                name = f"{_TRASH}/{trashed.entry.id}"
+                inside.rename(trash.root, name, f"{name}{_GONE}")
+                done.append(name)
+            sync()
+        except BaseException:
+            for name in done:
+                inside.rename(trash.root, f"{name}{_GONE}", name)
+            raise
+    sweep(trash)
+
+
+def sweep(trash: Trash) -> None:
+    """Remove what is left of entries that were purged or restored, as far as that can be."""
+    try:
+        for name in _names(trash):
+            try:
+                is_left = name.endswith(_GONE) or _read(trash, name) is None
+            except InvalidDatasetError:  # not for us to destroy
+                continue
+            if is_left:
+                inside.remove(trash.root, f"{_TRASH}/{name}")
+    except OSError as error:
+        _log.warning("what was purged from %s is removed later: %s", trash.path, error)
 
 
 def _read(trash: Trash, name: str) -> Trashed | None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from workbench.errors import AlreadyExistsError, InvalidDatasetError, NotFoundError
 from workbench.persistence import version_comparison, versions
@@ -20,7 +19,6 @@ from workbench.persistence.filesystem import (
     tag_files,
 )
 from workbench.persistence.filesystem.atomic import (
-    fsync_folder,
     remove_file,
     sync_tree,
     temporary_name,
@@ -37,6 +35,7 @@ from workbench.persistence.filesystem.image_hashes import (
 )
 from workbench.persistence.filesystem.journal import Transaction
 from workbench.persistence.filesystem.label_table import read_file, read_labels
+from workbench.persistence.filesystem.lock import making
 from workbench.persistence.filesystem.paths import HIDDEN, check_name, stem
 from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.models import SPLITS, ImageKey, Progress
@@ -58,8 +57,10 @@ def freeze(
     path = _path(folder, version)
     _require_new(path, version)
     hashes = hash_images(folder, progress)
-    with folder.writing() as yaml:
-        return _freeze(folder, yaml, path, note, hashes, automatic=automatic)[0]
+    with folder.writing() as yaml, _swept_if_it_fails(folder), making(folder.paths.root):
+        info, contents = _freeze(folder, yaml, path, note, hashes, automatic=automatic)
+        folder.journal.write(path, versions.to_bytes(info, contents))
+    return info
 
 
 def _freeze(
@@ -89,9 +90,19 @@ def _freeze(
         new = True
     if new:
         sync_tree(folder.paths.versions)
-    info = contents.info(name, note, automatic=automatic)
-    folder.journal.write(path, versions.to_bytes(info, contents))
-    return info, contents
+    serial = max((known.serial for known in list_all(folder)), default=0) + 1
+    return contents.info(name, note, automatic=automatic, serial=serial), contents
+
+
+@contextmanager
+def _swept_if_it_fails(folder: DatasetFolder) -> Iterator[None]:
+    """Remove images that were kept for a version that did not come to be."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            _sweep(folder)
+        raise
 
 
 def list_all(folder: DatasetFolder) -> list[VersionInfo]:
@@ -108,7 +119,7 @@ def list_all(folder: DatasetFolder) -> list[VersionInfo]:
             found.append(versions.read_info(line, path))
         except (InvalidDatasetError, FileNotFoundError) as error:
             _log.warning("version left out of the list: %s", error)
-    return sorted(found, key=lambda info: (info.created_at, info.name))
+    return sorted(found, key=versions.age)
 
 
 def compare(
@@ -129,17 +140,13 @@ def restore(folder: DatasetFolder, version: str, progress: Progress) -> VersionI
     """Make the dataset what it was; return the version that keeps what it is now."""
     read(folder, version)
     hashes = hash_images(folder, progress)
-    with folder.writing() as yaml:
+    with folder.writing() as yaml, _swept_if_it_fails(folder), making(folder.paths.root):
         _, wanted = read(folder, version)
-        now = f"{datetime.now(UTC):%Y-%m-%d %H.%M.%S.%f}"
-        kept, present = _freeze(
-            folder,
-            yaml,
-            _path(folder, f"before restoring, {now}"),
-            f"as it was before {version!r} was restored",
-            hashes,
-            automatic=True,
-        )
+        known = list_all(folder)
+        name = versions.automatic_name(info.name for info in known)
+        note = f"as it was before {version!r} was restored"
+        path = _path(folder, name)
+        kept, present = _freeze(folder, yaml, path, note, hashes, automatic=True)
         plan = versions.plan_restoration(present, wanted)
         _require_no_stray_labels(folder, plan, present)
         with (
@@ -148,8 +155,10 @@ def restore(folder: DatasetFolder, version: str, progress: Progress) -> VersionI
         ):
             _plan_images(folder, change, plan, clones)
             _plan_rest(folder, change, plan, present, wanted)
-        automatic = [info for info in list_all(folder) if info.automatic]
-        _remove(folder, versions.superseded(automatic, version))
+            change.write(path, versions.to_bytes(kept, present))
+            for old in versions.superseded([*known, kept], {version, name}):
+                change.remove(_path(folder, old))
+        _sweep_later(folder)
     return kept
 
 
@@ -169,15 +178,20 @@ def delete(folder: DatasetFolder, version: str) -> None:
     with folder.writing():
         if not os.path.lexists(path):
             raise _unknown(folder, version)
-        _remove(folder, [version])
+        with folder.journal.transaction() as change:
+            change.remove(path)
+        _sweep_later(folder)
 
 
-def _remove(folder: DatasetFolder, doomed: Sequence[str]) -> None:
-    if not doomed:
-        return
-    for version in doomed:
-        remove_file(_path(folder, version))
-    fsync_folder(folder.paths.versions)
+def _sweep_later(folder: DatasetFolder) -> None:
+    """Remove images that no version has any more; what cannot go now goes the next time."""
+    try:
+        _sweep(folder)
+    except OSError as error:
+        _log.warning("%s: images of removed versions stay for now: %s", folder.name, error)
+
+
+def _sweep(folder: DatasetFolder) -> None:
     try:
         used = versions.shas(_read(folder, path)[1] for path in _paths(folder))
     except InvalidDatasetError as error:

@@ -254,9 +254,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         with self._state.reading(name) as (name, found):
             entries = entries_of(found if only is None else _of_some(found, name, only))
         entries += archive.empty_splits(entry for entry, _ in entries)
-        output = Path(output_path or ".")
-        if output.suffix.lower() != ".zip":
-            output /= f"{name}.zip"
+        output = archive.archive_path(Path(output_path or "."), name)
         return archive.write_zip(output, entries, progress=progress, total=len(entries))
 
     async def import_zip(

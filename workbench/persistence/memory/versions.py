@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from workbench.errors import AlreadyExistsError, NotFoundError
 from workbench.persistence import version_comparison, versions
@@ -37,7 +36,7 @@ class MemoryVersionStore(VersionStore):
         """See `VersionStore.list_versions`."""
         with self._state.reading(name) as (_, found):
             infos = [info for info, _ in found.versions.values()]
-            return sorted(infos, key=lambda info: (info.created_at, info.name))
+            return sorted(infos, key=versions.age)
 
     async def compare_versions(
         self, name: str, first: str | None, second: str | None, *, progress: Progress = no_progress
@@ -56,12 +55,12 @@ class MemoryVersionStore(VersionStore):
         """See `VersionStore.restore_version`."""
         with self._state.writing(name) as (name, found):
             wanted, present = _require(found, name, version), _present(found, progress)
-            now = f"{datetime.now(UTC):%Y-%m-%d %H.%M.%S.%f}"
+            name = versions.automatic_name(found.versions)
             note = f"as it was before {version!r} was restored"
-            kept = _keep(found, f"before restoring, {now}", note, present, automatic=True)
+            kept = _keep(found, name, note, present, automatic=True)
             _restore(found, present, wanted)
-            automatic = [info for info, _ in found.versions.values() if info.automatic]
-            _remove(found, versions.superseded(automatic, version))
+            known = [info for info, _ in found.versions.values()]
+            _remove(found, versions.superseded(known, {version, name}))
             return kept
 
     async def keep_version(self, name: str, version: str) -> VersionInfo:
@@ -119,7 +118,8 @@ def _keep(
 ) -> VersionInfo:
     if version in found.versions:
         raise AlreadyExistsError(f"there is a version {version!r} already; choose another name")
-    info = contents.info(version, note, automatic=automatic)
+    serial = max((info.serial for info, _ in found.versions.values()), default=0) + 1
+    info = contents.info(version, note, automatic=automatic, serial=serial)
     found.versions[version] = (info, contents)
     for key, entry in contents.images.items():
         found.objects[entry.sha256] = found.images[key].data

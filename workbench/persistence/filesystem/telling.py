@@ -1,0 +1,24 @@
+"""What a change says of what it has made, once it has happened."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def told(read: Callable[[], T], otherwise: T) -> T:
+    """Return what a finished change has made, as ``read()`` finds it.
+
+    It has happened, so it must not raise any more: where it cannot be looked at, say because
+    this process has no file handles left, the answer is what was worked out before.
+    """
+    try:
+        return read()
+    except OSError as error:
+        _log.warning("a change has happened and cannot be looked at: %s", error)
+        return otherwise
