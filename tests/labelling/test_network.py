@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.training import Trained, poisoned
@@ -42,6 +41,7 @@ def a_picture(height: int, width: int) -> np.ndarray:
     return rng.integers(0, 255, (height, width, 3), dtype=np.uint8)
 
 
+@settings(deadline=None)  # the first picture pays for imports
 @given(height=sides, width=sides, image_size=st.sampled_from([64, 160]))
 def test_a_picture_is_scaled_for_predicting_as_ultralytics_does(
     height: int, width: int, image_size: int
@@ -55,6 +55,7 @@ def test_a_picture_is_scaled_for_predicting_as_ultralytics_does(
     assert ours.original == (height, width)
 
 
+@settings(deadline=None)  # the first picture pays for imports
 @given(height=sides, width=sides, canvas=st.sampled_from([(96, 96), (64, 96), (96, 64)]))
 def test_a_picture_is_scaled_for_validating_as_ultralytics_does(
     height: int, width: int, canvas: tuple[int, int]
@@ -144,12 +145,9 @@ async def test_a_model_that_was_trusted_by_hand_labels_until_its_file_changes(
     try:
         bait.unlink()
         assert await predictor.predict(frame, 1e-5, model="stranger") == expected
-        assert bait.exists()
-        # The yes was for that file: others are read with restrictions as before.
-        assert import_module("ultralytics.nn.tasks").torch_safe_load.__name__ == "torch_safe_load"
-        bait.unlink()
+        assert not bait.exists()  # it ran when it was imported, and never again
         info.path.write_bytes(path.read_bytes() + b"\0")
-        with pytest.raises(InvalidModelError, match="trusted, but the file has changed since"):
+        with pytest.raises(InvalidModelError, match=r"'stranger'.*cannot be used"):
             await predictor.predict(frame, model="stranger")
         assert not bait.exists()
     finally:

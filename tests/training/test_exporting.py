@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-from tests.helpers.training import Trained, install_network_guard
+from tests.helpers.models import spread_weights
+from tests.helpers.training import CLASSES, Trained, install_network_guard
 from workbench.errors import AlreadyExistsError, NotFoundError, SetupError
+from workbench.persistence import create_memory_stores
 from workbench.training import exporting
-from workbench.training.export_worker import compare
-from workbench.training.exporting import FORMATS, ExportFormat, export_model
+from workbench.training.export_worker import choose_threshold, compare
+from workbench.training.exporting import FORMATS, ExportCheck, ExportFormat, export_model
 
 BOX = [10.0, 10.0, 50.0, 50.0]
 
@@ -34,7 +37,15 @@ def needs(format: str) -> object:
 async def test_an_exported_model_predicts_the_same(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:
-    [model] = await trained.stores.model.list()
+    stores = replace(trained.stores, model=create_memory_stores().model)
+    model = await stores.model.save(
+        "sees",
+        spread_weights(trained, tmp_path / "sees.pt"),
+        "yolo11n.yaml",
+        "shapes",
+        class_names=CLASSES,
+        details={"config": {"image_size": 64}},
+    )
     guard = tmp_path / "guard"
     guard.mkdir()
     network_log = install_network_guard(guard, monkeypatch)
@@ -43,7 +54,7 @@ async def test_an_exported_model_predicts_the_same(
     monkeypatch.setenv("HOME", str(home))
     told: list[tuple[str, int, int]] = []
     result = await export_model(
-        trained.stores,
+        stores,
         model.name,
         tmp_path / "out",
         format=format,
@@ -55,6 +66,7 @@ async def test_an_exported_model_predicts_the_same(
     assert [path.name for path in (tmp_path / "out").iterdir()] == [result.path.name]
     assert (result.image_size, result.check.images) == (64, 4)
     assert result.check.agrees, result.check
+    assert result.check.boxes > 0
     assert [step for step, _, _ in told] == [
         "loading",
         "exporting",
@@ -72,7 +84,17 @@ async def test_an_exported_model_predicts_the_same(
     # Where the statistics of OpenVINO are kept that it would send.
     assert not (home / "intel").exists()
     with pytest.raises(AlreadyExistsError, match=r"exists: take another folder"):
-        await export_model(trained.stores, model.name, tmp_path / "out", format=format)
+        await export_model(stores, model.name, tmp_path / "out", format=format)
+
+
+async def test_a_model_that_finds_nothing_is_not_said_to_agree(
+    trained: Trained, tmp_path: Path
+) -> None:
+    [model] = await trained.stores.model.list()  # sure of nothing after two epochs
+    made = await export_model(trained.stores, model.name, tmp_path, format="torchscript")
+    assert (made.check.images, made.check.boxes) == (4, 0)
+    assert not made.check.is_conclusive
+    assert not made.check.agrees
 
 
 async def test_cancelling_kills_the_process_and_leaves_nothing(
@@ -124,5 +146,25 @@ def test_what_only_one_of_them_finds_is_counted_if_it_is_sure_of_it() -> None:
     assert compare(*answers(), *mine) == (0, 1, 0.0, 0.0)
 
 
+def test_a_box_without_an_area_is_itself() -> None:
+    flat = [0.0, 64.0, 20.0, 64.0]
+    assert compare(*answers((flat, 0, 0.9)), *answers((flat, 0, 0.9))) == (1, 0, 0.0, 0.0)
+
+
 def test_another_class_is_another_box() -> None:
     assert compare(*answers((BOX, 0, 0.9)), *answers((BOX, 1, 0.9)))[:2] == (1, 2)
+
+
+def test_models_are_compared_where_they_find_something() -> None:
+    none = np.zeros(0)
+    assert choose_threshold([np.array([0.9, 0.1]), none]) == 0.25
+    assert choose_threshold([np.array([0.04, 0.01]), np.array([0.001])]) == 0.02
+    assert choose_threshold([np.array([0.009])]) == 0.25  # says nothing
+    assert choose_threshold([none, none]) == 0.25
+    assert choose_threshold([]) == 0.25
+    crowd = np.linspace(0.01, 0.02, 300)
+    assert (crowd > choose_threshold([crowd])).sum() == 99
+
+
+def test_boxes_of_the_exported_model_alone_are_an_answer() -> None:
+    assert ExportCheck(4, 0, 1, 0.0, 0.0, 0.25, agrees=False).is_conclusive

@@ -6,7 +6,6 @@ import hashlib
 import os
 import pickle
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,10 @@ import pytest
 from tests.helpers.training import TINY, Trained, make_shapes, poisoned
 from workbench.errors import InvalidModelError, NotFoundError
 from workbench.persistence import Stores
-from workbench.training.base_models import resolve_base_model
 from workbench.training.config import TrainingConfig
-from workbench.training.pickle_scan import UNKNOWN
 from workbench.training.runner import TrainingRunner
-from workbench.training.weights_check import check_weights, import_weights, is_trusted
+from workbench.training.weights_check import check_weights, import_weights, rewritten_weights
+from workbench.weights.program import UNKNOWN
 
 
 class Touch:
@@ -61,9 +59,10 @@ def test_a_name_from_the_memory_is_followed(tmp_path: Path) -> None:
     assert check_weights(archive(tmp_path / "bad.pt", program)).suspicious == ["os.system"]
 
 
-def test_a_second_pickle_behind_the_first_is_read_too(tmp_path: Path) -> None:
+def test_a_second_pickle_behind_the_first_is_refused(tmp_path: Path) -> None:
     program = pickle.dumps({}) + pickle.dumps(Touch(tmp_path / "touched"))
-    assert not check_weights(archive(tmp_path / "bad.pt", program)).is_harmless
+    with pytest.raises(InvalidModelError, match=r"bad\.pt: .* behind the end of its pickle"):
+        check_weights(archive(tmp_path / "bad.pt", program))
 
 
 def test_what_training_writes_is_harmless(trained: Trained) -> None:
@@ -85,7 +84,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no weights file"):
         check_weights(tmp_path / "nothing.pt")
     archive(tmp_path / "broken.pt", b"\x80\x04\x8c\xff")
-    with pytest.raises(InvalidModelError, match="damaged or something else"):
+    with pytest.raises(InvalidModelError, match="its end missing"):
         check_weights(tmp_path / "broken.pt")
 
 
@@ -97,7 +96,7 @@ async def test_weights_come_into_the_store_with_what_they_say_of_themselves(
     assert (info.name, info.class_names) == ("colleague", ["square", "disc"])
     assert (info.base_model, info.epochs_completed) == ("yolo11n.yaml", 2)
     assert set(info.metrics) == {"best_map50", "best_map50_95", "precision", "recall"}
-    assert info.details["trusted"] is False
+    assert info.details == {"imported_from": str(path), "suspicious": []}
     assert info.path.read_bytes() == path.read_bytes()
 
 
@@ -118,24 +117,44 @@ async def test_a_strangers_code_is_not_run_without_an_explicit_yes(
     # The file is what it claims to be: with a yes, it does it.
     info = await import_weights(persistence_stores, path, "stranger", trust=True)
     assert target.exists()
-    assert (info.details["trusted"], info.details["suspicious"]) == (True, ["posix.system"])
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert info.details["trusted_sha256"] == digest
-    assert is_trusted(info, info.path)
+    assert info.details["suspicious"] == ["posix.system"]
+    # What came of it is loaded from now on, and the code is not run again.
+    target.unlink()
+    found = rewritten_weights(info.path)
+    assert found.trusted
+    assert found.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert not target.exists()
 
 
-async def test_a_changed_file_and_a_yes_without_its_bytes_are_not_trusted(
-    trained: Trained, persistence_stores: Stores, tmp_path: Path
+async def test_a_yes_is_for_these_bytes_and_for_this_machine(
+    trained: Trained, persistence_stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = poisoned(trained, tmp_path, tmp_path / "touched")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
+    target = tmp_path / "touched"
+    path = poisoned(trained, tmp_path, target)
     info = await import_weights(persistence_stores, path, "stranger", trust=True)
-    assert (await resolve_base_model("stranger", persistence_stores.model)).trusted
+    assert rewritten_weights(info.path).trusted
+    target.unlink()
+    # Whoever has a copy of the models folder is asked again, whatever it says of itself, and
+    # although what was made of the file when somebody else said yes is still there.
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    claims = {"trusted": True, "trusted_sha256": digest}
+    await persistence_stores.model.update_details("stranger", claims)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "theirs"))
+    with pytest.raises(InvalidModelError, match=r"posix\.system"):
+        rewritten_weights(info.path)
+    await make_shapes(persistence_stores)
+    runner = TrainingRunner(persistence_stores, tmp_path / "runs")
+    with pytest.raises(InvalidModelError, match=r"posix\.system"):
+        await runner.start(TrainingConfig(**{**TINY, "base_model": "stranger"}))
+    assert not target.exists()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
+    assert rewritten_weights(info.path).trusted
     info.path.write_bytes(info.path.read_bytes() + b"\0")
-    assert not is_trusted(info, info.path)
-    assert not (await resolve_base_model("stranger", persistence_stores.model)).trusted
+    with pytest.raises(InvalidModelError, match="end record"):
+        rewritten_weights(info.path)
     harmless = trained.run.path / "weights" / "best.pt"
     unasked = await import_weights(persistence_stores, harmless, "colleague", trust=True)
-    assert "trusted_sha256" not in unasked.details
-    assert not is_trusted(unasked, unasked.path)
-    claimed = replace(unasked, details={"trusted": True})
-    assert not is_trusted(claimed, unasked.path)
+    assert not rewritten_weights(unasked.path).trusted
+    yes = (tmp_path / "mine" / "workbench" / "trusted-weights.txt").read_text()
+    assert yes.splitlines() == [f"{digest} {yes.split()[1]} {path}"]

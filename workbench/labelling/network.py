@@ -1,9 +1,9 @@
 """A loaded detection model: pictures in, boxes out.
 
-Ultralytics loads the weights and does the arithmetic (``AutoBackend``,
-``non_max_suppression``). What is done here is what decides how fast many pictures go:
-scaling them in parallel threads, and batches of pictures of one shape, so that none is
-computed with more padding than it needs.
+The weights are those that were written again (`workbench.weights`); Ultralytics does the
+arithmetic (``AutoBackend``, ``non_max_suppression``). What is done here is what decides how
+fast many pictures go: scaling them in parallel threads, and batches of pictures of one shape,
+so that none is computed with more padding than it needs.
 
 Two ways of scaling occur, because Ultralytics has two. *Predicting* scales a picture into
 the smallest multiple of the stride that holds it (``LetterBox(auto=True)``). *Validating*
@@ -14,21 +14,18 @@ shares (``BaseDataset.set_rectangle``). The numbers of an evaluation depend on i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import InvalidModelError, WorkbenchError
+from workbench.errors import InvalidModelError
 from workbench.persistence.models import ModelInfo
-from workbench.training.environment import import_ultralytics
-from workbench.training.weights_check import TRUSTED, is_trusted, read_weights
+from workbench.training.weights_check import load_rewritten, ready_model, rewritten_weights
 
 Frame = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -43,7 +40,6 @@ _GREY = (114, 114, 114)  # what Ultralytics pads with in training
 # `non_max_suppression` gives up on the rest of a batch when it takes too long, which a busy
 # machine would turn into missing boxes.
 _SECONDS_FOR_AN_IMAGE = 60.0
-_guard = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +97,18 @@ class Network:
     """
 
     def __init__(self, info: ModelInfo, weights: Path, device: str) -> None:
-        yolo = _load_yolo(info, weights)
+        model, trained = _load_model(info, weights)
         # The predictor's own way to the device, precision and fused layers, whatever the
         # release of Ultralytics.
-        overrides = {**yolo.overrides, "mode": "predict", "verbose": False, "save": False}
-        predictor = yolo._smart_load("predictor")(overrides={**overrides, "device": device or None})
-        predictor.setup_model(yolo.model, verbose=False)
+        overrides = {"task": "detect", "mode": "predict", "verbose": False, "save": False}
+        detect: Any = import_module("ultralytics.models.yolo.detect")
+        predictor = detect.DetectionPredictor(overrides={**overrides, "device": device or None})
+        predictor.setup_model(model, verbose=False)
         self._backend = predictor.model
         self._half = bool(getattr(self._backend, "fp16", False))
-        self.names: dict[int, str] = dict(yolo.names)
+        self.names: dict[int, str] = dict(self._backend.names)
         self.stride = max(int(_largest(self._backend.stride)), 32)
-        trained = yolo.overrides.get("imgsz") or _DEFAULT_IMAGE_SIZE
-        self.image_size = int(max(trained) if isinstance(trained, (list, tuple)) else trained)
+        self.image_size = trained or _DEFAULT_IMAGE_SIZE
 
     def round_size(self, image_size: int | None) -> int:
         """Return an image size that the model can take: not below the one asked for."""
@@ -276,56 +272,16 @@ def _non_max_suppression() -> Any:
     return module.non_max_suppression
 
 
-def _load_yolo(info: ModelInfo, weights: Path) -> Any:
-    trusted = is_trusted(info, weights)
+def _load_model(info: ModelInfo, weights: Path) -> tuple[Any, int]:
+    """Return the network in a model's weights, and the image size it was trained with."""
     try:
-        yolo = _yolo_of(weights, trusted=trusted)
-    except WorkbenchError:
-        raise
-    except Exception as error:  # what is in the file may raise whatever it likes
-        reason = " ".join(str(error).split())
-        if info.details.get(TRUSTED) and not trusted:
-            reason = f"the code in it was trusted, but the file has changed since: {reason}"
+        found = rewritten_weights(weights)
+        task = found.facts["task"]
+        if task != "detect":
+            raise InvalidModelError(f"expected a detection model, found one for {task!r}")
+        return ready_model(load_rewritten(found)), int(found.facts["image_size"])
+    except InvalidModelError as error:
         raise InvalidModelError(
-            f"model {info.name!r}: {weights} cannot be used ({reason}); train or import it again, "
+            f"model {info.name!r}: {weights} cannot be used ({error}); train or import it again, "
             "or make another model active"
         ) from error
-    if yolo.task != "detect":
-        raise InvalidModelError(
-            f"model {info.name!r}: expected a detection model, found one for {yolo.task!r}; "
-            "make another model active"
-        )
-    return yolo
-
-
-def _yolo_of(weights: Path, *, trusted: bool) -> Any:
-    # A weights file is a pickle, which may hold code. Reading it so refuses all but the
-    # classes that models consist of, unless somebody has said yes to the rest.
-    content = read_weights(weights, trusted=trusted)
-    ultralytics = import_ultralytics()
-    if not trusted:
-        return ultralytics.YOLO(str(weights))
-    with _handing_out(content, str(weights)):
-        return ultralytics.YOLO(str(weights))
-
-
-@contextmanager
-def _handing_out(content: Any, weights: str) -> Iterator[None]:
-    """Let Ultralytics have what was read of one file, for as long as this lasts.
-
-    Whether it reads with restrictions is one switch for the whole process, and must stay on
-    for every other file.
-    """
-    tasks: Any = import_module("ultralytics.nn.tasks")
-    with _guard:
-        read = tasks.torch_safe_load
-
-        def give(weight: Any, *options: Any, **named: Any) -> Any:
-            is_it = str(weight) == weights
-            return (content, weights) if is_it else read(weight, *options, **named)
-
-        tasks.torch_safe_load = give
-        try:
-            yield
-        finally:
-            tasks.torch_safe_load = read

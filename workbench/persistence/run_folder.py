@@ -12,6 +12,7 @@ A run is one folder, ``<runs_dir>/<run id>/``::
     ultralytics/    results and plots, as Ultralytics writes them
     weights/        best.pt and last.pt, each complete at every moment
     samples/        what the model finds on a few images, one folder of JPEGs an epoch
+    start/          while it trains: the weights that it started from, written anew
     settings/       Ultralytics' own settings, private to the run
     stop, pause     exist if somebody asked for it
     reserve         some bytes that make room for the last words when the disk is full
@@ -116,6 +117,15 @@ class RunFolder:
     def settings_dir(self) -> Path:
         """Ultralytics' settings for this run only."""
         return self.path / "settings"
+
+    @property
+    def start_dir(self) -> Path:
+        """The weights that training starts from, while it goes on."""
+        return self.path / "start"
+
+    def remove_start(self) -> None:
+        """Remove the weights that training started from."""
+        shutil.rmtree(self.start_dir, ignore_errors=True)
 
     @property
     def results_dir(self) -> Path:

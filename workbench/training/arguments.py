@@ -135,6 +135,25 @@ def resume_arguments(job: TrainingJob, folder: RunFolder) -> dict[str, Any]:
     }
 
 
+def resumed_arguments(
+    job: TrainingJob, folder: RunFolder, found: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments that a checkpoint has to hold for Ultralytics to resume from it.
+
+    Parameters
+    ----------
+    found : mapping
+        Those that it holds: of these, numbers are kept that the job does not set.
+    """
+    known = _known_arguments()
+    numbers = {
+        name: value
+        for name, value in found.items()
+        if name in known and (value is None or isinstance(value, bool | int | float))
+    }
+    return {**numbers, **train_arguments(job, folder)}
+
+
 def _known_arguments() -> dict[str, Any]:
     """Return Ultralytics' arguments with their defaults."""
     path = ultralytics_folder() / "cfg" / "default.yaml"

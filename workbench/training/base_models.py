@@ -14,7 +14,6 @@ from workbench.errors import InvalidConfigError, TrainingError
 from workbench.persistence import ModelStore
 from workbench.training.config import BaseModel
 from workbench.training.environment import OFFLINE, cache_dir, ultralytics_folder
-from workbench.training.weights_check import is_trusted
 
 _FETCH = """
 import sys
@@ -62,7 +61,6 @@ async def resolve_base_model(
             label=name,
             pretrained=True,
             note=f"Starts from the weights of your model {name!r}.",
-            trusted=await asyncio.to_thread(is_trusted, stored[0], path),
         )
     return await asyncio.to_thread(
         _outside_the_store, name, [info.name for info in await models.list()], allow_download

@@ -17,7 +17,7 @@ from workbench.training.config import BaseModel, TrainingConfig
 from workbench.training.data_versions import data_of
 from workbench.training.machine_checks import check_machine
 from workbench.training.problems import ERROR, WARNING, Problem, listed
-from workbench.training.weights_check import require_harmless
+from workbench.training.weights_check import rewritten_weights
 
 __all__ = ["ERROR", "WARNING", "Problem", "check_run", "check_settings", "find_problems"]
 
@@ -60,8 +60,8 @@ async def check_settings(stores: Stores, config: TrainingConfig) -> BaseModel:
     base = await resolve_base_model(
         config.base_model, stores.model, allow_download=config.allow_download
     )
-    if base.pretrained and not base.fetch and not base.trusted:
-        await asyncio.to_thread(require_harmless, base.source)
+    if base.pretrained and not base.fetch:
+        await asyncio.to_thread(rewritten_weights, base.source)
     return base
 
 

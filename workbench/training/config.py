@@ -136,8 +136,6 @@ class BaseModel:
         Whether `source` is a weights name that has to be fetched first.
     note : str
         One sentence for people.
-    trusted : bool
-        Whether somebody said that code in the weights may run; see `import_weights`.
     """
 
     source: str
@@ -145,7 +143,6 @@ class BaseModel:
     pretrained: bool
     fetch: bool = False
     note: str = ""
-    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +221,9 @@ class TrainingJob:
                 "it was written by a newer Workbench, update this one"
             )
         values["config"] = TrainingConfig.from_json(values["config"])
-        values["base_model"] = BaseModel(**values["base_model"])
+        base = dict(values["base_model"])
+        base.pop("trusted", None)  # of before consent was kept outside of what travels
+        values["base_model"] = BaseModel(**base)
         return cls(**values)
 
 

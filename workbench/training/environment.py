@@ -79,12 +79,19 @@ def worker_environment(settings_dir: Path) -> dict[str, str]:
     return environment | OFFLINE | _NO_NETWORK | own
 
 
-def import_ultralytics(settings_dir: Path | None = None) -> Any:
+def import_ultralytics(settings_dir: Path | None = None, *, restricted: bool = True) -> Any:
     """Import Ultralytics into this process, offline and quiet, and return the module.
 
     Its settings lie in `settings_dir`, by default a folder of ours beside other caches.
     If somebody imported it before, only its usage statistics are switched off; the other
     switches are read when it is imported, and are not ours to change afterwards.
+
+    Parameters
+    ----------
+    settings_dir : Path, optional
+    restricted : bool
+        Whether it shall load nothing but its own layers. False is for a process of our own
+        whose weights somebody has said yes to.
 
     Raises
     ------
@@ -100,7 +107,11 @@ def import_ultralytics(settings_dir: Path | None = None) -> Any:
                 import ultralytics
             else:
                 config_dir = str(settings_dir or cache_dir())
-                with _environment(OFFLINE | {"YOLO_CONFIG_DIR": config_dir}), _without_chatter():
+                own = {
+                    "YOLO_CONFIG_DIR": config_dir,
+                    "ULTRALYTICS_SAFE_LOAD": "1" if restricted else "0",
+                }
+                with _environment(OFFLINE | own), _without_chatter():
                     import ultralytics
         except (ImportError, OSError) as error:
             raise SetupError(
@@ -111,14 +122,17 @@ def import_ultralytics(settings_dir: Path | None = None) -> Any:
     return ultralytics
 
 
-def prepare_worker(settings_dir: Path) -> Any:
+def prepare_worker(settings_dir: Path, *, restricted: bool = True) -> Any:
     """Import Ultralytics into a process that was started with `worker_environment`.
 
     Its settings are written to `settings_dir`, so that processes which Ultralytics starts
-    itself, one for each GPU, have them too. Returns the module.
+    itself, one for each GPU, have them too; for `restricted` see `import_ultralytics`.
+    Returns the module.
     """
+    if not restricted:
+        os.environ["ULTRALYTICS_SAFE_LOAD"] = "0"
     _provide_fonts(settings_dir / "Ultralytics")
-    ultralytics = import_ultralytics(settings_dir)
+    ultralytics = import_ultralytics(settings_dir, restricted=restricted)
     ultralytics.SETTINGS.update({"sync": False, **dict.fromkeys(_TRACKERS, False)})
     return ultralytics
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import sys
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,17 @@ import numpy.typing as npt
 from workbench.geometry import iou as pairwise_iou
 from workbench.persistence.rules import image_size
 from workbench.training.environment import prepare_worker
+from workbench.weights.building import build_checkpoint
 
 Floats = npt.NDArray[np.float64]
 
 _THRESHOLD = 0.25
-# A box this near to the threshold may be above it for one model and below for the other.
-_MARGIN = 0.05
+# Below this, which of many boxes is the best one is a matter of the last digit.
+_LEAST_CONFIDENCE = 0.01
+_BOXES_TO_COMPARE = 100  # of a picture, where the model is sure of none
+# A box this near to the threshold, as a part of it, may be above it for one model and below
+# for the other.
+_MARGIN = 0.2
 _LEAST_IOU = 0.5
 _MOST_OFFSET = 1.0
 _MOST_DIFFERENCE = 0.02
@@ -63,10 +68,9 @@ def export(job: dict[str, Any], out: Any) -> dict[str, Any]:
     # OpenVINO's converter sends usage statistics unless somebody has objected; without this
     # package it does its work as well.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    ultralytics = prepare_worker(Path("settings").resolve())
-    # Ultralytics writes its result beside the weights, which are not to be written to.
-    weights = Path("model.pt").resolve()
-    shutil.copyfile(job["weights"], weights)
+    restricted = bool(job["restricted"])
+    ultralytics = prepare_worker(Path("settings").resolve(), restricted=restricted)
+    weights = _written_anew(Path(job["weights"]), restricted)
     model = ultralytics.YOLO(str(weights), task="detect")
     size = job["image_size"] or int(np.max(model.overrides.get("imgsz") or 640))
     size = -(-size // 32) * 32
@@ -78,11 +82,16 @@ def export(job: dict[str, Any], out: Any) -> dict[str, Any]:
     _say(out, {"step": "loading the result", "done": 2, "total": total})
     original = ultralytics.YOLO(str(weights), task="detect")  # exporting has changed `model`
     exported = ultralytics.YOLO(str(path), task="detect")
-    differences = []
+    found = []
     for number, image in enumerate(images):
         _say(out, {"step": "checking", "done": 3 + number, "total": total})
         first, second = (_predict(one, image, size) for one in (original, exported))
-        differences.append(compare(*first, *second, scale=_scale(image, size)))
+        found.append((first, second, _scale(image, size)))
+    threshold = choose_threshold([first[2] for first, _, _ in found])
+    differences = [
+        compare(*_above(first, threshold), *_above(second, threshold), scale, threshold)
+        for first, second, scale in found
+    ]
     boxes = sum(item[0] for item in differences)
     unmatched = sum(item[1] for item in differences)
     offset = max((item[2] for item in differences), default=0.0)
@@ -97,14 +106,41 @@ def export(job: dict[str, Any], out: Any) -> dict[str, Any]:
             "unmatched": unmatched,
             "max_offset": offset,
             "max_confidence_difference": confidence,
+            "confidence": threshold,
             "agrees": bool(
-                images
+                boxes
                 and not unmatched
                 and offset <= _MOST_OFFSET
-                and confidence <= _MOST_DIFFERENCE
+                and confidence <= _MOST_DIFFERENCE * threshold / _THRESHOLD
             ),
         },
     }
+
+
+def choose_threshold(confidences: Sequence[Floats]) -> float:
+    """Return above which confidence two models are compared.
+
+    That is 0.25, as people predict; or less, so that something is compared, if the model is
+    not so sure of anything.
+
+    Parameters
+    ----------
+    confidences : sequence of ndarray
+        Of the boxes on each picture.
+    """
+    best = max((float(each.max()) for each in confidences if len(each)), default=0.0)
+    if best > _THRESHOLD or best <= _LEAST_CONFIDENCE:
+        return _THRESHOLD
+    # Beyond the limit of boxes in a picture, two models may keep different ones.
+    crowded = [
+        np.sort(each)[-_BOXES_TO_COMPARE] for each in confidences if len(each) > _BOXES_TO_COMPARE
+    ]
+    return max(best / 2, _LEAST_CONFIDENCE, *(float(value) for value in crowded))
+
+
+def _above(found: tuple[Floats, Floats, Floats], threshold: float) -> tuple[Floats, Floats, Floats]:
+    chosen = found[2] > threshold * (1 - _MARGIN)
+    return found[0][chosen], found[1][chosen], found[2][chosen]
 
 
 def compare(
@@ -114,8 +150,8 @@ def compare(
     other_boxes: Floats,
     other_class_ids: Floats,
     other_confidences: Floats,
-    *,
     scale: float = 1.0,
+    threshold: float = _THRESHOLD,
 ) -> tuple[int, int, float, float]:
     """Compare the answers of two models to one picture.
 
@@ -126,6 +162,8 @@ def compare(
     class_ids, confidences, other_class_ids, other_confidences : ndarray, shape (n,)
     scale : float
         By which distances are multiplied.
+    threshold : float
+        Boxes of the first above this confidence are counted.
 
     Returns
     -------
@@ -134,6 +172,9 @@ def compare(
         largest distance of two edges; largest difference of two confidences.
     """
     iou = pairwise_iou(boxes, other_boxes)
+    # A box without an area, as at the edge of a picture, overlaps nothing, not even itself.
+    apart = np.abs(boxes[:, None] - other_boxes[None, :]).max(axis=2, initial=0.0) * scale
+    iou = np.where(apart <= _MOST_OFFSET, np.maximum(iou, _LEAST_IOU), iou)
     iou = np.where(class_ids[:, None] == other_class_ids[None, :], iou, 0.0)
     free_first, free_second = set(range(len(boxes))), set(range(len(other_boxes)))
     offset = difference = 0.0
@@ -146,10 +187,19 @@ def compare(
             free_second.remove(second)
             offset = max(offset, float(np.abs(boxes[first] - other_boxes[second]).max()) * scale)
             difference = max(difference, abs(float(confidences[first] - other_confidences[second])))
-    sure = _THRESHOLD + _MARGIN
+    sure = threshold * (1 + _MARGIN)
     unmatched = sum(confidences[i] > sure for i in free_first)
     unmatched += sum(other_confidences[i] > sure for i in free_second)
-    return int((confidences > _THRESHOLD).sum()), int(unmatched), offset, difference
+    return int((confidences > threshold).sum()), int(unmatched), offset, difference
+
+
+def _written_anew(rewritten: Path, restricted: bool) -> Path:
+    """Write the weights as Ultralytics wants them; its result goes beside them."""
+    import torch
+
+    weights = Path("model.pt").resolve()
+    torch.save(build_checkpoint(rewritten, trusted=not restricted), weights)
+    return weights
 
 
 def _predict(model: Any, image: Path, size: int) -> tuple[Floats, Floats, Floats]:
@@ -157,7 +207,7 @@ def _predict(model: Any, image: Path, size: int) -> tuple[Floats, Floats, Floats
     [answer] = model.predict(
         str(image),
         imgsz=size,
-        conf=_THRESHOLD - _MARGIN,
+        conf=_LEAST_CONFIDENCE * (1 - _MARGIN),
         rect=False,
         device="cpu",
         max_det=_MOST_BOXES,

@@ -24,7 +24,7 @@ from workbench.errors import AlreadyExistsError, NotFoundError, SetupError, Trai
 from workbench.persistence import Stores
 from workbench.training.environment import ultralytics_folder, worker_environment
 from workbench.training.processes import kill_tree, own_session, python_path
-from workbench.training.weights_check import is_trusted
+from workbench.training.weights_check import rewritten_weights
 
 Told = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and how many there are."""
@@ -102,8 +102,12 @@ class ExportCheck:
     max_offset : float
         Largest distance of two edges that belong together, in pixels of the model's input.
     max_confidence_difference : float
+    confidence : float
+        Above which boxes were compared: 0.25, or less, down to 0.01, if the model is not so
+        sure of anything.
     agrees : bool
-        Whether no box is unmatched, and all are within the tolerance of a pixel and 0.02.
+        Whether there were boxes, none is unmatched, and all are within the tolerance of a pixel
+        and 0.02 (in proportion, where `confidence` is less than 0.25).
     """
 
     images: int
@@ -111,7 +115,13 @@ class ExportCheck:
     unmatched: int
     max_offset: float
     max_confidence_difference: float
+    confidence: float
     agrees: bool
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether either of the two found anything, so that there was something to compare."""
+        return bool(self.boxes or self.unmatched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +157,7 @@ class ExportJob:
     format: str
     image_size: int
     images: list[str]
-    trusted: bool
+    restricted: bool
 
 
 async def export_model(
@@ -200,7 +210,7 @@ async def export_model(
     """
     chosen = require_format(format)
     info = await stores.model.get(name)
-    weights = await stores.model.load(name)
+    found = await asyncio.to_thread(rewritten_weights, await stores.model.load(name))
     target = _absolute(folder) / f"{name}{chosen.suffix}"
     if target.exists() and not overwrite:
         raise AlreadyExistsError(f"{target} exists: take another folder, or overwrite=True")
@@ -211,11 +221,11 @@ async def export_model(
     )
     trained_size = info.details.get("config", {}).get("image_size", 0)
     job = ExportJob(
-        weights=str(_absolute(weights)),
+        weights=str(found.path),
         format=chosen.name,
         image_size=int(image_size or trained_size or 0),
         images=[str(path) for path in samples],
-        trusted=await asyncio.to_thread(is_trusted, info, weights),
+        restricted=not found.trusted,
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the result, so that putting it in place is a rename.
@@ -268,8 +278,6 @@ async def _sample_images(stores: Stores, dataset: str) -> list[Path]:
 
 async def _run(job: ExportJob, scratch: Path, told: Told) -> dict[str, Any]:
     environment = worker_environment(scratch / "settings") | python_path()
-    if job.trusted:
-        environment["ULTRALYTICS_SAFE_LOAD"] = "0"
     with (scratch / "log.txt").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -28,13 +28,8 @@ _SECONDS_TO_DIE = 10
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def spawn(folder: RunFolder, *, trusted: bool = False) -> subprocess.Popen[bytes]:
+def spawn(folder: RunFolder) -> subprocess.Popen[bytes]:
     """Start the process that trains, with its output in the run's log.
-
-    Parameters
-    ----------
-    trusted : bool
-        Whether code in the weights that it starts from may run.
 
     Raises
     ------
@@ -44,8 +39,6 @@ def spawn(folder: RunFolder, *, trusted: bool = False) -> subprocess.Popen[bytes
     for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
         del _children[pid]
     environment = worker_environment(folder.settings_dir) | python_path()
-    if trusted:
-        environment["ULTRALYTICS_SAFE_LOAD"] = "0"
     log = folder.open_log()
     try:
         child = subprocess.Popen(

@@ -87,8 +87,7 @@ def _devices_of(folder: RunFolder) -> frozenset[str]:
 
 def _start(folder: RunFolder) -> None:
     try:
-        trusted = TrainingJob.from_json(folder.read_job()).base_model.trusted
-        child = spawn(folder, trusted=trusted)
+        child = spawn(folder)
         # Also the worker says so itself; but from now on everybody must know that it is there.
         folder.write_process(_record_of(child.pid))
     except (WorkbenchError, ValueError, TypeError, KeyError) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from workbench.persistence.run_folder import RunFolder
@@ -30,6 +31,7 @@ from workbench.training.events import (
 )
 from workbench.training.resources import ResourceMeter
 from workbench.training.samples import draw_samples
+from workbench.training.weights_check import trust_own
 
 _SECONDS_BETWEEN_BATCHES = 0.3
 _SECONDS_BETWEEN_MEASURES = 3.0
@@ -166,12 +168,12 @@ class Reporter:
             return
         best = bool(trainer.best_fitness == trainer.fitness)
         if self._epoch_is_complete:
-            self._folder.weights.keep(trainer.last, "last.pt")
+            self._keep(trainer, trainer.last, "last.pt")
             if best:  # Ultralytics writes the same bytes to both
                 self._folder.weights.keep_same("last.pt", "best.pt")
         elif best:
             # Not as last.pt: whoever resumes shall learn from the whole epoch.
-            self._folder.weights.keep(trainer.best, "best.pt")
+            self._keep(trainer, trainer.best, "best.pt")
         self.emit(CheckpointSaved(time=time.time(), epoch=trainer.epoch + 1, best=best))
 
     def on_fit_epoch_end(self, trainer: Any) -> None:
@@ -212,7 +214,7 @@ class Reporter:
         if not _reports():
             return
         if trainer.best.exists():
-            self._folder.weights.keep(trainer.best, "best.pt")
+            self._keep(trainer, trainer.best, "best.pt")
         metrics = of_the_best(self._metrics)
         now, completed = time.time(), self._epochs_completed
         if self._stopped:
@@ -223,6 +225,11 @@ class Reporter:
             early = completed < trainer.epochs
             self.emit(Finished(time=now, epochs_completed=completed, metrics=metrics, early=early))
             self._folder.weights.drop("last.pt")  # with the optimizer, for a resume only
+
+    def _keep(self, trainer: Any, source: Path, name: str) -> None:
+        kept = self._folder.weights.keep(source, name)
+        # The user's own Ultralytics may have layers that nobody else knows.
+        trust_own(kept, trainer.ema.ema)
 
     def _end_if_asked(self, trainer: Any) -> None:
         if trainer.stop:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InvalidConfigError, TrainingError
+from workbench.errors import InvalidConfigError, InvalidModelError, TrainingError
 from workbench.persistence.run_folder import RunFolder
-from workbench.persistence.run_weights import is_whole
+from workbench.training.arguments import resumed_arguments
 from workbench.training.config import TrainingConfig, TrainingJob
 from workbench.training.progress import FINISHED, RESUMABLE, STOPPED, RunProgress
+from workbench.training.weights_check import load_rewritten, rewritten_weights, save_clean
+from workbench.weights.rewriting import Rewritten
+
+_log = logging.getLogger(__name__)
 
 CHANGEABLE = ("batch", "cache", "device", "image_size", "patience", "workers")
 """Settings that Ultralytics takes anew when it resumes; all others stay as they were."""
@@ -28,11 +33,14 @@ class Checkpoint:
     epochs_done : int
     is_best : bool
         Whether its weights are the best so far.
+    weights : Rewritten
+        What is in the file, written again.
     """
 
     path: Path
     epochs_done: int
     is_best: bool
+    weights: Rewritten
 
 
 def is_resumable(progress: RunProgress, epochs: int) -> bool:
@@ -82,32 +90,52 @@ def changed_job(
 def find_checkpoint(folder: RunFolder) -> Checkpoint | None:
     """Return the newest checkpoint that is whole and holds the optimizer; None if none does.
 
-    Loads files with torch, so it is for the process that trains.
+    A run's folder may come from anywhere: what is in it is read as any weights are.
     """
-    tasks: Any = import_module("ultralytics.nn.tasks")
     for path in folder.weights.checkpoints():
         try:
-            content, _ = tasks.torch_safe_load(str(path))
-        except (TypeError, RuntimeError, ValueError, KeyError, EOFError, ModuleNotFoundError):
+            weights = rewritten_weights(path)
+        except InvalidModelError as error:
+            _log.warning("training does not go on from %s: %s", path, error)
             continue  # written by something else: the next one
+        facts = weights.facts
         # After the end of a training, Ultralytics strips its own last.pt of all but the model.
-        if content.get("optimizer") is None or content.get("epoch", -1) < 0:
+        if not facts["resumable"]:
             continue
-        fitness = (content.get("train_metrics") or {}).get("fitness")
-        is_best = fitness is not None and fitness == content.get("best_fitness")
-        return Checkpoint(path, int(content["epoch"]) + 1, is_best)
+        fitness = facts["metrics"].get("fitness")
+        is_best = fitness is not None and fitness == facts["best_fitness"]
+        return Checkpoint(path, int(facts["epoch"]) + 1, is_best, weights)
     return None
 
 
-def put_back(folder: RunFolder, checkpoint: Checkpoint) -> Path:
-    """Make Ultralytics' own weights whole again; return the checkpoint to resume from."""
-    own = folder.weights.put_back(checkpoint.path, "last.pt")
+def put_back(folder: RunFolder, job: TrainingJob, checkpoint: Checkpoint) -> Path:
+    """Make Ultralytics' own weights whole again; return the checkpoint to resume from.
+
+    Both are written anew, and what the checkpoint says of settings gives way to the job:
+    it may name files, or more to fetch.
+    """
+    found = load_rewritten(checkpoint.weights).get("train_args")
+    arguments = resumed_arguments(job, folder, dict(found) if isinstance(found, dict) else {})
+    own = folder.weights.own / "last.pt"
+    save_clean(checkpoint.weights, own, {"train_args": arguments})
     if checkpoint.is_best:
         folder.weights.keep(own, "best.pt")
-    kept = folder.weights.find("best.pt")
-    if kept is not None and is_whole(kept):
-        folder.weights.put_back(kept, "best.pt")
+    _put_best_back(folder)
     return own
+
+
+def _put_best_back(folder: RunFolder) -> None:
+    target = folder.weights.own / "best.pt"
+    kept = folder.weights.find("best.pt")
+    for path in filter(None, (kept, target if target.is_file() else None)):
+        try:
+            save_clean(rewritten_weights(path), target)
+        except InvalidModelError as error:
+            _log.warning("the best weights so far are not %s: %s", path, error)
+        else:
+            return
+    if target.is_file():  # Ultralytics would load it at the end, whatever is in it
+        target.replace(target.with_name("best.pt.refused"))
 
 
 def finish(folder: RunFolder) -> dict[str, float]:

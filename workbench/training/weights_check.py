@@ -1,47 +1,37 @@
 """Weights from a stranger: looked at before they are loaded, and brought into the store.
 
-Two locks on the door. First the file's program is read, without running it, and every name
-in it must be one that models of Ultralytics consist of. Then torch loads it with its own
-restricted reader (``weights_only=True``), which builds nothing else either.
+No weights file is ever loaded here, whoever made it. It is read by `workbench.weights`, in a
+process of its own and without running any of it, and written again as tensors and layers;
+that is what `load_rewritten` puts together. A file that holds code is refused, unless somebody
+on this machine says yes to these very bytes: then that process alone runs it, once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from workbench.errors import InvalidModelError, NotFoundError, SetupError, WorkbenchError
+from workbench.errors import InvalidModelError
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo
-from workbench.training.environment import import_ultralytics
-from workbench.training.pickle_scan import imported_names
+from workbench.training.environment import cache_dir, import_ultralytics, worker_environment
+from workbench.training.processes import python_path
+from workbench.weights import consent
+from workbench.weights.building import build_checkpoint
+from workbench.weights.names import CLASSES
+from workbench.weights.rewriting import Rewritten, file_digest, rewrite_weights
 
-# Classes are recognised by their capital letter: building one of these runs its own
-# constructor and nothing of the file's.
-_CLASSES = re.compile(
-    r"(?:torch\.nn\.modules\.\w+"
-    r"|ultralytics\.nn\.(?:modules(?:\.\w+)?|tasks|distill_model)"
-    r"|ultralytics\.utils\.(?:loss|tal))\.[A-Z]\w*"
-    r"|torch\.(?:\w*Storage|Size|device|dtype|Tensor|nn\.(?:parameter\.Parameter|Parameter))"
-    r"|torch\.(?:float|bfloat|int|uint)\d+|torch\.bool"
-    r"|torch\.storage\.(?:UntypedStorage|TypedStorage|_TypedStorage)"
-    r"|torch\._utils\._rebuild_(?:tensor|tensor_v2|tensor_v3|parameter|parameter_with_state)"
-    r"|torch\._tensor\._rebuild_from_type_v2|torch\.serialization\._get_layout"
-    r"|(?:numpy|numpy\._?core\.multiarray)\.(?:dtype|ndarray|scalar|_reconstruct|int64|float64)"
-    r"|collections\.(?:OrderedDict|defaultdict)"
-    r"|ultralytics\.utils\.IterableSimpleNamespace"
-    r"|pathlib\.(?:Pure)?(?:Posix|Windows)?Path"
-    r"|(?:builtins|__builtin__)\.(?:set|frozenset|slice|complex|bytearray|dict|list|int|float|str)"
-    r"|_codecs\.encode"
-)
 _NAMES_SHOWN = 5
-TRUSTED, TRUSTED_DIGEST = "trusted", "trusted_sha256"
-"""Details of a model: that somebody said yes to the code in its weights, and to which bytes."""
+_METRICS = {
+    "metrics/precision(B)": "precision",
+    "metrics/recall(B)": "recall",
+    "metrics/mAP50(B)": "best_map50",
+    "metrics/mAP50-95(B)": "best_map50_95",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +42,7 @@ class WeightsReport:
     ----------
     path : Path
     suspicious : list of str
-        Names, as ``module.name``, that a detection model of Ultralytics has no use for.
+        Names, as ``module.name``, that a model of Ultralytics has no use for.
     """
 
     path: Path
@@ -64,14 +54,6 @@ class WeightsReport:
         return not self.suspicious
 
 
-@dataclass(frozen=True, slots=True)
-class _Contents:
-    class_names: list[str]
-    base_model: str
-    epochs: int
-    metrics: dict[str, float]
-
-
 def check_weights(path: Path | str) -> WeightsReport:
     """Look for code in a weights file; nothing of it is run, and torch is not imported.
 
@@ -80,39 +62,73 @@ def check_weights(path: Path | str) -> WeightsReport:
     NotFoundError
         If there is no such file.
     InvalidModelError
-        If it is no weights file, or damaged.
+        If it is no weights file, or damaged, or could be read in more than one way.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise NotFoundError(f"no weights file at {path}")
-    names = imported_names(path)
-    return WeightsReport(path, sorted(n for n in names if not _CLASSES.fullmatch(n)))
+    path = _plain_path(path)
+    return WeightsReport(path, _rewritten(path).suspicious)
 
 
-def require_harmless(path: Path | str) -> None:
-    """Raise `InvalidModelError` if a weights file holds code; see `check_weights`."""
-    report = check_weights(path)
-    if report.is_harmless:
-        return
-    shown = ", ".join(report.suspicious[:_NAMES_SHOWN])
-    raise InvalidModelError(
-        f"{report.path}: this file holds code that would run when it is loaded ({shown}), and was "
-        "not loaded. A model of Ultralytics has no use for that. If you know who made it and "
-        "what it does, import it with trust=True"
-    )
+def rewritten_weights(path: Path | str) -> Rewritten:
+    """Return what a weights file is when it is written again, which can be loaded.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    InvalidModelError
+        If it is no weights file, or damaged, or holds code to which nobody said yes.
+    """
+    path = _plain_path(path)
+    found = _rewritten(path)
+    if found.path is None:
+        raise InvalidModelError(
+            f"{path}: this file holds code that would run when it is loaded "
+            f"({', '.join(found.suspicious[:_NAMES_SHOWN])}), and was not loaded. A model of "
+            "Ultralytics has no use for that. If you know who made it and what it does, import "
+            "it with trust=True"
+        )
+    return found
 
 
-def is_trusted(info: ModelInfo, weights: Path) -> bool:
-    """Whether somebody said yes to the code in these weights, and they are still the same.
+def load_rewritten(found: Rewritten) -> dict[str, Any]:
+    """Put a checkpoint together in this process, of the file that was written again.
+
+    Returns
+    -------
+    dict
+        As Ultralytics has it: ``model`` or ``ema``, and what else is in it.
+
+    Raises
+    ------
+    InvalidModelError
+        If this needs a layer that is not installed.
+    SetupError
+        If Ultralytics cannot be imported.
+    """
+    assert found.path is not None
+    import_ultralytics()
+    return build_checkpoint(found.path, trusted=found.trusted)
+
+
+def save_clean(found: Rewritten, target: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """Write weights as Ultralytics wants them, made anew of layers and tensors.
+
+    For a process that hands a file to Ultralytics.
 
     Parameters
     ----------
-    info : ModelInfo
-    weights : Path
-        The model's file as it is now; it is read if there was a yes at all.
+    found : Rewritten
+    target : Path
+        Its folder is made if missing. Returned.
+    changes : mapping, optional
+        What shall be other than in the file.
     """
-    agreed = info.details.get(TRUSTED_DIGEST)
-    return bool(info.details.get(TRUSTED) and agreed) and _digest(weights) == agreed
+    import torch
+
+    checkpoint = load_rewritten(found)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({**checkpoint, **(changes or {})}, target)
+    return target
 
 
 async def import_weights(
@@ -128,9 +144,9 @@ async def import_weights(
     name : str
         In the model store.
     trust : bool
-        Load the file even if it holds code, which then runs with all your rights. The
-        answer is kept with the model, for these bytes: it can label and be exported from
-        then on, until its file is changed.
+        Load the file even if it holds code, which then runs with all your rights, in a process
+        of its own. The answer is kept on this machine, for these bytes; a copy of the model
+        elsewhere is asked for again.
     origin : str
         Where the file comes from, as it is kept with the model; default: `path`.
 
@@ -143,87 +159,67 @@ async def import_weights(
     AlreadyExistsError
         If there is a model of that name.
     """
-    report = await asyncio.to_thread(check_weights, path)
-    path = report.path
-    if not trust:
-        await asyncio.to_thread(require_harmless, path)
-    is_yes_needed = trust and not report.is_harmless
-    # Before it is loaded: should somebody exchange the file meanwhile, it is not the one that
-    # the yes was for.
-    details: dict[str, Any] = {"imported_from": origin or str(path), TRUSTED: is_yes_needed}
-    if is_yes_needed:
-        details[TRUSTED_DIGEST] = await asyncio.to_thread(_digest, path)
-    contents = await asyncio.to_thread(_load, path, trust)
+    path = _plain_path(path)
+    if trust:
+        found = await asyncio.to_thread(_rewritten, path, trust=True)
+        if found.trusted:
+            await asyncio.to_thread(consent.trust, found.digest, origin or str(path))
+    else:
+        found = await asyncio.to_thread(rewritten_weights, path)
+    facts = found.facts
+    if facts["task"] != "detect":
+        raise InvalidModelError(
+            f"{path}: expected a detection model, found one for {facts['task']!r}"
+        )
     return await stores.model.save(
         name,
         path,
-        contents.base_model,
+        Path(facts["base_model"] or path.name).name,
         "",
-        contents.epochs,
-        contents.metrics,
-        class_names=contents.class_names,
-        details={**details, "suspicious": report.suspicious},
+        facts["epochs"],
+        {ours: facts["metrics"][key] for key, ours in _METRICS.items() if key in facts["metrics"]},
+        class_names=facts["class_names"],
+        details={"imported_from": origin or str(path), "suspicious": found.suspicious},
     )
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def ready_model(checkpoint: dict[str, Any]) -> Any:
+    """Return the network of a checkpoint, ready to predict, as Ultralytics' own loading does."""
+    import torch
+
+    model = (checkpoint.get("ema") or checkpoint["model"]).float().eval()
+    if not hasattr(model, "stride"):
+        model.stride = torch.tensor([32.0])
+    for layer in model.modules():
+        if hasattr(layer, "inplace"):
+            layer.inplace = True
+        elif isinstance(layer, torch.nn.Upsample) and not hasattr(layer, "recompute_scale_factor"):
+            layer.recompute_scale_factor = None  # of before torch 1.11
+    return model
 
 
-def read_weights(path: Path, *, trusted: bool) -> dict[str, Any]:
-    """Load a checkpoint of Ultralytics into memory.
+def trust_own(path: Path, model: Any) -> None:
+    """Remember weights that were trained here, if they hold layers that are not on the list.
+
+    Whoever has layers of their own in their Ultralytics has said what they think of them.
 
     Parameters
     ----------
     path : Path
-    trusted : bool
-        True runs whatever code is in the file; False builds nothing but what models consist
-        of, and raises whatever torch raises if there is more.
-
-    Raises
-    ------
-    SetupError
-        If torch cannot load in a restricted way, or Ultralytics cannot be imported.
+        Of the weights.
+    model : torch.nn.Module
+        What is in them.
     """
-    import_ultralytics()
-    tasks: Any = import_module("ultralytics.nn.tasks")
-    if not trusted and not tasks._SafeLoad.SUPPORTED:
-        raise SetupError(
-            "this release of torch cannot load weights in a restricted way: "
-            "`pip install --upgrade torch torchvision`"
-        )
-    content: dict[str, Any] = tasks.torch_safe_load(str(path), safe_only=not trusted)[0]
-    return content
+    kinds = {f"{type(layer).__module__}.{type(layer).__qualname__}" for layer in model.modules()}
+    if not kinds <= set(CLASSES):
+        consent.trust(file_digest(path), f"trained here: {path}")
 
 
-def _load(path: Path, trust: bool) -> _Contents:
-    try:
-        content = read_weights(path, trusted=trust)
-        model = content.get("ema") or content["model"]
-        names, task = dict(model.names), str(model.task if hasattr(model, "task") else "detect")
-    except WorkbenchError:
-        raise
-    except Exception as error:  # code that was trusted may raise whatever it likes
-        reason = " ".join(str(error).split())
-        raise InvalidModelError(
-            f"{path}: expected weights of an Ultralytics detection model; they cannot be loaded "
-            f"({reason})"
-        ) from error
-    arguments = content.get("train_args") or {}
-    task = str(arguments.get("task") or task)
-    if task != "detect":
-        raise InvalidModelError(f"{path}: expected a detection model, found one for {task!r}")
-    measured = content.get("train_metrics") or {}
-    ours = {
-        "metrics/precision(B)": "precision",
-        "metrics/recall(B)": "recall",
-        "metrics/mAP50(B)": "best_map50",
-        "metrics/mAP50-95(B)": "best_map50_95",
-    }
-    return _Contents(
-        class_names=[str(names[index]) for index in sorted(names)],
-        base_model=Path(str(arguments.get("model") or path.name)).name,
-        epochs=len((content.get("train_results") or {}).get("epoch", [])),
-        metrics={ours[key]: float(value) for key, value in measured.items() if key in ours},
-    )
+def _plain_path(path: Path | str) -> Path:
+    return Path(path).expanduser()
+
+
+def _rewritten(path: Path, *, trust: bool = False) -> Rewritten:
+    with TemporaryDirectory(prefix="workbench-settings-") as settings:
+        environment = worker_environment(Path(settings)) | python_path()
+        return rewrite_weights(path, cache_dir() / "rewritten", environment, trust=trust)

@@ -25,6 +25,8 @@ from workbench.training.failures import explain
 from workbench.training.queueing import start_due
 from workbench.training.reporter import Reporter, of_the_best, our_metrics
 from workbench.training.resuming import Checkpoint, find_checkpoint, finish, put_back
+from workbench.training.weights_check import rewritten_weights, save_clean
+from workbench.weights.rewriting import Rewritten
 
 
 def train(folder: RunFolder) -> None:
@@ -41,21 +43,27 @@ def train(folder: RunFolder) -> None:
     job = TrainingJob.from_json(folder.read_job())
     try:
         folder.make_reserve()
-        ultralytics = prepare_worker(folder.settings_dir)
         checkpoint = find_checkpoint(folder)
+        start = _start_of(job, checkpoint)
+        restricted = start is None or not start.trusted
+        ultralytics = prepare_worker(folder.settings_dir, restricted=restricted)
         done = 0 if checkpoint is None else checkpoint.epochs_done
         reporter = Reporter(folder, job, done)
         reporter.emit(_started(job, checkpoint))
         if checkpoint is not None and done >= job.config.epochs:
-            put_back(folder, checkpoint)
+            put_back(folder, job, checkpoint)
             metrics = of_the_best(our_metrics(finish(folder)))
             reporter.emit(Finished(time=time.time(), epochs_completed=done, metrics=metrics))
             return
         if checkpoint is None:
-            model = ultralytics.YOLO(job.base_model.source, task="detect")
+            source = job.base_model.source
+            if start is not None:
+                source = str(save_clean(start, folder.start_dir / Path(source).name))
+            model = ultralytics.YOLO(source, task="detect")
             arguments = train_arguments(job, folder)
         else:
-            model = ultralytics.YOLO(str(put_back(folder, checkpoint)), task="detect")
+            own = put_back(folder, job, checkpoint)
+            model = ultralytics.YOLO(str(own), task="detect")
             arguments = resume_arguments(job, folder)
         reporter.attach(model)
         model.train(**arguments)
@@ -64,6 +72,7 @@ def train(folder: RunFolder) -> None:
         raise
     finally:
         folder.free_reserve()
+        folder.remove_start()
 
 
 def claim(folder: RunFolder) -> None:
@@ -80,6 +89,13 @@ def claim(folder: RunFolder) -> None:
         if other is not None and other.pid not in {mine.pid, os.getppid()} and other.find():
             raise TrainingError(f"{folder.path}: process {other.pid} trains this run already")
         folder.write_process(mine)
+
+
+def _start_of(job: TrainingJob, checkpoint: Checkpoint | None) -> Rewritten | None:
+    """Return the weights that training starts from; None for an architecture."""
+    if checkpoint is not None:
+        return checkpoint.weights
+    return rewritten_weights(job.base_model.source) if job.base_model.pretrained else None
 
 
 def _started(job: TrainingJob, checkpoint: Checkpoint | None) -> Started:

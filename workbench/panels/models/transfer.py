@@ -123,7 +123,7 @@ class ImportPage:
             hint(
                 "A .pt file of your browser's machine, or of this one. Such a file can hold "
                 "code that runs when it is loaded, so it is read without running it, and "
-                "loaded only if it holds nothing but a model."
+                "written again as layers and numbers: only that is ever loaded."
             ),
             row(self.name, self.upload),
             row(self.path, self.start),
@@ -165,8 +165,8 @@ class ImportPage:
         self.confirmation.ask(
             f"<b>{escape(origin)}</b> holds code that a model has no use for: "
             f"<code>{escape(found)}</code>. It was not run. Loading the file runs it with all "
-            f"your rights, now and whenever the model is used. Do you know who made it, and "
-            f"what it does?",
+            f"your rights, once, before it is written again without it. Do you know who made "
+            f"it, and what it does?",
             "Yes, load it and run its code",
             lambda: self._add(path, name, origin, trust=True),
         )
@@ -231,11 +231,19 @@ def _piece(path: Path, start: int) -> tuple[int, bytes]:
 
 def _export_words(made: ExportResult) -> str:
     check = made.check
-    verdict = "✓ It finds the same" if check.agrees else "⚠ It does not find the same"
-    return (
+    made_of = (
         f"<p><b>{escape(str(made.path))}</b>: {made.size_bytes / 1e6:.1f} MB, for squares of "
         f"{made.image_size} pixels, made in {made.seconds:.1f} s.</p>"
-        f"<p>{verdict}: {check.boxes:,} boxes on {check.images} images, {check.unmatched} of them "
-        f"unmatched, edges at most {check.max_offset:.2f} pixels apart, confidences "
+    )
+    if not check.is_conclusive:
+        return (
+            f"{made_of}<p>⚠ Nothing could be compared: the model itself finds nothing on the "
+            f"{check.images} images that were tried.</p>"
+        )
+    verdict = "✓ It finds the same" if check.agrees else "⚠ It does not find the same"
+    return (
+        f"{made_of}<p>{verdict}: {check.boxes:,} boxes on {check.images} images from a confidence "
+        f"of {check.confidence:.2g} on, {check.unmatched} of them unmatched, edges at most "
+        f"{check.max_offset:.2f} pixels apart, confidences "
         f"{check.max_confidence_difference:.4f}.</p>"
     )
