@@ -71,6 +71,10 @@ test: env ## run the tests, some minutes (TEST_ARGS="tests/test_cli.py" chooses)
 test-long: env ## run the exhaustive tests too: all browser tests, kills, fuzzing
 	@$(PY) -m tools.run_tests --long $(TEST_ARGS)
 
+.PHONY: coverage
+coverage: env ## run the tests and list the lines that none of them reaches
+	@$(PY) -m tools.run_tests --cov=workbench --cov-report=term-missing:skip-covered $(TEST_ARGS)
+
 .PHONY: update
 update: env ## take the newest version of everything into requirements.lock, and run the tests
 	$(PY) -m tools.lock
@@ -99,7 +103,7 @@ bench: env ## measure the stores against their baselines (BENCH_ARGS="--images 1
 
 .PHONY: clean
 clean: ## delete .venv and every cache; data, models and notebooks stay
-	rm -rf $(VENV) build dist test-artifacts *.egg-info
+	rm -rf $(VENV) build dist test-artifacts *.egg-info .coverage .coverage.*
 	rm -rf node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find workbench tests tools benchmarks notebooks \
 	    \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

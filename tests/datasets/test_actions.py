@@ -67,6 +67,23 @@ async def test_undo_brings_back_what_was(stores: Stores, name: str) -> None:
     assert await contents(stores) == before
 
 
+CHANGE_NOTHING: dict[str, Callable[[Actions], Awaitable[Change]]] = {
+    "move to where it is": lambda a: a.move([C], "val"),
+    "clear no labels": lambda a: a.clear_labels([B]),
+    "keep the class": lambda a: a.reclassify([BoxRef(*A, 0, CAT)], 0),
+    "delete no box": lambda a: a.delete_boxes([]),
+}
+
+
+@pytest.mark.parametrize("name", CHANGE_NOTHING)
+async def test_undoing_what_changed_nothing_changes_nothing(stores: Stores, name: str) -> None:
+    before = await contents(stores)
+    change = await CHANGE_NOTHING[name](Actions(stores, "pets"))
+    assert await contents(stores) == before
+    await change.undo()
+    assert await contents(stores) == before
+
+
 async def test_restoring_from_the_trash_is_undone_by_way_of_the_trash(backend: Backend) -> None:
     stores = backend.stores
     yaml = b"train: images/train\nval: images/val\nnames: [cat, dog]\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.datasets.changes import BoxRef, counted, nothing_to_undo, undoing
+from workbench.datasets.changes import BoxRef, counted, undoing
 from workbench.errors import AlreadyExistsError, ConflictError, InvalidBoxError, NotFoundError
 
 
@@ -33,10 +33,6 @@ def test_an_undo_that_meets_newer_work_is_a_conflict(error: Exception) -> None:
 def test_other_errors_of_an_undo_are_not_hidden() -> None:
     with pytest.raises(InvalidBoxError), undoing("3 images moved"):
         raise InvalidBoxError("of another kind")
-
-
-async def test_a_change_that_changed_nothing_can_be_undone() -> None:
-    await nothing_to_undo()
 
 
 def test_a_box_knows_its_image() -> None:

@@ -782,17 +782,27 @@ async def test_nothing_is_listed_again_if_nothing_has_changed(
 
 
 async def test_an_action_waits_until_it_is_known_what_is_there(
-    stores: Stores, root: Path, slow: asyncio.Event
+    stores: Stores, root: Path, slow: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = BrowseModel(stores)
     opening = asyncio.ensure_future(model.open("ds"))
     await until_listed(model)
+    move, asked = stores.image.move_many, []
+
+    async def noted(dataset: str, moves: Any, **choices: Any) -> Any:
+        asked.append(list(moves))
+        return await move(dataset, moves, **choices)
+
+    monkeypatch.setattr(stores.image, "move_many", noted)
     choose(model, 0)
     moving = asyncio.ensure_future(model.move("val"))
-    await asyncio.sleep(0.05)  # passes whether it would have been enough or not
-    assert "a.jpg" in images(root, "train")
+    # Nothing lies between the command and the store but turns of this loop.
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert asked == []
     slow.set()
     await asyncio.gather(opening, moving)
+    assert len(asked) == 1
     assert "a.jpg" in images(root, "val")
     model.close()
 
