@@ -448,8 +448,16 @@ def put_in_order(
     aside : str
         The hidden folder that gets what is set aside, if it is another one.
     """
-    if not mode_of(root, hidden):
-        return
+    with suppress(FileNotFoundError):
+        for name, expected in _in_disorder(root, hidden, folders, files):
+            found = _kind_at(f"{root}/{hidden}/{name}")
+            why = f"expected {expected}, found {found}"
+            set_aside(root, aside or hidden, f"{hidden}/{name}", why)
+
+
+def _in_disorder(
+    root: str, hidden: str, folders: Collection[str], files: Collection[str]
+) -> list[tuple[str, str]]:
     wrong = []
     with (
         opened(root, f"{hidden}/.probe") as (last, folder),
@@ -461,9 +469,7 @@ def put_in_order(
                     wrong.append((entry.name, "a folder"))
             elif entry.name in files and not entry.is_file(follow_symlinks=False):
                 wrong.append((entry.name, "an ordinary file"))
-    for name, expected in wrong:
-        found = _kind_at(f"{root}/{hidden}/{name}")
-        set_aside(root, aside or hidden, f"{hidden}/{name}", f"expected {expected}, found {found}")
+    return wrong
 
 
 def set_aside(root: str, hidden: str, name: str, why: str) -> None:

@@ -431,14 +431,16 @@ class Journal:
                 self._finish(name)
             with suppress(FileNotFoundError):
                 os.rmdir(self._tx)
-        for name in inside.names(self._root, f"{HIDDEN}/tmp"):
+        leftovers = inside.names(self._root, f"{HIDDEN}/tmp")
+        for name in leftovers:
             logged = _LOGGED.fullmatch(name)
             if logged is not None:
                 kind, month, size = logged.groups()
                 length = None if size == "new" else int(size)
                 log = f"{HIDDEN}/{kind}/{month}"
                 carrying_out.shorten(FoundFiles(self._root), log, length)
-        inside.empty(self._root, f"{HIDDEN}/tmp")
+        if leftovers or not os.path.lexists(self.tmp):
+            inside.empty(self._root, f"{HIDDEN}/tmp")
         if self._generation() % 2:
             with self._changing() as settle:
                 settle(2)
