@@ -13,7 +13,7 @@ import yaml
 
 from tests.formats.making import PICTURE, folder, images, labels, picture
 from tests.helpers.backends import BACKENDS, make_backend
-from workbench import export, import_dataset, plan_export
+from workbench import export, import_accounts, import_dataset, plan_export
 from workbench.datasets.formats.exporting import to_coco, to_dataframe
 from workbench.datasets.formats.writers import WRITERS
 from workbench.errors import AlreadyExistsError, ImportFormatError
@@ -134,10 +134,17 @@ async def test_what_a_format_cannot_hold_is_said_before(
     )
     await import_dataset(persistence_stores, source)
     plan = await plan_export(persistence_stores, "pets", format="createml")
-    assert plan.notes == ["CreateML does not hold what 1 boxes carry beyond their class"]
+    assert plan.notes == ["CreateML does not hold all that 1 boxes carry beyond their class"]
     await export(persistence_stores, "pets", format="voc", to=tmp_path / "out")
     text = (tmp_path / "out/Annotations/train/a.xml").read_text()
     assert "<difficult>1</difficult>" in text
+    for kind in ("coco", "cvat", "datumaro", "labelme"):
+        plan = await plan_export(persistence_stores, "pets", format=kind)
+        assert plan.notes == []
+        await plan.write(tmp_path / kind)
+        await import_dataset(persistence_stores, tmp_path / kind)
+        [account] = await import_accounts(persistence_stores, kind)
+        assert "difficult" in str(account.extras["a.jpg"][0][1])
 
 
 async def test_what_cannot_be_written_leaves_nothing(

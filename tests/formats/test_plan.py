@@ -286,3 +286,11 @@ def test_an_account_that_does_not_add_up_stops_the_import() -> None:
     assert ledger.summary()["count"].sum() == 3
     with pytest.raises(ValueError, match="account"):
         Ledger.from_json({"format": 1})
+
+
+async def test_a_file_of_bytes_that_is_called_a_text_stops_nothing(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    source = folder(tmp_path / "in" / "pets", YOLO | {"gt.txt": b"\0\x80", "x.csv": b"\0\x80"})
+    info = await import_dataset(persistence_stores, source)
+    assert labels(info)["train/a"] == [(0.0, *BOX), (1.0, *BOX)]

@@ -103,7 +103,7 @@ def new_account(
         Of the classes.
     """
     now = datetime.now(UTC)
-    identity = f"{now:%Y%m%dt%H%M%S}-{os.urandom(4).hex()}"
+    identity = f"{now:%Y%m%dt%H%M%S}.{now.microsecond:06d}-{os.urandom(4).hex()}"
     extras: Extras = {}
     for filename, boxes in rows:
         found = [

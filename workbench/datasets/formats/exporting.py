@@ -389,9 +389,10 @@ def _note_losses(
     notes: list[str],
 ) -> None:
     writer = WRITERS[format]
-    carried = sum(bool(box.extra) for box in boxes)
-    if carried and not writer.keeps_extra:
-        notes.append(f"{writer.title} does not hold what {carried} boxes carry beyond their class")
+    kept = writer.keeps
+    lost = 0 if kept is None else sum(bool(box.extra.keys() - kept) for box in boxes)
+    if lost:
+        notes.append(f"{writer.title} does not hold all that {lost} boxes carry beyond their class")
     if not writer.keeps_order:
         unused = set(classes) - {classes[box.class_id] for box in boxes}
         if unused:

@@ -65,9 +65,12 @@ def lines_of(data: bytes) -> list[str]:
 
 
 def head_lines(view: FolderView, name: str, most: int = 20) -> list[str]:
-    """Return the first lines of a file that are not blank, the last of which may be cut off."""
+    """Return the first lines of a file that are not blank and whole; none if it is no text."""
     head = view.head(name)
-    lines = [line for line in lines_of(head) if line.strip()]
+    try:
+        lines = [line for line in lines_of(head) if line.strip()]
+    except ImportFormatError:
+        return []
     return (lines[:-1] if len(lines) > 1 and view.size(name) > len(head) else lines)[:most]
 
 
@@ -84,10 +87,7 @@ def rows_match(
     step = max(len(names) // 50, 1)
     some = total = 0
     for name in names[::step]:
-        try:
-            lines = head_lines(view, name)
-        except ImportFormatError:
-            continue
+        lines = head_lines(view, name)
         total += len(lines)
         some += sum(map(good, lines))
     return list(names) if some and some >= least * total else []

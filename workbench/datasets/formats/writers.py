@@ -76,15 +76,15 @@ class Writer(NamedTuple):
         Yields annotation files of items and classes.
     keeps_order : bool
         Whether the order of the classes can be read from it, also of those without boxes.
-    keeps_extra : bool
-        Whether it holds what boxes carry beyond their place and class.
+    keeps : frozenset of str or None
+        What it holds of what boxes carry beyond their place and class; None: all of it.
     """
 
     title: str
     picture: str
     files: Callable[[Sequence[OutItem], Sequence[str]], Files]
     keeps_order: bool = True
-    keeps_extra: bool = False
+    keeps: frozenset[str] | None = frozenset()
 
 
 def _r(value: float) -> float:
@@ -94,6 +94,12 @@ def _r(value: float) -> float:
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, default=str).encode()
+
+
+def _attributes(extra: Mapping[str, Any], *but: str) -> dict[str, Any]:
+    """Return all that a box carries as plain attributes."""
+    named = dict(extra.get("attributes") or {})
+    return named | {k: v for k, v in extra.items() if k not in ("attributes", *but)}
 
 
 def _by_split(items: Sequence[OutItem]) -> Iterator[tuple[str, list[OutItem]]]:
@@ -137,6 +143,7 @@ def coco_dict(items: Sequence[OutItem], classes: Sequence[str]) -> dict[str, Any
         for box in item.boxes:
             annotations.append(
                 {
+                    **box.extra,
                     "id": len(annotations) + 1,
                     "image_id": number,
                     "category_id": box.class_id + 1,
@@ -144,7 +151,6 @@ def coco_dict(items: Sequence[OutItem], classes: Sequence[str]) -> dict[str, Any
                     "area": _r(box.xywh[2] * box.xywh[3]),
                     "segmentation": [],
                     "iscrowd": 0,
-                    **box.extra,
                 }
             )
     categories = [{"id": n, "name": c, "supercategory": ""} for n, c in enumerate(classes, start=1)]
@@ -212,7 +218,7 @@ def cvat(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
         for box in item.boxes:
             attributes = "".join(
                 f"<attribute name={quoteattr(str(name))}>{escape(str(value))}</attribute>"
-                for name, value in dict(box.extra.get("attributes") or {}).items()
+                for name, value in _attributes(box.extra, "occluded").items()
             )
             parts.append(
                 f'<box label={quoteattr(classes[box.class_id])} source="manual" '
@@ -264,7 +270,7 @@ def labelme(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
             continue
         shapes = [
             {
-                **{k: v for k, v in box.extra.items() if k in _LABELME_KEYS},
+                **{k: v for k, v in box.extra.items() if k in _LABELME_KEYS - {"flags"}},
                 "label": classes[box.class_id],
                 "points": [[_r(box.x0), _r(box.y0)], [_r(box.x1), _r(box.y1)]],
                 "shape_type": "rectangle",
@@ -284,7 +290,8 @@ def labelme(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
         yield f"{item.split}/{item.stem}.json", _json(content)
 
 
-_LABELME_KEYS = ("group_id", "difficult", "score", "attributes", "description")
+_LABELME_KEYS = frozenset({"group_id", "difficult", "score", "attributes", "description", "flags"})
+_VOC_KEYS = frozenset({"difficult", "truncated", "occluded", "pose"})
 
 
 def createml(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
@@ -356,7 +363,7 @@ def datumaro(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
                     "type": "bbox",
                     "label_id": box.class_id,
                     "bbox": box.xywh,
-                    "attributes": dict(box.extra.get("attributes") or {}),
+                    "attributes": _attributes(box.extra),
                     "group": 0,
                     "z_order": 0,
                 }
@@ -386,15 +393,15 @@ def imagefolder(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
 
 WRITERS = {
     "yolo": Writer("YOLO", "images/{split}/{filename}", yolo),
-    "coco": Writer("COCO", "images/{split}/{filename}", coco, keeps_extra=True),
-    "voc": Writer("Pascal VOC", "JPEGImages/{split}/{filename}", voc, False, True),
-    "cvat": Writer("CVAT for images", "images/{split}/{filename}", cvat, keeps_extra=True),
+    "coco": Writer("COCO", "images/{split}/{filename}", coco, keeps=None),
+    "voc": Writer("Pascal VOC", "JPEGImages/{split}/{filename}", voc, False, _VOC_KEYS),
+    "cvat": Writer("CVAT for images", "images/{split}/{filename}", cvat, keeps=None),
     "labelstudio": Writer("Label Studio", "images/{split}/{filename}", labelstudio, False),
-    "labelme": Writer("LabelMe", "{split}/{filename}", labelme, False, True),
+    "labelme": Writer("LabelMe", "{split}/{filename}", labelme, False, _LABELME_KEYS),
     "createml": Writer("CreateML", "{split}/{filename}", createml, False),
     "csv": Writer("CSV", "{split}/{filename}", table, False),
     "ndjson": Writer("Ultralytics NDJSON", "images/{split}/{filename}", ndjson),
-    "datumaro": Writer("Datumaro", "images/{split}/{filename}", datumaro, keeps_extra=True),
+    "datumaro": Writer("Datumaro", "images/{split}/{filename}", datumaro, keeps=None),
     "imagefolder": Writer("Hugging Face imagefolder", "{split}/{filename}", imagefolder, False),
 }
 """By the name of the format. A new one is a function and a line."""

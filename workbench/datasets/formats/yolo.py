@@ -37,6 +37,7 @@ _SMALLEST = 1e-8
 _FAR = 10.0
 _TICK = 500
 _PLAIN_TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[0-9eE+\-. \t\r\n]*")
+_PLAIN_FILE = re.compile(rb"(?:[0-9]{1,4}(?: [01]\.[0-9]{1,17}){4}\n)*")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _DECIMAL_COMMA = re.compile(r"-?\d*,\d+")
 _CLASS_LISTS = frozenset(
@@ -144,6 +145,8 @@ class RowReader:
             record.raw = data
         else:
             text, plain = decode(data), False
+        if plain and _PLAIN_FILE.fullmatch(data) and self._fill(record, text):
+            return record
         other = data.startswith((b"\xff\xfe", b"\xfe\xff"))
         for number, line in enumerate(_NEWLINE.split(text), start=1):
             fields = line.split()
@@ -159,6 +162,22 @@ class RowReader:
                 repairs.append(why.UTF16)
             record.repairs += [Problem(reason, number) for reason in repairs]
         return record
+
+    def _fill(self, record: Record, text: str) -> bool:
+        """Take the rows of a file as nearly all are; whether it is one."""
+        boxes, classes = record.boxes, self._classes
+        for number, line in enumerate(text.splitlines(), start=1):
+            class_text, _, rest = line.partition(" ")
+            class_id = int(class_text)
+            x, y, width, height = map(float, rest.split())
+            if class_id >= len(classes) or width < _SMALLEST or height < _SMALLEST:
+                boxes.clear()
+                return False
+            self.highest = max(self.highest, class_id)
+            left, top = x - width / 2, y - height / 2
+            label = classes[class_id]
+            boxes.append(Box(label, left, top, left + width, top + height, number, "", rest))
+        return True
 
     def _row(self, fields: list[str], number: int, plain: bool) -> tuple[Box, list[str]]:
         repairs: list[str] = []
