@@ -87,6 +87,22 @@ async def test_an_archive_as_a_job_is_downloaded_in_parts(
         assert archive.testzip() is None
 
 
+async def test_a_dataset_goes_out_in_the_format_of_another_tool(
+    client: httpx.AsyncClient, pets: str, outcome: Outcome
+) -> None:
+    params = {"format": "coco", "query": "class:dog"}
+    job = await outcome(await client.post("/datasets/pets/exports", params=params))
+    assert job["state"] == "done", job
+    assert (job["result"]["num_images"], job["result"]["num_boxes"]) == (1, 2)
+    data = (await client.get(f"/jobs/{job['id']}/file")).content
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found = [json.loads(archive.read(n)) for n in archive.namelist() if n.endswith(".json")]
+        assert any(n.endswith("a.jpg") for n in archive.namelist())
+    assert [len(one["annotations"]) for one in found] == [2]
+    unknown = await client.post("/datasets/pets/exports", params={"format": "tape"})
+    assert (unknown.status_code, "coco" in unknown.json()["detail"]) == (422, True)
+
+
 async def test_a_folder_comes_file_by_file(
     client: httpx.AsyncClient, outcome: Outcome, stores: Stores
 ) -> None:

@@ -134,6 +134,15 @@ async def test_out_as_a_zip_and_in_again_under_a_free_name(stores: Stores, tmp_p
     assert await stores.label.load("pets-3", "train", "a.jpg") == [BOX, BOX]
 
 
+async def test_out_in_the_format_of_another_tool(stores: Stores, tmp_path: Path) -> None:
+    made = await manager_of(stores).export(
+        "pets", format="csv", to=tmp_path / "pets", where="class:dog"
+    )
+    assert (made.num_images, made.num_boxes) == (1, 2)
+    assert made.path == tmp_path / "pets"
+    assert [*(tmp_path / "pets").rglob("*.csv")]
+
+
 async def test_a_dataset_is_handed_out_to_work_with(stores: Stores) -> None:
     manager = manager_of(stores)
     pets = await manager.open("pets")

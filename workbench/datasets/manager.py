@@ -8,11 +8,12 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from workbench.datasets.dataset import Dataset
+from workbench.datasets.formats.exporting import Exported, export
 from workbench.datasets.formats.importing import import_dataset
 from workbench.datasets.formats.naming import default_name
 from workbench.datasets.health import HealthReport
@@ -229,6 +230,20 @@ class DatasetManager:
         """Write a dataset as a zip archive in YOLO format; see `DatasetStore.export_zip`."""
         return await self._stores.dataset.export_zip(
             name, output_path, only=only, follow_links=follow_links, progress=progress
+        )
+
+    async def export(
+        self,
+        name: str,
+        *,
+        format: str,
+        to: Path | str | BinaryIO,
+        where: str = "",
+        progress: Progress = no_progress,
+    ) -> Exported:
+        """Write a dataset in the form that another tool reads; see `exporting.export`."""
+        return await export(
+            self._stores, name, format=format, to=to, where=where, progress=progress
         )
 
     async def health(

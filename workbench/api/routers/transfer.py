@@ -22,11 +22,13 @@ from workbench.api.state import ApiState, State
 from workbench.datasets.formats.ledger import UNITS, Ledger
 from workbench.datasets.formats.naming import require_free
 from workbench.datasets.formats.plan import Imported, plan_import
+from workbench.datasets.formats.writers import WRITERS
 from workbench.persistence.models import ImportedDataset, Progress
 
 router = APIRouter(tags=["import and export"])
 
 NewDatasetName = Annotated[str, Query(min_length=1, max_length=255, description="Of the dataset.")]
+Format = Annotated[str, Query(max_length=40, description="Such as yolo, coco, voc, cvat, csv.")]
 DryRun = Annotated[bool, Query(description="Only look what is in it; import nothing.")]
 
 
@@ -209,6 +211,33 @@ async def make_archive(
         return with_file({"filename": f"{info.name}.zip", "size_bytes": size}, path)
 
     return accepted(request, state.jobs.start("archive", work, dataset=info.name))
+
+
+@router.post("/datasets/{dataset}/exports", status_code=202, responses={202: {"model": JobStatus}})
+async def make_export(
+    dataset: Name, format: Format, request: Request, state: State, query: Question = ""
+) -> Response:
+    """Make a zip in the format of another tool; a job whose file can be downloaded."""
+    info = await state.datasets.get(dataset)
+    if format not in WRITERS:
+        raise ProblemError(
+            422, f"format: expected one of {', '.join(WRITERS)}, found {format!r}", kind="value"
+        )
+
+    async def work(progress: Progress) -> Any:
+        path = state.folder / f"{secrets.token_hex(8)}.zip"
+        made = await state.datasets.export(
+            info.name, format=format, to=path, where=query, progress=progress
+        )
+        result = {
+            "filename": f"{info.name}-{format}.zip",
+            "num_images": made.num_images,
+            "num_boxes": made.num_boxes,
+            "notes": made.notes,
+        }
+        return with_file(result, path)
+
+    return accepted(request, state.jobs.start("export", work, dataset=info.name))
 
 
 async def _export(state: ApiState, name: str, query: str, progress: Progress) -> Path:

@@ -7,7 +7,6 @@ is on the selection, is noted with the way back, and brings the listing up to da
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +16,8 @@ import traitlets
 from workbench.datasets.actions import Actions, Change, NewFile, Upload
 from workbench.datasets.changes import BoxRef, counted
 from workbench.datasets.classes import ClassEditor
-from workbench.datasets.formats.importing import import_dataset
-from workbench.datasets.formats.naming import default_name
 from workbench.datasets.index import DatasetIndex
+from workbench.datasets.manager import DatasetManager
 from workbench.datasets.query import QueryError, parse_query
 from workbench.datasets.query_completion import Completion, complete
 from workbench.panels.browse.finder import Finder, find_deleted
@@ -359,13 +357,10 @@ class BrowseModel(ChangingModel):
             A folder or a zip archive, see `workbench.import_dataset`. Its name is that of
             the dataset, with a number behind it if there is such a one.
         """
-        place = Path(path)
-        name = wanted = default_name(place)
-        numbered = (f"{wanted}-{number}" for number in itertools.count(2))
-        while await self._stores.dataset.exists(name):
-            name = next(numbered)
+        stores = self._stores
+        datasets = DatasetManager(stores.dataset, stores.image, stores.label)
         with self._showing("Importing the dataset") as task:
-            made = await import_dataset(self._stores, place, name, progress=task)
+            made = await datasets.import_from(path, number=True, progress=task)
         self.status = Status(describe_dataset(made), details=tuple(made.notes))
         return made
 
