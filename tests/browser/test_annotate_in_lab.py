@@ -100,6 +100,9 @@ def test_a_box_drawn_while_zoomed_in_is_pixel_exact(lab_page: LabPage, dataset: 
     lab_page.page.keyboard.up("Space")
     assert canvas.at(500, 350)[0] < before[0] - 20
     canvas.press("f")
+    lab_page.page.wait_for_function(
+        "() => JSON.parse(document.querySelector('.wb-stage').dataset.viewport).scale < 5"
+    )
     canvas.drag((20, 300), (60, 360))
     eventually(labels, [CELL, PLATELET, (0, 493, 341, 507, 356), (0, 20, 300, 60, 360)])
 
