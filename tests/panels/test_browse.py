@@ -608,6 +608,27 @@ async def test_a_folder_with_labels_becomes_a_dataset_of_its_own(
     await page.until_state(lambda: images(root, "val"), {"v.jpg", "x.jpg"})
 
 
+async def test_an_import_shows_its_account_and_asks_about_files_in_no_known_form(
+    page: Page, root: Path, tmp_path: Path
+) -> None:
+    export = tmp_path / "more"
+    (export / "train").mkdir(parents=True)
+    write_picture(export / "train" / "x.jpg")
+    label = export / "train" / "x.txt"
+    label.write_text("0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0 0.2\n")
+    page.say("do", action="import", path=str(export), split="val", every=1)
+    gallery = page.panel.gallery
+    await page.until_state(lambda: "1 of 2 boxes could not" in gallery.status["text"], True)
+    assert "2 annotations found: 1 taken (0 repaired), 1 left" in gallery.status["details"]
+
+    label.unlink()
+    (export / "boxes.json").write_text('{"my bbox": [1, 2, 3, 4]}')
+    page.say("do", action="import", path=str(export), split="val", every=1)
+    await page.until_state(lambda: "unknown='ignore'" in gallery.status["text"], True)
+    assert images(root, "val") == {"v.jpg"}
+    assert not (root.parent / "more-2").exists()
+
+
 async def test_images_open_in_the_annotator_and_there_is_a_way_back(page: Page, root: Path) -> None:
     panel = page.panel
     page.say("open", listing=panel.gallery.listing["id"], position=2)

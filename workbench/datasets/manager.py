@@ -16,6 +16,7 @@ from workbench.datasets.dataset import Dataset
 from workbench.datasets.formats.exporting import Exported, export
 from workbench.datasets.formats.importing import import_dataset
 from workbench.datasets.formats.naming import default_name
+from workbench.datasets.formats.plan import Imported
 from workbench.datasets.health import HealthReport
 from workbench.datasets.index import UNREADABLE, DatasetIndex, Indexer
 from workbench.datasets.splits import DEFAULT_RATIOS, SplitPlan
@@ -25,7 +26,6 @@ from workbench.persistence.models import (
     SPLITS,
     DatasetInfo,
     ImageKey,
-    ImportedDataset,
     Progress,
     TrashEntry,
     no_progress,
@@ -192,7 +192,7 @@ class DatasetManager:
         *,
         number: bool = False,
         progress: Progress = no_progress,
-    ) -> ImportedDataset:
+    ) -> Imported:
         """Make a dataset of a folder or a zip archive of any tool; see `import_dataset`.
 
         Parameters

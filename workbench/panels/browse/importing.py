@@ -11,11 +11,12 @@ from urllib.request import url2pathname
 from workbench.datasets.actions import NewFile, Upload
 from workbench.datasets.changes import counted
 from workbench.datasets.formats.importing import has_annotations
+from workbench.datasets.formats.ledger import ANNOTATIONS
+from workbench.datasets.formats.plan import Imported
 from workbench.datasets.formats.tar import is_archive
 from workbench.datasets.formats.view import POINTABLE
 from workbench.errors import NotFoundError
 from workbench.persistence import IMAGE_EXTENSIONS
-from workbench.persistence.models import ImportedDataset
 
 BATCH = 128
 """Files that are added at once: between batches the user can stop."""
@@ -62,14 +63,23 @@ def is_dataset(path: Path) -> bool:
     return path.is_dir() and has_annotations(path)
 
 
-def describe_dataset(made: ImportedDataset) -> str:
+def describe_dataset(made: Imported) -> str:
     """Return in words what became of a dataset that was brought in."""
     images = counted(sum(made.num_images.values()), "image")
     note = f" {made.notes[0]}" if len(made.notes) == 1 else ""
+    left = made.ledger.left(ANNOTATIONS)
+    lost = (
+        f" {left:,} of {made.ledger.found[ANNOTATIONS]:,} boxes could not be taken." if left else ""
+    )
     return (
         f"It has labels, so it is a dataset of its own now: {images} in {made.name!r}. "
-        f"Open it with BrowsePanel({made.name!r}).{note}"
+        f"Open it with BrowsePanel({made.name!r}).{lost}{note}"
     )
+
+
+def account_lines(made: Imported) -> tuple[str, ...]:
+    """Return the account of an import, and what is odd, a line for each kind."""
+    return (*str(made.ledger).splitlines(), *made.notes)
 
 
 def video_frames(path: Path, *, every: int) -> Iterator[tuple[str, bytes]]:

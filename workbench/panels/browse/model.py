@@ -16,18 +16,25 @@ import traitlets
 from workbench.datasets.actions import Actions, Change, NewFile, Upload
 from workbench.datasets.changes import BoxRef, counted
 from workbench.datasets.classes import ClassEditor
+from workbench.datasets.formats.plan import Imported
 from workbench.datasets.index import DatasetIndex
 from workbench.datasets.manager import DatasetManager
 from workbench.datasets.query import QueryError, parse_query
 from workbench.datasets.query_completion import Completion, complete
 from workbench.panels.browse.finder import Finder, find_deleted
-from workbench.panels.browse.importing import batches, describe, describe_dataset, refusal_text
+from workbench.panels.browse.importing import (
+    account_lines,
+    batches,
+    describe,
+    describe_dataset,
+    refusal_text,
+)
 from workbench.panels.browse.listing import MODES, Item, Listing, Ranges, size_of
 from workbench.panels.browse.pictures import PageMaker
 from workbench.panels.shared.changing import ChangingModel, Task, sentence
 from workbench.panels.shared.status import Status, Work
 from workbench.persistence import Stores
-from workbench.persistence.models import SPLITS, ImageKey, ImportedDataset
+from workbench.persistence.models import SPLITS, ImageKey
 
 _PATIENCE_S = 0.2
 """After so long a large dataset that is being read is shown as it was when it was last read."""
@@ -348,7 +355,7 @@ class BrowseModel(ChangingModel):
         self.status = Status(describe(upload, split), tone, refused)
         return upload
 
-    async def import_dataset(self, path: Path | str) -> ImportedDataset:
+    async def import_dataset(self, path: Path | str) -> Imported:
         """Make a dataset of what another tool has exported; the one that is shown stays.
 
         Parameters
@@ -361,7 +368,7 @@ class BrowseModel(ChangingModel):
         datasets = DatasetManager(stores.dataset, stores.image, stores.label)
         with self._showing("Importing the dataset") as task:
             made = await datasets.import_from(path, number=True, progress=task)
-        self.status = Status(describe_dataset(made), details=tuple(made.notes))
+        self.status = Status(describe_dataset(made), details=account_lines(made))
         return made
 
     async def undo(self) -> None:
