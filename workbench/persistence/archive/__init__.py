@@ -19,10 +19,8 @@ from workbench.persistence.archive.data_yaml import parse_class_list, parse_data
 from workbench.persistence.archive.importer import (
     ArchiveContents,
     Sink,
-    Survey,
     import_archive,
     import_folder,
-    survey,
     unpack,
 )
 from workbench.persistence.archive.layout import Layout, plan_layout
@@ -37,7 +35,6 @@ __all__ = [
     "Layout",
     "Member",
     "Sink",
-    "Survey",
     "archive_path",
     "empty_splits",
     "import_archive",
@@ -45,7 +42,6 @@ __all__ = [
     "parse_class_list",
     "parse_data_yaml",
     "plan_layout",
-    "survey",
     "unpack",
     "write_zip",
 ]

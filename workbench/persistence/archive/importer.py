@@ -136,37 +136,6 @@ def import_folder(
         return replace(found, notes=found.notes + source.notes)
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What there is to import, before anything is.
-
-    Parameters
-    ----------
-    num_labels : int
-        Label files in YOLO format that belong to an image.
-    names : list of str
-        Of all files.
-    """
-
-    num_labels: int
-    names: list[str]
-
-
-def survey(path: Path | str, limits: ArchiveLimits | None = None) -> Survey:
-    """Look at an archive or a folder without importing anything.
-
-    Raises
-    ------
-    NotFoundError, ArchiveError
-        As `import_archive` and `import_folder` do.
-    """
-    with _open(Path(path), limits) as source:
-        members = {member.name: member for member in source.members if not member.ignored}
-        with _naming(source):
-            layout = plan_layout(list(members), _given_splits(source, members))
-    return Survey(sum(layout.num_labels.values()), list(members))
-
-
 def unpack(zip_path: Path | str, sink: Sink, limits: ArchiveLimits | None = None) -> None:
     """Hand all members of an archive to a sink, under their own names.
 
