@@ -320,8 +320,10 @@ def _clones(
             sync_tree(folder.journal.tmp)
         yield clones
     finally:
+        # What has been placed is gone from there; what lies about is swept by the next writer.
         for path in clones.values():
-            remove_file(path)
+            with suppress(OSError):
+                remove_file(path)
 
 
 def sound_source(
