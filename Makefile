@@ -1,5 +1,5 @@
-# `make lab` opens the tour, `make test` runs the tests; both set up .venv first, with exactly
-# the versions of requirements.lock.
+# `make lab` opens the tour, `make test` runs the short lane of the tests, `make test-long` all
+# the others; each sets up .venv first, with exactly the versions of requirements.lock.
 # Python 3.11 or later is all that they need.
 
 .DEFAULT_GOAL := help
@@ -15,6 +15,7 @@ SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 
 LAB_ARGS ?=
+DOCTOR_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -60,23 +61,23 @@ lab: env ## open the tour in JupyterLab (LAB_ARGS="--port 9000", or a notebook o
 	@$(PY) -m workbench lab $(LAB_ARGS)
 
 .PHONY: doctor
-doctor: env ## check this machine and say what to do about each problem
-	@$(PY) -m workbench doctor
+doctor: env ## check this machine, say what to do about problems (DOCTOR_ARGS="--data DIR")
+	@$(PY) -m workbench doctor $(DOCTOR_ARGS)
 
 .PHONY: test
-test: env ## run the tests, some minutes (TEST_ARGS="tests/test_cli.py" chooses)
+test: env ## run the short lane of the tests, some minutes (TEST_ARGS="tests/test_cli.py" chooses)
 	@$(PY) -m tools.run_tests $(TEST_ARGS)
 
 .PHONY: test-long
-test-long: env ## run the exhaustive tests too: all browser tests, kills, fuzzing
+test-long: env ## run the long lane, all the other tests: browser tests, long kills, fuzzing
 	@$(PY) -m tools.run_tests --long $(TEST_ARGS)
 
 .PHONY: coverage
-coverage: env ## run the tests and list the lines that none of them reaches
+coverage: env ## run the short lane and list the lines that none of its tests reaches
 	@$(PY) -m tools.run_tests --cov=workbench --cov-report=term-missing:skip-covered $(TEST_ARGS)
 
 .PHONY: update
-update: env ## take the newest version of everything into requirements.lock, and run the tests
+update: env ## take the newest of all but tools/held-back.txt into requirements.lock, and test
 	$(PY) -m tools.lock
 	@$(MAKE) --no-print-directory check test
 

@@ -1,7 +1,7 @@
 """Run the tests: unit, contract, panels, notebooks, and one of each heavy kind.
 
 ``python -m tools.run_tests``, in the project's folder, runs the short lane in one process for
-each core; with ``--long``, the other lane runs: all browser tests, long kills, fuzzing.
+each core; with ``--long``, the other lane runs: the other browser tests, long kills, fuzzing.
 Further arguments go to pytest; where paths are among them, all tests below these run, of
 either lane. Where no browser can be had, the browser tests are left out, the last lines say
 so, and in CI the exit status is 1.

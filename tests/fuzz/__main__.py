@@ -1,8 +1,9 @@
 """Fuzz one reader, or all of them: ``python -m tests.fuzz label_text --seconds 60``.
 
-Led by coverage, so it needs `atheris`: ``pip install 'workbench[fuzz]'``. What falls out is
-written to the folder that is named at the end; put it into ``tests/fuzz/corpus/TARGET`` with
-the mending, and the ordinary tests keep it mended.
+Led by coverage, so it needs `atheris`, which is in the extra `fuzz` of yolo-workbench:
+``python -m pip install -e '.[fuzz]'``. What falls out is written to the folder that is named at
+the end; put it into ``tests/fuzz/corpus/TARGET`` with the mending, and the ordinary tests keep
+it mended.
 """
 
 from __future__ import annotations

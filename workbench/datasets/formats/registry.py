@@ -1,4 +1,4 @@
-"""All formats that can be read. A new one is a module and a line here."""
+"""All formats that can be read. A new one is a module, an import and a line here."""
 
 from __future__ import annotations
 

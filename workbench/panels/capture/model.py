@@ -228,7 +228,7 @@ class CaptureModel(traitlets.HasTraits):
     # Where frames come from
 
     async def choose(self, kind: str, place: str = "") -> None:
-        """Take frames from a source, and start it; see `capture_sources.make_feed`."""
+        """Take frames from a source and start it; see `workbench.panels.live.sources.make_feed`."""
         feed = await asyncio.to_thread(make_feed, kind, place)
         await self.use(feed, place)
         feed.start()

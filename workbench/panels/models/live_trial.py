@@ -77,7 +77,7 @@ class LiveTrial(t.HasTraits):
         return self.feed is not None and not self.feed.state.over
 
     async def choose(self, kind: str, place: str = "") -> None:
-        """Look at a source; see `capture_sources.make_feed`."""
+        """Look at a source; see `workbench.panels.live.sources.make_feed`."""
         await self.use(await asyncio.to_thread(make_feed, kind, place), place)
 
     async def use(
