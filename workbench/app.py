@@ -162,7 +162,7 @@ class Workbench:
         return panel
 
     def close(self) -> None:
-        """Close the panels and let go of the stores; training runs go on."""
+        """Close the panels and release the stores; training runs go on."""
         for panel in tuple(self._panels):
             panel.close()
         self._panels.clear()

@@ -149,7 +149,7 @@ def copy_notebooks(source: Path, target: Path) -> Path:
         for notebook in sorted(source.glob("*.ipynb")):
             copy = target / notebook.name
             if not copy.exists():
-                # Renamed when it is whole: half a notebook would stay there for good.
+                # Renamed when it is complete: half a notebook would never be replaced.
                 part = target / f".{notebook.name}.{os.getpid()}.part"
                 shutil.copyfile(notebook, part)
                 part.replace(copy)
@@ -184,7 +184,7 @@ def lab_arguments(target: Path, *, ip: str, port: int | None, browser: bool) -> 
         f"--LabApp.default_url={page}",
         f"--ServerApp.ip={ip}",
         f"--ServerApp.port={_FIRST_PORT if port is None else port}",
-        # A port that somebody named is the end of a tunnel: another one would be of no use.
+        # A port that the user named may be the end of a tunnel, so no other port is tried.
         f"--ServerApp.port_retries={_OTHER_PORTS_TO_TRY if port is None else 0}",
         f"--ServerApp.open_browser={browser}",
         "--Application.log_level=WARN",

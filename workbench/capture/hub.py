@@ -158,13 +158,13 @@ class Subscription:
         self.take()
 
     def end(self) -> None:
-        """Let no more frames in; those inside can still be taken."""
+        """Refuse further frames; those that are queued can still be taken."""
         with self.changed:
             self._ended = True
             self._wake()
 
     def offer(self, frame: Frame, stopping: threading.Event | None) -> None:
-        """Let a frame in if there is room, or comes to be before `stopping` is set."""
+        """Queue a frame; wait for room until `stopping` is set, if it is given; else drop one."""
         with self.changed:
             if stopping is not None and not self.newest_only:
                 self.changed.wait_for(lambda: self._ended or self._has_room() or stopping.is_set())
@@ -181,7 +181,7 @@ class Subscription:
             self._wake()
 
     def wake(self) -> None:
-        """Have everybody who waits look again."""
+        """Wake all threads that wait, so that they check again."""
         with self.changed:
             self._wake()
 
@@ -193,7 +193,7 @@ class Subscription:
         return self._frames.popleft()
 
     def _let_go(self, frames: list[Frame]) -> None:
-        # Outside of our lock: what is called at the end is somebody else's code.
+        # Outside of our lock, because this calls code of others, which may take locks too.
         if not self.newest_only and self._hub.holds is not None:
             for frame in frames:
                 self._hub.holds.release(frame.sequence)

@@ -35,7 +35,7 @@ def new_burst(prefix: str = "") -> str:
     """
     global _last
     with _lock:
-        # The clock may stand still or be set back; names must not.
+        # The clock may stand still or be set back, but each name must come after the one before.
         _last = max(datetime.now(UTC), _last + timedelta(microseconds=1))
         moment = _last
     letters = "".join(secrets.choice(_LETTERS) for _ in range(_NUMBER_OF_LETTERS))

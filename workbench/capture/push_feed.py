@@ -133,4 +133,4 @@ def _frame(content: bytes | Image, time: float, number: int) -> Frame:
 
 
 def _nobody(sequence: int) -> None:
-    """Acknowledge to nobody."""
+    """Do nothing: for senders that want no acknowledgement."""

@@ -1,4 +1,4 @@
-"""Cheap looks at a frame: whether it is the same as another, and how sharp it is."""
+"""Cheap measures of a frame: whether it equals another one, and how sharp it is."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ Wants = Callable[[Frame, Thumbnail], bool]
 """Asked for each frame in turn: whether its moment has come."""
 
 _FOLLOW = 0.2
-"""How fast the background follows what is seen, so that a change of the light is no motion."""
+"""How fast the background follows the frames, so that slow changes of light are no motion."""
 
 
 @dataclass(frozen=True, slots=True)

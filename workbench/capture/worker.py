@@ -89,7 +89,7 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def add(self, job: Recording) -> None:
-        """Work at a recording from now on."""
+        """Process this recording from now on."""
         with self._changed:
             self.failure = ""
             self.jobs.append(job)
@@ -121,7 +121,7 @@ class Worker:
                     return None
                 for job in self.jobs:
                     if job.can_go_on:
-                        # Whoever is served goes to the end, so that shots get their turn.
+                        # The chosen job goes to the end of the list, so that shots get their turn.
                         self.jobs.remove(job)
                         self.jobs.append(job)
                         return job
@@ -156,7 +156,7 @@ class Worker:
         latest = job.feed.latest if job.is_shot else None
         if latest is None:
             self._subscribe(job)
-        # Told only now, so that whoever starts a file then misses none of its frames.
+        # Told only after subscribing: a listener may now start a file, and no frame is missed.
         self._tell(BurstBegan(job.burst, job.split))
         if latest is not None:
             self._save(job, [latest], runner)

@@ -1,4 +1,4 @@
-"""From chosen frames to images on disk, and what to say when that fails."""
+"""Chosen frames are written as images, and failures are put into words."""
 
 from __future__ import annotations
 

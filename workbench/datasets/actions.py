@@ -127,14 +127,14 @@ class Actions:
         return self._edited(f"{counted(len(chosen), 'box', 'boxes')} deleted", edits)
 
     async def tag(self, keys: Iterable[ImageKey], tag: str) -> Change:
-        """Hang a tag on images. Images of the same name in other splits have it too."""
+        """Add a tag to images. Images of the same name in other splits get it too."""
         names = {name for _, name in keys}
         added = await self._retag(tag, lambda old: old | names)
         text = f"{counted(len(names), 'image')} tagged {tag!r}"
         return Change(text, partial(self._undo_tag, tag, lambda now: now - added))
 
     async def untag(self, keys: Iterable[ImageKey], tag: str) -> Change:
-        """Take a tag off images."""
+        """Remove a tag from images."""
         names = {name for _, name in keys}
         removed = await self._retag(tag, lambda old: old - names)
         text = f"tag {tag!r} taken off {counted(len(removed), 'image')}"

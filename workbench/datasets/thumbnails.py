@@ -167,7 +167,7 @@ class Thumbnails:
         For deleted labels it is a picture of the image that they belong to.
         """
         images = [entry.kind != "label" for entry in entries]
-        # What is in the trash does not change; an image whose labels are there may.
+        # Files in the trash do not change. Where only labels are in it, their image may change.
         wanted = [
             _Wanted(dataset, entry.id, entry.name, 0 if is_image else None)
             for entry, is_image in zip(entries, images, strict=True)
@@ -232,7 +232,7 @@ class Thumbnails:
         )
 
     def close(self) -> None:
-        """Let go of the threads and of all kept pictures."""
+        """End the threads and free all kept pictures."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._kept.clear()
 
@@ -242,7 +242,7 @@ def _stand_back() -> None:
 
     The browser often runs here as well, and scrolls while pictures are being made.
     """
-    # Elsewhere the call would speak for the whole process, or does not exist.
+    # On other systems the call concerns the whole process, or does not exist.
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
@@ -297,7 +297,7 @@ def _crops(
     try:
         width, height = shown_size(data, filename)
         places = [_window(box, width, height) for box in boxes]
-        # The smallest crop says how finely the image must be decoded.
+        # The smallest crop decides at which resolution the image must be decoded.
         longest = min(max(right - left, low - top) for left, top, right, low in places)
         picture = decode_reduced(data, filename, longest / size)
         return [_cut(picture, place, width, height, size) for place in places]

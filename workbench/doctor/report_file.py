@@ -84,7 +84,7 @@ def private_words(data_dir: Path) -> dict[str, str]:
 
 def redact(text: str, words: Mapping[str, str]) -> str:
     """Replace words wherever they stand by themselves, the longest first."""
-    # The topmost folder would stand in every path, and says nothing.
+    # The topmost folder would occur in every path, and has no information.
     known = sorted((word for word in words if word.strip("/\\")), key=len, reverse=True)
     whole = "|".join(re.escape(word) for word in known)
     return re.sub(rf"(?<!\w)(?:{whole})(?!\w)", lambda match: words[match[0]], text)
@@ -131,7 +131,7 @@ async def _datasets(folder: Path) -> list[DatasetInfo]:
 
 
 def _packages() -> str:
-    """Name what Workbench needs, directly or not: other packages are nobody's business."""
+    """Name the packages that Workbench needs, directly or not; the report leaves out all others."""
     found: dict[str, str] = {}
     waiting = [_DISTRIBUTION]
     while waiting:

@@ -75,7 +75,7 @@ def compare_requirements(
     findings = [Finding(Status.OK, "Packages", ", ".join([f"workbench {__version__}", *present]))]
     for requirement in requirements:
         version = installed[requirement.name]
-        # A pre-release that somebody chose to install is theirs to judge.
+        # Pre-releases count as well: the user has chosen to install one.
         if version and requirement.specifier.contains(version, prereleases=True):
             continue
         wanted = f"{requirement.name}{requirement.specifier}"

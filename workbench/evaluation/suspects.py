@@ -90,7 +90,7 @@ def _habits(evaluation: Evaluation) -> _Habits:
     labels = np.bincount(truth.class_id, minlength=classes)
     for class_id in np.unique(detections.class_id[right]).tolist():
         mine = np.flatnonzero(right & (detections.class_id == class_id))
-        # The least sure of very many guesses would pull a plain mean down to nothing.
+        # A plain mean would be near 0, because there are very many predictions of low confidence.
         sure = detections.confidence[mine]
         confidence[class_id] = np.average(sure, weights=np.maximum(sure, 1e-9))
         usual = mine[sure >= confidence[class_id] / 2]
@@ -114,7 +114,7 @@ def _missing(evaluation: Evaluation, describe: Describer, habits: _Habits) -> li
     found = []
     for row in rows:
         before = taken.setdefault(int(detections.image_index[row]), [])
-        # One thing that is not labelled, seen as several classes, is one missing label.
+        # An unlabelled object that is predicted as several classes counts as one missing label.
         if before and iou(detections.boxes[row], detections.boxes[before]).max() >= _FITS:
             continue
         before.append(row)
@@ -123,7 +123,7 @@ def _missing(evaluation: Evaluation, describe: Describer, habits: _Habits) -> li
 
 
 def _doubted(evaluation: Evaluation, describe: Describer, habits: _Habits) -> list[Finding]:
-    """Find labels that the model speaks against, each for the best reason."""
+    """Find labels that the predictions contradict, each with the strongest reason."""
     detections, truth = evaluation.clipped, evaluation.truth
     pairs = overlapping(detections, truth, at_least=_APART)
     sure = detections.confidence[pairs.detection]

@@ -179,7 +179,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             self._background.spawn(panel.refresh)
 
     def _report(self, error: Exception) -> None:
-        # Names of a stranger's files stand in errors, and are no HTML.
+        # Errors hold names of files that may come from a stranger, so they are escaped.
         self.message.value = f"<b>{type(error).__name__}</b>: {escape(str(error))}"
 
 

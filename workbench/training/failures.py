@@ -22,7 +22,7 @@ _MEMORY_WORDS = (
     "could not create a primitive",  # all that oneDNN says of memory that it does not get
     "cublas_status_alloc_failed",
 )
-# RLIMIT_FSIZE and quotas are a full disk to whoever writes.
+# For a process that writes, RLIMIT_FSIZE and quotas have the same effect as a full disk.
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DISK_WORDS = ("no space left on device", "disk quota exceeded", "file too large")
 _SMALLEST_IMAGE = 32
@@ -64,7 +64,7 @@ def explain(error: BaseException, config: TrainingConfig, log: str = "") -> Fail
     """
     if isinstance(error, WorkbenchError):
         return Failure(str(error))
-    # Some libraries put their messages on several lines; a sentence stands on one.
+    # Some libraries put a message on several lines; here it must be on one line.
     text = " ".join(f"{type(error).__name__}: {error}".split())
     evidence = text.lower()
     if isinstance(error, subprocess.CalledProcessError):

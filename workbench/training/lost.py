@@ -70,7 +70,7 @@ def _exit_status(child: subprocess.Popen[bytes] | None) -> int | None:
     if child is None:
         return None
     try:
-        # Not `poll`: it knows nothing while another thread is about to learn it.
+        # Not `poll`: it returns None while another thread is just waiting for the same process.
         return child.wait(_SECONDS_TO_LEARN_STATUS)
     except subprocess.TimeoutExpired:
         return None

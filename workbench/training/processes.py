@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 
 _SECONDS_TO_DIE = 10
 
-# Kept until they end, so that none is left a zombie and none is complained about when a
-# `Run` is thrown away while its process goes on.
+# Kept until they end. Otherwise Python would warn of a process that still runs when its `Run` is
+# collected, and nobody could ask for its exit status.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -56,7 +56,7 @@ def spawn(folder: RunFolder) -> subprocess.Popen[bytes]:
         os.close(log)
     _children[child.pid] = child
     _log.info("training run %s started as process %d", folder.path, child.pid)
-    # Somebody has to ask how it ended, or it stays a zombie.
+    # On Unix, an ended process stays in the process table until its parent asks for its status.
     threading.Thread(target=child.wait, name=f"wait for {folder.id}", daemon=True).start()
     return child
 

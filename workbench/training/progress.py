@@ -202,7 +202,7 @@ def _started(progress: RunProgress, event: Started) -> RunProgress:
         epoch=done,
         batch=0,
         epochs_completed=done,
-        # Epochs behind the checkpoint are learned, and told, once more.
+        # The epochs after the checkpoint are trained and reported again.
         history=tuple(epoch for epoch in progress.history if epoch.epoch <= done),
         began_epoch=done,
         began_at=0.0,

@@ -88,7 +88,7 @@ def _devices_of(folder: RunFolder) -> frozenset[str]:
 def _start(folder: RunFolder) -> None:
     try:
         child = spawn(folder)
-        # Also the worker says so itself; but from now on everybody must know that it is there.
+        # The worker writes this too, but later; other processes must see from now on that it runs.
         folder.write_process(_record_of(child.pid))
     except (WorkbenchError, ValueError, TypeError, KeyError) as error:
         tell(folder, Failed(time=time.time(), message=f"The run could not be started: {error}"))

@@ -118,5 +118,5 @@ def curves_by_epoch(progress: RunProgress) -> dict[str, list[float | None]]:
 
 
 def _short(value: float | None) -> float | None:
-    # What is not finite is no JSON.
+    # JSON has no NaN and no infinity.
     return None if value is None or not math.isfinite(value) else round(value, _DIGITS)

@@ -172,7 +172,7 @@ class Reporter:
             if best:  # Ultralytics writes the same bytes to both
                 self._folder.weights.keep_same("last.pt", "best.pt")
         elif best:
-            # Not as last.pt: whoever resumes shall learn from the whole epoch.
+            # Not as last.pt: a run that is resumed should repeat the whole epoch.
             self._keep(trainer, trainer.best, "best.pt")
         self.emit(CheckpointSaved(time=time.time(), epoch=trainer.epoch + 1, best=best))
 
@@ -253,7 +253,7 @@ class Reporter:
                 self._folder.write_sample(epoch, name, jpeg)
                 names.append(f"{name}.jpg")
         except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, OSError) as error:
-            # Pictures are no reason to lose a training; another release may name things
+            # A failed picture must not end the training; another release may name things
             # differently.
             self._draws = False
             text = f"No sample pictures can be drawn ({type(error).__name__}: {error})"

@@ -350,6 +350,6 @@ class Run:
         """Say that the process is gone; None if it is alive, or nobody here can tell."""
         if not seems_lost(self._folder):
             return None
-        # It may have said its last word between the reading of events and this moment.
+        # It may have written its last event after the events were read above.
         progress = self._reader.read()
         return None if progress.is_over else explain_lost(self._folder, self.config, progress)

@@ -314,7 +314,7 @@ def _is_method(arguments: tuple[Any, ...]) -> bool:
 
 
 def _key(value: Any) -> str | int | None:
-    # Whoever wrote it could choose others so that finding their place takes for ever.
+    # Other keys could be chosen to collide, so that looking them up takes for ever.
     if value is None or isinstance(value, str) or (isinstance(value, int) and abs(value) <= _MAX32):
         return value
     raise ValueError("a key that is neither text nor a small whole number")

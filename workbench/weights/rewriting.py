@@ -134,7 +134,7 @@ def _kept(cache: Path, digest: str) -> Rewritten | None:
 
 @contextlib.contextmanager
 def _reading(source: Path) -> Iterator[Any]:
-    """Open a weights file; what is no plain file may keep whoever opens it waiting for ever."""
+    """Open a weights file. Only plain files: opening a pipe, for example, could wait for ever."""
     try:
         flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(source, os.O_RDONLY | flags)

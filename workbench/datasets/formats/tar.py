@@ -38,7 +38,7 @@ def is_tar(path: Path) -> bool:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Tell whatever the libraries raise about a damaged archive as an error that names it."""
+    """Turn what the libraries raise about a damaged archive into an error that names it."""
     try:
         yield
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:

@@ -222,7 +222,7 @@ class FolderView:
         return source.chunks(member)
 
     def check(self, name: str) -> None:
-        """Make sure that an archive tells one story of a member that nobody reads."""
+        """Check that the headers of an archive's member agree, also if the member is not read."""
         source, member = self._members[name]
         source.check(member)
 

@@ -1,4 +1,4 @@
-"""File names that stand in each other's way."""
+"""File names that conflict with each other."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class AnnotateModel(traitlets.HasTraits):
         while True:
             writes = self._writes[key]
             picture = await self._loader.load(key, name, index, plain=plain, asked_by=asked_by)
-            # A save that ended meanwhile would make these labels old news.
+            # If a save ended meanwhile, these labels are outdated.
             if writes == self._writes[key]:
                 return picture
 

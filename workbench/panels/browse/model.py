@@ -142,7 +142,7 @@ class BrowseModel(ChangingModel):
     async def refresh(self) -> Listing:
         """Look again what is in the dataset; query and selection stay."""
         dataset = self._aim.dataset
-        # It tells no progress, and so cannot be stopped: what is shown would stay wrong.
+        # No progress is reported, so that it cannot be stopped: the listing would stay outdated.
         with self._showing("Reading the dataset", at_once=False):
             return await self._bring_up_to_date(dataset, await self._finder.load(dataset))
 
@@ -253,7 +253,7 @@ class BrowseModel(ChangingModel):
         await self._change(lambda do, _: do.restore(entries))
 
     async def mark_background(self) -> None:
-        """Say of the selected images that there is nothing in them."""
+        """Mark the selected images as background: reviewed, without objects."""
         images = self._images()
         await self._change(lambda do, _: do.mark_background(images))
 
@@ -263,12 +263,12 @@ class BrowseModel(ChangingModel):
         await self._change(lambda do, _: do.clear_labels(images))
 
     async def tag(self, tag: str) -> None:
-        """Hang a tag on the selected images."""
+        """Add a tag to the selected images."""
         images = self._images()
         await self._change(lambda do, _: do.tag(images, tag))
 
     async def untag(self, tag: str) -> None:
-        """Take a tag off the selected images."""
+        """Remove a tag from the selected images."""
         images = self._images()
         await self._change(lambda do, _: do.untag(images, tag))
 
@@ -388,7 +388,7 @@ class BrowseModel(ChangingModel):
         await self.refresh()
 
     def close(self) -> None:
-        """Let go of threads and pictures."""
+        """End the threads and free the pictures."""
         self._pages.close()
 
     # Inside: what is shown

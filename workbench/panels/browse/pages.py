@@ -284,7 +284,7 @@ class BrowsePages:
             self._added[batch] = upload
 
     def close(self) -> None:
-        """Let go of what has come of uploads."""
+        """Drop the parts of uploads that have come."""
         self._uploads.clear()
 
     def _forget_uploads(self, session: str) -> None:

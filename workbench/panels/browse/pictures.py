@@ -42,7 +42,7 @@ class PageMaker:
         return [_with_picture(*pair) for pair in zip(items, pictures, strict=True)]
 
     def close(self) -> None:
-        """Let go of threads and pictures."""
+        """End the threads and free the pictures."""
         self._thumbnails.close()
 
     async def _pictures(

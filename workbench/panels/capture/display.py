@@ -214,7 +214,7 @@ class Display:
         self.show_feed()
 
     def _follow_status(self) -> None:
-        # That a recording begins or ends, the page's camera must know at once.
+        # The camera of the page must know at once that a recording begins or ends.
         if self._model.status.recording != self._view.status.get("recording"):
             self._show_status()
         else:

@@ -54,7 +54,7 @@ class Inbox:
         self._uploads = Uploads()
 
     def close(self) -> None:
-        """Let go of what has come of uploads."""
+        """Drop the parts of uploads that have come."""
         self._uploads.clear()
 
     def asked(self, message: Message, buffers: Sequence[Any]) -> None:

@@ -69,13 +69,13 @@ class _Waiting:
         return self._results.setdefault(burst, asyncio.get_running_loop().create_future())
 
     def note_begun(self, burst: str) -> None:
-        """Let those go on who wait for the beginning."""
+        """Wake the callers that wait for the beginning."""
         future = self._begun.pop(burst, None)
         if future is not None and not future.done():
             future.set_result(None)
 
     def note_ended(self, burst: str, images: Sequence[ImageSaved], failure: str) -> None:
-        """Let those go on who wait for the images; `failure`: why there are no more."""
+        """Wake the callers that wait for the images; `failure`: why there are no more."""
         self.note_begun(burst)
         future = self._results.pop(burst, None)
         if future is None or future.done():
@@ -120,18 +120,18 @@ class _Looking:
         return await with_active_model(self._stores, self._predictor, dataset, confidence)
 
     def follow(self, feed: Feed, predict: Predict) -> None:
-        """Look at this feed from now on."""
+        """Detect on the frames of this feed from now on."""
         self.stop()
         self._detector = LiveDetector(feed, predict, self._tell)
 
     def stop(self) -> None:
-        """Look at nothing."""
+        """Detect on no feed."""
         if self._detector is not None:
             self._detector.close()
             self._detector = None
 
     def close(self) -> None:
-        """Look at nothing any more, and let go of the model."""
+        """Detect nothing any more, and release the model."""
         self.stop()
         if self._owns_predictor and self._predictor is not None:
             self._predictor.close()

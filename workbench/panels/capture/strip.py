@@ -66,7 +66,7 @@ class Strip:
             self._is_busy = False
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """End the threads."""
         self._thumbnails.close()
 
     async def _make(self, images: list[ImageSaved]) -> None:
@@ -76,7 +76,7 @@ class Strip:
         except NotFoundError:
             made = [NotFoundError(self._dataset)] * len(keys)
         for one, picture in zip(images, made, strict=True):
-            # One that has gone meanwhile gets an empty picture, so that nobody asks again.
+            # A deleted image gets an empty picture, so that it is not asked for again.
             data = picture.data if isinstance(picture, Thumbnail) else b""
             self._pictures[self._id(one)] = data
         self._tell(images)

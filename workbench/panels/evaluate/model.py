@@ -227,7 +227,7 @@ class EvaluateModel(ChangingModel):
         return {name: list(found.values()) for name, found in proposals.items()}
 
     def close(self) -> None:
-        """Let go of threads and pictures."""
+        """End the threads and free the pictures."""
         self.stop()
         self._tiles.close()
 

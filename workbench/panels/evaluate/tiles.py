@@ -77,7 +77,7 @@ class TileMaker:
         ]
 
     def close(self) -> None:
-        """Let go of threads and pictures."""
+        """End the threads and free the pictures."""
         self._thumbnails.close()
 
 

@@ -66,7 +66,7 @@ class LiveTrial(t.HasTraits):
         self._lock = asyncio.Lock()  # used on the owner loop only
         self._detector: LiveDetector | None = None
         self._forget_state: Callable[[], None] = lambda: None
-        # Feeds and looks by number: what an earlier one still tells is not heard.
+        # Feeds and predictions are numbered, so that a late answer of an earlier one is ignored.
         self._feeds = 0
         self._looks = 0
         self.observe(lambda _: self._look(), "model")

@@ -178,7 +178,7 @@ class ChangingModel(traitlets.HasTraits):
         """Take the last change back; return what it was, empty if there is none."""
         if not self._changes:
             return ""
-        # Off the list whether it succeeds or not: one that is refused now stays refused.
+        # Removed from the list even if it fails: a change that is refused now stays refused.
         change = self._changes.pop()
         self._tell_undo()
         await change.undo()

@@ -223,7 +223,7 @@ class TrainModel(TrainSettings):
             await self._look_everywhere()
 
     async def move_up(self) -> None:
-        """Let the run have its turn one place earlier."""
+        """Move the run one place forward in the queue."""
         runner = await self._runner()
         if runner is None or self.run is None:
             return

@@ -156,7 +156,7 @@ class TrainPanel:
         await self._background.run(self.model.refresh)
 
     def close(self) -> None:
-        """Let go of the panel's work and widgets; runs go on."""
+        """End the panel's work and close its widgets; runs go on."""
         self._background.close()
         for widget in (self.status_line, self.charts, self.view):
             widget.close()
@@ -210,7 +210,7 @@ class TrainPanel:
         self.log_view = page(row(self.log_button), self.log_text)
 
     def _spawn(self, command: Command) -> None:
-        """Start a command of somebody's click: what went wrong before is forgotten."""
+        """Start the command of a click, and clear the error that was shown."""
 
         async def work() -> None:
             self.model.error = ""

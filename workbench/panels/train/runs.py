@@ -88,7 +88,7 @@ class RunBook:
         try:
             return await run.refresh()
         except WorkbenchError:
-            # Its weights could not be kept; said when somebody chooses to see this run.
+            # Its weights could not be kept; the message is shown when the run is chosen.
             return await asyncio.to_thread(lambda: run.progress)
 
     @staticmethod
