@@ -164,7 +164,7 @@ class Subscription:
             self._wake()
 
     def offer(self, frame: Frame, stopping: threading.Event | None) -> None:
-        """Queue a frame; wait for room until `stopping` is set, if it is given; else drop one."""
+        """Queue a frame; where `stopping` is given, first wait for room until it is set."""
         with self.changed:
             if stopping is not None and not self.newest_only:
                 self.changed.wait_for(lambda: self._ended or self._has_room() or stopping.is_set())

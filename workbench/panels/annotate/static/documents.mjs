@@ -57,7 +57,7 @@ export function createDocuments(unsaved) {
         const start = createHistory(fromRows(frame.boxes, frame.proposals), isLabelled(frame));
         histories.set(frame.key, edit ? recovered(start, edit) : start);
       } else if (!edit && !holds(history, frame)) {
-        // Predictions for an image on which nobody has worked are no step of anybody's work.
+        // Where nobody has edited the image yet, new predictions are no step that can be undone.
         const isBeginning =
           isFresh(history) && sameRows(toRows(history.present.state), frame.boxes);
         histories.set(

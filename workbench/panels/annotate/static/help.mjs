@@ -82,7 +82,7 @@ export function createHelp({ bindings, texts, leave }) {
 /** Milliseconds that a hint stays: time to read one short sentence. */
 const HINT_MS = 2500;
 
-/** A sentence over the stage that goes by itself: why a key had nothing to do. */
+/** A sentence over the stage that disappears by itself: why a key did nothing. */
 export function createHint() {
   const element = make("div", { class: "wb-hint", hidden: true, "aria-hidden": "true" });
   let timer = 0;

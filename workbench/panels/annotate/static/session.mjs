@@ -278,7 +278,7 @@ export function createSession({ send, storage, decode, now, id }) {
     const old = new Map(boxes().map((box) => [box.id, box]));
     documents.set(state.frame.key, after);
     forgetLostSelection();
-    // What came back, or came back otherwise, is what the next key is meant for.
+    // Boxes that this step brought back or changed are selected, because the next key is for them.
     const back = boxes()
       .filter((box) => old.get(box.id) !== box)
       .map((box) => box.id);

@@ -8,7 +8,7 @@
 import { fromRows, sameRows, toProposalRows, toRows } from "./document.mjs";
 import { extend } from "./history.mjs";
 
-/** Milliseconds after which a wish for undo is forgotten: what happens late surprises. */
+/** Milliseconds after which a request for undo is dropped: a late undo would surprise the user. */
 const WISH_LIFE = 5000;
 
 /**

@@ -224,7 +224,7 @@ export function mountView(model, session, host) {
     const context = prepare(layers.picture, size, ratio);
     if (state.frame && state.bitmap)
       drawPicture(context, viewport, sourceFor(state.bitmap, ratio), image());
-    // For tests and for whoever lays something over the stage.
+    // For tests, and for code that lays something over the stage.
     stageElement.dataset.shown = state.bitmap ? (state.frame?.name ?? "") : "";
     stageElement.dataset.viewport = JSON.stringify(viewport);
   }

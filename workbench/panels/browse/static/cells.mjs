@@ -73,7 +73,7 @@ export function howManyFit(texts, width) {
   for (let i = 0; i < texts.length; i++) {
     used += roomFor(texts[i]) + CHIP_ROOM;
     const rest = i < texts.length - 1 ? MORE_ROOM : 0;
-    // A first one that is too long is cut off, and better than none.
+    // If the first chip is too long, it is cut off: that is better than to show none.
     if (used + rest > width) return Math.max(i, 1);
   }
   return texts.length;

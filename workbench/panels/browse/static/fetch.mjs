@@ -99,7 +99,7 @@ export function createFetcher({
         if (lacks(position) && !taken.has(position)) next.push(position);
       }
       if (next.length === 0) return;
-      // While the gallery moves, each message costs a frame: a few at a time can wait their turn.
+      // While the gallery scrolls, each message may cost a frame, so only a few are sent at a time.
       if (wanted.isMoving && next.length < chunk && !next.some(isVisible)) return;
       lastId += 1;
       underWay.set(lastId, new Set(next));
@@ -181,7 +181,7 @@ export function createFetcher({
         positions.push(item.position);
       }
       if (message.done) {
-        // What the kernel could not give is not asked for again and again.
+        // Items that the kernel could not deliver are not requested again and again.
         for (const position of waiting ?? []) {
           /** @type {Item} */
           const item = {

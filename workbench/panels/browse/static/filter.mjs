@@ -109,7 +109,7 @@ export function createFilter({ send, leave, complain }) {
     showProblem();
   }
 
-  /** What is half typed is no mistake yet, as long as there are ways to go on. */
+  /** Text that is still being typed is not shown as a mistake while there are completions for it. */
   function showProblem() {
     const text = offered.length > 0 ? "" : wrong;
     complain(text);

@@ -302,7 +302,7 @@ export function createGrid({ send, classes, selected, open, say }) {
       isHidden = false;
       element.scrollTop = scroll.seek(scroll.top);
       requestPaint();
-      // Who comes back from the annotator goes on where he was, also with keys.
+      // After the annotator is closed, the user goes on at the same place, also with keys.
       if (hasOpened && document.activeElement === document.body) grid.focus();
       hasOpened = false;
     }

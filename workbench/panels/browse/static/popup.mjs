@@ -43,7 +43,7 @@ function attachPopup(button, panel, { opened } = {}) {
   return popup;
 }
 
-/** What is typed within so long of each other is one word. */
+/** Milliseconds: keys that follow each other within this time make one word. */
 const WORD_MS = 900;
 /** Longer menus have a field to look for an item. */
 const LOOK_FOR = 12;

@@ -57,7 +57,7 @@ export function createGesture(on) {
     cancel() {
       release(false);
     },
-    /** Pressed by a screen reader or a script, which know no holding. */
+    /** Pressed by a screen reader or a script, which cannot hold a button. */
     click() {
       if (by !== null) return;
       if (on.recording()) on.end();

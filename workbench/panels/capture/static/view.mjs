@@ -292,7 +292,7 @@ export function mountCamera(model, host) {
     else if (message.kind === "strip") strip.receive(message, buffers);
     else if (message.kind === "saved") {
       for (let i = 0; i < message.count; i++) saved.note(performance.now());
-      // A fast burst would flash all the time, and painting that takes from its frames.
+      // In a fast burst the page would flash all the time, and painting it would cost frames.
       if (saved.rate(performance.now()) < FLASH_RATE) stage.flash();
     } else if (message.kind === "uploaded") uploader.acknowledged(message);
     else if (message.kind === "owner" && camera.isOn()) {

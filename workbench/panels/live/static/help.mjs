@@ -1,4 +1,4 @@
-/** The card on the stage: what is the matter, and the ways on from there. */
+/** The card on the stage: what is wrong, and what the user can do. */
 import { make } from "../../shared/static/dom.mjs";
 
 /**

@@ -47,7 +47,7 @@ export function createBeeper() {
       tone.start();
       tone.stop(context.currentTime + 0.4);
     } catch {
-      // No sound device: the numbers on the stage tell the same.
+      // No sound device: the numbers on the stage show the countdown too.
     }
   };
 }

@@ -157,7 +157,7 @@ function mountTrial(model, host) {
     }
   }
 
-  /** Let go of this page's camera. @returns {boolean} whether it was on */
+  /** Release this page's camera. @returns {boolean} whether it was on */
   function release() {
     const wasOn = camera.isOn();
     camera.stop();
@@ -172,7 +172,7 @@ function mountTrial(model, host) {
     else send({ kind: "stop" });
   }
 
-  /** A page that nobody sees has nothing to try: neither its camera nor the kernel's runs on. */
+  /** While the page is hidden, its camera and the kernel's camera are stopped. */
   function look() {
     const isNow = root.isConnected && root.clientWidth > 0 && !document.hidden;
     if (isNow === isShown) return;
