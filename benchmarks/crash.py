@@ -11,7 +11,7 @@ as a whole or not at all, no file is half written, nothing is left in the folder
 unfinished work. The next round goes on with what the last one left.
 
 After that, single calls of the operating system fail, as `tests.helpers.fault_table` has it
-(all of them in ``make test-long``; here each ``--every``-th): what raised has not happened,
+(all of them in the nightly job; here each ``--every``-th): what raised has not happened,
 then and later, everything else can be read, and a second try works.
 
 ``--check`` exits 1 at the first difference; ``--quick`` takes less than a minute.

@@ -124,7 +124,7 @@ def test_the_server_keeps_what_the_document_says(case: schemathesis.Case) -> Non
 
 @pytest.mark.long
 @schema.parametrize()
-@_few(150)
+@_few(20)
 def test_the_server_keeps_what_the_document_says_for_long(case: schemathesis.Case) -> None:
     case.call_and_validate(checks=_checks(), headers={"Authorization": f"Bearer {TOKEN}"})
 
@@ -134,7 +134,7 @@ def test_sequences_of_requests_keep_it_too() -> None:
     machine = schema.as_state_machine()
     machine.run(
         settings=settings(
-            max_examples=100,
+            max_examples=30,
             stateful_step_count=8,
             deadline=None,
             database=None,
