@@ -11,7 +11,7 @@ import pytest
 from workbench.persistence import Stores, create_stores, set_stores
 
 # Tests here drive browsers, JupyterLabs, kernels and trainings.
-PROCESSES = {"browser", "capture", "panels", "training"}
+PROCESSES = {"api", "browser", "capture", "panels", "training", "weights"}
 
 
 ROOT = Path(__file__).parents[1]

@@ -52,19 +52,11 @@ async def eventually(holds: Callable[[], bool]) -> None:
 
 
 async def until(panel: TrainPanel, state: str) -> None:
-    """Wait until the panel shows a state."""
-    reached = asyncio.Event()
-
-    def look(_: object = None) -> None:
-        if panel.progress.state == state:
-            reached.set()
-        elif panel.progress.is_over:
-            pytest.fail(f"{panel.progress.state}: {panel.progress.message}")
-
-    panel.model.observe(look, names="progress")
-    look()
-    await reached.wait()
-    panel.model.unobserve(look, names="progress")
+    """Wait until the panel shows a state; fail if its run ends in another."""
+    async with asyncio.timeout(120):
+        while panel.progress.state != state:
+            assert not panel.progress.is_over, panel.progress
+            await asyncio.sleep(0.01)
 
 
 async def test_a_run_from_code_moves_the_view_to_the_end(panel: TrainPanel, stores: Stores) -> None:

@@ -149,6 +149,13 @@ class CaptureController:
                     job.subscription.end()
             self._changed.notify_all()
 
+    def wait_until_taking(self, timeout: float | None = None) -> bool:
+        """Wait until what was begun takes frames; return whether that came about in time.
+
+        Whoever pushes frames into the feed loses those that come before.
+        """
+        return self._worker.wait_until_taking(timeout)
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all is saved that was taken; return whether that came about in time."""
         return self._worker.wait(timeout)

@@ -98,6 +98,15 @@ class Worker:
                 self._thread.start()
             self._changed.notify_all()
 
+    def wait_until_taking(self, timeout: float | None) -> bool:
+        """Wait until each recording takes frames; return whether that came about in time."""
+
+        def take_frames() -> bool:
+            return all(job.subscription is not None or job.finished for job in self.jobs)
+
+        with self._changed:
+            return self._changed.wait_for(take_frames, timeout)
+
     def wait(self, timeout: float | None) -> bool:
         """Wait until all is saved that was taken; return whether that came about in time."""
         with self._changed:
@@ -177,6 +186,7 @@ class Worker:
             job.subscription = job.feed.subscribe(capacity, changed=self._changed)
             if job.finished or self.closed:
                 job.subscription.end()
+            self._changed.notify_all()
 
     def _save(self, job: Recording, frames: list[Frame], runner: asyncio.Runner) -> None:
         chosen = [one for frame in frames if (one := self._choose(job, frame)) is not None]

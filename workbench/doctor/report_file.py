@@ -17,6 +17,7 @@ import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -60,8 +61,14 @@ def write_report(target: Path, findings: Sequence[Finding], data_dir: Path) -> P
         If `target` exists or cannot be written.
     """
     folder = data_dir.expanduser().absolute()
-    parts = [_heading(), report(findings, _WIDTH), _machine(), _data(folder), _packages()]
-    text = redact("\n\n".join(parts), private_words(folder)) + "\n"
+    private = private_words(folder)
+    # Before lines are broken: a path with spaces would be found no more behind a line's end.
+    told = [
+        replace(one, text=redact(one.text, private), remedy=redact(one.remedy, private))
+        for one in findings
+    ]
+    parts = [_heading(), report(told, _WIDTH), _machine(), _data(folder), _packages()]
+    text = redact("\n\n".join(parts), private) + "\n"
     try:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)

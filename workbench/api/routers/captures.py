@@ -22,6 +22,8 @@ from workbench.api.state import State
 from workbench.capture.triggers import Every
 from workbench.errors import InvalidFrameError
 
+_SECONDS_TO_BEGIN = 10.0
+
 router = APIRouter(tags=["capture"])
 
 
@@ -84,6 +86,8 @@ async def start_recording(capture: Name, options: RecordOptions, state: State) -
         found.controller.record(Every(seconds=options.every_seconds), until=options.until)
     except RuntimeError as error:
         raise ProblemError(409, str(error), kind="recording") from error
+    # The frame that the device sends next is to be the first.
+    await asyncio.to_thread(found.controller.wait_until_taking, _SECONDS_TO_BEGIN)
     return _capture(found)
 
 
