@@ -55,7 +55,7 @@ async def until(panel: TrainPanel, state: str) -> None:
     """Wait until the panel shows a state; fail if its run ends in another."""
     async with asyncio.timeout(120):
         while panel.progress.state != state:
-            assert not panel.progress.is_over, panel.progress
+            assert not panel.progress.is_over, panel.progress.message
             await asyncio.sleep(0.01)
 
 

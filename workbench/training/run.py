@@ -161,9 +161,11 @@ class Run:
         progress = await asyncio.to_thread(lambda: self.progress)
         if progress.state == WAITING:
             await self._look_for_turn()
-        if progress.is_over:
-            await self.settle()
-        return progress
+        if not progress.is_over:
+            return progress
+        await self.settle()
+        # A process that was gone a moment ago may have been cancelled: who did it says so now.
+        return await asyncio.to_thread(lambda: self.progress)
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield every event from the first on, wait for more, and end after the last.

@@ -63,6 +63,8 @@ class TrainModel(TrainSettings):
         self._runs_dir = Path(runs_dir) if runs_dir is not None else None
         self._book = RunBook()
         self._watching = False
+        # Numbers of the last look that was begun, and of the last that was shown.
+        self._looks = self._last_look = 0
         self._proposed: TrainingConfig | None = None
         self.observe(lambda _: self.withdraw(), names=list(CHOSEN))
 
@@ -263,6 +265,8 @@ class TrainModel(TrainSettings):
         run = self.run
         if run is None:
             return True
+        self._looks += 1
+        number = self._looks
         try:
             progress = await run.refresh()
         except WorkbenchError as error:  # the run is over, but its weights could not be kept
@@ -270,7 +274,8 @@ class TrainModel(TrainSettings):
             progress = await asyncio.to_thread(lambda: run.progress)
         trained = await asyncio.to_thread(lambda: run.model_name or "")
         # Another may have been chosen, or a later look have been faster in the meantime.
-        if run is self.run and progress.updated_at >= self.progress.updated_at:
+        if run is self.run and number > self._last_look:
+            self._last_look = number
             self._take_over(run, progress, trained)
         return progress.is_over
 
