@@ -44,11 +44,11 @@ def _do(operation: Operation, folder: Path, calls: FailingCalls) -> dict[str, An
     with failing(calls):
         try:
             asyncio.run(done())
-        except OSError as error:
+        except (OSError, WorkbenchError) as error:
             said = f"{type(error).__name__}: {error}"
-            ours = isinstance(error, WorkbenchError)
             read_only = calls.error == errno.EACCES and calls.lasting
-            if not ours and (error.errno != calls.error or read_only):
+            is_bare = not isinstance(error, WorkbenchError)
+            if is_bare and (read_only or getattr(error, "errno", None) != calls.error):
                 reading = f"raised a bare {said}"
         if calls.first and calls.lasting and calls.error != errno.EMFILE:
             try:

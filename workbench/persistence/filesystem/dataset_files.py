@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -33,6 +34,8 @@ from workbench.persistence.tags import tags_bytes
 
 _log = logging.getLogger(__name__)
 _PROMPTS = "prompts by class id"
+_OF_THIS_PROCESS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors that say nothing of the dataset."""
 
 
 def info(folder: DatasetFolder) -> DatasetInfo:
@@ -50,6 +53,8 @@ def info(folder: DatasetFolder) -> DatasetInfo:
     except WorkbenchError:
         raise
     except OSError as error:
+        if error.errno in _OF_THIS_PROCESS:
+            raise
         raise InvalidDatasetError(
             f"{folder.paths.root}: expected a dataset that can be read, found: {error.strerror} "
             f"({error.filename}); see to it, or move the folder away"

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from workbench.errors import WorkbenchError
+
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -19,6 +21,6 @@ def told(read: Callable[[], T], otherwise: T) -> T:
     """
     try:
         return read()
-    except OSError as error:
+    except (OSError, WorkbenchError) as error:
         _log.warning("a change has happened and cannot be looked at: %s", error)
         return otherwise
