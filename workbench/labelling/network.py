@@ -32,6 +32,7 @@ Floats = npt.NDArray[np.float64]
 Size = tuple[int, int]
 """Height and width in pixels."""
 
+_LARGEST_STRIDE = 1024
 MAX_DETECTIONS = 300
 """Boxes in one picture, at most; Ultralytics' own limit."""
 
@@ -261,7 +262,13 @@ def _unscaled(rows: Floats, picture: Scaled) -> Found:
 
 
 def _largest(stride: Any) -> int:
-    return int(stride.max()) if hasattr(stride, "max") else int(stride)
+    largest = float(stride.max()) if hasattr(stride, "max") else float(stride)
+    if not 0 < largest <= _LARGEST_STRIDE:
+        raise InvalidModelError(
+            f"expected a model with a stride of at most {_LARGEST_STRIDE} pixels, found {largest}; "
+            "use other weights"
+        )
+    return int(largest)
 
 
 def _non_max_suppression() -> Any:

@@ -128,6 +128,8 @@ class _Builder:
         return kind.__new__(kind)
 
     def _fill(self, layer: Any, state: dict[str, Any]) -> None:
+        if not self._trusted:
+            _refuse_other_methods(layer, state)
         # As reading a pickle would have done it. Of the layers on the list, those that do
         # more than take the state over complete what older releases did not have.
         if hasattr(layer, "__setstate__"):
@@ -208,3 +210,22 @@ class _Builder:
 
     def _make_value(self, value: Any) -> Any:
         return value
+
+
+def _refuse_other_methods(layer: Any, state: dict[str, Any]) -> None:
+    """Refuse a state that puts something else where the layer's class has a method.
+
+    What is fused has ``forward`` point at another method of the same layer, and nothing more.
+    """
+    kind = type(layer)
+    for key, value in state.items():
+        inherited = getattr(kind, key, None)
+        if not callable(inherited) and not isinstance(inherited, property):
+            continue
+        is_own = key == "forward" and getattr(value, "__self__", None) is layer
+        # Plain data there can only fail: Ultralytics itself keeps a text as ``type``.
+        if callable(value) and not is_own:
+            raise InvalidModelError(
+                f"expected layers with the methods of their class, found another {key!r} in "
+                f"{kind.__name__}; this is not a checkpoint of Ultralytics that Workbench can take"
+            )

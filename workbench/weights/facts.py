@@ -13,6 +13,9 @@ from workbench.weights.program import Made
 _MAX_CLASSES = 100_000
 _MAX_NAME = 1000
 
+MAX_IMAGE_SIZE = 4096
+"""Pixels of a side that a file may ask for; a picture of it takes 200 MB as a network sees it."""
+
 
 def facts_of(checkpoint: Any, where: str) -> dict[str, Any]:
     """Return task, classes and training of a checkpoint.
@@ -88,7 +91,7 @@ def _image_size(arguments: dict[Any, Any], state: dict[Any, Any]) -> int:
     size = arguments.get("imgsz") or _settings(state.get("args")).get("imgsz")
     if isinstance(size, list | tuple):
         size = max((side for side in size if isinstance(side, int)), default=0)
-    return size if isinstance(size, int) and 0 < size <= 65536 else 0
+    return size if isinstance(size, int) and 0 < size <= MAX_IMAGE_SIZE else 0
 
 
 def _number(value: Any) -> float | None:

@@ -41,12 +41,14 @@ from workbench.weights.program import Made, Named, Ordered, Stored
 
 MAX_DEPTH = 200
 """Of things within things. The deepest models have about 20."""
-MAX_TEXT = 2**24
+MAX_TEXT = 2**21
 """Characters of all text together."""
 MAX_ITEMS = 4_000_000
 """Of all containers together, each as often as it is used."""
 MAX_LAYERS, MAX_REPEATS, MAX_NUMBER = 1000, 100, 100_000
 """Of an architecture: its lines, how often one is repeated, and any other number in it."""
+MAX_ARGUMENT, MAX_PRODUCT = 8192, 2**24
+"""Of one line of an architecture: each number, and all of them multiplied."""
 
 SIZES = {
     "F64": 8,
@@ -69,6 +71,9 @@ _ACTIVATION = re.compile(r"(?:torch\.)?nn\.(\w{1,40})\(([^()]{0,80})\)")
 _ARGUMENT = re.compile(r"(?:[a-z_]{1,40}=)?(?:-?\d{1,9}(?:\.\d{1,9})?|True|False)")
 # Not taken along: the loss of the training, which may hold half of a trainer.
 _LEFT_OUT = frozenset({"criterion"})
+_WORD = re.compile(r"[A-Za-z_]\w{0,60}")
+# What of a dict makes Ultralytics build a model of it, whoever holds the dict.
+_ARCHITECTURE = frozenset({"backbone", "head"})
 _HOOKS = re.compile(r"_\w*hooks(?:_with_kwargs|_always_called)?")
 
 
@@ -130,9 +135,22 @@ class Meaning:
             raise self._refusal("a checkpoint with a model in it", "something else")
         if checkpoint.get("modelopt"):
             raise self._refusal("a model that was not quantised for a device", "one that was")
+        if not trusted:
+            self._require_models(checkpoint)
         reference = self._take(checkpoint, 0)
         self.root = int(reference[0])
         self._check_elements()
+
+    def _require_models(self, checkpoint: dict[Any, Any]) -> None:
+        """Refuse a checkpoint whose models are not whole models with an architecture."""
+        models = [checkpoint.get(key) for key in ("model", "ema")]
+        for model in models:
+            if model is None:
+                continue
+            is_model = isinstance(model, Made) and model.name in MODELS
+            state = model.state if is_model else None
+            if not isinstance(state, dict) or not isinstance(state.get("yaml"), dict):
+                raise self._refusal("a whole model of Ultralytics", "layers by themselves")
 
     # One thing
 
@@ -175,6 +193,8 @@ class Meaning:
         if isinstance(value, list | tuple | set | frozenset):
             self._spend(len(value))
         if isinstance(value, dict):
+            if not _ARCHITECTURE.isdisjoint(value):
+                self.check_architecture(value)
             place = self._reserve(value, "ordered" if isinstance(value, Ordered) else "dict")
             self.nodes[place][1] = self._items(value, depth)
             return place
@@ -207,9 +227,15 @@ class Meaning:
     def _named(self, name: str) -> int:
         if name in DTYPES:
             return self._add("dtype", name.removeprefix("torch."))
-        if self._is_class(name):
-            return self._add("class", CLASSES.get(name, name))
+        # A class could be called where a layer is expected: it is only taken to own a method.
+        if self._trusted and self._is_class(name):
+            return self._class(name)
         raise self._refusal("plain data, tensors and layers", f"{name} by itself")
+
+    def _class(self, name: str) -> int:
+        if not self._is_class(name):
+            raise ValueError(name)
+        return self._add("class", CLASSES.get(name, name))
 
     def _is_class(self, name: str) -> bool:
         return name in CLASSES or (self._trusted and "." in name and name not in GETATTR)
@@ -299,7 +325,8 @@ class Meaning:
             return self._add("interpolation", attribute.lower())
         if attribute not in METHODS or not isinstance(owner, Named | Made):
             raise ValueError(attribute)
-        return self._add("method", self._take(owner, depth), attribute)
+        held = [self._class(owner.name)] if isinstance(owner, Named) else self._take(owner, depth)
+        return self._add("method", held, attribute)
 
     # Layers
 
@@ -343,6 +370,8 @@ class Meaning:
             if not isinstance(repeats, int) or repeats > MAX_REPEATS:
                 raise self._refusal(f"layers repeated at most {MAX_REPEATS} times", shown(repeats))
             # Only text is looked up: hashing tuples of tuples takes as long as they like.
+            if not self._trusted and not _is_small(line[3]):
+                raise self._refusal(f"words and numbers up to {MAX_ARGUMENT:,} for a layer", "more")
             known = isinstance(name, str) and (self._trusted or name in LAYERS_OF_ARCHITECTURES)
             if not known:
                 raise self._refusal("an architecture of known layers", shown(name))
@@ -445,6 +474,26 @@ def scalar(made: Made) -> int | float:
         content = content.arguments[0].encode("latin-1")
     [value] = struct.unpack(_FORMS[form], content)
     return value  # type: ignore[no-any-return]
+
+
+def _is_small(arguments: Any) -> bool:
+    """Whether the arguments of a layer are words and numbers that make no huge one."""
+    product, left = 1.0, [arguments]
+    while left:
+        value = left.pop()
+        if isinstance(value, list | tuple):
+            left += value
+        elif isinstance(value, str):
+            # Ultralytics evaluates text: numbers as text would have no bound.
+            if not _WORD.fullmatch(value):
+                return False
+        elif isinstance(value, int | float):
+            if not abs(value) <= MAX_ARGUMENT:
+                return False
+            product *= max(abs(value), 1)
+        elif value is not None:
+            return False
+    return product <= MAX_PRODUCT
 
 
 def _is_activation(text: Any) -> bool:

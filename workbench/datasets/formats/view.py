@@ -9,9 +9,11 @@ into a temporary folder, which `FolderView.close` removes.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +38,7 @@ _CACHE_BYTES = 64 * 2**20
 _SAMPLE = 24
 _BLOCK_BYTES = 2**20
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe waits for its other end, without this
 
 POINTABLE = frozenset({".json", ".yaml", ".yml", ".xml", ".csv", ".ndjson", ".jsonl", ".data"})
 """Extensions of files that somebody may point at in place of their folder."""
@@ -239,8 +242,10 @@ class FolderView:
         if root is None:
             root = self._roots[id(source)] = str(source.path)
         try:
-            descriptor = os.open(f"{root}/{name}", _READ)
+            descriptor = os.open(f"{root}/{name}", _READ | _NO_WAIT)
             try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError(errno.EINVAL, "a pipe, a folder or a device")
                 data = os.read(descriptor, max(length, 1) + whole)
                 while whole and (more := os.read(descriptor, _BLOCK_BYTES)):
                     data += more

@@ -6,7 +6,9 @@ links to a shared store come in as files of their own. Nothing is ever written h
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -99,11 +101,20 @@ class Folder:
         """Yield a file's contents in blocks; raises as `read` does."""
         path = self.path / member.name
         try:
-            with open(path, "rb", buffering=0) as file:
+            with open(path, "rb", buffering=0, opener=_opened_file) as file:
                 while block := file.read(BLOCK_BYTES):
                     yield block
         except OSError as error:
             raise _unreadable(path, "file", error) from error
+
+
+def _opened_file(path: str, flags: int) -> int:
+    """Open an ordinary file; a pipe would be waited for, and a device may have no end."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "a pipe, a folder or a device")
+    return descriptor
 
 
 def _walk(folder: str, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, str]]:

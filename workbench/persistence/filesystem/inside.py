@@ -32,6 +32,9 @@ _log = logging.getLogger(__name__)
 MOST_BYTES = 1 << 28
 """The largest of our own files that is read: a plan for millions of images stays below."""
 
+_MOST_NAME_BYTES = 255  # of what every common file system takes
+_SHOWN = 200
+
 REFUSED = "refused-"
 """What the name of something begins with that was set aside in a hidden folder."""
 
@@ -58,11 +61,20 @@ def parts_of(name: object) -> list[str]:
     """
     if isinstance(name, str) and "\0" not in name and os.path.splitdrive(name)[0] == "":
         parts = name.replace(os.sep, "/").split("/")
-        if not any(part in ("", ".", "..") for part in parts):
+        if not any(part in ("", ".", "..") for part in parts) and _can_be(parts):
             return parts
+    shown = f"{name[:_SHOWN]!r}" if isinstance(name, str) else repr(name)[:_SHOWN]
     raise InvalidDatasetError(
-        f"{name!r}: expected a path inside its folder, without '..' and links; it is not followed"
+        f"{shown}: expected a path inside its folder, without '..' and links; it is not followed"
     )
+
+
+def _can_be(parts: list[str]) -> bool:
+    """Whether a file system takes each part: others raise errors of all kinds when asked."""
+    try:
+        return all(len(os.fsencode(part)) <= _MOST_NAME_BYTES for part in parts)
+    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON can hold
+        return False
 
 
 def is_plain(name: object) -> bool:

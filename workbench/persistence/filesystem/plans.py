@@ -179,7 +179,8 @@ def checked(content: Any, own: str, place_of: PlaceOf) -> Plan:
         case list():
             plan = Plan([Step(*_pair(step), replaces=False) for step in content], forward=True)
         case {"steps": list(steps), "appended": list(appended), "made": list(made)}:
-            plan = Plan([_step(s) for s in steps], [_log(log) for log in appended], made)
+            folders = [_folder(path) for path in made]
+            plan = Plan([_step(s) for s in steps], [_log(log) for log in appended], folders)
         case _:
             raise InvalidDatasetError("it is no list of renames")
     require_plausible(plan, own, place_of)
@@ -198,6 +199,12 @@ def _step(step: Any) -> Step:
         case [str(source), str(target), bool(replaces)]:
             return Step(source, target, replaces)
     raise InvalidDatasetError(f"it holds {step!r}, which is no rename")
+
+
+def _folder(path: Any) -> str:
+    if isinstance(path, str):
+        return path
+    raise InvalidDatasetError(f"it makes {path!r}, which is no folder")
 
 
 def _log(log: Any) -> tuple[str, int | None]:
