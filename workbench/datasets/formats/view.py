@@ -9,11 +9,9 @@ into a temporary folder, which `FolderView.close` removes.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
-import stat
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +25,7 @@ from workbench.datasets.formats import tar
 from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.archive import Archive, FolderSink, Member, unpack
-from workbench.persistence.archive.folder import Folder
+from workbench.persistence.archive.folder import Folder, opened_file
 from workbench.persistence.models import ArchiveLimits
 
 HEAD_BYTES = 4096
@@ -38,7 +36,6 @@ _CACHE_BYTES = 64 * 2**20
 _SAMPLE = 24
 _BLOCK_BYTES = 2**20
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe waits for its other end, without this
 
 POINTABLE = frozenset({".json", ".yaml", ".yml", ".xml", ".csv", ".ndjson", ".jsonl", ".data"})
 """Extensions of files that somebody may point at in place of their folder."""
@@ -242,10 +239,8 @@ class FolderView:
         if root is None:
             root = self._roots[id(source)] = str(source.path)
         try:
-            descriptor = os.open(f"{root}/{name}", _READ | _NO_WAIT)
+            descriptor = opened_file(f"{root}/{name}", _READ)
             try:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise OSError(errno.EINVAL, "a pipe, a folder or a device")
                 data = os.read(descriptor, max(length, 1) + whole)
                 while whole and (more := os.read(descriptor, _BLOCK_BYTES)):
                     data += more

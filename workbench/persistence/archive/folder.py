@@ -101,15 +101,22 @@ class Folder:
         """Yield a file's contents in blocks; raises as `read` does."""
         path = self.path / member.name
         try:
-            with open(path, "rb", buffering=0, opener=_opened_file) as file:
+            with open(path, "rb", buffering=0, opener=opened_file) as file:
                 while block := file.read(BLOCK_BYTES):
                     yield block
         except OSError as error:
             raise _unreadable(path, "file", error) from error
 
 
-def _opened_file(path: str, flags: int) -> int:
-    """Open an ordinary file; a pipe would be waited for, and a device may have no end."""
+def opened_file(path: str, flags: int) -> int:
+    """Open an ordinary file and return its descriptor.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is none: a pipe would be waited for, and a device may have
+        no end.
+    """
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
