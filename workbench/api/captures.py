@@ -113,6 +113,6 @@ class Captures:
         await asyncio.to_thread(capture.feed.stop)
 
     async def close(self) -> None:
-        """Let all devices go."""
+        """Release all devices."""
         for identity in [*self._open]:
             await self.shut(identity)

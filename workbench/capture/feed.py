@@ -119,7 +119,7 @@ class Feed:
             _threads.add(self._thread)
 
     def stop(self) -> None:
-        """Let no more frames come and release the device; the feed can be started again.
+        """Stop the frames and release the device; the feed can be started again.
 
         Waits for a read that is under way, but not for ever: a read that hangs in its
         driver is left behind, and the device is released when the driver lets go of it.

@@ -362,7 +362,7 @@ class Hub:
         return self._stall_after
 
     def subscribe(self, subscription: Subscription) -> None:
-        """Let a subscription have the frames from now on."""
+        """Give a subscription the frames from now on."""
         with self._lock:
             if self._session is None and self._state.status in ("ended", "failed"):
                 over = True
@@ -373,7 +373,7 @@ class Hub:
             subscription.end()
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Let a subscription have no more frames."""
+        """Give a subscription no more frames."""
         with self._lock:
             self._subscriptions.discard(subscription)
 

@@ -229,7 +229,7 @@ class _Pace:
         self._last = 0.0
 
     def restart(self) -> None:
-        """Let the next frame come at once."""
+        """Show the next frame at once."""
         self._offset = None
 
     def wait_for(self, seconds: float) -> float:

@@ -203,7 +203,7 @@ class ClassEditor:
         return self._plan(view, text, classes, {i: i for i in range(len(classes))})
 
     async def merge(self, sources: Iterable[ClassRef], into: ClassRef) -> ClassPlan:
-        """Let the boxes of some classes belong to another; the emptied classes go.
+        """Give the boxes of some classes to another class; the emptied classes go.
 
         The prompts of the classes come together too.
         """

@@ -250,7 +250,7 @@ class _Components:
         self.labels: Positions = np.arange(count, dtype=np.int64)
 
     def join(self, first: Positions, second: Positions) -> None:
-        """Let the components of each pair be one."""
+        """Join the components of each pair."""
         labels = self.labels
         while len(first):
             a, b = labels[first], labels[second]

@@ -238,7 +238,7 @@ class Thumbnails:
 
 
 def _stand_back() -> None:
-    """Let everything else on this machine go before this thread.
+    """Give this thread a lower priority than everything else on this machine.
 
     The browser often runs here as well, and scrolls while pictures are being made.
     """

@@ -236,7 +236,7 @@ def match(
 
 
 def _choose(turn: Pairs, reach: Floats, taken: Bools, found: Ints) -> None:
-    """Let each prediction of one round take the first of its labels that fits and is free."""
+    """Give each prediction of one round the first of its labels that fits and is free."""
     fits = (turn.iou[:, np.newaxis] >= reach) & ~taken[turn.label]
     place = np.where(fits, np.arange(len(turn.label))[:, np.newaxis], _NOBODY)
     starts = np.flatnonzero(np.diff(turn.detection, prepend=-1))

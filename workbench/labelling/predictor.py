@@ -146,7 +146,7 @@ class Predictor:
         return await asyncio.to_thread(digest)
 
     def close(self) -> None:
-        """Let the thread end and the model go."""
+        """End the thread and drop the model."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._loaded = None
 

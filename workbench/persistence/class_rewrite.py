@@ -265,7 +265,7 @@ def _plan_undo(state: State, rewrite_id: str, content: Any) -> PlannedUndo:
         files={
             path: text.encode("utf-8", "surrogateescape")
             for path, (text, revision) in content["files"].items()
-            # Only what is there: a path that a stranger has made up leads anywhere.
+            # Only what is there: a stranger may have written any path into the memory.
             if path in there and revision_of(there[path]) == revision
         },
         yaml=DataYaml(texts(classes), state.yaml.extra),

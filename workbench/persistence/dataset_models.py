@@ -71,7 +71,7 @@ def with_notes(info: DatasetInfo, notes: Sequence[str]) -> ImportedDataset:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """What `DatasetStore.import_zip` accepts before it calls an archive a bomb.
+    """What `DatasetStore.import_zip` accepts before it refuses an archive as a bomb.
 
     Parameters
     ----------

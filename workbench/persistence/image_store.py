@@ -230,7 +230,7 @@ class ImageStore(ABC):
 
     @abstractmethod
     async def undo_replace(self, dataset: str, entry_ids: Sequence[str]) -> None:
-        """Let replaced images be what they were: all, or none.
+        """Put replaced images back to what they were: all, or none.
 
         Raises
         ------

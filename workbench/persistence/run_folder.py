@@ -254,7 +254,7 @@ class RunFolder:
     # --- the queue
 
     def write_queued(self, place: float) -> None:
-        """Let the run wait for its turn; of all that wait, the lowest place is next."""
+        """Put the run into the queue; of all that wait, the lowest place is next."""
         self._write_json(self.path / "queued.json", {"place": place})
 
     def read_queued(self) -> float | None:
@@ -267,10 +267,10 @@ class RunFolder:
             raise malformed(str(path), _NOTED, error) from error
 
     def remove_queued(self) -> None:
-        """Let the run wait no longer."""
+        """Take the run out of the queue."""
         remove_file(str(self.path / "queued.json"))
 
-    # --- room for last words
+    # --- space for the last event
 
     def make_reserve(self) -> None:
         """Occupy some space, so that a disk that fills up still takes the last event."""
@@ -279,7 +279,7 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def free_reserve(self) -> None:
-        """Give that space back; to call before the last words."""
+        """Give that space back; called before the last event is written."""
         remove_file(str(self.path / "reserve"))
 
     # --- what the model finds
@@ -318,7 +318,7 @@ class RunFolder:
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
-        """Hold the run against other processes, threads and tasks that would settle it."""
+        """Lock the run, so that no other process, thread or task settles it meanwhile."""
         import asyncio
 
         # Taken without waiting, again and again: a wait in the kernel would block the loop
@@ -337,7 +337,7 @@ class RunFolder:
 
     @contextmanager
     def lock_in_thread(self) -> Iterator[None]:
-        """Hold the run as `lock` does, in a process or thread without an event loop."""
+        """Lock the run as `lock` does, in a process or thread without an event loop."""
         with FileLock(self.path / ".lock", thread_local=False, poll_interval=_LOCK_POLL_SECONDS):
             yield
 

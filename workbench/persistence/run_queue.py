@@ -36,7 +36,7 @@ class RunQueue:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the queue against all other processes and threads. For threads, not for a loop."""
+        """Lock the queue for all other processes and threads. For threads, not for a loop."""
         self.runs_dir.mkdir(parents=True, exist_ok=True)
         path = self.runs_dir / ".queue.lock"
         with FileLock(path, thread_local=False, poll_interval=_LOCK_POLL_SECONDS):
@@ -61,7 +61,7 @@ class RunQueue:
         return found
 
     def append(self, folder: RunFolder) -> None:
-        """Let a run wait behind all others. To call under the lock."""
+        """Put a run behind all others. Call it under the lock."""
         places = [place for other in self.waiting() if (place := other.read_queued()) is not None]
         folder.write_queued(max(places, default=0.0) + 1.0)
 

@@ -40,7 +40,7 @@ class RunWeights:
         return _copy(source, self.folder / name)
 
     def keep_same(self, kept: str, name: str) -> Path:
-        """Let `name` be what `kept` is now, without another copy."""
+        """Give the weights `kept` the second name `name`, without another copy."""
         source, target = self.folder / kept, self.folder / name
         temporary = temporary_name(str(self.folder), hidden=True)
         try:

@@ -1,4 +1,4 @@
-"""Tags of images: words that people hang on them, by file name.
+"""Tags of images: words that people give to them, by file name.
 
 A tag belongs to a file *name*, not to a place: an image that moves to another split keeps
 its tags, and one that comes back from the trash finds them again. Names of images that are

@@ -122,7 +122,7 @@ def renamed_classes(
         try:
             before, after = _boxes(old.label, first.yaml), _boxes(new.label, second.yaml)
         except LabelFormatError:
-            continue  # told by `compare`
+            continue  # `compare` reports these
         there: dict[Box, list[str]] = defaultdict(list)
         for name, *box in after.elements():
             if name in come:

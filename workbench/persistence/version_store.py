@@ -70,7 +70,7 @@ class VersionStore(ABC):
 
     @abstractmethod
     async def keep_version(self, name: str, version: str) -> VersionInfo:
-        """Let an automatic version stay until somebody deletes it, because it is referred to.
+        """Keep an automatic version until somebody deletes it, because it is referred to.
 
         Others stay anyway.
         """

@@ -2,8 +2,8 @@
 
 YAML can be short and mean a lot: a list that holds another twice, that holds another
 twice, becomes gigabytes after thirty lines ("billion laughs"), and so does a long text
-that a thousand places name. Reading it costs nothing; the first one who writes or prints
-it pays. So everything that an alias stands for is counted as if it stood there.
+that a thousand places name. Reading it is cheap, but whoever writes or prints
+it runs out of memory. So everything that an alias stands for is counted as if it stood there.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ class TrainingRunner:
         return [Run(folder, self._stores.model) for folder in folders]
 
     async def reorder(self, run_ids: Sequence[str]) -> None:
-        """Let waiting runs have their turn in this order.
+        """Put the waiting runs into this order.
 
         Parameters
         ----------

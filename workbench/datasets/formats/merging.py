@@ -220,7 +220,7 @@ class MergePlan:
             await self._stores.dataset.update_classes(self.dataset, self._before)
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Close the source."""
         self._view.close()
 
 

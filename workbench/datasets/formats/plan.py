@@ -234,7 +234,7 @@ class ImportPlan:
         return _imported(info, contents)
 
     def close(self) -> None:
-        """Let go of the source; the plan can no longer be applied or changed."""
+        """Close the source; the plan can no longer be applied or changed."""
         self._close()
 
 

@@ -197,7 +197,7 @@ class CaptureModel(traitlets.HasTraits):
         self.active_model = "" if active is None else active.name
 
     async def open(self, dataset: str | None = None) -> None:
-        """Let pictures go to a dataset from now on; default: the first one.
+        """Save pictures to a dataset from now on; default: the first one.
 
         Raises
         ------
@@ -247,7 +247,7 @@ class CaptureModel(traitlets.HasTraits):
         self.look_again()
 
     async def stop(self) -> None:
-        """Let the feed release its device."""
+        """Stop the feed, which releases its device."""
         self.release()
         await asyncio.to_thread(self.feed.stop)
 

@@ -101,7 +101,7 @@ class CapturePanel:
         self.model.options = options
 
     async def open(self, dataset: str) -> None:
-        """Let pictures go to another dataset; NotFoundError if there is none."""
+        """Save pictures to another dataset; NotFoundError if there is none."""
         self._dataset = dataset
         await self._background.run(lambda: self._open(dataset))
 

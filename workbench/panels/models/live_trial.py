@@ -111,7 +111,7 @@ class LiveTrial(t.HasTraits):
             self._look()
 
     async def stop(self) -> None:
-        """Let the feed release its device."""
+        """Stop the feed, which releases its device."""
         async with self._lock:
             await self._stop()
 

@@ -255,12 +255,12 @@ class ModelsModel(ChangingModel):
         return [info.filename for info in await self._stores.image.list(dataset, split)]
 
     async def try_image(self, name: str, dataset: str, split: str, filename: str) -> None:
-        """Let a model look at an image of a dataset."""
+        """Predict on an image of a dataset."""
         frame = await self._stores.image.load(dataset, split, filename)
         await self.try_frame(name, frame)
 
     async def try_bytes(self, name: str, data: bytes, filename: str) -> None:
-        """Let a model look at an encoded image.
+        """Predict on an encoded image.
 
         Raises
         ------
@@ -270,7 +270,7 @@ class ModelsModel(ChangingModel):
         await self.try_frame(name, await asyncio.to_thread(decode, data, filename))
 
     async def try_frame(self, name: str, frame: Frame) -> None:
-        """Let a model look at a picture (uint8, BGR, HWC)."""
+        """Predict on a picture (uint8, BGR, HWC)."""
         async with self._doing(f"{name} is looking"):
             found = await self._predictor.predict(frame, LEAST_CONFIDENCE, model=name)
             with self.hold_trait_notifications():

@@ -193,19 +193,19 @@ class TrainModel(TrainSettings):
             await self._show(run)
 
     async def stop(self) -> None:
-        """Let the run stop after the batch it is at, and keep its best weights."""
+        """Stop the run after the batch it is at, and keep its best weights."""
         if self.run is not None:
             await self.run.stop()
             await self._look_everywhere()
 
     async def pause(self, *, now: bool = False) -> None:
-        """Let the run pause after the epoch it is at; see `Run.pause`."""
+        """Pause the run after the epoch it is at; see `Run.pause`."""
         if self.run is not None:
             await self.run.pause(now=now)
             await self._look_everywhere()
 
     async def resume(self, **changes: Any) -> None:
-        """Let the run go on from its last checkpoint; see `Run.resume`.
+        """Continue the run from its last checkpoint; see `Run.resume`.
 
         Raises
         ------

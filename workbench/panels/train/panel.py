@@ -136,15 +136,15 @@ class TrainPanel:
         return await self._background.run(self.model.wait)
 
     async def stop(self) -> None:
-        """Let the run stop after the batch it is at, and keep its best weights."""
+        """Stop the run after the batch it is at, and keep its best weights."""
         await self._background.run(self.model.stop)
 
     async def pause(self, *, now: bool = False) -> None:
-        """Let the run pause after the epoch it is at, or at once; see `Run.pause`."""
+        """Pause the run after the epoch it is at, or at once; see `Run.pause`."""
         await self._background.run(lambda: self.model.pause(now=now))
 
     async def resume(self, **changes: Any) -> None:
-        """Let the run go on from its last checkpoint; see `Run.resume`."""
+        """Continue the run from its last checkpoint; see `Run.resume`."""
         await self._background.run(lambda: self.model.resume(**changes))
 
     async def cancel(self) -> None:

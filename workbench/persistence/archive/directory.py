@@ -1,4 +1,4 @@
-"""Read a zip archive's central directory, and refuse everything that is not beyond doubt.
+"""Read a zip archive's central directory, and refuse everything that is ambiguous.
 
 Where two programs could read one archive in different ways (bytes before or behind it,
 records that contradict each other, names that meet on some file systems), it is refused.

@@ -81,7 +81,7 @@ class Folder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing is open between two calls."""
+        """Do nothing: no file is open between two calls."""
 
     def check(self, member: Member) -> int:
         """Do nothing: there is nothing about a file that could contradict its listing."""

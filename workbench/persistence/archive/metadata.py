@@ -1,6 +1,6 @@
 """Check our own metadata files in archives that anybody may have edited.
 
-A damaged one would make the whole dataset unreadable; it is dropped instead, and told.
+A damaged one would make the whole dataset unreadable. It is left out instead, and a note says so.
 """
 
 from __future__ import annotations

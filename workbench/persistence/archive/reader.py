@@ -156,7 +156,7 @@ class Archive:
 
     def _inflate(self, member: Member, packed: bytes) -> bytes:
         unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-        # One byte more than promised is enough to know that the promise is broken.
+        # One byte more than the directory says is enough to know that it is wrong.
         data = self._unpack(member, unpacker, packed, member.size + 1)
         if len(data) <= member.size and (not unpacker.eof or unpacker.unused_data):
             raise self._wrong_length(member)

@@ -68,7 +68,7 @@ def find_splits(names: Sequence[str], images: Sequence[str], read: Read) -> Give
         if len(described) == 1:
             name, paths = described[0]
             if all(found == [f"/images/{split}"] for split, found in paths.items()):
-                return GivenSplits()  # the usual folders, which speak for themselves
+                return GivenSplits()  # the usual folders, whose names say which split they are
             found = _Tree(names, images, read).assign(name, paths)
             if found.splits:
                 return found
@@ -143,7 +143,8 @@ class _Tree:
         train, val, test = (found[split] for split in SPLITS)
         notes = []
         if train and not train - val - test:
-            # Else there would be nothing to train on: val or test is there for form's sake.
+            # Otherwise there would be nothing to train on: val or test is only there because a tool
+            # asks for it.
             val, test = val - train, test - train
             notes.append(
                 f"{name} names the same images for train and for another split: they went to train"

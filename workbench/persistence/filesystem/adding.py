@@ -28,7 +28,7 @@ def add(
     """Store new images, with labels where they have some: all, or none."""
     folder.read()
     keys = distinct_keys(images)
-    # Encoding takes longest, and nobody needs to be kept out meanwhile.
+    # Encoding takes longest, and needs no lock.
     contents = _encoded(images, [filename for _, filename in keys])
     with folder.writing() as yaml:
         for split, filename in keys:

@@ -112,7 +112,7 @@ def place_file(temporary: str, path: str, placed: Callable[[], None] = lambda: N
                     remove_file(path)
                 raise
         finally:
-            # Whether it lies about does not change what has happened; it is in our own folder.
+            # The change has happened. A file that stays here is in our own folder, and swept later.
             with suppress(OSError):
                 remove_file(old)
 
@@ -186,7 +186,7 @@ def rename(source: str, target: str, copy_name: str | None = None) -> None:
 
 
 def second_name(source: str, name: str) -> None:
-    """Let there be `name` with what `source` holds now, whatever is renamed over `source` later.
+    """Give the file at `source` a second name, which keeps its bytes when `source` is replaced.
 
     A hard link: what is put in the place of `source` leaves it alone. It is a copy where the
     file system has no links, or `name` is on another one.

@@ -24,7 +24,7 @@ def load(folder: DatasetFolder, key: str) -> bytes | None:
     except (
         OSError,
         InvalidDatasetError,
-    ) as error:  # a cache that cannot be read is one that is not there
+    ) as error:  # a cache that cannot be read is treated like a missing one
         _log.warning("%s/%s is left unread: %s", folder.paths.cache, key, error)
         return None
 
@@ -32,8 +32,8 @@ def load(folder: DatasetFolder, key: str) -> bytes | None:
 def save(folder: DatasetFolder, key: str, data: bytes) -> None:
     """Keep data under a key: whole or not at all, but not forced to disk.
 
-    Takes no lock, so that opening a dataset waits for nobody: of two who save at once, the
-    later one's data are kept.
+    Takes no lock, so that opening a dataset never waits: of two that save at once, the later
+    one's data are kept.
     """
     folder.read()
     try:

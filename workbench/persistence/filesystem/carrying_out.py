@@ -183,7 +183,7 @@ def _parent(name: str) -> str:
 
 
 def take_back(files: Files, folder: str, plan: Plan) -> None:
-    """Let everything be as it was before the plan; may be done again if it was cut off.
+    """Restore what was there before the plan; can be repeated if it was interrupted.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def take_back(files: Files, folder: str, plan: Plan) -> None:
 
 
 def shorten(files: Files, name: str, size: int | None) -> None:
-    """Give a log its old length; None removes it."""
+    """Cut a log to its old length; None removes it."""
     if size is None:
         files.remove(name)
     elif files.exists(name):
@@ -213,7 +213,7 @@ def shorten(files: Files, name: str, size: int | None) -> None:
 
 
 def _take_back(files: Files, folder: str, number: int, step: Step) -> bool:
-    """Let one step be undone, as far as it was done; return whether there was anything to do."""
+    """Undo one step as far as it was done; return whether there was anything to undo."""
     source, target, replaces = step
     old = f"{folder}/old-{number}"
     copy = _copy_name(folder, number, target)

@@ -97,7 +97,7 @@ def plan_write(
     files: Mapping[str, bytes],
     prompts: Prompts,
 ) -> None:
-    """Let a transaction write label files, given below the dataset's folder, and prompts."""
+    """Add label files, given below the dataset's folder, and prompts to a transaction."""
     for path, data in files.items():
         change.write(f"{folder.paths.root}/{path}", data)
     if prompts != dataset_files.read_prompts(folder.paths):

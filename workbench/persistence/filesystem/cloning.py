@@ -30,7 +30,7 @@ class Cloner:
         self._reflinks = sys.platform == "linux"
 
     def clone(self, source: str, target: str) -> None:
-        """Let there be a file at `target`, replacing one that is there, with `source`'s bytes."""
+        """Make a file at `target` with the bytes of `source`; it replaces one that is there."""
         temporary = temporary_name(self._temporary_folder)
         try:
             self.copy(source, temporary)
@@ -41,7 +41,7 @@ class Cloner:
             raise
 
     def copy(self, source: str, target: str) -> None:
-        """Let there be a new file at `target`, where nothing is, with `source`'s bytes."""
+        """Make a new file at `target`, where nothing is, with the bytes of `source`."""
         if not self._reflink(source, target):
             shutil.copyfile(source, target)
 
@@ -54,7 +54,7 @@ class Cloner:
             try:
                 fcntl.ioctl(copy.fileno(), _FICLONE, original.fileno())
             except OSError:
-                # Most file systems cannot; if this one cannot now, it will not for the next.
+                # Most file systems cannot clone; one that cannot now is not asked again.
                 self._reflinks = False
         if not self._reflinks:
             remove_file(target)

@@ -85,7 +85,7 @@ def _created_at(paths: DatasetPaths) -> datetime:
     except FileNotFoundError:
         pass
     except (ValueError, KeyError, TypeError) as error:
-        # Nobody needs to know the time so badly that the dataset should be out of reach.
+        # A dataset whose time of creation cannot be read must still open.
         _log.warning("%s tells no time at which the dataset was made: %s", paths.facts, error)
     return datetime.fromtimestamp(os.stat(paths.data_yaml).st_mtime, UTC)
 

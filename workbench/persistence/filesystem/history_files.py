@@ -20,7 +20,7 @@ from workbench.persistence.history import (
 def lines(
     folder: DatasetFolder, records: Iterable[Record], *, durable: bool = False
 ) -> Lines | None:
-    """Return what the history gets longer by, for the change that the records tell of.
+    """Return what is appended to the history for a change with these records.
 
     Parameters
     ----------

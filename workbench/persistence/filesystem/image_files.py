@@ -274,7 +274,7 @@ def plan_delete(
     *,
     has_twin: bool = False,
 ) -> TrashEntry:
-    """Let a transaction move files into a new entry of the dataset's trash."""
+    """Add to a transaction that files move into a new entry of the dataset's trash."""
     relative = [os.path.relpath(path, folder.paths.root) for path in originals]
     trashed = trash.new_entry(folder.trash, kind, filename, relative, split, has_twin=has_twin)
     change.write(f"{trashed.folder}/entry.json", trashed.to_bytes())

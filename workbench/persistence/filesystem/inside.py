@@ -1,7 +1,7 @@
 """Our own files below a folder that may come from a stranger: the one place that opens them.
 
 A dataset, or a folder of models, may have been made by anybody and put where it is by hand.
-What its hidden folder holds is a claim then, not a fact. So a stored name is taken only if
+What its hidden folder holds may be wrong on purpose. So a stored name is used only if
 
 - it is relative, and no part of it is empty, ``.`` or ``..``;
 - nothing on the way is a link: each folder is opened by its descriptor from the one above,
@@ -354,7 +354,7 @@ def append(root: str, name: str, data: bytes, *, sync: bool = False) -> None:
 
 
 def replace(root: str, name: str, data: bytes) -> None:
-    """Let one of our own files hold `data`, whole or not at all, but not forced to disk."""
+    """Write `data` to one of our own files, whole or not at all, but not forced to disk."""
     with opened(root, name, make=True) as (last, folder):
         temporary = f"{last}.{os.getpid()}-{os.urandom(8).hex()}.tmp"
         try:

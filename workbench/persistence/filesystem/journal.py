@@ -21,7 +21,7 @@ One label file, the most frequent change, goes without a plan: its rename is the
 history gets its line before that, and the name of the temporary file says how long the
 history was, so that it is shortened again if the rename never came.
 
-Readers take no lock: nobody shall wait for a thumbnail because somebody else saves a box.
+Readers take no lock, so that nobody waits for a thumbnail while somebody else saves a box.
 Instead a counter in ``.workbench/generation`` is odd while a change is under way. A reader
 that finds it changed has looked at a half-done change, and looks again. Where nothing may be
 written, an unfinished change cannot be taken back; then readers take the files as they are.
@@ -106,23 +106,23 @@ class Transaction:
     _lines: list[Lines] = field(default_factory=list)
 
     def write(self, path: str, data: bytes) -> None:
-        """Let the file at `path` (absolute, below the root) hold `data`."""
+        """Write `data` to the file at `path` (absolute, below the root)."""
         name = f"{len(self._staged)}"
         self._staged[name] = data
         self._renames.append((self._rel(f"{self._folder}/{name}"), self._rel(path)))
 
     def rename(self, source: str, target: str) -> None:
-        """Let what is at `source` be at `target`, replacing a file there."""
+        """Move what is at `source` to `target`, replacing a file there."""
         self._renames.append((self._rel(source), self._rel(target)))
 
     def remove(self, path: str) -> None:
-        """Let there be nothing at `path`."""
+        """Remove what is at `path`."""
         # Into the transaction's own folder, which goes when all is done.
         gone = self._rel(f"{self._folder}/gone-{len(self._renames)}")
         self._renames.append((self._rel(path), gone))
 
     def append(self, lines: Lines | None) -> None:
-        """Let a log get longer; None for nothing to say."""
+        """Append to a log; None appends nothing."""
         if lines is not None:
             self._lines.append(lines)
 
@@ -229,7 +229,7 @@ class Journal:
             with inside.reading(self._root, f"{HIDDEN}/generation") as descriptor:
                 return int.from_bytes(os.read(descriptor, 8), "little")
         except (FileNotFoundError, InvalidDatasetError):
-            # What is no file of ours counts nothing; the next writer sets it aside.
+            # What is no file of ours is not counted; the next writer sets it aside.
             return 0
 
     @contextmanager
@@ -316,7 +316,7 @@ class Journal:
         try:
             inside.append(self._root, lines.name, lines.data, sync=lines.durable)
         except InvalidDatasetError as error:
-            # No link or pipe shall keep from being told what happens.
+            # A link or a pipe in the place of the log must not stop the change.
             inside.set_aside(self._root, HIDDEN, lines.name, str(error))
             inside.append(self._root, lines.name, lines.data, sync=lines.durable)
 
@@ -343,7 +343,7 @@ class Journal:
         folder = transaction._folder
         replaced = carrying_out.occupied(self._root, transaction._renames)
         plan = self._planned(transaction, replaced)
-        # What could not be taken back after a crash is not begun either.
+        # A change that could not be taken back after a crash is not started.
         plans.require_plausible(plan, os.path.basename(folder), self._place_of)
         with ExitStack() as held:
             try:
@@ -368,7 +368,7 @@ class Journal:
             settle(2)
         steps = len(plan.steps) + len(plan.appended)
         _log.debug("%s: transaction %s of %d steps", self._root, os.path.basename(folder), steps)
-        # It has happened; what is left lying about is swept by the next to hold the lock.
+        # The change has happened. The next to hold the lock removes what is left here.
         with suppress(OSError):
             self._discard(folder)
 

@@ -1,7 +1,7 @@
 """Single rows of label files changed, with every other byte left as it stands.
 
-A row may be more than a box (a polygon, keypoints, a confidence), and what stands behind
-its class id is nobody's business here: only the first column is ever replaced.
+A row may be more than a box (a polygon, keypoints, a confidence). What stands behind its
+class id is left as it is: only the first column is ever replaced.
 """
 
 from __future__ import annotations

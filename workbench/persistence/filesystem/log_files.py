@@ -17,7 +17,7 @@ MOST_BYTES = 1 << 31
 
 
 def lines(folder: DatasetFolder, path: str, data: bytes, *, durable: bool = False) -> Lines | None:
-    """Return what the newest file in a folder gets longer by; None for nothing to say.
+    """Return what is appended to the newest file in a folder; None if there is nothing.
 
     That is this month's, unless the clock went back: what happened later stands below, or in
     a later file, whatever the clock says.

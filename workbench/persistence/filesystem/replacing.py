@@ -73,7 +73,7 @@ def replace(folder: DatasetFolder, replacements: Sequence[ImageReplacement]) -> 
 def _plan(
     folder: DatasetFolder, change: Transaction, one: ImageReplacement, old: str, new: str
 ) -> TrashEntry:
-    """Let the old file go to the trash, in an entry that also says what came instead.
+    """Move the old file to the trash, in an entry that also says what replaced it.
 
     The entry's second "file" is the way back: its name is the digest of the new bytes, and
     nothing lies there until `undo` puts the new file aside.
@@ -90,7 +90,7 @@ def _plan(
 
 
 def undo(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
-    """Let replaced images be what they were: all, or none.
+    """Put replaced images back to what they were: all, or none.
 
     Raises
     ------

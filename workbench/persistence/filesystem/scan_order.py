@@ -59,7 +59,7 @@ class Order:
         return hash(self.fingerprint)
 
 
-# What reading bytes raises that are no such file, or whose header promises the impossible.
+# What reading raises for bytes that are no such file, or whose header cannot be true.
 _DAMAGED = (
     *(ValueError, KeyError, TypeError, OSError, EOFError, SyntaxError, RecursionError),
     *(MemoryError, NotImplementedError, zlib.error, zipfile.BadZipFile),
@@ -103,7 +103,7 @@ def _fits(known: Order, images: list[str], labels: list[str]) -> bool:
 
 
 def _fingerprint(images: list[str], labels: list[str], regular: npt.NDArray[np.bool_]) -> bytes:
-    # No name holds a NUL, and none is empty.
+    # No file name holds a NUL or is empty.
     digest = hashlib.blake2b(os.fsencode("\0".join(images)), digest_size=16)
     digest.update(b"\0\0" + os.fsencode("\0".join(labels)) + b"\0\0" + regular.tobytes())
     return digest.digest()

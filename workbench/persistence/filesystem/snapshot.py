@@ -58,7 +58,8 @@ def take(
         raise AlreadyExistsError(f"{target} exists and is not an empty folder")
 
     def copy(yaml: DataYaml) -> tuple[dict[ImageKey, bool], str]:
-        if os.path.lexists(target) and os.listdir(target):  # of a look that came too late
+        # What an attempt has left during which the dataset was changed.
+        if os.path.lexists(target) and os.listdir(target):
             remove_tree(target)
         state = _present(folder, yaml) if version is None else _kept(folder, version)
         view = DatasetPaths(target)
@@ -115,7 +116,7 @@ def _kept(folder: DatasetFolder, version: str) -> _State:
     images = contents.images
 
     def source(key: ImageKey) -> str:
-        # Read to the end, because a version that somebody has written into is none.
+        # Its bytes are checked to the end: what somebody has written into is not the version.
         copies = {images[key].sha256: key}
         return version_files.sound_source(folder, key, images[key], copies)
 

@@ -1,4 +1,4 @@
-"""Where it lies what images came from: one file for each month, appended to under the lock."""
+"""The files that say where images came from: one for each month, appended to under the lock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEPT_FILES = 24  # months: about 40 MB for each 100,000 images that were captur
 
 
 def lines(folder: DatasetFolder, records: Sequence[SourceRecord]) -> Lines | None:
-    """Return what the log gets longer by, for images that come from somewhere.
+    """Return what is appended to the log for images whose source is known.
 
     Not forced to disk: a power cut may cost the last lines, never an image.
     """

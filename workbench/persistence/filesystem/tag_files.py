@@ -36,7 +36,7 @@ def tags_changed(dataset: str) -> ConflictError:
 
 
 def plan_rename(folder: DatasetFolder, change: Transaction, split: str, old: str, new: str) -> None:
-    """Let the tags follow an image that gets another name."""
+    """Add to a transaction that the tags follow an image to its new name."""
     tags = read(folder)
     if not any(old in names for names in tags.values()):
         return

@@ -1,4 +1,4 @@
-"""What a change says of what it has made, once it has happened."""
+"""What a finished change returns about what it has made."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ def sweep(trash: Trash) -> None:
         for name in _names(trash):
             try:
                 is_left = name.endswith(_GONE) or _read(trash, name) is None
-            except InvalidDatasetError:  # not for us to destroy
+            except InvalidDatasetError:  # not ours, so it is left alone
                 continue
             if is_left:
                 inside.remove(trash.root, f"{_TRASH}/{name}")

@@ -163,7 +163,7 @@ def restore(folder: DatasetFolder, version: str, progress: Progress) -> VersionI
 
 
 def keep(folder: DatasetFolder, version: str) -> VersionInfo:
-    """Let an automatic version stay until somebody deletes it."""
+    """Keep an automatic version until somebody deletes it."""
     with folder.writing():
         info, contents = read(folder, version)
         if info.automatic:
@@ -195,7 +195,7 @@ def _sweep(folder: DatasetFolder) -> None:
     try:
         used = versions.shas(_read(folder, path)[1] for path in _paths(folder))
     except InvalidDatasetError as error:
-        # What that version has may be the last copy of an image.
+        # That version may have the last copy of an image.
         _log.warning("no image of a version is removed as long as one cannot be read: %s", error)
         return
     _put_objects_in_order(folder)
@@ -320,7 +320,7 @@ def _clones(
             sync_tree(folder.journal.tmp)
         yield clones
     finally:
-        # What has been placed is gone from there; what lies about is swept by the next writer.
+        # What has been placed is gone from there; the next writer removes the rest.
         for path in clones.values():
             with suppress(OSError):
                 remove_file(path)

@@ -2,8 +2,9 @@
 
 The parser tells where in the text each value stands. Names are changed one by one where
 they stand, new ones are put behind the last; only where their number shrinks or their form
-gives no place for another are they written anew. Whatever comes out is read back before it
-is used, so that an odd file costs its comments, and never its meaning.
+gives no place for another are they written anew. The result is read back before it is
+used. If it says something else, the file is written anew: it loses its comments, but never its
+meaning.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def rewritten(old: bytes, new: DataYaml) -> bytes:
 
 
 class _NoPlaceError(Exception):
-    """The text has no place for what is to be written."""
+    """Raised where the text has no place for what is to be written."""
 
 
 def _edits(text: str, classes: Sequence[str]) -> list[_Edit]:

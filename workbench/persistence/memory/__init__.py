@@ -1,4 +1,4 @@
-"""The second implementation of the stores: it keeps the contract honest, and tests fast."""
+"""The second implementation of the stores: it checks the contract, and makes tests fast."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def replace(
 
 
 def undo(found: Dataset, name: str, entry_ids: Sequence[str]) -> None:
-    """Let replaced images be what they were: all, or none."""
+    """Put replaced images back to what they were: all, or none."""
     ids = list(dict.fromkeys(entry_ids))
     for entry_id in ids:
         if entry_id not in found.trash:
