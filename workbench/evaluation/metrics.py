@@ -3,6 +3,8 @@
 Formulas after ``ap_per_class`` and ``compute_ap`` of ``ultralytics.utils.metrics`` (release
 8.4). Average precision there is the area below the precision envelope, interpolated
 linearly at 101 recalls; pycocotools takes steps instead, see `workbench.evaluation.coco`.
+Ultralytics' own functions are not called, because importing them loads PyTorch, which takes two
+seconds; ``tests/evaluation/test_agreement.py`` holds both against each other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""The box around a run-length encoded mask, as COCO has them (pycocotools' ``toBbox``)."""
+"""The box around a run-length encoded mask, as COCO has them.
+
+Why not ``toBbox`` of pycocotools, which gives the same boxes for sound masks: it checks nothing,
+and masks come from anybody. Release 2.0.11 answers a packed mask that is cut off with a box
+429 million pixels wide, and a mask of 0 x 0 pixels ends the whole process (``SIGFPE``).
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,12 @@ they stand, new ones are put behind the last; only where their number shrinks or
 gives no place for another are they written anew. The result is read back before it is
 used. If it says something else, the file is written anew: it loses its comments, but never its
 meaning.
+
+Why not ruamel.yaml (0.19 was tried on the files in ``tests/persistence/test_yaml_text.py``): it
+keeps comments, but writes the whole file again in its own form. Lists lose their indentation,
+columns their alignment, Windows line ends become others, and the comment of a class that goes
+is lost. A class that is appended before an empty line lands behind it. It writes YAML 1.2, where
+``yes`` is a word: a class of that name has no quotes, and Ultralytics reads it as ``True``.
 """
 
 from __future__ import annotations
