@@ -184,7 +184,7 @@ def _read_yaml(data: bytes) -> object:
 
 
 def _read_moved_yaml(data: bytes) -> object:
-    from workbench.persistence.filesystem.data_yaml import parse
+    from workbench.persistence.yolo.data_yaml import parse
 
     return parse(data, "data.yaml").revision
 
@@ -209,10 +209,10 @@ def _look_at(data: bytes) -> object:
 
 
 def _read_labels(data: bytes) -> object:
-    from workbench.persistence.filesystem.data_yaml import DataYaml
     from workbench.persistence.filesystem.label_inspection import report_all
-    from workbench.persistence.filesystem.label_table import parse_many
-    from workbench.persistence.filesystem.open_folder import OpenFolder
+    from workbench.persistence.storage.local.open_folder import OpenFolder
+    from workbench.persistence.yolo.data_yaml import DataYaml
+    from workbench.persistence.yolo.label_table import parse_many
 
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "a.txt").write_bytes(data)

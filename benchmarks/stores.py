@@ -36,8 +36,8 @@ if __name__ == "__main__":
 
 from benchmarks.measure import Pair, Row, alternate, print_table, say, timed  # noqa: E402
 from workbench.persistence import Stores, create_stores  # noqa: E402
-from workbench.persistence.filesystem.label_text import format_labels  # noqa: E402
 from workbench.persistence.models import SPLITS, Annotation  # noqa: E402
+from workbench.persistence.yolo.label_text import format_labels  # noqa: E402
 
 DATASET = "many"
 CLASSES = [f"class {number}" for number in range(20)]

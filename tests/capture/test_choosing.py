@@ -18,8 +18,8 @@ from workbench.capture.settings import CaptureSettings, choose_split
 from workbench.capture.similarity import difference, sharpness, thumbnail
 from workbench.capture.triggers import Every, Motion, Trigger
 from workbench.datasets.grouping import group_of_name
-from workbench.persistence.filesystem.paths import check_filename
 from workbench.persistence.models import Prediction
+from workbench.persistence.yolo.names import check_filename
 
 
 def test_names_are_unique_and_sort_by_time_also_across_processes() -> None:

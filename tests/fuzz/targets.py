@@ -31,23 +31,23 @@ from workbench.persistence.archive.importer import import_archive
 from workbench.persistence.archive.metadata import CHECKS, problem_with
 from workbench.persistence.archive.split_lists import find_splits
 from workbench.persistence.disk_format import format_of
-from workbench.persistence.filesystem.data_yaml import DataYaml, parse
 from workbench.persistence.filesystem.dataset_files import prompts_from
 from workbench.persistence.filesystem.label_inspection import report_all
-from workbench.persistence.filesystem.label_rows import map_classes, with_present_classes
-from workbench.persistence.filesystem.label_table import parse_many
-from workbench.persistence.filesystem.label_text import parse_labels
 from workbench.persistence.filesystem.models import FilesystemModelStore
-from workbench.persistence.filesystem.plans import checked, place_in_dataset
-from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.history import parse_records, parse_records_about
 from workbench.persistence.image_bounds import require_decodable
 from workbench.persistence.image_header import read_header
 from workbench.persistence.rules import image_size
 from workbench.persistence.sources import current_sources, parse_sources
+from workbench.persistence.storage.local.plans import checked, place_in_dataset
 from workbench.persistence.stored_json import loads, parse_json
 from workbench.persistence.tags import tags_from
 from workbench.persistence.versions import from_bytes, plan_restoration
+from workbench.persistence.yolo.data_yaml import DataYaml, parse
+from workbench.persistence.yolo.label_rows import map_classes, with_present_classes
+from workbench.persistence.yolo.label_table import parse_many
+from workbench.persistence.yolo.label_text import parse_labels
+from workbench.persistence.yolo.yaml_text import rewritten
 from workbench.training.events import parse_event
 
 Target = Callable[[bytes], None]

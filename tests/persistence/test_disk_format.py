@@ -13,10 +13,10 @@ from workbench.errors import ArchiveError, InvalidDatasetError
 from workbench.persistence import Stores, create_memory_stores, create_stores
 from workbench.persistence.disk_format import FORMAT, format_of
 from workbench.persistence.filesystem import DatasetRoot
-from workbench.persistence.filesystem.journal import Transaction
+from workbench.persistence.filesystem.dataset_paths import DatasetPaths
 from workbench.persistence.filesystem.migrations import bring_up
-from workbench.persistence.filesystem.paths import DatasetPaths
 from workbench.persistence.models import Annotation
+from workbench.persistence.storage.local.journal import Transaction
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
 NEWER = json.dumps({"format": FORMAT + 1, "created_at": "2031-01-01T00:00:00+00:00"}).encode()

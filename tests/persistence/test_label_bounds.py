@@ -13,12 +13,12 @@ from tests.helpers.pictures import jpeg
 from workbench import Dataset
 from workbench.errors import InvalidDatasetError, LabelFormatError, WorkbenchError
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.filesystem.label_table import parse_many
-from workbench.persistence.filesystem.label_text import MAX_BYTES, MAX_ROW, MAX_ROWS, parse_labels
 from workbench.persistence.history import parse_records
 from workbench.persistence.models import Annotation
 from workbench.persistence.sources import parse_sources
 from workbench.persistence.stored_json import loads, parse_json, unpacked
+from workbench.persistence.yolo.label_table import parse_many
+from workbench.persistence.yolo.label_text import MAX_BYTES, MAX_ROW, MAX_ROWS, parse_labels
 from workbench.training.events import parse_event
 
 ROW = b"0 0.5 0.5 0.2 0.2\n"

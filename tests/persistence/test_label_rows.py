@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.persistence.filesystem.label_rows import map_classes, rewrite_rows
-from workbench.persistence.filesystem.label_text import format_labels, parse_labels
 from workbench.persistence.models import Annotation
+from workbench.persistence.yolo.label_rows import map_classes, rewrite_rows
+from workbench.persistence.yolo.label_text import format_labels, parse_labels
 
 CLASSES = 12
 REST = st.sampled_from(

@@ -11,14 +11,14 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from workbench.errors import InvalidBoxError, LabelFormatError
-from workbench.persistence.filesystem.label_table import parse_many
-from workbench.persistence.filesystem.label_text import (
+from workbench.persistence.models import Annotation
+from workbench.persistence.yolo.label_table import parse_many
+from workbench.persistence.yolo.label_text import (
     ParsedLabels,
     clean_annotations,
     format_labels,
     parse_labels,
 )
-from workbench.persistence.models import Annotation
 
 CLASSES = 12
 

@@ -12,9 +12,9 @@ import pytest
 
 from workbench.errors import BusyError, NotFoundError
 from workbench.persistence import create_stores
-from workbench.persistence.filesystem import lock
 from workbench.persistence.filesystem.dataset_folder import DatasetRoot
-from workbench.persistence.filesystem.lock import exclusive
+from workbench.persistence.storage.local import lock
+from workbench.persistence.storage.local.lock import exclusive
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows does not let a folder go while a file in it is open"

@@ -19,8 +19,8 @@ from tests.helpers.pictures import jpeg
 from tests.helpers.planted import Planted, limited
 from workbench.errors import InvalidDatasetError, WorkbenchError
 from workbench.persistence import Stores
-from workbench.persistence.filesystem.paths import HIDDEN_FILES, HIDDEN_FOLDERS
 from workbench.persistence.models import Annotation, ImageMove
+from workbench.persistence.yolo.names import HIDDEN_FILES, HIDDEN_FOLDERS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes as POSIX has them")
 

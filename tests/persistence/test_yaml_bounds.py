@@ -12,9 +12,9 @@ from tests.helpers.pictures import jpeg
 from workbench.errors import ArchiveError, InvalidDatasetError, WorkbenchError
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.archive.data_yaml import parse_class_list, parse_data_yaml
-from workbench.persistence.filesystem.data_yaml import DataYaml, parse
-from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.yaml_bounds import MAX_BYTES, problem_of
+from workbench.persistence.yolo.data_yaml import DataYaml, parse
+from workbench.persistence.yolo.yaml_text import rewritten
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import yaml
 from tests.helpers.pictures import jpeg
 from workbench.errors import InvalidDatasetError
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.filesystem.data_yaml import DataYaml, parse
-from workbench.persistence.filesystem.yaml_text import rewritten
+from workbench.persistence.yolo.data_yaml import DataYaml, parse
+from workbench.persistence.yolo.yaml_text import rewritten
 
 COMMENTED = """\
 # pets of our street, by Ann

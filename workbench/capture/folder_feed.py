@@ -13,7 +13,7 @@ from workbench.capture.frames import Frame, Pause
 from workbench.capture.playback import Playback
 from workbench.errors import InvalidFrameError, NotFoundError
 from workbench.persistence.filesystem.image_reading import read_image
-from workbench.persistence.image_store import IMAGE_EXTENSIONS
+from workbench.persistence.yolo.names import IMAGE_EXTENSIONS
 
 _log = logging.getLogger(__name__)
 _JPEG = frozenset({".jpg", ".jpeg"})

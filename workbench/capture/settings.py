@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from workbench.persistence.filesystem.paths import check_split
-from workbench.persistence.image_store import IMAGE_EXTENSIONS
+from workbench.persistence.yolo.names import IMAGE_EXTENSIONS, check_split
 
 Detections = Literal["off", "labels", "predictions"]
 

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ConflictError, InvalidDatasetError, LabelFormatError
-from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.label_files import revision_of
-from workbench.persistence.filesystem.label_rows import apply_patches, map_classes
-from workbench.persistence.filesystem.label_table import parse_many
 from workbench.persistence.history import ClassRecord, ClassUndoRecord
 from workbench.persistence.models import ClassRewrite, RowPatch
 from workbench.persistence.rules import check_classes
 from workbench.persistence.stored_json import inflate, malformed, parse_json, texts
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_rows import apply_patches, map_classes
+from workbench.persistence.yolo.label_table import parse_many
 
 _EXPECTED = "what labels were before a change of classes"
 

@@ -22,10 +22,6 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.sources import ImageSource
 
-IMAGE_EXTENSIONS: frozenset[str] = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
-)
-
 
 class ImageStore(ABC):
     """The images inside a dataset's splits.

@@ -40,10 +40,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from workbench.errors import NotFoundError
-from workbench.persistence.filesystem import inside
-from workbench.persistence.filesystem.atomic import remove_file, replace_file
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_weights import RunWeights
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.atomic import remove_file, replace_file
 from workbench.persistence.stored_json import malformed
 
 __all__ = ["ProcessRecord", "RunFolder", "free_space", "numbered"]

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.persistence.filesystem.atomic import (
+from workbench.persistence.storage.local.atomic import (
     fsync_folder,
     remove_file,
     rename,

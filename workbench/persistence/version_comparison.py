@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from workbench.errors import LabelFormatError
-from workbench.persistence.filesystem.data_yaml import DataYaml
-from workbench.persistence.filesystem.label_text import parse_labels
 from workbench.persistence.models import ImageKey
 from workbench.persistence.version_models import LabelDifference, VersionComparison
 from workbench.persistence.versions import Contents, Entry, moves_between
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_text import parse_labels
 
 _DIGITS = 6
 """Decimals to which boxes are compared: less than a tenth of a pixel at 8K."""

@@ -20,14 +20,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workbench.persistence.class_rewrite import Prompts
-from workbench.persistence.filesystem.data_yaml import OUR_KEYS, DataYaml
-from workbench.persistence.filesystem.label_rows import map_classes
-from workbench.persistence.filesystem.paths import could_be_image, stem
 from workbench.persistence.history import ClassRecord, Record, new_edit, new_moves
 from workbench.persistence.models import SPLITS, ImageKey, ImageMove
 from workbench.persistence.stored_json import inflate, malformed, parse_json, texts
 from workbench.persistence.tags import check_tags
 from workbench.persistence.version_models import KEPT_AUTOMATIC, VersionInfo
+from workbench.persistence.yolo.data_yaml import OUR_KEYS, DataYaml
+from workbench.persistence.yolo.label_rows import map_classes
+from workbench.persistence.yolo.names import could_be_image, stem
 
 _EXPECTED = "a version of a dataset"
 _SHA256 = re.compile(r"[0-9a-f]{64}")

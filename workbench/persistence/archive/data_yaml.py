@@ -14,7 +14,6 @@ from itertools import count
 import yaml
 
 from workbench.errors import ArchiveError, InvalidDatasetError
-from workbench.persistence.filesystem.data_yaml import DANGEROUS
 from workbench.persistence.rules import check_classes
 from workbench.persistence.yaml_bounds import (
     CONSTRUCTING,
@@ -24,6 +23,7 @@ from workbench.persistence.yaml_bounds import (
     problem_of,
     size_problem,
 )
+from workbench.persistence.yolo.data_yaml import DANGEROUS
 
 __all__ = ["MAX_BYTES", "MAX_CLASSES", "parse_class_list", "parse_data_yaml", "parse_split_paths"]
 

@@ -17,7 +17,7 @@ from typing import Self
 from workbench.errors import ArchiveError, NotFoundError
 from workbench.persistence.archive.directory import Member, is_litter
 from workbench.persistence.archive.format import BLOCK_BYTES, STORED
-from workbench.persistence.filesystem.paths import HIDDEN
+from workbench.persistence.yolo.names import HIDDEN
 
 _KEPT_IN_HIDDEN = frozenset({"history", "sources"})
 

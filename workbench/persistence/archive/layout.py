@@ -21,9 +21,8 @@ from workbench.errors import ArchiveError, InvalidNameError
 from workbench.persistence.archive import notes as say
 from workbench.persistence.archive.directory import fold
 from workbench.persistence.archive.split_lists import GivenSplits
-from workbench.persistence.filesystem.paths import HIDDEN, check_name, portable_name
-from workbench.persistence.image_store import IMAGE_EXTENSIONS
 from workbench.persistence.models import SPLITS
+from workbench.persistence.yolo.names import HIDDEN, IMAGE_EXTENSIONS, check_name, portable_name
 
 _SPLIT = re.compile(
     r"(?:obj_)?(?:(train|training)|(val|valid|validation)|(test|testing))(?:_data|\d{4})?"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from workbench.persistence.filesystem.paths import HIDDEN
 from workbench.persistence.stored_json import loads
 from workbench.persistence.tags import check_tags
+from workbench.persistence.yolo.names import HIDDEN
 
 FACTS = f"{HIDDEN}/dataset.json"
 """When a dataset was made, and in which format."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.persistence.image_store import IMAGE_EXTENSIONS
+from workbench.persistence.yolo.names import IMAGE_EXTENSIONS
 
 
 class Notes:

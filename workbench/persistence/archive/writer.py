@@ -39,9 +39,9 @@ from workbench.persistence.archive.format import (
     STORED,
     dos_time,
 )
-from workbench.persistence.filesystem.lock import making
 from workbench.persistence.filesystem.new_file import new_file
 from workbench.persistence.models import SPLITS, Progress, no_progress
+from workbench.persistence.storage.local.lock import making
 
 _PAIR = struct.Struct("<QQ")
 _SINGLE = struct.Struct("<Q")

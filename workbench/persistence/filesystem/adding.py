@@ -11,12 +11,12 @@ from workbench.persistence.filesystem import history_files, source_files
 from workbench.persistence.filesystem.dataset_files import content_bytes
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import checked, info, require_free_stem
-from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
-from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.history import new_edit
 from workbench.persistence.models import ImageInfo, ImageKey, NewImage
 from workbench.persistence.rules import no_same_stem
 from workbench.persistence.sources import SourceRecord
+from workbench.persistence.yolo.label_text import clean_annotations, format_labels
+from workbench.persistence.yolo.names import stem
 
 _ENCODERS = 2
 """Threads that encode; the codecs let others run meanwhile."""

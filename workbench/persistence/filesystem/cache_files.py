@@ -6,8 +6,8 @@ import logging
 import time
 
 from workbench.errors import InvalidDatasetError
-from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.storage.local import inside
 
 _log = logging.getLogger(__name__)
 _LEFTOVER_S = 3600

@@ -15,17 +15,18 @@ from workbench.persistence.class_rewrite import (
     Request,
     State,
 )
-from workbench.persistence.filesystem import dataset_files, history_files, inside, trash
-from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem import dataset_files, history_files, trash
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
-from workbench.persistence.filesystem.journal import Transaction
-from workbench.persistence.filesystem.label_table import read_file
-from workbench.persistence.filesystem.label_text import MAX_BYTES, too_long
-from workbench.persistence.filesystem.open_folder import OpenFolder
-from workbench.persistence.filesystem.paths import stem
-from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.models import SPLITS, ClassRewrite, ImageKey, RowPatch
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.journal import Transaction
+from workbench.persistence.storage.local.open_folder import OpenFolder
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_table import read_file
+from workbench.persistence.yolo.label_text import MAX_BYTES, too_long
+from workbench.persistence.yolo.names import stem
+from workbench.persistence.yolo.yaml_text import rewritten
 
 _MEMORY = ".json.z"
 _YAML = ".yaml"

@@ -6,7 +6,7 @@ import shutil
 import sys
 from contextlib import suppress
 
-from workbench.persistence.filesystem.atomic import remove_file, rename, temporary_name
+from workbench.persistence.storage.local.atomic import remove_file, rename, temporary_name
 
 # _IOW(0x94, 9, int), see ioctl_ficlone(2): both files share their blocks until one is written.
 _FICLONE = 0x40049409

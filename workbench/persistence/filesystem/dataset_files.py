@@ -13,24 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
-from workbench.persistence.filesystem import inside, tag_files
-from workbench.persistence.filesystem.atomic import write_new
-from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem import tag_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.dataset_paths import DatasetPaths
 from workbench.persistence.filesystem.image_files import checked, image_names
 from workbench.persistence.filesystem.image_reading import read_image
-from workbench.persistence.filesystem.label_table import read_labels
-from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
 from workbench.persistence.filesystem.migrations import facts_bytes
-from workbench.persistence.filesystem.paths import DatasetPaths, stem
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageKey, NewImage, Progress
 from workbench.persistence.rules import (
     encode,
     image_size,
     no_same_stem,
 )
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.atomic import write_new
 from workbench.persistence.stored_json import malformed, parse_json
 from workbench.persistence.tags import tags_bytes
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_table import read_labels
+from workbench.persistence.yolo.label_text import clean_annotations, format_labels
+from workbench.persistence.yolo.names import stem
 
 _log = logging.getLogger(__name__)
 _PROMPTS = "prompts by class id"

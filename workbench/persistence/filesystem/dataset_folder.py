@@ -10,19 +10,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from workbench.errors import InvalidNameError, NotFoundError
-from workbench.persistence.filesystem.data_yaml import DataYaml, DataYamlCache
-from workbench.persistence.filesystem.journal import Journal
+from workbench.persistence.filesystem.dataset_paths import DatasetPaths, dataset_paths
 from workbench.persistence.filesystem.migrations import FormatCache, bring_up
-from workbench.persistence.filesystem.paths import (
-    DatasetPaths,
-    check_filename,
-    check_split,
-    could_be_image,
-    dataset_paths,
-)
-from workbench.persistence.filesystem.plans import place_in_dataset
 from workbench.persistence.filesystem.trash import Trash
 from workbench.persistence.models import ImageKey
+from workbench.persistence.storage.local.journal import Journal
+from workbench.persistence.storage.local.plans import place_in_dataset
+from workbench.persistence.yolo.data_yaml import DataYaml, DataYamlCache
+from workbench.persistence.yolo.names import check_filename, check_split, could_be_image
 
 T = TypeVar("T")
 

@@ -27,17 +27,10 @@ from workbench.persistence.filesystem import (
     trash,
 )
 from workbench.persistence.filesystem import dataset_files as files
-from workbench.persistence.filesystem.atomic import move_durably, replace_file
-from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
-from workbench.persistence.filesystem.label_table import read_file
-from workbench.persistence.filesystem.lock import making
-from workbench.persistence.filesystem.paths import check_cache_key
-from workbench.persistence.filesystem.plans import place_in_models
 from workbench.persistence.filesystem.staging import Staging
 from workbench.persistence.filesystem.telling import told
 from workbench.persistence.filesystem.versions import FilesystemVersionStore
-from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.models import (
     ArchiveLimits,
     ClassRewrite,
@@ -53,7 +46,14 @@ from workbench.persistence.models import (
     with_notes,
 )
 from workbench.persistence.rules import check_classes, check_classes_suffice, check_prompts
+from workbench.persistence.storage.local.atomic import move_durably, replace_file
+from workbench.persistence.storage.local.lock import making
+from workbench.persistence.storage.local.plans import place_in_models
 from workbench.persistence.tags import Tags, check_tags
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_table import read_file
+from workbench.persistence.yolo.names import check_cache_key
+from workbench.persistence.yolo.yaml_text import rewritten
 
 _log = logging.getLogger(__name__)
 _KINDS = frozenset({"dataset"})

@@ -11,9 +11,9 @@ from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import files_of, image_names, plan_delete
 from workbench.persistence.filesystem.label_files import read_existing
 from workbench.persistence.filesystem.label_inspection import ORPHAN, require_orphan
-from workbench.persistence.filesystem.paths import check_split, stem
 from workbench.persistence.history import new_edit
 from workbench.persistence.models import ImageKey, TrashEntry
+from workbench.persistence.yolo.names import check_split, stem
 
 
 def discard(folder: DatasetFolder, entries: Sequence[TrashEntry]) -> list[TrashEntry]:

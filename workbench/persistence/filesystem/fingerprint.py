@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TypedDict
 
-from workbench.persistence.filesystem import inside
+from workbench.persistence.storage.local import inside
 
 
 class Fingerprint(TypedDict):

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from workbench.persistence.filesystem import log_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.journal import Lines
-from workbench.persistence.filesystem.label_rows import with_present_classes
 from workbench.persistence.history import (
     LabelRecord,
     Record,
@@ -15,6 +13,8 @@ from workbench.persistence.history import (
     parse_records,
     parse_records_about,
 )
+from workbench.persistence.storage.local.journal import Lines
+from workbench.persistence.yolo.label_rows import with_present_classes
 
 
 def lines(

@@ -17,22 +17,22 @@ from workbench.errors import (
     NotFoundError,
 )
 from workbench.persistence.filesystem import history_files, tag_files, trash
-from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
-from workbench.persistence.filesystem.journal import Transaction
-from workbench.persistence.filesystem.label_table import read_labels
-from workbench.persistence.filesystem.open_folder import OpenFolder, no_folder
-from workbench.persistence.filesystem.paths import (
+from workbench.persistence.history import new_edit, new_moves
+from workbench.persistence.models import SPLITS, ImageInfo, ImageMove, TrashEntry
+from workbench.persistence.rules import image_size, no_same_stem
+from workbench.persistence.storage.local.collector import paused_collector
+from workbench.persistence.storage.local.journal import Transaction
+from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
+from workbench.persistence.yolo.label_table import read_labels
+from workbench.persistence.yolo.names import (
+    IMAGE_EXTENSIONS,
     check_filename,
     check_split,
     is_image_name,
     stem,
 )
-from workbench.persistence.history import new_edit, new_moves
-from workbench.persistence.image_store import IMAGE_EXTENSIONS
-from workbench.persistence.models import SPLITS, ImageInfo, ImageMove, TrashEntry
-from workbench.persistence.rules import image_size, no_same_stem
 
 _SET_FIELDS = [getattr(ImageInfo, field.name).__set__ for field in fields(ImageInfo)]
 _SPELLINGS = sorted(IMAGE_EXTENSIONS | {extension.upper() for extension in IMAGE_EXTENSIONS})

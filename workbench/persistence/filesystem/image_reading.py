@@ -6,8 +6,8 @@ import os
 import stat
 
 from workbench.errors import InvalidFrameError
-from workbench.persistence.filesystem.label_table import read_file
 from workbench.persistence.image_bounds import MAX_BYTES
+from workbench.persistence.yolo.label_table import read_file
 
 
 def read_image(path: str) -> bytes:

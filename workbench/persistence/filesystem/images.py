@@ -22,7 +22,6 @@ from workbench.persistence.filesystem import image_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
 from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.label_inspection import ORPHAN
-from workbench.persistence.filesystem.paths import check_split
 from workbench.persistence.image_store import ImageStore
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import (
@@ -37,6 +36,7 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import check_decodes, check_frame, decode, encode
 from workbench.persistence.sources import ImageSource, new_records
+from workbench.persistence.yolo.names import check_split
 
 _KINDS = frozenset({"image", "label", ORPHAN, replacing.REPLACED})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from workbench.errors import InvalidDatasetError
-from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.paths import HIDDEN
+from workbench.persistence.storage.local import inside
+from workbench.persistence.yolo.names import HIDDEN
 
 _log = logging.getLogger(__name__)
 _FOLDER = f"{HIDDEN}/imports"

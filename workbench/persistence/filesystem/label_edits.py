@@ -9,9 +9,9 @@ from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import plan_delete
 from workbench.persistence.filesystem.label_files import read_existing
-from workbench.persistence.filesystem.label_rows import apply_patches
 from workbench.persistence.history import find_edits, new_edit
 from workbench.persistence.models import RowPatch, TrashEntry
+from workbench.persistence.yolo.label_rows import apply_patches
 
 
 def patch(

@@ -18,20 +18,8 @@ from workbench.errors import (
     NotFoundError,
 )
 from workbench.persistence.filesystem import history_files
-from workbench.persistence.filesystem.collector import paused_collector
-from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
-from workbench.persistence.filesystem.label_table import Columns, join, parse_many, read_labels
-from workbench.persistence.filesystem.label_text import (
-    ParsedLabels,
-    clean_annotations,
-    format_labels,
-    is_plain,
-    parse_labels,
-)
-from workbench.persistence.filesystem.open_folder import OpenFolder
-from workbench.persistence.filesystem.paths import check_split, stem
 from workbench.persistence.history import (
     EditRecord,
     find_edit,
@@ -47,6 +35,18 @@ from workbench.persistence.models import (
     LabelTable,
     TrashEntry,
 )
+from workbench.persistence.storage.local.collector import paused_collector
+from workbench.persistence.storage.local.open_folder import OpenFolder
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_table import Columns, join, parse_many, read_labels
+from workbench.persistence.yolo.label_text import (
+    ParsedLabels,
+    clean_annotations,
+    format_labels,
+    is_plain,
+    parse_labels,
+)
+from workbench.persistence.yolo.names import check_split, stem
 
 # Files parsed at once: few enough for the processor's cache, enough to forget Python's cost.
 _BATCH = 2048

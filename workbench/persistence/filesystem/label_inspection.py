@@ -9,21 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from workbench.errors import ConflictError, LabelFormatError, NotFoundError
 from workbench.persistence.filesystem import history_files
-from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
 from workbench.persistence.filesystem.label_files import read_existing, revision_of
-from workbench.persistence.filesystem.label_table import plain_files
-from workbench.persistence.filesystem.label_text import (
-    MAX_BYTES,
-    MAX_ROW,
-    MAX_ROWS,
-    clean_annotations,
-    format_labels,
-    parse_labels,
-)
-from workbench.persistence.filesystem.open_folder import OpenFolder
-from workbench.persistence.filesystem.paths import check_split, stem
 from workbench.persistence.history import new_edit
 from workbench.persistence.inspection import (
     LabelFileReport,
@@ -32,6 +20,18 @@ from workbench.persistence.inspection import (
     LabelRow,
 )
 from workbench.persistence.models import SPLITS, TrashEntry
+from workbench.persistence.storage.local.open_folder import OpenFolder
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_table import plain_files
+from workbench.persistence.yolo.label_text import (
+    MAX_BYTES,
+    MAX_ROW,
+    MAX_ROWS,
+    clean_annotations,
+    format_labels,
+    parse_labels,
+)
+from workbench.persistence.yolo.names import check_split, stem
 
 ORPHAN = "orphan"
 """Kind of a trash entry that was a label file without an image."""

@@ -10,7 +10,6 @@ from typing import TypeVar
 from workbench.persistence.filesystem import image_files, label_edits, label_inspection
 from workbench.persistence.filesystem import label_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
-from workbench.persistence.filesystem.paths import check_split
 from workbench.persistence.inspection import LabelInspection, LabelRepair
 from workbench.persistence.label_store import LabelStore
 from workbench.persistence.models import (
@@ -22,6 +21,7 @@ from workbench.persistence.models import (
     RowPatch,
     TrashEntry,
 )
+from workbench.persistence.yolo.names import check_split
 
 T = TypeVar("T")
 

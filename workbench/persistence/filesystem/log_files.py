@@ -6,9 +6,9 @@ import logging
 from datetime import UTC, datetime
 
 from workbench.errors import InvalidDatasetError
-from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.journal import Lines
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.journal import Lines
 
 _log = logging.getLogger(__name__)
 

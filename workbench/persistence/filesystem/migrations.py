@@ -23,9 +23,9 @@ from typing import Any
 
 from workbench.errors import InvalidDatasetError
 from workbench.persistence.disk_format import FORMAT, MAX_BYTES, format_of, newer_problem
-from workbench.persistence.filesystem import inside
-from workbench.persistence.filesystem.journal import Journal, Transaction
-from workbench.persistence.filesystem.paths import DatasetPaths
+from workbench.persistence.filesystem.dataset_paths import DatasetPaths
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.journal import Journal, Transaction
 from workbench.persistence.stored_json import malformed
 
 _log = logging.getLogger(__name__)

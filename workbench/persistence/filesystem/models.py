@@ -20,23 +20,24 @@ from workbench.errors import (
     InvalidNameError,
     NotFoundError,
 )
-from workbench.persistence.filesystem import inside, trash
-from workbench.persistence.filesystem.atomic import (
+from workbench.persistence.filesystem import trash
+from workbench.persistence.filesystem.fingerprint import fingerprint, weights_state
+from workbench.persistence.filesystem.telling import told
+from workbench.persistence.model_store import ModelStore
+from workbench.persistence.models import ModelInfo, TrashEntry
+from workbench.persistence.rules import changed_details, check_metrics
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.atomic import (
     fsync_folder,
     move_durably,
     temporary_name,
     write_new,
 )
-from workbench.persistence.filesystem.fingerprint import fingerprint, weights_state
-from workbench.persistence.filesystem.journal import Journal
-from workbench.persistence.filesystem.lock import making
-from workbench.persistence.filesystem.paths import HIDDEN, check_name
-from workbench.persistence.filesystem.plans import place_in_models
-from workbench.persistence.filesystem.telling import told
-from workbench.persistence.model_store import ModelStore
-from workbench.persistence.models import ModelInfo, TrashEntry
-from workbench.persistence.rules import changed_details, check_metrics
+from workbench.persistence.storage.local.journal import Journal
+from workbench.persistence.storage.local.lock import making
+from workbench.persistence.storage.local.plans import place_in_models
 from workbench.persistence.stored_json import malformed
+from workbench.persistence.yolo.names import HIDDEN, check_name
 
 _log = logging.getLogger(__name__)
 _FACTS = "model.json"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from workbench.persistence.filesystem.atomic import (
+from workbench.persistence.storage.local.atomic import (
     fsync_folder,
     place_file,
     remove_file,

@@ -12,13 +12,14 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from workbench.errors import InvalidDatasetError
-from workbench.persistence.filesystem import history_files, inside, source_files
-from workbench.persistence.filesystem.data_yaml import DataYaml
+from workbench.persistence.filesystem import history_files, source_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
-from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.rules import require_distinct_by_case
+from workbench.persistence.storage.local import inside
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.names import stem
 
 _NAMED = 3
 

@@ -10,14 +10,14 @@ from workbench.errors import ConflictError, InvalidNameError, NotFoundError
 from workbench.persistence.filesystem import history_files, trash
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import require_free_stem
-from workbench.persistence.filesystem.journal import Transaction
-from workbench.persistence.filesystem.label_table import read_file
-from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.history import new_moves
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import check_decodes
+from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.stored_json import malformed
+from workbench.persistence.yolo.label_table import read_file
+from workbench.persistence.yolo.names import stem
 
 REPLACED = "replaced"
 """Kind of a trash entry that holds what an image was before it was replaced."""

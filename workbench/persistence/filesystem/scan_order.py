@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from workbench.persistence.filesystem import cache_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.paths import is_image_name
 from workbench.persistence.models import SPLITS
+from workbench.persistence.yolo.names import is_image_name
 
 Integers = npt.NDArray[np.int64]
 

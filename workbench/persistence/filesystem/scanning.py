@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from workbench.errors import InvalidFrameError, WorkbenchError
 from workbench.persistence.filesystem import scan_order, source_files
-from workbench.persistence.filesystem.collector import paused_collector
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
-from workbench.persistence.filesystem.open_folder import OpenFolder
 from workbench.persistence.filesystem.scan_order import Integers, Orders
 from workbench.persistence.image_header import HEAD_BYTES, read_header
 from workbench.persistence.models import SPLITS, ImageKey, ImageTable, Progress
 from workbench.persistence.rules import image_size
+from workbench.persistence.storage.local.collector import paused_collector
+from workbench.persistence.storage.local.open_folder import OpenFolder
 
 _READ_FLAGS = (
     os.O_RDONLY

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from workbench.errors import AlreadyExistsError, ReadOnlyError
 from workbench.persistence.filesystem import version_files
-from workbench.persistence.filesystem.atomic import remove_tree, write_new
 from workbench.persistence.filesystem.cloning import Cloner
-from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
+from workbench.persistence.filesystem.dataset_paths import DatasetPaths
 from workbench.persistence.filesystem.image_files import image_names, label_stems
 from workbench.persistence.filesystem.image_reading import require_file
-from workbench.persistence.filesystem.label_table import read_labels
-from workbench.persistence.filesystem.paths import DatasetPaths, stem
 from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
+from workbench.persistence.storage.local.atomic import remove_tree, write_new
 from workbench.persistence.versions import Entry
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_table import read_labels
+from workbench.persistence.yolo.names import stem
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.persistence.filesystem import history_files, inside, log_files
-from workbench.persistence.filesystem.collector import paused_collector
+from workbench.persistence.filesystem import history_files, log_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
-from workbench.persistence.filesystem.journal import Lines
 from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.sources import (
     ImageSource,
@@ -19,6 +17,9 @@ from workbench.persistence.sources import (
     format_sources,
     parse_sources,
 )
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.collector import paused_collector
+from workbench.persistence.storage.local.journal import Lines
 
 _COMPARED_BYTES = 256
 _KEPT_FILES = 24  # months: about 40 MB for each 100,000 images that were captured in them

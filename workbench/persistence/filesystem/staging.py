@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from workbench.errors import AlreadyExistsError, InvalidDatasetError
-from workbench.persistence.filesystem import inside
-from workbench.persistence.filesystem.atomic import (
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.atomic import (
     move_durably,
     remove_file,
     remove_tree,
     sync_tree,
     temporary_name,
 )
-from workbench.persistence.filesystem.lock import exclusive, making
-from workbench.persistence.filesystem.paths import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
+from workbench.persistence.storage.local.lock import exclusive, making
+from workbench.persistence.yolo.names import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
 
 _STAGING = f"{HIDDEN}/staging"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from workbench.errors import ConflictError
-from workbench.persistence.filesystem import inside
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.journal import Transaction
 from workbench.persistence.models import SPLITS
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.tags import Tags, check_tags, renamed, tags_bytes, tags_from
 
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
-from workbench.persistence.filesystem import inside
-from workbench.persistence.filesystem.atomic import opened_folder
-from workbench.persistence.filesystem.paths import HIDDEN, is_image_name
-from workbench.persistence.filesystem.plans import Place, PlaceOf
 from workbench.persistence.models import SPLITS, TrashEntry
 from workbench.persistence.rules import trash_entry
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.atomic import opened_folder
+from workbench.persistence.storage.local.plans import Place, PlaceOf
 from workbench.persistence.stored_json import malformed
+from workbench.persistence.yolo.names import HIDDEN, is_image_name
 
 _log = logging.getLogger(__name__)
 _TRASH = f"{HIDDEN}/trash"

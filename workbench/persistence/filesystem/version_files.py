@@ -11,20 +11,8 @@ from dataclasses import replace
 
 from workbench.errors import AlreadyExistsError, InvalidDatasetError, NotFoundError
 from workbench.persistence import version_comparison, versions
-from workbench.persistence.filesystem import (
-    class_files,
-    dataset_files,
-    history_files,
-    inside,
-    tag_files,
-)
-from workbench.persistence.filesystem.atomic import (
-    remove_file,
-    sync_tree,
-    temporary_name,
-)
+from workbench.persistence.filesystem import class_files, dataset_files, history_files, tag_files
 from workbench.persistence.filesystem.cloning import Cloner
-from workbench.persistence.filesystem.data_yaml import DataYaml
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
 from workbench.persistence.filesystem.image_hashes import (
@@ -33,15 +21,22 @@ from workbench.persistence.filesystem.image_hashes import (
     sha256_of,
     stamp_of,
 )
-from workbench.persistence.filesystem.journal import Transaction
-from workbench.persistence.filesystem.label_table import read_file, read_labels
-from workbench.persistence.filesystem.lock import making
-from workbench.persistence.filesystem.paths import HIDDEN, check_name, stem
-from workbench.persistence.filesystem.yaml_text import rewritten
 from workbench.persistence.models import SPLITS, ImageKey, Progress
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.atomic import (
+    remove_file,
+    sync_tree,
+    temporary_name,
+)
+from workbench.persistence.storage.local.journal import Transaction
+from workbench.persistence.storage.local.lock import making
 from workbench.persistence.tags import tags_bytes
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 from workbench.persistence.versions import Contents, Entry, Restoration
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_table import read_file, read_labels
+from workbench.persistence.yolo.names import HIDDEN, check_name, stem
+from workbench.persistence.yolo.yaml_text import rewritten
 
 _log = logging.getLogger(__name__)
 _SUFFIX = ".version"

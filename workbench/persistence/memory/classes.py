@@ -10,9 +10,9 @@ from workbench.persistence import class_rewrite
 from workbench.persistence.class_rewrite import KEPT_UNDOS, Request, State
 from workbench.persistence.filesystem.class_files import label_path
 from workbench.persistence.filesystem.image_files import checked
-from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.memory.state import Dataset
 from workbench.persistence.models import ClassRewrite, ImageKey, RowPatch
+from workbench.persistence.yolo.names import stem
 
 _TRASH = "trash/"
 

@@ -19,9 +19,6 @@ from workbench.persistence.filesystem.dataset_files import (
     content_bytes,
 )
 from workbench.persistence.filesystem.image_files import checked
-from workbench.persistence.filesystem.label_table import parse_many
-from workbench.persistence.filesystem.label_text import clean_annotations, format_labels
-from workbench.persistence.filesystem.paths import check_cache_key, check_name, stem
 from workbench.persistence.filesystem.tag_files import tags_changed
 from workbench.persistence.memory import classes as classes_in_memory
 from workbench.persistence.memory.packing import MemorySink, entries_of, write_files
@@ -50,6 +47,9 @@ from workbench.persistence.rules import (
     trash_entry,
 )
 from workbench.persistence.tags import Tags, check_tags
+from workbench.persistence.yolo.label_table import parse_many
+from workbench.persistence.yolo.label_text import clean_annotations, format_labels
+from workbench.persistence.yolo.names import check_cache_key, check_name, stem
 
 
 class MemoryDatasetStore(MemoryVersionStore, DatasetStore):

@@ -20,7 +20,6 @@ from workbench.errors import (
 from workbench.persistence.filesystem.adding import distinct_keys, new_labels
 from workbench.persistence.filesystem.dataset_files import content_bytes
 from workbench.persistence.filesystem.image_files import checked
-from workbench.persistence.filesystem.paths import check_split, stem
 from workbench.persistence.filesystem.replacing import check
 from workbench.persistence.history import new_moves
 from workbench.persistence.image_store import ImageStore
@@ -49,6 +48,7 @@ from workbench.persistence.rules import (
 )
 from workbench.persistence.sources import ImageSource, current_sources, new_records
 from workbench.persistence.tags import renamed
+from workbench.persistence.yolo.names import check_split, stem
 
 
 class MemoryImageStore(ImageStore):

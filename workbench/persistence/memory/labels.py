@@ -23,15 +23,6 @@ from workbench.persistence.filesystem.label_inspection import (
     report_all,
     require_orphan,
 )
-from workbench.persistence.filesystem.label_rows import apply_patches, with_present_classes
-from workbench.persistence.filesystem.label_table import parse_many
-from workbench.persistence.filesystem.label_text import (
-    ParsedLabels,
-    clean_annotations,
-    format_labels,
-    parse_labels,
-)
-from workbench.persistence.filesystem.paths import check_split, stem
 from workbench.persistence.history import EditRecord, find_edit, find_edits, select_edits
 from workbench.persistence.inspection import LabelInspection, LabelRepair
 from workbench.persistence.label_store import LabelStore
@@ -47,6 +38,15 @@ from workbench.persistence.models import (
     TrashEntry,
 )
 from workbench.persistence.rules import trash_entry
+from workbench.persistence.yolo.label_rows import apply_patches, with_present_classes
+from workbench.persistence.yolo.label_table import parse_many
+from workbench.persistence.yolo.label_text import (
+    ParsedLabels,
+    clean_annotations,
+    format_labels,
+    parse_labels,
+)
+from workbench.persistence.yolo.names import check_split, stem
 
 
 class MemoryLabelStore(LabelStore):

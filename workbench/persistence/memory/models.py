@@ -20,10 +20,10 @@ from workbench.persistence.filesystem.fingerprint import (
     fingerprint,
     weights_state,
 )
-from workbench.persistence.filesystem.paths import check_name
 from workbench.persistence.model_store import ModelStore
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics, trash_entry
+from workbench.persistence.yolo.names import check_name
 
 
 @dataclass(frozen=True, slots=True)

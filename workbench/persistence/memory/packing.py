@@ -11,13 +11,13 @@ from time import time
 
 from workbench.persistence import archive
 from workbench.persistence.filesystem.dataset_files import prompts_bytes, prompts_from
-from workbench.persistence.filesystem.paths import HIDDEN, stem
 from workbench.persistence.history import format_records, parse_records
 from workbench.persistence.memory.state import Dataset, StoredImage
 from workbench.persistence.models import SPLITS, Progress
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.sources import format_sources, parse_sources
 from workbench.persistence.tags import tags_bytes, tags_from
+from workbench.persistence.yolo.names import HIDDEN, stem
 
 _PROMPTS = f"{HIDDEN}/prompts.json"
 _TAGS = f"{HIDDEN}/tags.json"

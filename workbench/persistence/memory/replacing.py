@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 from workbench.errors import NotFoundError
-from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.filesystem.replacing import (
     REPLACED,
     changed_since,
@@ -18,6 +17,7 @@ from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.memory.state import Dataset, StoredImage
 from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import no_same_stem, trash_entry
+from workbench.persistence.yolo.names import stem
 
 
 def replace(

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.errors import AlreadyExistsError, NotFoundError
-from workbench.persistence.filesystem.data_yaml import DataYaml
-from workbench.persistence.filesystem.paths import check_name, stem
 from workbench.persistence.history import Record, new_edit
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageInfo, TrashEntry
 from workbench.persistence.rules import no_same_stem
 from workbench.persistence.sources import SourceRecord
 from workbench.persistence.version_models import VersionInfo
 from workbench.persistence.versions import Contents
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.names import check_name, stem
 
 Key = tuple[str, str]
 """Split, and file name of an image or stem of a label."""

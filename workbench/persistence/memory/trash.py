@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from workbench.errors import AlreadyExistsError, NotFoundError
 from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.label_inspection import ORPHAN, require_orphan
-from workbench.persistence.filesystem.paths import stem
 from workbench.persistence.memory.state import Dataset
 from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import trash_entry
+from workbench.persistence.yolo.names import stem
 
 
 def check_way_back(found: Dataset, name: str, ids: Sequence[str]) -> None:

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 from workbench.errors import AlreadyExistsError, NotFoundError
 from workbench.persistence import version_comparison, versions
-from workbench.persistence.filesystem.paths import check_name, stem
 from workbench.persistence.memory.classes import trashed_labels, write_labels
 from workbench.persistence.memory.state import Dataset, State, StoredImage
 from workbench.persistence.models import SPLITS, Progress, no_progress
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 from workbench.persistence.version_store import VersionStore
 from workbench.persistence.versions import Contents, Entry
+from workbench.persistence.yolo.names import check_name, stem
 
 
 class MemoryVersionStore(VersionStore):

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Protocol
 
-from workbench.persistence.filesystem import atomic, inside
-from workbench.persistence.filesystem.plans import Plan, Step
+from workbench.persistence.storage.local import atomic, inside
+from workbench.persistence.storage.local.plans import Plan, Step
 
 
 class Files(Protocol):

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from workbench.errors import ConflictError, InvalidBoxError
-from workbench.persistence.filesystem.data_yaml import DataYaml
-from workbench.persistence.filesystem.label_text import is_plain, parse_labels
 from workbench.persistence.history import (
     ClassRecord,
     ClassUndoRecord,
@@ -21,6 +19,8 @@ from workbench.persistence.history import (
     Record,
 )
 from workbench.persistence.models import Annotation, RowPatch
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_text import is_plain, parse_labels
 
 _LINES = re.compile(r"(\r\n|\r|\n)")
 _BOM = "\ufeff"

@@ -22,8 +22,8 @@ from typing import Any
 import yaml
 
 from workbench.errors import InvalidDatasetError
-from workbench.persistence.filesystem.data_yaml import DataYaml, parse
 from workbench.persistence.models import SPLITS
+from workbench.persistence.yolo.data_yaml import DataYaml, parse
 
 _Edit = tuple[int, int, str]
 """Beginning and end of a piece of the text, and what takes its place."""

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import LabelFormatError
-from workbench.persistence.filesystem.label_text import (
+from workbench.persistence.yolo.label_text import (
     MAX_BYTES,
     MAX_ROWS,
     SMALLEST,

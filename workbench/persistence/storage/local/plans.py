@@ -20,9 +20,9 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from workbench.errors import InvalidDatasetError
-from workbench.persistence.filesystem import inside
-from workbench.persistence.filesystem.paths import HIDDEN, is_image_name
 from workbench.persistence.models import SPLITS
+from workbench.persistence.storage.local import inside
+from workbench.persistence.yolo.names import HIDDEN, is_image_name
 
 
 class Step(NamedTuple):

@@ -41,8 +41,8 @@ from functools import lru_cache
 from typing import TypeVar
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
-from workbench.persistence.filesystem import carrying_out, inside, plans
-from workbench.persistence.filesystem.atomic import (
+from workbench.persistence.storage.local import carrying_out, inside, plans
+from workbench.persistence.storage.local.atomic import (
     fsync_folder,
     place_file,
     remove_file,
@@ -53,10 +53,10 @@ from workbench.persistence.filesystem.atomic import (
     temporary_name,
     write_new,
 )
-from workbench.persistence.filesystem.carrying_out import FoundFiles, OwnFiles
-from workbench.persistence.filesystem.lock import exclusive, making, shared
-from workbench.persistence.filesystem.paths import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
-from workbench.persistence.filesystem.plans import Plan, Step
+from workbench.persistence.storage.local.carrying_out import FoundFiles, OwnFiles
+from workbench.persistence.storage.local.lock import exclusive, making, shared
+from workbench.persistence.storage.local.plans import Plan, Step
+from workbench.persistence.yolo.names import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
 
 _log = logging.getLogger(__name__)
 

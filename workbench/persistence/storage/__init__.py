@@ -1,0 +1,1 @@
+"""Keys with bytes, and where they are kept."""

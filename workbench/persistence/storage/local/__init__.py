@@ -1,0 +1,1 @@
+"""Storage in the files of this computer."""
