@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -11,6 +10,7 @@ from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.image_store import ImageStore
 from workbench.persistence.label_store import LabelStore
 from workbench.persistence.model_store import ModelStore
+from workbench.persistence.stores.bundle import DataStores, Stores
 from workbench.persistence.yolo.names import IMAGE_EXTENSIONS
 
 __all__ = [
@@ -30,22 +30,6 @@ __all__ = [
     "get_stores",
     "set_stores",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class DataStores:
-    """The three stores that datasets are made of; what needs no models takes these."""
-
-    dataset: DatasetStore
-    image: ImageStore
-    label: LabelStore
-
-
-@dataclass(frozen=True, slots=True)
-class Stores(DataStores):
-    """The four stores that belong together."""
-
-    model: ModelStore
 
 
 def create_stores(data_dir: Path | str, models_dir: Path | str) -> Stores:

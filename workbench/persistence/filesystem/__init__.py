@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.persistence import Stores
 from workbench.persistence.filesystem.dataset_folder import DatasetRoot
 from workbench.persistence.filesystem.datasets import FilesystemDatasetStore
 from workbench.persistence.filesystem.images import FilesystemImageStore
 from workbench.persistence.filesystem.labels import FilesystemLabelStore
 from workbench.persistence.filesystem.models import FilesystemModelStore
+from workbench.persistence.stores.bundle import Stores
 
 __all__ = ["create_filesystem_stores"]
 

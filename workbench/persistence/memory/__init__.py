@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from workbench.persistence import Stores
 from workbench.persistence.memory.datasets import MemoryDatasetStore
 from workbench.persistence.memory.images import MemoryImageStore
 from workbench.persistence.memory.labels import MemoryLabelStore
 from workbench.persistence.memory.models import MemoryModelStore
 from workbench.persistence.memory.state import State
+from workbench.persistence.stores.bundle import Stores
 
 __all__ = ["create_memory_stores"]
 

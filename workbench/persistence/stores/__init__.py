@@ -1,0 +1,1 @@
+"""The stores, each thing written once over the storage contract."""

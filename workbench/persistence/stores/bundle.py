@@ -1,0 +1,26 @@
+"""The stores that belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workbench.persistence.dataset_store import DatasetStore
+from workbench.persistence.image_store import ImageStore
+from workbench.persistence.label_store import LabelStore
+from workbench.persistence.model_store import ModelStore
+
+
+@dataclass(frozen=True, slots=True)
+class DataStores:
+    """The three stores that datasets are made of; what needs no models takes these."""
+
+    dataset: DatasetStore
+    image: ImageStore
+    label: LabelStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores(DataStores):
+    """The four stores that belong together."""
+
+    model: ModelStore
