@@ -17,7 +17,7 @@ import pytest
 
 from tests.helpers.pictures import jpeg
 from workbench.api import ApiLimits
-from workbench.api.jobs import Jobs
+from workbench.api.jobs import Jobs, with_file
 from workbench.api.problems import ProblemError, Scrubber
 from workbench.errors import AlreadyExistsError
 from workbench.persistence import Stores
@@ -176,6 +176,19 @@ async def test_a_job_is_followed_and_taken_up_again(client: httpx.AsyncClient, p
     assert (await client.get("/jobs/none/events")).status_code == 404
 
 
+async def test_a_job_is_forgotten_with_its_file(
+    client: httpx.AsyncClient, outcome: Outcome, app: Any, pets: str
+) -> None:
+    job = await outcome(await client.post("/datasets/pets/exports", params={"format": "coco"}))
+    assert job["state"] == "done"
+    assert [path for path in app.state.workbench.folder.rglob("*") if path.is_file()]
+    assert (await client.post(f"/jobs/{job['id']}/cancel")).json()["state"] == "done"
+    assert (await client.delete(f"/jobs/{job['id']}")).status_code == 204
+    assert (await client.get(f"/jobs/{job['id']}")).status_code == 404
+    assert (await client.delete(f"/jobs/{job['id']}")).status_code == 404
+    assert not [path for path in app.state.workbench.folder.rglob("*") if path.is_file()]
+
+
 # The jobs by themselves.
 
 
@@ -261,6 +274,32 @@ async def test_a_job_that_waits_is_cancelled_at_once(jobs: Jobs) -> None:
     assert (await jobs.cancel(second.id)).state == "cancelled"
     go_on.set()
     await jobs.close()
+
+
+async def test_a_job_forgotten_while_it_works_leaves_no_file(jobs: Jobs, tmp_path: Path) -> None:
+    ended, made = threading.Event(), tmp_path / "made.zip"
+
+    async def work(progress: Progress) -> Any:
+        def slow() -> Path:
+            assert ended.wait(30)
+            made.write_bytes(b"x")
+            return made
+
+        return with_file({}, await asyncio.to_thread(slow))
+
+    job = jobs.start("export", work)
+    while job.state != "running":
+        await asyncio.sleep(0)
+    await jobs.forget(job.id)
+    assert jobs.list() == []
+    ended.set()
+    for _ in range(3000):
+        if job.is_over:
+            break
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
+    assert job.is_over
+    assert not made.exists()
 
 
 async def test_a_job_fails_with_a_problem_and_without_its_secrets(jobs: Jobs) -> None:

@@ -155,6 +155,19 @@ class Jobs:
             await asyncio.wait([task], timeout=_CANCEL_SECONDS)
         return job
 
+    async def forget(self, identity: str) -> None:
+        """Cancel a job, wait for its end, and remove it and its file.
+
+        Work that cannot be interrupted right now goes on to its next step by itself; nobody
+        hears of it any more.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of this id (any more).
+        """
+        self._remove(await self.cancel(identity))
+
     async def follow(self, identity: str, after: int = 0) -> AsyncIterator[Job]:
         """Yield a job now (unless its revision is `after`) and at each change, until it is over."""
         job = self.get(identity)
@@ -206,6 +219,8 @@ class Jobs:
             await self._change(job, state=FAILED, problem=problem_of(error, self._scrub))
         finally:
             self._tasks.pop(job.id, None)
+            if job.id not in self._jobs:  # forgotten meanwhile, and ended with a file all the same
+                self._remove(job)
 
     def _note(self, job: Job, done: int, total: int) -> None:
         if not job.is_over:
@@ -230,9 +245,12 @@ class Jobs:
     def _forget_old(self) -> None:
         over = [job for job in self._jobs.values() if job.is_over]
         for job in over[: max(0, len(over) - _KEPT)]:
-            del self._jobs[job.id]
-            if job.file is not None:
-                job.file.unlink(missing_ok=True)
+            self._remove(job)
+
+    def _remove(self, job: Job) -> None:
+        self._jobs.pop(job.id, None)
+        if job.file is not None:
+            job.file.unlink(missing_ok=True)
 
 
 class _WithFile(tuple[Any, Path]):

@@ -36,10 +36,16 @@ async def get_job(job: Name, state: State) -> JobStatus:
     return JobStatus.of(state.jobs.get(job))
 
 
-@router.delete("/jobs/{job}")
+@router.post("/jobs/{job}/cancel")
 async def cancel_job(job: Name, state: State) -> JobStatus:
     """Ask a job to stop at its next step; one that is over stays as it is."""
     return JobStatus.of(await state.jobs.cancel(job))
+
+
+@router.delete("/jobs/{job}", status_code=204)
+async def forget_job(job: Name, state: State) -> None:
+    """Cancel a job if it is under way, and forget it together with the file that it has made."""
+    await state.jobs.forget(job)
 
 
 @router.get(
