@@ -21,6 +21,7 @@ from workbench.persistence.models import (
     TrashEntry,
     no_progress,
 )
+from workbench.persistence.stamps import Stamp
 from workbench.persistence.tags import Tags
 from workbench.persistence.version_store import VersionStore
 
@@ -91,6 +92,14 @@ class DatasetStore(VersionStore):
     @abstractmethod
     async def list(self) -> builtins.list[DatasetInfo]:
         """Return all datasets, sorted by name; one that cannot be read has a `problem`."""
+
+    @abstractmethod
+    async def stamp(self, name: str) -> Stamp:
+        """Return what is another after each change of the dataset, without listing anything."""
+
+    @abstractmethod
+    async def stamp_of_all(self) -> str:
+        """Return what is another once a dataset is made, renamed, deleted or restored."""
 
     @abstractmethod
     async def rename(self, name: str, new_name: str) -> DatasetInfo:

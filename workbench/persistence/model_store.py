@@ -59,6 +59,10 @@ class ModelStore(ABC):
         """Return all models, sorted by name. A broken one is left out and logged."""
 
     @abstractmethod
+    async def stamp(self) -> str:
+        """Return what is another after each change of a model, or of which one is active."""
+
+    @abstractmethod
     async def load(self, name: str) -> Path:
         """Return the path of the weights file.
 

@@ -23,6 +23,7 @@ from workbench.persistence.filesystem import (
     label_files,
     packing,
     snapshot,
+    stamp_files,
     tag_files,
     trash,
 )
@@ -46,6 +47,7 @@ from workbench.persistence.models import (
     with_notes,
 )
 from workbench.persistence.rules import check_classes, check_classes_suffice, check_prompts
+from workbench.persistence.stamps import Stamp
 from workbench.persistence.storage.local.atomic import move_durably, replace_file
 from workbench.persistence.storage.local.lock import making
 from workbench.persistence.storage.local.plans import place_in_models
@@ -128,6 +130,14 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
             return found
 
         return await asyncio.to_thread(work)
+
+    async def stamp(self, name: str) -> Stamp:
+        """See `DatasetStore.stamp`."""
+        return await asyncio.to_thread(stamp_files.dataset_stamp, self._root.open(name).paths)
+
+    async def stamp_of_all(self) -> str:
+        """See `DatasetStore.stamp_of_all`."""
+        return await asyncio.to_thread(stamp_files.folders_stamp, str(self._root.path))
 
     async def rename(self, name: str, new_name: str) -> DatasetInfo:
         """See `DatasetStore.rename`."""

@@ -22,6 +22,7 @@ from workbench.errors import (
 )
 from workbench.persistence.filesystem import trash
 from workbench.persistence.filesystem.fingerprint import fingerprint, weights_state
+from workbench.persistence.filesystem.stamp_files import models_stamp
 from workbench.persistence.filesystem.telling import told
 from workbench.persistence.model_store import ModelStore
 from workbench.persistence.models import ModelInfo, TrashEntry
@@ -143,6 +144,10 @@ class FilesystemModelStore(ModelStore):
             except (InvalidDatasetError, InvalidNameError, NotFoundError) as error:
                 _log.warning("model left out of the list: %s", error)
         return found
+
+    async def stamp(self) -> str:
+        """See `ModelStore.stamp`."""
+        return await asyncio.to_thread(models_stamp, self._root)
 
     async def load(self, name: str) -> Path:
         """See `ModelStore.load`."""

@@ -46,6 +46,7 @@ from workbench.persistence.rules import (
     no_same_stem,
     trash_entry,
 )
+from workbench.persistence.stamps import Stamp
 from workbench.persistence.tags import Tags, check_tags
 from workbench.persistence.yolo.label_table import parse_many
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels
@@ -105,6 +106,17 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         """See `DatasetStore.list`."""
         with self._state.lock:
             return [found.info(name) for name, found in sorted(self._state.datasets.items())]
+
+    async def stamp(self, name: str) -> Stamp:
+        """See `DatasetStore.stamp`."""
+        with self._state.reading(name) as (_, found):
+            return found.stamp()
+
+    async def stamp_of_all(self) -> str:
+        """See `DatasetStore.stamp_of_all`."""
+        with self._state.lock:
+            made = [(name, id(found)) for name, found in sorted(self._state.datasets.items())]
+            return repr((made, sorted(self._state.trash)))
 
     async def rename(self, name: str, new_name: str) -> DatasetInfo:
         """See `DatasetStore.rename`."""

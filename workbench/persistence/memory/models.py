@@ -93,6 +93,12 @@ class MemoryModelStore(ModelStore):
         with self._lock:
             return [self._info(name) for name in sorted(self._models)]
 
+    async def stamp(self) -> str:
+        """See `ModelStore.stamp`."""
+        with self._lock:
+            models = [(name, id(one)) for name, one in sorted(self._models.items())]
+            return repr((models, sorted(self._trash), self._active))
+
     async def load(self, name: str) -> Path:
         """See `ModelStore.load`."""
         with self._lock:

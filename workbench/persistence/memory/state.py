@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from workbench.persistence.history import Record, new_edit
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageInfo, TrashEntry
 from workbench.persistence.rules import no_same_stem
 from workbench.persistence.sources import SourceRecord
+from workbench.persistence.stamps import Stamp
 from workbench.persistence.version_models import VersionInfo
 from workbench.persistence.versions import Contents
 from workbench.persistence.yolo.data_yaml import DataYaml
@@ -115,6 +117,19 @@ class Dataset:
             if other_split == split and other != filename and stem(other) == stem(filename):
                 raise no_same_stem(filename, other, split)
 
+    def stamp(self) -> Stamp:
+        """Return what is another after each change; here looking at everything is cheap."""
+        return Stamp(
+            images=_digest(
+                *sorted((key, image.modified_at) for key, image in self.images.items()),
+                *sorted(self.trash),
+            ),
+            labels=_digest(*sorted(self.labels.modified_ns[key] for key in self.labels)),
+            classes=_digest(self.classes, self.extra),
+            tags=_digest(self.tags),
+            versions=_digest(*self.versions),
+        )
+
     def names(self, split: str) -> list[str]:
         """Return the names of a split's images, sorted."""
         return sorted(filename for where, filename in self.images if where == split)
@@ -141,6 +156,10 @@ class Dataset:
             has_labels=(split, stem(filename)) in self.labels,
             modified_at=image.modified_at,
         )
+
+
+def _digest(*values: object) -> str:
+    return hashlib.blake2b(repr(values).encode(), digest_size=16).hexdigest()
 
 
 @dataclass(slots=True)

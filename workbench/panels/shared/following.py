@@ -1,0 +1,106 @@
+"""How a panel follows what happens elsewhere to the dataset that it shows.
+
+1. Before a panel reads a dataset it says `Follower.follow`.
+2. Another panel, kernel or program changes something; the bus tells what (see `bus`).
+3. The news is collected while nobody sees the panel, or while it still works on the last.
+4. Then the panel's ``catch_up(news)`` brings its model up to date, and its view follows.
+
+Panels that take long to catch up, because the dataset is large, do it less often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from workbench.panels.shared.background import Background
+from workbench.panels.shared.bus import Changed, Listening, bus_of
+from workbench.persistence import Stores
+
+News = frozenset[str]
+"""The parts that changed, see `Changed`."""
+
+_REST = 4.0
+"""A panel rests so many times as long as it took to catch up, before it does so again."""
+
+
+class Follower:
+    """Lets a panel catch up with what others change.
+
+    Parameters
+    ----------
+    stores : Stores
+    background : Background
+        Of the panel; errors of `catch_up` go where its other errors go.
+    catch_up : callable
+        ``await catch_up(news)`` brings the panel up to date; never called twice at once.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        background: Background,
+        catch_up: Callable[[News], Awaitable[object]],
+    ) -> None:
+        self._bus = bus_of(stores)
+        self._background = background
+        self._catch_up = catch_up
+        self._listening: Listening | None = None
+        self._news: News = frozenset()
+        self._is_busy = False
+        self._is_seen = True
+        self._is_closed = False
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether somebody sees the panel; settable from any thread."""
+        return self._is_seen
+
+    @is_seen.setter
+    def is_seen(self, value: bool) -> None:
+        self._is_seen = value
+        if self._listening is not None:
+            self._listening.is_attentive = value
+
+    async def follow(self, dataset: str) -> None:
+        """Follow this dataset from now on, in place of another; empty: only what concerns all."""
+        listening = await self._bus.listen(dataset, self._hear)
+        if self._is_closed:
+            listening.close()
+            return
+        if self._listening is not None:
+            self._listening.close()
+        self._listening, self._news = listening, frozenset()
+        listening.is_attentive = self._is_seen
+
+    def tell(self) -> None:
+        """Let the others know at once that something was changed here."""
+        self._bus.look()
+
+    def close(self) -> None:
+        """Follow no more."""
+        self._is_closed = True
+        if self._listening is not None:
+            self._listening.close()
+
+    def _hear(self, changed: Changed) -> None:
+        if self._is_closed or self._listening is None:
+            return
+        if changed.dataset != self._listening.dataset:
+            return  # of the one before, on its way when another was chosen
+        self._news |= changed.what
+        if not self._is_busy:
+            self._is_busy = True
+            self._background.spawn(self._work)
+
+    async def _work(self) -> None:
+        try:
+            while self._news and not self._is_closed:
+                news, self._news = self._news, frozenset()
+                began = time.monotonic()
+                await self._catch_up(news)
+                # Saving boxes one after the other must not keep a large gallery at work.
+                await asyncio.sleep(min(_REST * (time.monotonic() - began), 30.0))
+        finally:
+            self._is_busy = False
