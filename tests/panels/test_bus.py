@@ -142,11 +142,13 @@ async def test_who_pays_no_attention_is_told_later_and_nothing_is_looked_at(
     await stores.image.move("pets", "a.jpg", "train", "val")
     await stores.dataset.save_tags("pets", {"good": ["a.jpg"]})
     bus.look()
-    assert not bus.is_watching and ear.heard == []
+    assert not bus.is_watching
+    assert ear.heard == []
 
     one.is_attentive = True
     await ear.hears("tags")
-    assert len(ear.heard) == 1 and {"images", "tags"} <= ear.heard[0].what
+    assert len(ear.heard) == 1
+    assert {"images", "tags"} <= ear.heard[0].what
     one.close()
 
 
@@ -195,6 +197,7 @@ async def test_a_panel_catches_up_once_at_a_time_with_all_that_came_meanwhile(
         assert len(calls) == 1
         go_on.set()
         await has_come.wait()
-    assert "images" in calls[0] and {"tags", "classes"} <= calls[1]
+    assert "images" in calls[0]
+    assert {"tags", "classes"} <= calls[1]
     follower.close()
     background.close()
