@@ -41,6 +41,8 @@ from workbench.persistence.rules import image_size
 from workbench.persistence.sources import current_sources, parse_sources
 from workbench.persistence.storage.local.plans import checked, place_in_dataset
 from workbench.persistence.stored_json import loads, parse_json
+from workbench.persistence.suggestion_blocks import parse_blocks
+from workbench.persistence.suggestions import current_suggestions
 from workbench.persistence.tags import tags_from
 from workbench.persistence.versions import from_bytes, plan_restoration
 from workbench.persistence.yolo.data_yaml import DataYaml, parse
@@ -220,6 +222,11 @@ def sources(data: bytes) -> None:
     current_sources(parse_sources(data), parse_records(data), {("train", "a.jpg")})
 
 
+def suggestions(data: bytes) -> None:
+    blocks = parse_blocks(data, "x.bin")
+    current_suggestions(blocks, parse_records(data), {("train", "a.jpg")}).of("train", "a.jpg")
+
+
 def events(data: bytes) -> None:
     for line in data.decode("utf-8", "replace").splitlines():
         parse_event(line)
@@ -259,6 +266,7 @@ TARGETS: dict[str, Target] = {
     "query": query,
     "sources": sources,
     "split_list": split_list,
+    "suggestions": suggestions,
     "version_file": version_file,
     "zip_reader": zip_reader,
 }

@@ -32,6 +32,7 @@ FILES = [
     "history/2026-01.jsonl",
     "imports/account.json",
     "sources/2026-01.jsonl",
+    "suggestions/decisions.bin",
     "cache/scan-order-1",
     "cache/image-hashes-1",
     "tx/1/plan.json",

@@ -21,6 +21,8 @@ from workbench.persistence.models import (
     no_progress,
 )
 from workbench.persistence.sources import ImageSource
+from workbench.persistence.suggestion_blocks import SuggestionBlock
+from workbench.persistence.suggestions import SuggestionTable
 
 
 class ImageStore(ABC):
@@ -102,6 +104,39 @@ class ImageStore(ABC):
 
         Images that were moved or renamed since are found under the names that they have now,
         and predictions have the ids that their classes have now.
+        """
+
+    @abstractmethod
+    async def suggestions(
+        self, dataset: str, *, known: SuggestionTable | None = None
+    ) -> SuggestionTable:
+        """Return the boxes that wait for review, in columns.
+
+        Images that were moved or renamed since are found under the names that they have now,
+        and suggestions have the ids that their classes have now.
+
+        Parameters
+        ----------
+        known : SuggestionTable, optional
+            What this returned before; it is returned again, as it is, if nothing was added.
+        """
+
+    @abstractmethod
+    async def add_suggestions(self, dataset: str, blocks: Sequence[SuggestionBlock]) -> None:
+        """Keep what sources propose, or what a person rejected; no label is touched.
+
+        What a source says of an image replaces what the same source said of it before.
+        Rejections are durable when this returns.
+        """
+
+    @abstractmethod
+    async def drop_suggestions(self, dataset: str, source_id: str) -> None:
+        """Forget what a source proposes; what a person rejected of it is remembered.
+
+        Raises
+        ------
+        ValueError
+            If this cannot be the id of a source.
         """
 
     @abstractmethod

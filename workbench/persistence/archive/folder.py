@@ -19,7 +19,7 @@ from workbench.persistence.archive.directory import Member, is_litter
 from workbench.persistence.archive.format import BLOCK_BYTES, STORED
 from workbench.persistence.yolo.names import HIDDEN
 
-_KEPT_IN_HIDDEN = frozenset({"history", "sources"})
+_KEPT_IN_HIDDEN = frozenset({"history", "sources", "suggestions"})
 
 
 class Folder:

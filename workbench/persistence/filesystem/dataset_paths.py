@@ -55,6 +55,11 @@ class DatasetPaths:
         return f"{self.hidden}/sources"
 
     @property
+    def suggestions(self) -> str:
+        """Boxes that wait for review, one file for each source."""
+        return f"{self.hidden}/suggestions"
+
+    @property
     def rewrites(self) -> str:
         """What label files held before classes got other ids."""
         return f"{self.hidden}/rewrites"

@@ -16,6 +16,7 @@ from workbench.persistence.filesystem import (
     replacing,
     scanning,
     source_files,
+    suggestion_files,
     trash,
 )
 from workbench.persistence.filesystem import image_files as files
@@ -36,6 +37,8 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import check_decodes, check_frame, decode, encode
 from workbench.persistence.sources import ImageSource, new_records
+from workbench.persistence.suggestion_blocks import SuggestionBlock
+from workbench.persistence.suggestions import SuggestionTable
 from workbench.persistence.yolo.names import check_split
 
 _KINDS = frozenset({"image", "label", ORPHAN, replacing.REPLACED})
@@ -99,6 +102,27 @@ class FilesystemImageStore(ImageStore):
             return source_files.read(folder, self._sources)
 
         return await asyncio.to_thread(folder.consistently, work)
+
+    async def suggestions(
+        self, dataset: str, *, known: SuggestionTable | None = None
+    ) -> SuggestionTable:
+        """See `ImageStore.suggestions`."""
+        folder = self._root.open(dataset)
+
+        def work() -> SuggestionTable:
+            folder.read()
+            return suggestion_files.read(folder, known)
+
+        return await asyncio.to_thread(folder.consistently, work)
+
+    async def add_suggestions(self, dataset: str, blocks: Sequence[SuggestionBlock]) -> None:
+        """See `ImageStore.add_suggestions`."""
+        folder = self._root.open(dataset)
+        await asyncio.to_thread(suggestion_files.append, folder, list(blocks))
+
+    async def drop_suggestions(self, dataset: str, source_id: str) -> None:
+        """See `ImageStore.drop_suggestions`."""
+        await asyncio.to_thread(suggestion_files.drop, self._root.open(dataset), source_id)
 
     async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
         """See `ImageStore.load`."""

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from workbench.errors import InvalidDatasetError
-from workbench.persistence.filesystem import history_files, source_files
+from workbench.persistence.filesystem import history_files, source_files, suggestion_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
 from workbench.persistence.models import SPLITS, ImageKey
@@ -57,6 +57,7 @@ def export_entries(
     names = [paths.below(path) for path in (paths.facts, paths.prompts, paths.tags)]
     if only is None:
         names += history_files.files(folder) + source_files.files(folder)
+        names += suggestion_files.files(folder)
     # The next writer sets aside what is no ordinary file here, so nothing is lost by this.
     entries = [
         (name, f"{paths.root}/{name}")

@@ -325,7 +325,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
             raise AlreadyExistsError(f"{target} exists and is not an empty folder")
         with self._state.reading(name) as (name, found):
             # The history of edits is no part of what a model learns from.
-            found = replace(found, history=[], sources=[])
+            found = replace(found, history=[], sources=[], suggestions=[])
             if version is not None:
                 found = as_it_was(found, name, version)
             if labelled_only:

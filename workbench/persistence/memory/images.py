@@ -47,6 +47,8 @@ from workbench.persistence.rules import (
     trash_entry,
 )
 from workbench.persistence.sources import ImageSource, current_sources, new_records
+from workbench.persistence.suggestion_blocks import SuggestionBlock, check_source_id
+from workbench.persistence.suggestions import SuggestionTable, current_suggestions
 from workbench.persistence.tags import renamed
 from workbench.persistence.yolo.names import check_split, stem
 
@@ -106,6 +108,35 @@ class MemoryImageStore(ImageStore):
         """See `ImageStore.sources`."""
         with self._state.reading(dataset) as (_, found):
             return current_sources(found.sources, found.history, found.images.keys())
+
+    async def suggestions(
+        self, dataset: str, *, known: SuggestionTable | None = None
+    ) -> SuggestionTable:
+        """See `ImageStore.suggestions`."""
+        with self._state.reading(dataset) as (_, found):
+            revision = str(found.suggested or "")
+            if known is not None and known.revision == revision:
+                return known
+            return current_suggestions(
+                found.suggestions, found.history, found.images.keys(), revision
+            )
+
+    async def add_suggestions(self, dataset: str, blocks: Sequence[SuggestionBlock]) -> None:
+        """See `ImageStore.add_suggestions`."""
+        with self._state.writing(dataset) as (_, found):
+            found.suggestions += blocks
+            found.suggested += 1
+
+    async def drop_suggestions(self, dataset: str, source_id: str) -> None:
+        """See `ImageStore.drop_suggestions`."""
+        check_source_id(source_id)
+        with self._state.writing(dataset) as (_, found):
+            found.suggestions = [
+                block
+                for block in found.suggestions
+                if block.kind != "suggested" or block.source.id != source_id
+            ]
+            found.suggested += 1
 
     async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
         """See `ImageStore.load`."""

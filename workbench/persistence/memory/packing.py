@@ -16,6 +16,7 @@ from workbench.persistence.memory.state import Dataset, StoredImage
 from workbench.persistence.models import SPLITS, Progress
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.sources import format_sources, parse_sources
+from workbench.persistence.suggestion_blocks import format_block, parse_blocks
 from workbench.persistence.tags import tags_bytes, tags_from
 from workbench.persistence.yolo.names import HIDDEN, stem
 
@@ -23,6 +24,7 @@ _PROMPTS = f"{HIDDEN}/prompts.json"
 _TAGS = f"{HIDDEN}/tags.json"
 _HISTORY = f"{HIDDEN}/history/"
 _SOURCES = f"{HIDDEN}/sources/"
+_SUGGESTIONS = f"{HIDDEN}/suggestions/"
 _IMPORTS = f"{HIDDEN}/imports/"
 
 
@@ -54,6 +56,8 @@ class MemorySink:
                 dataset.imports[PurePosixPath(relative).stem] = data
             elif relative.startswith(_SOURCES):
                 dataset.sources += parse_sources(data)
+            elif relative.startswith(_SUGGESTIONS):
+                dataset.suggestions += parse_blocks(data, relative)
             elif relative == _TAGS:
                 dataset.tags = tags_from(data, relative)
             elif relative == _PROMPTS:
@@ -77,6 +81,10 @@ def entries_of(dataset: Dataset) -> list[tuple[str, bytes]]:
         entries.append((f"{_HISTORY}edits.jsonl", format_records(dataset.history)))
     if dataset.sources:
         entries.append((f"{_SOURCES}sources.jsonl", format_sources(dataset.sources)))
+    by_file: dict[str, bytes] = {}
+    for block in dataset.suggestions:
+        by_file[block.file_name] = by_file.get(block.file_name, b"") + format_block(block)
+    entries += [(f"{_SUGGESTIONS}{name}", data) for name, data in sorted(by_file.items())]
     for split in SPLITS:
         require_distinct_by_case(dataset.names(split), split)
     for split, filename in sorted(dataset.images):

@@ -17,6 +17,7 @@ from workbench.persistence.models import SPLITS, DatasetInfo, ImageInfo, TrashEn
 from workbench.persistence.rules import no_same_stem
 from workbench.persistence.sources import SourceRecord
 from workbench.persistence.stamps import Stamp
+from workbench.persistence.suggestion_blocks import SuggestionBlock
 from workbench.persistence.version_models import VersionInfo
 from workbench.persistence.versions import Contents
 from workbench.persistence.yolo.data_yaml import DataYaml
@@ -74,6 +75,9 @@ class Dataset:
     versions: dict[str, tuple[VersionInfo, Contents]] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     sources: list[SourceRecord] = field(default_factory=list)
+    suggestions: list[SuggestionBlock] = field(default_factory=list)
+    # Counts the changes of these.
+    suggested: int = 0
     cache: dict[str, bytes] = field(default_factory=dict)
     imports: dict[str, bytes] = field(default_factory=dict)
     trash: dict[str, tuple[TrashEntry, StoredImage | None, bytes | None]] = field(

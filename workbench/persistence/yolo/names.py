@@ -18,8 +18,8 @@ HIDDEN = ".workbench"
 
 HIDDEN_FOLDERS = frozenset(
     {
-        *("cache", "history", "imports", "rewrites", "sources", "staging", "tmp", "trash"),
-        *("tx", "versions"),
+        *("cache", "history", "imports", "rewrites", "sources", "staging"),
+        *("suggestions", "tmp", "trash", "tx", "versions"),
     }
 )
 """What is a folder in there: of a dataset, of the folder of all of them, or of the models."""

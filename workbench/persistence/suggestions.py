@@ -1,0 +1,385 @@
+"""Boxes that wait for a person's review, in columns, under the names that images have now.
+
+They are kept beside the labels and never in them. Like the sources of images they are noted
+under the names and class ids of their time; the history's own lines about moved images and
+changed classes tell what these are now. So suggestions follow a rename, a move, the way through
+the trash or back to a version, and a change of classes without being written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench import geometry
+from workbench.persistence.basic_models import ImageKey
+from workbench.persistence.history import (
+    ClassRecord,
+    ClassUndoRecord,
+    EditRecord,
+    MoveRecord,
+    Record,
+)
+from workbench.persistence.label_models import Annotation, Prediction
+from workbench.persistence.suggestion_blocks import SuggestionBlock, SuggestionSource
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+SAME_BOX = 0.6
+"""IoU from which on a suggestion is the one again that a person has rejected."""
+COVERED = 0.5
+"""IoU from which on a label does what a suggestion proposes."""
+_ROUNDING = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion(Prediction):
+    """A prediction that waits for review.
+
+    Parameters
+    ----------
+    source : str
+        `SuggestionSource.id` of who proposes it.
+    """
+
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A suggestion that a person has rejected; `family` is its source's."""
+
+    family: str
+    box: Prediction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SuggestionTable:
+    """All suggestions of a dataset in columns, rejected ones too.
+
+    Parameters
+    ----------
+    sources : list of SuggestionSource
+    images : list of (str, str)
+        Split and name of each image that a source has looked at.
+    first : ndarray of int64, shape (images + 1,)
+        The suggestions of image ``i`` are ``first[i]`` to ``first[i + 1]``, the surest of each
+        source first.
+    source_index, class_id : ndarray of int32, shape (suggestions,)
+    boxes : ndarray of float32, shape (suggestions, 4)
+        Normalised xywh.
+    score : ndarray of float32, shape (suggestions,)
+    rejected : mapping of (str, str) to list of Rejected
+    looked_at : mapping of str to set of (str, str)
+        The images that a source has looked at, by its id; it need not have found anything.
+    revision : str
+        Changes when something is added.
+    """
+
+    sources: list[SuggestionSource]
+    images: list[ImageKey]
+    first: npt.NDArray[np.int64]
+    source_index: Ints
+    class_id: Ints
+    boxes: Floats
+    score: Floats
+    rejected: Mapping[ImageKey, list[Rejected]] = field(default_factory=dict)
+    looked_at: Mapping[str, set[ImageKey]] = field(default_factory=dict)
+    revision: str = ""
+    _place: dict[ImageKey, int] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._place.update({key: place for place, key in enumerate(self.images)})
+
+    def __len__(self) -> int:
+        """Return the number of suggestions."""
+        return len(self.class_id)
+
+    def of(self, split: str, filename: str) -> list[Suggestion]:
+        """Return the suggestions for an image that nobody has rejected."""
+        place = self._place.get((split, filename))
+        if place is None:
+            return []
+        rows = slice(int(self.first[place]), int(self.first[place + 1]))
+        found = [
+            Suggestion(class_id, x, y, width, height, score, self.sources[source].id)
+            for class_id, (x, y, width, height), score, source in zip(
+                self.class_id[rows].tolist(),
+                self.boxes[rows].tolist(),
+                self.score[rows].tolist(),
+                self.source_index[rows].tolist(),
+                strict=True,
+            )
+        ]
+        return without_rejected(found, self.rejected.get((split, filename), ()), self._families())
+
+    def source(self, source_id: str) -> SuggestionSource | None:
+        """Return a source by its id."""
+        return next((source for source in self.sources if source.id == source_id), None)
+
+    def _families(self) -> dict[str, str]:
+        return {source.id: source.family for source in self.sources}
+
+
+def without_rejected(
+    found: Sequence[Suggestion], rejected: Sequence[Rejected], families: Mapping[str, str]
+) -> list[Suggestion]:
+    """Leave out what a person has rejected of the same source, also if it moved a little."""
+    if not found or not rejected:
+        return list(found)
+    overlap = _overlap(found, [one.box for one in rejected])
+    return [
+        one
+        for one, row in zip(found, overlap, strict=True)
+        if not any(
+            iou >= SAME_BOX
+            and no.box.class_id == one.class_id
+            and no.family == families.get(one.source)
+            for iou, no in zip(row.tolist(), rejected, strict=True)
+        )
+    ]
+
+
+def without_covered(found: Sequence[Suggestion], labels: Sequence[Annotation]) -> list[Suggestion]:
+    """Leave out what labels say already, of whatever class: each label covers one of a source.
+
+    The best overlaps are paired first, so that of two objects side by side the one without a
+    label keeps its suggestion.
+    """
+    if not found or not labels:
+        return list(found)
+    overlap = _overlap(found, labels)
+    pairs = np.argwhere(overlap >= COVERED)
+    order = np.argsort(-overlap[pairs[:, 0], pairs[:, 1]], kind="stable")
+    covered: set[int] = set()
+    used: set[tuple[str, int]] = set()
+    for row, label in pairs[order].tolist():
+        mark = (found[row].source, label)
+        if row not in covered and mark not in used:
+            covered.add(row)
+            used.add(mark)
+    return [one for row, one in enumerate(found) if row not in covered]
+
+
+def _overlap(first: Sequence[Annotation], second: Sequence[Annotation]) -> npt.NDArray[np.float64]:
+    corners = [geometry.xywh_to_xyxy([box.xywh for box in boxes]) for boxes in (first, second)]
+    return geometry.iou(*corners)
+
+
+class _Row(NamedTuple):
+    """Where something about an image stands: a block, and the image's place in it."""
+
+    block: int
+    place: int
+
+
+class _Follower:
+    """What is known of each image under its present name, while blocks and history are read."""
+
+    def __init__(self, blocks: Sequence[SuggestionBlock]) -> None:
+        self._blocks = blocks
+        self.suggested: dict[str, dict[str, _Row]] = {}
+        self.decided: dict[str, list[_Row]] = {}
+        self.mappings: dict[int, list[Mapping[int, int | None]]] = {}
+        self.seen: list[int] = []
+
+    def take(self, number: int) -> None:
+        block = self._blocks[number]
+        self.seen.append(number)
+        if block.kind == "suggested":
+            rows = self.suggested.setdefault(block.source.id, {})
+            rows.update((name, _Row(number, place)) for place, name in enumerate(block.images))
+        else:
+            for place, name in enumerate(block.images):
+                self.decided.setdefault(name, []).append(_Row(number, place))
+
+    def move(self, source: str, target: str) -> None:
+        for rows in self.suggested.values():
+            row = rows.pop(source, None)
+            if row is not None:
+                rows[target] = row
+        decided = self.decided.pop(source, None)
+        if decided is not None:
+            self.decided[target] = decided
+
+    def change_classes(self, mapping: Mapping[int, int | None], blocks: Sequence[int]) -> None:
+        for number in blocks:
+            self.mappings.setdefault(number, []).append(mapping)
+
+
+def current_suggestions(
+    blocks: Sequence[SuggestionBlock],
+    history: Sequence[Record],
+    images: Collection[ImageKey],
+    revision: str = "",
+) -> SuggestionTable:
+    """Return the suggestions for the images that are there, as names and classes are now.
+
+    Parameters
+    ----------
+    blocks : sequence of SuggestionBlock
+    history : sequence of Record
+        Of the same dataset; its moves count, and its changes of classes.
+    images : collection of (str, str)
+        Split and name of the images that are there.
+    revision : str
+        Of the blocks.
+    """
+    follower = _follow(blocks, history)
+    present = {"/".join(key): key for key in images}
+    classes = {
+        number: _mapped(blocks[number].class_id, mappings)
+        for number, mappings in follower.mappings.items()
+    }
+    starts = [np.concatenate(([0], np.cumsum(block.counts))) for block in blocks]
+    of_id = {block.source.id: block.source for block in blocks if block.kind == "suggested"}
+    order: dict[ImageKey, int] = {}
+    looked_at: dict[str, set[ImageKey]] = {}
+    parts = []
+    for source_index, (source_id, rows) in enumerate(follower.suggested.items()):
+        by_block: dict[int, list[tuple[int, int]]] = {}
+        looked_at[source_id] = set()
+        for name, row in rows.items():
+            key = present.get(name)
+            if key is not None:
+                looked_at[source_id].add(key)
+                place = order.setdefault(key, len(order))
+                by_block.setdefault(row.block, []).append((row.place, place))
+        parts += [
+            _part(blocks[number], classes.get(number), starts[number], places, source_index)
+            for number, places in by_block.items()
+        ]
+    return _table(
+        [of_id[source_id] for source_id in follower.suggested],
+        list(order),
+        parts,
+        _rejected(follower, blocks, classes, starts, present),
+        looked_at,
+        revision,
+    )
+
+
+def _follow(blocks: Sequence[SuggestionBlock], history: Sequence[Record]) -> _Follower:
+    """Read blocks and history in the order of their times."""
+    undone = {record.id for record in history if isinstance(record, ClassUndoRecord)}
+    rewrites = {record.id: record for record in history if isinstance(record, ClassRecord)}
+    events: list[tuple[int, SuggestionBlock | Record]] = [*enumerate(blocks)]
+    events += [(-1, record) for record in history if not isinstance(record, EditRecord)]
+    follower = _Follower(blocks)
+    # Of one moment the block comes first: an image is there before it moves.
+    for number, event in sorted(events, key=lambda e: (e[1].at, e[0] < 0)):
+        if isinstance(event, SuggestionBlock):
+            follower.take(number)
+        elif isinstance(event, MoveRecord):
+            follower.move(event.source, event.target)
+        elif isinstance(event, ClassRecord):
+            if event.id not in undone:
+                follower.change_classes(event.mapping, follower.seen)
+        elif isinstance(event, ClassUndoRecord) and event.id in rewrites:
+            # What was there before has its ids still; only what came between must go back.
+            rewrite = rewrites[event.id]
+            back = {new: old for old, new in rewrite.mapping.items() if new is not None}
+            between = [n for n in follower.seen if blocks[n].at > rewrite.at]
+            follower.change_classes(back, between)
+    return follower
+
+
+def _mapped(class_id: Ints, mappings: Sequence[Mapping[int, int | None]]) -> Ints:
+    """Return the ids that classes have now; -1: the class is gone."""
+    found = class_id.copy()
+    for mapping in mappings:
+        before = found.copy()
+        for old, new in mapping.items():
+            found[before == old] = -1 if new is None else new
+    return found
+
+
+_Part = tuple[Ints, Ints, Ints, Floats, Floats]
+"""Image, source, class, box and score of some suggestions."""
+
+
+def _part(
+    block: SuggestionBlock,
+    classes: Ints | None,
+    starts: npt.NDArray[np.int64],
+    places: Sequence[tuple[int, int]],
+    source_index: int,
+) -> _Part:
+    """Return the rows of some of a block's images."""
+    chosen = np.array(places, dtype=np.int64)
+    counts = block.counts[chosen[:, 0]].astype(np.int64)
+    image = np.repeat(chosen[:, 1], counts).astype(np.int32)
+    within = np.arange(len(image)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows = np.repeat(starts[chosen[:, 0]], counts) + within
+    class_id = (block.class_id if classes is None else classes)[rows]
+    boxes, score = block.boxes[rows], block.score[rows]
+    source = np.full(len(rows), source_index, dtype=np.int32)
+    if classes is not None:
+        kept = class_id >= 0
+        image, source, class_id = image[kept], source[kept], class_id[kept]
+        boxes, score = boxes[kept], score[kept]
+    return image, source, class_id, boxes, score
+
+
+def _table(
+    sources: list[SuggestionSource],
+    images: list[ImageKey],
+    parts: Sequence[_Part],
+    rejected: Mapping[ImageKey, list[Rejected]],
+    looked_at: Mapping[str, set[ImageKey]],
+    revision: str,
+) -> SuggestionTable:
+    nothing = np.empty(0, np.int32), np.empty(0, np.float32)
+    image, source, class_id, boxes, score = (
+        (np.concatenate([part[column] for part in parts]) for column in range(5))
+        if parts
+        else (nothing[0], nothing[0], nothing[0], nothing[1].reshape(0, 4), nothing[1])
+    )
+    if np.any(np.diff(image) < 0):  # several sources, or an image that was looked at again
+        order = np.argsort(image, kind="stable")
+        image, source, class_id = image[order], source[order], class_id[order]
+        boxes, score = boxes[order], score[order]
+    first = np.searchsorted(image, np.arange(len(images) + 1)).astype(np.int64)
+    return SuggestionTable(
+        sources, images, first, source, class_id, boxes, score, rejected, looked_at, revision
+    )
+
+
+def _rejected(
+    follower: _Follower,
+    blocks: Sequence[SuggestionBlock],
+    classes: Mapping[int, Ints],
+    starts: Sequence[npt.NDArray[np.int64]],
+    present: Mapping[str, ImageKey],
+) -> dict[ImageKey, list[Rejected]]:
+    found: dict[ImageKey, list[Rejected]] = {}
+    for name, rows in follower.decided.items():
+        key = present.get(name)
+        if key is None:
+            continue
+        rejected: list[Rejected] = []
+        for number, place in rows:
+            block = blocks[number]
+            for row in range(int(starts[number][place]), int(starts[number][place + 1])):
+                class_id = int(classes.get(number, block.class_id)[row])
+                x, y, width, height = block.boxes[row].tolist()
+                box = Prediction(class_id, x, y, width, height, float(block.score[row]))
+                one = Rejected(block.source.family, box)
+                if block.kind == "restored":
+                    rejected = [other for other in rejected if not _is_same(other, one)]
+                elif class_id >= 0:
+                    rejected.append(one)
+        if rejected:
+            found[key] = rejected
+    return found
+
+
+def _is_same(one: Rejected, other: Rejected) -> bool:
+    near = np.allclose(one.box.xywh, other.box.xywh, atol=_ROUNDING, rtol=0)
+    same = (one.family, one.box.class_id) == (other.family, other.box.class_id)
+    return near and same
