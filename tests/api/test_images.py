@@ -116,6 +116,17 @@ async def test_a_file_comes_as_it_is_stored(client: httpx.AsyncClient, pets: str
     assert (changed.status_code, changed.content) == (200, jpeg(9))
 
 
+async def test_head_is_get_without_a_body(client: httpx.AsyncClient, pets: str) -> None:
+    for where in (A, "/datasets/pets/images", "/datasets/none"):
+        got, head = await client.get(where), await client.head(where)
+        assert (head.status_code, head.content) == (got.status_code, b""), where
+        names = ("content-type", "etag", "content-length", "accept-ranges")
+        assert [head.headers.get(name) for name in names] == [
+            got.headers.get(name) for name in names
+        ], where
+    assert (await client.head("/datasets/pets/duplicate")).status_code == 405
+
+
 async def test_parts_of_a_file(client: httpx.AsyncClient, pets: str) -> None:
     data = jpeg(1)
     for given, part in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import re
 import threading
@@ -55,6 +56,10 @@ class Buckets:
         return 0.0 if enough else (1 - level) / self._per_second
 
 
+class _HeadSentError(Exception):
+    """Raised where a body would begin that nobody has asked for, so that nothing makes it."""
+
+
 class Gate:
     """ASGI middleware that lets through who has the token, as fast as the limits allow.
 
@@ -94,9 +99,24 @@ class Gate:
             return
         self._under_way += 1
         try:
-            await self._app(scope, _bounded(receive, limit), send)
+            if scope["method"] == "HEAD":
+                await self._head(scope, _bounded(receive, limit), send)
+            else:
+                await self._app(scope, _bounded(receive, limit), send)
         finally:
             self._under_way -= 1
+
+    async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer HEAD as GET, up to where the body would begin (RFC 9110, section 9.3.2)."""
+
+        async def head_only(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                raise _HeadSentError
+            await send(message)
+
+        with contextlib.suppress(_HeadSentError):
+            await self._app({**scope, "method": "GET"}, receive, head_only)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _admit(self, scope: Scope, headers: Headers) -> None:
         """Raise a problem unless this request may be served now."""
