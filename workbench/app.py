@@ -52,7 +52,7 @@ class Workbench:
     it is the whole workbench, with a tab for each panel::
 
         wb = Workbench("data", "models")
-        await wb.stores.dataset.create("cups", classes=["cup"])
+        await wb.datasets.create("cups", classes=["cup"])
         wb
 
     ``annotate``, ``browse``, ``capture``, ``curate``, ``train``, ``evaluate`` and ``models`` each
@@ -95,7 +95,7 @@ class Workbench:
         self.runs_dir = Path(runs_dir or data.parent / "runs").expanduser().absolute()
         self.stores: Stores = create_stores(data_dir=data, models_dir=self.models_dir)
         set_stores(self.stores)
-        self.datasets = DatasetManager(self.stores.dataset, self.stores.image, self.stores.label)
+        self.datasets = DatasetManager.on(self.stores)
         self.runner = TrainingRunner(self.stores, self.runs_dir)
         self.predictor = Predictor(self.stores)
         self.evaluator = Evaluator(self.stores, self.predictor)

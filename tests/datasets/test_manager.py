@@ -162,3 +162,15 @@ async def test_deleted_datasets_wait_in_the_trash(stores: Stores) -> None:
     await manager.delete("again")
     assert await manager.purge() == 1
     assert await manager.list_trash() == []
+
+
+async def test_damaged_datasets_are_not_among_the_usable(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    for name in ("pets", "broken"):
+        await persistence_stores.dataset.create(name, ["cat"])
+    (tmp_path / "data" / "broken" / "data.yaml").write_text("names: 5\n")
+    datasets = DatasetManager.on(persistence_stores)
+    assert await datasets.list_usable() == ["pets"]
+    assert [info.name for info in await datasets.list()] == ["broken", "pets"]
+    assert (await datasets.exists("pets"), await datasets.exists("dogs")) == (True, False)

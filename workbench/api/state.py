@@ -53,7 +53,7 @@ class ApiState:
         self.folder = folder
         self.limits = limits or ApiLimits()
         self.scrub = Scrubber([*roots, runs_dir, folder, Path.cwd(), Path.home()])
-        self.datasets = DatasetManager(stores.dataset, stores.image, stores.label)
+        self.datasets = DatasetManager.on(stores)
         self.runner = TrainingRunner(
             stores.dataset,
             stores.model,

@@ -79,7 +79,7 @@ class DatasetManager:
     --------
     ::
 
-        datasets = DatasetManager(stores.dataset, stores.image, stores.label)
+        datasets = DatasetManager.on(stores)
         await datasets.create("cups", ["cup"])
         cups = await datasets.open("cups")
         await cups.query("unlabelled sort:-date")
@@ -91,11 +91,24 @@ class DatasetManager:
         self._stores = DataStores(dataset_store, image_store, label_store)
         self._indexer = Indexer(self._stores)
 
+    @classmethod
+    def on(cls, stores: DataStores) -> DatasetManager:
+        """Return a manager on stores that belong together."""
+        return cls(stores.dataset, stores.image, stores.label)
+
     # What there is.
 
     async def list(self) -> builtins.list[DatasetInfo]:
         """Return all datasets, sorted by name; a damaged one says so, see `DatasetInfo.problem`."""
         return await self._stores.dataset.list()
+
+    async def list_usable(self) -> builtins.list[str]:
+        """Return the names of the datasets that can be opened, sorted."""
+        return [info.name for info in await self._stores.dataset.list() if not info.problem]
+
+    async def exists(self, name: str) -> bool:
+        """Whether a dataset of this name is there."""
+        return await self._stores.dataset.exists(name)
 
     async def get(self, name: str) -> DatasetInfo:
         """Return what a dataset holds at this moment.
@@ -207,7 +220,7 @@ class DatasetManager:
     async def free_name(self, name: str) -> str:
         """Return `name`, or the first of ``name-2``, ``name-3`` ... that no dataset has."""
         number, free = 2, name
-        while await self._stores.dataset.exists(free):
+        while await self.exists(free):
             free = f"{name}-{number}"
             number += 1
         return free

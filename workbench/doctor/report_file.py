@@ -27,6 +27,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from workbench import __version__
+from workbench.datasets.manager import DatasetManager
 from workbench.doctor.findings import Finding, report
 from workbench.errors import SetupError
 from workbench.persistence import create_stores
@@ -134,7 +135,7 @@ def _data(folder: Path) -> str:
 async def _datasets(folder: Path) -> list[DatasetInfo]:
     # The stores make their folders; that of the models is none of the user's.
     with tempfile.TemporaryDirectory(prefix="workbench-report-") as models_dir:
-        return await create_stores(folder, models_dir).dataset.list()
+        return await DatasetManager.on(create_stores(folder, models_dir)).list()
 
 
 def _packages() -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from workbench.datasets.manager import DatasetManager
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate import AnnotatePanel
 from workbench.panels.browse import BrowsePanel
@@ -21,8 +22,8 @@ from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, DatasetInfo
 
 _NO_DATASET = (
-    "There is no dataset yet. Make one with <code>await wb.stores.dataset.create(name, classes)"
-    "</code> or bring one in with <code>await import_dataset(wb.stores, path)</code>, then press "
+    "There is no dataset yet. Make one with <code>await wb.datasets.create(name, classes)"
+    "</code> or bring one in with <code>await wb.datasets.import_from(path)</code>, then press "
     "Refresh."
 )
 
@@ -43,6 +44,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
 
     def __init__(self, stores: Stores, runs_dir: Path, predictor: Predictor) -> None:
         self._stores = stores
+        self._manager = DatasetManager.on(stores)
         self._predictor = predictor
         self._annotate: AnnotatePanel | None = None
         self._browse: BrowsePanel | None = None
@@ -85,7 +87,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
 
     async def refresh(self) -> None:
         """Look again which datasets there are."""
-        found = await self._stores.dataset.list()
+        found = await self._manager.list()
         kept = self.dataset.value
         was_damaged = kept in self._problems
         self._problems = {info.name: info.problem for info in found if info.problem}

@@ -14,6 +14,7 @@ from typing import Any
 
 import traitlets
 
+from workbench.datasets.manager import DatasetManager
 from workbench.datasets.trail import Trail, read_trail, same_boxes
 from workbench.datasets.walks import check_filter, plan_walk
 from workbench.errors import LabelFormatError, NotFoundError, WorkbenchError
@@ -92,7 +93,7 @@ class AnnotateModel(traitlets.HasTraits):
 
     async def start(self) -> None:
         """Read the dataset's classes and the list of images; begins a new walk."""
-        info = await self._stores.dataset.get(self.dataset)
+        info = await DatasetManager.on(self._stores).get(self.dataset)
         plan = await plan_walk(
             self._stores, self.dataset, self.split, images=self._wanted, only=self._only
         )

@@ -78,6 +78,7 @@ class BrowseModel(ChangingModel):
     def __init__(self, stores: Stores, images: Sequence[ImageKey] | None = None) -> None:
         super().__init__()
         self._stores = stores
+        self.manager = DatasetManager.on(stores)
         self._finder = Finder(stores, images)
         self._pages = PageMaker(stores)
         self._number = 0
@@ -364,10 +365,8 @@ class BrowseModel(ChangingModel):
             A folder or a zip archive, see `workbench.import_dataset`. Its name is that of
             the dataset, with a number behind it if there is such a one.
         """
-        stores = self._stores
-        datasets = DatasetManager(stores.dataset, stores.image, stores.label)
         with self._showing("Importing the dataset") as task:
-            made = await datasets.import_from(path, number=True, progress=task)
+            made = await self.manager.import_from(path, number=True, progress=task)
         self.status = Status(describe_dataset(made), details=account_lines(made))
         return made
 

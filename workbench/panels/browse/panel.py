@@ -157,7 +157,7 @@ class BrowsePanel:
             if self.model.listing is not None:
                 return
             name, query = self._first
-            dataset = name or await first_dataset(self._stores, self.model)
+            dataset = name or await first_dataset(self.model.manager, self.model)
             if dataset is not None:
                 await self._open(dataset, query)
 

@@ -30,6 +30,7 @@ from workbench.capture.frames import FeedState
 from workbench.capture.settings import CaptureSettings
 from workbench.capture.triggers import Every, Trigger
 from workbench.datasets.changes import counted
+from workbench.datasets.manager import DatasetManager
 from workbench.datasets.uploads import NewFile, add_files
 from workbench.errors import NotFoundError, WorkbenchError
 from workbench.labelling.predictor import Predictor
@@ -37,7 +38,6 @@ from workbench.owner_loop import OwnerLoop
 from workbench.panels.capture import options as capture_options
 from workbench.panels.capture.options import CaptureOptions
 from workbench.panels.live.sources import make_feed
-from workbench.panels.shared.changing import usable_datasets
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 
@@ -179,6 +179,7 @@ class CaptureModel(traitlets.HasTraits):
         self._waiting = _Waiting()
         self._counts: dict[str, int] = {}
         self._stores = stores
+        self.manager = DatasetManager.on(stores)
         self._controller: CaptureController | None = None
         self._looking = _Looking(stores, predictor, self._from_detector)
         self._forget_state: Callable[[], None] = lambda: None
@@ -192,7 +193,7 @@ class CaptureModel(traitlets.HasTraits):
 
     async def refresh(self) -> None:
         """Look again which datasets there are, and which model is active."""
-        self.datasets = await usable_datasets(self._stores)
+        self.datasets = await self.manager.list_usable()
         active = await self._stores.model.get_active()
         self.active_model = "" if active is None else active.name
 
@@ -209,12 +210,12 @@ class CaptureModel(traitlets.HasTraits):
             if not self.datasets:
                 self.notice = Status(
                     "There is no dataset yet: make one with "
-                    "`await stores.dataset.create(name, classes)`.",
+                    "`await wb.datasets.create(name, classes)`.",
                     "problem",
                 )
                 return
             dataset = self.datasets[0]
-        info = await self._stores.dataset.get(dataset)
+        info = await self.manager.get(dataset)
         await self._close_controller()
         self._controller = CaptureController(
             self._stores, self.feed, dataset, settings=self.settings, listener=self._from_capture
@@ -397,7 +398,7 @@ class CaptureModel(traitlets.HasTraits):
         for name, why in upload.refused[:3]:
             text += f"; {name}: {why}"
         self.notice = Status(text, "problem" if upload.refused else "info")
-        info = await self._stores.dataset.get(self.dataset)
+        info = await self.manager.get(self.dataset)
         self._counts = dict(info.num_images)
         self._show_status(self._opened().status)
 

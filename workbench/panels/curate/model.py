@@ -18,6 +18,7 @@ from workbench.datasets.classes import ClassEditor, ClassPlan, ClassRef
 from workbench.datasets.dataset import Dataset
 from workbench.datasets.grouping import GroupBy
 from workbench.datasets.health import Finding, HealthReport, Repair
+from workbench.datasets.manager import DatasetManager
 from workbench.datasets.splits import SplitPlan
 from workbench.datasets.statistics import Statistics
 from workbench.panels.shared.changing import ChangingModel, sentence
@@ -58,7 +59,8 @@ class CurateModel(ChangingModel):
 
     def __init__(self, stores: Stores) -> None:
         super().__init__()
-        self._stores = stores
+        self.manager = DatasetManager.on(stores)
+        self._opened: Dataset | None = None
         self._is_measured = False
 
     @property
@@ -76,13 +78,13 @@ class CurateModel(ChangingModel):
         """
         self.stop()
         async with self._lock:
-            data = Dataset(self._stores, dataset)
+            data = await self.manager.open(dataset)
             with self._showing("Reading the dataset") as progress:
                 statistics = await _count(data, measured=False, progress=progress)
                 versions = await data.versions.list()
             self._is_measured = False
             with self.hold_trait_notifications():
-                self.dataset = dataset
+                self._opened, self.dataset = data, data.name
                 self.statistics, self.versions = statistics, versions
                 self.report = self.comparison = None
                 self._forget_plans()
@@ -292,9 +294,9 @@ class CurateModel(ChangingModel):
 
     @property
     def _data(self) -> Dataset:
-        if not self.dataset:
+        if self._opened is None:
             raise RuntimeError("no dataset is open: await model.open(name) first")
-        return Dataset(self._stores, self.dataset)
+        return self._opened
 
     async def _change(self, what: str, act: Callable[[Progress], Awaitable[Change]]) -> None:
         async with self._doing(what) as progress:

@@ -164,7 +164,7 @@ class CuratePanel:
         async with self._start_lock:
             if self.model.dataset:
                 return
-            dataset = self._first or await first_dataset(self._stores, self.model)
+            dataset = self._first or await first_dataset(self.model.manager, self.model)
             if dataset is not None:
                 await self.model.open(dataset)
 

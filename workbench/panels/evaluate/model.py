@@ -13,13 +13,14 @@ from typing import NamedTuple
 import traitlets as t
 
 from workbench.datasets.changes import counted
+from workbench.datasets.manager import DatasetManager
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.evaluator import Evaluator
 from workbench.evaluation.findings import Finding
 from workbench.evaluation.mistakes import Comparison, Galleries, compare, galleries
 from workbench.evaluation.suspects import suspicious_labels
 from workbench.panels.evaluate.tiles import Tile, TileMaker, confidence_of, has_prediction
-from workbench.panels.shared.changing import ChangingModel, usable_datasets
+from workbench.panels.shared.changing import ChangingModel
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, ModelInfo, Prediction, Progress
@@ -131,13 +132,26 @@ class EvaluateModel(ChangingModel):
     def __init__(self, stores: Stores, evaluator: Evaluator, dataset: str = "") -> None:
         super().__init__()
         self._stores = stores
+        self.manager = DatasetManager.on(stores)
         self._evaluator = evaluator
         self._tiles = TileMaker(stores)
         self.dataset = dataset
 
+    async def open(self, dataset: str) -> None:
+        """Choose the dataset that is evaluated next.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        name = (await self.manager.get(dataset)).name
+        await self.refresh()
+        self.dataset = name
+
     async def refresh(self) -> None:
         """Look again which datasets and models there are."""
-        self.datasets = await usable_datasets(self._stores)
+        self.datasets = await self.manager.list_usable()
         if self.dataset not in self.datasets:
             self.dataset = self.datasets[0] if len(self.datasets) == 1 else ""
         models = await self._stores.model.list()

@@ -127,12 +127,7 @@ class EvaluatePanel:
         NotFoundError
             If there is no such dataset.
         """
-
-        async def work() -> None:
-            await self.model.refresh()
-            self.model.dataset = (await self._stores.dataset.get(dataset)).name
-
-        await self._background.run(work)
+        await self._background.run(lambda: self.model.open(dataset))
 
     async def back(self) -> None:
         """Close the annotator, and compare with the labels as they are now."""

@@ -17,10 +17,11 @@ import numpy.typing as npt
 import traitlets as t
 
 from workbench.datasets.changes import Change, undoing
+from workbench.datasets.manager import DatasetManager
 from workbench.errors import AlreadyExistsError, WorkbenchError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.models.live_trial import LEAST_CONFIDENCE, LiveTrial
-from workbench.panels.shared.changing import ChangingModel, sentence, usable_datasets
+from workbench.panels.shared.changing import ChangingModel, sentence
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo, Prediction, TrashEntry
@@ -248,7 +249,7 @@ class ModelsModel(ChangingModel):
 
     async def datasets(self) -> list[str]:
         """Return the names of the datasets that can be opened."""
-        return await usable_datasets(self._stores)
+        return await DatasetManager.on(self._stores).list_usable()
 
     async def images(self, dataset: str, split: str) -> list[str]:
         """Return the file names of a split."""

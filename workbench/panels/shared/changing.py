@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 import traitlets
 
 from workbench.datasets.changes import Change
+from workbench.datasets.manager import DatasetManager
 from workbench.owner_loop import OwnerLoop
 from workbench.panels.shared.status import Status, StoppedError, Work
-from workbench.persistence import Stores
 
 MAX_UNDO = 100
 _SOON_S = 0.5
@@ -188,20 +188,15 @@ class ChangingModel(traitlets.HasTraits):
         self.undo_text = self._changes[-1].description if self._changes else ""
 
 
-async def first_dataset(stores: Stores, model: ChangingModel) -> str | None:
+async def first_dataset(datasets: DatasetManager, model: ChangingModel) -> str | None:
     """Return the name of the first dataset; if there is none, say so in the model's status."""
-    found = await stores.dataset.list()
+    found = await datasets.list()
     names = [info.name for info in found if not info.problem]
     if not names:
         problems = [f"{info.name} is damaged: {info.problem}" for info in found]
         model.status = Status("\n".join(problems) or "There is no dataset yet.", "problem")
         return None
     return names[0]
-
-
-async def usable_datasets(stores: Stores) -> list[str]:
-    """Return the names of the datasets that can be opened, sorted."""
-    return [info.name for info in await stores.dataset.list() if not info.problem]
 
 
 def sentence(text: str) -> str:

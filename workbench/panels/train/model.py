@@ -8,8 +8,8 @@ from typing import Any
 
 import traitlets as t
 
+from workbench.datasets.manager import DatasetManager
 from workbench.errors import TrainingError, WorkbenchError
-from workbench.panels.shared.changing import usable_datasets
 from workbench.panels.train.runs import RunBook, RunRow
 from workbench.panels.train.settings import CHOSEN, TrainSettings
 from workbench.persistence import Stores
@@ -88,12 +88,23 @@ class TrainModel(TrainSettings):
         shown = self.run.id if self.run is not None else ""
         return next((row.place for row in self.rows if row.id == shown), 0)
 
+    async def open(self, dataset: str) -> None:
+        """Choose the dataset that the next run trains on.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        self.dataset = (await DatasetManager.on(self.stores).get(dataset)).name
+        await self.refresh()
+
     async def refresh(self) -> None:
         """Look again which datasets, models and runs there are.
 
         A run that goes on, started by whomever, is shown; else the last one that was shown.
         """
-        self.datasets = await usable_datasets(self.stores)
+        self.datasets = await DatasetManager.on(self.stores).list_usable()
         if not self.dataset and len(self.datasets) == 1:
             self.dataset = self.datasets[0]
         await self._list_models()
@@ -373,6 +384,6 @@ class TrainModel(TrainSettings):
             names = [dataset] if dataset else self.datasets
             if not names:
                 return None
-            info = await self.stores.dataset.get(names[0])
+            info = await DatasetManager.on(self.stores).get(names[0])
             self._runs_dir = info.path.parent.parent / "runs"
         return TrainingRunner(self.stores, self._runs_dir)

@@ -104,12 +104,7 @@ class TrainPanel:
         NotFoundError
             If there is no such dataset.
         """
-
-        async def work() -> None:
-            self.model.dataset = (await self.model.stores.dataset.get(dataset)).name
-            await self.model.refresh()
-
-        await self._background.run(work)
+        await self._background.run(lambda: self.model.open(dataset))
 
     @property
     def run(self) -> Run | None:
