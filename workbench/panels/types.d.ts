@@ -1,7 +1,7 @@
 /**
  * What the front end and the kernel know of each other: the traits of each widget's model,
  * and the messages that its pages send and get. The kernel's side is in the Python modules
- * that are named here; the two are kept in step by hand.
+ * that are named here; `tests/panels/test_types.py` holds the two against each other.
  *
  * Used by the modules in `static/` folders in their comments only, for `tsc --checkJs`:
  *
