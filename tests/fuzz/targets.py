@@ -39,8 +39,9 @@ from workbench.persistence.image_bounds import require_decodable
 from workbench.persistence.image_header import read_header
 from workbench.persistence.rules import image_size
 from workbench.persistence.sources import current_sources, parse_sources
-from workbench.persistence.storage.local.plans import checked, place_in_dataset
+from workbench.persistence.storage.local.plans import checked
 from workbench.persistence.stored_json import loads, parse_json
+from workbench.persistence.stores.layouts import DATASET
 from workbench.persistence.suggestion_blocks import parse_blocks
 from workbench.persistence.suggestions import current_suggestions
 from workbench.persistence.tags import tags_from
@@ -202,7 +203,7 @@ def hidden_json(data: bytes) -> None:
         with contextlib.suppress(WorkbenchError):
             read(data, "x.json")
     unpack("kind", data)
-    checked(parse_json(data, "plan.json", "a plan"), "1", place_in_dataset)
+    checked(parse_json(data, "plan.json", "a plan"), "1", DATASET)
 
 
 def version_file(data: bytes) -> None:

@@ -14,8 +14,10 @@ from workbench.persistence.filesystem.dataset_paths import DatasetPaths, dataset
 from workbench.persistence.filesystem.migrations import FormatCache, bring_up
 from workbench.persistence.filesystem.trash import Trash
 from workbench.persistence.models import ImageKey
-from workbench.persistence.storage.local.journal import Journal
-from workbench.persistence.storage.local.plans import place_in_dataset
+from workbench.persistence.storage import Storage, Writer
+from workbench.persistence.storage.local import LocalStorage
+from workbench.persistence.stores.layouts import DATASET, place_in_dataset
+from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.yolo.data_yaml import DataYaml, DataYamlCache
 from workbench.persistence.yolo.names import check_filename, check_split, could_be_image
 
@@ -25,12 +27,13 @@ T = TypeVar("T")
 class DatasetFolder:
     """A dataset on disk. Cheap to make: one for each call of a store."""
 
-    __slots__ = ("_formats", "_yamls", "journal", "name", "paths", "trash")
+    __slots__ = ("_formats", "_yamls", "journal", "name", "paths", "storage", "trash")
 
     def __init__(self, paths: DatasetPaths, yamls: DataYamlCache, formats: FormatCache) -> None:
         self.paths = paths
         self.name = os.path.basename(paths.root)
-        self.journal = Journal(paths.root, place_in_dataset)
+        self.storage = LocalStorage(paths.root, DATASET)
+        self.journal = self.storage.journal
         self.trash = Trash(paths.root, place_in_dataset)
         self._yamls = yamls
         self._formats = formats
@@ -55,11 +58,17 @@ class DatasetFolder:
     @contextmanager
     def writing(self) -> Iterator[DataYaml]:
         """Hold the dataset's lock and yield its ``data.yaml``; raises as `read` does."""
+        with self.leased() as (yaml, _):
+            yield yaml
+
+    @contextmanager
+    def leased(self) -> Iterator[tuple[DataYaml, Writer]]:
+        """Hold the lease of the dataset's storage, as `writing` does."""
         self.read()
-        with self.journal.locked():
+        with self.storage.lease() as writer:
             yaml = self._yamls.read(self.paths.data_yaml)
             bring_up(self.paths, self.journal, self._formats.read(self.paths))
-            yield yaml
+            yield yaml, writer
 
     def find(self, split: str, filename: str) -> ImageKey:
         """Return a split and the name of an image as it stands on disk, if it is there at all.
@@ -100,7 +109,7 @@ class DatasetFolder:
         return path
 
 
-class DatasetRoot:
+class DatasetRoot(DatasetPlaces):
     """The folder that holds the datasets, shared by the three stores that work in it."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -117,6 +126,19 @@ class DatasetRoot:
             If `name` cannot be a dataset's name.
         """
         return DatasetFolder(dataset_paths(self.path, name), self.yamls, self.formats)
+
+    def storage(self, name: str) -> Storage:
+        """See `DatasetPlaces.storage`."""
+        folder = self.open(name)
+        folder.read()
+        return folder.storage
+
+    @contextmanager
+    def changing(self, name: str) -> Iterator[tuple[Storage, Writer]]:
+        """See `DatasetPlaces.changing`."""
+        folder = self.open(name)
+        with folder.leased() as (_, writer):
+            yield folder.storage, writer
 
     def at(self, path: str) -> DatasetFolder:
         """Return a dataset that is somewhere else for now: being built, or in the trash."""

@@ -50,7 +50,7 @@ from workbench.persistence.rules import check_classes, check_classes_suffice, ch
 from workbench.persistence.stamps import Stamp
 from workbench.persistence.storage.local.atomic import move_durably, replace_file
 from workbench.persistence.storage.local.lock import making
-from workbench.persistence.storage.local.plans import place_in_models
+from workbench.persistence.stores.layouts import place_in_models
 from workbench.persistence.tags import Tags, check_tags
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import read_file

@@ -27,6 +27,7 @@ from workbench.persistence.filesystem.telling import told
 from workbench.persistence.model_store import ModelStore
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
+from workbench.persistence.storage.keys import is_plain
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import (
     fsync_folder,
@@ -36,8 +37,8 @@ from workbench.persistence.storage.local.atomic import (
 )
 from workbench.persistence.storage.local.journal import Journal
 from workbench.persistence.storage.local.lock import making
-from workbench.persistence.storage.local.plans import place_in_models
 from workbench.persistence.stored_json import malformed
+from workbench.persistence.stores.layouts import MODELS, place_in_models
 from workbench.persistence.yolo.names import HIDDEN, check_name
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class FilesystemModelStore(ModelStore):
         self._hidden = f"{self._root}/{HIDDEN}"
         self._trash = trash.Trash(self._root, place_in_models)
         self._active = f"{self._root}/{_ACTIVE}"
-        self._journal = Journal(self._root, place_in_models)
+        self._journal = Journal(self._root, MODELS)
 
     async def save(
         self,
@@ -309,7 +310,7 @@ class FilesystemModelStore(ModelStore):
             weights = facts["weights"]
             metrics = check_metrics(facts["metrics"])
             created_at = datetime.fromisoformat(facts["created_at"])
-            if not inside.is_plain(weights["file"]):
+            if not is_plain(weights["file"]):
                 raise ValueError(f"weights that are elsewhere, {weights['file']!r}")
             if created_at.tzinfo is None:
                 raise ValueError(f"a time without time zone, {created_at}")

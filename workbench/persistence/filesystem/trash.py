@@ -20,9 +20,10 @@ from datetime import datetime
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence.models import SPLITS, TrashEntry
 from workbench.persistence.rules import trash_entry
+from workbench.persistence.storage.keys import is_plain, parts_of
+from workbench.persistence.storage.layout import Place, PlaceOf
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import opened_folder
-from workbench.persistence.storage.local.plans import Place, PlaceOf
 from workbench.persistence.stored_json import malformed
 from workbench.persistence.yolo.names import HIDDEN, is_image_name
 
@@ -138,7 +139,7 @@ def find(trash: Trash, entry_id: str) -> Trashed:
     InvalidDatasetError
         If it is none that we can have written.
     """
-    found = _read(trash, entry_id) if inside.is_plain(entry_id) else None
+    found = _read(trash, entry_id) if is_plain(entry_id) else None
     if found is None:
         raise NotFoundError(f"{entry_id!r} is not in the trash ({trash.path}): purged or restored?")
     return found
@@ -247,23 +248,23 @@ def _require_plausible(
     trash: Trash, path: str, entry: TrashEntry, files: Sequence[tuple[str, str]]
 ) -> None:
     """Make sure that an entry leads only to where something of ours can have been."""
-    if not inside.is_plain(entry.name) or (entry.split and entry.split not in SPLITS):
+    if not is_plain(entry.name) or (entry.split and entry.split not in SPLITS):
         raise malformed(path, _EXPECTED, f"{entry.split}/{entry.name}")
     if not files:
         raise malformed(path, _EXPECTED, "no file")
     for name, original in files:
         try:
-            place = trash.place_of(inside.parts_of(original))
+            place = trash.place_of(parts_of(original))
         except InvalidDatasetError:
             place = None
-        if place not in _DELETED or not inside.is_plain(name) or name == "entry.json":
+        if place not in _DELETED or not is_plain(name) or name == "entry.json":
             raise malformed(path, _EXPECTED, f"the file {name!r} of {original!r}")
 
 
 def _is_there(trash: Trash, path: str, name: str, original: str) -> bool:
     """Whether an entry has a file; a link may be in the place of an image only."""
     mode = inside.mode_of(trash.root, name)
-    place = trash.place_of(inside.parts_of(original))
+    place = trash.place_of(parts_of(original))
     is_right = {
         Place.MODEL: stat.S_ISDIR(mode) or stat.S_ISLNK(mode),
         Place.IMAGE: stat.S_ISREG(mode) or stat.S_ISLNK(mode),

@@ -17,6 +17,9 @@ from workbench.persistence.models import SPLITS, DatasetInfo, ImageInfo, TrashEn
 from workbench.persistence.rules import no_same_stem
 from workbench.persistence.sources import SourceRecord
 from workbench.persistence.stamps import Stamp
+from workbench.persistence.storage import Storage, Writer
+from workbench.persistence.storage.memory import MemoryStorage
+from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.suggestion_blocks import SuggestionBlock
 from workbench.persistence.version_models import VersionInfo
 from workbench.persistence.versions import Contents
@@ -83,6 +86,7 @@ class Dataset:
     trash: dict[str, tuple[TrashEntry, StoredImage | None, bytes | None]] = field(
         default_factory=dict
     )
+    storage: MemoryStorage = field(default_factory=MemoryStorage)
     # What came in the place of a replaced image: its name and the digest of its bytes.
     replaced: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -167,7 +171,7 @@ def _digest(*values: object) -> str:
 
 
 @dataclass(slots=True)
-class State:
+class State(DatasetPlaces):
     """All datasets of one set of stores, with the lock that guards them."""
 
     datasets: dict[str, Dataset] = field(default_factory=dict)
@@ -189,6 +193,17 @@ class State:
         with self.reading(name) as (name, dataset):
             yield name, dataset
             dataset.modified_at = datetime.now(UTC)
+
+    def storage(self, name: str) -> Storage:
+        """See `DatasetPlaces.storage`."""
+        with self.reading(name) as (_, dataset):
+            return dataset.storage
+
+    @contextmanager
+    def changing(self, name: str) -> Iterator[tuple[Storage, Writer]]:
+        """See `DatasetPlaces.changing`."""
+        with self.writing(name) as (_, dataset), dataset.storage.lease() as writer:
+            yield dataset.storage, writer
 
     def require_free(self, name: str) -> None:
         """Make sure that no dataset has this name."""

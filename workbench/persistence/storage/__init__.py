@@ -1,1 +1,31 @@
-"""Keys with bytes, and where they are kept."""
+"""Keys with bytes, and where they are kept: see `base` for the contract."""
+
+from __future__ import annotations
+
+from workbench.persistence.storage.base import (
+    Append,
+    Change,
+    Head,
+    Listing,
+    Move,
+    Remove,
+    Staged,
+    Stamp,
+    Storage,
+    Write,
+    Writer,
+)
+
+__all__ = [
+    "Append",
+    "Change",
+    "Head",
+    "Listing",
+    "Move",
+    "Remove",
+    "Staged",
+    "Stamp",
+    "Storage",
+    "Write",
+    "Writer",
+]

@@ -18,7 +18,7 @@ HIDDEN = ".workbench"
 
 HIDDEN_FOLDERS = frozenset(
     {
-        *("cache", "history", "imports", "rewrites", "sources", "staging"),
+        *("cache", "history", "imports", "new", "rewrites", "sources", "staging"),
         *("suggestions", "tmp", "trash", "tx", "versions"),
     }
 )

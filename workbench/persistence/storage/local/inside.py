@@ -25,15 +25,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from workbench.errors import InvalidDatasetError
+from workbench.persistence.storage.base import MOST_BYTES
+from workbench.persistence.storage.keys import parts_of
 from workbench.persistence.stored_json import parse_json
 
 _log = logging.getLogger(__name__)
-
-MOST_BYTES = 1 << 28
-"""The largest of our own files that is read: a plan for millions of images stays below."""
-
-_MOST_NAME_BYTES = 255  # of what every common file system takes
-_SHOWN = 200
 
 REFUSED = "refused-"
 """What the name of something begins with that was set aside in a hidden folder."""
@@ -49,40 +45,6 @@ _APPEND = _WRITE | os.O_APPEND
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _COMMON
 _CHUNK = 1 << 16
 _NOT_OURS = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EMLINK})
-
-
-def parts_of(name: object) -> list[str]:
-    """Return the parts of a stored name if it can only lead inside its root.
-
-    Raises
-    ------
-    InvalidDatasetError
-        If it is anything else than a relative path downwards.
-    """
-    if isinstance(name, str) and "\0" not in name and os.path.splitdrive(name)[0] == "":
-        parts = name.replace(os.sep, "/").split("/")
-        if not any(part in ("", ".", "..") for part in parts) and _can_be(parts):
-            return parts
-    shown = f"{name[:_SHOWN]!r}" if isinstance(name, str) else repr(name)[:_SHOWN]
-    raise InvalidDatasetError(
-        f"{shown}: expected a path inside its folder, without '..' and links; it is not followed"
-    )
-
-
-def _can_be(parts: list[str]) -> bool:
-    """Whether a file system takes each part: others raise errors of all kinds when asked."""
-    try:
-        return all(len(os.fsencode(part)) <= _MOST_NAME_BYTES for part in parts)
-    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON can hold
-        return False
-
-
-def is_plain(name: object) -> bool:
-    """Whether a stored name is that of something directly inside its folder."""
-    try:
-        return len(parts_of(name)) == 1
-    except InvalidDatasetError:
-        return False
 
 
 @contextmanager
@@ -143,7 +105,7 @@ def _open_folder(part: str, above: int, path: str, *, make: bool) -> int:
         return os.open(part, _FOLDER | _NO_LINK, dir_fd=above)
     except OSError as error:
         if error.errno in _NOT_OURS:
-            raise _refusal(path, "a folder of our own") from None
+            raise refusal(path, "a folder of our own") from None
         raise
 
 
@@ -158,10 +120,11 @@ def _look_at_folder(path: str, *, make: bool) -> None:
     # A junction of Windows is a folder for lstat, and leads elsewhere as a link does.
     is_junction = bool(getattr(status, "st_reparse_tag", 0))
     if not stat.S_ISDIR(status.st_mode) or is_junction:
-        raise _refusal(path, "a folder of our own")
+        raise refusal(path, "a folder of our own")
 
 
-def _refusal(path: str, expected: str) -> InvalidDatasetError:
+def refusal(path: str, expected: str) -> InvalidDatasetError:
+    """Return the error for something of another kind than what is expected there."""
     return InvalidDatasetError(
         f"{path}: expected {expected}, found {_kind_at(path)}; move it away or delete it"
     )
@@ -203,16 +166,16 @@ def reading(root: str, name: str) -> Iterator[int]:
 
 def _open_file(last: str, folder: int | None, path: str, flags: int) -> int:
     if folder is None and os.path.islink(last):
-        raise _refusal(path, "an ordinary file")
+        raise refusal(path, "an ordinary file")
     try:
         descriptor = os.open(last, flags, 0o666, dir_fd=folder)
     except OSError as error:
         if error.errno in _NOT_OURS:
-            raise _refusal(path, "an ordinary file") from None
+            raise refusal(path, "an ordinary file") from None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise _refusal(path, "an ordinary file")
+        raise refusal(path, "an ordinary file")
     return descriptor
 
 

@@ -41,6 +41,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.persistence.storage.layout import Layout
 from workbench.persistence.storage.local import carrying_out, inside, plans
 from workbench.persistence.storage.local.atomic import (
     fsync_folder,
@@ -137,15 +138,15 @@ class Journal:
     ----------
     root : str
         The folder that is guarded; what is ours lies in its hidden folder.
-    place_of : callable
-        What a plan may name there: `plans.place_in_dataset` or `plans.place_in_models`.
+    layout : Layout
+        What a plan may name there.
     """
 
-    __slots__ = ("_hidden", "_place_of", "_root", "_tx", "tmp")
+    __slots__ = ("_hidden", "_layout", "_root", "_tx", "tmp")
 
-    def __init__(self, root: str, place_of: plans.PlaceOf) -> None:
+    def __init__(self, root: str, layout: Layout) -> None:
         self._root = root
-        self._place_of = place_of
+        self._layout = layout
         self._hidden = f"{root}/{HIDDEN}"
         self._tx = f"{self._hidden}/tx"
         self.tmp = f"{self._hidden}/tmp"
@@ -344,7 +345,7 @@ class Journal:
         replaced = carrying_out.occupied(self._root, transaction._renames)
         plan = self._planned(transaction, replaced)
         # A change that could not be taken back after a crash is not started.
-        plans.require_plausible(plan, os.path.basename(folder), self._place_of)
+        plans.require_plausible(plan, os.path.basename(folder), self._layout)
         with ExitStack() as held:
             try:
                 os.makedirs(folder)
@@ -471,8 +472,8 @@ class Journal:
             content = inside.read_json(self._root, path, "the plan of a change")
         except FileNotFoundError:  # nothing was done yet, or all of it
             return None
-        plan = plans.checked(content, name, self._place_of)
-        plans.require_possible(self._root, plan, name, self._place_of)
+        plan = plans.checked(content, name, self._layout)
+        plans.require_possible(self._root, plan, name, self._layout)
         return plan
 
 

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, NamedTuple
 
 from workbench.errors import InvalidDatasetError
-from workbench.persistence.models import SPLITS
+from workbench.persistence.storage.keys import parts_of
+from workbench.persistence.storage.layout import Layout, Place
 from workbench.persistence.storage.local import inside
-from workbench.persistence.yolo.names import HIDDEN, is_image_name
+from workbench.persistence.yolo.names import HIDDEN
 
 
 class Step(NamedTuple):
@@ -76,20 +76,6 @@ class Plan:
         yield from (path for path, _ in self.appended)
 
 
-class Place(Enum):
-    """The kinds of places that a plan may name."""
-
-    NEW = "what the transaction writes"
-    GONE = "what it removes"
-    IMAGE = "an image"
-    LABELS = "a label file"
-    OURS = "a file of our own"
-    TRASH = "a file in the trash"
-    ENTRY = "a folder in the trash"
-    CLONE = "a copy under construction"
-    MODEL = "the folder of a model"
-
-
 _WAYS = frozenset(
     {
         (Place.NEW, Place.IMAGE),
@@ -110,56 +96,20 @@ _WAYS = frozenset(
         (Place.MODEL, Place.MODEL),
         (Place.MODEL, Place.TRASH),
         (Place.TRASH, Place.MODEL),
+        (Place.NEW, Place.PART),
+        (Place.CLONE, Place.PART),
+        (Place.DRAFT, Place.MODEL),
+        (Place.NEW, Place.ANY),
+        (Place.CLONE, Place.ANY),
+        (Place.ANY, Place.ANY),
+        (Place.ANY, Place.GONE),
     }
 )
 
-# Files and folders of ours that transactions write, and how deep one may lie in them.
-_DATASET_FILES = frozenset({"dataset.json", "prompts.json", "tags.json"})
-_DATASET_FOLDERS = frozenset({"history", "rewrites", "versions"})
-_LOGS = frozenset({"history", "sources"})
-
-PlaceOf = Callable[[list[str]], Place | None]
-"""What kind of place a path, given in its parts, is below a root; None: none of ours."""
+_FOLDERS = frozenset({Place.MODEL, Place.DRAFT, Place.ENTRY})
 
 
-def place_in_dataset(parts: list[str]) -> Place | None:
-    """Return what kind of place a path below a dataset's folder is."""
-    match parts:
-        case ["data.yaml"]:
-            return Place.OURS
-        case ["images", split, name] if split in SPLITS and is_image_name(name):
-            return Place.IMAGE
-        case ["labels", split, name] if split in SPLITS and name.endswith(".txt"):
-            return Place.LABELS
-        case [folder, name] if folder == HIDDEN and name in _DATASET_FILES:
-            return Place.OURS
-        case [folder, name, _] if folder == HIDDEN and name in _DATASET_FOLDERS:
-            return Place.OURS
-    return _place_of_all(parts)
-
-
-def place_in_models(parts: list[str]) -> Place | None:
-    """Return what kind of place a path below the folder of all models is."""
-    match parts:
-        case [name] if not name.startswith("."):
-            return Place.MODEL
-        case [folder, "active.json"] if folder == HIDDEN:
-            return Place.OURS
-    return _place_of_all(parts)
-
-
-def _place_of_all(parts: list[str]) -> Place | None:
-    match parts:
-        case [folder, "trash", _, _] if folder == HIDDEN:
-            return Place.TRASH
-        case [folder, "trash", _] if folder == HIDDEN:
-            return Place.ENTRY
-        case [folder, "tmp", _] if folder == HIDDEN:
-            return Place.CLONE
-    return None
-
-
-def checked(content: Any, own: str, place_of: PlaceOf) -> Plan:
+def checked(content: Any, own: str, layout: Layout) -> Plan:
     """Return a plan if a transaction of ours could have written it; looks at no file.
 
     Parameters
@@ -168,7 +118,7 @@ def checked(content: Any, own: str, place_of: PlaceOf) -> Plan:
         What stands in ``plan.json``.
     own : str
         The name of the transaction's own folder.
-    place_of : callable
+    layout : Layout
 
     Raises
     ------
@@ -183,7 +133,7 @@ def checked(content: Any, own: str, place_of: PlaceOf) -> Plan:
             plan = Plan([_step(s) for s in steps], [_log(log) for log in appended], folders)
         case _:
             raise InvalidDatasetError("it is no list of renames")
-    require_plausible(plan, own, place_of)
+    require_plausible(plan, own, layout)
     return plan
 
 
@@ -216,21 +166,18 @@ def _log(log: Any) -> tuple[str, int | None]:
     raise InvalidDatasetError(f"it holds {log!r}, which is no log and its length")
 
 
-def require_plausible(plan: Plan, own: str, place_of: PlaceOf) -> None:
+def require_plausible(plan: Plan, own: str, layout: Layout) -> None:
     """Make sure that a transaction of ours could have written a plan; see `checked`."""
     for source, target, _ in plan.steps:
-        way = (_place(source, own, place_of), _place(target, own, place_of))
+        way = (_place(source, own, layout), _place(target, own, layout))
         if way not in _WAYS:
             raise InvalidDatasetError(
                 f"it would move {source!r} ({way[0].value}) to {target!r} ({way[1].value}), "
                 f"which no change of ours does"
             )
     for path, _ in plan.appended:
-        match inside.parts_of(path):
-            case [folder, name, month] if folder == HIDDEN and name in _LOGS:
-                if month.endswith(".jsonl"):
-                    continue
-        raise InvalidDatasetError(f"it appends to {path!r}, which is no log of ours")
+        if not layout.is_log(parts_of(path)):
+            raise InvalidDatasetError(f"it appends to {path!r}, which is no log of ours")
     if plan.made:
         _require_on_the_way(plan)
 
@@ -247,21 +194,21 @@ def _require_on_the_way(plan: Plan) -> None:
             raise InvalidDatasetError(f"it makes {path!r}, where nothing comes to")
 
 
-def _place(path: Any, own: str, place_of: PlaceOf) -> Place:
-    parts = inside.parts_of(path)
+def _place(path: Any, own: str, layout: Layout) -> Place:
+    parts = parts_of(path)
     match parts:
         case [folder, "tx", name, new] if folder == HIDDEN and name == own:
             if new.isascii() and new.isdigit():
                 return Place.NEW
             if new.startswith("gone-"):
                 return Place.GONE
-    found = place_of(parts)
+    found = layout.place_of(parts)
     if found is None:
         raise InvalidDatasetError(f"it names {path!r}, which no change of ours touches")
     return found
 
 
-def require_possible(root: str, plan: Plan, own: str, place_of: PlaceOf) -> None:
+def require_possible(root: str, plan: Plan, own: str, layout: Layout) -> None:
     """Make sure that what lies at both ends of each rename fits the plan.
 
     Of each, one end may be empty, because it was done or was not.
@@ -272,8 +219,9 @@ def require_possible(root: str, plan: Plan, own: str, place_of: PlaceOf) -> None
         If a link is on the way, or a file is where a folder should be or the other way round.
     """
     for number, (source, target, replaces) in enumerate(plan.steps):
-        ends = [inside.parts_of(source), inside.parts_of(target)]
-        is_folder = any(place_of(parts) in (Place.MODEL, Place.ENTRY) for parts in ends)
+        ends = [parts_of(source), parts_of(target)]
+        places = {layout.place_of(parts) for parts in ends}
+        is_folder = None if Place.ANY in places else not places.isdisjoint(_FOLDERS)
         is_staged = ends[0][:2] == [HIDDEN, "tx"]
         here, there = inside.mode_of(root, source), inside.mode_of(root, target)
         if here and (not _fits(here, is_folder) or (is_staged and not stat.S_ISREG(here))):
@@ -289,8 +237,10 @@ def require_possible(root: str, plan: Plan, own: str, place_of: PlaceOf) -> None
             raise InvalidDatasetError(f"what {target!r} was is no file")
 
 
-def _fits(mode: int, is_folder: bool) -> bool:
+def _fits(mode: int, is_folder: bool | None) -> bool:
     # A link is renamed and not followed: users have some among images and models.
+    if is_folder is None:
+        return _is_file(mode) or stat.S_ISDIR(mode)
     return stat.S_ISLNK(mode) or (stat.S_ISDIR(mode) if is_folder else stat.S_ISREG(mode))
 
 

@@ -1,0 +1,58 @@
+"""Every storage backend keeps the contract; so does one that a stranger could have written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.storage.sqlite_storage import SqliteStorage
+from workbench.persistence.storage import Storage
+from workbench.persistence.storage.layout import ANYTHING
+from workbench.persistence.storage.local import LocalStorage
+from workbench.persistence.storage.memory import MemoryStorage
+from workbench.testing import StorageContract
+
+
+class TestLocal(StorageContract):
+    shared_by_processes = True
+
+    def make(self, folder: Path) -> Storage:
+        return LocalStorage(str(folder), ANYTHING)
+
+
+class TestMemory(StorageContract):
+    shared_by_processes = False
+
+    def make(self, folder: Path) -> Storage:
+        return MemoryStorage()
+
+
+class TestSqlite(StorageContract):
+    shared_by_processes = True
+
+    def make(self, folder: Path) -> Storage:
+        return SqliteStorage(folder / "storage.sqlite")
+
+
+def test_every_backend_of_the_package_is_here() -> None:
+    tested = {type(suite().make(Path("/"))) for suite in (TestMemory, TestLocal)}
+    there = {kind for kind in Storage.__subclasses__() if kind.__module__.startswith("workbench.")}
+    assert there
+    assert there <= tested
+
+
+def test_a_suite_that_forgets_its_storage_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match=r"expected a method make\(folder\)"):
+        type("Forgetful", (StorageContract,), {"shared_by_processes": True})
+
+
+def test_a_suite_that_forgets_whether_processes_share_it_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="expected shared_by_processes"):
+        type("Forgetful", (StorageContract,), {"make": lambda self, folder: MemoryStorage()})
+
+
+def test_a_suite_is_run_whatever_its_name_is() -> None:
+    made = {"make": lambda self, folder: MemoryStorage(), "shared_by_processes": False}
+    assert not StorageContract.__test__
+    assert type("Bucket", (StorageContract,), made).__test__

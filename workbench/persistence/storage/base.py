@@ -1,0 +1,332 @@
+"""The storage contract: keys with bytes, and what can be done with them.
+
+Everything that Workbench keeps (images, label files, weights, tags, histories) are bytes under
+keys. A key looks like a path that leads downwards: ``images/train/a.jpg``. Whoever can keep such
+keys can keep everything: the stores are written once, over this contract.
+
+A backend fills in two classes. `Storage` is what anybody may do at any time: look and read.
+`Writer` is what the one who holds the lease may do: change. All methods are synchronous and are
+called in threads, from several at once; what costs a round trip has a form for many keys.
+"""
+
+from __future__ import annotations
+
+import builtins
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.errors import NotFoundError, WorkbenchError
+from workbench.persistence.storage.keys import check_key, parts_of
+
+MOST_BYTES = 1 << 28
+"""The largest value that is read as a whole unless the caller says otherwise."""
+
+T = TypeVar("T")
+
+Stamp = int | str
+"""Changes when the bytes change. Opaque: a stamp is compared with another one, and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of a value without reading it."""
+
+    size: int
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies in a folder, in columns and in no order that means anything.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the values directly in the folder, without the folder in front.
+    sizes : ndarray of int64
+    stamps : ndarray
+        Of int64, or of texts.
+    folders : list of str
+        Names of the folders directly in it, without those that begin with a dot.
+    """
+
+    names: list[str]
+    sizes: npt.NDArray[np.int64]
+    stamps: npt.NDArray[Any]
+    folders: list[str]
+
+    @classmethod
+    def of(cls, folder: str, rows: Iterable[tuple[str, int, Stamp]]) -> Listing:
+        """Make the listing of a folder from ``(key, size, stamp)`` of all that lies below it.
+
+        For backends that keep no folders: rows that lie elsewhere are left out.
+        """
+        prefix = f"{folder}/" if folder else ""
+        names: builtins.list[str] = []
+        sizes: builtins.list[int] = []
+        stamps: builtins.list[Stamp] = []
+        folders: dict[str, None] = {}
+        for key, size, stamp in rows:
+            if not key.startswith(prefix):
+                continue
+            first, slash, _ = key[len(prefix) :].partition("/")
+            if not slash:
+                names.append(first)
+                sizes.append(size)
+                stamps.append(stamp)
+            elif not first.startswith("."):
+                folders[first] = None
+        return cls(names, np.array(sizes, np.int64), np.array(stamps), [*folders])
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Bytes that a backend holds already, and that a `Write` gives their key.
+
+    Parameters
+    ----------
+    token : str
+        The backend's own.
+    size : int
+    sha256 : str
+    stamp : int or str
+        Which the value will have under its key, unless it replaces another; ``""`` if the backend
+        cannot say so beforehand.
+    """
+
+    token: str
+    size: int
+    sha256: str
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Let `key` hold `data`.
+
+    Parameters
+    ----------
+    key : str
+    data : bytes or Staged
+    if_stamp : int or str, optional
+        Only if what is there has still this stamp; else the commit raises `ConflictError`.
+    if_absent : bool
+        Only if nothing is there; else the commit raises `AlreadyExistsError`.
+    """
+
+    key: str
+    data: bytes | Staged
+    if_stamp: Stamp | None = None
+    if_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Let what is at `source`, or all that lies below it, be at `target`, where nothing is."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Let nothing be at `key`, nor below it; if nothing is, that is all right."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Let the log at `key` get longer by `data`; it is made if it is not there.
+
+    Parameters
+    ----------
+    key : str
+    data : bytes
+    durable : bool
+        Whether a power cut may not cost it, once the commit has returned.
+    """
+
+    key: str
+    data: bytes
+    durable: bool = True
+
+
+Change = Write | Move | Remove | Append
+"""What a commit is made of."""
+
+
+class Writer(ABC):
+    """What the holder of a lease may do; see `Storage.lease`."""
+
+    @abstractmethod
+    def stage(self, stream: BinaryIO) -> Staged:
+        """Take in the rest of a stream, which may be larger than the memory.
+
+        It has no key yet; what no commit of the same lease has given one is gone afterwards.
+        """
+
+    @abstractmethod
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Make changes, one after the other: all of them or none.
+
+        Nobody ever sees some of them. When this returns, they survive a crash of the machine.
+        When it raises, or the process dies in it, nothing has happened.
+
+        Raises
+        ------
+        ConflictError
+            If something has another stamp than a `Write` says.
+        AlreadyExistsError
+            If something is where a `Write` or a `Move` says that nothing is.
+        NotFoundError
+            If nothing is at the source of a `Move`.
+        InvalidDatasetError
+            If a key is none.
+        ReadOnlyError
+            If nothing may be changed here.
+        """
+
+
+class Storage(ABC):
+    """Keys with bytes below one root: a dataset, or a folder of models.
+
+    A key is made of names joined by ``/``; no name is empty, ``.`` or ``..``. Some keys are the
+    backends' own, see `keys.RESERVED`.
+    """
+
+    where: str
+    """What to call the place in a message: a path, an address."""
+
+    @abstractmethod
+    def read_many(
+        self, keys: Sequence[str], *, most: int = MOST_BYTES
+    ) -> builtins.list[bytes | Exception | None]:
+        """Return the bytes of many keys, in their order.
+
+        None stands for what is not there. What cannot be read, or has more than `most` bytes, is
+        the exception that says why, so that one does not keep us from the others.
+        """
+
+    @abstractmethod
+    def head(self, key: str) -> Head | None:
+        """Return size and stamp of a value, None if it is not there.
+
+        Raises
+        ------
+        InvalidDatasetError
+            If the key is none, or something else than a value is there.
+        """
+
+    @abstractmethod
+    def list(self, folder: str = "") -> Listing:
+        """Return what lies directly in a folder; nothing if it is not there.
+
+        Parameters
+        ----------
+        folder : str
+            A key, or ``""`` for the root.
+        """
+
+    @abstractmethod
+    def open_read(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Open a value that may be larger than the memory; it can be read and sought in.
+
+        Raises
+        ------
+        NotFoundError
+            If it is not there.
+        """
+
+    @abstractmethod
+    def lease(self) -> AbstractContextManager[Writer]:
+        """Exclude all other writers, of whatever thread, process or machine, for a block.
+
+        A block must not ask for a second lease. A holder that dies loses it.
+
+        Raises
+        ------
+        BusyError
+            If somebody else holds it for very long.
+        ReadOnlyError
+            If nothing may be changed here.
+        """
+
+    @abstractmethod
+    def consistently(self, work: Callable[[], T]) -> T:
+        """Return ``work()``, which only reads, as of a moment between two commits.
+
+        `work` may be called several times.
+        """
+
+    def local_path(self, key: str) -> Path | None:
+        """Return the path of the file that holds the value; None where there is no such file.
+
+        It need not be there. Nobody writes to it.
+        """
+        return None
+
+    def read(self, key: str, *, most: int = MOST_BYTES) -> bytes:
+        """Return the bytes of one key.
+
+        Raises
+        ------
+        NotFoundError
+            If it is not there.
+        """
+        (content,) = self.read_many([key], most=most)
+        if content is None:
+            raise self.missing(key)
+        if isinstance(content, Exception):
+            raise content
+        return content
+
+    def exists(self, key: str) -> bool:
+        """Whether anything is at a key, or below it."""
+        check_key(key)
+        try:
+            if self.head(key) is not None:
+                return True
+        except WorkbenchError:  # no value, but something
+            return True
+        below = self.list(key)
+        return bool(below.names or below.folders)
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Make changes under a lease of their own; see `Writer.commit`."""
+        with self.lease() as writer:
+            writer.commit(changes)
+
+    def materialise(self, keys: Sequence[str], folder: Path) -> builtins.list[Path]:
+        """Let ``folder/<key>`` be a file with the bytes of each key, and return their paths.
+
+        For those who need real files. They are copies: whoever writes to one changes nothing
+        here.
+
+        Raises
+        ------
+        NotFoundError
+            If a value is not there.
+        """
+        paths = []
+        for key in keys:
+            path = folder.joinpath(*parts_of(key))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_name(f"{path.name}.part")
+            with self.open_read(key) as source, unfinished.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            unfinished.replace(path)
+            paths.append(path)
+        return paths
+
+    def missing(self, key: str) -> NotFoundError:
+        """Return the error for a key that is not there."""
+        return NotFoundError(f"{self.where}/{key} is not there: deleted or renamed meanwhile?")

@@ -1,0 +1,62 @@
+"""What a key may be: a path that can only lead downwards."""
+
+from __future__ import annotations
+
+import os
+
+from workbench.errors import InvalidDatasetError
+from workbench.persistence.yolo.names import HIDDEN
+
+RESERVED = frozenset(f"{HIDDEN}/{name}" for name in ("generation", "lock", "tmp", "tx"))
+"""What no key is or lies below: backends keep here what they need themselves."""
+
+_MOST_NAME_BYTES = 255  # of what every common file system takes
+_SHOWN = 200
+
+
+def check_key(key: object) -> list[str]:
+    """Return the parts of a key.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If it is none, or one that the backends keep for themselves.
+    """
+    parts = parts_of(key)
+    if parts[0] == HIDDEN and "/".join(parts[:2]) in RESERVED:
+        raise InvalidDatasetError(f"{key!r}: expected a key, found one that no value may have")
+    return parts
+
+
+def parts_of(name: object) -> list[str]:
+    """Return the parts of a stored name if it can only lead inside its root.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If it is anything else than a relative path downwards.
+    """
+    if isinstance(name, str) and "\0" not in name and os.path.splitdrive(name)[0] == "":
+        parts = name.replace(os.sep, "/").split("/")
+        if not any(part in ("", ".", "..") for part in parts) and _can_be(parts):
+            return parts
+    shown = f"{name[:_SHOWN]!r}" if isinstance(name, str) else repr(name)[:_SHOWN]
+    raise InvalidDatasetError(
+        f"{shown}: expected a path inside its folder, without '..' and links; it is not followed"
+    )
+
+
+def _can_be(parts: list[str]) -> bool:
+    """Whether a file system takes each part: others raise errors of all kinds when asked."""
+    try:
+        return all(len(os.fsencode(part)) <= _MOST_NAME_BYTES for part in parts)
+    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON can hold
+        return False
+
+
+def is_plain(name: object) -> bool:
+    """Whether a stored name is that of something directly inside its folder."""
+    try:
+        return len(parts_of(name)) == 1
+    except InvalidDatasetError:
+        return False

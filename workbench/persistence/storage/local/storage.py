@@ -1,0 +1,340 @@
+"""Storage in plain files: a key is the path of a file below the root."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import numpy as np
+
+from workbench.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    WorkbenchError,
+)
+from workbench.persistence.storage.base import (
+    MOST_BYTES,
+    Append,
+    Change,
+    Head,
+    Listing,
+    Move,
+    Remove,
+    Staged,
+    Storage,
+    Write,
+    Writer,
+)
+from workbench.persistence.storage.keys import RESERVED, check_key
+from workbench.persistence.storage.layout import Layout
+from workbench.persistence.storage.local import inside
+from workbench.persistence.storage.local.atomic import remove_file, temporary_name
+from workbench.persistence.storage.local.collector import paused_collector
+from workbench.persistence.storage.local.journal import Journal, Lines
+from workbench.persistence.storage.local.lock import making
+from workbench.persistence.yolo.names import HIDDEN
+
+_CHUNK = 1 << 20
+
+T = TypeVar("T")
+
+
+class LocalStorage(Storage):
+    """Keys below one folder. Cheap to make.
+
+    Parameters
+    ----------
+    root : str
+        An existing folder.
+    layout : Layout
+        What lies where in it.
+    """
+
+    __slots__ = ("journal", "layout", "where")
+
+    def __init__(self, root: str, layout: Layout) -> None:
+        self.where = root
+        self.layout = layout
+        self.journal = Journal(root, layout)
+
+    def read_many(
+        self, keys: Sequence[str], *, most: int = MOST_BYTES
+    ) -> list[bytes | Exception | None]:
+        """See `Storage.read_many`."""
+        found: list[bytes | Exception | None] = []
+        with paused_collector():
+            for key in keys:
+                try:
+                    found.append(inside.read(*self._place(key), most=most))
+                except FileNotFoundError:
+                    found.append(None)
+                except (WorkbenchError, OSError) as error:
+                    found.append(error)
+        return found
+
+    def head(self, key: str) -> Head | None:
+        """See `Storage.head`."""
+        base, name = self._place(key)
+        try:
+            status = inside.status(base, name)
+        except FileNotFoundError:
+            return None
+        if status is None:
+            return None
+        if stat.S_ISREG(status.st_mode):
+            return Head(status.st_size, status.st_mtime_ns)
+        raise inside.refusal(f"{base}/{name}", "an ordinary file")
+
+    def exists(self, key: str) -> bool:
+        """See `Storage.exists`; a link that leads nowhere is something, too."""
+        return os.path.lexists(self._path(key))
+
+    def list(self, folder: str = "") -> Listing:
+        """See `Storage.list`."""
+        names: list[str] = []
+        sizes: list[int] = []
+        stamps: list[int] = []
+        folders: list[str] = []
+        parts = check_key(folder) if folder else []
+        may_link = self.layout.linked([*parts, "x", "x"]) > len(parts)
+        base, name = self._place(f"{folder}/.probe") if folder else (self.where, ".probe")
+        try:
+            with (
+                paused_collector(),
+                inside.opened(base, name) as (last, descriptor),
+                os.scandir(os.path.dirname(last) if descriptor is None else descriptor) as entries,
+            ):
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        status = entry.stat(follow_symlinks=False)
+                        names.append(entry.name)
+                        sizes.append(status.st_size)
+                        stamps.append(status.st_mtime_ns)
+                    elif not entry.name.startswith(".") and entry.is_dir(follow_symlinks=may_link):
+                        folders.append(entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        listing = Listing(names, np.array(sizes, np.int64), np.array(stamps, np.int64), folders)
+        return _without_own(listing) if folder == HIDDEN else listing
+
+    @contextmanager
+    def open_read(self, key: str) -> Iterator[BinaryIO]:
+        """See `Storage.open_read`."""
+        try:
+            with (
+                inside.reading(*self._place(key)) as descriptor,
+                os.fdopen(descriptor, "rb", closefd=False) as file,
+            ):
+                yield file
+        except FileNotFoundError as error:
+            if isinstance(error, NotFoundError):
+                raise
+            raise self.missing(key) from None
+
+    @contextmanager
+    def lease(self) -> Iterator[Writer]:
+        """See `Storage.lease`."""
+        with self.journal.locked():
+            writer = LocalWriter(self)
+            try:
+                yield writer
+            finally:
+                writer.sweep()
+
+    def consistently(self, work: Callable[[], T]) -> T:
+        """See `Storage.consistently`."""
+        return self.journal.consistently(work)
+
+    def local_path(self, key: str) -> Path:
+        """See `Storage.local_path`."""
+        return Path(self._path(key))
+
+    def _path(self, key: str) -> str:
+        return f"{self.where}/{'/'.join(check_key(key))}"
+
+    def _place(self, key: str) -> tuple[str, str]:
+        """Return the folder from which on no link is followed, and the rest of the way."""
+        parts = check_key(key)
+        linked = min(self.layout.linked(parts), len(parts) - 1)
+        return "/".join([self.where, *parts[:linked]]), "/".join(parts[linked:])
+
+
+def _without_own(listing: Listing) -> Listing:
+    """Leave out of the hidden folder what is the backend's own there."""
+    own = [f"{HIDDEN}/{name}" in RESERVED for name in listing.names]
+    kept = np.flatnonzero(~np.array(own, bool))
+    return Listing(
+        [listing.names[place] for place in kept],
+        listing.sizes[kept],
+        listing.stamps[kept],
+        [name for name in listing.folders if f"{HIDDEN}/{name}" not in RESERVED],
+    )
+
+
+class LocalWriter(Writer):
+    """The holder of the lock file of one root."""
+
+    def __init__(self, storage: LocalStorage) -> None:
+        self._storage = storage
+        self._journal = storage.journal
+        self._staged: list[str] = []
+
+    def stage(self, stream: BinaryIO) -> Staged:
+        """See `Writer.stage`."""
+        with making(self._storage.where):
+            path = temporary_name(self._journal.tmp)
+            self._staged.append(path)
+            digest = hashlib.sha256()
+            with open(path, "xb") as file:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+                status = os.fstat(file.fileno())
+        return Staged(path, status.st_size, digest.hexdigest(), status.st_mtime_ns)
+
+    def sweep(self) -> None:
+        """Remove what was staged and has got no key; what stays does so until the next lease."""
+        for path in self._staged:
+            with suppress(OSError):
+                remove_file(path)
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """See `Writer.commit`."""
+        replaced = _Check(self._storage).all(changes)
+        if not self._at_once(changes):
+            self._with_plan(changes)
+        for path, before in replaced.items():
+            _require_newer(path, before)
+
+    def _at_once(self, changes: Sequence[Change]) -> bool:
+        """Write one file, with a line of a log at most: this needs no plan."""
+        match changes:
+            case [Write(key, bytes() as data)]:
+                lines = None
+            case [Write(key, bytes() as data), Append() as log] if _is_monthly(log.key):
+                lines = Lines(log.key, log.data, log.durable)
+            case _:
+                return False
+        self._journal.write(self._storage._path(key), data, lines)
+        return True
+
+    def _with_plan(self, changes: Sequence[Change]) -> None:
+        path = self._storage._path
+        with self._journal.transaction() as transaction:
+            for change in changes:
+                match change:
+                    case Write(key, Staged(token)):
+                        transaction.rename(token, path(key))
+                    case Write(key, bytes() as data):
+                        transaction.write(path(key), data)
+                    case Move(source, target):
+                        transaction.rename(path(source), path(target))
+                    case Remove(key):
+                        transaction.remove(path(key))
+                    case Append(key, data, durable):
+                        transaction.append(Lines(key, data, durable))
+
+
+def _is_monthly(key: str) -> bool:
+    """Whether a log is one of those that `Journal.write` knows to shorten after a crash."""
+    match key.split("/"):
+        case [folder, "history" | "sources", month]:
+            return folder == HIDDEN and len(month) == len("2026-01.jsonl")
+    return False
+
+
+def _require_newer(path: str, before: int) -> None:
+    """Let a file have another time than the one that it replaced, however coarse the clock is."""
+    with suppress(OSError):  # it has happened, and must not raise any more
+        if os.stat(path).st_mtime_ns == before:
+            os.utime(path, ns=(before + 1, before + 1))
+
+
+class _Check:
+    """Looks through changes before the first is made: does each find what it expects.
+
+    It follows in thought what earlier changes of the same commit do.
+    """
+
+    def __init__(self, storage: LocalStorage) -> None:
+        self._storage = storage
+        # Where what will be at a key lies by now: None for nothing, "" for what is new.
+        self._origins: dict[str, str | None] = {}
+
+    def all(self, changes: Sequence[Change]) -> dict[str, int]:
+        """Raise what `Writer.commit` says; return times of files by the paths that replace them."""
+        replaced: dict[str, int] = {}
+        for change in changes:
+            match change:
+                case Write():
+                    before = self._write(change)
+                    if before is not None:
+                        replaced[self._storage._path(change.key)] = before
+                case Move(source, target):
+                    self._move(source, target)
+                case Remove(key):
+                    check_key(key)
+                    self._take_away(key)
+                case Append(key):
+                    check_key(key)
+        return replaced
+
+    def _write(self, change: Write) -> int | None:
+        check_key(change.key)
+        if change.if_absent and self._is_there(change.key):
+            raise self._occupied(change.key)
+        origin = self._origin(change.key)
+        head = self._storage.head(origin) if origin else None
+        if change.if_stamp is not None and (head is None or head.stamp != change.if_stamp):
+            raise ConflictError(
+                f"{self._storage.where}/{change.key}: somebody else has changed it meanwhile; "
+                f"get it again"
+            )
+        self._origins[change.key] = ""
+        return None if head is None or origin != change.key else int(head.stamp)
+
+    def _move(self, source: str, target: str) -> None:
+        check_key(source)
+        check_key(target)
+        if not self._is_there(source):
+            raise self._storage.missing(source)
+        if self._is_there(target):
+            raise self._occupied(target)
+        origin, below = self._origin(source), self._take_away(source)
+        self._origins[target] = origin
+        self._origins |= {f"{target}{rest}": place for rest, place in below.items()}
+
+    def _take_away(self, key: str) -> dict[str, str | None]:
+        """Let nothing be at a key; return what earlier changes have done below it."""
+        below = {k: v for k, v in self._origins.items() if k.startswith(f"{key}/")}
+        for changed in below:
+            del self._origins[changed]
+        self._origins[key] = None
+        return {changed[len(key) :]: origin for changed, origin in below.items()}
+
+    def _is_there(self, key: str) -> bool:
+        if any(v is not None for k, v in self._origins.items() if k.startswith(f"{key}/")):
+            return True
+        origin = self._origin(key)
+        return origin == "" or (origin is not None and self._storage.exists(origin))
+
+    def _origin(self, key: str) -> str | None:
+        above, rest = key, ""
+        while above:
+            if above in self._origins:
+                origin = self._origins[above]
+                return f"{origin}{rest}" if origin and rest else origin
+            above, _, last = above.rpartition("/")
+            rest = f"/{last}{rest}"
+        return key
+
+    def _occupied(self, key: str) -> AlreadyExistsError:
+        return AlreadyExistsError(f"{self._storage.where}/{key} exists already")

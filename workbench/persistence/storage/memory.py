@@ -1,0 +1,200 @@
+"""Storage in memory: it keeps the contract honest, and tests fast."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple, TypeVar
+
+from workbench.errors import (
+    AlreadyExistsError,
+    BusyError,
+    ConflictError,
+    InvalidDatasetError,
+    WorkbenchError,
+)
+from workbench.persistence.storage.base import (
+    MOST_BYTES,
+    Append,
+    Change,
+    Head,
+    Listing,
+    Move,
+    Remove,
+    Staged,
+    Storage,
+    Write,
+    Writer,
+)
+from workbench.persistence.storage.keys import check_key
+
+LONGEST_WAIT_S = 600.0
+
+T = TypeVar("T")
+
+
+class _Value(NamedTuple):
+    data: bytes
+    stamp: int
+
+
+class MemoryStorage(Storage):
+    """Keys in a dict, which dies with its process.
+
+    Parameters
+    ----------
+    where : str
+        What messages shall call it.
+    """
+
+    def __init__(self, where: str = "memory") -> None:
+        self.where = where
+        self._values: dict[str, _Value] = {}
+        self._lease = threading.Lock()
+        # Held for a moment only: a commit waits for readers, and they for it.
+        self._guard = threading.RLock()
+        self._stamps = itertools.count(1)
+
+    def read_many(
+        self, keys: Sequence[str], *, most: int = MOST_BYTES
+    ) -> list[bytes | Exception | None]:
+        """See `Storage.read_many`."""
+        with self._guard:
+            return [self._read(key, most) for key in keys]
+
+    def _read(self, key: str, most: int) -> bytes | Exception | None:
+        try:
+            check_key(key)
+        except WorkbenchError as error:
+            return error
+        value = self._values.get(key)
+        if value is not None and len(value.data) > most:
+            return InvalidDatasetError(
+                f"{self.where}/{key}: expected at most {most:,} bytes, found {len(value.data):,}"
+            )
+        return None if value is None else value.data
+
+    def head(self, key: str) -> Head | None:
+        """See `Storage.head`."""
+        check_key(key)
+        value = self._values.get(key)
+        return None if value is None else Head(len(value.data), value.stamp)
+
+    def list(self, folder: str = "") -> Listing:
+        """See `Storage.list`."""
+        if folder:
+            check_key(folder)
+        with self._guard:
+            return Listing.of(folder, ((k, len(v.data), v.stamp) for k, v in self._values.items()))
+
+    @contextmanager
+    def open_read(self, key: str) -> Iterator[BinaryIO]:
+        """See `Storage.open_read`."""
+        yield io.BytesIO(self.read(key))
+
+    @contextmanager
+    def lease(self) -> Iterator[Writer]:
+        """See `Storage.lease`."""
+        if not self._lease.acquire(timeout=LONGEST_WAIT_S):
+            raise BusyError(
+                f"{self.where}: expected other changes to end within {LONGEST_WAIT_S:.0f} s, "
+                f"found that another thread is still at work; end what hangs, and try again"
+            )
+        try:
+            yield MemoryWriter(self)
+        finally:
+            self._lease.release()
+
+    def consistently(self, work: Callable[[], T]) -> T:
+        """See `Storage.consistently`."""
+        with self._guard:
+            return work()
+
+
+class MemoryWriter(Writer):
+    """The holder of the lease of one `MemoryStorage`."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+        self._staged: dict[str, bytes] = {}
+
+    def stage(self, stream: BinaryIO) -> Staged:
+        """See `Writer.stage`."""
+        data = stream.read()
+        token = str(len(self._staged))
+        self._staged[token] = data
+        return Staged(token, len(data), hashlib.sha256(data).hexdigest(), "")
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """See `Writer.commit`."""
+        storage = self._storage
+        with storage._guard:
+            before: dict[str, _Value | None] = {}
+            try:
+                for change in changes:
+                    self._make(change, before)
+            except BaseException:
+                for key, value in before.items():
+                    if value is None:
+                        storage._values.pop(key, None)
+                    else:
+                        storage._values[key] = value
+                raise
+
+    def _make(self, change: Change, before: dict[str, _Value | None]) -> None:
+        match change:
+            case Write(key, data):
+                self._require(change)
+                self._put(key, self._bytes_of(data), before)
+            case Append(key, data):
+                check_key(key)
+                old = self._storage._values.get(key)
+                self._put(key, data if old is None else old.data + data, before)
+            case Remove(key):
+                for found in self._at_or_below(key):
+                    self._set(found, None, before)
+            case Move(source, target):
+                self._move(source, target, before)
+
+    def _bytes_of(self, data: bytes | Staged) -> bytes:
+        return self._staged[data.token] if isinstance(data, Staged) else data
+
+    def _require(self, change: Write) -> None:
+        where = f"{self._storage.where}/{change.key}"
+        head = self._storage.head(change.key)
+        if change.if_stamp is not None and (head is None or head.stamp != change.if_stamp):
+            raise ConflictError(f"{where}: somebody else has changed it meanwhile; get it again")
+        if change.if_absent and self._storage.exists(change.key):
+            raise AlreadyExistsError(f"{where} exists already")
+
+    def _move(self, source: str, target: str, before: dict[str, _Value | None]) -> None:
+        found = self._at_or_below(source)
+        if not found:
+            raise self._storage.missing(source)
+        if self._storage.exists(target):
+            raise AlreadyExistsError(f"{self._storage.where}/{target} exists already")
+        for key in found:
+            value = self._storage._values[key]
+            self._set(key, None, before)
+            self._set(target + key[len(source) :], value, before)
+
+    def _at_or_below(self, key: str) -> list[str]:
+        check_key(key)
+        if key in self._storage._values:
+            return [key]
+        return [k for k in self._storage._values if k.startswith(f"{key}/")]
+
+    def _put(self, key: str, data: bytes, before: dict[str, _Value | None]) -> None:
+        self._set(key, _Value(bytes(data), next(self._storage._stamps)), before)
+
+    def _set(self, key: str, value: _Value | None, before: dict[str, _Value | None]) -> None:
+        values = self._storage._values
+        before.setdefault(key, values.get(key))
+        if value is None:
+            values.pop(key, None)
+        else:
+            values[key] = value

@@ -1,0 +1,581 @@
+"""What every storage backend does: the contract, as tests.
+
+Subclass `StorageContract` in a test file of yours::
+
+    class TestBucket(StorageContract):
+        shared_by_processes = True
+
+        def make(self, folder):
+            return BucketStorage(...)
+
+Both have to be there: a subclass that lacks one cannot be made, so that no backend passes because
+somebody forgot to say what is to be tested.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from inspect import getfile
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from workbench.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidDatasetError,
+    NotFoundError,
+)
+from workbench.persistence.storage import (
+    Append,
+    Change,
+    Listing,
+    Move,
+    Remove,
+    Storage,
+    Write,
+    Writer,
+)
+from workbench.testing import killed_writer
+
+_LIMIT_S = 60
+_KILLS = 6
+
+_BAD_KEYS = (
+    "",
+    "/a",
+    "a/",
+    "a//b",
+    ".",
+    "..",
+    "../a",
+    "a/../b",
+    "a/./b",
+    "a\0b",
+    "a/\ud800",
+    "x" * 300,
+    ".workbench/lock",
+    ".workbench/generation",
+    ".workbench/tx/1/plan.json",
+    ".workbench/tmp/x",
+)
+
+_GOOD_KEYS = (
+    "a",
+    "a.txt",
+    "one/two/three/four.bin",
+    ".hidden",
+    ".workbench/tags.json",
+    "with space/and 'quotes'",
+    "Käfer/甲虫.jpg",
+    "%41",
+    "..a/b..",
+    "x" * 200,
+)
+
+_KEY_CALLS: dict[str, Callable[[Storage, str], object]] = {
+    "read": lambda storage, key: storage.read(key),
+    "head": lambda storage, key: storage.head(key),
+    "open": lambda storage, key: storage.open_read(key).__enter__(),
+    "write": lambda storage, key: storage.commit([Write(key, b"x")]),
+    "append": lambda storage, key: storage.commit([Append(key, b"x")]),
+    "move from": lambda storage, key: storage.commit([Move(key, "free")]),
+    "move to": lambda storage, key: storage.commit([Move("here", key)]),
+    "remove": lambda storage, key: storage.commit([Remove(key)]),
+}
+
+# Changes after which one is wrong: the commit that ends with it must leave no trace.
+_REFUSED: dict[str, tuple[Change, type[Exception]]] = {
+    "stamp of nothing": (Write("new", b"x", if_stamp=1), ConflictError),
+    "old stamp": (Write("keep", b"x", if_stamp="an old one"), ConflictError),
+    "taken by a value": (Write("keep", b"x", if_absent=True), AlreadyExistsError),
+    "taken by this commit": (Write("made", b"x", if_absent=True), AlreadyExistsError),
+    "taken by a folder": (Write("folder", b"x", if_absent=True), AlreadyExistsError),
+    "move of nothing": (Move("nothing", "new"), NotFoundError),
+    "move of what is gone": (Move("gone", "new"), NotFoundError),
+    "move onto a value": (Move("folder/x", "keep"), AlreadyExistsError),
+    "move onto a folder": (Move("keep", "folder"), AlreadyExistsError),
+    "move onto a moved one": (Move("keep", "moved"), AlreadyExistsError),
+    "bad key": (Write("../x", b"x"), InvalidDatasetError),
+}
+
+
+def contents(storage: Storage, folder: str = "") -> dict[str, bytes]:
+    """Return all values below a folder by their keys, without what is hidden in the root."""
+    listing = storage.list(folder)
+    prefix = f"{folder}/" if folder else ""
+    found = {f"{prefix}{name}": storage.read(f"{prefix}{name}") for name in listing.names}
+    for name in listing.folders:
+        found |= contents(storage, f"{prefix}{name}")
+    return found
+
+
+def _sorted(listing: Listing) -> list[tuple[str, int]]:
+    return sorted(zip(listing.names, listing.sizes.tolist(), strict=True))
+
+
+class StorageContract:
+    """The tests; see the module for how they are used.
+
+    Attributes
+    ----------
+    shared_by_processes : bool
+        Whether another process sees the same keys when it calls `make` with the same folder. Say
+        False only for what lives and dies with one process.
+    """
+
+    __test__ = False
+    shared_by_processes: ClassVar[bool]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.make is StorageContract.make:
+            raise TypeError(f"{cls.__name__}: expected a method make(folder), found none")
+        if not isinstance(getattr(cls, "shared_by_processes", None), bool):
+            raise TypeError(f"{cls.__name__}: expected shared_by_processes = True or False")
+        cls.__test__ = True
+
+    def make(self, folder: Path) -> Storage:
+        """Return a storage for an existing folder of the test, empty when it is the first.
+
+        Called again with the same folder, it returns another one over the same keys, if
+        `shared_by_processes`.
+        """
+        raise NotImplementedError
+
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Storage:
+        """Return an empty storage."""
+        folder = tmp_path / "storage"
+        folder.mkdir()
+        return self.make(folder)
+
+    # Reading and looking
+
+    def test_nothing_is_there(self, storage: Storage) -> None:
+        """Reading an empty storage finds nothing, and says so in each form."""
+        assert storage.read_many(["a", "b/c"]) == [None, None]
+        assert storage.head("a") is None
+        assert not storage.exists("a")
+        with pytest.raises(NotFoundError, match="a/b"):
+            storage.read("a/b")
+        with pytest.raises(NotFoundError, match="a/b"), storage.open_read("a/b"):
+            pass
+        for folder in ("", "a", ".workbench"):
+            listing = storage.list(folder)
+            assert (listing.names, listing.folders) == ([], [])
+            assert listing.sizes.shape == listing.stamps.shape == (0,)
+
+    @pytest.mark.parametrize("key", _GOOD_KEYS)
+    def test_a_key_holds_what_was_written(self, storage: Storage, key: str) -> None:
+        """Names of all kinds, and every byte."""
+        data = bytes(range(256))
+        storage.commit([Write(key, data)])
+        assert storage.read(key) == data
+        head = storage.head(key)
+        assert head is not None
+        assert head.size == 256
+        assert storage.exists(key)
+        folder, _, name = key.rpartition("/")
+        assert _sorted(storage.list(folder)) == [(name, 256)]
+
+    @pytest.mark.parametrize("size", [0, 1, 65_536, 3_000_001])
+    def test_values_of_all_sizes(self, storage: Storage, size: int) -> None:
+        """Empty ones, and those that do not fit into a buffer."""
+        data = os.urandom(size)
+        storage.commit([Write("a/x", data)])
+        assert storage.read("a/x") == data
+        with storage.open_read("a/x") as file:
+            assert file.read() == data
+        assert _sorted(storage.list("a")) == [("x", size)]
+
+    def test_many_are_read_in_their_order(self, storage: Storage) -> None:
+        """What is missing, or is no key, keeps nobody from the others."""
+        storage.commit([Write(f"a/{number}", b"%d" % number) for number in range(50)])
+        keys = [f"a/{number}" for number in range(49, -1, -1)]
+        assert storage.read_many(keys) == [b"%d" % number for number in range(49, -1, -1)]
+        first, missing, bad, again = storage.read_many(["a/1", "a/x", "../a", "a/1"])
+        assert (first, missing, again) == (b"1", None, b"1")
+        assert isinstance(bad, InvalidDatasetError)
+
+    def test_what_is_too_large_is_not_read(self, storage: Storage) -> None:
+        """The limit is the caller's, and holds for each value."""
+        storage.commit([Write("large", b"12345"), Write("small", b"1234")])
+        large, small = storage.read_many(["large", "small"], most=4)
+        assert isinstance(large, InvalidDatasetError)
+        assert small == b"1234"
+        with pytest.raises(InvalidDatasetError, match="large"):
+            storage.read("large", most=4)
+
+    def test_a_value_can_be_read_in_parts(self, storage: Storage) -> None:
+        """A stream can be sought in, also from its end."""
+        storage.commit([Write("a", b"0123456789")])
+        with storage.open_read("a") as file:
+            assert file.read(3) == b"012"
+            file.seek(-2, io.SEEK_END)
+            assert file.read() == b"89"
+            file.seek(5)
+            assert file.read(2) == b"56"
+
+    def test_a_listing_shows_one_folder(self, storage: Storage) -> None:
+        """Sizes and stamps in columns; folders by name; what is hidden only when asked for."""
+        storage.commit(
+            [
+                Write("top", b"1"),
+                Write("a/x", b"22"),
+                Write("a/y", b"333"),
+                Write("a/b/z", b"4"),
+                Write("ab/x", b"5"),
+                Write(".workbench/tags.json", b"6"),
+            ]
+        )
+        root, inner = storage.list(), storage.list("a")
+        assert (_sorted(root), sorted(root.folders)) == ([("top", 1)], ["a", "ab"])
+        assert (_sorted(inner), inner.folders) == ([("x", 2), ("y", 3)], ["b"])
+        assert _sorted(storage.list(".workbench")) == [("tags.json", 1)]
+        assert inner.sizes.dtype == np.int64
+        for name, stamp in zip(inner.names, inner.stamps.tolist(), strict=True):
+            head = storage.head(f"a/{name}")
+            assert head is not None
+            assert stamp == head.stamp
+
+    def test_a_stamp_changes_with_the_bytes(self, storage: Storage) -> None:
+        """However quickly one change follows the other, and though the size stays."""
+        seen = []
+        for number in range(20):
+            storage.commit([Write("a", b"%02d" % number)])
+            head = storage.head("a")
+            assert head is not None
+            assert head == storage.head("a")
+            seen.append(head.stamp)
+        assert all(one != other for one, other in pairwise(seen))
+        storage.commit([Write("b", b"x")])
+        assert storage.head("a") == head
+
+    @pytest.mark.parametrize("call", _KEY_CALLS)
+    @pytest.mark.parametrize("key", _BAD_KEYS, ids=ascii)
+    def test_what_is_no_key_is_refused(self, storage: Storage, key: str, call: str) -> None:
+        """Nothing leads out of the root, or to what is the backend's own."""
+        storage.commit([Write("here", b"x")])
+        with pytest.raises(InvalidDatasetError):
+            _KEY_CALLS[call](storage, key)
+        assert contents(storage) == {"here": b"x"}
+
+    # Changing
+
+    def test_a_value_is_replaced(self, storage: Storage) -> None:
+        """By shorter and longer ones."""
+        for data in (b"first", b"2", b"the third", b""):
+            storage.commit([Write("a/b", data)])
+            assert storage.read("a/b") == data
+        assert contents(storage) == {"a/b": b""}
+
+    def test_a_commit_makes_all_changes(self, storage: Storage) -> None:
+        """Of all kinds, in their order."""
+        storage.commit([Write("old", b"old"), Write("gone", b"x"), Append("log", b"1")])
+        storage.commit(
+            [
+                Move("old", "trash/old"),
+                Write("old", b"new"),
+                Remove("gone"),
+                Append("log", b"2"),
+                Append("log", b"3"),
+                Write("deep/er/new", b"n"),
+            ]
+        )
+        assert contents(storage) == {
+            "trash/old": b"old",
+            "old": b"new",
+            "log": b"123",
+            "deep/er/new": b"n",
+        }
+
+    def test_a_change_sees_those_before_it(self, storage: Storage) -> None:
+        """Of the same commit: what was written, moved and removed in it."""
+        storage.commit([Write("a/old", b"1")])
+        storage.commit(
+            [
+                Write("a/new", b"2"),
+                Move("a", "b"),
+                Write("a/new", b"3", if_absent=True),
+                Remove("b/old"),
+                Move("b/new", "c/new"),
+                Write("b/new", b"4", if_absent=True),
+                Remove("a"),
+                Move("c", "a"),
+            ]
+        )
+        assert contents(storage) == {"a/new": b"2", "b/new": b"4"}
+        with pytest.raises(AlreadyExistsError):
+            storage.commit([Write("new/x", b"5"), Move("b", "new")])
+
+    def test_an_empty_commit_changes_nothing(self, storage: Storage) -> None:
+        """Whoever has nothing to do need not ask before."""
+        storage.commit([])
+        assert contents(storage) == {}
+
+    def test_two_values_change_places(self, storage: Storage) -> None:
+        """By way of a third key, in one commit."""
+        storage.commit([Write("a", b"A"), Write("b", b"B")])
+        storage.commit([Move("a", "c"), Move("b", "a"), Move("c", "b")])
+        assert contents(storage) == {"a": b"B", "b": b"A"}
+
+    def test_a_folder_moves_with_all_that_is_in_it(self, storage: Storage) -> None:
+        """And nothing else does."""
+        storage.commit([Write("a/x", b"1"), Write("a/b/y", b"2"), Write("ab", b"3")])
+        storage.commit([Move("a", "new/place")])
+        assert contents(storage) == {"new/place/x": b"1", "new/place/b/y": b"2", "ab": b"3"}
+        assert not storage.exists("a")
+        assert storage.exists("new")
+        assert storage.exists("new/place")
+
+    def test_a_folder_is_removed_with_all_that_is_in_it(self, storage: Storage) -> None:
+        """A second time there is nothing to do."""
+        storage.commit([Write("a/x", b"1"), Write("a/b/y", b"2"), Write("ab", b"3")])
+        storage.commit([Remove("a"), Remove("nothing")])
+        assert contents(storage) == {"ab": b"3"}
+        storage.commit([Remove("a"), Remove("ab")])
+        assert contents(storage) == {}
+
+    def test_a_write_with_the_right_stamp(self, storage: Storage) -> None:
+        """Happens once: after it, the stamp is another one."""
+        storage.commit([Write("a", b"1")])
+        head = storage.head("a")
+        assert head is not None
+        change = Write("a", b"2", if_stamp=head.stamp)
+        storage.commit([change])
+        with pytest.raises(ConflictError, match="a"):
+            storage.commit([change])
+        assert storage.read("a") == b"2"
+
+    def test_a_write_where_nothing_is(self, storage: Storage) -> None:
+        """Is there something, it stays."""
+        change = Write("a/b", b"1", if_absent=True)
+        storage.commit([change])
+        with pytest.raises(AlreadyExistsError, match="a/b"):
+            storage.commit([Write("a/b", b"2", if_absent=True)])
+        storage.commit([Remove("a/b"), change])
+        assert contents(storage) == {"a/b": b"1"}
+
+    @pytest.mark.parametrize("name", _REFUSED)
+    def test_a_commit_that_raises_has_done_nothing(self, storage: Storage, name: str) -> None:
+        """Whatever the changes before the one that cannot be were."""
+        change, error = _REFUSED[name]
+        storage.commit(
+            [
+                Write("keep", b"k"),
+                Write("gone", b"g"),
+                Write("log", b"l"),
+                Write("source", b"s"),
+                Write("folder/x", b"x"),
+            ]
+        )
+        before = contents(storage)
+        heads = {key: storage.head(key) for key in before}
+        with pytest.raises(error):
+            storage.commit(
+                [
+                    Write("made", b"m"),
+                    Write("log", b"over"),
+                    Append("log", b"l"),
+                    Remove("gone"),
+                    Move("source", "moved"),
+                    change,
+                ]
+            )
+        assert contents(storage) == before
+        assert {key: storage.head(key) for key in before} == heads
+
+    def test_a_stream_becomes_a_value(self, storage: Storage) -> None:
+        """Together with others, and with the digest of what was taken in."""
+        data = os.urandom(5_000_000)
+        source = io.BytesIO(b"skipped" + data)
+        source.seek(len(b"skipped"))
+        with storage.lease() as writer:
+            staged = writer.stage(source)
+            assert contents(storage) == {}
+            facts = f"{staged.size} {staged.sha256}".encode()
+            writer.commit([Write("m/weights", staged, if_absent=True), Write("m/facts", facts)])
+        assert storage.read("m/weights") == data
+        assert storage.read("m/facts") == f"{len(data)} {sha256(data).hexdigest()}".encode()
+        head = storage.head("m/weights")
+        assert head is not None
+        assert staged.stamp in ("", head.stamp)
+
+    def test_what_was_staged_and_not_used_leaves_nothing(self, storage: Storage) -> None:
+        """Nor does a stream that breaks off."""
+
+        class Broken(io.RawIOBase):
+            def read(self, size: int = -1) -> bytes:
+                raise OSError("the cable is out")
+
+        broken: Any = Broken()
+        with storage.lease() as writer:
+            writer.stage(io.BytesIO(b"x"))
+            with pytest.raises(OSError, match="the cable is out"):
+                writer.stage(broken)
+            writer.commit([Write("a", b"1")])
+        assert contents(storage) == {"a": b"1"}
+        assert storage.list(".workbench").names == []
+
+    def test_files_for_those_who_need_some(self, storage: Storage, tmp_path: Path) -> None:
+        """Copies: whoever writes to them changes nothing in the storage."""
+        storage.commit([Write("a/b/x", b"1"), Write("y", b"2"), Write("z", b"3")])
+        paths = storage.materialise(["a/b/x", "y"], tmp_path / "out")
+        assert paths == [tmp_path / "out/a/b/x", tmp_path / "out/y"]
+        assert [path.read_bytes() for path in paths] == [b"1", b"2"]
+        assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == ["a", "b", "x", "y"]
+        paths[0].write_bytes(b"scribbled")
+        assert storage.read("a/b/x") == b"1"
+        assert storage.materialise(["a/b/x"], tmp_path / "out")[0].read_bytes() == b"1"
+        with pytest.raises(NotFoundError, match="nothing"):
+            storage.materialise(["nothing"], tmp_path / "out")
+
+    def test_a_local_path_leads_to_the_value(self, storage: Storage) -> None:
+        """Where there are such paths at all."""
+        storage.commit([Write("a/x", b"1")])
+        path = storage.local_path("a/x")
+        assert path is None or path.read_bytes() == b"1"
+        assert (path is None) == (storage.local_path("nothing") is None)
+
+    # Several at once
+
+    def test_a_lease_keeps_others_out(self, storage: Storage) -> None:
+        """Of two who count, none takes the other's step away."""
+        storage.commit([Write("count", b"0")])
+
+        def count(times: int) -> None:
+            for _ in range(times):
+                with storage.lease() as writer:
+                    number = int(storage.read("count"))
+                    time.sleep(0.0005)
+                    writer.commit([Write("count", b"%d" % (number + 1))])
+
+        self._in_threads(*[lambda: count(15)] * 4)
+        assert storage.read("count") == b"60"
+
+    def test_a_stamp_keeps_others_out(self, storage: Storage) -> None:
+        """The same without a lease: whoever was overtaken tries again."""
+        storage.commit([Write("count", b"0")])
+
+        def count(times: int) -> None:
+            while times:
+                head, number = storage.consistently(
+                    lambda: (storage.head("count"), int(storage.read("count")))
+                )
+                assert head is not None
+                try:
+                    storage.commit([Write("count", b"%d" % (number + 1), if_stamp=head.stamp)])
+                except ConflictError:
+                    continue
+                times -= 1
+
+        self._in_threads(*[lambda: count(15)] * 3)
+        assert storage.read("count") == b"45"
+
+    def test_a_lease_ends_with_its_block(self, storage: Storage) -> None:
+        """However that ends."""
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError), storage.lease() as writer:
+                self._and_raise(writer)
+        storage.commit([Append("log", b".")])
+        assert storage.read("log") == b"...."
+
+    @staticmethod
+    def _and_raise(writer: Writer) -> None:
+        writer.commit([Append("log", b".")])
+        raise ZeroDivisionError
+
+    def test_what_is_read_together_belongs_together(self, storage: Storage) -> None:
+        """While somebody else commits, nobody sees half of it."""
+        killed_writer.begin(storage)
+        done = threading.Event()
+        start = threading.Barrier(3, timeout=_LIMIT_S)
+
+        def write() -> None:
+            start.wait()
+            try:
+                for number in range(1, 61):
+                    storage.commit(killed_writer.changes(number))
+            finally:
+                done.set()
+
+        def look() -> None:
+            start.wait()
+            while not done.is_set():
+                state = storage.consistently(lambda: killed_writer.state(storage))
+                assert isinstance(state[0], bytes)
+                assert state == killed_writer.expected(int(state[0]))
+
+        self._in_threads(write, look, look)
+        assert killed_writer.state(storage) == killed_writer.expected(60)
+
+    @staticmethod
+    def _in_threads(*calls: Callable[[], None]) -> None:
+        with ThreadPoolExecutor(len(calls)) as pool:
+            for done in [pool.submit(call) for call in calls]:
+                done.result(timeout=_LIMIT_S)
+
+    # Across processes
+
+    def test_another_one_over_the_same_place(self, storage: Storage, tmp_path: Path) -> None:
+        """Sees what the first has done, and the other way round; or nothing, if it lives alone."""
+        storage.commit([Write("a", b"1")])
+        other = self.make(tmp_path / "storage")
+        if not self.shared_by_processes:
+            assert not other.exists("a")
+            return
+        assert other.read("a") == b"1"
+        other.commit([Write("a", b"2"), Write("b", b"3")])
+        assert storage.read_many(["a", "b"]) == [b"2", b"3"]
+
+    def test_a_process_that_is_killed_loses_nothing(self, storage: Storage, tmp_path: Path) -> None:
+        """Whatever it has said is done, is; what it was doing is done wholly or not at all."""
+        killed_writer.begin(storage)
+        if not self.shared_by_processes:
+            return
+        chance = random.Random(os.urandom(8))
+        last = 0
+        for _ in range(_KILLS):
+            told = max(last, self._killed_after(chance.uniform(0.0, 0.15), tmp_path / "storage"))
+            state = killed_writer.state(self.make(tmp_path / "storage"))
+            assert isinstance(state[0], bytes)
+            last = int(state[0])
+            assert last in (told, told + 1)
+            assert state == killed_writer.expected(last)
+        storage.commit([Write("after", b"x")])
+        assert storage.read("after") == b"x"
+
+    def _killed_after(self, seconds: float, folder: Path) -> int:
+        """Let a process write for some time after its first commit; return the last it told of."""
+        command = [sys.executable, "-m", killed_writer.__name__, getfile(type(self))]
+        paths = os.pathsep.join(filter(None, sys.path))
+        process = subprocess.Popen(
+            [*command, type(self).__name__, str(folder)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            assert first, "the process that writes ended by itself"
+            time.sleep(seconds)
+        finally:
+            process.kill()
+            rest = process.stdout.read().split(b"\n")
+            process.wait(_LIMIT_S)
+            process.stdout.close()
+        # The last piece may be half a number.
+        return int([first, *rest[:-1]][-1])
