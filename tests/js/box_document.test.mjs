@@ -20,11 +20,15 @@ import {
   undo,
 } from "../../workbench/panels/annotate/static/history.mjs";
 
+/** @import { ProposalRow, Row } from "../../workbench/panels/types.d.ts" */
+
 const IMAGE = { width: 640, height: 480 };
+/** @type {Row[]} */
 const ROWS = [
   { class_id: 0, xyxy: [10, 10, 20, 20] },
   { class_id: 2, xyxy: [0.125, 300.7, 40, 400] },
 ];
+/** @type {ProposalRow[]} */
 const PROPOSALS = [{ class_id: 1, xyxy: [5, 5, 9, 9], score: 0.75, source: "model" }];
 
 test("rows survive the way in and out, bit for bit", () => {
@@ -81,8 +85,8 @@ test("equal rows are recognised", () => {
 });
 
 test("undo and redo walk the same states", () => {
-  let history = createHistory("a");
-  history = commit(commit(history, "draw", "b"), "move", "c");
+  let history = createHistory("a", false);
+  history = commit(commit(history, "draw", "b", true), "move", "c", true);
   history = undo(undo(history));
   assert.equal(history.present.state, "a");
   assert.equal(undo(history), history);
@@ -92,13 +96,18 @@ test("undo and redo walk the same states", () => {
 });
 
 test("a new edit after undo drops the redone future", () => {
-  const history = commit(undo(commit(createHistory("a"), "draw", "b")), "draw", "c");
+  const history = commit(
+    undo(commit(createHistory("a", false), "draw", "b", true)),
+    "draw",
+    "c",
+    true,
+  );
   assert.equal(redo(history), history);
   assert.equal(undo(history).present.state, "a");
 });
 
 test("amending replaces the present without a step", () => {
-  const history = amend(commit(createHistory("a"), "move", "b"), "c");
+  const history = amend(commit(createHistory("a", false), "move", "b", true), "c", true);
   assert.equal(history.present.state, "c");
   assert.equal(undo(history).present.state, "a");
 });

@@ -18,6 +18,9 @@ function start(own = { width: 3840, height: 2160 }) {
   return { frames: createFrames(decode), asked, closed };
 }
 
+/** @import { Frame } from "../../workbench/panels/types.d.ts" */
+
+/** @param {number} index @param {Partial<Frame>} fields @returns {Frame} */
 const frame = (index, fields = {}) => ({
   key: `k${index}`,
   token: `t${index}`,
@@ -26,6 +29,12 @@ const frame = (index, fields = {}) => ({
   name: `${index}.jpg`,
   width: 3840,
   height: 2160,
+  revision: "",
+  editable: true,
+  problem: "",
+  boxes: [],
+  proposals: [],
+  keep: false,
   ...fields,
 });
 
@@ -40,9 +49,9 @@ test("the size of the stage is taken where an image is much larger, and its shap
 test("a large image is decoded at the size of the stage, and in full when it is sharpened", async () => {
   const { frames, asked } = start();
   const entry = await frames.put(frame(0), BYTES, STAGE, () => null);
-  assert.deepEqual([entry.bitmap.width, entry.full], [800, null]);
+  assert.deepEqual([entry.bitmap?.width, entry.full], [800, null]);
   const full = await frames.sharpen("k0");
-  assert.deepEqual([full.width, frames.get("k0").full === full], [3840, true]);
+  assert.deepEqual([full?.width, frames.get("k0")?.full === full], [3840, true]);
   assert.equal(await frames.sharpen("k0"), null);
   assert.deepEqual(asked, [{ width: 800, height: 450 }, null]);
 });
@@ -53,8 +62,8 @@ test("only one image is held in full", async () => {
   await frames.put(frame(1), BYTES, STAGE, () => null);
   const first = await frames.sharpen("k0");
   await frames.sharpen("k1");
-  assert.deepEqual([closed, frames.get("k0").full], [[first], null]);
-  assert.equal(frames.get("k0").bitmap.width, 800);
+  assert.deepEqual([closed, frames.get("k0")?.full], [[first], null]);
+  assert.equal(frames.get("k0")?.bitmap?.width, 800);
 });
 
 test("an image no larger than the stage is decoded once and never closed by another", async () => {
@@ -63,7 +72,7 @@ test("an image no larger than the stage is decoded once and never closed by anot
   assert.equal(entry.full, entry.bitmap);
   await frames.put(frame(1), BYTES, STAGE, () => null);
   await frames.sharpen("k1");
-  assert.deepEqual([closed, frames.get("k0").full === entry.bitmap, asked.length], [[], true, 3]);
+  assert.deepEqual([closed, frames.get("k0")?.full === entry.bitmap, asked.length], [[], true, 3]);
 });
 
 test("pixels that arrive after their image was dropped are let go", async () => {

@@ -15,6 +15,8 @@ import {
   zoomAt,
 } from "../../workbench/panels/annotate/static/geometry.mjs";
 
+/** @import { Xyxy } from "../../workbench/panels/types.d.ts" */
+
 const IMAGE = { width: 640, height: 480 };
 
 test("image and screen are each other's inverse", () => {
@@ -63,6 +65,7 @@ test("a drawn box is cut off at the image and never empty", () => {
 });
 
 test("boxes move together and stop together at the border", () => {
+  /** @type {Xyxy[]} */
   const boxes = [
     [10, 10, 20, 20],
     [600, 400, 635, 470],
@@ -76,6 +79,7 @@ test("a box that sticks out of the image can be moved back in", () => {
 });
 
 test("resizing leaves the edges that are not held bit for bit", () => {
+  /** @type {Xyxy} */
   const box = [10.123456, 20.654321, 110.5, 120.5];
   assert.deepEqual(
     resized(box, "e", { x: 200.4, y: 7 }, IMAGE),
@@ -90,12 +94,14 @@ test("dragging an edge past the opposite one turns the box over", () => {
 });
 
 test("a box cannot be resized to nothing", () => {
-  for (const handle of ["n", "ne", "e", "se", "s", "sw", "w", "nw"]) {
-    for (const box of [
+  for (const handle of /** @type {const} */ (["n", "ne", "e", "se", "s", "sw", "w", "nw"])) {
+    /** @type {Xyxy[]} */
+    const boxes = [
       [0, 0, 1, 1],
       [639, 479, 640, 480],
       [10, 10, 50, 50],
-    ]) {
+    ];
+    for (const box of boxes) {
       for (const x of [-1, 0, 10, 49.7, 50, 639.6, 640]) {
         const [left, top, right, bottom] = resized(box, handle, { x, y: x }, IMAGE);
         assert.ok(right - left >= 1 && bottom - top >= 1, `${handle} ${box} ${x}`);
@@ -106,6 +112,7 @@ test("a box cannot be resized to nothing", () => {
 });
 
 test("edges and corners are found in screen pixels, inside and outside", () => {
+  /** @type {Xyxy} */
   const box = [100, 100, 200, 200];
   assert.equal(handleAt(box, { x: 95, y: 95 }, 7), "nw");
   assert.equal(handleAt(box, { x: 150, y: 205 }, 7), "s");
@@ -119,6 +126,7 @@ test("a tiny box keeps a middle to move it by", () => {
 });
 
 test("of several boxes under the pointer the smallest comes first", () => {
+  /** @type {{id: number, xyxy: Xyxy}[]} */
   const boxes = [
     { id: 1, xyxy: [0, 0, 100, 100] },
     { id: 2, xyxy: [20, 20, 40, 40] },

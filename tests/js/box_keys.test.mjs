@@ -10,6 +10,7 @@ import {
   keyName,
 } from "../../workbench/panels/annotate/static/keys.mjs";
 import { classColour } from "../../workbench/panels/shared/static/colours.mjs";
+import { fake } from "./fakes.mjs";
 
 const press = (key, held = {}) => ({
   key,
@@ -40,10 +41,13 @@ test("digits stand for classes, on keyboards that shift them too", () => {
 
 test("every action that has keys does something, and the reverse", () => {
   const listed = JSON.parse(
-    readFileSync(new URL("../../workbench/panels/annotate/static/keys.json", import.meta.url)),
+    readFileSync(
+      new URL("../../workbench/panels/annotate/static/keys.json", import.meta.url),
+      "utf8",
+    ),
   );
   const session = { state: { selection: new Set() }, boxes: () => [] };
-  const { actions } = createCommands(session, {});
+  const { actions } = createCommands(fake(session), fake({}));
   const bound = new Set(listed.map((item) => item.action));
   assert.deepEqual(
     [...bound].filter((action) => !actions.includes(action)),

@@ -22,6 +22,9 @@ class MemoryStorage {
   removeItem(key) {
     this.#items.delete(key);
   }
+  clear() {
+    this.#items.clear();
+  }
 }
 
 const bitmap = { width: 640, height: 480, close() {} };
@@ -56,6 +59,7 @@ const frame = (index, fields = {}) => ({
   keep: true,
   ...fields,
 });
+/** @param {any} session @param {number} index @param {Record<string, any>} options */
 const arrive = (session, index, { fields, ...message } = {}) =>
   session.receive(
     {
@@ -113,7 +117,7 @@ test("edits made while one is under way go out as one, based on its answer", asy
     labelled: 1,
   });
   assert.equal(session.saving().state, "saved");
-  assert.equal(session.state.frame.revision, "r2");
+  assert.equal(session.state.frame?.revision, "r2");
 });
 
 test("an edit made before going on is still that image's edit", async () => {
@@ -130,7 +134,7 @@ test("an edit made before going on is still that image's edit", async () => {
     labelled: 1,
   });
   assert.equal(edits()[0].key, "ds/train/img_0.jpg");
-  assert.equal(session.state.frame.revision, "q0");
+  assert.equal(session.state.frame?.revision, "q0");
   assert.equal(session.boxes().length, 0);
 });
 
@@ -180,13 +184,14 @@ test("boxes that changed elsewhere come in as a step that can be undone", async 
 });
 
 test("a conflict holds the edit until the user decides", async () => {
-  for (const choice of ["mine", "theirs"]) {
+  for (const choice of /** @type {const} */ (["mine", "theirs"])) {
     const { session, edits, sent } = start();
     await arrive(session, 0);
     draw(session);
     await session.receive({
       kind: "not_saved",
       to: "s1",
+      session: "s1",
       seq: edits()[0].seq,
       key: edits()[0].key,
       why: "changed",
@@ -285,7 +290,7 @@ test("a prefetched image is shown at once", async () => {
   await arrive(session, 0);
   await arrive(session, 1, { show: false });
   session.step(1);
-  assert.equal(session.state.frame.name, "img_1.jpg");
+  assert.equal(session.state.frame?.name, "img_1.jpg");
   assert.deepEqual(
     sent.filter((m) => m.kind === "go").map((m) => [m.index, m.have]),
     [[1, "t1"]],
@@ -299,9 +304,9 @@ test("an answer to an older step does not turn the page back", async () => {
   session.step(1);
   const [first, second] = sent.filter((message) => message.kind === "go");
   await arrive(session, 1, { cause: { session: "s1", seq: first.seq } });
-  assert.equal(session.state.frame.name, "img_0.jpg");
+  assert.equal(session.state.frame?.name, "img_0.jpg");
   await arrive(session, 2, { cause: { session: "s1", seq: second.seq } });
-  assert.equal(session.state.frame.name, "img_2.jpg");
+  assert.equal(session.state.frame?.name, "img_2.jpg");
 });
 
 test("an edit answered while its image is still being decoded is not undone", async () => {
@@ -329,7 +334,7 @@ test("an edit answered while its image is still being decoded is not undone", as
   decoded(bitmap);
   await arrival;
   assert.equal(session.boxes().length, 1);
-  assert.equal(session.state.frame.revision, "r1");
+  assert.equal(session.state.frame?.revision, "r1");
 });
 
 test("of images shown in a row the last stays, whichever is decoded first", async () => {
@@ -342,7 +347,7 @@ test("of images shown in a row the last stays, whichever is decoded first", asyn
   await arrivals[1];
   waiting[0]();
   await arrivals[0];
-  assert.equal(session.state.frame.name, "img_3.jpg");
+  assert.equal(session.state.frame?.name, "img_3.jpg");
 });
 
 test("another page's messages are not taken for one's own", async () => {
@@ -352,6 +357,7 @@ test("another page's messages are not taken for one's own", async () => {
   await session.receive({
     kind: "not_saved",
     to: "s2",
+    session: "s2",
     seq: edits()[0].seq,
     key: edits()[0].key,
     why: "x",

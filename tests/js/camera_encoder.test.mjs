@@ -2,10 +2,15 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
 import { createEncoder } from "../../workbench/panels/live/static/encoder.mjs";
+import { fake } from "./fakes.mjs";
 
+/** What a page has, and Node.js has not. */
+const page = fake(globalThis);
 let made = [];
 
 class FakeWorker {
+  /** @type {((event: object) => void) | null} */
+  onmessage = null;
   constructor() {
     this.asked = [];
     made.push(this);
@@ -14,7 +19,7 @@ class FakeWorker {
     this.asked.push(message);
   }
   answer(buffer) {
-    this.onmessage({ data: { id: this.asked.shift().id, buffer } });
+    this.onmessage?.({ data: { id: this.asked.shift().id, buffer } });
   }
   terminate() {
     this.isOver = true;
@@ -25,9 +30,9 @@ const picture = () => ({ width: 4, height: 3, close() {} });
 
 beforeEach(() => {
   made = [];
-  globalThis.Worker = FakeWorker;
-  globalThis.OffscreenCanvas = class {};
-  globalThis.document = {
+  page.Worker = FakeWorker;
+  page.OffscreenCanvas = class {};
+  page.document = {
     createElement: () => ({
       getContext: () => ({ drawImage() {} }),
       toBlob: (done) => done(new Blob(["on the page"])),
@@ -36,9 +41,9 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  delete globalThis.Worker;
-  delete globalThis.OffscreenCanvas;
-  delete globalThis.document;
+  delete page.Worker;
+  delete page.OffscreenCanvas;
+  delete page.document;
 });
 
 test("the workers take turns, and each answer finds its picture", async () => {
@@ -66,7 +71,7 @@ test("closing lets nobody wait, and workers are made anew", async () => {
 });
 
 test("where a page may have no workers it encodes by itself", async () => {
-  globalThis.Worker = class {
+  page.Worker = class {
     constructor() {
       throw new Error("refused by the policy of the page");
     }

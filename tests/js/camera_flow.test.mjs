@@ -38,7 +38,7 @@ test("silence is counted from the oldest frame", () => {
 test("the beat lets through the rate that is wanted, in the long run", () => {
   const beat = createBeat();
   let through = 0;
-  for (let frame = 0; frame < 300; frame++) through += beat.isDue((frame * 1000) / 30, 10);
+  for (let frame = 0; frame < 300; frame++) through += Number(beat.isDue((frame * 1000) / 30, 10));
   assert.ok(Math.abs(through - 100) <= 1, String(through));
 });
 
@@ -65,6 +65,7 @@ test("the meter tells the rate of late", () => {
 
 function post(options = {}) {
   const sent = [];
+  /** @type {(() => void) | null} */
   let pending = null;
   const later = (work) => {
     pending = work;

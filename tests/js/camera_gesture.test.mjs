@@ -6,6 +6,7 @@ import { createGesture } from "../../workbench/panels/capture/static/gesture.mjs
 function scene({ mode = "hand", recording = false } = {}) {
   const log = [];
   const state = { recording };
+  /** @type {(() => void) | null} */
   let pending = null;
   const gesture = createGesture({
     mode: () => mode,

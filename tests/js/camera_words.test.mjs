@@ -26,9 +26,9 @@ const page = (more) => ({
 
 test("a page without encryption is told the way to https and a tunnel", () => {
   const problem = surroundingsProblem(page({ hasDevices: false, isSecure: false }));
-  assert.equal(problem.code, "insecure");
-  assert.match(problem.text, /https/);
-  assert.match(problem.text, /ssh -L 8888:localhost:8888/);
+  assert.equal(problem?.code, "insecure");
+  assert.match(problem?.text ?? "", /https/);
+  assert.match(problem?.text ?? "", /ssh -L 8888:localhost:8888/);
 });
 
 test("VS Code is told where a camera is to be had", () => {
@@ -36,7 +36,7 @@ test("VS Code is told where a camera is to be had", () => {
     location: { protocol: "vscode-webview:", host: "x" },
     navigator: { userAgent: "Electron", mediaDevices: { getUserMedia() {} } },
   });
-  assert.equal(surroundingsProblem(where).code, "vscode");
+  assert.equal(surroundingsProblem(where)?.code, "vscode");
 });
 
 test("where a camera may be there is no problem", () => {
@@ -94,6 +94,7 @@ test("a mirrored box lies where the mirrored thing is", () => {
   });
 });
 
+/** @param {Parameters<typeof statusNotes>} what */
 const texts = (...what) => statusNotes(...what).map((note) => note.text);
 
 test("a failure comes first, what was left out is counted", () => {
@@ -128,7 +129,7 @@ test("what was the limit is said: the disk, the way, the kernel or this page", (
 });
 
 test("a model that looks at each picture is not called a slow disk", () => {
-  for (const how of ["labels", "predictions"]) {
+  for (const how of /** @type {const} */ (["labels", "predictions"])) {
     const [slow, lost] = texts({ slow: true, dropped: 1 }, noneLeft(), how);
     assert.match(slow, /^The model is slower/);
     assert.match(lost, /^1 frame left out: the model/);

@@ -4,6 +4,7 @@ import test from "node:test";
 import { grouped, stepTo } from "../../workbench/panels/curate/static/finding_list.mjs";
 import { hoverColours, plotWidth } from "../../workbench/panels/shared/static/plot_grid.mjs";
 import { keepKeys } from "../../workbench/panels/shared/static/status_line.mjs";
+import { fake } from "./fakes.mjs";
 
 test("findings stand under their severities, worst first, without empty headings", () => {
   const findings = [
@@ -11,7 +12,7 @@ test("findings stand under their severities, worst first, without empty headings
     { kind: "corrupt", severity: "error" },
     { kind: "blurred", severity: "warning" },
   ];
-  const groups = grouped(findings).map((group) => [
+  const groups = grouped(fake(findings)).map((group) => [
     group.heading,
     group.findings.map((finding) => finding.kind),
   ]);
@@ -39,7 +40,7 @@ test("plots stand two beside each other only where both have room", () => {
 
 test("tooltips take the page's colours, or plain ones", () => {
   const dark = { "--jp-layout-color1": " #111 ", "--jp-ui-font-color0": "#eee" };
-  const style = (colours) => ({ getPropertyValue: (name) => colours[name] ?? "" });
+  const style = (colours) => fake({ getPropertyValue: (name) => colours[name] ?? "" });
   assert.deepEqual(hoverColours(style(dark)), {
     bgcolor: "#111",
     bordercolor: "#888",
@@ -53,8 +54,9 @@ test("keys are kept in the panel as soon as the line is in it, until it is relea
   globalThis.requestAnimationFrame = (look) => frames.push(look);
   globalThis.cancelAnimationFrame = () => {};
   const panel = Object.assign(new EventTarget(), { dataset: {} });
+  /** @type {object | null} */
   let parent = null;
-  const release = keepKeys({ closest: () => parent }, ".panel");
+  const release = keepKeys(fake({ closest: () => parent }), ".panel");
   assert.equal(frames.length, 1);
   parent = panel;
   frames.pop()();

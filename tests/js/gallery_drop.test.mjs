@@ -3,19 +3,21 @@ import { test } from "node:test";
 
 import { droppedOn, filesIn, refusal } from "../../workbench/panels/browse/static/drop.mjs";
 import { createUploader } from "../../workbench/panels/shared/static/upload.mjs";
+import { fake } from "./fakes.mjs";
 
 const ACCEPT = [".jpg", ".png"];
 const file = (name, text = "x") => new File([text], name);
 const fileEntry = (own) => ({ name: own.name, isDirectory: false, file: (done) => done(own) });
 /** A folder as browsers show it: its entries come in several readings. */
-const folderEntry = (name, ...entries) => ({
-  name,
-  isDirectory: true,
-  createReader: () => {
-    const left = [...entries];
-    return { readEntries: (done) => done(left.splice(0, 2)) };
-  },
-});
+const folderEntry = (name, ...entries) =>
+  fake({
+    name,
+    isDirectory: true,
+    createReader: () => {
+      const left = [...entries];
+      return { readEntries: (done) => done(left.splice(0, 2)) };
+    },
+  });
 
 test("a dropped folder stands for the images in it and below", async () => {
   const deep = folderEntry("deep", fileEntry(file("d.PNG")));
@@ -34,11 +36,11 @@ test("a dropped folder stands for the images in it and below", async () => {
     ["by itself.txt", "a.jpg", "c.jpg", "d.PNG"],
   );
   assert.deepEqual(await filesIn([folderEntry("empty")], ACCEPT), []);
-  const broken = {
+  const broken = fake({
     name: "x",
     isDirectory: true,
     createReader: () => ({ readEntries: (_done, failed) => failed(new Error("gone")) }),
-  };
+  });
   await assert.rejects(filesIn([broken], ACCEPT), /gone/);
 });
 
@@ -49,8 +51,8 @@ test("files and folders are told apart while the drop is handled", () => {
     { kind: "file", webkitGetAsEntry: () => folder, getAsFile: () => file("photos") },
     { kind: "string" },
   ];
-  assert.deepEqual(droppedOn({ items, files: [] }), [single, folder]);
-  assert.deepEqual(droppedOn({ items: [], files: [single] }), [single]);
+  assert.deepEqual(droppedOn(fake({ items, files: [] })), [single, folder]);
+  assert.deepEqual(droppedOn(fake({ items: [], files: [single] })), [single]);
 });
 
 test("what cannot be added is not sent, and said", async () => {

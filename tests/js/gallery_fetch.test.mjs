@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { createFetcher, rangesOf } from "../../workbench/panels/browse/static/fetch.mjs";
 import { createUploader } from "../../workbench/panels/shared/static/upload.mjs";
+import { fake } from "./fakes.mjs";
 
 const JPEG = new Uint8Array(1000);
 
@@ -58,7 +59,7 @@ test("what is in sight is asked for first, in few requests at a time", () => {
   answer(wants()[2]);
   answer(wants()[3]);
   assert.deepEqual(wants()[4].ranges, [[10, 20]]); // then behind
-  assert.equal(fetcher.get(33).item.key, "k33");
+  assert.equal(fetcher.get(33)?.item.key, "k33");
 });
 
 test("while the gallery moves, what is ahead comes in full requests, what is in sight at once", () => {
@@ -101,7 +102,7 @@ test("after a long scroll the newest range comes next and what was skipped never
     [1, 2, 3, 4],
   );
   answer(wants()[0]); // came too late to be called off: kept, for scrolling back
-  assert.equal(fetcher.get(3).item.key, "k3");
+  assert.equal(fetcher.get(3)?.item.key, "k3");
   assert.deepEqual(wants().at(-1).ranges, [[9010, 9020]]);
 });
 
@@ -113,9 +114,9 @@ test("nothing is asked for twice, unless a sharper picture is needed", () => {
   assert.equal(wants().length, 1);
   fetcher.sharpen(512);
   assert.equal(wants().length, 2);
-  assert.equal(fetcher.get(3).level, 256); // shown until the sharper one is here
+  assert.equal(fetcher.get(3)?.level, 256); // shown until the sharper one is here
   answer(wants()[1]);
-  assert.equal(fetcher.get(3).level, 512);
+  assert.equal(fetcher.get(3)?.level, 512);
   fetcher.sharpen(256);
   assert.equal(wants().length, 2);
 });
@@ -125,7 +126,7 @@ test("what the kernel could not give is not asked for again and again", () => {
   fetcher.want([0, 3], [0, 3]);
   answer(wants()[0], [0, 2]);
   assert.equal(wants().length, 1);
-  assert.equal(fetcher.get(1).item.state, "unreadable");
+  assert.equal(fetcher.get(1)?.item.state, "unreadable");
 });
 
 test("memory is bounded, and what is in sight stays", () => {
@@ -159,11 +160,11 @@ test("files go out in pieces, each when the one before has arrived", async () =>
     piece: 4,
   });
   const file = (name, text) => new File([text], name);
-  const broken = {
+  const broken = fake({
     name: "folder",
     size: 9,
     slice: () => ({ arrayBuffer: () => Promise.reject(new Error("no")) }),
-  };
+  });
   uploader.add(
     [file("a.jpg", "0123456789"), broken, file("empty.jpg", ""), file("b.jpg", "xy")],
     "val",

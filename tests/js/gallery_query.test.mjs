@@ -18,6 +18,7 @@ import {
   withSort,
 } from "../../workbench/panels/browse/static/query.mjs";
 import { wordsOf } from "../../workbench/panels/browse/static/status.mjs";
+import { fake } from "./fakes.mjs";
 
 test("the order is part of the query's text", () => {
   assert.equal(sortOf("class:person sort:-date boxes>3"), "sort:-date");
@@ -56,7 +57,7 @@ test("a screen reader hears what a cell shows", () => {
     predicted: true,
   };
   assert.equal(
-    describeItem(item, ["cell"]),
+    describeItem(fake(item), ["cell"]),
     "a.jpg, val, labelled, has predictions, 2 cell, 1 class 7, tagged odd",
   );
 });
@@ -151,7 +152,7 @@ test("items of a menu are found by what is typed, spaces included", () => {
 });
 
 test("the same picture is known again in another list, whatever its place", () => {
-  const entry = (key, name, jpeg) => ({ item: { key, name }, jpeg });
+  const entry = (key, name, jpeg) => fake({ item: { key, name }, jpeg });
   assert.ok(isSame(entry("a.jpg#3", "a.jpg", "data:1"), entry("a.jpg#2", "a.jpg", "data:1")));
   assert.ok(
     !isSame(entry("a.jpg#3", "a.jpg", "data:1"), entry("a.jpg#3", "a.jpg", "data:2")),

@@ -4,6 +4,9 @@ import { test } from "node:test";
 import { badgeOf } from "../../workbench/panels/models/static/trial.mjs";
 import { countWords, rowsAbove } from "../../workbench/panels/models/static/trial_boxes.mjs";
 
+/** @import { DetectionRow } from "../../workbench/panels/types.d.ts" */
+
+/** @param {number} score @returns {DetectionRow} */
 const row = (score) => [0.5, 0.5, 0.2, 0.2, "cup", score, 0];
 
 test("the slider leaves out what is below it, and keeps what is on it", () => {

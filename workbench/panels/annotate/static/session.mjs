@@ -327,7 +327,7 @@ export function createSession({ send, storage, decode, now, id }) {
     },
 
     /** @param {CanvasReceived} message @param {DataView<ArrayBuffer>[]} buffers */
-    async receive(message, buffers) {
+    async receive(message, buffers = []) {
       if (message.to && message.to !== id) return;
       if (message.kind === "frame") await receiveFrame(message, buffers?.[0]);
       else if (message.kind === "empty") receiveEmpty();

@@ -44,6 +44,7 @@ export function createUploader({
     report(job);
     const end = Math.min(job.offset + piece, file.size);
     const why = refusal(file);
+    /** @type {ArrayBuffer | null} */
     let buffer = null;
     try {
       if (!why) buffer = await file.slice(job.offset, end).arrayBuffer();
