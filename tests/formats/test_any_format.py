@@ -122,11 +122,16 @@ async def test_exports(tmp_path: Path, persistence_stores: Stores, tool: str, pa
 async def test_what_cannot_be_imported_leaves_nothing(
     tmp_path: Path, persistence_stores: Stores
 ) -> None:
-    (tmp_path / "labels.txt").write_text("0 .5 .5 .1 .1")
+    (tmp_path / "alone" / "in").mkdir(parents=True)
+    (tmp_path / "alone" / "in" / "labels.txt").write_text("0 .5 .5 .1 .1")
     (tmp_path / "empty").mkdir()
     for path, error, message in (
         (tmp_path / "gone", NotFoundError, "gone"),
-        (tmp_path / "labels.txt", ArchiveError, r"labels\.txt.*zip archive"),
+        (
+            tmp_path / "alone" / "in" / "labels.txt",
+            ArchiveError,
+            r"labels\.txt.*put the pictures beside it",
+        ),
         (tmp_path / "empty", ArchiveError, r"empty.*expected images"),
     ):
         with pytest.raises(error, match=message):

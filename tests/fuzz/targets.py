@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import os
 import tempfile
+import warnings
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from unittest.mock import patch
 
 from tests.helpers.pictures import jpeg
 from workbench.datasets.columns import unpack
+from workbench.datasets.formats.codecs import pictures_in
 from workbench.datasets.formats.items import Options
 from workbench.datasets.formats.registry import READERS
 from workbench.datasets.formats.view import FolderView
@@ -35,7 +38,7 @@ from workbench.persistence.filesystem.dataset_files import prompts_from
 from workbench.persistence.filesystem.label_inspection import report_all
 from workbench.persistence.filesystem.models import FilesystemModelStore
 from workbench.persistence.history import parse_records, parse_records_about
-from workbench.persistence.image_bounds import require_decodable
+from workbench.persistence.image_bounds import VARIABLE, require_decodable
 from workbench.persistence.image_header import read_header
 from workbench.persistence.rules import image_size
 from workbench.persistence.sources import current_sources, parse_sources
@@ -129,6 +132,14 @@ def formats_xml(data: bytes) -> None:
 
 def formats_text(data: bytes) -> None:
     _read_all(data, "a.txt", "labels.csv", "labels.ndjson")
+
+
+def codecs(data: bytes) -> None:
+    with patch.dict(os.environ, {VARIABLE: "200000"}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's about damaged files
+        for picture in pictures_in(data, "a.bin"):
+            if picture.ndim not in (2, 3) or not picture.size:
+                raise AssertionError("a picture without pixels")
 
 
 class _Nowhere:
@@ -252,6 +263,7 @@ def query(data: bytes) -> None:
 
 TARGETS: dict[str, Target] = {
     "class_list": class_list,
+    "codecs": codecs,
     "data_yaml": data_yaml,
     "events": events,
     "exif": exif,

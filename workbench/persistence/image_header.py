@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 HEAD_BYTES = 4096
 """Enough for the headers of nearly all files that come without a preview in their EXIF."""
@@ -47,6 +47,10 @@ class ImageHeader:
         JPEG keeps its coefficients beside them, an animation its canvases.
     has_scans : bool
         Whether it is a JPEG whose pixels come in many scans, each of them over all.
+    bits : int
+        Of each sample; more than 8 in what microscopes, scanners and depth cameras write.
+    pages : int
+        Pictures in a TIFF, of which only the first is shown.
     """
 
     width: int
@@ -54,6 +58,8 @@ class ImageHeader:
     orientation: int = 1
     layers: float = 1.0
     has_scans: bool = False
+    bits: int = 8
+    pages: int = 1
 
     @property
     def shown(self) -> tuple[int, int]:
@@ -138,7 +144,7 @@ def _png(data: bytes) -> ImageHeader | None:
     for _ in range(MAX_PARTS):
         kind = data[position + 4 : position + 8]
         if kind in (b"IDAT", b"IEND"):
-            return _turned(width, height, orientation, layers)
+            return _turned(width, height, orientation, layers, bits=max(data[24], 8))
         (length,) = struct.unpack_from(">I", data, position)
         if kind == b"eXIf":
             orientation = _exif_orientation(data[position + 8 : position + 8 + length])
@@ -148,9 +154,10 @@ def _png(data: bytes) -> ImageHeader | None:
     return None
 
 
-def _turned(width: int, height: int, orientation: int, layers: float) -> ImageHeader:
+def _turned(width: int, height: int, orientation: int, layers: float, bits: int = 8) -> ImageHeader:
     """Return the header of a format that is decoded first and turned then, in a copy."""
-    return ImageHeader(width, height, orientation, layers + (orientation != 1))
+    layers += orientation != 1
+    return ImageHeader(width, height, orientation, layers, False, bits)
 
 
 def _bmp(data: bytes) -> ImageHeader | None:
@@ -196,29 +203,89 @@ def _webp_orientation(data: bytes) -> int:
     return 1
 
 
+def tiff_pages(data: bytes) -> list[ImageHeader]:
+    """Read the headers of all pictures in a TIFF (up to 10,000); empty if one is damaged."""
+    try:
+        form = _tiff_form(data)
+        pages = [] if form is None else [_tiff_page(data, form, s) for s in form.starts(data)]
+    except (IndexError, OverflowError, struct.error):
+        return []
+    found = [page for page in pages if page is not None]
+    return found if len(found) == len(pages) else []
+
+
 def _tiff(data: bytes) -> ImageHeader | None:
-    """Read the first directory of a TIFF (TIFF 6.0, section 2) or a BigTIFF."""
+    form = _tiff_form(data)
+    if form is None:
+        return None
+    starts = form.starts(data)
+    first = _tiff_page(data, form, starts[0])
+    return None if first is None else replace(first, pages=len(starts))
+
+
+@dataclass(frozen=True, slots=True)
+class _TiffForm:
+    """How a TIFF (TIFF 6.0, section 2) or a BigTIFF writes its directories."""
+
+    order: str
+    first: int
+    count: str
+    offset: str
+    entry: str
+    place: int
+
+    def starts(self, data: bytes) -> list[int]:
+        """Return where the directories begin, each of which is a picture."""
+        found = {self.first: None}
+        start = self.first
+        while len(found) < MAX_PARTS:
+            if start + struct.calcsize(self.count) > len(data):
+                break
+            (entries,) = struct.unpack_from(self.count, data, start)
+            after = start + struct.calcsize(self.count) + entries * self.step
+            if after + struct.calcsize(self.offset) > len(data):
+                break
+            (start,) = struct.unpack_from(self.offset, data, after)
+            if not start or start in found:
+                break
+            found[start] = None
+        return list(found)
+
+    @property
+    def step(self) -> int:
+        """Bytes of an entry."""
+        return self.place + struct.calcsize(self.offset)
+
+
+def _tiff_form(data: bytes) -> _TiffForm | None:
     order = "<" if data[:2] == b"II" else ">"
     (version,) = struct.unpack_from(f"{order}H", data, 2)
     if version == 42:
         (start,) = struct.unpack_from(f"{order}I", data, 4)
-        (entries,) = struct.unpack_from(f"{order}H", data, start)
-        start, step, form, place = start + 2, 12, f"{order}HHI", 8
-    elif version == 43:
+        return _TiffForm(order, start, f"{order}H", f"{order}I", f"{order}HHI", 8)
+    if version == 43:
         (start,) = struct.unpack_from(f"{order}Q", data, 8)
-        (entries,) = struct.unpack_from(f"{order}Q", data, start)
-        start, step, form, place = start + 8, 20, f"{order}HHQ", 12
-    else:
-        return None
+        return _TiffForm(order, start, f"{order}Q", f"{order}Q", f"{order}HHQ", 12)
+    return None
+
+
+def _tiff_page(data: bytes, form: _TiffForm, start: int) -> ImageHeader | None:
+    (entries,) = struct.unpack_from(form.count, data, start)
+    start += struct.calcsize(form.count)
     values: dict[int, int] = {}
     for number in range(min(entries, MAX_PARTS)):
-        at = start + number * step
-        if at + step > len(data):
+        at = start + number * form.step
+        if at + form.step > len(data):
             break
-        tag, kind, _ = struct.unpack_from(form, data, at)
-        if tag in _TIFF_TAGS and kind in _INTEGERS:
-            (value,) = struct.unpack_from(order + _INTEGERS[kind], data, at + place)
-            values.setdefault(tag, value)
+        tag, kind, amount = struct.unpack_from(form.entry, data, at)
+        if tag not in _TIFF_TAGS or kind not in _INTEGERS:
+            continue
+        inner, where = form.order + _INTEGERS[kind], at + form.place
+        if tag == _BITS and amount * struct.calcsize(inner) > struct.calcsize(form.offset):
+            # Those of three colours have no room in the entry, which says where they are.
+            (where,) = struct.unpack_from(form.offset, data, where)
+        if where + struct.calcsize(inner) <= len(data):
+            values.setdefault(tag, struct.unpack_from(inner, data, where)[0])
     width, height = values.get(256, 0), values.get(257, 0)
     if not width or not height:
         return None
@@ -227,11 +294,13 @@ def _tiff(data: bytes) -> ImageHeader | None:
     rows = values.get(323) or min(values.get(278, height), height)
     block = rows * (values.get(322) or width) * values.get(277, 1)
     layers = 1.0 + block * _TIFF_SAMPLE_BYTES / _BGR_BYTES / (width * height)
-    return _turned(width, height, orientation if 1 <= orientation <= 8 else 1, layers)
+    orientation = orientation if 1 <= orientation <= 8 else 1
+    return _turned(width, height, orientation, layers, min(max(values.get(_BITS, 8), 8), 64))
 
 
 # Width, height, samples per pixel, rows per strip, width and length of a tile, orientation.
-_TIFF_TAGS = frozenset({256, 257, 277, 278, 322, 323, _ORIENTATION})
+_BITS = 258
+_TIFF_TAGS = frozenset({256, 257, _BITS, 277, 278, 322, 323, _ORIENTATION})
 _INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _TIFF_SAMPLE_BYTES = 2
 _BGR_BYTES = 3

@@ -14,6 +14,7 @@ _VALUES = {
     "polygons": ("box", "leave"),
     "unlabelled": ("take", "leave"),
     "unknown": ("ask", "ignore"),
+    "convert": ("ask", "no", "png", "jpeg"),
 }
 
 
@@ -44,6 +45,17 @@ class Choices:
         ``take`` pictures without annotation, or ``leave`` them out.
     unknown : str
         ``ask`` what is meant by annotation files in no known form, or ``ignore`` them.
+    convert : str
+        What to do with pictures that training does not read as they are: those of more than 8
+        bits, TIFFs of several pages, HEIC, AVIF, GIF, JPEG 2000. ``png`` and ``jpeg`` make new
+        pictures of them; ``no`` takes what can be stored as it is and leaves the rest; ``ask``
+        does so, too, but asks where nothing else is there.
+    levels : (int, int), optional
+        What of pictures of more than 8 bits becomes black and white; default: the range that
+        holds nearly all values of all of them.
+    frame_step : int
+        Every how many frames of a video one becomes a picture; 0: about one for each second
+        where there is nothing but videos, else none.
     """
 
     format: str = ""
@@ -56,6 +68,9 @@ class Choices:
     polygons: str = "box"
     unlabelled: str = "take"
     unknown: str = "ask"
+    convert: str = "ask"
+    levels: tuple[int, int] | None = None
+    frame_step: int = 0
 
     def __post_init__(self) -> None:
         for name, values in _VALUES.items():
@@ -63,6 +78,16 @@ class Choices:
                 raise ImportFormatError(
                     f"{name}: expected one of {', '.join(values)}, found {getattr(self, name)!r}"
                 )
+        if self.frame_step < 0:
+            raise ImportFormatError(
+                f"frame_step: expected 1 or more, or 0, found {self.frame_step!r}"
+            )
+        if self.levels is not None and (
+            len(self.levels) != 2 or not self.levels[0] < self.levels[1]
+        ):
+            raise ImportFormatError(
+                f"levels: expected two numbers, the lower one first, found {self.levels!r}"
+            )
         wrong = [s for pair in self.splits.items() for s in pair if s not in SPLITS]
         if wrong:
             raise ImportFormatError(

@@ -23,7 +23,7 @@ from workbench.datasets.formats.ledger import ANNOTATIONS, PICTURES, Entry, Ledg
 from workbench.datasets.formats.naming import absolute
 from workbench.datasets.formats.plan import Contents, contents_of
 from workbench.datasets.formats.reading import Picture, Row
-from workbench.datasets.formats.view import FolderView
+from workbench.datasets.formats.view import CONVERTIBLE, VIDEOS, FolderView
 from workbench.errors import ConflictError, ImportFormatError
 from workbench.persistence import DataStores
 from workbench.persistence.archive.directory import fold
@@ -265,9 +265,10 @@ async def plan_merge(
     view = await asyncio.to_thread(FolderView.open, absolute(path), may_be_bare=True)
     try:
         keys = [(image.split, image.filename) for image in await stores.image.list(dataset)]
-        if not view.pictures:
+        if not (view.pictures or view.others(CONVERTIBLE | VIDEOS)):
             view = _DatasetView(view, await _heads(stores, dataset, keys))
         contents = await asyncio.to_thread(contents_of, view, chosen, progress)
+        view = contents.view
         found = await _matches(stores, dataset, keys, view, contents)
         return await _planned(stores, dataset, info.classes, view, contents, found, existing, new)
     except BaseException:

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from workbench.datasets.formats.tar import archive_extension
-from workbench.datasets.formats.view import POINTABLE
-from workbench.errors import AlreadyExistsError
+from workbench.datasets.formats.view import POINTABLE, VIDEOS
+from workbench.errors import AlreadyExistsError, ImportFormatError
 from workbench.persistence import DataStores
 
 # What files are called whatever they are about.
@@ -17,8 +17,22 @@ _GENERAL = re.compile(
 )
 
 
+_ADDRESS = re.compile(r"(?:https?|ftp|s3|gs|az|hf|roboflow)://?", re.IGNORECASE)
+
+
 def absolute(path: Path | str) -> Path:
-    """Return a path that stays the same when the working folder changes."""
+    """Return a path that stays the same when the working folder changes.
+
+    Raises
+    ------
+    ImportFormatError
+        If it is an address on the network.
+    """
+    if _ADDRESS.match(str(path)):
+        raise ImportFormatError(
+            f"{path}: expected a folder or a file on this machine, found an address; Workbench "
+            f"fetches nothing from the network by itself, so download it and import that"
+        )
     return Path(path).expanduser().absolute()
 
 
@@ -27,6 +41,8 @@ def default_name(place: Path) -> str:
     ending = archive_extension(place.name)
     if ending:
         return place.name[: -len(ending)]
+    if place.suffix.lower() in VIDEOS and place.is_file():
+        return place.stem
     if place.suffix.lower() not in POINTABLE:
         return place.name
     return place.parent.name if _GENERAL.fullmatch(place.stem) else place.stem

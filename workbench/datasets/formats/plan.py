@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.choices import Choices, choices_from
-from workbench.datasets.formats.items import Options, Reading
+from workbench.datasets.formats.converting import converted
+from workbench.datasets.formats.items import Detection, Options, Reading
 from workbench.datasets.formats.ledger import ANNOTATIONS, FILES, PICTURES, Entry, Ledger
 from workbench.datasets.formats.naming import absolute, default_name, require_free
 from workbench.datasets.formats.reading import Picture, take
 from workbench.datasets.formats.recognising import Recognised, kind_of, question, recognise
 from workbench.datasets.formats.registry import READERS
-from workbench.datasets.formats.view import OTHER_PICTURES, FolderView, extension, hidden
+from workbench.datasets.formats.view import (
+    CONVERTIBLE,
+    OTHER_PICTURES,
+    VIDEOS,
+    FolderView,
+    extension,
+    hidden,
+)
 from workbench.datasets.formats.writing import fill
 from workbench.datasets.importing import split_by_ratio
 from workbench.errors import (
@@ -72,6 +80,8 @@ class Contents:
     notes : list of str
     questions : list of str
         What has to be answered first.
+    view : FolderView
+        Where all of it is read from: the source, or it with pictures that were made.
     """
 
     recognised: Recognised
@@ -82,6 +92,7 @@ class Contents:
     ledger: Ledger
     notes: list[str]
     questions: list[str]
+    view: FolderView
 
 
 class ImportPlan:
@@ -227,9 +238,8 @@ class ImportPlan:
         contents = self._contents
         if contents.questions:
             raise ImportFormatError("; ".join(contents.questions))
-        view = self._view
         info = await self._stores.dataset.create_with(
-            name, lambda sink: fill(view, contents, sink, progress)
+            name, lambda sink: fill(contents.view, contents, sink, progress)
         )
         return _imported(info, contents)
 
@@ -294,6 +304,11 @@ async def plan_import(
 
 def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Contents:
     """Look at everything once, and say what would come of it. Blocks."""
+    if not view.pictures and (asked_first := _ask_about_pictures(view, choices)):
+        return _nothing_yet(view, asked_first)
+    view, failed = converted(view, choices, progress)
+    if failed and not view.pictures:
+        raise ImportFormatError("; ".join(list(failed.values())[:3]))
     recognised = recognise(view, choices.format)
     if not view.pictures:
         try:
@@ -314,6 +329,8 @@ def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Conte
             f"again"
         )
     if recognised.format and not taken.pairing and ledger.found[ANNOTATIONS]:
+        if asked_first := _ask_about_pictures(view, choices):
+            return _nothing_yet(view, asked_first)
         first = next(
             (e.picture or e.file for e in ledger.entries if e.reason == why.NO_PICTURE), ""
         )
@@ -325,7 +342,7 @@ def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Conte
     _give_splits(taken.pictures, choices, ledger)
     classes = _classes(view, reading, choices, taken.pictures)
     layout_notes, targets = _layout(view, taken.pictures)
-    _count_files(view, recognised, reading, targets, ledger)
+    _count_files(view, recognised, reading, targets, failed, ledger)
     ledger.check()
     asked = recognised.unknown if not recognised.format and choices.unknown == "ask" else []
     notes = [*view.notes, *reading.notes, *ledger.sentences(), *layout_notes]
@@ -351,7 +368,30 @@ def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Conte
         ledger,
         notes,
         [question(view, asked)] if asked else [],
+        view,
     )
+
+
+def _ask_about_pictures(view: FolderView, choices: Choices) -> str:
+    """Return what is asked where the pictures that matter are some that training does not read."""
+    found = view.others(CONVERTIBLE)
+    if not found or choices.convert != "ask":
+        return ""
+    return (
+        f"{view.path}: found {len(found)} pictures in formats that training does not read, such as "
+        f"{found[0]!r}; choose convert='png' (or 'jpeg') to take copies of them that it reads, or "
+        f"convert='no' to leave them out"
+    )
+
+
+def _nothing_yet(view: FolderView, asked: str) -> Contents:
+    """Return what is known before the question about the pictures is answered."""
+    recognised = Recognised("", Detection())
+    ledger = Ledger("pictures")
+    for name in view.others(CONVERTIBLE):
+        ledger.found[PICTURES] += 1
+        ledger.add(Entry(PICTURES, "left", why.NO_CODEC, name, 0, name))
+    return Contents(recognised, Reading(), [], [], {}, ledger, list(view.notes), [asked], view)
 
 
 def _give_splits(pictures: Sequence[Picture], choices: Choices, ledger: Ledger) -> None:
@@ -400,19 +440,32 @@ def _count_files(
     recognised: Recognised,
     reading: Reading,
     targets: dict[str, str],
+    failed: Mapping[str, str],
     ledger: Ledger,
 ) -> None:
     pictures, unreadable = set(view.pictures), dict(reading.unreadable)
+    # What pictures were made of is taken with these.
+    ledger.found[FILES] += len(view.used)
+    ledger.taken[FILES] += len(view.used)
     for name in view.names:
         if name in pictures:
             continue
-        if extension(name) in OTHER_PICTURES and not hidden(name):
+        kind = extension(name)
+        if name in failed and kind not in VIDEOS:
+            ledger.found[PICTURES] += 1
+            reason, detail = why.NOT_CONVERTED, failed[name]
+            ledger.add(Entry(PICTURES, "left", reason, name, 0, name, "", detail))
+            continue
+        if kind in OTHER_PICTURES and not hidden(name):
             ledger.found[PICTURES] += 1
             ledger.add(Entry(PICTURES, "left", why.NO_CODEC, name, 0, name))
             continue
         ledger.found[FILES] += 1
         if name in reading.used or name in targets:
             ledger.taken[FILES] += 1
+        elif name in failed:
+            detail = failed[name]
+            ledger.add(Entry(FILES, "left", why.NOT_CONVERTED, name, 0, "", "", detail))
         elif name in unreadable:
             detail = unreadable[name]
             ledger.add(Entry(FILES, "left", why.FILE_UNREADABLE, name, 0, "", "", detail))
@@ -423,8 +476,10 @@ def _count_files(
 
 def _fingerprint(view: FolderView) -> tuple[object, ...]:
     """Return what changes when somebody changes what was planned."""
-    if view.path.is_file():
-        status = view.path.stat()
+    alone = view.focus is not None and extension(view.focus) in VIDEOS
+    file = view.path / str(view.focus) if alone else view.path
+    if file.is_file():
+        status = file.stat()
         return (status.st_size, status.st_mtime_ns)
     found: list[object] = []
     try:

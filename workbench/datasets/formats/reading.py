@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.choices import Choices
+from workbench.datasets.formats.codecs import kind_of_picture
 from workbench.datasets.formats.frames import place
 from workbench.datasets.formats.items import (
     CROWD,
@@ -252,11 +253,19 @@ class _Loop:
             if number % _TICK == 0:
                 self._progress(0, len(names))
             try:
-                headers[name] = self._header(name)
+                headers[name] = header = self._header(name)
+                if header.bits > 8:
+                    self._ledger.add(Entry(PICTURES, "noted", why.DEEP, name, 0, name))
+                if header.pages > 1:
+                    self._ledger.add(Entry(PICTURES, "noted", why.PAGES, name, 0, name))
             except (InvalidFrameError, ArchiveError) as error:
                 reason, detail = why.DAMAGED, str(error)
-                head = self._view.head(name, 512).lstrip().lower()
-                if head.startswith(
+                head = self._view.head(name, 512)
+                kind = kind_of_picture(head)
+                head = head.lstrip().lower()
+                if kind in ("HEIC", "AVIF", "JPEG 2000"):
+                    reason, detail = why.NO_CODEC, f"it is {kind}, whatever it is called"
+                elif head.startswith(
                     (b"<!doctype", b"<html", b"<?xml", b"{", b"version https://git-lfs")
                 ):
                     reason, detail = why.NOT_A_PICTURE, "text, as a failed download leaves it"

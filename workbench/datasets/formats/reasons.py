@@ -53,12 +53,16 @@ NOT_ANNOTATED = "file without annotations"
 ALL_LEFT = "all annotations left"
 MISSING = "missing"
 NO_SPLIT = "no split"
+DEEP = "more than 8 bits"
+PAGES = "several pages"
 SEVERAL = "several files"
 SIZES = "other size"
 MIRRORED = "mirrored"
 SHARED_NAME = "shared name"
 
 # Of files.
+VIDEO = "video"
+NOT_CONVERTED = "not converted"
 FILE_UNREADABLE = "damaged file"
 OTHER_FORMAT = "another format"
 CACHE = "cache"
@@ -153,8 +157,22 @@ SENTENCES = {
     DAMAGED: "{count} images are damaged and were left out, such as {example}",
     NOT_A_PICTURE: "{count} images hold something else and were left out, such as {example}",
     NO_CODEC: (
-        "{count} images of unsupported formats were dropped, such as {example}: convert to PNG"
+        "{count} images are in formats that training does not read and were left out, such as "
+        "{example}: choose convert='png' (or 'jpeg') to take copies of them that it reads"
     ),
+    DEEP: (
+        "{count} images have more than 8 bits for each value, such as {example}, of which training "
+        "and display use the upper 8: choose convert='png' to spread the range that is used"
+    ),
+    PAGES: (
+        "{count} images have several pages, such as {example}, of which only the first is seen: "
+        "choose convert='png' to make an image of each"
+    ),
+    VIDEO: (
+        "{count} videos were left out, such as {example}: choose frame_step=30 to take each 30th "
+        "frame as an image"
+    ),
+    NOT_CONVERTED: "{count} files could not be made into pictures, such as {example}",
     MASK_FOLDER: (
         "{count} images lie in folders of their own under the names of annotated pictures, as "
         "masks do, and were left out, such as {example}"

@@ -11,8 +11,8 @@ from workbench.datasets.formats.items import Detection
 from workbench.datasets.formats.pairing import stem_of
 from workbench.datasets.formats.registry import READERS
 from workbench.datasets.formats.tar import is_archive
-from workbench.datasets.formats.view import FolderView, extension, hidden
-from workbench.errors import ImportFormatError
+from workbench.datasets.formats.view import VIDEOS, FolderView, extension, hidden
+from workbench.errors import ArchiveError, ImportFormatError
 from workbench.persistence.archive.directory import fold
 
 _TALKS_OF_BOXES = re.compile(
@@ -25,9 +25,12 @@ _ASKED_EXTENSIONS = frozenset({".json", ".xml", ".csv", ".tsv", ".ndjson", ".jso
 _BINARY = frozenset({".parquet", ".mat", ".h5", ".hdf5", ".arrow", ".lmdb", ".mdb"})
 _TFRECORD = re.compile(r"\.tfrecords?(?:-\d+-of-\d+)?$|\.record(?:-\d+-of-\d+)?$", re.IGNORECASE)
 _HEAD = 64 * 2**10
+# May be pointed at although they hold no annotations.
+_NOT_READ = VIDEOS | {".yaml", ".yml"}
 
 KINDS = {
     ".cache": why.CACHE,
+    **dict.fromkeys(VIDEOS, why.VIDEO),
     **dict.fromkeys((".npy", ".npz"), why.ARRAY),
     **dict.fromkeys((".pkl", ".pickle"), why.PICKLE),
 }
@@ -65,13 +68,20 @@ def recognise(view: FolderView, wanted: str = "") -> Recognised:
 
     Raises
     ------
+    ArchiveError
+        If a file was pointed at, and no pictures are beside it.
     ImportFormatError
         If it is none that can be read, and why; if the format that was chosen is not there.
     """
     _refuse(view)
     if wanted and wanted not in READERS:
         raise ImportFormatError(f"format: expected one of {', '.join(READERS)}, found {wanted!r}")
-    pointed = view.focus is not None and extension(view.focus) not in (".yaml", ".yml")
+    if view.focus is not None and not view.pictures:
+        raise ArchiveError(
+            f"{view.path / view.focus}: expected pictures in its folder or in the one above, found "
+            f"none; put the pictures beside it and import again"
+        )
+    pointed = view.focus is not None and extension(view.focus) not in _NOT_READ
     found: dict[str, Detection] = {}
     for name, reader in READERS.items():
         detection = reader.detect(view)

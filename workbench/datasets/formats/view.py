@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +26,7 @@ from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.archive import Archive, FolderSink, Member, unpack
 from workbench.persistence.archive.folder import Folder, opened_file
+from workbench.persistence.archive.format import STORED
 from workbench.persistence.models import ArchiveLimits
 
 HEAD_BYTES = 4096
@@ -37,10 +38,20 @@ _SAMPLE = 24
 _BLOCK_BYTES = 2**20
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
-POINTABLE = frozenset({".json", ".yaml", ".yml", ".xml", ".csv", ".ndjson", ".jsonl", ".data"})
+POINTABLE = frozenset(
+    {".json", ".yaml", ".yml", ".xml", ".csv", ".ndjson", ".jsonl", ".data", ".txt"}
+)
 """Extensions of files that somebody may point at in place of their folder."""
 
-OTHER_PICTURES = frozenset({".heic", ".heif", ".gif", ".avif", ".jp2", ".dng", ".svg", ".ppm"})
+CONVERTIBLE = frozenset({".heic", ".heif", ".hif", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"})
+"""Extensions of pictures that training does not read, and of which it can be given copies."""
+
+OTHER_PICTURES = CONVERTIBLE | {".dng", ".svg", ".psd", ".cr2", ".nef", ".arw", ".jxl"}
+
+VIDEOS = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"}
+)
+"""Extensions of what frames are taken of."""
 
 
 class FolderView:
@@ -56,6 +67,8 @@ class FolderView:
         Of all files, with forward slashes, without litter.
     pictures : list of str
         Those that are pictures and not hidden.
+    used : frozenset of str
+        Files that stand for others that were made of them, see `with_made`.
     """
 
     def __init__(self, path: Path, focus: str | None = None) -> None:
@@ -64,6 +77,8 @@ class FolderView:
         self.names: list[str] = []
         self.pictures: list[str] = []
         self.notes: list[str] = []
+        self.used: frozenset[str] = frozenset()
+        self.made: dict[object, Any] = {}
         self._members: dict[str, tuple[Folder | Archive, Member]] = {}
         self._open: list[Archive] = []
         self._temporary: list[str] = []
@@ -73,11 +88,7 @@ class FolderView:
 
     @classmethod
     def open(
-        cls,
-        path: Path | str,
-        limits: ArchiveLimits | None = None,
-        *,
-        may_be_bare: bool = False,
+        cls, path: Path | str, limits: ArchiveLimits | None = None, *, may_be_bare: bool = False
     ) -> Self:
         """List what lies at a path.
 
@@ -86,7 +97,8 @@ class FolderView:
         path : Path or str
         limits : ArchiveLimits, optional
         may_be_bare : bool
-            Whether an annotation file may have no pictures beside it.
+            Whether an annotation file may have no pictures beside it, so that those above are
+            not looked for.
 
         Raises
         ------
@@ -98,6 +110,8 @@ class FolderView:
         path = Path(path).expanduser().absolute()
         if path.is_file() and path.suffix.lower() in POINTABLE:
             return cls._around(path, may_be_bare)
+        if path.is_file() and path.suffix.lower() in VIDEOS:
+            return cls._alone(path)
         view = cls(path)
         try:
             view._mount(path, "", limits or ArchiveLimits())
@@ -110,15 +124,61 @@ class FolderView:
     @classmethod
     def _around(cls, file: Path, may_be_bare: bool) -> Self:
         """View the folder of a file, or the one above it if the pictures are there."""
+        views = []
         for folder in (file.parent, file.parent.parent):
             view = cls(folder, file.relative_to(folder).as_posix())
             view._mount(folder, "", ArchiveLimits())
-            if view.pictures or may_be_bare:
+            if may_be_bare or view.pictures or view.others(CONVERTIBLE | VIDEOS):
                 return view
-        raise ArchiveError(
-            f"{file}: expected pictures in its folder or in the one above, found none; put the "
-            f"pictures beside it and import again"
-        )
+            views.append(view)
+        return views[0]
+
+    @classmethod
+    def _alone(cls, file: Path) -> Self:
+        """View one file, whatever lies beside it."""
+        view = cls(file.parent, file.name)
+        size = file.stat().st_size
+        member = Member(file.name, b"", STORED, 0, size, size, 0, 0, False)
+        view._add(Folder(file.parent, [member], []), "")
+        return view
+
+    def with_made(
+        self, folder: Path, used: Collection[str], failed: Collection[str], notes: Sequence[str]
+    ) -> FolderView:
+        """Return the same files, with those in a folder in place of those they were made of.
+
+        Parameters
+        ----------
+        folder : Path
+            What was made.
+        used : collection of str
+            Of what it was made.
+        failed : collection of str
+            Files of which nothing could be made; these are no pictures.
+        notes : sequence of str
+        """
+        view = FolderView(self.path, self.focus)
+        view.notes = [*self.notes, *notes]
+        view.used = frozenset(used)
+        view._open, view._temporary = self._open, self._temporary
+        view._members = {n: entry for n, entry in self._members.items() if n not in view.used}
+        view._add(Folder.open(folder), "")
+        view.pictures = [name for name in view.pictures if name not in failed]
+        return view
+
+    def others(self, extensions: Collection[str]) -> list[str]:
+        """Return the files of some extensions that are not hidden."""
+        return [n for n in self.names if extension(n) in extensions and not hidden(n)]
+
+    def place(self, name: str) -> Path:
+        """Return where a file lies on the disk; one in an archive is unpacked for that."""
+        source, member = self._members[name]
+        if isinstance(source, Folder):
+            return source.path / member.name
+        path = Path(self.new_folder()) / f"file{extension(name)}"
+        with path.open("wb") as file:
+            file.writelines(source.chunks(member))
+        return path
 
     def _mount(self, path: Path, prefix: str, limits: ArchiveLimits) -> None:
         if path.is_dir():
@@ -127,7 +187,7 @@ class FolderView:
             self._add(folder, prefix)
         elif tar.is_tar(path):
             with tar.naming(path):
-                self._mount(tar.unpack(path, self._new_folder(), limits), prefix, limits)
+                self._mount(tar.unpack(path, self.new_folder(), limits), prefix, limits)
         else:
             if not path.exists():
                 raise NotFoundError(f"{path}: expected a folder or an archive, found nothing")
@@ -154,11 +214,11 @@ class FolderView:
             if isinstance(source, Folder):
                 place = source.path / member.name
             else:
-                place = Path(self._new_folder()) / f"inner{tar.archive_extension(name)}"
+                place = Path(self.new_folder()) / f"inner{tar.archive_extension(name)}"
                 with place.open("wb") as file:
                     file.writelines(source.chunks(member))
             if not tar.is_tar(place) and isinstance(source, Archive):
-                folder = Path(self._new_folder())
+                folder = Path(self.new_folder())
                 unpack(place, FolderSink(folder), limits)
                 place.unlink()
                 place = folder
@@ -180,7 +240,8 @@ class FolderView:
                 n for n in self.names if extension(n) in IMAGE_EXTENSIONS and not hidden(n)
             ]
 
-    def _new_folder(self) -> str:
+    def new_folder(self) -> str:
+        """Return a new temporary folder, which goes with the view."""
         self._temporary.append(tempfile.mkdtemp(prefix="workbench-import-"))
         return self._temporary[-1]
 
@@ -190,7 +251,8 @@ class FolderView:
             archive.close()
         for folder in self._temporary:
             shutil.rmtree(folder, ignore_errors=True)
-        self._open, self._temporary = [], []
+        self._open.clear()
+        self._temporary.clear()
 
     def __enter__(self) -> Self:
         return self
