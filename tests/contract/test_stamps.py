@@ -11,9 +11,16 @@ import pytest
 from tests.helpers.pictures import jpeg
 from workbench.errors import NotFoundError
 from workbench.persistence import Stores
-from workbench.persistence.models import Annotation
+from workbench.persistence.models import Annotation, Prediction
+from workbench.persistence.suggestion_blocks import SuggestionBlock, SuggestionSource, new_block
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.25)
+
+
+def suggested() -> SuggestionBlock:
+    source = SuggestionSource("model", "one", "first")
+    return new_block(source, {("train", "a.jpg"): [Prediction(0, 0.5, 0.5, 0.25, 0.25, 0.9)]})
+
 
 CHANGES: dict[str, tuple[str, Callable[[Stores], Awaitable[object]]]] = {
     "an image comes": ("images", lambda s: s.image.save_bytes("pets", "val", "b.jpg", jpeg(2))),
@@ -29,6 +36,10 @@ CHANGES: dict[str, tuple[str, Callable[[Stores], Awaitable[object]]]] = {
         lambda s: s.dataset.update_classes("pets", ["cat", "dog", "bee"]),
     ),
     "a tag comes": ("tags", lambda s: s.dataset.save_tags("pets", {"good": ["a.jpg"]})),
+    "something is suggested": (
+        "suggestions",
+        lambda s: s.image.add_suggestions("pets", [suggested()]),
+    ),
     "a version comes": ("versions", lambda s: s.dataset.freeze("pets", "v1")),
 }
 

@@ -57,6 +57,7 @@ async def plan_walk(
     *,
     images: Sequence[str] | None = None,
     only: str | None = None,
+    keep: Sequence[str] | None = None,
 ) -> Walk:
     """Choose the images of a split to go through.
 
@@ -76,6 +77,10 @@ async def plan_walk(
         ``"recent"``
             whose labels were changed here, the last change first.
 
+    keep : sequence of str, optional
+        To plan a walk again that has begun: what is not there any more is left out, and these
+        images stay, in this order, whatever the filter says of them by now; others come behind.
+
     Raises
     ------
     NotFoundError
@@ -86,7 +91,9 @@ async def plan_walk(
     check_filter(only)
     infos = {info.filename: info for info in await stores.image.list(dataset, split)}
     names = list(infos) if images is None else list(images)
-    _require_all(names, infos.keys(), f"{dataset}/{split}")
+    if keep is None:
+        _require_all(names, infos.keys(), f"{dataset}/{split}")
+    names = [name for name in names if name in infos]
     labelled = {name for name, info in infos.items() if info.has_labels}
     if only == "labelled":
         names = [name for name in names if name in labelled]
@@ -98,6 +105,7 @@ async def plan_walk(
     elif only is not None:
         chosen = await _by_content(stores, dataset, split, only)
         names = [name for name in names if name in chosen]
+    names = list(dict.fromkeys([*(name for name in keep or () if name in infos), *names]))
     return Walk(names, labelled.intersection(names))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
@@ -78,6 +79,7 @@ class AnnotateModel(traitlets.HasTraits):
         self._sources: dict[str, ImageSource] = {}
         self._writes: Counter[str] = Counter()
         self._saving = 0
+        self._has_saved = False  # since it caught up last
         self._failures: dict[str, str] = {}
         self._ticket = 0
 
@@ -107,6 +109,70 @@ class AnnotateModel(traitlets.HasTraits):
         self.classes = info.classes
         self.total = len(plan.filenames)
         self.labelled = len(self._labelled)
+
+    async def catch_up(self, news: AbstractSet[str]) -> bool:
+        """Take over what others have changed; see `following`.
+
+        Parameters
+        ----------
+        news : set of str
+            The parts of the dataset that changed.
+
+        Returns
+        -------
+        bool
+            Whether the image that is open has to be shown again.
+        """
+        if "classes" in news:
+            self.classes = (await self._stores.dataset.get(self.dataset)).classes
+        is_only_own = self._has_saved and news <= {"labels"}
+        self._has_saved = False
+        is_other = False
+        # After each box that is drawn here the split need not be listed again: what somebody
+        # else labelled in the same moment is counted with the next news.
+        if not is_only_own and {"images", "labels"} & news:
+            is_other = await self._plan_again()
+        return is_other or await self._is_outdated()
+
+    def forget_picture(self) -> None:
+        """Note that there is no image any more which could be open."""
+        self._ticket += 1
+        self.picture = self.labels = None
+
+    async def _plan_again(self) -> bool:
+        """Bring the walk up to date; return whether it is another one."""
+        plan = await plan_walk(
+            self._stores,
+            self.dataset,
+            self.split,
+            images=self._wanted,
+            only=self._only,
+            keep=self._names if self._only else (),
+        )
+        self._labelled = plan.labelled
+        self.labelled = len(plan.labelled)
+        if plan.filenames == self._names:
+            return False
+        self._sources = await self._sources_of(plan.filenames)
+        self._propose_what_capture_saw(len(self.classes))
+        self._names = plan.filenames
+        self._places = {name: index for index, name in enumerate(plan.filenames)}
+        self.walk += 1
+        self.total = len(plan.filenames)
+        return True
+
+    async def _is_outdated(self) -> bool:
+        """Whether somebody else has changed the labels of the open image, or taken it away."""
+        if self.picture is None or self.labels is None or self._saving:
+            return False
+        writes, labels = self._writes[self.picture.key], self.labels
+        try:
+            present = await self.present_labels(self.picture.filename)
+        except NotFoundError:
+            return True
+        if writes != self._writes[self.picture.key] or labels is not self.labels:
+            return False  # somebody has saved here meanwhile
+        return present is not None and present.revision != labels.revision
 
     async def open(self, index: int, *, asked_by: Mapping[str, Any] | None = None) -> Picture:
         """Load an image of the walk and make it `picture`.
@@ -358,6 +424,7 @@ class AnnotateModel(traitlets.HasTraits):
 
     def _note_written(self, key: str, data: LabelData) -> None:
         self._writes[key] += 1
+        self._has_saved = True
         if self.picture is not None and self.picture.key == key:
             self.labels = data
         if data.filename in self._places:

@@ -90,10 +90,35 @@ class Pages:
         have = asked_by.get("have")
         self._canvas.show(
             self._frame(picture),
-            cause={"session": asked_by["session"], "seq": asked_by["seq"]} if asked_by else None,
+            cause=(
+                {"session": asked_by["session"], "seq": asked_by["seq"]}
+                if "session" in asked_by
+                else None
+            ),
             have=None if have is None else str(have),
             **self._progress(),
         )
+
+    async def show_again(self) -> None:
+        """Show the walk as it is now: at the same image, or near to where one was that is gone."""
+        before = self._model.picture
+        if self._model.total == 0:
+            self._model.forget_picture()
+            self._canvas.clear()
+            return
+        if before is None:
+            await self._model.open(0)
+            return
+        index = self._model.index_of(before.key)
+        if index is None:
+            self._canvas.notice = (
+                f"{before.filename} is not here any more: it was moved, renamed or deleted "
+                f"elsewhere."
+            )
+            await self._model.open(min(before.index, self._model.total - 1))
+            return
+        # Pages that show it have its bytes already; others will ask for them.
+        await self._model.open(index, asked_by={"have": before.token})
 
     async def announce(self, key: str, data: LabelData) -> None:
         """Tell the pages what the labels of an image are now."""

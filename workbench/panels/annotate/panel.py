@@ -19,6 +19,7 @@ from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.annotate.pages import Pages
 from workbench.panels.annotate.picture import Picture
 from workbench.panels.shared.background import Background
+from workbench.panels.shared.following import Follower, News
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 
@@ -87,7 +88,8 @@ class AnnotatePanel:
         keys: Mapping[str, str | Sequence[str]] | None = None,
         height: int = 560,
     ) -> None:
-        self.model = AnnotateModel(stores or get_stores(), dataset, split, images=images, only=only)
+        stores = stores or get_stores()
+        self.model = AnnotateModel(stores, dataset, split, images=images, only=only)
         self.annotator = BoxAnnotator((900, height), controls=False, layout={"width": "100%"})
         self.canvas = self.annotator.canvas
         self.view = ipywidgets.VBox((self.annotator,), layout={"width": "100%"})
@@ -99,6 +101,7 @@ class AnnotatePanel:
         self.model.observe(self._follow_picture, "picture")
         self._start_lock = asyncio.Lock()  # used on the owner loop only
         self._background = Background(self._report)
+        self.follower = Follower(stores, self._background, self._catch_up)
         self._background.spawn(self._begin)
 
     # From Python
@@ -195,6 +198,7 @@ class AnnotatePanel:
 
     def close(self) -> None:
         """Stop the panel's work and take it off the page."""
+        self.follower.close()
         self._background.close()
         for widget in (self.canvas, self.annotator, self.view):
             widget.close()
@@ -226,7 +230,13 @@ class AnnotatePanel:
     async def _ready(self) -> None:
         async with self._start_lock:
             if self.model.walk == 0:
+                await self.follower.follow(self.model.dataset)
                 await self.model.start()
+
+    async def _catch_up(self, news: News) -> None:
+        await self._ready()
+        if await self.model.catch_up(news):
+            await self._pages.show_again()
 
     async def _open(self, index: int) -> Picture:
         await self._ready()
@@ -285,10 +295,13 @@ class AnnotatePanel:
         self.annotator.options = list(change["new"])
 
     def _follow_picture(self, change: Mapping[str, Any]) -> None:
-        suggested = self.model.suggested_class(change["new"])
+        picture = change["new"]
+        if picture is None:
+            return
+        suggested = self.model.suggested_class(picture)
         if suggested:
             self.canvas.current_class = suggested
-        self._pages.show(change["new"])
+        self._pages.show(picture)
 
     def _report(self, error: Exception) -> None:
         self.canvas.notice = f"{type(error).__name__}: {error}"

@@ -147,6 +147,14 @@ class BrowseModel(ChangingModel):
         with self._showing("Reading the dataset", at_once=False):
             return await self._bring_up_to_date(dataset, await self._finder.load(dataset))
 
+    async def catch_up(self) -> None:
+        """Look again, and show what somebody else has changed, if anybody has."""
+        dataset, mode = self._aim.dataset, self._aim.mode
+        async with self._lock:  # what is under way here looks again by itself
+            index = await self._finder.load(dataset)
+        if mode == "trash" or not index.is_same(self._shown.index):
+            await self._bring_up_to_date(dataset, index)
+
     async def _begin(self, aim: _Aim) -> Listing:
         """Show a dataset that was not shown before."""
         listing = await self._list(aim)

@@ -15,7 +15,9 @@ from workbench.panels.browse.listing import Listing
 from workbench.panels.browse.model import BrowseModel
 from workbench.panels.browse.pages import BrowsePages
 from workbench.panels.shared.background import Background
+from workbench.panels.shared.bus import DATASETS, GONE, MODELS
 from workbench.panels.shared.changing import first_dataset
+from workbench.panels.shared.following import Follower, News, gone
 from workbench.panels.shared.status import Status, StoppedError
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS, ImageKey
@@ -78,6 +80,7 @@ class BrowsePanel:
         self._walks: dict[str, tuple[list[str], int]] = {}
         self._start_lock = asyncio.Lock()  # used on the owner loop only
         self._background = Background(self._report)
+        self.follower = Follower(self._stores, self._background, self._catch_up)
         self._background.spawn(self._ready)
 
     # From Python
@@ -127,6 +130,7 @@ class BrowsePanel:
 
     def close(self) -> None:
         """Stop the panel's work and take it off the page."""
+        self.follower.close()
         self._background.close()
         self._pages.close()
         self.model.close()
@@ -157,13 +161,23 @@ class BrowsePanel:
             if self.model.listing is not None:
                 return
             name, query = self._first
+            await self.follower.follow("")  # until there is a dataset
             dataset = name or await first_dataset(self.model.manager, self.model)
             if dataset is not None:
                 await self._open(dataset, query)
 
+    async def _catch_up(self, news: News) -> None:
+        if self.model.listing is None:
+            await self._ready()
+        elif GONE in news:
+            self.model.status = Status(gone(self.model.dataset), "problem")
+        elif news - {DATASETS, MODELS, "versions"}:
+            await self.model.catch_up()
+
     async def _open(self, dataset: str, query: str) -> Listing:
         if self.annotator is not None:
             self._close_annotator()
+        await self.follower.follow(dataset)
         return await self.model.open(dataset, query)
 
     async def _search(self, query: str) -> list[ImageKey]:
@@ -180,7 +194,8 @@ class BrowsePanel:
 
     async def _refresh(self) -> None:
         await self._ready()
-        await self.model.refresh()
+        if self.model.listing is not None:
+            await self.model.refresh()
 
     async def _answer(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         if self.model.listing is None:  # else a page need not wait for what is still looked at
@@ -224,6 +239,7 @@ class BrowsePanel:
             self.model.dataset, split, self._stores, images=names, height=self._height
         )
         panel.canvas.autofocus = True
+        self.follower.hold(panel.follower)
         self.annotator = panel
         total = sum(len(walk) for walk, _ in self._walks.values())
         self._title.value = f"<b>{total:,}</b> of {escape(self.model.dataset)}"

@@ -6,7 +6,7 @@ No widgets: traits carry state, stores and feed are handed in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -38,6 +38,7 @@ from workbench.owner_loop import OwnerLoop
 from workbench.panels.capture import options as capture_options
 from workbench.panels.capture.options import CaptureOptions
 from workbench.panels.live.sources import make_feed
+from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 
@@ -196,6 +197,17 @@ class CaptureModel(traitlets.HasTraits):
         self.datasets = await self.manager.list_usable()
         active = await self._stores.model.get_active()
         self.active_model = "" if active is None else active.name
+
+    async def catch_up(self, news: Collection[str]) -> None:
+        """Take over what others have changed; see `following`."""
+        if {DATASETS, MODELS} & set(news):
+            await self.refresh()
+        if {"images", "classes"} & set(news) and self.dataset in self.datasets:
+            info = await self._stores.dataset.get(self.dataset)
+            self.classes = info.classes
+            if self._controller is not None and not self._controller.status.in_dataset:
+                self._counts = dict(info.num_images)
+                self._show_status(self._controller.status)
 
     async def open(self, dataset: str | None = None) -> None:
         """Save pictures to a dataset from now on; default: the first one.

@@ -18,6 +18,8 @@ from workbench.panels.capture.model import CaptureModel
 from workbench.panels.capture.options import CaptureOptions
 from workbench.panels.live.browser_feed import BrowserFeed
 from workbench.panels.shared.background import Background
+from workbench.panels.shared.bus import GONE
+from workbench.panels.shared.following import Follower, News, gone
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores, get_stores
 
@@ -68,6 +70,7 @@ class CapturePanel:
         self._is_ready = False
         self.view = Camera()
         self._background = Background(self._report)
+        self.follower = Follower(stores, self._background, self._catch_up)
         self._acks = Acknowledgements(self._acknowledge)
         self._browser = BrowserFeed(self._acks.add)
         self.model = CaptureModel(stores, feed or self._browser, predictor)
@@ -158,6 +161,7 @@ class CapturePanel:
 
     def close(self) -> None:
         """Release the device and take the panel off the page, without waiting for the disk."""
+        self.follower.close()
         self.model.release()
         self._display.close()
         self.model.feed.stop()
@@ -176,13 +180,26 @@ class CapturePanel:
             if self._is_ready:
                 return
             self._is_ready = True
+            await self.follower.follow(self._dataset or "")
             await self.model.open(self._dataset)
+            if self.model.dataset != (self._dataset or ""):
+                await self.follower.follow(self.model.dataset)
             self._display.show_settings()
 
     async def _open(self, dataset: str) -> None:
         await self._ready()
         if self.model.dataset != dataset:
+            await self.follower.follow(dataset)
             await self.model.open(dataset)
+
+    async def _catch_up(self, news: News) -> None:
+        await self._ready()
+        if GONE in news:
+            self.model.notice = Status(gone(self.model.dataset), "problem")
+            news -= {"images", "classes"}
+        await self.model.catch_up(news)
+        if not self.model.dataset and self.model.datasets:
+            await self._open(self.model.datasets[0])
 
     async def _use(self, feed: Feed) -> None:
         await self.model.use(feed)

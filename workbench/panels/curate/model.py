@@ -113,6 +113,17 @@ class CurateModel(ChangingModel):
         async with self._doing("Reading the dataset") as progress:
             await self._look_again(progress)
 
+    async def catch_up(self) -> None:
+        """Look again after what is under way, because somebody has changed something."""
+        async with self._lock:
+            had_plan = self.split_plan is not None or self.class_plan is not None
+        await self.refresh()
+        if had_plan and self.split_plan is None and self.class_plan is None:
+            self.status = Status(
+                "The dataset was changed elsewhere, so the preview is outdated: press Preview "
+                "again."
+            )
+
     @property
     def is_measured(self) -> bool:
         """Whether `statistics` knows the images' sizes in pixels."""

@@ -22,7 +22,9 @@ from workbench.panels.curate.splits import SplitsPage
 from workbench.panels.curate.statistics import StatisticsPage
 from workbench.panels.curate.versions import VersionsPage
 from workbench.panels.shared.background import Background
+from workbench.panels.shared.bus import DATASETS, GONE, MODELS
 from workbench.panels.shared.changing import first_dataset
+from workbench.panels.shared.following import Follower, News, gone
 from workbench.panels.shared.parts import Command, button, row, show
 from workbench.panels.shared.status import Status, StoppedError
 from workbench.panels.shared.widgets import StatusLine
@@ -68,6 +70,7 @@ class CuratePanel:
         self.gallery: BrowsePanel | None = None
         self._start_lock = asyncio.Lock()  # used on the owner loop only
         self._background = Background(self._report)
+        self.follower = Follower(self._stores, self._background, self._catch_up)
         spawn = self._start
         self.health = HealthPage(self.model, spawn, self._show_images)
         self.statistics = StatisticsPage(self.model, spawn)
@@ -139,6 +142,7 @@ class CuratePanel:
     def close(self) -> None:
         """Stop the panel's work and take it off the page."""
         self.model.stop()
+        self.follower.close()
         self._background.close()
         if self.gallery is not None:
             self.gallery.close()
@@ -164,14 +168,25 @@ class CuratePanel:
         async with self._start_lock:
             if self.model.dataset:
                 return
+            await self.follower.follow(self._first or "")
             dataset = self._first or await first_dataset(self.model.manager, self.model)
             if dataset is not None:
+                await self.follower.follow(dataset)
                 await self.model.open(dataset)
+
+    async def _catch_up(self, news: News) -> None:
+        if not self.model.dataset:
+            await self._ready()
+        elif GONE in news:
+            self.model.status = Status(gone(self.model.dataset), "problem")
+        elif news - {DATASETS, MODELS}:
+            await self.model.catch_up()
 
     async def _open(self, dataset: str) -> None:
         if self.gallery is not None:
             self._close_gallery()
         async with self._start_lock:
+            await self.follower.follow(dataset)
             await self.model.open(dataset)
 
     async def _check(self) -> HealthReport:
@@ -191,6 +206,7 @@ class CuratePanel:
             self._close_gallery()
         gallery = BrowsePanel(self.model.dataset, self._stores, images=images)
         self.gallery = gallery
+        self.follower.hold(gallery.follower)
         self._gallery_title.value = f"<b>{escape(title)}</b>"
         self._gallery_box.children = (self._gallery_bar, gallery.view)
         show(self.tabs, False)
@@ -235,8 +251,8 @@ class CuratePanel:
             self.statistics.open()
         else:
             self.statistics.close()
-        # Files, labels and classes may have been changed elsewhere: in another panel, by a
-        # colleague, in a file manager.
+        # What was changed by renaming files is known already (see `following`); label files that
+        # an editor has overwritten in place are not.
         self._start(self._refresh)
 
     def _show_state(self, _change: Mapping[str, Any] | None = None) -> None:

@@ -15,6 +15,8 @@ from workbench.panels.evaluate.model import GALLERIES, EvaluateModel, Result
 from workbench.panels.evaluate.pages import GalleryPage, PlotsPage
 from workbench.panels.evaluate.tables import compared, numbers
 from workbench.panels.shared.background import Background
+from workbench.panels.shared.bus import DATASETS, MODELS
+from workbench.panels.shared.following import Follower, News
 from workbench.panels.shared.parts import button, hint, labelled, page, row, show
 from workbench.panels.shared.status import Status
 from workbench.panels.shared.work_row import WorkRow
@@ -72,6 +74,7 @@ class EvaluatePanel:
         self.model = EvaluateModel(self._stores, evaluator, dataset or "")
         self.annotator: AnnotatePanel | None = None
         self._background = Background(self._report)
+        self.follower = Follower(self._stores, self._background, self._catch_up)
         self._make_form()
         self._make_pages()
         self._make_annotate_box()
@@ -85,7 +88,8 @@ class EvaluatePanel:
         self.model.observe(self._show_result, names="result")
         self._show_result()
         self._show_work()
-        self._background.spawn(self.model.refresh)
+        self.model.observe(self._follow, names="dataset")
+        self._background.spawn(self._begin)
 
     # From Python
 
@@ -139,6 +143,7 @@ class EvaluatePanel:
 
     def close(self) -> None:
         """Stop the panel's work and take it off the page."""
+        self.follower.close()
         self.model.close()
         self._background.close()
         if self._owns_predictor:
@@ -243,6 +248,22 @@ class EvaluatePanel:
 
     # On the owner loop
 
+    async def _begin(self) -> None:
+        await self.follower.follow(self.model.dataset)
+        await self.model.refresh()
+
+    def _follow(self, change: Mapping[str, Any]) -> None:
+        self._background.spawn(lambda: self.follower.follow(change["new"]))
+
+    async def _catch_up(self, news: News) -> None:
+        if news & {DATASETS, MODELS}:
+            await self.model.refresh()
+        if self.model.result is not None and news & {"images", "labels", "classes"}:
+            self.model.status = Status(
+                "Images, labels or classes have changed since: press Evaluate to see the "
+                "numbers of now."
+            )
+
     async def _evaluate(self, choices: Mapping[str, Any]) -> Result:
         await self.model.refresh()
         unknown = set(choices) - _CHOICES
@@ -265,6 +286,7 @@ class EvaluatePanel:
         images = list(walk)
         panel = AnnotatePanel(evaluation.dataset, evaluation.split, self._stores, images=images)
         panel.canvas.autofocus = True
+        self.follower.hold(panel.follower)
         self.annotator = panel
         for name, predictions in walk.items():
             panel.model.propose(name, predictions)

@@ -14,6 +14,8 @@ from workbench.panels.models.transfer import ExportPage, ImportPage, TrashPage
 from workbench.panels.models.trial_page import TryPage
 from workbench.panels.models.widgets import ModelTable
 from workbench.panels.shared.background import Background
+from workbench.panels.shared.bus import MODELS
+from workbench.panels.shared.following import Follower, News
 from workbench.panels.shared.parts import button, page, row, show
 from workbench.panels.shared.status import Status
 from workbench.panels.shared.work_row import WorkRow
@@ -56,6 +58,7 @@ class ModelsPanel:
         self._owns_predictor = predictor is None
         self.model = ModelsModel(stores, self._predictor)
         self._background = Background(self._report)
+        self.follower = Follower(stores, self._background, self._catch_up)
         spawn = self._background.spawn
         self.table = ModelTable(heads=list(_HEADS), texts=list(_TEXTS), empty=_NONE)
         self.work = WorkRow(self.model)
@@ -85,7 +88,7 @@ class ModelsPanel:
         self.model.observe(self._show_undo, names="undo_text")
         self._turn()
         self._show_undo()
-        spawn(self._begin)
+        spawn(self._follow)
 
     # From Python
 
@@ -100,6 +103,7 @@ class ModelsPanel:
 
     def close(self) -> None:
         """Stop the panel's work and take it off the page."""
+        self.follower.close()
         self.model.stop()
         self._background.close()
         if self._owns_predictor:
@@ -113,6 +117,16 @@ class ModelsPanel:
         return self.view._repr_mimebundle_(**kwargs)
 
     # Inside
+
+    async def _follow(self) -> None:
+        await self.follower.follow("")
+        await self._begin()
+
+    async def _catch_up(self, news: News) -> None:
+        if MODELS in news:
+            async with self.model.at_rest():
+                await self.model.refresh()
+        await self.trial.refresh()
 
     async def _begin(self) -> None:
         await self.model.refresh()

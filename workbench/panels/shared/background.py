@@ -33,6 +33,11 @@ class Background:
     loop : asyncio.AbstractEventLoop, optional
         Default: the running loop.
 
+    Attributes
+    ----------
+    on_done : callable or None
+        Called on the loop after each piece of work, however it ended.
+
     Raises
     ------
     RuntimeError
@@ -54,6 +59,7 @@ class Background:
         self._on_error = on_error
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self.on_done: Callable[[], object] | None = None
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Start ``work()`` on the owner loop, from any thread; its exception goes to `on_error`."""
@@ -88,6 +94,8 @@ class Background:
 
     def _finish(self, task: asyncio.Task[Any], result: Future[Any] | None) -> None:
         self._tasks.discard(task)
+        if self.on_done is not None and not self._closed:
+            self.on_done()
         if task.cancelled():
             if result is not None:
                 result.cancel()

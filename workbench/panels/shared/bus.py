@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -33,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 INTERVAL_S = 0.7
 """Between two looks; with the look itself and what a panel then reads, it stays under 2 s."""
+
+_LEAST_S = 0.1
+"""Looks are at least so far apart, however often somebody asks for one."""
 
 DATASETS = "datasets"
 """What changed where a dataset was made, renamed, deleted or restored."""
@@ -173,6 +177,7 @@ class Bus:
                         self._thread = None
                         return
                 runner.run(self._look(attentive))
+                time.sleep(min(_LEAST_S, self._interval_s))
                 self._looks.wait(self._interval_s)
 
     async def _look(self, attentive: list[Listening]) -> None:

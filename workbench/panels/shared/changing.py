@@ -103,6 +103,12 @@ class ChangingModel(traitlets.HasTraits):
             task.is_stopped = True
 
     @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """Wait until nothing is under way, and let nothing begin meanwhile."""
+        async with self._lock:
+            yield
+
+    @asynccontextmanager
     async def _doing(
         self, what: str, *, wait: bool = False, at_once: bool = True
     ) -> AsyncIterator[Task]:

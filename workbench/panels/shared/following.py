@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from weakref import WeakSet
 
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import Changed, Listening, bus_of
@@ -51,6 +52,8 @@ class Follower:
         self._is_busy = False
         self._is_seen = True
         self._is_closed = False
+        self._inner: WeakSet[Follower] = WeakSet()
+        background.on_done = self._bus.look  # what was done here may be news for others
 
     @property
     def is_seen(self) -> bool:
@@ -62,6 +65,13 @@ class Follower:
         self._is_seen = value
         if self._listening is not None:
             self._listening.is_attentive = value
+        for inner in self._inner:
+            inner.is_seen = value
+
+    def hold(self, inner: Follower) -> None:
+        """Let a panel within this one be seen when this one is."""
+        self._inner.add(inner)
+        inner.is_seen = self._is_seen
 
     async def follow(self, dataset: str) -> None:
         """Follow this dataset from now on, in place of another; empty: only what concerns all."""
@@ -73,10 +83,6 @@ class Follower:
             self._listening.close()
         self._listening, self._news = listening, frozenset()
         listening.is_attentive = self._is_seen
-
-    def tell(self) -> None:
-        """Let the others know at once that something was changed here."""
-        self._bus.look()
 
     def close(self) -> None:
         """Follow no more."""
@@ -104,3 +110,11 @@ class Follower:
                 await asyncio.sleep(min(_REST * (time.monotonic() - began), 30.0))
         finally:
             self._is_busy = False
+
+
+def gone(dataset: str) -> str:
+    """Return what a panel says whose dataset is not there any more."""
+    return (
+        f"The dataset {dataset!r} is not there any more: it was renamed or deleted. Choose "
+        f"another one, or bring it back from the trash."
+    )

@@ -8,12 +8,15 @@ them -> its traits change -> this view shows them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 
 from workbench.panels.shared.background import Background
+from workbench.panels.shared.bus import DATASETS, MODELS
+from workbench.panels.shared.following import Follower, News
 from workbench.panels.shared.parts import Command, button, page, row, show
 from workbench.panels.shared.widgets import StatusLine
 from workbench.panels.train.charts import TrainCharts
@@ -63,6 +66,7 @@ class TrainPanel:
     ) -> None:
         self.model = TrainModel(dataset, stores, runs_dir)
         self._background = Background(self._report)
+        self.follower = Follower(self.model.stores, self._background, self._catch_up)
         self.form = TrainForm(self.model)
         self.status_line = StatusLine()
         self.runs = RunList(self.model, self._spawn)
@@ -92,7 +96,8 @@ class TrainPanel:
         self.model.observe(self._suggest, names=(*asked, "arguments"))
         self._show_problems()
         self._show_run()
-        self._background.spawn(self.model.refresh)
+        self.model.observe(self._follow, names="dataset")
+        self._background.spawn(self._begin)
 
     # From Python
 
@@ -152,12 +157,28 @@ class TrainPanel:
 
     def close(self) -> None:
         """End the panel's work and close its widgets; runs go on."""
+        self.follower.close()
         self._background.close()
         for widget in (self.status_line, self.charts, self.view):
             widget.close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.view._repr_mimebundle_(**kwargs)
+
+    # On the owner loop
+
+    async def _begin(self) -> None:
+        await self.follower.follow(self.model.dataset)
+        await self.model.refresh()
+
+    def _follow(self, change: Mapping[str, Any]) -> None:
+        self._background.spawn(lambda: self.follower.follow(change["new"]))
+
+    async def _catch_up(self, news: News) -> None:
+        if news & {DATASETS, MODELS, "versions"}:
+            await self.model.refresh()
+        else:
+            await self.model.suggest()
 
     # The view
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import TypeVar
 
 from workbench.errors import NotFoundError
@@ -14,6 +15,9 @@ from workbench.persistence.stamps import Stamp
 from workbench.persistence.yolo.names import HIDDEN
 
 T = TypeVar("T")
+
+_MOST_FILES = 1000
+"""More than this are not looked at in a folder that holds one for each source."""
 
 CLOCK_STEP_S = 0.02
 """The clock from which file systems take the time of a change makes steps of 1 to 10 ms.
@@ -39,6 +43,17 @@ class Times:
     def of(self, paths: Iterable[str], *, follow: bool = True) -> str:
         """Return what identifies the present state of some files or folders, as one text."""
         return " ".join(self._one(path, follow) for path in paths)
+
+    def of_files_in(self, folder: str) -> str:
+        """Return the same of a folder's few files, which get longer where they are."""
+        try:
+            if os.path.islink(folder):
+                return "-"  # somebody else's: it is not followed
+            with os.scandir(folder) as entries:
+                paths = sorted(entry.path for entry in islice(entries, _MOST_FILES))
+        except OSError:
+            return "-"
+        return self.of(paths, follow=False)
 
     def _one(self, path: str, follow: bool) -> str:
         try:
@@ -69,7 +84,7 @@ def dataset_stamp(paths: DatasetPaths) -> Stamp:
             classes=times.of([paths.data_yaml]),
             tags=times.of([paths.tags], follow=False),
             versions=times.of([paths.versions], follow=False),
-            suggestions=times.of([f"{paths.hidden}/suggestions"], follow=False),
+            suggestions=times.of_files_in(paths.suggestions),
         )
 
     if not os.path.isfile(paths.data_yaml):

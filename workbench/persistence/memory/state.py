@@ -136,6 +136,7 @@ class Dataset:
             classes=_digest(self.classes, self.extra),
             tags=_digest(self.tags),
             versions=_digest(*self.versions),
+            suggestions=str(self.suggested),
         )
 
     def names(self, split: str) -> list[str]:
