@@ -85,30 +85,8 @@ def _parse(data: bytes, path: str, yaml: DataYaml) -> ParsedLabels:
     return parse_labels(data, path, len(yaml.classes), keypoints=yaml.has_keypoints)
 
 
-def write(
-    folder: DatasetFolder,
-    split: str,
-    filename: str,
-    annotations: Sequence[Annotation],
-    *,
-    expected_revision: str | None,
-    discard_other_rows: bool,
-    what: str = "",
-) -> LabelData:
-    """Replace the labels of one image."""
-    with folder.writing() as yaml:
-        path = folder.paths.label(split, filename)
-        old = read_existing(folder, split, filename)
-        _require_revision(old, expected_revision, path)
-        clean = clean_annotations(annotations, len(yaml.classes), f"{split}/{filename}")
-        data = format_labels(clean)
-        if old is not None and not discard_other_rows:
-            _require_plain(old, path, yaml)
-        _replace(folder, split, filename, old, data, what)
-    return LabelData(filename, split, clean, revision_of(data))
-
-
-def _require_revision(data: bytes | None, expected: str | None, path: str) -> None:
+def require_revision(data: bytes | None, expected: str | None, path: str) -> None:
+    """Raise `ConflictError` unless a label file still is what somebody has seen."""
     if expected is not None and expected != revision_of(data):
         raise ConflictError(
             f"{path} was changed by somebody else since it was loaded; load it again and "
@@ -124,7 +102,8 @@ def _replace(
         folder.journal.write(folder.paths.label(split, filename), new, lines)
 
 
-def _require_plain(old: bytes, path: str, yaml: DataYaml) -> None:
+def require_plain(old: bytes, path: str, yaml: DataYaml) -> None:
+    """Raise `LossySaveError` if a label file has rows that saving boxes would lose."""
     if is_plain(old, len(yaml.classes)):
         return
     remedy = "copy the file if you need it, then save with discard_other_rows=True"
@@ -149,7 +128,7 @@ def write_many(
             path = folder.paths.label(split, filename)
             old = read_existing(folder, split, filename)
             if old is not None:
-                _require_plain(old, path, yaml)
+                require_plain(old, path, yaml)
             where = f"{split}/{filename}"
             data = format_labels(clean_annotations(annotations, len(yaml.classes), where))
             if data != old:
@@ -170,7 +149,7 @@ def delete(
     with folder.writing():
         old = read_existing(folder, split, filename)
         path = folder.paths.label(split, filename)
-        _require_revision(old, expected_revision, path)
+        require_revision(old, expected_revision, path)
         if old is None:
             raise NotFoundError(
                 f"{folder.name}: {filename!r} in {split} has no label file ({path})"

@@ -10,6 +10,7 @@ from typing import TypeVar
 from workbench.persistence.filesystem import image_files, label_edits, label_inspection
 from workbench.persistence.filesystem import label_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
+from workbench.persistence.filesystem.label_saves import LabelSaves, Save
 from workbench.persistence.inspection import LabelInspection, LabelRepair
 from workbench.persistence.label_store import LabelStore
 from workbench.persistence.models import (
@@ -31,6 +32,7 @@ class FilesystemLabelStore(LabelStore):
 
     def __init__(self, root: DatasetRoot) -> None:
         self._root = root
+        self._saves = LabelSaves()
 
     async def save(
         self,
@@ -44,21 +46,10 @@ class FilesystemLabelStore(LabelStore):
         what: str = "",
     ) -> LabelData:
         """See `LabelStore.save`."""
-        folder = self._root.open(dataset)
         # Copied, because the caller may go on editing its list while the thread works.
         boxes = list(annotations)
-
-        def work() -> LabelData:
-            return files.write(
-                folder,
-                *folder.find(split, filename),
-                boxes,
-                expected_revision=expected_revision,
-                discard_other_rows=discard_other_rows,
-                what=what,
-            )
-
-        return await asyncio.to_thread(work)
+        save = Save(split, filename, boxes, expected_revision, discard_other_rows, what)
+        return await self._saves.save(self._root.open(dataset), save)
 
     async def save_many(
         self, dataset: str, labels: Mapping[tuple[str, str], Sequence[Annotation]]
