@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.datasets.changes import Change, undoing
+from workbench.datasets.changes import Change, counted, undoing
 from workbench.errors import ConflictError
 from workbench.persistence import DataStores
 from workbench.persistence.models import Progress, no_progress
@@ -101,3 +101,28 @@ def to_frame(comparison: VersionComparison) -> pd.DataFrame:
     ]
     columns = ["change", "split", "filename", "from_split", "boxes_added", "boxes_removed"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def in_words(found: VersionComparison) -> str:
+    """Return a comparison as a sentence."""
+    parts = [
+        f"{counted(len(images), 'image')} {what}"
+        for images, what in (
+            (found.added, "added"),
+            (found.removed, "removed"),
+            (found.changed, "changed"),
+            (found.moved, "moved"),
+        )
+        if images
+    ]
+    if found.boxes_added or found.boxes_removed:
+        on = counted(len(found.labels), "image")
+        parts.append(f"{found.boxes_added:,} boxes added, {found.boxes_removed:,} removed on {on}")
+    elif found.labels:
+        parts.append(f"labels of {counted(len(found.labels), 'image')} changed")
+    parts += [f"class {old!r} renamed to {new!r}" for old, new in found.renamed.items()]
+    before, after = found.classes
+    if [found.renamed.get(name, name) for name in before] != after:
+        was, now = (", ".join(classes) or "none" for classes in (before, after))
+        parts.append(f"classes {was} became {now}")
+    return ("; ".join(parts) if parts else "No difference") + "."

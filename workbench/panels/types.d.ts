@@ -148,6 +148,8 @@ export interface EditState {
   labelled: boolean;
   proposals: ProposalRow[] | null;
   what: string;
+  /** What the class ids of the boxes meant to whoever drew them. */
+  names?: Record<string, string>;
   agreed?: boolean;
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.errors import WorkbenchError
@@ -148,6 +148,8 @@ class Edit:
         ``"draw"``, ``"move"``, ``"undo"`` and so on.
     labelled : bool
         Whether the image shall have a label file; false goes with no `boxes` only.
+    names : mapping of int to str
+        What the class ids of the boxes meant to whoever drew them, as far as it is known.
     agreed : bool
         The user was asked and wants this state, whatever is in the file.
     session : str
@@ -162,6 +164,7 @@ class Edit:
     proposals: tuple[CanvasBox, ...] | None = None
     what: str = ""
     labelled: bool = True
+    names: Mapping[int, str] = field(default_factory=dict)
     agreed: bool = False
     session: str = ""
     seq: int = 0
@@ -185,6 +188,7 @@ class Edit:
                 proposals=None if waiting is None else tuple(map(CanvasBox.from_row, waiting)),
                 what=str(message.get("what", "")),
                 labelled=bool(message.get("labelled", True)) or bool(rows),
+                names={int(key): str(name) for key, name in (message.get("names") or {}).items()},
                 agreed=bool(message.get("agreed", False)),
                 session=str(message.get("session", "")),
                 seq=int(message["seq"]),

@@ -18,13 +18,17 @@ import traitlets
 from workbench.datasets.manager import DatasetManager
 from workbench.datasets.trail import Trail, read_trail, same_boxes
 from workbench.datasets.walks import check_filter, plan_walk
-from workbench.errors import LabelFormatError, NotFoundError, WorkbenchError
+from workbench.errors import ConflictError, LabelFormatError, NotFoundError, WorkbenchError
 from workbench.panels.annotate.boxes import annotations_of, predictions_of
 from workbench.panels.annotate.messages import Edit
 from workbench.panels.annotate.picture import UNREADABLE, Picture, PictureLoader
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.persistence.sources import ImageSource
+
+
+class ClassesChangedError(ConflictError):
+    """Class ids mean something else by now than when boxes of them were drawn."""
 
 
 class AnnotateModel(traitlets.HasTraits):
@@ -267,6 +271,8 @@ class AnnotateModel(traitlets.HasTraits):
         if not edit.session and self.labels is not None:
             revision = self.labels.revision
         with self._noting(edit.key, name):
+            if not edit.agreed:
+                self._require_same_meaning(edit.names)
             size = await self.size_of(edit.key)
             if edit.proposals is not None:
                 self.propose(name, predictions_of(edit.proposals, size))
@@ -362,6 +368,19 @@ class AnnotateModel(traitlets.HasTraits):
         name = key.removeprefix(self._scope)
         info = await self._stores.image.get(self.dataset, self.split, name)
         return info.width, info.height
+
+    def _require_same_meaning(self, names: Mapping[int, str]) -> None:
+        """Make sure that class ids mean what they meant to whoever drew boxes of them."""
+        others = {key: name for key, name in names.items() if self._name(key) != name}
+        if others:
+            lines = (f"{name!r} is {self._name(key)!r} now" for key, name in others.items())
+            raise ClassesChangedError(
+                f"The classes were changed elsewhere since this was drawn: {', '.join(lines)}. "
+                f"“Keep mine” saves the boxes with the classes that are shown now."
+            )
+
+    def _name(self, class_id: int) -> str:
+        return self.classes[class_id] if 0 <= class_id < len(self.classes) else "no class"
 
     async def _write(
         self,

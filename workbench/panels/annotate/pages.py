@@ -15,7 +15,7 @@ from workbench.errors import ConflictError, LossySaveError, WorkbenchError
 from workbench.panels.annotate.boxes import canvas_boxes
 from workbench.panels.annotate.canvas import BoxCanvas
 from workbench.panels.annotate.messages import CanvasBox, Edit, Frame
-from workbench.panels.annotate.model import AnnotateModel
+from workbench.panels.annotate.model import AnnotateModel, ClassesChangedError
 from workbench.panels.annotate.picture import Picture
 from workbench.persistence.models import LabelData
 
@@ -269,7 +269,7 @@ def _nearest(states: Iterable[LabelState]) -> list[LabelState]:
 
 
 def _explained(error: Exception) -> str:
-    if isinstance(error, ConflictError):
+    if isinstance(error, ConflictError) and not isinstance(error, ClassesChangedError):
         return (
             "Another program or tab has changed these labels since they were loaded here. "
             "Dashed: what is in the file and not among your boxes."

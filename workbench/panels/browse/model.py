@@ -16,6 +16,13 @@ import traitlets
 from workbench.datasets.actions import Actions, Change, NewFile, Upload
 from workbench.datasets.changes import BoxRef, counted
 from workbench.datasets.classes import ClassEditor
+from workbench.datasets.decided import (
+    ChangedSinceError,
+    Difference,
+    differences,
+    left_as_it_is,
+    require_same_classes,
+)
 from workbench.datasets.formats.plan import Imported
 from workbench.datasets.index import DatasetIndex
 from workbench.datasets.manager import DatasetManager
@@ -83,6 +90,8 @@ class BrowseModel(ChangingModel):
         self._pages = PageMaker(stores)
         self._number = 0
         self._aims: dict[int, _Aim] = {}  # of listings that are being made, by number
+        # The dataset as it was when what is selected was selected. Others may change it since.
+        self._decided_on: DatasetIndex | None = None
 
     @property
     def dataset(self) -> str:
@@ -230,7 +239,8 @@ class BrowseModel(ChangingModel):
     # What is selected
 
     def select(self, ranges: Ranges) -> None:
-        """Select places of the listing."""
+        """Select places of the listing; what is done to them is decided on what it shows."""
+        self._decided_on = None if self.listing is None else self.listing.index
         self.selection = ranges
 
     @property
@@ -246,74 +256,68 @@ class BrowseModel(ChangingModel):
 
     async def move(self, split: str) -> None:
         """Move the selected images to another split."""
-        images = self._images()
-        await self._change(lambda do, _: do.move(images, split))
+        await self._change(self._images(), lambda do, images, _: do.move(images, split))
 
     async def delete(self) -> None:
         """Move the selected images to the trash."""
-        images = self._images()
-        await self._change(lambda do, _: do.delete(images))
+        await self._change(self._images(), lambda do, images, _: do.delete(images))
 
     async def restore(self) -> None:
         """Put the selected deleted images and labels back to where they were."""
         entries = self._shown.entries(self.selection)
         if not entries:
             raise ValueError("nothing is selected: select in the trash what to restore")
-        await self._change(lambda do, _: do.restore(entries))
+        await self._change((), lambda do, *_: do.restore(entries))
 
     async def mark_background(self) -> None:
         """Mark the selected images as background: reviewed, without objects."""
-        images = self._images()
-        await self._change(lambda do, _: do.mark_background(images))
+        await self._change(self._images(), lambda do, images, _: do.mark_background(images))
 
     async def clear_labels(self) -> None:
         """Make the selected images unlabelled again."""
-        images = self._images()
-        await self._change(lambda do, _: do.clear_labels(images))
+        await self._change(self._images(), lambda do, images, _: do.clear_labels(images))
 
     async def tag(self, tag: str) -> None:
         """Add a tag to the selected images."""
-        images = self._images()
-        await self._change(lambda do, _: do.tag(images, tag))
+        await self._change(self._images(), lambda do, images, _: do.tag(images, tag))
 
     async def untag(self, tag: str) -> None:
         """Remove a tag from the selected images."""
-        images = self._images()
-        await self._change(lambda do, _: do.untag(images, tag))
+        await self._change(self._images(), lambda do, images, _: do.untag(images, tag))
 
     async def reclassify(self, class_id: int) -> None:
         """Give the selected boxes another class."""
-        boxes = self._boxes()
-        await self._change(lambda do, _: do.reclassify(boxes, class_id))
+        await self._change_boxes(lambda do, boxes: do.reclassify(boxes, class_id))
 
     async def split_off(self, name: str) -> None:
         """Make the selected boxes a class of their own, behind all others."""
-        boxes, dataset = self._boxes(), self.dataset
+        editor = ClassEditor(self._stores, self.dataset)
 
-        async def act(*_: object) -> Change:
-            plan = await ClassEditor(self._stores, dataset).split_off(boxes, name)
+        async def act(_: Actions, boxes: list[BoxRef]) -> Change:
+            plan = await editor.split_off(boxes, name)
             return await plan.apply()
 
-        await self._change(act)
+        await self._change_boxes(act)
 
     async def delete_boxes(self) -> None:
         """Remove the selected boxes."""
-        boxes = self._boxes()
-        await self._change(lambda do, _: do.delete_boxes(boxes))
+        await self._change_boxes(lambda do, boxes: do.delete_boxes(boxes))
 
     async def copy_into(self, new_dataset: str) -> None:
         """Make a new dataset of the selected images."""
-        images = self._images()
         await self._change(
-            lambda do, task: do.copy_into(images, new_dataset, progress=task), "Copying"
+            self._images(),
+            lambda do, images, task: do.copy_into(images, new_dataset, progress=task),
+            "Copying",
         )
 
     async def export(self, zip_path: Path | str) -> Path:
         """Write the selected images with their labels as a zip archive; return where it is."""
-        images = self._images()
+        images, actions = self._images(), self._actions
         with self._showing("Exporting", at_once=False) as progress:
-            path = await self._actions.export(images, Path(zip_path), progress=progress)
-        self.status = Status(f"{counted(len(images), 'image')} exported to {path}")
+            kept, left = await self._unchanged(images, self._decided_on)
+            path = await actions.export(kept, Path(zip_path), progress=progress)
+        self.status = _said(f"{counted(len(kept), 'image')} exported to {path}", left)
         return path
 
     async def add_files(
@@ -471,12 +475,68 @@ class BrowseModel(ChangingModel):
             raise ValueError("no box is selected: show the objects and select some first")
         return boxes
 
-    async def _change(
-        self, act: Callable[[Actions, Task], Awaitable[Change]], what: str = "Changing"
+    async def _change_boxes(
+        self, act: Callable[[Actions, list[BoxRef]], Awaitable[Change]]
     ) -> None:
-        actions = self._actions  # of the dataset that is open now
+        """Change the selected boxes, of all images that are as they were when these were chosen."""
+        boxes = self._boxes()
+        classes = (self._decided_on or self._shown.index).classes
+
+        async def do(actions: Actions, images: list[ImageKey], _: Task) -> Change:
+            info = await self._stores.dataset.get(self.dataset)
+            require_same_classes(classes, info.classes)
+            whole = set(images)
+            return await act(actions, [box for box in boxes if box.image in whole])
+
+        await self._change(list(dict.fromkeys(box.image for box in boxes)), do)
+
+    async def _change(
+        self,
+        images: Sequence[ImageKey],
+        act: Callable[[Actions, list[ImageKey], Task], Awaitable[Change]],
+        what: str = "Changing",
+    ) -> None:
+        """Change images, except those that were changed since they were chosen.
+
+        Raises
+        ------
+        ChangedSinceError
+            If all of them were.
+        """
+        actions, decided_on = self._actions, self._decided_on  # of the dataset that is open now
         async with self._doing(what, wait=True, at_once=False) as task:
-            change = await act(actions, task)
+            kept, left = await self._unchanged(images, decided_on)
+            change = await act(actions, kept, task)
             self._note(change)
-        self.status = Status(sentence(change.description))
+        done = sentence(change.description)
+        self.status = _said(done, left)
         await self.refresh()
+        self._decided_on = None if self.listing is None else self.listing.index
+
+    async def _unchanged(
+        self, images: Sequence[ImageKey], decided_on: DatasetIndex | None
+    ) -> tuple[list[ImageKey], list[Difference]]:
+        """Part images into those that are what they were when they were chosen, and the others.
+
+        Raises
+        ------
+        ChangedSinceError
+            If none is; whoever then repeats the action has been told of both states.
+        """
+        if not images or decided_on is None:
+            return list(images), []
+        now = await self._finder.load(self.dataset, known=self._shown.index)
+        left = await asyncio.to_thread(differences, decided_on, now, images)
+        away = {one.image for one in left}
+        kept = [image for image in images if image not in away]
+        if left and not kept:
+            self._decided_on = now
+            raise ChangedSinceError(left)
+        return kept, left
+
+
+def _said(done: str, left: Sequence[Difference]) -> Status:
+    """Say what was done, and what was not because it was changed since."""
+    if not left:
+        return Status(done)
+    return Status(f"{done.rstrip(".")}. {left_as_it_is(left)}", "problem", tuple(map(str, left)))

@@ -171,6 +171,8 @@ class BrowsePanel:
             await self._ready()
         elif GONE in news:
             self.model.status = Status(gone(self.model.dataset), "problem")
+        elif "suggestions" in news:
+            await self.model.refresh()
         elif news - {DATASETS, MODELS, "versions"}:
             await self.model.catch_up()
 
@@ -252,6 +254,7 @@ class BrowsePanel:
     async def _back(self) -> None:
         self._close_annotator()
         await self.model.refresh()
+        self.model.select(self.model.selection)  # what was drawn meanwhile was seen
 
     def _close_annotator(self) -> None:
         if self.annotator is not None:

@@ -16,15 +16,19 @@ import traitlets
 from workbench.datasets.changes import Change, counted
 from workbench.datasets.classes import ClassEditor, ClassPlan, ClassRef
 from workbench.datasets.dataset import Dataset
+from workbench.datasets.decided import ChangedSinceError, differences
 from workbench.datasets.grouping import GroupBy
 from workbench.datasets.health import Finding, HealthReport, Repair
+from workbench.datasets.index import DatasetIndex
 from workbench.datasets.manager import DatasetManager
 from workbench.datasets.splits import SplitPlan
 from workbench.datasets.statistics import Statistics
+from workbench.datasets.versions import in_words
+from workbench.errors import ConflictError
 from workbench.panels.shared.changing import ChangingModel, sentence
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
-from workbench.persistence.models import Progress
+from workbench.persistence.models import ImageKey, Progress, no_progress
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 
 _TOLD_APART_BY = (
@@ -62,6 +66,7 @@ class CurateModel(ChangingModel):
         self.manager = DatasetManager.on(stores)
         self._opened: Dataset | None = None
         self._is_measured = False
+        self._checked: DatasetIndex | None = None  # the dataset as it was when it was checked
 
     @property
     def classes(self) -> list[str]:
@@ -170,8 +175,20 @@ class CurateModel(ChangingModel):
             return text
 
     async def repair(self, kind: str, number: int = 0) -> None:
-        """Do a repair as a whole, then check again; see `preview_repair`."""
-        await self._change("Repairing", lambda _: self._repair(kind, number).apply())
+        """Do a repair as a whole, then check again; see `preview_repair`.
+
+        Raises
+        ------
+        ChangedSinceError
+            If an image that it concerns was changed since it was checked; nothing is done then.
+        """
+
+        async def act(progress: Progress) -> Change:
+            repair = self._repair(kind, number)
+            await self._require_as_checked(self.finding(kind).images)
+            return await repair.apply()
+
+        await self._change("Repairing", act)
 
     def finding(self, kind: str) -> Finding:
         """Return what the last check found of a kind.
@@ -272,14 +289,51 @@ class CurateModel(ChangingModel):
             self.status = Status()
             return found
 
-    async def restore(self, name: str) -> None:
-        """Make the dataset what it was when a version was frozen."""
+    async def restore(self, name: str, *, expected: VersionComparison | None = None) -> None:
+        """Make the dataset what it was when a version was frozen.
+
+        Parameters
+        ----------
+        expected : VersionComparison, optional
+            What would be different, as it was shown to whoever decided.
+
+        Raises
+        ------
+        ConflictError
+            If something else would be different by now; nothing is done then.
+        """
         versions = self._data.versions
-        await self._change("Restoring", lambda progress: versions.restore(name, progress=progress))
+
+        async def act(progress: Progress) -> Change:
+            if expected is not None:
+                now = await versions.compare(None, name, progress=progress)
+                if now != expected:
+                    raise ConflictError(
+                        f"The dataset was changed elsewhere since you were asked. Restoring "
+                        f"{name!r} would have changed: {in_words(expected)} Now it would change: "
+                        f"{in_words(now)} Nothing was done; press Restore again to decide anew."
+                    )
+            return await versions.restore(name, progress=progress)
+
+        await self._change("Restoring", act)
 
     async def delete_version(self, name: str) -> None:
-        """Remove a version for good."""
+        """Remove a version for good.
+
+        Raises
+        ------
+        ConflictError
+            If another one has this name by now than the one that is listed.
+        """
         async with self._doing("Deleting the version"):
+            listed = next((one for one in self.versions if one.name == name), None)
+            present = {one.name: one for one in await self._data.versions.list()}
+            if listed is not None and name in present and present[name] != listed:
+                self.versions = list(present.values())
+                raise ConflictError(
+                    f"{name!r} is another version than the one you chose: that was frozen at "
+                    f"{_time(listed)}, this one at {_time(present[name])}. Nothing was deleted."
+                )
             await self._data.versions.delete(name)
             self.versions = await self._data.versions.list()
             self.comparison = None
@@ -328,9 +382,19 @@ class CurateModel(ChangingModel):
             await self._check(progress)
 
     async def _check(self, progress: Progress) -> HealthReport:
+        checked = await self._data.index()
         report = await self._data.health(progress=progress)
-        self.report = report
+        self.report, self._checked = report, checked
         return report
+
+    async def _require_as_checked(self, images: Sequence[ImageKey]) -> None:
+        """Make sure that images are what they were when they were checked."""
+        if self._checked is None:
+            return
+        left = differences(self._checked, await self._data.index(), list(images))
+        if left:
+            await self._check(no_progress)
+            raise ChangedSinceError(left)
 
     async def _plan_classes(self, make: Callable[[ClassEditor], Awaitable[ClassPlan]]) -> ClassPlan:
         self.class_plan = None
@@ -355,6 +419,10 @@ async def _count(data: Dataset, *, measured: bool, progress: Progress) -> Statis
     statistics = await data.statistics(measured=measured, progress=progress)
     await asyncio.to_thread(_prepare, statistics)
     return statistics
+
+
+def _time(version: VersionInfo) -> str:
+    return version.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _same(first: Statistics, second: Statistics) -> bool:

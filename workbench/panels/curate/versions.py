@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from typing import Any
 
 import ipywidgets as w
 
-from workbench.datasets.changes import counted
-from workbench.datasets.versions import to_frame
+from workbench.datasets.versions import in_words, to_frame
 from workbench.panels.curate.model import CurateModel
 from workbench.panels.shared.parts import (
     Confirmation,
@@ -94,10 +94,11 @@ class VersionsPage:
             self.confirmation.withdraw()
             raise ValueError(f"The dataset is as it was in {name!r} already.")
         words = (
-            f"Restore <b>{escape(name)}</b>? {escape(_summary(difference))} The state of now is "
+            f"Restore <b>{escape(name)}</b>? {escape(in_words(difference))} The state of now is "
             f"kept as an automatic version; of these, the newest {KEPT_AUTOMATIC} stay."
         )
-        self.confirmation.ask(words, "Restore", lambda: self._model.restore(name))
+        restore = partial(self._model.restore, name, expected=difference)
+        self.confirmation.ask(words, "Restore", restore)
 
     async def _ask_delete(self) -> None:
         name = self._chosen()
@@ -144,7 +145,7 @@ def _versions_table(versions: list[VersionInfo]) -> str:
 
 
 def _comparison_table(found: VersionComparison) -> str:
-    summary = f"<p>{escape(_summary(found))}</p>"
+    summary = f"<p>{escape(in_words(found))}</p>"
     frame = to_frame(found)
     if frame.empty:
         return summary
@@ -161,27 +162,3 @@ def _comparison_table(found: VersionComparison) -> str:
     caption = f"Differences (the first {ROWS_SHOWN} of {len(frame):,})" if more > 0 else ""
     heads = ["what", "image", "from", "boxes"]
     return summary + table(caption or "Differences", heads, rows, texts=(1, 2))
-
-
-def _summary(found: VersionComparison) -> str:
-    parts = [
-        f"{counted(len(images), 'image')} {what}"
-        for images, what in (
-            (found.added, "added"),
-            (found.removed, "removed"),
-            (found.changed, "changed"),
-            (found.moved, "moved"),
-        )
-        if images
-    ]
-    if found.boxes_added or found.boxes_removed:
-        on = counted(len(found.labels), "image")
-        parts.append(f"{found.boxes_added:,} boxes added, {found.boxes_removed:,} removed on {on}")
-    elif found.labels:
-        parts.append(f"labels of {counted(len(found.labels), 'image')} changed")
-    parts += [f"class {old!r} renamed to {new!r}" for old, new in found.renamed.items()]
-    before, after = found.classes
-    if [found.renamed.get(name, name) for name in before] != after:
-        was, now = (", ".join(classes) or "none" for classes in (before, after))
-        parts.append(f"classes {was} became {now}")
-    return ("; ".join(parts) if parts else "No difference") + "."

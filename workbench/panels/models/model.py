@@ -18,7 +18,7 @@ import traitlets as t
 
 from workbench.datasets.changes import Change, undoing
 from workbench.datasets.manager import DatasetManager
-from workbench.errors import AlreadyExistsError, WorkbenchError
+from workbench.errors import AlreadyExistsError, ConflictError, WorkbenchError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.models.live_trial import LEAST_CONFIDENCE, LiveTrial
 from workbench.panels.shared.changing import ChangingModel, sentence
@@ -92,7 +92,27 @@ class ModelsModel(ChangingModel):
             self.curves = {name: curve for name, curve in curves.items() if curve}
             self.chosen = self.chosen if self.chosen in names else active
 
-    # Changes of the store
+    # Changes of the store; each is decided on what is listed
+
+    async def _require_as_listed(self, name: str | None) -> None:
+        """Make sure that a model is what it was when it was listed.
+
+        Raises
+        ------
+        ConflictError
+            If it is not; it is listed anew then.
+        """
+        listed = next((info for info in self.models if info.name == name), None)
+        if listed is None:
+            return  # a name from Python
+        now = await self._stores.model.get(listed.name)
+        lines = _differences(listed, now)
+        if lines:
+            await self.refresh()
+            raise ConflictError(
+                f"Model {name} was changed elsewhere since you chose: {'; '.join(lines)}. Nothing "
+                f"was done; look again, and repeat it if you still want it."
+            )
 
     async def activate(self, name: str | None) -> None:
         """Make a model the one that labels and predicts; None for none."""
@@ -103,6 +123,7 @@ class ModelsModel(ChangingModel):
                 await self._stores.model.set_active(before.name if before else None)
 
         async with self._doing("Activating"):
+            await self._require_as_listed(name)
             await self._stores.model.set_active(name)
             await self._done(f"model {name} is active" if name else "no model is active", undo)
 
@@ -116,6 +137,7 @@ class ModelsModel(ChangingModel):
                 self.chosen = name
 
         async with self._doing("Renaming"):
+            await self._require_as_listed(name)
             info = await self._stores.model.rename(name, new_name)
             self.chosen = info.name
             await self._done(f"model {name} is called {info.name} now", undo)
@@ -130,6 +152,7 @@ class ModelsModel(ChangingModel):
                 await self._stores.model.update_details(name, {NOTE: before})
 
         async with self._doing("Saving the note"):
+            await self._require_as_listed(name)
             info = await self._stores.model.update_details(name, {NOTE: text.strip() or None})
             await self._done(f"note of {name} saved", undo)
             return info
@@ -146,6 +169,7 @@ class ModelsModel(ChangingModel):
                 self.chosen = name
 
         async with self._doing("Deleting"):
+            await self._require_as_listed(name)
             entry = await self._stores.model.delete(name)
             await self._done(f"model {name} is in the trash", undo)
             return entry
@@ -219,6 +243,7 @@ class ModelsModel(ChangingModel):
     async def export(self, name: str, folder: str, format: str = "onnx") -> ExportResult:
         """Export a model, and check that it predicts the same; see `export_model`."""
         async with self._doing(f"Exporting {name}") as progress:
+            await self._require_as_listed(name)
             return await export_model(
                 self._stores,
                 name,
@@ -236,6 +261,7 @@ class ModelsModel(ChangingModel):
             If there is a file of that name.
         """
         async with self._doing("Copying"):
+            await self._require_as_listed(name)
             weights = await self._stores.model.load(name)
             target = await asyncio.to_thread(_copied, weights, folder, name)
             self.status = Status(f"Copied to {target}.")
@@ -310,6 +336,21 @@ class ModelsModel(ChangingModel):
         curve = [epoch.metrics.get("map50_95", 0.0) for epoch in progress.history]
         self._known_curves[run_id] = curve
         return curve
+
+
+def _differences(before: ModelInfo, now: ModelInfo) -> list[str]:
+    """Return in words what is different in a model, but for whether it is active."""
+    facts: dict[str, Callable[[ModelInfo], object]] = {
+        "made": lambda info: info.created_at,
+        "started from": lambda info: info.base_model,
+        "epochs": lambda info: info.epochs_completed,
+        "note": lambda info: info.details.get(NOTE) or "none",
+    }
+    return [
+        f"{what} was {read(before)}, is {read(now)} now"
+        for what, read in facts.items()
+        if read(before) != read(now)
+    ]
 
 
 def required(model: ModelsModel) -> ModelInfo:

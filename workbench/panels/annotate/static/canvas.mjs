@@ -39,6 +39,7 @@ export default function boxCanvas() {
         storage: openStorage(),
         decode,
         now: () => performance.now(),
+        names: () => model.get("classes"),
         id: crypto.getRandomValues(new Uint32Array(2)).join("-"),
       });
       /** @type {Receiver<CanvasModel>} */

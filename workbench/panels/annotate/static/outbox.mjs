@@ -64,9 +64,10 @@ export function createOutbox({ send, storage, changed, now }) {
   }
 
   /** @param {string} key @param {Flying} edit */
-  function transmit(key, { seq, revision, boxes, labelled, proposals, what, agreed = false }) {
+  function transmit(key, { seq, revision, boxes, labelled, proposals, what, names, agreed }) {
+    const state = { revision, boxes, labelled, proposals, what, names, agreed: agreed ?? false };
     try {
-      send({ kind: "edit", seq, key, revision, boxes, labelled, proposals, what, agreed });
+      send({ kind: "edit", seq, key, ...state });
     } catch (error) {
       console.warn("workbench: the kernel cannot be reached; the edit is kept", error);
     }
@@ -114,8 +115,8 @@ export function createOutbox({ send, storage, changed, now }) {
     failed({ key, seq, ...failure }) {
       const slot = slots.get(key);
       if (!slot?.flying || slot.flying.seq !== seq) return false;
-      const { revision, boxes, labelled, proposals, what } = slot.flying;
-      slot.waiting = slot.waiting ?? { revision, boxes, labelled, proposals, what };
+      const { revision, boxes, labelled, proposals, what, names } = slot.flying;
+      slot.waiting = slot.waiting ?? { revision, boxes, labelled, proposals, what, names };
       slot.flying = null;
       slot.failure = failure;
       changed();

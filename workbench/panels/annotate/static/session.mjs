@@ -27,6 +27,15 @@ const SILENCE =
 /** Milliseconds within which nudges with the arrow keys count as one step. */
 const MERGE_WITHIN = 1000;
 
+/**
+ * What the class ids of boxes mean.
+ * @param {Box[]} boxes @param {string[]} names @returns {Record<string, string>}
+ */
+function namesOf(boxes, names) {
+  const used = new Set(boxes.map((box) => box.cls));
+  return Object.fromEntries([...used].filter((id) => id in names).map((id) => [id, names[id]]));
+}
+
 /** File name in a key. @param {string} key */
 const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
 
@@ -59,8 +68,9 @@ const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
  * @param {(blob: Blob, size: Size|null) => Promise<ImageBitmap>} options.decode
  * @param {() => number} options.now
  * @param {string} options.id of this page's session
+ * @param {() => string[]} [options.names] of the classes
  */
-export function createSession({ send, storage, decode, now, id }) {
+export function createSession({ send, storage, decode, now, id, names = () => [] }) {
   /** @type {Set<(what: Change) => void>} */
   const listeners = new Set();
   const frames = createFrames(decode);
@@ -167,6 +177,7 @@ export function createSession({ send, storage, decode, now, id }) {
         labelled: present.labelled,
         proposals: waiting.length || frame.proposals.length ? waiting : null,
         what,
+        names: namesOf(boxes(), names()),
       },
       frame.keep,
     );

@@ -1,0 +1,376 @@
+"""No action of any panel is done on what is not true any more: both states are shown instead.
+
+Each panel's actions stand in a table here; one that is new must be put into it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.pictures import jpeg
+from workbench.datasets.dataset import Dataset
+from workbench.datasets.decided import ChangedSinceError
+from workbench.errors import ConflictError
+from workbench.labelling.predictor import Predictor
+from workbench.panels.annotate.messages import CanvasBox, Edit
+from workbench.panels.annotate.model import AnnotateModel, ClassesChangedError
+from workbench.panels.browse import BrowsePanel
+from workbench.panels.curate.model import CurateModel
+from workbench.panels.models.model import ModelsModel
+from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import Annotation
+
+ROW = "0 0.5 0.5 0.25 0.25\n"
+MANY = [Annotation(0, 0.5, 0.5, 0.02 * step, 0.2) for step in range(1, 23)]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Images a to d in train; c has a box, d has it twice."""
+    root = tmp_path / "data" / "ds"
+    for split in ("train", "val", "test"):
+        (root / "images" / split).mkdir(parents=True)
+        (root / "labels" / split).mkdir(parents=True)
+    (root / "data.yaml").write_text(
+        "train: images/train\nval: images/val\nnames:\n  0: cat\n  1: dog\n"
+    )
+    for seed, name in enumerate("abcd"):
+        (root / "images" / "train" / f"{name}.jpg").write_bytes(jpeg(seed))
+    (root / "labels" / "train" / "c.txt").write_text(ROW)
+    (root / "labels" / "train" / "d.txt").write_text(ROW + ROW)
+    return root
+
+
+@pytest.fixture
+def stores(root: Path, tmp_path: Path) -> Stores:
+    return create_stores(root.parent, tmp_path / "models")
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    """Return what lies in the data and models folders, but for the hidden parts."""
+    files = sorted(path for path in root.parent.parent.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(root.parent.parent)): path.read_bytes()
+        for path in files
+        if ".workbench" not in path.parts or path.name in ("tags.json", "active.json")
+    }
+
+
+# Browse
+
+BROWSE: dict[str, tuple[str, dict[str, Any]]] = {
+    "move": ("images", {"split": "val"}),
+    "delete": ("images", {}),
+    "background": ("images", {}),
+    "clear": ("images", {}),
+    "tag": ("images", {"tag": "good"}),
+    "untag": ("images", {"tag": "good"}),
+    "copy": ("images", {"name": "copied"}),
+    "export": ("images", {"path": "out.zip"}),
+    "reclassify": ("objects", {"class_id": 1}),
+    "split_off": ("objects", {"name": "kitten"}),
+    "delete_boxes": ("objects", {}),
+}
+BROWSE_NEEDS_NO_LOOK = {
+    "refresh": "changes nothing",
+    "annotate": "changes nothing; the annotator has revisions of its own",
+    "import": "only adds",
+    "undo": "refused by the stores, see ConflictError there",
+    "restore": "an entry of the trash never changes, and a place that is taken is refused",
+}
+
+
+@pytest.fixture
+async def browse(stores: Stores) -> AsyncIterator[BrowsePanel]:
+    panel = BrowsePanel("ds", stores)
+    await panel.search("")
+    panel.follower.close()  # so that it surely knows of nothing
+    yield panel
+    panel.close()
+
+
+def test_every_action_of_the_gallery_is_in_the_table(browse: BrowsePanel) -> None:
+    assert set(browse._pages._actions) == BROWSE.keys() | BROWSE_NEEDS_NO_LOOK.keys()
+
+
+async def do(panel: BrowsePanel, action: str, tmp_path: Path) -> None:
+    message = {"kind": "do", "action": action, "session": "s", **BROWSE[action][1]}
+    if "path" in message:
+        message["path"] = str(tmp_path / message["path"])
+    await panel._pages.answer(message, ())
+
+
+@pytest.mark.parametrize("action", BROWSE)
+async def test_an_image_that_was_labelled_elsewhere_is_left_as_it_is(
+    browse: BrowsePanel, stores: Stores, root: Path, tmp_path: Path, action: str
+) -> None:
+    mode = BROWSE[action][0]
+    await browse.model.show(mode)
+    await browse.search("unlabelled a.jpg" if mode == "images" else "c.jpg")
+    assert await browse.select_all() == 1
+    name, before = ("a.jpg", "unlabelled") if mode == "images" else ("c.jpg", "1 box")
+    await stores.label.save("ds", "train", name, MANY)
+    untouched = everything(root)
+
+    with pytest.raises(ChangedSinceError) as refused:
+        await do(browse, action, tmp_path)
+
+    assert f"train/{name}: was {before}, is 22 boxes now" in str(refused.value)
+    assert everything(root) == untouched
+
+
+@pytest.mark.parametrize("action", BROWSE)
+async def test_what_nobody_has_touched_is_done_nevertheless(
+    browse: BrowsePanel, stores: Stores, root: Path, tmp_path: Path, action: str
+) -> None:
+    mode = BROWSE[action][0]
+    await browse.model.show(mode)
+    await browse.search("a.jpg or b.jpg" if mode == "images" else "c.jpg or d.jpg")
+    await browse.select_all()
+    left = "a.jpg" if mode == "images" else "c.jpg"
+    await stores.label.save("ds", "train", left, MANY)
+    labels, untouched = root / "labels" / "train" / f"{left[0]}.txt", everything(root)
+    text = labels.read_text()
+
+    await do(browse, action, tmp_path)
+
+    assert f"train/{left}: was" in browse.model.status.text
+    assert browse.model.status.tone == "problem"
+    assert labels.read_text() == text
+    if action not in ("untag", "clear"):  # there was no such tag, and nothing to clear
+        assert everything(root) != untouched
+
+
+async def test_who_repeats_a_refused_action_gets_it(
+    browse: BrowsePanel, stores: Stores, root: Path, tmp_path: Path
+) -> None:
+    await browse.search("a.jpg")
+    await browse.select_all()
+    await stores.label.save("ds", "train", "a.jpg", MANY)
+    with pytest.raises(ChangedSinceError):
+        await do(browse, "background", tmp_path)
+    await do(browse, "background", tmp_path)
+    assert (root / "labels" / "train" / "a.txt").read_text() == ""
+
+
+async def test_a_listing_that_was_brought_up_to_date_does_not_change_what_was_decided_on(
+    browse: BrowsePanel, stores: Stores, tmp_path: Path
+) -> None:
+    await browse.search("a.jpg")
+    await browse.select_all()
+    await stores.label.save("ds", "train", "a.jpg", MANY)
+    await browse.model.catch_up()
+    with pytest.raises(ChangedSinceError):
+        await do(browse, "delete", tmp_path)
+
+
+async def test_what_one_has_just_done_oneself_is_no_news(
+    browse: BrowsePanel, root: Path, tmp_path: Path
+) -> None:
+    await browse.search("a.jpg")
+    await browse.select_all()
+    await do(browse, "background", tmp_path)
+    await do(browse, "clear", tmp_path)
+    assert not (root / "labels" / "train" / "a.txt").exists()
+
+
+@pytest.mark.parametrize("action", ["reclassify", "split_off", "delete_boxes"])
+async def test_a_class_that_means_something_else_by_now_is_refused(
+    browse: BrowsePanel, stores: Stores, root: Path, tmp_path: Path, action: str
+) -> None:
+    await browse.model.show("objects")
+    await browse.search("c.jpg")
+    await browse.select_all()
+    await stores.dataset.update_classes("ds", ["cat", "wolf"])
+    untouched = everything(root)
+    with pytest.raises(ConflictError, match="were cat, dog, and are cat, wolf now"):
+        await do(browse, action, tmp_path)
+    assert everything(root) == untouched
+
+
+async def test_an_image_that_was_moved_or_replaced_elsewhere_is_told(
+    browse: BrowsePanel, stores: Stores, tmp_path: Path
+) -> None:
+    await browse.search("a.jpg or b.jpg")
+    await browse.select_all()
+    await stores.image.move("ds", "a.jpg", "train", "test")
+    await stores.image.save_bytes("ds", "train", "b.jpg", jpeg(77))
+    with pytest.raises(ChangedSinceError) as refused:
+        await do(browse, "delete", tmp_path)
+    assert "train/a.jpg: was unlabelled, is in test now" in str(refused.value)
+    assert "train/b.jpg: was unlabelled, is another picture, unlabelled now" in str(refused.value)
+
+
+# Curate
+
+
+async def elsewhere_labelled(stores: Stores) -> None:
+    await stores.label.save("ds", "train", "d.jpg", MANY)
+
+
+async def elsewhere_added(stores: Stores) -> None:
+    await stores.image.save_bytes("ds", "train", "new.jpg", jpeg(9))
+
+
+async def elsewhere_renamed(stores: Stores) -> None:
+    await stores.dataset.update_classes("ds", ["cat", "wolf"])
+
+
+async def elsewhere_refrozen(stores: Stores) -> None:
+    versions = Dataset(stores, "ds").versions
+    await versions.delete("v1")
+    await versions.freeze("v1", "another")
+
+
+async def restore(model: CurateModel) -> None:
+    await model.restore("v1", expected=model.comparison)
+
+
+async def compared(model: CurateModel) -> None:
+    await model.freeze("v1")
+    await model.rename_class(1, "puppy")
+    await model.apply_classes()
+    await model.compare(None, "v1")
+
+
+Prepare = Callable[[CurateModel], Awaitable[object]]
+Elsewhere = Callable[[Stores], Awaitable[object]]
+CURATE: dict[str, tuple[Prepare, Elsewhere, Callable[[CurateModel], Awaitable[object]], str]] = {
+    "repair": (
+        lambda m: m.check(),
+        elsewhere_labelled,
+        lambda m: m.repair("duplicate-box"),
+        "train/d.jpg: was 2 boxes, is 22 boxes now",
+    ),
+    "apply_splits": (
+        lambda m: m.plan_splits({"train": 1, "val": 1}),
+        elsewhere_added,
+        lambda m: m.apply_splits(),
+        "1 new image",
+    ),
+    "apply_classes": (
+        lambda m: m.rename_class(1, "puppy"),
+        elsewhere_renamed,
+        lambda m: m.apply_classes(),
+        "wolf",
+    ),
+    "restore": (compared, elsewhere_labelled, restore, "22 removed on 1 image"),
+    "delete_version": (
+        lambda m: m.freeze("v1"),
+        elsewhere_refrozen,
+        lambda m: m.delete_version("v1"),
+        "another version than the one you chose",
+    ),
+}
+CURATE_NEEDS_NO_LOOK = {
+    *("open", "refresh", "catch_up", "measure", "check", "compare", "preview_repair"),  # look
+    *("plan_splits", "add_class", "rename_class", "merge_classes"),  # plan
+    *("delete_class", "reorder_classes"),  # plan
+    "freeze",  # adds
+    "undo",  # refused by the stores
+}
+
+
+def commands(model: type) -> set[str]:
+    return {
+        name
+        for name, function in vars(model).items()
+        if inspect.iscoroutinefunction(function) and not name.startswith("_")
+    }
+
+
+def test_every_command_of_curate_is_in_the_table() -> None:
+    assert commands(CurateModel) == CURATE.keys() | CURATE_NEEDS_NO_LOOK
+
+
+@pytest.mark.parametrize("action", CURATE)
+async def test_curate_does_nothing_on_what_is_not_true_any_more(
+    stores: Stores, root: Path, action: str
+) -> None:
+    prepare, elsewhere, act, words = CURATE[action]
+    model = CurateModel(stores)
+    await model.open("ds")
+    await prepare(model)
+    await elsewhere(stores)
+    untouched = everything(root)
+    with pytest.raises(ConflictError) as refused:
+        await act(model)
+    assert words in str(refused.value)
+    assert everything(root) == untouched
+
+
+# Models
+
+MODELS: dict[str, Callable[[ModelsModel], Awaitable[object]]] = {
+    "activate": lambda m: m.activate("one"),
+    "rename": lambda m: m.rename("one", "two"),
+    "note": lambda m: m.note("one", "mine"),
+    "delete": lambda m: m.delete("one"),
+    "export": lambda m: m.export("one", "exported"),
+    "copy": lambda m: m.copy("one", "copied"),
+}
+MODELS_NEED_NO_LOOK = {
+    *("refresh", "check", "weights", "datasets", "images"),  # look
+    *("try_image", "try_bytes", "try_frame"),  # look
+    "add",  # adds
+    *("restore", "purge"),  # an entry of the trash never changes
+    "undo",  # refused by the stores
+}
+
+
+def test_every_command_of_models_is_in_the_table() -> None:
+    assert commands(ModelsModel) == MODELS.keys() | MODELS_NEED_NO_LOOK
+
+
+@pytest.mark.parametrize("action", MODELS)
+async def test_a_model_that_was_changed_elsewhere_is_left_as_it_is(
+    stores: Stores, root: Path, tmp_path: Path, action: str
+) -> None:
+    weights = tmp_path / "w.pt"
+    weights.write_bytes(b"weights")
+    await stores.model.save("one", weights, "yolo11n", "ds")
+    model = ModelsModel(stores, Predictor(stores))
+    await model.refresh()
+    await stores.model.update_details("one", {"note": "theirs"})
+    untouched = everything(root)
+    with pytest.raises(ConflictError, match="note was none, is theirs now"):
+        await MODELS[action](model)
+    assert everything(root) == untouched
+    assert model.models[0].details["note"] == "theirs"  # it is shown now
+
+
+# Annotate
+
+
+async def test_a_box_of_a_class_that_is_another_by_now_is_not_saved(
+    stores: Stores, root: Path
+) -> None:
+    model = AnnotateModel(stores, "ds")
+    await model.start()
+    picture = await model.open(0)
+    box = CanvasBox(1, (2.0, 2.0, 8.0, 8.0))
+    edit = Edit(picture.key, "", (box,), names={1: "dog"}, session="page", seq=1)
+    await stores.dataset.update_classes("ds", ["cat", "wolf"])
+    await model.catch_up(frozenset({"classes"}))
+    with pytest.raises(ClassesChangedError, match="'dog' is 'wolf' now"):
+        await model.take(edit)
+    assert not (root / "labels" / "train" / "a.txt").exists()
+
+
+async def test_a_box_on_an_image_that_was_labelled_elsewhere_is_not_saved(
+    stores: Stores, root: Path
+) -> None:
+    model = AnnotateModel(stores, "ds")
+    await model.start()
+    picture = await model.open(0)
+    await stores.label.save("ds", "train", "a.jpg", MANY)
+    untouched = everything(root)
+    box = CanvasBox(1, (2.0, 2.0, 8.0, 8.0))
+    with pytest.raises(ConflictError):
+        await model.take(Edit(picture.key, "", (box,), session="page", seq=1))
+    assert everything(root) == untouched
