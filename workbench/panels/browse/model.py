@@ -539,4 +539,4 @@ def _said(done: str, left: Sequence[Difference]) -> Status:
     """Say what was done, and what was not because it was changed since."""
     if not left:
         return Status(done)
-    return Status(f"{done.rstrip(".")}. {left_as_it_is(left)}", "problem", tuple(map(str, left)))
+    return Status(f"{done.rstrip('.')}. {left_as_it_is(left)}", "problem", tuple(map(str, left)))
