@@ -58,6 +58,7 @@ _NAMED_LIKE_COCO = re.compile(r"instances[_.].*\.json|.*\.coco\.json", re.IGNORE
 _WAS_COCO = re.compile(rb'"(?:images|annotations)"\s*:\s*\[')
 _TICK = 20_000
 _SAMPLE = 200
+_MANY, _FEW = 2000, 5
 _KEPT_KEYS = ("attributes", "score", "track_id", "occluded", "truncated", "difficult")
 
 
@@ -197,11 +198,48 @@ def _records(
         record = Record(file.where, name, place=place, reviewed=file.annotated, shown=file.shown)
         record.size = size_of(item.get("width"), item.get("height"))
         records[image_id] = record
+    by_corners = _has_corners(file, records)
+    if by_corners:
+        reading.notes.append(
+            f"{file.where} has corners (x1, y1, x2, y2) as 'bbox' where COCO has width and height: "
+            f"read as such, since many would reach out of their pictures otherwise"
+        )
     for place, row in enumerate(file.annotations, start=1):
         if place % _TICK == 0:
             options.tick()
+        if by_corners and isinstance(row, dict):
+            row = row | {"bbox": _as_sides(row.get("bbox"))}
         _take(row, place, file, names, records, reading)
     yield from records.values()
+
+
+def _has_corners(file: CocoFile, records: Mapping[Id, Record]) -> bool:
+    """Whether boxes make sense as two corners only: all do, and many not as a corner and sides."""
+    over = total = 0
+    for row in file.annotations[:_MANY]:
+        box = row.get("bbox") if isinstance(row, dict) else None
+        image_id = _id(row.get("image_id")) if box else None
+        record = records.get(image_id) if image_id is not None else None
+        if record is None or record.size is None or not isinstance(box, list) or len(box) != 4:
+            continue
+        try:
+            x, y, right, bottom = map(number, box)
+        except ValueError:
+            continue
+        width, height = record.size
+        if not (x < right <= width + 1 and y < bottom <= height + 1):
+            return False
+        total += 1
+        over += x + right > width + 1 or y + bottom > height + 1
+    return total >= _FEW and over * _FEW >= total
+
+
+def _as_sides(box: Any) -> Any:
+    try:
+        x, y, right, bottom = map(number, box)
+    except (TypeError, ValueError):
+        return box
+    return [x, y, right - x, bottom - y]
 
 
 def _take(
@@ -243,6 +281,8 @@ def _take(
 
 def _box(value: Any) -> tuple[float, float, float, float] | None:
     """Return the corners of ``[x, y, width, height]``; None if these are none with an area."""
+    if isinstance(value, dict):
+        value = [value.get(key) for key in ("x", "y", "width", "height")]
     if not isinstance(value, list) or len(value) != 4:
         return None
     try:

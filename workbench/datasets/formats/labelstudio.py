@@ -79,6 +79,11 @@ def _task(task: dict[str, Any], file: str, place: int) -> Record:
         record.reviewed = record.reviewed or "annotation_id" in task
         return record
     versions = task.get("annotations") or task.get("completions") or []
+    if not versions:
+        for guess in task.get("predictions") or ():
+            results = guess.get("result") if isinstance(guess, dict) else None
+            some = [r for r in results or () if isinstance(r, dict)]
+            record.problems += [Problem(why.PREDICTED, place) for _ in some]
     kept = [v for v in versions if isinstance(v, dict) and not v.get("was_cancelled")]
     for version in kept[:1]:
         record.reviewed = True

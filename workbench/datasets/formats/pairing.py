@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -28,6 +28,11 @@ _FOLDERS = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+
+
+_HASH = re.compile(r"[0-9a-f]{8}-(?=.)")
+_SIGNS = re.compile(r"[^\w]|_")
+_KINDS = frozenset({"jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff"})
 
 
 def split_of(where: str) -> str | None:
@@ -59,6 +64,20 @@ def stem_of(name: str) -> str:
     base = name[name.rfind("/") + 1 :]
     dot = base.rfind(".")
     return base[:dot] if dot > 0 else base
+
+
+def _unprefixed(stem: str) -> str:
+    plain = fold(_HASH.sub("", unquote(stem)))
+    head, dot, kind = plain.rpartition(".")
+    return head if dot and kind in _KINDS else plain
+
+
+def _without_signs(stem: str) -> str:
+    return _SIGNS.sub("_", _unprefixed(stem))
+
+
+def _to_first_dot(stem: str) -> str:
+    return _unprefixed(stem).partition(".")[0]
 
 
 class Pictures:
@@ -132,6 +151,37 @@ class Pictures:
             hinted = self._stems().get(fold(stem_of(hint.replace("\\", "/"))), [])
             return self._nearest(hinted, file)
         return best
+
+    def nearly(self, files: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+        """Return the picture for each file whose name differs from it as tools make them differ.
+
+        Label Studio puts eight hexadecimal digits in front, web addresses write letters as
+        ``%C3%A9``, some tools keep a picture's extension, cut the name at its first dot, or
+        write ``_`` for whatever is no letter and no digit. A pair counts if it is the only one on
+        both sides.
+
+        Parameters
+        ----------
+        files : iterable of str
+            Those that `like` finds nothing for.
+        taken : collection of str
+            Pictures that have a file.
+        """
+        found: dict[str, str] = {}
+        files = list(files)
+        for plain in (_unprefixed, _without_signs, _to_first_dot):
+            left: dict[str, list[str]] = defaultdict(list)
+            for name in self.names:
+                if name not in taken and name not in found.values():
+                    left[plain(stem_of(name))].append(name)
+            asking: dict[str, list[str]] = defaultdict(list)
+            for file in files:
+                if file not in found:
+                    asking[plain(stem_of(file))].append(file)
+            for key, some in asking.items():
+                if len(some) == 1 and len(left.get(key, ())) == 1 and key:
+                    found[some[0]] = left[key][0]
+        return found
 
     def _nearest(self, pictures: list[str], file: str) -> list[str]:
         if not pictures:

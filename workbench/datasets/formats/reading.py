@@ -188,6 +188,7 @@ class _Loop:
         pictures = Pictures(self._view.pictures)
         listed: dict[str, list[Record]] = defaultdict(list)
         found: dict[str, list[Record]] = defaultdict(list)
+        alone: list[Record] = []
         for record in records:
             if record.place:
                 listed[record.file].append(record)
@@ -204,7 +205,16 @@ class _Loop:
                 for _ in named[1:]:
                     self._ledger.found[ANNOTATIONS] += len(record.boxes) + len(record.problems)
             else:
+                alone.append(record)
+        nearly = pictures.nearly((record.file for record in alone), found.keys()) if alone else {}
+        for record in alone:
+            picture = nearly.get(record.file)
+            if picture is None:
                 self._leave_all(why.NO_PICTURE, record, record.picture)
+                continue
+            self.pairing["nearly the same name"] += 1
+            self._note(PICTURES, "noted", why.NEARLY, record, picture)
+            found[picture].append(record)
         for file, some in listed.items():
             paths = pictures.find(file, (record.picture for record in some))
             missing = [r for r in some if r.also and r.picture not in paths]

@@ -17,6 +17,7 @@ POLYGON_LEFT = "polygon left out"
 DAMAGED_PICTURE = "damaged picture"
 PICTURE_LEFT = "picture left out"
 OTHER_VERSION = "another annotator"
+PREDICTED = "prediction"
 IGNORED = "ignored region"
 NOT_HERE = "not in the dataset"
 LABELLED_ALREADY = "labelled already"
@@ -29,6 +30,7 @@ PIXELS = "pixels for fractions"
 RESCALED = "rescaled"
 TURNED = "turned"
 COMMAS = "commas"
+SIGNS = "signs in rows"
 UTF16 = "other encoding"
 CLASS_NAMES = "class names in rows"
 KEYPOINT_ROWS = "keypoints without a shape"
@@ -59,6 +61,7 @@ SEVERAL = "several files"
 SIZES = "other size"
 MIRRORED = "mirrored"
 SHARED_NAME = "shared name"
+NEARLY = "nearly the same name"
 
 # Of files.
 VIDEO = "video"
@@ -98,6 +101,7 @@ SENTENCES = {
     POLYGON_LEFT: "{count} annotations that are more than a box were left out, as was chosen",
     DAMAGED_PICTURE: _OUT + "their picture is damaged, such as {example}",
     PICTURE_LEFT: _OUT + "their picture is left out, such as {example}",
+    PREDICTED: ("{count} predictions that nobody has accepted were left out, such as in {example}"),
     OTHER_VERSION: (
         "{count} annotations are further versions of pictures that several people annotated, and "
         "were left out: the first was taken, such as in {example}"
@@ -130,6 +134,10 @@ SENTENCES = {
     TURNED: (
         "{count} boxes are for the picture before its EXIF rotation and were turned with it, such "
         "as {example}"
+    ),
+    SIGNS: (
+        "{count} rows have brackets, quotes, comments or other signs beside their numbers, and "
+        "were read without them, such as {example}"
     ),
     COMMAS: "{count} rows are separated by commas or semicolons and were read, such as {example}",
     UTF16: "{count} rows are in another encoding than UTF-8 and were read, such as {example}",
@@ -203,6 +211,10 @@ SENTENCES = {
         "{count} images are turned or mirrored by their EXIF, and the annotations do not tell "
         "whether their boxes are, such as {example}: they were taken as boxes of the picture as it "
         "is shown, have a look at them"
+    ),
+    NEARLY: (
+        "{count} images have a name that differs a little from that of their annotation file, and "
+        "are the only ones that it can mean, such as {example}"
     ),
     SHARED_NAME: (
         "{count} images share name and label file with another and nothing tells which is meant, "

@@ -17,7 +17,7 @@ from workbench.persistence.archive.directory import fold
 
 _TALKS_OF_BOXES = re.compile(
     rb"bbox|bndbox|bounding.?box|polygon|annotation|xmin|x_min|points|\"label|<label|segmentation"
-    rb"|objects?\"|rectangle|left_col",
+    rb"|objects?\"|rectangle|left_col|prediction.?string|x_?cent|cent..?_?x|encoded.?pixels",
     re.IGNORECASE,
 )
 _URL_LINE = re.compile(rb"^\s*\"?(?:https?|s3|gs)://\S+", re.IGNORECASE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from workbench.datasets.formats import reasons as why
@@ -45,6 +46,8 @@ _COLUMNS = {
     "y": ("y", "bboxy"),
     "w": ("w", "bboxw", "bboxwidth", "boxwidth"),
     "h": ("h", "bboxh", "bboxheight", "boxheight"),
+    "cx": ("xcenter", "cx", "centerx", "xc", "xmid"),
+    "cy": ("ycenter", "cy", "centery", "yc", "ymid"),
     "box": ("bbox", "box", "boundingbox"),
     "width": ("width", "imagewidth", "imgwidth"),
     "height": ("height", "imageheight", "imgheight"),
@@ -52,6 +55,7 @@ _COLUMNS = {
 }  # fmt: skip
 _MARKS = ("isoccluded", "istruncated", "isgroupof", "isdepiction", "isinside", "occluded",
           "truncated", "difficult", "confidence", "score")  # fmt: skip
+_COMMA = re.compile(r"-?\d+,\d+")
 _DESCRIPTIONS = "class-descriptions"
 _MOST_FIELD = 2**20
 
@@ -72,9 +76,8 @@ def _is_table(view: FolderView, name: str) -> bool:
 
 def _is_whole(columns: Mapping[str, int]) -> bool:
     corners = {"left", "top", "right", "bottom"} <= columns.keys()
-    sides = {"x", "y"} <= columns.keys() and (
-        {"w", "h"} <= columns.keys() or {"width", "height"} <= columns.keys()
-    )
+    starts = {"x", "y"} <= columns.keys() or {"cx", "cy"} <= columns.keys()
+    sides = starts and ({"w", "h"} <= columns.keys() or {"width", "height"} <= columns.keys())
     return "picture" in columns and (corners or sides or "box" in columns)
 
 
@@ -107,7 +110,10 @@ def _rows(text: str) -> Iterator[list[str]]:
     csv.field_size_limit(_MOST_FIELD)
     try:
         for row in csv.reader(io.StringIO(text), delimiter=mark):
-            yield [cell.strip() for cell in row]
+            cells = [cell.strip() for cell in row]
+            if mark != ",":
+                cells = [c.replace(",", ".") if _COMMA.fullmatch(c) else c for c in cells]
+            yield cells
     except csv.Error as error:
         raise ImportFormatError(f"expected a table, found {error}") from error
 
@@ -199,6 +205,13 @@ def _box(cell: Mapping[str, str]) -> tuple[float, float, float, float] | None:
             raise ValueError(f"expected a box of four numbers, found {len(values)}")
         x, y, width, height = values
         return x, y, x + width, y + height
+    if "cx" in cell and "x" not in cell:
+        sides = ("w", "h") if "w" in cell else ("width", "height")
+        texts = [cell.get(key, "") for key in ("cx", "cy", *sides)]
+        if not any(texts):
+            return None
+        x, y, width, height = map(number, texts)
+        return x - width / 2, y - height / 2, x + width / 2, y + height / 2
     keys = ("x", "y", "w", "h") if "w" in cell else ("x", "y", "width", "height")
     texts = [cell.get(key, "") for key in keys]
     if not any(texts):

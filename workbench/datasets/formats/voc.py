@@ -28,7 +28,7 @@ from workbench.errors import ImportFormatError
 
 TITLE = "Pascal VOC"
 
-_ROOT = re.compile(rb"<annotation[\s>/]")
+_ROOT = re.compile(rb"<(?:\w+:)?annotation[\s>/]", re.IGNORECASE)
 _TICK = 500
 
 

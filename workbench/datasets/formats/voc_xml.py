@@ -42,6 +42,9 @@ from workbench.errors import ImportFormatError
 
 _DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.\-]+)["'][^>]*\?>""")
 _CHALLENGE = re.compile(r"PASCAL VOC|VOC20\d\d Database", re.IGNORECASE)
+_BOXES = re.compile(rb"<\s*(?:\w+:)?(?:bndbox|robndbox|xmin|x_min)\b", re.IGNORECASE)
+_AMPERSAND = re.compile(rb"&(?!(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos);)")
+_COMMA = re.compile(r"-?\d+,\d+")
 _MARKS = ("difficult", "truncated", "occluded", "pose")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -71,7 +74,10 @@ def parse_voc(data: bytes, where: str = "annotation", *, one_based: bool | None 
     record = Record(where, root.findtext("filename", "").strip())
     record.size = size_of(root.findtext("size/width"), root.findtext("size/height"))
     # Direct children only: a person's <part>s (head, hands) have boxes, too.
-    for position, element in enumerate(root.findall("object"), start=1):
+    objects = root.findall("object") or root.findall("objects/object")
+    if not objects and _BOXES.search(data):
+        record.problems.append(Problem(why.BAD_ROW, 1, "boxes that are in no <object>"))
+    for position, element in enumerate(objects, start=1):
         try:
             record.boxes.append(_object(element, position, 1.0 if shifted else 0.0))
         except ValueError as error:
@@ -87,13 +93,14 @@ def parse_xml(data: bytes, where: str) -> Element:
     ImportFormatError
         If it is none, or holds entities, which annotations never need and attacks use.
     """
+    data = data.lstrip()
     text: bytes | str = data
     declared = _DECLARATION.match(data)
     try:
         if declared and not declared[1].lower().startswith((b"utf", b"us-ascii", b"iso-8859-1")):
             # expat itself knows a handful of encodings only, and not GBK or Shift JIS.
             text = data[declared.end() :].decode(declared[1].decode("ascii"))
-        root: Element = defusedxml.ElementTree.fromstring(text)
+        root = _parsed(text)
     except LookupError as error:
         raise ImportFormatError(f"{where}: {error}; save it as UTF-8") from error
     except UnicodeDecodeError as error:
@@ -105,6 +112,23 @@ def parse_xml(data: bytes, where: str) -> Element:
         ) from error
     except (ParseError, ValueError) as error:
         raise ImportFormatError(f"{where}: expected XML, found {error}") from error
+    return root
+
+
+def _parsed(text: bytes | str) -> Element:
+    try:
+        root: Element = defusedxml.ElementTree.fromstring(text)
+    except ParseError:
+        if isinstance(text, str):
+            text = text.encode()
+        mended = _AMPERSAND.sub(b"&amp;", text)
+        if mended == text:
+            raise
+        # A name such as "nuts & bolts", which its tool should have escaped.
+        root = defusedxml.ElementTree.fromstring(mended)
+    if "}" in root.tag or root.tag != root.tag.lower() or root.find("Object") is not None:
+        for element in root.iter():
+            element.tag = element.tag.rpartition("}")[2].lower()
     return root
 
 
@@ -165,6 +189,6 @@ def _points(polygon: Element, name: str) -> Iterator[float]:
 def _coordinate(box: Element, name: str, tag: str) -> float:
     text = box.findtext(tag, "").strip()
     try:
-        return number(text)
+        return number(text.replace(",", ".") if _COMMA.fullmatch(text) else text)
     except ValueError:
         raise ValueError(f"({name}) expected a number as {tag}, found {text[:40]!r}") from None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.items import (
@@ -39,6 +39,8 @@ _TICK = 500
 _PLAIN_TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[0-9eE+\-. \t\r\n]*")
 _PLAIN_FILE = re.compile(rb"(?:[0-9]{1,4}(?: [01]\.[0-9]{1,17}){4}\n)*")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
+_SIGNS = re.compile(r"(?<=\s)#.*$|\btensor\b|[\[\](){}\"|]|:(?=\s|$)|(?<=\s)'|'(?=\s)")
+_WHOLE = re.compile(r"-?\d{1,9}")
 _DECIMAL_COMMA = re.compile(r"-?\d*,\d+")
 _CLASS_LISTS = frozenset(
     {"classes.txt", "_darknet.labels", "labels.txt", "predefined_classes.txt", "_classes.txt",
@@ -107,9 +109,12 @@ def _records(
         reading.used.add(name)
         yield record
     if parser.highest >= named:
+        shifted = named and parser.highest == named and not parser.zero
         reading.notes.append(
             f"label files use class ids up to {parser.highest} and {named} classes are named: the "
             f"others are called class_{named} and so on; rename them"
+            + ", or count the ids from 0, as YOLO does: no row has the id 0"
+            * bool(shifted)
         )
 
 
@@ -130,6 +135,8 @@ class RowReader:
         self._open = not classes
         self._ids = {name.casefold(): i for i, name in enumerate(classes)}
         self.highest = -1
+        self.zero = False
+        self._tracks = 0
 
     def record(self, data: bytes, name: str) -> Record:
         """Read one file.
@@ -142,15 +149,19 @@ class RowReader:
         record = Record(name, unit=FRACTIONS)
         if _PLAIN_TEXT.fullmatch(data):
             text, plain = data.decode("utf-8-sig"), True
-            record.raw = data
+            # Trainers take a byte order mark for a part of the first number.
+            record.raw = None if data.startswith(b"\xef\xbb\xbf") else data
         else:
             text, plain = decode(data), False
         if plain and _PLAIN_FILE.fullmatch(data) and self._fill(record, text):
             return record
         other = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-        for number, line in enumerate(_NEWLINE.split(text), start=1):
+        lines = _NEWLINE.split(text)
+        self._tracks = _track_column(lines, name) if plain else 0
+        record.raw = None if self._tracks else record.raw
+        for number, line in enumerate(lines, start=1):
             fields = line.split()
-            if not fields:
+            if not fields or fields[0].startswith("#"):
                 continue
             try:
                 box, repairs = self._row(fields, number, plain)
@@ -174,6 +185,7 @@ class RowReader:
                 boxes.clear()
                 return False
             self.highest = max(self.highest, class_id)
+            self.zero = self.zero or not class_id
             left, top = x - width / 2, y - height / 2
             label = classes[class_id]
             boxes.append(Box(label, left, top, left + width, top + height, number, "", rest))
@@ -188,6 +200,14 @@ class RowReader:
         count = len(values)
         rest = " ".join(fields[1:])
         shape, extra = "", None
+        if self._tracks and count in (5, 6):
+            place = self._tracks % count
+            track = {"track_id": int(values[place])}
+            box = [v for n, v in enumerate(values) if n != place][:4]
+            if count == 6:
+                track["score"] = values[4]  # type: ignore[assignment]
+            x, y, width, height = box
+            return self._box(class_id, x, y, width, height, number, "", None, track), repairs
         if count == 4 or (self._keypoints and count > 5):
             x, y, width, height = values[:4]
             shape = "row" if count > 4 else ""
@@ -222,13 +242,14 @@ class RowReader:
         number: int,
         shape: str,
         rest: str | None,
-        extra: dict[str, float] | None,
+        extra: Mapping[str, float] | None,
     ) -> Box:
         if width < _SMALLEST or height < _SMALLEST:
             raise ValueError(f"the box has no area (width {width:g}, height {height:g})")
         while class_id >= len(self._classes):
             self._classes.append(self._made_up(len(self._classes)))
         self.highest = max(self.highest, class_id)
+        self.zero = self.zero or not class_id
         left, top = x - width / 2, y - height / 2
         return Box(
             *(self._classes[class_id], left, top, left + width, top + height),
@@ -252,6 +273,10 @@ class RowReader:
     def _cleaned(self, fields: list[str]) -> tuple[list[str], list[str]]:
         """Return a row's columns as they should stand there, and what was wrong."""
         repairs = []
+        bare = _SIGNS.sub(" ", " ".join(fields)).split()
+        if bare != fields and bare:
+            repairs.append(why.SIGNS)
+            fields = bare
         if any("," in field or ";" in field for field in fields):
             repairs.append(why.COMMAS)
             numbers = [field.strip(";") for field in fields]
@@ -261,6 +286,9 @@ class RowReader:
                 fields = " ".join(fields).replace(",", " ").replace(";", " ").split()
         if not fields:
             raise ValueError("expected a row, found separators")
+        while len(fields) > 5 and not _is_number(fields[-1]) and all(map(_is_number, fields[:5])):
+            fields = fields[:-1]  # the class's name behind its box
+            repairs.append(why.SIGNS)
         if not _is_number(fields[0]):
             fields = self._numbered(fields)
             repairs.append(why.CLASS_NAMES)
@@ -279,6 +307,31 @@ class RowReader:
             class_id = self._ids[name.casefold()] = len(self._classes)
             self._classes.append(name)
         return [str(class_id), *fields[end:]]
+
+
+def _track_column(lines: Sequence[str], name: str) -> int:
+    """Return which of the numbers behind the class is a track's, 0 if none is.
+
+    Trackers write ``class track x y w h`` (-5, as for JDE) or, behind the box,
+    ``class x y w h track`` and ``class x y w h score track`` (-1). No coordinate and no score is
+    beyond 1, so one such number in a file tells.
+    """
+    if not any(len(line.split()) in (6, 7) for line in lines):
+        return 0
+    rows = [line.split()[1:] for line in lines if line.strip()]
+    if len({len(row) for row in rows}) != 1:
+        return 0
+    for place in (0, len(rows[0]) - 1):
+        if place == 0 and len(rows[0]) == 6:
+            continue
+        ids = [row[place] for row in rows]
+        rest = [field for row in rows for n, field in enumerate(row) if n != place]
+        whole = all(_WHOLE.fullmatch(text) for text in ids)
+        told = any(text == "-1" or len(text) > 1 or text > "1" for text in ids)
+        told = told or (place == 0 and "labels_with_ids" in name)
+        if whole and told and all(-0.5 <= float(field) <= 1.5 for field in rest):
+            return -len(rows[0]) if place == 0 else -1
+    return 0
 
 
 def _are_keypoints(values: Sequence[float]) -> bool:

@@ -8,6 +8,7 @@ where the images are; ``download`` a script or address that Ultralytics would ru
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import count
 
@@ -140,7 +141,15 @@ def parse_class_list(text: bytes, where: str) -> tuple[list[str], list[str]]:
         If it is no UTF-8.
     """
     lines = [line.strip() for line in _decode(text, where).rstrip().splitlines()]
+    numbered = [_NUMBERED.fullmatch(line) for line in lines]
+    if len(lines) > 1 and all(m and int(m[1]) == n for n, m in enumerate(numbered)):
+        lines = [m[2] for m in numbered if m]  # "0: cat"
+    elif len(lines) == 1 and "," in lines[0]:
+        lines = [name.strip().strip("\"'") for name in lines[0].strip("[]").split(",")]
     return _checked(lines, where)
+
+
+_NUMBERED = re.compile(r"(\d{1,4})\s*[:,=\s]\s*(\S.*)")
 
 
 def _problem(where: str, expected: str, found: str, remedy: str) -> ArchiveError:

@@ -1,0 +1,222 @@
+"""Kinds of trouble that people report about exports, each made here, and what has to come of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.formats.making import BOX, PICTURE, coco, folder, labels, voc, voc_object
+from workbench.datasets.formats.plan import plan_import
+from workbench.persistence import Stores
+
+ROW = "0 0.25 0.35 0.3 0.5\n"
+NAMES = {"data.yaml": "names: [cat, dog]\n"}
+ONE = {"train/a": [(0.0, *BOX)]}
+BOXES = {"bbox": [20, 10, 60, 50]}
+
+
+def _corners(*boxes: list[int]) -> dict[str, Any]:
+    return coco(*({"bbox": box} for box in boxes))
+
+
+def _table(text: str) -> dict[str, Any]:
+    return {"images/a.jpg": PICTURE, "boxes.csv": text}
+
+
+KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]]]] = {
+    # pylabel-project/pylabel#49: the label's name is cut at the first dot.
+    "name cut at a dot": (
+        {**NAMES, "images/a.webp.jpg": PICTURE, "labels/a.txt": ROW},
+        {"train/a.webp": [(0.0, *BOX)]},
+    ),
+    # HumanSignal/label-studio#1266: é is written as %C3%A9 in the label's name.
+    "name as an address": (
+        {**NAMES, "images/é a.jpg": PICTURE, "labels/%C3%A9%20a.txt": ROW},
+        {"train/é a": [(0.0, *BOX)]},
+    ),
+    # HumanSignal/label-studio#6771: eight digits in front of what was uploaded.
+    "digits before the label": (
+        {**NAMES, "images/a.jpg": PICTURE, "labels/1f3c9a2b-a.txt": ROW},
+        ONE,
+    ),
+    "digits before the picture": (
+        {**NAMES, "images/1f3c9a2b-a.jpg": PICTURE, "labels/a.txt": ROW},
+        {"train/1f3c9a2b-a": [(0.0, *BOX)]},
+    ),
+    # opendatalab/labelU#233: # became _ in the label's name.
+    "signs in the name": (
+        {**NAMES, "images/a#1.jpg": PICTURE, "labels/a_1.txt": ROW},
+        {"train/a#1": [(0.0, *BOX)]},
+    ),
+    "extension before a conversion": (
+        {**NAMES, "images/a.jpeg": PICTURE, "labels/a.jpg.txt": ROW},
+        ONE,
+    ),
+    # Labels of JDE and FairMOT: class, track, box.
+    "track before the box": (
+        {"images/train/a.jpg": PICTURE, "labels_with_ids/train/a.txt": "0 17 .25 .35 .3 .5\n"},
+        ONE,
+    ),
+    # What trackers save: a track behind the box.
+    "track behind the box": (
+        {**NAMES, "images/a.jpg": PICTURE, "labels/a.txt": "0 .25 .35 .3 .5 12\n"},
+        ONE,
+    ),
+    "score and track behind the box": (
+        {**NAMES, "images/a.jpg": PICTURE, "labels/a.txt": "0 .25 .35 .3 .5 .87 12\n"},
+        ONE,
+    ),
+    "corners as bbox": (
+        {
+            "a.jpg": PICTURE,
+            "coco.json": _corners(
+                *([20, 10, 80, 60], [100, 50, 199, 99], [120, 40, 190, 90]),
+                *([100, 50, 150, 90], [10, 20, 30, 40]),
+            ),
+        },
+        {
+            "train/a": [
+                *((0.0, *BOX), (0.0, 0.7475, 0.745, 0.495, 0.49), (0.0, 0.775, 0.65, 0.35, 0.5)),
+                *((0.0, 0.625, 0.7, 0.25, 0.4), (0.0, 0.1, 0.3, 0.1, 0.2)),
+            ]
+        },
+    ),
+    "bbox with keys": (
+        {
+            "a.jpg": PICTURE,
+            "coco.json": coco({"bbox": {"x": 20, "y": 10, "width": 60, "height": 50}}),
+        },
+        ONE,
+    ),
+    # Koldim2001/COCO_to_YOLOv8#2: pictures lie deeper than their names say.
+    "pictures below": (
+        {"images/Train/Data/a.jpg": PICTURE, "annotations/instances_Train.json": coco(BOXES)},
+        {"train/Data_a": [(0.0, *BOX)]},
+    ),
+    "capital tags": (
+        {
+            "a.jpg": PICTURE,
+            "a.xml": voc(voc_object("cat")).replace(b"object>", b"Object>"),
+        },
+        ONE,
+    ),
+    "decimal comma in XML": (
+        {"a.jpg": PICTURE, "a.xml": voc(voc_object("cat").replace(">20<", ">20,0<"))},
+        ONE,
+    ),
+    "XML with a namespace": (
+        {
+            "a.jpg": PICTURE,
+            "a.xml": voc(voc_object("cat")).replace(b"<annotation>", b'<annotation xmlns="urn:x">'),
+        },
+        ONE,
+    ),
+    "blank lines before XML": (
+        {"a.jpg": PICTURE, "a.xml": b"\n\n<?xml version='1.0'?>" + voc(voc_object("cat"))},
+        ONE,
+    ),
+    "a bare ampersand": (
+        {"a.jpg": PICTURE, "a.xml": voc(voc_object("nuts & bolts"))},
+        ONE,
+    ),
+    "table with semicolons and decimal commas": (
+        _table("filename;class;xmin;ymin;xmax;ymax\na.jpg;cat;20,0;10,0;80,0;60,0\n"),
+        ONE,
+    ),
+    "table with centres": (
+        _table("image,x_center,y_center,width,height,class\na.jpg,50,35,60,50,cat\n"),
+        ONE,
+    ),
+    "table with centres as fractions": (
+        _table("image,x_center,y_center,width,height,class\na.jpg,.25,.35,.3,.5,cat\n"),
+        ONE,
+    ),
+}
+ROWS = {
+    "a comment behind": "0 0.25 0.35 0.3 0.5 # cat\n",
+    "a comment above": "# made by hand\n" + ROW,
+    "brackets": "[0, 0.25, 0.35, 0.3, 0.5]\n",
+    "a colon": "0: 0.25 0.35 0.3 0.5\n",
+    "the name behind": "0 0.25 0.35 0.3 0.5 traffic light\n",
+    "a tensor": "tensor(0.) 0.25 0.35 0.3 0.5\n",
+    "quotes": '"0 0.25 0.35 0.3 0.5"\n',
+    "bars": "0|0.25|0.35|0.3|0.5\n",
+    "a byte order mark": "\ufeff" + ROW,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_it_comes_out_right(kind: str, tmp_path: Path, persistence_stores: Stores) -> None:
+    files, wanted = KINDS[kind]
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert not plan.questions
+    info = await plan.apply()
+    assert labels(info) == wanted
+
+
+@pytest.mark.parametrize("kind", ROWS)
+async def test_a_row_with_signs_is_read(
+    kind: str, tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {**NAMES, "images/a.jpg": PICTURE, "labels/a.txt": ROWS[kind]}
+    files |= {"images/b.jpg": PICTURE, "labels/b.txt": ROW}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    info = await plan.apply()
+    assert labels(info) == {"train/a": [(0.0, *BOX)], "train/b": [(0.0, *BOX)]}
+
+
+async def test_a_name_that_could_mean_two_pictures_means_none(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {**NAMES, "images/a.x.jpg": PICTURE, "images/a.y.jpg": PICTURE, "labels/a.txt": ROW}
+    files |= {"images/b.jpg": PICTURE, "labels/b.txt": ROW}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert plan.counts()["train"] == {"images": 3, "labelled": 1, "boxes": 1}
+    assert [e.file for e in plan.ledger.some("no picture")] == ["labels/a.txt"]
+
+
+async def test_boxes_outside_of_any_object_are_no_empty_picture(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    thing = b"<item><name>cat</name><bndbox><xmin>1</xmin></bndbox></item>"
+    xml = voc("").replace(b"</annotation>", thing + b"</annotation>")
+    files = {"a.jpg": PICTURE, "a.xml": xml, "b.jpg": PICTURE, "b.xml": voc(voc_object())}
+    info = await (
+        await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    ).apply()
+    assert list(labels(info)) == ["train/b"]
+
+
+async def test_predictions_are_no_annotations(tmp_path: Path, persistence_stores: Stores) -> None:
+    value = {"x": 10, "y": 10, "width": 30, "height": 50, "rectanglelabels": ["cat"]}
+    result = [{"type": "rectanglelabels", "value": value}]
+    tasks = [{"data": {"image": "a.jpg"}, "annotations": [], "predictions": [{"result": result}]}]
+    files = {"a.jpg": PICTURE, "tasks.json": tasks}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert plan.counts()["train"] == {"images": 1, "labelled": 0, "boxes": 0}
+    assert "1 predictions that nobody has accepted" in "\n".join(plan.notes)
+
+
+@pytest.mark.parametrize("text", ["0: cat\n1: dog\n", "0 cat\n1 dog", "cat, dog", "['cat', 'dog']"])
+async def test_class_lists_of_other_shapes(
+    text: str, tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {"classes.txt": text, "images/a.jpg": PICTURE, "labels/a.txt": ROW}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert plan.classes == ["cat", "dog"]
+
+
+async def test_a_table_of_a_competition_is_asked_about(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = _table("image_id,PredictionString\na,cat 20 10 60 50\n")
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert "boxes.csv" in plan.questions[0]
+
+
+async def test_ids_that_count_from_1_are_told(tmp_path: Path, persistence_stores: Stores) -> None:
+    files = {"classes.txt": "cat\ndog\n", "images/a.jpg": PICTURE, "labels/a.txt": "2 .5 .5 1 1\n"}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert "no row has the id 0" in "\n".join(plan.notes)
