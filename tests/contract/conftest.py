@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.backends import BACKENDS, Backend, make_backend
 from tests.helpers.pictures import jpeg
+from tests.storage.sqlite_storage import SqliteStorage
 from workbench.persistence import DatasetStore, ImageStore, LabelStore, ModelStore, Stores
+from workbench.persistence.storage import Storage
+from workbench.persistence.storage.local import LocalStorage
+from workbench.persistence.storage.memory import MemoryStorage
+from workbench.persistence.stores.layouts import MODELS
+
+STORAGES: dict[str, Callable[[Path], Storage]] = {
+    "local": lambda folder: LocalStorage(str(folder), MODELS),
+    "memory": lambda folder: MemoryStorage(),
+    "sqlite": lambda folder: SqliteStorage(folder / "models.sqlite"),
+}
 
 
 @pytest.fixture(params=sorted(BACKENDS))
@@ -36,9 +48,17 @@ def lbl(stores: Stores) -> LabelStore:
     return stores.label
 
 
+@pytest.fixture(params=sorted(STORAGES))
+def models(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """What the model store lies over: it is one class, and works over any storage."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return STORAGES[request.param](folder)
+
+
 @pytest.fixture
-def mdl(stores: Stores) -> ModelStore:
-    return stores.model
+def mdl(models: Storage) -> ModelStore:
+    return ModelStore(models)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from tests.helpers.names import BAD_NAMES
 from workbench.errors import AlreadyExistsError, InvalidNameError, NotFoundError
 from workbench.persistence import ModelStore
+from workbench.persistence.storage import Remove, Storage, Write
 
 Call = Callable[[ModelStore, str], Awaitable[object]]
 
@@ -269,11 +270,24 @@ async def test_trash_entries_that_are_not_there(mdl: ModelStore, cats: str, entr
     assert await mdl.exists(cats)
 
 
-async def test_weights_that_vanished_or_changed_are_noticed(mdl: ModelStore, cats: str) -> None:
-    path = await mdl.load(cats)
-    path.write_bytes(b"something else entirely")
+@pytest.mark.parametrize("data", [b"something else entirely", b"not weights"])
+async def test_weights_that_changed_are_noticed(
+    mdl: ModelStore, cats: str, models: Storage, data: bytes
+) -> None:
+    models.commit([Write("cats/weights.pt", data)])
     assert (await mdl.get(cats)).weights_state == "changed"
-    path.unlink()
+    models.commit([Write("cats/weights.pt", b"the weights")])
+    assert (await mdl.get(cats)).weights_state == "ok"
+
+
+async def test_weights_that_vanished_are_noticed(
+    mdl: ModelStore, cats: str, models: Storage
+) -> None:
+    path = models.local_path("cats/weights.pt")
+    if path is not None:
+        path.unlink()
+    else:
+        models.commit([Remove("cats/weights.pt")])
     assert (await mdl.get(cats)).weights_state == "missing"
     assert [m.name for m in await mdl.list()] == [cats]
     with pytest.raises(NotFoundError, match="cats"):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from workbench.persistence.filesystem.dataset_folder import DatasetRoot
 from workbench.persistence.filesystem.datasets import FilesystemDatasetStore
 from workbench.persistence.filesystem.images import FilesystemImageStore
 from workbench.persistence.filesystem.labels import FilesystemLabelStore
-from workbench.persistence.filesystem.models import FilesystemModelStore
+from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.stores.bundle import Stores
+from workbench.persistence.stores.layouts import MODELS
+from workbench.persistence.stores.models import ModelStore
 
 __all__ = ["create_filesystem_stores"]
 
@@ -23,5 +26,5 @@ def create_filesystem_stores(data_dir: Path, models_dir: Path) -> Stores:
         dataset=FilesystemDatasetStore(root),
         image=FilesystemImageStore(root),
         label=FilesystemLabelStore(root),
-        model=FilesystemModelStore(models_dir),
+        model=ModelStore(LocalStorage(os.path.abspath(models_dir), MODELS)),
     )

@@ -15,13 +15,14 @@ from workbench.persistence.class_rewrite import (
     Request,
     State,
 )
-from workbench.persistence.filesystem import dataset_files, history_files, trash
+from workbench.persistence.filesystem import dataset_files, history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.models import SPLITS, ClassRewrite, ImageKey, RowPatch
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.open_folder import OpenFolder
+from workbench.persistence.stores import trash
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import read_file
 from workbench.persistence.yolo.label_text import MAX_BYTES, too_long
@@ -173,7 +174,7 @@ def trashed_labels(folder: DatasetFolder) -> dict[str, bytes]:
     found = {}
     for trashed in trash.list_entries(folder.trash):
         for name, original in trashed.files:
-            path = f"{trashed.folder}/{name}"
+            path = folder.paths.at(f"{trashed.folder}/{name}")
             below = folder.paths.below(path)
             if original.startswith("labels/") and inside.is_file(folder.paths.root, below):
                 found[below] = inside.read(folder.paths.root, below, most=MAX_BYTES)

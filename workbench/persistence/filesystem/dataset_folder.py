@@ -12,12 +12,12 @@ from typing import TypeVar
 from workbench.errors import InvalidNameError, NotFoundError
 from workbench.persistence.filesystem.dataset_paths import DatasetPaths, dataset_paths
 from workbench.persistence.filesystem.migrations import FormatCache, bring_up
-from workbench.persistence.filesystem.trash import Trash
 from workbench.persistence.models import ImageKey
 from workbench.persistence.storage import Storage, Writer
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.stores.layouts import DATASET, place_in_dataset
 from workbench.persistence.stores.places import DatasetPlaces
+from workbench.persistence.stores.trash import Trash
 from workbench.persistence.yolo.data_yaml import DataYaml, DataYamlCache
 from workbench.persistence.yolo.names import check_filename, check_split, could_be_image
 
@@ -34,7 +34,7 @@ class DatasetFolder:
         self.name = os.path.basename(paths.root)
         self.storage = LocalStorage(paths.root, DATASET)
         self.journal = self.storage.journal
-        self.trash = Trash(paths.root, place_in_dataset)
+        self.trash = Trash(self.storage, place_in_dataset)
         self._yamls = yamls
         self._formats = formats
 

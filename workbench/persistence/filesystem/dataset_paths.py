@@ -19,6 +19,10 @@ class DatasetPaths:
         """Return the name below the root of a path there, as `inside` takes it."""
         return path[len(self.root) + 1 :]
 
+    def at(self, key: str) -> str:
+        """Return the path of a key."""
+        return f"{self.root}/{key}"
+
     @property
     def data_yaml(self) -> str:
         """The file that makes the folder a dataset."""

@@ -19,18 +19,17 @@ from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.filesystem import (
     cache_files,
     class_files,
+    dataset_trash,
     import_files,
     label_files,
     packing,
     snapshot,
     stamp_files,
     tag_files,
-    trash,
 )
 from workbench.persistence.filesystem import dataset_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
 from workbench.persistence.filesystem.staging import Staging
-from workbench.persistence.filesystem.telling import told
 from workbench.persistence.filesystem.versions import FilesystemVersionStore
 from workbench.persistence.models import (
     ArchiveLimits,
@@ -48,9 +47,12 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import check_classes, check_classes_suffice, check_prompts
 from workbench.persistence.stamps import Stamp
+from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.storage.local.atomic import move_durably, replace_file
 from workbench.persistence.storage.local.lock import making
-from workbench.persistence.stores.layouts import place_in_models
+from workbench.persistence.stores import trash
+from workbench.persistence.stores.layouts import DATASETS, place_in_models
+from workbench.persistence.stores.telling import told
 from workbench.persistence.tags import Tags, check_tags
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import read_file
@@ -68,7 +70,7 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         self._root = root
         self._staging = Staging(str(root.path))
         # A dataset is a folder here as a model is among the models.
-        self._trash = trash.Trash(str(root.path), place_in_models)
+        self._trash = trash.Trash(LocalStorage(str(root.path), DATASETS), place_in_models)
 
     async def create(self, name: str, classes: Sequence[str] = ()) -> DatasetInfo:
         """See `DatasetStore.create`."""
@@ -268,13 +270,13 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
             data_dir = str(self._root.path)
             with folder.writing(), self._staging.locked(), making(data_dir):
                 trashed = trash.new_entry(self._trash, "dataset", folder.name, [folder.name])
+                place = f"{data_dir}/{trashed.folder}"
                 try:
-                    os.makedirs(trashed.folder)
-                    entry = f"{trashed.folder}/entry.json"
-                    replace_file(entry, trashed.to_bytes(), trashed.folder)
-                    move_durably(folder.paths.root, f"{trashed.folder}/{trashed.files[0][0]}")
+                    os.makedirs(place)
+                    replace_file(f"{place}/entry.json", trashed.to_bytes(), place)
+                    move_durably(folder.paths.root, f"{place}/{trashed.files[0][0]}")
                 except BaseException:
-                    trash.sweep(self._trash)  # an entry without its dataset is none
+                    dataset_trash.sweep(self._trash)  # an entry without its dataset is none
                     raise
             return trashed.entry
 
@@ -291,10 +293,10 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         def work() -> DatasetInfo:
             found = trash.find(self._trash, entry_id)
             folder = self._root.open(name or found.entry.name)
-            trashed = f"{found.folder}/{found.files[0][0]}"
+            trashed = f"{self._root.path}/{found.folder}/{found.files[0][0]}"
             made = self._built(trashed, folder)
             self._staging.place(trashed, folder.paths.root)
-            trash.sweep(self._trash)
+            dataset_trash.sweep(self._trash)
             return told(lambda: files.info(folder), made)
 
         return await asyncio.to_thread(work)
@@ -305,7 +307,7 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
         def work() -> int:
             with self._staging.locked(), making(str(self._root.path)):
                 doomed = trash.doomed(self._trash, entry_id, _KINDS)
-                trash.discard(self._trash, doomed)
+                dataset_trash.discard(self._trash, doomed)
             return len(doomed)
 
         return await asyncio.to_thread(work)

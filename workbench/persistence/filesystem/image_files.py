@@ -16,7 +16,7 @@ from workbench.errors import (
     InvalidNameError,
     NotFoundError,
 )
-from workbench.persistence.filesystem import history_files, tag_files, trash
+from workbench.persistence.filesystem import history_files, tag_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.history import new_edit, new_moves
@@ -25,6 +25,7 @@ from workbench.persistence.rules import image_size, no_same_stem
 from workbench.persistence.storage.local.collector import paused_collector
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
+from workbench.persistence.stores import trash
 from workbench.persistence.yolo.label_table import read_labels
 from workbench.persistence.yolo.names import (
     IMAGE_EXTENSIONS,
@@ -277,9 +278,9 @@ def plan_delete(
     """Add to a transaction that files move into a new entry of the dataset's trash."""
     relative = [os.path.relpath(path, folder.paths.root) for path in originals]
     trashed = trash.new_entry(folder.trash, kind, filename, relative, split, has_twin=has_twin)
-    change.write(f"{trashed.folder}/entry.json", trashed.to_bytes())
+    change.write(folder.paths.at(f"{trashed.folder}/entry.json"), trashed.to_bytes())
     for (name, _), path in zip(trashed.files, originals, strict=True):
-        change.rename(path, f"{trashed.folder}/{name}")
+        change.rename(path, folder.paths.at(f"{trashed.folder}/{name}"))
     return trashed.entry
 
 
@@ -287,7 +288,7 @@ def restore_image(folder: DatasetFolder, entry_id: str) -> ImageInfo:
     """Bring an image, with its labels, back to where it was."""
     with folder.writing():
         found = _of_kind(folder, entry_id, "image")
-        size = measured(f"{found.folder}/{found.files[0][0]}")
+        size = measured(folder.paths.at(f"{found.folder}/{found.files[0][0]}"))
         _restore(folder, [entry_id])
     return sized_info(folder, found.entry.split, found.entry.name, *size)
 
@@ -296,7 +297,7 @@ def restore_labels(folder: DatasetFolder, entry_id: str) -> tuple[TrashEntry, by
     """Bring an image's labels back; return what was in the trash, and the label file's bytes."""
     with folder.writing():
         found = _of_kind(folder, entry_id, "label")
-        data = read_labels(f"{found.folder}/{found.files[0][0]}")
+        data = read_labels(folder.paths.at(f"{found.folder}/{found.files[0][0]}"))
         _restore(folder, [entry_id])
     return found.entry, data
 
@@ -334,10 +335,10 @@ def _restore(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
                     raise AlreadyExistsError(f"{target} is taken again; rename or delete it first")
                 taken.add(place)
                 if entry.kind == "label":
-                    data = read_labels(f"{trashed.folder}/{name}")
+                    data = read_labels(folder.paths.at(f"{trashed.folder}/{name}"))
                     edits.append(new_edit(entry.split, entry.name, None, data))
-                change.rename(f"{trashed.folder}/{name}", target)
-            change.remove(trashed.folder)
+                change.rename(folder.paths.at(f"{trashed.folder}/{name}"), target)
+            change.remove(folder.paths.at(trashed.folder))
         change.append(history_files.lines(folder, edits))
 
 

@@ -17,7 +17,6 @@ from workbench.persistence.filesystem import (
     scanning,
     source_files,
     suggestion_files,
-    trash,
 )
 from workbench.persistence.filesystem import image_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
@@ -37,6 +36,7 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import check_decodes, check_frame, decode, encode
 from workbench.persistence.sources import ImageSource, new_records
+from workbench.persistence.stores import trash
 from workbench.persistence.suggestion_blocks import SuggestionBlock
 from workbench.persistence.suggestions import SuggestionTable
 from workbench.persistence.yolo.names import check_split
@@ -304,8 +304,9 @@ class FilesystemImageStore(ImageStore):
                 doomed = trash.doomed(folder.trash, entry_id, _KINDS)
                 with folder.journal.transaction() as change:
                     for trashed in doomed:
-                        change.remove(trashed.folder)
-                trash.sweep(folder.trash)
+                        change.remove(folder.paths.at(trashed.folder))
+                    for key in trash.leftovers(folder.trash):
+                        change.remove(folder.paths.at(key))
             return len(doomed)
 
         return await asyncio.to_thread(work)

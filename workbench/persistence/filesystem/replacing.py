@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from workbench.errors import ConflictError, InvalidNameError, NotFoundError
-from workbench.persistence.filesystem import history_files, trash
+from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import require_free_stem
 from workbench.persistence.history import new_moves
@@ -16,6 +16,7 @@ from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import check_decodes
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.stored_json import malformed
+from workbench.persistence.stores import trash
 from workbench.persistence.yolo.label_table import read_file
 from workbench.persistence.yolo.names import stem
 
@@ -83,8 +84,8 @@ def _plan(
         folder.trash, REPLACED, one.filename, [os.path.relpath(old, root)], one.split
     )
     entry.files.append((digest(one.data), os.path.relpath(new, root)))
-    change.write(f"{entry.folder}/entry.json", entry.to_bytes())
-    change.rename(old, f"{entry.folder}/{entry.files[0][0]}")
+    change.write(folder.paths.at(f"{entry.folder}/entry.json"), entry.to_bytes())
+    change.rename(old, folder.paths.at(f"{entry.folder}/{entry.files[0][0]}"))
     change.write(new, one.data)
     return entry.entry
 
@@ -105,7 +106,9 @@ def undo(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
             require_replaced(trashed.entry)
             if len(trashed.files) != 2:
                 raise malformed(
-                    f"{trashed.folder}/entry.json", "an image and what replaced it", trashed.files
+                    folder.paths.at(f"{trashed.folder}/entry.json"),
+                    "an image and what replaced it",
+                    trashed.files,
                 )
         with folder.journal.transaction() as change:
             ways = [_plan_undo(folder, change, trashed) for trashed in found]
@@ -130,7 +133,7 @@ def _plan_undo(
         unchanged = False
     if not unchanged or (original != present and os.path.lexists(f"{root}/{original}")):
         raise changed_since(folder.name, entry.split, new_filename)
-    change.rename(f"{root}/{present}", f"{trashed.folder}/{expected}")
-    change.rename(f"{trashed.folder}/{name}", f"{root}/{original}")
-    change.remove(trashed.folder)
+    change.rename(f"{root}/{present}", folder.paths.at(f"{trashed.folder}/{expected}"))
+    change.rename(folder.paths.at(f"{trashed.folder}/{name}"), f"{root}/{original}")
+    change.remove(folder.paths.at(trashed.folder))
     return (entry.split, new_filename), (entry.split, entry.name)

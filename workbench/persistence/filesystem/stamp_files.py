@@ -1,4 +1,4 @@
-"""When the parts of a dataset, and the models, were last changed, by a few calls of stat."""
+"""When the parts of a dataset were last changed, by a few calls of stat."""
 
 from __future__ import annotations
 
@@ -93,27 +93,10 @@ def dataset_stamp(paths: DatasetPaths) -> Stamp:
 
 
 def folders_stamp(root: str) -> str:
-    """Return the stamp of a folder of datasets or of models: what is in it, and in its trash."""
+    """Return the stamp of a folder of datasets: what is in it, and in its trash."""
     return _settled(
-        lambda times: (
-            times.of([root])
-            + times.of([f"{root}/{HIDDEN}/trash", f"{root}/{HIDDEN}/active.json"], follow=False)
-        )
+        lambda times: times.of([root]) + times.of([f"{root}/{HIDDEN}/trash"], follow=False)
     )
-
-
-def models_stamp(root: str) -> str:
-    """Return the stamp of all models; the facts of one are in a file of its folder."""
-
-    def look(times: Times) -> str:
-        try:
-            with os.scandir(root) as entries:
-                names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
-        except OSError:
-            names = []
-        return times.of(f"{root}/{name}" for name in names)
-
-    return folders_stamp(root) + _settled(look)
 
 
 def _settled(look: Callable[[Times], T]) -> T:

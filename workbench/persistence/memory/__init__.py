@@ -5,9 +5,10 @@ from __future__ import annotations
 from workbench.persistence.memory.datasets import MemoryDatasetStore
 from workbench.persistence.memory.images import MemoryImageStore
 from workbench.persistence.memory.labels import MemoryLabelStore
-from workbench.persistence.memory.models import MemoryModelStore
 from workbench.persistence.memory.state import State
+from workbench.persistence.storage.memory import MemoryStorage
 from workbench.persistence.stores.bundle import Stores
+from workbench.persistence.stores.models import ModelStore
 
 __all__ = ["create_memory_stores"]
 
@@ -19,5 +20,5 @@ def create_memory_stores() -> Stores:
         dataset=MemoryDatasetStore(state),
         image=MemoryImageStore(state),
         label=MemoryLabelStore(state),
-        model=MemoryModelStore(),
+        model=ModelStore(MemoryStorage()),
     )

@@ -78,6 +78,9 @@ class MemoryStorage(Storage):
             )
         return None if value is None else value.data
 
+    def _new(self, data: bytes) -> _Value:
+        return _Value(bytes(data), next(self._stamps))
+
     def head(self, key: str) -> Head | None:
         """See `Storage.head`."""
         check_key(key)
@@ -120,14 +123,15 @@ class MemoryWriter(Writer):
 
     def __init__(self, storage: MemoryStorage) -> None:
         self._storage = storage
-        self._staged: dict[str, bytes] = {}
+        self._staged: dict[str, _Value] = {}
 
     def stage(self, stream: BinaryIO) -> Staged:
         """See `Writer.stage`."""
         data = stream.read()
         token = str(len(self._staged))
-        self._staged[token] = data
-        return Staged(token, len(data), hashlib.sha256(data).hexdigest(), "")
+        value = self._storage._new(data)
+        self._staged[token] = value
+        return Staged(token, len(data), hashlib.sha256(data).hexdigest(), value.stamp)
 
     def commit(self, changes: Sequence[Change]) -> None:
         """See `Writer.commit`."""
@@ -149,19 +153,19 @@ class MemoryWriter(Writer):
         match change:
             case Write(key, data):
                 self._require(change)
-                self._put(key, self._bytes_of(data), before)
+                self._set(key, self._value_of(data), before)
             case Append(key, data):
                 check_key(key)
                 old = self._storage._values.get(key)
-                self._put(key, data if old is None else old.data + data, before)
+                self._set(key, self._storage._new(old.data + data if old else data), before)
             case Remove(key):
                 for found in self._at_or_below(key):
                     self._set(found, None, before)
             case Move(source, target):
                 self._move(source, target, before)
 
-    def _bytes_of(self, data: bytes | Staged) -> bytes:
-        return self._staged[data.token] if isinstance(data, Staged) else data
+    def _value_of(self, data: bytes | Staged) -> _Value:
+        return self._staged[data.token] if isinstance(data, Staged) else self._storage._new(data)
 
     def _require(self, change: Write) -> None:
         where = f"{self._storage.where}/{change.key}"
@@ -187,9 +191,6 @@ class MemoryWriter(Writer):
         if key in self._storage._values:
             return [key]
         return [k for k in self._storage._values if k.startswith(f"{key}/")]
-
-    def _put(self, key: str, data: bytes, before: dict[str, _Value | None]) -> None:
-        self._set(key, _Value(bytes(data), next(self._storage._stamps)), before)
 
     def _set(self, key: str, value: _Value | None, before: dict[str, _Value | None]) -> None:
         values = self._storage._values

@@ -65,4 +65,5 @@ def _linked_models(parts: list[str]) -> int:
 
 
 DATASET = Layout(place_in_dataset, _is_log, lambda parts: 0)
+DATASETS = Layout(place_in_models, lambda parts: False, _linked_models)
 MODELS = Layout(place_in_models, _is_log, _linked_models)

@@ -1,6 +1,6 @@
-"""Trash folders: what is deleted can be brought back until it is purged.
+"""The trash: what is deleted can be brought back until it is purged.
 
-Each deleted thing has a folder ``<trash>/<id>/`` with ``entry.json`` and its files. Ids
+Each deleted thing has a folder ``.workbench/trash/<id>/`` with ``entry.json`` and its files. Ids
 begin with the time, so that they sort by it.
 
 An entry says where its files were, and a stranger may have written it. One that leads
@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,19 +19,26 @@ from datetime import datetime
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence.models import SPLITS, TrashEntry
 from workbench.persistence.rules import trash_entry
+from workbench.persistence.storage import Storage
 from workbench.persistence.storage.keys import is_plain, parts_of
 from workbench.persistence.storage.layout import Place, PlaceOf
-from workbench.persistence.storage.local import inside
-from workbench.persistence.storage.local.atomic import opened_folder
-from workbench.persistence.stored_json import malformed
+from workbench.persistence.stored_json import malformed, parse_json
 from workbench.persistence.yolo.names import HIDDEN, is_image_name
 
 _log = logging.getLogger(__name__)
-_TRASH = f"{HIDDEN}/trash"
-_GONE = ".gone"
+TRASH = f"{HIDDEN}/trash"
+"""Key of the folder of all entries."""
+
+GONE = ".gone"
+"""What the name of an entry ends with that is about to be removed."""
+
 _EXPECTED = "what was deleted and where it was"
 _MOST_BYTES = 1 << 20
-_DELETED = frozenset({Place.IMAGE, Place.LABELS, Place.MODEL})
+_KINDS = {
+    Place.MODEL: {"folder", "link"},
+    Place.IMAGE: {"value", "link"},
+    Place.LABELS: {"value"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +47,14 @@ class Trash:
 
     Parameters
     ----------
-    root : str
-        The folder whose hidden folder holds it.
+    storage : Storage
+        What was deleted was, and is still, in here.
     place_of : callable
-        What a path below the root is, see `plans`; only some can have been deleted.
+        What a key is, see `layout`; only some can have been deleted.
     """
 
-    root: str
+    storage: Storage
     place_of: PlaceOf
-
-    @property
-    def path(self) -> str:
-        """Where the entries are."""
-        return f"{self.root}/{_TRASH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,9 @@ class Trashed:
     ----------
     entry : TrashEntry
     folder : str
-        Of the entry.
+        Key of the entry.
     files : list of (str, str)
-        Name inside `folder`, and the path it had, relative to the root that was emptied.
+        Name inside `folder`, and the key it had.
     has_twin : bool
         Whether it is an image that had its label file together with another.
     """
@@ -103,14 +104,14 @@ def new_entry(
     """Describe something that is about to move to the trash; nothing is written yet."""
     entry = trash_entry(kind, name, split)
     files = [(f"{i}-{os.path.basename(path)}", path) for i, path in enumerate(originals)]
-    return Trashed(entry, f"{trash.path}/{entry.id}", files, has_twin)
+    return Trashed(entry, f"{TRASH}/{entry.id}", files, has_twin)
 
 
 def list_entries(trash: Trash) -> list[Trashed]:
     """Return what is in the trash, oldest first."""
     found = []
     for name in _names(trash):
-        if not name.endswith(_GONE):
+        if not name.endswith(GONE):
             try:
                 entry = _read(trash, name)
             except InvalidDatasetError as error:
@@ -123,7 +124,7 @@ def list_entries(trash: Trash) -> list[Trashed]:
 
 def _names(trash: Trash) -> list[str]:
     try:
-        return inside.names(trash.root, _TRASH)
+        return sorted(trash.storage.list(TRASH).folders)
     except InvalidDatasetError as error:
         _log.warning("left unread: %s", error)
         return []
@@ -141,7 +142,9 @@ def find(trash: Trash, entry_id: str) -> Trashed:
     """
     found = _read(trash, entry_id) if is_plain(entry_id) else None
     if found is None:
-        raise NotFoundError(f"{entry_id!r} is not in the trash ({trash.path}): purged or restored?")
+        raise NotFoundError(
+            f"{entry_id!r} is not in the trash ({trash.storage.where}/{TRASH}): purged or restored?"
+        )
     return found
 
 
@@ -159,7 +162,7 @@ def read_images(trash: Trash, entry_ids: Sequence[str]) -> list[bytes | Exceptio
 def _read_image(trash: Trash, trashed: Trashed) -> bytes:
     for name, original in trashed.files:
         if is_image_name(os.path.basename(original)):
-            return inside.read(trash.root, f"{_TRASH}/{trashed.entry.id}/{name}")
+            return trash.storage.read(f"{trashed.folder}/{name}")
     raise NotFoundError(f"{trashed.entry.id!r} holds the labels of {trashed.entry.name}, no image")
 
 
@@ -170,36 +173,17 @@ def doomed(trash: Trash, entry_id: str | None, kinds: frozenset[str]) -> list[Tr
     return [found for found in list_entries(trash) if found.entry.kind in kinds]
 
 
-def discard(trash: Trash, entries: Sequence[Trashed]) -> None:
-    """Remove entries for good, where no transaction can do it: all, or none."""
-    # Renamed first, so that no crash leaves an entry with only some of its files.
-    done: list[str] = []
-    with opened_folder(trash.path) as sync:
+def leftovers(trash: Trash) -> list[str]:
+    """Return the keys of what is left of entries that were purged or restored."""
+    left = []
+    for name in _names(trash):
         try:
-            for trashed in entries:
-                name = f"{_TRASH}/{trashed.entry.id}"
-                inside.rename(trash.root, name, f"{name}{_GONE}")
-                done.append(name)
-            sync()
-        except BaseException:
-            for name in done:
-                inside.rename(trash.root, f"{name}{_GONE}", name)
-            raise
-    sweep(trash)
-
-
-def sweep(trash: Trash) -> None:
-    """Remove what is left of entries that were purged or restored, as far as that can be."""
-    try:
-        for name in _names(trash):
-            try:
-                is_left = name.endswith(_GONE) or _read(trash, name) is None
-            except InvalidDatasetError:  # not ours, so it is left alone
-                continue
-            if is_left:
-                inside.remove(trash.root, f"{_TRASH}/{name}")
-    except OSError as error:
-        _log.warning("what was purged from %s is removed later: %s", trash.path, error)
+            is_left = name.endswith(GONE) or _read(trash, name) is None
+        except InvalidDatasetError:  # not for us to destroy
+            continue
+        if is_left:
+            left.append(f"{TRASH}/{name}")
+    return left
 
 
 def _read(trash: Trash, name: str) -> Trashed | None:
@@ -210,12 +194,13 @@ def _read(trash: Trash, name: str) -> Trashed | None:
     InvalidDatasetError
         If we cannot have written it.
     """
-    place = f"{_TRASH}/{name}"
+    place = f"{TRASH}/{name}"
     try:
-        content = inside.read_json(trash.root, f"{place}/entry.json", _EXPECTED, most=_MOST_BYTES)
-    except FileNotFoundError:
+        data = trash.storage.read(f"{place}/entry.json", most=_MOST_BYTES)
+    except NotFoundError:
         return None
-    path = f"{trash.path}/{name}/entry.json"
+    path = f"{trash.storage.where}/{place}/entry.json"
+    content = parse_json(data, path, _EXPECTED)
     try:
         entry = TrashEntry(
             id=name,
@@ -235,7 +220,7 @@ def _read(trash: Trash, name: str) -> Trashed | None:
     # A folder whose files never arrived, or have been restored, is no entry.
     if not any(there):
         return None
-    return Trashed(entry, f"{trash.path}/{name}", files, has_twin)
+    return Trashed(entry, place, files, has_twin)
 
 
 def _text(value: object) -> str:
@@ -257,19 +242,28 @@ def _require_plausible(
             place = trash.place_of(parts_of(original))
         except InvalidDatasetError:
             place = None
-        if place not in _DELETED or not is_plain(name) or name == "entry.json":
+        if place not in _KINDS or not is_plain(name) or name == "entry.json":
             raise malformed(path, _EXPECTED, f"the file {name!r} of {original!r}")
 
 
-def _is_there(trash: Trash, path: str, name: str, original: str) -> bool:
-    """Whether an entry has a file; a link may be in the place of an image only."""
-    mode = inside.mode_of(trash.root, name)
+def _is_there(trash: Trash, path: str, key: str, original: str) -> bool:
+    """Whether an entry has a file; a link may be in the place of an image or a model only."""
+    if not trash.storage.exists(key):
+        return False
     place = trash.place_of(parts_of(original))
-    is_right = {
-        Place.MODEL: stat.S_ISDIR(mode) or stat.S_ISLNK(mode),
-        Place.IMAGE: stat.S_ISREG(mode) or stat.S_ISLNK(mode),
-        Place.LABELS: stat.S_ISREG(mode),
-    }
-    if mode and place is not None and not is_right[place]:
-        raise malformed(path, _EXPECTED, f"{os.path.basename(name)!r}, which is no file")
-    return bool(mode)
+    if place is not None and _kind(trash.storage, key) not in _KINDS[place]:
+        raise malformed(path, _EXPECTED, f"{key.rpartition('/')[2]!r}, which is no file")
+    return True
+
+
+def _kind(storage: Storage, key: str) -> str:
+    try:
+        if storage.head(key) is not None:
+            return "value"
+    except InvalidDatasetError:  # something else than a value
+        pass
+    try:
+        storage.list(key)
+    except InvalidDatasetError:  # nor a folder
+        return "link"
+    return "folder"

@@ -1,0 +1,410 @@
+"""The model store: one folder of keys for each model, weights and facts in it."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from workbench.errors import (
+    AlreadyExistsError,
+    InvalidDatasetError,
+    InvalidNameError,
+    NotFoundError,
+)
+from workbench.persistence.models import ModelInfo, TrashEntry
+from workbench.persistence.rules import changed_details, check_metrics
+from workbench.persistence.storage import Change, Move, Remove, Storage, Write
+from workbench.persistence.storage.keys import is_plain
+from workbench.persistence.stored_json import malformed, parse_json
+from workbench.persistence.stores import trash
+from workbench.persistence.stores.layouts import place_in_models
+from workbench.persistence.stores.telling import told
+from workbench.persistence.yolo.names import HIDDEN, check_name
+
+_log = logging.getLogger(__name__)
+_FACTS = "model.json"
+_ACTIVE = f"{HIDDEN}/active.json"
+_EXPECTED = "the facts of a model"
+_KINDS = frozenset({"model"})
+_CHUNK = 1 << 20
+
+T = TypeVar("T")
+
+
+class ModelStore:
+    """Trained weights with their metadata, and which of them is active.
+
+    Errors are the same for every method: `InvalidNameError` and `AlreadyExistsError` (both
+    a ``ValueError``), `NotFoundError` (a ``FileNotFoundError``) for a model that is not there.
+
+    Parameters
+    ----------
+    storage : Storage
+        What holds ``<name>/weights.pt`` and ``<name>/model.json``.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._trash = trash.Trash(storage, place_in_models)
+
+    async def save(
+        self,
+        name: str,
+        weights_path: Path | str,
+        base_model: str,
+        dataset_name: str,
+        epochs_completed: int = 0,
+        metrics: Mapping[str, float] | None = None,
+        *,
+        class_names: Sequence[str] = (),
+        details: Mapping[str, Any] | None = None,
+    ) -> ModelInfo:
+        """Copy weights into the store under a new name.
+
+        Parameters
+        ----------
+        metrics : mapping, optional
+            ``"best_map50"`` becomes `ModelInfo.best_map50`; all are kept.
+        details : mapping, optional
+            JSON types only.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no file at `weights_path`.
+        """
+        facts = {
+            "base_model": str(base_model),
+            "dataset_name": dataset_name,
+            "created_at": datetime.now(UTC).isoformat(),
+            "epochs_completed": int(epochs_completed),
+            "metrics": check_metrics(metrics or {}),
+            "class_names": list(class_names),
+            "details": dict(details or {}),
+        }
+        return await asyncio.to_thread(self._save, name, Path(weights_path), facts)
+
+    def _save(self, name: str, weights: Path, facts: dict[str, Any]) -> ModelInfo:
+        name = check_name(name, "model name")
+        if not weights.is_file():
+            raise NotFoundError(f"no weights file at {weights}")
+        file = f"weights{weights.suffix or '.pt'}"
+        # Built where nobody looks, so that there is no moment at which half a model is there.
+        draft = f"{HIDDEN}/new/{os.urandom(8).hex()}"
+        with self._storage.lease() as writer:
+            self._require_free(name)
+            with weights.open("rb") as stream:
+                staged = writer.stage(stream)
+            saved = {"size": staged.size, "mtime": staged.stamp, "sha256": staged.sha256}
+            facts = {**facts, "weights": {"file": file, **saved}}
+            made = self._described(name, facts, "ok", active=None)
+            writer.commit(
+                [
+                    Write(f"{draft}/{file}", staged),
+                    Write(f"{draft}/{_FACTS}", json.dumps(facts, indent=1).encode()),
+                    Move(draft, name),
+                ]
+            )
+        return told(lambda: self._info(name), made)
+
+    async def get(self, name: str) -> ModelInfo:
+        """Return one model's facts."""
+        name = check_name(name, "model name")
+        return await self._consistently(lambda: self._info(name))
+
+    async def exists(self, name: str) -> bool:
+        """Whether a model of this name is there."""
+        name = check_name(name, "model name")
+        return await self._consistently(lambda: self._storage.exists(f"{name}/{_FACTS}"))
+
+    async def list(self) -> builtins.list[ModelInfo]:
+        """Return all models, sorted by name. A broken one is left out and logged."""
+        return await self._consistently(self._list)
+
+    def _list(self) -> builtins.list[ModelInfo]:
+        active, found = self._active_name(), []
+        names = sorted(self._storage.list().folders)
+        contents = self._storage.read_many([f"{name}/{_FACTS}" for name in names])
+        for name, content in zip(names, contents, strict=True):
+            if content is None:
+                continue
+            try:
+                if check_name(name, "model name") != name:
+                    raise self._missing(name)
+                if isinstance(content, Exception):
+                    raise content
+                found.append(self._read(name, name, content, active))
+            except (InvalidDatasetError, InvalidNameError, NotFoundError) as error:
+                _log.warning("model left out of the list: %s", error)
+        return found
+
+    async def stamp(self) -> str:
+        """Return what is another after each change of a model, or of which one is active."""
+        return await self._consistently(self._stamp)
+
+    def _stamp(self) -> str:
+        names = sorted(self._storage.list().folders)
+        heads: builtins.list[object] = []
+        for key in [*(f"{name}/{_FACTS}" for name in names), _ACTIVE]:
+            try:
+                heads.append(self._storage.head(key))
+            except InvalidDatasetError as error:
+                heads.append(str(error))
+        deleted = sorted(self._storage.list(trash.TRASH).folders)
+        return hashlib.sha256(repr((names, heads, deleted)).encode()).hexdigest()
+
+    async def load(self, name: str) -> Path:
+        """Return the path of the weights file.
+
+        Raises
+        ------
+        NotFoundError
+            If the model or its weights file is gone.
+        """
+        name = check_name(name, "model name")
+
+        def work() -> Path:
+            info = self._info(name)
+            if info.weights_state == "missing":
+                raise NotFoundError(f"model {name!r} has lost its weights: {info.path} is gone")
+            key = f"{name}/{info.path.name}"
+            if self._storage.local_path(key) is None:
+                self._storage.materialise([key], self._copies)
+            return info.path
+
+        return await self._consistently(work)
+
+    @cached_property
+    def _copies(self) -> Path:
+        """Where weights lie as files, if they do so nowhere else; as long as this store is used."""
+        folder = tempfile.mkdtemp(prefix="workbench-models-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
+
+    async def set_active(self, name: str | None) -> ModelInfo | None:
+        """Make a model the one that labels and predicts; None for none."""
+
+        def work() -> ModelInfo | None:
+            stored = None if name is None else check_name(name, "model name")
+            with self._storage.lease() as writer:
+                made = None if stored is None else replace(self._info(stored), is_active=True)
+                writer.commit([_activation(stored)])
+            return None if stored is None else told(lambda: self._info(stored), made)
+
+        return await asyncio.to_thread(work)
+
+    async def get_active(self) -> ModelInfo | None:
+        """Return the active model, or None."""
+
+        def work() -> ModelInfo | None:
+            name = self._active_name()
+            if name is None or not self._storage.exists(f"{name}/{_FACTS}"):
+                return None
+            return self._info(name)
+
+        return await self._consistently(work)
+
+    async def rename(self, name: str, new_name: str) -> ModelInfo:
+        """Give a model another name; an active one stays active."""
+        name, target = check_name(name, "model name"), check_name(new_name, "model name")
+
+        def work() -> ModelInfo:
+            with self._storage.lease() as writer:
+                info = self._info(name)
+                self._require_free(target)
+                changes: builtins.list[Change] = [Move(name, target)]
+                if info.is_active:
+                    changes.append(_activation(target))
+                writer.commit(changes)
+            made = replace(info, name=target, path=self._path(f"{target}/{info.path.name}"))
+            return told(lambda: self._info(target), made)
+
+        return await asyncio.to_thread(work)
+
+    async def update_details(self, name: str, changes: Mapping[str, Any]) -> ModelInfo:
+        """Change what else is known of a model; its weights and the other facts stay.
+
+        Parameters
+        ----------
+        changes : mapping
+            JSON types only. Each replaces the detail of its name; None removes it.
+        """
+        name = check_name(name, "model name")
+
+        def work() -> ModelInfo:
+            with self._storage.lease() as writer:
+                info = self._info(name)
+                details = changed_details(info.details, changes)
+                key = f"{name}/{_FACTS}"
+                facts = parse_json(self._storage.read(key), self._where(key), _EXPECTED)
+                data = json.dumps({**facts, "details": details}, indent=1).encode()
+                writer.commit([Write(key, data)])
+            return told(lambda: self._info(name), replace(info, details=details))
+
+        return await asyncio.to_thread(work)
+
+    async def delete(self, name: str) -> TrashEntry:
+        """Move a model to the trash; if it was active, none is."""
+        name = check_name(name, "model name")
+
+        def work() -> TrashEntry:
+            with self._storage.lease() as writer:
+                self._require(name)
+                trashed = trash.new_entry(self._trash, "model", name, [name])
+                changes: builtins.list[Change] = [
+                    Write(f"{trashed.folder}/entry.json", trashed.to_bytes()),
+                    Move(name, f"{trashed.folder}/{trashed.files[0][0]}"),
+                ]
+                if self._active_name() == name:
+                    changes.append(_activation(None))
+                writer.commit(changes)
+            return trashed.entry
+
+        return await asyncio.to_thread(work)
+
+    async def list_trash(self) -> builtins.list[TrashEntry]:
+        """Return the deleted models, oldest first."""
+        return await self._consistently(
+            lambda: [found.entry for found in trash.list_entries(self._trash)]
+        )
+
+    async def restore(self, entry_id: str, *, name: str | None = None) -> ModelInfo:
+        """Bring a deleted model back, under another name if `name` is given."""
+
+        def work() -> ModelInfo:
+            with self._storage.lease() as writer:
+                found = trash.find(self._trash, entry_id)
+                wanted = check_name(name or found.entry.name, "model name")
+                self._require_free(wanted)
+                trashed = f"{found.folder}/{found.files[0][0]}"
+                made = self._info_at(wanted, trashed, self._active_name())
+                writer.commit([Move(trashed, wanted), Remove(found.folder)])
+            return told(lambda: self._info(wanted), made)
+
+        return await asyncio.to_thread(work)
+
+    async def purge(self, entry_id: str | None = None) -> int:
+        """Remove one deleted model for good, or all of them; return how many."""
+
+        def work() -> int:
+            with self._storage.lease() as writer:
+                doomed = trash.doomed(self._trash, entry_id, _KINDS)
+                left = trash.leftovers(self._trash)
+                writer.commit([Remove(key) for key in [*(d.folder for d in doomed), *left]])
+            return len(doomed)
+
+        return await asyncio.to_thread(work)
+
+    async def _consistently(self, work: Callable[[], T]) -> T:
+        return await asyncio.to_thread(self._storage.consistently, work)
+
+    def _where(self, key: str) -> str:
+        return f"{self._storage.where}/{key}"
+
+    def _path(self, key: str) -> Path:
+        return self._storage.local_path(key) or self._copies / key
+
+    def _missing(self, name: str) -> NotFoundError:
+        return NotFoundError(f"model {name!r} is not in {self._storage.where}")
+
+    def _require(self, name: str) -> None:
+        if not self._storage.exists(f"{name}/{_FACTS}"):
+            raise self._missing(name)
+
+    def _require_free(self, name: str) -> None:
+        if self._storage.exists(name):
+            raise AlreadyExistsError(f"model {name!r} exists already in {self._storage.where}")
+
+    def _active_name(self) -> str | None:
+        try:
+            data = self._storage.read(_ACTIVE)
+            content = parse_json(data, self._where(_ACTIVE), "the name of the active model")
+        except NotFoundError:
+            return None
+        except InvalidDatasetError as error:
+            _log.warning("no model is active: %s", error)
+            return None
+        name = content.get("name") if isinstance(content, dict) else None
+        try:
+            return None if name is None else check_name(name, "model name")
+        except InvalidNameError as error:
+            _log.warning("no model is active: %s: %s", self._where(_ACTIVE), error)
+            return None
+
+    def _info(self, name: str) -> ModelInfo:
+        self._require(name)
+        return self._info_at(name, name, self._active_name())
+
+    def _info_at(self, name: str, folder: str, active: str | None) -> ModelInfo:
+        return self._read(name, folder, self._storage.read(f"{folder}/{_FACTS}"), active)
+
+    def _read(self, name: str, folder: str, data: bytes, active: str | None) -> ModelInfo:
+        """Return what the facts of a model say that lies in a folder and shall have a name."""
+        where = self._where(f"{folder}/{_FACTS}")
+        facts = parse_json(data, where, _EXPECTED)
+        try:
+            state = self._weights_state(folder, facts["weights"])
+            return self._described(name, facts, state, active)
+        except InvalidDatasetError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise malformed(where, _EXPECTED, error) from error
+
+    def _described(
+        self, name: str, facts: Mapping[str, Any], state: str, active: str | None
+    ) -> ModelInfo:
+        metrics = check_metrics(facts["metrics"])
+        created_at = datetime.fromisoformat(facts["created_at"])
+        if created_at.tzinfo is None:
+            raise ValueError(f"a time without time zone, {created_at}")
+        return ModelInfo(
+            name=name,
+            path=self._path(f"{name}/{facts['weights']['file']}"),
+            base_model=str(facts["base_model"]),
+            dataset_name=str(facts["dataset_name"]),
+            created_at=created_at,
+            epochs_completed=int(facts["epochs_completed"]),
+            best_map50=metrics.get("best_map50"),
+            is_active=active == name,
+            metrics=metrics,
+            class_names=[str(name) for name in facts["class_names"]],
+            details=dict(facts["details"]),
+            weights_state=state,
+        )
+
+    def _weights_state(self, folder: str, saved: Mapping[str, Any]) -> str:
+        """Return ``"ok"``, ``"missing"`` or ``"changed"``, as `ModelInfo.weights_state` has it."""
+        if not is_plain(saved["file"]):
+            raise ValueError(f"weights that are elsewhere, {saved['file']!r}")
+        key = f"{folder}/{saved['file']}"
+        head = self._storage.head(key)
+        if head is None:
+            return "missing"
+        if head.size != saved["size"]:
+            return "changed"
+        # Copying a folder changes stamps but no bytes: only then is the file read.
+        if head.stamp != saved["mtime"]:
+            with self._storage.open_read(key) as stream:
+                digest = hashlib.sha256()
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+            if digest.hexdigest() != saved["sha256"]:
+                return "changed"
+        return "ok"
+
+
+def _activation(name: str | None) -> Write:
+    return Write(_ACTIVE, json.dumps({"name": name}).encode())
