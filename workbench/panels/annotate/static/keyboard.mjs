@@ -1,5 +1,6 @@
 /** Keys of one view. None of them reaches JupyterLab, whose commands would insert or delete cells. */
 /** @import { CanvasModel } from "../../types.d.ts" */
+import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { arrowStep, classDigit, keymap, keyName } from "./keys.mjs";
 
 const BIG_STEP = 10;
@@ -55,18 +56,8 @@ export function attachKeyboard(root, stage, { model, commands, session, hand }) 
     return true;
   }
 
-  // A click on what takes no focus gives it to the next element above that does: to us, in place
-  // of the notebook's cell, which a key could delete. The next key is meant for the picture.
-  root.tabIndex = -1;
-  on("focus", () => stage.focus({ preventScroll: true }));
-  // JupyterLab's own menu offers to delete the cell.
-  on("contextmenu", (event) => {
-    event.stopPropagation();
-    const isTyping = /** @type {Element} */ (event.target).matches("input:not([type=range])");
-    if (!isTyping) event.preventDefault();
-  });
+  const release = ownKeys(root, stage); // the next key is meant for the picture
   on("keydown", (event) => {
-    event.stopPropagation();
     const target = /** @type {Element} */ (event.target);
     const isTyping = target.matches("input:not([type=range])");
     const isInDialog = target.closest("[role=dialog]");
@@ -74,15 +65,14 @@ export function attachKeyboard(root, stage, { model, commands, session, hand }) 
     if (handle(event)) event.preventDefault();
   });
   on("keyup", (event) => {
-    event.stopPropagation();
     if (event.key === " ") hand.isSpaceDown(false);
   });
-  on("keypress", (event) => event.stopPropagation());
   stage.addEventListener("blur", () => hand.isSpaceDown(false), { signal: abort.signal });
 
   return {
     close() {
       abort.abort();
+      release();
       model.off("change:bindings", reread);
     },
   };

@@ -196,7 +196,7 @@ export function mountView(model, session, host) {
   main.style.height = `${model.get("canvas_height")}px`;
   const root = make(
     "div",
-    { class: "wb-annotate", "data-lm-suppress-shortcuts": "true" },
+    { class: "wb-annotate" },
     toolbar.element,
     main,
     statusLine.element,

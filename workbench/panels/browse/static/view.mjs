@@ -5,6 +5,7 @@
 /** @import { Events, GalleryMessage, GalleryModel, Ranges, Receiver } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
+import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 import { createActions } from "./actions.mjs";
 import { droppedOn, filesIn, refusal } from "./drop.mjs";
@@ -111,7 +112,7 @@ export function mountGallery(model, host) {
   grid.element.append(drop);
   const root = make(
     "div",
-    { class: "wb-gallery", "data-lm-suppress-shortcuts": "true" },
+    { class: "wb-gallery" },
     filter.element,
     actions.element,
     status.element,
@@ -127,7 +128,6 @@ export function mountGallery(model, host) {
     send({ kind: "select", listing: shown, ranges: own });
   }
 
-  // Keys. None of them reaches JupyterLab, whose commands would insert or delete cells.
   const abort = new AbortController();
   /**
    * @template {keyof Events} Type
@@ -135,8 +135,8 @@ export function mountGallery(model, host) {
    */
   const on = (target, type, handler) =>
     target.addEventListener(type, /** @type {EventListener} */ (handler), { signal: abort.signal });
+  const release = ownKeys(root, grid.element);
   on(root, "keydown", (event) => {
-    event.stopPropagation();
     if (event.isComposing || event.defaultPrevented) return;
     const target = /** @type {Element} */ (event.target);
     const isTyping = target.matches("input:not([type=range]), select, textarea");
@@ -147,8 +147,6 @@ export function mountGallery(model, host) {
     } else if (target.matches("input") || !actions.key(event)) return;
     event.preventDefault();
   });
-  for (const type of /** @type {const} */ (["keyup", "keypress"]))
-    on(root, type, (event) => event.stopPropagation());
 
   // Files that are dropped. JupyterLab would take them into its file browser.
   /** @param {DragEvent} event */
@@ -247,6 +245,7 @@ export function mountGallery(model, host) {
     clearTimeout(telling);
     forgetKernel();
     abort.abort();
+    release();
     for (const name of WATCHED) model.off(`change:${name}`, follow);
     model.off("change:classes", relabel);
     model.off("msg:custom", receive);

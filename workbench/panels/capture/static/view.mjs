@@ -20,6 +20,7 @@ import { createSourceBar } from "../../live/static/source.mjs";
 import { createStage } from "../../live/static/stage.mjs";
 import { make, setText } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
+import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 import { createControls } from "./controls.mjs";
 import { createGesture } from "./gesture.mjs";
@@ -160,7 +161,6 @@ export function mountCamera(model, host) {
     {
       class: "wb-capture",
       tabindex: "0",
-      "data-lm-suppress-shortcuts": "true",
       "aria-label": "Capture",
     },
     bar.element,
@@ -192,7 +192,6 @@ export function mountCamera(model, host) {
   });
   on(window, "blur", () => gesture.cancel());
 
-  // Keys. None of them reaches JupyterLab, whose commands would insert or delete cells.
   /** @param {KeyboardEvent} event */
   const isShutter = (event) =>
     event.key === " " &&
@@ -201,8 +200,8 @@ export function mountCamera(model, host) {
         "input, select, summary, .wb-button, .wbc-remove, .wbc-card button",
       )
     );
+  const release = ownKeys(root);
   on(root, "keydown", (event) => {
-    event.stopPropagation();
     if (event.isComposing) return;
     if (isShutter(event)) {
       event.preventDefault();
@@ -217,12 +216,10 @@ export function mountCamera(model, host) {
     }
   });
   on(root, "keyup", (event) => {
-    event.stopPropagation();
     if (event.key !== " ") return;
     if (isShutter(event)) event.preventDefault();
     gesture.up("key");
   });
-  on(root, "keypress", (event) => event.stopPropagation());
   on(root, "focusout", (event) => {
     if (!root.contains(/** @type {Node | null} */ (event.relatedTarget))) gesture.cancel();
   });
@@ -438,6 +435,7 @@ export function mountCamera(model, host) {
     leave();
     clearInterval(clock);
     abort.abort();
+    release();
     forgetKernel();
     for (const [name, follow] of Object.entries(following)) model.off(`change:${name}`, follow);
     model.off("msg:custom", receive);

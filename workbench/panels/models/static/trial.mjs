@@ -19,6 +19,7 @@ import { createSourceBar } from "../../live/static/source.mjs";
 import { createStage } from "../../live/static/stage.mjs";
 import { make } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
+import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 import { createSlider } from "./trial_boxes.mjs";
 
@@ -115,7 +116,6 @@ function mountTrial(model, host) {
     "div",
     {
       class: "wb-capture wb-trial",
-      "data-lm-suppress-shortcuts": "true",
       role: "group",
       "aria-label": "Try the model",
     },
@@ -123,8 +123,7 @@ function mountTrial(model, host) {
     make("div", { class: "wbt-main" }, slider.element, stage.element, player.element),
   );
   host.append(root);
-  for (const type of ["keydown", "keyup", "keypress"])
-    on(root, type, (event) => event.stopPropagation());
+  const letGo = ownKeys(root);
 
   /** @param {import("../../live/static/problems.mjs").Problem} problem */
   function fail(problem) {
@@ -245,6 +244,7 @@ function mountTrial(model, host) {
   return () => {
     watcher.disconnect();
     abort.abort();
+    letGo();
     leave();
     forgetKernel();
     uploader.stop();

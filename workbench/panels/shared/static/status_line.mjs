@@ -4,32 +4,7 @@
  */
 /** @import { StatusLineModel, View } from "../../types.d.ts" */
 
-/**
- * Keys pressed in a panel mean the panel: JupyterLab would insert and delete cells. The line
- * is put into the panel some time after it is rendered, so this waits for that.
- * @param {Element} element @param {string} selector @returns {() => void}
- */
-export function keepKeys(element, selector) {
-  /** @param {Event} event */
-  const stop = (event) => event.stopPropagation();
-  /** @type {HTMLElement | null} */
-  let panel = null;
-  let frame = 0;
-  const look = () => {
-    panel = element.closest(selector);
-    if (panel === null) {
-      frame = requestAnimationFrame(look);
-      return;
-    }
-    panel.dataset.lmSuppressShortcuts = "true";
-    panel.addEventListener("keydown", stop);
-  };
-  look();
-  return () => {
-    cancelAnimationFrame(frame);
-    panel?.removeEventListener("keydown", stop);
-  };
-}
+import { ownKeysAround } from "./own_keys.mjs";
 
 /** @param {View<StatusLineModel>} view */
 function render({ model, el }) {
@@ -45,7 +20,7 @@ function render({ model, el }) {
   };
   model.on("change:text change:tone", show);
   show();
-  const release = keepKeys(el, ".wb-curate");
+  const release = ownKeysAround(el, ".wb-curate");
   return () => {
     model.off("change:text change:tone", show);
     release();

@@ -1,0 +1,90 @@
+/**
+ * Keys and context menus that are meant for a panel stay in it. A notebook's own keys insert,
+ * move and delete cells, and its menu offers to delete one.
+ *
+ * - While the focus is in a panel, no key leaves it.
+ * - A click on a part of it that takes no focus, such as a counter, gives the focus to the panel.
+ * - While the pointer is over it and nobody types elsewhere, the next key comes to it, too.
+ */
+
+import { activeWithin } from "./dom.mjs";
+
+const TEXT =
+  "textarea, select, [contenteditable]:not([contenteditable=false]), .cm-editor, " +
+  "input:not([type=range], [type=checkbox], [type=radio], [type=button], [type=file])";
+
+/** Whether keys typed into an element are text. @param {EventTarget|null} target */
+export function isTyping(target) {
+  return target instanceof Element && target.closest(TEXT) !== null;
+}
+
+/**
+ * Keep keys and menus in a panel.
+ * @param {HTMLElement} root everything of the panel
+ * @param {HTMLElement} [home] what takes the keyboard when no control was clicked
+ * @returns {() => void} to let go
+ */
+export function ownKeys(root, home = root) {
+  const abort = new AbortController();
+  const { signal } = abort;
+  root.dataset.lmSuppressShortcuts = "true";
+  root.dataset.wbKeys = "";
+  if (!root.hasAttribute("tabindex")) root.tabIndex = -1;
+
+  const takeFocus = () => {
+    const active = activeWithin(root);
+    if (!root.contains(active) || active === root) home.focus({ preventScroll: true });
+  };
+  // The click, and not the press: JupyterLab gives the focus to the notebook after the press.
+  root.addEventListener("click", takeFocus, { signal });
+  root.addEventListener("pointerup", takeFocus, { signal });
+  if (home !== root) root.addEventListener("focus", takeFocus, { signal });
+
+  /** @param {Event} event */
+  const stop = (event) => event.stopPropagation();
+  for (const type of ["keydown", "keyup", "keypress"])
+    root.addEventListener(type, stop, { signal });
+  root.addEventListener(
+    "contextmenu",
+    (event) => {
+      event.stopPropagation();
+      if (!isTyping(event.target)) event.preventDefault();
+    },
+    { signal },
+  );
+
+  // On the window, because JupyterLab listens on the document before anything below it.
+  /** @param {KeyboardEvent} event */
+  const fetchKey = (event) => {
+    const isInnermost = root.matches(":hover") && !root.querySelector("[data-wb-keys]:hover");
+    if (!event.isTrusted || !isInnermost || event.composedPath().includes(root)) return;
+    if (isTyping(event.target) || document.querySelector("[aria-modal=true], .jp-Dialog")) return;
+    event.stopImmediatePropagation();
+    takeFocus();
+    const again = new KeyboardEvent(event.type, event);
+    home.dispatchEvent(again);
+    if (again.defaultPrevented) event.preventDefault();
+  };
+  window.addEventListener("keydown", fetchKey, { signal, capture: true });
+  return () => abort.abort();
+}
+
+/**
+ * Likewise for a panel of Jupyter's own widgets, into which an element is put a while after it
+ * was made.
+ * @param {Element} element @param {string} selector of the panel @returns {() => void}
+ */
+export function ownKeysAround(element, selector) {
+  let release = () => {};
+  let frame = 0;
+  const look = () => {
+    const panel = /** @type {HTMLElement|null} */ (element.closest(selector));
+    if (panel) release = ownKeys(panel);
+    else frame = requestAnimationFrame(look);
+  };
+  look();
+  return () => {
+    cancelAnimationFrame(frame);
+    release();
+  };
+}
