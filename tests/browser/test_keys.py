@@ -64,8 +64,6 @@ def test_no_click_in_a_panel_leaves_the_keyboard_with_the_notebook(
 ) -> None:
     name = dataset.name
     made = ["wb.models()" if one == "models" else f'wb.{one}("{name}")' for one in PANELS]
-        "wb.models()" if name == "models" else f'wb.{name}("{dataset.name}")' for name in PANELS
-    ]
     lab_page.lab.write_notebook("keys.ipynb", SETUP.format(data=str(dataset.parent)), *made)
     lab_page.open_notebook("keys.ipynb")
     lab_page.run_all()
