@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from workbench.persistence import Stores, create_stores, set_stores
+
+# How long an example takes says more of the machine than of us.
+settings.register_profile("workbench", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "workbench")
 
 # Tests here drive browsers, JupyterLabs, kernels and trainings.
 PROCESSES = {"api", "browser", "capture", "panels", "training", "weights"}

@@ -13,6 +13,7 @@ from PIL import Image
 from tests.formats.making import BOX, PICTURE, coco, folder, images, labels
 from workbench import import_dataset
 from workbench.datasets.formats import codecs
+from workbench.datasets.formats.codecs import opened_picture
 from workbench.datasets.formats.merging import plan_merge
 from workbench.datasets.formats.plan import plan_import
 from workbench.errors import ArchiveError, ImportFormatError
@@ -300,3 +301,18 @@ async def test_an_annotation_file_without_pictures_says_where_they_should_be(
     source = folder(tmp_path / "in" / "web", {"coco.json": coco({"bbox": [1, 2, 3, 4]})})
     with pytest.raises(ArchiveError, match="put the pictures beside it"):
         await import_dataset(persistence_stores, source / "coco.json")
+
+
+def test_pictures_are_opened_by_pillow_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ultralytics replaces `Image.open` by one that may install packages from the network."""
+
+    def replaced(*_: object, **__: object) -> None:
+        raise AssertionError("opened by what is not Pillow's")
+
+    monkeypatch.setattr("PIL.Image.open", replaced)
+    sink = io.BytesIO()
+    Image.new("P", (4, 3)).save(sink, "GIF")
+    assert opened_picture(sink.getvalue(), ["GIF", "PNG"]).size == (4, 3)
+    for data in (b"", b"GIF89a", sink.getvalue()[:9], PICTURE):
+        with pytest.raises(OSError, match=r"GIF or PNG|truncated|not enough"):
+            opened_picture(data, ["GIF", "PNG"])

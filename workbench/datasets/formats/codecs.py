@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ MAX_PAGES = 10_000
 
 MAX_TOTAL_PIXELS = 10_000_000_000
 """Pixels of all of these together."""
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 Pixels = npt.NDArray[Any]
 
@@ -175,6 +178,36 @@ def _decoded(picture: Any, name: str) -> Pixels:
     return found
 
 
+def opened_picture(data: bytes, formats: Sequence[str]) -> PillowImage:
+    """Open a picture with Pillow; the ``PIL.Image.Image`` that this returns is to be closed.
+
+    Parameters
+    ----------
+    data : bytes
+    formats : sequence of str
+        As Pillow calls them; no other reader of Pillow is tried.
+
+    Raises
+    ------
+    OSError
+        ``PIL.UnidentifiedImageError`` is one: if it is no such picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    # Not by `Image.open`: Ultralytics, once imported, replaces it by one that installs a
+    # package for HEIC when Pillow does not know a picture.
+    Image.init()
+    for name in formats:
+        make, accept = Image.OPEN.get(name, (None, None))
+        if make is None or (accept is not None and accept(data[:16]) is not True):
+            continue
+        try:
+            return make(io.BytesIO(data), "")
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue  # what Pillow's own readers raise for what is none of theirs
+    raise UnidentifiedImageError(f"expected a picture as {' or '.join(formats)}, found none")
+
+
 def _by_pillow(data: bytes, name: str) -> Iterator[Pixels]:
     from PIL import Image, ImageSequence
 
@@ -182,7 +215,7 @@ def _by_pillow(data: bytes, name: str) -> Iterator[Pixels]:
     if header is not None:
         require_size(header.width, header.height, name, header.layers)
     try:
-        with Image.open(io.BytesIO(data), formats=("GIF", "AVIF", "JPEG2000", "PPM")) as picture:
+        with opened_picture(data, ("GIF", "AVIF", "JPEG2000", "PPM")) as picture:
             require_size(*picture.size, name)
             for page in ImageSequence.Iterator(picture):
                 require_size(*page.size, name)

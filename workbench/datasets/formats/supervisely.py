@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.codecs import opened_picture
 from workbench.datasets.formats.items import (
     KEYPOINTS,
     MASK,
@@ -101,13 +101,11 @@ def _box(item: dict[str, Any]) -> tuple[tuple[float, float, float, float], str]:
 
 def _bitmap(bitmap: dict[str, Any]) -> tuple[float, float, float, float]:
     """Return the box of a mask, a packed PNG with its origin."""
-    from PIL import Image
-
     left, top = (number(value) for value in bitmap.get("origin", ()))
     try:
         packed = base64.b64decode(str(bitmap.get("data")))
         data = zlib.decompressobj().decompress(packed, _MASK_BYTES)
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+        with opened_picture(data, ["PNG"]) as picture:
             width, height = picture.size
     except (OSError, zlib.error) as error:
         raise ValueError("a mask that cannot be unpacked") from error
