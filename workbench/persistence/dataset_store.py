@@ -22,14 +22,14 @@ from workbench.persistence.models import (
     no_progress,
 )
 from workbench.persistence.stamps import Stamp
-from workbench.persistence.tags import Tags
+from workbench.persistence.stores.side_data import SideData
 from workbench.persistence.version_store import VersionStore
 
 if TYPE_CHECKING:
     from workbench.persistence.archive import ArchiveContents, Sink
 
 
-class DatasetStore(VersionStore):
+class DatasetStore(VersionStore, SideData):
     """Datasets, their classes and prompts, and their way in and out as zip archives.
 
     Errors are the same for every method: `InvalidNameError` (a ``ValueError``) for a name
@@ -186,32 +186,6 @@ class DatasetStore(VersionStore):
         """Return the prompts by class id; empty if none were saved."""
 
     @abstractmethod
-    async def get_tags(self, name: str) -> dict[str, builtins.list[str]]:
-        """Return file names by tag, both sorted.
-
-        A tag belongs to a file name: it stays when the image moves to another split, goes
-        with it when it is renamed, and waits for it while it is in the trash. So there may
-        be names here that no image has.
-        """
-
-    @abstractmethod
-    async def save_tags(self, name: str, tags: Tags, *, expected: Tags | None = None) -> None:
-        """Keep file names by tag, replacing all earlier ones; a tag without names is dropped.
-
-        Parameters
-        ----------
-        expected : mapping, optional
-            The tags that the caller last saw.
-
-        Raises
-        ------
-        ConflictError
-            If `expected` is given and the tags are others.
-        InvalidDatasetError
-            If a tag is empty, too long, or holds quotes or control characters.
-        """
-
-    @abstractmethod
     async def load_cache(self, name: str, key: str) -> bytes | None:
         """Return what `save_cache` kept under this key; None if there is nothing."""
 
@@ -233,20 +207,6 @@ class DatasetStore(VersionStore):
         ------
         InvalidNameError
             If `key` is anything else.
-        """
-
-    @abstractmethod
-    async def load_imports(self, name: str) -> dict[str, bytes]:
-        """Return the accounts of imports into the dataset by their keys, oldest first."""
-
-    @abstractmethod
-    async def save_import(self, name: str, key: str, data: bytes) -> None:
-        """Keep the account of an import with the dataset.
-
-        Parameters
-        ----------
-        key : str
-            As for `save_cache`; keys sort by time.
         """
 
     @abstractmethod

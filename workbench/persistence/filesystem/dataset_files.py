@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
-from workbench.persistence.filesystem import tag_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.dataset_paths import DatasetPaths
 from workbench.persistence.filesystem.image_files import checked, image_names
@@ -28,6 +27,7 @@ from workbench.persistence.rules import (
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import write_new
 from workbench.persistence.stored_json import malformed, parse_json
+from workbench.persistence.stores.side_data import read_tags
 from workbench.persistence.tags import tags_bytes
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import read_labels
@@ -197,7 +197,7 @@ def copy_images(
 ) -> None:
     """Write a dataset of some images of another into a folder under construction."""
     target = write_skeleton(building, yaml)
-    prompts, tags = read_prompts(source.paths), tag_files.read(source)
+    prompts, tags = read_prompts(source.paths), read_tags(source.storage)
     names = {filename for _, filename in images}
     kept = {tag: [n for n in hung if n in names] for tag, hung in tags.items()}
     if prompts:

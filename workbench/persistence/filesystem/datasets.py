@@ -20,12 +20,10 @@ from workbench.persistence.filesystem import (
     cache_files,
     class_files,
     dataset_trash,
-    import_files,
     label_files,
     packing,
     snapshot,
     stamp_files,
-    tag_files,
 )
 from workbench.persistence.filesystem import dataset_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
@@ -53,7 +51,6 @@ from workbench.persistence.storage.local.lock import making
 from workbench.persistence.stores import trash
 from workbench.persistence.stores.layouts import DATASETS, place_in_models
 from workbench.persistence.stores.telling import told
-from workbench.persistence.tags import Tags, check_tags
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import read_file
 from workbench.persistence.yolo.names import check_cache_key
@@ -67,7 +64,7 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
     """Datasets as folders below one data folder."""
 
     def __init__(self, root: DatasetRoot) -> None:
-        self._root = root
+        self._root = self._places = root
         self._staging = Staging(str(root.path))
         # A dataset is a folder here as a model is among the models.
         self._trash = trash.Trash(LocalStorage(str(root.path), DATASETS), place_in_models)
@@ -223,20 +220,6 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
 
         return await asyncio.to_thread(folder.consistently, work)
 
-    async def get_tags(self, name: str) -> dict[str, builtins.list[str]]:
-        """See `DatasetStore.get_tags`."""
-        folder = self._root.open(name)
-
-        def work() -> dict[str, builtins.list[str]]:
-            folder.read()
-            return tag_files.read(folder)
-
-        return await asyncio.to_thread(folder.consistently, work)
-
-    async def save_tags(self, name: str, tags: Tags, *, expected: Tags | None = None) -> None:
-        """See `DatasetStore.save_tags`."""
-        await asyncio.to_thread(tag_files.write, self._root.open(name), check_tags(tags), expected)
-
     async def load_cache(self, name: str, key: str) -> bytes | None:
         """See `DatasetStore.load_cache`."""
         return await asyncio.to_thread(
@@ -246,21 +229,6 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
     async def save_cache(self, name: str, key: str, data: bytes) -> None:
         """See `DatasetStore.save_cache`."""
         await asyncio.to_thread(cache_files.save, self._root.open(name), check_cache_key(key), data)
-
-    async def load_imports(self, name: str) -> dict[str, bytes]:
-        """See `DatasetStore.load_imports`."""
-        folder = self._root.open(name)
-
-        def work() -> dict[str, bytes]:
-            folder.read()
-            return import_files.load_all(folder)
-
-        return await asyncio.to_thread(work)
-
-    async def save_import(self, name: str, key: str, data: bytes) -> None:
-        """See `DatasetStore.save_import`."""
-        folder = self._root.open(name)
-        await asyncio.to_thread(import_files.save, folder, check_cache_key(key), data)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""

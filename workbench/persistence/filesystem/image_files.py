@@ -16,7 +16,7 @@ from workbench.errors import (
     InvalidNameError,
     NotFoundError,
 )
-from workbench.persistence.filesystem import history_files, tag_files
+from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.history import new_edit, new_moves
@@ -26,6 +26,7 @@ from workbench.persistence.storage.local.collector import paused_collector
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
 from workbench.persistence.stores import trash
+from workbench.persistence.stores.side_data import tags_renamed
 from workbench.persistence.yolo.label_table import read_labels
 from workbench.persistence.yolo.names import (
     IMAGE_EXTENSIONS,
@@ -211,7 +212,12 @@ def rename(folder: DatasetFolder, split: str, filename: str, new_filename: str) 
     with folder.writing(), folder.journal.transaction() as change:
         size = measured(folder.require_image(split, filename))
         _plan_move(folder, change, filename, split, new_filename, split)
-        tag_files.plan_rename(folder, change, split, filename, new_filename)
+        stays = any(
+            os.path.isfile(folder.paths.image(other, filename))
+            for other in SPLITS
+            if other != split
+        )
+        change.add(*tags_renamed(folder.storage, filename, new_filename, keep_old=stays))
         ways = new_moves([((split, filename), (split, new_filename))])
         change.append(history_files.lines(folder, ways))
     return sized_info(folder, split, new_filename, *size)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from workbench.errors import AlreadyExistsError, InvalidDatasetError, NotFoundError
 from workbench.persistence import version_comparison, versions
-from workbench.persistence.filesystem import class_files, dataset_files, history_files, tag_files
+from workbench.persistence.filesystem import class_files, dataset_files, history_files
 from workbench.persistence.filesystem.cloning import Cloner
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
@@ -30,7 +30,7 @@ from workbench.persistence.storage.local.atomic import (
 )
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.lock import making
-from workbench.persistence.tags import tags_bytes
+from workbench.persistence.stores import side_data
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 from workbench.persistence.versions import Contents, Entry, Restoration
 from workbench.persistence.yolo.data_yaml import DataYaml
@@ -277,7 +277,7 @@ def _present(folder: DatasetFolder, yaml: DataYaml, hashes: Hashes) -> Contents:
     return Contents(
         yaml=yaml,
         prompts=dataset_files.read_prompts(folder.paths),
-        tags=tag_files.read(folder),
+        tags=side_data.read_tags(folder.storage),
         images=images,
         trash=class_files.trashed_labels(folder),
     )
@@ -371,6 +371,6 @@ def _plan_rest(
     if wanted.prompts != present.prompts:
         change.write(folder.paths.prompts, dataset_files.prompts_bytes(wanted.prompts))
     if wanted.tags != present.tags:
-        change.write(folder.paths.tags, tags_bytes(wanted.tags))
+        change.add(side_data.tags_written(wanted.tags))
     if plan.records:
         change.append(history_files.lines(folder, plan.records, durable=True))

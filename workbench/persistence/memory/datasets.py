@@ -19,7 +19,6 @@ from workbench.persistence.filesystem.dataset_files import (
     content_bytes,
 )
 from workbench.persistence.filesystem.image_files import checked
-from workbench.persistence.filesystem.tag_files import tags_changed
 from workbench.persistence.memory import classes as classes_in_memory
 from workbench.persistence.memory.packing import MemorySink, entries_of, write_files
 from workbench.persistence.memory.state import Dataset, State, StoredImage
@@ -47,7 +46,7 @@ from workbench.persistence.rules import (
     trash_entry,
 )
 from workbench.persistence.stamps import Stamp
-from workbench.persistence.tags import Tags, check_tags
+from workbench.persistence.tags import check_tags
 from workbench.persistence.yolo.label_table import parse_many
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels
 from workbench.persistence.yolo.names import check_cache_key, check_name, stem
@@ -57,7 +56,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
     """Datasets in a dict. Archives and snapshots, which are files by nature, are real files."""
 
     def __init__(self, state: State) -> None:
-        self._state = state
+        self._state = self._places = state
 
     async def create(self, name: str, classes: Sequence[str] = ()) -> DatasetInfo:
         """See `DatasetStore.create`."""
@@ -167,18 +166,6 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
             known = range(len(found.classes))
             return {i: list(texts) for i, texts in found.prompts.items() if i in known}
 
-    async def get_tags(self, name: str) -> dict[str, builtins.list[str]]:
-        """See `DatasetStore.get_tags`."""
-        with self._state.reading(name) as (_, found):
-            return {tag: [*names] for tag, names in found.tags.items()}
-
-    async def save_tags(self, name: str, tags: Tags, *, expected: Tags | None = None) -> None:
-        """See `DatasetStore.save_tags`."""
-        with self._state.writing(name) as (name, found):
-            if expected is not None and found.tags != check_tags(expected):
-                raise tags_changed(name)
-            found.tags = check_tags(tags)
-
     async def load_cache(self, name: str, key: str) -> bytes | None:
         """See `DatasetStore.load_cache`."""
         with self._state.reading(name) as (_, found):
@@ -188,16 +175,6 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         """See `DatasetStore.save_cache`."""
         with self._state.reading(name) as (_, found):
             found.cache[check_cache_key(key)] = bytes(data)
-
-    async def load_imports(self, name: str) -> dict[str, bytes]:
-        """See `DatasetStore.load_imports`."""
-        with self._state.reading(name) as (_, found):
-            return dict(sorted(found.imports.items()))
-
-    async def save_import(self, name: str, key: str, data: bytes) -> None:
-        """See `DatasetStore.save_import`."""
-        with self._state.reading(name) as (_, found):
-            found.imports[check_cache_key(key)] = bytes(data)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""

@@ -16,6 +16,7 @@ from workbench.persistence.memory.state import Dataset, StoredImage
 from workbench.persistence.models import SPLITS, Progress
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.sources import format_sources, parse_sources
+from workbench.persistence.storage import Write
 from workbench.persistence.suggestion_blocks import format_block, parse_blocks
 from workbench.persistence.tags import tags_bytes, tags_from
 from workbench.persistence.yolo.names import HIDDEN, stem
@@ -53,7 +54,7 @@ class MemorySink:
             elif relative.startswith(_HISTORY):
                 dataset.history += parse_records(data)
             elif relative.startswith(_IMPORTS):
-                dataset.imports[PurePosixPath(relative).stem] = data
+                dataset.storage.commit([Write(relative, data)])
             elif relative.startswith(_SOURCES):
                 dataset.sources += parse_sources(data)
             elif relative.startswith(_SUGGESTIONS):

@@ -20,7 +20,9 @@ from workbench.persistence.stamps import Stamp
 from workbench.persistence.storage import Storage, Writer
 from workbench.persistence.storage.memory import MemoryStorage
 from workbench.persistence.stores.places import DatasetPlaces
+from workbench.persistence.stores.side_data import read_tags, tags_written
 from workbench.persistence.suggestion_blocks import SuggestionBlock
+from workbench.persistence.tags import Tags
 from workbench.persistence.version_models import VersionInfo
 from workbench.persistence.versions import Contents
 from workbench.persistence.yolo.data_yaml import DataYaml
@@ -70,7 +72,6 @@ class Dataset:
     modified_at: datetime
     extra: dict[str, object] = field(default_factory=dict)
     prompts: dict[int, list[str]] = field(default_factory=dict)
-    tags: dict[str, list[str]] = field(default_factory=dict)
     images: dict[Key, StoredImage] = field(default_factory=dict)
     labels: LabelFiles = field(default_factory=LabelFiles)
     history: list[Record] = field(default_factory=list)
@@ -82,7 +83,6 @@ class Dataset:
     # Counts the changes of these.
     suggested: int = 0
     cache: dict[str, bytes] = field(default_factory=dict)
-    imports: dict[str, bytes] = field(default_factory=dict)
     trash: dict[str, tuple[TrashEntry, StoredImage | None, bytes | None]] = field(
         default_factory=dict
     )
@@ -94,6 +94,15 @@ class Dataset:
     def yaml(self) -> DataYaml:
         """What ``data.yaml`` would say."""
         return DataYaml(self.classes, self.extra)
+
+    @property
+    def tags(self) -> dict[str, list[str]]:
+        """File names by tag."""
+        return read_tags(self.storage)
+
+    @tags.setter
+    def tags(self, tags: Tags) -> None:
+        self.storage.commit([tags_written(tags)])
 
     def set_labels(self, split: str, filename: str, data: bytes | None, what: str = "") -> None:
         """Replace an image's label file (None removes it) and note it in the history."""

@@ -87,8 +87,8 @@ def as_it_was(found: Dataset, name: str, version: str) -> Dataset:
         modified_at=found.modified_at,
         extra=dict(contents.yaml.extra),
         prompts=dict(contents.prompts),
-        tags=dict(contents.tags),
     )
+    then.tags = dict(contents.tags)
     for (split, filename), entry in contents.images.items():
         then.images[split, filename] = StoredImage(found.objects[entry.sha256], time.time())
         if entry.label is not None:
@@ -107,7 +107,7 @@ def _present(found: Dataset, progress: Progress) -> Contents:
     return Contents(
         yaml=found.yaml,
         prompts=dict(found.prompts),
-        tags=dict(found.tags),
+        tags=found.tags,
         images=images,
         trash=trashed_labels(found),
     )

@@ -41,6 +41,8 @@ from functools import lru_cache
 from typing import TypeVar
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.persistence.storage.base import Append, Change, Move, Remove, Staged, Write
+from workbench.persistence.storage.keys import check_key
 from workbench.persistence.storage.layout import Layout
 from workbench.persistence.storage.local import carrying_out, inside, plans
 from workbench.persistence.storage.local.atomic import (
@@ -121,6 +123,24 @@ class Transaction:
         # Into the transaction's own folder, which goes when all is done.
         gone = self._rel(f"{self._folder}/gone-{len(self._renames)}")
         self._renames.append((self._rel(path), gone))
+
+    def add(self, *changes: Change) -> None:
+        """Let changes of the storage contract be made, one after the other."""
+        for change in changes:
+            match change:
+                case Write(key, Staged(token)):
+                    self.rename(token, self._path(key))
+                case Write(key, bytes() as data):
+                    self.write(self._path(key), data)
+                case Move(source, target):
+                    self.rename(self._path(source), self._path(target))
+                case Remove(key):
+                    self.remove(self._path(key))
+                case Append(key, data, durable):
+                    self.append(Lines(key, data, durable))
+
+    def _path(self, key: str) -> str:
+        return f"{self.root}/{'/'.join(check_key(key))}"
 
     def append(self, lines: Lines | None) -> None:
         """Append to a log; None appends nothing."""

@@ -227,20 +227,8 @@ class LocalWriter(Writer):
         return True
 
     def _with_plan(self, changes: Sequence[Change]) -> None:
-        path = self._storage._path
         with self._journal.transaction() as transaction:
-            for change in changes:
-                match change:
-                    case Write(key, Staged(token)):
-                        transaction.rename(token, path(key))
-                    case Write(key, bytes() as data):
-                        transaction.write(path(key), data)
-                    case Move(source, target):
-                        transaction.rename(path(source), path(target))
-                    case Remove(key):
-                        transaction.remove(path(key))
-                    case Append(key, data, durable):
-                        transaction.append(Lines(key, data, durable))
+            transaction.add(*changes)
 
 
 def _is_monthly(key: str) -> bool:
