@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from workbench.datasets.actions import Actions
 from workbench.datasets.classes import ClassEditor
 from workbench.datasets.health import HealthChecker, HealthReport
 from workbench.datasets.index import DatasetIndex, Indexer
+from workbench.datasets.prelabelling import BoxRows, Frame, Labeller, Prelabelled, prelabel
 from workbench.datasets.query import parse_query
 from workbench.datasets.splits import SplitPlanner
 from workbench.datasets.statistics import Statistics
 from workbench.datasets.versions import Versions
 from workbench.persistence import DataStores
 from workbench.persistence.models import DatasetInfo, ImageKey, Progress, no_progress
+from workbench.persistence.suggestions import SuggestionTable
 
 
 class Dataset:
@@ -98,6 +100,37 @@ class Dataset:
         query = parse_query(text)
         index = await self.index(measured=query.needs_pixels, progress=progress)
         return index.keys(query.run(index))
+
+    async def prelabel(
+        self,
+        images: str | Sequence[ImageKey],
+        labeller: Labeller | Callable[[list[Frame]], Iterable[BoxRows]],
+        *,
+        again: bool = False,
+        progress: Progress = no_progress,
+    ) -> Prelabelled:
+        """Have boxes proposed for images, to be reviewed; no label is touched.
+
+        Parameters
+        ----------
+        images : str or sequence of (str, str)
+            A query, the name of a split, or keys.
+        labeller : Labeller or callable
+            Who proposes; a function as `FunctionLabeller` takes one.
+        again : bool
+            Look also at images that the same source has looked at before.
+
+        Raises
+        ------
+        NotFoundError, QueryError
+        """
+        return await prelabel(
+            self._stores, self.name, images, labeller, again=again, progress=progress
+        )
+
+    async def suggestions(self) -> SuggestionTable:
+        """Return the boxes that wait for review, in columns, with their sources."""
+        return await self._stores.image.suggestions(self.name)
 
     async def statistics(
         self, *, measured: bool = True, progress: Progress = no_progress

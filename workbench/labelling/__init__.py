@@ -1,1 +1,16 @@
-"""Labels that a model proposes."""
+"""Labels that a model proposes: labellers, and the predictor that runs models for them."""
+
+from __future__ import annotations
+
+from workbench.datasets.prelabelling import FunctionLabeller, Labeller, Task
+from workbench.labelling.class_mapping import ClassMapping, guess_mapping
+from workbench.labelling.labellers import ModelLabeller
+
+__all__ = [
+    "ClassMapping",
+    "FunctionLabeller",
+    "Labeller",
+    "ModelLabeller",
+    "Task",
+    "guess_mapping",
+]

@@ -120,7 +120,9 @@ class Predictor:
             self._thread, self._predict, info, weights, images, confidence, progress
         )
 
-    async def run(self, info: ModelInfo, work: Callable[[Network], _T]) -> _T:
+    async def run(
+        self, info: ModelInfo, work: Callable[[Network], _T], *, weights: Path | None = None
+    ) -> _T:
         """Do something with a loaded model in the predictor's thread.
 
         Parameters
@@ -129,10 +131,12 @@ class Predictor:
             Of a model in the store, as `choose` returns it.
         work : callable
             Is given the model, and must not keep it.
+        weights : Path, optional
+            A file outside of the store, which `info` is about.
         """
-        weights = await self._stores.model.load(info.name)
+        path = await self._stores.model.load(info.name) if weights is None else weights
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: work(self._load(info, weights))
+            self._thread, lambda: work(self._load(info, path))
         )
 
     async def weights_digest(self, info: ModelInfo) -> str:
@@ -177,14 +181,11 @@ class Predictor:
         progress: Progress,
     ) -> list[list[Prediction]]:
         network = self._load(info, weights)
-        size = network.round_size(None)
         total = len(images) if isinstance(images, Sequence) else 0
         found: list[list[Prediction]] = []
-        with ThreadPoolExecutor(_readers(), thread_name_prefix="workbench-reader") as readers:
-            pictures = _ahead(readers, lambda image: network.scale(_frame(image), size), images)
-            for batch in _batches(pictures, _IMAGES_AT_ONCE):
-                found.extend(_predictions(*one) for one in _by_shape(network, batch, confidence))
-                progress(len(found), total)
+        for batch in _detected(network, images, confidence):
+            found.extend(_predictions(*one) for one in batch)
+            progress(len(found), total)
         return found
 
     def _load(self, info: ModelInfo, weights: Path) -> Network:
@@ -194,6 +195,22 @@ class Predictor:
             self._loaded = None  # two models at once may not fit into memory
             self._loaded = _LoadedModel(key, Network(info, weights, self._device))
         return self._loaded.network
+
+
+def detect_frames(network: Network, frames: Iterable[Image], confidence: float) -> list[Found]:
+    """Return what a network finds on pictures, several at a time; blocks until it is done."""
+    return [found for batch in _detected(network, frames, confidence) for found, _ in batch]
+
+
+def _detected(
+    network: Network, images: Iterable[Image], confidence: float
+) -> Iterator[list[tuple[Found, Scaled]]]:
+    """Yield batches of what is found, in the order of the pictures."""
+    size = network.round_size(None)
+    with ThreadPoolExecutor(_readers(), thread_name_prefix="workbench-reader") as readers:
+        pictures = _ahead(readers, lambda image: network.scale(_frame(image), size), images)
+        for batch in _batches(pictures, _IMAGES_AT_ONCE):
+            yield _by_shape(network, batch, confidence)
 
 
 def _by_shape(

@@ -1,0 +1,135 @@
+"""Suggestions for many images, by labellers that are written here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.pictures import frame, jpeg
+from workbench.datasets.dataset import Dataset
+from workbench.datasets.prelabelling import Frame, FunctionLabeller, Labeller, Task, task_of
+from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import Annotation, NewImage, Prediction
+from workbench.persistence.suggestion_blocks import SuggestionSource
+
+BOX = Prediction(1, 0.5, 0.5, 0.5, 0.5, 0.75)
+
+
+@pytest.fixture
+async def pets(tmp_path: Path) -> Dataset:
+    stores = create_stores(tmp_path / "data", tmp_path / "models")
+    await stores.dataset.create("pets", classes=["cat", "dog"])
+    await stores.image.add_many(
+        "pets", [NewImage(f"{n:02}.png", "train", frame(n)) for n in range(40)]
+    )
+    await stores.label.save("pets", "train", "00.png", [Annotation(0, 0.5, 0.5, 0.5, 0.5)])
+    return Dataset(stores, "pets")
+
+
+def stores_of(dataset: Dataset) -> Stores:
+    assert isinstance(dataset._stores, Stores)
+    return dataset._stores
+
+
+class Counting(Labeller):
+    """Finds one box on each picture, and notes the sizes of its batches."""
+
+    def __init__(self, stop_after: int = 1_000_000) -> None:
+        self.batches: list[int] = []
+        self.task: Task | None = None
+        self._stop_after = stop_after
+
+    async def start(self, task: Task) -> SuggestionSource:
+        self.task = task
+        return SuggestionSource("test", "counting")
+
+    async def label(self, frames: Sequence[Frame]) -> list[list[Prediction]]:
+        if sum(self.batches) >= self._stop_after:
+            await asyncio.Event().wait()
+        self.batches.append(len(frames))
+        return [[BOX] for _ in frames]
+
+
+async def test_a_function_is_a_labeller(pets: Dataset) -> None:
+    def bright(frames: list[Frame]) -> list[list[tuple[object, ...]]]:
+        return [[(8, 6, 24, 18, 0.5, "dog"), (-9, 0, 16, 24, 1, 0)] for _ in frames]
+
+    done = await pets.prelabel("unlabelled", labeller=bright)
+    assert (done.images, done.known, done.boxes, done.failed) == (39, 0, 78, {})
+    table = await pets.suggestions()
+    assert str(table.source(done.source.id)) == "function bright"
+    assert table.of("train", "00.png") == []
+    [dog, cat] = table.of("train", "01.png")
+    assert (dog.class_id, dog.xywh, dog.confidence) == (1, (0.5, 0.5, 0.5, 0.5), 0.5)
+    assert (cat.class_id, cat.xywh) == (0, (0.25, 0.5, 0.5, 1.0))  # cut off at the border
+    assert not (await stores_of(pets).label.get("pets", "train", "01.png")).revision
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ([], "expected boxes for each of 1 pictures, found 0 lists"),
+        ([[(1, 2, 3, 4, 0.5)]], r"expected rows of \(left, top, right, bottom, score, class\)"),
+        ([[(1, 2, 3, 4, 0.5, "horse")]], "one of the classes cat, dog"),
+        ([[(1, 2, 3, 4, 7, "cat")]], r"a score that is not in 0\.\.1"),
+        ([[(1, 2, float("nan"), 4, 1, "cat")]], "not inside its image"),
+    ],
+)
+async def test_what_a_function_gets_wrong_is_said(
+    pets: Dataset, answer: object, message: str
+) -> None:
+    labeller = FunctionLabeller(lambda _: answer, "mine")  # type: ignore[arg-type,return-value]
+    with pytest.raises(ValueError, match=message):
+        await pets.prelabel([("train", "01.png")], labeller)
+
+
+async def test_a_labeller_is_told_of_the_dataset(pets: Dataset) -> None:
+    await stores_of(pets).dataset.save_prompts("pets", {1: ["a dog", "a puppy"]})
+    labeller = Counting()
+    await pets.prelabel("split:val", labeller)
+    # The labelled box is 16 by 12 pixels of a picture of 32 by 24.
+    assert labeller.task == Task(["cat", "dog"], {1: ["a dog", "a puppy"]}, np.sqrt(16 * 12))
+    assert (await task_of(stores_of(pets), "pets")).object_size == np.sqrt(16 * 12)
+
+
+async def test_what_was_looked_at_is_not_looked_at_again(pets: Dataset) -> None:
+    first = await pets.prelabel([("train", "01.png"), ("train", "02.png")], Counting())
+    labeller = Counting()
+    told: list[tuple[int, int]] = []
+    done = await pets.prelabel(
+        "train", labeller, progress=lambda done, total: told.append((done, total))
+    )
+    assert (first.images, done.images, done.known) == (2, 38, 2)
+    assert labeller.batches == [16, 16, 6]
+    assert told == [(0, 38), (16, 38), (32, 38), (38, 38)]
+    again = await pets.prelabel([("train", "01.png")], Counting(), again=True)
+    assert (again.images, again.known) == (1, 0)
+
+
+async def test_what_was_found_before_it_was_broken_off_stays(pets: Dataset) -> None:
+    labeller = Counting(stop_after=32)
+    task = asyncio.create_task(pets.prelabel("train", labeller))
+    while sum(labeller.batches) < 32:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(await pets.suggestions()) == 32
+    done = await pets.prelabel("train", Counting())
+    assert (done.images, done.known) == (8, 32)
+
+
+async def test_an_image_that_cannot_be_read_does_not_stop_the_rest(
+    pets: Dataset, tmp_path: Path
+) -> None:
+    (tmp_path / "data/pets/images/train/03.png").write_bytes(b"no image")
+    (tmp_path / "data/pets/images/train/04.jpg").write_bytes(jpeg(1)[:200])
+    keys = [("train", name) for name in ("02.png", "03.png", "gone.png", "05.png")]
+    done = await pets.prelabel(keys, Counting())
+    assert (done.images, done.boxes) == (2, 2)
+    assert set(done.failed) == {("train", "03.png"), ("train", "gone.png")}
+    assert "03.png" in done.failed["train", "03.png"]

@@ -1,0 +1,185 @@
+"""Models that propose boxes: the active one, any of the store, any weights on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from workbench.datasets.prelabelling import Frame, Labeller, Task
+from workbench.errors import NotFoundError
+from workbench.geometry import clip_xywh, to_normalised
+from workbench.labelling.class_mapping import ClassMapping, guess_mapping
+from workbench.labelling.network import Found, Network
+from workbench.labelling.predictor import Predictor, detect_frames
+from workbench.labelling.tiling import join, tile_side, tiles_of
+from workbench.persistence.models import ModelInfo, Prediction
+from workbench.persistence.suggestion_blocks import SuggestionSource
+from workbench.weights.rewriting import file_digest
+
+T = TypeVar("T")
+
+LEAST_CONFIDENCE = 0.05
+"""Of what is suggested; the annotator's slider hides what a person does not want to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What `ModelLabeller.start` has found out."""
+
+    info: ModelInfo
+    weights: Path | None
+    mapping: ClassMapping
+    object_size: float | None
+
+
+class ModelLabeller(Labeller):
+    """A detection model that proposes boxes.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Loads and runs it.
+    model : str or Path, optional
+        Name of a model in the store, or a weights file; default: the active model. A file is
+        read by `workbench.weights`, so that no code in it runs.
+    mapping : mapping of str to str or None, optional
+        Changes of the guessed mapping of classes, by name; see `ClassMapping.with_changes`.
+    confidence : float
+        Boxes below this are not suggested.
+    tiles : bool
+        Cut pictures on which objects are small for the network, see `workbench.labelling.tiling`.
+
+    Attributes
+    ----------
+    mapping : ClassMapping or None
+        The classes, once `start` has been called.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        model: str | Path | None = None,
+        *,
+        mapping: Mapping[str, str | None] | None = None,
+        confidence: float = LEAST_CONFIDENCE,
+        tiles: bool = True,
+    ) -> None:
+        if not 0 <= confidence <= 1:
+            raise ValueError(f"confidence: expected a number in 0..1, found {confidence!r}")
+        self._predictor = predictor
+        self._model = model
+        self._changes = dict(mapping or {})
+        self._confidence = confidence
+        self._tiles = tiles
+        self._ready: _Ready | None = None
+
+    @property
+    def mapping(self) -> ClassMapping | None:
+        """Which class of the dataset each class of the model is."""
+        return None if self._ready is None else self._ready.mapping
+
+    async def start(self, task: Task) -> SuggestionSource:
+        """Load the model and guess what its classes are in the dataset.
+
+        Raises
+        ------
+        NotFoundError
+            If no model is active, there is none of that name, or no class is one of the dataset.
+        InvalidModelError
+            If the weights cannot be used.
+        """
+        info, weights = await self._choose()
+        names = await self._run(info, weights, lambda network: dict(network.names))
+        mapping = guess_mapping(names, task.classes, task.prompts)
+        mapping = mapping.with_changes(self._changes)
+        if not mapping.by_name:
+            raise NotFoundError(
+                f"{info.name} knows {', '.join(names.values())}, and the dataset has "
+                f"{', '.join(task.classes)}: none is the same by name; say which is which with "
+                f"mapping={{...}}"
+            )
+        digest = await self._digest(info, weights)
+        self._ready = _Ready(info, weights, mapping, task.object_size if self._tiles else None)
+        details = {
+            "classes": mapping.by_name,
+            "confidence": self._confidence,
+            "tiles": self._tiles,
+        }
+        return SuggestionSource("weights" if weights else "model", info.name, digest, details)
+
+    async def label(self, frames: Sequence[Frame]) -> list[list[Prediction]]:
+        """See `Labeller.label`."""
+        if self._ready is None:
+            raise RuntimeError("start(task) has to be called before label(frames)")
+        ready = self._ready
+        found = await self._run(ready.info, ready.weights, lambda n: self._found(n, frames))
+        return [
+            _predictions(one, frame, ready.mapping.chosen)
+            for one, frame in zip(found, frames, strict=True)
+        ]
+
+    def _found(self, network: Network, frames: Sequence[Frame]) -> list[Found]:
+        size = network.round_size(None)
+        found: list[Found | None] = [None] * len(frames)
+        whole = []
+        for place, frame in enumerate(frames):
+            height, width = frame.shape[:2]
+            object_size = self._ready.object_size if self._ready else None
+            side = tile_side(width, height, size, object_size) if self._tiles else None
+            if side is None:
+                whole.append(place)
+            else:
+                found[place] = _in_tiles(network, frame, side, self._confidence)
+        plain = detect_frames(network, [frames[place] for place in whole], self._confidence)
+        for place, one in zip(whole, plain, strict=True):
+            found[place] = one
+        return [one for one in found if one is not None]
+
+    async def _choose(self) -> tuple[ModelInfo, Path | None]:
+        if isinstance(self._model, Path):
+            path = self._model.expanduser()
+            if not path.is_file():
+                raise NotFoundError(f"{path}: expected a weights file, found none")
+            return ModelInfo(path.stem, path, "", "", datetime.now(UTC)), path
+        return await self._predictor.choose(self._model), None
+
+    async def _digest(self, info: ModelInfo, weights: Path | None) -> str:
+        if weights is None:
+            return await self._predictor.weights_digest(info)
+        return await asyncio.to_thread(file_digest, weights)
+
+    async def _run(self, info: ModelInfo, weights: Path | None, work: Callable[[Network], T]) -> T:
+        return await self._predictor.run(info, work, weights=weights)
+
+
+def _in_tiles(network: Network, frame: Frame, side: int, confidence: float) -> Found:
+    height, width = frame.shape[:2]
+    tiles = [(0, 0, width, height), *tiles_of(width, height, side)]
+    pieces = [frame[top:bottom, left:right] for left, top, right, bottom in tiles]
+    parts = detect_frames(network, pieces, confidence)
+    shifts = [np.array([left, top, left, top], dtype=np.float64) for left, top, *_ in tiles]
+    return Found(
+        *join(
+            tiles,
+            [part.boxes + shift for part, shift in zip(parts, shifts, strict=True)],
+            [part.class_id for part in parts],
+            [part.confidence for part in parts],
+        )
+    )
+
+
+def _predictions(found: Found, frame: Frame, chosen: Mapping[int, int | None]) -> list[Prediction]:
+    height, width = frame.shape[:2]
+    boxes = clip_xywh(to_normalised(found.boxes, width, height)).tolist()
+    rows = zip(found.class_id.tolist(), boxes, found.confidence.tolist(), strict=True)
+    return [
+        Prediction(class_id, xywh[0], xywh[1], xywh[2], xywh[3], score)
+        for model_id, xywh, score in rows
+        if (class_id := chosen.get(model_id)) is not None and xywh[2] > 0 and xywh[3] > 0
+    ]
