@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from workbench.errors import LabelFormatError, NotFoundError
 from workbench.persistence import DataStores
-from workbench.persistence.models import LabelTable
+from workbench.persistence.models import Annotation, LabelTable
+from workbench.persistence.suggestions import without_covered
 
 OF_CLASS = "class:"
-FILTERS = ("unlabelled", "labelled", "background", "recent", f"{OF_CLASS}NAME")
+FILTERS = ("unlabelled", "labelled", "background", "recent", "suggested", f"{OF_CLASS}NAME")
 RECENT_EDITS = 10_000
 """How far back ``"recent"`` looks."""
 
@@ -75,7 +76,9 @@ async def plan_walk(
         ``"class:NAME"``
             with a box of this class;
         ``"recent"``
-            whose labels were changed here, the last change first.
+            whose labels were changed here, the last change first;
+        ``"suggested"``
+            with boxes that wait for review.
 
     keep : sequence of str, optional
         To plan a walk again that has begun: what is not there any more is left out, and these
@@ -102,6 +105,9 @@ async def plan_walk(
     elif only == "recent":
         place = await _by_last_change(stores, dataset, split)
         names = sorted((name for name in names if name in place), key=place.__getitem__)
+    elif only == "suggested":
+        waiting = await _with_suggestions(stores, dataset, split)
+        names = [name for name in names if name in waiting]
     elif only is not None:
         chosen = await _by_content(stores, dataset, split, only)
         names = [name for name in names if name in chosen]
@@ -121,6 +127,28 @@ async def _by_last_change(stores: DataStores, dataset: str, split: str) -> dict[
     edits = await stores.label.history(dataset, split, limit=RECENT_EDITS)
     newest_first = dict.fromkeys(edit.filename for edit in reversed(edits))
     return {name: place for place, name in enumerate(newest_first)}
+
+
+async def _with_suggestions(stores: DataStores, dataset: str, split: str) -> set[str]:
+    """Return the images with suggestions that no label covers and nobody has rejected."""
+    num_classes = len((await stores.dataset.get(dataset)).classes)
+    table = await stores.image.suggestions(dataset)
+    names = [name for where, name in table.images if where == split]
+    labels = await stores.label.load_many(dataset, [(split, name) for name in names])
+    starts = np.searchsorted(labels.image_index, np.arange(len(names) + 1))
+    found = set()
+    for place, name in enumerate(names):
+        rows = slice(int(starts[place]), int(starts[place + 1]))
+        boxes = [
+            Annotation(class_id, xywh[0], xywh[1], xywh[2], xywh[3])
+            for class_id, xywh in zip(
+                labels.class_id[rows].tolist(), labels.boxes[rows].tolist(), strict=True
+            )
+        ]
+        known = [one for one in table.of(split, name) if one.class_id < num_classes]
+        if without_covered(known, boxes):
+            found.add(name)
+    return found
 
 
 async def _by_content(stores: DataStores, dataset: str, split: str, only: str) -> set[str]:

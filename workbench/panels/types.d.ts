@@ -92,7 +92,10 @@ export interface Row {
 }
 export interface Proposal {
   score: number;
+  /** for people */
   source: string;
+  /** whose suggestion it is; not there for predictions that are not kept */
+  source_id?: string;
 }
 export type ProposalRow = Row & Proposal;
 
@@ -115,6 +118,8 @@ export interface CanvasTraits {
   autofocus: boolean;
   canvas_height: number;
   notice: string;
+  /** score from which on predictions are shown */
+  threshold: number;
 }
 
 /** One image as the kernel describes it. */
@@ -137,6 +142,8 @@ export interface Frame {
   problem: string;
   boxes: Row[];
   proposals: ProposalRow[];
+  /** predictions of it that were rejected */
+  rejected: number;
   /** whether unsaved edits outlive the page */
   keep: boolean;
 }
@@ -147,6 +154,8 @@ export interface EditState {
   boxes: Row[];
   labelled: boolean;
   proposals: ProposalRow[] | null;
+  /** predictions that the kernel had sent and that do not wait any more */
+  gone?: ProposalRow[];
   what: string;
   /** What the class ids of the boxes meant to whoever drew them. */
   names?: Record<string, string>;
@@ -172,6 +181,7 @@ export interface FrameMessage {
   cause: { session: string; seq: number } | null;
   total: number;
   labelled: number;
+  to_review: number;
   plain: boolean;
   frame: Frame;
 }
@@ -182,6 +192,7 @@ export interface SavedMessage {
   key: string;
   revision: string;
   labelled: number;
+  to_review?: number;
 }
 /** Why an edit was not saved, and what can be done; `revision` and `boxes`: what the file has now. */
 export interface Failure {
@@ -199,6 +210,7 @@ export type NotSavedMessage = {
 export interface LabelsMessage {
   kind: "labels";
   labelled?: number;
+  to_review?: number;
   key: string;
   revision: string;
   boxes: Row[];
@@ -213,6 +225,9 @@ export interface TrailMessage {
   boxes: RowState;
   past: RowState[];
   future: RowState[];
+  /** what waits for review in each of these states */
+  past_proposals?: ProposalRow[][];
+  future_proposals?: ProposalRow[][];
   more: boolean;
 }
 export type CanvasReceived = To<

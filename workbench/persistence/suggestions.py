@@ -100,8 +100,14 @@ class SuggestionTable:
         """Return the number of suggestions."""
         return len(self.class_id)
 
-    def of(self, split: str, filename: str) -> list[Suggestion]:
-        """Return the suggestions for an image that nobody has rejected."""
+    def of(self, split: str, filename: str, *, rejected: bool = False) -> list[Suggestion]:
+        """Return the suggestions for an image.
+
+        Parameters
+        ----------
+        rejected : bool
+            Also those that a person has rejected.
+        """
         place = self._place.get((split, filename))
         if place is None:
             return []
@@ -116,13 +122,24 @@ class SuggestionTable:
                 strict=True,
             )
         ]
-        return without_rejected(found, self.rejected.get((split, filename), ()), self._families())
+        if rejected:
+            return found
+        return without_rejected(found, self.rejected.get((split, filename), ()), self.families())
+
+    def best_scores(self) -> Floats:
+        """Return the score of the surest suggestion for each image, -1 where there is none."""
+        best = np.full(len(self.images), -1, dtype=np.float32)
+        some = np.flatnonzero(np.diff(self.first))
+        if len(some):
+            best[some] = np.maximum.reduceat(self.score, self.first[some])
+        return best
 
     def source(self, source_id: str) -> SuggestionSource | None:
         """Return a source by its id."""
         return next((source for source in self.sources if source.id == source_id), None)
 
-    def _families(self) -> dict[str, str]:
+    def families(self) -> dict[str, str]:
+        """Return the family of each source by its id."""
         return {source.id: source.family for source in self.sources}
 
 
@@ -130,18 +147,35 @@ def without_rejected(
     found: Sequence[Suggestion], rejected: Sequence[Rejected], families: Mapping[str, str]
 ) -> list[Suggestion]:
     """Leave out what a person has rejected of the same source, also if it moved a little."""
+    return [
+        one for one, by in zip(found, _by_whom(found, rejected, families), strict=True) if not by
+    ]
+
+
+def suppressing(
+    found: Sequence[Suggestion], rejected: Sequence[Rejected], families: Mapping[str, str]
+) -> list[Rejected]:
+    """Return the rejections because of which suggestions are not offered."""
+    places = {place for by in _by_whom(found, rejected, families) for place in by}
+    return [rejected[place] for place in sorted(places)]
+
+
+def _by_whom(
+    found: Sequence[Suggestion], rejected: Sequence[Rejected], families: Mapping[str, str]
+) -> list[list[int]]:
+    """Return for each suggestion the places of the rejections that mean it."""
     if not found or not rejected:
-        return list(found)
+        return [[] for _ in found]
     overlap = _overlap(found, [one.box for one in rejected])
     return [
-        one
-        for one, row in zip(found, overlap, strict=True)
-        if not any(
-            iou >= SAME_BOX
+        [
+            place
+            for place, (iou, no) in enumerate(zip(row.tolist(), rejected, strict=True))
+            if iou >= SAME_BOX
             and no.box.class_id == one.class_id
             and no.family == families.get(one.source)
-            for iou, no in zip(row.tolist(), rejected, strict=True)
-        )
+        ]
+        for one, row in zip(found, overlap, strict=True)
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from workbench import geometry
 from workbench.panels.annotate.messages import CanvasBox
 from workbench.persistence.models import Annotation, Prediction
+from workbench.persistence.suggestions import Suggestion
 
 Size = tuple[int, int]
 """Width and height of an image in pixels."""
@@ -21,6 +22,7 @@ def canvas_boxes(annotations: Sequence[Annotation], size: Size) -> tuple[CanvasB
             (row[0], row[1], row[2], row[3]),
             score=annotation.confidence if isinstance(annotation, Prediction) else None,
             source="prediction" if isinstance(annotation, Prediction) else "",
+            source_id=annotation.source if isinstance(annotation, Suggestion) else "",
         )
         for annotation, row in zip(annotations, pixels, strict=True)
     )

@@ -97,6 +97,9 @@ class BoxCanvas(anywidget.AnyWidget):
         False, help="take the keyboard when the first image is shown and nothing else has it"
     ).tag(sync=True)
     canvas_height = traitlets.Int(500, min=200, help="CSS pixels").tag(sync=True)
+    threshold = traitlets.Float(
+        0.25, min=0, max=1, help="score from which on predictions are shown"
+    ).tag(sync=True)
     notice = traitlets.Unicode("", help="a problem to show over the image").tag(sync=True)
 
     def __init__(
@@ -208,6 +211,7 @@ class BoxCanvas(anywidget.AnyWidget):
         have: str | None = None,
         total: int = 1,
         labelled: int = 0,
+        to_review: int = 0,
         plain: bool = False,
     ) -> None:
         """Send an image to the pages, with its bytes unless they have them.
@@ -224,6 +228,8 @@ class BoxCanvas(anywidget.AnyWidget):
             Token of the bytes that the page has.
         total, labelled : int
             Length of the walk, and how much of it is labelled.
+        to_review : int
+            Images of the walk with predictions that wait for review.
         plain : bool
             Whether the bytes were re-encoded because the browser could not decode them.
         """
@@ -236,6 +242,7 @@ class BoxCanvas(anywidget.AnyWidget):
             "cause": dict(cause) if cause else None,
             "total": total,
             "labelled": labelled,
+            "to_review": to_review,
             "plain": plain,
             "frame": frame.as_message(),
         }
@@ -245,12 +252,12 @@ class BoxCanvas(anywidget.AnyWidget):
         self._unacknowledged.add(self._last_id)
         self.send(message, buffers=[frame.content])
 
-    def follow(self, frame: Frame, *, labelled: int = 0) -> None:
+    def follow(self, frame: Frame, *, labelled: int = 0, to_review: int = 0) -> None:
         """Take over boxes that were set in Python, and tell the pages."""
         if self.frame is not None and self.frame.key == frame.key:
             self.frame = frame
             self._boxes = frame.boxes
-        self._send_labels(frame, labelled)
+        self._send_labels(frame, labelled, to_review)
 
     @property
     def frames_under_way(self) -> int:
@@ -326,10 +333,10 @@ class BoxCanvas(anywidget.AnyWidget):
             return
         self._send_labels(replace(self.frame, boxes=boxes), 0)
 
-    def _send_labels(self, frame: Frame, labelled: int) -> None:
+    def _send_labels(self, frame: Frame, labelled: int, to_review: int = 0) -> None:
         message = frame.as_message()
         fields = {name: message[name] for name in ("key", "revision", "boxes", "proposals")}
-        self.send({"kind": "labels", "labelled": labelled, **fields})
+        self.send({"kind": "labels", "labelled": labelled, "to_review": to_review, **fields})
 
     def _name(self, class_id: int) -> str:
         return self.classes[class_id] if 0 <= class_id < len(self.classes) else f"class {class_id}"

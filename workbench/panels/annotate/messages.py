@@ -32,19 +32,24 @@ class CanvasBox:
     score : float or None
         Confidence 0..1 of a prediction that waits for review; None for a label.
     source : str
-        Where a prediction comes from.
+        Where a prediction comes from, for people.
+    source_id : str
+        `SuggestionSource.id` of that; empty for predictions that are not kept.
     """
 
     class_id: int
     xyxy: Xyxy
     score: float | None = None
     source: str = ""
+    source_id: str = ""
 
     def as_row(self) -> dict[str, Any]:
         """Return the box as a message holds it."""
         row: dict[str, Any] = {"class_id": self.class_id, "xyxy": list(self.xyxy)}
         if self.score is not None:
             row |= {"score": self.score, "source": self.source}
+            if self.source_id:
+                row["source_id"] = self.source_id
         return row
 
     @classmethod
@@ -66,7 +71,8 @@ class CanvasBox:
             ) from error
         if len(xyxy) != 4 or not all(map(math.isfinite, xyxy)):
             raise MessageError(f"expected four finite numbers in xyxy, found {row!r}")
-        return cls(class_id, xyxy, score, str(row.get("source", "")))
+        source, source_id = str(row.get("source", "")), str(row.get("source_id", ""))
+        return cls(class_id, xyxy, score, source, source_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,8 @@ class Frame:
         Number of the walk, and the image's place in it.
     keep : bool
         Whether the browser keeps unsaved edits beyond the page's life.
+    rejected : int
+        Predictions of it that were rejected, which undo brings back.
     """
 
     key: str
@@ -111,6 +119,7 @@ class Frame:
     walk: int = 0
     index: int = 0
     keep: bool = True
+    rejected: int = 0
 
     def as_message(self) -> dict[str, Any]:
         """Return all but the bytes, as the message holds it."""
@@ -128,6 +137,7 @@ class Frame:
             "walk": self.walk,
             "index": self.index,
             "keep": self.keep,
+            "rejected": self.rejected,
         }
 
 
@@ -144,6 +154,8 @@ class Edit:
     boxes : tuple of CanvasBox
     proposals : tuple of CanvasBox or None
         Predictions still to review; None if there were none.
+    gone : tuple of CanvasBox
+        Predictions that the page was sent and that do not wait any more: accepted or rejected.
     what : str
         ``"draw"``, ``"move"``, ``"undo"`` and so on.
     labelled : bool
@@ -162,6 +174,7 @@ class Edit:
     revision: str
     boxes: tuple[CanvasBox, ...]
     proposals: tuple[CanvasBox, ...] | None = None
+    gone: tuple[CanvasBox, ...] = ()
     what: str = ""
     labelled: bool = True
     names: Mapping[int, str] = field(default_factory=dict)
@@ -186,6 +199,7 @@ class Edit:
                 revision=str(message["revision"]),
                 boxes=tuple(CanvasBox.from_row(row) for row in rows),
                 proposals=None if waiting is None else tuple(map(CanvasBox.from_row, waiting)),
+                gone=tuple(map(CanvasBox.from_row, message.get("gone", ()))),
                 what=str(message.get("what", "")),
                 labelled=bool(message.get("labelled", True)) or bool(rows),
                 names={int(key): str(name) for key, name in (message.get("names") or {}).items()},

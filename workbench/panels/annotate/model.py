@@ -22,6 +22,7 @@ from workbench.errors import ConflictError, LabelFormatError, NotFoundError, Wor
 from workbench.panels.annotate.boxes import annotations_of, predictions_of
 from workbench.panels.annotate.messages import Edit
 from workbench.panels.annotate.picture import UNREADABLE, Picture, PictureLoader
+from workbench.panels.annotate.reviewing import Review
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.persistence.sources import ImageSource
@@ -80,11 +81,13 @@ class AnnotateModel(traitlets.HasTraits):
         self._places: dict[str, int] = {}
         self._labelled: set[str] = set()
         self._proposals: dict[str, list[Prediction]] = {}
+        self.review = Review(stores, dataset, split)
         self._sources: dict[str, ImageSource] = {}
         self._writes: Counter[str] = Counter()
         self._saving = 0
         self._has_saved = False  # since it caught up last
         self._failures: dict[str, str] = {}
+        self._num_classes = 0
         self._ticket = 0
 
     @property
@@ -107,6 +110,8 @@ class AnnotateModel(traitlets.HasTraits):
         self._names = plan.filenames
         self._places = {name: index for index, name in enumerate(plan.filenames)}
         self._labelled = plan.labelled
+        self._num_classes = len(info.classes)
+        await self.review.refresh()
         self._sources = await self._sources_of(plan.filenames)
         self._propose_what_capture_saw(len(info.classes))
         self.walk += 1
@@ -213,6 +218,7 @@ class AnnotateModel(traitlets.HasTraits):
             raise IndexError(f"the walk has {len(self._names)} images, there is no number {index}")
         name = self._names[index]
         key = self._scope + name
+        await self.review.refresh()
         while True:
             writes = self._writes[key]
             picture = await self._loader.load(key, name, index, plain=plain, asked_by=asked_by)
@@ -242,9 +248,26 @@ class AnnotateModel(traitlets.HasTraits):
         places = ((after + step) % count for step in range(1, count + 1))
         return next((i for i in places if self._names[i] not in self._labelled), None)
 
-    def proposals(self, filename: str) -> list[Prediction]:
-        """Predictions of an image that wait for review."""
-        return list(self._proposals.get(filename, ()))
+    def proposals(
+        self, filename: str, labels: Sequence[Annotation] = (), *, rejected: bool = False
+    ) -> list[Prediction]:
+        """Predictions of an image that wait for review: those of `propose`, and suggestions.
+
+        Parameters
+        ----------
+        labels : sequence of Annotation
+            The image's labels; suggestions that these cover do not wait any more.
+        rejected : bool
+            Also suggestions that a person has rejected.
+        """
+        kept = self.review.waiting(filename, labels, rejected=rejected)
+        known = [one for one in kept if one.class_id < self._num_classes]
+        return [*self._proposals.get(filename, ()), *known]
+
+    def to_review(self, threshold: float) -> int:
+        """Images of the walk that nobody has labelled, with a suggestion at or above a score."""
+        names = [name for name in self._names if name not in self._labelled]
+        return self.review.count(names, threshold)
 
     def propose(self, filename: str, predictions: Sequence[Prediction]) -> None:
         """Replace the predictions of an image that wait for review; no label is touched."""
@@ -275,11 +298,17 @@ class AnnotateModel(traitlets.HasTraits):
                 self._require_same_meaning(edit.names)
             size = await self.size_of(edit.key)
             if edit.proposals is not None:
-                self.propose(name, predictions_of(edit.proposals, size))
+                passing = [box for box in edit.proposals if not box.source_id]
+                self.propose(name, predictions_of(passing, size))
             present = await self.present_labels(name)
             stored = () if present is None else present.annotations
             boxes = annotations_of(edit.boxes, size, stored) if edit.labelled else None
-            data = await self._write(name, present, revision, boxes, edit.agreed, edit.what)
+            what = edit.what
+            if what not in {"undo", "redo"}:  # what these words mean is read from the history
+                taken = self.review.sources_taken(name, stored, boxes or ())
+                what = f"{what} ({', '.join(taken)})" if taken else what
+            data = await self._write(name, present, revision, boxes, edit.agreed, what)
+            await self.review.decide(name, edit, data.annotations, size)
         self._note_written(edit.key, data)
         return data
 

@@ -7,7 +7,8 @@ reason and choices) goes back to the page that made it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypedDict
 
 from workbench.datasets.trail import LabelState
@@ -17,7 +18,7 @@ from workbench.panels.annotate.canvas import BoxCanvas
 from workbench.panels.annotate.messages import CanvasBox, Edit, Frame
 from workbench.panels.annotate.model import AnnotateModel, ClassesChangedError
 from workbench.panels.annotate.picture import Picture
-from workbench.persistence.models import LabelData
+from workbench.persistence.models import Annotation, LabelData
 
 FRAMES_UNDER_WAY = 6
 """More images than this are not sent ahead before the page has acknowledged some."""
@@ -35,6 +36,7 @@ RETRY = {"choice": "retry", "text": "Try again"}
 class _Progress(TypedDict):
     total: int
     labelled: int
+    to_review: int
 
 
 class Pages:
@@ -128,12 +130,14 @@ class Pages:
         else:
             size = await self._model.size_of(key)
             boxes = canvas_boxes(data.annotations, size)
-            waiting = canvas_boxes(self._model.proposals(data.filename), size)
+            waiting = self._waiting(data.filename, data.annotations, size)
             frame = Frame(
                 key, "", data.filename, *size, boxes=boxes, proposals=waiting,
                 revision=data.revision,
             )  # fmt: skip
-        self._canvas.follow(frame, labelled=self._model.labelled)
+        self._canvas.follow(
+            frame, labelled=self._model.labelled, to_review=self._progress()["to_review"]
+        )
 
     async def take(self, edit: Edit) -> None:
         """Save a finished edit and answer the page that made it."""
@@ -153,6 +157,7 @@ class Pages:
                 "key": edit.key,
                 "revision": data.revision,
                 "labelled": self._model.labelled,
+                "to_review": self._progress()["to_review"],
             }
         )
 
@@ -220,16 +225,32 @@ class Pages:
         def rows(state: LabelState) -> list[dict[str, Any]] | None:
             return None if state is None else [b.as_row() for b in canvas_boxes(state, size)]
 
-        past = _nearest(reversed(trail.past))[::-1]
+        def proposals(states: Iterable[LabelState]) -> list[list[dict[str, Any]]]:
+            return [
+                [
+                    box.as_row()
+                    for box in self._waiting(data.filename, state or (), size, rejected=True)
+                ]
+                for state in states
+            ]
+
+        present = data.annotations if data.revision else None
+        earlier = [*trail.past]
+        if self._model.review.num_rejected(data.filename):
+            earlier.append(present)  # the nearest step back brings back what was rejected
+        past = _nearest(reversed(earlier))[::-1]
+        future = _nearest(trail.future)
         self._canvas.send(
             {
                 "kind": "trail",
                 "to": session,
                 "key": key,
-                "boxes": rows(data.annotations if data.revision else None),
+                "boxes": rows(present),
                 "past": [rows(state) for state in past],
-                "future": [rows(state) for state in _nearest(trail.future)],
-                "more": len(past) < len(trail.past),
+                "future": [rows(state) for state in future],
+                "past_proposals": proposals(past),
+                "future_proposals": proposals(future),
+                "more": len(past) < len(earlier),
             }
         )
 
@@ -244,7 +265,8 @@ class Pages:
             height=picture.height,
             content=picture.content,
             boxes=canvas_boxes(present.annotations, size),
-            proposals=canvas_boxes(self._model.proposals(picture.filename), size),
+            proposals=self._waiting(picture.filename, present.annotations, size),
+            rejected=self._model.review.num_rejected(picture.filename),
             revision=present.revision,
             editable=picture.editable,
             problem=picture.problem,
@@ -253,7 +275,26 @@ class Pages:
         )
 
     def _progress(self) -> _Progress:
-        return {"total": self._model.total, "labelled": self._model.labelled}
+        return {
+            "total": self._model.total,
+            "labelled": self._model.labelled,
+            "to_review": self._model.to_review(self._canvas.threshold),
+        }
+
+    def _waiting(
+        self,
+        filename: str,
+        labels: Sequence[Annotation],
+        size: tuple[int, int],
+        *,
+        rejected: bool = False,
+    ) -> tuple[CanvasBox, ...]:
+        """Return what waits for review on an image, with the sources' names for people."""
+        found = self._model.proposals(filename, labels, rejected=rejected)
+        return tuple(
+            replace(box, source=self._model.review.source_name(box.source_id))
+            for box in canvas_boxes(found, size)
+        )
 
 
 def _nearest(states: Iterable[LabelState]) -> list[LabelState]:

@@ -61,8 +61,9 @@ class AnnotatePanel:
         File names to walk, in this order; default: all of the split.
     only : str, optional
         Leave the other images out: ``"unlabelled"``, ``"labelled"``, ``"background"``
-        (reviewed, nothing in it), ``"class:NAME"`` (with a box of that class) or
-        ``"recent"`` (changed here, the last change first).
+        (reviewed, nothing in it), ``"class:NAME"`` (with a box of that class),
+        ``"recent"`` (changed here, the last change first) or ``"suggested"`` (with boxes that
+        wait for review).
     keys : mapping, optional
         Action to its keys, see `key_bindings`.
     height : int

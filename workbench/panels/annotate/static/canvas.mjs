@@ -56,9 +56,15 @@ export default function boxCanvas() {
         model.set("current_class", name);
         model.save_changes();
       });
+      const followThreshold = () => {
+        if (model.get("threshold") !== session.state.threshold)
+          session.setThreshold(model.get("threshold"));
+      };
       model.on("msg:custom", receive);
       model.on("change:current_class", followClass);
+      model.on("change:threshold", followThreshold);
       followClass();
+      followThreshold();
       session.hello();
       const timer = setInterval(() => session.tick(), TICK);
       return () => {
@@ -66,6 +72,7 @@ export default function boxCanvas() {
         unsubscribe();
         model.off("msg:custom", receive);
         model.off("change:current_class", followClass);
+        model.off("change:threshold", followThreshold);
         session.close();
       };
     },

@@ -8,6 +8,7 @@
  * @property {() => void} actualSize
  * @property {() => Xyxy} visible image pixels
  * @property {() => boolean} breakOff
+ * @property {() => boolean} walks whether there are other images to go to
  * @property {() => void} toggleCrosshair
  * @property {() => void} toggleHelp
  * @property {() => void} findClass
@@ -39,7 +40,7 @@ export function createCommands(session, view) {
   const free = () => selected().filter((box) => !state.locked.has(box.id));
   /** @param {Box[]} boxes */
   const ids = (boxes) => new Set(boxes.map((box) => box.id));
-  const proposals = () => session.boxes().filter((box) => box.proposal);
+  const proposals = () => session.boxes().filter((box) => box.proposal && session.isShown(box));
 
   /** @param {string} what @param {Box[]} boxes @param {string} whyNot */
   function add(what, boxes, whyNot) {
@@ -63,6 +64,17 @@ export function createCommands(session, view) {
     } else session.step(by);
   }
 
+  /** What is shown is right: take it, and go to the next image. */
+  function acceptAndGoOn() {
+    const shown = proposals();
+    if (shown.length) session.edit("accept all", withAccepted(session.boxes(), ids(shown)));
+    session.submit();
+    if (!view.walks()) return;
+    if (session.isReviewed()) step(1);
+    else
+      view.tell("Nothing is here to accept: draw what is missing, or mark that nothing is here.");
+  }
+
   function newBox() {
     if (!state.frame?.editable) return;
     const [left, top, right, bottom] = view.visible();
@@ -76,7 +88,7 @@ export function createCommands(session, view) {
 
   /** @param {1|-1} step */
   function walkBoxes(step) {
-    const visible = session.boxes().filter((box) => !state.hidden.has(box.id));
+    const visible = session.boxes().filter(session.isShown);
     const [present] = state.selection;
     const next = nextBox(visible, present ?? null, step);
     if (next === null) {
@@ -110,7 +122,7 @@ export function createCommands(session, view) {
     accept() {
       const chosen = selected().filter((box) => box.proposal);
       if (chosen.length) session.edit("accept", withAccepted(session.boxes(), ids(chosen)));
-      else session.submit();
+      else acceptAndGoOn();
     },
     "accept-all": () =>
       proposals().length
@@ -150,7 +162,7 @@ export function createCommands(session, view) {
       session.select(
         session
           .boxes()
-          .filter((b) => !state.hidden.has(b.id))
+          .filter(session.isShown)
           .map((b) => b.id),
       ),
     deselect: () => view.breakOff() || session.select([]),

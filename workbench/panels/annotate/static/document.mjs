@@ -19,7 +19,11 @@ export function fromRows(rows, proposals = []) {
   return [
     ...rows.map((row) => makeBox(row.class_id, row.xyxy)),
     ...proposals.map((row) =>
-      makeBox(row.class_id, row.xyxy, { score: row.score, source: row.source }),
+      makeBox(row.class_id, row.xyxy, {
+        score: row.score,
+        source: row.source,
+        ...(row.source_id ? { source_id: row.source_id } : {}),
+      }),
     ),
   ];
 }

@@ -84,9 +84,7 @@ export function attachPointer(element, stage, session) {
     };
   };
   const reachable = () =>
-    session
-      .boxes()
-      .filter((box) => !session.state.hidden.has(box.id) && !session.state.locked.has(box.id));
+    session.boxes().filter((box) => session.isShown(box) && !session.state.locked.has(box.id));
 
   /** @param {PointerEvent} event */
   function press(event) {

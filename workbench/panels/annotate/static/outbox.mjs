@@ -64,8 +64,10 @@ export function createOutbox({ send, storage, changed, now }) {
   }
 
   /** @param {string} key @param {Flying} edit */
-  function transmit(key, { seq, revision, boxes, labelled, proposals, what, names, agreed }) {
-    const state = { revision, boxes, labelled, proposals, what, names, agreed: agreed ?? false };
+  function transmit(key, edit) {
+    const { seq, revision, boxes, labelled, proposals, what, names, agreed = false } = edit;
+    const gone = edit.gone ? { gone: edit.gone } : {};
+    const state = { revision, boxes, labelled, proposals, what, names, agreed, ...gone };
     try {
       send({ kind: "edit", seq, key, ...state });
     } catch (error) {
@@ -115,8 +117,8 @@ export function createOutbox({ send, storage, changed, now }) {
     failed({ key, seq, ...failure }) {
       const slot = slots.get(key);
       if (!slot?.flying || slot.flying.seq !== seq) return false;
-      const { revision, boxes, labelled, proposals, what, names } = slot.flying;
-      slot.waiting = slot.waiting ?? { revision, boxes, labelled, proposals, what, names };
+      const { revision, boxes, labelled, proposals, gone, what, names } = slot.flying;
+      slot.waiting = slot.waiting ?? { revision, boxes, labelled, proposals, gone, what, names };
       slot.flying = null;
       slot.failure = failure;
       changed();

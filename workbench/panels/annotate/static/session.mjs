@@ -12,7 +12,7 @@
  */
 /** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, LabelsMessage, Row, SavedMessage, Size, TrailMessage } from "../../types.d.ts" */
 
-import { toProposalRows, toRows } from "./document.mjs";
+import { sameRow, toProposalRows, toRows } from "./document.mjs";
 import { createDocuments, isLabelled } from "./documents.mjs";
 import { createFrames } from "./frames.mjs";
 import { amend, commit, redo, undo } from "./history.mjs";
@@ -51,9 +51,11 @@ const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
  * @property {number} walk number of the walk that is shown
  * @property {number} total images in it
  * @property {number} labelled of them
+ * @property {number} toReview of them, with predictions at or above the threshold
  * @property {Set<number>} selection ids of boxes
  * @property {number|null} drawn the selected box if the hand has just drawn it: it takes class keys, and has no handles
  * @property {boolean} selecting whether a drag selects and moves boxes, in place of drawing one
+ * @property {number} threshold score from which on predictions are shown
  * @property {Set<number>} hidden
  * @property {Set<number>} locked
  * @property {number} currentClass of boxes that are drawn next
@@ -102,9 +104,11 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     walk: 0,
     total: 0,
     labelled: 0,
+    toReview: 0,
     selection: new Set(),
     drawn: null,
     selecting: false,
+    threshold: 0,
     hidden: new Set(),
     locked: new Set(),
     currentClass: 0,
@@ -123,6 +127,12 @@ export function createSession({ send, storage, decode, now, id, names = () => []
 
   function boxes() {
     return current()?.present.state ?? [];
+  }
+
+  /** Whether a box is to be seen and reached. @param {Box} box */
+  function isShown(box) {
+    const isSure = !box.proposal || box.proposal.score >= state.threshold;
+    return isSure && !state.hidden.has(box.id);
   }
 
   /** @param {import("./frames.mjs").Entry} entry */
@@ -169,6 +179,9 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     if (!frame || !present) return;
     const base = outbox.unsaved(frame.key)?.revision ?? frame.revision;
     const waiting = toProposalRows(boxes());
+    const gone = frame.proposals.filter(
+      (row) => !waiting.some((other) => row.source_id === other.source_id && sameRow(row, other)),
+    );
     outbox.put(
       frame.key,
       {
@@ -176,6 +189,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
         boxes: toRows(boxes()),
         labelled: present.labelled,
         proposals: waiting.length || frame.proposals.length ? waiting : null,
+        ...(gone.length ? { gone } : {}),
         what,
         names: namesOf(boxes(), names()),
       },
@@ -188,6 +202,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     const { frame } = message;
     state.total = message.total;
     state.labelled = message.labelled;
+    state.toReview = message.to_review;
     state.walk = frame.walk;
     wanted.delete(`${frame.walk}/${frame.index}`);
     if (bytes) post({ kind: "got", id: message.id });
@@ -243,6 +258,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
   /** @param {SavedMessage} message */
   function receiveSaved(message) {
     state.labelled = message.labelled;
+    state.toReview = message.to_review ?? state.toReview;
     if (outbox.saved(message)) {
       setRevision(message.key, message.revision);
       trails.settled(message.key);
@@ -263,6 +279,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
   /** Boxes that the kernel sets: from Python, or "take theirs". @param {LabelsMessage} message */
   function receiveLabels(message) {
     state.labelled = message.labelled ?? state.labelled;
+    state.toReview = message.to_review ?? state.toReview;
     setBoxes(message);
     notify("status");
   }
@@ -318,6 +335,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
   return {
     state,
     boxes,
+    isShown,
     outbox,
     sharpen,
 
@@ -382,12 +400,16 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       travel(redo, "redo");
     },
 
+    /** Whether a person has said what is on the image that is shown. */
+    isReviewed: () => current()?.present.labelled ?? false,
+
     /** Place in the walk that is shown or on its way. */
     target: () => target,
     canUndo() {
       const { frame } = state;
+      const isTouched = frame && (isLabelled(frame) || frame.rejected > 0);
       const isOpen = Boolean(
-        frame?.keep && frame.editable && isLabelled(frame) && trails.isOpen(frame.key),
+        frame?.keep && frame.editable && isTouched && trails.isOpen(frame.key),
       );
       return (current()?.past.length ?? 0) > 0 || isOpen;
     },
@@ -406,6 +428,14 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     /** @param {(state: State) => void} change of anything that is not a label */
     update(change) {
       change(state);
+      notify("selection");
+    },
+
+    /** Show the predictions from a score on; what is hidden by it is not selected any more. @param {number} threshold */
+    setThreshold(threshold) {
+      state.threshold = threshold;
+      const shown = new Set(boxes().flatMap((box) => (isShown(box) ? [box.id] : [])));
+      state.selection = new Set([...state.selection].filter((id) => shown.has(id)));
       notify("selection");
     },
 

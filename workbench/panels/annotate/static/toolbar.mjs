@@ -170,9 +170,12 @@ const OF_SELECTION = ["accept", "reject"];
 /**
  * The bar for predictions that wait for review. It lies over the stage, so that nothing
  * moves when it comes and goes.
- * @param {(action: string) => void} run
+ * @param {object} options
+ * @param {(action: string) => void} options.run
+ * @param {(threshold: number) => void} options.setThreshold while the slider moves
+ * @param {() => void} options.done the slider was let go
  */
-export function createReviewBar(run) {
+export function createReviewBar({ run, setThreshold, done }) {
   const text = make("span", { class: "wb-word" });
   const buttons = Object.entries(REVIEW).map(([action, name]) => {
     const press = () => button.getAttribute("aria-disabled") !== "true" && run(action);
@@ -189,21 +192,45 @@ export function createReviewBar(run) {
     );
     return button;
   });
+  const slider = make("input", {
+    type: "range",
+    min: "0",
+    max: "100",
+    step: "1",
+    "aria-label": "Show predictions from this score on",
+    oninput: () => setThreshold(Number(slider.value) / 100),
+    onchange: done,
+  });
+  const from = make("span", { class: "wb-from" });
   const element = make(
     "div",
     { class: "wb-review", role: "toolbar", "aria-label": "Predictions to review", hidden: true },
     text,
     ...buttons,
+    make(
+      "label",
+      { class: "wb-threshold", title: "Show predictions from this score on" },
+      slider,
+      from,
+    ),
   );
   return {
     element,
-    /** @param {number} count predictions on the image @param {number} selected of them */
-    update(count, selected) {
-      element.hidden = count === 0;
-      setText(text, `${count} to review`);
+    /**
+     * @param {object} view
+     * @param {number} view.all predictions on the image
+     * @param {number} view.shown of them, at or above the threshold
+     * @param {number} view.selected of them
+     * @param {number} view.threshold 0..1
+     */
+    update({ all, shown, selected, threshold }) {
+      element.hidden = all === 0;
+      setText(text, shown < all ? `${shown} of ${all} to review` : `${all} to review`);
+      setText(from, `from ${Math.round(threshold * 100)}%`);
+      if (activeWithin(element) !== slider) slider.value = String(Math.round(threshold * 100));
       for (const button of buttons) {
-        const isIdle = OF_SELECTION.includes(button.dataset.action ?? "") && selected === 0;
-        setAttribute(button, "aria-disabled", isIdle);
+        const isOfSelection = OF_SELECTION.includes(button.dataset.action ?? "");
+        setAttribute(button, "aria-disabled", (isOfSelection ? selected : shown) === 0);
       }
     },
   };

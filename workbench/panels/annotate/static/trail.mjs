@@ -4,7 +4,7 @@
  *
  * @typedef {import("./documents.mjs").BoxHistory} BoxHistory
  */
-/** @import { RowState, TrailMessage } from "../../types.d.ts" */
+/** @import { ProposalRow, RowState, TrailMessage } from "../../types.d.ts" */
 import { fromRows, sameRows, toProposalRows, toRows } from "./document.mjs";
 import { extend } from "./history.mjs";
 
@@ -51,23 +51,31 @@ export function createTrails({ ask, isSettled, now }) {
      * @returns {{history: BoxHistory, steps: number}|"stale"|null} the longer history and how many
      *   steps back were wished for; "stale": the file is not what the page shows; null: forget it
      */
-    answered({ key, boxes, past, future, more }, history) {
+    answered(message, history) {
+      const { key, boxes, past, future, more } = message;
       const wish = wishes.get(key);
       if (!wish || !history || history.past.length || !isSettled(key)) return null;
       wishes.delete(key);
       const { state, labelled } = history.present;
       if (labelled !== (boxes !== null) || !sameRows(toRows(state), boxes ?? [])) return "stale";
       if (!more) complete.add(key);
-      // Predictions that wait for review are no part of what is undone.
+      // Where a label goes, the prediction that it was comes back.
       const waiting = toProposalRows(state);
-      /** @param {RowState} rows */
-      const entry = (rows) => ({
+      /** @param {ProposalRow[][]|undefined} proposals @returns {(rows: RowState, at: number) => import("./history.mjs").Entry<import("./document.mjs").Box[]>} */
+      const entry = (proposals) => (rows, at) => ({
         what: "earlier",
-        state: fromRows(rows ?? [], waiting),
+        state: fromRows(rows ?? [], proposals?.[at] ?? waiting),
         labelled: rows !== null,
       });
       const steps = now() - wish.since < WISH_LIFE ? wish.steps : 0;
-      return { history: extend(history, past.map(entry), future.map(entry)), steps };
+      return {
+        history: extend(
+          history,
+          past.map(entry(message.past_proposals)),
+          future.map(entry(message.future_proposals)),
+        ),
+        steps,
+      };
     },
   };
 }

@@ -141,6 +141,7 @@ export function mountView(model, session, host) {
       ];
     },
     breakOff: () => hand.cancel(),
+    walks: () => model.get("walks"),
     toggleCrosshair: () => {
       crosshair = !crosshair;
       mark("active", "controls");
@@ -177,7 +178,17 @@ export function mountView(model, session, host) {
     walks: () => model.get("walks"),
     light,
   });
-  const review = createReviewBar((action) => answer(() => commands.run(action)));
+  const review = createReviewBar({
+    run: (action) => answer(() => commands.run(action)),
+    setThreshold(threshold) {
+      session.setThreshold(threshold);
+      model.set("threshold", threshold);
+    },
+    done() {
+      model.save_changes();
+      focusStage();
+    },
+  });
   const statusLine = createStatusLine();
   const main = make(
     "div",
@@ -257,7 +268,7 @@ export function mountView(model, session, host) {
     if (!state.frame) return;
     const atRest = session
       .boxes()
-      .filter((box) => !state.hidden.has(box.id) && !preview?.hide.has(box.id));
+      .filter((box) => session.isShown(box) && !preview?.hide.has(box.id));
     const mine = toRows(session.boxes());
     const inFile = session.outbox.failure(state.frame.key)?.boxes ?? [];
     const theirs = inFile.filter((row) => !mine.some((own) => sameRow(own, row)));
@@ -318,7 +329,12 @@ export function mountView(model, session, host) {
       },
     });
     const proposals = boxes.filter((box) => box.proposal);
-    review.update(proposals.length, proposals.filter((box) => state.selection.has(box.id)).length);
+    review.update({
+      all: proposals.length,
+      shown: proposals.filter(session.isShown).length,
+      selected: proposals.filter((box) => state.selection.has(box.id)).length,
+      threshold: state.threshold,
+    });
     notice.update(currentNotice());
   }
 
@@ -365,11 +381,12 @@ export function mountView(model, session, host) {
   function updateStatus() {
     const { frame } = state;
     const boxes = session.boxes();
-    const waiting = boxes.filter((box) => box.proposal).length;
+    const proposals = boxes.filter((box) => box.proposal);
+    const waiting = proposals.filter(session.isShown).length;
     const at = pointer && frame ? toImage(viewport, pointer) : null;
     const isInside =
       at && frame && at.x >= 0 && at.y >= 0 && at.x <= frame.width && at.y <= frame.height;
-    const count = boxes.length - waiting;
+    const count = boxes.length - proposals.length;
     statusLine.update({
       name: frame?.name ?? "",
       size: frame?.width ? `${frame.width} × ${frame.height}${describeReduction()}` : "",
@@ -377,10 +394,14 @@ export function mountView(model, session, host) {
       zoom: frame?.width
         ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${isInside ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}`
         : "",
-      progress:
-        model.get("walks") && state.total ? `${state.labelled} of ${state.total} labelled` : "",
+      progress: model.get("walks") && state.total ? describeProgress() : "",
       saving: session.saving(),
     });
+  }
+
+  function describeProgress() {
+    const review = state.toReview ? `${state.toReview} to review, ` : "";
+    return `${review}${state.labelled} of ${state.total} labelled`;
   }
 
   /** @param {number} count @param {number} waiting */

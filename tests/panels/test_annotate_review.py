@@ -1,0 +1,256 @@
+"""Suggestions under review, without a page: what is offered, what an edit decides, what is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from workbench.datasets.dataset import Dataset
+from workbench.panels.annotate import AnnotatePanel
+from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import Annotation, NewImage, Prediction
+from workbench.persistence.suggestion_blocks import SuggestionSource, new_block
+
+MODEL = SuggestionSource("model", "cups-1", "ab" * 32)
+LEFT = Prediction(0, 0.25, 0.5, 0.25, 0.5, 0.75)
+RIGHT = Prediction(1, 0.75, 0.5, 0.25, 0.5, 0.125)
+A, B = ("train", "a.png"), ("train", "b.png")
+NAMES = ("a.png", "b.png", "c.png")
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> Stores:
+    made = create_stores(tmp_path / "data", tmp_path / "models")
+    await made.dataset.create("cups", ["cup", "spoon"])
+    pixels = np.full((64, 64, 3), 90, np.uint8)
+    await made.image.add_many("cups", [NewImage(name, "train", pixels) for name in NAMES])
+    unknown = Prediction(7, 0.5, 0.5, 0.1, 0.1, 1.0)
+    block = new_block(MODEL, {A: [LEFT, RIGHT, unknown], B: [RIGHT], ("train", "c.png"): []})
+    await made.image.add_suggestions("cups", [block])
+    return made
+
+
+@pytest.fixture
+async def panel(stores: Stores) -> AsyncIterator[AnnotatePanel]:
+    made = AnnotatePanel("cups", stores=stores)
+    yield made
+    made.close()
+
+
+class Page:
+    """A page that answers as `session.mjs` does: whole states, and what does not wait any more."""
+
+    def __init__(self, panel: AnnotatePanel, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.panel = panel
+        self.frame: dict[str, Any] = {}
+        self.answers: list[dict[str, Any]] = []
+        self._seq = 0
+        monkeypatch.setattr(panel.canvas, "send", self._take)
+
+    def _take(self, message: dict[str, Any], buffers: Any = None) -> None:
+        if message["kind"] == "frame" and message["show"]:
+            self.frame = message["frame"] | {"to_review": message["to_review"]}
+        self.answers.append(message)
+
+    async def open(self, index: int) -> dict[str, Any]:
+        await self.panel.open(index)
+        return self.frame
+
+    async def edit(
+        self, what: str, boxes: list[Any], proposals: list[Any], *, labelled: bool = True
+    ) -> dict[str, Any]:
+        """Say that these are the boxes now; return the answer."""
+        self._seq += 1
+        gone = [row for row in self.frame["proposals"] if row not in proposals]
+        message = {
+            "kind": "edit", "session": "page", "seq": self._seq, "key": self.frame["key"],
+            "revision": self.frame["revision"], "boxes": boxes, "proposals": proposals,
+            "gone": gone, "what": what, "labelled": labelled,
+        }  # fmt: skip
+        self.panel.canvas._receive(self.panel.canvas, message, [])
+        async with asyncio.timeout(10):
+            while True:
+                for answer in self.answers:
+                    if answer["kind"] in {"saved", "not_saved"} and answer["seq"] == self._seq:
+                        if answer["kind"] == "saved":
+                            self.frame["revision"] = answer["revision"]
+                        return answer
+                await asyncio.sleep(0.005)
+
+    async def trail(self) -> dict[str, Any]:
+        message = {"kind": "want_trail", "session": "page", "key": self.frame["key"]}
+        self.panel.canvas._receive(self.panel.canvas, message, [])
+        async with asyncio.timeout(10):
+            while True:
+                for answer in self.answers:
+                    if answer["kind"] == "trail":
+                        return answer
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def page(panel: AnnotatePanel, monkeypatch: pytest.MonkeyPatch) -> Page:
+    return Page(panel, monkeypatch)
+
+
+def plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {"class_id": row["class_id"], "xyxy": row["xyxy"]}
+
+
+async def again(stores: Stores, index: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a new panel, after a restart, shows of an image."""
+    fresh = AnnotatePanel("cups", stores=stores)
+    try:
+        return await Page(fresh, monkeypatch).open(index)
+    finally:
+        fresh.close()
+
+
+async def test_suggestions_are_shown_with_score_and_source(page: Page, stores: Stores) -> None:
+    frame = await page.open(0)
+    assert frame["proposals"] == [
+        {"class_id": 0, "xyxy": [8, 16, 24, 48], "score": 0.75, "source": "model cups-1 (abababab)",
+         "source_id": MODEL.id},
+        {"class_id": 1, "xyxy": [40, 16, 56, 48], "score": 0.125,
+         "source": "model cups-1 (abababab)", "source_id": MODEL.id},
+    ]  # fmt: skip
+    assert frame["to_review"] == 1  # b.png has nothing at or above the threshold of 0.25
+    page.panel.canvas.threshold = 0.1
+    assert (await page.open(1))["to_review"] == 2
+    assert (await page.open(2))["proposals"] == []
+
+
+async def test_accepting_is_an_edit_that_names_the_source(
+    page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (await page.open(0))["proposals"]
+    answer = await page.edit("accept", [plain(first)], [second])
+    assert (answer["kind"], answer["to_review"]) == ("saved", 0)
+    assert await stores.label.load("cups", *A) == [Annotation(0, *LEFT.xywh)]
+    [edit] = await stores.label.history("cups", *A)
+    assert edit.what == "accept (model cups-1 (abababab))"
+    frame = await again(stores, 0, monkeypatch)
+    assert [row["score"] for row in frame["proposals"]] == [0.125]
+    await stores.label.revert("cups", edit.id)
+    assert len((await again(stores, 0, monkeypatch))["proposals"]) == 2
+
+
+async def test_fixing_is_accepting(
+    page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (await page.open(0))["proposals"]
+    fixed = {"class_id": 1, "xyxy": [8, 16, 30, 48]}
+    await page.edit("resize", [fixed], [second])
+    far = {"class_id": 0, "xyxy": [0, 0, 9, 9]}  # nobody could tell that it was the suggestion
+    await page.edit("resize", [fixed, far], [])
+    assert (await again(stores, 0, monkeypatch))["proposals"] == []
+    edits = await stores.label.history("cups", *A)
+    assert [edit.what for edit in edits] == ["resize (model cups-1 (abababab))", "resize"]
+    assert first["score"] == 0.75
+
+
+async def test_rejecting_is_remembered_and_can_be_undone(
+    page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (await page.open(0))["proposals"]
+    await page.edit("reject", [], [first], labelled=False)
+    assert not (await stores.label.get("cups", *A)).revision
+    table = await Dataset(stores, "cups").suggestions()
+    assert [one.box.class_id for one in table.rejected[A]] == [1]
+    assert (await again(stores, 0, monkeypatch))["proposals"] == [first]
+    await page.edit("undo", [], [first, second], labelled=False)
+    assert (await Dataset(stores, "cups").suggestions()).rejected == {}
+    assert len((await again(stores, 0, monkeypatch))["proposals"]) == 2
+
+
+async def test_a_rejected_neighbour_of_a_label_stays_rejected(
+    page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = Prediction(0, 0.3125, 0.5, 0.25, 0.5, 0.5)  # overlaps LEFT by 0.6
+    await stores.image.add_suggestions("cups", [new_block(MODEL, {A: [LEFT, near]})])
+    first, second = (await page.open(0))["proposals"]
+    await page.edit("accept", [plain(first)], [second])
+    await page.edit("reject", [plain(first)], [])
+    assert (await again(stores, 0, monkeypatch))["proposals"] == []
+
+
+async def test_an_edit_of_a_page_that_knows_less_rejects_nothing(
+    page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (await page.open(0))["proposals"]
+    other = SuggestionSource("prompts", "world")
+    await stores.image.add_suggestions("cups", [new_block(other, {A: [RIGHT]})])
+    await page.edit("accept", [plain(first)], [])
+    frame = await again(stores, 0, monkeypatch)
+    assert [row["source"] for row in frame["proposals"]] == ["prompts world"]
+    assert second["class_id"] == 1
+
+
+async def test_an_edit_that_comes_twice_decides_once(
+    page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (await page.open(0))["proposals"]
+    await page.edit("accept", [plain(first)], [])
+    page.frame["revision"] = ""  # the answer got lost, and the kernel died in between
+    answer = await page.edit("accept", [plain(first)], [])
+    assert answer["kind"] == "saved"
+    assert len(await stores.label.history("cups", *A)) == 1
+    assert len((await Dataset(stores, "cups").suggestions()).rejected[A]) == 1
+    assert (await again(stores, 0, monkeypatch))["proposals"] == []
+    assert second["class_id"] == 1
+
+
+async def test_two_pages_do_not_fight(page: Page, stores: Stores) -> None:
+    first, second = (await page.open(0))["proposals"]
+    await stores.label.save("cups", *A, [Annotation(1, 0.5, 0.5, 0.1, 0.1)])  # the other page
+    answer = await page.edit("accept all", [plain(first), plain(second)], [])
+    assert answer["kind"] == "not_saved"
+    assert await stores.label.load("cups", *A) == [Annotation(1, 0.5, 0.5, 0.1, 0.1)]
+    assert (await Dataset(stores, "cups").suggestions()).rejected == {}
+
+
+async def test_undo_of_earlier_sessions_brings_suggestions_back(
+    page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (await page.open(0))["proposals"]
+    await page.edit("accept", [plain(first)], [second])
+    await page.edit("reject", [plain(first)], [])
+    fresh = AnnotatePanel("cups", stores=stores)
+    other = Page(fresh, monkeypatch)
+    try:
+        assert (await other.open(0))["rejected"] == 1
+        trail = await other.trail()
+    finally:
+        fresh.close()
+    assert trail["past"] == [None, [plain(first)]]
+    assert trail["past_proposals"] == [[first, second], [second]]
+    assert trail["boxes"] == [plain(first)]
+
+
+async def test_only_what_waits_is_walked(
+    page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (await page.open(0))["proposals"]
+    await page.edit("accept", [plain(first)], [second])
+    panel = AnnotatePanel("cups", stores=stores, only="suggested")
+    try:
+        await panel.open(0)
+        assert panel.model.filenames == ["a.png", "b.png"]
+        await page.edit("reject", [plain(first)], [])
+        await panel.model.start()
+        assert panel.model.filenames == ["b.png"]
+    finally:
+        panel.close()
+
+
+async def test_suggestions_that_come_while_the_panel_is_open_are_shown(
+    page: Page, stores: Stores
+) -> None:
+    await page.open(0)
+    await stores.image.add_suggestions("cups", [new_block(MODEL, {B: [LEFT]})])
+    assert [row["score"] for row in (await page.open(1))["proposals"]] == [0.75]

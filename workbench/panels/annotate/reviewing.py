@@ -1,0 +1,157 @@
+"""What waits for review on the images of a walk, and what a person's edits decide of it.
+
+A suggestion waits until a label lies where it lies, or until it was rejected. So accepting and
+fixing need no note of their own: they are the edits of the labels, and undoing these brings the
+suggestion back. What was rejected is noted beside the suggestions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench.panels.annotate.boxes import Size, predictions_of
+from workbench.panels.annotate.messages import CanvasBox, Edit
+from workbench.persistence import Stores
+from workbench.persistence.models import Annotation, ImageKey, Prediction
+from workbench.persistence.suggestion_blocks import SuggestionBlock, new_block
+from workbench.persistence.suggestions import (
+    Rejected,
+    Suggestion,
+    SuggestionTable,
+    suppressing,
+    without_covered,
+)
+
+_NEAR = 1e-4
+"""Fractions of the image by which a box may differ after its way to the page and back."""
+
+
+class Review:
+    """Suggestions of one split, as far as they wait for review.
+
+    Parameters
+    ----------
+    stores : Stores
+    dataset, split : str
+    """
+
+    def __init__(self, stores: Stores, dataset: str, split: str) -> None:
+        self._images = stores.image
+        self._dataset = dataset
+        self._split = split
+        self._table: SuggestionTable | None = None
+        self._best: dict[str, float] = {}
+
+    async def refresh(self) -> None:
+        """Take in what was suggested or decided since the last time; costs little if nothing."""
+        before = self._table
+        self._table = await self._images.suggestions(self._dataset, known=before)
+        if self._table is not before:
+            self._best = {
+                name: score
+                for (split, name), score in zip(
+                    self._table.images, self._table.best_scores().tolist(), strict=True
+                )
+                if split == self._split
+            }
+
+    def waiting(
+        self, filename: str, labels: Sequence[Annotation], *, rejected: bool = False
+    ) -> list[Suggestion]:
+        """Return the suggestions for an image that its labels do not cover.
+
+        Parameters
+        ----------
+        rejected : bool
+            Also those that a person has rejected.
+        """
+        if self._table is None:
+            return []
+        found = self._table.of(self._split, filename, rejected=rejected)
+        return without_covered(found, labels)
+
+    def num_rejected(self, filename: str) -> int:
+        """Return how many suggestions for an image were rejected."""
+        if self._table is None:
+            return 0
+        return len(self._table.rejected.get((self._split, filename), ()))
+
+    def source_name(self, source_id: str) -> str:
+        """Return what people call a source."""
+        source = None if self._table is None else self._table.source(source_id)
+        return "prediction" if source is None else str(source)
+
+    def count(self, filenames: Sequence[str], threshold: float) -> int:
+        """Return how many of some images have a suggestion at or above a score."""
+        best = self._best
+        return sum(best.get(name, -1.0) >= threshold for name in filenames)
+
+    def sources_taken(
+        self, filename: str, before: Sequence[Annotation], after: Sequence[Annotation]
+    ) -> list[str]:
+        """Return whose suggestions an edit of the labels has taken, for the history."""
+        left = set(self.waiting(filename, after))
+        taken = [one for one in self.waiting(filename, before) if one not in left]
+        return list(dict.fromkeys(self.source_name(one.source) for one in taken))
+
+    async def decide(
+        self, filename: str, edit: Edit, labels: Sequence[Annotation], size: Size
+    ) -> None:
+        """Note what an edit has rejected, and what it has brought back.
+
+        Parameters
+        ----------
+        edit : Edit
+        labels : sequence of Annotation
+            Of the image, after the edit.
+        size : tuple of int
+            Of the image.
+        """
+        if self._table is None or not (edit.gone or edit.proposals):
+            return
+        key = (self._split, filename)
+        uncovered = self.waiting(filename, labels)
+        rejected = [one for one in uncovered if _is_among(one, edit.gone, size)]
+        offered = self._table.of(*key, rejected=True)
+        again = [one for one in offered if _is_among(one, edit.proposals or (), size)]
+        restored = suppressing(again, self._table.rejected.get(key, ()), self._table.families())
+        blocks = self._blocks(key, rejected) + self._restored(key, restored)
+        if blocks:
+            await self._images.add_suggestions(self._dataset, blocks)
+            await self.refresh()
+
+    def _blocks(self, key: ImageKey, rejected: Sequence[Suggestion]) -> list[SuggestionBlock]:
+        assert self._table is not None
+        by_source: dict[str, list[Prediction]] = {}
+        for one in rejected:
+            by_source.setdefault(one.source, []).append(one)
+        return [
+            new_block(source, {key: boxes}, "rejected")
+            for source_id, boxes in by_source.items()
+            if (source := self._table.source(source_id)) is not None
+        ]
+
+    def _restored(self, key: ImageKey, restored: Sequence[Rejected]) -> list[SuggestionBlock]:
+        assert self._table is not None
+        families = {source.family: source for source in self._table.sources}
+        by_family: dict[str, list[Prediction]] = {}
+        for one in restored:
+            by_family.setdefault(one.family, []).append(one.box)
+        return [
+            new_block(families[family], {key: boxes}, "restored")
+            for family, boxes in by_family.items()
+            if family in families
+        ]
+
+
+def _is_among(one: Suggestion, boxes: Sequence[CanvasBox], size: Size) -> bool:
+    """Whether a page speaks of a suggestion, in its pixels."""
+    return any(
+        box.source_id == one.source
+        and box.class_id == one.class_id
+        and all(
+            abs(a - b) <= _NEAR
+            for a, b in zip(predictions_of([box], size)[0].xywh, one.xywh, strict=True)
+        )
+        for box in boxes
+    )
