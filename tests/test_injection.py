@@ -40,6 +40,7 @@ from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
+from workbench.persistence.suggestions import current_suggestions
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ def mocked() -> Stores:
     stores.image.read_bytes.return_value = jpeg(1)
     stores.label.get.return_value = LabelData("a.jpg", "train", [])
     stores.image.sources.return_value = {}
+    stores.image.suggestions.return_value = current_suggestions([], [], [])
     return stores
 
 

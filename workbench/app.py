@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
+from workbench.datasets.dataset import Dataset
 from workbench.datasets.manager import DatasetManager
+from workbench.datasets.prelabelling import Labeller, Prelabelled
 from workbench.evaluation.evaluator import Evaluator
+from workbench.labelling import ModelLabeller
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
+from workbench.persistence.models import ImageKey, Progress, no_progress
 from workbench.training.runner import TrainingRunner
 
 if TYPE_CHECKING:
@@ -124,7 +129,8 @@ class Workbench:
         """Look through the images of a dataset; `choices` are those of `BrowsePanel`."""
         from workbench.panels import BrowsePanel
 
-        return self._keep(BrowsePanel(dataset, self.stores, **choices))
+        shared = {"predictor": self.predictor, **choices}
+        return self._keep(BrowsePanel(dataset, self.stores, **shared))
 
     def capture(self, dataset: str | None = None, **choices: Any) -> CapturePanel:
         """Take pictures into a dataset; `choices` are those of `CapturePanel`."""
@@ -156,6 +162,39 @@ class Workbench:
         from workbench.panels import ModelsPanel
 
         return self._keep(ModelsPanel(self.stores, predictor=self.predictor))
+
+    async def prelabel(
+        self,
+        dataset: str,
+        images: str | Sequence[ImageKey] = "unlabelled",
+        labeller: Labeller | Callable[..., Any] | str | Path | None = None,
+        *,
+        again: bool = False,
+        progress: Progress = no_progress,
+    ) -> Prelabelled:
+        """Have boxes proposed for images, to be reviewed in the annotator; no label is touched.
+
+        Parameters
+        ----------
+        dataset : str
+        images : str or sequence of (str, str)
+            A query, the name of a split, or keys.
+        labeller : Labeller, callable, str or Path, optional
+            A model's name, a weights file, a `Labeller`, or a function as `FunctionLabeller`
+            takes one; default: the active model.
+        again : bool
+            Look also at images that the same source has looked at before.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset or model, or it knows none of the dataset's classes.
+        """
+        if labeller is None or isinstance(labeller, str | Path):
+            labeller = ModelLabeller(self.predictor, labeller)
+        return await Dataset(self.stores, dataset).prelabel(
+            images, labeller, again=again, progress=progress
+        )
 
     def _keep(self, panel: P) -> P:
         self._panels.add(panel)

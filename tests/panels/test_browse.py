@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from workbench.datasets.prelabelling import Frame, Labeller, Task
 from workbench.datasets.query import QueryError
 from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
 from workbench.panels.annotate.model import AnnotateModel
@@ -20,6 +21,8 @@ from workbench.panels.browse.importing import BATCH, batches
 from workbench.panels.browse.model import BrowseModel
 from workbench.panels.shared.status import Status, StoppedError
 from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import Prediction
+from workbench.persistence.suggestion_blocks import SuggestionSource
 
 WIDTH, HEIGHT = 64, 48
 PATIENCE_S = 120
@@ -850,3 +853,34 @@ async def test_what_is_asked_for_may_be_new_since_the_dataset_was_read(
     assert listed(model) == ["val/v.jpg"]
     assert model.problem == ""
     model.close()
+
+
+# Suggestions
+
+
+class _Finds(Labeller):
+    async def start(self, task: Task) -> SuggestionSource:
+        return SuggestionSource("test", "finds")
+
+    async def label(self, frames: Sequence[Frame]) -> list[list[Prediction]]:
+        return [[Prediction(0, 0.5, 0.5, 0.25, 0.5, 0.75)] for _ in frames]
+
+
+async def test_boxes_are_suggested_on_what_is_selected(
+    model: BrowseModel, stores: Stores, root: Path
+) -> None:
+    await model.find("boxes>0")
+    model.select(((0, 2),))
+    assert model.num_selected == 2
+    chosen = model.selected()
+    done = await model.suggest(_Finds())
+    assert (done.images, done.boxes) == (2, 2)
+    assert model.status.text == (
+        "2 boxes suggested on 2 images by test finds. Annotate shows them for review."
+    )
+    table = await stores.image.suggestions(root.name)
+    assert set(table.images) == set(chosen)
+    await model.suggest(_Finds())
+    assert ", 2 images looked at before." in model.status.text
+    with pytest.raises(NotFoundError, match="no model is active"):
+        await model.suggest()

@@ -15,6 +15,7 @@ from workbench.datasets.formats.ledger import ANNOTATIONS
 from workbench.datasets.formats.plan import Imported
 from workbench.datasets.formats.tar import is_archive
 from workbench.datasets.formats.view import POINTABLE
+from workbench.datasets.prelabelling import Prelabelled
 from workbench.errors import NotFoundError
 from workbench.persistence import IMAGE_EXTENSIONS
 
@@ -151,3 +152,11 @@ def describe(upload: Upload, split: str) -> str:
 def refusal_text(name: str, why: str) -> str:
     """Return why a file was not added; many reasons begin with its name already."""
     return why if why.startswith(name) else f"{name}: {why}"
+
+
+def describe_suggestions(done: Prelabelled) -> str:
+    """Return a sentence for people about what a labeller found."""
+    looked = f"{counted(done.boxes, 'box', 'boxes')} suggested on {counted(done.images, 'image')}"
+    known = f", {counted(done.known, 'image')} looked at before" if done.known else ""
+    failed = f", {counted(len(done.failed), 'image')} could not be read" if done.failed else ""
+    return f"{looked} by {done.source}{known}{failed}. Annotate shows them for review."

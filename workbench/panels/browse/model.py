@@ -26,14 +26,18 @@ from workbench.datasets.decided import (
 from workbench.datasets.formats.plan import Imported
 from workbench.datasets.index import DatasetIndex
 from workbench.datasets.manager import DatasetManager
+from workbench.datasets.prelabelling import Labeller, Prelabelled, prelabel
 from workbench.datasets.query import QueryError, parse_query
 from workbench.datasets.query_completion import Completion, complete
+from workbench.labelling import ModelLabeller
+from workbench.labelling.predictor import Predictor
 from workbench.panels.browse.finder import Finder, find_deleted
 from workbench.panels.browse.importing import (
     account_lines,
     batches,
     describe,
     describe_dataset,
+    describe_suggestions,
     refusal_text,
 )
 from workbench.panels.browse.listing import MODES, Item, Listing, Ranges, size_of
@@ -67,6 +71,8 @@ class BrowseModel(ChangingModel):
     stores : Stores
     images : sequence of (str, str), optional
         Only these are listed.
+    predictor : Predictor, optional
+        Runs the model that suggests boxes; default: one of its own.
 
     Notes
     -----
@@ -82,8 +88,15 @@ class BrowseModel(ChangingModel):
     selection = traitlets.Tuple(help="places in the listing, as ranges")
     problem = traitlets.Unicode("", help="what is wrong with the query, in words")
 
-    def __init__(self, stores: Stores, images: Sequence[ImageKey] | None = None) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        images: Sequence[ImageKey] | None = None,
+        predictor: Predictor | None = None,
+    ) -> None:
         super().__init__()
+        self._predictor = predictor or Predictor(stores)
+        self._closes_predictor = predictor is None
         self._stores = stores
         self.manager = DatasetManager.on(stores)
         self._finder = Finder(stores, images)
@@ -320,6 +333,33 @@ class BrowseModel(ChangingModel):
         self.status = _said(f"{counted(len(kept), 'image')} exported to {path}", left)
         return path
 
+    async def suggest(self, labeller: Labeller | None = None) -> Prelabelled:
+        """Have boxes proposed for the selected images, to be reviewed in the annotator.
+
+        Stopping keeps what was found; the next time goes on from there.
+
+        Parameters
+        ----------
+        labeller : Labeller, optional
+            Default: the active model.
+
+        Raises
+        ------
+        NotFoundError
+            If no model is active, or it knows none of the dataset's classes.
+        """
+        images, dataset = self._images(), self.dataset
+        chosen = labeller or ModelLabeller(self._predictor)
+        with self._showing("Looking for boxes") as progress:
+            done = await prelabel(self._stores, dataset, images, chosen, progress=progress)
+        mapping = chosen.mapping if isinstance(chosen, ModelLabeller) else None
+        self.status = Status(
+            describe_suggestions(done),
+            "problem" if done.failed else "info",
+            (*((f"Classes: {mapping}",) if mapping else ()), *done.failed.values()),
+        )
+        return done
+
     async def add_files(
         self,
         files: Iterable[NewFile],
@@ -401,6 +441,8 @@ class BrowseModel(ChangingModel):
     def close(self) -> None:
         """End the threads and free the pictures."""
         self._pages.close()
+        if self._closes_predictor:
+            self._predictor.close()
 
     # Inside: what is shown
 

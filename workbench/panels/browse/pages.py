@@ -94,6 +94,7 @@ class BrowsePages:
             "delete_boxes": lambda _: model.delete_boxes(),
             "copy": lambda m: model.copy_into(str(m["name"])),
             "export": self._export,
+            "suggest": lambda _: model.suggest(),
             "refresh": lambda _: model.refresh(),
             "restore": lambda _: model.restore(),
             "undo": lambda _: model.undo(),

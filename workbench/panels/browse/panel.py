@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from workbench.labelling.predictor import Predictor
 from workbench.panels import AnnotatePanel
 from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.listing import Listing
@@ -47,6 +48,8 @@ class BrowsePanel:
         Show nothing but these, given as ``(split, filename)``, in this order; default: all.
     height : int
         Of the gallery, in CSS pixels.
+    predictor : Predictor, optional
+        Runs the model that suggests boxes; default: one of its own.
 
     Attributes
     ----------
@@ -65,10 +68,11 @@ class BrowsePanel:
         query: str = "",
         images: Sequence[ImageKey] | None = None,
         height: int = 560,
+        predictor: Predictor | None = None,
     ) -> None:
         self._stores = stores or get_stores()
         self._first = (dataset, query)
-        self.model = BrowseModel(self._stores, images)
+        self.model = BrowseModel(self._stores, images, predictor)
         self.gallery = Gallery(height=height)
         self.gallery.host = self
         self.annotator: AnnotatePanel | None = None

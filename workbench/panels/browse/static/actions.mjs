@@ -105,6 +105,14 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
       }),
     ),
   );
+  const suggest = chosen(
+    button(
+      "Suggest boxes",
+      "suggest",
+      "Have the active model propose boxes on the selected images, to be reviewed",
+      guarded(() => act("suggest")),
+    ),
+  );
   const move = createMenu({
     button: chosen(button("Move to", "move", "Move to another split", null)),
     name: "Move to",
@@ -307,6 +315,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   const sets = {
     images: [
       annotate,
+      suggest,
       move.element,
       tag.element,
       background,
