@@ -36,11 +36,11 @@ from workbench.persistence.models import (
     ImageTable,
     LabelData,
 )
+from workbench.persistence.suggestions import current_suggestions
 from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
-from workbench.persistence.suggestions import current_suggestions
 
 
 @pytest.fixture
