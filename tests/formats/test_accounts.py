@@ -33,6 +33,8 @@ async def test_accounts_stay_with_the_dataset(tmp_path: Path, kind: str) -> None
     [(box, extra)] = account.extras["a.jpg"]
     assert (box.class_id, round(box.width, 9), extra) == (0, 0.3, {"difficult": True})
 
+    assert account.pictures == {"a.jpg": "train/a.jpg"}
+
     more = folder(tmp_path / "more", {"x.json": coco({"bbox": [0, 0, 9, 9], "score": 0.5})})
     await (await plan_merge(stores, more, "pets", existing="add")).apply()
     _, second = await import_accounts(stores, "pets")

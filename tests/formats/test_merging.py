@@ -9,7 +9,7 @@ import pytest
 
 from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, picture
 from tests.helpers.backends import BACKENDS, make_backend
-from workbench import plan_merge
+from workbench import import_accounts, plan_merge
 from workbench.errors import ConflictError, ImportFormatError
 from workbench.persistence import Stores
 
@@ -140,3 +140,55 @@ async def test_every_kind_of_store(tmp_path: Path, kind: str) -> None:
     assert box.class_id == 1
     await merged.change.undo()
     assert not await backend.stores.label.exists("pets", "train", "a.jpg")
+
+
+@pytest.mark.parametrize("clashes", ["rename", "skip", "replace"])
+async def test_a_new_picture_with_the_name_of_another(
+    tmp_path: Path, persistence_stores: Stores, clashes: str
+) -> None:
+    root = folder(tmp_path / "data" / "pets", BASE)
+    before = _files(root)
+    other = picture(31, 32)
+    source = folder(
+        tmp_path / "in",
+        {
+            "data.yaml": "names: [dog]\n",
+            "images/val/b.jpg": other,
+            "labels/val/b.txt": "0 0.25 0.35 0.3 0.5\n",
+        },
+    )
+    plan = await plan_merge(persistence_stores, source, "pets")
+    plan = await plan.choose(clashes=clashes)
+    merged = await plan.apply()
+    info = await persistence_stores.dataset.get("pets")
+    after = _files(root)
+    if clashes == "rename":
+        assert after["images/val/b_2.jpg"] == other
+        assert labels(info)["val/b_2"] == [(0.0, *BOX)]
+    elif clashes == "skip":
+        assert after == before
+        assert merged.ledger.left("pictures") == merged.ledger.left("annotations") == 1
+    else:
+        assert after["images/val/b.jpg"] == other
+        assert labels(info)["val/b"] == [(0.0, *BOX)]
+    await merged.change.undo()
+    assert _files(root) == before
+
+
+async def test_choices_can_be_changed_before_it_is_done(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    root = folder(tmp_path / "data" / "pets", BASE)
+    source = folder(tmp_path / "in", {"boxes.json": COCO})
+    plan = await plan_merge(persistence_stores, source, "pets", origin="boxes.json (mailed)")
+    plan = await plan.choose(classes={"cat": "dog"})
+    assert (plan.classes, plan.source_classes) == (["dog"], {"cat": 2})
+    plan = await plan.choose(existing="replace")
+    assert sorted(plan.labels) == [("train", "a.jpg"), ("val", "b.jpg")]
+    assert plan.choices.classes == {"cat": "dog"}
+    with pytest.raises(ImportFormatError, match="add, leave"):
+        await plan.choose(new="perhaps")
+    await plan.apply()
+    assert (root / "labels/val/b.txt").read_text() != ROW
+    [account] = await import_accounts(persistence_stores, "pets")
+    assert account.source == "boxes.json (mailed)"

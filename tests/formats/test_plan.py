@@ -294,3 +294,50 @@ async def test_a_file_of_bytes_that_is_called_a_text_stops_nothing(
     source = folder(tmp_path / "in" / "pets", YOLO | {"gt.txt": b"\0\x80", "x.csv": b"\0\x80"})
     info = await import_dataset(persistence_stores, source)
     assert labels(info)["train/a"] == [(0.0, *BOX), (1.0, *BOX)]
+
+
+async def test_the_plan_names_the_classes_splits_and_pairs_of_the_source(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    source = folder(tmp_path / "in", YOLO)
+    chosen: dict[str, Any] = {"classes": {"cat": "kitten", "dog": None}, "splits": {"val": "test"}}
+    plan = await plan_import(persistence_stores, source, **chosen)
+    assert plan.source_classes == {"cat": 1, "dog": 1}
+    assert plan.classes == ["kitten"]
+    assert plan.source_splits()["val"] == {"images": 1, "labelled": 1, "boxes": 0}
+    assert plan.counts()["test"] == {"images": 1, "labelled": 1, "boxes": 0}
+    assert plan.pairing == {"name and folder": 2}
+    assert plan.ledger.by_split["pictures", "test"] == 1
+    assert plan.ledger.by_split["annotations", "train"] == 1
+    plan.close()
+
+
+@pytest.mark.parametrize(
+    ("clashes", "kept"),
+    [
+        ("rename", {"train/a.jpg": 60, "train/val_a.jpg": 50, "train/b.jpg": 70}),
+        ("skip", {"train/a.jpg": 60, "train/b.jpg": 70}),
+        ("replace", {"train/a.jpg": 50, "train/b.jpg": 70}),
+    ],
+)
+async def test_two_pictures_of_one_name(
+    tmp_path: Path, persistence_stores: Stores, clashes: str, kept: dict[str, int]
+) -> None:
+    source = folder(
+        tmp_path / "in",
+        {
+            "images/train/a.jpg": picture(60, 40),
+            "labels/train/a.txt": ROW,
+            "images/train/b.jpg": picture(70, 40),
+            "images/val/a.jpg": picture(50, 40),
+            "labels/val/a.txt": ROW * 2,
+            "classes.txt": "cat\n",
+        },
+    )
+    info = await import_dataset(
+        persistence_stores, source, "pets", clashes=clashes, splits={"val": "train"}
+    )
+    sizes = {name: (info.path / "images" / name).read_bytes() for name in images(info)}
+    assert sizes == {name: picture(width, 40) for name, width in kept.items()}
+    left = info.ledger.left("pictures"), info.ledger.left("annotations")
+    assert left == {"rename": (0, 0), "skip": (1, 2), "replace": (1, 1)}[clashes]

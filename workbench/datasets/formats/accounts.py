@@ -34,6 +34,9 @@ class Account:
     extras : dict
         What boxes carried that YOLO has no place for (difficult, occluded, attributes, tracks,
         scores), by file name; with the box, as it was then.
+    pictures : dict of str to str
+        What the pictures are called that the ledger speaks of: ``train/a.jpg``, by their names
+        in the source.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Account:
     ledger: Ledger
     notes: list[str] = field(default_factory=list)
     extras: Extras = field(default_factory=dict)
+    pictures: dict[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Return what is kept of it."""
@@ -56,6 +60,7 @@ class Account:
             "ledger": self.ledger.to_json(),
             "notes": self.notes,
             "extras": extras,
+            "pictures": self.pictures,
         }
         return json.dumps(content, ensure_ascii=False, default=str).encode("utf-8", "replace")
 
@@ -81,6 +86,7 @@ class Account:
                 Ledger.from_json(content["ledger"]),
                 [str(note) for note in content["notes"]],
                 extras,
+                {str(name): str(own) for name, own in content.get("pictures", {}).items()},
             )
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"expected an account of an import, found {error!r}") from error
@@ -92,6 +98,7 @@ def new_account(
     notes: list[str],
     rows: Iterable[tuple[str, Iterable[Row]]],
     ids: Mapping[str, int],
+    targets: Mapping[str, str],
 ) -> Account:
     """Return the account of an import that happens now.
 
@@ -101,6 +108,8 @@ def new_account(
         Boxes by the file name that their picture has in the dataset.
     ids : mapping of str to int
         Of the classes.
+    targets : mapping of str to str
+        Where each picture lies in the dataset (``images/train/a.jpg``), by its name in the source.
     """
     now = datetime.now(UTC)
     identity = f"{now:%Y%m%dt%H%M%S}.{now.microsecond:06d}-{os.urandom(4).hex()}"
@@ -113,7 +122,11 @@ def new_account(
         ]
         if found:
             extras[filename] = found
-    return Account(identity, now, source, ledger, list(notes), extras)
+    told = {e.picture for e in ledger.entries if e.picture}
+    pictures = {
+        name: target.partition("/")[2] for name in sorted(told) if (target := targets.get(name))
+    }
+    return Account(identity, now, source, ledger, list(notes), extras, pictures)
 
 
 async def import_accounts(stores: DataStores, dataset: str) -> list[Account]:

@@ -15,6 +15,7 @@ _VALUES = {
     "unlabelled": ("take", "leave"),
     "unknown": ("ask", "ignore"),
     "convert": ("ask", "no", "png", "jpeg"),
+    "clashes": ("rename", "skip", "replace"),
 }
 
 
@@ -56,6 +57,9 @@ class Choices:
     frame_step : int
         Every how many frames of a video one becomes a picture; 0: about one for each second
         where there is nothing but videos, else none.
+    clashes : str
+        What becomes of a picture whose name another one has already: ``rename`` it, ``skip`` it,
+        or let it ``replace`` the other.
     """
 
     format: str = ""
@@ -71,6 +75,7 @@ class Choices:
     convert: str = "ask"
     levels: tuple[int, int] | None = None
     frame_step: int = 0
+    clashes: str = "rename"
 
     def __post_init__(self) -> None:
         for name, values in _VALUES.items():

@@ -131,7 +131,7 @@ class Ledger:
             if first.place and first.picture != first.file and first.file:
                 example = f"{first.file!r}, {first.place}"
             detail = f" ({first.detail})" if first.detail else ""
-            texts.append(SENTENCES[reason].format(count=count, example=example + detail))
+            texts.append(SENTENCES[reason].format(count=count, unit=unit, example=example + detail))
         return texts
 
     def __str__(self) -> str:

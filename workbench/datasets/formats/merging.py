@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,15 @@ from workbench.datasets.changes import Change, counted, nothing_to_undo, undoing
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.accounts import new_account
 from workbench.datasets.formats.choices import Choices, choices_from
-from workbench.datasets.formats.ledger import ANNOTATIONS, PICTURES, Entry, Ledger
+from workbench.datasets.formats.ledger import Ledger
 from workbench.datasets.formats.naming import absolute
-from workbench.datasets.formats.plan import Contents, contents_of
+from workbench.datasets.formats.plan import Contents, PlanFacts, contents_of, leave
 from workbench.datasets.formats.reading import Picture, Row
 from workbench.datasets.formats.view import CONVERTIBLE, VIDEOS, FolderView
 from workbench.errors import ConflictError, ImportFormatError
 from workbench.persistence import DataStores
 from workbench.persistence.archive.directory import fold
+from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import (
     SPLITS,
     Annotation,
@@ -48,6 +50,7 @@ class _DatasetView(FolderView):
 
     def __init__(self, source: FolderView, heads: Mapping[ImageKey, bytes]) -> None:
         super().__init__(source.path, source.focus)
+        self.origin = source.origin
         self._source = source
         self.keys = {f"images/{split}/{filename}": (split, filename) for split, filename in heads}
         self._pixels = {name: heads[key] for name, key in self.keys.items()}
@@ -94,35 +97,147 @@ class Merged:
 
 
 @dataclass(slots=True)
-class MergePlan:
-    """What will come of an import into a dataset; nothing has been written.
+class _Done:
+    """What was done so far: new images, edits of labels, and images in the trash."""
+
+    added: list[ImageKey] = field(default_factory=list)
+    edits: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The dataset that is added to, with its classes before, and the choices about it."""
+
+    dataset: str
+    classes: list[str]
+    existing: str
+    new: str
+
+    def __post_init__(self) -> None:
+        for text, allowed in ((self.existing, _EXISTING), (self.new, _NEW)):
+            if text not in allowed:
+                raise ImportFormatError(f"expected one of {', '.join(allowed)}, found {text!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Aims:
+    """What happens to which pictures.
 
     Parameters
     ----------
-    dataset : str
     classes : list of str
         Of the dataset afterwards.
     labels : dict of (str, str) to list of Annotation
         For pictures that are there, all that they will have.
-    new, found : dict of str to (str, str)
-        New pictures, and those that are there, by their names in the source.
-    ledger : Ledger
-    notes : list of str
-    questions : list of str
+    new : dict of str to (str, str)
+        New pictures, by their names in the source.
+    found : dict of str to (str, str)
+        Those that are there.
+    replaced : dict of str to (str, str)
+        New pictures that take the place of others with the same name.
     """
 
-    dataset: str
     classes: list[str]
     labels: dict[ImageKey, list[Annotation]]
     new: dict[str, ImageKey]
     found: dict[str, ImageKey]
-    ledger: Ledger
-    notes: list[str]
-    questions: list[str]
-    _stores: DataStores
-    _view: FolderView
-    _pictures: dict[str, Picture]
-    _before: list[str] = field(default_factory=list)
+    replaced: dict[str, ImageKey]
+
+
+class MergePlan(PlanFacts):
+    """What will come of an import into a dataset; nothing has been written.
+
+    Parameters
+    ----------
+    stores : DataStores
+    view : FolderView
+        Stays open until the plan is applied, closed or forgotten.
+    contents : Contents
+    choices : Choices
+    target : _Target
+    aims : _Aims
+    """
+
+    def __init__(
+        self,
+        stores: DataStores,
+        view: FolderView,
+        contents: Contents,
+        choices: Choices,
+        target: _Target,
+        aims: _Aims,
+    ) -> None:
+        super().__init__(contents, choices)
+        self._stores = stores
+        self._view = view
+        self._close = weakref.finalize(self, view.close)
+        self._target = target
+        self._aims = aims
+        self._pictures = {picture.name: picture for picture in contents.pictures}
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset that it adds to."""
+        return self._target.dataset
+
+    @property
+    def existing(self) -> str:
+        """What is done with pictures that have labels already, see `plan_merge`."""
+        return self._target.existing
+
+    @property
+    def new_pictures(self) -> str:
+        """What is done with pictures that the dataset does not have, see `plan_merge`."""
+        return self._target.new
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes of the dataset afterwards, in their order."""
+        return list(self._aims.classes)
+
+    @property
+    def labels(self) -> dict[ImageKey, list[Annotation]]:
+        """For pictures that are there, all boxes that they will have."""
+        return self._aims.labels
+
+    @property
+    def new(self) -> dict[str, ImageKey]:
+        """New pictures, by their names in the source."""
+        return self._aims.new
+
+    @property
+    def found(self) -> dict[str, ImageKey]:
+        """Pictures that are there already, by their names in the source."""
+        return self._aims.found
+
+    @property
+    def replaced(self) -> dict[str, ImageKey]:
+        """New pictures that take the place of others of their name."""
+        return self._aims.replaced
+
+    async def choose(
+        self,
+        *,
+        existing: str | None = None,
+        new: str | None = None,
+        progress: Progress = no_progress,
+        **changes: Any,
+    ) -> MergePlan:
+        """Return the plan with other choices, see `plan_merge`.
+
+        Raises
+        ------
+        ImportFormatError
+            If there is no such choice or value.
+        """
+        choices = choices_from(self.choices, changes)
+        target = replace(
+            self._target, existing=existing or self.existing, new=new or self.new_pictures
+        )
+        made = await _planned(self._stores, target, self._view, choices, progress)
+        self._close.detach()
+        return made
 
     async def apply(self, *, progress: Progress = no_progress) -> Merged:
         """Do it: all of it, or nothing at all.
@@ -137,37 +252,39 @@ class MergePlan:
         if self.questions:
             raise ImportFormatError("; ".join(self.questions))
         info = await self._stores.dataset.get(self.dataset)
-        if info.classes != self._before:
+        before = self._target.classes
+        if info.classes != before:
             raise ConflictError(
                 f"{self.dataset}: the classes have changed since the import was planned; nothing "
                 f"was imported, so plan it again"
             )
-        added: list[ImageKey] = []
-        edits: list[str] = []
+        done = _Done()
         try:
-            if self.classes != self._before:
+            if self.classes != before:
                 await self._stores.dataset.update_classes(self.dataset, self.classes)
-            added += await self._add(progress)
+            done.added += await self._add(progress)
+            done.replaced += await self._replace()
             if self.labels:
                 await self._stores.label.save_many(self.dataset, self.labels)
-                edits += [await self._last_edit(key) for key in self.labels]
+                done.edits += [await self._last_edit(key) for key in self.labels]
         except BaseException:
-            await self._take_back(added, edits)
+            await self._take_back(done)
             raise
-        finally:
-            self._view.close()
         labelled = list(self.labels)
         await self._keep_account()
-        return Merged(self._change(added, edits), added, labelled, self.ledger, self.notes)
+        self.close()
+        return Merged(self._change(done), done.added, labelled, self.ledger, self.notes)
 
     async def _keep_account(self) -> None:
         ids = {name: class_id for class_id, name in enumerate(self.classes)}
+        every = self.new | self.found | self.replaced
         rows = [
             (key[1], self._pictures[name].rows or ())
-            for name, key in (self.new | self.found).items()
+            for name, key in every.items()
             if name in self.new or key in self.labels
         ]
-        account = new_account(str(self._view.path), self.ledger, self.notes, rows, ids)
+        places = {name: "/".join(("images", *key)) for name, key in every.items()}
+        account = new_account(self._view.origin, self.ledger, self.notes, rows, ids, places)
         await self._stores.dataset.save_import(self.dataset, account.id, account.to_bytes())
 
     async def _add(self, progress: Progress) -> list[ImageKey]:
@@ -186,7 +303,7 @@ class MergePlan:
         for done, (name, (split, filename)) in enumerate(self.new.items(), start=1):
             path = scratch / f"{done}{Path(filename).suffix}"
             with path.open("wb") as file:
-                file.writelines(self._view.chunks(name))
+                file.writelines(self._contents.view.chunks(name))
             rows = self._pictures[name].rows
             boxes = None if rows is None else _annotations(rows, ids)
             images.append(NewImage(filename, split, path, boxes))
@@ -197,31 +314,44 @@ class MergePlan:
         edits = await self._stores.label.history(self.dataset, *key)
         return edits[-1].id
 
-    def _change(self, added: list[ImageKey], edits: list[str]) -> Change:
-        text = (
-            f"{counted(len(added), 'image')} and labels of {counted(len(edits), 'image')} imported"
-        )
-        if not added and not edits:
+    async def _replace(self) -> list[str]:
+        """Put new pictures in the place of others; return the entries of these in the trash."""
+        made = []
+        for name, (split, filename) in self.replaced.items():
+            old = await self._stores.image.read_bytes(self.dataset, split, filename)
+            data = await asyncio.to_thread(self._contents.view.read, name)
+            renamed = _stem(filename) + Path(name).suffix.lower()
+            made.append(ImageReplacement(split, filename, renamed, data, old))
+        found = await self._stores.image.replace_many(self.dataset, made) if made else []
+        return [entry.id for entry in found]
+
+    def _change(self, done: _Done) -> Change:
+        pictures = counted(len(done.added) + len(done.replaced), "image")
+        text = f"{pictures} and labels of {counted(len(done.edits), 'image')} imported"
+        if not (done.added or done.edits or done.replaced):
             return Change(text, nothing_to_undo)
 
         async def undo() -> None:
             with undoing(text):
-                await self._take_back(added, edits)
+                await self._take_back(done)
 
         return Change(text, undo)
 
-    async def _take_back(self, added: Sequence[ImageKey], edits: Sequence[str]) -> None:
-        if edits:
-            await self._stores.label.revert_many(self.dataset, edits, what="undo")
-        if added:
-            await self._stores.image.delete_many(self.dataset, added)
+    async def _take_back(self, done: _Done) -> None:
+        if done.edits:
+            await self._stores.label.revert_many(self.dataset, done.edits, what="undo")
+        if done.replaced:
+            await self._stores.image.undo_replace(self.dataset, done.replaced)
+        if done.added:
+            await self._stores.image.delete_many(self.dataset, done.added)
         info = await self._stores.dataset.get(self.dataset)
-        if info.classes == self.classes != self._before:
-            await self._stores.dataset.update_classes(self.dataset, self._before)
+        before = self._target.classes
+        if info.classes == self.classes != before:
+            await self._stores.dataset.update_classes(self.dataset, before)
 
     def close(self) -> None:
-        """Close the source."""
-        self._view.close()
+        """Close the source; the plan can no longer be applied or changed."""
+        self._close()
 
 
 async def plan_merge(
@@ -231,6 +361,7 @@ async def plan_merge(
     *,
     existing: str = "keep",
     new: str = "add",
+    origin: str = "",
     progress: Progress = no_progress,
     **choices: Any,
 ) -> MergePlan:
@@ -247,6 +378,8 @@ async def plan_merge(
         ``replace`` them.
     new : str
         ``add`` pictures that the dataset does not have, or ``leave`` them out.
+    origin : str
+        What the account shall call the source; default: its path.
     **choices
         See `Choices`; ``classes`` maps the source's classes to the dataset's.
 
@@ -257,20 +390,16 @@ async def plan_merge(
     ArchiveError, ImportFormatError
         If it cannot be imported.
     """
-    for text, allowed in ((existing, _EXISTING), (new, _NEW)):
-        if text not in allowed:
-            raise ImportFormatError(f"expected one of {', '.join(allowed)}, found {text!r}")
     chosen = choices_from(Choices(), choices)
     info = await stores.dataset.get(dataset)
+    target = _Target(info.name, info.classes, existing, new)
     view = await asyncio.to_thread(FolderView.open, absolute(path), may_be_bare=True)
+    view.origin = origin or view.origin
     try:
-        keys = [(image.split, image.filename) for image in await stores.image.list(dataset)]
         if not (view.pictures or view.others(CONVERTIBLE | VIDEOS)):
+            keys = [(image.split, image.filename) for image in await stores.image.list(dataset)]
             view = _DatasetView(view, await _heads(stores, dataset, keys))
-        contents = await asyncio.to_thread(contents_of, view, chosen, progress)
-        view = contents.view
-        found = await _matches(stores, dataset, keys, view, contents)
-        return await _planned(stores, dataset, info.classes, view, contents, found, existing, new)
+        return await _planned(stores, target, view, chosen, progress)
     except BaseException:
         view.close()
         raise
@@ -299,6 +428,7 @@ async def _matches(
     """Return the dataset's picture for each of the source's that it has already."""
     if isinstance(view, _DatasetView):
         return dict(view.keys)
+    view = contents.view
     table = await stores.image.scan(dataset)
     lengths: dict[int, list[ImageKey]] = {}
     for filename, split, size in zip(
@@ -309,13 +439,15 @@ async def _matches(
     for known in keys:
         named.setdefault(fold(known[1]), []).append(known)
     found: dict[str, ImageKey] = {}
+    owned: set[ImageKey] = set()
     for picture in contents.pictures:
         same_length = lengths.get(view.size(picture.name), [])
         key: ImageKey | None = await _same_bytes(stores, dataset, same_length, view, picture.name)
         if key is None:
             base = fold(picture.name.rpartition("/")[2])
             key = await _same_size(stores, dataset, named.get(base, []), picture)
-        if key is not None and key not in found.values():
+        if key is not None and key not in owned:
+            owned.add(key)
             found[picture.name] = key
     return found
 
@@ -344,67 +476,60 @@ async def _same_size(
 
 async def _planned(
     stores: DataStores,
-    dataset: str,
-    before: list[str],
+    target: _Target,
     view: FolderView,
-    contents: Contents,
-    found: Mapping[str, ImageKey],
-    existing: str,
-    new: str,
+    choices: Choices,
+    progress: Progress,
 ) -> MergePlan:
+    dataset = target.dataset
+    contents = await asyncio.to_thread(contents_of, view, choices, progress)
+    images = await stores.image.list(dataset)
+    infos = {(image.split, image.filename): image.has_labels for image in images}
+    found = await _matches(stores, dataset, list(infos), view, contents)
     used = {row.label for picture in contents.pictures for row in picture.rows or ()}
+    before = target.classes
     classes = before + [name for name in contents.classes if name in used - set(before)]
     ids = {name: class_id for class_id, name in enumerate(classes)}
-    infos = {(i.split, i.filename): i.has_labels for i in await stores.image.list(dataset)}
-    taken = {(split, fold(_stem(filename))) for split, filename in infos}
-    labels: dict[ImageKey, list[Annotation]] = {}
-    fresh: dict[str, ImageKey] = {}
-    pictures = {picture.name: picture for picture in contents.pictures}
+    owners = {(split, fold(_stem(filename))): (split, filename) for split, filename in infos}
+    taken = set(owners)
+    aims = _Aims(classes, {}, {}, found, {})
     ledger = contents.ledger
-    for name, picture in pictures.items():
-        key = found.get(name)
-        if key is None:
-            if new == "leave":
-                _leave(ledger, picture, why.NOT_HERE, picture.rows or (), whole=True)
+    for picture in contents.pictures:
+        key = found.get(picture.name)
+        if key is not None:
+            if picture.rows is None:
                 continue
-            fresh[name] = _free(contents.targets[name], taken)
-        elif picture.rows is None:
-            continue
-        elif infos[key] and existing == "keep":
-            _leave(ledger, picture, why.LABELLED_ALREADY, picture.rows)
-        else:
+            if infos[key] and target.existing == "keep":
+                leave(ledger, picture, why.LABELLED_ALREADY)
+                continue
             boxes = _annotations(picture.rows, ids)
-            if infos[key] and existing == "add":
+            if infos[key] and target.existing == "add":
                 old = await stores.label.load(dataset, *key)
                 seen = {_rounded(box) for box in old}
                 boxes = old + [box for box in boxes if _rounded(box) not in seen]
-            labels[key] = boxes
+            aims.labels[key] = boxes
+            continue
+        if target.new == "leave":
+            leave(ledger, picture, why.NOT_HERE, whole=True)
+            continue
+        _, split, filename = contents.targets[picture.name].split("/")
+        place = split, fold(_stem(filename))
+        if place not in taken or choices.clashes == "rename":
+            aims.new[picture.name] = _free(split, filename, taken)
+        elif choices.clashes == "replace" and place in owners:
+            key = owners.pop(place)
+            aims.replaced[picture.name] = key
+            if picture.rows is not None:
+                aims.labels[key] = _annotations(picture.rows, ids)
+        else:
+            leave(ledger, picture, why.NAME_TAKEN, whole=True)
     ledger.check()
-    notes = [*contents.notes, *ledger.sentences()]
-    notes = list(dict.fromkeys(notes))
-    return MergePlan(
-        *(dataset, classes, labels, fresh, dict(found), ledger, notes, contents.questions),
-        *(stores, view, pictures, list(before)),
-    )
+    contents.notes[:] = dict.fromkeys([*contents.notes, *ledger.sentences()])
+    return MergePlan(stores, view, contents, choices, target, aims)
 
 
-def _leave(
-    ledger: Ledger, picture: Picture, reason: str, rows: Sequence[Row], *, whole: bool = False
-) -> None:
-    split = picture.split or SPLITS[0]
-    for _ in rows:
-        ledger.add(Entry(ANNOTATIONS, "left", reason, picture.name, 0, picture.name, split))
-    ledger.taken[ANNOTATIONS] -= len(rows)
-    ledger.by_split[ANNOTATIONS, split] -= len(rows)
-    if whole:
-        ledger.add(Entry(PICTURES, "left", reason, picture.name, 0, picture.name, split))
-        ledger.taken[PICTURES] -= 1
-        ledger.by_split[PICTURES, split] -= 1
-
-
-def _free(target: str, taken: set[tuple[str, str]]) -> ImageKey:
+def _free(split: str, filename: str, taken: set[tuple[str, str]]) -> ImageKey:
     """Return a key whose label file no other picture has, and keep it."""
-    _, split, filename = target.split("/")
     stem, suffix = _stem(filename), filename[len(_stem(filename)) :]
     name, number = filename, 2
     while (split, fold(_stem(name))) in taken:

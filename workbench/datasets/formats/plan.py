@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from workbench.errors import (
     WorkbenchError,
 )
 from workbench.persistence import IMAGE_EXTENSIONS, DataStores
-from workbench.persistence.archive import plan_layout
+from workbench.persistence.archive import Layout, plan_layout
 from workbench.persistence.archive.folder import Folder
 from workbench.persistence.archive.split_lists import GivenSplits
 from workbench.persistence.models import (
@@ -82,6 +83,10 @@ class Contents:
         What has to be answered first.
     view : FolderView
         Where all of it is read from: the source, or it with pictures that were made.
+    pairing : Counter of str
+        How many pictures found their annotations by which rule.
+    labels : Counter of str
+        How many boxes of each class were read, by its name in the source.
     """
 
     recognised: Recognised
@@ -93,32 +98,22 @@ class Contents:
     notes: list[str]
     questions: list[str]
     view: FolderView
+    pairing: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
 
 
-class ImportPlan:
-    """What will come of an import; nothing has been written.
+class PlanFacts:
+    """What can be asked of every plan, whether it makes a dataset or adds to one.
 
     Parameters
     ----------
-    stores : DataStores
-    view : FolderView
-        Stays open until the plan is applied, closed or forgotten.
     contents : Contents
     choices : Choices
-    name : str
-        Of the dataset to make.
     """
 
-    def __init__(
-        self, stores: DataStores, view: FolderView, contents: Contents, choices: Choices, name: str
-    ) -> None:
-        self._stores = stores
-        self._view = view
+    def __init__(self, contents: Contents, choices: Choices) -> None:
         self._contents = contents
-        self._print = _fingerprint(view)
-        self._close = weakref.finalize(self, view.close)
         self.choices = choices
-        self.name = name
 
     @property
     def format(self) -> str:
@@ -160,11 +155,30 @@ class ImportPlan:
         """What has to be answered by `choose` before it can be applied."""
         return list(self._contents.questions)
 
+    @property
+    def pairing(self) -> dict[str, int]:
+        """How many pictures found their annotations by which rule."""
+        return dict(self._contents.pairing)
+
+    @property
+    def source_classes(self) -> dict[str, int]:
+        """How many boxes were read of each class, by its name in the source, in its order."""
+        labels = self._contents.labels
+        known = dict.fromkeys(self._contents.reading.classes, 0)
+        return known | {name: labels[name] for name in [*known, *sorted(labels.keys() - known)]}
+
+    def source_splits(self) -> dict[str, dict[str, int]]:
+        """Return the counts by the split that the source tells, before `Choices.splits`."""
+        return self._counts(lambda picture: picture.given)
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the numbers of images, labelled images and boxes by split."""
+        return self._counts(lambda picture: picture.split or SPLITS[0])
+
+    def _counts(self, split_of: Callable[[Picture], str]) -> dict[str, dict[str, int]]:
         result = {split: {"images": 0, "labelled": 0, "boxes": 0} for split in SPLITS}
         for picture in self._contents.pictures:
-            here = result[picture.split or SPLITS[0]]
+            here = result[split_of(picture)]
             here["images"] += 1
             here["labelled"] += picture.rows is not None
             here["boxes"] += len(picture.rows or ())
@@ -195,6 +209,31 @@ class ImportPlan:
                 )
         lines += [f"classes: {', '.join(self.classes)}", *self.notes, *self.questions]
         return "\n".join(lines)
+
+
+class ImportPlan(PlanFacts):
+    """What will come of an import; nothing has been written.
+
+    Parameters
+    ----------
+    stores : DataStores
+    view : FolderView
+        Stays open until the plan is applied, closed or forgotten.
+    contents : Contents
+    choices : Choices
+    name : str
+        Of the dataset to make.
+    """
+
+    def __init__(
+        self, stores: DataStores, view: FolderView, contents: Contents, choices: Choices, name: str
+    ) -> None:
+        super().__init__(contents, choices)
+        self._stores = stores
+        self._view = view
+        self._print = _fingerprint(view)
+        self._close = weakref.finalize(self, view.close)
+        self.name = name
 
     async def choose(self, *, progress: Progress = no_progress, **changes: Any) -> ImportPlan:
         """Return the plan with other choices; see `Choices` for what there is to choose.
@@ -228,8 +267,10 @@ class ImportPlan:
         name = name or self.name
         await require_free(self._stores, name)
         if await asyncio.to_thread(lambda: _fingerprint(self._view) != self._print):
+            origin = self._view.origin
             self.close()
             self._view = await asyncio.to_thread(FolderView.open, _source(self._view))
+            self._view.origin = origin
             self._close = weakref.finalize(self, self._view.close)
             self._contents = await asyncio.to_thread(
                 contents_of, self._view, self.choices, progress
@@ -262,6 +303,7 @@ async def plan_import(
     path: Path | str,
     name: str | None = None,
     *,
+    origin: str = "",
     progress: Progress = no_progress,
     **choices: Any,
 ) -> ImportPlan:
@@ -274,6 +316,8 @@ async def plan_import(
         A folder, an archive (zip, tar), or an annotation file.
     name : str, optional
         Of the dataset to make; default: that of the folder or file.
+    origin : str
+        What the account shall call the source; default: its path.
     progress : callable
     **choices
         See `Choices`.
@@ -294,6 +338,7 @@ async def plan_import(
     place = absolute(path)
     wanted = default_name(place) if name is None else name
     view = await asyncio.to_thread(FolderView.open, place)
+    view.origin = origin or str(place)
     try:
         contents = await asyncio.to_thread(contents_of, view, chosen, progress)
     except BaseException:
@@ -341,11 +386,19 @@ def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Conte
         )
     _give_splits(taken.pictures, choices, ledger)
     classes = _classes(view, reading, choices, taken.pictures)
-    layout_notes, targets = _layout(view, taken.pictures)
+    layout = _layout(view, taken.pictures)
+    if layout.clashes and choices.clashes != "rename":
+        _leave_clashes(taken.pictures, layout.clashes, choices.clashes, ledger)
+        layout = _layout(view, taken.pictures)
+    targets = layout.targets
+    for picture in taken.pictures:
+        split = picture.split or SPLITS[0]
+        ledger.by_split[PICTURES, split] += 1
+        ledger.by_split[ANNOTATIONS, split] += len(picture.rows or ())
     _count_files(view, recognised, reading, targets, failed, ledger)
     ledger.check()
     asked = recognised.unknown if not recognised.format and choices.unknown == "ask" else []
-    notes = [*view.notes, *reading.notes, *ledger.sentences(), *layout_notes]
+    notes = [*view.notes, *reading.notes, *ledger.sentences(), *layout.notes]
     if choices.shares:
         shares = ", ".join(f"{share:g} to {split}" for split, share in choices.shares.items())
         notes.append(f"images were dealt out to splits at random: {shares}, seed {choices.seed}")
@@ -369,6 +422,8 @@ def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Conte
         notes,
         [question(view, asked)] if asked else [],
         view,
+        taken.pairing,
+        taken.labels,
     )
 
 
@@ -404,8 +459,8 @@ def _give_splits(pictures: Sequence[Picture], choices: Choices, ledger: Ledger) 
         elif picture.split is None:
             picture.split = SPLITS[0]
             ledger.add(Entry(PICTURES, "noted", why.NO_SPLIT, picture.name, 0, picture.name))
-        picture.split = choices.splits.get(picture.split or SPLITS[0], picture.split)
-        ledger.by_split[PICTURES, picture.split or SPLITS[0]] += 1
+        picture.given = picture.split or SPLITS[0]
+        picture.split = choices.splits.get(picture.given, picture.split)
 
 
 def _classes(
@@ -424,15 +479,37 @@ def _classes(
         ) from error
 
 
-def _layout(view: FolderView, pictures: Sequence[Picture]) -> tuple[list[str], dict[str, str]]:
-    """Return notes, and where pictures and our own files go."""
+def _layout(view: FolderView, pictures: Sequence[Picture]) -> Layout:
+    """Say where pictures and our own files go."""
     own = [name for name in view.names if "/.workbench/" in f"/{name}"]
     home = own[0].partition(".workbench/")[0] if own else ""
     splits = {picture.name: picture.split or SPLITS[0] for picture in pictures}
     layout = plan_layout([*splits, *own], GivenSplits(splits, home))
     for picture in pictures:
         picture.split = layout.targets[picture.name].split("/")[1]
-    return layout.notes, layout.targets
+    return layout
+
+
+def _leave_clashes(
+    pictures: list[Picture], clashes: Mapping[str, str], which: str, ledger: Ledger
+) -> None:
+    """Leave out all but one of the pictures that would have the same name."""
+    gone = set(clashes)
+    if which == "replace":  # the last of each name stays
+        gone = gone.union(clashes.values()) - set({o: n for n, o in clashes.items()}.values())
+    for picture in pictures:
+        if picture.name in gone:
+            leave(ledger, picture, why.NAME_TAKEN, whole=True)
+    pictures[:] = [picture for picture in pictures if picture.name not in gone]
+
+
+def leave(ledger: Ledger, picture: Picture, reason: str, *, whole: bool = False) -> None:
+    """Count the boxes of a picture, which were taken, as left; `whole`: the picture, too."""
+    split = picture.split or SPLITS[0]
+    units = [ANNOTATIONS] * len(picture.rows or ()) + [PICTURES] * whole
+    for unit in units:
+        ledger.add(Entry(unit, "left", reason, picture.name, 0, picture.name, split))
+        ledger.taken[unit] -= 1
 
 
 def _count_files(

@@ -83,6 +83,8 @@ class Picture:
         The label file, where it can be kept byte for byte.
     size : (int, int)
         As it is shown.
+    given : str
+        The split before the one that was chosen in its place.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Picture:
     rows: list[Row] | None
     raw: bytes | None
     size: tuple[int, int]
+    given: str = ""
 
 
 @dataclass(slots=True)
@@ -103,12 +106,15 @@ class Taken:
     ledger : Ledger
     pairing : Counter of str
         How many pictures were found by which rule.
+    labels : Counter of str
+        How many boxes of each class were read, by the name that it has in the source.
     """
 
     pictures: list[Picture]
     reading: Reading
     ledger: Ledger
     pairing: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
 
 
 def take(
@@ -121,7 +127,7 @@ def take(
     """Walk once through everything that there is."""
     loop = _Loop(view, reading, choices, ledger, progress)
     pictures = loop.run()
-    return Taken(pictures, reading, ledger, loop.pairing)
+    return Taken(pictures, reading, ledger, loop.pairing, loop.labels)
 
 
 class _Loop:
@@ -139,6 +145,7 @@ class _Loop:
         self._ledger = ledger
         self._progress = progress
         self.pairing: Counter[str] = Counter()
+        self.labels: Counter[str] = Counter()
 
     def run(self) -> list[Picture]:
         records = self._read()
@@ -165,6 +172,7 @@ class _Loop:
             if number % _TICK == 0:
                 self._progress(0, total)
             self._ledger.found[ANNOTATIONS] += len(record.boxes) + len(record.problems)
+            self.labels.update([box.label for box in record.boxes])
             records.append(record)
         self._crowds(records)
         return records
@@ -403,7 +411,6 @@ class _Loop:
                     outcome = "repaired" if box.shape == CROWD else "noted"
                     self._note(ANNOTATIONS, outcome, _SHAPES[box.shape], record, name, box.place)
         self._ledger.taken[ANNOTATIONS] += len(taken)
-        self._ledger.by_split[ANNOTATIONS, split or "train"] += len(taken)
         whole = len(records) == 1 and not records[0].problems and len(taken) == total
         raw = records[0].raw if whole and not records[0].repairs else None
         if taken or (not total and any(record.reviewed for record in records)):

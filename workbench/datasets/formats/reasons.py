@@ -21,6 +21,7 @@ PREDICTED = "prediction"
 IGNORED = "ignored region"
 NOT_HERE = "not in the dataset"
 LABELLED_ALREADY = "labelled already"
+NAME_TAKEN = "name taken"
 
 # Of annotations that are repaired.
 CLIPPED = "clipped"
@@ -106,10 +107,13 @@ SENTENCES = {
         "{count} annotations are further versions of pictures that several people annotated, and "
         "were left out: the first was taken, such as in {example}"
     ),
-    NOT_HERE: "{count} pictures or annotations are of no picture of the dataset: {example}",
+    NOT_HERE: "{count} {unit} are of no picture of the dataset and were left out: {example}",
     LABELLED_ALREADY: (
         "{count} annotations are of pictures that have labels already and were left out, such as "
         "{example}"
+    ),
+    NAME_TAKEN: (
+        "{count} {unit} were left out because another picture has the name, such as {example}"
     ),
     IGNORED: (
         "{count} annotations mark what is not to be looked at and were left out, such as {example}"

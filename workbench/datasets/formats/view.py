@@ -69,10 +69,13 @@ class FolderView:
         Those that are pictures and not hidden.
     used : frozenset of str
         Files that stand for others that were made of them, see `with_made`.
+    origin : str
+        What people call what was pointed at: its path, unless it came some other way.
     """
 
     def __init__(self, path: Path, focus: str | None = None) -> None:
         self.path = path
+        self.origin = str(path)
         self.focus = focus
         self.names: list[str] = []
         self.pictures: list[str] = []
@@ -158,6 +161,7 @@ class FolderView:
         notes : sequence of str
         """
         view = FolderView(self.path, self.focus)
+        view.origin = self.origin
         view.notes = [*self.notes, *notes]
         view.used = frozenset(used)
         view._open, view._temporary = self._open, self._temporary

@@ -48,7 +48,7 @@ def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -
         done += 1
         progress(done, total)
     account = new_account(
-        str(view.path),
+        view.origin,
         contents.ledger,
         contents.notes,
         (
@@ -56,6 +56,7 @@ def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -
             for picture in contents.pictures
         ),
         ids,
+        {picture.name: contents.targets[picture.name] for picture in contents.pictures},
     )
     sink.write(f".workbench/imports/{account.id}.json", account.to_bytes())
     return ArchiveContents(contents.classes, contents.reading.extra, contents.notes, images, labels)

@@ -52,6 +52,8 @@ class Layout:
         By split.
     notes : list of str
         What was dropped or renamed, one sentence for each kind.
+    clashes : dict of str to str
+        Images that got another name, and for each the one whose name it would have had.
     """
 
     targets: dict[str, str]
@@ -62,6 +64,7 @@ class Layout:
     num_images: dict[str, int]
     num_labels: dict[str, int]
     notes: list[str]
+    clashes: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,7 @@ def plan_layout(names: Sequence[str], given: GivenSplits | None = None) -> Layou
         plan.num_images,
         plan.num_labels,
         given.notes + notes.sentences(),
+        plan.clashes,
     )
 
 
@@ -167,6 +171,7 @@ class _Plan:
     ) -> None:
         self.targets: dict[str, str] = {}
         self.copies: dict[str, list[str]] = {}
+        self.clashes: dict[str, str] = {}
         self.num_images = dict.fromkeys(SPLITS, 0)
         self.num_labels = dict.fromkeys(SPLITS, 0)
         self._notes = notes
@@ -219,6 +224,7 @@ class _Plan:
         owner = self._owners.setdefault(fold(_label(split, filename)), image)
         if owner is image:
             return filename
+        self.clashes[image] = owner
         folders = _folders(image, self._depth)
         for new in _other_names(
             filename, [] if folders == _folders(owner, self._depth) else folders
