@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { boxPath, tileAt } from "../../workbench/panels/evaluate/static/finding_tiles.mjs";
-import { createDownload } from "../../workbench/panels/models/static/file_download.mjs";
 import { rowAt, sparkPoints } from "../../workbench/panels/models/static/model_table.mjs";
+import { createDownload } from "../../workbench/panels/shared/static/download.mjs";
 
 test("keys walk a grid and stay in it", () => {
   const grid = { columns: 3, total: 7 };

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { droppedOn, filesIn, refusal } from "../../workbench/panels/browse/static/drop.mjs";
+import {
+  droppedOn,
+  filesIn,
+  isImport,
+  pathOf,
+  refusal,
+} from "../../workbench/panels/browse/static/drop.mjs";
 import { createUploader } from "../../workbench/panels/shared/static/upload.mjs";
 import { fake } from "./fakes.mjs";
 
@@ -19,7 +25,7 @@ const folderEntry = (name, ...entries) =>
     },
   });
 
-test("a dropped folder stands for the images in it and below", async () => {
+test("a dropped folder stands for all that is in it and below, with its place", async () => {
   const deep = folderEntry("deep", fileEntry(file("d.PNG")));
   const folder = folderEntry(
     "photos",
@@ -30,18 +36,36 @@ test("a dropped folder stands for the images in it and below", async () => {
     fileEntry(file(".DS_Store")),
   );
   const single = file("by itself.txt");
-  const found = await filesIn([single, folder], ACCEPT);
-  assert.deepEqual(
-    found.map((one) => one.name),
-    ["by itself.txt", "a.jpg", "c.jpg", "d.PNG"],
-  );
-  assert.deepEqual(await filesIn([folderEntry("empty")], ACCEPT), []);
+  const found = await filesIn([single, folder]);
+  assert.deepEqual(found.map(pathOf), [
+    "by itself.txt",
+    "photos/a.jpg",
+    "photos/c.jpg",
+    "photos/deep/d.PNG",
+    "photos/notes.txt",
+  ]);
+  assert.deepEqual(await filesIn([folderEntry("empty")]), []);
   const broken = fake({
     name: "x",
     isDirectory: true,
     createReader: () => ({ readEntries: (_done, failed) => failed(new Error("gone")) }),
   });
-  await assert.rejects(filesIn([broken], ACCEPT), /gone/);
+  await assert.rejects(filesIn([broken]), /gone/);
+});
+
+test("archives, annotations and label files beside images make an import", () => {
+  const is = (...names) =>
+    isImport(
+      names.map((name) => file(name)),
+      [".zip", ".json"],
+      ACCEPT,
+    );
+  assert.equal(is("a.jpg", "b.png"), false);
+  assert.equal(is("a.jpg", "readme.txt"), false);
+  assert.equal(is("a.jpg", "A.txt"), true);
+  assert.equal(is("a.jpg", "coco.JSON"), true);
+  assert.equal(is("export.zip"), true);
+  assert.equal(is("clip.mp4"), false);
 });
 
 test("files and folders are told apart while the drop is handled", () => {

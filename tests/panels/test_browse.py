@@ -19,7 +19,7 @@ from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.browse import BrowsePanel
 from workbench.panels.browse.importing import BATCH, batches
 from workbench.panels.browse.model import BrowseModel
-from workbench.panels.shared.status import Status, StoppedError
+from workbench.panels.shared.status import StoppedError
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Prediction
 from workbench.persistence.suggestion_blocks import SuggestionSource
@@ -285,17 +285,12 @@ async def test_a_crop_is_judged_by_itself(model: BrowseModel) -> None:
     assert await found("sort:-area b or class:0") == [cat, small]
 
 
-async def test_copy_and_export_the_selection(
-    model: BrowseModel, stores: Stores, tmp_path: Path
-) -> None:
+async def test_copy_the_selection(model: BrowseModel, stores: Stores) -> None:
     choose(model, 0, 1)
     await model.copy_into("few")
     assert (await stores.dataset.get("few")).num_images == {"train": 2, "val": 0, "test": 0}
     with pytest.raises(AlreadyExistsError):
         await model.copy_into("few")
-    path = await model.export(tmp_path / "few.zip")
-    assert path.is_file()
-    assert str(path) in model.status.text
     assert model.work.what == ""
 
 
@@ -564,24 +559,6 @@ async def test_what_changed_outside_is_shown_when_asked_or_stumbled_over(
     assert images(root, "test") == {"b.jpg"}  # what is as it was chosen is moved
 
 
-async def test_an_export_replaces_nothing_and_says_where_it_is(
-    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    gallery = page.panel.gallery
-    page.say("select", listing=gallery.listing["id"], ranges=[[0, 2]])
-    page.say("do", action="export", path=" chosen ")
-    archive = tmp_path / "chosen.zip"
-    await page.until_state(lambda: gallery.status["text"], f"2 images exported to {archive}")
-    before = archive.read_bytes()
-    for path in ("chosen.zip", f'"{archive}"', archive.as_uri()):
-        page.panel.model.status = Status()
-        page.say("do", action="export", path=path)
-        expected = f"{archive} is there already: choose another name"
-        await page.until_state(lambda: gallery.status.get("text"), expected)
-    assert archive.read_bytes() == before
-
-
 def test_no_more_is_held_at_once_than_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbench.panels.browse.importing.BATCH_BYTES", 10)
     sizes = [4, 4, 4, 20, 1]
@@ -590,46 +567,6 @@ def test_no_more_is_held_at_once_than_is_good(monkeypatch: pytest.MonkeyPatch) -
     many = [Path(f"{number}.jpg") for number in range(2 * BATCH + 1)]
     assert [len(batch) for batch in batches(many)] == [BATCH, BATCH, 1]
     assert list(batches([])) == []
-
-
-async def test_a_folder_with_labels_becomes_a_dataset_of_its_own(
-    page: Page, root: Path, stores: Stores, tmp_path: Path
-) -> None:
-    export = tmp_path / "ds"  # a dataset is called so already
-    (export / "train").mkdir(parents=True)
-    write_picture(export / "train" / "x.jpg")
-    (export / "train" / "x.txt").write_text("0 0.5 0.5 0.2 0.2\n")
-    page.say("do", action="import", path=str(export), split="val", every=1)
-    gallery = page.panel.gallery
-    told = "It has labels, so it is a dataset of its own now: 1 image in 'ds-2'."
-    await page.until_state(lambda: gallery.status["text"].startswith(told), True)
-    assert (root.parent / "ds-2" / "labels" / "train" / "x.txt").is_file()
-    assert images(root, "val") == {"v.jpg"}
-    assert page.panel.model.dataset == "ds"
-    (export / "train" / "x.txt").unlink()
-    page.say("do", action="import", path=str(export), split="val", every=1)
-    await page.until_state(lambda: images(root, "val"), {"v.jpg", "x.jpg"})
-
-
-async def test_an_import_shows_its_account_and_asks_about_files_in_no_known_form(
-    page: Page, root: Path, tmp_path: Path
-) -> None:
-    export = tmp_path / "more"
-    (export / "train").mkdir(parents=True)
-    write_picture(export / "train" / "x.jpg")
-    label = export / "train" / "x.txt"
-    label.write_text("0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0 0.2\n")
-    page.say("do", action="import", path=str(export), split="val", every=1)
-    gallery = page.panel.gallery
-    await page.until_state(lambda: "1 of 2 boxes could not" in gallery.status["text"], True)
-    assert "2 annotations found: 1 taken (0 repaired), 1 left" in gallery.status["details"]
-
-    label.unlink()
-    (export / "boxes.json").write_text('{"my bbox": [1, 2, 3, 4]}')
-    page.say("do", action="import", path=str(export), split="val", every=1)
-    await page.until_state(lambda: "unknown='ignore'" in gallery.status["text"], True)
-    assert images(root, "val") == {"v.jpg"}
-    assert not (root.parent / "more-2").exists()
 
 
 async def test_images_open_in_the_annotator_and_there_is_a_way_back(page: Page, root: Path) -> None:
@@ -726,28 +663,48 @@ async def test_what_is_done_is_done_to_what_was_selected_when_it_was_asked_for(
     assert model.selected() == [("train", "b.jpg")]
 
 
-async def test_looking_through_images_does_not_call_off_that_an_export_shall_stop(
-    model: BrowseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_looking_through_images_does_not_call_off_that_a_copy_shall_stop(
+    model: BrowseModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose(model, 0, 1)
     told: list[Any] = []
 
-    async def export(*_args: Any, progress: Any, **_kwargs: Any) -> None:
+    async def copy(*_args: Any, progress: Any, **_kwargs: Any) -> None:
         told.append(progress)
         progress(1, 2)
         await asyncio.sleep(0)  # its message arrives
-        assert model.work.what == "Exporting"
+        assert model.work.what == "Copying"
         await model.search("split:train")
-        assert model.work.what == "Exporting"
+        assert model.work.what == "Copying"
         model.stop()
         await model.search("split:val")
         progress(2, 2)
 
-    monkeypatch.setattr("workbench.datasets.actions.Actions.export", export)
+    monkeypatch.setattr("workbench.datasets.actions.Actions.copy_into", copy)
     with pytest.raises(StoppedError):
-        await model.export(tmp_path / "few.zip")
+        await model.copy_into("few")
     assert len(told) == 1
     assert model.work.what == ""
+
+
+async def test_some_images_are_looked_at_and_then_all_again(model: BrowseModel, root: Path) -> None:
+    await model.search("split:val")
+    await model.narrow([("train", "b.jpg"), ("train", "a.jpg"), ("train", "gone.jpg")], "of a kind")
+    assert listed(model) == ["train/b.jpg", "train/a.jpg"]
+    assert model.listing is not None
+    assert model.listing.only is not None
+    assert model.listing.only.words == "of a kind"
+    await model.search("class:cat")
+    assert listed(model) == ["train/a.jpg"]
+    (root / "images" / "train" / "b.jpg").unlink()
+    await model.search("")
+    await model.refresh()
+    assert listed(model) == ["train/a.jpg"]
+    await model.widen()
+    assert len(listed(model)) == 5
+    await model.narrow([("train", "a.jpg")], "of a kind")
+    await model.open("ds")
+    assert len(listed(model)) == 5
 
 
 @pytest.fixture

@@ -258,6 +258,7 @@ export interface GalleryTraits {
     of?: number;
     keep?: boolean;
     empty?: string;
+    only?: string;
   };
   selection: { listing?: number; ranges?: Ranges; by?: string };
   classes: string[];
@@ -266,7 +267,13 @@ export interface GalleryTraits {
   status: { text?: string; tone?: string; details?: string[] };
   progress: { what?: string; done?: number; total?: number };
   undo: string;
+  transfer: TransferPage;
+  transfer_state: {
+    status?: GalleryTraits["status"];
+    progress?: GalleryTraits["progress"];
+  };
   accept: string[];
+  imports: string[];
   max_bytes: number;
   height: number;
 }
@@ -328,6 +335,8 @@ export type GalleryMessage =
   | { kind: "open"; listing: number; position: number }
   | Do
   | UploadPiece
+  | ArrivingPiece
+  | TransferAction
   | { kind: "stop" };
 export interface ItemsMessage {
   kind: "items";
@@ -343,8 +352,122 @@ export interface CompletionsMessage {
   seq: number;
   items: Completion[];
 }
-export type GalleryReceived = To<ItemsMessage | CompletionsMessage | Uploaded>;
+export type GalleryReceived = To<
+  | ItemsMessage
+  | CompletionsMessage
+  | Uploaded
+  | { kind: "arrived"; batch: number; refused?: boolean }
+  | { kind: "piece"; start: number; total: number; name: string }
+  | { kind: "no_piece" }
+>;
 export type GalleryModel = Model<GalleryTraits, From<GalleryMessage>, GalleryReceived>;
+
+// -- Imports and exports: workbench/panels/browse/transfer.py, import_words.py, export_model.py
+
+/** A piece of a file that is to be imported, with the folders that it lay in. */
+export type ArrivingPiece = Omit<UploadPiece, "kind"> & { kind: "arrive"; path: string };
+export type TransferAction =
+  | {
+      kind: "import" | "export";
+      action: string;
+      key?: string | string[] | null;
+      value?: unknown;
+      name?: string;
+      dataset?: string;
+      id?: string;
+      path?: string;
+    }
+  | { kind: "fetch"; start: number };
+export type Send = (message: TransferAction) => void;
+
+export interface LedgerUnit {
+  unit: string;
+  found: number;
+  taken: number;
+  repaired: number;
+  left: number;
+}
+/** One kind of what was left, repaired or noted: unit, outcome and reason are its key. */
+export interface LedgerRow {
+  key: [string, string, string];
+  count: number;
+  text: string;
+  lines: number;
+  pictures: number;
+  shown?: string[][];
+}
+export interface PlanClass {
+  name: string;
+  boxes: number;
+  /** null: left out */
+  to: string | null;
+  number: number | null;
+}
+export interface PlanPage {
+  kind: "plan";
+  title: string;
+  format: string;
+  sure: number;
+  reason: string;
+  questions: string[];
+  into: string;
+  name: string;
+  datasets: string[];
+  units: LedgerUnit[];
+  classes: PlanClass[];
+  known: string[];
+  splits: { split: string; images: number; labelled: number; boxes: number; to: string }[];
+  pairs: { rule: string; count: number }[];
+  rows: LedgerRow[];
+  notes: string[];
+  choices: { key: string; label: string; values: string[][]; value: string }[];
+  facts?: string[];
+}
+export interface AccountPage {
+  kind: "account";
+  dataset: string;
+  id: string;
+  at: string;
+  title: string;
+  format: string;
+  fresh: boolean;
+  can_undo: boolean;
+  units: LedgerUnit[];
+  by_split: { split: string; pictures: number; annotations: number; left: number }[];
+  by_file: { file: string; left: number; repaired: number; noted: number }[];
+  rows: LedgerRow[];
+  notes: string[];
+}
+export interface AccountsPage {
+  kind: "accounts";
+  dataset: string;
+  rows: { id: string; at: string; source: string; format: string; units: LedgerUnit[] }[];
+}
+export interface ErrorPage {
+  kind: "error";
+  title: string;
+  text: string;
+}
+export interface ExportPage {
+  kind: "export";
+  dataset: string;
+  whats: string[][];
+  formats: string[][];
+  images: string[][];
+  chosen: { what: string; format: string; images: string };
+  counts: { pictures?: number; annotations?: number; classes?: number };
+  notes: string[];
+  problem: string;
+  path: string;
+  download: { name?: string };
+}
+export type TransferPage =
+  | PlanPage
+  | AccountPage
+  | AccountsPage
+  | ErrorPage
+  | ExportPage
+  | { kind?: undefined };
 
 // -- Cameras: workbench/panels/live/ and capture/camera.py
 

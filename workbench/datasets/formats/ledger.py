@@ -114,25 +114,27 @@ class Ledger:
 
     def sentences(self) -> list[str]:
         """Return a sentence for each reason, in the order in which they came up."""
-        texts = []
-        for (unit, outcome, reason), count in self.reasons.items():
-            if outcome == "quiet" or reason not in SENTENCES:
-                continue
-            first = next(
-                (
-                    e
-                    for e in self.entries
-                    if (e.unit, e.outcome, e.reason) == (unit, outcome, reason)
-                ),
-                Entry(unit, outcome, reason, ""),
-            )
-            where = first.picture or first.file
-            example = f"{where!r}"
-            if first.place and first.picture != first.file and first.file:
-                example = f"{first.file!r}, {first.place}"
-            detail = f" ({first.detail})" if first.detail else ""
-            texts.append(SENTENCES[reason].format(count=count, unit=unit, example=example + detail))
-        return texts
+        return [
+            self.sentence_of(key)
+            for key in self.reasons
+            if key[1] != "quiet" and key[2] in SENTENCES
+        ]
+
+    def sentence_of(self, key: tuple[str, str, str]) -> str:
+        """Return the sentence for a unit, an outcome and a reason, with an example."""
+        unit, outcome, reason = key
+        first = next(
+            (e for e in self.entries if (e.unit, e.outcome, e.reason) == key),
+            Entry(unit, outcome, reason, ""),
+        )
+        where = first.picture or first.file
+        example = f"{where!r}"
+        if first.place and first.picture != first.file and first.file:
+            example = f"{first.file!r}, {first.place}"
+        detail = f" ({first.detail})" if first.detail else ""
+        return SENTENCES[reason].format(
+            count=self.reasons[key], unit=unit, example=example + detail
+        )
 
     def __str__(self) -> str:
         """Return the account in three lines."""

@@ -16,6 +16,9 @@ from workbench.persistence.archive.directory import fold, is_litter, plain_name
 from workbench.persistence.models import ArchiveLimits
 
 _TARS = (".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tgz", ".txz", ".tbz2", ".tzst", ".tar")
+ARCHIVES = (*_TARS, ".zip")
+"""Extensions of all archives that are read."""
+
 _RATIO_FROM_BYTES = 1_000_000
 _BLOCK_BYTES = 2**20
 
@@ -23,7 +26,7 @@ _BLOCK_BYTES = 2**20
 def archive_extension(name: str) -> str:
     """Return the extension of an archive's name as it is written; empty if it is none."""
     lower = name.lower()
-    return next((name[-len(e) :] for e in (*_TARS, ".zip") if lower.endswith(e)), "")
+    return next((name[-len(e) :] for e in ARCHIVES if lower.endswith(e)), "")
 
 
 def is_archive(name: str) -> bool:

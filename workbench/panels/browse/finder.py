@@ -68,7 +68,14 @@ class Finder:
             index = replace(index, order_by_similarity=order)
         return index
 
-    async def find(self, index: DatasetIndex, text: str, *, objects: bool = False) -> Integers:
+    async def find(
+        self,
+        index: DatasetIndex,
+        text: str,
+        *,
+        objects: bool = False,
+        only: Sequence[ImageKey] | None = None,
+    ) -> Integers:
         """Return the positions in the index of the images, or of the boxes, that match.
 
         Parameters
@@ -79,13 +86,19 @@ class Finder:
             The query.
         objects : bool
             Boxes in place of images, see `Query.run_boxes`.
+        only : sequence of (str, str), optional
+            Just these images, of those that this finder finds at all.
 
         Raises
         ------
         QueryError
             If the query cannot be understood.
         """
-        return await asyncio.to_thread(_find, index, text, objects, self._images)
+        found = self._images if only is None else only
+        if only is not None and self._images is not None:
+            known = set(self._images)
+            found = [image for image in only if image in known]
+        return await asyncio.to_thread(_find, index, text, objects, found)
 
 
 def _find(

@@ -17,6 +17,10 @@ open             the item at ``position`` of ``listing`` was double-clicked
 do               an ``action`` on the selection, see `workbench.panels.browse.pages`
 upload           a piece of a file that is to be added
 stop             stop the action under way
+arrive           a piece of a file or folder that is to be imported, with its ``path``
+import           an ``action`` of the import whose page is shown, see `transfer`
+export           likewise of the export
+fetch            the piece of the download that starts at ``start``
 ===============  ===========================================================================
 
 ===============  ===========================================================================
@@ -26,6 +30,9 @@ items            some of the items of request ``id``, the last with ``done``; an
                  ``picture`` names the ``buffer`` that holds it
 completions      the answer to ``complete``
 uploaded         a piece of file batch ``batch`` has arrived: the next may come
+arrived          likewise of what is to be imported; ``refused``: no more of it
+piece            of a download: the bytes from ``start`` on, ``total``, and its ``name``
+no_piece         nothing more of the download will come
 ===============  ===========================================================================
 """
 
@@ -46,7 +53,10 @@ _log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 
 KINDS = frozenset(
-    ("want", "cancel", "select", "query", "complete", "mode", "open", "do", "upload", "stop")
+    (
+        *("want", "cancel", "select", "query", "complete", "mode", "open", "do", "upload", "stop"),
+        *("arrive", "import", "export", "fetch"),
+    )
 )
 """Messages that a page may send."""
 
@@ -68,11 +78,14 @@ class Gallery(anywidget.AnyWidget):
     """
 
     _esm = bundle(STATIC / "gallery.mjs")
-    _css = style_sheet(shared.STATIC / "theme.css", STATIC / "gallery.css")
+    _css = style_sheet(
+        shared.STATIC / "theme.css", shared.STATIC / "pages.css", STATIC / "gallery.css"
+    )
 
     listing = traitlets.Dict(
         help="`id`, `total`, `mode`, `query` and `dataset` of what is listed; `of` how many; "
-        "`keep`: the same as before, brought up to date; `empty`: words where there is nothing"
+        "`keep`: the same as before, brought up to date; `empty`: words where there is nothing; "
+        "`only`: words for the images that are looked at, if it is not all"
     ).tag(sync=True)
     selection = traitlets.Dict(
         help="`ranges` of places in `listing`, and the session `by` which they were chosen"
@@ -84,9 +97,18 @@ class Gallery(anywidget.AnyWidget):
         help="`text` and `tone` of what happened last, and `details` to look up"
     ).tag(sync=True)
     progress = traitlets.Dict(help="`what` is under way, `done` of `total`").tag(sync=True)
+    transfer = traitlets.Dict(
+        help="what is shown of an import or an export in place of the gallery; `kind` says which"
+    ).tag(sync=True)
+    transfer_state = traitlets.Dict(
+        help="`status` and `progress` of it, as those of the gallery"
+    ).tag(sync=True)
     undo = traitlets.Unicode("", help="what undo would take back").tag(sync=True)
     accept = traitlets.List(
         traitlets.Unicode(), help="extensions of files that may be added, with the dot"
+    ).tag(sync=True)
+    imports = traitlets.List(
+        traitlets.Unicode(), help="extensions of archives and annotations, which are imported"
     ).tag(sync=True)
     max_bytes = traitlets.Int(0, help="that a file may have which is added").tag(sync=True)
     height = traitlets.Int(560, min=200, help="of the grid, CSS pixels").tag(sync=True)

@@ -11,12 +11,10 @@ from urllib.request import url2pathname
 from workbench.datasets.actions import NewFile, Upload
 from workbench.datasets.changes import counted
 from workbench.datasets.formats.importing import has_annotations
-from workbench.datasets.formats.ledger import ANNOTATIONS
-from workbench.datasets.formats.plan import Imported
 from workbench.datasets.formats.tar import is_archive
 from workbench.datasets.formats.view import POINTABLE
 from workbench.datasets.prelabelling import Prelabelled
-from workbench.errors import NotFoundError
+from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
 from workbench.persistence import IMAGE_EXTENSIONS
 
 BATCH = 128
@@ -61,26 +59,10 @@ def is_dataset(path: Path) -> bool:
     """Whether what lies at a path has labels, or is an archive or an annotation file."""
     if path.is_file():
         return is_archive(path.name) or path.suffix.lower() in POINTABLE
-    return path.is_dir() and has_annotations(path)
-
-
-def describe_dataset(made: Imported) -> str:
-    """Return in words what became of a dataset that was brought in."""
-    images = counted(sum(made.num_images.values()), "image")
-    note = f" {made.notes[0]}" if len(made.notes) == 1 else ""
-    left = made.ledger.left(ANNOTATIONS)
-    lost = (
-        f" {left:,} of {made.ledger.found[ANNOTATIONS]:,} boxes could not be taken." if left else ""
-    )
-    return (
-        f"It has labels, so it is a dataset of its own now: {images} in {made.name!r}. "
-        f"Open it with BrowsePanel({made.name!r}).{lost}{note}"
-    )
-
-
-def account_lines(made: Imported) -> tuple[str, ...]:
-    """Return the account of an import, and what is odd, a line for each kind."""
-    return (*str(made.ledger).splitlines(), *made.notes)
+    try:
+        return path.is_dir() and has_annotations(path)
+    except (ArchiveError, ImportFormatError):
+        return True  # of annotations that are refused; the plan says why
 
 
 def video_frames(path: Path, *, every: int) -> Iterator[tuple[str, bytes]]:

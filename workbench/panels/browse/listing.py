@@ -78,6 +78,21 @@ class Item:
         return {name: value for name, value in fields.items() if value or name in always}
 
 
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Some images of a dataset that were chosen for a reason.
+
+    Parameters
+    ----------
+    images : tuple of (str, str)
+    words : str
+        What they have in common.
+    """
+
+    images: tuple[ImageKey, ...]
+    words: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
     """What is listed, at one moment.
@@ -97,6 +112,8 @@ class Listing:
     trash : list of TrashEntry
     keep : bool
         Whether it lists the same as the one before, brought up to date.
+    only : Only, optional
+        The images that are looked at, if it is not all of them.
     """
 
     number: int
@@ -107,6 +124,7 @@ class Listing:
     rows: Integers
     trash: Sequence[TrashEntry] = ()
     keep: bool = False
+    only: Only | None = None
 
     def __len__(self) -> int:
         """Return the number of items."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import traitlets
 
 from workbench.datasets.actions import Actions, Change, NewFile, Upload
-from workbench.datasets.changes import BoxRef, counted
+from workbench.datasets.changes import BoxRef
 from workbench.datasets.classes import ClassEditor
 from workbench.datasets.decided import (
     ChangedSinceError,
@@ -23,7 +22,6 @@ from workbench.datasets.decided import (
     left_as_it_is,
     require_same_classes,
 )
-from workbench.datasets.formats.plan import Imported
 from workbench.datasets.index import DatasetIndex
 from workbench.datasets.manager import DatasetManager
 from workbench.datasets.prelabelling import Labeller, Prelabelled, prelabel
@@ -33,14 +31,12 @@ from workbench.labelling import ModelLabeller
 from workbench.labelling.predictor import Predictor
 from workbench.panels.browse.finder import Finder, find_deleted
 from workbench.panels.browse.importing import (
-    account_lines,
     batches,
     describe,
-    describe_dataset,
     describe_suggestions,
     refusal_text,
 )
-from workbench.panels.browse.listing import MODES, Item, Listing, Ranges, size_of
+from workbench.panels.browse.listing import MODES, Item, Listing, Only, Ranges, size_of
 from workbench.panels.browse.pictures import PageMaker
 from workbench.panels.shared.changing import ChangingModel, Task, sentence
 from workbench.panels.shared.status import Status, Work
@@ -61,6 +57,7 @@ class _Aim:
     index: DatasetIndex
     query: str
     mode: str
+    only: Only | None = None
 
 
 class BrowseModel(ChangingModel):
@@ -249,6 +246,14 @@ class BrowseModel(ChangingModel):
         """Return items of a listing with their pictures; see `PageMaker.make`."""
         return await self._pages.make(listing, places, side)
 
+    async def narrow(self, images: Sequence[ImageKey], words: str) -> Listing:
+        """Look at some images only, until `widen` or `open` is called; `words` say which."""
+        return await self._list(replace(self._aim, query="", only=Only(tuple(images), words)))
+
+    async def widen(self) -> Listing:
+        """Look at all images again."""
+        return await self._list(replace(self._aim, only=None))
+
     # What is selected
 
     def select(self, ranges: Ranges) -> None:
@@ -323,15 +328,6 @@ class BrowseModel(ChangingModel):
             lambda do, images, task: do.copy_into(images, new_dataset, progress=task),
             "Copying",
         )
-
-    async def export(self, zip_path: Path | str) -> Path:
-        """Write the selected images with their labels as a zip archive; return where it is."""
-        images, actions = self._images(), self._actions
-        with self._showing("Exporting", at_once=False) as progress:
-            kept, left = await self._unchanged(images, self._decided_on)
-            path = await actions.export(kept, Path(zip_path), progress=progress)
-        self.status = _said(f"{counted(len(kept), 'image')} exported to {path}", left)
-        return path
 
     async def suggest(self, labeller: Labeller | None = None) -> Prelabelled:
         """Have boxes proposed for the selected images, to be reviewed in the annotator.
@@ -408,20 +404,6 @@ class BrowseModel(ChangingModel):
         self.status = Status(describe(upload, split), tone, refused)
         return upload
 
-    async def import_dataset(self, path: Path | str) -> Imported:
-        """Make a dataset of what another tool has exported; the one that is shown stays.
-
-        Parameters
-        ----------
-        path : Path or str
-            A folder or a zip archive, see `workbench.import_dataset`. Its name is that of
-            the dataset, with a number behind it if there is such a one.
-        """
-        with self._showing("Importing the dataset") as task:
-            made = await self.manager.import_from(path, number=True, progress=task)
-        self.status = Status(describe_dataset(made), details=account_lines(made))
-        return made
-
     async def undo(self) -> None:
         """Take the last change back.
 
@@ -459,7 +441,7 @@ class BrowseModel(ChangingModel):
         newest = max(self._aims, default=0)
         if newest > shown.number:
             return self._aims[newest]
-        return _Aim(shown.dataset, shown.index, shown.query, shown.mode)
+        return _Aim(shown.dataset, shown.index, shown.query, shown.mode, shown.only)
 
     async def _list(self, aim: _Aim, *, keep: bool = False) -> Listing:
         """Make a listing and show it, unless a later one is shown by then."""
@@ -486,8 +468,9 @@ class BrowseModel(ChangingModel):
             trash.reverse()  # what was deleted last comes first
             rows = find_deleted(trash, query)
         else:
-            rows = await self._finder.find(index, query, objects=mode == "objects")
-        return Listing(number, dataset, mode, query, index, rows, trash, keep)
+            only = None if aim.only is None else aim.only.images
+            rows = await self._finder.find(index, query, objects=mode == "objects", only=only)
+        return Listing(number, dataset, mode, query, index, rows, trash, keep, aim.only)
 
     async def _carried_to(self, listing: Listing) -> Ranges:
         """Return the selection as far as its items are in another listing still."""

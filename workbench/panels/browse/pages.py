@@ -16,11 +16,15 @@ from typing import Any
 
 from workbench.datasets.actions import Change, Upload
 from workbench.datasets.changes import nothing_to_undo
-from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
+from workbench.datasets.formats.tar import ARCHIVES
+from workbench.datasets.formats.view import POINTABLE
+from workbench.errors import ConflictError, NotFoundError
 from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.importing import is_dataset, new_files, typed_path
 from workbench.panels.browse.listing import Item, Listing, checked_ranges
 from workbench.panels.browse.model import BrowseModel
+from workbench.panels.browse.transfer import KINDS as TRANSFER_KINDS
+from workbench.panels.browse.transfer import TransferPages
 from workbench.panels.shared.uploads import MAX_FILE_BYTES, Arrived, Uploads
 from workbench.persistence import IMAGE_EXTENSIONS
 
@@ -60,6 +64,8 @@ class BrowsePages:
     annotate : callable
         Opens images in the annotator: ``await annotate(listing, place)``; a place of None
         stands for the selection.
+    transfer : TransferPages
+        The pages of imports and exports.
     """
 
     def __init__(
@@ -67,10 +73,12 @@ class BrowsePages:
         model: BrowseModel,
         gallery: Gallery,
         annotate: Callable[[Listing, int | None], Awaitable[None]],
+        transfer: TransferPages,
     ) -> None:
         self._model = model
         self._gallery = gallery
         self._annotate = annotate
+        self.transfer = transfer
         self._uploads = Uploads()
         self._added: dict[tuple[str, int], Upload] = {}  # of uploads that are not over, so far
         self._adding = asyncio.Lock()  # files are added in the order in which they came
@@ -79,6 +87,7 @@ class BrowsePages:
         self._chosen_by = ""
         gallery.accept = sorted(IMAGE_EXTENSIONS)
         gallery.max_bytes = MAX_FILE_BYTES
+        gallery.imports = sorted({*ARCHIVES, *POINTABLE})
         model.observe(self._show_listing, "listing")
         model.observe(self._show_selection, "selection")
         model.observe(self._show_state, ("problem", "status", "work", "undo_text"))
@@ -93,8 +102,8 @@ class BrowsePages:
             "split_off": lambda m: model.split_off(str(m["name"])),
             "delete_boxes": lambda _: model.delete_boxes(),
             "copy": lambda m: model.copy_into(str(m["name"])),
-            "export": self._export,
             "suggest": lambda _: model.suggest(),
+            "widen": lambda _: model.widen(),
             "refresh": lambda _: model.refresh(),
             "restore": lambda _: model.restore(),
             "undo": lambda _: model.undo(),
@@ -113,7 +122,10 @@ class BrowsePages:
     async def answer(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Do what a page asks, see `workbench.panels.browse.gallery`."""
         kind = message["kind"]
-        if self._model.listing is None:
+        if kind in TRANSFER_KINDS:
+            await self.transfer.answer(message, buffers)
+            return
+        if self._model.listing is None and message.get("action") != "import":
             return
         if kind == "want":
             await self._send_items(message)
@@ -131,6 +143,7 @@ class BrowsePages:
             await self._take_piece(message, buffers)
         elif kind == "stop":
             self._model.stop()
+            self.transfer.stop()
             self._forget_uploads(str(message["session"]))
         elif kind == "do":
             await self._do(message)
@@ -232,21 +245,11 @@ class BrowsePages:
             await self._model.refresh()  # somebody else has been here: show what there is now
             raise
 
-    async def _export(self, message: Mapping[str, Any]) -> None:
-        path = typed_path(str(message["path"]))
-        if path.is_dir():
-            path /= f"{self._model.dataset}.zip"
-        elif path.suffix.lower() != ".zip":
-            path = path.with_name(f"{path.name}.zip")
-        if path.exists():
-            raise AlreadyExistsError(f"{path} is there already: choose another name")
-        await self._model.export(path)
-
     async def _import(self, message: Mapping[str, Any]) -> None:
         path = typed_path(str(message["path"]))
         # A folder with a million files takes seconds to list.
         if await asyncio.to_thread(is_dataset, path):
-            await self._model.import_dataset(path)
+            await self.transfer.look(path)
             return
         files = await asyncio.to_thread(new_files, path, every=int(message["every"]))
         total = len(files) if isinstance(files, list) else 0
@@ -285,8 +288,9 @@ class BrowsePages:
             self._added[batch] = upload
 
     def close(self) -> None:
-        """Drop the parts of uploads that have come."""
+        """Drop what has come of uploads, and what waits to be downloaded."""
         self._uploads.clear()
+        self.transfer.close()
 
     def _forget_uploads(self, session: str) -> None:
         self._uploads.forget(session)
@@ -310,6 +314,7 @@ class BrowsePages:
                 "dataset": listing.dataset,
                 "keep": listing.keep,
                 "empty": _nothing(listing),
+                "only": "" if listing.only is None else listing.only.words,
             }
             self._send_selection()
 

@@ -15,6 +15,7 @@ from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.listing import Listing
 from workbench.panels.browse.model import BrowseModel
 from workbench.panels.browse.pages import BrowsePages
+from workbench.panels.browse.transfer import TransferPages
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE, MODELS
 from workbench.panels.shared.changing import first_dataset
@@ -56,6 +57,10 @@ class BrowsePanel:
     view : ipywidgets.VBox
         What is shown; to put the panel among other widgets.
     model : BrowseModel
+    imports : ImportModel
+        The import that is looked at, and the accounts of those before.
+    exports : ExportModel
+        The export that is looked at.
     annotator : AnnotatePanel or None
         The annotator while some images are open in it.
     """
@@ -76,7 +81,12 @@ class BrowsePanel:
         self.gallery = Gallery(height=height)
         self.gallery.host = self
         self.annotator: AnnotatePanel | None = None
-        self._pages = BrowsePages(self.model, self.gallery, self._annotate)
+        self._transfer = TransferPages(
+            self._stores, self.model, self.gallery, lambda dataset: self._open(dataset, "")
+        )
+        self.imports = self._transfer.imports
+        self.exports = self._transfer.exports
+        self._pages = BrowsePages(self.model, self.gallery, self._annotate, self._transfer)
         self._height = height
         self._make_annotate_bar()
         self._annotate_box = w.VBox(layout={"display": "none", "width": "100%"})
@@ -285,4 +295,5 @@ class BrowsePanel:
 
     def _report(self, error: Exception) -> None:
         tone = "info" if isinstance(error, StoppedError) else "problem"
-        self.model.status = Status(str(error) or type(error).__name__, tone)
+        told = self._transfer.shown or self.model
+        told.status = Status(str(error) or type(error).__name__, tone)

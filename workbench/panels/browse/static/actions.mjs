@@ -1,5 +1,5 @@
 /** The action bar: what is shown, what is selected, and what can be done to it. */
-/** @import { Do, GalleryMessage, GalleryMode } from "../../types.d.ts" */
+/** @import { Do, GalleryMessage, GalleryMode, TransferAction } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
 import { icon, make } from "../../shared/static/dom.mjs";
 import { className } from "./cells.mjs";
@@ -45,8 +45,10 @@ function button(text, drawing, title, onclick, extra = {}) {
  * @param {() => string[]} options.classes
  * @param {(on: boolean) => void} options.showBoxes
  * @param {(files: File[]) => void} options.upload
+ * @param {(message: TransferAction) => void} options.transfer opens a page of imports or exports
+ * @param {() => void} options.expect a page may open that was asked for here
  */
-export function createActions({ send, grid, classes, showBoxes, upload }) {
+export function createActions({ send, grid, classes, showBoxes, upload, transfer, expect }) {
   /** @param {string} action @param {Partial<Omit<Do, "kind" | "action">>} more */
   const act = (action, more = {}) => send({ kind: "do", action, ...more });
   /** @type {{mode: GalleryMode, count: number, undo: string, dataset: string, tags: string[]}} */
@@ -157,14 +159,12 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
     hint: "With labels, splits, tags and classes",
     run: (text) => act("copy", { name: text }),
   });
-  const save = createPrompt({
-    button: chosen(button("Export", "archive", "Write the selected images as a zip archive", null)),
-    label: "Archive on the kernel’s machine",
-    action: "Export",
-    value: () => `${state.dataset}-selection.zip`,
-    hint: "A YOLO dataset of the selected images with their labels",
-    run: (text) => act("export", { path: text }),
-  });
+  const save = button(
+    "Export",
+    "archive",
+    "Write the selected images, what is listed or all of it in the form of another tool",
+    () => transfer({ kind: "export", action: "look" }),
+  );
   const more = createMenu({
     button: chosen(button("More", "more", "More actions", null)),
     name: "More actions",
@@ -219,11 +219,20 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
   const picker = make("input", {
     type: "file",
     multiple: true,
-    accept: "image/*",
     hidden: true,
     onchange: () => {
       upload([...(picker.files ?? [])]);
       picker.value = "";
+      add.close();
+    },
+  });
+  const folderPicker = make("input", {
+    type: "file",
+    webkitdirectory: true,
+    hidden: true,
+    onchange: () => {
+      upload([...(folderPicker.files ?? [])]);
+      folderPicker.value = "";
       add.close();
     },
   });
@@ -245,18 +254,33 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
     button(
       "Add images",
       "plus",
-      "Add images from this computer or the kernel’s machine; files can also be dropped on the gallery",
+      "Add images or import a dataset, from this computer or the kernel’s machine; both can also be dropped on the gallery",
       null,
     ),
     "Add images",
     make("label", { class: "wbg-form-line" }, "Into split ", split),
     make("label", { class: "wbg-form-line" }, "They show ", shows),
     make(
-      "button",
-      { type: "button", class: "wb-choice", onclick: () => picker.click() },
-      "Choose files on this computer…",
+      "div",
+      { class: "wbg-form-line" },
+      make(
+        "button",
+        { type: "button", class: "wb-choice", onclick: () => picker.click() },
+        "Choose files on this computer…",
+      ),
+      make(
+        "button",
+        { type: "button", class: "wb-choice", onclick: () => folderPicker.click() },
+        "A folder…",
+      ),
     ),
     picker,
+    folderPicker,
+    make(
+      "div",
+      { class: "wbg-hint" },
+      "A zip, an annotation file or a folder with labels is looked at first: you see the plan before anything is written.",
+    ),
     make(
       "form",
       {
@@ -264,6 +288,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
           event.preventDefault();
           if (!path.value.trim()) return;
           add.close();
+          expect();
           send({
             kind: "do",
             action: "import",
@@ -282,6 +307,18 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
       ),
       make("label", { class: "wbg-form-line" }, "Of a video, every ", every, " frames"),
       make("button", { type: "submit", class: "wb-choice" }, "Import"),
+    ),
+    make(
+      "button",
+      {
+        type: "button",
+        class: "wb-choice wbg-accounts",
+        onclick: () => {
+          add.close(false);
+          transfer({ kind: "import", action: "accounts" });
+        },
+      },
+      "Earlier imports…",
     ),
   );
 
@@ -321,7 +358,7 @@ export function createActions({ send, grid, classes, showBoxes, upload }) {
       background,
       remove,
       copy.element,
-      save.element,
+      save,
       more.element,
     ],
     objects: [reclassify.element, splitOff.element, removeBoxes, annotate],

@@ -46,29 +46,61 @@ export function droppedOn(transfer) {
   });
 }
 
+/** Where files lay that were dropped with their folder. @type {WeakMap<File, string>} */
+const PATHS = new WeakMap();
+
+/** A file's name, with the folders that were dropped or chosen with it. @param {File} file */
+export function pathOf(file) {
+  return PATHS.get(file) ?? (file.webkitRelativePath || file.name);
+}
+
+/** Litter of file managers: of no use to anybody. @param {string} name */
+function isLitter(name) {
+  return name.startsWith(".") || name === "Thumbs.db" || name === "desktop.ini";
+}
+
+/** @param {string} name */
+const stemOf = (name) => name.slice(0, name.lastIndexOf(".")).toLowerCase();
+
 /**
- * The files, and of folders the images in them and below, by name.
- * @param {(File|FileSystemDirectoryEntry)[]} dropped @param {string[]} accept
+ * Whether files are more than images: an archive, annotations, or label files beside images.
+ * @param {File[]} files @param {string[]} imports @param {string[]} accept extensions with the dot
+ */
+export function isImport(files, imports, accept) {
+  if (files.some((file) => hasExtension(file.name, imports))) return true;
+  const images = files.filter((file) => hasExtension(file.name, accept));
+  const stems = new Set(images.map((file) => stemOf(file.name)));
+  return files.some((file) => hasExtension(file.name, [".txt"]) && stems.has(stemOf(file.name)));
+}
+
+/**
+ * The files, and all that is in folders and below, by name.
+ * @param {(File|FileSystemDirectoryEntry)[]} dropped
  * @returns {Promise<File[]>}
  */
-export async function filesIn(dropped, accept) {
+export async function filesIn(dropped) {
   /** @type {File[]} */
   const found = [];
   for (const one of dropped) {
-    if (isFolder(one)) found.push(...(await filesBelow(one, accept)));
+    if (isFolder(one)) found.push(...(await filesBelow(one, one.name)));
     else found.push(one);
   }
   return found;
 }
 
-/** @param {FileSystemDirectoryEntry} folder @param {string[]} accept @returns {Promise<File[]>} */
-async function filesBelow(folder, accept) {
+/** @param {FileSystemDirectoryEntry} folder @param {string} path @returns {Promise<File[]>} */
+async function filesBelow(folder, path) {
   const found = [];
   const entries = await entriesOf(folder);
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (isFolder(entry)) found.push(...(await filesBelow(entry, accept)));
-    else if (hasExtension(entry.name, accept))
-      found.push(await fileOf(/** @type {FileSystemFileEntry} */ (entry)));
+    if (isLitter(entry.name)) continue;
+    const own = `${path}/${entry.name}`;
+    if (isFolder(entry)) found.push(...(await filesBelow(entry, own)));
+    else {
+      const file = await fileOf(/** @type {FileSystemFileEntry} */ (entry));
+      PATHS.set(file, own);
+      found.push(file);
+    }
   }
   return found;
 }

@@ -5,6 +5,7 @@ import { createDialog } from "./popup.mjs";
 const KERNEL_GONE = "The kernel was restarted or has ended: run the cell again to go on.";
 const HINT =
   "/ filter · arrows and Space select · Ctrl+A all · I invert · Enter open · B boxes · + and − size";
+const PAGE_HINT = "Tab goes through the page · Esc goes back to the gallery";
 
 /**
  * @typedef {{text?: string, tone?: string, details?: string[]}} Status
@@ -14,11 +15,11 @@ const HINT =
 
 /**
  * What is said, and how much is done (0 to 1; null: nobody knows; undefined: nothing is under way).
- * @param {{status: Status, progress: Progress, sending: Sending|null, problem: string, note: string, isGone: boolean}} state
- *   `problem`: what is wrong with the query; `note`: what this page has to say by itself
+ * @param {{status: Status, progress: Progress, sending: Sending|null, taking?: {name: string, share: number}|null, problem: string, note: string, isOpen?: boolean, isGone: boolean}} state
+ *   `taking`: a download; `isOpen`: a page stands in place of the gallery; `problem`: what is wrong with the query; `note`: what this page has to say by itself
  * @returns {{text: string, tone: string, share?: number|null, details: string[]}}
  */
-export function wordsOf({ status, progress, sending, problem, note, isGone }) {
+export function wordsOf({ status, progress, sending, taking, problem, note, isOpen, isGone }) {
   /** @param {number} n */
   const count = (n) => n.toLocaleString("en");
   if (isGone) return { text: KERNEL_GONE, tone: "problem", details: [] };
@@ -27,6 +28,13 @@ export function wordsOf({ status, progress, sending, problem, note, isGone }) {
       text: `Sending file ${count(sending.file)} of ${count(sending.files)} to ${sending.split} …`,
       tone: "info",
       share: sending.share,
+      details: [],
+    };
+  if (taking)
+    return {
+      text: `Downloading ${taking.name} … ${Math.floor(100 * taking.share)} %`,
+      tone: "info",
+      share: taking.share,
       details: [],
     };
   if (progress.what) {
@@ -40,7 +48,7 @@ export function wordsOf({ status, progress, sending, problem, note, isGone }) {
     };
   }
   if (problem || note) return { text: problem || note, tone: "problem", details: [] };
-  if (!status.text) return { text: HINT, tone: "hint", details: [] };
+  if (!status.text) return { text: isOpen ? PAGE_HINT : HINT, tone: "hint", details: [] };
   return { text: status.text, tone: status.tone ?? "info", details: status.details ?? [] };
 }
 
@@ -64,7 +72,15 @@ export function createStatus({ stop }) {
   details.element.hidden = true;
   const element = make("div", { class: "wbg-status" }, message, details.element, meter, halt);
   /** @type {Parameters<typeof wordsOf>[0]} */
-  let state = { status: {}, progress: {}, sending: null, problem: "", note: "", isGone: false };
+  let state = {
+    status: {},
+    progress: {},
+    sending: null,
+    taking: null,
+    problem: "",
+    note: "",
+    isGone: false,
+  };
 
   return {
     element,

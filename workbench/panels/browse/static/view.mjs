@@ -8,12 +8,15 @@ import { onKernelGone } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 import { createActions } from "./actions.mjs";
-import { droppedOn, filesIn, refusal } from "./drop.mjs";
+import { droppedOn, filesIn, isImport, pathOf, refusal } from "./drop.mjs";
 import { createFilter } from "./filter.mjs";
 import { createGrid } from "./grid.mjs";
 import { createStatus } from "./status.mjs";
+import { createTransfer } from "./transfer.mjs";
 
 const TELL_MS = 40;
+/** What the bars above the grid take, in CSS pixels: a page has this room, too. */
+const ROOM_OF_BARS = 110;
 const WATCHED = [
   "listing",
   "selection",
@@ -24,6 +27,8 @@ const WATCHED = [
   "height",
   "tags",
   "undo",
+  "transfer",
+  "transfer_state",
 ];
 
 /**
@@ -72,18 +77,50 @@ export function mountGallery(model, host) {
     const { split, className } = actions.target();
     uploader.add(files, split, className);
   };
+  /** Files that are imported go with their folders. @type {File[]} */
+  let arriving = [];
+  const arrivals = createUploader({
+    send: (message, buffers) =>
+      send({ ...message, kind: "arrive", path: pathOf(arriving[message.index]) }, buffers),
+    failed: say,
+    progressed: (sending) => status.update({ sending: sending && { ...sending, split: "import" } }),
+  });
+  /** @param {File[]} files */
+  function importFiles(files) {
+    arrivals.stop();
+    arriving = files;
+    transfer.expect();
+    arrivals.add(files, "");
+  }
+  /** Images are added; what else belongs to a dataset makes an import of all. @param {File[]} files */
+  function take(files) {
+    const rules_ = rules();
+    if (isImport(files, model.get("imports"), rules_.accept)) {
+      importFiles(files);
+      return;
+    }
+    const images = files.filter((file) => !pathOf(file).includes("/") || !refusal(file, rules_));
+    if (images.length === 0) status.update({ note: "There is no image in what was dropped." });
+    addFiles(images);
+  }
   /** @param {Parameters<typeof filesIn>[0]} dropped */
   async function addDropped(dropped) {
     try {
-      const files = await filesIn(dropped, rules().accept);
-      if (files.length === 0) status.update({ note: "There is no image in what was dropped." });
-      addFiles(files);
+      take(await filesIn(dropped));
     } catch (error) {
       status.update({
         note: `What was dropped cannot be read: ${/** @type {Error} */ (error).message}`,
       });
     }
   }
+  const transfer = createTransfer({
+    send(message) {
+      tell(); // an export is of what is selected now
+      send(message);
+    },
+    leave: () => grid.focus(),
+    progressed: (share, name) => status.update({ taking: share === null ? null : { share, name } }),
+  });
   const filter = createFilter({
     send,
     leave: grid.focus,
@@ -97,7 +134,13 @@ export function mountGallery(model, host) {
     grid,
     classes: () => model.get("classes"),
     showBoxes: grid.toggleBoxes,
-    upload: addFiles,
+    upload: take,
+    transfer(message) {
+      tell();
+      transfer.expect();
+      send(message);
+    },
+    expect: transfer.expect,
   });
 
   const status = createStatus({
@@ -105,18 +148,37 @@ export function mountGallery(model, host) {
       if (uploader.isBusy())
         status.update({ note: "Stopped. What had come by then is in the dataset." });
       uploader.stop();
+      arrivals.stop();
+      transfer.stop();
       send({ kind: "stop" });
     },
   });
   const drop = make("div", { class: "wbg-drop", hidden: true }, "Drop image files to add them");
-  grid.element.append(drop);
+  const onlyWords = make("span", {});
+  const only = make(
+    "div",
+    { class: "wbg-only", hidden: true, role: "status" },
+    onlyWords,
+    make(
+      "button",
+      {
+        type: "button",
+        class: "wb-button",
+        onclick: () => send({ kind: "do", action: "widen" }),
+      },
+      "Show all images",
+    ),
+  );
   const root = make(
     "div",
     { class: "wb-gallery" },
     filter.element,
     actions.element,
     status.element,
+    only,
     grid.element,
+    transfer.element,
+    drop,
     live,
   );
   host.append(root);
@@ -138,6 +200,10 @@ export function mountGallery(model, host) {
   const release = ownKeys(root, grid.element);
   on(root, "keydown", (event) => {
     if (event.isComposing || event.defaultPrevented) return;
+    if (transfer.isOpen()) {
+      if (transfer.key(event)) event.preventDefault();
+      return;
+    }
     const target = /** @type {Element} */ (event.target);
     const isTyping = target.matches("input:not([type=range]), select, textarea");
     if (isTyping || target.closest("[role=dialog], [role=menu]")) return;
@@ -156,7 +222,7 @@ export function mountGallery(model, host) {
       if (!hasFiles(event)) return;
       event.preventDefault();
       event.stopPropagation();
-      drop.textContent = `Drop image files to add them to ${actions.target().split}`;
+      drop.textContent = `Drop images to add them to ${actions.target().split}, or a dataset (zip, folder, annotation file) to import it`;
       drop.hidden = false;
     });
   }
@@ -171,7 +237,7 @@ export function mountGallery(model, host) {
     addDropped(droppedOn(event.dataTransfer));
   });
   on(window, "beforeunload", (event) => {
-    if (uploader.isBusy()) event.preventDefault(); // what is not sent yet would be lost
+    if (uploader.isBusy() || arrivals.isBusy()) event.preventDefault(); // what is not sent yet would be lost
   });
 
   /** @type {Receiver<GalleryModel>} */
@@ -180,11 +246,16 @@ export function mountGallery(model, host) {
     if (received.kind === "items") grid.receive(received, buffers);
     else if (received.kind === "completions") filter.receive(received);
     else if (received.kind === "uploaded") uploader.acknowledged(received);
+    else if (received.kind === "arrived")
+      received.refused ? arrivals.stop() : arrivals.acknowledged(received);
+    else transfer.receive(received, buffers);
   };
   model.on("msg:custom", receive);
   const forgetKernel = onKernelGone(model, () => {
     isGone = true;
     uploader.stop();
+    arrivals.stop();
+    transfer.stop();
     status.update({ isGone });
   });
 
@@ -228,8 +299,21 @@ export function mountGallery(model, host) {
       tags: model.get("tags"),
     });
     root.dataset.mode = listing.mode ?? "images";
-    status.update({ status: model.get("status"), progress: model.get("progress") });
+    const page = model.get("transfer");
+    const state = model.get("transfer_state");
+    const isOpen = Boolean(page.kind);
+    const isShown = isOpen || Boolean(state.progress?.what);
+    status.update({
+      status: isShown ? (state.status ?? {}) : model.get("status"),
+      progress: isShown ? (state.progress ?? {}) : model.get("progress"),
+      isOpen,
+    });
+    for (const own of [filter.element, actions.element, grid.element]) own.hidden = isOpen;
+    only.hidden = isOpen || !listing.only;
+    onlyWords.textContent = `Just ${words(total)} ${listing.only ?? ""}`;
     grid.element.style.height = `${model.get("height")}px`;
+    transfer.element.style.height = `${model.get("height") + ROOM_OF_BARS}px`;
+    transfer.update(page);
   }
   const relabel = () => {
     grid.relabel();

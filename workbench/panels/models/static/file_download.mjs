@@ -8,26 +8,7 @@
  */
 /** @import { DownloadModel, Receiver, View } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
-
-/** The pieces of one download, in order; a piece that was not asked for is not taken. */
-export function createDownload() {
-  /** @type {BlobPart[]} */
-  const pieces = [];
-  let size = 0;
-  return {
-    get size() {
-      return size;
-    },
-    /** @param {number} start @param {ArrayBufferView<ArrayBuffer>} bytes @returns {boolean} whether this was the piece that is due */
-    take(start, bytes) {
-      if (start !== size || bytes.byteLength === 0) return false;
-      pieces.push(bytes);
-      size += bytes.byteLength;
-      return true;
-    },
-    blob: () => new Blob(pieces, { type: "application/octet-stream" }),
-  };
-}
+import { createDownload, saveAs } from "../../shared/static/download.mjs";
 
 /** @param {View<DownloadModel>} view */
 function render({ model, el }) {
@@ -53,12 +34,6 @@ function render({ model, el }) {
     button.textContent = share ? `Downloading … ${share}` : model.get("label");
     button.disabled = model.get("disabled") || share !== "";
   };
-  /** @param {Blob} blob @param {string} name */
-  const save = (blob, name) => {
-    const address = URL.createObjectURL(blob);
-    make("a", { href: address, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  };
   /** @type {Receiver<DownloadModel>} */
   const receive = (message, buffers) => {
     if (!download) return; // another view of this button asked
@@ -73,7 +48,7 @@ function render({ model, el }) {
       model.send({ kind: "want", start: download.size });
       return;
     }
-    save(download.blob(), message.name);
+    saveAs(download.blob(), message.name);
     download = null;
     show();
   };

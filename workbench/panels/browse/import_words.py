@@ -1,0 +1,352 @@
+"""What the pages of an import say: plans and accounts as plain values that a page shows."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from workbench.datasets.changes import counted
+from workbench.datasets.formats.accounts import Account
+from workbench.datasets.formats.ledger import UNITS, Entry, Ledger
+from workbench.datasets.formats.merging import MergePlan
+from workbench.datasets.formats.plan import ImportPlan
+from workbench.datasets.formats.reasons import SENTENCES
+from workbench.datasets.formats.registry import READERS
+from workbench.persistence.models import SPLITS, ImageKey
+
+LINES = 200
+"""So many lines of one reason are shown at once."""
+_FILES = 100
+_CLASSES = 2000
+
+Key = tuple[str, str, str]
+"""Unit, outcome and reason."""
+
+_OUTCOMES = ("left", "repaired", "noted")
+_CHOICES: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "one_based",
+        "Pixels count from",
+        (("", "as the file’s origin says"), ("no", "0"), ("yes", "1")),
+    ),
+    (
+        "unlabelled",
+        "Pictures without annotation",
+        (("take", "come in, not labelled yet"), ("leave", "are left out")),
+    ),
+    (
+        "polygons",
+        "Polygons, masks, rotated boxes",
+        (("box", "the box around them is taken"), ("leave", "are left out")),
+    ),
+    (
+        "crowds",
+        "Crowds (iscrowd)",
+        (
+            ("auto", "are left out where there is more"),
+            ("take", "are taken"),
+            ("leave", "are left out"),
+        ),
+    ),
+    (
+        "clashes",
+        "A name that is taken",
+        (
+            ("rename", "the new picture is renamed"),
+            ("skip", "the new picture is left out"),
+            ("replace", "the new picture replaces the other"),
+        ),
+    ),
+)
+_INTO: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "existing",
+        "Pictures that have labels already",
+        (
+            ("keep", "keep them"),
+            ("add", "get more boxes"),
+            ("replace", "get the new labels instead"),
+        ),
+    ),
+    (
+        "new",
+        "Pictures that are not there yet",
+        (("add", "are added"), ("leave", "are left out")),
+    ),
+)
+
+
+def title_of(format: str) -> str:
+    """Return what a format is called."""
+    return READERS[format].TITLE if format in READERS else "Pictures"
+
+
+def plan_page(
+    plan: ImportPlan | MergePlan,
+    *,
+    origin: str,
+    name: str,
+    datasets: Sequence[str],
+    opened: Key | None = None,
+) -> dict[str, Any]:
+    """Return what the page of a plan shows.
+
+    Parameters
+    ----------
+    plan : ImportPlan or MergePlan
+    origin : str
+        What people call the source.
+    name : str
+        Of the dataset to make.
+    datasets : sequence of str
+        Those that it can go into.
+    opened : (str, str, str), optional
+        The reason whose lines are shown.
+    """
+    into = plan.dataset if isinstance(plan, MergePlan) else ""
+    ledger = plan.ledger
+    page = {
+        "kind": "plan",
+        "title": origin,
+        "format": title_of(plan.format),
+        "sure": plan.confidence,
+        "reason": plan.reason,
+        "questions": plan.questions,
+        "into": into,
+        "name": name,
+        "datasets": list(datasets),
+        "units": _units(ledger),
+        "classes": _classes(plan),
+        "known": plan.classes if into else [],
+        "splits": _splits(plan),
+        "pairs": [{"rule": rule, "count": n} for rule, n in plan.pairing.items()],
+        "rows": reason_rows(ledger, {}, opened),
+        "notes": other_notes(plan.notes, ledger),
+        "choices": _choices(plan),
+    }
+    if isinstance(plan, MergePlan):
+        page["facts"] = [
+            f"{counted(len(plan.new), 'picture')} are new, {len(plan.found):,} are there already"
+            + (f", {len(plan.replaced):,} replace others" if plan.replaced else ""),
+            f"{counted(len(plan.labels), 'picture')} that are there get labels",
+        ]
+    return page
+
+
+def _units(ledger: Ledger) -> list[dict[str, Any]]:
+    return [
+        {
+            "unit": unit,
+            "found": ledger.found[unit],
+            "taken": ledger.taken[unit],
+            "repaired": ledger.repaired(unit),
+            "left": ledger.left(unit),
+        }
+        for unit in UNITS
+    ]
+
+
+def _classes(plan: ImportPlan | MergePlan) -> list[dict[str, Any]]:
+    numbers = {name: number for number, name in enumerate(plan.classes)}
+    rows = []
+    for name, boxes in plan.source_classes.items():
+        to = plan.choices.class_of(name)
+        number = None if to is None else numbers.get(to)
+        rows.append({"name": name, "boxes": boxes, "to": to, "number": number})
+    return rows[:_CLASSES]
+
+
+def _splits(plan: ImportPlan | MergePlan) -> list[dict[str, Any]]:
+    return [
+        {"split": split, **counts, "to": plan.choices.splits.get(split, split)}
+        for split, counts in plan.source_splits().items()
+        if counts["images"]
+    ]
+
+
+def _choices(plan: ImportPlan | MergePlan) -> list[dict[str, Any]]:
+    """Return what can be chosen, each with its values and the one that is set."""
+    found = []
+    if plan.others:
+        names = [plan.format, *plan.others]
+        values = [(name, title_of(name)) for name in names]
+        found.append(_choice("format", "Format to take", values, plan.format))
+    if isinstance(plan, MergePlan):
+        now = {"existing": plan.existing, "new": plan.new_pictures}
+        found += [_choice(key, label, some, now[key]) for key, label, some in _INTO]
+    one_based = {None: "", False: "no", True: "yes"}[plan.choices.one_based]
+    for key, label, some in _CHOICES:
+        value = one_based if key == "one_based" else getattr(plan.choices, key)
+        found.append(_choice(key, label, some, value))
+    return found
+
+
+def _choice(key: str, label: str, values: Iterable[tuple[str, str]], value: str) -> dict[str, Any]:
+    return {"key": key, "label": label, "values": [list(pair) for pair in values], "value": value}
+
+
+def chosen_value(key: str, value: str) -> Any:
+    """Return what a choice on the page means to a plan."""
+    return {"": None, "no": False, "yes": True}[value] if key == "one_based" else value
+
+
+def account_page(
+    account: Account,
+    dataset: str,
+    present: Collection[ImageKey],
+    *,
+    can_undo: bool,
+    fresh: bool,
+    opened: Key | None = None,
+) -> dict[str, Any]:
+    """Return what the page of an account shows.
+
+    Parameters
+    ----------
+    account : Account
+    dataset : str
+        That it belongs to.
+    present : collection of (str, str)
+        The pictures that the dataset has.
+    can_undo : bool
+    fresh : bool
+        Whether the import has just been done.
+    opened : (str, str, str), optional
+        The reason whose lines are shown.
+    """
+    ledger = account.ledger
+    found = pictures_in(account, present)
+    return {
+        "kind": "account",
+        "dataset": dataset,
+        "id": account.id,
+        "at": f"{account.at.astimezone():%Y-%m-%d %H:%M}",
+        "title": account.source,
+        "format": title_of(ledger.format),
+        "fresh": fresh,
+        "can_undo": can_undo,
+        "units": _units(ledger),
+        "by_split": _by_split(ledger),
+        "by_file": _by_file(ledger),
+        "rows": reason_rows(ledger, found, opened),
+        "notes": other_notes(account.notes, ledger),
+    }
+
+
+def accounts_page(accounts: Sequence[Account], dataset: str) -> dict[str, Any]:
+    """Return what the list of a dataset's imports shows, the newest first."""
+    return {
+        "kind": "accounts",
+        "dataset": dataset,
+        "rows": [
+            {
+                "id": account.id,
+                "at": f"{account.at.astimezone():%Y-%m-%d %H:%M}",
+                "source": account.source,
+                "format": title_of(account.ledger.format),
+                "units": _units(account.ledger),
+            }
+            for account in reversed(accounts)
+        ],
+    }
+
+
+def pictures_in(account: Account, present: Collection[ImageKey]) -> dict[str, ImageKey]:
+    """Return the dataset's pictures that an account speaks of, by their names in the source.
+
+    A picture that was moved to another split since is found there.
+    """
+    keys = set(present)
+    by_name: dict[str, list[ImageKey]] = defaultdict(list)
+    for key in keys:
+        by_name[key[1]].append(key)
+    found = {}
+    for name, place in account.pictures.items():
+        split, _, filename = place.partition("/")
+        same = by_name.get(filename, [])
+        if (split, filename) in keys:
+            found[name] = (split, filename)
+        elif len(same) == 1:
+            found[name] = same[0]
+    return found
+
+
+def pictures_of(account: Account, present: Collection[ImageKey], key: Key) -> list[ImageKey]:
+    """Return the pictures that one row of an account is about, each once."""
+    found = pictures_in(account, present)
+    named = (found.get(entry.picture) for entry in entries_of(account.ledger, key))
+    return list(dict.fromkeys(picture for picture in named if picture is not None))
+
+
+def entries_of(ledger: Ledger, key: Key) -> list[Entry]:
+    """Return what is kept of one row: unit, outcome and reason."""
+    return [e for e in ledger.entries if (e.unit, e.outcome, e.reason) == key]
+
+
+def reason_rows(
+    ledger: Ledger, found: Mapping[str, ImageKey], opened: Key | None
+) -> list[dict[str, Any]]:
+    """Return a row for each kind of what was left, repaired or noted, in this order."""
+    entries: dict[Key, list[Entry]] = defaultdict(list)
+    for entry in ledger.entries:
+        entries[entry.unit, entry.outcome, entry.reason].append(entry)
+    sentences = ledger.sentence_of
+    order = {outcome: place for place, outcome in enumerate(_OUTCOMES)}
+    keys = sorted((key for key in ledger.reasons if key[1] in order), key=lambda key: order[key[1]])
+    rows = []
+    for key in keys:
+        kept = entries[key]
+        pictures = {found[e.picture] for e in kept if e.picture in found}
+        row: dict[str, Any] = {
+            "key": list(key),
+            "count": ledger.reasons[key],
+            "text": sentences(key) if key[2] in SENTENCES else key[2],
+            "lines": len(kept),
+            "pictures": len(pictures),
+        }
+        if key == opened:
+            row["shown"] = [_line(entry) for entry in kept[:LINES]]
+        rows.append(row)
+    return rows
+
+
+def _line(entry: Entry) -> list[str]:
+    place = f"{entry.place:,}" if entry.place else ""
+    picture = entry.picture if entry.picture != entry.file else ""
+    return [entry.file or entry.picture, place, picture, entry.split, entry.detail]
+
+
+def other_notes(notes: Iterable[str], ledger: Ledger) -> list[str]:
+    """Return the notes that say something else than the rows do."""
+    told = set(ledger.sentences())
+    return [note for note in notes if note not in told]
+
+
+def _by_split(ledger: Ledger) -> list[dict[str, Any]]:
+    left = Counter((e.unit, e.split) for e in ledger.entries if e.outcome == "left" and e.split)
+    return [
+        {
+            "split": split,
+            "pictures": ledger.by_split["pictures", split],
+            "annotations": ledger.by_split["annotations", split],
+            "left": left["annotations", split],
+        }
+        for split in SPLITS
+        if any(ledger.by_split[unit, split] for unit in UNITS) or left["annotations", split]
+    ]
+
+
+def _by_file(ledger: Ledger) -> list[dict[str, Any]]:
+    """Return how much was left, repaired and noted of each file, of the worst of them."""
+    counts: Counter[tuple[str, str]] = Counter(
+        (e.file or e.picture, e.outcome) for e in ledger.entries
+    )
+    files = sorted(
+        dict.fromkeys(file for file, _ in counts),
+        key=lambda file: [-counts[file, outcome] for outcome in _OUTCOMES],
+    )
+    return [
+        {"file": file, **{outcome: counts[file, outcome] for outcome in _OUTCOMES}}
+        for file in files[:_FILES]
+    ]
