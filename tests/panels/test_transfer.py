@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, picture
 from tests.helpers import archives
@@ -228,11 +229,29 @@ async def test_a_file_in_no_known_form_is_asked_about(page: Page, root: Path) ->
     page.ask("apply")
     await page.until(lambda: "may be annotations" in page.said())
     assert not (root.parent / "odd").exists()
+    assert plan["answers"] == [["unknown", "ignore", "Import the pictures alone"]]
     page.ask("choose", key="unknown", value="ignore")
     await page.until(lambda: page.shown["questions"], [])
     page.ask("apply")
     await page.until_kind("account")
     assert [p.name for p in (root.parent / "odd/images/train").iterdir()] == ["a.jpg"]
+
+
+async def test_pictures_that_training_does_not_read_are_asked_about(page: Page, root: Path) -> None:
+    gif = io.BytesIO()
+    Image.new("RGB", (20, 10)).save(gif, "GIF")
+    page.drop(("moving.zip", zip_bytes({"a.gif": gif.getvalue()})))
+    plan = await page.until_kind("plan")
+    assert "formats that training does not read" in plan["questions"][0]
+    assert [answer[1] for answer in plan["answers"]] == ["png", "jpeg", "no"]
+    page.ask("choose", key="convert", value="no")
+    await page.until(lambda: "expected images" in page.said())
+    page.ask("choose", key="convert", value="png")
+    await page.until(lambda: page.shown["questions"], [])
+    page.ask("apply")
+    await page.until_kind("account")
+    [made] = (root.parent / "moving/images/train").iterdir()
+    assert made.suffix == ".png"
 
 
 async def test_what_is_refused_is_said_on_a_page_without_our_own_folders(page: Page) -> None:

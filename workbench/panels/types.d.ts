@@ -410,6 +410,8 @@ export interface PlanPage {
   sure: number;
   reason: string;
   questions: string[];
+  /** key, value and words of choices that answer them */
+  answers: string[][];
   into: string;
   name: string;
   datasets: string[];

@@ -50,6 +50,16 @@ _CHOICES: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
     (
+        "convert",
+        "Pictures that training does not read",
+        (
+            ("ask", "come in where they can be stored"),
+            ("png", "become PNG"),
+            ("jpeg", "become JPEG"),
+            ("no", "stay as they are, or are left out"),
+        ),
+    ),
+    (
         "clashes",
         "A name that is taken",
         (
@@ -113,6 +123,7 @@ def plan_page(
         "sure": plan.confidence,
         "reason": plan.reason,
         "questions": plan.questions,
+        "answers": _answers(plan),
         "into": into,
         "name": name,
         "datasets": list(datasets),
@@ -132,6 +143,17 @@ def plan_page(
             f"{counted(len(plan.labels), 'picture')} that are there get labels",
         ]
     return page
+
+
+def _answers(plan: ImportPlan | MergePlan) -> list[list[str]]:
+    """Return the choices that answer what is asked: key, value, and words for a button."""
+    if any(counts["images"] for counts in plan.counts().values()):
+        return [["unknown", "ignore", "Import the pictures alone"]]
+    return [
+        ["convert", "png", "Make PNG pictures of them"],
+        ["convert", "jpeg", "Make JPEG pictures of them"],
+        ["convert", "no", "Leave them out"],
+    ]
 
 
 def _units(ledger: Ledger) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ class BrowsePages:
         self._chosen_by = ""
         gallery.accept = sorted(IMAGE_EXTENSIONS)
         gallery.max_bytes = MAX_FILE_BYTES
-        gallery.imports = sorted({*ARCHIVES, *POINTABLE})
+        gallery.imports = sorted({*ARCHIVES, *POINTABLE} - {".txt"})
         model.observe(self._show_listing, "listing")
         model.observe(self._show_selection, "selection")
         model.observe(self._show_state, ("problem", "status", "work", "undo_text"))

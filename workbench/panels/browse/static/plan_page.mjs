@@ -61,10 +61,14 @@ function question(page, send) {
     { class: "wbp-question", role: "alert", "aria-label": "A question" },
     make("h4", { class: "wbp-heading" }, "A question first"),
     ...page.questions.map((text) => make("p", {}, text)),
-    pageButton(
-      "Import the pictures alone",
-      () => send({ kind: "import", action: "choose", key: "unknown", value: "ignore" }),
-      { "data-keep": "ignore" },
+    make(
+      "div",
+      { class: "wbp-line" },
+      ...page.answers.map(([key, value, words]) =>
+        pageButton(words, () => send({ kind: "import", action: "choose", key, value }), {
+          "data-keep": `answer ${value}`,
+        }),
+      ),
     ),
   );
 }
