@@ -20,6 +20,7 @@ from workbench.lab import (
     announcement,
     browser_obstacle,
     copy_notebooks,
+    dataset_notebook,
     default_target,
     is_root,
     lab_arguments,
@@ -195,3 +196,26 @@ def test_jupyterlab_starts_on_the_notebook_and_asks_the_network_for_nothing(
     configuration = json.loads(settings[1])
     assert configuration["news"] == {"disabled": True}
     assert configuration["extensionManager"]["can_install"] is False
+
+
+def test_a_dataset_is_made_and_a_notebook_that_opens_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "cups", "--classes", "cup, red saucer"]) == 0
+    assert "workbench lab cups" in capsys.readouterr().out
+    text = (tmp_path / "workbench-data" / "cups" / "data.yaml").read_text()
+    assert "0: cup" in text
+    assert "1: red saucer" in text
+    assert main(["new", "cups"]) == 1  # it is there already
+
+    data = Path("workbench-data")
+    assert dataset_notebook("mugs", data) is None
+    assert dataset_notebook("../cups", data) is None
+    notebook = dataset_notebook("cups", data)
+    assert notebook == Path("cups.ipynb")
+    [cell] = json.loads(notebook.read_text())["cells"]
+    assert cell["source"].splitlines()[-1] == "wb.open('cups')"
+    notebook.write_text("mine")
+    assert dataset_notebook("cups", data) == notebook
+    assert notebook.read_text() == "mine"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from workbench.panels import CapturePanel as CapturePanel
     from workbench.panels import CuratePanel as CuratePanel
     from workbench.panels import EvaluatePanel as EvaluatePanel
+    from workbench.panels import HomePanel as HomePanel
     from workbench.panels import ModelsPanel as ModelsPanel
     from workbench.panels import TrainPanel as TrainPanel
     from workbench.persistence import DatasetStore as DatasetStore
@@ -64,6 +65,7 @@ _HOME_OF = {
     "CapturePanel": "workbench.panels",
     "CuratePanel": "workbench.panels",
     "EvaluatePanel": "workbench.panels",
+    "HomePanel": "workbench.panels",
     "ModelsPanel": "workbench.panels",
     "TrainPanel": "workbench.panels",
     **dict.fromkeys(

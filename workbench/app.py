@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         CapturePanel,
         CuratePanel,
         EvaluatePanel,
+        HomePanel,
         ModelsPanel,
         TrainPanel,
     )
@@ -116,8 +117,19 @@ class Workbench:
         if self._tabs is None:
             from workbench.panels.tabs import WorkbenchTabs
 
-            self._tabs = WorkbenchTabs(self.stores, self.runs_dir, self.predictor)
+            self._tabs = WorkbenchTabs(self.stores, self.runs_dir, self.predictor, self.data_dir)
         return self._tabs
+
+    def home(self) -> HomePanel:
+        """See which datasets there are, make new ones; see `HomePanel`."""
+        from workbench.panels import HomePanel
+
+        return self._keep(HomePanel(self.stores, where=str(self.data_dir)))
+
+    def open(self, dataset: str, panel: str = "Browse") -> WorkbenchTabs:
+        """Turn to a dataset and a panel in the tabs, and return them to be shown."""
+        self.tabs.go(panel, dataset)
+        return self.tabs
 
     def annotate(self, dataset: str, split: str = "train", **choices: Any) -> AnnotatePanel:
         """Draw boxes on the images of a dataset; `choices` are those of `AnnotatePanel`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -44,17 +45,19 @@ def _parser() -> argparse.ArgumentParser:
 
     lab = commands.add_parser(
         "lab",
-        help="open JupyterLab on the tour, or on a notebook or folder of yours",
+        help="open JupyterLab on the tour, a dataset, or a notebook or folder of yours",
         description="Start JupyterLab; it looks for no news, updates or extensions on the network.",
     )
     lab.add_argument(
         "target",
         nargs="?",
         type=Path,
-        metavar="NOTEBOOK_OR_FOLDER",
+        metavar="DATASET_OR_NOTEBOOK_OR_FOLDER",
         help="what to open (default: the tour; an installed package copies its notebooks "
-        "to workbench-notebooks in the current folder first)",
+        "to workbench-notebooks in the current folder first); for a dataset a notebook is made "
+        "in the current folder",
     )
+    _add_data(lab)
     lab.add_argument(
         "--no-browser", action="store_true", help="print the address and open no browser"
     )
@@ -64,6 +67,20 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument(
         "--port", type=_port, help="port that must be used (default: the first free one from 8888)"
     )
+
+    new = commands.add_parser(
+        "new",
+        help="make an empty dataset",
+        description="Make an empty dataset; `workbench lab NAME` opens it.",
+    )
+    new.add_argument("name", metavar="NAME")
+    new.add_argument(
+        "--classes",
+        default="",
+        metavar="A,B,C",
+        help="names of the classes, with commas between (default: none; more can come later)",
+    )
+    _add_data(new)
 
     doctor = commands.add_parser(
         "doctor",
@@ -94,13 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Start a server for programs in any language. It prints a token that they "
         "must send; the environment variable WORKBENCH_API_TOKEN sets one.",
     )
-    serve.add_argument(
-        "--data",
-        type=Path,
-        default=Path("workbench-data"),
-        metavar="DIR",
-        help="the folder that holds the datasets (default: %(default)s)",
-    )
+    _add_data(serve)
     serve.add_argument(
         "--models", type=Path, metavar="DIR", help="that of the models (default: beside it)"
     )
@@ -125,6 +136,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data",
+        type=Path,
+        default=Path("workbench-data"),
+        metavar="DIR",
+        help="the folder that holds the datasets (default: %(default)s)",
+    )
+
+
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
@@ -132,9 +153,23 @@ def _port(text: str) -> int:
 
 
 def _lab(options: argparse.Namespace) -> int:
-    from workbench.lab import start_lab
+    from workbench.lab import dataset_notebook, start_lab
 
-    start_lab(options.target, ip=options.ip, port=options.port, browser=not options.no_browser)
+    target = options.target
+    if target is not None and not target.exists():
+        target = dataset_notebook(str(target), options.data) or target
+    start_lab(target, ip=options.ip, port=options.port, browser=not options.no_browser)
+    return 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    from workbench.persistence import create_stores
+
+    data = options.data.expanduser().absolute()
+    stores = create_stores(data, data.parent / "models")
+    classes = [name.strip() for name in options.classes.split(",") if name.strip()]
+    info = asyncio.run(stores.dataset.create(options.name, classes))
+    print(f"Dataset {info.name!r} made in {info.path}. Open it with: workbench lab {info.name}")
     return 0
 
 
@@ -169,4 +204,4 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"lab": _lab, "doctor": _doctor, "serve": _serve}
+_COMMANDS = {"lab": _lab, "new": _new, "doctor": _doctor, "serve": _serve}

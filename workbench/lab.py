@@ -6,6 +6,7 @@ release and its extension catalogue are switched off.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -32,6 +33,39 @@ _TOUR = "00_tour.ipynb"
 # A wheel brings the notebooks along as this folder of the package; a checkout has none there.
 _PACKED = Path(__file__).with_name("notebooks")
 _COPIES = "workbench-notebooks"
+
+
+def dataset_notebook(name: str, data: Path) -> Path | None:
+    """Return a notebook in the current folder that opens a dataset; made if it is not there.
+
+    Parameters
+    ----------
+    name : str
+        Of the dataset.
+    data : Path
+        The folder that holds the datasets.
+
+    Returns
+    -------
+    Path or None
+        None if there is no such dataset.
+    """
+    if Path(name).name != name or not (data.expanduser() / name / "data.yaml").is_file():
+        return None
+    file = Path(f"{name}.ipynb")
+    if not file.exists():
+        lines = ["from workbench import Workbench", "", f"wb = Workbench({str(data)!r})"]
+        cell: dict[str, Any] = {
+            "id": "open",
+            "cell_type": "code",
+            "source": "\n".join([*lines, f"wb.open({name!r})"]),
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+        }
+        notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+        file.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+    return file
 
 
 def start_lab(

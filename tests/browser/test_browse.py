@@ -322,7 +322,7 @@ def test_a_long_gallery_is_reached_to_its_end_with_few_elements(
     assert gallery.names() == first
 
 
-def test_the_workbench_has_it_as_its_first_tab(lab_page: LabPage, images: Path) -> None:
+def test_the_workbench_has_it_as_a_tab(lab_page: LabPage, images: Path) -> None:
     lab_page.lab.write_notebook(
         "tabs.ipynb",
         "from workbench import Workbench",
@@ -331,6 +331,7 @@ def test_the_workbench_has_it_as_its_first_tab(lab_page: LabPage, images: Path) 
     lab_page.open_notebook("tabs.ipynb")
     lab_page.run_all()
     page = lab_page.page
+    page.get_by_role("tab", name="Browse", exact=True).click()
     gallery = Gallery(page)
     gallery.wait_painted()
     page.get_by_role("combobox", name="Dataset").select_option(label=f"{images.name} (12 images)")

@@ -81,6 +81,7 @@ def test_the_tour_runs_and_a_box_drawn_in_it_is_on_disk(lab_page: LabPage, tmp_p
     tabs = lab_page.page.locator(".jp-OutputArea-output", has=lab_page.page.get_by_role("tab"))
     tabs.scroll_into_view_if_needed()
     tabs.locator("option", has_text="shapes (24 images)").wait_for(state="attached")
+    tabs.get_by_role("tab", name="Browse", exact=True).click()
     tabs.locator('.wbg-scroll[data-ready="true"]').wait_for()
     tabs.get_by_role("tab", name="Annotate", exact=True).click()
     tabs.locator('.wb-stage[data-shown$=".jpg"]').wait_for()

@@ -71,13 +71,14 @@ BROWSE: dict[str, tuple[str, dict[str, Any]]] = {
     "tag": ("images", {"tag": "good"}),
     "untag": ("images", {"tag": "good"}),
     "copy": ("images", {"name": "copied"}),
-    "export": ("images", {"path": "out.zip"}),
     "reclassify": ("objects", {"class_id": 1}),
     "split_off": ("objects", {"name": "kitten"}),
     "delete_boxes": ("objects", {}),
 }
 BROWSE_NEEDS_NO_LOOK = {
     "refresh": "changes nothing",
+    "widen": "changes nothing",
+    "suggest": "adds boxes to be reviewed, and touches no label",
     "annotate": "changes nothing; the annotator has revisions of its own",
     "import": "only adds",
     "undo": "refused by the stores, see ConflictError there",
@@ -98,16 +99,14 @@ def test_every_action_of_the_gallery_is_in_the_table(browse: BrowsePanel) -> Non
     assert set(browse._pages._actions) == BROWSE.keys() | BROWSE_NEEDS_NO_LOOK.keys()
 
 
-async def do(panel: BrowsePanel, action: str, tmp_path: Path) -> None:
+async def do(panel: BrowsePanel, action: str) -> None:
     message = {"kind": "do", "action": action, "session": "s", **BROWSE[action][1]}
-    if "path" in message:
-        message["path"] = str(tmp_path / message["path"])
     await panel._pages.answer(message, ())
 
 
 @pytest.mark.parametrize("action", BROWSE)
 async def test_an_image_that_was_labelled_elsewhere_is_left_as_it_is(
-    browse: BrowsePanel, stores: Stores, root: Path, tmp_path: Path, action: str
+    browse: BrowsePanel, stores: Stores, root: Path, action: str
 ) -> None:
     mode = BROWSE[action][0]
     await browse.model.show(mode)
@@ -118,7 +117,7 @@ async def test_an_image_that_was_labelled_elsewhere_is_left_as_it_is(
     untouched = everything(root)
 
     with pytest.raises(ChangedSinceError) as refused:
-        await do(browse, action, tmp_path)
+        await do(browse, action)
 
     assert f"train/{name}: was {before}, is 22 boxes now" in str(refused.value)
     assert everything(root) == untouched
@@ -126,7 +125,7 @@ async def test_an_image_that_was_labelled_elsewhere_is_left_as_it_is(
 
 @pytest.mark.parametrize("action", BROWSE)
 async def test_what_nobody_has_touched_is_done_nevertheless(
-    browse: BrowsePanel, stores: Stores, root: Path, tmp_path: Path, action: str
+    browse: BrowsePanel, stores: Stores, root: Path, action: str
 ) -> None:
     mode = BROWSE[action][0]
     await browse.model.show(mode)
@@ -137,7 +136,7 @@ async def test_what_nobody_has_touched_is_done_nevertheless(
     labels, untouched = root / "labels" / "train" / f"{left[0]}.txt", everything(root)
     text = labels.read_text()
 
-    await do(browse, action, tmp_path)
+    await do(browse, action)
 
     assert f"train/{left}: was" in browse.model.status.text
     assert browse.model.status.tone == "problem"
@@ -147,41 +146,39 @@ async def test_what_nobody_has_touched_is_done_nevertheless(
 
 
 async def test_who_repeats_a_refused_action_gets_it(
-    browse: BrowsePanel, stores: Stores, root: Path, tmp_path: Path
+    browse: BrowsePanel, stores: Stores, root: Path
 ) -> None:
     await browse.search("a.jpg")
     await browse.select_all()
     await stores.label.save("ds", "train", "a.jpg", MANY)
     with pytest.raises(ChangedSinceError):
-        await do(browse, "background", tmp_path)
-    await do(browse, "background", tmp_path)
+        await do(browse, "background")
+    await do(browse, "background")
     assert (root / "labels" / "train" / "a.txt").read_text() == ""
 
 
 async def test_a_listing_that_was_brought_up_to_date_does_not_change_what_was_decided_on(
-    browse: BrowsePanel, stores: Stores, tmp_path: Path
+    browse: BrowsePanel, stores: Stores
 ) -> None:
     await browse.search("a.jpg")
     await browse.select_all()
     await stores.label.save("ds", "train", "a.jpg", MANY)
     await browse.model.catch_up()
     with pytest.raises(ChangedSinceError):
-        await do(browse, "delete", tmp_path)
+        await do(browse, "delete")
 
 
-async def test_what_one_has_just_done_oneself_is_no_news(
-    browse: BrowsePanel, root: Path, tmp_path: Path
-) -> None:
+async def test_what_one_has_just_done_oneself_is_no_news(browse: BrowsePanel, root: Path) -> None:
     await browse.search("a.jpg")
     await browse.select_all()
-    await do(browse, "background", tmp_path)
-    await do(browse, "clear", tmp_path)
+    await do(browse, "background")
+    await do(browse, "clear")
     assert not (root / "labels" / "train" / "a.txt").exists()
 
 
 @pytest.mark.parametrize("action", ["reclassify", "split_off", "delete_boxes"])
 async def test_a_class_that_means_something_else_by_now_is_refused(
-    browse: BrowsePanel, stores: Stores, root: Path, tmp_path: Path, action: str
+    browse: BrowsePanel, stores: Stores, root: Path, action: str
 ) -> None:
     await browse.model.show("objects")
     await browse.search("c.jpg")
@@ -189,19 +186,19 @@ async def test_a_class_that_means_something_else_by_now_is_refused(
     await stores.dataset.update_classes("ds", ["cat", "wolf"])
     untouched = everything(root)
     with pytest.raises(ConflictError, match="were cat, dog, and are cat, wolf now"):
-        await do(browse, action, tmp_path)
+        await do(browse, action)
     assert everything(root) == untouched
 
 
 async def test_an_image_that_was_moved_or_replaced_elsewhere_is_told(
-    browse: BrowsePanel, stores: Stores, tmp_path: Path
+    browse: BrowsePanel, stores: Stores
 ) -> None:
     await browse.search("a.jpg or b.jpg")
     await browse.select_all()
     await stores.image.move("ds", "a.jpg", "train", "test")
     await stores.image.save_bytes("ds", "train", "b.jpg", jpeg(77))
     with pytest.raises(ChangedSinceError) as refused:
-        await do(browse, "delete", tmp_path)
+        await do(browse, "delete")
     assert "train/a.jpg: was unlabelled, is in test now" in str(refused.value)
     assert "train/b.jpg: was unlabelled, is another picture, unlabelled now" in str(refused.value)
 

@@ -29,6 +29,7 @@ TRAITS_OF = {
     "FindingList": "FindingListModel",
     "FindingTiles": "FindingTilesModel",
     "Gallery": "GalleryTraits",
+    "HomeView": "HomeTraits",
     "ModelTable": "ModelTableModel",
     "PlotGrid": "PlotGridModel",
     "StatusLine": "StatusLineModel",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workbench.panels.capture import CapturePanel as CapturePanel
     from workbench.panels.curate import CuratePanel as CuratePanel
     from workbench.panels.evaluate import EvaluatePanel as EvaluatePanel
+    from workbench.panels.home import HomePanel as HomePanel
     from workbench.panels.models import ModelsPanel as ModelsPanel
     from workbench.panels.train import TrainPanel as TrainPanel
 
@@ -20,6 +21,7 @@ __all__ = [
     "CapturePanel",
     "CuratePanel",
     "EvaluatePanel",
+    "HomePanel",
     "ModelsPanel",
     "TrainPanel",
 ]
@@ -30,6 +32,7 @@ _HOME_OF = {
     "CapturePanel": "workbench.panels.capture",
     "CuratePanel": "workbench.panels.curate",
     "EvaluatePanel": "workbench.panels.evaluate",
+    "HomePanel": "workbench.panels.home",
     "ModelsPanel": "workbench.panels.models",
     "TrainPanel": "workbench.panels.train",
 }

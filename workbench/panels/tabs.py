@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,20 @@ from workbench.panels.browse import BrowsePanel
 from workbench.panels.capture import CapturePanel
 from workbench.panels.curate import CuratePanel
 from workbench.panels.evaluate import EvaluatePanel
+from workbench.panels.home import HomePanel
 from workbench.panels.models import ModelsPanel
 from workbench.panels.shared.background import Background
+from workbench.panels.shared.bus import DATASETS, GONE
+from workbench.panels.shared.following import Follower, News
+from workbench.panels.shared.parts import labelled, row
+from workbench.panels.shared.widgets import StatusLine
 from workbench.panels.train import TrainPanel
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, DatasetInfo
 
-_NO_DATASET = (
-    "There is no dataset yet. Make one with <code>await wb.datasets.create(name, classes)"
-    "</code> or bring one in with <code>await wb.datasets.import_from(path)</code>, then press "
-    "Refresh."
-)
+_NO_DATASET = "There is no dataset yet: make one, or bring one in, on the page Home."
 
-_TITLES = ("Capture", "Browse", "Curate", "Annotate", "Train", "Evaluate", "Models")
+_TITLES = ("Home", "Capture", "Browse", "Curate", "Annotate", "Train", "Evaluate", "Models")
 
 
 class WorkbenchTabs(w.VBox):  # type: ignore[misc]
@@ -40,9 +42,17 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         Where training runs are kept.
     predictor : Predictor
         Shared by the panels that let models look at images.
+    data_dir : Path, optional
+        Where the datasets are kept, to be shown.
     """
 
-    def __init__(self, stores: Stores, runs_dir: Path, predictor: Predictor) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        runs_dir: Path,
+        predictor: Predictor,
+        data_dir: Path | None = None,
+    ) -> None:
         self._stores = stores
         self._manager = DatasetManager.on(stores)
         self._predictor = predictor
@@ -52,11 +62,13 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._curate: CuratePanel | None = None
         self._problems: dict[str, str] = {}
         self._shown: tuple[str | None, str] = (None, "train")
+        self._opening = asyncio.Lock()  # used on the owner loop only
         self._background = Background(self._report)
+        self.follower = Follower(stores, self._background, self._catch_up)
         self.dataset = w.Dropdown(description="Dataset")
         self.split = w.Dropdown(description="Split", options=SPLITS, value="train")
-        self.refresh_button = w.Button(description="Refresh", icon="refresh")
         self.message = w.HTML()
+        self.home = HomePanel(stores, go=self.go, where=str(data_dir or ""))
         self.train = TrainPanel(None, stores, runs_dir)
         self.evaluate = EvaluatePanel(None, stores, predictor=predictor)
         self.models = ModelsPanel(stores, predictor=predictor)
@@ -64,8 +76,9 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._browse_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
         self._capture_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
         self._curate_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
-        tabs = w.Tab(
+        self.tabs = w.Tab(
             (
+                self.home.view,
                 self._capture_box,
                 self._browse_box,
                 self._curate_box,
@@ -75,18 +88,56 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
                 self.models.view,
             ),
             titles=_TITLES,
-            selected_index=_TITLES.index("Browse"),
+            selected_index=_TITLES.index("Home"),
         )
-        choice = w.HBox((self.dataset, self.split, self.refresh_button))
-        super().__init__((choice, self.message, tabs), layout={"width": "100%"})
+        choice = row(labelled(self.dataset, max_width="100%"), labelled(self.split))
+        # Brings the style sheet and keeps the notebook's keys out of what is around the panels.
+        self.status = StatusLine()
+        super().__init__((choice, self.message, self.status, self.tabs), layout={"width": "100%"})
+        self.add_class("wb-curate")
         self.dataset.observe(self._choose, "value")
         self.split.observe(self._choose, "value")
-        tabs.observe(self._turn_to, "selected_index")
-        self.refresh_button.on_click(lambda _: self._background.spawn(self.refresh))
-        self._background.spawn(self.refresh)
+        self.tabs.observe(self._turn_to, "selected_index")
+        self._show_seen()
+        self._background.spawn(self._begin)
+
+    def go(self, panel: str, dataset: str = "") -> None:
+        """Turn to a panel, by its title, or to a page of Curate; on any thread.
+
+        Parameters
+        ----------
+        panel : str
+        dataset : str
+            Chosen before; empty: the one that is.
+        """
+        self._background.spawn(lambda: self._go(panel, dataset))
+
+    async def _go(self, panel: str, dataset: str) -> None:
+        if dataset and dataset != self.dataset.value:
+            await self._list()
+            if dataset in [value for _, value in self.dataset.options]:
+                self.dataset.value = dataset
+                await self._open()
+        title = panel if panel in _TITLES else "Curate"
+        if title != panel and self._curate is not None:
+            self._curate.turn_to(panel)
+        self.tabs.selected_index = _TITLES.index(title)
+
+    async def _begin(self) -> None:
+        await self.follower.follow("")
+        await self._list()
+
+    async def _catch_up(self, news: News) -> None:
+        if news & {DATASETS, "images", GONE}:
+            await self._list()
 
     async def refresh(self) -> None:
         """Look again which datasets there are."""
+        await self._list()
+        for panel in (self.home, self.train, self.evaluate, self.models):
+            await panel.refresh()
+
+    async def _list(self) -> None:
         found = await self._manager.list()
         kept = self.dataset.value
         was_damaged = kept in self._problems
@@ -99,17 +150,15 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         if kept == self.dataset.value and was_damaged != (kept in self._problems):
             self._shown = (None, "train")
             self._background.spawn(self._open)
-        await self.train.refresh()
-        await self.evaluate.refresh()
-        await self.models.refresh()
 
     def close(self) -> None:
         """Close every panel; training runs go on."""
+        self.follower.close()
         self._background.close()
         for panel in (self._capture, self._browse, self._curate, self._annotate):
             if panel is not None:
                 panel.close()
-        for shown in (self.train, self.evaluate, self.models):
+        for shown in (self.home, self.train, self.evaluate, self.models):
             shown.close()
         super().close()
 
@@ -117,11 +166,18 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._background.spawn(self._open)
 
     async def _open(self) -> None:
+        async with self._opening:
+            await self._open_chosen()
+
+    async def _open_chosen(self) -> None:
         wanted = (self.dataset.value, self.split.value)
         if wanted == self._shown:
             return
         is_other = wanted[0] != self._shown[0]
         self._shown = wanted
+        if is_other:
+            await self.follower.follow(self.dataset.value or "")
+            await self._list()  # what came before it was followed
         if self._annotate is not None:
             self._annotate.close()
             self._annotate = None
@@ -139,6 +195,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._annotate_box.children = (self._annotate.view,)
         self.train.model.dataset = self.dataset.value
         self.evaluate.model.dataset = self.dataset.value
+        self._show_seen()
 
     def _about_chosen(self) -> str:
         """Return what is wrong with the dataset that is chosen; empty if nothing is."""
@@ -170,6 +227,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
 
     def _turn_to(self, change: Any) -> None:
         """Bring a page up to date: much may have been changed on the others."""
+        self._show_seen()
         panels = {
             "Capture": self._capture,
             "Curate": self._curate,
@@ -179,6 +237,16 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         panel = panels.get(_TITLES[change["new"] or 0])
         if panel is not None:
             self._background.spawn(panel.refresh)
+
+    def _show_seen(self) -> None:
+        """Let panels that nobody sees follow what happens only when somebody turns to them."""
+        panels = (
+            *(self.home, self._capture, self._browse, self._curate, self._annotate),
+            *(self.train, self.evaluate, self.models),
+        )
+        for title, panel in zip(_TITLES, panels, strict=True):
+            if panel is not None:
+                panel.follower.is_seen = title == _TITLES[self.tabs.selected_index or 0]
 
     def _report(self, error: Exception) -> None:
         # Errors hold names of files that may come from a stranger, so they are escaped.

@@ -471,6 +471,39 @@ export type TransferPage =
   | ExportPage
   | { kind?: undefined };
 
+// -- The home page: workbench/panels/home/panel.py and cards.py
+
+export interface HomeCard {
+  name: string;
+  problem: string;
+  /** What is on the card, in words: actions are refused when it is not true any more. */
+  seen: string;
+  /** Names with their numbers of boxes. */
+  classes: [string, number][];
+  images: number;
+  splits: [string, number][];
+  labelled: number;
+  boxes: number;
+  bytes: number;
+  touched: string;
+  next: { text: string; button: string; panel: string } | null;
+}
+export interface HomeTraits {
+  cards: HomeCard[];
+  trash: { id: string; name: string; at: string }[];
+  ready: boolean;
+  status: { text?: string; tone?: string; details?: string[] };
+  work: { what?: string; done?: number; total?: number };
+  undo: string;
+  where: string;
+}
+export type HomeSent =
+  | { kind: "do"; action: string; [more: string]: string }
+  | { kind: "go"; panel: string; name: string }
+  | { kind: "picture"; name: string }
+  | { kind: "stop" };
+export type HomeModel = Model<HomeTraits, HomeSent, { kind: "picture"; name: string }>;
+
 // -- Cameras: workbench/panels/live/ and capture/camera.py
 
 /** Where pictures come from, and how that goes. */

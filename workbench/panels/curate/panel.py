@@ -131,6 +131,10 @@ class CuratePanel:
         """Close the gallery and show the pages again."""
         await self._background.run(self._back)
 
+    def turn_to(self, title: str) -> None:
+        """Turn to a page: Health, Statistics, Splits, Classes or Versions."""
+        self.tabs.selected_index = self.tabs.titles.index(title)
+
     async def undo(self) -> None:
         """Take the last change back; see `CurateModel.undo`."""
         await self._background.run(self.model.undo)

@@ -1,0 +1,59 @@
+"""From an empty folder to a gallery, without a line of code but two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.browser.annotating import eventually
+from tests.browser.browsing import write_images
+from tests.browser.conftest import LabPage, keep_picture
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_dataset_is_made_from_an_empty_folder(lab_page: LabPage, tmp_path: Path) -> None:
+    page = lab_page.page
+    lab_page.lab.write_notebook(
+        "home.ipynb", "from workbench import Workbench", f"Workbench({str(tmp_path / 'data')!r})"
+    )
+    lab_page.open_notebook("home.ipynb")
+    lab_page.run_all()
+    home = page.get_by_role("region", name="Datasets")
+    home.get_by_text("There is no dataset yet").wait_for()
+    keep_picture(page, "home-empty")
+    home.get_by_role("button", name="New dataset").click()
+    page.keyboard.type("cups")
+    page.keyboard.press("Tab")
+    page.keyboard.type("cup, saucer")
+    page.keyboard.press("Enter")
+    page.locator(".wb-gallery:visible").get_by_text("No images yet").wait_for()
+    assert "1: saucer" in (tmp_path / "data" / "cups" / "data.yaml").read_text()
+
+    root = write_images(tmp_path / "other", "pets")
+    root.rename(tmp_path / "data" / "pets")
+    page.get_by_role("tab", name="Home", exact=True).click()
+    card = home.get_by_role("listitem", name="pets")
+    card.get_by_text("No image is in val").wait_for()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.wbh-picture')]"
+        ".some((one) => one.style.backgroundImage)"
+    )
+    keep_picture(page, "home-light")
+    lab_page.set_theme("JupyterLab Dark")
+    keep_picture(page, "home-dark")
+    page.set_viewport_size({"width": 700, "height": 900})
+    keep_picture(page, "home-narrow")
+    page.set_viewport_size({"width": 1400, "height": 950})
+    lab_page.set_theme("JupyterLab Light")
+
+    card.get_by_role("button", name="Delete").click()
+    eventually(lambda: (tmp_path / "data" / "pets").exists(), False)
+    home.get_by_role("button", name="Undo").click()
+    eventually(lambda: (tmp_path / "data" / "pets").exists(), True)
+    card.get_by_role("button", name="Split now").click()
+    page.get_by_text("Stratify by class").wait_for()
+    page.get_by_role("tab", name="Home", exact=True).click()
+    card.get_by_role("button", name="Annotate").click()
+    page.locator(".wb-annotate:visible").wait_for()

@@ -1,0 +1,221 @@
+"""The home page without a page: datasets made, copied, deleted, and what to do next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.pictures import jpeg
+from workbench import Workbench
+from workbench.datasets.manager import DatasetFacts
+from workbench.errors import ConflictError
+from workbench.panels.home import HomePanel
+from workbench.panels.home.cards import FEW, next_step
+from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import Annotation, DatasetInfo
+
+BOX = Annotation(0, 0.5, 0.5, 0.25, 0.25)
+MADE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    return create_stores(tmp_path / "data", tmp_path / "models")
+
+
+@pytest.fixture
+async def home(stores: Stores) -> AsyncIterator[HomePanel]:
+    panel = HomePanel(stores)
+    yield panel
+    panel.close()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+def say(home: HomePanel, kind: str, **more: Any) -> None:
+    """Let a page say something."""
+    home._receive(home.view, {"kind": kind, **more}, ())
+
+
+def names(panel: HomePanel) -> list[str]:
+    return [card["name"] for card in panel.view.cards]
+
+
+async def test_a_dataset_is_made_and_opened_from_the_page(stores: Stores, tmp_path: Path) -> None:
+    opened: list[tuple[str, str]] = []
+    panel = HomePanel(stores, go=lambda *where: opened.append(where))
+    say(panel, "do", action="create", name=" cups ", classes="cup, saucer,")
+    await until(lambda: opened)
+    assert opened == [("Browse", "cups")]
+    text = (tmp_path / "data" / "cups" / "data.yaml").read_text()
+    assert "0: cup" in text
+    assert "1: saucer" in text
+    assert names(panel) == ["cups"]
+    say(panel, "do", action="undo")
+    await until(lambda: names(panel) == [])
+    assert not (tmp_path / "data" / "cups").exists()
+    panel.close()
+
+
+async def test_a_card_says_what_there_is_and_shows_a_picture(
+    home: HomePanel, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stores.dataset.create("cups", ["cup"])
+    for number, name in enumerate("ab"):
+        await stores.image.save_bytes("cups", "train", f"{name}.jpg", jpeg(number))
+    await stores.label.save("cups", "train", "a.jpg", [BOX, BOX])
+    await home.refresh()
+    [card] = home.view.cards
+    assert (card["images"], card["labelled"], card["boxes"]) == (2, 1, 2)
+    assert card["classes"] == [["cup", 2]]
+    assert card["seen"] == "2 images, 1 labelled, 2 boxes"
+    sent: list[Any] = []
+    monkeypatch.setattr(home.view, "send", lambda *what, **how: sent.append((what, how)))
+    say(home, "picture", name="cups")
+    await until(lambda: sent)
+    assert sent[0][1]["buffers"][0][:2] == b"\xff\xd8"
+
+
+async def test_datasets_that_others_make_show_up(home: HomePanel, stores: Stores) -> None:
+    await home.refresh()
+    await stores.dataset.create("cups")
+    await until(lambda: names(home) == ["cups"])
+
+
+async def test_rename_duplicate_delete_and_restore(
+    home: HomePanel, stores: Stores, tmp_path: Path
+) -> None:
+    await stores.dataset.create("cups", ["cup"])
+    await stores.image.save_bytes("cups", "train", "a.jpg", jpeg(1))
+    say(home, "do", action="duplicate", name="cups", to="mugs")
+    await until(lambda: names(home) == ["cups", "mugs"])
+    say(home, "do", action="rename", name="cups", to="glasses")
+    await until(lambda: names(home) == ["glasses", "mugs"])
+    assert (tmp_path / "data" / "mugs" / "images" / "train" / "a.jpg").exists()
+    say(home, "do", action="delete", name="mugs")
+    await until(lambda: names(home) == ["glasses"])
+    [gone] = home.view.trash
+    say(home, "do", action="restore", id=gone["id"])
+    await until(lambda: names(home) == ["glasses", "mugs"])
+
+
+async def test_a_folder_is_brought_in_with_its_account(
+    home: HomePanel, stores: Stores, tmp_path: Path
+) -> None:
+    folder = tmp_path / "given"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(jpeg(3))
+    (folder / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (folder / "classes.txt").write_text("cup\n")
+    say(home, "do", action="bring_in", path=str(folder), name="cups")
+    await until(lambda: names(home) == ["cups"])
+    await until(lambda: "brought in" in home.view.status["text"])
+    assert home.view.status["details"]
+    assert home.view.cards[0]["boxes"] == 1
+
+
+@pytest.mark.parametrize("action", ["rename", "duplicate", "delete"])
+async def test_what_was_changed_since_the_card_was_seen_is_left(
+    home: HomePanel, stores: Stores, tmp_path: Path, action: str
+) -> None:
+    await stores.dataset.create("cups", ["cup"])
+    await stores.image.save_bytes("cups", "train", "a.jpg", jpeg(1))
+    await home.refresh()
+    seen = home.view.cards[0]["seen"]
+    await stores.label.save("cups", "train", "a.jpg", [BOX])
+    say(home, "do", action=action, name="cups", to="mugs", seen=seen)
+    await until(lambda: home.view.status.get("tone") == "problem")
+    assert "it had 1 image, 0 labelled, 0 boxes" in home.view.status["text"]
+    assert "it has 1 image, 1 labelled, 1 box now" in home.view.status["text"]
+    assert [path.name for path in (tmp_path / "data").iterdir() if path.name[0] != "."] == ["cups"]
+
+
+async def test_a_new_dataset_that_somebody_works_in_is_not_undone(
+    home: HomePanel, stores: Stores
+) -> None:
+    await home.model.create("cups", ["cup"])
+    await stores.image.save_bytes("cups", "train", "a.jpg", jpeg(1))
+    with pytest.raises(ConflictError, match="it had 0 images"):
+        await home.model.undo()
+
+
+async def test_a_damaged_dataset_says_so_on_its_card(
+    home: HomePanel, stores: Stores, tmp_path: Path
+) -> None:
+    await stores.dataset.create("cups")
+    (tmp_path / "data" / "cups" / "data.yaml").write_text("names: 7\n")
+    await home.refresh()
+    assert "data.yaml" in home.view.cards[0]["problem"]
+
+
+def facts(classes: list[str], train: int, val: int, labelled: int) -> DatasetFacts:
+    info = DatasetInfo("ds", Path("/ds"), classes, {"train": train, "val": val, "test": 0})
+    return DatasetFacts(info, {"train": labelled, "val": 0, "test": 0})
+
+
+@pytest.mark.parametrize(
+    ("given", "trained", "newer", "panel", "words"),
+    [
+        (facts([], 0, 0, 0), None, 0, "Browse", "no images"),
+        (facts([], 5, 0, 0), None, 0, "Annotate", "no classes"),
+        (facts(["cup"], 5, 0, 0), None, 0, "Annotate", "Nothing is labelled"),
+        (facts(["cup"], 5, 0, 5), None, 0, "Splits", "No image is in val"),
+        (facts(["cup"], 120, 5, 5), None, 0, "Annotate", "120 images wait for labels"),
+        (facts(["cup"], 3, 1, 3), None, 0, "Annotate", "1 image waits"),
+        (facts(["cup"], 4, 1, 5), None, 0, "Train", "No model"),
+        (facts(["cup"], 4, 1, 5), MADE, FEW, "Train", "older than 40 labels"),
+    ],
+)
+def test_what_to_do_next(
+    given: DatasetFacts, trained: datetime | None, newer: int, panel: str, words: str
+) -> None:
+    door = next_step(given, trained_at=trained, num_newer=newer)
+    assert door is not None
+    assert (door.panel, words in door.text) == (panel, True)
+
+
+def test_nothing_to_do_is_no_door() -> None:
+    assert next_step(facts(["cup"], 4, 1, 5), trained_at=MADE, num_newer=FEW - 1) is None
+
+
+async def test_the_tabs_begin_at_home_and_doors_lead_on(tmp_path: Path) -> None:
+    with Workbench(tmp_path / "data") as wb:
+        tabs = wb.tabs
+        await until(lambda: tabs.home.view.ready)
+        assert tabs.tabs.titles[tabs.tabs.selected_index] == "Home"
+        assert "page Home" in tabs.message.value
+        say(tabs.home, "do", action="create", name="cups", classes="cup")
+        await until(lambda: tabs.dataset.value == "cups")
+        await until(lambda: tabs.tabs.titles[tabs.tabs.selected_index] == "Browse")
+        assert tabs._browse.follower.is_seen
+        assert not tabs.home.follower.is_seen
+        say(tabs.home, "go", panel="Splits", name="cups")
+        await until(lambda: tabs.tabs.titles[tabs.tabs.selected_index] == "Curate")
+        assert tabs._curate.tabs.titles[tabs._curate.tabs.selected_index] == "Splits"
+
+
+async def test_the_head_counts_what_comes(tmp_path: Path) -> None:
+    with Workbench(tmp_path / "data") as wb:
+        await wb.stores.dataset.create("cups")
+        tabs = wb.tabs
+        await until(lambda: tabs.dataset.options == (("cups (0 images)", "cups"),))
+        await wb.stores.image.save_bytes("cups", "train", "a.jpg", jpeg(1))
+        await until(lambda: tabs.dataset.options == (("cups (1 image)", "cups"),))
+
+
+async def test_a_dataset_can_be_opened_in_the_tabs_from_python(tmp_path: Path) -> None:
+    with Workbench(tmp_path / "data") as wb:
+        await wb.stores.dataset.create("bowls")
+        await wb.stores.dataset.create("cups")
+        tabs = wb.open("cups", "Annotate")
+        await until(lambda: tabs.dataset.value == "cups")
+        await until(lambda: tabs.tabs.titles[tabs.tabs.selected_index] == "Annotate")

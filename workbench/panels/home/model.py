@@ -1,0 +1,223 @@
+"""The model behind the home page: all datasets, and what is done with a whole one.
+
+No widgets: traits carry state, coroutines do the work, stores are handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import traitlets
+
+from workbench.datasets.changes import Change, undoing
+from workbench.datasets.dataset import Dataset
+from workbench.datasets.formats.plan import Imported
+from workbench.datasets.manager import DatasetFacts, DatasetManager
+from workbench.datasets.thumbnails import Thumbnail, Thumbnails
+from workbench.errors import ConflictError, WorkbenchError
+from workbench.panels.home.cards import as_card, next_step, summary
+from workbench.panels.shared.changing import ChangingModel, sentence
+from workbench.panels.shared.status import Status
+from workbench.persistence import Stores
+from workbench.persistence.models import DatasetInfo
+
+PICTURE_SIDE = 360
+
+
+class HomeModel(ChangingModel):
+    """Knows all datasets, and makes, renames, duplicates, deletes and restores them.
+
+    Parameters
+    ----------
+    stores : Stores
+
+    Notes
+    -----
+    Used on one event loop.
+    """
+
+    cards: traitlets.List[dict[str, Any]] = traitlets.List(help="see `as_card`; by name")
+    trash: traitlets.List[dict[str, str]] = traitlets.List(help="deleted datasets, newest first")
+
+    def __init__(self, stores: Stores) -> None:
+        super().__init__()
+        self._stores = stores
+        self._datasets = DatasetManager.on(stores)
+        self._thumbnails = Thumbnails(stores)
+
+    async def refresh(self) -> None:
+        """Look again which datasets there are, and how far each is."""
+        found = await self._datasets.list_facts()
+        trained = await self._trained()
+        cards = [await self._card(facts, trained.get(facts.info.name)) for facts in found]
+        trash = await self._datasets.list_trash()
+        with self.hold_trait_notifications():
+            self.cards = cards
+            self.trash = [
+                {"id": one.id, "name": one.name, "at": one.deleted_at.isoformat()}
+                for one in reversed(trash)
+            ]
+
+    async def picture(self, name: str) -> bytes | None:
+        """Return a picture of a dataset as JPEG; None if there is none."""
+        index = await Dataset(self._stores, name).index()
+        if not len(index):
+            return None
+        # One with boxes says most.
+        place = int(np.argmax(index.num_boxes))
+        [made] = await self._thumbnails.get(
+            name,
+            [index.key(place)],
+            size=PICTURE_SIDE,
+            modified_ns=[int(index.modified_ns[place])],
+        )
+        return made.data if isinstance(made, Thumbnail) else None
+
+    # What is done with a whole dataset
+
+    async def create(self, name: str, classes: Sequence[str] = ()) -> DatasetInfo:
+        """Make an empty dataset."""
+        names = [one.strip() for one in classes if one.strip()]
+        async with self._doing("Making the dataset", wait=True):
+            info = await self._datasets.create(name.strip(), names)
+            await self._made(f"dataset {info.name!r} made", info.name)
+            return info
+
+    async def bring_in(self, path: Path | str, name: str = "") -> Imported:
+        """Make a dataset of a folder, an archive or an annotation file on the kernel's machine."""
+        async with self._doing("Bringing the data in", wait=True) as progress:
+            made = await self._datasets.import_from(
+                path, name.strip() or None, number=True, progress=progress
+            )
+            await self._made(f"dataset {made.name!r} brought in", made.name)
+            self.status = Status(
+                f"Dataset {made.name!r} brought in.",
+                details=(*str(made.ledger).splitlines(), *made.notes),
+            )
+            return made
+
+    async def rename(self, name: str, new_name: str, *, seen: str = "") -> DatasetInfo:
+        """Give a dataset another name.
+
+        Parameters
+        ----------
+        seen : str
+            What its card said, see `summary`; refused if that is not true any more.
+
+        Raises
+        ------
+        ConflictError
+            If it is not.
+        """
+        async with self._doing("Renaming", wait=True):
+            await self._require_as_seen(name, seen)
+            info = await self._datasets.rename(name, new_name.strip())
+
+            async def undo() -> None:
+                with undoing("rename"):
+                    await self._datasets.rename(info.name, name)
+
+            await self._done(f"dataset {name!r} is called {info.name!r} now", undo)
+            return info
+
+    async def duplicate(self, name: str, new_name: str, *, seen: str = "") -> DatasetInfo:
+        """Make a copy of a dataset; see `rename` for `seen`."""
+        async with self._doing("Copying", wait=True) as progress:
+            await self._require_as_seen(name, seen)
+            info = await self._datasets.duplicate(name, new_name.strip(), progress=progress)
+            await self._made(f"{name!r} copied into {info.name!r}", info.name)
+            return info
+
+    async def delete(self, name: str, *, seen: str = "") -> None:
+        """Move a dataset to the trash; see `rename` for `seen`."""
+        async with self._doing("Deleting", wait=True):
+            await self._require_as_seen(name, seen)
+            entry = await self._datasets.delete(name)
+
+            async def undo() -> None:
+                with undoing("delete"):
+                    await self._datasets.restore(entry.id)
+
+            await self._done(f"dataset {name!r} is in the trash", undo)
+
+    async def restore(self, entry_id: str) -> DatasetInfo:
+        """Bring a deleted dataset back."""
+        async with self._doing("Restoring", wait=True):
+            info = await self._datasets.restore(entry_id)
+            await self._made(f"dataset {info.name!r} is back", info.name)
+            return info
+
+    async def undo(self) -> None:
+        """Take the last change back.
+
+        Raises
+        ------
+        ConflictError
+            If things have changed since; nothing is undone then.
+        """
+        async with self._doing("Undoing", wait=True):
+            what = await self._undo_last()
+            await self.refresh()
+            self.status = Status(f"Undone: {what}." if what else "There is nothing to undo.")
+
+    def close(self) -> None:
+        """End the threads and free the pictures."""
+        self._thumbnails.close()
+
+    # Inside
+
+    async def _done(self, what: str, undo: Callable[[], Awaitable[None]]) -> None:
+        self._note(Change(what, undo))
+        await self.refresh()
+        self.status = Status(sentence(what))
+
+    async def _made(self, what: str, name: str) -> None:
+        """Note that a dataset was made; undone unless somebody has worked in it since."""
+        made = summary(await self._datasets.facts(name))
+
+        async def undo() -> None:
+            with undoing(what):
+                await self._require_as_seen(name, made)
+                await self._datasets.delete(name)
+
+        await self._done(what, undo)
+
+    async def _require_as_seen(self, name: str, seen: str) -> None:
+        if not seen:
+            return
+        now = summary(await self._datasets.facts(name))
+        if now != seen:
+            await self.refresh()
+            raise ConflictError(
+                f"{name!r} was changed elsewhere since you chose: it had {seen}; it has {now} now. "
+                f"Nothing was done; look again, and repeat it if you still want it."
+            )
+
+    async def _trained(self) -> dict[str, datetime]:
+        """Return when the newest model of each dataset was made."""
+        found = [
+            (info.created_at, info.dataset_name)
+            for info in await self._stores.model.list()
+            if info.created_at is not None
+        ]
+        return {name: made for made, name in sorted(found)}
+
+    async def _card(self, facts: DatasetFacts, trained_at: datetime | None) -> dict[str, Any]:
+        if facts.problem:
+            return as_card(facts, None)
+        num_newer = 0
+        if trained_at is not None:
+            try:
+                index = await Dataset(self._stores, facts.info.name).index()
+            except (WorkbenchError, OSError) as error:
+                return as_card(facts, None) | {"problem": str(error)}
+            since_ns = int(trained_at.timestamp() * 1e9)
+            num_newer = await asyncio.to_thread(
+                lambda: int((index.label_modified_ns > since_ns).sum())
+            )
+        return as_card(facts, next_step(facts, trained_at=trained_at, num_newer=num_newer))

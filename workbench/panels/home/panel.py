@@ -1,0 +1,184 @@
+"""The home page: cards of the datasets, new ones, and doors to what comes next.
+
+How a click travels: a card's button -> ``do`` -> a command of `HomeModel` -> `DatasetManager` ->
+the stores -> the model's traits -> the page. A door goes to ``go``, which opens another panel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from workbench.panels import shared
+from workbench.panels.home.model import HomeModel
+from workbench.panels.shared.background import Background
+from workbench.panels.shared.bus import DATASETS, MODELS
+from workbench.panels.shared.esm import bundle, style_sheet
+from workbench.panels.shared.following import Follower, News
+from workbench.panels.shared.status import Status, StoppedError
+from workbench.persistence import Stores, get_stores
+
+STATIC = Path(__file__).parent / "static"
+
+Go = Callable[[str, str], object]
+"""Opens a panel, by its title, on a dataset."""
+
+
+class HomeView(anywidget.AnyWidget):
+    """Cards of datasets.
+
+    ===========  =============================================================================
+    from page
+    ===========  =============================================================================
+    do           an ``action`` on dataset ``name``, see `HomePanel`
+    go           open ``panel`` on dataset ``name``
+    picture      a picture of dataset ``name`` is in sight
+    stop         stop what is under way
+    ===========  =============================================================================
+
+    The kernel answers ``picture`` with ``name`` and a JPEG as the only buffer.
+    """
+
+    _esm = bundle(STATIC / "home.mjs")
+    _css = style_sheet(shared.STATIC / "theme.css", STATIC / "home.css")
+
+    cards = traitlets.List(traitlets.Dict(), help="see `as_card`").tag(sync=True)
+    trash = traitlets.List(traitlets.Dict(), help="`id`, `name` and `at` of each").tag(sync=True)
+    ready = traitlets.Bool(False, help="whether it is known what there is").tag(sync=True)
+    status = traitlets.Dict(help="`text`, `tone` and `details` of what happened last").tag(
+        sync=True
+    )
+    work = traitlets.Dict(help="`what` is under way, `done` of `total`").tag(sync=True)
+    undo = traitlets.Unicode("", help="what undo would take back").tag(sync=True)
+    where = traitlets.Unicode("", help="the folder that holds the datasets").tag(sync=True)
+
+
+class HomePanel:
+    """See which datasets there are, and make, bring in, copy, delete and restore them.
+
+    Parameters
+    ----------
+    stores : Stores, optional
+        Default: those of `get_stores`.
+    go : callable, optional
+        ``go(panel, dataset)`` opens another panel; without it there are no doors.
+    where : str
+        The folder that holds the datasets, to be shown.
+
+    Attributes
+    ----------
+    view : HomeView
+        What is shown; to put the panel among other widgets.
+    model : HomeModel
+    """
+
+    def __init__(
+        self, stores: Stores | None = None, *, go: Go | None = None, where: str = ""
+    ) -> None:
+        stores = stores or get_stores()
+        self.model = HomeModel(stores)
+        self.view = HomeView(where=where)
+        self._go = go
+        self._start_lock = asyncio.Lock()  # used on the owner loop only
+        self._background = Background(self._report)
+        self.follower = Follower(stores, self._background, self._catch_up)
+        self.model.observe(self._show, ("cards", "trash", "status", "work", "undo_text"))
+        self.view.on_msg(self._receive)
+        self._background.spawn(self._ready)
+
+    # From Python
+
+    async def refresh(self) -> None:
+        """Look again which datasets there are."""
+        await self._background.run(self._refresh)
+
+    def close(self) -> None:
+        """Stop the panel's work and take it off the page."""
+        self.follower.close()
+        self.model.stop()
+        self._background.close()
+        self.model.close()
+        self.view.close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.view._repr_mimebundle_(**kwargs)
+
+    # On the owner loop
+
+    async def _ready(self) -> None:
+        async with self._start_lock:
+            if not self.view.ready:
+                await self.follower.follow("")
+                await self.model.refresh()
+                self.view.ready = True
+
+    async def _refresh(self) -> None:
+        await self._ready()
+        await self.model.refresh()
+
+    async def _catch_up(self, news: News) -> None:
+        if news & {DATASETS, MODELS}:
+            async with self.model.at_rest():
+                await self.model.refresh()
+
+    def _receive(self, _widget: Any, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
+        kind = message.get("kind")
+        if kind == "do":
+            self._background.spawn(lambda: self._do(message))
+        elif kind == "picture":
+            self._background.spawn(lambda: self._send_picture(str(message["name"])))
+        elif kind == "go" and self._go is not None:
+            self._go(str(message["panel"]), str(message["name"]))
+        elif kind == "stop":
+            self.model.stop()
+
+    async def _do(self, message: Mapping[str, Any]) -> None:
+        await self._ready()
+        action, name = message.get("action"), str(message.get("name", ""))
+        to, seen = str(message.get("to", "")), str(message.get("seen", ""))
+        model = self.model
+        if action == "create":
+            info = await model.create(name, str(message.get("classes", "")).split(","))
+            self._open("Browse", info.name)
+        elif action == "bring_in":
+            made = await model.bring_in(str(message["path"]), name)
+            self._open("Browse", made.name)
+        elif action == "rename":
+            await model.rename(name, to, seen=seen)
+        elif action == "duplicate":
+            await model.duplicate(name, to, seen=seen)
+        elif action == "delete":
+            await model.delete(name, seen=seen)
+        elif action == "restore":
+            await model.restore(str(message["id"]))
+        elif action == "undo":
+            await model.undo()
+        else:
+            raise ValueError(f"action {action!r}: expected one that the page knows")
+
+    def _open(self, panel: str, dataset: str) -> None:
+        if self._go is not None:
+            self._go(panel, dataset)
+
+    async def _send_picture(self, name: str) -> None:
+        data = await self.model.picture(name)
+        if data is not None:
+            self.view.send({"kind": "picture", "name": name}, buffers=[data])
+
+    def _show(self, _change: Any) -> None:
+        model = self.model
+        with self.view.hold_sync():
+            self.view.cards, self.view.trash = list(model.cards), list(model.trash)
+            self.view.status = asdict(model.status)
+            self.view.work = asdict(model.work) if model.work.what else {}
+            self.view.undo = model.undo_text
+
+    def _report(self, error: Exception) -> None:
+        tone = "info" if isinstance(error, StoppedError) else "problem"
+        self.model.status = Status(str(error) or type(error).__name__, tone)

@@ -1,0 +1,325 @@
+/** The home page: a card for each dataset, a form for new ones, what to do next, the trash. */
+/** @import { HomeCard, HomeModel, Receiver, View } from "../../types.d.ts" */
+import { classColour } from "../../shared/static/colours.mjs";
+import { make, setText } from "../../shared/static/dom.mjs";
+import { ownKeys } from "../../shared/static/own_keys.mjs";
+import { agoText, progressText, sizeText } from "./words.mjs";
+
+const CLASSES_SHOWN = 6;
+
+/** @param {View<HomeModel>} view */
+function render({ model, el }) {
+  /** @type {Map<string, string>} addresses of pictures by dataset */
+  const pictures = new Map();
+  /** @param {Record<string, string>} what */
+  const act = (what) => model.send({ kind: "do", .../** @type {any} */ (what) });
+  /** @param {string} panel @param {string} name */
+  const go = (panel, name) => model.send({ kind: "go", panel, name });
+
+  const status = make("div", { class: "wbh-status", role: "status" });
+  const details = make("details", { class: "wbh-details", hidden: true });
+  const undo = make("button", { class: "wb-button", onclick: () => act({ action: "undo" }) });
+  const stop = make(
+    "button",
+    { class: "wb-button", onclick: () => model.send({ kind: "stop" }) },
+    "Stop",
+  );
+  const cards = make("div", { class: "wbh-cards", role: "list" });
+  const trash = make("details", { class: "wbh-trash", hidden: true });
+  const dialogue = make("div", { class: "wbh-dialogue", hidden: true });
+  const root = make(
+    "div",
+    { class: "wb-home", role: "region", "aria-label": "Datasets" },
+    make(
+      "div",
+      { class: "wbh-head" },
+      make("h2", {}, "Datasets"),
+      make("button", { class: "wb-button wbh-main", onclick: askNew }, "New dataset"),
+      make("button", { class: "wb-button", onclick: askImport }, "Bring in …"),
+      undo,
+    ),
+    make("div", { class: "wbh-line" }, status, stop),
+    details,
+    dialogue,
+    cards,
+    trash,
+  );
+  el.append(root);
+  const release = ownKeys(root);
+
+  /**
+   * Ask for some words in a form above the cards.
+   * @param {string} title @param {string} answer on the button
+   * @param {{name: string, label: string, value?: string, hint?: string, needed?: boolean}[]} fields
+   * @param {(values: Record<string, string>) => void} then
+   */
+  function ask(title, answer, fields, then) {
+    const inputs = fields.map(({ name, value = "", hint = "", needed = true }) =>
+      make("input", { name, value, placeholder: hint, required: needed, autocomplete: "off" }),
+    );
+    const close = () => {
+      dialogue.hidden = true;
+    };
+    const form = make(
+      "form",
+      {
+        "aria-label": title,
+        onsubmit: (/** @type {Event} */ event) => {
+          event.preventDefault();
+          close();
+          then(Object.fromEntries(inputs.map((input) => [input.name, input.value])));
+        },
+        onkeydown: (/** @type {KeyboardEvent} */ event) => {
+          if (event.key === "Escape") close();
+        },
+      },
+      make("h3", {}, title),
+      ...inputs.map((input, place) => make("label", {}, fields[place].label, input)),
+      make(
+        "div",
+        { class: "wbh-row" },
+        make("button", { class: "wb-button wbh-main", type: "submit" }, answer),
+        make("button", { class: "wb-button", type: "button", onclick: close }, "Cancel"),
+      ),
+    );
+    dialogue.replaceChildren(form);
+    dialogue.hidden = false;
+    (inputs[0] ?? form.querySelector("button"))?.focus();
+    inputs[0]?.select();
+  }
+
+  function askNew() {
+    ask(
+      "New dataset",
+      "Make it",
+      [
+        { name: "name", label: "Name", hint: "such as: cups" },
+        {
+          name: "classes",
+          label: "Classes, with commas between",
+          hint: "such as: cup, saucer; more can come later",
+          needed: false,
+        },
+      ],
+      ({ name, classes }) => act({ action: "create", name, classes }),
+    );
+  }
+
+  function askImport() {
+    ask(
+      "Bring in a dataset",
+      "Bring it in",
+      [
+        {
+          name: "path",
+          label: "Folder, archive or annotation file on the machine of the kernel",
+          hint: "such as: ~/Downloads/export.zip",
+        },
+        { name: "name", label: "Name", hint: "as the file is called", needed: false },
+      ],
+      ({ path, name }) => act({ action: "bring_in", path, name }),
+    );
+  }
+
+  /** @param {HomeCard} card */
+  function askRename({ name, seen }) {
+    const fields = [{ name: "to", label: "New name", value: name }];
+    ask(`Rename ${name}`, "Rename", fields, ({ to }) => act({ action: "rename", name, to, seen }));
+  }
+
+  /** @param {HomeCard} card */
+  function askDuplicate({ name, seen }) {
+    const fields = [{ name: "to", label: "Name of the copy", value: `${name}-copy` }];
+    ask(`Duplicate ${name}`, "Duplicate", fields, ({ to }) =>
+      act({ action: "duplicate", name, to, seen }),
+    );
+  }
+
+  /** @param {HomeCard} card */
+  function cardOf(card) {
+    const { name, problem, seen } = card;
+    const actions = make(
+      "div",
+      { class: "wbh-row wbh-actions" },
+      ...(problem
+        ? []
+        : [
+            make("button", { class: "wb-button", onclick: () => go("Annotate", name) }, "Annotate"),
+            make("button", { class: "wb-button", onclick: () => askRename(card) }, "Rename"),
+            make("button", { class: "wb-button", onclick: () => askDuplicate(card) }, "Duplicate"),
+            make(
+              "button",
+              {
+                class: "wb-button",
+                title: "Choose format and images",
+                onclick: () => go("Browse", name),
+              },
+              "Export …",
+            ),
+          ]),
+      make(
+        "button",
+        {
+          class: "wb-button",
+          title: "To the trash; Undo brings it back",
+          onclick: () => act({ action: "delete", name, seen }),
+        },
+        "Delete",
+      ),
+    );
+    if (problem) {
+      return make(
+        "article",
+        { class: "wbh-card", role: "listitem", "aria-label": name },
+        make("h3", {}, name),
+        make("p", { class: "wbh-problem" }, `This dataset is damaged. ${problem}`),
+        actions,
+      );
+    }
+    const picture = make("button", {
+      class: "wbh-picture",
+      "aria-label": `Open ${name}`,
+      onclick: () => go("Browse", name),
+    });
+    const address = pictures.get(name);
+    if (address) picture.style.backgroundImage = `url(${address})`;
+    else picture.textContent = card.images ? "" : "No images yet";
+    const share = card.images ? card.labelled / card.images : 0;
+    return make(
+      "article",
+      { class: "wbh-card", role: "listitem", "aria-label": name },
+      picture,
+      make("h3", {}, name),
+      make(
+        "div",
+        { class: "wbh-classes" },
+        ...card.classes.slice(0, CLASSES_SHOWN).map(([label, count], id) => {
+          const chip = make("span", { title: `${count.toLocaleString("en")} boxes` }, label);
+          chip.style.setProperty("--class", classColour(id).fill);
+          return chip;
+        }),
+        ...(card.classes.length > CLASSES_SHOWN
+          ? [`and ${card.classes.length - CLASSES_SHOWN} more`]
+          : []),
+      ),
+      make(
+        "div",
+        {
+          class: "wbh-bar",
+          role: "progressbar",
+          "aria-label": "labelled",
+          "aria-valuenow": Math.round(100 * share),
+        },
+        make("span", { style: `width: ${100 * share}%` }),
+      ),
+      make("p", {}, progressText(card)),
+      make("p", { class: "wbh-small" }, `${sizeText(card.bytes)} · ${agoText(card.touched)}`),
+      ...(card.next
+        ? [
+            make(
+              "div",
+              { class: "wbh-next" },
+              make("span", {}, card.next.text),
+              make(
+                "button",
+                { class: "wb-button wbh-main", onclick: () => go(card.next?.panel ?? "", name) },
+                card.next.button,
+              ),
+            ),
+          ]
+        : []),
+      actions,
+    );
+  }
+
+  function showCards() {
+    const found = model.get("cards");
+    if (!model.get("ready")) return cards.replaceChildren(make("p", {}, "Looking …"));
+    const where = model.get("where");
+    const empty = make(
+      "p",
+      { class: "wbh-empty" },
+      `There is no dataset yet${where ? ` in ${where}` : ""}. Make a new one and add pictures to ` +
+        "it, or bring one in that another tool has made.",
+    );
+    cards.replaceChildren(...(found.length ? found.map(cardOf) : [empty]));
+    for (const card of found) {
+      if (card.images && !pictures.has(card.name)) {
+        pictures.set(card.name, "");
+        model.send({ kind: "picture", name: card.name });
+      }
+    }
+    return undefined;
+  }
+
+  function showTrash() {
+    const found = model.get("trash");
+    trash.hidden = found.length === 0;
+    const isOpen = trash.open;
+    trash.replaceChildren(
+      make("summary", {}, `Deleted datasets (${found.length})`),
+      ...found.map(({ id, name, at }) =>
+        make(
+          "div",
+          { class: "wbh-row" },
+          `${name}, deleted ${agoText(at)}`,
+          make(
+            "button",
+            { class: "wb-button", onclick: () => act({ action: "restore", id }) },
+            "Restore",
+          ),
+        ),
+      ),
+    );
+    trash.open = isOpen;
+  }
+
+  function showState() {
+    const { text = "", tone = "info", details: lines = [] } = model.get("status");
+    const { what = "", done = 0, total = 0 } = model.get("work");
+    const count = total ? ` ${done.toLocaleString("en")} of ${total.toLocaleString("en")}` : " …";
+    setText(status, what ? what + count : text);
+    status.dataset.tone = what ? "info" : tone;
+    stop.hidden = !what;
+    details.hidden = lines.length === 0;
+    details.replaceChildren(
+      make("summary", {}, "The account of the import"),
+      make("pre", {}, lines.join("\n")),
+    );
+    const last = model.get("undo");
+    undo.hidden = !last;
+    setText(undo, "Undo");
+    undo.title = `Undo: ${last}`;
+  }
+
+  /** @type {Receiver<HomeModel>} */
+  const receive = ({ kind, name }, buffers) => {
+    if (kind !== "picture") return;
+    const old = pictures.get(name);
+    if (old) URL.revokeObjectURL(old);
+    pictures.set(name, URL.createObjectURL(new Blob([buffers[0]], { type: "image/jpeg" })));
+    showCards();
+  };
+  model.on("msg:custom", receive);
+  model.on("change:cards", showCards);
+  model.on("change:ready", showCards);
+  model.on("change:trash", showTrash);
+  model.on("change:status change:work change:undo", showState);
+  showCards();
+  showTrash();
+  showState();
+  return () => {
+    release();
+    model.off("msg:custom", receive);
+    model.off("change:cards", showCards);
+    model.off("change:ready", showCards);
+    model.off("change:trash", showTrash);
+    model.off("change:status change:work change:undo", showState);
+    for (const address of pictures.values()) if (address) URL.revokeObjectURL(address);
+    root.remove();
+  };
+}
+
+export default function home() {
+  return { render };
+}
