@@ -51,3 +51,25 @@ async def test_a_damaged_account_hides_no_other(tmp_path: Path, persistence_stor
     assert len(await import_accounts(persistence_stores, "pets")) == 1
     with pytest.raises(ValueError, match="account"):
         Account.from_bytes("x", b"[]")
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+@pytest.mark.parametrize("own", [True, False])
+async def test_accounts_travel_in_the_archive(tmp_path: Path, kind: str, own: bool) -> None:
+    stores = make_backend(kind, tmp_path).stores
+    source = folder(tmp_path / "in" / "pets", {"a.jpg": PICTURE, "a.xml": voc(OBJECT)})
+    await import_dataset(stores, source)
+    archive = await stores.dataset.export_zip("pets", tmp_path)
+    if own:
+        await stores.dataset.import_zip(archive, name="copy")
+    else:
+        await import_dataset(stores, archive, "copy")
+    before = await import_accounts(stores, "pets")
+    after = await import_accounts(stores, "copy")
+    assert after[: len(before)] == before
+    assert len(after) == (1 if own else 2)
+    assert after[0].extras["a.jpg"][0][1] == {"difficult": True}
+
+    some = await stores.dataset.export_zip("pets", tmp_path / "some", only=[("train", "a.jpg")])
+    await stores.dataset.import_zip(some, name="some")
+    assert await import_accounts(stores, "some") == []

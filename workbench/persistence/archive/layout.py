@@ -27,7 +27,7 @@ from workbench.persistence.yolo.names import HIDDEN, IMAGE_EXTENSIONS, check_nam
 _SPLIT = re.compile(
     r"(?:obj_)?(?:(train|training)|(val|valid|validation)|(test|testing))(?:_data|\d{4})?"
 )
-_KEPT_FOLDERS = ("history/", "sources/", "suggestions/")
+_KEPT_FOLDERS = ("history/", "imports/", "sources/", "suggestions/")
 _KEPT_METADATA = frozenset({"dataset.json", "prompts.json", "tags.json"})
 
 

@@ -19,7 +19,7 @@ from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.storage.local import inside
 from workbench.persistence.yolo.data_yaml import DataYaml
-from workbench.persistence.yolo.names import stem
+from workbench.persistence.yolo.names import HIDDEN, stem
 
 _NAMED = 3
 
@@ -58,6 +58,12 @@ def export_entries(
     if only is None:
         names += history_files.files(folder) + source_files.files(folder)
         names += suggestion_files.files(folder)
+        imports = f"{HIDDEN}/imports"
+        names += [
+            f"{imports}/{name}"
+            for name in inside.names(paths.root, imports)
+            if name.endswith(".json")
+        ]
     # The next writer sets aside what is no ordinary file here, so nothing is lost by this.
     entries = [
         (name, f"{paths.root}/{name}")

@@ -17,6 +17,7 @@ from workbench.persistence.models import SPLITS, Progress
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.sources import format_sources, parse_sources
 from workbench.persistence.storage import Write
+from workbench.persistence.stores.side_data import read_imports
 from workbench.persistence.suggestion_blocks import format_block, parse_blocks
 from workbench.persistence.tags import tags_bytes, tags_from
 from workbench.persistence.yolo.names import HIDDEN, stem
@@ -82,6 +83,8 @@ def entries_of(dataset: Dataset) -> list[tuple[str, bytes]]:
         entries.append((f"{_HISTORY}edits.jsonl", format_records(dataset.history)))
     if dataset.sources:
         entries.append((f"{_SOURCES}sources.jsonl", format_sources(dataset.sources)))
+    imports = read_imports(dataset.storage)
+    entries += [(f"{_IMPORTS}{key}.json", data) for key, data in imports.items()]
     by_file: dict[str, bytes] = {}
     for block in dataset.suggestions:
         by_file[block.file_name] = by_file.get(block.file_name, b"") + format_block(block)

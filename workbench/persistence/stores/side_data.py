@@ -43,6 +43,19 @@ def tags_renamed(storage: Storage, old: str, new: str, *, keep_old: bool) -> lis
     return [tags_written(renamed(tags, old, new, keep_old=keep_old))]
 
 
+def read_imports(storage: Storage) -> dict[str, bytes]:
+    """Return the accounts of imports by their keys, oldest first."""
+    names = sorted(name for name in storage.list(_IMPORTS).names if name.endswith(".json"))
+    contents = storage.read_many([f"{_IMPORTS}/{name}" for name in names])
+    found: dict[str, bytes] = {}
+    for name, content in zip(names, contents, strict=True):
+        if isinstance(content, Exception):
+            _log.warning("the account %s of an import is left unread: %s", name, content)
+        elif content is not None:
+            found[name.removesuffix(".json")] = content
+    return found
+
+
 class SideData:
     """The part of a dataset store that keeps tags and accounts of imports."""
 
@@ -92,7 +105,7 @@ class SideData:
 
     async def load_imports(self, name: str) -> dict[str, bytes]:
         """Return the accounts of imports into the dataset by their keys, oldest first."""
-        return await asyncio.to_thread(lambda: _imports(self._places.storage(name)))
+        return await asyncio.to_thread(lambda: read_imports(self._places.storage(name)))
 
     async def save_import(self, name: str, key: str, data: bytes) -> None:
         """Keep the account of an import with the dataset.
@@ -109,15 +122,3 @@ class SideData:
                 writer.commit([Write(path, bytes(data))])
 
         await asyncio.to_thread(work)
-
-
-def _imports(storage: Storage) -> dict[str, bytes]:
-    names = sorted(name for name in storage.list(_IMPORTS).names if name.endswith(".json"))
-    contents = storage.read_many([f"{_IMPORTS}/{name}" for name in names])
-    found: dict[str, bytes] = {}
-    for name, content in zip(names, contents, strict=True):
-        if isinstance(content, Exception):
-            _log.warning("the account %s of an import is left unread: %s", name, content)
-        elif content is not None:
-            found[name.removesuffix(".json")] = content
-    return found
