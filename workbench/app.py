@@ -135,7 +135,8 @@ class Workbench:
         """Draw boxes on the images of a dataset; `choices` are those of `AnnotatePanel`."""
         from workbench.panels import AnnotatePanel
 
-        return self._keep(AnnotatePanel(dataset, split, self.stores, **choices))
+        shared = {"predictor": self.predictor, **choices}
+        return self._keep(AnnotatePanel(dataset, split, self.stores, **shared))
 
     def browse(self, dataset: str | None = None, **choices: Any) -> BrowsePanel:
         """Look through the images of a dataset; `choices` are those of `BrowsePanel`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from workbench.datasets.dataset import Dataset
+from workbench.datasets.prelabelling import Frame, Labeller, Task
 from workbench.panels.annotate import AnnotatePanel
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, NewImage, Prediction
@@ -254,3 +255,62 @@ async def test_suggestions_that_come_while_the_panel_is_open_are_shown(
     await page.open(0)
     await stores.image.add_suggestions("cups", [new_block(MODEL, {B: [LEFT]})])
     assert [row["score"] for row in (await page.open(1))["proposals"]] == [0.75]
+
+
+class Slow(Labeller):
+    """Finds one box on each picture, once it is let."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.looked = 0
+
+    async def start(self, task: Task) -> SuggestionSource:
+        return SuggestionSource("test", "slow")
+
+    async def label(self, frames: Sequence[Frame]) -> list[list[Prediction]]:
+        self.begun.set()
+        await self.go_on.wait()
+        self.looked += len(frames)
+        return [[Prediction(0, 0.5, 0.5, 0.25, 0.25, 0.5)] for _ in frames]
+
+
+async def test_boxes_are_suggested_on_what_nobody_has_labelled(page: Page, stores: Stores) -> None:
+    await stores.label.save("cups", *A, [])
+    await page.panel.model.start()
+    await page.open(2)
+    labeller = Slow()
+    under_way = asyncio.ensure_future(page.panel.suggest(labeller))
+    async with asyncio.timeout(10):
+        await labeller.begun.wait()
+    assert page.panel.canvas.work == "Looking for boxes: 0 of 2"
+    with pytest.raises(RuntimeError, match="already"):
+        await page.panel.suggest(labeller)
+    labeller.go_on.set()
+    done = await under_way
+    assert done is not None
+    assert (done.images, done.boxes, page.panel.canvas.work) == (2, 2, "")
+    assert [row["source"] for row in page.frame["proposals"]] == ["test slow"]  # of the open image
+    assert await stores.label.load("cups", *A) == []
+
+
+async def test_looking_can_be_stopped_from_the_page(page: Page, stores: Stores) -> None:
+    await page.open(0)
+    labeller = Slow()
+    under_way = asyncio.ensure_future(page.panel.suggest(labeller))
+    async with asyncio.timeout(10):
+        await labeller.begun.wait()
+    page.panel.canvas._receive(page.panel.canvas, {"kind": "suggest", "session": "page"}, [])
+    await asyncio.sleep(0.05)
+    labeller.go_on.set()
+    assert await under_way is None
+    assert len((await Dataset(stores, "cups").suggestions()).looked_at) == 2  # what was found stays
+
+
+async def test_without_a_model_the_page_is_told(page: Page) -> None:
+    await page.open(0)
+    page.panel.canvas._receive(page.panel.canvas, {"kind": "suggest", "session": "page"}, [])
+    async with asyncio.timeout(10):
+        while "no model is active" not in page.panel.canvas.notice:
+            await asyncio.sleep(0.005)
+    assert page.panel.canvas.work == ""

@@ -191,7 +191,9 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             await self._open_capture(self.dataset.value)
             await self._open_browse(self.dataset.value)
             await self._open_curate(self.dataset.value)
-        self._annotate = AnnotatePanel(self.dataset.value, self.split.value, self._stores)
+        self._annotate = AnnotatePanel(
+            self.dataset.value, self.split.value, self._stores, predictor=self._predictor
+        )
         self._annotate_box.children = (self._annotate.view,)
         self.train.model.dataset = self.dataset.value
         self.evaluate.model.dataset = self.dataset.value

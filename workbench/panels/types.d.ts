@@ -120,6 +120,8 @@ export interface CanvasTraits {
   notice: string;
   /** score from which on predictions are shown */
   threshold: number;
+  /** what is under way, in words */
+  work: string;
 }
 
 /** One image as the kernel describes it. */
@@ -172,6 +174,7 @@ export type CanvasSent = From<
   | { kind: "got"; id: number }
   | ({ kind: "edit"; seq: number; key: string } & EditState)
   | { kind: "submit" }
+  | { kind: "suggest" }
 >;
 
 export interface FrameMessage {

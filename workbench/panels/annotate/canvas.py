@@ -11,6 +11,7 @@ go               show image ``index`` of ``walk``; ``have`` is the token of byte
 go_unlabelled    show the next image without labels after ``index``
 want             send image ``index`` (to have it ready) or ``key``; ``plain``: re-encoded
 want_trail       send what undo leads to beyond what this page knows of image ``key``
+suggest          have boxes proposed for what is not labelled; again: stop that
 got              frame ``id`` has arrived
 edit             the boxes of image ``key`` after a finished edit, see `Edit`
 submit           the user is done with this image
@@ -59,7 +60,7 @@ class CanvasHost(Protocol):
     """Who answers a canvas: `workbench.panels.annotate` for a dataset."""
 
     def asked(self, message: Mapping[str, Any]) -> None:
-        """Take a ``hello``, ``go``, ``go_unlabelled`` or a ``want``; may be on any thread."""
+        """Take any message but ``edit``, ``got`` and ``submit``; may be on any thread."""
 
     def edited(self, edit: Edit) -> None:
         """Take a finished edit; may be on any thread."""
@@ -100,6 +101,7 @@ class BoxCanvas(anywidget.AnyWidget):
     threshold = traitlets.Float(
         0.25, min=0, max=1, help="score from which on predictions are shown"
     ).tag(sync=True)
+    work = traitlets.Unicode("", help="what is under way, in words").tag(sync=True)
     notice = traitlets.Unicode("", help="a problem to show over the image").tag(sync=True)
 
     def __init__(
@@ -282,7 +284,7 @@ class BoxCanvas(anywidget.AnyWidget):
         elif kind == "submit":
             for callback in tuple(self._submit_callbacks):
                 callback()
-        elif kind in {"hello", "go", "go_unlabelled", "want", "want_trail"}:
+        elif kind in {"hello", "go", "go_unlabelled", "want", "want_trail", "suggest"}:
             if kind == "hello":
                 self._unacknowledged.clear()
             if self.host is not None:

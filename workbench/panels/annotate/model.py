@@ -248,6 +248,12 @@ class AnnotateModel(traitlets.HasTraits):
         places = ((after + step) % count for step in range(1, count + 1))
         return next((i for i in places if self._names[i] not in self._labelled), None)
 
+    def unlabelled(self) -> list[str]:
+        """Images of the walk without a label file: from the open one on, then those before it."""
+        start = 0 if self.picture is None else self.picture.index
+        names = [*self._names[start:], *self._names[:start]]
+        return [name for name in names if name not in self._labelled]
+
     def proposals(
         self, filename: str, labels: Sequence[Annotation] = (), *, rejected: bool = False
     ) -> list[Prediction]:

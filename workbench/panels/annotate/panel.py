@@ -12,12 +12,15 @@ from typing import Any
 
 import ipywidgets
 
+from workbench.datasets.prelabelling import Labeller, Prelabelled
+from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate.annotator import BoxAnnotator
 from workbench.panels.annotate.keys import key_bindings
 from workbench.panels.annotate.messages import Edit
 from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.annotate.pages import Pages
 from workbench.panels.annotate.picture import Picture
+from workbench.panels.annotate.suggesting import Suggesting
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.following import Follower, News
 from workbench.persistence import Stores, get_stores
@@ -68,6 +71,8 @@ class AnnotatePanel:
         Action to its keys, see `key_bindings`.
     height : int
         Of the picture, in CSS pixels.
+    predictor : Predictor, optional
+        Runs the model that suggests boxes; default: one of its own.
 
     Attributes
     ----------
@@ -88,6 +93,7 @@ class AnnotatePanel:
         only: str | None = None,
         keys: Mapping[str, str | Sequence[str]] | None = None,
         height: int = 560,
+        predictor: Predictor | None = None,
     ) -> None:
         stores = stores or get_stores()
         self.model = AnnotateModel(stores, dataset, split, images=images, only=only)
@@ -98,6 +104,7 @@ class AnnotatePanel:
         self.canvas.bindings = key_bindings(keys)
         self.canvas.host = self
         self._pages = Pages(self.model, self.canvas, self._report)
+        self._suggesting = Suggesting(stores, self.model, self.canvas, predictor)
         self.model.observe(self._follow_classes, "classes")
         self.model.observe(self._follow_picture, "picture")
         self._start_lock = asyncio.Lock()  # used on the owner loop only
@@ -197,8 +204,29 @@ class AnnotatePanel:
         """Lay predictions over an image for review; none is a label until it is accepted."""
         await self._background.run(lambda: self._propose(filename, list(predictions)))
 
+    async def suggest(self, labeller: Labeller | None = None) -> Prelabelled | None:
+        """Have boxes proposed for all images of the walk that are not labelled.
+
+        Parameters
+        ----------
+        labeller : Labeller, optional
+            Default: the active model.
+
+        Returns
+        -------
+        Prelabelled or None
+            None if a person has stopped it; what was found until then waits for review.
+
+        Raises
+        ------
+        NotFoundError
+            If no model is active, or it knows none of the dataset's classes.
+        """
+        return await self._background.run(lambda: self._suggest(labeller))
+
     def close(self) -> None:
         """Stop the panel's work and take it off the page."""
+        self._suggesting.close()
         self.follower.close()
         self._background.close()
         for widget in (self.canvas, self.annotator, self.view):
@@ -284,8 +312,15 @@ class AnnotatePanel:
             raise RuntimeError("no image is open: await panel.open(index) first")
         return self.model.picture
 
+    async def _suggest(self, labeller: Labeller | None) -> Prelabelled | None:
+        await self._ready()
+        return await self._suggesting.run(labeller)
+
     async def _answer(self, message: Mapping[str, Any]) -> None:
         await self._ready()
+        if message["kind"] == "suggest":
+            await self._suggesting.toggle()
+            return
         await self._pages.answer(message)
 
     async def _take(self, edit: Edit) -> None:

@@ -77,6 +77,7 @@ class BrowsePanel:
     ) -> None:
         self._stores = stores or get_stores()
         self._first = (dataset, query)
+        self._predictor = predictor
         self.model = BrowseModel(self._stores, images, predictor)
         self.gallery = Gallery(height=height)
         self.gallery.host = self
@@ -252,7 +253,12 @@ class BrowsePanel:
             self.annotator.close()
         names, at = self._walks[split]
         panel = AnnotatePanel(
-            self.model.dataset, split, self._stores, images=names, height=self._height
+            self.model.dataset,
+            split,
+            self._stores,
+            images=names,
+            height=self._height,
+            predictor=self._predictor,
         )
         panel.canvas.autofocus = True
         self.follower.hold(panel.follower)

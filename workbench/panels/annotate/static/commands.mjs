@@ -110,6 +110,7 @@ export function createCommands(session, view) {
     next: () => step(1),
     previous: () => step(-1),
     "next-unlabelled": () => session.goNextUnlabelled(),
+    suggest: () => session.suggest(),
     "nothing-here": () =>
       session.boxes().some((box) => !box.proposal)
         ? view.tell("There are boxes on this image: delete them first.")

@@ -503,6 +503,11 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       }
     },
 
+    /** Have boxes proposed for what is not labelled, or stop that. */
+    suggest() {
+      post({ kind: "suggest" });
+    },
+
     submit() {
       post({ kind: "submit" });
     },

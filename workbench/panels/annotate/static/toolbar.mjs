@@ -4,7 +4,7 @@ import { keyLabel } from "./keys.mjs";
 
 const GROUPS = [
   ["previous", "next", "next-unlabelled"],
-  ["select-mode", "undo", "redo", "duplicate", "delete", "nothing-here"],
+  ["select-mode", "undo", "redo", "duplicate", "delete", "nothing-here", "suggest"],
   ["zoom-out", "zoom-in", "fit", "actual-size"],
   ["hide", "crosshair"],
 ];
@@ -19,6 +19,7 @@ const NAMES = {
   duplicate: "Duplicate",
   delete: "Delete",
   "nothing-here": "Nothing here",
+  suggest: "Suggest boxes",
   "zoom-in": "Zoom in",
   "zoom-out": "Zoom out",
   fit: "Fit",
@@ -29,7 +30,7 @@ const NAMES = {
 };
 /** Buttons that say in words what they do. */
 const WORDED = new Set(["nothing-here"]);
-const WALKING = new Set(["previous", "next", "next-unlabelled", "nothing-here"]);
+const WALKING = new Set(["previous", "next", "next-unlabelled", "nothing-here", "suggest"]);
 
 /** A press of the mouse that leaves the focus where it is. @param {Event} event */
 function keepFocus(event) {

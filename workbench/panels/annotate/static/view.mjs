@@ -317,6 +317,7 @@ export function mountView(model, session, host) {
         "select-mode": state.selecting,
         hide: boxes.some((box) => state.hidden.has(box.id)),
         "nothing-here": isBackground(),
+        suggest: Boolean(model.get("work")),
       },
       enabled: {
         previous: index > 0,
@@ -400,6 +401,7 @@ export function mountView(model, session, host) {
   }
 
   function describeProgress() {
+    if (model.get("work")) return model.get("work");
     const review = state.toReview ? `${state.toReview} to review, ` : "";
     return `${review}${state.labelled} of ${state.total} labelled`;
   }
@@ -485,6 +487,7 @@ export function mountView(model, session, host) {
     "image_contrast",
     "bindings",
     "notice",
+    "work",
   ].map((name) => /** @type {const} */ (`change:${name}`));
   for (const name of watched) model.on(name, repaint);
   const resizeMain = () => (main.style.height = `${model.get("canvas_height")}px`);

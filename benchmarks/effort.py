@@ -1,0 +1,377 @@
+"""What a right box costs a person: with a model that is taught as they go, and without.
+
+    python benchmarks/effort.py --check                  # 200 generated images, some 20 minutes
+    python benchmarks/effort.py --quick                  # 60 images, two rounds, for a look
+    python benchmarks/effort.py --voc path/to/BCCD --images 300 --iou 0.5 --image-size 320
+
+A simulated person (`effort_person.py`) labels images in the order of their names, until every
+true box is there with its class at the IoU and nothing else. Each action is an edit that
+`AnnotateModel` takes, as from a page, into real stores. The baseline is the same person
+without suggestions.
+
+After 10, 20, 40, 80, 160 images a model is trained on what was reviewed; every fifth image is
+held out for validation and never taught on. Time is simulated: 2 s for each action, and a
+model takes over only when its measured training time has passed. Before it does, the person's
+effort on the held-out images is computed with it and with the model before, each at its best
+threshold: only a better one takes over. What an image itself needs is never looked at for that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+from benchmarks.effort_person import (  # noqa: E402
+    Action,
+    Person,
+    Shown,
+    class_after,
+    cost_of,
+    is_right,
+)
+from benchmarks.measure import print_columns, say  # noqa: E402
+from workbench import samples  # noqa: E402
+from workbench.datasets.dataset import Dataset  # noqa: E402
+from workbench.datasets.formats.importing import import_dataset  # noqa: E402
+from workbench.geometry import to_pixels  # noqa: E402
+from workbench.labelling import ModelLabeller  # noqa: E402
+from workbench.labelling.predictor import Predictor  # noqa: E402
+from workbench.panels.annotate.messages import CanvasBox, Edit  # noqa: E402
+from workbench.panels.annotate.model import AnnotateModel  # noqa: E402
+from workbench.persistence import Stores, create_stores  # noqa: E402
+from workbench.persistence.models import Annotation, ImageKey, NewImage, Prediction  # noqa: E402
+from workbench.persistence.suggestion_blocks import SuggestionSource  # noqa: E402
+from workbench.training.config import TrainingConfig  # noqa: E402
+from workbench.training.runner import TrainingRunner  # noqa: E402
+
+SECONDS_FOR_AN_ACTION = 2.0
+ROUNDS = (10, 20, 40, 80, 160)
+HELD_OUT_EVERY = 5
+THRESHOLDS = [step / 20 for step in range(1, 20)]
+TAUGHT, MANUAL = "taught", "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image to label, and its true boxes in pixels."""
+
+    key: ImageKey
+    content: bytes
+    size: tuple[int, int]
+    truth: list[Shown]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Actions on each image, and seconds of the person's clock."""
+
+    actions: list[int] = field(default_factory=list)
+    wrong: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """On the person's clock."""
+        return SECONDS_FOR_AN_ACTION * sum(self.actions)
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A model that has learnt from what was reviewed, and when it is ready."""
+
+    name: str
+    ready_at: float
+    images: int
+    seconds: float
+
+
+class Desk:
+    """A person at the annotators of a dataset's splits."""
+
+    def __init__(self, stores: Stores, dataset: str, person: Person) -> None:
+        self._stores = stores
+        self._dataset = dataset
+        self._person = person
+        self._models: dict[str, AnnotateModel] = {}
+        self._class = 0
+
+    async def label(self, picture: Picture, threshold: float) -> tuple[int, bool]:
+        """Label an image; return what it cost, and whether the label file is right."""
+        split, name = picture.key
+        if split not in self._models:
+            self._models[split] = AnnotateModel(self._stores, self._dataset, split)
+            await self._models[split].start()
+        model = self._models[split]
+        opened = await model.open(model.filenames.index(name))
+        waiting = model.proposals(name, opened.labels.annotations)
+        rows = [
+            CanvasBox(p.class_id, box, p.confidence, "model", getattr(p, "source", ""))
+            for p, box in zip(waiting, _xyxy(waiting, picture.size), strict=True)
+        ]
+        shown = [row for row in rows if (row.score or 0) >= threshold]
+        hidden = [row for row in rows if (row.score or 0) < threshold]
+        start = [Shown(r.class_id, r.xyxy, True, place) for place, r in enumerate(shown)]
+        actions = self._person.work(start, picture.truth, self._class)
+        self._class = class_after(actions, self._class)
+        revision = opened.labels.revision
+        for action in actions:
+            data = await model.take(_edit(opened.key, revision, action, shown, hidden))
+            revision = data.revision
+        stored = await self._stores.label.load(self._dataset, split, name)
+        boxes = [
+            Shown(a.class_id, box)
+            for a, box in zip(stored, _xyxy(stored, picture.size), strict=True)
+        ]
+        return cost_of(actions), is_right(boxes, picture.truth, self._person.least_iou)
+
+
+def _edit(
+    key: str, revision: str, action: Action, shown: Sequence[CanvasBox], hidden: Sequence[CanvasBox]
+) -> Edit:
+    """Return what a page would send after an action."""
+    labels = tuple(CanvasBox(b.class_id, b.xyxy) for b in action.boxes if not b.waits)
+    waiting = {b.place for b in action.boxes if b.waits}
+    return Edit(
+        key,
+        revision,
+        labels,
+        (*(row for place, row in enumerate(shown) if place in waiting), *hidden),
+        gone=tuple(row for place, row in enumerate(shown) if place not in waiting),
+        what=action.what,
+        labelled=bool(labels) or bool(revision) or action.what == "nothing here",
+        session="simulated",
+    )
+
+
+def _xyxy(
+    boxes: Sequence[Annotation], size: tuple[int, int]
+) -> list[tuple[float, float, float, float]]:
+    rows = to_pixels([box.xywh for box in boxes], *size).tolist()
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+class Session:
+    """One dataset labelled from nothing by a person with a model that learns meanwhile."""
+
+    def __init__(self, folder: Path, pictures: Sequence[Picture], args: argparse.Namespace) -> None:
+        self.stores = create_stores(folder / "data", folder / "models")
+        self.predictor = Predictor(self.stores)
+        self.notes: list[list[str]] = []
+        self._runner = TrainingRunner(self.stores, folder / "runs")
+        self._pictures = pictures
+        self._args = args
+        self._person = Person(args.iou)
+        self._threshold = 0.25
+        self._source: SuggestionSource | None = None
+        self._base = args.base
+
+    async def run(self, classes: list[str]) -> tuple[Tally, Tally]:
+        """Label everything twice: with suggestions, and without."""
+        for name in (TAUGHT, MANUAL):
+            await self.stores.dataset.create(name, classes=classes)
+            images = [NewImage(p.key[1], p.key[0], p.content) for p in self._pictures]
+            await self.stores.image.add_many(name, images)
+        taught, manual = Tally(), Tally()
+        desk, other = (Desk(self.stores, name, self._person) for name in (TAUGHT, MANUAL))
+        coming: Taught | None = None
+        for number, picture in enumerate(self._pictures):
+            if coming is not None and taught.seconds >= coming.ready_at:
+                await self._take_over(coming, number)
+                coming = None
+            for own, tally, threshold in ((desk, taught, self._threshold), (other, manual, 1.1)):
+                cost, is_right_now = await own.label(picture, threshold)
+                tally.actions.append(cost)
+                tally.wrong += not is_right_now
+            if number + 1 in ROUNDS[: self._args.rounds] and number + 1 < len(self._pictures):
+                coming = await self._teach(number + 1, taught.seconds)
+        self.predictor.close()
+        return taught, manual
+
+    async def _teach(self, images: int, now: float) -> Taught:
+        """Train on what is reviewed. The person goes on meanwhile, by the simulated clock."""
+        began = time.perf_counter()
+        name = f"after-{images}"
+        run = await self._runner.start(
+            TrainingConfig(
+                dataset=TAUGHT,
+                base_model=self._base,
+                epochs=self._args.epochs,
+                image_size=self._args.image_size,
+                batch=8,
+                cache="ram",
+                patience=0,
+                model_name=name,
+                extra={"optimizer": "AdamW", "lr0": 0.002, "warmup_epochs": 1, "close_mosaic": 5},
+            )
+        )
+        progress = await run.wait()
+        if progress.state != "finished":
+            raise SystemExit(f"training on {images} images is {progress.state}")
+        await run.settle()
+        seconds = time.perf_counter() - began
+        say(f"  taught on {images} images in {seconds:.0f} s")
+        return Taught(name, now + seconds, images, seconds)
+
+    async def _take_over(self, model: Taught, number: int) -> None:
+        """Let a model suggest on what is not reviewed yet, if it saves more than the one before."""
+        labeller = ModelLabeller(self.predictor, model.name, confidence=THRESHOLDS[0])
+        held_out = [p for p in self._pictures[:number] if p.key[0] == "val"]
+        dataset = Dataset(self.stores, TAUGHT)
+        done = await dataset.prelabel([p.key for p in held_out], labeller)
+        before = await self._effort(self._source, held_out)
+        after = await self._effort(done.source, held_out)
+        is_better = after[0] < before[0]
+        self.notes.append(
+            [
+                str(model.images),
+                f"{model.seconds:.0f} s",
+                str(number + 1),
+                f"{before[0]} → {after[0]} on {len(held_out)}",
+                f"{after[1]:.2f}",
+                "takes over" if is_better else "not better",
+            ]
+        )
+        self._base = model.name
+        if not is_better:
+            await self.stores.image.drop_suggestions(TAUGHT, done.source.id)
+            return
+        if self._source is not None:
+            await self.stores.image.drop_suggestions(TAUGHT, self._source.id)
+        self._source, self._threshold = done.source, after[1]
+        await dataset.prelabel([p.key for p in self._pictures[number:]], labeller)
+
+    async def _effort(
+        self, source: SuggestionSource | None, pictures: Sequence[Picture]
+    ) -> tuple[int, float]:
+        """Return the least effort on images with what a source says of them, and the threshold."""
+        table = await self.stores.image.suggestions(TAUGHT)
+        found: list[list[Prediction]] = [
+            [s for s in table.of(*p.key, rejected=True) if source and s.source == source.id]
+            for p in pictures
+        ]
+        best = (sys.maxsize, THRESHOLDS[0])
+        for threshold in THRESHOLDS if source is not None else [1.0]:
+            total = 0
+            for picture, predictions in zip(pictures, found, strict=True):
+                shown = [
+                    Shown(p.class_id, box, True, place)
+                    for place, (p, box) in enumerate(
+                        zip(predictions, _xyxy(predictions, picture.size), strict=True)
+                    )
+                    if p.confidence >= threshold
+                ]
+                total += cost_of(self._person.work(shown, picture.truth, 0))
+            best = min(best, (total, threshold))
+        return best
+
+
+def generated(count: int) -> tuple[list[str], list[Picture]]:
+    """Return generated shapes."""
+    import cv2
+
+    pictures = []
+    for number, (frame, boxes) in enumerate(samples.scenes(count, image_size=160)):
+        content = cv2.imencode(".png", frame)[1].tobytes()
+        pictures.append(_picture(number, f"scene_{number:04}.png", content, frame.shape, boxes))
+    return list(samples.CLASSES), pictures
+
+
+async def from_voc(voc: Path, count: int, folder: Path) -> tuple[list[str], list[Picture]]:
+    """Return the images of a Pascal VOC folder."""
+    stores = create_stores(folder / "data", folder / "models")
+    info = await import_dataset(stores, voc, name="truth")
+    pictures = []
+    listed = sorted(await stores.image.list("truth"), key=lambda i: i.filename)[:count]
+    for number, image in enumerate(listed):
+        where = "truth", image.split, image.filename
+        content = await stores.image.read_bytes(*where)
+        shape = (await stores.image.load(*where)).shape
+        boxes = await stores.label.load(*where)
+        pictures.append(_picture(number, image.filename, content, shape, boxes))
+    return info.classes, pictures
+
+
+def _picture(
+    number: int, name: str, content: bytes, shape: Sequence[int], boxes: Sequence[Annotation]
+) -> Picture:
+    size = shape[1], shape[0]
+    truth = [Shown(b.class_id, box) for b, box in zip(boxes, _xyxy(boxes, size), strict=True)]
+    split = "val" if number % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 else "train"
+    return Picture((split, name), content, size, truth)
+
+
+def report(taught: Tally, manual: Tally) -> dict[str, float]:
+    """Print the table; return how many times fewer actions were needed."""
+    count = len(manual.actions)
+    spans = {
+        "all": slice(0, count),
+        "second half": slice(count // 2, count),
+        "last hundred": slice(max(count - 100, 0), count),
+    }
+    ratios = {}
+    rows = []
+    for name, span in spans.items():
+        ours, theirs = sum(taught.actions[span]), sum(manual.actions[span])
+        ratios[name] = theirs / max(ours, 1)
+        rows.append([name, f"{theirs:,}", f"{ours:,}", f"{ratios[name]:.2f}x"])
+    print_columns(["images", "drawn by hand", "reviewed", "fewer"], rows)
+    return ratios
+
+
+async def main(args: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        if args.voc:
+            classes, pictures = await from_voc(args.voc, args.images, folder / "truth")
+        else:
+            classes, pictures = generated(args.images)
+        boxes = sum(len(p.truth) for p in pictures)
+        say(f"{len(pictures)} images, {boxes} boxes, IoU {args.iou}, {args.epochs} epochs a round")
+        session = Session(folder, pictures, args)
+        taught, manual = await session.run(classes)
+    headings = ["taught on", "in", "from image", "actions on held out", "threshold", ""]
+    print_columns(headings, session.notes)
+    ratios = report(taught, manual)
+    failures = []
+    if taught.wrong or manual.wrong:
+        failures.append(f"{taught.wrong} and {manual.wrong} label files are not right")
+    if args.check:
+        bounds = {"all": 1.6, "last hundred": 2.5} if args.voc else {"all": 3.0, "second half": 5.0}
+        failures += [
+            f"{name}: {ratios[name]:.2f}x fewer actions, expected {bound}x"
+            for name, bound in bounds.items()
+            if ratios[name] < bound
+        ]
+    for failure in failures:
+        say(f"FAIL {failure}")
+    return bool(failures)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit 1 where a bound is missed")
+    parser.add_argument("--quick", action="store_true", help="60 images, two rounds")
+    parser.add_argument("--voc", type=Path, help="a Pascal VOC folder in place of generated images")
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--iou", type=float, default=0.75)
+    parser.add_argument("--image-size", type=int, default=160)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--base", default="yolo11n.yaml", help="where the first round starts")
+    parser.add_argument("--rounds", type=int, default=len(ROUNDS))
+    args = parser.parse_args()
+    if args.quick:
+        args.images, args.rounds = min(args.images, 60), 3
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(parsed())))

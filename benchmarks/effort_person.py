@@ -1,0 +1,217 @@
+"""A simulated person who labels: knows the true boxes, and pays 1 for each key, click and drag.
+
+What a person does on an image, with what is shown of the suggestions:
+
+- a suggestion that is right: nothing; the last `Enter` accepts all that are shown, and goes on;
+- right but of another class: a click, and the key of the class;
+- nearly right, so that one drag of an edge or a corner makes it right: a click and the drag;
+- anything else that is shown: a click and `Backspace`;
+- a true box without a suggestion: a drag, and a key before it if the class is another one.
+
+Or, where that is less, `Shift+Backspace` rejects all that is shown, and everything is drawn.
+An image with nothing on it is marked with `B`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from workbench import geometry
+
+Xyxy = tuple[float, float, float, float]
+_WORTH_FIXING = 0.2
+_EDGES = [(0,), (1,), (2,), (3,), (0, 1), (2, 1), (0, 3), (2, 3)]
+"""What one drag moves: an edge, or the two of a corner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A box on the canvas, in pixels; `waits`: a suggestion that is not a label yet."""
+
+    class_id: int
+    xyxy: Xyxy
+    waits: bool = False
+    place: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that a person does.
+
+    Parameters
+    ----------
+    what : str
+        ``"draw"``, ``"delete"``, ``"resize"``, ``"class"``, ``"reject all"``, ``"nothing here"``
+        or ``"accept all"``.
+    cost : int
+        Keys, clicks and drags.
+    boxes : list of Shown
+        All that is on the canvas afterwards, and at or above the threshold.
+    """
+
+    what: str
+    cost: int
+    boxes: list[Shown]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """How a person works.
+
+    Parameters
+    ----------
+    least_iou : float
+        From which on a box is right.
+    """
+
+    least_iou: float
+
+    def work(
+        self, shown: Sequence[Shown], truth: Sequence[Shown], current_class: int
+    ) -> list[Action]:
+        """Return what the person does on an image, the cheaper way.
+
+        Parameters
+        ----------
+        shown : sequence of Shown
+            The suggestions at or above the threshold.
+        truth : sequence of Shown
+            The true boxes.
+        current_class : int
+            Of what would be drawn next.
+        """
+        way = [*self._review(shown, truth, current_class)]
+        if not shown:
+            return way
+        anew = [Action("reject all", 1, []), *self._review([], truth, current_class)]
+        return min(way, anew, key=cost_of)
+
+    def _review(
+        self, shown: Sequence[Shown], truth: Sequence[Shown], current_class: int
+    ) -> Iterator[Action]:
+        plan = _Plan(list(shown), current_class)
+        left = [*range(len(truth))]
+        wrong = []
+        for place, box in enumerate(shown):
+            own = self._best(box, truth, left, same_class=True)
+            if own is None:
+                wrong.append(place)
+            else:
+                left.remove(own)
+        for place in wrong:
+            box = plan.boxes[place]
+            assert box is not None
+            other = self._best(box, truth, left, same_class=False)
+            if other is not None:
+                left.remove(other)
+                yield plan.change(place, "class", Shown(truth[other].class_id, box.xyxy))
+                plan.current_class = truth[other].class_id
+                continue
+            near = self._fixable(box, truth, left)
+            if near is not None:
+                left.remove(near[0])
+                yield plan.change(place, "resize", Shown(box.class_id, near[1]))
+            else:
+                yield plan.change(place, "delete", None)
+        for own in sorted(
+            left, key=lambda i: (truth[i].class_id != plan.current_class, truth[i].class_id)
+        ):
+            yield plan.draw(truth[own])
+        if plan.is_empty:
+            yield Action("nothing here", 1, [])
+        yield plan.accept()
+
+    def _best(
+        self, box: Shown, truth: Sequence[Shown], left: Sequence[int], *, same_class: bool
+    ) -> int | None:
+        chosen = [i for i in left if (truth[i].class_id == box.class_id) == same_class]
+        if not chosen:
+            return None
+        overlap = geometry.iou([box.xyxy], [truth[i].xyxy for i in chosen])[0]
+        best = int(np.argmax(overlap))
+        return chosen[best] if overlap[best] >= self.least_iou else None
+
+    def _fixable(
+        self, box: Shown, truth: Sequence[Shown], left: Sequence[int]
+    ) -> tuple[int, Xyxy] | None:
+        """Return the true box that one drag leads to, and the box after it."""
+        chosen = [i for i in left if truth[i].class_id == box.class_id]
+        if not chosen:
+            return None
+        overlap = geometry.iou([box.xyxy], [truth[i].xyxy for i in chosen])[0]
+        for place in np.argsort(-overlap):
+            if overlap[place] < _WORTH_FIXING:
+                return None
+            true = truth[chosen[int(place)]]
+            dragged = [_dragged(box.xyxy, true.xyxy, edges) for edges in _EDGES]
+            after = geometry.iou(dragged, [true.xyxy])[:, 0]
+            best = int(np.argmax(after))
+            if after[best] >= self.least_iou:
+                return chosen[int(place)], dragged[best]
+        return None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """The canvas while a person works: suggestions by place, then what was drawn."""
+
+    boxes: list[Shown | None]
+    current_class: int
+    drawn: list[Shown] = field(default_factory=list)
+
+    @property
+    def present(self) -> list[Shown]:
+        return [*(box for box in self.boxes if box is not None), *self.drawn]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.present
+
+    def change(self, place: int, what: str, box: Shown | None) -> Action:
+        self.boxes[place] = box
+        return Action(what, 2, self.present)
+
+    def draw(self, box: Shown) -> Action:
+        cost = 1 + (box.class_id != self.current_class)
+        self.current_class = box.class_id
+        self.drawn.append(Shown(box.class_id, box.xyxy))
+        return Action("draw", cost, self.present)
+
+    def accept(self) -> Action:
+        return Action("accept all", 1, [Shown(b.class_id, b.xyxy) for b in self.present])
+
+
+def cost_of(actions: Sequence[Action]) -> int:
+    """Return the keys, clicks and drags of some actions."""
+    return sum(action.cost for action in actions)
+
+
+def class_after(actions: Sequence[Action], before: int) -> int:
+    """Return the class that is drawn next after some actions."""
+    for action in reversed(actions):
+        if action.what == "draw":
+            return action.boxes[-1].class_id
+    return before
+
+
+def is_right(boxes: Sequence[Shown], truth: Sequence[Shown], least_iou: float) -> bool:
+    """Whether every true box is there with its class, and nothing else."""
+    if len(boxes) != len(truth):
+        return False
+    left = [*range(len(truth))]
+    person = Person(least_iou)
+    for box in boxes:
+        own = person._best(box, truth, left, same_class=True)
+        if own is None:
+            return False
+        left.remove(own)
+    return True
+
+
+def _dragged(box: Xyxy, true: Xyxy, edges: Sequence[int]) -> Xyxy:
+    moved = [true[i] if i in edges else box[i] for i in range(4)]
+    left, top, right, bottom = moved
+    return (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
