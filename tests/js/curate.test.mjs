@@ -3,7 +3,6 @@ import test from "node:test";
 
 import { grouped, stepTo } from "../../workbench/panels/curate/static/finding_list.mjs";
 import { hoverColours, plotWidth } from "../../workbench/panels/shared/static/plot_grid.mjs";
-import { keepKeys } from "../../workbench/panels/shared/static/status_line.mjs";
 import { fake } from "./fakes.mjs";
 
 test("findings stand under their severities, worst first, without empty headings", () => {
@@ -47,30 +46,4 @@ test("tooltips take the page's colours, or plain ones", () => {
     font: { color: "#eee" },
   });
   assert.equal(hoverColours(style({})).bgcolor, "#fff");
-});
-
-test("keys are kept in the panel as soon as the line is in it, until it is released", () => {
-  const frames = [];
-  globalThis.requestAnimationFrame = (look) => frames.push(look);
-  globalThis.cancelAnimationFrame = () => {};
-  const panel = Object.assign(new EventTarget(), { dataset: {} });
-  /** @type {object | null} */
-  let parent = null;
-  const release = keepKeys(fake({ closest: () => parent }), ".panel");
-  assert.equal(frames.length, 1);
-  parent = panel;
-  frames.pop()();
-  assert.equal(panel.dataset.lmSuppressShortcuts, "true");
-  const isKept = () => {
-    const event = new Event("keydown");
-    let stopped = false;
-    event.stopPropagation = () => {
-      stopped = true;
-    };
-    panel.dispatchEvent(event);
-    return stopped;
-  };
-  assert.equal(isKept(), true);
-  release();
-  assert.equal(isKept(), false);
 });
