@@ -11,6 +11,7 @@ from workbench.datasets.health import HealthChecker, HealthReport
 from workbench.datasets.index import DatasetIndex, Indexer
 from workbench.datasets.prelabelling import BoxRows, Frame, Labeller, Prelabelled, prelabel
 from workbench.datasets.query import parse_query
+from workbench.datasets.review_queue import Order, Queued, review_queue
 from workbench.datasets.splits import SplitPlanner
 from workbench.datasets.statistics import Statistics
 from workbench.datasets.versions import Versions
@@ -127,6 +128,20 @@ class Dataset:
         return await prelabel(
             self._stores, self.name, images, labeller, again=again, progress=progress
         )
+
+    async def review_queue(
+        self, split: str | None = None, *, order: Order = "teaching"
+    ) -> list[Queued]:
+        """Return the images with suggestions that nobody has labelled, the most useful first.
+
+        Parameters
+        ----------
+        split : str, optional
+            Default: all.
+        order : str
+            ``"teaching"`` or ``"safest"``, see `workbench.datasets.review_queue`.
+        """
+        return await review_queue(self._stores, self.name, split, order=order)
 
     async def suggestions(self) -> SuggestionTable:
         """Return the boxes that wait for review, in columns, with their sources."""

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from workbench.datasets.review_queue import ORDERS, review_queue
 from workbench.errors import LabelFormatError, NotFoundError
 from workbench.persistence import DataStores
 from workbench.persistence.models import Annotation, LabelTable
 from workbench.persistence.suggestions import without_covered
 
 OF_CLASS = "class:"
-FILTERS = ("unlabelled", "labelled", "background", "recent", "suggested", f"{OF_CLASS}NAME")
+_ORDERED = ("recent", "suggested", *ORDERS)
+FILTERS = ("unlabelled", "labelled", "background", *_ORDERED, f"{OF_CLASS}NAME")
 RECENT_EDITS = 10_000
 """How far back ``"recent"`` looks."""
 
@@ -78,7 +80,9 @@ async def plan_walk(
         ``"recent"``
             whose labels were changed here, the last change first;
         ``"suggested"``
-            with boxes that wait for review.
+            with boxes that wait for review;
+        ``"teaching"``, ``"safest"``
+            those of them that nobody has labelled, in the order of `review_queue`.
 
     keep : sequence of str, optional
         To plan a walk again that has begun: what is not there any more is left out, and these
@@ -108,6 +112,10 @@ async def plan_walk(
     elif only == "suggested":
         waiting = await _with_suggestions(stores, dataset, split)
         names = [name for name in names if name in waiting]
+    elif only in ORDERS:
+        queue = await review_queue(stores, dataset, split, order=only)
+        wanted = set(names)
+        names = [one.key[1] for one in queue if one.key[1] in wanted]
     elif only is not None:
         chosen = await _by_content(stores, dataset, split, only)
         names = [name for name in names if name in chosen]

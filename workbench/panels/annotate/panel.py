@@ -65,8 +65,9 @@ class AnnotatePanel:
     only : str, optional
         Leave the other images out: ``"unlabelled"``, ``"labelled"``, ``"background"``
         (reviewed, nothing in it), ``"class:NAME"`` (with a box of that class),
-        ``"recent"`` (changed here, the last change first) or ``"suggested"`` (with boxes that
-        wait for review).
+        ``"recent"`` (changed here, the last change first), ``"suggested"`` (with boxes that
+        wait for review), or of these what teaches a model most first, ``"teaching"``, or what it
+        is surest of, ``"safest"``.
     keys : mapping, optional
         Action to its keys, see `key_bindings`.
     height : int
