@@ -21,6 +21,7 @@ BUILTINS = {
     "FileNotFoundError": FileNotFoundError,
     "PermissionError": PermissionError,
     "TimeoutError": TimeoutError,
+    "OSError": OSError,
 }
 
 

@@ -18,6 +18,7 @@ module::
     ├── InvalidModelError       (ValueError)  a weights file that is damaged, or no detection model
     ├── NotFoundError           (FileNotFoundError)  what was asked for is not there
     ├── ReadOnlyError           (PermissionError)  a folder that this user may not write to
+    ├── StorageError            (OSError)  the disk is full, broken, or something odd lies on it
     ├── BusyError               (TimeoutError)  another process does not come to an end
     ├── ConflictError           (RuntimeError)  somebody else changed it in the meantime
     ├── NotStartedError         (RuntimeError)  the stores were asked for before start-up
@@ -107,6 +108,13 @@ class NotFoundError(WorkbenchError, FileNotFoundError):
 
 class ReadOnlyError(WorkbenchError, PermissionError):
     """A dataset or a data folder that this user may read, and not change."""
+
+
+class StorageError(WorkbenchError, OSError):
+    """The disk did not do what it was asked to: full, faulty, or something odd lies there.
+
+    ``errno`` says what the system said.
+    """
 
 
 class BusyError(WorkbenchError, TimeoutError):

@@ -56,7 +56,12 @@ async def test_a_folder_becomes_a_dataset_and_stays_as_it_is(
     assert all((folder / name).read_bytes() == data for name, data in files.items())
 
 
-async def test_links_are_followed_and_broken_ones_told(ds: DatasetStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("followed", [True, False])
+async def test_links_that_lead_out_are_followed_for_whoever_says_so(
+    ds: DatasetStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, followed: bool
+) -> None:
+    if followed:
+        monkeypatch.setenv("WORKBENCH_FOLLOW_LINKS", "1")
     store = _arrange(tmp_path / "store", {"a.jpg": jpeg(1), "more/b.jpg": jpeg(2)})
     folder = _arrange(tmp_path / "linked", {"data.yaml": YAML, "labels/train/a.txt": BOX})
     (folder / "images/train").mkdir(parents=True)
@@ -64,9 +69,15 @@ async def test_links_are_followed_and_broken_ones_told(ds: DatasetStore, tmp_pat
     (folder / "images/train/gone.jpg").symlink_to(store / "gone.jpg")
     (folder / "images/train/round").symlink_to(folder / "images")
     (folder / "images/val").symlink_to(store / "more")
+    (folder / "images/test").mkdir()
+    (folder / "images/test/c.jpg").symlink_to("../train/inside.jpg")
+    (folder / "images/train/inside.jpg").write_bytes(jpeg(3))
     info = await ds.import_folder(folder)
-    assert info.num_images == {"train": 1, "val": 1, "test": 0}
+    there = {"train": 2, "val": 1, "test": 1} if followed else {"train": 1, "val": 0, "test": 1}
+    assert info.num_images == there
     assert any("'images/train/gone.jpg'" in note for note in info.notes)
+    told = "2 links lead out of the folder and were left out, such as 'images/train/a.jpg'"
+    assert any(told in note for note in info.notes) is not followed
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows allows no such names")

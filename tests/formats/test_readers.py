@@ -6,8 +6,10 @@ import asyncio
 import base64
 import io
 import json
+import re
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -540,3 +542,47 @@ def test_whatever_a_file_holds_it_is_read_counted_or_named(case: str, data: st.D
 
         asyncio.run(work())
         assert all(str(root) in message for message in named)
+
+
+# --- what only somebody who wants to hurt would write ---------------------------------------
+
+_NUMBER = re.compile(rb"(?<![\w.])-?[0-9]+(?:\.[0-9]+)?")
+_TEXT = re.compile(rb'"[^"\n]*"')
+_HOSTILE_NUMBERS = [b"9" * 5000, b"-" + b"9" * 400, b"1e999", b"NaN", "\u00b2".encode(), b"0x7f"]
+_HOSTILE_TEXTS = [rb'"\ud800"', rb'"\udc80"', rb'"\u0000"', b'"' + b"x" * 300 + b'"', b"[[]]"]
+
+
+def _crafted(content: bytes) -> Iterator[bytes]:
+    """A file with one number or text in it replaced, and another one, and another one."""
+    for pattern, values in ((_NUMBER, _HOSTILE_NUMBERS), (_TEXT, _HOSTILE_TEXTS)):
+        for number, match in enumerate(pattern.finditer(content)):
+            value = values[number % len(values)]
+            yield content[: match.start()] + value + content[match.end() :]
+        for value in values:
+            yield pattern.sub(lambda _, new=value: new, content)
+
+
+@pytest.mark.parametrize("case", READ)
+async def test_crafted_numbers_and_texts_are_read_counted_or_named(
+    tmp_path: Path, case: str
+) -> None:
+    """Numbers of 5,000 digits, half characters: nothing else than an error of ours comes out."""
+    _, files = READ[case]
+    root, unnamed = folder(tmp_path / "in", files), list[str]()
+    for path in [p for p in root.rglob("*") if p.is_file() and p.suffix != ".jpg"]:
+        content = path.read_bytes()
+        for crafted in _crafted(content):
+            path.write_bytes(crafted)
+            stores = create_memory_stores()
+            try:
+                plan = await plan_import(stores, root, unknown="ignore")
+            except (ImportFormatError, ArchiveError, InvalidDatasetError) as error:
+                unnamed += [] if str(root) in str(error) else [str(error)]
+                continue
+            plan.ledger.check()
+            str(plan).encode()
+            info = await plan.apply("ds")
+            "\n".join([*info.classes, *info.notes]).encode()
+            assert not (await stores.label.load_all("ds")).problems
+        path.write_bytes(content)
+    assert not unnamed

@@ -33,6 +33,8 @@ LASTING: dict[int, frozenset[str]] = {
 """Which calls fail one after the other while a disk is full, read-only or broken, or there
 are no file handles left. Any one call may fail in any way."""
 
+_ALIKE = {errno.EDQUOT: LASTING[errno.ENOSPC], errno.EROFS: LASTING[errno.EACCES]}
+
 
 @dataclass
 class FailingCalls:
@@ -43,7 +45,7 @@ class FailingCalls:
     folder : str
         Calls on paths elsewhere go through: Python imports modules, too.
     error : int
-        One of `LASTING`.
+        One of `LASTING`, or EDQUOT or EROFS.
     first : int
         The number of the call to fail, counted from 1; 0 lets none fail.
     lasting : bool
@@ -62,7 +64,7 @@ class FailingCalls:
 
     def happens(self, call: str, path: Any) -> None:
         """Count a call that is about to happen, or raise in its place."""
-        if call not in (LASTING[self.error] if self.lasting else CALLS):
+        if call not in ((LASTING | _ALIKE)[self.error] if self.lasting else CALLS):
             return
         if isinstance(path, bytes):
             path = os.fsdecode(path)

@@ -7,9 +7,9 @@ each ``every``-th):
 
 1. A fresh copy of the arranged folder gets a fresh process, in which this call fails: once,
    or together with all later ones.
-2. The operation says that it was done, or raises: an error of ours, where something may not
-   be written. While the fault lasts, everything can still be read (unless there are no file
-   handles left). When it is over, what raised has not happened, and what did not, has.
+2. The operation says that it was done, or raises an error of ours. While the fault lasts,
+   everything can still be read (unless there are no file handles left). When it is over, what
+   raised has not happened, and what did not, has.
 3. Another fresh process finds the same, can do the operation if it had failed, and finds
    nothing left over of it.
 """
@@ -46,9 +46,7 @@ def _do(operation: Operation, folder: Path, calls: FailingCalls) -> dict[str, An
             asyncio.run(done())
         except (OSError, WorkbenchError) as error:
             said = f"{type(error).__name__}: {error}"
-            read_only = calls.error == errno.EACCES and calls.lasting
-            is_bare = not isinstance(error, WorkbenchError)
-            if is_bare and (read_only or getattr(error, "errno", None) != calls.error):
+            if not isinstance(error, WorkbenchError):
                 reading = f"raised a bare {said}"
         if calls.first and calls.lasting and calls.error != errno.EMFILE:
             try:

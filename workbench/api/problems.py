@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import re
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from workbench import errors
+from workbench.persistence.disk_errors import FULL
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (errors.ReadOnlyError, 403),
     (errors.ConflictError, 412),
     (errors.BusyError, 503),
+    (errors.StorageError, 503),
     (errors.NotStartedError, 503),
     (errors.SetupError, 503),
     (errors.InvalidConfigError, 422),
@@ -59,7 +60,6 @@ _TITLES = {
     503: "Not ready",
     507: "The disk is full",
 }
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 # What looks like an absolute path: its folders, up to the last name. On Windows with a drive.
 _FOLDERS = re.compile(r"(?<![\w/\\.:%-])(?:[A-Za-z]:[\\/]|/)(?:[^\s/\\'\":;,()<>|]+[\\/])+")
@@ -173,11 +173,11 @@ def problem_of(error: BaseException, scrub: Scrubber) -> dict[str, Any]:
     if isinstance(error, ProblemError):
         kind = error.kind or re.sub(r"\W+", "-", _TITLES.get(error.status, "error").lower())
         return _body(kind, error.status, scrub.text(error.detail), scrub.value(error.more))
+    if isinstance(error, OSError) and error.errno in FULL:
+        return _body("disk-full", 507, "the disk is full; free some space, then try again")
     for family, status in _STATUS:
         if isinstance(error, family):
             return _body(kind_of(error), status, scrub.text(_words(error)))
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return _body("disk-full", 507, "the disk is full; free some space, then try again")
     _log.error("a request failed", exc_info=error)
     return _body("internal", 500, "the server has failed; its log says more")
 

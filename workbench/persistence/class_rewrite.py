@@ -21,7 +21,7 @@ from workbench.persistence.filesystem.label_files import revision_of
 from workbench.persistence.history import ClassRecord, ClassUndoRecord
 from workbench.persistence.models import ClassRewrite, RowPatch
 from workbench.persistence.rules import check_classes
-from workbench.persistence.stored_json import inflate, malformed, parse_json, texts
+from workbench.persistence.stored_json import MALFORMED, inflate, malformed, parse_json, texts
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_rows import apply_patches, map_classes
 from workbench.persistence.yolo.label_table import parse_many
@@ -245,7 +245,7 @@ def plan_undo(state: State, rewrite_id: str, memory: bytes) -> PlannedUndo:
     content: Any = parse_json(inflate(memory, path, _EXPECTED), path, _EXPECTED)
     try:
         return _plan_undo(state, rewrite_id, content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise malformed(path, _EXPECTED, error) from error
 
 

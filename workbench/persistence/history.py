@@ -29,7 +29,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import NotFoundError
-from workbench.persistence.stored_json import loads
+from workbench.persistence.stored_json import MALFORMED, loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _record(line: bytes) -> Record | None:
         before, after = _bytes(content["before"]), _bytes(content["after"])
         what = str(content.get("what", ""))
         return EditRecord(content["id"], at, split, filename, before, after, what)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except MALFORMED:
         return None
 
 

@@ -18,6 +18,7 @@ from workbench.errors import (
     InvalidDatasetError,
     InvalidFrameError,
 )
+from workbench.persistence.foreign_text import is_whole
 from workbench.persistence.image_bounds import decode_bounded, header_of
 from workbench.persistence.models import TrashEntry
 
@@ -43,6 +44,8 @@ def check_classes(classes: Sequence[str]) -> list[str]:
             raise InvalidDatasetError(f"class {class_id}: expected a name, found {name!r}")
         if any(ord(char) < 32 for char in name):
             raise InvalidDatasetError(f"class {class_id}: {name!r} holds a control character")
+        if not is_whole(name):
+            raise InvalidDatasetError(f"class {class_id}: {name!r} holds half a character")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise InvalidDatasetError(
@@ -81,7 +84,9 @@ def check_prompts(prompts: Mapping[int, Sequence[str]], num_classes: int) -> dic
             raise InvalidDatasetError(
                 f"prompts: class id {class_id!r}: expected one of 0 to {num_classes - 1}"
             )
-        if isinstance(texts, str) or not all(isinstance(t, str) and t.strip() for t in texts):
+        if isinstance(texts, str) or not all(
+            isinstance(t, str) and t.strip() and is_whole(t) for t in texts
+        ):
             raise InvalidDatasetError(
                 f"prompts of class {class_id}: expected a list of texts, found {texts!r}"
             )

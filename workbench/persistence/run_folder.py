@@ -44,7 +44,7 @@ from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_weights import RunWeights
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import remove_file, replace_file
-from workbench.persistence.stored_json import malformed
+from workbench.persistence.stored_json import MALFORMED, malformed
 
 __all__ = ["ProcessRecord", "RunFolder", "free_space", "numbered"]
 
@@ -177,7 +177,7 @@ class RunFolder:
         try:
             pid, created = int(content["pid"]), float(content["created"])
             return ProcessRecord(pid, created, str(content["host"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise malformed(str(path), _NOTED, error) from error
 
     # --- what happened
@@ -263,7 +263,7 @@ class RunFolder:
         content = self._read_json(path)
         try:
             return None if content is None else float(content["place"])
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise malformed(str(path), _NOTED, error) from error
 
     def remove_queued(self) -> None:
@@ -313,7 +313,7 @@ class RunFolder:
             return None
         try:
             return str(content["model"]), int(content.get("attempt", 0))
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise malformed(str(path), _NOTED, error) from error
 
     @asynccontextmanager

@@ -28,7 +28,7 @@ from workbench.persistence.history import (
     Record,
 )
 from workbench.persistence.models import ImageKey, Prediction
-from workbench.persistence.stored_json import loads
+from workbench.persistence.stored_json import MALFORMED, loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _record(line: bytes) -> SourceRecord | None:
             details=dict(content["details"]),
         )
         return SourceRecord(datetime.fromisoformat(content["at"]), source)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+    except MALFORMED:
         return None
 
 

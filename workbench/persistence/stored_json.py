@@ -7,6 +7,13 @@ import zlib
 from typing import Any
 
 from workbench.errors import InvalidDatasetError
+from workbench.persistence.foreign_text import may_hold_halves, require_names
+
+MALFORMED = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
+)
+"""What is raised on the way from JSON to a value of ours where a stranger has written it: a
+number of 400 digits that becomes a float, a list where a text should be."""
 
 
 def parse_json(data: bytes | str, path: str, what: str) -> Any:
@@ -28,10 +35,14 @@ def loads(data: bytes | str) -> Any:
         brackets = text.count(b"[") + text.count(b"{")
         if brackets * 16 > len(text) or text.count(b",") * 4 > len(text):
             raise ValueError(f"{len(data):,} bytes of hardly more than brackets and commas")
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     try:
-        return json.loads(data)
+        found = json.loads(data)
+        if may_hold_halves(raw):
+            require_names(found)
     except RecursionError:  # thousands of brackets within each other
         raise ValueError("brackets within brackets without end") from None
+    return found
 
 
 MAX_RATIO = 40

@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from workbench.errors import InvalidDatasetError
-from workbench.persistence.stored_json import malformed, parse_json
+from workbench.persistence.foreign_text import is_whole
+from workbench.persistence.stored_json import MALFORMED, malformed, parse_json
 
 Tags = Mapping[str, Collection[str]]
 
@@ -47,6 +48,7 @@ def check_tag(tag: object) -> str:
         or tag != tag.strip()
         or not 0 < len(tag) <= _LONGEST
         or any(ord(char) < 32 or char == '"' for char in tag)
+        or not is_whole(tag)
     ):
         raise InvalidDatasetError(
             f"tag {tag!r}: expected 1 to {_LONGEST} characters without quotes, control characters "
@@ -88,5 +90,5 @@ def tags_from(data: bytes, path: str) -> dict[str, list[str]]:
     try:
         content: Any = parse_json(data, path, _EXPECTED)
         return check_tags({tag: list(names) for tag, names in content.items()})
-    except (ValueError, AttributeError, TypeError) as error:
+    except MALFORMED as error:
         raise malformed(path, _EXPECTED, error) from error

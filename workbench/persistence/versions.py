@@ -22,7 +22,7 @@ from typing import Any
 from workbench.persistence.class_rewrite import Prompts
 from workbench.persistence.history import ClassRecord, Record, new_edit, new_moves
 from workbench.persistence.models import SPLITS, ImageKey, ImageMove
-from workbench.persistence.stored_json import inflate, malformed, parse_json, texts
+from workbench.persistence.stored_json import MALFORMED, inflate, malformed, parse_json, texts
 from workbench.persistence.tags import check_tags
 from workbench.persistence.version_models import KEPT_AUTOMATIC, VersionInfo
 from workbench.persistence.yolo.data_yaml import OUR_KEYS, DataYaml
@@ -141,7 +141,7 @@ def read_info(line: bytes, path: str) -> VersionInfo:
             raise ValueError(f"the name {info.name!r}")
         if info.created_at.tzinfo is None:
             raise ValueError(f"a time without time zone, {info.created_at}")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise malformed(path, _EXPECTED, error) from error
     return info
 
@@ -165,7 +165,7 @@ def from_bytes(data: bytes, path: str) -> tuple[VersionInfo, Contents]:
                 for name, text in body["trash"].items()
             },
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise malformed(path, _EXPECTED, error) from error
     return info, contents
 

@@ -13,6 +13,7 @@ from workbench.datasets.formats.ledger import Ledger
 from workbench.datasets.formats.reading import Row
 from workbench.persistence import DataStores
 from workbench.persistence.models import Annotation
+from workbench.persistence.stored_json import MALFORMED, loads
 
 Extras = dict[str, list[tuple[Annotation, dict[str, Any]]]]
 """What boxes carry beyond YOLO, by the file name of their picture."""
@@ -74,7 +75,7 @@ class Account:
             If it is none.
         """
         try:
-            content = json.loads(data)
+            content = loads(data)
             extras: Extras = {
                 str(name): [(Annotation(int(c), x, y, w, h), dict(e)) for c, x, y, w, h, e in found]
                 for name, found in content["extras"].items()
@@ -88,7 +89,7 @@ class Account:
                 extras,
                 {str(name): str(own) for name, own in content.get("pictures", {}).items()},
             )
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        except MALFORMED as error:
             raise ValueError(f"expected an account of an import, found {error!r}") from error
 
 

@@ -23,6 +23,7 @@ from workbench.datasets.formats.items import (
 from workbench.datasets.formats.rle import rle_box
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import found, read_json
+from workbench.persistence.stored_json import MALFORMED
 
 TITLE = "Datumaro"
 
@@ -87,7 +88,7 @@ def _item(item: dict[str, Any], file: str, place: int, names: list[str]) -> Reco
             label_id = row.get("label_id")
             if not isinstance(label_id, int) or label_id < 0:
                 raise ValueError("no label_id")
-        except (ValueError, AttributeError, TypeError, KeyError) as error:
+        except MALFORMED as error:
             record.problems.append(Problem(why.BAD_ROW, position, str(error)))
             continue
         label = names[label_id] if label_id < len(names) else f"class_{label_id}"

@@ -15,7 +15,7 @@ from workbench.datasets.formats.accounts import Extras, import_accounts
 from workbench.datasets.formats.writers import WRITERS, OutBox, OutItem, coco_dict
 from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundError
 from workbench.geometry import to_pixels
-from workbench.persistence import DataStores
+from workbench.persistence import DataStores, links
 from workbench.persistence.archive import FolderSink, empty_splits, write_zip
 from workbench.persistence.models import SPLITS, Annotation, ImageKey, Progress, no_progress
 
@@ -109,12 +109,21 @@ class ExportPlan:
             yield from empty_splits(f"images/{split}/" for split in used)
         if not with_images:
             return
+        dataset = self._stores.dataset.get(self._dataset)
+        root = os.fspath(asyncio.run_coroutine_threadsafe(dataset, loop).result().path)
         for item in self._items:
             name = writer.picture.format(split=item.split, filename=item.filename)
             found = self._stores.image.get(self._dataset, item.split, item.filename)
             path = asyncio.run_coroutine_threadsafe(found, loop).result().path
             if path.is_file():
-                yield name, path
+                if links.leads_out(root, os.fspath(path)) and not links.are_followed():
+                    raise links.refusal(
+                        self._dataset,
+                        [f"images/{item.split}/{item.filename}"],
+                        "nothing was exported",
+                    )
+                # Links within the dataset lead here; what is read is what was looked at.
+                yield name, path.resolve()
                 continue
             read = self._stores.image.read_bytes(self._dataset, item.split, item.filename)
             yield name, asyncio.run_coroutine_threadsafe(read, loop).result()

@@ -19,6 +19,7 @@ from workbench.datasets.formats.items import (
 )
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import first_of, found, read_json
+from workbench.persistence.stored_json import MALFORMED
 
 TITLE = "FiftyOne"
 
@@ -88,7 +89,7 @@ def _filled(record: Record, rows: list[Any], classes: list[str]) -> Record:
                 label = classes[label] if 0 <= label < len(classes) else f"class_{label}"
             x, y, width, height = map(number, row["bounding_box"])
             name = name_of(label)
-        except (ValueError, KeyError, TypeError) as error:
+        except MALFORMED as error:
             record.problems.append(Problem(why.BAD_ROW, position, str(error)))
             continue
         extra = {key: row[key] for key in ("attributes", "confidence", "index") if row.get(key)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.datasets.formats.reasons import SENTENCES
+from workbench.persistence.stored_json import MALFORMED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,6 +187,6 @@ class Ledger:
             ledger.by_split.update({(u, s): int(n) for u, s, n in found["by_split"]})
             ledger.reasons.update({(u, o, r): int(n) for u, o, r, n in found["reasons"]})
             ledger.entries += [Entry(*row) for row in found["entries"]]
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise ValueError(f"expected an account of an import, found {error!r}") from error
         return ledger

@@ -32,6 +32,7 @@ from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import Parse, found, head_lines, read_json, read_text
 from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS
+from workbench.persistence.stored_json import MALFORMED
 
 
 class JsonFormat(NamedTuple):
@@ -80,7 +81,7 @@ def _bdd(value: Any, name: str) -> Iterator[Record]:
                     continue  # a lane or a drivable area without a shape
                 box, shape = _bdd_box(row)
                 label = name_of(row.get("category"))
-            except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
+            except MALFORMED as error:
                 record.problems.append(Problem(why.BAD_ROW, position, str(error)))
                 continue
             extra = {"attributes": row["attributes"]} if row.get("attributes") else None
@@ -119,7 +120,7 @@ def _sa1b(value: Any, name: str) -> Iterator[Record]:
     for position, row in enumerate(value["annotations"], start=1):
         try:
             x, y, width, height = map(number, row["bbox"])
-        except (ValueError, KeyError, TypeError) as error:
+        except MALFORMED as error:
             record.problems.append(Problem(why.BAD_ROW, position, str(error)))
             continue
         # The masks of SA-1B are of no class.

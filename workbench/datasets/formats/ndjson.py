@@ -27,6 +27,7 @@ from workbench.errors import ImportFormatError
 TITLE = "Ultralytics NDJSON"
 
 _MOST_CLASSES = 10_000
+_MOST_DIGITS = 9
 
 
 def detect(view: FolderView) -> Detection:
@@ -69,7 +70,11 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
 
 def _classes(names: Any, classes: list[str]) -> None:
     pairs = names.items() if isinstance(names, dict) else enumerate(names if names else ())
-    by_id = {int(key): " ".join(str(name).split()) for key, name in pairs if str(key).isdigit()}
+    by_id = {
+        int(key): " ".join(str(name).split())
+        for key, name in ((str(key), name) for key, name in pairs)
+        if key.isascii() and key.isdigit() and len(key) <= _MOST_DIGITS
+    }
     if by_id and max(by_id) < _MOST_CLASSES:
         classes[:] = [by_id.get(i) or f"class_{i}" for i in range(max(by_id) + 1)]
 

@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from workbench.datasets.formats.ledger import ANNOTATIONS, FILES, PICTURES, Entr
 from workbench.datasets.formats.naming import absolute, default_name, require_free
 from workbench.datasets.formats.reading import Picture, take
 from workbench.datasets.formats.recognising import Recognised, kind_of, question, recognise
-from workbench.datasets.formats.registry import READERS
+from workbench.datasets.formats.registry import READERS, making_sense
 from workbench.datasets.formats.view import (
     CONVERTIBLE,
     OTHER_PICTURES,
@@ -364,9 +365,10 @@ def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Conte
     options = Options(choices.one_based, lambda: progress(0, total))
     reading = Reading()
     ledger = Ledger(recognised.format or "pictures")
-    if recognised.format:
-        reading = READERS[recognised.format].read(view, recognised.detection, options)
-    taken = take(view, reading, choices, ledger, progress)
+    with making_sense(view, recognised.format) if recognised.format else nullcontext():
+        if recognised.format:
+            reading = READERS[recognised.format].read(view, recognised.detection, options)
+        taken = take(view, reading, choices, ledger, progress)
     view.forget()
     if not taken.pictures:
         raise ImportFormatError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +10,13 @@ from dataclasses import dataclass, field
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.items import Detection
 from workbench.datasets.formats.pairing import stem_of
-from workbench.datasets.formats.registry import READERS
+from workbench.datasets.formats.registry import READERS, making_sense
 from workbench.datasets.formats.tar import is_archive
 from workbench.datasets.formats.view import VIDEOS, FolderView, extension, hidden
 from workbench.errors import ArchiveError, ImportFormatError
 from workbench.persistence.archive.directory import fold
 
+_log = logging.getLogger(__name__)
 _TALKS_OF_BOXES = re.compile(
     rb"bbox|bndbox|bounding.?box|polygon|annotation|xmin|x_min|points|\"label|<label|segmentation"
     rb"|objects?\"|rectangle|left_col|prediction.?string|x_?cent|cent..?_?x|encoded.?pixels",
@@ -84,7 +86,12 @@ def recognise(view: FolderView, wanted: str = "") -> Recognised:
     pointed = view.focus is not None and extension(view.focus) not in _NOT_READ
     found: dict[str, Detection] = {}
     for name, reader in READERS.items():
-        detection = reader.detect(view)
+        try:
+            with making_sense(view, name):
+                detection = reader.detect(view)
+        except ImportFormatError as error:
+            _log.info("not taken for %s: %s", reader.TITLE, error)
+            continue
         if detection.confidence > 0 and (not pointed or view.focus in detection.files):
             found[name] = detection
     if wanted and wanted not in found:
@@ -124,8 +131,11 @@ def _covers(view: FolderView, name: str, detection: Detection, pictures: set[str
     from workbench.datasets.formats.items import Options
 
     try:
-        reading = READERS[name].read(view, detection, Options())
-        named = {fold(stem_of((r.picture or r.file).replace("\\", "/"))) for r in reading.records}
+        with making_sense(view, name):
+            reading = READERS[name].read(view, detection, Options())
+            named = {
+                fold(stem_of((r.picture or r.file).replace("\\", "/"))) for r in reading.records
+            }
     except ImportFormatError:
         return 1.0  # a damaged file is to be told, not passed over in favour of another
     return len(named & pictures) / max(len(pictures), 1)

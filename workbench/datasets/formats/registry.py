@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, cast
 
 from workbench.datasets.formats import (
@@ -26,6 +28,10 @@ from workbench.datasets.formats import (
 )
 from workbench.datasets.formats.items import Detection, Options, Reading
 from workbench.datasets.formats.view import FolderView
+from workbench.errors import ImportFormatError, WorkbenchError
+from workbench.persistence.stored_json import MALFORMED
+
+_SHOWN = 200
 
 
 class Reader(Protocol):
@@ -40,6 +46,28 @@ class Reader(Protocol):
     @staticmethod
     def read(view: FolderView, detection: Detection, options: Options) -> Reading:
         """Turn these files into records."""
+
+
+@contextmanager
+def making_sense(view: FolderView, name: str) -> Iterator[None]:
+    """Run a reader; what it trips over in a stranger's file is an error that names the file.
+
+    Readers say themselves what is wrong where they expect it. This is for what nobody has
+    thought of: a number of 400 digits, a list in the place of a name.
+
+    Raises
+    ------
+    ImportFormatError
+    """
+    try:
+        yield
+    except WorkbenchError:
+        raise
+    except MALFORMED as error:
+        raise ImportFormatError(
+            f"{view.path}: expected {READERS[name].TITLE}, found something that makes no sense "
+            f"there ({type(error).__name__}: {str(error)[:_SHOWN]}); export it again"
+        ) from error
 
 
 READERS: dict[str, Reader] = {

@@ -27,6 +27,7 @@ from workbench.datasets.formats.items import (
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import found, read_json
 from workbench.errors import ImportFormatError
+from workbench.persistence.stored_json import MALFORMED
 
 TITLE = "Supervisely"
 
@@ -72,7 +73,7 @@ def _parse(value: Any, name: str) -> Iterator[Record]:
         try:
             box, shape = _box(item)
             label = name_of(item.get("classTitle"))
-        except (ValueError, AttributeError, TypeError) as error:
+        except MALFORMED as error:
             record.problems.append(Problem(why.BAD_ROW, position, str(error)))
             continue
         tags = {

@@ -21,6 +21,7 @@ from workbench.datasets.formats.items import (
 )
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import found, read_json
+from workbench.persistence.stored_json import MALFORMED
 
 TITLE = "VIA"
 
@@ -66,7 +67,7 @@ def _parse(value: Any, name: str) -> Iterator[Record]:
                 shape = region["shape_attributes"]
                 box, kind = _box(shape)
                 label = _label(region.get("region_attributes"))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except MALFORMED as error:
                 record.problems.append(Problem(why.BAD_ROW, position, str(error)))
                 continue
             record.boxes.append(Box(label, *box, position, kind))

@@ -27,6 +27,7 @@ from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.archive import Archive, FolderSink, Member, unpack
 from workbench.persistence.archive.folder import Folder, opened_file
 from workbench.persistence.archive.format import STORED
+from workbench.persistence.foreign_text import made_whole, may_hold_halves
 from workbench.persistence.models import ArchiveLimits
 
 HEAD_BYTES = 4096
@@ -416,7 +417,8 @@ def parse_json(data: bytes, where: str) -> Any:
     except orjson.JSONDecodeError:
         pass  # NaN and Infinity, which are no JSON, are written by many tools
     try:
-        return json.loads(data)
+        found = json.loads(data)
+        return made_whole(found) if may_hold_halves(data) else found
     except (ValueError, RecursionError) as error:
         problem = "more nesting than annotations have" if isinstance(error, RecursionError) else ""
         raise ImportFormatError(

@@ -21,6 +21,7 @@ from workbench.datasets.formats.items import (
 )
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import found, read_json
+from workbench.persistence.stored_json import MALFORMED
 
 TITLE = "VoTT"
 
@@ -59,7 +60,7 @@ def _parse(value: Any, name: str) -> Iterator[Record]:
                 box, shape = _box(region)
                 tags = region.get("tags")
                 label = name_of(tags[0] if isinstance(tags, list) and tags else None)
-            except (ValueError, AttributeError) as error:
+            except MALFORMED as error:
                 record.problems.append(Problem(why.BAD_ROW, position, str(error)))
                 continue
             record.boxes.append(Box(label, *box, position, shape))

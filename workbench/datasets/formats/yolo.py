@@ -9,7 +9,6 @@ decimal commas, UTF-16, class names in place of ids, pixels, keypoints that nobo
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -24,12 +23,13 @@ from workbench.datasets.formats.items import (
     Record,
 )
 from workbench.datasets.formats.pairing import stem_of
-from workbench.datasets.formats.view import FolderView, decode, extension, hidden
+from workbench.datasets.formats.view import FolderView, decode, extension, hidden, parse_json
 from workbench.errors import ArchiveError, ImportFormatError
 from workbench.persistence.archive import parse_class_list, parse_data_yaml
 from workbench.persistence.archive.data_yaml import MAX_BYTES, MAX_CLASSES
 from workbench.persistence.archive.directory import fold
 from workbench.persistence.archive.split_lists import GivenSplits, find_splits
+from workbench.persistence.stored_json import MALFORMED
 
 TITLE = "YOLO"
 
@@ -455,9 +455,9 @@ def _from_notes(view: FolderView, reading: Reading) -> None:
         if name.rpartition("/")[2].lower() != "notes.json" or view.size(name) > MAX_BYTES:
             continue
         try:
-            categories = json.loads(view.read(name)).get("categories", [])
+            categories = parse_json(view.read(name), name).get("categories", [])
             names = {int(c["id"]): " ".join(str(c["name"]).split()) for c in categories}
-        except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
+        except MALFORMED:
             continue
         if names and max(names) < MAX_CLASSES:
             reading.used.add(name)

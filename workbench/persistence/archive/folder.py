@@ -1,7 +1,8 @@
 """A folder on this machine as if it were an archive of itself.
 
-What the user points at is trusted as far as that: links are followed, so that datasets of
-links to a shared store come in as files of their own. Nothing is ever written here.
+Links are followed within the folder. What they lead to outside is left out, see `links`, unless
+the user has said that they are his own: then datasets of links to a shared store come in as files.
+Nothing is ever written here.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Self
 from workbench.errors import ArchiveError, NotFoundError
 from workbench.persistence.archive.directory import Member, is_litter
 from workbench.persistence.archive.format import BLOCK_BYTES, STORED
+from workbench.persistence.disk_errors import LEADS_NOWHERE
+from workbench.persistence.links import REMEDY, are_followed, leads_out
 from workbench.persistence.yolo.names import HIDDEN
 
 _KEPT_IN_HIDDEN = frozenset({"history", "sources", "suggestions"})
@@ -57,10 +60,16 @@ class Folder:
             )
         members: list[Member] = []
         dangling: list[str] = []
-        for name, full in _walk(str(path), "", frozenset()):
+        outside: list[str] = []
+        for name, full, leads_away in _walk(os.path.realpath(path), "", frozenset()):
+            if leads_away:
+                outside.append(name)
+                continue
             try:
                 size = os.stat(full).st_size
-            except FileNotFoundError:
+            except OSError as error:
+                if error.errno not in LEADS_NOWHERE:
+                    raise _unreadable(Path(full), "file", error) from error
                 dangling.append(name)
                 continue
             members.append(Member(name, b"", STORED, 0, size, size, 0, 0, is_litter(name)))
@@ -69,6 +78,11 @@ class Folder:
             notes.append(
                 f"{len(dangling)} links lead to files that are not there and were left out, "
                 f"such as {dangling[0]!r}"
+            )
+        if outside:
+            notes.append(
+                f"{len(outside)} links lead out of the folder and were left out, such as "
+                f"{outside[0]!r}. {REMEDY}"
             )
         return cls(path, members, notes)
 
@@ -118,31 +132,49 @@ def opened_file(path: str, flags: int) -> int:
         no end.
     """
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "a folder")
         raise OSError(errno.EINVAL, "a pipe, a folder or a device")
     return descriptor
 
 
-def _walk(folder: str, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, str]]:
-    """Yield name and path of all files, sorted; a link to a folder above leads nowhere new."""
-    status = os.stat(folder)
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
+def _walk(
+    root: str, prefix: str, above: frozenset[tuple[int, int]]
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield name and path of all files, sorted, and whether a link leads out of the root there.
+
+    A link to a folder above leads nowhere new; one out of the root is not gone into.
+    """
+    folder = f"{root}/{prefix}".rstrip("/")
     try:
+        status = os.stat(folder)
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            return
         with os.scandir(folder) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries)
+            found = sorted((e.name, _is_folder(e), e.is_symlink()) for e in entries)
     except OSError as error:
         raise _unreadable(Path(folder), "folder", error) from error
-    for name, is_folder in found:
+    for name, is_folder, is_link in found:
         path = f"{folder}/{name}"
-        if not is_folder:
-            yield prefix + name, path
-        elif name == "__MACOSX" or not _is_looked_into(name, prefix):
+        if is_folder and (name == "__MACOSX" or not _is_looked_into(name, prefix)):
             continue
+        if is_link and os.path.exists(path) and leads_out(root, path) and not are_followed():
+            yield prefix + name, path, True
+        elif is_folder:
+            yield from _walk(root, f"{prefix}{name}/", above | {here})
         else:
-            yield from _walk(path, f"{prefix}{name}/", above | {here})
+            yield prefix + name, path, False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links that lead round in circles
+        return False
 
 
 def _is_looked_into(name: str, prefix: str) -> bool:

@@ -18,6 +18,7 @@ from typing import Self
 from workbench.errors import ArchiveError, NotFoundError
 from workbench.persistence.archive.directory import Member, read_directory, zip64_values
 from workbench.persistence.archive.end_records import FETCH_AGAIN, read_at
+from workbench.persistence.archive.folder import opened_file
 from workbench.persistence.archive.format import (
     BLOCK_BYTES,
     DEFLATED,
@@ -64,7 +65,7 @@ class Archive:
         """
         path = Path(path)
         try:
-            file = io.FileIO(path)
+            file = io.FileIO(path, opener=opened_file)
         except FileNotFoundError as error:
             raise NotFoundError(
                 f"{path}: expected a zip archive, found no such file; check the path"
@@ -72,6 +73,13 @@ class Archive:
         except IsADirectoryError as error:
             raise refusal(
                 path, "", expected="a zip archive", found="a folder", remedy="choose a file"
+            ) from error
+        except OSError as error:
+            raise refusal(
+                *(path, ""),
+                expected="a zip archive that can be read",
+                found=error.strerror or str(error),
+                remedy="see to it, or choose another file",
             ) from error
         try:
             limits = limits or ArchiveLimits()

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.persistence import links
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.dataset_paths import DatasetPaths
 from workbench.persistence.filesystem.image_files import checked, image_names
 from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.migrations import facts_bytes
+from workbench.persistence.foreign_text import is_whole
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageKey, NewImage, Progress
 from workbench.persistence.rules import (
     encode,
@@ -26,7 +28,7 @@ from workbench.persistence.rules import (
 )
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import write_new
-from workbench.persistence.stored_json import malformed, parse_json
+from workbench.persistence.stored_json import MALFORMED, malformed, parse_json
 from workbench.persistence.stores.side_data import read_tags
 from workbench.persistence.tags import tags_bytes
 from workbench.persistence.yolo.data_yaml import DataYaml
@@ -86,7 +88,7 @@ def _created_at(paths: DatasetPaths) -> datetime:
         return created_at
     except FileNotFoundError:
         pass
-    except (ValueError, KeyError, TypeError) as error:
+    except MALFORMED as error:
         # A dataset whose time of creation cannot be read must still open.
         _log.warning("%s tells no time at which the dataset was made: %s", paths.facts, error)
     return datetime.fromtimestamp(os.stat(paths.data_yaml).st_mtime, UTC)
@@ -176,9 +178,9 @@ def prompts_from(data: bytes, path: str) -> dict[int, list[str]]:
         prompts = {int(class_id): list(texts) for class_id, texts in content.items()}
     except InvalidDatasetError:
         raise
-    except (ValueError, AttributeError, TypeError) as error:
+    except MALFORMED as error:
         raise malformed(path, _PROMPTS, error) from error
-    if not all(isinstance(text, str) for texts in prompts.values() for text in texts):
+    if not all(isinstance(t, str) and is_whole(t) for texts in prompts.values() for t in texts):
         raise malformed(path, _PROMPTS, "prompts that are no text")
     return prompts
 
@@ -196,6 +198,9 @@ def copy_images(
     progress: Progress,
 ) -> None:
     """Write a dataset of some images of another into a folder under construction."""
+    files = [(f"images/{split}", filename) for split, filename in images]
+    files += [(f"labels/{split}", f"{stem(filename)}.txt") for split, filename in images]
+    links.require_inside(source.name, source.paths.root, files, "nothing was copied")
     target = write_skeleton(building, yaml)
     prompts, tags = read_prompts(source.paths), read_tags(source.storage)
     names = {filename for _, filename in images}

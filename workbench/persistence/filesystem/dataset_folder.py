@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from workbench.errors import InvalidNameError, NotFoundError
+from workbench.persistence.disk_errors import kind_at
 from workbench.persistence.filesystem.dataset_paths import DatasetPaths, dataset_paths
 from workbench.persistence.filesystem.migrations import FormatCache, bring_up
 from workbench.persistence.models import ImageKey
@@ -105,7 +106,8 @@ class DatasetFolder:
         """
         path = self.paths.image(split, filename)
         if not os.path.isfile(path):
-            raise NotFoundError(f"{self.name}: no image {filename!r} in {split} ({path})")
+            found = f"; found {kind_at(path)}: delete it" if os.path.lexists(path) else ""
+            raise NotFoundError(f"{self.name}: no image {filename!r} in {split} ({path}){found}")
         return path
 
 

@@ -16,6 +16,7 @@ from workbench.errors import NotFoundError, WorkbenchError
 from workbench.persistence import archive
 from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
+from workbench.persistence.disk_errors import as_ours, speaks_plainly
 from workbench.persistence.filesystem import (
     cache_files,
     class_files,
@@ -60,6 +61,7 @@ _log = logging.getLogger(__name__)
 _KINDS = frozenset({"dataset"})
 
 
+@speaks_plainly
 class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
     """Datasets as folders below one data folder."""
 
@@ -125,7 +127,8 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
                 except (WorkbenchError, OSError) as error:
                     _log.warning("dataset %s is damaged: %s", name, error)
                     path = self._root.path / name
-                    found.append(DatasetInfo(name, path, [], problem=str(error)))
+                    problem = as_ours(error, name) if isinstance(error, OSError) else error
+                    found.append(DatasetInfo(name, path, [], problem=str(problem)))
             return found
 
         return await asyncio.to_thread(work)

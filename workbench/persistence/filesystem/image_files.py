@@ -16,6 +16,7 @@ from workbench.errors import (
     InvalidNameError,
     NotFoundError,
 )
+from workbench.persistence.disk_errors import LEADS_NOWHERE
 from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
@@ -159,7 +160,9 @@ def _sizes_and_times(images: OpenFolder) -> list[tuple[str, int, float]]:
                 continue
             try:
                 status = entry.stat()
-            except FileNotFoundError:  # removed since the folder was read, or a dangling link
+            except OSError as error:
+                if error.errno not in LEADS_NOWHERE:
+                    raise
                 continue
             if stat.S_ISREG(status.st_mode):
                 # The numbers only: 100,000 `stat_result`s would keep the garbage collector busy.

@@ -13,7 +13,7 @@ from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.filesystem.image_reading import require_file
 from workbench.persistence.models import SPLITS, Progress
-from workbench.persistence.stored_json import inflate, parse_json
+from workbench.persistence.stored_json import MALFORMED, inflate, parse_json
 
 _CACHE = "image-hashes-1"
 _EXPECTED = "hashes of images"
@@ -63,7 +63,7 @@ def _load_hashes(folder: DatasetFolder) -> Hashes:
             key: ((size, modified, inode), sha256)
             for key, ((size, modified, inode), sha256) in content.items()
         }
-    except (ValueError, TypeError, AttributeError):  # derived again below
+    except MALFORMED:  # derived again below
         return {}
 
 

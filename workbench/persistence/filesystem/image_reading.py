@@ -6,6 +6,7 @@ import os
 import stat
 
 from workbench.errors import InvalidFrameError
+from workbench.persistence.disk_errors import LEADS_NOWHERE, kind_at
 from workbench.persistence.image_bounds import MAX_BYTES
 from workbench.persistence.yolo.label_table import read_file
 
@@ -40,7 +41,21 @@ def require_file(path: str) -> os.stat_result:
     InvalidFrameError
         If it is a pipe, a device or a folder: to read from it may take for ever.
     """
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno not in LEADS_NOWHERE:
+            raise
+        raise no_image(path) from None
     if not stat.S_ISREG(status.st_mode):
-        raise InvalidFrameError(f"{path}: expected an image file, found something else; remove it")
+        raise no_image(path)
     return status
+
+
+def no_image(path: str) -> InvalidFrameError:
+    """Return the error for something odd in the place of an image."""
+    return InvalidFrameError(
+        f"{path}: expected an image file, found {kind_at(path)}; delete it, or put an image there"
+    )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.filesystem import (
     adding,
     discarding,
@@ -44,6 +45,7 @@ from workbench.persistence.yolo.names import check_split
 _KINDS = frozenset({"image", "label", ORPHAN, replacing.REPLACED})
 
 
+@speaks_plainly
 class FilesystemImageStore(ImageStore):
     """Images below ``<data_dir>/<dataset>/images/<split>/``."""
 

@@ -17,6 +17,7 @@ from workbench.errors import (
     LossySaveError,
     NotFoundError,
 )
+from workbench.persistence import links
 from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
@@ -75,10 +76,32 @@ def parsed(
 def read_existing(folder: DatasetFolder, split: str, filename: str) -> bytes | None:
     """Return the bytes of an image's label file, or None; raises if there is no such image."""
     folder.require_image(split, filename)
+    path = folder.paths.label(split, filename)
     try:
-        return read_labels(folder.paths.label(split, filename))
+        data = read_labels(path)
     except FileNotFoundError:
         return None
+    if os.path.islink(path):
+        _require_labels(folder, data, path)
+    return data
+
+
+def _require_labels(folder: DatasetFolder, data: bytes, path: str) -> None:
+    """Make sure that what a link leads to may stand in the history: no letter, no key.
+
+    Raises
+    ------
+    LabelFormatError
+        If it lies outside of the dataset and is no label file.
+    """
+    if links.leads_out(folder.paths.root, path) and not links.are_followed():
+        yaml = folder.read()
+        try:
+            _parse(data, path, yaml)
+        except LabelFormatError:
+            raise LabelFormatError(
+                path, 0, f"expected labels, found a link to something else; {links.REMEDY}"
+            ) from None
 
 
 def _parse(data: bytes, path: str, yaml: DataYaml) -> ParsedLabels:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.filesystem import image_files, label_edits, label_inspection
 from workbench.persistence.filesystem import label_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
@@ -27,6 +28,7 @@ from workbench.persistence.yolo.names import check_split
 T = TypeVar("T")
 
 
+@speaks_plainly
 class FilesystemLabelStore(LabelStore):
     """Label files below ``<data_dir>/<dataset>/labels/<split>/``."""
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workbench.persistence.storage.local.atomic import (
+    FOLDER,
     fsync_folder,
     place_file,
     remove_file,
@@ -74,7 +75,7 @@ def _open_unnamed(folder: str) -> int | None:
 
 def _name(descriptor: int, folder: str, path: str) -> bool:
     """Give a file without a name one, unless it is taken; see open(2) on ``O_TMPFILE``."""
-    parent = os.open(folder, os.O_RDONLY)
+    parent = os.open(folder, FOLDER)
     try:
         # With a folder's descriptor, Python calls linkat(2), which follows the link in /proc.
         os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=parent, follow_symlinks=True)

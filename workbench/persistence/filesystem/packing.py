@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from typing import NamedTuple
 
-from workbench.errors import InvalidDatasetError
+from workbench.persistence import links
 from workbench.persistence.filesystem import history_files, source_files, suggestion_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
@@ -20,8 +19,6 @@ from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.storage.local import inside
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.names import HIDDEN, stem
-
-_NAMED = 3
 
 
 def export_entries(
@@ -72,20 +69,20 @@ def export_entries(
     ]
     root = os.path.realpath(paths.root)
     outside: list[str] = []
-    if os.path.islink(paths.data_yaml) and not _is_in(root, os.path.realpath(paths.data_yaml)):
+    if os.path.islink(paths.data_yaml) and links.leads_out(root, paths.data_yaml):
         outside.append("data.yaml")
     for split in SPLITS:
         chosen = image_names(folder, split) if only is None else _chosen(folder, split, only)
         stems = label_stems(folder, split)
         require_distinct_by_case(chosen, split)
-        images = _Folder.look(root, f"images/{split}", outside)
-        labels = _Folder.look(root, f"labels/{split}", outside)
+        images = links.Split.look(root, f"images/{split}", outside)
+        labels = links.Split.look(root, f"labels/{split}", outside)
         for filename in chosen:
             entries.append(images.entry(filename, outside))
             if stem(filename) in stems:
                 entries.append(labels.entry(f"{stem(filename)}.txt", outside))
-    if outside and not follow_links:
-        raise _leads_outside(folder.name, outside)
+    if outside and not (follow_links or links.are_followed()):
+        raise links.refusal(folder.name, outside, "nothing was exported")
     return entries, yaml.to_bytes()
 
 
@@ -94,60 +91,3 @@ def _chosen(folder: DatasetFolder, split: str, only: Collection[ImageKey]) -> li
     for filename in names:
         folder.require_image(split, filename)
     return names
-
-
-class _Folder(NamedTuple):
-    """A split's images or labels, and which of them are links.
-
-    Parameters
-    ----------
-    root : str
-        Of the dataset, through no link.
-    name : str
-        Below the root.
-    path : str
-        Where it really lies.
-    links : frozenset of str
-    """
-
-    root: str
-    name: str
-    path: str
-    links: frozenset[str]
-
-    @classmethod
-    def look(cls, root: str, name: str, outside: list[str]) -> _Folder:
-        """Look at a folder; note it in `outside` if it is not in the dataset."""
-        path = os.path.realpath(f"{root}/{name}")
-        if not _is_in(root, path):
-            outside.append(name)
-        try:
-            with os.scandir(path) as entries:
-                links = frozenset(entry.name for entry in entries if entry.is_symlink())
-        except FileNotFoundError:
-            links = frozenset()
-        return cls(root, name, path, links)
-
-    def entry(self, filename: str, outside: list[str]) -> tuple[str, str]:
-        """Return the entry of a file; note it in `outside` if a link leads there."""
-        name = f"{self.name}/{filename}"
-        if filename not in self.links:
-            return name, f"{self.path}/{filename}"
-        path = os.path.realpath(f"{self.path}/{filename}")
-        if not _is_in(self.root, path):
-            outside.append(name)
-        return name, path
-
-
-def _is_in(root: str, path: str) -> bool:
-    return path.startswith(f"{root.rstrip(os.sep)}{os.sep}")
-
-
-def _leads_outside(dataset: str, outside: list[str]) -> InvalidDatasetError:
-    named = ", ".join(outside[:_NAMED])
-    more = f" and {len(outside) - _NAMED} more" if len(outside) > _NAMED else ""
-    return InvalidDatasetError(
-        f"{dataset}: expected an archive's files inside the dataset, found links that lead out of "
-        f"it: {named}{more}; nothing was exported. Put the files themselves there, or export with "
-        f"follow_links=True if you know where each of them leads"
-    )

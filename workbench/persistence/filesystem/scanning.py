@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import InvalidFrameError, WorkbenchError
+from workbench.persistence.disk_errors import LEADS_NOWHERE, as_ours
 from workbench.persistence.filesystem import scan_order, source_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
@@ -99,7 +100,9 @@ def _entries(base: str) -> _Entries:
             for entry in entries:
                 try:
                     status = entry.stat()
-                except FileNotFoundError:  # removed meanwhile, or a dangling link
+                except OSError as error:
+                    if error.errno not in LEADS_NOWHERE:
+                        raise
                     continue
                 names.append(entry.name)
                 sizes.append(status.st_size)
@@ -117,8 +120,10 @@ def read_many(folder: DatasetFolder, images: Sequence[ImageKey]) -> list[bytes |
     for split, filename in images:
         try:
             contents.append(read_image(folder.require_image(*folder.find(split, filename))))
-        except (WorkbenchError, OSError) as error:
+        except WorkbenchError as error:
             contents.append(error)
+        except OSError as error:
+            contents.append(as_ours(error, f"{folder.name}/{split}/{filename}"))
     return contents
 
 

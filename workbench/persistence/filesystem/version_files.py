@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from workbench.errors import AlreadyExistsError, InvalidDatasetError, NotFoundError
-from workbench.persistence import version_comparison, versions
+from workbench.persistence import links, version_comparison, versions
 from workbench.persistence.filesystem import class_files, dataset_files, history_files
 from workbench.persistence.filesystem.cloning import Cloner
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
@@ -70,6 +70,13 @@ def _freeze(
     name = os.path.basename(path).removesuffix(_SUFFIX)
     _require_new(path, name)
     contents = _present(folder, yaml, hashes)
+    files = [(f"images/{split}", filename) for split, filename in contents.images]
+    files += [
+        (f"labels/{split}", f"{stem(filename)}.txt")
+        for (split, filename), entry in contents.images.items()
+        if entry.label is not None
+    ]
+    links.require_inside(folder.name, folder.paths.root, files, "no version was made")
     os.makedirs(folder.paths.versions, exist_ok=True)
     _put_objects_in_order(folder)
     cloner, new = Cloner(folder.journal.tmp), False

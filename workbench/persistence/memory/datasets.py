@@ -15,6 +15,7 @@ from workbench.errors import AlreadyExistsError, NotFoundError
 from workbench.persistence import archive
 from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.filesystem.dataset_files import (
     content_bytes,
 )
@@ -52,6 +53,7 @@ from workbench.persistence.yolo.label_text import clean_annotations, format_labe
 from workbench.persistence.yolo.names import check_cache_key, check_name, stem
 
 
+@speaks_plainly
 class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
     """Datasets in a dict. Archives and snapshots, which are files by nature, are real files."""
 

@@ -17,6 +17,7 @@ from workbench.errors import (
     NotFoundError,
     WorkbenchError,
 )
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.filesystem.adding import distinct_keys, new_labels
 from workbench.persistence.filesystem.dataset_files import content_bytes
 from workbench.persistence.filesystem.image_files import checked
@@ -53,6 +54,7 @@ from workbench.persistence.tags import renamed
 from workbench.persistence.yolo.names import check_split, stem
 
 
+@speaks_plainly
 class MemoryImageStore(ImageStore):
     """Images as encoded bytes in a dict."""
 

@@ -13,6 +13,7 @@ from workbench.errors import (
     LossySaveError,
     NotFoundError,
 )
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.label_edits import changed_since
 from workbench.persistence.filesystem.label_files import as_label_edit, revision_of
@@ -49,6 +50,7 @@ from workbench.persistence.yolo.label_text import (
 from workbench.persistence.yolo.names import check_split, stem
 
 
+@speaks_plainly
 class MemoryLabelStore(LabelStore):
     """Label files as bytes in a dict."""
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 
 from workbench.errors import InvalidDatasetError
-from workbench.persistence.yolo.names import HIDDEN
+from workbench.persistence.yolo.names import HIDDEN, can_be_name
 
 RESERVED = frozenset(f"{HIDDEN}/{name}" for name in ("generation", "lock", "tmp", "tx"))
 """What no key is or lies below: backends keep here what they need themselves."""
 
-_MOST_NAME_BYTES = 255  # of what every common file system takes
 _SHOWN = 200
 
 
@@ -38,20 +37,12 @@ def parts_of(name: object) -> list[str]:
     """
     if isinstance(name, str) and "\0" not in name and os.path.splitdrive(name)[0] == "":
         parts = name.replace(os.sep, "/").split("/")
-        if not any(part in ("", ".", "..") for part in parts) and _can_be(parts):
+        if not any(part in ("", ".", "..") for part in parts) and all(map(can_be_name, parts)):
             return parts
     shown = f"{name[:_SHOWN]!r}" if isinstance(name, str) else repr(name)[:_SHOWN]
     raise InvalidDatasetError(
         f"{shown}: expected a path inside its folder, without '..' and links; it is not followed"
     )
-
-
-def _can_be(parts: list[str]) -> bool:
-    """Whether a file system takes each part: others raise errors of all kinds when asked."""
-    try:
-        return all(len(os.fsencode(part)) <= _MOST_NAME_BYTES for part in parts)
-    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON can hold
-        return False
 
 
 def is_plain(name: object) -> bool:

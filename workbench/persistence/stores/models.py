@@ -24,11 +24,12 @@ from workbench.errors import (
     InvalidNameError,
     NotFoundError,
 )
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
 from workbench.persistence.storage import Change, Move, Remove, Storage, Write
 from workbench.persistence.storage.keys import is_plain
-from workbench.persistence.stored_json import malformed, parse_json
+from workbench.persistence.stored_json import MALFORMED, malformed, parse_json
 from workbench.persistence.stores import trash
 from workbench.persistence.stores.layouts import place_in_models
 from workbench.persistence.stores.telling import told
@@ -44,6 +45,7 @@ _CHUNK = 1 << 20
 T = TypeVar("T")
 
 
+@speaks_plainly
 class ModelStore:
     """Trained weights with their metadata, and which of them is active.
 
@@ -360,7 +362,7 @@ class ModelStore:
             return self._described(name, facts, state, active)
         except InvalidDatasetError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except MALFORMED as error:
             raise malformed(where, _EXPECTED, error) from error
 
     def _described(

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.persistence.disk_errors import as_ours
 from workbench.persistence.models import SPLITS, TrashEntry
 from workbench.persistence.rules import trash_entry
 from workbench.persistence.storage import Storage
 from workbench.persistence.storage.keys import is_plain, parts_of
 from workbench.persistence.storage.layout import Place, PlaceOf
-from workbench.persistence.stored_json import malformed, parse_json
-from workbench.persistence.yolo.names import HIDDEN, is_image_name
+from workbench.persistence.stored_json import MALFORMED, malformed, parse_json
+from workbench.persistence.yolo.names import HIDDEN, can_be_name, is_image_name
 
 _log = logging.getLogger(__name__)
 TRASH = f"{HIDDEN}/trash"
@@ -103,8 +104,14 @@ def new_entry(
 ) -> Trashed:
     """Describe something that is about to move to the trash; nothing is written yet."""
     entry = trash_entry(kind, name, split)
-    files = [(f"{i}-{os.path.basename(path)}", path) for i, path in enumerate(originals)]
+    files = [(_kept_name(i, path), path) for i, path in enumerate(originals)]
     return Trashed(entry, f"{TRASH}/{entry.id}", files, has_twin)
+
+
+def _kept_name(number: int, path: str) -> str:
+    name = f"{number}-{os.path.basename(path)}"
+    # A name may be as long as the file system takes, and then there is no room for more.
+    return name if can_be_name(name) else f"{number}-long{os.path.splitext(path)[1]}"
 
 
 def list_entries(trash: Trash) -> list[Trashed]:
@@ -154,8 +161,10 @@ def read_images(trash: Trash, entry_ids: Sequence[str]) -> list[bytes | Exceptio
     for entry_id in entry_ids:
         try:
             contents.append(_read_image(trash, find(trash, entry_id)))
-        except (WorkbenchError, OSError) as error:
+        except WorkbenchError as error:
             contents.append(error)
+        except OSError as error:
+            contents.append(as_ours(error, f"{trash.storage.where}/{TRASH}/{entry_id}"))
     return contents
 
 
@@ -213,9 +222,15 @@ def _read(trash: Trash, name: str) -> Trashed | None:
         has_twin = bool(content.get("has_twin"))
         if entry.deleted_at.tzinfo is None:
             raise ValueError(f"a time without time zone, {content['deleted_at']!r}")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise malformed(path, _EXPECTED, error) from error
     _require_plausible(trash, path, entry, files)
+    # Whoever restores or purges the entry lets go of its folder, so it must tell of all there is.
+    told = {"entry.json", *(file for file, _ in files)}
+    held = trash.storage.list(place)
+    untold = [n for n in (*held.names, *held.folders) if n not in told and n[0] != "."]
+    if untold:
+        raise malformed(path, _EXPECTED, f"nothing of the file {untold[0]!r} beside it")
     there = [_is_there(trash, path, f"{place}/{file}", original) for file, original in files]
     # A folder whose files never arrived, or have been restored, is no entry.
     if not any(there):

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.persistence.links import REMEDY, are_followed, leads_out
 from workbench.persistence.models import SPLITS
 from workbench.persistence.yaml_bounds import (
     CONSTRUCTING,
@@ -193,6 +194,10 @@ class DataYamlCache:
         InvalidDatasetError
             If it cannot be read.
         """
+        if os.path.islink(path) and not are_followed() and leads_out(os.path.dirname(path), path):
+            raise InvalidDatasetError(
+                f"{path}: expected a file in the dataset, found links that lead out of it. {REMEDY}"
+            )
         try:
             status = os.stat(path)
             if not stat.S_ISREG(status.st_mode):  # a pipe would never end

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import LabelFormatError
+from workbench.persistence.disk_errors import LEADS_NOWHERE, kind_at
 from workbench.persistence.yolo.label_text import (
     MAX_BYTES,
     MAX_ROWS,
@@ -41,7 +42,13 @@ _Places = npt.NDArray[np.int64]
 _MOST_DIGITS = 15  # of a number that is exact in float64 whatever the digits
 
 _CHUNK = 1 << 16
-_READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_ODD = "delete it, or put a file there"
+_READ_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # whoever put a pipe there since it was looked at
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,9 +87,16 @@ def read_labels(path: str) -> bytes:
         If it is longer than any that is read, or no file: to read from a pipe would take
         for ever.
     """
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno not in LEADS_NOWHERE:
+            raise
+        raise LabelFormatError(path, 0, f"expected a file, found {kind_at(path)}; {_ODD}") from None
     if not stat.S_ISREG(status.st_mode):
-        raise LabelFormatError(path, 0, "expected a file, found a folder, a pipe or a device")
+        raise LabelFormatError(path, 0, f"expected a file, found {kind_at(path)}; {_ODD}")
     if status.st_size > MAX_BYTES:
         raise LabelFormatError(path, 0, too_long(status.st_size))
     return read_file(path)

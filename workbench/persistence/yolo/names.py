@@ -29,6 +29,8 @@ HIDDEN_FILES = frozenset({"active.json", "dataset.json", "generation", "prompts.
 
 # Most file systems allow 255 bytes for a name; label and temporary names need a few of them.
 MAX_NAME_BYTES = 200
+MOST_NAME_BYTES = 255
+"""Of a name that is there already: what every common file system takes."""
 
 # Windows keeps these names for devices, whatever the extension:
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -137,7 +139,19 @@ def could_be_image(filename: object) -> bool:
         and not any(char in filename for char in ("/", "\0", os.sep))
         and not filename.startswith(".")
         and os.path.splitext(filename)[1].lower() in IMAGE_EXTENSIONS
+        and can_be_name(filename)
     )
+
+
+def can_be_name(name: str) -> bool:
+    """Whether a file system takes a name at all; asked for others, it raises all kinds of errors.
+
+    Half of a pair of surrogates, which JSON can hold, becomes no bytes.
+    """
+    try:
+        return len(os.fsencode(name)) <= MOST_NAME_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def check_split(split: str) -> str:

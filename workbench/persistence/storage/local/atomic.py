@@ -18,6 +18,10 @@ from contextlib import contextmanager, suppress
 from itertools import count
 
 _serial = count()
+# A pipe in the place of a folder would be waited for, without these.
+FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+"""Flags to open a folder with."""
+
 _WRITE_ONCE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 
 # Of link(2): no such call here, another file system, too many links, links to files of others.
@@ -36,7 +40,7 @@ def fsync_folder(folder: str) -> None:
     """Force a folder's entries to disk, so that a rename in it is durable."""
     if os.name == "nt":  # Windows cannot open a folder; NTFS journals renames itself.
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, FOLDER)
     try:
         os.fsync(descriptor)
     finally:
@@ -129,10 +133,10 @@ def opened_folder(folder: str) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, FOLDER)
     except FileNotFoundError:
         os.makedirs(folder, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, FOLDER)
     try:
         yield lambda: os.fsync(descriptor)
     finally:
@@ -246,7 +250,7 @@ def _syncfs(folder: str) -> bool:
         call = ctypes.CDLL(None, use_errno=True).syncfs
     except (AttributeError, OSError, TypeError):  # no such function, or no C library to ask
         return False
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, FOLDER)
     try:
         return bool(call(descriptor) == 0)
     finally:

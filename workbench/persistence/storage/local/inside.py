@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from workbench.errors import InvalidDatasetError
+from workbench.persistence.disk_errors import kind_at
 from workbench.persistence.storage.base import MOST_BYTES
 from workbench.persistence.storage.keys import parts_of
 from workbench.persistence.stored_json import parse_json
@@ -126,23 +127,8 @@ def _look_at_folder(path: str, *, make: bool) -> None:
 def refusal(path: str, expected: str) -> InvalidDatasetError:
     """Return the error for something of another kind than what is expected there."""
     return InvalidDatasetError(
-        f"{path}: expected {expected}, found {_kind_at(path)}; move it away or delete it"
+        f"{path}: expected {expected}, found {kind_at(path)}; move it away or delete it"
     )
-
-
-def _kind_at(path: str) -> str:
-    try:
-        mode = os.lstat(path).st_mode
-    except OSError:
-        return "something else"
-    kinds = {
-        stat.S_IFLNK: "a link",
-        stat.S_IFDIR: "a folder",
-        stat.S_IFIFO: "a pipe",
-        stat.S_IFSOCK: "a socket",
-        stat.S_IFREG: "a file",
-    }
-    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 @contextmanager
@@ -425,7 +411,7 @@ def put_in_order(
     """
     with suppress(FileNotFoundError):
         for name, expected in _in_disorder(root, hidden, folders, files):
-            found = _kind_at(f"{root}/{hidden}/{name}")
+            found = kind_at(f"{root}/{hidden}/{name}")
             why = f"expected {expected}, found {found}"
             set_aside(root, aside or hidden, f"{hidden}/{name}", why)
 

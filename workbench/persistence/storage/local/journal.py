@@ -41,6 +41,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.persistence import links
 from workbench.persistence.storage.base import Append, Change, Move, Remove, Staged, Write
 from workbench.persistence.storage.keys import check_key
 from workbench.persistence.storage.layout import Layout
@@ -285,6 +286,8 @@ class Journal:
         ------
         ReadOnlyError
             If something may not be written.
+        InvalidDatasetError
+            If links lead out of the root, see `links`.
         """
         transaction = Transaction(self._root, temporary_name(self._tx))
         yield transaction
@@ -308,6 +311,7 @@ class Journal:
         ReadOnlyError
             If it may not be written; then it is what it was.
         """
+        links.require_own(self._root, [path])
         with making(self._root):
             if lines is None:
                 replace_file(path, data, self.tmp)
@@ -362,6 +366,9 @@ class Journal:
 
     def _commit(self, transaction: Transaction) -> None:
         folder = transaction._folder
+        names = {name for way in transaction._renames for name in way}
+        own = f"{HIDDEN}/"  # what stands there was looked at when the lock was taken
+        links.require_own(self._root, [f"{self._root}/{n}" for n in names if not n.startswith(own)])
         replaced = carrying_out.occupied(self._root, transaction._renames)
         plan = self._planned(transaction, replaced)
         # A change that could not be taken back after a crash is not started.

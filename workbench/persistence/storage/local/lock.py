@@ -158,7 +158,7 @@ else:
         """Keep `exclusive` holders out, where the lock file may only be read or is not there."""
         with ExitStack() as held:
             with suppress(OSError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
                 held.callback(os.close, descriptor)
                 _locked_before(descriptor, time.monotonic() + LONGEST_WAIT_S, fcntl.LOCK_SH)
             yield

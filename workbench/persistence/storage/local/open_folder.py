@@ -20,8 +20,11 @@ from workbench.errors import InvalidDatasetError
 MOST_BYTES = 1 << 25
 """Of a file no more is read: whoever gets so much of one knows that it is no label file."""
 
-NO_FILE = b"<no file: a folder, a pipe or a device>"
+NO_FILE = b"<no file: a folder, a pipe, a device, or a link that leads nowhere>"
 """What is returned for something of that kind; no reader of labels takes it for any."""
+
+_NO_FILE = frozenset({errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG})
+_UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.EIO})
 
 _CHUNK = 1 << 13  # Label files fit; a larger buffer takes longer to get than to fill.
 _LARGE_CHUNK = 1 << 20
@@ -47,8 +50,10 @@ def _rest(descriptor: int) -> bytes:
 def _instead(error: OSError, missing: bytes | None) -> bytes | None:
     if isinstance(error, FileNotFoundError):
         return missing
-    if error.errno == errno.ENXIO or isinstance(error, IsADirectoryError):  # a socket
+    if error.errno in _NO_FILE:
         return NO_FILE
+    if error.errno in _UNREADABLE:
+        return f"<cannot be read: {error.strerror}>".encode()
     raise error
 
 
@@ -105,7 +110,8 @@ class OpenFolder:
     ) -> list[bytes] | list[bytes | None]:
         """Return the bytes of small files, or `missing` for one that is not there (any more).
 
-        What is no file gives `NO_FILE`.
+        What is no file gives `NO_FILE`, what cannot be read the reason, which is no label
+        either: one bad file must not keep the others from being read.
         """
         if self._descriptor is None:
             names = (f"{self._path}/{name}" for name in names)
@@ -126,6 +132,8 @@ class OpenFolder:
                     data = NO_FILE
             except (IsADirectoryError, BlockingIOError):
                 data = NO_FILE
+            except OSError as error:
+                data = _instead(error, None) or b""
             finally:
                 os.close(descriptor)
             contents.append(data)

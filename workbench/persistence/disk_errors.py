@@ -1,0 +1,165 @@
+"""What the operating system refuses, said in words of ours: the one place that does it.
+
+Below, code lets an `OSError` pass unless it knows better. At the doors of the stores, and of
+what reads and writes for imports, exports and runs, it becomes an error of ours that names
+the dataset, the file, what was found and what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import inspect
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from workbench.errors import (
+    InvalidNameError,
+    NotFoundError,
+    ReadOnlyError,
+    StorageError,
+    WorkbenchError,
+)
+
+T = TypeVar("T")
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says when nothing more fits."""
+
+LEADS_NOWHERE = frozenset(
+    {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG}
+)
+"""What looking at a file says that was removed meanwhile, or is a link that leads nowhere."""
+
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_MOVE_AWAY = "move it away or delete it, then try again"
+_WORDS: dict[int, tuple[str, str]] = {
+    errno.ENOSPC: ("room on the disk", "make room there, then try again"),
+    errno.EDQUOT: ("room within your quota", "make room there or get more, then try again"),
+    errno.EFBIG: ("a file as large as the disk takes", "use another file system"),
+    errno.EROFS: ("a disk that may be written to", "mount it so, or copy the data elsewhere"),
+    errno.EACCES: ("permission to do this", "ask whoever owns it, or copy the data elsewhere"),
+    errno.EPERM: ("permission to do this", "ask whoever owns it, or copy the data elsewhere"),
+    errno.EIO: ("a sound disk", "copy what you need to another one, and have this one checked"),
+    errno.EMFILE: ("a free file handle", "restart the kernel, or raise the limit (ulimit -n)"),
+    errno.ENFILE: ("a free file handle", "end programs that hold very many files open"),
+    errno.ENOMEM: ("free memory", "end programs that hold much of it, then try again"),
+    errno.ENOENT: ("a file or folder that is there", "it was removed or renamed; look again"),
+    errno.ELOOP: ("a file or folder", "delete the link, or let it lead to a file"),
+    errno.ENOTDIR: ("a folder", _MOVE_AWAY),
+    errno.EISDIR: ("a file", _MOVE_AWAY),
+    errno.ENXIO: ("a file", _MOVE_AWAY),
+    errno.ENOTEMPTY: ("an empty place", _MOVE_AWAY),
+    errno.EEXIST: ("a free place", _MOVE_AWAY),
+    errno.ENAMETOOLONG: ("a name as short as the disk takes", "choose a shorter one"),
+}
+_OTHERWISE = ("that the disk does as it is told", "see to the disk, then try again")
+_SUBJECTS = ("dataset", "name", "split", "from_split", "filename", "entry_id", "version")
+
+
+def as_ours(error: OSError, where: str) -> WorkbenchError:
+    """Return what an error of the operating system means, in an error of ours.
+
+    Parameters
+    ----------
+    error : OSError
+    where : str
+        The dataset, the file: what was worked on. The message begins with it.
+    """
+    if isinstance(error, WorkbenchError):
+        return error
+    code = error.errno or 0
+    expected, remedy = _WORDS.get(code, _OTHERWISE)
+    said = error.strerror or str(error) or type(error).__name__
+    named = [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    at = f" ({', '.join(map(os.fsdecode, named))})" if named else ""
+    kind: type[WorkbenchError] = StorageError
+    if code in _FORBIDDEN:
+        kind = ReadOnlyError
+    elif code == errno.ENOENT:
+        kind = NotFoundError
+    ours = kind(f"{where or 'the disk'}: expected {expected}, found: {said}{at}; {remedy}")
+    # Who frees space for the last words, or answers a client, asks for the number.
+    ours.errno = code  # type: ignore[attr-defined]
+    return ours
+
+
+def kind_at(path: str) -> str:
+    """Return in words what lies somewhere: ``"a pipe"``; of a link, where it leads."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return "something else"
+    nowhere = "" if os.path.exists(path) else " that leads nowhere"
+    kinds = {
+        stat.S_IFLNK: f"a link{nowhere}",
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFREG: "a file",
+    }
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+@contextmanager
+def in_our_words(where: str) -> Iterator[None]:
+    """Let what the operating system refuses in the block leave it as an error of ours.
+
+    Parameters
+    ----------
+    where : str
+        As for `as_ours`.
+
+    Raises
+    ------
+    StorageError, ReadOnlyError, NotFoundError
+        All of them are an `OSError`, too.
+    InvalidNameError
+        If a name holds what no file system takes.
+    """
+    try:
+        yield
+    except WorkbenchError:
+        raise
+    except OSError as error:
+        if error.errno is None:  # somebody's own: an `InterruptedError` of who wants no more
+            raise
+        raise as_ours(error, where) from error
+    except UnicodeEncodeError as error:  # half of a pair of surrogates
+        raise InvalidNameError(
+            f"{where}: expected names that can be written to the disk, found "
+            f"{error.object[:200]!r}; choose another name"
+        ) from error
+
+
+def speaks_plainly(store: type[T]) -> type[T]:
+    """Decorate a class of stores: each public coroutine raises errors `in_our_words`."""
+    for name, method in inspect.getmembers(store, inspect.iscoroutinefunction):
+        if not name.startswith("_"):
+            setattr(store, name, _plain(method))
+    return store
+
+
+def _plain(method: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    async def call(*args: Any, **options: Any) -> Any:
+        try:
+            return await method(*args, **options)
+        except WorkbenchError:
+            raise
+        except (OSError, UnicodeEncodeError):
+            # Said below, where what was worked on is found out: only if something went wrong.
+            with in_our_words(_subject(signature, args, options)):
+                raise
+
+    return call
+
+
+def _subject(signature: inspect.Signature, args: Any, options: Any) -> str:
+    given = signature.bind_partial(*args, **options).arguments
+    return "/".join(given[name] for name in _SUBJECTS if isinstance(given.get(name), str))
