@@ -13,8 +13,10 @@ import numpy as np
 from tests.helpers.pictures import jpeg
 from workbench.persistence import Stores
 from workbench.persistence.inspection import ImageReplacement, LabelRepair
+from workbench.persistence.label_models import Prediction
 from workbench.persistence.models import Annotation, ImageMove, NewImage, RowPatch, TrashEntry
 from workbench.persistence.rules import trash_entry
+from workbench.persistence.suggestion_blocks import SuggestionBlock, SuggestionSource, new_block
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
 Step = Callable[[Stores, Path, str], Awaitable[object]]
@@ -24,6 +26,10 @@ KEY = ("train", "a.jpg")
 
 def _entry(kind: str) -> TrashEntry:
     return trash_entry(kind, "a.jpg", "train")
+
+
+def _block() -> SuggestionBlock:
+    return new_block(SuggestionSource("model", "net"), {KEY: [Prediction(0, 0.5, 0.5, 0.2, 0.2)]})
 
 
 def _new(name: str = "b2.jpg") -> NewImage:
@@ -37,6 +43,8 @@ DATASET: dict[str, Step] = {
     "get": lambda s, f, n: s.dataset.get(n),
     "exists": lambda s, f, n: s.dataset.exists(n),
     "list": lambda s, f, n: s.dataset.list(),
+    "stamp": lambda s, f, n: s.dataset.stamp(n),
+    "stamp_of_all": lambda s, f, n: s.dataset.stamp_of_all(),
     "get_prompts": lambda s, f, n: s.dataset.get_prompts(n),
     "save_prompts": lambda s, f, n: s.dataset.save_prompts(n, {0: ["a cat"]}),
     "get_tags": lambda s, f, n: s.dataset.get_tags(n),
@@ -78,6 +86,9 @@ IMAGE: dict[str, Step] = {
     "exists": lambda s, f, n: s.image.exists(n, *KEY),
     "list": lambda s, f, n: s.image.list(n),
     "scan": lambda s, f, n: s.image.scan(n),
+    "suggestions": lambda s, f, n: s.image.suggestions(n),
+    "add_suggestions": lambda s, f, n: s.image.add_suggestions(n, [_block()]),
+    "drop_suggestions": lambda s, f, n: s.image.drop_suggestions(n, "0123456789abcdef"),
     "replace_many": lambda s, f, n: s.image.replace_many(
         n, [ImageReplacement("train", "a.jpg", "a.jpg", jpeg(8), jpeg(1))]
     ),

@@ -24,7 +24,6 @@ Meaning (what is in an event, what a state is) lives in `workbench.training`.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -40,8 +39,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from workbench.errors import NotFoundError
+from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_weights import RunWeights
+from workbench.persistence.storage.base import MOST_BYTES
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import remove_file, replace_file
 from workbench.persistence.stored_json import MALFORMED, malformed
@@ -49,6 +50,7 @@ from workbench.persistence.stored_json import MALFORMED, malformed
 __all__ = ["ProcessRecord", "RunFolder", "free_space", "numbered"]
 
 _LOCK_POLL_SECONDS = 0.05
+_EVENTS, _LOG = "events.jsonl", "log.txt"
 _NOTED = "what a training run noted"
 _RESERVE_BYTES = 256 * 1024
 
@@ -101,12 +103,12 @@ class RunFolder:
     @property
     def events_path(self) -> Path:
         """The file with what happened."""
-        return self.path / "events.jsonl"
+        return self.path / _EVENTS
 
     @property
     def log_path(self) -> Path:
         """The file with everything that the worker printed."""
-        return self.path / "log.txt"
+        return self.path / _LOG
 
     @property
     def weights(self) -> RunWeights:
@@ -184,26 +186,37 @@ class RunFolder:
 
     def append_event(self, line: str) -> None:
         """Append one line to the events, in one write, visible to readers at once."""
-        with open(self.events_path, "ab", buffering=0) as file:
-            file.write(line.encode() + b"\n")
+        with in_our_words(self.id):
+            inside.append(str(self.path), _EVENTS, line.encode() + b"\n")
 
     def drop_half_event(self) -> None:
         """Cut off a last line without its end, which a killed writer left behind."""
-        with contextlib.suppress(FileNotFoundError), open(self.events_path, "rb+") as file:
-            content = file.read()
-            complete = content.rfind(b"\n") + 1
-            if complete < len(content):
-                file.truncate(complete)
+        try:
+            content = inside.read(str(self.path), _EVENTS)
+        except FileNotFoundError:
+            return
+        complete = content.rfind(b"\n") + 1
+        if complete < len(content):
+            with inside.writing(str(self.path), _EVENTS) as descriptor:
+                os.ftruncate(descriptor, complete)
 
     def read_events(self, offset: int = 0) -> tuple[list[str], int]:
         """Return the complete lines from byte `offset` on, and the offset to go on from.
 
         A last line that is still being written is left for the next call.
+
+        Raises
+        ------
+        InvalidDatasetError
+            If what is there is no file of ours, or too large for one.
         """
         try:
-            with open(self.events_path, "rb") as file:
-                file.seek(offset)
-                content = file.read()
+            with inside.reading(str(self.path), _EVENTS) as descriptor:
+                size = os.fstat(descriptor).st_size
+                if size > MOST_BYTES:
+                    raise malformed(str(self.events_path), _NOTED, f"{size:,} bytes")
+                os.lseek(descriptor, offset, os.SEEK_SET)
+                content = inside.read_rest(descriptor)
         except FileNotFoundError:
             return [], offset
         complete = content.rfind(b"\n") + 1
@@ -212,16 +225,16 @@ class RunFolder:
 
     def open_log(self) -> int:
         """Return a descriptor that appends to the log, for the worker's output."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-        return os.open(self.log_path, flags, 0o666)
+        with in_our_words(self.id):
+            return inside.open_to_append(str(self.path), _LOG)
 
     def log_tail(self, max_bytes: int = 20_000) -> str:
         """Return the end of what the worker printed."""
         try:
-            with open(self.log_path, "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - max_bytes))
-                return file.read().decode(errors="replace")
+            with inside.reading(str(self.path), _LOG) as descriptor:
+                size = os.fstat(descriptor).st_size
+                os.lseek(descriptor, max(0, size - max_bytes), os.SEEK_SET)
+                return inside.read_rest(descriptor).decode(errors="replace")
         except FileNotFoundError:
             return ""
 
@@ -229,20 +242,22 @@ class RunFolder:
 
     def request_stop(self) -> None:
         """Ask the worker to stop after the batch it is at."""
-        (self.path / "stop").touch()
+        with in_our_words(self.id), inside.writing(str(self.path), "stop"):
+            pass
 
     def stop_requested(self) -> bool:
         """Whether somebody asked the worker to stop."""
-        return (self.path / "stop").exists()
+        return inside.exists(str(self.path), "stop")
 
     def request_pause(self, *, now: bool = False) -> None:
         """Ask the worker to pause after the epoch it is at, or `now`: after the batch."""
-        replace_file(str(self.path / "pause"), b"now" if now else b"epoch", str(self.path))
+        with in_our_words(self.id):
+            replace_file(str(self.path / "pause"), b"now" if now else b"epoch", str(self.path))
 
     def pause_requested(self) -> str:
         """Return ``"epoch"`` or ``"now"`` if somebody asked the worker to pause, else ``""``."""
         try:
-            return (self.path / "pause").read_text() or "epoch"
+            return "now" if inside.read(str(self.path), "pause") == b"now" else "epoch"
         except FileNotFoundError:
             return ""
 
@@ -274,9 +289,8 @@ class RunFolder:
 
     def make_reserve(self) -> None:
         """Occupy some space, so that a disk that fills up still takes the last event."""
-        with open(self.path / "reserve", "wb") as file:
-            file.write(bytes(_RESERVE_BYTES))
-            os.fsync(file.fileno())
+        # Over what is there: a link in its place would lead to some file of the user's.
+        replace_file(str(self.path / "reserve"), bytes(_RESERVE_BYTES), str(self.path))
 
     def free_reserve(self) -> None:
         """Give that space back; called before the last event is written."""
@@ -286,9 +300,7 @@ class RunFolder:
 
     def write_sample(self, epoch: int, name: str, jpeg: bytes) -> None:
         """Keep a picture of what the model finds after an epoch."""
-        folder = self.samples_dir(epoch)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.jpg").write_bytes(jpeg)
+        inside.replace(str(self.path), f"samples/{epoch:05d}/{name}.jpg", jpeg)
 
     def samples_dir(self, epoch: int) -> Path:
         """Return the folder of the pictures of an epoch, counted from 1."""
@@ -296,7 +308,12 @@ class RunFolder:
 
     def samples(self, epoch: int) -> list[Path]:
         """Return the pictures of what the model found after an epoch, sorted by name."""
-        return sorted(self.samples_dir(epoch).glob("*.jpg"))
+        root, folder = str(self.path), f"samples/{epoch:05d}"
+        return [
+            self.path / folder / name
+            for name in inside.names(root, folder)
+            if name.endswith(".jpg") and inside.is_file(root, f"{folder}/{name}")
+        ]
 
     # --- the way to the model store
 
@@ -343,7 +360,8 @@ class RunFolder:
 
     def _write_json(self, path: Path, content: Mapping[str, Any]) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        replace_file(str(path), text.encode(), str(path.parent))
+        with in_our_words(self.id):
+            replace_file(str(path), text.encode(), str(path.parent))
 
     def _read_json(self, path: Path) -> dict[str, Any] | None:
         try:

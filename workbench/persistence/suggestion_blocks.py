@@ -33,7 +33,7 @@ import numpy.typing as npt
 
 from workbench.persistence.basic_models import SPLITS, ImageKey
 from workbench.persistence.label_models import Prediction
-from workbench.persistence.stored_json import loads
+from workbench.persistence.stored_json import MALFORMED, loads
 
 _log = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ def _blocks(view: memoryview, data: bytes, path: str) -> Iterator[SuggestionBloc
     while at < len(data):
         try:
             block, end = _block(view, at)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except MALFORMED as error:
             following = data.find(_MAGIC, at + 1)
             _log.warning("%s: passed over the block at byte %d: %s", path, at, error)
             at = len(data) if following < 0 else following

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from threading import Lock
 
+from workbench.errors import InvalidDatasetError
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingJob
-from workbench.training.events import Event, Queued, parse_event
+from workbench.training.events import Event, Failed, Queued, parse_event
 from workbench.training.progress import RunProgress, advance
 
 _log = logging.getLogger(__name__)
@@ -38,7 +40,11 @@ class RunReader:
     def read(self) -> RunProgress:
         """Return where the run stands by its events, those since the last call included."""
         with self._reading:
-            lines, self._offset = self._folder.read_events(self._offset)
+            try:
+                lines, self._offset = self._folder.read_events(self._offset)
+            except InvalidDatasetError as error:
+                # A link or a pipe, say: the run is shown as failed, with what to do about it.
+                return advance(self._progress, Failed(time=time.time(), message=str(error)))
             for event in parse_events(lines):
                 self._progress = advance(self._progress, event)
                 if isinstance(event, Queued) and event.changes:

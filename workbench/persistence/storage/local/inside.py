@@ -282,6 +282,12 @@ def writing(root: str, name: str) -> Iterator[int]:
         os.close(descriptor)
 
 
+def open_to_append(root: str, name: str) -> int:
+    """Return a descriptor that appends to one of our own files, made if need be; see `reading`."""
+    with opened(root, name, make=True) as (last, folder):
+        return _open_file(last, folder, f"{root}/{name}", _APPEND)
+
+
 def append(root: str, name: str, data: bytes, *, sync: bool = False) -> None:
     """Add bytes at the end of one of our own files; make it, and its folder, if need be.
 
@@ -290,8 +296,7 @@ def append(root: str, name: str, data: bytes, *, sync: bool = False) -> None:
     InvalidDatasetError
         As for `read`.
     """
-    with opened(root, name, make=True) as (last, folder):
-        descriptor = _open_file(last, folder, f"{root}/{name}", _APPEND)
+    descriptor = open_to_append(root, name)
     try:
         view = memoryview(data)
         while view:
