@@ -290,7 +290,8 @@ class RunFolder:
     def make_reserve(self) -> None:
         """Occupy some space, so that a disk that fills up still takes the last event."""
         # Over what is there: a link in its place would lead to some file of the user's.
-        replace_file(str(self.path / "reserve"), bytes(_RESERVE_BYTES), str(self.path))
+        with in_our_words(self.id):
+            replace_file(str(self.path / "reserve"), bytes(_RESERVE_BYTES), str(self.path))
 
     def free_reserve(self) -> None:
         """Give that space back; called before the last event is written."""
