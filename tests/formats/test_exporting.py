@@ -14,7 +14,8 @@ import yaml
 from tests.formats.making import PICTURE, folder, images, labels, picture
 from tests.helpers.backends import BACKENDS, make_backend
 from workbench import export, import_accounts, import_dataset, plan_export
-from workbench.datasets.formats.exporting import to_coco, to_dataframe
+from workbench.datasets.formats.exporting import to_dataframe
+from workbench.datasets.formats.objects import to_coco
 from workbench.datasets.formats.writers import WRITERS
 from workbench.errors import AlreadyExistsError, ImportFormatError
 from workbench.persistence import Stores

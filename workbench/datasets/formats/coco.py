@@ -54,12 +54,17 @@ from workbench.errors import ImportFormatError
 
 TITLE = "COCO"
 
+SHOWN = "supervision"
+"""Contributor of a file whose boxes are of pictures as they are shown, after EXIF rotation."""
+
 _NAMED_LIKE_COCO = re.compile(r"instances[_.].*\.json|.*\.coco\.json", re.IGNORECASE)
 _WAS_COCO = re.compile(rb'"(?:images|annotations)"\s*:\s*\[')
 _TICK = 20_000
 _SAMPLE = 200
 _MANY, _FEW = 2000, 5
-_KEPT_KEYS = ("attributes", "score", "track_id", "occluded", "truncated", "difficult")
+_PLAIN = frozenset({int, float})
+_FAR = 1e15
+_KEPT_KEYS = frozenset({"attributes", "score", "track_id", "occluded", "truncated", "difficult"})
 
 
 def detect(view: FolderView) -> Detection:
@@ -164,7 +169,7 @@ def parse(found: Any, where: str, above: str = "") -> CocoFile:
         rows or [],
         rows is not None,
         used,
-        _contributor(found) == "Label Studio",
+        _contributor(found) in ("Label Studio", SHOWN),
     )
 
 
@@ -275,8 +280,13 @@ def _take(
         reason = why.CROWDS if crowd else why.NO_BOX
         record.problems.append(Problem(reason, place, str(error)))
         return
-    extra = {key: row[key] for key in _KEPT_KEYS if row.get(key) not in (None, {})}
-    record.boxes.append(Box(names[category], *box, place, shape, None, extra or None))
+    extra = None
+    if not _KEPT_KEYS.isdisjoint(row):
+        extra = {key: row[key] for key in _KEPT_KEYS if row.get(key) not in (None, {})}
+    left, top, right, bottom = box
+    record.boxes.append(
+        Box(names[category], left, top, right, bottom, place, shape, None, extra or None)
+    )
 
 
 def _box(value: Any) -> tuple[float, float, float, float] | None:
@@ -285,10 +295,15 @@ def _box(value: Any) -> tuple[float, float, float, float] | None:
         value = [value.get(key) for key in ("x", "y", "width", "height")]
     if not isinstance(value, list) or len(value) != 4:
         return None
-    try:
-        x, y, width, height = map(number, value)
-    except ValueError:
-        return None
+    x, y, width, height = value
+    # Nearly all are plain numbers, which NaN and infinity fall out of.
+    if not (type(x) in _PLAIN and type(y) in _PLAIN and type(width) in _PLAIN
+            and type(height) in _PLAIN and -_FAR < x < _FAR and -_FAR < y < _FAR
+            and 0 < width < _FAR and 0 < height < _FAR):  # fmt: skip
+        try:
+            x, y, width, height = map(number, value)
+        except ValueError:
+            return None
     return (x, y, x + width, y + height) if width > 0 and height > 0 else None
 
 
@@ -306,6 +321,8 @@ def _around(outline: Any) -> tuple[float, float, float, float]:
 
 
 def _id(value: Any) -> Id | None:
+    if type(value) is int:
+        return value
     if isinstance(value, str):
         return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else value
     if isinstance(value, float) and value.is_integer():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from workbench.datasets.formats.accounts import Extras, import_accounts
-from workbench.datasets.formats.writers import WRITERS, OutBox, OutItem, coco_dict
+from workbench.datasets.formats.writers import WRITERS, OutBox, OutItem
 from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundError
 from workbench.geometry import to_pixels
 from workbench.persistence import DataStores, links
@@ -37,6 +37,8 @@ class ExportPlan:
     num_images, num_boxes : int
     classes : list of str
     notes : list of str
+    items : list of OutItem
+        The pictures with their boxes.
     """
 
     format: str
@@ -46,7 +48,8 @@ class ExportPlan:
     notes: list[str]
     _stores: DataStores
     _dataset: str
-    _items: list[OutItem] = field(default_factory=list)
+    items: list[OutItem] = field(default_factory=list)
+    _paths: dict[ImageKey, Path] = field(default_factory=dict)
 
     async def write(
         self,
@@ -95,26 +98,25 @@ class ExportPlan:
             return None
         target = Path(to).expanduser().absolute()
         if target.suffix.lower() == ".zip":
-            return write_zip(target, entries, progress=progress, total=len(self._items))
+            return write_zip(target, entries, progress=progress, total=len(self.items))
         return self._write_folder(target, entries, images == "link", progress)
 
     def _entries(
         self, with_images: bool, loop: asyncio.AbstractEventLoop
     ) -> Iterator[tuple[str, Path | bytes]]:
         writer = WRITERS[self.format]
-        yield from writer.files(self._items, self.classes)
+        yield from writer.files(self.items, self.classes)
         if self.format == "yolo":
             # Every folder that data.yaml names has to be there, also an empty one.
-            used = {item.split for item in self._items} if with_images else set()
+            used = {item.split for item in self.items} if with_images else set()
             yield from empty_splits(f"images/{split}/" for split in used)
         if not with_images:
             return
         dataset = self._stores.dataset.get(self._dataset)
         root = os.fspath(asyncio.run_coroutine_threadsafe(dataset, loop).result().path)
-        for item in self._items:
+        for item in self.items:
             name = writer.picture.format(split=item.split, filename=item.filename)
-            found = self._stores.image.get(self._dataset, item.split, item.filename)
-            path = asyncio.run_coroutine_threadsafe(found, loop).result().path
+            path = self._paths[item.split, item.filename]
             if path.is_file():
                 if links.leads_out(root, os.fspath(path)) and not links.are_followed():
                     raise links.refusal(
@@ -153,7 +155,7 @@ class ExportPlan:
                     sink.write(name, content)
                 elif not (link and _linked(content, building / name)):
                     sink.write_chunks(name, _blocks(content))
-                progress(done, len(self._items))
+                progress(done, len(self.items))
             building.chmod(0o755)
             if target.exists():
                 target.rmdir()
@@ -245,7 +247,8 @@ async def plan_export(
             raise ImportFormatError(
                 f"{name}: expected a {what} of the dataset, found {min(unknown)!r}"
             )
-    keys = [(image.split, image.filename) for image in await stores.image.list(name)]
+    paths = {(image.split, image.filename): image.path for image in await stores.image.list(name)}
+    keys = list(paths)
     chosen = set(keys if only is None else only)
     if where:
         from workbench.datasets.dataset import Dataset
@@ -256,7 +259,7 @@ async def plan_export(
     items = await _items(stores, name, keys, info.classes, wanted, format, notes)
     boxes = [box for item in items for box in item.boxes or ()]
     _note_losses(format, items, boxes, wanted, notes)
-    return ExportPlan(format, len(items), len(boxes), wanted, notes, stores, name, items)
+    return ExportPlan(format, len(items), len(boxes), wanted, notes, stores, name, items, paths)
 
 
 async def export(
@@ -424,18 +427,7 @@ async def to_dataframe(
     rows = [
         (item.split, item.filename, item.width, item.height, b.class_id, plan.classes[b.class_id],
          *b[1:5])
-        for item in plan._items
+        for item in plan.items
         for b in item.boxes or ()
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=[*columns, "x0", "y0", "x1", "y1"])
-
-
-async def to_coco(stores: DataStores, name: str, *, where: str = "") -> Any:
-    """Return a dataset as the ``COCO`` object of pycocotools, which has to be installed."""
-    from pycocotools.coco import COCO
-
-    plan = await plan_export(stores, name, format="coco", where=where)
-    made = COCO()
-    made.dataset = coco_dict(plan._items, plan.classes)
-    made.createIndex()
-    return made

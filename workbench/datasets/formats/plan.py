@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.choices import Choices, choices_from
+from workbench.datasets.formats.collecting import without_collecting
 from workbench.datasets.formats.converting import converted
 from workbench.datasets.formats.items import Detection, Options, Reading
 from workbench.datasets.formats.ledger import ANNOTATIONS, FILES, PICTURES, Entry, Ledger
@@ -350,6 +351,11 @@ async def plan_import(
 
 def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Contents:
     """Look at everything once, and say what would come of it. Blocks."""
+    with without_collecting():
+        return _contents_of(view, choices, progress)
+
+
+def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Contents:
     if not view.pictures and (asked_first := _ask_about_pictures(view, choices)):
         return _nothing_yet(view, asked_first)
     view, failed = converted(view, choices, progress)

@@ -329,6 +329,7 @@ class _Loop:
         changed = (placed.clipped | placed.pixels).tolist()
         rows: _Rows = {}
         start = 0
+        new = tuple.__new__  # without the call of the class: there may be a million
         for index, (name, record) in enumerate(pairs):
             end = start + len(record.boxes)
             turned = bool(placed.turned[index])
@@ -338,8 +339,8 @@ class _Loop:
                     found.append(None)
                     continue
                 x, y, width, height = boxes[number]
-                rest = None if changed[number] or turned else box.rest
-                found.append(Row(box.label, x, y, width, height, rest, box.extra))
+                rest = None if changed[number] or turned else box[7]
+                found.append(new(Row, (box[0], x, y, width, height, rest, box[8])))
             if None in found or turned or any(changed[start:end]):
                 record.raw = None
             rows[id(record), name] = found
@@ -385,6 +386,10 @@ class _Loop:
             split = self._reading.splits.get(name) or split_of_folder(name.rpartition("/")[0])
             return Picture(name, split, None, None, header.shown)
         split, records = told[name]
+        if plain := self._all_plain(records, rows, name):
+            self._ledger.taken[ANNOTATIONS] += len(plain)
+            self._ledger.by_split[ANNOTATIONS, split or "train"] += len(plain)
+            return Picture(name, split, plain, records[0].raw, header.shown)
         taken: list[Row] = []
         seen: dict[tuple[object, ...], str] = {}
         total = 0
@@ -418,6 +423,16 @@ class _Loop:
         reason = why.ALL_LEFT if total else why.NOT_ANNOTATED
         self._note(PICTURES, "noted", reason, records[0], name)
         return Picture(name, split, None, None, header.shown)
+
+    def _all_plain(self, records: list[Record], rows: _Rows, name: str) -> list[Row]:
+        """Return the rows of a picture about which there is nothing to say; empty if there is."""
+        record = records[0]
+        found = rows[id(record), name]
+        if len(records) > 1 or record.problems or record.repairs or self._choices.classes:
+            return []
+        if None in found or any(box[6] for box in record.boxes):
+            return []
+        return found  # type: ignore[return-value]
 
     def _label(self, box: Box, record: Record, name: str, split: str | None) -> str | None:
         """Return the class that a box gets; None if it is left out."""

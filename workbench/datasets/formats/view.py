@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -89,6 +89,7 @@ class FolderView:
         self._parsed: OrderedDict[str, tuple[int, Any]] = OrderedDict()
         self._by_extension: dict[str, list[str]] = {}
         self._roots: dict[int, str] = {}
+        self._folders: dict[Path, Folder] = {}
 
     @classmethod
     def open(
@@ -145,6 +146,22 @@ class FolderView:
         member = Member(file.name, b"", STORED, 0, size, size, 0, 0, False)
         view._add(Folder(file.parent, [member], []), "")
         return view
+
+    @classmethod
+    def of_files(cls, places: Mapping[str, Path]) -> Self:
+        """View some files under the names that are given for them."""
+        view = cls(next(iter(places.values()), Path()).parent)
+        for name, place in places.items():
+            size = place.stat().st_size
+            member = Member(place.name, b"", STORED, 0, size, size, 0, 0, False)
+            view._members[name] = (view._folder(place.parent), member)
+        view._add(Folder(view.path, [], []), "")
+        return view
+
+    def _folder(self, path: Path) -> Folder:
+        if path not in self._folders:
+            self._folders[path] = Folder(path, [], [])
+        return self._folders[path]
 
     def with_made(
         self, folder: Path, used: Collection[str], failed: Collection[str], notes: Sequence[str]

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml.ElementTree
@@ -116,8 +117,11 @@ def parse_xml(data: bytes, where: str) -> Element:
 
 
 def _parsed(text: bytes | str) -> Element:
+    plain = isinstance(text, bytes) and b"<!" not in text and b"\0" not in text
     try:
-        root: Element = defusedxml.ElementTree.fromstring(text)
+        # Without a declaration there is no entity to be defended from, and the parser in C is
+        # several times as fast as the one that defends.
+        root: Element = (ElementTree if plain else defusedxml.ElementTree).fromstring(text)
     except ParseError:
         if isinstance(text, str):
             text = text.encode()

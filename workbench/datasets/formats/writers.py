@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
+import orjson
+
+_JSON_OPTIONS = orjson.OPT_NON_STR_KEYS
 _DECIMALS = 4
 """Of pixels: a hundredth of what is asked of a round trip."""
 
@@ -93,6 +96,10 @@ def _r(value: float) -> float:
 
 
 def _json(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, default=str, option=_JSON_OPTIONS)
+    except (TypeError, orjson.JSONEncodeError):
+        pass  # integers beyond 64 bits, and text that is no Unicode
     return json.dumps(value, ensure_ascii=False, default=str).encode()
 
 
