@@ -265,7 +265,7 @@ await panel.propose("img_1.jpg", [
     Prediction(0, .25, .25, .125, .125, confidence=.9),
     Prediction(1, .75, .75, .125, .125, confidence=.4),
 ])
-await panel.open(1)
+await panel.show(1)
 None
 """
 

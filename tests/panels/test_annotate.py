@@ -106,7 +106,7 @@ def page(panel: AnnotatePanel, monkeypatch: pytest.MonkeyPatch) -> Page:
 
 
 async def test_walks_the_split(panel: AnnotatePanel) -> None:
-    opened = await panel.open(0)
+    opened = await panel.show(0)
     assert (opened.filename, opened.width, opened.height) == ("a.png", WIDTH, HEIGHT)
     assert panel.annotations == [Annotation(0, 0.12345678, 0.5, 0.2, 0.3)]
     assert (await panel.next()).filename == "b.png"
@@ -114,13 +114,13 @@ async def test_walks_the_split(panel: AnnotatePanel) -> None:
     assert panel.current is not None
     assert panel.current.filename == "a.png"
     with pytest.raises(IndexError, match="4 images"):
-        await panel.open(4)
+        await panel.show(4)
     with pytest.raises(IndexError):
         await panel.previous()
 
 
 async def test_saves_what_it_is_given(panel: AnnotatePanel, folder: Path) -> None:
-    await panel.open(1)
+    await panel.show(1)
     await panel.save([BOX])
     assert rows(label(folder, "b")) == [[1, 0.5, 0.5, 0.25, 0.5]]
     assert panel.annotations == [BOX]
@@ -129,7 +129,7 @@ async def test_saves_what_it_is_given(panel: AnnotatePanel, folder: Path) -> Non
 
 
 async def test_background_is_an_empty_file(panel: AnnotatePanel, folder: Path) -> None:
-    await panel.open(2)
+    await panel.show(2)
     assert not label(folder, "c").exists()
     await panel.mark_background()
     assert label(folder, "c").read_text() == ""
@@ -150,7 +150,7 @@ async def test_next_unlabelled_goes_round_and_ends(panel: AnnotatePanel) -> None
 async def test_saving_over_a_change_by_others_is_a_conflict(
     panel: AnnotatePanel, folder: Path
 ) -> None:
-    await panel.open(0)
+    await panel.show(0)
     label(folder, "a").write_text("1 0.5 0.5 0.1 0.1\n")
     with pytest.raises(ConflictError):
         await panel.save([BOX])
@@ -162,7 +162,7 @@ async def test_saving_over_a_change_by_others_is_a_conflict(
 async def test_an_image_that_is_gone_does_not_end_the_walk(
     panel: AnnotatePanel, folder: Path
 ) -> None:
-    await panel.open(0)
+    await panel.show(0)
     (folder / "images" / "train" / "b.png").unlink()
     gone = await panel.next()
     assert "b.png is no longer there" in gone.problem
@@ -172,7 +172,7 @@ async def test_an_image_that_is_gone_does_not_end_the_walk(
 
 async def test_a_damaged_image_does_not_end_the_walk(panel: AnnotatePanel, folder: Path) -> None:
     (folder / "images" / "train" / "b.png").write_bytes(b"no picture at all")
-    damaged = await panel.open(1)
+    damaged = await panel.show(1)
     assert "b.png cannot be shown" in damaged.problem
     assert not damaged.editable
     assert (await panel.next()).problem == ""
@@ -182,7 +182,7 @@ async def test_an_unreadable_label_file_is_reported_and_kept(
     panel: AnnotatePanel, folder: Path
 ) -> None:
     label(folder, "b").write_text("what is this\n")
-    picture = await panel.open(1)
+    picture = await panel.show(1)
     assert "b.txt, line 1" in picture.problem
     assert picture.content
     with pytest.raises(LossySaveError):
@@ -227,7 +227,7 @@ def test_an_unknown_filter_is_refused(stores: Stores) -> None:
 async def test_a_class_that_does_not_exist_is_shown_and_raised(stores: Stores) -> None:
     panel = AnnotatePanel("ds", stores=stores, only="class:cow")
     with pytest.raises(NotFoundError, match="no class 'cow'; its classes are cat, dog"):
-        await panel.open(0)
+        await panel.show(0)
     assert "cat, dog" in panel.canvas.notice
     panel.close()
 
@@ -235,13 +235,13 @@ async def test_a_class_that_does_not_exist_is_shown_and_raised(stores: Stores) -
 async def test_a_missing_dataset_is_shown_and_raised(stores: Stores) -> None:
     panel = AnnotatePanel("nowhere", stores=stores)
     with pytest.raises(NotFoundError, match="nowhere"):
-        await panel.open(0)
+        await panel.show(0)
     assert "nowhere" in panel.canvas.notice
     panel.close()
 
 
 async def test_of_several_opened_at_once_the_last_is_shown(panel: AnnotatePanel) -> None:
-    await asyncio.gather(*(panel.open(index) for index in (0, 3, 1, 2)))
+    await asyncio.gather(*(panel.show(index) for index in (0, 3, 1, 2)))
     assert panel.current is not None
     assert panel.current.filename == "c.png"
 
@@ -313,7 +313,7 @@ async def test_an_edit_of_another_dataset_is_refused(model: AnnotateModel) -> No
 async def test_a_page_that_says_hello_gets_image_boxes_and_place(
     panel: AnnotatePanel, page: Page, folder: Path
 ) -> None:
-    await panel.open(0)
+    await panel.show(0)
     page.sent.clear()
     page.say("hello")
     message = await page.hears("frame")
@@ -329,7 +329,7 @@ async def test_a_page_that_says_hello_gets_image_boxes_and_place(
 async def test_an_edit_is_saved_and_acknowledged(
     panel: AnnotatePanel, page: Page, folder: Path
 ) -> None:
-    await panel.open(1)
+    await panel.show(1)
     frame = (await page.hears("frame", lambda m: m["frame"]["name"] == "b.png"))["frame"]
     page.edit(frame, (1, (16, 12, 32, 36)), seq=7)
     answer = await page.hears("saved")
@@ -343,7 +343,7 @@ async def test_an_edit_is_saved_and_acknowledged(
 async def test_a_conflict_shows_both_and_the_user_may_insist(
     panel: AnnotatePanel, page: Page, folder: Path
 ) -> None:
-    await panel.open(0)
+    await panel.show(0)
     frame = (await page.hears("frame"))["frame"]
     label(folder, "a").write_text("1 0.5 0.5 0.5 0.5\n")
     page.edit(frame, (0, (0, 0, 32, 24)))
@@ -361,7 +361,7 @@ async def test_a_conflict_shows_both_and_the_user_may_insist(
 async def test_taking_theirs_gives_the_files_boxes(
     panel: AnnotatePanel, page: Page, folder: Path
 ) -> None:
-    await panel.open(0)
+    await panel.show(0)
     frame = (await page.hears("frame"))["frame"]
     label(folder, "a").write_text("1 0.5 0.5 0.5 0.5\n")
     page.edit(frame, (0, (0, 0, 32, 24)))
@@ -377,7 +377,7 @@ async def test_polygons_are_not_destroyed_without_asking(
 ) -> None:
     polygon = "0 0.1 0.1 0.4 0.1 0.4 0.4 0.1 0.4\n"
     label(folder, "a").write_text(polygon)
-    await panel.open(0)
+    await panel.show(0)
     frame = (await page.hears("frame"))["frame"]
     assert "more than a box" in frame["problem"]
     page.edit(frame, (0, (0, 0, 32, 24)))
@@ -392,7 +392,7 @@ async def test_polygons_are_not_destroyed_without_asking(
 async def test_a_page_goes_to_an_image_without_its_bytes_if_it_has_them(
     panel: AnnotatePanel, page: Page
 ) -> None:
-    await panel.open(0)
+    await panel.show(0)
     page.say("want", index=1, walk=panel.model.walk)
     ahead = await page.hears("frame", lambda m: m["frame"]["index"] == 1)
     assert (ahead["show"], ahead["bytes"] is not None) == (False, True)
@@ -407,7 +407,7 @@ async def test_a_page_goes_to_an_image_without_its_bytes_if_it_has_them(
 async def test_boxes_set_in_python_are_saved_and_shown(
     panel: AnnotatePanel, page: Page, folder: Path
 ) -> None:
-    await panel.open(1)
+    await panel.show(1)
     panel.annotator.data = [{"type": "box", "label": "dog", "xyxy": (16, 12, 32, 36)}]
     message = await page.hears("labels")
     assert message["boxes"] == [{"class_id": 1, "xyxy": [16, 12, 32, 36]}]
@@ -417,7 +417,7 @@ async def test_boxes_set_in_python_are_saved_and_shown(
 async def test_predictions_are_shown_and_not_saved_until_accepted(
     panel: AnnotatePanel, page: Page, folder: Path
 ) -> None:
-    await panel.open(1)
+    await panel.show(1)
     await panel.propose("b.png", [Prediction(1, 0.375, 0.5, 0.25, 0.5, confidence=0.8)])
     message = await page.hears("frame", lambda m: bool(m["frame"]["proposals"]))
     frame = message["frame"]
@@ -433,12 +433,12 @@ async def test_predictions_reviewed_just_before_going_on_stay_reviewed(
     panel: AnnotatePanel, page: Page
 ) -> None:
     await panel.propose("b.png", [Prediction(1, 0.375, 0.5, 0.25, 0.5, confidence=0.8)])
-    await panel.open(1)
+    await panel.show(1)
     frame = (await page.hears("frame", lambda m: bool(m["frame"]["proposals"])))["frame"]
-    await panel.open(2)
+    await panel.show(2)
     page.edit(frame, labelled=False, proposals=[], what="reject")
     assert (await page.hears("saved"))["revision"] == ""
-    assert (await panel.open(1)).labels.revision == ""
+    assert (await panel.show(1)).labels.revision == ""
     assert panel.model.proposals("b.png") == []
 
 
@@ -449,9 +449,9 @@ async def test_history_and_restore_from_python(
     panel: AnnotatePanel, page: Page, folder: Path
 ) -> None:
     original = label(folder, "a").read_bytes()
-    await panel.open(0)
+    await panel.show(0)
     await panel.save([BOX])
-    await panel.open(1)
+    await panel.show(1)
     await panel.mark_background()
     assert [edit.what for edit in await panel.history()] == ["nothing here"]
     first, second = await panel.history(all=True)
@@ -487,7 +487,7 @@ async def test_a_page_gets_what_earlier_sessions_did(
     await stores.label.save("ds", "train", "b.png", [], what="nothing here")
     await stores.label.save("ds", "train", "b.png", [BOX], what="draw")
     await stores.label.save("ds", "train", "b.png", [], what="undo")
-    opened = await panel.open(1)
+    opened = await panel.show(1)
     page.say("want_trail", key=opened.key)
     message = await page.hears("trail")
     assert (message["to"], message["key"], message["more"]) == ("page", opened.key, False)
@@ -503,7 +503,7 @@ async def test_a_long_trail_comes_in_parts(
 ) -> None:
     monkeypatch.setattr("workbench.panels.annotate.pages.TRAIL_BOXES", 5)
     monkeypatch.setattr("workbench.panels.annotate.pages.TRAIL_STEPS", 3)
-    key = (await panel.open(1)).key
+    key = (await panel.show(1)).key
     for count in range(5):
         await stores.label.save("ds", "train", "b.png", [BOX] * count)
     page.say("want_trail", key=key)
@@ -519,7 +519,7 @@ async def test_a_long_trail_comes_in_parts(
 async def test_undo_to_before_the_first_label_leaves_no_label_file(
     panel: AnnotatePanel, page: Page, folder: Path
 ) -> None:
-    await panel.open(1)
+    await panel.show(1)
     frame = (await page.hears("frame", lambda m: m["frame"]["name"] == "b.png"))["frame"]
     page.edit(frame, (1, (16, 12, 32, 36)))
     drawn = await page.hears("saved")
@@ -535,7 +535,7 @@ async def test_undo_to_before_the_first_label_leaves_no_label_file(
 async def test_undo_to_before_the_first_label_is_no_way_around_a_conflict(
     panel: AnnotatePanel, page: Page, folder: Path
 ) -> None:
-    await panel.open(0)
+    await panel.show(0)
     frame = (await page.hears("frame"))["frame"]
     label(folder, "a").write_text("1 0.5 0.5 0.5 0.5\n")
     page.edit(frame, labelled=False, what="undo")
@@ -548,7 +548,7 @@ async def test_an_edit_is_no_news_of_a_file_that_is_gone(
     panel: AnnotatePanel, page: Page, folder: Path
 ) -> None:
     label(folder, "a").write_text("")
-    await panel.open(0)
+    await panel.show(0)
     frame = (await page.hears("frame"))["frame"]
     label(folder, "a").unlink()
     page.edit(frame, what="delete")
@@ -565,3 +565,88 @@ async def test_an_empty_split_says_so(stores: Stores, monkeypatch: pytest.Monkey
 
 async def test_it_displays_itself(panel: AnnotatePanel) -> None:
     assert "application/vnd.jupyter.widget-view+json" in panel._repr_mimebundle_()
+
+
+# Another dataset, and a fresh look
+
+
+@pytest.fixture
+def other(folder: Path) -> Path:
+    """A second dataset, whose one image has the name of one of the first."""
+    root = folder.parent / "other"
+    for part in ("images", "labels"):
+        for split in ("train", "val"):
+            (root / part / split).mkdir(parents=True)
+    (root / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [bird]\n")
+    cv2.imwrite(str(root / "images" / "train" / "b.png"), np.full((30, 20, 3), 9, np.uint8))
+    return root
+
+
+async def test_opens_another_dataset(
+    panel: AnnotatePanel, page: Page, folder: Path, other: Path
+) -> None:
+    first = await panel.show(1)
+    opened = await panel.open("other")
+    assert opened is not None
+    assert (opened.filename, opened.width, opened.index) == ("b.png", 20, 0)
+    assert panel.annotator.options == ["bird"]
+    scope = await page.hears("scope")
+    assert opened.key == f"{scope['scope']}b.png" != first.key
+    await panel.save([Annotation(0, 0.5, 0.5, 0.5, 0.5)])
+    assert rows(label(other, "b")) == [[0, 0.5, 0.5, 0.5, 0.5]]
+    # What a page had not sent yet belongs to the first: it is kept there, and not written here.
+    page.edit({"key": first.key, "revision": ""}, (0, (1, 1, 9, 9)))
+    refused = await page.hears("not_saved")
+    assert refused["key"] == first.key
+    assert rows(label(other, "b")) == [[0, 0.5, 0.5, 0.5, 0.5]]
+    assert not label(folder, "b").exists()
+    back = await panel.open("ds", only="labelled")
+    assert back is not None
+    assert (back.filename, panel.model.filenames) == ("a.png", ["a.png"])
+
+
+async def test_a_dataset_that_is_not_there_leaves_the_panel_as_it_was(
+    panel: AnnotatePanel,
+) -> None:
+    await panel.show(2)
+    with pytest.raises(NotFoundError):
+        await panel.open("nowhere", only="unlabelled")
+    assert panel.current is not None
+    assert panel.current.filename == "c.png"
+    await panel.refresh()
+    assert panel.model.total == 4
+
+
+async def test_a_split_without_images_shows_none(panel: AnnotatePanel, page: Page) -> None:
+    await panel.show(0)
+    assert await panel.open("ds", "val") is None
+    await page.hears("empty")
+    assert panel.current is None
+    with pytest.raises(RuntimeError, match="no image is open"):
+        await panel.save([])
+
+
+async def test_refresh_finds_what_came_and_what_went(panel: AnnotatePanel, folder: Path) -> None:
+    await panel.show(2)
+    images = folder / "images" / "train"
+    (images / "c.png").rename(images / "0.png")
+    label(folder, "d").write_text("1 0.5 0.5 0.25 0.5\n")
+    await panel.refresh()
+    assert panel.model.filenames == ["0.png", "a.png", "b.png", "d.png"]
+    assert panel.current is not None
+    assert panel.current.filename == "b.png"  # at the place of the one that is gone
+    await panel.next()
+    (folder / "data.yaml").write_text(
+        "train: images/train\nval: images/val\nnames: [cat, dog, bird]\n"
+    )
+    (images / "b.png").unlink()
+    await panel.refresh()
+    assert (panel.current.filename, panel.current.index) == ("d.png", 2)
+    assert panel.annotator.options == ["cat", "dog", "bird"]
+
+
+async def test_a_number_opens_an_image_still_and_says_what_to_write(panel: AnnotatePanel) -> None:
+    with pytest.warns(DeprecationWarning, match=r"show\(index\)"):
+        opened = await panel.open(1)
+    assert opened is not None
+    assert opened.filename == "b.png"

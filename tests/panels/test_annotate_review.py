@@ -59,7 +59,7 @@ class Page:
         self.answers.append(message)
 
     async def open(self, index: int) -> dict[str, Any]:
-        await self.panel.open(index)
+        await self.panel.show(index)
         return self.frame
 
     async def edit(
@@ -240,7 +240,7 @@ async def test_only_what_waits_is_walked(
     await page.edit("accept", [plain(first)], [second])
     panel = AnnotatePanel("cups", stores=stores, only="suggested")
     try:
-        await panel.open(0)
+        await panel.show(0)
         assert panel.model.filenames == ["a.png", "b.png"]
         await page.edit("reject", [plain(first)], [])
         await panel.model.start()

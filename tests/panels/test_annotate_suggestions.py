@@ -54,30 +54,30 @@ async def panel(stores: Stores) -> AsyncIterator[AnnotatePanel]:
 
 
 async def test_class_of_the_burst_becomes_the_current_class(panel: AnnotatePanel) -> None:
-    await panel.open(0)
+    await panel.show(0)
     assert panel.canvas.current_class == "spoon"
 
 
 async def test_class_that_the_dataset_has_not_is_no_suggestion(panel: AnnotatePanel) -> None:
-    await panel.open(1)
+    await panel.show(1)
     assert panel.model.picture is not None
     assert panel.model.suggested_class(panel.model.picture) == ""
 
 
 async def test_labelled_image_changes_no_class(panel: AnnotatePanel) -> None:
-    await panel.open(1)
+    await panel.show(1)
     panel.canvas.current_class = "cup"
-    await panel.open(2)
+    await panel.show(2)
     assert panel.canvas.current_class == "cup"
 
 
 async def test_what_the_model_saw_waits_for_review(panel: AnnotatePanel, tmp_path: Path) -> None:
-    await panel.open(0)
+    await panel.show(0)
     assert panel.model.proposals("a.png") == [SEEN]  # the class 7 is not the dataset's
     assert not (tmp_path / "data/cups/labels/train/a.txt").exists()
 
 
 async def test_reviewed_images_get_no_proposals_again(panel: AnnotatePanel) -> None:
-    await panel.open(0)
+    await panel.show(0)
     assert panel.model.proposals("c.png") == []
     assert panel.model.proposals("d.png") == []  # of another split

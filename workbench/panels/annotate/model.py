@@ -102,17 +102,56 @@ class AnnotateModel(traitlets.HasTraits):
 
     async def start(self) -> None:
         """Read the dataset's classes and the list of images; begins a new walk."""
-        info = await DatasetManager.on(self._stores).get(self.dataset)
-        plan = await plan_walk(
-            self._stores, self.dataset, self.split, images=self._wanted, only=self._only
-        )
-        self._scope = f"{info.path}/{self.split}/"
+        await self._begin(self.dataset, self.split)
+
+    async def switch(
+        self,
+        dataset: str,
+        split: str = "train",
+        *,
+        images: Sequence[str] | None = None,
+        only: str | None = None,
+    ) -> None:
+        """Walk images of another dataset, or other images, from now on; none is open then.
+
+        Parameters
+        ----------
+        images, only
+            As for the model itself.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset; then the walk is what it was.
+        """
+        check_filter(only)
+        before = self._wanted, self._only
+        self._wanted, self._only = None if images is None else list(images), only
+        try:
+            await self._begin(dataset, split)
+        except BaseException:
+            self._wanted, self._only = before
+            raise
+
+    async def _begin(self, dataset: str, split: str) -> None:
+        info = await DatasetManager.on(self._stores).get(dataset)
+        plan = await plan_walk(self._stores, dataset, split, images=self._wanted, only=self._only)
+        sources = await self._sources_of(dataset, split, plan.filenames)
+        is_other = (dataset, split) != (self.dataset, self.split)
+        review = Review(self._stores, dataset, split) if is_other else self.review
+        await review.refresh()
+        # What was read is taken over at once, so that nobody sees a walk of two datasets.
+        if is_other:
+            self.dataset, self.split, self.review = dataset, split, review
+            self._loader = PictureLoader(self._stores, dataset, split)
+            self._proposals = {}
+            self.forget_picture()
+        self._scope = f"{info.path}/{split}/"
         self._names = plan.filenames
         self._places = {name: index for index, name in enumerate(plan.filenames)}
         self._labelled = plan.labelled
         self._num_classes = len(info.classes)
-        await self.review.refresh()
-        self._sources = await self._sources_of(plan.filenames)
+        self._sources = sources
         self._propose_what_capture_saw(len(info.classes))
         self.walk += 1
         self.classes = info.classes
@@ -162,7 +201,7 @@ class AnnotateModel(traitlets.HasTraits):
         self.labelled = len(plan.labelled)
         if plan.filenames == self._names:
             return False
-        self._sources = await self._sources_of(plan.filenames)
+        self._sources = await self._sources_of(self.dataset, self.split, plan.filenames)
         self._propose_what_capture_saw(len(self.classes))
         self._names = plan.filenames
         self._places = {name: index for index, name in enumerate(plan.filenames)}
@@ -459,14 +498,16 @@ class AnnotateModel(traitlets.HasTraits):
             self._saving -= 1
             self._refresh_state()
 
-    async def _sources_of(self, names: Sequence[str]) -> dict[str, ImageSource]:
-        """Return where the images of the walk came from, of those that a capture made."""
+    async def _sources_of(
+        self, dataset: str, split: str, names: Sequence[str]
+    ) -> dict[str, ImageSource]:
+        """Return where the images of a walk came from, of those that a capture made."""
         wanted = set(names)
-        found = await self._stores.image.sources(self.dataset)
+        found = await self._stores.image.sources(dataset)
         return {
             name: source
-            for (split, name), source in found.items()
-            if split == self.split and name in wanted
+            for (its_split, name), source in found.items()
+            if its_split == split and name in wanted
         }
 
     def _propose_what_capture_saw(self, num_classes: int) -> None:

@@ -6,6 +6,7 @@ Here is the side that Python sees; `workbench.panels.annotate.pages` is the side
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import ipywidgets
 
 from workbench.datasets.prelabelling import Labeller, Prelabelled
+from workbench.errors import WorkbenchError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate.annotator import BoxAnnotator
 from workbench.panels.annotate.keys import key_bindings
@@ -25,6 +27,9 @@ from workbench.panels.shared.background import Background
 from workbench.panels.shared.following import Follower, News
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
+
+_EVERYTHING: News = frozenset({"classes", "images", "labels"})
+"""What may have changed before somebody asks for a fresh look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class AnnotatePanel:
     is saved at once. From Python the same can be done with coroutines::
 
         panel = AnnotatePanel("blood", split="train")
-        await panel.open(3)
+        await panel.show(3)
         await panel.save([Annotation(class_id=0, x=.5, y=.5, width=.2, height=.1)])
         await panel.next()
 
@@ -130,7 +135,39 @@ class AnnotatePanel:
         """Whether all edits are in the label files."""
         return Status(self.model.state, self.model.why)
 
-    async def open(self, index: int) -> Picture:
+    async def open(
+        self,
+        dataset: str | int,
+        split: str = "train",
+        *,
+        images: Sequence[str] | None = None,
+        only: str | None = None,
+    ) -> Picture | None:
+        """Go to another dataset, or to other images, and show the first; None if there is none.
+
+        Parameters
+        ----------
+        dataset : str
+            (A number shows the image at that place, as `show` does; deprecated.)
+        split, images, only
+            As for the panel itself.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        if isinstance(dataset, int):
+            warnings.warn(
+                "AnnotatePanel.open(index) is now AnnotatePanel.show(index); open goes to another "
+                "dataset, as in the other panels",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            return await self.show(dataset)
+        return await self._background.run(lambda: self._switch(dataset, split, images, only))
+
+    async def show(self, index: int) -> Picture:
         """Show the image at a place of the walk, counted from 0.
 
         Raises
@@ -138,7 +175,11 @@ class AnnotatePanel:
         IndexError
             If the walk has no such place.
         """
-        return await self._background.run(lambda: self._open(index))
+        return await self._background.run(lambda: self._show(index))
+
+    async def refresh(self) -> None:
+        """Look again which images and classes there are; the image that is open stays."""
+        await self._background.run(lambda: self._catch_up(_EVERYTHING))
 
     async def next(self) -> Picture:
         """Show the next image; IndexError after the last."""
@@ -268,7 +309,21 @@ class AnnotatePanel:
         if await self.model.catch_up(news):
             await self._pages.show_again()
 
-    async def _open(self, index: int) -> Picture:
+    async def _switch(
+        self, dataset: str, split: str, images: Sequence[str] | None, only: str | None
+    ) -> Picture | None:
+        await self._ready()
+        await self.follower.follow(dataset)
+        try:
+            await self.model.switch(dataset, split, images=images, only=only)
+        except WorkbenchError:
+            await self.follower.follow(self.model.dataset)
+            raise
+        self.canvas.send({"kind": "scope", "scope": self.model.scope})
+        await self._pages.show_again()
+        return self.model.picture
+
+    async def _show(self, index: int) -> Picture:
         await self._ready()
         return await self.model.open(index)
 
@@ -310,7 +365,7 @@ class AnnotatePanel:
 
     def _open_picture(self) -> Picture:
         if self.model.picture is None:
-            raise RuntimeError("no image is open: await panel.open(index) first")
+            raise RuntimeError("no image is open: await panel.show(index) first")
         return self.model.picture
 
     async def _suggest(self, labeller: Labeller | None) -> Prelabelled | None:

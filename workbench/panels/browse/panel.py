@@ -268,7 +268,7 @@ class BrowsePanel:
         self._annotate_box.children = (self._bar, panel.view)
         self.gallery.layout.display = "none"
         self._annotate_box.layout.display = ""
-        await panel.open(at)
+        await panel.show(at)
         return panel
 
     async def _back(self) -> None:

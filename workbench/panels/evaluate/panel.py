@@ -298,7 +298,7 @@ class EvaluatePanel:
         self._annotate_box.children = (self._annotate_bar, panel.view)
         show(self.main, False)
         show(self._annotate_box, True)
-        await panel.open(images.index(found[number].filename))
+        await panel.show(images.index(found[number].filename))
         return panel
 
     async def _back(self) -> None:
