@@ -165,6 +165,21 @@ test("suggestions of two sources at one place are told apart", async () => {
   assert.deepEqual(edits()[0].gone, [other]);
 });
 
+test("where two sources propose the same, accepting one answers the other; undo brings both back", async () => {
+  const other = { ...suggestion(12, 0.8, "m2"), class_id: 1 };
+  const beside = suggestion(15, 0.7);
+  const { session, commands, edits } = await start({
+    fields: { proposals: [SURE, beside, other, DOUBTFUL] },
+  });
+  session.select([session.boxes()[0].id]);
+  commands.run("accept");
+  assert.deepEqual(edits()[0].boxes, [label(SURE)]);
+  assert.deepEqual(edits()[0].proposals, [beside, DOUBTFUL], "the same source means another box");
+  await saved(session, edits()[0], "r1");
+  commands.run("undo");
+  assert.deepEqual(edits()[1].proposals, [SURE, beside, other, DOUBTFUL]);
+});
+
 test("undo asks for what was rejected in an earlier session, and shows it again", async () => {
   const { session, commands, sent } = await start({ fields: { proposals: [SURE], rejected: 1 } });
   assert.equal(session.canUndo(), true);

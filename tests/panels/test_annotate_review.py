@@ -314,3 +314,16 @@ async def test_without_a_model_the_page_is_told(page: Page) -> None:
         while "no model is active" not in page.panel.canvas.notice:
             await asyncio.sleep(0.005)
     assert page.panel.canvas.work == ""
+
+
+async def test_what_a_label_covers_of_another_source_is_not_rejected(
+    page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SuggestionSource("prompts", "world")
+    await stores.image.add_suggestions("cups", [new_block(other, {A: [LEFT]})])
+    first, second, _same = (await page.open(0))["proposals"]
+    await page.edit("accept", [plain(first)], [second])
+    assert (await Dataset(stores, "cups").suggestions()).rejected == {}
+    assert (await again(stores, 0, monkeypatch))["proposals"] == [second]
+    await stores.label.delete("cups", *A)
+    assert len((await again(stores, 0, monkeypatch))["proposals"]) == 3

@@ -85,6 +85,45 @@ export function withAccepted(boxes, ids) {
   return withChanged(boxes, ids, () => ({}));
 }
 
+/** IoU from which on a label does what a prediction proposes; as the kernel has it. */
+const COVERED = 0.5;
+
+/** @param {Xyxy} a @param {Xyxy} b */
+function overlap(a, b) {
+  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  if (width <= 0 || height <= 0) return 0;
+  /** @param {Xyxy} box */
+  const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
+  return (width * height) / (area(a) + area(b) - width * height);
+}
+
+/**
+ * Leave out the kept predictions that labels cover, one of each source for each label, the best
+ * overlaps first: where two models propose the same box, accepting one answers the other.
+ * @param {Box[]} boxes @returns {Box[]}
+ */
+export function withoutCovered(boxes) {
+  const labels = boxes.filter((box) => !box.proposal);
+  const pairs = boxes.flatMap((box) =>
+    box.proposal?.source_id
+      ? labels.map((label) => ({ box, label, iou: overlap(box.xyxy, label.xyxy) }))
+      : [],
+  );
+  const near = pairs.filter(({ iou }) => iou >= COVERED).sort((a, b) => b.iou - a.iou);
+  /** @type {Set<number>} */
+  const covered = new Set();
+  /** @type {Set<string>} */
+  const used = new Set();
+  for (const { box, label } of near) {
+    const mark = `${box.proposal?.source_id} ${label.id}`;
+    if (covered.has(box.id) || used.has(mark)) continue;
+    covered.add(box.id);
+    used.add(mark);
+  }
+  return withoutBoxes(boxes, covered);
+}
+
 /**
  * Copies of boxes, set off by `offset` pixels unless that leaves the image.
  * @param {Box[]} boxes @param {number} offset @param {Size} image @returns {Box[]}

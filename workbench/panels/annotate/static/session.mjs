@@ -12,7 +12,7 @@
  */
 /** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, LabelsMessage, Row, SavedMessage, Size, TrailMessage } from "../../types.d.ts" */
 
-import { sameRow, toProposalRows, toRows } from "./document.mjs";
+import { sameRow, toProposalRows, toRows, withoutCovered } from "./document.mjs";
 import { createDocuments, isLabelled } from "./documents.mjs";
 import { createFrames } from "./frames.mjs";
 import { amend, commit, redo, undo } from "./history.mjs";
@@ -370,10 +370,11 @@ export function createSession({ send, storage, decode, now, id, names = () => []
 
     /**
      * A finished edit.
-     * @param {string} what @param {import("./document.mjs").Box[]} next
+     * @param {string} what @param {import("./document.mjs").Box[]} boxesAfter
      * @param {string} merge edits in quick succession with the same mark are one step of undo
      */
-    edit(what, next, merge = "") {
+    edit(what, boxesAfter, merge = "") {
+      const next = withoutCovered(boxesAfter);
       const before = current();
       if (!state.frame?.editable || !before) return;
       const { key } = state.frame;
