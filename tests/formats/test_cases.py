@@ -286,13 +286,13 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], set[str]]] = {
         _yolo("0 0.25 0.35 0 0.5\n" + ROW + "0 0.1 0.1\n0 0.1 0.1 nan 0.1\n"),
         {"train/a": ONE, "train/b": ONE},
         ["cat", "dog"],
-        {"unreadable"},
+        {"unreadable", "outside"},
     ),
     "YOLO with bad rows only": (
         _yolo("0 0.25 0.35 0 0.5\n"),
         {"train/b": ONE},
         ["cat", "dog"],
-        {"unreadable", "all annotations left"},
+        {"outside", "all annotations left"},
     ),
     "YOLO with keypoints that nobody announced": (
         _yolo("0 0.25 0.35 0.3 0.5 0.2 0.2 2 0.3 0.3 2\n"),

@@ -134,7 +134,7 @@ async def test_drop_a_zip_change_the_plan_apply_read_the_account_undo(
         ("val", 1, 0),
     ]
     kinds = [(r["key"][2], r["key"][1], r["count"]) for r in plan["rows"]]
-    assert kinds == [("unreadable", "left", 1), ("clipped", "repaired", 1)]
+    assert kinds == [("outside", "left", 1), ("clipped", "repaired", 1)]
 
     page.ask("choose", key="class", value=["dog", None])
     page.ask("choose", key="class", value=["cat", "kitten "])

@@ -14,14 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.datasets.formats.items import FRACTIONS, Record
+from workbench.datasets.judging import judge_corners
 from workbench.geometry import Boxes
 from workbench.persistence.image_header import TURNED, ImageHeader
-
-_THINNEST_PIXELS = 0.01
-"""A box thinner than this could not be written down with eight decimals in a large image."""
-
-_ROUNDING_PIXELS = 0.01
-"""Tools round widths and corners apart from each other; that is no box out of range."""
 
 _SLACK_PIXELS = 1.0
 _SLACK = 0.01
@@ -81,11 +76,9 @@ def place(records: Sequence[Record], headers: Sequence[ImageHeader]) -> Placed:
     divisor, rescaled, odd = frame.divisor(size, high, owner, in_fractions)
     unit = np.where(in_fractions[:, None], 1.0, divisor[owner])
     low, high = low / unit, high / unit
-    least = size[owner]
+    judgement = judge_corners(low, high, size[owner])
+    kept, clipped = judgement.kept, judgement.over
     cut_low, cut_high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
-    kept = np.asarray(((cut_high - cut_low) * least >= _THINNEST_PIXELS).all(axis=1))
-    over = np.maximum(abs(cut_low - low), abs(cut_high - high)) * least
-    clipped = np.asarray(kept & (over > _ROUNDING_PIXELS).any(axis=1))
     boxes = np.concatenate([(cut_low + cut_high) / 2, cut_high - cut_low], axis=1)
     orientation = np.array([h.orientation for h in headers], dtype=np.int64)
     boxes = _turn(boxes, np.where(turned, orientation, 1)[owner])

@@ -30,10 +30,10 @@ from workbench.persistence.archive.data_yaml import MAX_BYTES, MAX_CLASSES
 from workbench.persistence.archive.directory import fold
 from workbench.persistence.archive.split_lists import GivenSplits, find_splits
 from workbench.persistence.stored_json import MALFORMED
+from workbench.persistence.yolo.label_text import SMALLEST
 
 TITLE = "YOLO"
 
-_SMALLEST = 1e-8
 _FAR = 10.0
 _TICK = 500
 _PLAIN_TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[0-9eE+\-. \t\r\n]*")
@@ -166,7 +166,8 @@ class RowReader:
             try:
                 box, repairs = self._row(fields, number, plain)
             except ValueError as error:
-                record.problems.append(Problem(why.BAD_ROW, number, str(error)))
+                reason = why.OUTSIDE if isinstance(error, _NoAreaError) else why.BAD_ROW
+                record.problems.append(Problem(reason, number, str(error)))
                 continue
             record.boxes.append(box)
             if other:
@@ -186,7 +187,7 @@ class RowReader:
             place = number * 5
             class_id = int(values[place - 5])
             x, y, width, height = values[place - 4 : place]
-            if class_id >= known or width < _SMALLEST or height < _SMALLEST:
+            if class_id >= known or width < SMALLEST or height < SMALLEST:
                 boxes.clear()
                 return False
             if class_id > highest:
@@ -255,8 +256,8 @@ class RowReader:
         rest: str | None,
         extra: Mapping[str, float] | None,
     ) -> Box:
-        if width < _SMALLEST or height < _SMALLEST:
-            raise ValueError(f"the box has no area (width {width:g}, height {height:g})")
+        if width < SMALLEST or height < SMALLEST:
+            raise _NoAreaError(f"the box has no area (width {width:g}, height {height:g})")
         while class_id >= len(self._classes):
             self._classes.append(self._made_up(len(self._classes)))
         self.highest = max(self.highest, class_id)
@@ -318,6 +319,10 @@ class RowReader:
             class_id = self._ids[name.casefold()] = len(self._classes)
             self._classes.append(name)
         return [str(class_id), *fields[end:]]
+
+
+class _NoAreaError(ValueError):
+    """A row can be read, and its box has no width or no height."""
 
 
 def _track_column(lines: Sequence[str], name: str) -> int:

@@ -7,19 +7,19 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from workbench.datasets.changes import BoxRef, counted
 from workbench.datasets.health.evidence import Evidence, images_of
 from workbench.datasets.health.findings import Finding, Repair
+from workbench.datasets.judging import judge
 from workbench.geometry import clip_xywh
 from workbench.persistence.inspection import LabelFileReport, LabelRow
 from workbench.persistence.models import Annotation
+from workbench.persistence.yolo.label_text import SMALLEST
 
 FARTHEST = 1.01
 """Ultralytics drops an image with a coordinate above this, or below 0."""
-OVERHANG = 1e-3
-"""How far a box may stick out of the image before anybody should care; rounding does less."""
-SMALLEST = 1e-8
-"""Width or height below which a box has no area."""
 # 17 keypoints (COCO) behind a box, with two or three numbers each.
 _KEYPOINT_COLUMNS = frozenset({5 + 17 * 2, 5 + 17 * 3})
 
@@ -98,22 +98,33 @@ def check_ranges(evidence: Evidence) -> Iterator[Finding]:
     outside: Found = []
     over: Found = []
     empty: Found = []
-    for rows, is_polygon in (
-        (found.boxes, False),
-        (found.confidence, False),
-        (found.polygons, True),
-        (found.keypoints, False),
-    ):
-        for report, row in rows:
-            # Of a polygon the box around it is what training looks at: a point that rounding
-            # has put a little outside does no harm.
-            box = _enclosing(row.values[1:]) if is_polygon else row.values[1:5]
-            if min(box) < 0 or max(box) > FARTHEST:
-                outside.append((report, row))
-            elif min(box[2:]) < SMALLEST:
-                empty.append((report, row))
-            elif not is_polygon and _overhang(box) > OVERHANG:
-                over.append((report, row))
+    rows = [*found.boxes, *found.confidence, *found.keypoints]
+    # Of a polygon the box around it is what training looks at: a point that rounding has put a
+    # little outside does no harm.
+    polygons = len(rows)
+    rows += found.polygons
+    boxes = [
+        row.values[1:5] if place < polygons else _enclosing(row.values[1:])
+        for place, (_, row) in enumerate(rows)
+    ]
+    known = dict(zip(evidence.label_keys, evidence.sizes_of_labelled.tolist(), strict=True))
+    sizes = [known.get((report.split, report.filename), (0, 0)) for report, _ in rows]
+    judgement = judge(
+        np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        np.array(sizes, dtype=np.float64).reshape(-1, 2),
+    )
+    faults = zip(
+        *(rows, boxes, judgement.empty.tolist(), judgement.outside.tolist()),
+        judgement.over.tolist(),
+        strict=True,
+    )
+    for place, (row, box, is_empty, is_outside, is_over) in enumerate(faults):
+        if min(box) < 0 or max(box) > FARTHEST:
+            outside.append(row)
+        elif is_empty:
+            empty.append(row)
+        elif is_outside or (is_over and place < polygons):
+            over.append(row)
     as_box = _boxes_for(evidence)
     for kind, rows, what, why, title, new in (
         (
@@ -229,11 +240,6 @@ def _choose(evidence: Evidence, rows: _Rows, row: LabelRow, mixed: bool, keypoin
     if columns % 2 == 0:
         return rows.unreadable
     return rows.mixed if mixed else rows.polygons
-
-
-def _overhang(box: tuple[float, ...]) -> float:
-    x, y, width, height = box
-    return max(width / 2 - x, height / 2 - y, x + width / 2 - 1, y + height / 2 - 1)
 
 
 def _boxes_for(evidence: Evidence) -> NewRow:
