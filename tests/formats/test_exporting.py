@@ -33,7 +33,7 @@ PETS: dict[str, Any] = {
     "labels/train/empty.txt": "",
     "labels/val/turned.txt": "1 0.40000000 0.75000000 0.60000000 0.30000000\n",
 }
-READ_BACK = sorted(WRITERS.keys() - {"imagefolder"})
+READ_BACK = sorted(WRITERS)
 
 
 async def _pets(stores: Stores, tmp_path: Path) -> None:

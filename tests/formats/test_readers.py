@@ -307,6 +307,16 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
             "s1/seqinfo.ini": "[Sequence]",
         },
     ),
+    "imagefolder": (
+        "imagefolder",
+        PIC
+        | {
+            "metadata.jsonl": {
+                "file_name": "a.jpg",
+                "objects": {"bbox": [[20, 10, 60, 50]], "categories": ["cat"]},
+            }
+        },
+    ),
     "ndjson": ("ndjson", PIC | {"ds.ndjson": _ndjson({"boxes": [_YOLO_BOX]})}),
     "ndjson segments": (
         "ndjson",

@@ -132,7 +132,7 @@ def formats_xml(data: bytes) -> None:
 
 
 def formats_text(data: bytes) -> None:
-    _read_all(data, "a.txt", "labels.csv", "labels.ndjson")
+    _read_all(data, "a.txt", "labels.csv", "labels.ndjson", "metadata.jsonl")
 
 
 def codecs(data: bytes) -> None:
