@@ -112,6 +112,10 @@ def generate(folder: Path, count: int) -> None:
     """Make the same pictures and boxes as YOLO, COCO and VOC; pictures are linked."""
     chance = random.Random(20240229)
     pictures = [_picture(seed) for seed in range(16)]
+    for part in ("images", "labels"):  # datumaro reads no dataset without a second split
+        (folder / f"yolo/{part}/val").mkdir(parents=True)
+    (folder / "yolo/images/val/other.jpg").write_bytes(pictures[0])
+    (folder / "yolo/labels/val/other.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     homes = [folder / "yolo/images/train", folder / "coco/images/train", folder / "voc/JPEGImages"]
     others = [folder / "yolo/labels/train", folder / "coco/annotations", folder / "voc/Annotations"]
     for home in (*homes, *others, folder / "voc/ImageSets/Main"):
@@ -149,9 +153,7 @@ def generate(folder: Path, count: int) -> None:
         (others[0] / f"{stem}.txt").write_text("".join(rows))
         (others[2] / f"{stem}.xml").write_text(_voc(path.name, "".join(objects)))
     names = "".join(f"  {n}: {name}\n" for n, name in enumerate(CLASSES))
-    (folder / "yolo/data.yaml").write_text(
-        f"train: images/train\nval: images/train\nnames:\n{names}"
-    )
+    (folder / "yolo/data.yaml").write_text(f"train: images/train\nval: images/val\nnames:\n{names}")
     categories = [{"id": n, "name": name} for n, name in enumerate(CLASSES, start=1)]
     content = {"images": images, "annotations": annotations, "categories": categories}
     (others[1] / "instances_train.json").write_text(json.dumps(content))

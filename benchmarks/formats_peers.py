@@ -71,7 +71,7 @@ def datumaro(task: str, folder: Path, target: Path) -> tuple[int, int]:
     from datumaro.components.dataset import Dataset
 
     verb, form = task.split("-")
-    names = {"yolo": "yolo_ultralytics", "coco": "coco", "voc": "voc"}
+    names = {"yolo": "yolo", "coco": "coco", "voc": "voc"}
     kind = "yolo" if verb == "export" else form
     if verb != "export":
         START.append(time.perf_counter())
@@ -79,10 +79,10 @@ def datumaro(task: str, folder: Path, target: Path) -> tuple[int, int]:
     if verb == "export":
         found.init_cache()
         START.append(time.perf_counter())
-        name = "coco_instances" if form == "coco" else "yolo_ultralytics"
+        name = "coco_instances" if form == "coco" else "yolo"
         found.export(str(target / "out"), name, save_media=False)
     if verb == "import":
-        found.export(str(target / "out"), "yolo_ultralytics", save_media=True)
+        found.export(str(target / "out"), "yolo", save_media=True)
     counts = [len(item.annotations) for item in found]
     return len(counts), sum(counts)
 
