@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import count, repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -205,11 +205,8 @@ def _overlap(first: Sequence[Annotation], second: Sequence[Annotation]) -> npt.N
     return geometry.iou(*corners)
 
 
-class _Row(NamedTuple):
-    """Where something about an image stands: a block, and the image's place in it."""
-
-    block: int
-    place: int
+_Row = tuple[int, int]
+"""Where something about an image stands: the number of a block, and the image's place in it."""
 
 
 class _Follower:
@@ -227,10 +224,11 @@ class _Follower:
         self.seen.append(number)
         if block.kind == "suggested":
             rows = self.suggested.setdefault(block.source.id, {})
-            rows.update((name, _Row(number, place)) for place, name in enumerate(block.images))
+            # Made without a loop in Python: there may be 100,000 images.
+            rows.update(zip(block.images, zip(repeat(number), count()), strict=False))
         else:
             for place, name in enumerate(block.images):
-                self.decided.setdefault(name, []).append(_Row(number, place))
+                self.decided.setdefault(name, []).append((number, place))
 
     def move(self, source: str, target: str) -> None:
         for rows in self.suggested.values():
@@ -278,12 +276,12 @@ def current_suggestions(
     for source_index, (source_id, rows) in enumerate(follower.suggested.items()):
         by_block: dict[int, list[tuple[int, int]]] = {}
         looked_at[source_id] = set()
-        for name, row in rows.items():
+        for name, (number, place) in rows.items():
             key = present.get(name)
             if key is not None:
                 looked_at[source_id].add(key)
-                place = order.setdefault(key, len(order))
-                by_block.setdefault(row.block, []).append((row.place, place))
+                position = order.setdefault(key, len(order))
+                by_block.setdefault(number, []).append((place, position))
         parts += [
             _part(blocks[number], classes.get(number), starts[number], places, source_index)
             for number, places in by_block.items()
@@ -347,12 +345,17 @@ def _part(
     """Return the rows of some of a block's images."""
     chosen = np.array(places, dtype=np.int64)
     counts = block.counts[chosen[:, 0]].astype(np.int64)
-    image = np.repeat(chosen[:, 1], counts).astype(np.int32)
-    within = np.arange(len(image)) - np.repeat(np.cumsum(counts) - counts, counts)
-    rows = np.repeat(starts[chosen[:, 0]], counts) + within
+    image = np.repeat(chosen[:, 1].astype(np.int32), counts)
+    rows: npt.NDArray[np.int64] | slice
+    first, last = int(chosen[0, 0]), int(chosen[-1, 0])
+    if np.array_equal(chosen[:, 0], np.arange(first, last + 1)):  # nothing lies between
+        rows = slice(int(starts[first]), int(starts[last + 1]))
+    else:
+        within = np.arange(len(image)) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows = np.repeat(starts[chosen[:, 0]], counts) + within
     class_id = (block.class_id if classes is None else classes)[rows]
     boxes, score = block.boxes[rows], block.score[rows]
-    source = np.full(len(rows), source_index, dtype=np.int32)
+    source = np.full(len(image), source_index, dtype=np.int32)
     if classes is not None:
         kept = class_id >= 0
         image, source, class_id = image[kept], source[kept], class_id[kept]
