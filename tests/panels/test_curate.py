@@ -543,3 +543,21 @@ async def test_without_a_dataset_the_panel_says_so(tmp_path: Path) -> None:
     empty = CuratePanel(None, create_stores(tmp_path / "none", tmp_path / "models"))
     await eventually(lambda: empty.status.text == "There is no dataset yet.", "said")
     empty.close()
+
+
+async def test_what_cannot_be_pressed_says_why(panel: CuratePanel) -> None:
+    splits, classes, versions = panel.splits, panel.classes, panel.versions
+    for button in (splits.apply_button, classes.apply_button):
+        assert button.disabled
+        assert "Press Preview first" in button.tooltip
+    for button in (versions.compare_button, versions.restore_button, versions.delete_button):
+        assert button.disabled
+        assert "freeze one first" in button.tooltip
+    await panel.model.plan_splits({"train": 1, "val": 1})
+    await panel.model.rename_class("cat", "tomcat")
+    await panel.model.freeze("v1")
+    assert not splits.apply_button.disabled
+    assert not classes.apply_button.disabled
+    assert not versions.restore_button.disabled
+    await panel.model.rename_class("cat", "cat")
+    assert "nothing to apply" in classes.apply_button.tooltip

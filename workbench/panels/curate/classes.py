@@ -13,6 +13,7 @@ from workbench.panels.curate.model import CurateModel
 from workbench.panels.curate.statistics import classes_table
 from workbench.panels.shared.parts import (
     Spawn,
+    allow,
     button,
     hint,
     labelled,
@@ -72,6 +73,7 @@ class ClassesPage:
         model.observe(self._show_classes, "statistics")
         model.observe(self._show_plan, ("class_plan", "dataset"))
         self._show_fields()
+        self._show_plan()
 
     def _make_fields(self) -> None:
         self.which = labelled(w.Dropdown(description="Class"))
@@ -151,9 +153,17 @@ class ClassesPage:
             self.name.value = ""
             self.with_boxes.value = False
 
-    def _show_plan(self, _change: Mapping[str, Any]) -> None:
+    def _show_plan(self, _change: Mapping[str, Any] | None = None) -> None:
         plan = self._model.class_plan
+        allow(self.apply_button, _obstacle(plan), "Change the classes as previewed")
         self.preview.value = "" if plan is None else _preview(plan)
+
+
+def _obstacle(plan: ClassPlan | None) -> str:
+    """Return why a plan cannot be applied; empty if it can."""
+    if plan is None:
+        return "Press Preview first, to see what would change."
+    return "" if plan.counts else "Nothing would change, so there is nothing to apply."
 
 
 def _preview(plan: ClassPlan) -> str:

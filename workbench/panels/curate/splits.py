@@ -12,7 +12,17 @@ from workbench.datasets.changes import counted
 from workbench.datasets.grouping import BY_BURST, BY_LOOKS, BY_NAME
 from workbench.datasets.splits import SplitPlan
 from workbench.panels.curate.model import CurateModel
-from workbench.panels.shared.parts import Spawn, button, hint, labelled, notes, number, page, row
+from workbench.panels.shared.parts import (
+    Spawn,
+    allow,
+    button,
+    hint,
+    labelled,
+    notes,
+    number,
+    page,
+    row,
+)
 from workbench.panels.shared.parts import table as html_table
 from workbench.persistence.models import SPLITS
 
@@ -73,6 +83,7 @@ class SplitsPage:
             self.table,
         )
         model.observe(self._show, ("split_plan", "dataset"))
+        self._show()
 
     async def _preview(self) -> None:
         await self._model.plan_splits(
@@ -85,8 +96,9 @@ class SplitsPage:
     def _forget(self, _change: Mapping[str, Any]) -> None:
         self._model.forget_plans()
 
-    def _show(self, _change: Mapping[str, Any]) -> None:
+    def _show(self, _change: Mapping[str, Any] | None = None) -> None:
         plan = self._model.split_plan
+        allow(self.apply_button, _obstacle(plan), "Move the images as previewed")
         self.table.value = "" if plan is None else _preview(plan, self._about_sum())
 
     def _about_sum(self) -> list[str]:
@@ -97,6 +109,13 @@ class SplitsPage:
             return []
         meant = ", ".join(f"{split} {share / total:.1%}" for split, share in shares.items())
         return [f"the shares add up to {total:g}, so they are taken in proportion: {meant}"]
+
+
+def _obstacle(plan: SplitPlan | None) -> str:
+    """Return why a plan cannot be applied; empty if it can."""
+    if plan is None:
+        return "Press Preview first, to see what would move."
+    return "" if plan.moves else "Every image is in its split already: nothing would move."
 
 
 def _preview(plan: SplitPlan, about: list[str]) -> str:

@@ -14,6 +14,7 @@ from workbench.panels.curate.model import CurateModel
 from workbench.panels.shared.parts import (
     Confirmation,
     Spawn,
+    allow,
     button,
     hint,
     labelled,
@@ -123,6 +124,10 @@ class VersionsPage:
         set_options(self.chosen, [(name, name) for name in names])
         set_options(self.first, either if names else [])
         set_options(self.second, either, first=NOW)
+        reason = "" if names else "There is no version yet: freeze one first."
+        allow(self.compare_button, reason, "Say what is different in the second")
+        allow(self.restore_button, reason, "Make the dataset what it was then; asks first")
+        allow(self.delete_button, reason, "Remove the version for good; asks first")
 
     def _show_comparison(self, _change: Mapping[str, Any]) -> None:
         found = self._model.comparison

@@ -41,6 +41,21 @@ def button(words: str, icon: str, command: Command, spawn: Spawn, *, tip: str = 
     return made
 
 
+def allow(button_: w.Button, reason: str, tip: str) -> None:
+    """Let a button be pressed, or say on it why not.
+
+    Parameters
+    ----------
+    button_ : ipywidgets.Button
+    reason : str
+        Why it cannot be pressed now, and what to do; empty: it can.
+    tip : str
+        What it does.
+    """
+    button_.disabled = bool(reason)
+    button_.tooltip = reason or tip
+
+
 def labelled(control: Any, **layout: str) -> Any:
     """Give a control a label that is as wide as its words."""
     control.style.description_width = "initial"
