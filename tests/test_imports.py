@@ -53,3 +53,25 @@ def test_every_public_name_resolves(name: str) -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Wrokbench'"):
         workbench.Wrokbench  # noqa: B018
+
+
+_ALONE = """
+import importlib, pkgutil, sys
+import workbench.persistence as package
+
+names = [m.name for m in pkgutil.iter_modules(package.__path__, "workbench.persistence.")]
+failed = {}
+for name in names:
+    for known in [known for known in sys.modules if known.startswith("workbench.")]:
+        del sys.modules[known]
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        failed[name] = str(error)
+assert len(names) > 30, names
+assert not failed, failed
+"""
+
+
+def test_every_module_below_the_stores_can_be_the_first_that_is_imported() -> None:
+    subprocess.run([sys.executable, "-c", _ALONE], cwd=ROOT, check=True)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ConflictError, InvalidDatasetError, LabelFormatError
-from workbench.persistence.filesystem.label_files import revision_of
 from workbench.persistence.history import ClassRecord, ClassUndoRecord
 from workbench.persistence.models import ClassRewrite, RowPatch
 from workbench.persistence.rules import check_classes
@@ -25,6 +24,7 @@ from workbench.persistence.stored_json import MALFORMED, inflate, malformed, par
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_rows import apply_patches, map_classes
 from workbench.persistence.yolo.label_table import parse_many
+from workbench.persistence.yolo.label_text import revision_of
 
 _EXPECTED = "what labels were before a change of classes"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -46,16 +45,12 @@ from workbench.persistence.yolo.label_text import (
     format_labels,
     is_plain,
     parse_labels,
+    revision_of,
 )
 from workbench.persistence.yolo.names import check_split, stem
 
 # Files parsed at once: few enough for the processor's cache, enough to forget Python's cost.
 _BATCH = 2048
-
-
-def revision_of(data: bytes | None) -> str:
-    """Return what `LabelData.revision` is for a file of these bytes; None for no file."""
-    return "" if data is None else hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
 def read(folder: DatasetFolder, split: str, filename: str) -> LabelData:

@@ -11,7 +11,7 @@ from workbench.errors import ConflictError, LabelFormatError, NotFoundError
 from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
-from workbench.persistence.filesystem.label_files import read_existing, revision_of
+from workbench.persistence.filesystem.label_files import read_existing
 from workbench.persistence.history import new_edit
 from workbench.persistence.inspection import (
     LabelFileReport,
@@ -30,6 +30,7 @@ from workbench.persistence.yolo.label_text import (
     clean_annotations,
     format_labels,
     parse_labels,
+    revision_of,
 )
 from workbench.persistence.yolo.names import check_split, stem
 

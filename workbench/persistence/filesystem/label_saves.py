@@ -23,12 +23,11 @@ from workbench.persistence.filesystem.label_files import (
     read_existing,
     require_plain,
     require_revision,
-    revision_of,
 )
 from workbench.persistence.history import EditRecord, new_edit
 from workbench.persistence.models import Annotation, ImageKey, LabelData
 from workbench.persistence.yolo.data_yaml import DataYaml
-from workbench.persistence.yolo.label_text import clean_annotations, format_labels
+from workbench.persistence.yolo.label_text import clean_annotations, format_labels, revision_of
 
 _MOST = 256
 """Saves in one transaction: the first of them waits for the last one to be written."""

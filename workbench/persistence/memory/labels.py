@@ -16,7 +16,7 @@ from workbench.errors import (
 from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.label_edits import changed_since
-from workbench.persistence.filesystem.label_files import as_label_edit, revision_of
+from workbench.persistence.filesystem.label_files import as_label_edit
 from workbench.persistence.filesystem.label_inspection import (
     NO_LABELS,
     ORPHAN,
@@ -46,6 +46,7 @@ from workbench.persistence.yolo.label_text import (
     clean_annotations,
     format_labels,
     parse_labels,
+    revision_of,
 )
 from workbench.persistence.yolo.names import check_split, stem
 

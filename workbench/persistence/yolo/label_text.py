@@ -19,6 +19,7 @@ them as *other rows*. Anything else is an error that names file and line.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import re
@@ -124,6 +125,11 @@ def parse_labels(
 def too_long(length: int) -> str:
     """Return what is wrong with a label file of so many bytes."""
     return f"expected at most {MAX_BYTES:,} bytes, found {length:,} or more; is it a label file?"
+
+
+def revision_of(data: bytes | None) -> str:
+    """Return what `LabelData.revision` is for a file of these bytes; None for no file."""
+    return "" if data is None else hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
 def is_plain(data: bytes, num_classes: int) -> bool:
