@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import LabelFormatError
-from workbench.persistence.storage.local.collector import paused_collector
+from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.storage.local.open_folder import OpenFolder
 from workbench.persistence.yolo.label_table import parse_many
 from workbench.persistence.yolo.label_text import is_plain, parse_labels

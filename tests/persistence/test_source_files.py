@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from workbench.persistence.filesystem import source_files
-from workbench.persistence.filesystem.source_files import SourceReader
 from workbench.persistence.sources import ImageSource, SourceRecord, format_sources
+from workbench.persistence.storage import Storage
+from workbench.persistence.storage.layout import ANYTHING
+from workbench.persistence.storage.local import LocalStorage
+from workbench.persistence.stores import source_log
+from workbench.persistence.stores.source_log import SourceReader
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,33 +26,37 @@ def _records(first: int, last: int) -> list[SourceRecord]:
     ]
 
 
+def _storage(path: Path) -> Storage:
+    return LocalStorage(str(path.parent), ANYTHING)
+
+
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Sizes of what was parsed."""
     sizes: list[int] = []
-    parse = source_files.parse_sources
+    parse = source_log.parse_sources
 
     def counting(data: bytes) -> list[SourceRecord]:
         sizes.append(len(data))
         return parse(data)
 
-    monkeypatch.setattr(source_files, "parse_sources", counting)
+    monkeypatch.setattr(source_log, "parse_sources", counting)
     return sizes
 
 
 def test_only_what_is_new_is_parsed(tmp_path: Path, parsed: list[int]) -> None:
     path, reader = tmp_path / "2026-01.jsonl", SourceReader()
     path.write_bytes(format_sources(_records(0, 500)))
-    assert reader.records(str(path.parent), path.name) == _records(0, 500)
+    assert reader.records(_storage(path), path.name) == _records(0, 500)
     line = path.stat().st_size // 500
     for last in range(501, 504):
         parsed.clear()
         with path.open("ab") as file:
             file.write(format_sources(_records(last - 1, last)))
-        assert reader.records(str(path.parent), path.name) == _records(0, last)
+        assert reader.records(_storage(path), path.name) == _records(0, last)
         assert sum(parsed) < 4 * line
     parsed.clear()
-    assert reader.records(str(path.parent), path.name) == _records(0, 503)
+    assert reader.records(_storage(path), path.name) == _records(0, 503)
     assert sum(parsed) < 2 * line
 
 
@@ -59,7 +66,7 @@ def test_a_line_that_was_half_there_is_read_when_it_is_whole(tmp_path: Path) -> 
     seen = []
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
-        seen.append(reader.records(str(path.parent), path.name))
+        seen.append(reader.records(_storage(path), path.name))
     assert seen[-1] == _records(0, 4)
     assert all(records == _records(0, len(records)) for records in seen)
 
@@ -67,23 +74,23 @@ def test_a_line_that_was_half_there_is_read_when_it_is_whole(tmp_path: Path) -> 
 def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     path, reader = tmp_path / "2026-01.jsonl", SourceReader()
     path.write_bytes(format_sources(_records(0, 9)))
-    assert reader.records(str(path.parent), path.name) == _records(0, 9)
+    assert reader.records(_storage(path), path.name) == _records(0, 9)
     path.write_bytes(format_sources(_records(10, 30)))  # the same inode
-    assert reader.records(str(path.parent), path.name) == _records(10, 30)
+    assert reader.records(_storage(path), path.name) == _records(10, 30)
     other = tmp_path / "other"
     other.write_bytes(format_sources(_records(10, 30)[:29]))
     other.replace(path)
-    assert reader.records(str(path.parent), path.name) == _records(10, 30)
+    assert reader.records(_storage(path), path.name) == _records(10, 30)
     path.write_bytes(format_sources(_records(10, 12)))  # shorter than it was
-    assert reader.records(str(path.parent), path.name) == _records(10, 12)
+    assert reader.records(_storage(path), path.name) == _records(10, 12)
     path.write_bytes(b"")
-    assert reader.records(str(path.parent), path.name) == []
+    assert reader.records(_storage(path), path.name) == []
 
 
 def test_what_is_returned_is_the_callers(tmp_path: Path) -> None:
     path, reader = tmp_path / "2026-01.jsonl", SourceReader()
     path.write_bytes(format_sources(_records(0, 3)))
-    mine = reader.records(str(path.parent), path.name)
+    mine = reader.records(_storage(path), path.name)
     mine[0] = replace(mine[0], at=START + timedelta(days=1))
     mine.clear()
-    assert reader.records(str(path.parent), path.name) == _records(0, 3)
+    assert reader.records(_storage(path), path.name) == _records(0, 3)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from workbench.errors import AlreadyExistsError
-from workbench.persistence.filesystem import history_files, source_files
 from workbench.persistence.filesystem.dataset_files import content_bytes
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import checked, info, require_free_stem
@@ -15,6 +14,7 @@ from workbench.persistence.history import new_edit
 from workbench.persistence.models import ImageInfo, ImageKey, NewImage
 from workbench.persistence.rules import no_same_stem
 from workbench.persistence.sources import SourceRecord
+from workbench.persistence.stores import history_log, source_log
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels
 from workbench.persistence.yolo.names import stem
 
@@ -38,9 +38,9 @@ def add(
                 )
             require_free_stem(folder, split, filename)
         labels = new_labels(images, keys, len(yaml.classes))
-        origins = source_files.lines(folder, sources)
+        origins = source_log.noted(folder.storage, sources)
         if len(keys) == 1 and not labels:  # one rename is atomic by itself and needs no plan
-            folder.journal.write(folder.paths.image(*keys[0]), contents[0], origins)
+            folder.journal.write(folder.paths.image(*keys[0]), contents[0], *origins)
         else:
             with folder.journal.transaction() as change:
                 for key, data in zip(keys, contents, strict=True):
@@ -48,8 +48,8 @@ def add(
                 for key, data in labels.items():
                     change.write(folder.paths.label(*key), data)
                 edits = [new_edit(*key, None, data, "add") for key, data in labels.items()]
-                change.append(origins)
-                change.append(history_files.lines(folder, edits))
+                change.add(*origins)
+                change.add(*history_log.noted(folder.storage, edits))
     return [info(folder, *key, data) for key, data in zip(keys, contents, strict=True)]
 
 

@@ -15,14 +15,14 @@ from workbench.persistence.class_rewrite import (
     Request,
     State,
 )
-from workbench.persistence.filesystem import dataset_files, history_files
+from workbench.persistence.filesystem import dataset_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.models import SPLITS, ClassRewrite, ImageKey, RowPatch
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.open_folder import OpenFolder
-from workbench.persistence.stores import trash
+from workbench.persistence.stores import history_log, trash
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import read_file
 from workbench.persistence.yolo.label_text import MAX_BYTES, too_long
@@ -63,7 +63,7 @@ def rewrite(
             after = rewritten(before, planned.yaml)
             change.write(folder.paths.data_yaml, after)
             change.write(_yaml_path(memory), _digest(after) + before)
-            change.append(history_files.lines(folder, [planned.record], durable=True))
+            change.add(*history_log.noted(folder.storage, [planned.record], durable=True))
     return planned.result
 
 
@@ -85,7 +85,7 @@ def undo(folder: DatasetFolder, rewrite_id: str) -> None:
             change.remove(path)
             if os.path.lexists(_yaml_path(path)):
                 change.remove(_yaml_path(path))
-            change.append(history_files.lines(folder, [planned.record], durable=True))
+            change.add(*history_log.noted(folder.storage, [planned.record], durable=True))
 
 
 def label_path(split: str, filename: str) -> str:

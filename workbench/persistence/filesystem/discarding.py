@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 
 from workbench.errors import NotFoundError
-from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import files_of, image_names, plan_delete
 from workbench.persistence.filesystem.label_files import read_existing
 from workbench.persistence.filesystem.label_inspection import ORPHAN, require_orphan
 from workbench.persistence.history import new_edit
 from workbench.persistence.models import ImageKey, TrashEntry
+from workbench.persistence.stores import history_log
 from workbench.persistence.yolo.names import check_split, stem
 
 
@@ -46,5 +46,5 @@ def discard(folder: DatasetFolder, entries: Sequence[TrashEntry]) -> list[TrashE
             done.append(
                 plan_delete(folder, change, entry.kind, split, name, paths, has_twin=has_twin)
             )
-        change.append(history_files.lines(folder, edits))
+        change.add(*history_log.noted(folder.storage, edits))
     return done

@@ -17,16 +17,15 @@ from workbench.errors import (
     NotFoundError,
 )
 from workbench.persistence.disk_errors import LEADS_NOWHERE
-from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.history import new_edit, new_moves
 from workbench.persistence.models import SPLITS, ImageInfo, ImageMove, TrashEntry
 from workbench.persistence.rules import image_size, no_same_stem
-from workbench.persistence.storage.local.collector import paused_collector
+from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
-from workbench.persistence.stores import trash
+from workbench.persistence.stores import history_log, trash
 from workbench.persistence.stores.side_data import tags_renamed
 from workbench.persistence.yolo.label_table import read_labels
 from workbench.persistence.yolo.names import (
@@ -203,7 +202,7 @@ def move(folder: DatasetFolder, moves: Sequence[ImageMove]) -> None:
                 )
             _plan_move(folder, change, way.filename, way.from_split, way.filename, way.to_split)
         ways = (((w.from_split, w.filename), (w.to_split, w.filename)) for w in moves)
-        change.append(history_files.lines(folder, new_moves(ways)))
+        change.add(*history_log.noted(folder.storage, new_moves(ways)))
 
 
 def rename(folder: DatasetFolder, split: str, filename: str, new_filename: str) -> ImageInfo:
@@ -222,7 +221,7 @@ def rename(folder: DatasetFolder, split: str, filename: str, new_filename: str) 
         )
         change.add(*tags_renamed(folder.storage, filename, new_filename, keep_old=stays))
         ways = new_moves([((split, filename), (split, new_filename))])
-        change.append(history_files.lines(folder, ways))
+        change.add(*history_log.noted(folder.storage, ways))
     return sized_info(folder, split, new_filename, *size)
 
 
@@ -348,7 +347,7 @@ def _restore(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
                     edits.append(new_edit(entry.split, entry.name, None, data))
                 change.rename(folder.paths.at(f"{trashed.folder}/{name}"), target)
             change.remove(folder.paths.at(trashed.folder))
-        change.append(history_files.lines(folder, edits))
+        change.add(*history_log.noted(folder.storage, edits))
 
 
 def checked(split: str, filename: str) -> tuple[str, str]:

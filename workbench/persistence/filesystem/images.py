@@ -11,21 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.persistence.disk_errors import speaks_plainly
-from workbench.persistence.filesystem import (
-    adding,
-    discarding,
-    replacing,
-    scanning,
-    source_files,
-    suggestion_files,
-)
+from workbench.persistence.filesystem import adding, discarding, replacing, scanning
 from workbench.persistence.filesystem import image_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
+from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.label_inspection import ORPHAN
 from workbench.persistence.image_store import ImageStore
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import (
+    SPLITS,
     ImageInfo,
     ImageKey,
     ImageMove,
@@ -37,7 +32,8 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import check_decodes, check_frame, decode, encode
 from workbench.persistence.sources import ImageSource, new_records
-from workbench.persistence.stores import trash
+from workbench.persistence.storage import Change
+from workbench.persistence.stores import source_log, suggestion_log, trash
 from workbench.persistence.suggestion_blocks import SuggestionBlock
 from workbench.persistence.suggestions import SuggestionTable
 from workbench.persistence.yolo.names import check_split
@@ -51,7 +47,7 @@ class FilesystemImageStore(ImageStore):
 
     def __init__(self, root: DatasetRoot) -> None:
         self._root = root
-        self._sources = source_files.SourceReader()
+        self._sources = source_log.SourceReader()
 
     async def save(
         self,
@@ -101,7 +97,7 @@ class FilesystemImageStore(ImageStore):
 
         def work() -> dict[ImageKey, ImageSource]:
             folder.read()
-            return source_files.read(folder, self._sources)
+            return source_log.read(folder.storage, self._sources, _keys(folder))
 
         return await asyncio.to_thread(folder.consistently, work)
 
@@ -113,18 +109,23 @@ class FilesystemImageStore(ImageStore):
 
         def work() -> SuggestionTable:
             folder.read()
-            return suggestion_files.read(folder, known)
+            return suggestion_log.read(folder.storage, known, lambda: _keys(folder))
 
         return await asyncio.to_thread(folder.consistently, work)
 
     async def add_suggestions(self, dataset: str, blocks: Sequence[SuggestionBlock]) -> None:
         """See `ImageStore.add_suggestions`."""
-        folder = self._root.open(dataset)
-        await asyncio.to_thread(suggestion_files.append, folder, list(blocks))
+        changes = suggestion_log.noted(blocks)
+        await asyncio.to_thread(self._commit, dataset, changes)
 
     async def drop_suggestions(self, dataset: str, source_id: str) -> None:
         """See `ImageStore.drop_suggestions`."""
-        await asyncio.to_thread(suggestion_files.drop, self._root.open(dataset), source_id)
+        changes = [suggestion_log.dropped(source_id)]
+        await asyncio.to_thread(self._commit, dataset, changes)
+
+    def _commit(self, dataset: str, changes: Sequence[Change]) -> None:
+        with self._root.changing(dataset) as (_, writer):
+            writer.commit(changes)
 
     async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
         """See `ImageStore.load`."""
@@ -312,6 +313,10 @@ class FilesystemImageStore(ImageStore):
             return len(doomed)
 
         return await asyncio.to_thread(work)
+
+
+def _keys(folder: DatasetFolder) -> set[ImageKey]:
+    return {(split, name) for split in SPLITS for name in image_names(folder, split)}
 
 
 def _found(folder: DatasetFolder, moves: Sequence[ImageMove]) -> list[ImageMove]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from workbench.errors import ConflictError
-from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import plan_delete
 from workbench.persistence.filesystem.label_files import read_existing
 from workbench.persistence.history import find_edits, new_edit
 from workbench.persistence.models import RowPatch, TrashEntry
+from workbench.persistence.stores import history_log
 from workbench.persistence.yolo.label_rows import apply_patches
 
 
@@ -29,7 +29,7 @@ def patch(
             if new != old:
                 change.write(path, new)
                 edits.append(new_edit(split, filename, old, new, what))
-        change.append(history_files.lines(folder, edits))
+        change.add(*history_log.noted(folder.storage, edits))
     return [edit.id for edit in edits]
 
 
@@ -44,7 +44,7 @@ def delete(folder: DatasetFolder, images: Sequence[tuple[str, str]], what: str) 
             path = folder.paths.label(split, filename)
             entries.append(plan_delete(folder, change, "label", split, filename, [path]))
             edits.append(new_edit(split, filename, old, None, what))
-        change.append(history_files.lines(folder, edits))
+        change.add(*history_log.noted(folder.storage, edits))
     return entries
 
 
@@ -52,7 +52,7 @@ def revert(folder: DatasetFolder, edit_ids: Sequence[str], what: str) -> None:
     """Undo edits: all, or none, and only where nobody has changed the labels since."""
     undone = []
     with folder.writing():
-        found = find_edits(history_files.read(folder), edit_ids)
+        found = find_edits(history_log.read(folder.storage), edit_ids)
         with folder.journal.transaction() as change:
             for (split, filename), (before, after) in found.items():
                 path = folder.paths.label(split, filename)
@@ -64,7 +64,7 @@ def revert(folder: DatasetFolder, edit_ids: Sequence[str], what: str) -> None:
                 else:
                     change.write(path, before)
                 undone.append(new_edit(split, filename, old, before, what))
-            change.append(history_files.lines(folder, undone))
+            change.add(*history_log.noted(folder.storage, undone))
 
 
 def changed_since(dataset: str, split: str, filename: str) -> ConflictError:

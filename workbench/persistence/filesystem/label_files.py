@@ -17,7 +17,6 @@ from workbench.errors import (
     NotFoundError,
 )
 from workbench.persistence import links
-from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
 from workbench.persistence.history import (
@@ -35,8 +34,9 @@ from workbench.persistence.models import (
     LabelTable,
     TrashEntry,
 )
-from workbench.persistence.storage.local.collector import paused_collector
+from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.storage.local.open_folder import OpenFolder
+from workbench.persistence.stores import history_log
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import Columns, join, parse_many, read_labels
 from workbench.persistence.yolo.label_text import (
@@ -116,8 +116,8 @@ def _replace(
     folder: DatasetFolder, split: str, filename: str, old: bytes | None, new: bytes, what: str
 ) -> None:
     if new != old:
-        lines = history_files.lines(folder, [new_edit(split, filename, old, new, what)])
-        folder.journal.write(folder.paths.label(split, filename), new, lines)
+        lines = history_log.noted(folder.storage, [new_edit(split, filename, old, new, what)])
+        folder.journal.write(folder.paths.label(split, filename), new, *lines)
 
 
 def require_plain(old: bytes, path: str, yaml: DataYaml) -> None:
@@ -152,7 +152,7 @@ def write_many(
             if data != old:
                 change.write(path, data)
                 edits.append(new_edit(split, filename, old, data))
-        change.append(history_files.lines(folder, edits))
+        change.add(*history_log.noted(folder.storage, edits))
 
 
 def delete(
@@ -175,7 +175,7 @@ def delete(
         with folder.journal.transaction() as change:
             entry = plan_delete(folder, change, "label", split, filename, [path])
             edit = new_edit(split, filename, old, None, what)
-            change.append(history_files.lines(folder, [edit]))
+            change.add(*history_log.noted(folder.storage, [edit]))
     return entry
 
 
@@ -185,9 +185,9 @@ def history(
     """Return the edits of one image, of a split, or of all; oldest first."""
     yaml = folder.read()
     if split is not None and filename is not None:
-        records = history_files.read_about(folder, split, filename)
+        records = history_log.read_about(folder.storage, split, filename)
     else:
-        records = history_files.read(folder)
+        records = history_log.read(folder.storage)
     edits = select_edits(records, split, filename, limit)
     return [as_label_edit(edit, yaml) for edit in edits]
 
@@ -218,7 +218,7 @@ def _boxes(data: bytes | None, yaml: DataYaml) -> list[Annotation] | None:
 def revert(folder: DatasetFolder, edit_id: str) -> LabelData:
     """Put an image's labels back to what they were before an edit."""
     with folder.writing() as yaml:
-        edit, split, filename = find_edit(history_files.read(folder), edit_id)
+        edit, split, filename = find_edit(history_log.read(folder.storage), edit_id)
         old = read_existing(folder, split, filename)
         path = folder.paths.label(split, filename)
         if edit.before is not None:
@@ -227,7 +227,7 @@ def revert(folder: DatasetFolder, edit_id: str) -> LabelData:
             with folder.journal.transaction() as change:
                 plan_delete(folder, change, "label", split, filename, [path])
                 undone = new_edit(split, filename, old, None, "revert")
-                change.append(history_files.lines(folder, [undone]))
+                change.add(*history_log.noted(folder.storage, [undone]))
         boxes = _boxes(edit.before, yaml) or []
     return LabelData(filename, split, boxes, revision_of(edit.before))
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from workbench.errors import ConflictError, LabelFormatError, NotFoundError
-from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
 from workbench.persistence.filesystem.label_files import read_existing
@@ -21,6 +20,7 @@ from workbench.persistence.inspection import (
 )
 from workbench.persistence.models import SPLITS, TrashEntry
 from workbench.persistence.storage.local.open_folder import OpenFolder
+from workbench.persistence.stores import history_log
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import plain_files
 from workbench.persistence.yolo.label_text import (
@@ -134,7 +134,7 @@ def repair(
             if new != old:
                 change.write(path, new)
                 edits.append(new_edit(split, filename, old, new, what))
-        change.append(history_files.lines(folder, edits))
+        change.add(*history_log.noted(folder.storage, edits))
     return [edit.id for edit in edits]
 
 

@@ -17,7 +17,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from workbench.errors import WorkbenchError
-from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.label_files import (
     read_existing,
@@ -26,6 +25,7 @@ from workbench.persistence.filesystem.label_files import (
 )
 from workbench.persistence.history import EditRecord, new_edit
 from workbench.persistence.models import Annotation, ImageKey, LabelData
+from workbench.persistence.stores import history_log
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels, revision_of
 
@@ -163,7 +163,7 @@ def _write(folder: DatasetFolder, batch: list[_Checked]) -> None:
             with folder.journal.transaction() as change:
                 for one in changes:
                     change.write(one.path, one.new)
-                change.append(history_files.lines(folder, [one.edit for one in changes]))
+                change.add(*history_log.noted(folder.storage, [one.edit for one in changes]))
         except (OSError, WorkbenchError):
             # None of it happened. One of them cannot be written: each by itself, so that it
             # is the only one that fails.
@@ -173,8 +173,8 @@ def _write(folder: DatasetFolder, batch: list[_Checked]) -> None:
     failed = set()
     for one in changes:
         try:
-            lines = history_files.lines(folder, [one.edit])
-            folder.journal.write(one.path, one.new, lines)
+            lines = history_log.noted(folder.storage, [one.edit])
+            folder.journal.write(one.path, one.new, *lines)
         except (OSError, WorkbenchError) as error:
             failed.add(one.key)
             one.save.outcome.set_exception(error)

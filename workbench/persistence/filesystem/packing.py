@@ -11,12 +11,12 @@ import os
 from collections.abc import Collection
 
 from workbench.persistence import links
-from workbench.persistence.filesystem import history_files, source_files, suggestion_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
 from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.storage.local import inside
+from workbench.persistence.stores import history_log, source_log, suggestion_log
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.names import HIDDEN, stem
 
@@ -53,8 +53,8 @@ def export_entries(
     paths = folder.paths
     names = [paths.below(path) for path in (paths.facts, paths.prompts, paths.tags)]
     if only is None:
-        names += history_files.files(folder) + source_files.files(folder)
-        names += suggestion_files.files(folder)
+        names += history_log.keys(folder.storage) + source_log.keys(folder.storage)
+        names += suggestion_log.keys(folder.storage)
         imports = f"{HIDDEN}/imports"
         names += [
             f"{imports}/{name}"

@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 
 from workbench.errors import ConflictError, InvalidNameError, NotFoundError
-from workbench.persistence.filesystem import history_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import require_free_stem
 from workbench.persistence.history import new_moves
@@ -16,7 +15,7 @@ from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import check_decodes
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.stored_json import malformed
-from workbench.persistence.stores import trash
+from workbench.persistence.stores import history_log, trash
 from workbench.persistence.yolo.label_table import read_file
 from workbench.persistence.yolo.names import stem
 
@@ -67,7 +66,7 @@ def replace(folder: DatasetFolder, replacements: Sequence[ImageReplacement]) -> 
             require_free_stem(folder, one.split, one.filename)
             entries.append(_plan(folder, change, one, old, new))
         ways = (((r.split, r.filename), (r.split, r.new_filename)) for r in replacements)
-        change.append(history_files.lines(folder, new_moves(ways)))
+        change.add(*history_log.noted(folder.storage, new_moves(ways)))
     return entries
 
 
@@ -112,7 +111,7 @@ def undo(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:
                 )
         with folder.journal.transaction() as change:
             ways = [_plan_undo(folder, change, trashed) for trashed in found]
-            change.append(history_files.lines(folder, new_moves(ways)))
+            change.add(*history_log.noted(folder.storage, new_moves(ways)))
 
 
 def require_replaced(entry: TrashEntry) -> None:

@@ -11,15 +11,16 @@ import numpy.typing as npt
 
 from workbench.errors import InvalidFrameError, WorkbenchError
 from workbench.persistence.disk_errors import LEADS_NOWHERE, as_ours
-from workbench.persistence.filesystem import scan_order, source_files
+from workbench.persistence.filesystem import scan_order
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.scan_order import Integers, Orders
 from workbench.persistence.image_header import HEAD_BYTES, read_header
 from workbench.persistence.models import SPLITS, ImageKey, ImageTable, Progress
 from workbench.persistence.rules import image_size
-from workbench.persistence.storage.local.collector import paused_collector
+from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.storage.local.open_folder import OpenFolder
+from workbench.persistence.stores import source_log
 
 _READ_FLAGS = (
     os.O_RDONLY
@@ -75,7 +76,7 @@ def _scan(folder: DatasetFolder, known: Orders) -> tuple[ImageTable, Orders]:
         label_modified_ns=label_modified_ns,
         classes=list(yaml.classes),
         settings_revision=yaml.revision,
-        sources_revision=source_files.revision(folder),
+        sources_revision=source_log.revision(folder.storage),
     )
     return table, orders
 

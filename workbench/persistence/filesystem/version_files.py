@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from workbench.errors import AlreadyExistsError, InvalidDatasetError, NotFoundError
 from workbench.persistence import links, version_comparison, versions
-from workbench.persistence.filesystem import class_files, dataset_files, history_files
+from workbench.persistence.filesystem import class_files, dataset_files
 from workbench.persistence.filesystem.cloning import Cloner
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names, label_stems
@@ -30,7 +30,7 @@ from workbench.persistence.storage.local.atomic import (
 )
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.lock import making
-from workbench.persistence.stores import side_data
+from workbench.persistence.stores import history_log, side_data
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 from workbench.persistence.versions import Contents, Entry, Restoration
 from workbench.persistence.yolo.data_yaml import DataYaml
@@ -380,4 +380,4 @@ def _plan_rest(
     if wanted.tags != present.tags:
         change.add(side_data.tags_written(wanted.tags))
     if plan.records:
-        change.append(history_files.lines(folder, plan.records, durable=True))
+        change.add(*history_log.noted(folder.storage, plan.records, durable=True))

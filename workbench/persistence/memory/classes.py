@@ -28,7 +28,7 @@ def rewrite(
     planned = class_rewrite.plan(_state(found, name), replace(request, patches=by_file))
     write_labels(found, planned.files)
     found.classes, found.prompts = planned.yaml.classes, planned.prompts
-    found.history.append(planned.record)
+    found.note([planned.record])
     found.rewrites[planned.result.id] = planned.memory
     for identity in list(found.rewrites)[:-KEPT_UNDOS]:
         del found.rewrites[identity]
@@ -46,7 +46,7 @@ def undo(found: Dataset, name: str, rewrite_id: str) -> None:
     planned = class_rewrite.plan_undo(_state(found, name), rewrite_id, memory)
     write_labels(found, planned.files)
     found.classes, found.prompts = planned.yaml.classes, planned.prompts
-    found.history.append(planned.record)
+    found.note([planned.record])
     del found.rewrites[rewrite_id]
 
 

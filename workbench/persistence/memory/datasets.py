@@ -304,7 +304,6 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
             raise AlreadyExistsError(f"{target} exists and is not an empty folder")
         with self._state.reading(name) as (name, found):
             # The history of edits is no part of what a model learns from.
-            found = replace(found, history=[], sources=[], suggestions=[])
             if version is not None:
                 found = as_it_was(found, name, version)
             if labelled_only:
@@ -314,7 +313,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
                     if (key[0], stem(key[1])) in found.labels
                 }
                 found = replace(found, images=images)
-            entries = entries_of(found)
+            entries = entries_of(found, logs=False)
             info = found.info(name)
             labelled = {split: sum(s == split for s, _ in found.labels) for split in SPLITS}
         digest = write_files(target, entries, progress)

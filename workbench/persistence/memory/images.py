@@ -47,9 +47,10 @@ from workbench.persistence.rules import (
     image_size,
     trash_entry,
 )
-from workbench.persistence.sources import ImageSource, current_sources, new_records
-from workbench.persistence.suggestion_blocks import SuggestionBlock, check_source_id
-from workbench.persistence.suggestions import SuggestionTable, current_suggestions
+from workbench.persistence.sources import ImageSource, new_records
+from workbench.persistence.stores import source_log, suggestion_log
+from workbench.persistence.suggestion_blocks import SuggestionBlock
+from workbench.persistence.suggestions import SuggestionTable
 from workbench.persistence.tags import renamed
 from workbench.persistence.yolo.names import check_split, stem
 
@@ -99,7 +100,7 @@ class MemoryImageStore(ImageStore):
             for key in keys:
                 found.require_free(name, *key)
             labels = new_labels(images, keys, len(found.classes))
-            found.sources += records
+            found.storage.commit(source_log.noted(found.storage, records))
             for key, data in zip(keys, contents, strict=True):
                 found.images[key] = StoredImage(data, time.time())
             for key, data in labels.items():
@@ -109,36 +110,24 @@ class MemoryImageStore(ImageStore):
     async def sources(self, dataset: str) -> dict[ImageKey, ImageSource]:
         """See `ImageStore.sources`."""
         with self._state.reading(dataset) as (_, found):
-            return current_sources(found.sources, found.history, found.images.keys())
+            return source_log.read(found.storage, source_log.SourceReader(), found.images.keys())
 
     async def suggestions(
         self, dataset: str, *, known: SuggestionTable | None = None
     ) -> SuggestionTable:
         """See `ImageStore.suggestions`."""
         with self._state.reading(dataset) as (_, found):
-            revision = str(found.suggested or "")
-            if known is not None and known.revision == revision:
-                return known
-            return current_suggestions(
-                found.suggestions, found.history, found.images.keys(), revision
-            )
+            return suggestion_log.read(found.storage, known, found.images.keys)
 
     async def add_suggestions(self, dataset: str, blocks: Sequence[SuggestionBlock]) -> None:
         """See `ImageStore.add_suggestions`."""
         with self._state.writing(dataset) as (_, found):
-            found.suggestions += blocks
-            found.suggested += 1
+            found.storage.commit(suggestion_log.noted(blocks))
 
     async def drop_suggestions(self, dataset: str, source_id: str) -> None:
         """See `ImageStore.drop_suggestions`."""
-        check_source_id(source_id)
         with self._state.writing(dataset) as (_, found):
-            found.suggestions = [
-                block
-                for block in found.suggestions
-                if block.kind != "suggested" or block.source.id != source_id
-            ]
-            found.suggested += 1
+            found.storage.commit([suggestion_log.dropped(source_id)])
 
     async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
         """See `ImageStore.load`."""
@@ -218,7 +207,7 @@ class MemoryImageStore(ImageStore):
                 ),
                 classes=list(found.classes),
                 settings_revision=found.yaml.revision,
-                sources_revision=str(len(found.sources) or ""),
+                sources_revision=source_log.revision(found.storage),
             )
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> ImageInfo:
@@ -239,7 +228,7 @@ class MemoryImageStore(ImageStore):
                 _check_way(found, name, source, target)
             for source, target in ways:
                 _carry(found, source, target)
-            found.history += new_moves(ways)
+            found.note(new_moves(ways))
 
     async def rename(self, dataset: str, split: str, filename: str, new_filename: str) -> ImageInfo:
         """See `ImageStore.rename`."""
@@ -251,7 +240,7 @@ class MemoryImageStore(ImageStore):
             _carry(found, source, target)
             stays = any(filename == source[1] for _, filename in found.images)
             found.tags = renamed(found.tags, source[1], target[1], keep_old=stays)
-            found.history += new_moves([(source, target)])
+            found.note(new_moves([(source, target)]))
             return _with_size(found, name, *target)
 
     async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:

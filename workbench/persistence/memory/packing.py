@@ -11,23 +11,18 @@ from time import time
 
 from workbench.persistence import archive
 from workbench.persistence.filesystem.dataset_files import prompts_bytes, prompts_from
-from workbench.persistence.history import format_records, parse_records
 from workbench.persistence.memory.state import Dataset, StoredImage
 from workbench.persistence.models import SPLITS, Progress
 from workbench.persistence.rules import require_distinct_by_case
-from workbench.persistence.sources import format_sources, parse_sources
 from workbench.persistence.storage import Write
+from workbench.persistence.stores import history_log, source_log, suggestion_log
 from workbench.persistence.stores.side_data import read_imports
-from workbench.persistence.suggestion_blocks import format_block, parse_blocks
-from workbench.persistence.tags import tags_bytes, tags_from
+from workbench.persistence.tags import tags_bytes
 from workbench.persistence.yolo.names import HIDDEN, stem
 
 _PROMPTS = f"{HIDDEN}/prompts.json"
 _TAGS = f"{HIDDEN}/tags.json"
-_HISTORY = f"{HIDDEN}/history/"
-_SOURCES = f"{HIDDEN}/sources/"
-_SUGGESTIONS = f"{HIDDEN}/suggestions/"
-_IMPORTS = f"{HIDDEN}/imports/"
+_KEPT = tuple(f"{HIDDEN}/{name}/" for name in ("history", "imports", "sources", "suggestions"))
 
 
 class MemorySink:
@@ -52,22 +47,14 @@ class MemorySink:
                 dataset.images[rest[0], rest[1]] = StoredImage(data, time())
             elif kind == "labels":
                 dataset.labels[rest[0], stem(rest[1])] = data
-            elif relative.startswith(_HISTORY):
-                dataset.history += parse_records(data)
-            elif relative.startswith(_IMPORTS):
+            elif relative == _TAGS or relative.startswith(_KEPT):
                 dataset.storage.commit([Write(relative, data)])
-            elif relative.startswith(_SOURCES):
-                dataset.sources += parse_sources(data)
-            elif relative.startswith(_SUGGESTIONS):
-                dataset.suggestions += parse_blocks(data, relative)
-            elif relative == _TAGS:
-                dataset.tags = tags_from(data, relative)
             elif relative == _PROMPTS:
                 dataset.prompts = prompts_from(data, relative)
 
 
-def entries_of(dataset: Dataset) -> list[tuple[str, bytes]]:
-    """Return the members of an archive of a dataset, by path.
+def entries_of(dataset: Dataset, *, logs: bool = True) -> list[tuple[str, bytes]]:
+    """Return the members of an archive of a dataset, by path; without history if not `logs`.
 
     Raises
     ------
@@ -79,16 +66,12 @@ def entries_of(dataset: Dataset) -> list[tuple[str, bytes]]:
         entries.append((_PROMPTS, prompts_bytes(dataset.prompts)))
     if dataset.tags:
         entries.append((_TAGS, tags_bytes(dataset.tags)))
-    if dataset.history:
-        entries.append((f"{_HISTORY}edits.jsonl", format_records(dataset.history)))
-    if dataset.sources:
-        entries.append((f"{_SOURCES}sources.jsonl", format_sources(dataset.sources)))
-    imports = read_imports(dataset.storage)
-    entries += [(f"{_IMPORTS}{key}.json", data) for key, data in imports.items()]
-    by_file: dict[str, bytes] = {}
-    for block in dataset.suggestions:
-        by_file[block.file_name] = by_file.get(block.file_name, b"") + format_block(block)
-    entries += [(f"{_SUGGESTIONS}{name}", data) for name, data in sorted(by_file.items())]
+    if logs:
+        storage = dataset.storage
+        for log in (history_log, source_log, suggestion_log):
+            entries += [(key, storage.read(key)) for key in log.keys(storage)]
+        imports = read_imports(storage)
+        entries += [(f"{HIDDEN}/imports/{key}.json", data) for key, data in imports.items()]
     for split in SPLITS:
         require_distinct_by_case(dataset.names(split), split)
     for split, filename in sorted(dataset.images):

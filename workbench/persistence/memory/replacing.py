@@ -35,9 +35,7 @@ def replace(
         found.replaced[entry.id] = (one.new_filename, digest(one.data))
         found.images[one.split, one.new_filename] = StoredImage(one.data, time.time())
         entries.append(entry)
-    found.history += new_moves(
-        ((r.split, r.filename), (r.split, r.new_filename)) for r in replacements
-    )
+    found.note(new_moves(((r.split, r.filename), (r.split, r.new_filename)) for r in replacements))
     return entries
 
 
@@ -59,7 +57,7 @@ def undo(found: Dataset, name: str, entry_ids: Sequence[str]) -> None:
         del found.images[entry.split, filename]
         assert old is not None, "what was replaced is an image"
         found.images[entry.split, entry.name] = old
-        found.history += new_moves([((entry.split, filename), (entry.split, entry.name))])
+        found.note(new_moves([((entry.split, filename), (entry.split, entry.name))]))
 
 
 def _require_only(found: Dataset, split: str, filename: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,13 +15,12 @@ from workbench.errors import AlreadyExistsError, NotFoundError
 from workbench.persistence.history import Record, new_edit
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageInfo, TrashEntry
 from workbench.persistence.rules import no_same_stem
-from workbench.persistence.sources import SourceRecord
 from workbench.persistence.stamps import Stamp
 from workbench.persistence.storage import Storage, Writer
 from workbench.persistence.storage.memory import MemoryStorage
+from workbench.persistence.stores import history_log, suggestion_log
 from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.stores.side_data import read_tags, tags_written
-from workbench.persistence.suggestion_blocks import SuggestionBlock
 from workbench.persistence.tags import Tags
 from workbench.persistence.version_models import VersionInfo
 from workbench.persistence.versions import Contents
@@ -74,14 +73,9 @@ class Dataset:
     prompts: dict[int, list[str]] = field(default_factory=dict)
     images: dict[Key, StoredImage] = field(default_factory=dict)
     labels: LabelFiles = field(default_factory=LabelFiles)
-    history: list[Record] = field(default_factory=list)
     rewrites: dict[str, bytes] = field(default_factory=dict)
     versions: dict[str, tuple[VersionInfo, Contents]] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
-    sources: list[SourceRecord] = field(default_factory=list)
-    suggestions: list[SuggestionBlock] = field(default_factory=list)
-    # Counts the changes of these.
-    suggested: int = 0
     cache: dict[str, bytes] = field(default_factory=dict)
     trash: dict[str, tuple[TrashEntry, StoredImage | None, bytes | None]] = field(
         default_factory=dict
@@ -104,6 +98,15 @@ class Dataset:
     def tags(self, tags: Tags) -> None:
         self.storage.commit([tags_written(tags)])
 
+    @property
+    def history(self) -> list[Record]:
+        """What has changed in the labels, oldest first, with the class ids of the time."""
+        return history_log.read_as_written(self.storage)
+
+    def note(self, records: Iterable[Record]) -> None:
+        """Let the history get longer."""
+        self.storage.commit(history_log.noted(self.storage, records))
+
     def set_labels(self, split: str, filename: str, data: bytes | None, what: str = "") -> None:
         """Replace an image's label file (None removes it) and note it in the history."""
         key = split, stem(filename)
@@ -113,7 +116,7 @@ class Dataset:
         else:
             self.labels[key] = data
         if data != old:
-            self.history.append(new_edit(split, filename, old, data, what))
+            self.note([new_edit(split, filename, old, data, what)])
 
     def require_image(self, name: str, split: str, filename: str) -> StoredImage:
         """Return an image that exists, or raise `NotFoundError`."""
@@ -145,7 +148,7 @@ class Dataset:
             classes=_digest(self.classes, self.extra),
             tags=_digest(self.tags),
             versions=_digest(*self.versions),
-            suggestions=str(self.suggested),
+            suggestions=suggestion_log.revision(self.storage),
         )
 
     def names(self, split: str) -> list[str]:

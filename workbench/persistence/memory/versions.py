@@ -154,4 +154,4 @@ def _restore(found: Dataset, present: Contents, wanted: Contents) -> None:
     write_labels(found, plan.write | plan.trash)
     found.classes, found.extra = list(wanted.yaml.classes), dict(wanted.yaml.extra)
     found.prompts, found.tags = dict(wanted.prompts), dict(wanted.tags)
-    found.history += plan.records
+    found.note(plan.records)

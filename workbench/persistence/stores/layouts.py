@@ -8,7 +8,7 @@ from workbench.persistence.yolo.names import HIDDEN, is_image_name
 
 # Files and folders of ours that transactions write, and how deep one may lie in them.
 _DATASET_FILES = frozenset({"dataset.json", "prompts.json", "tags.json"})
-_DATASET_FOLDERS = frozenset({"history", "rewrites", "versions"})
+_DATASET_FOLDERS = frozenset({"history", "rewrites", "suggestions", "versions"})
 _LOGS = frozenset({"history", "sources"})
 
 
@@ -57,6 +57,8 @@ def _is_log(parts: list[str]) -> bool:
     match parts:
         case [folder, name, month] if folder == HIDDEN and name in _LOGS:
             return month.endswith(".jsonl")
+        case [folder, "suggestions", source] if folder == HIDDEN:
+            return source.endswith(".bin")
     return False
 
 

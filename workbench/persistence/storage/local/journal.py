@@ -81,24 +81,6 @@ _LOGGED = re.compile(r".+@(history|sources)@([0-9]{4}-[0-9]{2}\.jsonl)@([0-9]+|n
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """What one of the logs in the hidden folder gets longer by.
-
-    Parameters
-    ----------
-    name : str
-        Below the root: ``.workbench/history/<month>.jsonl``, or the same in ``sources``.
-    data : bytes
-    durable : bool
-        Whether to force it to disk with the change that it tells of.
-    """
-
-    name: str
-    data: bytes
-    durable: bool = False
-
-
 @dataclass(slots=True)
 class Transaction:
     """A set of file changes below one root; build it up, then let the journal commit it."""
@@ -107,7 +89,7 @@ class Transaction:
     _folder: str
     _renames: list[tuple[str, str]] = field(default_factory=list)
     _staged: dict[str, bytes] = field(default_factory=dict)
-    _lines: list[Lines] = field(default_factory=list)
+    _appended: list[Append] = field(default_factory=list)
 
     def write(self, path: str, data: bytes) -> None:
         """Write `data` to the file at `path` (absolute, below the root)."""
@@ -137,16 +119,12 @@ class Transaction:
                     self.rename(self._path(source), self._path(target))
                 case Remove(key):
                     self.remove(self._path(key))
-                case Append(key, data, durable):
-                    self.append(Lines(key, data, durable))
+                case Append(key):
+                    check_key(key)
+                    self._appended.append(change)
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{'/'.join(check_key(key))}"
-
-    def append(self, lines: Lines | None) -> None:
-        """Append to a log; None appends nothing."""
-        if lines is not None:
-            self._lines.append(lines)
 
     def _rel(self, path: str) -> str:
         return path[len(self.root) + 1 :]
@@ -291,11 +269,11 @@ class Journal:
         """
         transaction = Transaction(self._root, temporary_name(self._tx))
         yield transaction
-        if transaction._renames or transaction._lines:
+        if transaction._renames or transaction._appended:
             with making(self._root):
                 self._commit(transaction)
 
-    def write(self, path: str, data: bytes, lines: Lines | None = None) -> None:
+    def write(self, path: str, data: bytes, log: Append | None = None) -> None:
         """Replace one file; one rename is atomic by itself and needs no plan. Needs the lock.
 
         Parameters
@@ -303,7 +281,7 @@ class Journal:
         path : str
             Its folder is made if it is not there.
         data : bytes
-        lines : Lines, optional
+        log : Append, optional
             What a log shall say of it.
 
         Raises
@@ -313,37 +291,37 @@ class Journal:
         """
         links.require_own(self._root, [path])
         with making(self._root):
-            if lines is None:
+            if log is None:
                 replace_file(path, data, self.tmp)
             else:
-                self._write_logged(path, data, lines)
+                self._write_logged(path, data, log)
 
-    def _write_logged(self, path: str, data: bytes, lines: Lines) -> None:
-        size = self._size(lines.name)
-        kind, month = lines.name.split("/")[-2:]
+    def _write_logged(self, path: str, data: bytes, log: Append) -> None:
+        size = self._size(log.key)
+        kind, month = log.key.split("/")[-2:]
         mark = f"@{kind}@{month}@{'new' if size is None else size}"
         temporary = temporary_name(self.tmp) + mark
         try:
             write_new(temporary, data)
             with self._changing() as settle:
-                self._append(lines)
+                self._append(log)
                 # One file is new as a whole or not at all, so nobody needs to look again.
                 place_file(temporary, path, placed=lambda: settle(0))
         except BaseException:
             with self._fenced():
-                carrying_out.shorten(OwnFiles(self._root), lines.name, size)
+                carrying_out.shorten(OwnFiles(self._root), log.key, size)
                 remove_file(temporary)
                 with self._changing() as settle:
                     settle(2)
             raise
 
-    def _append(self, lines: Lines) -> None:
+    def _append(self, log: Append) -> None:
         try:
-            inside.append(self._root, lines.name, lines.data, sync=lines.durable)
+            inside.append(self._root, log.key, log.data, sync=log.durable)
         except InvalidDatasetError as error:
             # A link or a pipe in the place of the log must not stop the change.
-            inside.set_aside(self._root, HIDDEN, lines.name, str(error))
-            inside.append(self._root, lines.name, lines.data, sync=lines.durable)
+            inside.set_aside(self._root, HIDDEN, log.key, str(error))
+            inside.append(self._root, log.key, log.data, sync=log.durable)
 
     def _size(self, name: str) -> int | None:
         """Return the length of a log; None if it is not there, or no file of ours."""
@@ -383,8 +361,8 @@ class Journal:
                     self._discard(folder)
                 raise
             try:
-                for lines in transaction._lines:
-                    self._append(lines)
+                for log in transaction._appended:
+                    self._append(log)
                 carrying_out.carry_out(OwnFiles(self._root), self._rel(folder), plan)
                 os.rename(f"{folder}/plan.json", f"{folder}/done.json")
                 fsync_folder(folder)
@@ -403,7 +381,7 @@ class Journal:
     def _planned(self, transaction: Transaction, replaced: Collection[int]) -> Plan:
         made: dict[str, None] = {}
         known: set[str] = set()
-        logs = [lines.name for lines in transaction._lines]
+        logs = [log.key for log in transaction._appended]
         for path in (*(target for _, target in transaction._renames), *logs):
             parent, missing = os.path.dirname(path), []
             while parent and parent not in known:

@@ -31,12 +31,12 @@ from workbench.persistence.storage.base import (
     Write,
     Writer,
 )
+from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.storage.keys import RESERVED, check_key
 from workbench.persistence.storage.layout import Layout
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import remove_file, temporary_name
-from workbench.persistence.storage.local.collector import paused_collector
-from workbench.persistence.storage.local.journal import Journal, Lines
+from workbench.persistence.storage.local.journal import Journal
 from workbench.persistence.storage.local.lock import making
 from workbench.persistence.yolo.names import HIDDEN
 
@@ -218,12 +218,12 @@ class LocalWriter(Writer):
         """Write one file, with a line of a log at most: this needs no plan."""
         match changes:
             case [Write(key, bytes() as data)]:
-                lines = None
+                log = None
             case [Write(key, bytes() as data), Append() as log] if _is_monthly(log.key):
-                lines = Lines(log.key, log.data, log.durable)
+                check_key(log.key)
             case _:
                 return False
-        self._journal.write(self._storage._path(key), data, lines)
+        self._journal.write(self._storage._path(key), data, log)
         return True
 
     def _with_plan(self, changes: Sequence[Change]) -> None:

@@ -1,0 +1,50 @@
+"""Logs, which only get longer: one key for each month, or for each thing that writes."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from workbench.errors import InvalidDatasetError
+from workbench.persistence.storage import Append, Storage
+
+_log = logging.getLogger(__name__)
+
+MOST_BYTES = 1 << 31
+"""The largest log that is read: some millions of edits in a month."""
+
+
+def longer(storage: Storage, folder: str, data: bytes, *, durable: bool = False) -> list[Append]:
+    """Return the changes by which the newest log in a folder gets longer.
+
+    That is this month's, unless the clock went back: what happened later stands below, or in
+    a later log, whatever the clock says.
+    """
+    if not data:
+        return []
+    this_month = f"{folder}/{datetime.now(UTC):%Y-%m}.jsonl"
+    return [Append(max([this_month, *keys(storage, folder)]), data, durable)]
+
+
+def keys(storage: Storage, folder: str, ending: str = ".jsonl") -> list[str]:
+    """Return the keys of the logs in a folder, oldest first."""
+    return [key for key, _ in _listed(storage, folder, ending)]
+
+
+def revision(storage: Storage, folder: str, ending: str = ".jsonl") -> str:
+    """Return what changes whenever a log gets longer; empty while there is none."""
+    return "; ".join(f"{key} {facts}" for key, facts in _listed(storage, folder, ending))
+
+
+def _listed(storage: Storage, folder: str, ending: str) -> list[tuple[str, str]]:
+    try:
+        found = storage.list(folder)
+    except InvalidDatasetError as error:
+        _log.warning("left unread: %s", error)
+        return []
+    rows = zip(found.names, found.sizes.tolist(), found.stamps.tolist(), strict=True)
+    return sorted(
+        (f"{folder}/{name}", f"{size} {stamp}")
+        for name, size, stamp in rows
+        if name.endswith(ending)
+    )
