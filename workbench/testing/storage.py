@@ -206,6 +206,10 @@ class StorageContract:
         storage.commit([Write(f"a/{number}", b"%d" % number) for number in range(50)])
         keys = [f"a/{number}" for number in range(49, -1, -1)]
         assert storage.read_many(keys) == [b"%d" % number for number in range(49, -1, -1)]
+        storage.commit([Write("b/c/1", b"deep"), Write("b/Käfer", b"plain"), Write("1", b"top")])
+        mixed = ["b/c/1", "a/1", "1", "b/Käfer", "a/2", "nowhere/x", "b/c/2"]
+        expected = [b"deep", b"1", b"top", b"plain", b"2", None, None]
+        assert storage.read_many(mixed) == expected
         first, missing, bad, again = storage.read_many(["a/1", "a/x", "../a", "a/1"])
         assert (first, missing, again) == (b"1", None, b"1")
         assert isinstance(bad, InvalidDatasetError)

@@ -20,11 +20,11 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from workbench.errors import InvalidDatasetError
+from workbench.errors import InvalidDatasetError, WorkbenchError
 from workbench.persistence.disk_errors import kind_at
 from workbench.persistence.storage.base import MOST_BYTES
 from workbench.persistence.storage.keys import parts_of
@@ -175,14 +175,61 @@ def read(root: str, name: str, *, most: int = MOST_BYTES) -> bytes:
     InvalidDatasetError
         If it is no ordinary file of at most `most` bytes inside the root.
     """
-    with reading(root, name) as descriptor:
+    with opened(root, name) as (last, folder):
+        return _read(last, folder, f"{root}/{name}", most)
+
+
+def _read(last: str, folder: int | None, path: str, most: int) -> bytes:
+    descriptor = _open_file(last, folder, path, _READ)
+    try:
         size = os.fstat(descriptor).st_size
         if size > most:
             raise InvalidDatasetError(
-                f"{root}/{name}: expected at most {most:,} bytes, found {size:,}; move it away "
+                f"{path}: expected at most {most:,} bytes, found {size:,}; move it away "
                 f"or delete it"
             )
         return read_rest(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_each(
+    root: str, folder: str, last: Sequence[str], *, most: int = MOST_BYTES
+) -> list[bytes | Exception | None]:
+    """Return the bytes of many files in one folder, which is held open meanwhile.
+
+    Parameters
+    ----------
+    root, most
+        As for `read`.
+    folder : str
+        Below the root; empty for the root itself.
+    last : sequence of str
+        Names in the folder.
+
+    Returns
+    -------
+    list
+        None for what is not there, and what keeps one from being read for that.
+    """
+    prefix = f"{folder}/" if folder else ""
+    found: list[bytes | Exception | None] = []
+    try:
+        with opened(root, f"{prefix}.probe") as (probe, descriptor):
+            base = "" if descriptor is not None else probe.removesuffix(".probe")
+            for name in last:
+                try:
+                    path = f"{root}/{prefix}{name}"
+                    found.append(_read(f"{base}{name}", descriptor, path, most))
+                except FileNotFoundError:
+                    found.append(None)
+                except (WorkbenchError, OSError) as error:
+                    found.append(error)
+    except FileNotFoundError:
+        return [None] * len(last)
+    except (WorkbenchError, OSError) as error:
+        return [error] * len(last)
+    return found
 
 
 def read_rest(descriptor: int) -> bytes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -41,6 +43,8 @@ from workbench.persistence.storage.local.lock import making
 from workbench.persistence.yolo.names import HIDDEN
 
 _CHUNK = 1 << 20
+# Names that surely are parts of keys: nearly all, and quickly told.
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,100}")
 
 T = TypeVar("T")
 
@@ -69,14 +73,24 @@ class LocalStorage(Storage):
         """See `Storage.read_many`."""
         found: list[bytes | Exception | None] = []
         with paused_collector():
-            for key in keys:
-                try:
-                    found.append(inside.read(*self._place(key), most=most))
-                except FileNotFoundError:
-                    found.append(None)
-                except (WorkbenchError, OSError) as error:
-                    found.append(error)
+            for before, group in groupby(keys, lambda key: key[: key.rfind("/") + 1]):
+                names = [key[len(before) :] for key in group]
+                if before != f"{HIDDEN}/" and all(map(_PLAIN.fullmatch, names)):
+                    found += self._read_in(before, names, most)
+                else:
+                    for name in names:
+                        found += self._read_in(before, [name], most)
         return found
+
+    def _read_in(
+        self, before: str, names: Sequence[str], most: int
+    ) -> Sequence[bytes | Exception | None]:
+        """Read values of one folder, which is looked up once; if several, of plain names."""
+        try:
+            base, way = self._place(f"{before}{names[0]}")
+        except WorkbenchError as error:
+            return [error] * len(names)
+        return inside.read_each(base, way.rpartition("/")[0], names, most=most)
 
     def head(self, key: str) -> Head | None:
         """See `Storage.head`."""
