@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,6 +20,7 @@ from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, LabelData, NewImage
 from workbench.persistence.storage.local.lock import exclusive
 
+ROOT = Path(__file__).parents[2]
 COUNT = 40
 
 
@@ -155,3 +160,56 @@ async def test_all_are_told_that_the_dataset_is_gone(stores: Stores, tmp_path: P
         await asyncio.sleep(0.05)
         (tmp_path / "data/pets").rename(tmp_path / "data/gone")
     assert [type(task.exception()) for task in tasks] == [NotFoundError] * 3
+
+
+# Killed in the middle
+
+_SAVING = """
+import asyncio, sys
+from workbench.persistence import create_stores
+from workbench.persistence.models import Annotation
+
+async def client(stores, number):
+    for turn in range(1, 1_000_000):
+        box = Annotation(0, 0.5, 0.5, 0.25, turn / 1_000_000)
+        await stores.label.save("pets", "train", f"{number:02}.jpg", [box])
+        sys.stdout.write(f"{number} {turn}\\n")
+        sys.stdout.flush()
+
+async def main():
+    stores = create_stores(sys.argv[1], sys.argv[2])
+    await asyncio.gather(*(client(stores, number) for number in range(20)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+async def test_labels_acknowledged_while_many_are_saved_outlive_sigkill(
+    stores: Stores, tmp_path: Path
+) -> None:
+    pets = tmp_path / "data" / "pets"
+
+    def height(number: int) -> float:
+        return float((pets / f"labels/train/{number:02}.txt").read_text().split()[4])
+
+    for _ in range(4):
+        command = [sys.executable, "-c", _SAVING, str(tmp_path / "data"), str(tmp_path / "models")]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        acknowledged: dict[int, int] = {}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
+            assert child.stdout is not None
+            for count, line in enumerate(child.stdout):
+                number, turn = map(int, line.split())
+                acknowledged[number] = turn
+                if count == 70:
+                    child.send_signal(signal.SIGKILL)
+            assert child.wait(60) == -signal.SIGKILL
+        await stores.label.load_all("pets")  # the first to look takes back what is half done
+        assert len(acknowledged) == 20
+        for number, turn in acknowledged.items():
+            # This one, or a later one whose acknowledgement was cut off.
+            assert round(height(number) * 1_000_000) >= turn
+        assert not (pets / ".workbench/tx").exists()
+        for number in range(20):  # the next process begins at 1 again
+            (pets / f"labels/train/{number:02}.txt").unlink()
