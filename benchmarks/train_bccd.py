@@ -110,9 +110,9 @@ async def _first_kernel(session: Session, parent: Connection) -> None:
     with session.step("train") as step:
         run = await runner.start(session.config)
         await reach(run, EpochStarted, epoch=2)
-        step.say(f"run {run.id} on {run.progress.device}, worker {process_of(run).pid}")
+        step.say(f"run {run.id} on {run.read_progress().device}, worker {process_of(run).pid}")
         step.say(f"{run.job.num_images['train']} images to train on at {session.image_size} px")
-        step.say(f"epoch 1 of {session.epochs}: {in_words(run.progress.history[0].metrics)}")
+        step.say(f"epoch 1 of {session.epochs}: {in_words(run.read_progress().history[0].metrics)}")
         step.expect(run.state == "running", f"the run is running, not {run.state}")
     with session.step("stop") as step:
         begin = time.perf_counter()
@@ -130,9 +130,11 @@ async def _first_kernel(session: Session, parent: Connection) -> None:
         done = progress.epochs_completed
         await run.resume()
         await reach(run, EpochFinished, epoch=done + 1, attempt=2)
-        step.say(f"{run.progress.note.partition('. ')[0]}")
-        step.say(f"epoch {done + 1}: {in_words(run.progress.history[done].metrics)}")
-        step.expect(run.progress.note.startswith(f"Goes on after epoch {done}"), "it goes on")
+        step.say(f"{run.read_progress().note.partition('. ')[0]}")
+        step.say(f"epoch {done + 1}: {in_words(run.read_progress().history[done].metrics)}")
+        step.expect(
+            run.read_progress().note.startswith(f"Goes on after epoch {done}"), "it goes on"
+        )
     await reach(run, BatchFinished, epoch=done + 2, attempt=2)
     parent.send((run.id, process_of(run).pid, done + 2))
     await run.wait()
@@ -175,13 +177,13 @@ async def _second_kernel(session: Session, killed_at: float) -> None:
         [run] = await TrainingRunner(stores, session.runs_dir).list_runs()
         state, record = run.state, process_of(run)
         step.say(f"process {os.getpid()} found run {run.id}: {state}, worker {record.pid}")
-        epoch = run.progress.epoch
+        epoch = run.read_progress().epoch
         ended = await reach(run, EpochFinished, epoch=epoch, attempt=2)
         step.say(f"epoch {epoch} ended {ended.time - killed_at:.1f} s after the kernel's death")
         step.expect(state == "running", f"the run is running, not {state}")
         step.expect(ended.time > killed_at, "the run went on without the kernel")
         step.expect(process_of(run) == record, "by the same process")
-        step.expect(run.progress.attempt == 2, "without being resumed")
+        step.expect(run.read_progress().attempt == 2, "without being resumed")
     with session.step("kill the worker") as step:
         await reach(run, BatchFinished, epoch=epoch + 1, attempt=2)
         os.kill(record.pid, signal.SIGKILL)
@@ -191,7 +193,7 @@ async def _second_kernel(session: Session, killed_at: float) -> None:
         except TrainingError as error:
             step.say(f"worker {record.pid} got SIGKILL in epoch {epoch + 1}")
             step.say(str(error).partition(";")[0])
-        progress = run.progress
+        progress = run.read_progress()
         step.expect(progress.failure_kind == "killed", f"a kill, not {progress.failure_kind!r}")
         step.expect(run.can_resume, "the run can be resumed")
         step.expect(len(await stores.model.list()) == 1, "nothing half-trained is in the store")

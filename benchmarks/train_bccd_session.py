@@ -114,7 +114,9 @@ async def reach(run: Run, kind: type[Event], *, epoch: int = 0, attempt: int = 1
         late_enough = attempts >= attempt and getattr(event, "epoch", 0) >= epoch
         if late_enough and isinstance(event, kind):
             return event
-    raise TrainingError(f"no {kind.__name__} came: {run.progress.state} {run.progress.message}")
+    raise TrainingError(
+        f"no {kind.__name__} came: {run.read_progress().state} {run.read_progress().message}"
+    )
 
 
 def process_of(run: Run) -> ProcessRecord:

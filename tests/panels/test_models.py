@@ -350,7 +350,7 @@ async def test_a_model_keeps_its_curve_when_its_runs_folder_is_gone(trained: Tra
     info = await trained.stores.model.get(trained.run.model_name)
     path = info.path.parent / "model.json"
     kept = json.loads(path.read_text())["details"]["curves"]
-    history = trained.run.progress.history
+    history = trained.run.read_progress().history
     assert list(kept) == ["precision", "recall", "map50", "map50_95"]
     assert kept["map50_95"] == [round(epoch.metrics["map50_95"], 5) for epoch in history]
     assert len(kept["recall"]) == 2
@@ -371,7 +371,7 @@ async def test_the_curve_of_an_older_model_is_that_of_its_run(trained: Trained) 
     panel = ModelsPanel(trained.stores)
     await panel.refresh()
     (row,) = [row for row in panel.table.rows if row["name"] == info.name]
-    expected = [epoch.metrics["map50_95"] for epoch in trained.run.progress.history]
+    expected = [epoch.metrics["map50_95"] for epoch in trained.run.read_progress().history]
     assert row["curve"] == expected
     panel.close()
     await trained.stores.model.update_details(info.name, {"curves": info.details["curves"]})

@@ -317,7 +317,7 @@ async def test_a_run_is_paused_resumed_and_compared_while_others_queue(
     assert panel.runs.move_up.disabled
     panel.cancel_button.click()
     await until(panel, "cancelled")
-    assert second.progress.state == "waiting"
+    assert second.read_progress().state == "waiting"
 
     panel.runs.runs.value = (first.id,)
     await eventually(lambda: panel.run is first)
@@ -327,7 +327,9 @@ async def test_a_run_is_paused_resumed_and_compared_while_others_queue(
     assert "Paused" in panel.status.value
     assert panel.pause_button.disabled
     done = panel.progress.epochs_completed
-    await eventually(lambda: second.progress.is_over)  # the device was free, so it had its turn
+    await eventually(
+        lambda: second.read_progress().is_over
+    )  # the device was free, so it had its turn
 
     panel.resume_button.click()
     await eventually(lambda: panel.progress.epochs_completed > done)

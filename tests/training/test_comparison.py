@@ -117,6 +117,6 @@ def test_curves_and_samples_of_a_real_run(trained: Trained) -> None:
     assert [path.parent.name for path in samples] == ["00002"] * 4
     assert [path.name for path in trained.run.samples(1)] == [path.name for path in samples]
     assert all(path.read_bytes().startswith(b"\xff\xd8") for path in samples)
-    used = trained.run.progress.resources
+    used = trained.run.read_progress().resources
     assert used is not None
     assert used.memory > 1e8

@@ -99,8 +99,8 @@ async def test_a_run_whose_memory_runs_out_says_so(
     )
     with pytest.raises(TrainingError, match=r"Out of memory .*smaller batch \(6\)"):
         await run.wait()
-    assert run.progress.failure_kind == OUT_OF_MEMORY
-    assert run.progress.suggestions == ({"batch": 6}, {"image_size": 768})
+    assert run.read_progress().failure_kind == OUT_OF_MEMORY
+    assert run.read_progress().suggestions == ({"batch": 6}, {"image_size": 768})
     assert run.can_resume
 
 
@@ -137,7 +137,7 @@ async def main():
         await run.wait()
     except TrainingError:
         pass
-    first = run.progress
+    first = run.read_progress()
     whole = is_whole(run.path / "weights" / "last.pt")
     filler.unlink()
     await run.resume()

@@ -76,7 +76,7 @@ async def reach(run: Run, kind: type[Event], *, epoch: int = 0, attempt: int = 1
         late_enough = attempts >= attempt and getattr(event, "epoch", 0) >= epoch
         if late_enough and isinstance(event, kind):
             return
-    raise AssertionError(f"{run.progress.message}\n{run.log}")
+    raise AssertionError(f"{run.read_progress().message}\n{run.log}")
 
 
 async def gone(record: ProcessRecord) -> None:
@@ -135,7 +135,7 @@ async def test_after_a_kill_a_run_goes_on_from_the_newest_good_checkpoint(
     await persistence_stores.dataset.delete("shapes")
     with pytest.raises(TrainingError, match="gone without a word"):
         await run.wait()
-    progress = run.progress
+    progress = run.read_progress()
     assert (progress.state, progress.failure_kind) == ("failed", "killed")
     assert (progress.epochs_completed, progress.epoch) == (1, 2)
     assert {"batch": 2} in progress.suggestions

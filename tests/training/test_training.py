@@ -51,7 +51,7 @@ async def started(runner: TrainingRunner, **settings: object) -> Run:
     async for event in run.events():
         if isinstance(event, EpochStarted):
             return run
-    raise AssertionError(f"{run.progress.message}\n{run.log}")
+    raise AssertionError(f"{run.read_progress().message}\n{run.log}")
 
 
 # --- a training that ran to its end, looked at from several sides
@@ -74,13 +74,19 @@ async def test_the_last_batch_of_each_epoch_is_told(trained: Trained) -> None:
 
 
 def test_progress_after_the_end(trained: Trained) -> None:
-    progress = trained.run.progress
+    progress = trained.run.read_progress()
     assert (progress.state, progress.fraction, progress.epochs_completed) == ("finished", 1.0, 2)
     assert progress.device == "cpu"
     assert [set(epoch.metrics) for epoch in progress.history] == [
         {"precision", "recall", "map50", "map50_95"}
     ] * 2
     assert "random weights" in progress.note
+
+
+def test_the_old_name_of_its_progress_says_the_new_one(trained: Trained) -> None:
+    with pytest.warns(DeprecationWarning, match="read_progress"):
+        progress = trained.run.progress
+    assert progress == trained.run.read_progress()
 
 
 async def test_the_model_is_registered_with_metrics_and_active(trained: Trained) -> None:
@@ -193,7 +199,7 @@ async def test_a_stopped_run_keeps_its_best_weights_and_registers_them(
     runner: TrainingRunner, persistence_stores: Stores
 ) -> None:
     run = await started(runner)
-    while run.progress.epochs_completed < 1:
+    while run.read_progress().epochs_completed < 1:
         await asyncio.sleep(0.05)
     # A second kernel that finds the run going on: stops it there, sees it end here.
     [other] = await TrainingRunner(persistence_stores, runner.runs_dir).list_runs()
@@ -214,7 +220,9 @@ async def test_a_killed_worker_and_a_dropped_image_are_noticed_and_said(
     [label] = (tmp_path / "data" / "shapes" / "labels" / "train").glob("train_003.txt")
     label.write_text("0 2.5 0.5 0.2 0.2\n")
     run = await started(runner)
-    assert any("leaves out 1 of 12 images of train" in text for text in run.progress.warnings)
+    assert any(
+        "leaves out 1 of 12 images of train" in text for text in run.read_progress().warnings
+    )
     worker = process_of(run)
     os.kill(worker.pid, signal.SIGKILL)
     while worker.find() is not None:
@@ -287,7 +295,7 @@ async def test_a_setting_that_ultralytics_refuses_is_told_with_its_words(
     run = await runner.start(TrainingConfig(**TINY, epochs=1, extra={"optimizer": "Adamant"}))
     with pytest.raises(TrainingError, match="Adamant"):
         await run.wait()
-    assert "Traceback" in run.progress.traceback
+    assert "Traceback" in run.read_progress().traceback
 
 
 # --- runs that never start

@@ -61,7 +61,7 @@ def compare_runs(runs: Sequence[Run]) -> RunComparison:
     """
     import pandas as pd
 
-    progress = {run.id: run.progress for run in runs}
+    progress = {run.id: run.read_progress() for run in runs}
     settings = pd.DataFrame({run.id: _settings(run) for run in runs}, dtype=object)
     differs = [len({repr(value) for value in row}) > 1 for row in settings.to_numpy().tolist()]
     metrics = pd.DataFrame([_result(run, progress[run.id]) for run in runs]).set_index("run")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,9 +97,11 @@ class Run:
         """The settings."""
         return self.job.config
 
-    @property
-    def progress(self) -> RunProgress:
-        """Where the run stands at this moment."""
+    def read_progress(self) -> RunProgress:
+        """Read from the run's folder where the run stands at this moment.
+
+        This waits for the disk; `refresh` does not hold up an event loop.
+        """
         progress = self._reader.read()
         if progress.is_over:
             return progress
@@ -117,9 +120,19 @@ class Run:
         return progress
 
     @property
+    def progress(self) -> RunProgress:
+        """What `read_progress` returns; deprecated, because it looks as if nothing were read."""
+        warnings.warn(
+            "Run.progress is now Run.read_progress(), or await Run.refresh()",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.read_progress()
+
+    @property
     def state(self) -> str:
         """`RunProgress.state` at this moment."""
-        return self.progress.state
+        return self.read_progress().state
 
     @property
     def log(self) -> str:
@@ -129,7 +142,7 @@ class Run:
     @property
     def curves(self) -> pd.DataFrame:
         """What happened, epoch by epoch; see `workbench.training.curves.curves_of`."""
-        return curves_of(self.progress)
+        return curves_of(self.read_progress())
 
     def samples(self, epoch: int | None = None) -> list[Path]:
         """Return pictures of what the model found on a few images of val.
@@ -145,12 +158,12 @@ class Run:
             Small JPEGs: what was found in colours, with class and confidence; what is
             labelled in white. Empty if there are none.
         """
-        return self._folder.samples(self.progress.samples_epoch if epoch is None else epoch)
+        return self._folder.samples(self.read_progress().samples_epoch if epoch is None else epoch)
 
     @property
     def can_resume(self) -> bool:
         """Whether `resume` may be called: the run is over, but not finished."""
-        return is_resumable(self.progress, self.config.epochs)
+        return is_resumable(self.read_progress(), self.config.epochs)
 
     async def refresh(self) -> RunProgress:
         """Return where the run stands.
@@ -158,14 +171,14 @@ class Run:
         Once it is over, what remains to be done is done first; while it waits, it is
         started when its turn has come.
         """
-        progress = await asyncio.to_thread(lambda: self.progress)
+        progress = await asyncio.to_thread(self.read_progress)
         if progress.state == WAITING:
             await self._look_for_turn()
         if not progress.is_over:
             return progress
         await self.settle()
         # A process that was gone a moment ago may have been cancelled: who did it says so now.
-        return await asyncio.to_thread(lambda: self.progress)
+        return await asyncio.to_thread(self.read_progress)
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield every event from the first on, wait for more, and end after the last.
@@ -206,7 +219,7 @@ class Run:
         """
         async for _ in self.events():
             pass
-        progress = self.progress
+        progress = await asyncio.to_thread(self.read_progress)
         if progress.state == FAILED:
             raise TrainingError(f"training run {self.id} failed: {progress.message}")
         return progress
@@ -216,7 +229,7 @@ class Run:
 
         A run that still waits for its turn is taken off the queue.
         """
-        completed = self.progress.epochs_completed
+        completed = (await asyncio.to_thread(self.read_progress)).epochs_completed
         last = Stopped(time=time.time(), epochs_completed=completed)
         if not await asyncio.to_thread(take_off, self._folder, last):
             await asyncio.to_thread(self._folder.request_stop)
@@ -231,7 +244,7 @@ class Run:
         now : bool
             Do not wait for the end of the epoch; what it has learned in it is lost.
         """
-        completed = self.progress.epochs_completed
+        completed = (await asyncio.to_thread(self.read_progress)).epochs_completed
         last = Paused(time=time.time(), epochs_completed=completed)
         if not await asyncio.to_thread(take_off, self._folder, last):
             await asyncio.to_thread(self._folder.request_pause, now=now)
@@ -258,7 +271,8 @@ class Run:
         """
         async with self._folder.lock():
             await asyncio.to_thread(self._note_if_lost)
-            job = await asyncio.to_thread(changed_job, self._folder, self.progress, changes)
+            progress = await asyncio.to_thread(self.read_progress)
+            job = await asyncio.to_thread(changed_job, self._folder, progress, changes)
             if job != self.job:
                 await asyncio.to_thread(self._folder.write_job, job.to_json())
             event = Queued(time=time.time(), changes=changes)
@@ -275,7 +289,8 @@ class Run:
         """
         last = Cancelled(time=time.time())
         async with self._folder.lock():
-            if self.progress.is_over or await asyncio.to_thread(take_off, self._folder, last):
+            progress = await asyncio.to_thread(self.read_progress)
+            if progress.is_over or await asyncio.to_thread(take_off, self._folder, last):
                 return
             record = self._folder.read_process()
             if record is not None and not record.is_here():
@@ -300,7 +315,7 @@ class Run:
             The model if this call put it there.
         """
         await self._declare_lost()
-        progress = self.progress
+        progress = await asyncio.to_thread(self.read_progress)
         worth_keeping = progress.state == FINISHED or (
             progress.state == STOPPED and progress.epochs_completed > 0
         )

@@ -106,7 +106,7 @@ async def _events(
 
 
 def _run(state: ApiState, run: TrainingRun) -> Run:
-    progress = run.progress
+    progress = run.read_progress()
     scrub = state.scrub
     return Run(
         id=run.id,

@@ -329,7 +329,7 @@ class ModelsModel(ChangingModel):
             return []
         try:
             run = await TrainingRunner(self._stores, Path(folder).parent).get(run_id)
-            progress = await asyncio.to_thread(lambda: run.progress)
+            progress = await asyncio.to_thread(run.read_progress)
         except (WorkbenchError, OSError, ValueError) as error:
             _log.info("no curve of model %s: %s", info.name, error)
             return []

@@ -282,7 +282,7 @@ class TrainModel(TrainSettings):
             progress = await run.refresh()
         except WorkbenchError as error:  # the run is over, but its weights could not be kept
             self.error = str(error)
-            progress = await asyncio.to_thread(lambda: run.progress)
+            progress = await asyncio.to_thread(run.read_progress)
         trained = await asyncio.to_thread(lambda: run.model_name or "")
         # Another may have been chosen, or a later look have been faster in the meantime.
         if run is self.run and number > self._last_look:
@@ -353,7 +353,9 @@ class TrainModel(TrainSettings):
         return runner
 
     async def _show(self, run: Run) -> None:
-        progress, trained = await asyncio.to_thread(lambda: (run.progress, run.model_name or ""))
+        progress, trained = await asyncio.to_thread(
+            lambda: (run.read_progress(), run.model_name or "")
+        )
         with self.hold_trait_notifications():
             self.run = run
             self._take_over(run, progress, trained)

@@ -89,7 +89,7 @@ class RunBook:
             return await run.refresh()
         except WorkbenchError:
             # Its weights could not be kept; the message is shown when the run is chosen.
-            return await asyncio.to_thread(lambda: run.progress)
+            return await asyncio.to_thread(run.read_progress)
 
     @staticmethod
     def teller(tell: Callable[[int, int], None]) -> Callable[[int, int], None]:
