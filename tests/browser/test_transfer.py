@@ -131,6 +131,7 @@ def test_the_pictures_that_an_account_speaks_of_are_shown(lab_page: LabPage, ima
     row = account.locator(".wbp-row", has_text="reached over the border")
     row.get_by_role("button", name="Show me the 1 picture").click()
     gallery.wait_count("1 of 6 images")
+    gallery.cell("p1.jpg").wait_for()
     assert gallery.names() == ["p1.jpg"]
     gallery.button("Show all images").click()
     gallery.wait_count("6 images")
