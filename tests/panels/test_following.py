@@ -39,7 +39,7 @@ async def until(holds: Callable[[], object]) -> None:
 
 async def opened(wb: Workbench, **choices: str) -> AnnotatePanel:
     panel = wb.annotate("pets", **choices)
-    await panel.open(0)
+    await panel.show(0)
     return panel
 
 
