@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.annotating import eventually
+from tests.browser.annotating import PANEL, Canvas, eventually, pixel_rows, write_dataset
 from tests.browser.browsing import write_images
 from tests.browser.conftest import LabPage, keep_picture
 
@@ -57,3 +57,32 @@ def test_a_dataset_is_made_from_an_empty_folder(lab_page: LabPage, tmp_path: Pat
     page.get_by_role("tab", name="Home", exact=True).click()
     card.get_by_role("button", name="Annotate").click()
     page.locator(".wb-annotate:visible").wait_for()
+
+
+def test_a_dataset_without_classes_asks_for_one_before_a_box(
+    lab_page: LabPage, tmp_path: Path
+) -> None:
+    root = write_dataset(tmp_path, "bare")
+    (root / "labels" / "train" / "img_0.txt").unlink()
+    (root / "data.yaml").write_text("train: images/train\nval: images/val\nnames: {}\n")
+    cell = PANEL.format(data=str(root.parent), models=str(tmp_path / "models"), name="bare")
+    lab_page.lab.write_notebook("bare.ipynb", cell)
+    lab_page.open_notebook("bare.ipynb")
+    lab_page.run_all()
+    page = lab_page.page
+    canvas = Canvas(page)
+    canvas.wait_for("img_0.jpg")
+    canvas.drag((100, 100), (200, 180))
+    page.get_by_text("Name a class first").first.wait_for()
+    search = page.get_by_role("combobox", name="Find or add a class")
+    page.wait_for_function("() => document.activeElement?.classList.contains('wb-class-search')")
+    page.keyboard.type("red cell")
+    page.get_by_role("button", name="Add class “red cell”").wait_for()
+    keep_picture(page, "annotate-add-class")
+    search.press("Enter")
+    page.get_by_role("option", name="red cell").wait_for()
+    canvas.drag((100, 100), (200, 180))
+    label = root / "labels" / "train" / "img_0.txt"
+    eventually(label.exists, True)
+    assert pixel_rows(label)[0][0] == 0
+    assert "0: red cell" in (root / "data.yaml").read_text()

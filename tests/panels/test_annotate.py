@@ -650,3 +650,20 @@ async def test_a_number_opens_an_image_still_and_says_what_to_write(panel: Annot
         opened = await panel.open(1)
     assert opened is not None
     assert opened.filename == "b.png"
+
+
+async def test_a_class_is_added_where_it_is_needed(
+    panel: AnnotatePanel, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await panel.show(1)
+    page = Page(panel, monkeypatch)
+    page.say("add_class", name=" red  cup ")
+    async with asyncio.timeout(20):
+        while panel.canvas.classes != ["cat", "dog", "red  cup"]:
+            await asyncio.sleep(0.01)
+    assert "2: red  cup" in (folder / "data.yaml").read_text()
+    page.say("add_class", name="dog")
+    async with asyncio.timeout(20):
+        while not panel.canvas.notice:
+            await asyncio.sleep(0.01)
+    assert "has a class 'dog' already" in panel.canvas.notice

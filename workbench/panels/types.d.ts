@@ -171,6 +171,7 @@ export type CanvasSent = From<
   | { kind: "want"; index: number; walk: number }
   | { kind: "want"; key: string; plain?: boolean }
   | { kind: "want_trail"; key: string }
+  | { kind: "add_class"; name: string }
   | { kind: "got"; id: number }
   | ({ kind: "edit"; seq: number; key: string } & EditState)
   | { kind: "submit" }

@@ -12,6 +12,7 @@ go_unlabelled    show the next image without labels after ``index``
 want             send image ``index`` (to have it ready) or ``key``; ``plain``: re-encoded
 want_trail       send what undo leads to beyond what this page knows of image ``key``
 suggest          have boxes proposed for what is not labelled; again: stop that
+add_class        append class ``name`` to the dataset
 got              frame ``id`` has arrived
 edit             the boxes of image ``key`` after a finished edit, see `Edit`
 submit           the user is done with this image
@@ -54,6 +55,10 @@ from workbench.persistence.rules import image_size
 STATIC = Path(__file__).parent / "static"
 
 _log = logging.getLogger(__name__)
+
+
+_ASKED = frozenset(("hello", "go", "go_unlabelled", "want", "want_trail", "suggest", "add_class"))
+"""Messages that the host answers."""
 
 
 class CanvasHost(Protocol):
@@ -284,7 +289,7 @@ class BoxCanvas(anywidget.AnyWidget):
         elif kind == "submit":
             for callback in tuple(self._submit_callbacks):
                 callback()
-        elif kind in {"hello", "go", "go_unlabelled", "want", "want_trail", "suggest"}:
+        elif kind in _ASKED:
             if kind == "hello":
                 self._unacknowledged.clear()
             if self.host is not None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import traitlets
 
+from workbench.datasets.classes import ClassEditor
 from workbench.datasets.manager import DatasetManager
 from workbench.datasets.trail import Trail, read_trail, same_boxes
 from workbench.datasets.walks import check_filter, plan_walk
@@ -181,6 +182,18 @@ class AnnotateModel(traitlets.HasTraits):
         if not is_only_own and {"images", "labels"} & news:
             is_other = await self._plan_again()
         return is_other or await self._is_outdated()
+
+    async def add_class(self, name: str) -> None:
+        """Append a class to the dataset, for boxes to come.
+
+        Raises
+        ------
+        InvalidDatasetError
+            If it is empty, or there is a class of that name.
+        """
+        plan = await ClassEditor(self._stores, self.dataset).add(name.strip())
+        await plan.apply()
+        self.classes = plan.classes
 
     def forget_picture(self) -> None:
         """Note that there is no image any more which could be open."""

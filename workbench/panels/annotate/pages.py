@@ -68,6 +68,8 @@ class Pages:
             await self._send_wanted(message, session)
         elif kind == "want_trail":
             await self._send_trail(str(message["key"]), session)
+        elif kind == "add_class":
+            await self._model.add_class(str(message["name"]))
         elif message.get("walk") != self._model.walk:
             self._welcome(session)  # the page speaks of a walk that has ended
         elif kind == "go":

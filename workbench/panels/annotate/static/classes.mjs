@@ -21,13 +21,14 @@ export function matchingClasses(names, typed) {
  * @param {() => string[]} options.names
  * @param {(index: number) => void} options.pick
  * @param {() => void} options.leave give the focus back to the stage
+ * @param {((name: string) => void)|null} [options.add] append a class; null where that cannot be
  */
-export function createClassList({ names, pick, leave }) {
+export function createClassList({ names, pick, leave, add = null }) {
   const search = make("input", {
     type: "search",
     class: "wb-class-search",
-    placeholder: "Find a class",
-    "aria-label": "Find a class by typing",
+    placeholder: add ? "Find or add a class" : "Find a class",
+    "aria-label": add ? "Find or add a class by typing" : "Find a class by typing",
     role: "combobox",
     "aria-expanded": "true",
     autocomplete: "off",
@@ -47,7 +48,8 @@ export function createClassList({ names, pick, leave }) {
     counters.clear();
     list.replaceChildren(
       ...found.map((item, place) => row(item, place)),
-      ...(found.length ? [] : [make("div", { class: "wb-class-none" }, "no such class")]),
+      ...(found.length || add ? [] : [make("div", { class: "wb-class-none" }, "no such class")]),
+      ...offer(),
     );
     showCounts();
     const chosen = list.children[active];
@@ -91,6 +93,35 @@ export function createClassList({ names, pick, leave }) {
     );
   }
 
+  /** The name that was typed, if it can be added. */
+  function addable() {
+    const name = search.value.trim().replace(/\s+/g, " ");
+    return add && name && !names().includes(name) ? name : "";
+  }
+
+  function offer() {
+    const name = addable();
+    if (!name) return [];
+    const text = `Add class “${name}”`;
+    return [
+      make(
+        "button",
+        { class: "wb-class-add", type: "button", title: `${text} (Shift+Enter)`, onclick: addIt },
+        text,
+      ),
+    ];
+  }
+
+  function addIt() {
+    const name = addable();
+    if (!name || !add) return;
+    search.value = "";
+    active = 0;
+    add(name);
+    render();
+    leave();
+  }
+
   /** @param {number} index */
   function choose(index) {
     search.value = "";
@@ -113,7 +144,8 @@ export function createClassList({ names, pick, leave }) {
       );
       render();
       list.children[active]?.scrollIntoView({ block: "nearest" });
-    } else if (event.key === "Enter" && found.length) choose(found[active].index);
+    } else if (event.key === "Enter" && (event.shiftKey || !found.length)) addIt();
+    else if (event.key === "Enter") choose(found[active].index);
     else if (event.key === "Escape") {
       search.value = "";
       render();

@@ -27,6 +27,7 @@
  * @property {(viewport: Viewport) => void} setViewport
  * @property {(factor: number, at: Point) => void} zoom
  * @property {(preview: Preview|null) => void} preview
+ * @property {() => boolean} hasClass whether there is a class for a box; else it is asked for
  * @property {(point: Point|null) => void} pointer
  * @property {(message: string) => void} say
  */
@@ -207,14 +208,17 @@ export function attachPointer(element, stage, session) {
  */
 function draw(stage, session, frame, start, reachable, reach) {
   let dragging = false;
+  let refused = false;
   const { currentClass } = session.state;
   const from = toImage(stage.viewport, start);
   /** @param {Point} point */
   const boxTo = (point) => boxBetween(from, toImage(stage.viewport, point), frame);
   return {
     move(point) {
+      if (refused) return;
       dragging ||= Math.hypot(point.x - start.x, point.y - start.y) >= CLICK_SLACK;
-      if (dragging)
+      refused = dragging && !stage.hasClass();
+      if (dragging && !refused)
         stage.preview({
           hide: new Set(),
           boxes: [makeBox(currentClass, boxTo(point))],
@@ -228,6 +232,7 @@ function draw(stage, session, frame, start, reachable, reach) {
         Math.abs(point.x - start.x) >= CLICK_SLACK && Math.abs(point.y - start.y) >= CLICK_SLACK;
       if (!dragging) selectAt(stage, session, from, reachable, reach / 3);
       else if (
+        !refused &&
         isBigEnough &&
         touches(boxOf(from, toImage(stage.viewport, point)), [0, 0, frame.width, frame.height])
       ) {

@@ -509,6 +509,11 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       post({ kind: "suggest" });
     },
 
+    /** Append a class to the dataset. @param {string} name */
+    addClass(name) {
+      post({ kind: "add_class", name });
+    },
+
     submit() {
       post({ kind: "submit" });
     },

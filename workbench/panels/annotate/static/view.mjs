@@ -114,6 +114,15 @@ export function mountView(model, session, host) {
       mark("status");
       if (crosshair) mark("active");
     },
+    hasClass() {
+      if (names().length || !model.get("walks")) return true;
+      const text = "Name a class first: type it and press Enter. Then draw.";
+      say(text);
+      hint.show(text);
+      // After the press that began this, which gives the focus to the stage.
+      setTimeout(() => classes.focus());
+      return false;
+    },
     say,
   };
 
@@ -155,7 +164,19 @@ export function mountView(model, session, host) {
     },
   });
 
-  const classes = createClassList({ names, pick: commands.setClass, leave: focusStage });
+  /** Class that is on its way into the dataset; then it becomes that of what is selected. */
+  let newClass = "";
+  /** @param {string} name */
+  function addClass(name) {
+    newClass = name;
+    session.addClass(name);
+  }
+  const classes = createClassList({
+    names,
+    pick: commands.setClass,
+    leave: focusStage,
+    add: model.get("walks") ? addClass : null,
+  });
   const help = createHelp({
     bindings: () => model.get("bindings"),
     texts: () => model.get("actions"),
@@ -475,6 +496,14 @@ export function mountView(model, session, host) {
   });
   observer.observe(stageElement);
 
+  const takeNewClass = () => {
+    const index = names().indexOf(newClass);
+    if (newClass === "" || index < 0) return;
+    newClass = "";
+    commands.setClass(index);
+  };
+  model.on("change:classes", takeNewClass);
+
   const repaint = () => {
     layers.picture.style.filter = `brightness(${model.get("image_brightness")}) contrast(${model.get("image_contrast")})`;
     classes.refresh();
@@ -503,6 +532,7 @@ export function mountView(model, session, host) {
     hint.close();
     cancelAnimationFrame(request);
     for (const name of watched) model.off(name, repaint);
+    model.off("change:classes", takeNewClass);
     model.off("change:canvas_height", resizeMain);
     window.removeEventListener("resize", repaint);
     root.remove();
