@@ -21,6 +21,7 @@ IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=1000)]
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", max_length=1000)]
 Cursor = Annotated[str | None, Query(max_length=4000, description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=5000, description="Entries of a page.")]
+Threshold = Annotated[float, Query(ge=0, le=1, description="Scores below this do not count.")]
 Question = Annotated[
     str,
     Query(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,11 @@ from workbench.datasets.thumbnails import Thumbnails
 from workbench.errors import NotStartedError
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
+from workbench.persistence.suggestions import SuggestionTable
 from workbench.training.runner import TrainingRunner
+
+_TABLES_KEPT = 4
+"""Datasets whose suggestions stay in memory."""
 
 
 class ApiState:
@@ -67,6 +72,14 @@ class ApiState:
         self.listings = Listings(self.datasets)
         self.captures = Captures(stores, self.predictor, self.limits)
         self.idempotency = Idempotency()
+        self.suggestion_tables: OrderedDict[str, SuggestionTable] = OrderedDict()
+
+    def keep_suggestions(self, dataset: str, table: SuggestionTable) -> None:
+        """Remember a dataset's suggestions, so that the next request reads what is new only."""
+        self.suggestion_tables[dataset] = table
+        self.suggestion_tables.move_to_end(dataset)
+        while len(self.suggestion_tables) > _TABLES_KEPT:
+            self.suggestion_tables.popitem(last=False)
 
     async def close(self) -> None:
         """End jobs and captures, and let threads go; training runs go on."""
