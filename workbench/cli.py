@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -126,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument(
         "--allow-origin",
+        type=_origin,
         action="append",
         default=[],
         metavar="ORIGIN",
@@ -144,6 +146,14 @@ def _add_data(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the folder that holds the datasets (default: %(default)s)",
     )
+
+
+def _origin(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"https?://[^/\s]+", text):
+        raise argparse.ArgumentTypeError(
+            f"an origin is a scheme and a host, such as https://example.org, not {text!r}"
+        )
+    return text
 
 
 def _port(text: str) -> int:

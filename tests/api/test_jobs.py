@@ -317,3 +317,13 @@ async def test_a_job_fails_with_a_problem_and_without_its_secrets(jobs: Jobs) ->
     await finished(jobs, second.id)
     assert second.problem is not None
     assert (second.problem["status"], "1234" in str(second.problem)) == (500, False)
+
+
+async def test_a_form_in_the_place_of_an_archive_is_refused(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    form = {"file": ("pets.zip", zipped(**YOLO))}
+    answer = await client.post("/imports", files=form, params={"name": "pets"})
+    assert answer.status_code == 415
+    assert "--data-binary" in answer.json()["detail"]
+    assert await stores.dataset.list() == []

@@ -61,6 +61,18 @@ def test_a_port_that_is_taken_is_reported(
     assert "expected an address and a free port" in capsys.readouterr().err
 
 
+def test_a_file_is_no_data_folder_and_a_word_no_origin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "data.zip"
+    file.write_bytes(b"PK")
+    assert main(["serve", "--data", str(file)]) == 1
+    assert "expected a folder, found a file" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["serve", "--data", str(tmp_path), "--allow-origin", "foo"])
+    assert "such as https://example.org" in capsys.readouterr().err
+
+
 def test_without_its_packages_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

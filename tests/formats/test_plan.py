@@ -341,3 +341,21 @@ async def test_two_pictures_of_one_name(
     assert sizes == {name: picture(width, 40) for name, width in kept.items()}
     left = info.ledger.left("pictures"), info.ledger.left("annotations")
     assert left == {"rename": (0, 0), "skip": (1, 2), "replace": (1, 1)}[clashes]
+
+
+@pytest.mark.parametrize(
+    ("classes", "found"),
+    [
+        ({"kitty": "cat"}, "no class 'kitty'.*cat, dog"),
+        ({"cat": 5}, "expected names, found 5"),
+        ({5: "cat"}, "expected names, found 5"),
+        (["cat", None, 3], "expected names, found 3"),
+        ("cat", "found the text 'cat'"),
+    ],
+)
+async def test_a_slip_in_the_classes_is_told(
+    tmp_path: Path, persistence_stores: Stores, classes: Any, found: str
+) -> None:
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in", YOLO))
+    with pytest.raises(ImportFormatError, match=found):
+        await plan.choose(classes=classes)

@@ -49,6 +49,9 @@ def serve(
     SetupError
         If the port cannot be used.
     """
+    for folder in (data_dir, models_dir, runs_dir):
+        if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
+            raise SetupError(f"{folder}: expected a folder, found a file; name another one")
     given = os.environ.pop(TOKEN_VARIABLE, "").strip()
     app = create_app(
         data_dir=data_dir,

@@ -93,11 +93,23 @@ class Choices:
             raise ImportFormatError(
                 f"levels: expected two numbers, the lower one first, found {self.levels!r}"
             )
+        self._check_classes()
         wrong = [s for pair in self.splits.items() for s in pair if s not in SPLITS]
         if wrong:
             raise ImportFormatError(
                 f"splits: expected {', '.join(SPLITS)} by one of these, found {wrong[0]!r}"
             )
+
+    def _check_classes(self) -> None:
+        if isinstance(self.classes, str):
+            raise ImportFormatError(
+                f"classes: expected a list of names or a mapping, found the text {self.classes!r}"
+            )
+        pairs = self.classes.items() if isinstance(self.classes, Mapping) else ()
+        names = [name for pair in pairs for name in pair] if pairs else [*self.classes]
+        wrong = [name for name in names if not isinstance(name, str) and name is not None]
+        if wrong:
+            raise ImportFormatError(f"classes: expected names, found {wrong[0]!r}")
 
     def class_of(self, label: str) -> str | None:
         """Return the name that a class gets; None if it is left out."""

@@ -247,6 +247,7 @@ class ImportPlan(PlanFacts):
         """
         choices = choices_from(self.choices, changes)
         contents = await asyncio.to_thread(contents_of, self._view, choices, progress)
+        _require_known(contents, changes.get("classes"))
         plan = ImportPlan(self._stores, self._view, contents, choices, self.name)
         self._close.detach()
         return plan
@@ -485,6 +486,19 @@ def _classes(
         raise ImportFormatError(
             f"{view.path}: {error}; rename it, or choose classes={{name: other name}}"
         ) from error
+
+
+def _require_known(contents: Contents, classes: Any) -> None:
+    """Make sure that each class of a mapping is one of the source: a slip would do nothing."""
+    if not isinstance(classes, Mapping):
+        return
+    there = {*contents.labels, *contents.reading.classes}
+    unknown = sorted(classes.keys() - there)
+    if unknown:
+        raise ImportFormatError(
+            f"{contents.view.path}: it has no class {unknown[0]!r} to be renamed or left out; its "
+            f"classes are {', '.join(sorted(there)) or 'none':.300}"
+        )
 
 
 def _layout(view: FolderView, pictures: Sequence[Picture]) -> Layout:
