@@ -28,8 +28,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from benchmarks.measure import Row, alternate, print_table, timed  # noqa: E402
-from workbench import samples  # noqa: E402
-from workbench.datasets.formats.voc import import_voc  # noqa: E402
+from workbench import import_dataset, samples  # noqa: E402
 from workbench.evaluation.coco import to_frame  # noqa: E402
 from workbench.evaluation.evaluation import Evaluation  # noqa: E402
 from workbench.evaluation.evaluator import Evaluator  # noqa: E402
@@ -51,7 +50,7 @@ _SAME_BOX = 1.0  # pixels; scaling in a batch or alone rounds differently in the
 async def bring_in(stores: Stores, args: argparse.Namespace) -> None:
     """Import the Pascal VOC folder, or make a dataset of generated scenes."""
     if args.voc:
-        await import_voc(stores, args.voc, DATASET)
+        await import_dataset(stores, args.voc, name=DATASET)
         return
     scenes = samples.scenes(40 if args.quick else 200)
     images = (

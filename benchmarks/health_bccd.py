@@ -21,7 +21,7 @@ if __name__ == "__main__":
 
 from benchmarks.measure import print_columns, say, seconds  # noqa: E402
 from tests.helpers.faults import outcome, plant_all  # noqa: E402
-from workbench.datasets.formats.voc import import_voc  # noqa: E402
+from workbench import import_dataset  # noqa: E402
 from workbench.datasets.health import HealthChecker, HealthReport  # noqa: E402
 from workbench.persistence import Stores, create_stores  # noqa: E402
 
@@ -38,7 +38,7 @@ def main() -> int:
 async def _run(options: argparse.Namespace, folder: Path) -> int:
     stores = create_stores(folder / "data", folder / "models")
     for name in (CLEAN, BROKEN):
-        await import_voc(stores, options.data, name)
+        await import_dataset(stores, options.data, name=name)
     before = await _timed(stores, CLEAN, "as it was imported")
     print_columns(("severity", "kind", "finding"), [(f.severity, f.kind, f.title) for f in before])
     await _timed(stores, CLEAN, "again, unchanged")

@@ -24,9 +24,8 @@ from xml.etree import ElementTree
 
 import cv2
 
-from workbench import samples
+from workbench import plan_import, samples
 from workbench.datasets.drawing import draw_boxes
-from workbench.datasets.formats.voc import detect, import_voc
 from workbench.geometry import to_pixels
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores
@@ -92,9 +91,9 @@ def _add_object(root: ElementTree.Element, box: Annotation, width: int, height: 
 
 
 async def bring_in(stores: Stores, voc: Path, report: Report) -> DatasetInfo:
-    detection = detect(voc)
-    report.found(f"confidence {detection.confidence:.1f}: {detection.reason}")
-    info = await import_voc(stores, voc, DATASET)
+    plan = await plan_import(stores, voc)
+    report.found(str(plan).splitlines()[0])
+    info = await plan.apply(DATASET)
     notes = info.notes
     report.found(f"images: {info.num_images}")
     for split in info.num_images:

@@ -46,7 +46,7 @@ from benchmarks.train_bccd_session import (  # noqa: E402
     process_of,
     reach,
 )
-from workbench.datasets.formats.voc import import_voc  # noqa: E402
+from workbench import import_dataset  # noqa: E402
 from workbench.datasets.splits import SplitPlanner  # noqa: E402
 from workbench.errors import TrainingError  # noqa: E402
 from workbench.evaluation.evaluator import Evaluator  # noqa: E402
@@ -74,7 +74,7 @@ async def bring_in(session: Session, voc: Path) -> None:
     """Import the folder, and deal the images out anew."""
     stores = session.stores
     with session.step("import") as step:
-        info = await import_voc(stores, voc, DATASET)
+        info = await import_dataset(stores, voc, name=DATASET)
         table = await stores.label.load_all(DATASET)
         pictures = sum(1 for _ in (voc / "JPEGImages").iterdir())
         step.say(f"{sum(info.num_images.values())} images {info.num_images}")
