@@ -16,7 +16,8 @@ import pytest
 from fastapi import FastAPI
 
 from tests.helpers.pictures import jpeg
-from workbench.api.schemas import CaptureOptions, NewRun
+from workbench.api.schemas.captures import CaptureOptions
+from workbench.api.schemas.runs import NewRun
 from workbench.capture.settings import CaptureSettings
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores

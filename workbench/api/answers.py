@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from workbench.api.jobs import Job
 from workbench.api.problems import ProblemError
-from workbench.api.schemas import JobStatus
+from workbench.api.schemas.jobs import JobStatus
 
 _RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 _HEARTBEAT = 15.0

@@ -10,14 +10,8 @@ from fastapi import APIRouter, Query, Request
 from workbench.api import captures
 from workbench.api.params import Name, body_of, read_image
 from workbench.api.problems import ProblemError
-from workbench.api.schemas import (
-    Capture,
-    CaptureList,
-    ImageRef,
-    NewCapture,
-    Pushed,
-    RecordOptions,
-)
+from workbench.api.schemas.captures import Capture, CaptureList, NewCapture, Pushed, RecordOptions
+from workbench.api.schemas.images import ImageRef
 from workbench.api.state import State
 from workbench.capture.triggers import Every
 from workbench.errors import InvalidFrameError

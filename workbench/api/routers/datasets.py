@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request, Response
 from workbench.api.answers import accepted, etag_of
 from workbench.api.params import IfMatch, Name
 from workbench.api.problems import ProblemError
-from workbench.api.schemas import (
+from workbench.api.schemas.common import NewName
+from workbench.api.schemas.datasets import (
     Classes,
     ClassStatistics,
     Dataset,
@@ -19,14 +20,13 @@ from workbench.api.schemas import (
     Duplicate,
     Facts,
     HealthRequest,
-    JobStatus,
     NewDataset,
-    NewName,
     Prompts,
     SplitRequest,
     Tags,
-    Trashed,
 )
+from workbench.api.schemas.jobs import JobStatus
+from workbench.api.schemas.trash import Trashed
 from workbench.api.state import State
 from workbench.datasets.health import HealthReport
 from workbench.datasets.health.findings import KINDS

@@ -34,19 +34,17 @@ from workbench.api.params import (
     read_image,
 )
 from workbench.api.problems import ProblemError, problem_of
-from workbench.api.schemas import (
-    Done,
+from workbench.api.schemas.common import Done, NewName, Split
+from workbench.api.schemas.images import (
     ImageList,
     ImageRef,
     Images,
     MoveImages,
-    NewName,
     Refused,
     SavedImage,
-    Split,
-    Trashed,
     Upload,
 )
+from workbench.api.schemas.trash import Trashed
 from workbench.api.state import ApiState, State
 from workbench.datasets.index import STATES, DatasetIndex
 from workbench.errors import WorkbenchError

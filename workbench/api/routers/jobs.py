@@ -11,7 +11,7 @@ from starlette.responses import FileResponse
 import workbench
 from workbench.api.answers import event_stream, last_event_id
 from workbench.api.params import BINARY, Name
-from workbench.api.schemas import JobList, JobStatus, ServerStatus
+from workbench.api.schemas.jobs import JobList, JobStatus, ServerStatus
 from workbench.api.state import ApiState, State
 from workbench.errors import NotFoundError
 

@@ -18,7 +18,8 @@ from workbench.api.answers import (
 )
 from workbench.api.params import BINARY, IfMatch, IfNoneMatch, Name, OptionalSplit
 from workbench.api.problems import ProblemError
-from workbench.api.schemas import (
+from workbench.api.schemas.common import Saved, Split
+from workbench.api.schemas.labels import (
     Box,
     Edit,
     History,
@@ -26,10 +27,8 @@ from workbench.api.schemas import (
     Labels,
     ManyLabels,
     NewLabels,
-    Saved,
-    Split,
-    Trashed,
 )
+from workbench.api.schemas.trash import Trashed
 from workbench.api.state import ApiState, State
 from workbench.errors import ConflictError, SetupError
 from workbench.persistence.models import LabelTable

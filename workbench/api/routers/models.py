@@ -11,16 +11,11 @@ from starlette.responses import FileResponse
 from workbench.api.answers import accepted
 from workbench.api.params import BINARY, Key, Name, body_of, read_image, spool
 from workbench.api.routers.trash import model_of
-from workbench.api.schemas import (
-    ActiveModel,
-    JobStatus,
-    Model,
-    Models,
-    NewName,
-    PredictedBox,
-    Predictions,
-    Trashed,
-)
+from workbench.api.schemas.common import NewName
+from workbench.api.schemas.jobs import JobStatus
+from workbench.api.schemas.labels import PredictedBox
+from workbench.api.schemas.models import ActiveModel, Model, Models, Predictions
+from workbench.api.schemas.trash import Trashed
 from workbench.api.state import ApiState, State
 from workbench.errors import AlreadyExistsError
 from workbench.persistence.models import Progress

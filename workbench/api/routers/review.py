@@ -7,7 +7,9 @@ from fastapi import APIRouter, Response
 from workbench.api.answers import json_response, revision_etag
 from workbench.api.params import Cursor, Limit, Name
 from workbench.api.problems import ProblemError
-from workbench.api.schemas import Decision, Labels, PredictedBox, Split, WaitingPage
+from workbench.api.schemas.common import Split
+from workbench.api.schemas.labels import Labels, PredictedBox
+from workbench.api.schemas.review import Decision, WaitingPage
 from workbench.api.state import State
 from workbench.errors import NotFoundError
 from workbench.persistence.models import Annotation

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from workbench.api.answers import accepted, event_stream, last_event_id
 from workbench.api.params import Name
-from workbench.api.schemas import JobStatus, NewRun, ResumeRun, Run, Runs
+from workbench.api.schemas.jobs import JobStatus
+from workbench.api.schemas.runs import NewRun, ResumeRun, Run, Runs
 from workbench.api.state import ApiState, State
 from workbench.persistence.models import Progress
 from workbench.training.config import TrainingConfig

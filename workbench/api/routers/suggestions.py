@@ -10,12 +10,11 @@ from fastapi import APIRouter, Request, Response
 from workbench.api.answers import is_known, json_response, not_modified, revision_etag, tags_in
 from workbench.api.params import Cursor, IfMatch, Limit, Name, Threshold
 from workbench.api.problems import ProblemError
-from workbench.api.schemas import (
+from workbench.api.schemas.common import Saved, Split
+from workbench.api.schemas.labels import Labels
+from workbench.api.schemas.suggestions import (
     KnownSource,
-    Labels,
     NewSuggestions,
-    Saved,
-    Split,
     SuggestedBox,
     SuggestionDecision,
     SuggestionPage,

@@ -17,7 +17,8 @@ from workbench.api.answers import accepted
 from workbench.api.jobs import Job, with_file
 from workbench.api.params import BINARY, Key, Name, Question, body_of, spool
 from workbench.api.problems import ProblemError
-from workbench.api.schemas import Dataset, JobStatus
+from workbench.api.schemas.datasets import Dataset
+from workbench.api.schemas.jobs import JobStatus
 from workbench.api.state import ApiState, State
 from workbench.datasets.formats.ledger import UNITS, Ledger
 from workbench.datasets.formats.naming import require_free

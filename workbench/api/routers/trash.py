@@ -7,7 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from workbench.api.params import Name
-from workbench.api.schemas import Dataset, Done, EntryList, Model, Purged, Trash, Trashed
+from workbench.api.schemas.common import Done
+from workbench.api.schemas.datasets import Dataset
+from workbench.api.schemas.models import Model
+from workbench.api.schemas.trash import EntryList, Purged, Trash, Trashed
 from workbench.api.state import ApiState, State
 from workbench.persistence.models import ModelInfo
 

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from workbench.api.answers import accepted
 from workbench.api.params import Name
-from workbench.api.schemas import JobStatus, NewVersion, Version, Versions
+from workbench.api.schemas.jobs import JobStatus
+from workbench.api.schemas.versions import NewVersion, Version, Versions
 from workbench.api.state import State
 from workbench.persistence.models import Progress
 from workbench.persistence.version_models import VersionComparison
