@@ -236,7 +236,24 @@ async def test_a_missing_dataset_is_shown_and_raised(stores: Stores) -> None:
     panel = AnnotatePanel("nowhere", stores=stores)
     with pytest.raises(NotFoundError, match="nowhere"):
         await panel.show(0)
-    assert "nowhere" in panel.canvas.notice
+    assert panel.canvas.notice.startswith(
+        "There is no dataset 'nowhere'. Choose one that is there (ds)"
+    )
+    assert "workbench new" in panel.canvas.notice
+    panel.close()
+
+
+async def test_a_dataset_that_is_made_later_is_shown(
+    stores: Stores, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = AnnotatePanel("later", stores=stores)
+    with pytest.raises(NotFoundError):
+        await panel.show(0)
+    Page(panel, monkeypatch)
+    folder.rename(folder.parent / "later")
+    await panel.refresh()
+    assert panel.current is not None and panel.current.filename == "a.png"
+    assert panel.canvas.notice == ""
     panel.close()
 
 

@@ -235,6 +235,31 @@ async def test_record_from_python(stores: Stores, images: Path) -> None:
     assert feed.state.status in ("stopped", "ended")
 
 
+@pytest.mark.parametrize(("there", "door"), [("cups", "(cups)"), ("", "workbench new")])
+async def test_a_dataset_that_is_not_there_is_told_and_another_can_be_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str, door: str
+) -> None:
+    stores = create_stores(tmp_path / "data", tmp_path / "models")
+    if there:
+        await stores.dataset.create(there, ["cup"])
+    panel = CapturePanel("nope", stores)
+    page = Page(panel, monkeypatch)
+    page.say("hello")
+    await until(lambda: panel.view.notice.get("text"))
+    assert panel.view.notice["text"].startswith("There is no dataset 'nope'.")
+    assert door in panel.view.notice["text"]
+    assert panel.view.datasets == ([there] if there else [])
+    what = {"batch": 1, "index": 0, "files": 1, "name": "a.jpg", "offset": 0, "split": "train"}
+    page.say("upload", jpeg(picture()), size=len(jpeg(picture())), **what)
+    await until(lambda: "nothing was saved" in panel.view.notice["text"])
+    # When it is made after all, the panel goes on with it.
+    await stores.dataset.create("nope", ["cup"])
+    await until(lambda: panel.view.settings["dataset"] == "nope")
+    page.say("upload", jpeg(picture()), size=len(jpeg(picture())), **{**what, "batch": 2})
+    await until(lambda: files(tmp_path / "data/nope/images/train"))
+    await panel.aclose()
+
+
 async def test_film_is_recorded_from_its_first_frame_also_again(
     stores: Stores, tmp_path: Path
 ) -> None:

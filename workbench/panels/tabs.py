@@ -252,7 +252,9 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
 
     def _report(self, error: Exception) -> None:
         # Errors hold names of files that may come from a stranger, so they are escaped.
-        self.message.value = f"<b>{type(error).__name__}</b>: {escape(str(error))}"
+        self.message.value = (
+            f"<b>That did not work.</b> {escape(str(error) or type(error).__name__)}"
+        )
 
 
 def _title(info: DatasetInfo) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 
 import ipywidgets
 
+from workbench.datasets.manager import DatasetManager
 from workbench.datasets.prelabelling import Labeller, Prelabelled
-from workbench.errors import WorkbenchError
+from workbench.errors import NotFoundError, WorkbenchError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate.annotator import BoxAnnotator
 from workbench.panels.annotate.keys import key_bindings
@@ -24,7 +25,7 @@ from workbench.panels.annotate.pages import Pages
 from workbench.panels.annotate.picture import Picture
 from workbench.panels.annotate.suggesting import Suggesting
 from workbench.panels.shared.background import Background
-from workbench.panels.shared.following import Follower, News
+from workbench.panels.shared.following import Follower, News, no_such_dataset
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 
@@ -102,6 +103,7 @@ class AnnotatePanel:
         predictor: Predictor | None = None,
     ) -> None:
         stores = stores or get_stores()
+        self._stores = stores
         self.model = AnnotateModel(stores, dataset, split, images=images, only=only)
         self.annotator = BoxAnnotator((900, height), controls=False, layout={"width": "100%"})
         self.canvas = self.annotator.canvas
@@ -302,11 +304,19 @@ class AnnotatePanel:
         async with self._start_lock:
             if self.model.walk == 0:
                 await self.follower.follow(self.model.dataset)
-                await self.model.start()
+                try:
+                    await self.model.start()
+                except NotFoundError as error:
+                    names = await DatasetManager.on(self._stores).list_usable()
+                    if self.model.dataset in names:
+                        raise  # something in it is what is not there
+                    raise NotFoundError(no_such_dataset(self.model.dataset, names)) from error
+                self.canvas.notice = ""
 
     async def _catch_up(self, news: News) -> None:
         await self._ready()
-        if await self.model.catch_up(news):
+        is_other = await self.model.catch_up(news)
+        if is_other or (self.model.picture is None and self.model.total):
             await self._pages.show_again()
 
     async def _switch(
@@ -396,4 +406,4 @@ class AnnotatePanel:
         self._pages.show(picture)
 
     def _report(self, error: Exception) -> None:
-        self.canvas.notice = f"{type(error).__name__}: {error}"
+        self.canvas.notice = str(error) or type(error).__name__

@@ -39,6 +39,7 @@ from workbench.panels.capture import options as capture_options
 from workbench.panels.capture.options import CaptureOptions
 from workbench.panels.live.sources import make_feed
 from workbench.panels.shared.bus import DATASETS, MODELS
+from workbench.panels.shared.following import HOW_TO_MAKE, no_such_dataset
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 
@@ -220,11 +221,7 @@ class CaptureModel(traitlets.HasTraits):
         await self.refresh()
         if dataset is None:
             if not self.datasets:
-                self.notice = Status(
-                    "There is no dataset yet: make one with "
-                    "`await wb.datasets.create(name, classes)`.",
-                    "problem",
-                )
+                self.notice = Status(no_such_dataset("", ()), "problem")
                 return
             dataset = self.datasets[0]
         info = await self.manager.get(dataset)
@@ -447,7 +444,10 @@ class CaptureModel(traitlets.HasTraits):
 
     def _opened(self) -> CaptureController:
         if self._controller is None:
-            raise RuntimeError("no dataset is open: make one, or choose one first")
+            raise RuntimeError(
+                "No dataset is open, so nothing was saved. "
+                + ("Choose one first." if self.datasets else f"Make one: {HOW_TO_MAKE}.")
+            )
         return self._controller
 
     def _opened_dataset(self) -> str:

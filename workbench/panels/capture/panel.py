@@ -10,6 +10,7 @@ from workbench.capture.events import ImageSaved
 from workbench.capture.feed import Feed
 from workbench.capture.settings import CaptureSettings
 from workbench.capture.triggers import Trigger
+from workbench.errors import NotFoundError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.capture.camera import Camera
 from workbench.panels.capture.display import Acknowledgements, Display
@@ -19,7 +20,7 @@ from workbench.panels.capture.options import CaptureOptions
 from workbench.panels.live.browser_feed import BrowserFeed
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import GONE
-from workbench.panels.shared.following import Follower, News, gone
+from workbench.panels.shared.following import Follower, News, gone, no_such_dataset
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores, get_stores
 
@@ -181,7 +182,12 @@ class CapturePanel:
                 return
             self._is_ready = True
             await self.follower.follow(self._dataset or "")
-            await self.model.open(self._dataset)
+            try:
+                await self.model.open(self._dataset)
+            except NotFoundError:  # it may come yet, and another one can be chosen
+                words = no_such_dataset(self._dataset or "", self.model.datasets)
+                self.model.notice = Status(words, "problem")
+                return
             if self.model.dataset != (self._dataset or ""):
                 await self.follower.follow(self.model.dataset)
             self._display.show_settings()
@@ -194,12 +200,15 @@ class CapturePanel:
 
     async def _catch_up(self, news: News) -> None:
         await self._ready()
-        if GONE in news:
+        if GONE in news and self.model.dataset:
             self.model.notice = Status(gone(self.model.dataset), "problem")
             news -= {"images", "classes"}
         await self.model.catch_up(news)
-        if not self.model.dataset and self.model.datasets:
-            await self._open(self.model.datasets[0])
+        wanted = [name for name in self.model.datasets if self._dataset in (None, name)]
+        if not self.model.dataset and wanted:
+            await self.follower.follow(wanted[0])
+            await self.model.open(wanted[0])
+            self.model.notice = Status()
 
     async def _use(self, feed: Feed) -> None:
         await self.model.use(feed)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from weakref import WeakSet
 
 from workbench.panels.shared.background import Background
@@ -21,6 +21,9 @@ from workbench.persistence import Stores
 
 News = frozenset[str]
 """The parts that changed, see `Changed`."""
+
+_NAMED = 5
+"""So many datasets are named in a message."""
 
 _REST = 4.0
 """A panel rests so many times as long as it took to catch up, before it does so again."""
@@ -118,3 +121,23 @@ def gone(dataset: str) -> str:
         f"The dataset {dataset!r} is not there any more: it was renamed or deleted. Choose "
         f"another one, or bring it back from the trash."
     )
+
+
+HOW_TO_MAKE = "`workbench new NAME` in a terminal, or *New dataset* on the page Home of `wb`"
+
+
+def no_such_dataset(dataset: str, names: Sequence[str]) -> str:
+    """Return what a panel says that was asked for a dataset which is not there.
+
+    Parameters
+    ----------
+    dataset : str
+        Empty: none was asked for.
+    names : sequence of str
+        Of those that there are.
+    """
+    what = f"There is no dataset {dataset!r}" if dataset or names else "There is no dataset yet"
+    if not names:
+        return f"{what}. Make one: {HOW_TO_MAKE}."
+    there = ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
+    return f"{what}. Choose one that is there ({there}), or make it: {HOW_TO_MAKE}."

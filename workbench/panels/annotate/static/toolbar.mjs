@@ -237,7 +237,7 @@ export function createReviewBar({ run, setThreshold, done }) {
   };
 }
 
-const SAVE_TEXT = { saved: "Saved", saving: "Saving…", "not saved": "Not saved" };
+const SAVE_TEXT = { "": "", saved: "Saved", saving: "Saving…", "not saved": "Not saved" };
 
 /** The line below the stage: image, boxes, zoom, progress, and whether all is saved. */
 export function createStatusLine() {

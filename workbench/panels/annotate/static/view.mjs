@@ -417,8 +417,14 @@ export function mountView(model, session, host) {
         ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${isInside ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}`
         : "",
       progress: model.get("walks") && state.total ? describeProgress() : "",
-      saving: session.saving(),
+      saving: savingShown(),
     });
+  }
+
+  /** Where no image was ever open, nothing was saved: no green word beside an error. */
+  function savingShown() {
+    const saving = session.saving();
+    return state.frame || saving.state !== "saved" ? saving : { state: /** @type {const} */ (""), why: "" };
   }
 
   function describeProgress() {

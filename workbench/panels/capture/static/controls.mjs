@@ -224,8 +224,10 @@ export function createControls({ set }) {
         button.tabIndex = isChosen ? 0 : -1;
       }
       setText(hint, MODES.find((mode) => mode.id === settings.mode)?.hint ?? "");
+      /** @type {[string, string][]} */
+      const none = [["", datasets.length ? "Choose a dataset" : "There is none yet"]];
       dataset.fill(
-        datasets.map((name) => [name, name]),
+        [...(settings.dataset ? [] : none), ...datasets.map((name) => /** @type {[string, string]} */ ([name, name]))],
         settings.dataset ?? "",
       );
       const key = splitKey(settings.split ?? "train");
