@@ -252,7 +252,8 @@ async def test_a_dataset_that_is_made_later_is_shown(
     Page(panel, monkeypatch)
     folder.rename(folder.parent / "later")
     await panel.refresh()
-    assert panel.current is not None and panel.current.filename == "a.png"
+    assert panel.current is not None
+    assert panel.current.filename == "a.png"
     assert panel.canvas.notice == ""
     panel.close()
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from workbench.datasets.prelabelling import Frame, Labeller, Task
 from workbench.panels.annotate import AnnotatePanel
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, NewImage, Prediction
 from workbench.persistence.sources import ImageSource
+from workbench.persistence.suggestion_blocks import SuggestionSource
 
 SEEN = Prediction(1, 0.5, 0.5, 0.25, 0.5, 0.9)
 UNKNOWN = Prediction(7, 0.5, 0.5, 0.25, 0.5, 0.9)
@@ -81,3 +83,19 @@ async def test_reviewed_images_get_no_proposals_again(panel: AnnotatePanel) -> N
     await panel.show(0)
     assert panel.model.proposals("c.png") == []
     assert panel.model.proposals("d.png") == []  # of another split
+
+
+class _FindsNothing(Labeller):
+    async def start(self, task: Task) -> SuggestionSource:
+        return SuggestionSource("test", "nothing")
+
+    async def label(self, frames: Sequence[Frame]) -> list[list[Prediction]]:
+        return [[] for _ in frames]
+
+
+async def test_it_is_told_when_nothing_was_found(panel: AnnotatePanel) -> None:
+    await panel.show(0)
+    await panel.suggest(_FindsNothing())
+    assert panel.canvas.notice == "Nothing was found on 2 images without labels by test nothing."
+    await panel.suggest(_FindsNothing())
+    assert "no new image for test nothing" in panel.canvas.notice

@@ -823,6 +823,14 @@ class _Finds(Labeller):
         return [[Prediction(0, 0.5, 0.5, 0.25, 0.5, 0.75)] for _ in frames]
 
 
+class _FindsNothing(Labeller):
+    async def start(self, task: Task) -> SuggestionSource:
+        return SuggestionSource("test", "nothing")
+
+    async def label(self, frames: Sequence[Frame]) -> list[list[Prediction]]:
+        return [[] for _ in frames]
+
+
 async def test_boxes_are_suggested_on_what_is_selected(
     model: BrowseModel, stores: Stores, root: Path
 ) -> None:
@@ -838,6 +846,8 @@ async def test_boxes_are_suggested_on_what_is_selected(
     table = await stores.image.suggestions(root.name)
     assert set(table.images) == set(chosen)
     await model.suggest(_Finds())
-    assert ", 2 images looked at before." in model.status.text
+    assert model.status.text == ("There is no new image for test finds, 2 images looked at before.")
+    await model.suggest(_FindsNothing())
+    assert model.status.text == "Nothing was found on 2 images by test nothing."
     with pytest.raises(NotFoundError, match="no model is active"):
         await model.suggest()

@@ -176,6 +176,19 @@ async def test_what_cannot_be_evaluated_is_said(model: EvaluateModel) -> None:
         await model.evaluate()
 
 
+async def test_what_was_wrong_is_not_said_of_the_next_choice(panel: EvaluatePanel) -> None:
+    await panel.refresh()
+    panel.split.value = "test"
+    with pytest.raises(NotFoundError):
+        await panel.evaluate()
+    panel.start.click()
+    async with asyncio.timeout(20):
+        while panel.model.status.tone != "problem":
+            await asyncio.sleep(0.01)
+    panel.split.value = "val"
+    assert panel.model.status.text == ""
+
+
 # Tiles
 
 

@@ -18,7 +18,7 @@ from workbench.errors import InvalidConfigError, InvalidNameError, TrainingError
 from workbench.panels.train import TrainPanel
 from workbench.panels.train import settings as train_settings
 from workbench.panels.train.model import TrainModel
-from workbench.panels.train.words import STATE_WORDS, resources, suggestion
+from workbench.panels.train.words import STATE_WORDS, resources, status, suggestion
 from workbench.persistence import Stores
 from workbench.training import progress as progress_module
 from workbench.training.config import TrainingConfig
@@ -148,6 +148,19 @@ async def test_what_cannot_start_is_said_in_the_panel(panel: TrainPanel) -> None
     await eventually(lambda: "no architecture is called" in panel.form.hints["base_model"].value)
     panel.start_button.click()
     await eventually(lambda: "yolo99n" in panel.status_line.text)
+
+
+async def test_a_dataset_is_asked_for_and_choosing_one_takes_the_message_away(
+    stores: Stores, tmp_path: Path
+) -> None:
+    await stores.dataset.create("other", ["cup"])  # with one dataset only, that one is chosen
+    panel = TrainPanel(None, stores, tmp_path / "runs")
+    panel.start_button.click()
+    await eventually(lambda: panel.status_line.text == "Choose a dataset first.")
+    await eventually(lambda: "shapes" in panel.model.datasets)
+    panel.form.dataset.value = "shapes"
+    assert panel.status_line.text == ""
+    panel.close()
 
 
 async def test_a_form_shows_the_settings_and_writes_them_back(
@@ -417,6 +430,13 @@ def test_every_state_has_words() -> None:
     }
     assert len(states) == 10
     assert states == set(STATE_WORDS)
+
+
+def test_a_cancelled_run_that_can_go_on_is_not_said_to_be_lost() -> None:
+    words = status("run", RunProgress(state="cancelled"), "", can_resume=True)
+    assert "no model came of it" in words
+    assert "it can be resumed" in words
+    assert "nothing was kept" not in words
 
 
 def test_use_of_the_machine_and_changes_in_words() -> None:

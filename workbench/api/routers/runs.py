@@ -78,7 +78,7 @@ async def resume_run(run: Name, changes: ResumeRun, state: State) -> Run:
 
 @router.post("/runs/{run}/cancel")
 async def cancel_run(run: Name, state: State) -> Run:
-    """Kill a run with all its processes; nothing of it is kept."""
+    """Kill a run with all its processes; no model comes of it. It can be resumed."""
     found = await state.runner.get(run)
     await found.cancel()
     return await asyncio.to_thread(_run, state, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from workbench.datasets.changes import counted
 from workbench.datasets.prelabelling import Labeller, Prelabelled, prelabel
 from workbench.labelling import ModelLabeller
 from workbench.labelling.predictor import Predictor
@@ -74,6 +75,8 @@ class Suggesting:
         picture = self._model.picture
         if picture is not None:
             await self._model.open(picture.index)  # with what was found on it
+        if done is not None and not done.boxes:
+            self._canvas.notice = _nothing_found(done)
         return done
 
     def close(self) -> None:
@@ -90,3 +93,12 @@ class Suggesting:
         if self._predictor is None:
             self._predictor = self._own = Predictor(self._stores)
         return self._predictor
+
+
+def _nothing_found(done: Prelabelled) -> str:
+    if done.images:
+        images = counted(done.images, "image without labels", "images without labels")
+        return f"Nothing was found on {images} by {done.source}."
+    if done.known:
+        return f"There is no new image for {done.source}: it has looked at all without labels."
+    return "Every image of this walk has labels: there is none to look at."

@@ -138,7 +138,13 @@ def refusal_text(name: str, why: str) -> str:
 
 def describe_suggestions(done: Prelabelled) -> str:
     """Return a sentence for people about what a labeller found."""
-    looked = f"{counted(done.boxes, 'box', 'boxes')} suggested on {counted(done.images, 'image')}"
+    images, source = counted(done.images, "image"), done.source
     known = f", {counted(done.known, 'image')} looked at before" if done.known else ""
     failed = f", {counted(len(done.failed), 'image')} could not be read" if done.failed else ""
-    return f"{looked} by {done.source}{known}{failed}. Annotate shows them for review."
+    rest = f"{known}{failed}."
+    if done.boxes:
+        boxes = counted(done.boxes, "box", "boxes")
+        return f"{boxes} suggested on {images} by {source}{rest} Annotate shows them for review."
+    if done.images:
+        return f"Nothing was found on {images} by {source}{rest}"
+    return f"There is no new image for {source}{rest}"

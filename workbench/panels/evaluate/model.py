@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import traitlets as t
 
@@ -26,6 +26,8 @@ from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, ModelInfo, Prediction, Progress
 
 SUSPECTS = "suspects"
+CHOICES = ("dataset", "split", "model", "against", "unlabelled_as_background")
+"""Traits of `EvaluateModel` that somebody chooses."""
 
 
 class GalleryKind(NamedTuple):
@@ -136,6 +138,12 @@ class EvaluateModel(ChangingModel):
         self._evaluator = evaluator
         self._tiles = TileMaker(stores)
         self.dataset = dataset
+        self.observe(self._forget_problem, names=list(CHOICES))
+
+    def _forget_problem(self, _change: Any) -> None:
+        """Say no more what was wrong with other choices than those of now."""
+        if self.status.tone == "problem":
+            self.status = Status()
 
     async def open(self, dataset: str) -> None:
         """Choose the dataset that is evaluated next.

@@ -11,7 +11,7 @@ import ipywidgets as w
 from workbench.evaluation.evaluator import Evaluator
 from workbench.labelling.predictor import Predictor
 from workbench.panels import AnnotatePanel
-from workbench.panels.evaluate.model import GALLERIES, EvaluateModel, Result
+from workbench.panels.evaluate.model import CHOICES, GALLERIES, EvaluateModel, Result
 from workbench.panels.evaluate.pages import GalleryPage, PlotsPage
 from workbench.panels.evaluate.tables import compared, numbers
 from workbench.panels.shared.background import Background
@@ -266,9 +266,9 @@ class EvaluatePanel:
 
     async def _evaluate(self, choices: Mapping[str, Any]) -> Result:
         await self.model.refresh()
-        unknown = set(choices) - _CHOICES
+        unknown = set(choices) - set(CHOICES)
         if unknown:
-            raise ValueError(f"expected some of {sorted(_CHOICES)}, found {sorted(unknown)}")
+            raise ValueError(f"expected some of {sorted(CHOICES)}, found {sorted(unknown)}")
         for name, value in choices.items():
             setattr(self.model, name, value if value is not None else "")
         return await self.model.evaluate()
@@ -313,9 +313,6 @@ class EvaluatePanel:
 
     def _report(self, error: Exception) -> None:
         self.model.status = Status(str(error) or type(error).__name__, "problem")
-
-
-_CHOICES = {"dataset", "split", "model", "against", "unlabelled_as_background"}
 
 
 def _setter(model: EvaluateModel, name: str) -> Callable[[Mapping[str, Any]], None]:

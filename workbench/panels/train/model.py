@@ -66,7 +66,13 @@ class TrainModel(TrainSettings):
         # Numbers of the last look that was begun, and of the last that was shown.
         self._looks = self._last_look = 0
         self._proposed: TrainingConfig | None = None
-        self.observe(lambda _: self.withdraw(), names=list(CHOSEN))
+        self.observe(self._begin_anew, names=list(CHOSEN))
+
+    def _begin_anew(self, _change: Any) -> None:
+        """Forget what was wrong with the settings of before."""
+        self.withdraw()
+        if not self._is_suggesting:
+            self.error = ""
 
     @t.default("progress")
     def _no_progress(self) -> RunProgress:

@@ -148,7 +148,7 @@ class TrainPanel:
         await self._background.run(lambda: self.model.resume(**changes))
 
     async def cancel(self) -> None:
-        """Kill the run, or take it off the queue; nothing of it is kept."""
+        """Kill the run, or take it off the queue; no model comes of it. It can be resumed."""
         await self._background.run(self.model.cancel)
 
     async def refresh(self) -> None:
@@ -209,7 +209,7 @@ class TrainPanel:
         )
         self.cancel_button = button(
             "Cancel", "trash", model.cancel, spawn,
-            tip="Kill the run, or take it off the queue; nothing of it is kept",
+            tip="Kill the run, or take it off the queue: no model comes of it; it can be resumed",
         )  # fmt: skip
         self.suggestions = row()
         self._suggested: tuple[dict[str, Any], ...] = ()

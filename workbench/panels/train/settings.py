@@ -7,7 +7,7 @@ from typing import Any
 
 import traitlets as t
 
-from workbench.errors import WorkbenchError
+from workbench.errors import InvalidConfigError, WorkbenchError
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.version_models import VersionInfo
 from workbench.training.arguments import check_arguments, parse_arguments
@@ -106,6 +106,8 @@ class TrainSettings(t.HasTraits):
             If one cannot be, or has an unknown name.
         """
         mine = {name: getattr(self, name) for name in CHOSEN}
+        if not settings.get("dataset", self.dataset):
+            raise InvalidConfigError("Choose a dataset first.")
         mine["extra"] = parse_arguments(mine.pop("arguments"))
         return TrainingConfig.from_json(mine | settings)
 

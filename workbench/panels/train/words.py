@@ -31,7 +31,7 @@ STATE_WORDS = {
     "stopped": "Stopped; the best weights so far are kept.",
     "paused": "Paused; it can be resumed.",
     "failed": "Failed.",
-    "cancelled": "Cancelled; nothing was kept.",
+    "cancelled": "Cancelled; no model came of it.",
 }
 _GIB = 2**30
 
