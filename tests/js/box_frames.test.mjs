@@ -34,6 +34,7 @@ const frame = (index, fields = {}) => ({
   problem: "",
   boxes: [],
   proposals: [],
+  rejected: 0,
   keep: false,
   ...fields,
 });

@@ -5,6 +5,10 @@ import { createCommands } from "../../workbench/panels/annotate/static/commands.
 import { createSession } from "../../workbench/panels/annotate/static/session.mjs";
 
 const bitmap = { width: 640, height: 480, close() {} };
+
+/** @import { ProposalRow } from "../../workbench/panels/types.d.ts" */
+
+/** @param {number} left @param {number} score @returns {ProposalRow} */
 const suggestion = (left, score, source_id = "m1") => ({
   class_id: 0,
   xyxy: [left, 10, left + 10, 20],
@@ -33,6 +37,13 @@ async function start({ walks = true, fields = {} } = {}) {
     walks: () => walks,
     breakOff: () => false,
     leave: () => "pass",
+    zoomBy() {},
+    fit() {},
+    actualSize() {},
+    visible: () => [0, 0, bitmap.width, bitmap.height],
+    toggleCrosshair() {},
+    toggleHelp() {},
+    findClass() {},
   });
   session.setThreshold(0.25);
   await session.receive(
@@ -196,7 +207,7 @@ test("undo asks for what was rejected in an earlier session, and shows it again"
     more: false,
   });
   assert.deepEqual(
-    session.boxes().map((box) => box.proposal.score),
+    session.boxes().map((box) => box.proposal?.score),
     [0.9, 0.4],
   );
 });
