@@ -15,6 +15,7 @@ from tests.archive.raw import RawMember, raw_zip
 from workbench.errors import ArchiveError
 from workbench.persistence.archive import ArchiveContents, FolderSink, import_archive, write_zip
 from workbench.persistence.archive.format import LARGE_BYTES
+from workbench.persistence.archive.notes import of_one
 from workbench.persistence.models import ArchiveLimits
 
 YAML = b"train: images/train\nval: images/val\nnames: [cat, dog]\n"
@@ -368,3 +369,20 @@ def test_any_bytes_whatever(
     path.write_bytes(data + (raw_zip(RawMember(b"a.jpg"))[-22:] if tail else b""))
     with pytest.raises(ArchiveError, match=r"x\.zip"):
         import_archive(path, Recorder())
+
+
+@pytest.mark.parametrize(
+    ("many", "one"),
+    [
+        ("1 other files were dropped, such as 'x.md'", "1 other file was dropped, such as 'x.md'"),
+        ("1 boxes have no area and were left out", "1 box has no area and was left out"),
+        (
+            "1 images that are listed are not there and were left out",
+            "1 image that is listed is not there and was left out",
+        ),
+        ("1 classes were added", "1 classes were added"),
+        ("12 other files were dropped", "12 other files were dropped"),
+    ],
+)
+def test_one_thing_is_not_told_as_many(many: str, one: str) -> None:
+    assert of_one(many) == one

@@ -120,7 +120,7 @@ def test_images_that_no_list_has_and_lines_without_an_image_are_told(tmp_path: P
     assert found.num_images == {"train": 2, "val": 1, "test": 0}
     notes = "\n".join(found.notes)
     assert "'images/gone.jpg'" in notes
-    assert "1 images lie in no split" in notes
+    assert "1 image lies in no split" in notes
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -266,7 +266,7 @@ async def test_keypoints_alone_give_their_boxes(tmp_path: Path, persistence_stor
     }
     info = await _import(persistence_stores, tmp_path, files)
     assert _labels(info) == {"train/1.txt": CUP}
-    assert info.notes == ["1 annotations have keypoints: only their boxes were taken"]
+    assert info.notes == ["1 annotation has keypoints: only their boxes were taken"]
 
 
 async def test_unlabelled_background_and_missing_pictures_are_kept_apart(
@@ -286,13 +286,13 @@ async def test_unlabelled_background_and_missing_pictures_are_kept_apart(
     assert _images(info) == ["test/d.jpg", "train/a.jpg", "train/b.jpg", "train/c.jpg"]
     assert _labels(info) == {"train/a.txt": CUP, "train/b.txt": ""}
     assert sorted(info.notes) == [
-        "1 images are damaged and were left out, such as 'train2017/torn.jpg' "
+        "1 image is damaged and was left out, such as 'train2017/torn.jpg' "
         "(train2017/torn.jpg: expected an image (JPEG, PNG, BMP, WebP or TIFF), found 10 bytes "
         "that are none or are damaged)",
-        "1 images are in no annotation file and came in unlabelled, such as 'train2017/c.jpg'",
-        "1 images are listed in files without annotations and came in unlabelled, such as "
+        "1 image is in no annotation file and came in unlabelled, such as 'train2017/c.jpg'",
+        "1 image is listed in files without annotations and came in unlabelled, such as "
         "'test2017/d.jpg'",
-        "1 images that are listed are not there and were left out, such as 'gone.jpg'",
+        "1 image that is listed is not there and was left out, such as 'gone.jpg'",
     ]
 
 
@@ -401,14 +401,14 @@ async def test_what_is_no_box_is_left_out_and_counted(
     )
     assert text == f"{CUP}0 0.90000000 0.25000000 0.20000000 0.50000000\n{DOG}"
     assert [note.partition(", such as ")[0] for note in notes] == [
-        "1 annotations were left out: their image is not listed",
+        "1 annotation was left out: their image is not listed",
         "8 annotations were left out: they have neither a box with finite numbers and an area nor "
         "a polygon",
-        "1 boxes reached over the border of their image and were clipped",
-        "1 annotations without a category were left out",
-        "1 annotations of crowds (iscrowd) were left out: such a box holds many things at once",
-        "1 boxes lie outside of their image or have no area and were left out",
-        "1 annotations have outlines (segmentation): their boxes were taken",
+        "1 box reached over the border of its image and was clipped",
+        "1 annotation without a category was left out",
+        "1 annotation of crowds (iscrowd) was left out: such a box holds many things at once",
+        "1 box lies outside of its image or has no area and was left out",
+        "1 annotation has outlines (segmentation): their boxes were taken",
     ]
 
 
@@ -420,7 +420,7 @@ async def test_the_size_comes_from_the_picture(
 ) -> None:
     text, notes = await _one(persistence_stores, tmp_path, _box(1), size=size)
     assert text == CUP
-    assert ["have another size than" in note for note in notes] == [True] * told
+    assert ["another size than" in note for note in notes] == [True] * told
 
 
 async def test_boxes_of_pictures_with_an_exif_rotation(

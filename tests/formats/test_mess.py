@@ -196,7 +196,7 @@ async def test_predictions_are_no_annotations(tmp_path: Path, persistence_stores
     files = {"a.jpg": PICTURE, "tasks.json": tasks}
     plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
     assert plan.counts()["train"] == {"images": 1, "labelled": 0, "boxes": 0}
-    assert "1 predictions that nobody has accepted" in "\n".join(plan.notes)
+    assert "1 prediction that nobody has accepted" in "\n".join(plan.notes)
 
 
 @pytest.mark.parametrize("text", ["0: cat\n1: dog\n", "0 cat\n1 dog", "cat, dog", "['cat', 'dog']"])

@@ -71,7 +71,7 @@ async def test_16_bits_come_in_as_they_are_and_the_plan_offers_more(
     data = _deep(500, 4000)
     source = folder(tmp_path / "in" / "cells", {"a.tif": data, "b.jpg": PICTURE})
     plan = await plan_import(persistence_stores, source)
-    assert "1 images have more than 8 bits" in "\n".join(plan.notes)
+    assert "1 image has more than 8 bits" in "\n".join(plan.notes)
     info = await plan.apply()
     assert (info.path / "images/train/a.tif").read_bytes() == data
 
@@ -120,7 +120,7 @@ async def test_pages_and_frames_become_images(
     files = {"stack.tif": _pages(tmp_path / "s.tif", 5), "run.gif": _gif(3), "c.jpg": PICTURE}
     source = folder(tmp_path / "in" / "cells", files)
     plain = await plan_import(persistence_stores, source, "plain")
-    assert "1 images have several pages" in "\n".join(plain.notes)
+    assert "1 image has several pages" in "\n".join(plain.notes)
     assert "choose convert='png'" in "\n".join(plain.notes)
 
     plan = await plain.choose(convert="png")
@@ -223,7 +223,7 @@ async def test_a_video_beside_pictures_is_told(tmp_path: Path, persistence_store
     source = folder(tmp_path / "in" / "both", {"c.jpg": PICTURE})
     _video(source / "run.avi", 6)
     plan = await plan_import(persistence_stores, source)
-    assert "1 videos were left out" in "\n".join(plan.notes)
+    assert "1 video was left out" in "\n".join(plan.notes)
     plan = await plan.choose(frame_step=3)
     assert plan.counts()["train"]["images"] == 3
 

@@ -117,7 +117,7 @@ async def test_a_box_without_area_is_left_out_and_reported_by_file_name(
     info = await import_dataset(persistence_stores, root, "ds")
 
     assert info.notes[0] == (
-        "1 boxes lie outside of their image or have no area and were left out, such as in "
+        "1 box lies outside of its image or has no area and was left out, such as in "
         "'Annotations/b.xml', 1 (50, 30, 50, 30)"
     )
     assert len(_labels(tmp_path, "b.txt").splitlines()) == 1
@@ -170,7 +170,7 @@ async def test_the_size_comes_from_the_image(
     info = await import_dataset(persistence_stores, root, "ds")
 
     assert [float(word) for word in _labels(tmp_path, "a.txt").split()] == [0, 0.2, 0.3, 0.2, 0.2]
-    assert sum("another size than their annotations say" in note for note in info.notes) == notes
+    assert sum("another size than its annotations say" in note for note in info.notes) == notes
 
 
 async def test_boxes_of_a_picture_before_its_exif_rotation_turn_with_it(
@@ -255,7 +255,7 @@ async def test_lists_that_disagree_keep_what_scores_are_measured_on(
         "test": ["a.jpg"],
     }
     assert sorted(info.notes) == [
-        "1 images lie in no split and went to train, such as 'JPEGImages/c.jpg'",
+        "1 image lies in no split and went to train, such as 'JPEGImages/c.jpg'",
         "1 names in the list train.txt are of no image here: ghost",
         "2 images are in several lists: a went to test, b went to val",
     ]

@@ -163,6 +163,24 @@ async def test_a_dataset_is_asked_for_and_choosing_one_takes_the_message_away(
     panel.close()
 
 
+async def test_a_number_that_is_too_small_is_said_and_not_changed(panel: TrainPanel) -> None:
+    panel.form.epochs.value = 0
+    assert panel.model.epochs == 0
+    assert "Epochs: 1 is the least." in panel.form.hints["epochs"].value
+    with pytest.raises(InvalidConfigError, match="Epochs: 1 is the least"):
+        await panel.start()
+    assert panel.status_line.text == "Epochs: 1 is the least."
+    panel.form.epochs.value = 3
+    assert "is the least" not in panel.form.hints["epochs"].value
+    assert panel.status_line.text == ""
+
+
+async def test_the_page_speaks_of_its_tick_box(panel: TrainPanel) -> None:
+    panel.form.base_model.value = "yolo11n.pt"
+    await eventually(lambda: "Allow download”" in panel.form.hints["base_model"].value)
+    assert "allow_download" not in panel.form.hints["base_model"].value
+
+
 async def test_a_form_shows_the_settings_and_writes_them_back(
     panel: TrainPanel, stores: Stores
 ) -> None:

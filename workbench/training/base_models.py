@@ -15,6 +15,9 @@ from workbench.persistence import ModelStore
 from workbench.training.config import BaseModel
 from workbench.training.environment import OFFLINE, cache_dir, ultralytics_folder
 
+IN_CODE = "allow_download=True"
+"""How a download is allowed in code; a page says what is to be ticked."""
+
 _FETCH = """
 import sys
 from ultralytics.utils.downloads import attempt_download_asset
@@ -153,7 +156,7 @@ def _from_name(name: str, stored: list[str], allow_download: bool) -> BaseModel:
         note=(
             f"{weights} is not on this disk and downloads are not allowed, so training starts from "
             f"random weights of {architecture} and needs many more epochs. To start from "
-            f"pretrained weights, allow the download (allow_download=True) or put the file at "
+            f"pretrained weights, allow the download ({IN_CODE}) or put the file at "
             f"{fetched}."
         ),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.datasets.formats.reasons import SENTENCES
+from workbench.persistence.archive.notes import of_one
 from workbench.persistence.stored_json import MALFORMED
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ class Ledger:
         if first.place and first.picture != first.file and first.file:
             example = f"{first.file!r}, {first.place}"
         detail = f" ({first.detail})" if first.detail else ""
-        return SENTENCES[reason].format(
-            count=self.reasons[key], unit=unit, example=example + detail
+        return of_one(
+            SENTENCES[reason].format(count=self.reasons[key], unit=unit, example=example + detail)
         )
 
     def __str__(self) -> str:

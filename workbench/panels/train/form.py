@@ -10,7 +10,7 @@ import ipywidgets as w
 
 from workbench.panels.shared.parts import row, show
 from workbench.panels.train.model import TrainModel
-from workbench.panels.train.settings import CHOSEN
+from workbench.panels.train.settings import CHOSEN, LEAST, too_small
 from workbench.training.defaults import SUGGESTED
 
 _WORDS = {
@@ -82,8 +82,8 @@ class TrainForm:
         self.version = _Choice(model, "version", lambda: list(model.versions)).field
         self.base_model = w.Combobox(continuous_update=False)
         self.allow_download = w.Checkbox(indent=False)
-        self.epochs = w.BoundedIntText(min=1, max=100_000)
-        self.image_size = w.BoundedIntText(min=32, max=8192, step=32)
+        self.epochs = w.IntText()  # what is too small is said, not put right without a word
+        self.image_size = w.IntText(step=32)
         self.batch = w.FloatText()
         self.device = _Choice(model, "device", lambda: list(model.devices)).field
         self.model_name = w.Text(placeholder="dataset and time", continuous_update=False)
@@ -148,6 +148,8 @@ class TrainForm:
             suggestion = model.suggestions.get(name)
             if suggestion is not None:
                 words.append(f"<b>Suggested: {suggestion.value}</b> ({escape(suggestion.why)}).")
+            if name in LEAST and getattr(model, name) < LEAST[name]:
+                words.append(f"<b>{too_small(name, LEAST[name])}</b>")
             if name in model.notes:
                 words.append(f"<b>{escape(model.notes[name])}</b>")
             html = f'<small class="curate-hint">{" ".join(words)}</small>'

@@ -11,7 +11,7 @@ from workbench.errors import InvalidConfigError, WorkbenchError
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.version_models import VersionInfo
 from workbench.training.arguments import check_arguments, parse_arguments
-from workbench.training.base_models import resolve_base_model
+from workbench.training.base_models import IN_CODE, resolve_base_model
 from workbench.training.config import TrainingConfig
 from workbench.training.defaults import SUGGESTED, Machine, data_facts, suggest
 from workbench.training.devices import Gpu, device_choices, gpus
@@ -36,6 +36,8 @@ CHOSEN = (
 """Traits of `TrainSettings` that somebody chooses, in the order in which they matter."""
 _DEFAULT = TrainingConfig(dataset="any")
 _NOW = ("The dataset as it is now", "")
+LEAST = {"epochs": 1, "image_size": 32}
+"""What a setting must have at least."""
 BASE_MODELS = ("yolo11n.pt", "yolo11s.pt", "yolo11m.pt", "yolo26n.pt", "yolo26s.pt", "yolo11n.yaml")
 
 
@@ -108,6 +110,9 @@ class TrainSettings(t.HasTraits):
         mine = {name: getattr(self, name) for name in CHOSEN}
         if not settings.get("dataset", self.dataset):
             raise InvalidConfigError("Choose a dataset first.")
+        for name, least in LEAST.items():
+            if name not in settings and getattr(self, name) < least:
+                raise InvalidConfigError(too_small(name, least))
         mine["extra"] = parse_arguments(mine.pop("arguments"))
         return TrainingConfig.from_json(mine | settings)
 
@@ -172,7 +177,7 @@ class TrainSettings(t.HasTraits):
         except WorkbenchError as error:
             notes["base_model"] = str(error)
             return scale_of(self.base_model)
-        notes["base_model"] = base.note
+        notes["base_model"] = in_form(base.note)
         return scale_of(base.label)
 
     async def _look_at_arguments(self) -> dict[str, str]:
@@ -185,6 +190,16 @@ class TrainSettings(t.HasTraits):
     async def _list_models(self) -> None:
         stored = [info.name for info in await self.stores.model.list()]
         self.base_models = [*BASE_MODELS, *stored]
+
+
+def in_form(note: str) -> str:
+    """Return a note on the start of a run with the names that the settings have on the page."""
+    return note.replace(IN_CODE, "tick “Allow download”")
+
+
+def too_small(name: str, least: int) -> str:
+    """Return what is said of a setting that is below its least."""
+    return f"{name.replace('_', ' ').capitalize()}: {least} is the least."
 
 
 def _version_words(version: VersionInfo) -> tuple[str, str]:

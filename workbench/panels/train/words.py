@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.panels.shared.parts import table
 from workbench.panels.train.runs import RunRow
+from workbench.panels.train.settings import in_form
 from workbench.training.curves import METRICS
 from workbench.training.events import ResourcesUsed
 from workbench.training.problems import ERROR, Problem
@@ -82,7 +83,7 @@ def status(
     if not progress.is_over:
         used = resources(progress.resources) if progress.resources is not None else ""
         lines += [losses or "&nbsp;", used or "&nbsp;"]
-    lines += [escape(progress.note)] if progress.note else []
+    lines += [escape(in_form(progress.note))] if progress.note else []
     lines += [f"⚠ {escape(text)}" for text in progress.warnings]
     named = f" · version {escape(version)} of the dataset" if version else ""
     lines.append(f"<small>{escape(run_id)}{named}</small>")

@@ -2,7 +2,34 @@
 
 from __future__ import annotations
 
+import re
+
 from workbench.persistence.yolo.names import IMAGE_EXTENSIONS
+
+_SUBJECT = re.compile(
+    r"^1 (?P<before>[^,:.(\d]*?)(?P<what>annotation|archive|box|file|image|prediction|row|video)"
+    r"(?:e?s)\b(?P<after>[^,:]*)"
+)
+_OF_ONE = {
+    "were": "was", "are": "is", "have": "has", "hold": "holds", "lie": "lies", "mark": "marks",
+    "belong": "belongs", "carry": "carries", "share": "shares", "stand": "stands",
+    "begin": "begins", "their": "its",
+}  # fmt: skip
+
+
+def of_one(sentence: str) -> str:
+    """Return a sentence about many things so that it can be said of one.
+
+    Parameters
+    ----------
+    sentence : str
+        One that begins with a number; unless that is 1, it is returned as it is.
+    """
+    found = _SUBJECT.match(sentence)
+    if found is None:
+        return sentence
+    words = "".join(_OF_ONE.get(word, word) for word in re.split(r"(\W+)", found["after"]))
+    return f"1 {found['before']}{found['what']}{words}{sentence[found.end() :]}"
 
 
 class Notes:
@@ -19,7 +46,9 @@ class Notes:
     def sentences(self) -> list[str]:
         """Return a sentence for each kind, in the order in which they came up."""
         return [
-            kind.format(count=number, example=example if kind in SENTENCES else repr(example))
+            of_one(
+                kind.format(count=number, example=example if kind in SENTENCES else repr(example))
+            )
             for kind, (number, example) in self._found.items()
         ]
 
