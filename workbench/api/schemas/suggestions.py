@@ -101,7 +101,7 @@ class SuggestedLabels(ImageRef):
 
     model_config = with_example({"split": "train", "filename": "frame_1.jpg", "boxes": []})
 
-    boxes: list[ScoredBox] = Field(max_length=10_000)
+    boxes: list[ScoredBox] = Field(max_length=100_000)
 
 
 class NewSuggestions(BaseModel):
