@@ -52,6 +52,16 @@ async def test_who_has_seen_something_older_gets_both_states(
     assert saved.headers["etag"] == (await client.get(A)).headers["etag"]
 
 
+async def test_a_condition_without_an_etag_is_not_met(
+    client: httpx.AsyncClient, pets: str, stores: Stores
+) -> None:
+    before = await stores.label.load("pets", "train", "a.jpg")
+    nothing = {"If-Match": ""}
+    assert (await client.put(A, json={"boxes": []}, headers=nothing)).status_code == 412
+    assert (await client.delete(A, headers=nothing)).status_code == 412
+    assert await stores.label.load("pets", "train", "a.jpg") == before
+
+
 async def test_conditions_on_images_without_labels(
     client: httpx.AsyncClient, pets: str, stores: Stores
 ) -> None:

@@ -67,6 +67,35 @@ def not_modified(etag: str) -> Response:
     return Response(status_code=304, headers={"ETag": etag, **_SAFE})
 
 
+def unless_known(request: Request, etag: str, content: Any) -> Response:
+    """Return JSON with its ETag, or 304 for a client that has it already."""
+    if is_known(request, etag):
+        return not_modified(etag)
+    answer = json_response(content)
+    answer.headers["ETag"] = etag
+    return answer
+
+
+def may_change(if_match: str | None, etag: str) -> bool:
+    """Whether what has this ETag now may be changed, by the ``If-Match`` of a request, if any."""
+    given = tags_in(if_match)
+    return if_match is None or "*" in given or etag in given
+
+
+def changed_since(detail: str, etag: str, **more: Any) -> ProblemError:
+    """Return the answer to a change of what the client has not seen as it is now: 412.
+
+    Parameters
+    ----------
+    detail : str
+    etag : str
+        Of what is there now.
+    **more : JSON types
+        ``current``, what is there, and mostly ``yours``, what was sent.
+    """
+    return ProblemError(412, detail, kind="conflict", headers={"ETag": etag}, more=more)
+
+
 def bytes_response(request: Request, data: bytes, etag: str, media_type: str) -> Response:
     """Return bytes, or the range of them that is asked for."""
     if is_known(request, etag):

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from workbench.api.answers import accepted, etag_of
+from workbench.api.answers import accepted, changed_since, etag_of, may_change
 from workbench.api.params import IfMatch, Name
 from workbench.api.problems import ProblemError
 from workbench.api.schemas.common import NewName
@@ -125,12 +125,12 @@ async def save_tags(
     expected = None
     if if_match is not None:
         expected = await state.stores.dataset.get_tags(dataset)
-        if _tags_etag(expected) != if_match:
-            raise ProblemError(
-                412,
+        if not may_change(if_match, _tags_etag(expected)):
+            raise changed_since(
                 "the tags were changed since they were read; read them again",
-                kind="conflict",
-                more={"current": expected, "yours": new.tags},
+                _tags_etag(expected),
+                current=expected,
+                yours=new.tags,
             )
     await state.stores.dataset.save_tags(dataset, new.tags, expected=expected)
     tags = await state.stores.dataset.get_tags(dataset)

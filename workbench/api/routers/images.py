@@ -13,9 +13,11 @@ from fastapi import APIRouter, Query, Request, Response, UploadFile
 from workbench.api.answers import (
     MEDIA_TYPES,
     bytes_response,
+    changed_since,
     etag_of,
     is_known,
     json_response,
+    may_change,
     media_type_of,
     not_modified,
     tags_in,
@@ -198,12 +200,12 @@ async def put_image(
     data = await read_image(request, state.limits, filename)
     if if_match is not None:
         present = await state.stores.image.read_bytes(dataset, split, filename)
-        if etag_of(present) not in tags_in(if_match) and "*" not in tags_in(if_match):
-            raise ProblemError(
-                412,
+        if not may_change(if_match, etag_of(present)):
+            raise changed_since(
                 f"{split}/{filename} was changed since it was read; read it again",
-                kind="conflict",
-                more={"current": etag_of(present), "yours": etag_of(data)},
+                etag_of(present),
+                current=etag_of(present),
+                yours=etag_of(data),
             )
     info = await state.stores.image.save_bytes(
         dataset, split, filename, data, overwrite="*" not in tags_in(if_none_match)

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from workbench.api.answers import (
-    is_known,
-    not_modified,
+    changed_since,
+    may_change,
     revision_etag,
     tags_in,
+    unless_known,
 )
 from workbench.api.params import BINARY, IfMatch, IfNoneMatch, Name, OptionalSplit
 from workbench.api.problems import ProblemError
@@ -39,22 +40,15 @@ _ARROW = "application/vnd.apache.arrow.stream"
 _NDJSON = "application/x-ndjson"
 
 
-@router.get("/datasets/{dataset}/labels/{split}/{filename}", responses={304: {}})
+@router.get(
+    "/datasets/{dataset}/labels/{split}/{filename}", response_model=Labels, responses={304: {}}
+)
 async def get_labels(
-    dataset: Name,
-    split: Split,
-    filename: Name,
-    request: Request,
-    response: Response,
-    state: State,
-) -> Labels:
+    dataset: Name, split: Split, filename: Name, request: Request, state: State
+) -> Response:
     """Return the boxes of an image; the ETag is their revision."""
     data = await state.stores.label.get(dataset, split, filename)
-    etag = revision_etag(data.revision)
-    if is_known(request, etag):
-        return not_modified(etag)  # type: ignore[return-value]
-    response.headers["ETag"] = etag
-    return Labels.of(data)
+    return unless_known(request, revision_etag(data.revision), Labels.of(data).model_dump())
 
 
 @router.put("/datasets/{dataset}/labels/{split}/{filename}")
@@ -101,15 +95,14 @@ async def _expected(
     """Return the revision that the store shall expect; None for whichever."""
     if "*" in tags_in(if_none_match):
         return ""
-    given = tags_in(if_match)
-    if not given:
+    if if_match is None:
         return None
     present = (await state.stores.label.get(*place)).revision
-    if "*" in given:
+    if "*" in tags_in(if_match):
         if not present:
             raise await _conflict(state, place, new.boxes, "the image has no labels yet")
         return None
-    if revision_etag(present) not in given:
+    if not may_change(if_match, revision_etag(present)):
         raise await _conflict(
             state, place, new.boxes, f"the labels of {place[1]}/{place[2]} were changed since"
         )
@@ -120,15 +113,11 @@ async def _conflict(
     state: ApiState, place: tuple[str, str, str], boxes: list[Box], why: str
 ) -> ProblemError:
     current = await state.stores.label.get(*place)
-    return ProblemError(
-        412,
+    return changed_since(
         f"{why}; compare `current` with `yours`, then send again with the ETag of `current`",
-        kind="conflict",
-        headers={"ETag": revision_etag(current.revision)},
-        more={
-            "current": Labels.of(current).model_dump(),
-            "yours": [box.model_dump() for box in boxes],
-        },
+        revision_etag(current.revision),
+        current=Labels.of(current).model_dump(),
+        yours=[box.model_dump() for box in boxes],
     )
 
 
@@ -137,11 +126,10 @@ async def delete_labels(
     dataset: Name, split: Split, filename: Name, state: State, if_match: IfMatch = None
 ) -> Trashed:
     """Move an image's labels to the trash: it is unlabelled again."""
-    given = tags_in(if_match)
     expected = None
-    if given and "*" not in given:
+    if if_match is not None and "*" not in tags_in(if_match):
         present = (await state.stores.label.get(dataset, split, filename)).revision
-        if revision_etag(present) not in given or not present:
+        if not (present and may_change(if_match, revision_etag(present))):
             raise await _conflict(
                 state, (dataset, split, filename), [], "the labels were changed since"
             )

@@ -7,7 +7,13 @@ import json
 
 from fastapi import APIRouter, Request, Response
 
-from workbench.api.answers import is_known, json_response, not_modified, revision_etag, tags_in
+from workbench.api.answers import (
+    changed_since,
+    json_response,
+    may_change,
+    revision_etag,
+    unless_known,
+)
 from workbench.api.params import Cursor, IfMatch, Limit, Name, Threshold
 from workbench.api.problems import ProblemError
 from workbench.api.schemas.common import Saved, Split
@@ -111,12 +117,8 @@ async def get_suggestions(
 ) -> Response:
     """Return what waits for review on an image; the ETag is that of it and of the labels."""
     waiting = await _waiting(state, dataset, (split, filename))
-    etag = revision_etag(waiting.revision)
-    if is_known(request, etag):
-        return not_modified(etag)
-    answer = json_response(_item(waiting.key, waiting.suggestions))
-    answer.headers["ETag"] = etag
-    return answer
+    item = _item(waiting.key, waiting.suggestions)
+    return unless_known(request, revision_etag(waiting.revision), item)
 
 
 @router.post("/datasets/{dataset}/suggestions/{split}/{filename}/decision")
@@ -136,15 +138,12 @@ async def decide_on_suggestions(
     """
     waiting = await _waiting(state, dataset, (split, filename))
     etag = revision_etag(waiting.revision)
-    given = tags_in(if_match)
-    if given and "*" not in given and etag not in given:
-        raise ProblemError(
-            412,
+    if not may_change(if_match, etag):
+        raise changed_since(
             f"{split}/{filename}: its labels or suggestions were changed since; look at `current` "
             "and decide again",
-            kind="conflict",
-            headers={"ETag": etag},
-            more={"current": _item(waiting.key, waiting.suggestions)},
+            etag,
+            current=_item(waiting.key, waiting.suggestions),
         )
     labels = await decide(
         state.stores, dataset, waiting, accept=decision.accept, reject=decision.reject
