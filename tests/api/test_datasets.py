@@ -63,6 +63,17 @@ async def test_what_cannot_be_is_refused_with_the_words_of_the_notebook(
     assert (await client.get("/datasets/nobody")).json()["type"] == "urn:workbench:not-found"
 
 
+async def test_a_damaged_dataset_is_told_without_its_path(
+    client: httpx.AsyncClient, pets: str, tmp_path: Path
+) -> None:
+    [description] = tmp_path.rglob("pets/data.yaml")
+    description.write_text("names: 7\n")
+    answer = await client.get("/datasets")
+    [found] = answer.json()["items"]
+    assert found["problem"].startswith("pets/data.yaml: ")
+    assert str(tmp_path) not in answer.text
+
+
 async def test_classes_that_boxes_use_cannot_go(client: httpx.AsyncClient, pets: str) -> None:
     refused = await client.put("/datasets/pets/classes", json={"classes": ["cat"]})
     assert refused.status_code == 409

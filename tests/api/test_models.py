@@ -66,6 +66,20 @@ async def test_models_are_told_without_their_paths(
     assert (await client.get("/models/cups-v1")).json() == found
 
 
+async def test_a_damaged_model_is_told_without_its_path(
+    client: httpx.AsyncClient, model: str, tmp_path: Path
+) -> None:
+    [facts] = tmp_path.rglob("cups-v1/model.json")
+    facts.write_bytes(b"{")
+    answer = await client.get("/models")
+    [found] = answer.json()["items"]
+    assert found["problem"].startswith("cups-v1/model.json: ")
+    assert str(tmp_path) not in answer.text
+    refused = await client.put("/active-model", json={"name": "cups-v1"})
+    assert (refused.status_code, refused.json()["detail"]) == (422, found["problem"])
+    assert (await client.delete("/models/cups-v1")).status_code == 200
+
+
 async def test_a_model_is_active_renamed_deleted_and_restored(
     client: httpx.AsyncClient, model: str, stores: Stores
 ) -> None:

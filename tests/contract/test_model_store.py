@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.names import BAD_NAMES
-from workbench.errors import AlreadyExistsError, InvalidNameError, NotFoundError
+from workbench.errors import (
+    AlreadyExistsError,
+    InvalidDatasetError,
+    InvalidNameError,
+    NotFoundError,
+)
 from workbench.persistence import ModelStore
 from workbench.persistence.storage import Remove, Storage, Write
 
@@ -292,3 +297,33 @@ async def test_weights_that_vanished_are_noticed(
     assert [m.name for m in await mdl.list()] == [cats]
     with pytest.raises(NotFoundError, match="cats"):
         await mdl.load(cats)
+
+
+async def test_a_damaged_model_is_listed_and_refused_in_the_same_words(
+    mdl: ModelStore, cats: str, weights: Path, models: Storage
+) -> None:
+    await mdl.save("dogs", weights, "yolo11n.pt", "pets")
+    await mdl.set_active(cats)
+    models.commit([Write("cats/model.json", b'{"base_model": 3}')])
+    found, dogs = await mdl.list()
+    assert (dogs.name, dogs.problem, dogs.weights_state) == ("dogs", "", "ok")
+    assert (found.name, found.is_active, found.weights_state) == ("cats", True, "unknown")
+    assert "cats/model.json" in found.problem
+    assert await mdl.get_active() == found
+    for use in (mdl.get, mdl.load, mdl.set_active):
+        with pytest.raises(InvalidDatasetError) as refused:
+            await use(cats)
+        assert str(refused.value) == found.problem
+
+
+async def test_a_damaged_model_goes_to_the_trash_and_back(
+    mdl: ModelStore, cats: str, models: Storage
+) -> None:
+    await mdl.set_active(cats)
+    models.commit([Write("cats/model.json", b"{")])
+    entry = await mdl.delete(cats)
+    assert await mdl.list() == []
+    assert await mdl.get_active() is None
+    assert (await mdl.restore(entry.id)).problem
+    assert models.read("cats/model.json") == b"{"
+    assert models.read("cats/weights.pt") == b"the weights"

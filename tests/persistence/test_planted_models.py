@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.planted import Planted, limited, model_facts
-from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.errors import InvalidDatasetError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes as POSIX has them")
 
@@ -21,12 +21,23 @@ def planted(tmp_path: Path) -> Planted:
     return Planted(tmp_path)
 
 
-async def assert_left_out(planted: Planted) -> None:
-    """The healthy model is there and works; the planted one leads nowhere."""
+async def assert_damaged(planted: Planted) -> None:
+    """The healthy model is there and works; the planted one says what is wrong, and leads nowhere.
+
+    It is refused with the same words, and can be moved to the trash and back.
+    """
     stores = planted.stores()
+    good, net = await limited(stores.model.list())
+    assert (good.name, good.problem, net.name, net.weights_state) == ("good", "", "net", "unknown")
+    assert "net/" in net.problem
+    for use in (stores.model.load, stores.model.set_active, stores.model.get):
+        with pytest.raises(InvalidDatasetError) as refused:
+            await limited(use("net"))
+        assert str(refused.value) == net.problem
+    entry = await limited(stores.model.delete("net"))
     assert [info.name for info in await limited(stores.model.list())] == ["good"]
-    with pytest.raises((InvalidDatasetError, NotFoundError)):
-        await limited(stores.model.load("net"))
+    assert (await limited(stores.model.restore(entry.id))).problem
+    assert (await limited(stores.model.list()))[1] == net
     assert await limited(stores.model.load("good")) == planted.models / "good/weights.pt"
     active = await limited(stores.model.set_active("good"))
     assert active is not None
@@ -66,7 +77,7 @@ async def test_facts_that_cannot_be(planted: Planted, name: str) -> None:
     content = FACTS[name]
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
     (planted.models / "net/model.json").write_bytes(data)
-    await assert_left_out(planted)
+    await assert_damaged(planted)
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "folder"])
@@ -85,7 +96,7 @@ async def test_files_of_a_model_that_are_none(planted: Planted, file: str, kind:
         os.mkfifo(path)
     else:
         path.mkdir()
-    await assert_left_out(planted)
+    await assert_damaged(planted)
 
 
 ACTIVE = {

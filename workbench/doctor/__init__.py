@@ -13,6 +13,7 @@ from workbench.doctor.machine import (
     check_data_folder,
     check_datasets,
     check_gpu,
+    check_models,
     check_shared_memory,
 )
 from workbench.doctor.probing import run_probe
@@ -33,7 +34,7 @@ def examine(data_dir: Path) -> list[Finding]:
     Parameters
     ----------
     data_dir : Path
-        The folder that holds the datasets, or will.
+        The folder that holds the datasets, or will. The models are looked for beside it.
 
     Returns
     -------
@@ -52,5 +53,6 @@ def examine(data_dir: Path) -> list[Finding]:
         check_browser(os.environ),
         check_data_folder(data_dir),
         *check_datasets(data_dir),
+        *check_models(data_dir.expanduser().absolute().parent / "models"),
         *check_shared_memory(Path("/dev/shm")),
     ]

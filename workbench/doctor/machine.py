@@ -194,6 +194,33 @@ def check_datasets(folder: Path) -> list[Finding]:
     ]
 
 
+def check_models(folder: Path) -> list[Finding]:
+    """Find the models whose facts cannot be read.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the models, which need not exist.
+    """
+    import asyncio
+
+    from workbench.persistence.filesystem import model_store
+
+    if not folder.is_dir():
+        return []
+    return [
+        Finding(
+            Status.PROBLEM,
+            "Model",
+            f"{info.name} is damaged: {info.problem}",
+            f"Put {info.path}/model.json back from a copy, or delete the model in the models "
+            f"panel, which moves it to the trash; the other models can be used meanwhile.",
+        )
+        for info in asyncio.run(model_store(folder).list())
+        if info.problem
+    ]
+
+
 def judge_free_space(folder: Path, free: int, *, exists: bool) -> Finding:
     """Judge `free` bytes for a data folder that can be written."""
     text = f"{folder} {'is' if exists else 'will be made, its place is'} writable, "

@@ -19,7 +19,7 @@ class ModelInfo:
     ----------
     name : str
     path : Path
-        Of the weights file.
+        Of the weights file; of the model's folder if there is a `problem`.
     base_model : str
         What training started from, for instance ``"yolo11n.pt"``.
     dataset_name : str
@@ -35,7 +35,11 @@ class ModelInfo:
     details : dict
         Anything else worth keeping (training configuration, dataset version); JSON types.
     weights_state : str
-        ``"ok"``, ``"missing"`` or ``"changed"`` (other bytes than were saved).
+        ``"ok"``, ``"missing"`` or ``"changed"`` (other bytes than were saved); ``"unknown"`` if
+        there is a `problem`.
+    problem : str
+        Why the facts of the model cannot be read, and what to do about it; besides its name and
+        whether it is active, nothing is known of it then. Empty: all is well.
     """
 
     name: str
@@ -50,3 +54,4 @@ class ModelInfo:
     class_names: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     weights_state: str = "ok"
+    problem: str = ""

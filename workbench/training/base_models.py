@@ -12,6 +12,7 @@ from pathlib import Path
 
 from workbench.errors import InvalidConfigError, TrainingError
 from workbench.persistence import ModelStore
+from workbench.persistence.models import ModelInfo
 from workbench.training.config import BaseModel
 from workbench.training.environment import OFFLINE, cache_dir, ultralytics_folder
 
@@ -66,8 +67,12 @@ async def resolve_base_model(
             note=f"Starts from the weights of your model {name!r}.",
         )
     return await asyncio.to_thread(
-        _outside_the_store, name, [info.name for info in await models.list()], allow_download
+        _outside_the_store, name, _sound(await models.list()), allow_download
     )
+
+
+def _sound(found: list[ModelInfo]) -> list[str]:
+    return [info.name for info in found if not info.problem]
 
 
 def _outside_the_store(name: str, stored: list[str], allow_download: bool) -> BaseModel:

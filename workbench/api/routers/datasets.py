@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -41,7 +42,9 @@ router = APIRouter(tags=["datasets"])
 @router.get("/datasets")
 async def list_datasets(state: State) -> Datasets:
     """Return all datasets, sorted by name."""
-    return Datasets(items=[Dataset.of(info) for info in await state.datasets.list()])
+    found = await state.datasets.list()
+    told = [replace(info, problem=state.scrub.text(info.problem)) for info in found]
+    return Datasets(items=[Dataset.of(info) for info in told])
 
 
 @router.post("/datasets", status_code=201)

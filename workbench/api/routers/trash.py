@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -81,4 +82,5 @@ async def purge_image(dataset: Name, entry: Name, state: State) -> Purged:
 def model_of(state: ApiState, info: ModelInfo) -> Model:
     """Return a model as it is sent: without paths, and without numbers that JSON lacks."""
     details: dict[str, Any] = state.scrub.value(info.details)
-    return Model.of(info, details, state.scrub.value(info.metrics))
+    told = replace(info, problem=state.scrub.text(info.problem))
+    return Model.of(told, details, state.scrub.value(info.metrics))

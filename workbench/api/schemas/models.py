@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.api.schemas.common import Text, with_example
 from workbench.api.schemas.labels import PredictedBox
@@ -28,6 +28,7 @@ class Model(BaseModel):
     class_names: list[str]
     details: dict[str, Any]
     weights_state: str
+    problem: str = Field(description="Why its facts cannot be read; empty if all is well.")
 
     @classmethod
     def of(cls, info: ModelInfo, details: dict[str, Any], metrics: dict[str, Any]) -> Self:

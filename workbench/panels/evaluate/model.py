@@ -162,7 +162,7 @@ class EvaluateModel(ChangingModel):
         self.datasets = await self.manager.list_usable()
         if self.dataset not in self.datasets:
             self.dataset = self.datasets[0] if len(self.datasets) == 1 else ""
-        models = await self._stores.model.list()
+        models = [info for info in await self._stores.model.list() if not info.problem]
         names = [info.name for info in models]
         self.models = models
         self.model = self.model if self.model in names else ""

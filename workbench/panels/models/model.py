@@ -105,7 +105,7 @@ class ModelsModel(ChangingModel):
         listed = next((info for info in self.models if info.name == name), None)
         if listed is None:
             return  # a name from Python
-        now = await self._stores.model.get(listed.name)
+        now = await self._now(listed)
         lines = _differences(listed, now)
         if lines:
             await self.refresh()
@@ -114,13 +114,23 @@ class ModelsModel(ChangingModel):
                 f"was done; look again, and repeat it if you still want it."
             )
 
+    async def _now(self, listed: ModelInfo) -> ModelInfo:
+        """Return what is known of a listed model by now; of a damaged one, what is wrong."""
+        if listed.problem:
+            for info in await self._stores.model.list():
+                if info.name == listed.name:
+                    return info
+        return await self._stores.model.get(listed.name)
+
     async def activate(self, name: str | None) -> None:
         """Make a model the one that labels and predicts; None for none."""
         before = await self._stores.model.get_active()
 
         async def undo() -> None:
             with undoing("active model"):
-                await self._stores.model.set_active(before.name if before else None)
+                # A damaged one was of no use, and is refused.
+                usable = before is not None and not before.problem
+                await self._stores.model.set_active(before.name if before and usable else None)
 
         async with self._doing("Activating"):
             await self._require_as_listed(name)
@@ -159,7 +169,8 @@ class ModelsModel(ChangingModel):
 
     async def delete(self, name: str) -> TrashEntry:
         """Move a model to the trash."""
-        was_active = (await self._stores.model.get(name)).is_active
+        active = await self._stores.model.get_active()
+        was_active = active is not None and active.name == name and not active.problem
 
         async def undo() -> None:
             with undoing("delete"):
@@ -341,6 +352,7 @@ class ModelsModel(ChangingModel):
 def _differences(before: ModelInfo, now: ModelInfo) -> list[str]:
     """Return in words what is different in a model, but for whether it is active."""
     facts: dict[str, Callable[[ModelInfo], object]] = {
+        "problem": lambda info: info.problem or "none",
         "made": lambda info: info.created_at,
         "started from": lambda info: info.base_model,
         "epochs": lambda info: info.epochs_completed,
@@ -351,6 +363,11 @@ def _differences(before: ModelInfo, now: ModelInfo) -> list[str]:
         for what, read in facts.items()
         if read(before) != read(now)
     ]
+
+
+def is_usable(info: ModelInfo | None) -> bool:
+    """Whether there is a model, and it can do more than be deleted."""
+    return info is not None and not info.problem
 
 
 def required(model: ModelsModel) -> ModelInfo:

@@ -6,7 +6,7 @@ from html import escape
 
 import ipywidgets as w
 
-from workbench.panels.models.model import NOTE, ModelsModel, required
+from workbench.panels.models.model import NOTE, ModelsModel, is_usable, required
 from workbench.panels.shared.parts import Spawn, button, hint, labelled, page, row
 from workbench.persistence.models import ModelInfo
 
@@ -68,9 +68,11 @@ class DetailsPage:
 
     def show(self, info: ModelInfo | None) -> None:
         """Show another model, or none."""
-        for widget in (self.activate, self.delete, self.rename, self.save_note):
-            widget.disabled = info is None
+        self.delete.disabled = info is None
+        for widget in (self.rename, self.save_note):
+            widget.disabled = not is_usable(info)
         is_active = info is not None and info.is_active
+        self.activate.disabled = not (is_active or is_usable(info))
         self.activate.description = "Make inactive" if is_active else "Make active"
         stored = ("", "") if info is None else (info.name, str(info.details.get(NOTE, "")))
         if stored != self._stored:  # else it may be that somebody is typing
@@ -93,6 +95,12 @@ class DetailsPage:
 
 
 def _facts(info: ModelInfo) -> str:
+    if info.problem:
+        words = hint(
+            f"This model is damaged: {info.problem}. It can be moved to the trash; the other "
+            f"models can be used meanwhile."
+        )
+        return str(words.value)
     details = info.details
     config = details.get("config") or {}
     version = details.get("dataset_version")

@@ -144,7 +144,7 @@ class ModelsPanel:
             {
                 "name": info.name,
                 "is_active": info.is_active,
-                "problem": _PROBLEMS.get(info.weights_state, ""),
+                "problem": "damaged" if info.problem else _PROBLEMS.get(info.weights_state, ""),
                 "curve": self.model.curves.get(info.name, []),
                 "cells": table_cells(info),
             }

@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets as w
 
 from workbench.panels.models.incoming import IncomingFile
-from workbench.panels.models.model import ModelsModel, required
+from workbench.panels.models.model import ModelsModel, is_usable, required
 from workbench.panels.models.widgets import FileDownload, FileUpload
 from workbench.panels.shared.parts import (
     Confirmation,
@@ -67,7 +67,7 @@ class ExportPage:
     def show(self, info: ModelInfo | None) -> None:
         """Show another model, or none."""
         for widget in (self.export, self.copy, self.download):
-            widget.disabled = info is None
+            widget.disabled = not is_usable(info)
         self.result.value = ""
 
     async def _export(self) -> None:

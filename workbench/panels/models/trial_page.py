@@ -17,7 +17,7 @@ from workbench.panels.live.browser_feed import BrowserFeed
 from workbench.panels.live.feed_watch import FeedWatch, feed_message
 from workbench.panels.live.preview import Preview
 from workbench.panels.models.live_trial import LiveTrial
-from workbench.panels.models.model import Frame, ModelsModel, required
+from workbench.panels.models.model import Frame, ModelsModel, is_usable, required
 from workbench.panels.models.widgets import Trial
 from workbench.panels.shared.parts import Spawn, button, labelled, page, row
 from workbench.panels.shared.status import Status
@@ -80,7 +80,7 @@ class TryPage:
 
     def show(self, info: ModelInfo | None) -> None:
         """Let another model look; one that was trained on a dataset begins with that."""
-        self.run.disabled = info is None
+        self.run.disabled = not is_usable(info)
         if info is not None and info.dataset_name in self.dataset.options:
             self.dataset.value = info.dataset_name
 

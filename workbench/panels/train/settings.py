@@ -188,7 +188,7 @@ class TrainSettings(t.HasTraits):
         return {}
 
     async def _list_models(self) -> None:
-        stored = [info.name for info in await self.stores.model.list()]
+        stored = [info.name for info in await self.stores.model.list() if not info.problem]
         self.base_models = [*BASE_MODELS, *stored]
 
 

@@ -14,7 +14,7 @@ from workbench.persistence.stores.bundle import Stores
 from workbench.persistence.stores.layouts import MODELS
 from workbench.persistence.stores.models import ModelStore
 
-__all__ = ["create_filesystem_stores"]
+__all__ = ["create_filesystem_stores", "model_store"]
 
 
 def create_filesystem_stores(data_dir: Path, models_dir: Path) -> Stores:
@@ -26,5 +26,10 @@ def create_filesystem_stores(data_dir: Path, models_dir: Path) -> Stores:
         dataset=FilesystemDatasetStore(root),
         image=FilesystemImageStore(root),
         label=FilesystemLabelStore(root),
-        model=ModelStore(LocalStorage(os.path.abspath(models_dir), MODELS)),
+        model=model_store(models_dir),
     )
+
+
+def model_store(models_dir: Path) -> ModelStore:
+    """Make a model store over a folder that is there."""
+    return ModelStore(LocalStorage(os.path.abspath(models_dir), MODELS))

@@ -23,8 +23,9 @@ from workbench.errors import (
     InvalidDatasetError,
     InvalidNameError,
     NotFoundError,
+    WorkbenchError,
 )
-from workbench.persistence.disk_errors import speaks_plainly
+from workbench.persistence.disk_errors import as_ours, speaks_plainly
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
 from workbench.persistence.storage import Change, Move, Remove, Storage, Write
@@ -133,7 +134,7 @@ class ModelStore:
         return await self._consistently(lambda: self._storage.exists(f"{name}/{_FACTS}"))
 
     async def list(self) -> builtins.list[ModelInfo]:
-        """Return all models, sorted by name. A broken one is left out and logged."""
+        """Return all models, sorted by name; a damaged one says so, see `ModelInfo.problem`."""
         return await self._consistently(self._list)
 
     def _list(self) -> builtins.list[ModelInfo]:
@@ -146,11 +147,10 @@ class ModelStore:
             try:
                 if check_name(name, "model name") != name:
                     raise self._missing(name)
-                if isinstance(content, Exception):
-                    raise content
-                found.append(self._read(name, name, content, active))
-            except (InvalidDatasetError, InvalidNameError, NotFoundError) as error:
+            except (InvalidNameError, NotFoundError) as error:  # no method could be given it
                 _log.warning("model left out of the list: %s", error)
+                continue
+            found.append(self._as_it_is(name, name, content, active))
         return found
 
     async def stamp(self) -> str:
@@ -209,13 +209,14 @@ class ModelStore:
         return await asyncio.to_thread(work)
 
     async def get_active(self) -> ModelInfo | None:
-        """Return the active model, or None."""
+        """Return the active model, or None; a damaged one says so, see `ModelInfo.problem`."""
 
         def work() -> ModelInfo | None:
             name = self._active_name()
-            if name is None or not self._storage.exists(f"{name}/{_FACTS}"):
+            if name is None:
                 return None
-            return self._info(name)
+            [content] = self._storage.read_many([f"{name}/{_FACTS}"])
+            return None if content is None else self._as_it_is(name, name, content, name)
 
         return await self._consistently(work)
 
@@ -259,7 +260,7 @@ class ModelStore:
         return await asyncio.to_thread(work)
 
     async def delete(self, name: str) -> TrashEntry:
-        """Move a model to the trash; if it was active, none is."""
+        """Move a model, also a damaged one, to the trash; if it was active, none is."""
         name = check_name(name, "model name")
 
         def work() -> TrashEntry:
@@ -292,9 +293,12 @@ class ModelStore:
                 wanted = check_name(name or found.entry.name, "model name")
                 self._require_free(wanted)
                 trashed = f"{found.folder}/{found.files[0][0]}"
-                made = self._info_at(wanted, trashed, self._active_name())
+                [content] = self._storage.read_many([f"{trashed}/{_FACTS}"])
+                if content is None:
+                    raise NotFoundError(f"{self._where(trashed)}: there is no {_FACTS} in it")
+                made = self._as_it_is(wanted, trashed, content, self._active_name())
                 writer.commit([Move(trashed, wanted), Remove(found.folder)])
-            return told(lambda: self._info(wanted), made)
+            return told(lambda: self._info(wanted), made) if not made.problem else made
 
         return await asyncio.to_thread(work)
 
@@ -348,10 +352,26 @@ class ModelStore:
 
     def _info(self, name: str) -> ModelInfo:
         self._require(name)
-        return self._info_at(name, name, self._active_name())
+        return self._read(name, name, self._storage.read(f"{name}/{_FACTS}"), self._active_name())
 
-    def _info_at(self, name: str, folder: str, active: str | None) -> ModelInfo:
-        return self._read(name, folder, self._storage.read(f"{folder}/{_FACTS}"), active)
+    def _as_it_is(
+        self, name: str, folder: str, content: bytes | Exception, active: str | None
+    ) -> ModelInfo:
+        """Return what is known of a model, be it only what is wrong with it."""
+        try:
+            if isinstance(content, Exception):
+                raise content
+            return self._read(name, folder, content, active)
+        except (WorkbenchError, OSError) as error:
+            _log.warning("model %s is damaged: %s", name, error)
+            problem = as_ours(error, name) if isinstance(error, OSError) else error
+            return ModelInfo(
+                name,
+                self._path(name),
+                is_active=active == name,
+                weights_state="unknown",
+                problem=str(problem),
+            )
 
     def _read(self, name: str, folder: str, data: bytes, active: str | None) -> ModelInfo:
         """Return what the facts of a model say that lies in a folder and shall have a name."""
