@@ -14,8 +14,11 @@ from workbench.api.problems import BodyTooLargeError, ProblemError
 from workbench.api.settings import ApiLimits
 from workbench.errors import InvalidFrameError
 from workbench.persistence.rules import image_size
+from workbench.persistence.yolo.names import MOST_NAME_BYTES
 
-Name = Annotated[str, Path(min_length=1, max_length=255, description="As it is called on disk.")]
+Name = Annotated[
+    str, Path(min_length=1, max_length=MOST_NAME_BYTES, description="As it is called on disk.")
+]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=1000)]
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", max_length=1000)]

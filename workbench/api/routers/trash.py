@@ -14,11 +14,13 @@ from workbench.api.schemas.models import Model
 from workbench.api.schemas.trash import EntryList, Purged, Trash, Trashed
 from workbench.api.state import ApiState, State
 from workbench.persistence.models import ModelInfo
+from workbench.persistence.yolo.names import MOST_NAME_BYTES
 
 router = APIRouter(tags=["trash"])
 
 OtherName = Annotated[
-    str | None, Query(min_length=1, max_length=255, description="Default: what it was called.")
+    str | None,
+    Query(min_length=1, max_length=MOST_NAME_BYTES, description="Default: what it was called."),
 ]
 
 

@@ -27,10 +27,11 @@ HIDDEN_FOLDERS = frozenset(
 HIDDEN_FILES = frozenset({"active.json", "dataset.json", "generation", "prompts.json", "tags.json"})
 """What is a file in there; ``lock`` is one, too, and has to be there before all others."""
 
-# Most file systems allow 255 bytes for a name; label and temporary names need a few of them.
-MAX_NAME_BYTES = 200
 MOST_NAME_BYTES = 255
 """Of a name that is there already: what every common file system takes."""
+
+MAX_NAME_BYTES = 200
+"""Of a name that is given: the names of labels and of temporary files made of it are longer."""
 
 # Windows keeps these names for devices, whatever the extension:
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
