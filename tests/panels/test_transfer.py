@@ -403,26 +403,25 @@ async def test_an_export_to_the_kernels_machine_replaces_nothing(
 
 
 async def test_what_is_stopped_leaves_nothing_behind(
-    page: Page, root: Path, monkeypatch: pytest.MonkeyPatch
+    page: Page, root: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.drop(("export.zip", zip_bytes(EXPORT)))
     await page.until_kind("plan")
-    create = page.panel.imports._stores.dataset.create_with
+    create = stores.dataset.create_with
 
     async def create_late(name: str, fill: Any) -> Any:
         page.panel.imports.stop()
         return await create(name, fill)
 
-    monkeypatch.setattr(page.panel.imports._stores.dataset, "create_with", create_late)
-    page.ask("apply")
-    await page.until(page.said, "Importing: stopped.")
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.dataset, "create_with", create_late)
+        page.ask("apply")
+        await page.until(page.said, "Importing: stopped.")
     assert page.shown["kind"] == "plan"
     assert not (root.parent / "export").exists()
-    monkeypatch.undo()
-    page.panel.gallery.send = page._take  # type: ignore[method-assign]
     page.ask("apply")
     await page.until_kind("account")
-    assert len(await import_accounts(page.panel.imports._stores, "export")) == 1
+    assert len(await import_accounts(stores, "export")) == 1
 
 
 async def test_a_ledger_that_keeps_no_more_entries_still_counts(
