@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.helpers.backends import Backend
@@ -194,3 +196,40 @@ async def test_the_last_changes_of_classes_can_be_undone(backend: Backend, set_:
     assert (await ds.get(set_)).classes == ["cat 1", "dog", "bird"]
     with pytest.raises(NotFoundError, match=f"not among the last {KEPT_UNDOS}"):
         await ds.undo_rewrite(set_, done[1].id)
+
+
+async def test_after_the_clock_went_back_the_newest_changes_are_kept(
+    backend: Backend, set_: str
+) -> None:
+    if backend.data_dir is None:
+        pytest.skip("only files carry times of the clock")
+    ds = backend.stores.dataset
+    done = []
+    for number in range(KEPT_UNDOS + 2):
+        done.append(await ds.rewrite_classes(set_, [f"cat {number}", "dog", "bird"], {}))
+        # As if the clock went back by an hour after each change.
+        for path in (backend.data_dir / set_ / ".workbench/rewrites").glob(f"{done[-1].id}.*"):
+            os.utime(path, ns=(0, (1_000_000 - 3600 * number) * 10**9))
+    for rewrite in reversed(done[2:]):
+        await ds.undo_rewrite(set_, rewrite.id)
+    assert (await ds.get(set_)).classes == ["cat 1", "dog", "bird"]
+
+
+async def test_changes_of_classes_without_a_serial_number_are_the_older_ones(
+    backend: Backend, set_: str
+) -> None:
+    if backend.data_dir is None:
+        pytest.skip("only files outlive the version that wrote them")
+    ds = backend.stores.dataset
+    folder = backend.data_dir / set_ / ".workbench/rewrites"
+    first = await ds.rewrite_classes(set_, ["cat 0", "dog", "bird"], {})
+    for path in folder.iterdir():
+        path.rename(folder / path.name.replace(first.id, "ff00ff00ff00ff00"))
+    # What no version of ours writes does not get ahead of what is made now.
+    (folder / f"{'9' * 30}r{'0' * 16}.json.z").write_bytes(b"")
+    for number in range(1, KEPT_UNDOS + 1):
+        last = await ds.rewrite_classes(set_, [f"cat {number}", "dog", "bird"], {})
+    kept = {path.name.partition(".")[0] for path in folder.iterdir()}
+    assert len(kept) == KEPT_UNDOS
+    assert last.id in kept
+    assert not kept & {"ff00ff00ff00ff00", "9" * 30 + "r" + "0" * 16}

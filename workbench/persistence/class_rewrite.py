@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ _NAMED = 10
 """So many unreadable files are named before the rest is counted."""
 
 KEPT_UNDOS = 20
+_IDENTITY = re.compile(r"([0-9]{1,15})r[0-9a-f]{16}")
 """So many changes of classes can be undone, the newest: each keeps the labels that it changed."""
 
 Prompts = dict[int, list[str]]
@@ -96,8 +98,16 @@ class Planned:
     result: ClassRewrite
 
 
-def plan(state: State, request: Request) -> Planned:
-    """Work out a rewrite; raises as `DatasetStore.rewrite_classes` does."""
+def plan(state: State, request: Request, serial: int = 0) -> Planned:
+    """Work out a rewrite; raises as `DatasetStore.rewrite_classes` does.
+
+    Parameters
+    ----------
+    state : State
+    request : Request
+    serial : int
+        Which rewrite of the dataset it is; its id begins with it, see `serial_of`.
+    """
     classes = check_classes(request.classes)
     old = state.yaml.classes
     if request.expected is not None and list(request.expected) != old:
@@ -122,7 +132,7 @@ def plan(state: State, request: Request) -> Planned:
         if after != before:
             files[path] = after
     prompts = map_prompts(state.prompts, mapping)
-    identity = os.urandom(8).hex()
+    identity = f"{serial}r{os.urandom(8).hex()}"
     removed = sum(int(counts[i]) for i, new in mapping.items() if new is None and i < len(counts))
     return Planned(
         files=files,
@@ -132,6 +142,15 @@ def plan(state: State, request: Request) -> Planned:
         memory=_memory(state, files, classes, prompts),
         result=ClassRewrite(identity, len(files.keys() & state.labels.keys()), removed),
     )
+
+
+def serial_of(identity: str) -> int:
+    """Return which rewrite of its dataset has this id.
+
+    Those of before ids told it are older than all others, and so is what is no id of ours.
+    """
+    found = _IDENTITY.fullmatch(identity)
+    return int(found[1]) if found else 0
 
 
 def check_mapping(

@@ -45,15 +45,17 @@ def rewrite(
         for (split, filename), rows in patches.items():
             folder.require_image(split, filename)
             by_file[label_path(split, filename)] = rows
+        memories = _memories(folder)
         planned = class_rewrite.plan(
             _state(folder, yaml),
             Request(
                 request.classes, request.mapping, by_file, request.expected, request.expected_boxes
             ),
+            serial=_serial(memories[-1]) + 1 if memories else 1,
         )
         with folder.journal.transaction() as change:
             plan_write(folder, change, planned.files, planned.prompts)
-            for path in _memories(folder)[: -(KEPT_UNDOS - 1)]:
+            for path in memories[: -(KEPT_UNDOS - 1)]:
                 change.remove(path)
                 if os.path.lexists(_yaml_path(path)):
                     change.remove(_yaml_path(path))
@@ -138,17 +140,24 @@ def _memory_path(folder: DatasetFolder, rewrite_id: str) -> str:
 
 
 def _memories(folder: DatasetFolder) -> list[str]:
-    """Return the files of which each can undo a rewrite, oldest first."""
+    """Return the files of which each can undo a rewrite, oldest first.
+
+    In the order of their serial numbers: after a clock went back, times would name the newest.
+    """
     try:
         with os.scandir(folder.paths.rewrites) as entries:
             found = [
-                (entry.stat(follow_symlinks=False).st_mtime_ns, entry.path)
+                (_serial(entry.path), entry.stat(follow_symlinks=False).st_mtime_ns, entry.path)
                 for entry in entries
                 if entry.name.endswith(_MEMORY)
             ]
     except FileNotFoundError:
         return []
-    return [path for _, path in sorted(found)]
+    return [path for _, _, path in sorted(found)]
+
+
+def _serial(memory: str) -> int:
+    return class_rewrite.serial_of(os.path.basename(memory).removesuffix(_MEMORY))
 
 
 def _state(folder: DatasetFolder, yaml: DataYaml) -> State:
