@@ -103,6 +103,14 @@ async def test_prompts_and_tags(client: httpx.AsyncClient, pets: str, stores: St
     assert theirs.json()["current"] == {"odd": ["a.jpg"]}
     assert theirs.json()["yours"] == {"even": ["b.jpg"]}
     assert await stores.dataset.get_tags("pets") == {"odd": ["a.jpg"]}
+    one_of = f'"other", {theirs.headers["etag"]}'
+    for condition in ("*", one_of):
+        again = await client.put(
+            "/datasets/pets/tags",
+            json={"tags": {"odd": ["a.jpg"]}},
+            headers={"If-Match": condition},
+        )
+        assert again.status_code == 200, condition
 
 
 async def test_numbers(client: httpx.AsyncClient, pets: str) -> None:
