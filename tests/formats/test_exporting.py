@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from workbench import export, import_accounts, import_dataset, plan_export
 from workbench.datasets.formats.exporting import to_dataframe
 from workbench.datasets.formats.objects import to_coco
 from workbench.datasets.formats.writers import WRITERS
-from workbench.errors import AlreadyExistsError, ImportFormatError
+from workbench.errors import AlreadyExistsError, ImportFormatError, StorageError
 from workbench.persistence import Stores
 
 PETS: dict[str, Any] = {
@@ -185,3 +187,39 @@ async def test_every_kind_of_store_and_other_libraries(tmp_path: Path, kind: str
     assert line["objects"]["bbox"][0] == [20, 10, 60, 50]
     assert done.num_images == 4
     assert (tmp_path / "hf/val/turned.jpg").read_bytes() == PETS["images/val/turned.jpg"]
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """A system that takes no file of more than 600 bytes: less than any picture here has."""
+    resource = pytest.importorskip("resource", reason="limits as POSIX has them")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("target", ["out", "out.zip"])
+async def test_what_does_not_fit_is_said_in_our_words_and_leaves_nothing(
+    tmp_path: Path, persistence_stores: Stores, target: str
+) -> None:
+    await _pets(persistence_stores, tmp_path)
+    plan = await plan_export(persistence_stores, "pets", format="coco")
+    before = sorted(tmp_path.iterdir())
+    with no_room(), pytest.raises(StorageError, match=rf"pets, export to .*{target}: expected"):
+        await plan.write(tmp_path / target)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+async def test_a_stream_to_a_full_disk_is_said_in_our_words(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    await _pets(persistence_stores, tmp_path)
+    with (
+        Path("/dev/full").open("wb", buffering=0) as full,
+        pytest.raises(StorageError, match=r"pets, export to a stream: .*make room there"),
+    ):
+        await export(persistence_stores, "pets", format="voc", to=full)

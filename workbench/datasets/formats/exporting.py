@@ -17,6 +17,7 @@ from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundErro
 from workbench.geometry import to_pixels
 from workbench.persistence import DataStores, links
 from workbench.persistence.archive import FolderSink, empty_splits, write_zip
+from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.models import SPLITS, Annotation, ImageKey, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -74,13 +75,17 @@ class ExportPlan:
             If the folder holds something.
         NotFoundError
             If there is no folder to write into.
+        StorageError, ReadOnlyError
+            If the disk is full, or may not be written to.
         """
         if images not in _IMAGES:
             raise ImportFormatError(
                 f"images: expected one of {', '.join(_IMAGES)}, found {images!r}"
             )
         loop = asyncio.get_running_loop()
-        return await asyncio.to_thread(self._write, to, images, progress, loop)
+        place = os.fspath(to) if isinstance(to, str | Path) else "a stream"
+        with in_our_words(f"{self._dataset}, export to {place}"):
+            return await asyncio.to_thread(self._write, to, images, progress, loop)
 
     def _write(
         self,
