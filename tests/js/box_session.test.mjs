@@ -471,6 +471,19 @@ test("rejecting predictions does not make an image a labelled one, accepting doe
   assert.deepEqual([edits()[1].boxes.length, edits()[1].labelled], [1, true]);
 });
 
+test("where no earlier step is, undo says so once and is not offered any more", async () => {
+  const { session, sent } = start();
+  const changes = [];
+  session.subscribe((what) => changes.push(what));
+  await arrive(session, 0, { fields: { boxes: [row(10)] } });
+  assert.equal(session.canUndo(), true);
+  session.undo();
+  assert.equal(asked(sent).length, 1);
+  await answer(session, { boxes: [row(10)], past: [] });
+  assert.equal(changes.filter((what) => what === "start").length, 1);
+  assert.equal(session.canUndo(), false);
+});
+
 test("several wishes are granted when the answer comes, predictions stay", async () => {
   const { session, sent, edits } = start();
   const waiting = { class_id: 0, xyxy: [1, 1, 5, 5], score: 0.5, source: "m" };

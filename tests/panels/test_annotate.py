@@ -581,6 +581,23 @@ async def test_an_empty_split_says_so(stores: Stores, monkeypatch: pytest.Monkey
     panel.close()
 
 
+async def test_where_no_image_is_the_page_can_open_a_panel_that_brings_some(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[str, str]] = []
+    panel = AnnotatePanel("ds", split="val", stores=stores, go=lambda *where: opened.append(where))
+    page = Page(panel, monkeypatch)
+    await page.hears("empty")
+    assert panel.canvas.doors == ["Browse", "Capture"]
+    page.say("open", panel="Models")
+    page.say("open", panel="Browse")
+    async with asyncio.timeout(10):
+        while not opened:
+            await asyncio.sleep(0.01)
+    assert opened == [("Browse", "ds")]
+    panel.close()
+
+
 async def test_it_displays_itself(panel: AnnotatePanel) -> None:
     assert "application/vnd.jupyter.widget-view+json" in panel._repr_mimebundle_()
 

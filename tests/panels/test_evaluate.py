@@ -189,6 +189,33 @@ async def test_what_was_wrong_is_not_said_of_the_next_choice(panel: EvaluatePane
     assert panel.model.status.text == ""
 
 
+async def test_a_split_without_images_has_a_door_to_the_splits(stores: Stores) -> None:
+    opened: list[tuple[str, str]] = []
+    panel = EvaluatePanel("found", stores, go=lambda *where: opened.append(where))
+    await panel.refresh()
+    assert panel.door.layout.display == "none"
+    with pytest.raises(NotFoundError, match="Splits"):
+        await panel.evaluate(split="test")
+    assert panel.door.description == "Split now"
+    assert panel.door.layout.display is None
+    panel.door.click()
+    assert opened == [("Splits", "found")]
+    panel.split.value = "val"
+    assert panel.door.layout.display == "none"
+    panel.close()
+
+
+async def test_without_a_model_the_door_leads_to_train(persistence_stores: Stores) -> None:
+    await persistence_stores.dataset.create("cups", ["cup"])
+    opened: list[tuple[str, str]] = []
+    panel = EvaluatePanel("cups", persistence_stores, go=lambda *where: opened.append(where))
+    await panel.refresh()
+    assert panel.door.description == "Train a model"
+    panel.door.click()
+    assert opened == [("Train", "cups")]
+    panel.close()
+
+
 # Tiles
 
 

@@ -70,7 +70,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.message = w.HTML()
         self.home = HomePanel(stores, go=self.go, where=str(data_dir or ""))
         self.train = TrainPanel(None, stores, runs_dir)
-        self.evaluate = EvaluatePanel(None, stores, predictor=predictor)
+        self.evaluate = EvaluatePanel(None, stores, predictor=predictor, go=self.go)
         self.models = ModelsPanel(stores, predictor=predictor)
         self._annotate_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
         self._browse_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
@@ -192,7 +192,11 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             await self._open_browse(self.dataset.value)
             await self._open_curate(self.dataset.value)
         self._annotate = AnnotatePanel(
-            self.dataset.value, self.split.value, self._stores, predictor=self._predictor
+            self.dataset.value,
+            self.split.value,
+            self._stores,
+            predictor=self._predictor,
+            go=self.go,
         )
         self._annotate_box.children = (self._annotate.view,)
         self.train.model.dataset = self.dataset.value

@@ -115,6 +115,8 @@ export interface CanvasTraits {
   bindings: Record<string, string[]>;
   actions: KeyAction[];
   walks: boolean;
+  /** titles of panels that can be opened from here */
+  doors: string[];
   autofocus: boolean;
   canvas_height: number;
   notice: string;
@@ -176,6 +178,7 @@ export type CanvasSent = From<
   | ({ kind: "edit"; seq: number; key: string } & EditState)
   | { kind: "submit" }
   | { kind: "suggest" }
+  | { kind: "open"; panel: string }
 >;
 
 export interface FrameMessage {

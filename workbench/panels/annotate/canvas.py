@@ -57,7 +57,9 @@ STATIC = Path(__file__).parent / "static"
 _log = logging.getLogger(__name__)
 
 
-_ASKED = frozenset(("hello", "go", "go_unlabelled", "want", "want_trail", "suggest", "add_class"))
+_ASKED = frozenset(
+    ("hello", "go", "go_unlabelled", "want", "want_trail", "suggest", "add_class", "open")
+)
 """Messages that the host answers."""
 
 
@@ -99,6 +101,9 @@ class BoxCanvas(anywidget.AnyWidget):
         sync=True
     )
     walks = traitlets.Bool(False, help="whether there are other images to go to").tag(sync=True)
+    doors = traitlets.List(
+        traitlets.Unicode(), help="titles of panels that bring images, which can be opened"
+    ).tag(sync=True)
     autofocus = traitlets.Bool(
         False, help="take the keyboard when the first image is shown and nothing else has it"
     ).tag(sync=True)

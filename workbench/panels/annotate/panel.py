@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,8 @@ class AnnotatePanel:
         Of the picture, in CSS pixels.
     predictor : Predictor, optional
         Runs the model that suggests boxes; default: one of its own.
+    go : callable, optional
+        ``go(panel, dataset)`` opens another panel, by its title, where there is no image yet.
 
     Attributes
     ----------
@@ -101,6 +103,7 @@ class AnnotatePanel:
         keys: Mapping[str, str | Sequence[str]] | None = None,
         height: int = 560,
         predictor: Predictor | None = None,
+        go: Callable[[str, str], object] | None = None,
     ) -> None:
         stores = stores or get_stores()
         self._stores = stores
@@ -109,6 +112,8 @@ class AnnotatePanel:
         self.canvas = self.annotator.canvas
         self.view = ipywidgets.VBox((self.annotator,), layout={"width": "100%"})
         self.canvas.walks = True
+        self._go = go
+        self.canvas.doors = [] if go is None else ["Browse", "Capture"]
         self.canvas.bindings = key_bindings(keys)
         self.canvas.host = self
         self._pages = Pages(self.model, self.canvas, self._report)
@@ -314,9 +319,10 @@ class AnnotatePanel:
                 self.canvas.notice = ""
 
     async def _catch_up(self, news: News) -> None:
+        was_missing = self.model.walk == 0
         await self._ready()
         is_other = await self.model.catch_up(news)
-        if is_other or (self.model.picture is None and self.model.total):
+        if is_other or (was_missing and self.model.picture is None and self.model.total):
             await self._pages.show_again()
 
     async def _switch(
@@ -386,6 +392,10 @@ class AnnotatePanel:
         await self._ready()
         if message["kind"] == "suggest":
             await self._suggesting.toggle()
+            return
+        if message["kind"] == "open":
+            if self._go is not None and message.get("panel") in self.canvas.doors:
+                self._go(str(message["panel"]), self.model.dataset)
             return
         await self._pages.answer(message)
 

@@ -14,6 +14,7 @@ import traitlets as t
 
 from workbench.datasets.changes import counted
 from workbench.datasets.manager import DatasetManager
+from workbench.errors import NotFoundError
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.evaluator import Evaluator
 from workbench.evaluation.findings import Finding
@@ -129,6 +130,7 @@ class EvaluateModel(ChangingModel):
 
     datasets = t.List(t.Unicode(), help="names of the datasets there are")
     models = t.List(t.Instance(ModelInfo), help="the models there are")
+    lacks_images = t.Bool(False, help="whether the last evaluation found none in the split")
     result = t.Instance(Result, allow_none=True, help="of the last evaluation")
 
     def __init__(self, stores: Stores, evaluator: Evaluator, dataset: str = "") -> None:
@@ -142,6 +144,7 @@ class EvaluateModel(ChangingModel):
 
     def _forget_problem(self, _change: Any) -> None:
         """Say no more what was wrong with other choices than those of now."""
+        self.lacks_images = False
         if self.status.tone == "problem":
             self.status = Status()
 
@@ -192,12 +195,23 @@ class EvaluateModel(ChangingModel):
         for place, name in enumerate(models):
             what = "Evaluating" if len(models) == 1 else f"Evaluating model {place + 1} of 2"
             async with self._doing(what) as progress:
+                await self._require_images()
                 done.append(await self._evaluate(name, refresh, progress))
         async with self._doing("Sorting mistakes"):
             result = await asyncio.to_thread(_analysed, *done)
         self.result = result
         self.status = Status(_summary(result))
         return result
+
+    async def _require_images(self) -> None:
+        """Make sure that there is something to evaluate on."""
+        info = await self.manager.get(self.dataset)
+        self.lacks_images = not info.num_images[self.split]
+        if self.lacks_images:
+            raise NotFoundError(
+                f"{self.dataset}/{self.split} has no images: split the dataset in Curate, on "
+                f"the page Splits, or choose another split."
+            )
 
     async def evaluate_again(self) -> Result | None:
         """Compare anew with the labels as they are now, if something was evaluated.

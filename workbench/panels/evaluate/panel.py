@@ -28,7 +28,7 @@ _NOTHING = (
     "Choose a model and a split, and press Evaluate. What the model finds is kept: after you "
     "have corrected labels, evaluating again takes no second look at the images."
 )
-_NO_MODEL = "There is no model yet: train one, or import weights in the Models panel."
+_NO_MODEL = "There is no model yet: train one, or bring in weights in Models."
 _ACTIVE = "the active model"
 
 
@@ -66,10 +66,13 @@ class EvaluatePanel:
         stores: Stores | None = None,
         *,
         predictor: Predictor | None = None,
+        go: Callable[[str, str], object] | None = None,
     ) -> None:
         self._stores = stores or get_stores()
         self._predictor = predictor or Predictor(self._stores)
         self._owns_predictor = predictor is None
+        self._go = go
+        self._behind_door = ""
         evaluator = Evaluator(self._stores, self._predictor)
         self.model = EvaluateModel(self._stores, evaluator, dataset or "")
         self.annotator: AnnotatePanel | None = None
@@ -79,15 +82,19 @@ class EvaluatePanel:
         self._make_pages()
         self._make_annotate_box()
         self._results = page(self.choice, *self._pages)
-        self.main = page(self.form, self.options, self.work.view, self.work.status, self._about)
+        self.main = page(
+            self.form, self.options, self.work.view, self.work.status, self._about, row(self.door)
+        )
         self.main.children += (self._results,)
         self.view = w.VBox((self.main, self._annotate_box), layout={"width": "100%"})
         self.view.add_class("wb-curate")
         self.model.observe(self._show_models, names=("models", "datasets"))
         self.model.observe(self._show_work, names="work")
         self.model.observe(self._show_result, names="result")
+        self.model.observe(self._show_door, names=("lacks_images", "models"))
         self._show_result()
         self._show_work()
+        self._show_door()
         self.model.observe(self._follow, names="dataset")
         self._background.spawn(self._begin)
 
@@ -177,6 +184,8 @@ class EvaluatePanel:
         again.layout.min_width = "36px"
         self.form = row(self.dataset, self.split, self.chosen, self.against, self.start, again)
         self.options = row(self.unlabelled)
+        self.door = w.Button(icon="arrow-right", layout={"width": "auto"})
+        self.door.on_click(lambda _: self._pass_door())
         self.work = WorkRow(self.model, unit="images")
         self.status = self.work.status
         self._about = hint(_NOTHING)
@@ -223,6 +232,20 @@ class EvaluatePanel:
             if kept in [value for _, value in options[name]]:
                 field.value = kept
         self._about.value = hint(_NOTHING if model.models else _NO_MODEL).value
+
+    def _show_door(self, _change: Any = None) -> None:
+        """Offer what is missing before anything can be evaluated."""
+        words, self._behind_door = "", ""
+        if not self.model.models:
+            words, self._behind_door = "Train a model", "Train"
+        elif self.model.lacks_images:
+            words, self._behind_door = "Split now", "Splits"
+        self.door.description = words
+        show(self.door, self._go is not None and bool(words))
+
+    def _pass_door(self) -> None:
+        if self._go is not None and self._behind_door:
+            self._go(self._behind_door, self.model.dataset)
 
     def _show_work(self, _change: Any = None) -> None:
         self.start.disabled = bool(self.model.work.what)

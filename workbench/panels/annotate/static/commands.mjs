@@ -28,6 +28,8 @@ import {
 } from "./document.mjs";
 import { allowedShift, boxBetween, resized, shifted } from "./geometry.mjs";
 
+export const NOTHING_TO_UNDO = "There is nothing to undo on this image.";
+
 const DUPLICATE_OFFSET = 10;
 const NONE_SELECTED = "No box is selected.";
 
@@ -115,8 +117,7 @@ export function createCommands(session, view) {
       session.boxes().some((box) => !box.proposal)
         ? view.tell("There are boxes on this image: delete them first.")
         : session.nothingHere(),
-    undo: () =>
-      session.canUndo() ? session.undo() : view.tell("There is nothing to undo on this image."),
+    undo: () => (session.canUndo() ? session.undo() : view.tell(NOTHING_TO_UNDO)),
     redo: () =>
       session.canRedo() ? session.redo() : view.tell("There is nothing to redo on this image."),
     delete: () => remove("delete", free(), noneFree("delete")),

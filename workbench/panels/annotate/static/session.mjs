@@ -42,7 +42,8 @@ const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
 /**
  * @typedef {import("./document.mjs").Box} Box
  * @typedef {import("./documents.mjs").BoxHistory} BoxHistory
- * @typedef {"frame"|"picture"|"boxes"|"selection"|"status"|"submit"} Change  what views redraw
+ * @typedef {"frame"|"picture"|"boxes"|"selection"|"status"|"submit"|"start"} Change  what views redraw;
+ *   "start": undo was asked for, and there is nothing before
  * @typedef {object} State  what a page shows
  * @property {Frame|null} frame
  * @property {ImageBitmap|null} bitmap the image at the size of the stage
@@ -329,6 +330,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       documents.set(message.key, found.history);
       for (let i = 0; i < found.steps && state.frame?.key === message.key; i++) stepBack();
       notify("boxes");
+      if (found.steps && !found.history.past.length) notify("start");
     }
   }
 
@@ -507,6 +509,11 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     /** Have boxes proposed for what is not labelled, or stop that. */
     suggest() {
       post({ kind: "suggest" });
+    },
+
+    /** Open a panel that brings images. @param {string} panel */
+    openPanel(panel) {
+      post({ kind: "open", panel });
     },
 
     /** Append a class to the dataset. @param {string} name */

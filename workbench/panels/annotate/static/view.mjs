@@ -8,7 +8,7 @@
 
 import { activeWithin, make } from "../../shared/static/dom.mjs";
 import { createClassList } from "./classes.mjs";
-import { createCommands } from "./commands.mjs";
+import { createCommands, NOTHING_TO_UNDO } from "./commands.mjs";
 import { fromRows, sameRow, toRows } from "./document.mjs";
 import {
   drawBoxes,
@@ -388,7 +388,14 @@ export function mountView(model, session, host) {
     }
     if (session.saving().why) return { text: session.saving().why, tone: "problem", choices: [] };
     if (!frame && !state.loading)
-      return { text: "There is no image to show.", tone: "info", choices: [] };
+      return {
+        text: "There is no image to show: add pictures in Browse or Capture, or choose another split.",
+        tone: "info",
+        choices: (model.get("doors") ?? []).map((panel) => ({
+          text: `Add in ${panel}`,
+          run: () => session.openPanel(panel),
+        })),
+      };
     if (!frame || state.loading) return { text: "Loading…", tone: "info", choices: [] };
     if (frame.problem) return { text: frame.problem, tone: "problem", choices: [] };
     return null;
@@ -473,6 +480,14 @@ export function mountView(model, session, host) {
     }
     if (what === "picture") mark("picture");
     if (what === "selection") announceSelection();
+    if (what === "boxes" && state.frame) {
+      if (state.selection.size) announceSelection();
+      else say(describeCount(session.boxes().length, 0));
+    }
+    if (what === "start") {
+      say(NOTHING_TO_UNDO);
+      hint.show(NOTHING_TO_UNDO);
+    }
     // Painting costs milliseconds before the next answer can be shown: only what has changed.
     const failure = state.frame && session.outbox.failure(state.frame.key);
     if (what !== "status") mark("boxes", "active");
