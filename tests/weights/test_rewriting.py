@@ -373,3 +373,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle, file=sys.stderr
     )
     assert json.loads(done.stdout)["error"].startswith("w.pt: expected")
     assert int(done.stderr) / 1024 < 300
+
+
+def test_a_storage_that_was_cut_off_is_told_by_the_users_own_file_name(tmp_path: Path) -> None:
+    import_ultralytics()
+    path = tmp_path / "mine.pt"
+    written(path, packed(members(model(tensor("K\x05\x85", "K\x01\x85", 5)))))
+    with pytest.raises(InvalidModelError) as refused:
+        check_weights(path)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert ".reading-" not in str(refused.value)

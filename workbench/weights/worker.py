@@ -115,7 +115,8 @@ def main(arguments: list[str]) -> int:
             lock_down()
         answer = rewrite(source, target, shown, job["agreed"])
     except InvalidModelError as error:
-        answer = {"error": str(error).replace(str(source), shown)}
+        said = str(error).replace(str(source), shown).replace(str(target), shown)
+        answer = {"error": said}
     except MemoryError:
         answer = {"error": f"{shown}: reading it would take more memory than a model needs"}
     with os.fdopen(out, "w") as file:
