@@ -431,7 +431,9 @@ export function mountView(model, session, host) {
   /** Where no image was ever open, nothing was saved: no green word beside an error. */
   function savingShown() {
     const saving = session.saving();
-    return state.frame || saving.state !== "saved" ? saving : { state: /** @type {const} */ (""), why: "" };
+    return state.frame || saving.state !== "saved"
+      ? saving
+      : { state: /** @type {const} */ (""), why: "" };
   }
 
   function describeProgress() {

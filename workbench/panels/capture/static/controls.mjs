@@ -227,7 +227,10 @@ export function createControls({ set }) {
       /** @type {[string, string][]} */
       const none = [["", datasets.length ? "Choose a dataset" : "There is none yet"]];
       dataset.fill(
-        [...(settings.dataset ? [] : none), ...datasets.map((name) => /** @type {[string, string]} */ ([name, name]))],
+        [
+          ...(settings.dataset ? [] : none),
+          ...datasets.map((name) => /** @type {[string, string]} */ ([name, name])),
+        ],
         settings.dataset ?? "",
       );
       const key = splitKey(settings.split ?? "train");
