@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.formats.making import BOX, PICTURE, coco, folder, labels, voc, voc_object
 from workbench.datasets.formats.plan import plan_import
+from workbench.errors import ArchiveError
 from workbench.persistence import Stores
 
 ROW = "0 0.25 0.35 0.3 0.5\n"
@@ -220,3 +222,14 @@ async def test_ids_that_count_from_1_are_told(tmp_path: Path, persistence_stores
     files = {"classes.txt": "cat\ndog\n", "images/a.jpg": PICTURE, "labels/a.txt": "2 .5 .5 1 1\n"}
     plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
     assert "no row has the id 0" in "\n".join(plan.notes)
+
+
+async def test_a_class_that_cannot_be_is_told_with_its_file(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    root = folder(
+        tmp_path / "in",
+        {"a.jpg": PICTURE, "t.txt": "a.jpg 20,10,80,60,0\n", "_classes.txt": "cat\n\x00\n"},
+    )
+    with pytest.raises(ArchiveError, match=f"{re.escape(str(root))}, _classes.txt: class 1"):
+        await plan_import(persistence_stores, root)

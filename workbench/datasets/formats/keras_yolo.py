@@ -49,7 +49,8 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     for name in view.names:
         if stem_of(name).lower() in _CLASS_LISTS and name.lower().endswith((".txt", ".names")):
             reading.used.add(name)
-            names, notes = parse_class_list("\n".join(lines_of(view.text(name))).encode(), name)
+            text = "\n".join(lines_of(view.text(name))).encode()
+            names, notes = parse_class_list(text, f"{view.path}, {name}")
             if reading.classes and names != reading.classes:
                 raise ImportFormatError(
                     f"{view.path}, {name}: expected the same classes as in the other list, found "
