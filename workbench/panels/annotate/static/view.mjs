@@ -484,7 +484,7 @@ export function mountView(model, session, host) {
     if (what === "selection") announceSelection();
     if (what === "boxes" && state.frame) {
       if (state.selection.size) announceSelection();
-      else say(describeCount(session.boxes().length, 0));
+      else say(`${describeCount(session.boxes().length, 0)} on this image`);
     }
     if (what === "start") {
       say(NOTHING_TO_UNDO);
