@@ -10,11 +10,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from workbench.persistence import DataStores
-from workbench.persistence.models import Annotation, ImageKey, LabelData, Prediction
-from workbench.persistence.suggestion_blocks import SuggestionBlock, new_block
+from workbench.persistence.models import Annotation, ImageKey, LabelData
 from workbench.persistence.suggestions import Suggestion, SuggestionTable, without_covered
 
 _AT_ONCE = 500
@@ -49,15 +46,7 @@ async def next_waiting(
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
         labels = await stores.label.load_many(dataset, some)
-        ends = np.searchsorted(labels.image_index, np.arange(len(some) + 1))
-        for place, key in enumerate(some):
-            rows = slice(int(ends[place]), int(ends[place + 1]))
-            boxes = [
-                Annotation(class_id, xywh[0], xywh[1], xywh[2], xywh[3])
-                for class_id, xywh in zip(
-                    labels.class_id[rows].tolist(), labels.boxes[rows].tolist(), strict=True
-                )
-            ]
+        for key, boxes in zip(some, labels.annotations_by_image(), strict=True):
             offered = [one for one in table.of(*key) if one.confidence >= threshold]
             waiting = without_covered(offered, boxes)
             if waiting:
@@ -163,7 +152,7 @@ async def decide(
             what=f"accepted from {', '.join(names)}",
         )
     rejected = [waiting.suggestions[position] for position in dict.fromkeys(reject)]
-    blocks = _rejections(waiting.table, waiting.key, rejected)
+    blocks = waiting.table.rejections(waiting.key, rejected)
     if blocks:
         await stores.image.add_suggestions(dataset, blocks)
     return labels
@@ -172,16 +161,3 @@ async def decide(
 def _name(table: SuggestionTable, one: Suggestion) -> str:
     source = table.source(one.source)
     return one.source if source is None else str(source)
-
-
-def _rejections(
-    table: SuggestionTable, key: ImageKey, rejected: Sequence[Suggestion]
-) -> list[SuggestionBlock]:
-    by_source: dict[str, list[Prediction]] = {}
-    for one in rejected:
-        by_source.setdefault(one.source, []).append(one)
-    return [
-        new_block(source, {key: boxes}, "rejected")
-        for source_id, boxes in by_source.items()
-        if (source := table.source(source_id)) is not None
-    ]

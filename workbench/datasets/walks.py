@@ -12,7 +12,7 @@ import numpy.typing as npt
 from workbench.datasets.review_queue import ORDERS, review_queue
 from workbench.errors import LabelFormatError, NotFoundError
 from workbench.persistence import DataStores
-from workbench.persistence.models import Annotation, LabelTable
+from workbench.persistence.models import LabelTable
 from workbench.persistence.suggestions import without_covered
 
 OF_CLASS = "class:"
@@ -143,16 +143,8 @@ async def _with_suggestions(stores: DataStores, dataset: str, split: str) -> set
     table = await stores.image.suggestions(dataset)
     names = [name for where, name in table.images if where == split]
     labels = await stores.label.load_many(dataset, [(split, name) for name in names])
-    starts = np.searchsorted(labels.image_index, np.arange(len(names) + 1))
     found = set()
-    for place, name in enumerate(names):
-        rows = slice(int(starts[place]), int(starts[place + 1]))
-        boxes = [
-            Annotation(class_id, xywh[0], xywh[1], xywh[2], xywh[3])
-            for class_id, xywh in zip(
-                labels.class_id[rows].tolist(), labels.boxes[rows].tolist(), strict=True
-            )
-        ]
+    for name, boxes in zip(names, labels.annotations_by_image(), strict=True):
         known = [one for one in table.of(split, name) if one.class_id < num_classes]
         if without_covered(known, boxes):
             found.add(name)

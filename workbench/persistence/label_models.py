@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -170,3 +171,14 @@ class LabelTable:
     def boxes_per_image(self) -> npt.NDArray[np.int64]:
         """Count the boxes of each image, shape ``(images,)``."""
         return np.bincount(self.image_index, minlength=len(self.filenames)).astype(np.int64)
+
+    def annotations_by_image(self) -> Iterator[list[Annotation]]:
+        """Yield the boxes of each image, in the order of `filenames`."""
+        begin = 0
+        for end in self.boxes_per_image().cumsum().tolist():
+            class_ids, boxes = self.class_id[begin:end].tolist(), self.boxes[begin:end].tolist()
+            yield [
+                Annotation(class_id, xywh[0], xywh[1], xywh[2], xywh[3])
+                for class_id, xywh in zip(class_ids, boxes, strict=True)
+            ]
+            begin = end

@@ -25,7 +25,11 @@ from workbench.persistence.history import (
     Record,
 )
 from workbench.persistence.label_models import Annotation, Prediction
-from workbench.persistence.suggestion_blocks import SuggestionBlock, SuggestionSource
+from workbench.persistence.suggestion_blocks import (
+    SuggestionBlock,
+    SuggestionSource,
+    new_block,
+)
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -137,6 +141,17 @@ class SuggestionTable:
     def source(self, source_id: str) -> SuggestionSource | None:
         """Return a source by its id."""
         return next((source for source in self.sources if source.id == source_id), None)
+
+    def rejections(self, key: ImageKey, rejected: Sequence[Suggestion]) -> list[SuggestionBlock]:
+        """Return what to add so that suggestions for an image are not offered again."""
+        by_source: dict[str, list[Prediction]] = {}
+        for one in rejected:
+            by_source.setdefault(one.source, []).append(one)
+        return [
+            new_block(source, {key: boxes}, "rejected")
+            for source_id, boxes in by_source.items()
+            if (source := self.source(source_id)) is not None
+        ]
 
     def families(self) -> dict[str, str]:
         """Return the family of each source by its id."""

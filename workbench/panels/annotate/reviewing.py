@@ -115,21 +115,10 @@ class Review:
         offered = self._table.of(*key, rejected=True)
         again = [one for one in offered if _is_among(one, edit.proposals or (), size)]
         restored = suppressing(again, self._table.rejected.get(key, ()), self._table.families())
-        blocks = self._blocks(key, rejected) + self._restored(key, restored)
+        blocks = self._table.rejections(key, rejected) + self._restored(key, restored)
         if blocks:
             await self._images.add_suggestions(self._dataset, blocks)
             await self.refresh()
-
-    def _blocks(self, key: ImageKey, rejected: Sequence[Suggestion]) -> list[SuggestionBlock]:
-        assert self._table is not None
-        by_source: dict[str, list[Prediction]] = {}
-        for one in rejected:
-            by_source.setdefault(one.source, []).append(one)
-        return [
-            new_block(source, {key: boxes}, "rejected")
-            for source_id, boxes in by_source.items()
-            if (source := self._table.source(source_id)) is not None
-        ]
 
     def _restored(self, key: ImageKey, restored: Sequence[Rejected]) -> list[SuggestionBlock]:
         assert self._table is not None
