@@ -105,7 +105,7 @@ def show(name: str, page: Page) -> None:
         page.locator(".widget-select select").first.select_option(index=0)
         expect(page.locator(".main-svg").first).to_be_visible(timeout=PATIENCE_MS)
     elif name == "models":
-        page.locator(".wb-curate").first.get_by_role("row").nth(1).click()
+        page.locator(".wb-panel").first.get_by_role("row").nth(1).click()
     page.wait_for_timeout(4000)  # plots and thumbnails are drawn when they are in sight
 
 

@@ -28,7 +28,7 @@ class Curate:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.root: Locator = page.locator(".wb-curate").first
+        self.root: Locator = page.locator(".wb-panel").first
 
     def turn_to(self, title: str) -> None:
         """Open a page of the panel."""
@@ -44,7 +44,7 @@ class Curate:
 
     def wait_status(self, text: str) -> None:
         """Wait until the status line says this."""
-        self.root.locator(".curate-status", has_text=text).wait_for()
+        self.root.locator(".wb-status-line", has_text=text).wait_for()
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_plots_have_numbers_on_hover_without_any_network(lab_page: LabPage, imag
     page.on("request", lambda request: asked.append(request.url))
     curate = show_panel(lab_page, images)
     curate.turn_to("Statistics")
-    plots = curate.root.locator(".curate-plot.js-plotly-plot")
+    plots = curate.root.locator(".wb-plot.js-plotly-plot")
     plots.nth(6).wait_for()
     curate.root.get_by_text("640 × 480").wait_for()
     keep_picture(page, "curate-plots-light")
@@ -149,7 +149,7 @@ def test_a_class_is_renamed_from_the_keyboard_and_no_key_reaches_the_notebook(
     press("Tab")
     press("Enter")
     eventually(lambda: "thrombocyte" in (images / "data.yaml").read_text(), True)
-    curate.root.locator(".curate-table", has_text="thrombocyte").first.wait_for()
+    curate.root.locator(".wb-table", has_text="thrombocyte").first.wait_for()
     for key in ("d", "d", "b", "a", "x"):
         press(key)
     keep_picture(lab_page.page, "curate-classes")
@@ -163,13 +163,13 @@ def test_versions_on_a_narrow_page(open_lab_page: Callable[..., LabPage], images
     curate.root.get_by_label("Name", exact=True).fill("v1")
     curate.root.get_by_label("Note").fill("as it came")
     curate.button("Freeze").click()
-    curate.root.locator(".curate-table", has_text="as it came").wait_for()
+    curate.root.locator(".wb-table", has_text="as it came").wait_for()
     (images / "labels" / "train" / "img_00.txt").write_text("")
     curate.button("Restore").click()
     question = curate.root.get_by_role("alert").filter(has_text="2 boxes added")
     question.wait_for()
     keep_picture(lab_page.page, "curate-restore-narrow")
-    curate.root.locator(".curate-confirm button", has_text="Restore").click()
+    curate.root.locator(".wb-confirm button", has_text="Restore").click()
     eventually(rows_of(images, "img_00"), 2)
     curate.button("Undo: version 'v1' restored").click()
     eventually(rows_of(images, "img_00"), 0)

@@ -65,16 +65,16 @@ def test_a_model_is_evaluated_and_a_click_on_a_mistake_opens_the_annotator(
     lab_page: LabPage, home: Path
 ) -> None:
     page = show(lab_page, home)
-    panel = page.locator(".jp-OutputArea .wb-curate").first
+    panel = page.locator(".jp-OutputArea .wb-panel").first
     panel.get_by_label("Compare with").select_option(label="blind")
     panel.get_by_role("button", name="Evaluate").click()
-    status = page.locator(".wb-curate .curate-status")
+    status = page.locator(".wb-panel .wb-status-line")
     expect(status).to_contain_text("16 images of found/val", timeout=90 * SECONDS)
     expect(panel.get_by_role("row", name="square").first).to_be_visible()
     keep_picture(page, "evaluate_numbers")
 
     panel.get_by_role("button", name="Plots", exact=True).click()
-    expect(page.locator(".curate-plot .main-svg").first).to_be_visible(timeout=60 * SECONDS)
+    expect(page.locator(".wb-plot .main-svg").first).to_be_visible(timeout=60 * SECONDS)
     plot = panel.get_by_role("img", name="F1 by confidence")
     plot.locator(".scatterlayer .points path").first.hover(force=True)  # a best threshold
     expect(plot.locator(".hoverlayer .hovertext").first).to_contain_text("best at")

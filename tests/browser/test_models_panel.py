@@ -85,7 +85,7 @@ def _refuse_far(shown: LabPage, url: str) -> None:
 
 
 def _panel(page: Page) -> Locator:
-    return page.locator(".jp-OutputArea .wb-curate").first
+    return page.locator(".jp-OutputArea .wb-panel").first
 
 
 def _button(page: Page, name: str) -> Locator:
@@ -126,7 +126,7 @@ def test_a_model_is_activated_renamed_noted_deleted_and_restored(page: Page, hom
     assert (home / "models" / "best so far" / "weights.pt").is_file()
     panel.get_by_role("textbox", name="Note").fill("before the relabelling")
     _button(page, "Save note").click()
-    expect(page.locator(".curate-status")).to_contain_text("Note of best so far saved")
+    expect(page.locator(".wb-status-line")).to_contain_text("Note of best so far saved")
     _button(page, "Delete").click()
     expect(_model(page, "best so far")).to_have_count(0)
     _turn(page, "Trash")

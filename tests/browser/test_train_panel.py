@@ -51,7 +51,7 @@ def open_panel(lab_page: LabPage) -> Locator:
     """Open the notebook and run its cell; return the panel."""
     lab_page.open_notebook("train.ipynb")
     lab_page.run_all()
-    return lab_page.page.locator(".jp-OutputArea .wb-curate").first
+    return lab_page.page.locator(".jp-OutputArea .wb-panel").first
 
 
 def epochs(home: Path) -> int:
@@ -112,7 +112,7 @@ def test_a_run_is_started_lost_from_sight_found_paused_resumed_and_stopped(
     panel.get_by_role("button", name="Start").click()
     expect(panel.get_by_text("Training …")).to_be_visible(timeout=PATIENCE)
     expect(panel.get_by_text("version v1 of the dataset")).to_be_visible()
-    curves = panel.locator(".curate-plot .main-svg").first
+    curves = panel.locator(".wb-plot .main-svg").first
     expect(curves).to_be_visible(timeout=PATIENCE)
     expect(panel.get_by_role("img", name="after epoch").first).to_be_visible(timeout=PATIENCE)
     panel.get_by_role("button", name="Stop").scroll_into_view_if_needed()

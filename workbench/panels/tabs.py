@@ -94,7 +94,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         # Brings the style sheet and keeps the notebook's keys out of what is around the panels.
         self.status = StatusLine()
         super().__init__((choice, self.message, self.status, self.tabs), layout={"width": "100%"})
-        self.add_class("wb-curate")
+        self.add_class("wb-panel")
         self.dataset.observe(self._choose, "value")
         self.split.observe(self._choose, "value")
         self.tabs.observe(self._turn_to, "selected_index")

@@ -7,15 +7,16 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from workbench.panels.shared.esm import bundle
+from workbench.panels.shared.esm import bundle, style_sheet
 
 STATIC = Path(__file__).parent / "static"
 
 
 class FindingList(anywidget.AnyWidget):
-    """Findings of a health check under the headings of their severities."""
+    """Findings of a health check under their severities; brings Curate's style sheet along."""
 
     _esm = bundle(STATIC / "finding_list.mjs")
+    _css = style_sheet(STATIC / "curate.css")
 
     findings = traitlets.List(
         traitlets.Dict(), help="`kind`, `severity`, `title` and `why` of each"

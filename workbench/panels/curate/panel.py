@@ -89,7 +89,7 @@ class CuratePanel:
         self._make_head()
         self._make_gallery_box()
         self.view = w.VBox((self._head, self.tabs, self._gallery_box), layout={"width": "100%"})
-        self.view.add_class("wb-curate")
+        self.view.add_class("wb-panel")
         self.model.observe(self._show_state, ("status", "work", "undo_text"))
         self._show_state()
         self._background.spawn(self._ready)

@@ -87,7 +87,7 @@ class EvaluatePanel:
         )
         self.main.children += (self._results,)
         self.view = w.VBox((self.main, self._annotate_box), layout={"width": "100%"})
-        self.view.add_class("wb-curate")
+        self.view.add_class("wb-panel")
         self.model.observe(self._show_models, names=("models", "datasets"))
         self.model.observe(self._show_work, names="work")
         self.model.observe(self._show_result, names="result")

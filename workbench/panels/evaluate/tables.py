@@ -46,7 +46,7 @@ def compared(comparison: Comparison) -> str:
         '<div class="wbe-tables">'
         f"{table('Side by side', heads, rows)}"
         f"<div>{table(f'{number(total)} labels are found by', ('', 'labels'), found)}"
-        '<p class="curate-hint">Those that only one of them finds stand under Mistakes.</p>'
+        '<p class="wb-explanation">Those that only one of them finds stand under Mistakes.</p>'
         "</div></div>"
     )
 
@@ -69,7 +69,7 @@ def _headline(evaluation: Evaluation) -> str:
         f"Precision, recall and F1 at confidence {share(metrics.confidence)}, where F1 is highest "
         f"over all classes."
     )
-    return f'<div class="wbe-figures">{cells}</div><p class="curate-hint">{words}</p>'
+    return f'<div class="wbe-figures">{cells}</div><p class="wb-explanation">{words}</p>'
 
 
 def _tables(evaluation: Evaluation) -> str:

@@ -118,9 +118,9 @@ def _facts(info: ModelInfo) -> str:
         "Weights": str(info.path),
     }
     rows = "".join(
-        f'<tr><th scope="row" class="curate-text">{name}</th>'
-        f'<td class="curate-long">{escape(value)}</td></tr>'
+        f'<tr><th scope="row" class="wb-text">{name}</th>'
+        f'<td class="wb-long">{escape(value)}</td></tr>'
         for name, value in facts.items()
         if value
     )
-    return f'<table class="curate-table"><tbody>{rows}</tbody></table>'
+    return f'<table class="wb-table"><tbody>{rows}</tbody></table>'

@@ -81,7 +81,7 @@ class ModelsPanel:
             self.choice,
             *(p.view for p in self.pages),
         )
-        self.view.add_class("wb-curate")
+        self.view.add_class("wb-panel")
         self.table.observe(self._choose, "chosen")
         self.model.observe(self._show_models, names=("models", "curves"))
         self.model.observe(self._show_chosen, names=("chosen", "models"))

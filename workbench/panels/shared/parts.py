@@ -18,20 +18,20 @@ Spawn = Callable[[Command], None]
 def row(*widgets: w.Widget) -> w.HBox:
     """Return widgets beside each other, on more lines where there is no room."""
     box = w.HBox(widgets)
-    box.add_class("curate-row")
+    box.add_class("wb-row")
     return box
 
 
 def page(*widgets: w.Widget) -> w.VBox:
     """Return the content of a page."""
     box = w.VBox(widgets)
-    box.add_class("curate-page")
+    box.add_class("wb-page")
     return box
 
 
 def hint(text: str) -> w.HTML:
     """Return a sentence or two on what a page is for."""
-    return w.HTML(f'<div class="curate-hint">{escape(text)}</div>')
+    return w.HTML(f'<div class="wb-explanation">{escape(text)}</div>')
 
 
 def button(words: str, icon: str, command: Command, spawn: Spawn, *, tip: str = "") -> w.Button:
@@ -112,13 +112,13 @@ def table(
     left = {0, *texts, *longs}
 
     def cell(column: int, html: str) -> str:
-        kind = "curate-long" if column in longs else "curate-text" if column in left else ""
+        kind = "wb-long" if column in longs else "wb-text" if column in left else ""
         if column == 0:
             return f'<th scope="row" class="{kind}">{html}</th>'
         return f'<td class="{kind}">{html}</td>'
 
     head = "".join(
-        f'<th scope="col" class="{"curate-text" if column in left else ""}">{escape(text)}</th>'
+        f'<th scope="col" class="{"wb-text" if column in left else ""}">{escape(text)}</th>'
         for column, text in enumerate(heads)
     )
     body = "".join(
@@ -126,7 +126,7 @@ def table(
         for cells in rows
     )
     return (
-        f'<div class="curate-scroll"><table class="curate-table">'
+        f'<div class="wb-scroll"><table class="wb-table">'
         f"<caption>{escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
@@ -135,13 +135,13 @@ def table(
 def notes(lines: Iterable[str]) -> str:
     """Return sentences as an HTML list; empty if there are none."""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f'<ul class="curate-notes">{items}</ul>' if items else ""
+    return f'<ul class="wb-notes">{items}</ul>' if items else ""
 
 
 def lines(text: str, label: str) -> str:
     """Return lines in a box of their own, which scrolls if there are many."""
     return (
-        f'<div class="curate-lines" tabindex="0" role="region" aria-label="{escape(label)}">'
+        f'<div class="wb-lines" tabindex="0" role="region" aria-label="{escape(label)}">'
         f"{escape(text)}</div>"
     )
 
@@ -149,7 +149,7 @@ def lines(text: str, label: str) -> str:
 def class_name(class_id: int, name: str) -> str:
     """Return a class with the colour that its boxes are drawn in, as HTML."""
     blue, green, red = class_colour(class_id)
-    swatch = f'<span class="curate-swatch" style="background: rgb({red}, {green}, {blue})"></span>'
+    swatch = f'<span class="wb-colour" style="background: rgb({red}, {green}, {blue})"></span>'
     return f"{swatch}{escape(name)}"
 
 
@@ -175,7 +175,7 @@ class Confirmation:
         self._yes.on_click(self._confirm)
         self._no.on_click(lambda _: self.withdraw())
         self.view = w.VBox((self._words, row(self._yes, self._no)))
-        self.view.add_class("curate-confirm")
+        self.view.add_class("wb-confirm")
         show(self.view, False)
 
     def ask(self, html: str, answer: str, command: Command) -> None:

@@ -152,7 +152,7 @@ class TrainForm:
                 words.append(f"<b>{too_small(name, LEAST[name])}</b>")
             if name in model.notes:
                 words.append(f"<b>{escape(model.notes[name])}</b>")
-            html = f'<small class="curate-hint">{" ".join(words)}</small>'
+            html = f'<small class="wb-explanation">{" ".join(words)}</small>'
             if html != hint.value:
                 hint.value = html
         differs = any(getattr(model, name) != s.value for name, s in model.suggestions.items())

@@ -86,7 +86,7 @@ class TrainPanel:
             ),
             layout={"width": "100%"},
         )
-        self.view.add_class("wb-curate")
+        self.view.add_class("wb-panel")
         self.model.observe(self._show_message, names=("busy", "checked", "error"))
         self.model.observe(self._show_problems, names="problems")
         names = ("run", "progress", "busy", "rows", "can_resume", "trained_model", "comparison")
@@ -195,7 +195,7 @@ class TrainPanel:
         self.problems_view = w.VBox(
             (self.problems_text, row(self.anyway_button, self.withdraw_button))
         )
-        self.problems_view.add_class("curate-confirm")
+        self.problems_view.add_class("wb-confirm")
 
     def _make_display(self) -> None:
         model, spawn = self.model, self._spawn

@@ -123,7 +123,7 @@ def problems(found: Sequence[Problem]) -> str:
         f"{escape(problem.text)} – <i>{escape(problem.remedy)}</i></li>"
         for problem in found
     )
-    return f'<div role="alert">{head}<ul class="curate-notes">{items}</ul></div>'
+    return f'<div role="alert">{head}<ul class="wb-notes">{items}</ul></div>'
 
 
 def suggestion(changes: Mapping[str, Any]) -> str:
@@ -170,7 +170,7 @@ def samples(pictures: Sequence[tuple[str, bytes]], epoch: int) -> str:
     words = f"What it finds after epoch {epoch}: in colours; in white what is labelled."
     strip = "display: flex; gap: 6px; overflow-x: auto; min-height: 184px"
     return (
-        f'<div class="curate-hint">{words}</div>'
+        f'<div class="wb-explanation">{words}</div>'
         f'<div style="{strip}" tabindex="0" role="region" aria-label="Sample predictions">'
         f"{images}</div>"
     )
@@ -223,7 +223,7 @@ def comparison(settings: Any, metrics: Any) -> str:
     return table("Results", ["run", *heads], results, texts=texts) + (
         table("Settings that differ", ["setting", *runs], differing)
         if differing
-        else '<div class="curate-hint">All settings are the same.</div>'
+        else '<div class="wb-explanation">All settings are the same.</div>'
     )
 
 

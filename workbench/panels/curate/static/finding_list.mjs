@@ -80,7 +80,7 @@ function render({ model, el }) {
       }
       return section;
     });
-    const empty = made("p", "curate-empty", model.get("empty"));
+    const empty = made("p", "wb-empty", model.get("empty"));
     root.replaceChildren(...(sections.length ? sections : [empty]));
     if (focused) buttons()[Math.min(place, buttons().length - 1)]?.focus();
   };

@@ -52,7 +52,7 @@ function sparkline(values) {
 
 /** @param {View<ModelTableModel>} view */
 function render({ model, el }) {
-  const root = make("div", { class: "curate-scroll" });
+  const root = make("div", { class: "wb-scroll" });
   el.append(root);
   /** @returns {HTMLButtonElement[]} */
   const names = () => [...root.querySelectorAll("button")];
@@ -72,10 +72,10 @@ function render({ model, el }) {
     const problem = entry.problem
       ? [make("span", { class: "wbm-problem" }, `⚠ ${entry.problem}`)]
       : [];
-    const head = make("th", { scope: "row", class: "curate-text" }, button, ...mark, ...problem);
+    const head = make("th", { scope: "row", class: "wb-text" }, button, ...mark, ...problem);
     const curve = make("td", {}, entry.curve.length > 1 ? sparkline(entry.curve) : "–");
     const cells = entry.cells.map((text, at) =>
-      make("td", { class: model.get("texts").includes(at) ? "curate-text" : "" }, text),
+      make("td", { class: model.get("texts").includes(at) ? "wb-text" : "" }, text),
     );
     return make(
       "tr",
@@ -100,7 +100,7 @@ function render({ model, el }) {
     const hadFocus = root.contains(document.activeElement);
     const rows = model.get("rows");
     if (!rows.length) {
-      root.replaceChildren(make("p", { class: "curate-empty" }, model.get("empty")));
+      root.replaceChildren(make("p", { class: "wb-empty" }, model.get("empty")));
       return;
     }
     const heads = ["model", "by epoch", ...model.get("heads")].map((text, at) =>
@@ -108,7 +108,7 @@ function render({ model, el }) {
         "th",
         {
           scope: "col",
-          class: at === 0 || model.get("texts").includes(at - 2) ? "curate-text" : "",
+          class: at === 0 || model.get("texts").includes(at - 2) ? "wb-text" : "",
         },
         text,
       ),
@@ -116,7 +116,7 @@ function render({ model, el }) {
     root.replaceChildren(
       make(
         "table",
-        { class: "curate-table wbm-table" },
+        { class: "wb-table wbm-table" },
         make("thead", {}, make("tr", {}, ...heads)),
         make("tbody", {}, ...rows.map(row)),
       ),

@@ -48,7 +48,7 @@ function loadPlotly(script) {
 /** @param {View<PlotGridModel>} view */
 function render({ model, el }) {
   const root = document.createElement("div");
-  root.className = "curate-plots";
+  root.className = "wb-plots";
   el.append(root);
   /** @type {HTMLElement[]} */
   const plots = [];
@@ -68,7 +68,7 @@ function render({ model, el }) {
       const figure = JSON.parse(text);
       if (!plots[place]) {
         plots[place] = document.createElement("figure");
-        plots[place].className = "curate-plot";
+        plots[place].className = "wb-plot";
         root.append(plots[place]);
       }
       const title = figure.layout?.title?.text ?? "";

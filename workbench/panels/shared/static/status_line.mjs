@@ -9,7 +9,7 @@ import { ownKeysAround } from "./own_keys.mjs";
 /** @param {View<StatusLineModel>} view */
 function render({ model, el }) {
   const line = document.createElement("div");
-  line.className = "curate-status";
+  line.className = "wb-status-line";
   line.setAttribute("role", "status");
   line.setAttribute("aria-live", "polite");
   el.append(line);
@@ -20,7 +20,7 @@ function render({ model, el }) {
   };
   model.on("change:text change:tone", show);
   show();
-  const release = ownKeysAround(el, ".wb-curate");
+  const release = ownKeysAround(el, ".wb-panel");
   return () => {
     model.off("change:text change:tone", show);
     release();
