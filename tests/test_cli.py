@@ -198,6 +198,41 @@ def test_jupyterlab_starts_on_the_notebook_and_asks_the_network_for_nothing(
     assert configuration["extensionManager"]["can_install"] is False
 
 
+TAKEN_MEANWHILE = """
+import socket
+from jupyterlab.labapp import LabApp
+from tornado.netutil import bind_sockets
+from workbench.lab import lab_arguments, listen
+from pathlib import Path
+
+arguments = lab_arguments(Path.cwd(), ip="127.0.0.1", port=None, browser=False)
+server = LabApp.initialize_server(argv=arguments)
+found = server.port
+other = bind_sockets(found, "127.0.0.1")
+listen(server, others=True)
+assert server.port != found, found
+socket.create_connection(("127.0.0.1", server.port), timeout=30).close()
+print("listens")
+"""
+
+
+def test_a_port_that_another_program_took_at_the_same_moment_is_left_to_it(
+    tmp_path: Path,
+) -> None:
+    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    private = {name: str(tmp_path / name.lower()) for name in names}
+    done = subprocess.run(
+        [sys.executable, "-c", TAKEN_MEANWHILE],
+        cwd=tmp_path,
+        env={**os.environ, **private, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.endswith("listens\n"), done.stdout + done.stderr
+
+
 def test_a_dataset_is_made_and_a_notebook_that_opens_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,10 +15,13 @@ import sys
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from workbench.errors import SetupError
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
 
 _PRIVATE = (
     "--LabApp.news_url=None",
@@ -29,6 +32,7 @@ _PRIVATE = (
 _QUESTION_ABOUT_NEWS = "@jupyterlab/apputils-extension:announcements"
 _FIRST_PORT = 8888
 _OTHER_PORTS_TO_TRY = 50
+_TRIES = 5
 _TOUR = "00_tour.ipynb"
 # A wheel brings the notebooks along as this folder of the package; a checkout has none there.
 _PACKED = Path(__file__).with_name("notebooks")
@@ -105,6 +109,7 @@ def start_lab(
     from workbench.lab_socket import send_promptly
 
     server = LabApp.initialize_server(argv=arguments)
+    listen(server, others=port is None)
     send_promptly(server)
     _leave_out(_QUESTION_ABOUT_NEWS, server.web_app.settings)
 
@@ -113,9 +118,39 @@ def start_lab(
         address = server.public_url.replace("//0.0.0.0:", f"//{socket.gethostname()}:")
         print(announcement(address, server.port, ip, obstacle), flush=True)
 
-    # The loop binds the port before it comes to this: who reads the address can open it.
     server.io_loop.add_callback(announce)
     server.start()
+
+
+def listen(server: ServerApp, *, others: bool) -> None:
+    """Let a server that is set up, but not started, listen from now on.
+
+    By itself it finds a free port, lets go of it, and takes it again when its loop runs,
+    after it has written down its address. Of two that start at the same moment, the later
+    one ended there, with an address that never answered.
+
+    Parameters
+    ----------
+    server : ServerApp
+        As `LabApp.initialize_server` returns it.
+    others : bool
+        Look for the next free port where another program was faster.
+
+    Raises
+    ------
+    SystemExit
+        If there is no port to listen on. The server has logged why.
+    """
+    for left in reversed(range(_TRIES if others else 1)):
+        try:
+            # What is to be called when the loop runs is called: taking the port.
+            server.io_loop.run_sync(lambda: None)
+        except SystemExit:
+            if not left:
+                raise
+            server.init_httpserver()
+        else:
+            return
 
 
 def _leave_out(extension: str, settings: dict[str, Any]) -> None:

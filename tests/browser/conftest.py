@@ -107,11 +107,19 @@ class Lab:
         With the token.
     folder : Path
         Where it keeps its notebooks; also the kernels' working folder.
+    server : _Server, optional
+        Its process, where this started it.
     """
 
     url: str
     token: str
     folder: Path
+    server: _Server | None = None
+
+    def start_again_if_ended(self) -> None:
+        """Give the second try of a test a server of its own, if the first one's is gone."""
+        if self.server is not None and self.server.process.poll() is not None:
+            self.url, self.token = self.server.start()
 
     def write_notebook(self, name: str, *cells: str) -> None:
         """Put a notebook with these code cells into the folder."""
@@ -123,7 +131,15 @@ class Lab:
         nbformat.write(notebook, self.folder / name)
 
     def shut_down_kernels(self) -> None:
-        """End every session, so that one test's kernels do not slow the next."""
+        """End every session, so that one test's kernels do not slow the next.
+
+        Raises
+        ------
+        RuntimeError
+            If the server has ended meanwhile; with the last that it logged.
+        """
+        if self.server is not None:
+            self.server.must_run()
         for session in self._call("GET", "sessions"):
             self._call("DELETE", f"sessions/{session['id']}")
 
@@ -157,23 +173,75 @@ def running_lab(home: Path, folder: Path) -> Iterator[Lab]:
     environment = os.environ | {name: str(path) for name, path in isolated.items()}
     environment["PYTHONPATH"] = str(ROOT)
     _configure(home / "config")
-    log = home / "jupyterlab.log"
     command = [sys.executable, "-m", "workbench", "lab", str(folder), "--no-browser"]
     command.append("--ip=127.0.0.1")
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=output, cwd=folder
-        )
+    server = _Server(command, environment, folder, home / "runtime", home / "jupyterlab.log")
     try:
-        info = _wait_for_server(process, home / "runtime", log)
-        yield Lab(info["url"], info["token"], folder)
+        url, token = server.start()
+        yield Lab(url, token, folder, server)
     finally:
-        process.terminate()
+        server.stop()
+
+
+class _Server:
+    """JupyterLab's process, which can be started again."""
+
+    def __init__(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        folder: Path,
+        runtime: Path,
+        log: Path,
+    ) -> None:
+        self._command, self._environment, self._folder = command, environment, folder
+        self._runtime, self._log = runtime, log
+
+    def start(self) -> tuple[str, str]:
+        """Return the address and the token, once they are known."""
+        for old in self._runtime.glob("jpserver-*.json"):
+            old.unlink()
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                stdout=output,
+                stderr=output,
+                cwd=self._folder,
+            )
+        info = self._wait()
+        return info["url"], info["token"]
+
+    def stop(self) -> None:
+        self.process.terminate()
         try:
-            process.wait(20)
+            self.process.wait(20)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self.process.kill()
+            self.process.wait()
+
+    def must_run(self) -> None:
+        status = self.process.poll()
+        if status is not None:
+            raise RuntimeError(f"JupyterLab ended with status {status}:\n{self._last_words()}")
+
+    def _wait(self) -> dict[str, Any]:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            for file in self._runtime.glob("jpserver-*.json"):
+                try:
+                    info: dict[str, Any] = json.loads(file.read_text())
+                except json.JSONDecodeError:
+                    continue  # still being written
+                return info
+            self.must_run()
+            time.sleep(0.1)
+        raise RuntimeError(
+            f"JupyterLab did not start within {START_TIMEOUT_S} s:\n{self._last_words()}"
+        )
+
+    def _last_words(self) -> str:
+        return self._log.read_text(errors="replace")[-3000:]
 
 
 def _configure(folder: Path) -> None:
@@ -186,22 +254,6 @@ def _configure(folder: Path) -> None:
     }
     for name, content in settings.items():
         (folder / name).write_text(json.dumps(content))
-
-
-def _wait_for_server(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict[str, Any]:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        for file in runtime.glob("jpserver-*.json"):
-            try:
-                info: dict[str, Any] = json.loads(file.read_text())
-            except json.JSONDecodeError:
-                continue  # still being written
-            return info
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    tail = log.read_text(errors="replace")[-3000:]
-    raise RuntimeError(f"JupyterLab did not start within {START_TIMEOUT_S} s:\n{tail}")
 
 
 @pytest.fixture
@@ -280,6 +332,7 @@ def open_lab_page(
 
     Afterwards the kernels are shut down, and an error that a page raised fails the test.
     """
+    lab.start_again_if_ended()
     contexts: list[BrowserContext] = []
     pages: list[LabPage] = []
 
