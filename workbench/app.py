@@ -135,7 +135,7 @@ class Workbench:
         """Draw boxes on the images of a dataset; `choices` are those of `AnnotatePanel`."""
         from workbench.panels import AnnotatePanel
 
-        shared = {"predictor": self.predictor, **choices}
+        shared = {"predictor": self.predictor, "runner": self.runner, **choices}
         return self._keep(AnnotatePanel(dataset, split, self.stores, **shared))
 
     def browse(self, dataset: str | None = None, **choices: Any) -> BrowsePanel:

@@ -24,6 +24,7 @@ READERS: dict[str, Callable[[RunFolder], object]] = {
     "process.json": RunFolder.read_process,
     "queued.json": RunFolder.read_queued,
     "registered.json": RunFolder.read_registered,
+    "verdict.json": RunFolder.read_verdict,
 }
 CONTENTS = {"empty": b"", "list": b"[]", "deep": b"[" * 100_000, "null": b"null", "bytes": b"\xff"}
 
@@ -38,6 +39,7 @@ def runs(tmp_path: Path) -> Path:
         folder.write_queued(float(number))
         folder.write_process(ProcessRecord.of_this_process())
         folder.write_registered("net", 1)
+        folder.write_verdict({"model": "net"})
     return tmp_path / "runs"
 
 
@@ -57,8 +59,8 @@ def test_what_a_run_noted(runs: Path, tmp_path: Path, name: str, kind: str) -> N
     else:
         path.write_bytes(CONTENTS.get(kind, b'{"attempt": {}, "pid": "x", "place": []}'))
     bad = RunFolder(runs / "bad")
-    if (name, kind) == ("config.json", "object"):
-        assert bad.read_job() == {"attempt": {}, "pid": "x", "place": []}
+    if name in {"config.json", "verdict.json"} and kind == "object":
+        assert READERS[name](bad) == {"attempt": {}, "pid": "x", "place": []}
     else:
         with pytest.raises(InvalidDatasetError, match=name):
             READERS[name](bad)
@@ -78,6 +80,7 @@ WORK: dict[str, Callable[[RunFolder], object]] = {
     "events.jsonl": lambda run: (run.read_events(), run.append_event("{}"), run.drop_half_event()),
     "log.txt": lambda run: (run.log_tail(), os.close(run.open_log())),
     "pause": lambda run: (run.pause_requested(), run.request_pause(), run.clear_requests()),
+    "give-way": lambda run: (run.way_requested(), run.request_way(1.0)),
     "stop": lambda run: (run.stop_requested(), run.request_stop(), run.clear_requests()),
     "reserve": lambda run: (run.make_reserve(), run.free_reserve()),
     "samples": lambda run: (run.samples(1), run.write_sample(1, "a", b"x")),

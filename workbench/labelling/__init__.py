@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.datasets.prelabelling import FunctionLabeller, Labeller, Task
 from workbench.labelling.class_mapping import ClassMapping, guess_mapping
 from workbench.labelling.labellers import ModelLabeller
+from workbench.labelling.teaching import Teacher
 
 __all__ = [
     "ClassMapping",
@@ -12,5 +13,6 @@ __all__ = [
     "Labeller",
     "ModelLabeller",
     "Task",
+    "Teacher",
     "guess_mapping",
 ]

@@ -26,6 +26,7 @@ from workbench.panels.shared.widgets import StatusLine
 from workbench.panels.train import TrainPanel
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, DatasetInfo
+from workbench.training.runner import TrainingRunner
 
 _NO_DATASET = "There is no dataset yet: make one, or bring one in, on the page Home."
 
@@ -70,6 +71,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.message = w.HTML()
         self.home = HomePanel(stores, go=self.go, where=str(data_dir or ""))
         self.train = TrainPanel(None, stores, runs_dir)
+        self._runner = TrainingRunner(stores, runs_dir)
         self.evaluate = EvaluatePanel(None, stores, predictor=predictor, go=self.go)
         self.models = ModelsPanel(stores, predictor=predictor)
         self._annotate_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
@@ -196,6 +198,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             self.split.value,
             self._stores,
             predictor=self._predictor,
+            runner=self._runner,
             go=self.go,
         )
         self._annotate_box.children = (self._annotate.view,)

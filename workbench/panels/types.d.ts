@@ -124,6 +124,9 @@ export interface CanvasTraits {
   threshold: number;
   /** what is under way, in words */
   work: string;
+  can_teach: boolean;
+  teaches: boolean;
+  taught: string;
 }
 
 /** One image as the kernel describes it. */
@@ -178,6 +181,7 @@ export type CanvasSent = From<
   | ({ kind: "edit"; seq: number; key: string } & EditState)
   | { kind: "submit" }
   | { kind: "suggest" }
+  | { kind: "teach" }
   | { kind: "open"; panel: string }
 >;
 

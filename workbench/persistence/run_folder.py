@@ -15,8 +15,10 @@ A run is one folder, ``<runs_dir>/<run id>/``::
     start/          while it trains: the weights that it started from, written anew
     settings/       Ultralytics' own settings, private to the run
     stop, pause     exist if somebody asked for it
+    give-way        until when a person wants the processor, as seconds since the epoch
     reserve         some bytes that make room for the last words when the disk is full
     registered.json the name under which the weights went to the model store
+    verdict.json    of a run for teaching: how good it was found, and whether it took over
 
 A folder is a run from the moment that ``config.json`` is there, which is written last.
 Meaning (what is in an event, what a state is) lives in `workbench.training`.
@@ -266,6 +268,18 @@ class RunFolder:
         for name in ("stop", "pause"):
             remove_file(str(self.path / name))
 
+    def request_way(self, until: float) -> None:
+        """Ask the worker to leave the processor to a person until then (`time.time`)."""
+        with in_our_words(self.id):
+            replace_file(str(self.path / "give-way"), str(until).encode(), str(self.path))
+
+    def way_requested(self) -> float:
+        """Return until when a person wants the processor; 0 if nobody does."""
+        try:
+            return float(inside.read(str(self.path), "give-way"))
+        except (FileNotFoundError, ValueError):
+            return 0.0
+
     # --- the queue
 
     def write_queued(self, place: float) -> None:
@@ -333,6 +347,14 @@ class RunFolder:
             return str(content["model"]), int(content.get("attempt", 0))
         except MALFORMED as error:
             raise malformed(str(path), _NOTED, error) from error
+
+    def write_verdict(self, verdict: Mapping[str, Any]) -> None:
+        """Note how good a run for teaching was found."""
+        self._write_json(self.path / "verdict.json", verdict)
+
+    def read_verdict(self) -> dict[str, Any] | None:
+        """Return how good a run for teaching was found, or None while nobody has looked."""
+        return self._read_json(self.path / "verdict.json")
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:

@@ -51,6 +51,9 @@ class TrainingConfig:
         Whether weights that are not on this disk may be fetched. Nothing else ever is.
     extra : dict
         Any other argument of Ultralytics' ``train``, by its name there. JSON types.
+    teaching : bool
+        A run of `workbench.labelling.teaching.Teacher`: it has the lowest priority, gives way
+        while a person draws, and its model does not become the active one.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class TrainingConfig:
     allow_download: bool = False
     version: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    teaching: bool = False
 
     def __post_init__(self) -> None:
         for name in ("dataset", "base_model"):
@@ -93,7 +97,7 @@ class TrainingConfig:
             raise InvalidConfigError(
                 f"cache: expected False, 'ram' or 'disk', found {self.cache!r}"
             )
-        for name in ("allow_download", "unlabelled_as_background"):
+        for name in ("allow_download", "unlabelled_as_background", "teaching"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidConfigError(
                     f"{name}: expected True or False, found {getattr(self, name)!r}"

@@ -17,7 +17,7 @@ from workbench.errors import WorkbenchError
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.run_queue import RunQueue
-from workbench.training.config import TrainingJob
+from workbench.training.config import TrainingConfig, TrainingJob
 from workbench.training.devices import device_keys
 from workbench.training.events import Event, Failed, Queued, format_event
 from workbench.training.processes import spawn
@@ -71,6 +71,13 @@ def start_due(runs_dir: Path, *, except_pid: int | None = None) -> list[str]:
     return started
 
 
+def make_room(runs_dir: Path, devices: frozenset[str]) -> None:
+    """Have runs for teaching end early on devices that a person wants; what they learnt stays."""
+    for folder in RunQueue(runs_dir).going_on():
+        if _is_teaching(folder) and not devices.isdisjoint(_devices_of(folder)):
+            folder.request_stop()
+
+
 def tell(folder: RunFolder, event: Event) -> None:
     """Append an event to a run that no process is writing to."""
     folder.drop_half_event()
@@ -78,11 +85,21 @@ def tell(folder: RunFolder, event: Event) -> None:
 
 
 def _devices_of(folder: RunFolder) -> frozenset[str]:
+    config = _config_of(folder)
+    return frozenset() if config is None else device_keys(config.device)
+
+
+def _is_teaching(folder: RunFolder) -> bool:
+    config = _config_of(folder)
+    return config is not None and config.teaching
+
+
+def _config_of(folder: RunFolder) -> TrainingConfig | None:
     try:
-        return device_keys(TrainingJob.from_json(folder.read_job()).config.device)
+        return TrainingJob.from_json(folder.read_job()).config
     except (WorkbenchError, ValueError, TypeError, KeyError) as error:
         _log.warning("training run %s cannot be read: %s", folder.path, error)
-        return frozenset()
+        return None
 
 
 def _start(folder: RunFolder) -> None:

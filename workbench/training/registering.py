@@ -53,7 +53,8 @@ async def register(
 ) -> ModelInfo:
     """Put the best weights of a run that is over into the store, and make them active.
 
-    To call under the run's lock. A model that this attempt of the run has left there
+    Those of a run for teaching do not become active: nobody has asked for them to be used for
+    anything else. To call under the run's lock. A model that this attempt of the run has left there
     already, because somebody died before noting it, is taken as it is.
 
     Raises
@@ -64,7 +65,7 @@ async def register(
     for info in await models.list():
         made_in = info.details.get("run_id"), info.details.get("run_attempt", progress.attempt)
         if made_in == (folder.id, progress.attempt):
-            await models.set_active(info.name)
+            await _activate(job, info.name, models)
             return info
     weights = folder.weights.find("best.pt")
     if weights is None:
@@ -99,9 +100,14 @@ async def register(
             )
         except AlreadyExistsError:  # taken since the run was started
             continue
-        await models.set_active(name)
+        await _activate(job, name, models)
         return await models.get(name)
     raise AssertionError("names cannot run out")
+
+
+async def _activate(job: TrainingJob, name: str, models: ModelStore) -> None:
+    if not job.config.teaching:
+        await models.set_active(name)
 
 
 def curves_by_epoch(progress: RunProgress) -> dict[str, list[float | None]]:

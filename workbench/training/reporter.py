@@ -29,6 +29,7 @@ from workbench.training.events import (
     Warned,
     format_event,
 )
+from workbench.training.giving_way import give_way
 from workbench.training.resources import ResourceMeter
 from workbench.training.samples import draw_samples
 from workbench.training.weights_check import trust_own
@@ -69,6 +70,7 @@ class Reporter:
         # What the frozen view of the dataset holds, to notice what Ultralytics drops.
         self._num_images = job.num_images
         self._batch_size = job.config.batch
+        self._gives_way = job.config.teaching
         self._meter = ResourceMeter()
         self._batch = 0
         self._epochs_completed = epochs_done
@@ -77,7 +79,7 @@ class Reporter:
         self._epoch_began = 0.0
         self._last_told = 0.0
         self._last_measured = 0.0
-        self._draws = True
+        self._draws = not job.config.teaching  # nobody looks at the pictures of so short a run
         self._stopped = False
         self._paused = False
         self._metrics: dict[str, float] = {}
@@ -148,6 +150,8 @@ class Reporter:
                 )
             )
             self._measure(now)
+        if self._gives_way:
+            give_way(self._folder)
         if trainer.world_size <= 1:
             self._end_if_asked(trainer)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -278,6 +278,18 @@ class Run:
             event = Queued(time=time.time(), changes=changes)
             await asyncio.to_thread(enqueue, self._folder, event)
         await asyncio.to_thread(start_due, self._folder.path.parent)
+
+    async def give_way(self, seconds: float) -> None:
+        """Ask a run for teaching to leave the processor to a person for so long."""
+        await asyncio.to_thread(self._folder.request_way, time.time() + seconds)
+
+    async def read_verdict(self) -> dict[str, Any] | None:
+        """Return what `write_verdict` noted, or None."""
+        return await asyncio.to_thread(self._folder.read_verdict)
+
+    async def write_verdict(self, verdict: Mapping[str, Any]) -> None:
+        """Note how good what came of a run for teaching was found."""
+        await asyncio.to_thread(self._folder.write_verdict, verdict)
 
     async def cancel(self) -> None:
         """Kill the run with all its processes; nothing of it goes to the model store.

@@ -20,8 +20,9 @@ from workbench.training.base_models import fetch_weights
 from workbench.training.checks import ERROR, Problem, check_run, check_settings
 from workbench.training.config import BaseModel, TrainingConfig, TrainingJob
 from workbench.training.data_versions import version_of
+from workbench.training.devices import device_keys
 from workbench.training.events import Queued
-from workbench.training.queueing import enqueue, start_due
+from workbench.training.queueing import enqueue, make_room, start_due
 from workbench.training.run import Run
 
 _log = logging.getLogger(__name__)
@@ -113,9 +114,10 @@ class TrainingRunner:
         1. Settings, dataset and machine are checked, and the starting point is found.
         2. A run folder is made, with a frozen view of the dataset.
         3. The job is written into it, and the run put at the end of the queue.
-        4. If its device is free, a process is started that outlives this one. Else the run
-           stays ``"waiting"``: whoever is alive starts it in its turn, also the process of
-           the run before it.
+        4. If its device is free, a process is started that outlives this one. A run for
+           teaching that occupies it is asked to end. Until it is free the run stays
+           ``"waiting"``: whoever is alive starts it in its turn, also the process of the run
+           before it.
 
         Parameters
         ----------
@@ -148,6 +150,8 @@ class TrainingRunner:
             folder.remove()
             raise
         await asyncio.to_thread(enqueue, folder, Queued(time=time.time()))
+        if not config.teaching:
+            await asyncio.to_thread(make_room, self._runs_dir, device_keys(config.device))
         await asyncio.to_thread(start_due, self._runs_dir)
         return Run(folder, self._stores.model)
 

@@ -22,6 +22,7 @@ from workbench.training.config import TrainingJob
 from workbench.training.environment import prepare_worker
 from workbench.training.events import Failed, Finished, Started, format_event, parse_event
 from workbench.training.failures import explain
+from workbench.training.giving_way import step_back
 from workbench.training.queueing import start_due
 from workbench.training.reporter import Reporter, of_the_best, our_metrics
 from workbench.training.resuming import Checkpoint, find_checkpoint, finish, put_back
@@ -41,6 +42,8 @@ def train(folder: RunFolder) -> None:
     """
     claim(folder)
     job = TrainingJob.from_json(folder.read_job())
+    if job.config.teaching:
+        step_back()
     try:
         folder.make_reserve()
         checkpoint = find_checkpoint(folder)

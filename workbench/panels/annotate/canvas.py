@@ -12,6 +12,7 @@ go_unlabelled    show the next image without labels after ``index``
 want             send image ``index`` (to have it ready) or ``key``; ``plain``: re-encoded
 want_trail       send what undo leads to beyond what this page knows of image ``key``
 suggest          have boxes proposed for what is not labelled; again: stop that
+teach            have a model learn from what is reviewed; again: stop that
 add_class        append class ``name`` to the dataset
 got              frame ``id`` has arrived
 edit             the boxes of image ``key`` after a finished edit, see `Edit`
@@ -58,7 +59,7 @@ _log = logging.getLogger(__name__)
 
 
 _ASKED = frozenset(
-    ("hello", "go", "go_unlabelled", "want", "want_trail", "suggest", "add_class", "open")
+    ("hello", "go", "go_unlabelled", "want", "want_trail", "suggest", "teach", "add_class", "open")
 )
 """Messages that the host answers."""
 
@@ -112,6 +113,9 @@ class BoxCanvas(anywidget.AnyWidget):
         0.25, min=0, max=1, help="score from which on predictions are shown"
     ).tag(sync=True)
     work = traitlets.Unicode("", help="what is under way, in words").tag(sync=True)
+    can_teach = traitlets.Bool(False, help="whether there is a switch for teaching").tag(sync=True)
+    teaches = traitlets.Bool(False, help="whether a model learns meanwhile").tag(sync=True)
+    taught = traitlets.Unicode("", help="what it has learnt, in a line").tag(sync=True)
     notice = traitlets.Unicode("", help="a problem to show over the image").tag(sync=True)
 
     def __init__(

@@ -24,10 +24,12 @@ from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.annotate.pages import Pages
 from workbench.panels.annotate.picture import Picture
 from workbench.panels.annotate.suggesting import Suggesting
+from workbench.panels.annotate.teaching import Teaching
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.following import Follower, News, no_such_dataset
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
+from workbench.training.runner import TrainingRunner
 
 _EVERYTHING: News = frozenset({"classes", "images", "labels"})
 """What may have changed before somebody asks for a fresh look."""
@@ -80,6 +82,8 @@ class AnnotatePanel:
         Of the picture, in CSS pixels.
     predictor : Predictor, optional
         Runs the model that suggests boxes; default: one of its own.
+    runner : TrainingRunner, optional
+        Trains the model that is taught as you go; without one it has no such switch.
     go : callable, optional
         ``go(panel, dataset)`` opens another panel, by its title, where there is no image yet.
 
@@ -103,6 +107,7 @@ class AnnotatePanel:
         keys: Mapping[str, str | Sequence[str]] | None = None,
         height: int = 560,
         predictor: Predictor | None = None,
+        runner: TrainingRunner | None = None,
         go: Callable[[str, str], object] | None = None,
     ) -> None:
         stores = stores or get_stores()
@@ -118,12 +123,14 @@ class AnnotatePanel:
         self.canvas.host = self
         self._pages = Pages(self.model, self.canvas, self._report)
         self._suggesting = Suggesting(stores, self.model, self.canvas, predictor)
+        self._teaching = Teaching(stores, self.model, self.canvas, runner, self._suggesting.loaded)
         self.model.observe(self._follow_classes, "classes")
         self.model.observe(self._follow_picture, "picture")
         self._start_lock = asyncio.Lock()  # used on the owner loop only
         self._background = Background(self._report)
         self.follower = Follower(stores, self._background, self._catch_up)
         self._background.spawn(self._begin)
+        self._background.spawn(self._go_on_teaching)
 
     # From Python
 
@@ -273,6 +280,24 @@ class AnnotatePanel:
         """
         return await self._background.run(lambda: self._suggest(labeller))
 
+    async def teach(self, on: bool = True) -> None:
+        """Have a model learn from what is reviewed here, and suggest boxes on the rest.
+
+        It goes on in the background; `canvas.taught` says how far it is.
+
+        Raises
+        ------
+        RuntimeError
+            If the panel was made without a runner; `Workbench.annotate` gives it one.
+        """
+        if not self.canvas.can_teach:
+            raise RuntimeError(
+                "this annotator cannot train: make it with wb.annotate(...), or "
+                "AnnotatePanel(..., runner=TrainingRunner(stores, 'runs'))"
+            )
+        await self._background.run(self._ready)
+        self._background.spawn(lambda: self._teaching.turn(on))
+
     def close(self) -> None:
         """Stop the panel's work and take it off the page."""
         self._suggesting.close()
@@ -359,6 +384,7 @@ class AnnotatePanel:
         labels = self.model.labels or picture.labels
         data = await self.model.save(picture.key, labels.revision, annotations, what=what)
         await self._pages.announce(picture.key, data)
+        await self._teaching.note_edit()
         return data
 
     async def _propose(self, filename: str, predictions: list[Prediction]) -> None:
@@ -393,6 +419,9 @@ class AnnotatePanel:
         if message["kind"] == "suggest":
             await self._suggesting.toggle()
             return
+        if message["kind"] == "teach":
+            await self._teaching.turn(not self.canvas.teaches)
+            return
         if message["kind"] == "open":
             if self._go is not None and message.get("panel") in self.canvas.doors:
                 self._go(str(message["panel"]), self.model.dataset)
@@ -402,6 +431,11 @@ class AnnotatePanel:
     async def _take(self, edit: Edit) -> None:
         await self._ready()
         await self._pages.take(edit)
+        await self._teaching.note_edit()
+
+    async def _go_on_teaching(self) -> None:
+        await self._ready()
+        await self._teaching.go_on()
 
     def _follow_classes(self, change: Mapping[str, Any]) -> None:
         self.annotator.options = list(change["new"])

@@ -62,7 +62,7 @@ class Suggesting:
         self._canvas.work = "Looking for boxes …"
         names = self._model.unlabelled()
         keys = [(self._model.split, name) for name in names]
-        chosen = labeller or ModelLabeller(self._loaded())
+        chosen = labeller or ModelLabeller(self.loaded())
         done = None
         try:
             with suppress(StoppedError):
@@ -89,7 +89,8 @@ class Suggesting:
             raise StoppedError("Looking for boxes: stopped.")
         self._canvas.work = f"Looking for boxes: {done:,} of {total:,}"
 
-    def _loaded(self) -> Predictor:
+    def loaded(self) -> Predictor:
+        """Return what runs models here."""
         if self._predictor is None:
             self._predictor = self._own = Predictor(self._stores)
         return self._predictor

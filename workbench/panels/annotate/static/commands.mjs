@@ -113,6 +113,7 @@ export function createCommands(session, view) {
     previous: () => step(-1),
     "next-unlabelled": () => session.goNextUnlabelled(),
     suggest: () => session.suggest(),
+    teach: () => session.teach(),
     "nothing-here": () =>
       session.boxes().some((box) => !box.proposal)
         ? view.tell("There are boxes on this image: delete them first.")

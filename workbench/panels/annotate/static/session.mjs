@@ -511,6 +511,11 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       post({ kind: "suggest" });
     },
 
+    /** Have a model learn from what is reviewed, or stop that. */
+    teach() {
+      post({ kind: "teach" });
+    },
+
     /** Open a panel that brings images. @param {string} panel */
     openPanel(panel) {
       post({ kind: "open", panel });

@@ -4,7 +4,7 @@ import { keyLabel } from "./keys.mjs";
 
 const GROUPS = [
   ["previous", "next", "next-unlabelled"],
-  ["select-mode", "undo", "redo", "duplicate", "delete", "nothing-here", "suggest"],
+  ["select-mode", "undo", "redo", "duplicate", "delete", "nothing-here", "suggest", "teach"],
   ["zoom-out", "zoom-in", "fit", "actual-size"],
   ["hide", "crosshair"],
 ];
@@ -20,6 +20,7 @@ const NAMES = {
   delete: "Delete",
   "nothing-here": "Nothing here",
   suggest: "Suggest boxes",
+  teach: "Learn as I go: a model learns from what you review, and suggests the rest",
   "zoom-in": "Zoom in",
   "zoom-out": "Zoom out",
   fit: "Fit",
@@ -30,7 +31,14 @@ const NAMES = {
 };
 /** Buttons that say in words what they do. */
 const WORDED = new Set(["nothing-here"]);
-const WALKING = new Set(["previous", "next", "next-unlabelled", "nothing-here", "suggest"]);
+const WALKING = new Set([
+  "previous",
+  "next",
+  "next-unlabelled",
+  "nothing-here",
+  "suggest",
+  "teach",
+]);
 
 /** A press of the mouse that leaves the focus where it is. @param {Event} event */
 function keepFocus(event) {
@@ -44,9 +52,10 @@ function keepFocus(event) {
  * @param {(index: number) => void} options.go
  * @param {() => void} options.leave give the focus back to the stage
  * @param {() => boolean} options.walks whether there are other images to walk to
+ * @param {() => boolean} options.canTeach whether a model may learn meanwhile
  * @param {(name: "brightness"|"contrast", value: number) => void} options.light
  */
-export function createToolbar({ run, bindings, go, leave, walks, light }) {
+export function createToolbar({ run, bindings, go, leave, walks, canTeach, light }) {
   /** @type {Map<string, HTMLButtonElement>} */
   const buttons = new Map();
   /** @param {string} action */
@@ -114,7 +123,9 @@ export function createToolbar({ run, bindings, go, leave, walks, light }) {
     make(
       "span",
       { class: "wb-group", role: "group" },
-      ...actions.filter((a) => walks() || !WALKING.has(a)).map(button),
+      ...actions
+        .filter((a) => (walks() || !WALKING.has(a)) && (canTeach() || a !== "teach"))
+        .map(button),
     ),
   );
   if (walks()) groups[0].insertBefore(position, buttons.get("next") ?? null);

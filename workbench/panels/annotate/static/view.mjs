@@ -197,6 +197,7 @@ export function mountView(model, session, host) {
     go: (index) => Number.isInteger(index) && session.go(index),
     leave: focusStage,
     walks: () => model.get("walks"),
+    canTeach: () => model.get("can_teach"),
     light,
   });
   const review = createReviewBar({
@@ -339,6 +340,7 @@ export function mountView(model, session, host) {
         hide: boxes.some((box) => state.hidden.has(box.id)),
         "nothing-here": isBackground(),
         suggest: Boolean(model.get("work")),
+        teach: model.get("teaches"),
       },
       enabled: {
         previous: index > 0,
@@ -439,7 +441,8 @@ export function mountView(model, session, host) {
   function describeProgress() {
     if (model.get("work")) return model.get("work");
     const review = state.toReview ? `${state.toReview} to review, ` : "";
-    return `${review}${state.labelled} of ${state.total} labelled`;
+    const taught = model.get("taught") ? `${model.get("taught")} · ` : "";
+    return `${taught}${review}${state.labelled} of ${state.total} labelled`;
   }
 
   /** @param {number} count @param {number} waiting */
@@ -540,6 +543,8 @@ export function mountView(model, session, host) {
     "bindings",
     "notice",
     "work",
+    "teaches",
+    "taught",
   ].map((name) => /** @type {const} */ (`change:${name}`));
   for (const name of watched) model.on(name, repaint);
   const resizeMain = () => (main.style.height = `${model.get("canvas_height")}px`);

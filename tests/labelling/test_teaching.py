@@ -1,0 +1,143 @@
+"""A model that is really taught on what was reviewed, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.helpers.training import CLASSES, shapes
+from workbench.labelling import teaching
+from workbench.labelling.lessons import is_held_out, lesson_config
+from workbench.labelling.predictor import Predictor
+from workbench.labelling.teaching import Teacher, TeachingState
+from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import NewImage
+from workbench.training.runner import TrainingRunner
+
+LIMIT_S = 300
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> Stores:
+    """Images of train without labels, and others of val and test with labels."""
+    made = create_stores(tmp_path / "data", tmp_path / "models")
+    await made.dataset.create_from("shapes", CLASSES, _images())
+    return made
+
+
+def _images() -> Iterator[NewImage]:
+    for number, image in enumerate(shapes(60, 6)):
+        if image.split == "train":
+            yield replace(image, annotations=None)
+        else:
+            yield replace(image, split="test" if number % 2 else "val")
+
+
+@pytest.fixture
+async def runner(stores: Stores, tmp_path: Path) -> TrainingRunner:
+    return TrainingRunner(stores, tmp_path / "runs")
+
+
+@pytest.fixture
+async def predictor(stores: Stores) -> AsyncIterator[Predictor]:
+    made = Predictor(stores, device="cpu")
+    yield made
+    made.close()
+
+
+async def review(stores: Stores, first: int, last: int) -> None:
+    """Label images of train as a person would."""
+    for image in [*shapes(60, 0)][first:last]:
+        await stores.label.save("shapes", "train", image.filename, image.annotations or [])
+
+
+async def until_judged(teacher: Teacher) -> TeachingState:
+    async with asyncio.timeout(LIMIT_S):
+        while (state := await teacher.step()).progress is not None:
+            await asyncio.sleep(0.2)
+    return state
+
+
+async def test_nothing_is_taught_before_ten_are_reviewed(
+    stores: Stores, runner: TrainingRunner, predictor: Predictor
+) -> None:
+    await review(stores, 0, 9)
+    teacher = Teacher(stores, "shapes", runner, predictor)
+    state = await teacher.step()
+    assert (state.reviewed, state.due, state.progress) == (9, 10, None)
+    assert str(state) == "Learns after 1 more image"
+    assert await runner.list_runs() == []
+
+
+async def test_a_lesson_outlives_who_began_it_and_is_judged_once(
+    stores: Stores,
+    runner: TrainingRunner,
+    predictor: Predictor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        teaching,
+        "lesson_config",
+        lambda *args, **rest: replace(
+            lesson_config(*args, **rest), epochs=2, image_size=64, base_model="yolo11n.yaml"
+        ),
+    )
+    await review(stores, 0, 20)
+    first = Teacher(stores, "shapes", runner, predictor)
+    state = await first.step()
+    assert state.progress is not None
+    [run] = await runner.list_runs()
+    # What it learns from: reviewed images of train; what is held out stands in for val.
+    seen = {path.name for path in (run.path / "data/images/train").iterdir()}
+    held = {path.name for path in (run.path / "data/images/val").iterdir()}
+    expected = {f"train_{number:03d}.png" for number in range(20)}
+    assert held == {name for name in expected if is_held_out(name)} != set()
+    assert seen == expected - held
+    assert not list((run.path / "data/images/test").iterdir())
+    assert not list((tmp_path / "runs").glob(".lesson-*"))
+    assert await first.is_under_way()
+    pid = await _pid(run.path / "process.json")
+    assert await _niceness(pid) == 19
+
+    # Another kernel finds the lesson and looks at what came of it.
+    second = Teacher(stores, "shapes", TrainingRunner(stores, tmp_path / "runs"), predictor)
+    state = await until_judged(second)
+    assert (run.path / "verdict.json").is_file()
+    assert state.last is not None
+    assert state.last.taught == len(seen)
+    assert state.due == 40
+    # After two epochs it knows nothing: it does not take over, and is not kept.
+    assert not state.last.takes_over
+    assert state.lesson is None
+    assert str(state).startswith("Not good enough yet: taught on")
+    assert await stores.model.list() == []
+    assert await stores.model.get_active() is None
+    assert await second.suggest([("train", "train_050.png")]) == 0
+
+    noted = (run.path / "verdict.json").read_bytes()
+    third = Teacher(stores, "shapes", runner, predictor)
+    assert not await third.is_under_way()
+    assert (await third.step()).last == state.last
+    assert (run.path / "verdict.json").read_bytes() == noted
+
+
+async def _pid(path: Path) -> int:
+    async with asyncio.timeout(30):
+        while not path.is_file():
+            await asyncio.sleep(0.05)
+    return int(json.loads(path.read_text())["pid"])
+
+
+async def _niceness(pid: int) -> int:
+    """Return the priority of a process once it has set it."""
+    async with asyncio.timeout(60):
+        while (found := psutil.Process(pid).nice()) == psutil.Process().nice():
+            await asyncio.sleep(0.02)
+    return int(found)

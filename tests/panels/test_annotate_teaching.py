@@ -1,0 +1,76 @@
+"""The switch in the annotator behind which a model is taught; the lessons: `test_teaching`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.panels.annotate import AnnotatePanel
+from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import Annotation, NewImage
+from workbench.training.runner import TrainingRunner
+
+BOX = Annotation(0, 0.5, 0.5, 0.25, 0.25)
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> Stores:
+    made = create_stores(tmp_path / "data", tmp_path / "models")
+    await made.dataset.create("cups", ["cup"])
+    pixels = np.full((64, 64, 3), 90, np.uint8)
+    names = [f"{letter}.png" for letter in "abcd"]
+    await made.image.add_many("cups", [NewImage(name, "train", pixels) for name in names])
+    return made
+
+
+@pytest.fixture
+async def panel(stores: Stores, tmp_path: Path) -> AsyncIterator[AnnotatePanel]:
+    made = AnnotatePanel("cups", stores=stores, runner=TrainingRunner(stores, tmp_path / "runs"))
+    yield made
+    made.close()
+
+
+async def until_told(panel: AnnotatePanel, text: str) -> None:
+    async with asyncio.timeout(30):
+        while panel.canvas.taught != text:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_switch_says_when_it_will_learn(panel: AnnotatePanel, tmp_path: Path) -> None:
+    assert panel.canvas.can_teach
+    assert not panel.canvas.teaches
+    await panel.show(0)
+    panel.canvas._receive(panel.canvas, {"kind": "teach", "session": "page"}, [])
+    await until_told(panel, "Learns after 10 more images")
+    assert panel.canvas.teaches
+    await panel.save([BOX])
+    await until_told(panel, "Learns after 9 more images")
+    await panel.next()
+    await panel.mark_background()
+    await until_told(panel, "Learns after 8 more images")
+    panel.canvas._receive(panel.canvas, {"kind": "teach", "session": "page"}, [])
+    await until_told(panel, "")
+    assert not panel.canvas.teaches
+    assert not (tmp_path / "runs").exists()
+
+
+async def test_python_turns_it_too(panel: AnnotatePanel) -> None:
+    await panel.teach()
+    await panel.teach()  # it is on already
+    await until_told(panel, "Learns after 10 more images")
+    await panel.teach(False)
+    await until_told(panel, "")
+
+
+async def test_without_a_runner_there_is_no_switch(stores: Stores) -> None:
+    panel = AnnotatePanel("cups", stores=stores)
+    try:
+        assert not panel.canvas.can_teach
+        with pytest.raises(RuntimeError, match=r"wb\.annotate"):
+            await panel.teach()
+    finally:
+        panel.close()

@@ -1,0 +1,406 @@
+"""A model that learns from what a person has reviewed, while the person goes on.
+
+1. When enough images of train were reviewed since the last lesson, they are copied into a small
+   dataset of their own, those that are held out as its val, and a training run on it starts: a
+   process of its own with the lowest priority, which outlives the kernel.
+2. When it has ended, its model and the one before look at what is held out. Only a better one
+   takes over; the other is deleted. The run's folder notes what was found.
+3. The suggestions of the models before are dropped, and the new one looks at the images that
+   the person comes to next.
+
+Images of val and test are never taught on. Nothing is kept but runs, models and suggestions, so
+that another kernel goes on where this one was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.datasets.prelabelling import Labeller, Task, prelabel, task_of
+from workbench.errors import InvalidModelError, NotFoundError, WorkbenchError
+from workbench.labelling.labellers import ModelLabeller
+from workbench.labelling.lessons import FEWEST_TO_TELL, Lesson, divided, due_at, lesson_config
+from workbench.labelling.predictor import Predictor
+from workbench.labelling.savings import Savings, savings
+from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import (
+    Annotation,
+    ImageKey,
+    NewImage,
+    Prediction,
+    Progress,
+    no_progress,
+)
+from workbench.persistence.rules import decode
+from workbench.persistence.run_folder import numbered
+from workbench.persistence.stored_json import MALFORMED
+from workbench.persistence.suggestion_blocks import SuggestionSource
+from workbench.training.defaults import Machine, data_facts
+from workbench.training.devices import gpus
+from workbench.training.giving_way import is_small_machine
+from workbench.training.progress import FINISHED, STOPPING, RunProgress
+from workbench.training.run import Run
+from workbench.training.runner import TrainingRunner
+
+TAUGHT = "taught"
+"""`SuggestionSource.kind` of what such models suggest."""
+
+_AT_ONCE = 32
+_GIVES_WAY_S = 3.0
+
+
+class TaughtLabeller(ModelLabeller):
+    """The model of a lesson; all of them are one family, so that what was rejected stays so."""
+
+    async def start(self, task: Task) -> SuggestionSource:
+        """See `ModelLabeller.start`."""
+        source = await super().start(task)
+        return SuggestionSource(TAUGHT, "as you go", source.digest, source.details)
+
+
+@dataclass(frozen=True, slots=True)
+class TeachingState:
+    """Where teaching stands.
+
+    Parameters
+    ----------
+    reviewed : int
+        Images of train that have labels, or are marked as background.
+    due : int
+        With so many the next lesson begins.
+    progress : RunProgress or None
+        Of a lesson that goes on.
+    lesson : Lesson or None
+        The one whose suggestions are shown.
+    last : Lesson or None
+        The newest one, which need not be better.
+    problem : str
+        Why there is no lesson although one is due.
+    """
+
+    reviewed: int
+    due: int
+    progress: RunProgress | None = None
+    lesson: Lesson | None = None
+    last: Lesson | None = None
+    problem: str = ""
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        parts = []
+        if self.lesson is not None:
+            text = str(self.lesson)
+            parts.append(text[0].upper() + text[1:])
+        elif self.last is not None:
+            parts.append(f"Not good enough yet: {self.last}")
+        if self.progress is not None:
+            at = f" ({self.progress.fraction:.0%})" if self.progress.fraction else ""
+            parts.append(f"learning{at}" if parts else f"Learning from what is reviewed{at}")
+        elif self.problem:
+            parts.append(self.problem)
+        elif self.reviewed < self.due:
+            more = self.due - self.reviewed
+            images = f"{more:,} more image{'' if more == 1 else 's'}"
+            parts.append(f"learns again after {images}" if parts else f"Learns after {images}")
+        return "; ".join(parts)
+
+
+class Teacher:
+    """Has a model learn from the reviewed images of a dataset.
+
+    `step` does what is due and returns at once where a lesson goes on; call it now and then.
+
+    Parameters
+    ----------
+    stores : Stores
+    dataset : str
+    runner : TrainingRunner
+        Runs the lessons.
+    predictor : Predictor
+        Looks at images with what came of them.
+    """
+
+    def __init__(
+        self, stores: Stores, dataset: str, runner: TrainingRunner, predictor: Predictor
+    ) -> None:
+        self._stores = stores
+        self._dataset = dataset
+        self._runner = runner
+        self._predictor = predictor
+        self._runs: list[Run] | None = None  # the newest first
+        self._lessons: dict[str, Lesson | None] = {}
+        self._problem = ""
+
+    async def step(self) -> TeachingState:
+        """Do what is due: judge a lesson that has ended, or begin the next one.
+
+        Returns
+        -------
+        TeachingState
+            Where it stands then.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        runs = await self._known_runs()
+        going_on = await self._settled(runs)
+        reviewed = await self._reviewed()
+        due = due_at(_images_of(runs[0]) if runs else 0)
+        if going_on is None and len(reviewed) >= due and not await self._is_another_at_it(runs):
+            run = await self._begin(reviewed)
+            if run is not None:
+                runs.insert(0, run)
+                going_on = await run.refresh()
+                due = due_at(_images_of(run))
+        lessons = [one for one in self._lessons.values() if one is not None]
+        return TeachingState(
+            len(reviewed), due, going_on, self._present(lessons), lessons[-1] if lessons else None,
+            self._problem,
+        )  # fmt: skip
+
+    async def lessons(self) -> list[Lesson]:
+        """Return what came of all lessons of this dataset, oldest first."""
+        await self._settled(await self._known_runs())
+        return [one for one in self._lessons.values() if one is not None]
+
+    async def stop(self) -> None:
+        """Break off a lesson that goes on; what it has learnt is judged when it goes on."""
+        for run in (await self._known_runs())[:1]:
+            if run.id not in self._lessons:
+                await run.stop()
+
+    async def is_under_way(self) -> bool:
+        """Whether a lesson goes on, or ended while nobody looked; not where it was stopped."""
+        runs = await self._known_runs()
+        if not runs:
+            return False
+        progress = await runs[0].refresh()
+        if progress.is_over:
+            return progress.state == FINISHED and await self._noted(runs[0]) is None
+        return progress.state != STOPPING
+
+    async def suggest(self, images: Sequence[ImageKey], *, progress: Progress = no_progress) -> int:
+        """Have the best model look at images; return how many boxes it has found.
+
+        What models before it have suggested is dropped. Images that it has looked at already
+        cost nothing.
+        """
+        lesson = self._present([one for one in self._lessons.values() if one is not None])
+        if lesson is None or not await self._stores.model.exists(lesson.model):
+            return 0
+        labeller = TaughtLabeller(self._predictor, lesson.model)
+        source = await labeller.start(await task_of(self._stores, self._dataset))
+        table = await self._stores.image.suggestions(self._dataset)
+        for other in table.sources:
+            if other.kind == TAUGHT and other.digest != source.digest:
+                await self._stores.image.drop_suggestions(self._dataset, other.id)
+        done = await prelabel(self._stores, self._dataset, images, labeller, progress=progress)
+        return done.boxes
+
+    async def give_way(self) -> None:
+        """Note that the person is at work: on a small machine a lesson waits for a moment."""
+        if self._runs and is_small_machine() and self._runs[0].id not in self._lessons:
+            await self._runs[0].give_way(_GIVES_WAY_S)
+
+    async def _known_runs(self) -> list[Run]:
+        if self._runs is None:
+            self._runs = [
+                run
+                for run in await self._runner.list_runs()
+                if run.config.teaching and run.config.dataset == self._dataset
+            ]
+        return self._runs
+
+    async def _is_another_at_it(self, runs: list[Run]) -> bool:
+        """Whether another panel or kernel has begun a lesson meanwhile."""
+        self._runs = None
+        known = {run.id for run in runs}
+        found = await self._known_runs()
+        runs[:] = found
+        self._runs = runs
+        return any(run.id not in known for run in found)
+
+    async def _settled(self, runs: Sequence[Run]) -> RunProgress | None:
+        """Judge the lessons that nobody has judged; return how far the one is that goes on."""
+        going_on = None
+        for run in reversed(runs):
+            if run.id in self._lessons:
+                continue
+            progress = await run.refresh()
+            if not progress.is_over:
+                going_on = progress
+                continue
+            self._lessons[run.id] = await self._noted(run) or await self._judged(run, progress)
+        return going_on
+
+    async def _noted(self, run: Run) -> Lesson | None:
+        try:
+            verdict = await run.read_verdict()
+            return None if verdict is None else Lesson.from_json(verdict)
+        except (WorkbenchError, *MALFORMED):
+            return None  # it is judged again
+
+    async def _judged(self, run: Run, progress: RunProgress) -> Lesson | None:
+        """Measure what came of a run on what is held out, and note it with the run."""
+        name = run.model_name
+        is_there = name is not None and await self._stores.model.exists(name)
+        if name is None or not is_there:
+            self._problem = progress.message and f"The last lesson failed: {progress.message}"
+            return None
+        _, held_out = divided(await self._reviewed())
+        before = self._present([one for one in self._lessons.values() if one is not None])
+        try:
+            after = await self._measured(name, held_out)
+        except (NotFoundError, InvalidModelError) as error:
+            self._problem = f"The last lesson failed: {error}"
+            return None
+        least = after.by_hand
+        if before is not None and await self._stores.model.exists(before.model):
+            least = min(least, (await self._measured(before.model, held_out)).reviewed)
+        is_better = after.reviewed < least
+        if before is not None and len(held_out) < FEWEST_TO_TELL:
+            is_better = after.reviewed <= least  # nobody can tell; it has seen twice as much
+        lesson = Lesson(
+            name,
+            run.job.num_images.get("train", 0),
+            len(held_out),
+            float(progress.metrics.get("best_map50", 0.0)),
+            after.percent,
+            after.threshold,
+            is_better,
+        )
+        await run.write_verdict(lesson.to_json())
+        if not is_better:
+            await self._forget(name)
+        elif before is not None:
+            await self._forget(before.model)
+        return lesson
+
+    async def _forget(self, model: str) -> None:
+        active = await self._stores.model.get_active()
+        if active is not None and active.name == model:
+            return  # somebody has chosen it meanwhile
+        with suppress(NotFoundError):  # another kernel was faster
+            await self._stores.model.delete(model)
+
+    async def _measured(self, model: str, images: Sequence[ImageKey]) -> Savings:
+        labeller = TaughtLabeller(self._predictor, model)
+        await labeller.start(await task_of(self._stores, self._dataset))
+        found: list[list[Prediction]] = []
+        labels: list[list[Annotation]] = []
+        for start in range(0, len(images), _AT_ONCE):
+            some = images[start : start + _AT_ONCE]
+            await self._look(labeller, some, found, labels)
+        return savings(found, labels)
+
+    async def _look(
+        self,
+        labeller: Labeller,
+        images: Sequence[ImageKey],
+        found: list[list[Prediction]],
+        labels: list[list[Annotation]],
+    ) -> None:
+        table = await self._stores.label.load_many(self._dataset, images)
+        frames = []
+        for key, data, known in zip(
+            images,
+            await self._stores.image.read_many(self._dataset, images),
+            table.annotations_by_image(),
+            strict=True,
+        ):
+            if isinstance(data, Exception):
+                continue  # gone or damaged since it was reviewed
+            try:
+                frames.append(await asyncio.to_thread(decode, data, "/".join(key)))
+            except WorkbenchError:
+                continue
+            labels.append(list(known))
+        if frames:
+            found.extend(await labeller.label(frames))
+
+    def _present(self, lessons: Sequence[Lesson]) -> Lesson | None:
+        return next((one for one in reversed(lessons) if one.takes_over), None)
+
+    async def _reviewed(self) -> list[ImageKey]:
+        table = await self._stores.label.load_all(self._dataset)
+        return [
+            (split, name)
+            for split, name, labelled in zip(
+                table.splits, table.filenames, table.labelled, strict=True
+            )
+            if labelled and split == "train"
+        ]
+
+    async def _begin(self, reviewed: Sequence[ImageKey]) -> Run | None:
+        taught, held_out = divided(reviewed)
+        if not taught or not held_out:
+            return None  # until chance has held one out
+        folder = await asyncio.to_thread(self._make_folder)
+        try:
+            view = await self._copied(folder, taught, held_out)
+            config = lesson_config(
+                self._dataset,
+                await data_facts(view, self._dataset),
+                Machine.of("", await asyncio.to_thread(gpus)),
+                num_taught=len(taught),
+                base_model=await self._base(),
+                model_name=await self._free_name(len(reviewed)),
+            )
+            runner = TrainingRunner(view, self._runner.runs_dir)
+            started = await runner.start(config)
+            self._problem = ""
+            return await self._runner.get(started.id)
+        except WorkbenchError as error:  # such as no box among those that are held out
+            self._problem = f"No lesson yet: {error}"
+            return None
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+
+    def _make_folder(self) -> Path:
+        self._runner.runs_dir.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".lesson-", dir=self._runner.runs_dir))
+
+    async def _copied(
+        self, folder: Path, taught: Sequence[ImageKey], held_out: Sequence[ImageKey]
+    ) -> Stores:
+        """Return stores in which the dataset is what is taught, and what is held out as val."""
+        view = create_stores(folder / "data", folder / "models")
+        info = await self._stores.dataset.get(self._dataset)
+        await view.dataset.create(info.name, info.classes)
+        for split, images in (("train", taught), ("val", held_out)):
+            for start in range(0, len(images), _AT_ONCE):
+                some = images[start : start + _AT_ONCE]
+                contents = await self._stores.image.read_many(self._dataset, some)
+                table = await self._stores.label.load_many(self._dataset, some)
+                boxes = table.annotations_by_image()
+                new = [
+                    NewImage(key[1], split, data, list(known))
+                    for key, data, known in zip(some, contents, boxes, strict=True)
+                    if not isinstance(data, Exception)
+                ]
+                await view.image.add_many(info.name, new)
+        return Stores(view.dataset, view.image, view.label, self._stores.model)
+
+    async def _base(self) -> str | None:
+        lesson = self._present([one for one in self._lessons.values() if one is not None])
+        if lesson is None or not await self._stores.model.exists(lesson.model):
+            return None
+        return lesson.model
+
+    async def _free_name(self, reviewed: int) -> str:
+        for name in numbered(f"{self._dataset}-taught-{reviewed}"):
+            if not await self._stores.model.exists(name):
+                return name
+        raise AssertionError("names cannot run out")
+
+
+def _images_of(run: Run) -> int:
+    return sum(run.job.num_images.values())
