@@ -208,7 +208,27 @@ async def test_save_many(lbl: LabelStore, img: ImageStore, pets: str) -> None:
     assert await lbl.load(pets, "train", "a.jpg") == [BOX, BIRD]
     assert await lbl.exists(pets, "val", "b.jpg")
     assert await lbl.load(pets, "val", "c.jpg") == [BOX]
-    await lbl.save_many(pets, {})
+    assert await lbl.save_many(pets, {}) == []
+
+
+async def test_save_many_is_decided_on_what_was_seen(
+    lbl: LabelStore, img: ImageStore, pets: str
+) -> None:
+    await img.save_bytes(pets, "val", "b.jpg", jpeg(2))
+    key, other = ("train", "a.jpg"), ("val", "b.jpg")
+    seen = (await lbl.save(pets, *key, [BOX])).revision
+    edits = await lbl.save_many(
+        pets, {key: [BIRD], other: [BOX]}, expected={key: seen, other: ""}, what="both"
+    )
+    assert [edit.what for edit in await lbl.history(pets)][-2:] == ["both", "both"]
+    assert [edit.id for edit in await lbl.history(pets)][-2:] == edits
+    with pytest.raises(ConflictError):
+        await lbl.save_many(pets, {other: [], key: [BOX]}, expected={key: seen})
+    assert await lbl.load(pets, *key) == [BIRD]
+    assert await lbl.load(pets, *other) == [BOX]
+    await lbl.revert_many(pets, edits)
+    assert await lbl.load(pets, *key) == [BOX]
+    assert not await lbl.exists(pets, *other)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from workbench.datasets.actions import Actions
+from workbench.datasets.bulk_deciding import (
+    AppliedRule,
+    Decided,
+    Rule,
+    accept_by_rule,
+    applied_rules,
+    take_back,
+)
 from workbench.datasets.classes import ClassEditor
 from workbench.datasets.health import HealthChecker, HealthReport
 from workbench.datasets.index import DatasetIndex, Indexer
@@ -146,6 +154,38 @@ class Dataset:
     async def suggestions(self) -> SuggestionTable:
         """Return the boxes that wait for review, in columns, with their sources."""
         return await self._stores.image.suggestions(self.name)
+
+    async def accept_by_rule(
+        self, rule: Rule, *, images: Sequence[ImageKey] | None = None
+    ) -> Decided:
+        """Accept suggestions by a rule, such as ``Rule(0.9, sources=2)``; it is marked as such.
+
+        Parameters
+        ----------
+        rule : Rule
+        images : sequence of (str, str), optional
+            Only on these; default: all.
+
+        Returns
+        -------
+        Decided
+            ``await decided.change.undo()`` takes it back; in a later session `take_back` does.
+        """
+        return await accept_by_rule(self._stores, self.name, rule, images=images)
+
+    async def applied_rules(self) -> list[AppliedRule]:
+        """Return what rules have accepted, as far as nobody has changed it since."""
+        return await applied_rules(self._stores, self.name)
+
+    async def take_back(self, rule_id: str) -> int:
+        """Undo what a rule has accepted where nobody has changed it; return how many images.
+
+        Raises
+        ------
+        NotFoundError
+            If there is nothing (any more) of such a rule.
+        """
+        return await take_back(self._stores, self.name, rule_id)
 
     async def statistics(
         self, *, measured: bool = True, progress: Progress = no_progress

@@ -71,9 +71,34 @@ class LabelStore(ABC):
 
     @abstractmethod
     async def save_many(
-        self, dataset: str, labels: Mapping[tuple[str, str], Sequence[Annotation]]
-    ) -> None:
-        """Replace the labels of many images, keyed ``(split, filename)``: all, or none."""
+        self,
+        dataset: str,
+        labels: Mapping[tuple[str, str], Sequence[Annotation]],
+        *,
+        expected: Mapping[tuple[str, str], str] | None = None,
+        what: str = "",
+    ) -> list[str]:
+        """Replace the labels of many images, keyed ``(split, filename)``: all, or none.
+
+        Parameters
+        ----------
+        expected : mapping, optional
+            `LabelData.revision` of some of the images, as somebody has seen them.
+        what : str
+            In a word what the edit was, for the history.
+
+        Returns
+        -------
+        list of str
+            The edits made, for `revert_many`; files that stay as they are have none.
+
+        Raises
+        ------
+        ConflictError
+            If a file has another revision than expected.
+        LossySaveError
+            If a file has rows that are not plain boxes, or cannot be read at all.
+        """
 
     @abstractmethod
     async def patch_many(

@@ -126,9 +126,11 @@ class SuggestionTable:
                 strict=True,
             )
         ]
-        if rejected:
-            return found
-        return without_rejected(found, self.rejected.get((split, filename), ()), self.families())
+        return found if rejected else self.without_rejected((split, filename), found)
+
+    def without_rejected(self, key: ImageKey, found: Sequence[Suggestion]) -> list[Suggestion]:
+        """Leave out what a person has rejected on an image."""
+        return without_rejected(found, self.rejected.get(key, ()), self.families())
 
     def best_scores(self) -> Floats:
         """Return the score of the surest suggestion for each image, -1 where there is none."""

@@ -137,22 +137,27 @@ def require_plain(old: bytes, path: str, yaml: DataYaml) -> None:
 
 
 def write_many(
-    folder: DatasetFolder, labels: Mapping[tuple[str, str], Sequence[Annotation]]
-) -> None:
-    """Replace the labels of many images: all, or none."""
+    folder: DatasetFolder,
+    labels: Mapping[tuple[str, str], Sequence[Annotation]],
+    expected: Mapping[tuple[str, str], str],
+    what: str,
+) -> list[str]:
+    """Replace the labels of many images: all, or none; return the ids of the edits."""
     edits = []
     with folder.writing() as yaml, folder.journal.transaction() as change:
         for (split, filename), annotations in labels.items():
             path = folder.paths.label(split, filename)
             old = read_existing(folder, split, filename)
+            require_revision(old, expected.get((split, filename)), path)
             if old is not None:
                 require_plain(old, path, yaml)
             where = f"{split}/{filename}"
             data = format_labels(clean_annotations(annotations, len(yaml.classes), where))
             if data != old:
                 change.write(path, data)
-                edits.append(new_edit(split, filename, old, data))
+                edits.append(new_edit(split, filename, old, data, what))
         change.add(*history_log.noted(folder.storage, edits))
+    return [edit.id for edit in edits]
 
 
 def delete(

@@ -54,12 +54,20 @@ class FilesystemLabelStore(LabelStore):
         return await self._saves.save(self._root.open(dataset), save)
 
     async def save_many(
-        self, dataset: str, labels: Mapping[tuple[str, str], Sequence[Annotation]]
-    ) -> None:
+        self,
+        dataset: str,
+        labels: Mapping[tuple[str, str], Sequence[Annotation]],
+        *,
+        expected: Mapping[tuple[str, str], str] | None = None,
+        what: str = "",
+    ) -> list[str]:
         """See `LabelStore.save_many`."""
         folder = self._root.open(dataset)
         copied = {key: list(annotations) for key, annotations in labels.items()}
-        await asyncio.to_thread(lambda: files.write_many(folder, _found(folder, copied)))
+        seen = dict(expected or {})
+        return await asyncio.to_thread(
+            lambda: files.write_many(folder, _found(folder, copied), _found(folder, seen), what)
+        )
 
     async def patch_many(
         self,

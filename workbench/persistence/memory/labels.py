@@ -83,20 +83,29 @@ class MemoryLabelStore(LabelStore):
         return LabelData(filename, split, clean, revision_of(data))
 
     async def save_many(
-        self, dataset: str, labels: Mapping[tuple[str, str], Sequence[Annotation]]
-    ) -> None:
+        self,
+        dataset: str,
+        labels: Mapping[tuple[str, str], Sequence[Annotation]],
+        *,
+        expected: Mapping[tuple[str, str], str] | None = None,
+        what: str = "",
+    ) -> list[str]:
         """See `LabelStore.save_many`."""
         new = {}
+        seen = {checked(*key): revision for key, revision in (expected or {}).items()}
         with self._state.writing(dataset) as (name, found):
             for (split, filename), annotations in labels.items():
                 split, filename = checked(split, filename)
                 found.require_image(name, split, filename)
+                _require_revision(found, split, filename, seen.get((split, filename)))
                 _require_plain(found, split, filename)
                 where = f"{split}/{filename}"
                 clean = clean_annotations(annotations, len(found.classes), where)
                 new[split, filename] = format_labels(clean)
+            done = len(found.history)
             for (split, filename), data in new.items():
-                found.set_labels(split, filename, data)
+                found.set_labels(split, filename, data, what)
+            return [r.id for r in found.history[done:] if isinstance(r, EditRecord)]
 
     async def patch_many(
         self,

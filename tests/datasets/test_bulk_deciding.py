@@ -1,0 +1,151 @@
+"""Many suggestions decided at once: all or nothing, told in the history, taken back as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.datasets.bulk_deciding import (
+    Rule,
+    accept_by_rule,
+    allowed,
+    applied_rules,
+    decide_many,
+    load_waiting,
+    take_back,
+)
+from workbench.datasets.dataset import Dataset
+from workbench.errors import ConflictError, NotFoundError
+from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import Annotation, NewImage, Prediction
+from workbench.persistence.suggestion_blocks import SuggestionSource, new_block
+
+ONE, TWO = SuggestionSource("model", "one", "aa" * 32), SuggestionSource("model", "two", "bb" * 32)
+LEFT = Prediction(0, 0.25, 0.5, 0.25, 0.5, 0.95)
+RIGHT = Prediction(1, 0.75, 0.5, 0.25, 0.5, 0.5)
+NEAR_LEFT = Prediction(0, 0.26, 0.5, 0.25, 0.5, 0.92)
+UNKNOWN = Prediction(7, 0.5, 0.5, 0.1, 0.1, 1.0)
+A, B, C = ("train", "a.png"), ("train", "b.png"), ("val", "c.png")
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> Stores:
+    """Image c has a label where a suggestion is; nobody knows class 7."""
+    made = create_stores(tmp_path / "data", tmp_path / "models")
+    await made.dataset.create("cups", ["cup", "spoon"])
+    pixels = np.full((64, 64, 3), 90, np.uint8)
+    labels = {C: [Annotation(0, *LEFT.xywh)]}
+    await made.image.add_many(
+        "cups",
+        [NewImage(name, split, pixels, labels.get((split, name))) for split, name in (A, B, C)],
+    )
+    await made.image.add_suggestions(
+        "cups",
+        [
+            new_block(ONE, {B: [LEFT, RIGHT], A: [RIGHT, UNKNOWN], C: [LEFT, RIGHT]}),
+            new_block(TWO, {B: [NEAR_LEFT]}),
+        ],
+    )
+    return made
+
+
+def label_files(tmp_path: Path) -> dict[str, str]:
+    folder = tmp_path / "data/cups/labels"
+    return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*.txt"))}
+
+
+async def test_what_waits_is_what_nothing_answers(stores: Stores) -> None:
+    waiting = await load_waiting(stores, "cups")
+    found = [(waiting.key(place), waiting.suggestion(place)) for place in range(len(waiting))]
+    assert [(key, one.class_id, one.source) for key, one in found] == [
+        (A, 1, ONE.id),
+        (B, 0, ONE.id),
+        (B, 1, ONE.id),
+        (B, 0, TWO.id),
+        (C, 1, ONE.id),
+    ]
+    assert waiting.scores.tolist() == pytest.approx([0.5, 0.95, 0.5, 0.92, 0.5])
+
+
+async def test_many_are_decided_and_taken_back_as_one(stores: Stores, tmp_path: Path) -> None:
+    before = label_files(tmp_path)
+    waiting = await load_waiting(stores, "cups")
+    done = await decide_many(stores, "cups", waiting, accept=[0, 1, 3, 4], reject=[2])
+    # What two sources propose at one place is one box.
+    assert (done.accepted, done.rejected, done.left) == (3, 1, {})
+    assert done.change.description == (
+        "3 suggested boxes accepted on 3 images, 1 suggested box rejected"
+    )
+    assert label_files(tmp_path) == {
+        "train/a.txt": "1 0.75000000 0.50000000 0.25000000 0.50000000\n",
+        "train/b.txt": "0 0.25000000 0.50000000 0.25000000 0.50000000\n",
+        "val/c.txt": before["val/c.txt"] + "1 0.75000000 0.50000000 0.25000000 0.50000000\n",
+    }
+    [edit] = await stores.label.history("cups", *A)
+    assert edit.what == "accepted from model one (aaaaaaaa), model two (bbbbbbbb)"
+    assert len(await load_waiting(stores, "cups")) == 0
+    await done.change.undo()
+    assert label_files(tmp_path) == before
+    assert len(await load_waiting(stores, "cups")) == 5
+
+
+async def test_nothing_is_undone_over_newer_work(stores: Stores, tmp_path: Path) -> None:
+    done = await decide_many(stores, "cups", await load_waiting(stores, "cups"), accept=[0, 4])
+    await stores.label.save("cups", *A, [Annotation(0, 0.5, 0.5, 0.1, 0.1)])
+    after = label_files(tmp_path)
+    with pytest.raises(ConflictError):
+        await done.change.undo()
+    assert label_files(tmp_path) == after
+
+
+async def test_images_that_cannot_be_changed_are_left_and_told(
+    stores: Stores, tmp_path: Path
+) -> None:
+    waiting = await load_waiting(stores, "cups")
+    (tmp_path / "data/cups/labels/train/a.txt").write_text("0 0.1 0.1 0.2 0.1 0.2 0.2\n")
+    await stores.image.delete("cups", *B)
+    done = await decide_many(stores, "cups", waiting, accept=range(5))
+    assert done.accepted == 1
+    assert set(done.left) == {A, B}
+    assert "more than a box" in done.left[A]
+
+
+async def test_both_cannot_be_decided(stores: Stores) -> None:
+    waiting = await load_waiting(stores, "cups")
+    with pytest.raises(ValueError, match="both accepted and rejected"):
+        await decide_many(stores, "cups", waiting, accept=[1], reject=[1])
+
+
+async def test_a_rule_says_what_it_allows(stores: Stores) -> None:
+    waiting = await load_waiting(stores, "cups")
+    assert allowed(waiting, Rule(0.9, 2)) == [1, 3]
+    assert allowed(waiting, Rule(0.93, 2)) == []
+    assert allowed(waiting, Rule(0.5, 1, classes=(1,))) == [0, 2, 4]
+    assert str(Rule(0.9, 2)) == "from 90 % where 2 sources agree"
+    assert str(Rule(0.5, 1)) == "from 50 %"
+    for wrong in ({"score": 2.0}, {"sources": 0}):
+        with pytest.raises(ValueError, match="expected"):
+            Rule(**wrong)  # type: ignore[arg-type]
+
+
+async def test_what_a_rule_has_done_is_marked_and_taken_back(
+    stores: Stores, tmp_path: Path
+) -> None:
+    before = label_files(tmp_path)
+    first = await Dataset(stores, "cups").accept_by_rule(Rule(0.9, 2))
+    assert first.accepted == 1
+    second = await accept_by_rule(stores, "cups", Rule(0.4, 1), images=[A, C])
+    assert second.accepted == 2
+    [one, two] = await applied_rules(stores, "cups")
+    assert (one.rule, len(one.edits)) == ("from 90 % where 2 sources agree", 1)
+    assert (two.rule, len(two.edits)) == ("from 40 %", 2)
+    # On an image that somebody has worked on since nothing is taken back.
+    await stores.label.save("cups", *A, [])
+    assert await take_back(stores, "cups", two.id) == 1
+    assert label_files(tmp_path)["val/c.txt"] == before["val/c.txt"]
+    assert label_files(tmp_path)["train/a.txt"] == ""
+    assert [rule.id for rule in await applied_rules(stores, "cups")] == [one.id]
+    with pytest.raises(NotFoundError, match="nothing left"):
+        await take_back(stores, "cups", two.id)
