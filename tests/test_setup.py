@@ -278,7 +278,7 @@ def machine_without_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", str(commands))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "playwright"))
     monkeypatch.delenv(browser.CHOSEN, raising=False)
-    monkeypatch.setattr(browser, "_APPLICATIONS", ())
+    monkeypatch.setattr(browser, "APPLICATIONS", ())
     return commands
 
 

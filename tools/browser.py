@@ -29,7 +29,7 @@ _COMMANDS = (
     "chrome",
     "microsoft-edge",
 )
-_APPLICATIONS = (
+APPLICATIONS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
@@ -64,7 +64,7 @@ def _candidates() -> Iterator[str]:
         path = shutil.which(command)
         if path:
             yield path
-    yield from _APPLICATIONS
+    yield from APPLICATIONS
     playwrights = _playwright_browser()
     if playwrights:
         yield playwrights

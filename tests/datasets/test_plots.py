@@ -82,7 +82,7 @@ def test_box_shapes_name_the_image(stats: Statistics) -> None:
 def test_of_very_many_boxes_a_sample_is_drawn(
     stats: Statistics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots, "_MOST_POINTS", 2)
+    monkeypatch.setattr(plots, "MOST_POINTS", 2)
     figure = plots.box_shapes(stats)
     assert sum(len(trace.x) for trace in figure.data) == 2
     assert "2 of them" in figure.layout.title.text

@@ -105,7 +105,7 @@ def test_thousands_of_equal_hashes_are_one_group() -> None:
 
 
 def test_crowded_bands_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.datasets.similarity._CHUNK", 64)
+    monkeypatch.setattr("workbench.datasets.similarity.PAIRS_AT_ONCE", 64)
     rng = np.random.default_rng(0)
     # All share three bands, so that every pair is a candidate many times over.
     hashes = rng.integers(0, 2**16, 120, dtype=np.uint64)

@@ -86,7 +86,7 @@ def test_classes_are_counted_by_split(stats: Statistics, index: DatasetIndex) ->
 
 @pytest.mark.parametrize("largest", [0, 2**24])
 def test_co_occurrence(index: DatasetIndex, largest: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LARGEST_TABLE", largest)  # either way of finding pairs
+    monkeypatch.setattr(module, "LARGEST_TABLE", largest)  # either way of finding pairs
     counts = Statistics(index).co_occurrence
     expected: Counter[tuple[int, int]] = Counter()
     for own in _classes_of_images(index):

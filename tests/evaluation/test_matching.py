@@ -158,7 +158,7 @@ def test_pairs_are_found_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None
 
     case = random_case(11, num_images=20)
     whole = overlapping(case.detections, case.truth)
-    monkeypatch.setattr(matching, "_PAIRS_AT_ONCE", 3)
+    monkeypatch.setattr(matching, "PAIRS_AT_ONCE", 3)
     pieces = overlapping(case.detections, case.truth)
     assert len(whole.iou) > 20
     np.testing.assert_array_equal(whole.detection, pieces.detection)

@@ -116,7 +116,7 @@ async def test_a_dead_pixel_does_not_make_everything_dark(
 async def test_pages_and_frames_become_images(
     tmp_path: Path, persistence_stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(codecs, "_BATCH_PIXELS", 50_000)  # some batches of two pages
+    monkeypatch.setattr(codecs, "BATCH_PIXELS", 50_000)  # some batches of two pages
     files = {"stack.tif": _pages(tmp_path / "s.tif", 5), "run.gif": _gif(3), "c.jpg": PICTURE}
     source = folder(tmp_path / "in" / "cells", files)
     plain = await plan_import(persistence_stores, source, "plain")

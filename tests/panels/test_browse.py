@@ -17,6 +17,7 @@ from workbench.datasets.query import QueryError
 from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
 from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.browse import BrowsePanel
+from workbench.panels.browse.finder import Finder
 from workbench.panels.browse.importing import BATCH, batches
 from workbench.panels.browse.model import BrowseModel
 from workbench.panels.shared.status import StoppedError
@@ -58,8 +59,14 @@ def stores(root: Path, tmp_path: Path) -> Stores:
 
 
 @pytest.fixture
-async def model(stores: Stores) -> AsyncIterator[BrowseModel]:
-    made = BrowseModel(stores)
+def finder(stores: Stores) -> Finder:
+    """Return what the model reads its dataset with, for tests that hold it up."""
+    return Finder(stores)
+
+
+@pytest.fixture
+async def model(stores: Stores, finder: Finder) -> AsyncIterator[BrowseModel]:
+    made = BrowseModel(stores, finder=finder)
     await made.open("ds")
     yield made
     made.close()
@@ -612,10 +619,10 @@ async def test_no_dataset_is_said(tmp_path: Path) -> None:
 
 
 async def test_what_is_asked_for_while_the_dataset_is_read_again_is_shown(
-    model: BrowseModel, root: Path, monkeypatch: pytest.MonkeyPatch
+    model: BrowseModel, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reading = Held(model._finder.load)
-    monkeypatch.setattr(model._finder, "load", reading)
+    reading = Held(finder.load)
+    monkeypatch.setattr(finder, "load", reading)
     choose(model, 0)
     moving = asyncio.create_task(model.move("test"))
     await reading.reached.wait()
@@ -630,12 +637,12 @@ async def test_what_is_asked_for_while_the_dataset_is_read_again_is_shown(
 
 
 async def test_a_listing_that_takes_long_takes_no_place_of_a_newer_one(
-    model: BrowseModel, root: Path, monkeypatch: pytest.MonkeyPatch
+    model: BrowseModel, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listing = Held(model._finder.find)
+    listing = Held(finder.find)
     choose(model, 0, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(model._finder, "find", listing)
+        patch.setattr(finder, "find", listing)
         moving = asyncio.create_task(model.move("test"))  # its listing comes late
         await listing.reached.wait()
     await model.search("split:test")
@@ -710,7 +717,7 @@ async def test_some_images_are_looked_at_and_then_all_again(model: BrowseModel, 
 @pytest.fixture
 async def slow(stores: Stores, root: Path, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Let folders be listed no sooner than this is set, as if there were a million images."""
-    monkeypatch.setattr("workbench.panels.browse.model._LARGE", 1)
+    monkeypatch.setattr("workbench.panels.browse.model.LARGE", 1)
     for file in root.rglob("*.*"):
         os.utime(file, (1e9, 1e9))  # long before it is read: nobody doubts its time of change
     indexed = BrowseModel(stores)
@@ -789,22 +796,22 @@ async def test_an_action_waits_until_it_is_known_what_is_there(
 
 
 async def test_what_is_asked_for_may_be_new_since_the_dataset_was_read(
-    stores: Stores, slow: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, slow: asyncio.Event
 ) -> None:
     await stores.dataset.update_classes("ds", ["cat", "red dog", "bird"])
-    model = BrowseModel(stores)
-    find, refused = model._finder.find, []
+    refused = []
 
-    async def find_then_list(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return await find(*args, **kwargs)
-        except QueryError as error:
-            refused.append(str(error))
-            raise
-        finally:
-            slow.set()
+    class FindThenList(Finder):
+        async def find(self, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return await super().find(*args, **kwargs)
+            except QueryError as error:
+                refused.append(str(error))
+                raise
+            finally:
+                slow.set()
 
-    monkeypatch.setattr(model._finder, "find", find_then_list)
+    model = BrowseModel(stores, finder=FindThenList(stores))
     await model.open("ds", "-class:bird split:val")
     assert len(refused) == 1
     assert listed(model) == ["val/v.jpg"]

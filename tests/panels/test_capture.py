@@ -274,7 +274,7 @@ async def test_film_is_recorded_from_its_first_frame_also_again(
 async def test_preview_waits_for_the_page(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     feed = GeneratedFeed(image_size=(64, 48), fps=100)
     panel = CapturePanel("cups", stores, feed)
-    monkeypatch.setattr("workbench.panels.live.preview._PAGE_PATIENCE", 3600.0)
+    monkeypatch.setattr("workbench.panels.live.preview.PAGE_PATIENCE_S", 3600.0)
     page = Page(panel, monkeypatch)
     page.say("hello")
     page.say("start")

@@ -17,7 +17,7 @@ from workbench.persistence.filesystem.scan_order import order_of
 
 @pytest.fixture(autouse=True)
 def _always_remember(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanning, "_WORTH_REMEMBERING", 0)
+    monkeypatch.setattr(scanning, "WORTH_REMEMBERING", 0)
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_gpus_are_those_that_torch_would_count(
     tool.chmod(0o755)
     monkeypatch.undo()
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(devices, "_torch_is_for_cpu", lambda: False)
+    monkeypatch.setattr(devices, "torch_is_for_cpu", lambda: False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     mib = 2**20
     found = [Gpu(0, "A 100", 100 * mib, 60 * mib), Gpu(2, "C", 10 * mib, 5 * mib)]

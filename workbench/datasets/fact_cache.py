@@ -37,7 +37,7 @@ Facts = npt.NDArray[np.void]
 
 _KEY = "image-facts"
 _THREADS = 2
-_BATCH_IMAGES, _BATCH_BYTES = 256, 48 << 20
+BATCH_IMAGES, BATCH_BYTES = 256, 48 << 20
 _PIECE = 16  # images between two reports of progress
 
 
@@ -141,8 +141,8 @@ def _batches(
     missing: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
 ) -> list[npt.NDArray[np.int64]]:
     """Cut a list of images into parts of bounded number and, but for giants, bounded size."""
-    by_size = np.cumsum(sizes[missing]) // _BATCH_BYTES
-    by_number = np.arange(len(missing)) // _BATCH_IMAGES
+    by_size = np.cumsum(sizes[missing]) // BATCH_BYTES
+    by_number = np.arange(len(missing)) // BATCH_IMAGES
     cuts = np.flatnonzero(np.diff(by_size) | np.diff(by_number)) + 1
     return np.split(missing, cuts)
 

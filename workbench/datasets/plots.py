@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SPLIT_COLOURS = {"train": "#3b8beb", "val": "#f0a30a", "test": "#00b88a"}
 
 _TEXT, _LINES = "#7f8793", "rgba(127, 135, 147, 0.25)"
-_MOST_POINTS = 5_000  # of a scatter plot, drawn without WebGL, which remote desktops lack
+MOST_POINTS = 5_000  # of a scatter plot, drawn without WebGL, which remote desktops lack
 _AREA_BINS = 40
 _MOST_ABOVE = 4  # entries of a legend that have room beside the title
 _MOST_SERIES = 12  # colours that can be told apart, and lines of a legend
@@ -283,9 +283,9 @@ def _web_colour(class_id: int) -> str:
 
 
 def _sample(count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    if count <= _MOST_POINTS:
+    if count <= MOST_POINTS:
         return np.arange(count)
-    return np.sort(np.random.default_rng(0).choice(count, _MOST_POINTS, replace=False))
+    return np.sort(np.random.default_rng(0).choice(count, MOST_POINTS, replace=False))
 
 
 def _with_room_for_classes(figure: Figure) -> Figure:

@@ -33,7 +33,7 @@ MIN_CORRELATION = 0.95
 
 _LOW = 8
 _BANDS, _BAND_BITS = 4, 16
-_CHUNK = 1 << 17  # pairs looked at at once: they fit the cache, whatever the pictures
+PAIRS_AT_ONCE = 1 << 17  # pairs looked at at once: they fit the cache, whatever the pictures
 _FLAT = 1.5  # grey levels; a picture that varies by less has no features to compare
 
 
@@ -205,7 +205,7 @@ def _bucket_pairs(
     begin = 0
     while begin < len(sizes):
         done = ends[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, done + _CHUNK, side="right")))
+        end = max(begin + 1, int(np.searchsorted(ends, done + PAIRS_AT_ONCE, side="right")))
         a, b = first[begin:end], second[begin:end]
         if end == begin + 1:
             yield from _crowded(
@@ -235,7 +235,7 @@ def _all_pairs(
 
 def _crowded(first: Positions, second: Positions) -> Iterator[tuple[Positions, Positions]]:
     """Yield the pairs of two buckets, which may be very many, some at a time."""
-    rows = max(1, _CHUNK // len(second))
+    rows = max(1, PAIRS_AT_ONCE // len(second))
     for begin in range(0, len(first), rows):
         part = first[begin : begin + rows]
         a, b = np.repeat(part, len(second)), np.tile(second, len(part))

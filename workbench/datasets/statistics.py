@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 HEAT_MAP_CELLS = 32
 """Cells along each side of the heat map of centres."""
 
-_LARGEST_TABLE = 2**24  # up to here, ticking off a table is quicker than sorting pairs
+LARGEST_TABLE = 2**24  # up to here, ticking off a table is quicker than sorting pairs
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class Statistics:
         None for so many images and classes that sorting pairs is better.
         """
         shape = (len(self.index), max(len(self.index.classes), 1))
-        if shape[0] * shape[1] > _LARGEST_TABLE:
+        if shape[0] * shape[1] > LARGEST_TABLE:
             return None
         has = np.zeros(shape, dtype=np.bool_)
         has[self.index.image_index, self.index.class_id] = True

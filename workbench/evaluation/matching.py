@@ -36,7 +36,7 @@ Convention = Literal["coco", "ultralytics"]
 IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 """0.5, 0.55 ... 0.95: what "AP50-95" is the mean over."""
 
-_PAIRS_AT_ONCE = 4_000_000  # bounds the memory that IoUs take, to some hundred MB
+PAIRS_AT_ONCE = 4_000_000  # bounds the memory that IoUs take, to some hundred MB
 _NOBODY = np.iinfo(np.int64).max
 # COCOeval lets an IoU of 1 reach every threshold, whatever the rounding.
 _ALMOST_ONE = 1 - 1e-10
@@ -286,7 +286,7 @@ def _blocks(detections: Detections, truth: Truth) -> Iterator[tuple[Ints, Ints]]
     start = 0
     while start < len(count):
         before = int(total[start - 1]) if start else 0
-        end = int(np.searchsorted(total, before + _PAIRS_AT_ONCE, side="right"))
+        end = int(np.searchsorted(total, before + PAIRS_AT_ONCE, side="right"))
         end = max(end, start + 1)
         counts = count[start:end]
         detection = np.repeat(np.arange(start, end), counts)

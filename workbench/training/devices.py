@@ -34,7 +34,7 @@ def gpus() -> list[Gpu]:
     is missing, which does not prove that there is no GPU; see `may_have_gpu`.
     """
     tool = shutil.which("nvidia-smi")
-    if tool is None or _torch_is_for_cpu():
+    if tool is None or torch_is_for_cpu():
         return []
     query = "--query-gpu=name,memory.total,memory.free"
     try:
@@ -53,7 +53,7 @@ def gpus() -> list[Gpu]:
 
 def may_have_gpu() -> bool:
     """Whether there may be a GPU, of any kind, that `gpus` does not know of."""
-    if _torch_is_for_cpu():
+    if torch_is_for_cpu():
         return False
     paths = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")
     return sys.platform == "win32" or any(Path(path).exists() for path in paths)
@@ -105,7 +105,8 @@ def device_keys(device: str) -> frozenset[str]:
     return frozenset(f"gpu {part}" if part.isdigit() else part for part in parts)
 
 
-def _torch_is_for_cpu() -> bool:
+def torch_is_for_cpu() -> bool:
+    """Say whether the installed torch was built without any GPU, without importing it."""
     try:
         return metadata.version("torch").endswith("+cpu")
     except metadata.PackageNotFoundError:

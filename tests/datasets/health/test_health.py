@@ -358,7 +358,7 @@ async def test_a_second_run_reads_only_what_changed(stores: Stores) -> None:
 async def test_a_cancelled_run_keeps_what_it_has(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.datasets.fact_cache._BATCH_IMAGES", 32)
+    monkeypatch.setattr("workbench.datasets.fact_cache.BATCH_IMAGES", 32)
     stores, image = _counting(stores)
 
     def cancel(done: int, total: int) -> None:

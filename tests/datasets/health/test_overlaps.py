@@ -56,7 +56,7 @@ def test_every_pair_is_found_once(rows: list[tuple[float, ...]]) -> None:
 def test_one_row_written_very_often_is_paired_with_its_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(boxes, "_CROWD", 3)
+    monkeypatch.setattr(boxes, "CROWD", 3)
     row = (0, 1, 0.5, 0.5, 0.2, 0.2)
     rows = [row, (0, 0, 0.2, 0.2, 0.1, 0.1), row, (0, 1, 0.5, 0.5, 0.2, 0.201), row, (1, *row[1:])]
     first, second = boxes._overlapping(evidence(rows))

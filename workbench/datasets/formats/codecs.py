@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[Any]
 
-_BATCH_PIXELS = 32_000_000
+BATCH_PIXELS = 32_000_000
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF = (b"avif", b"avis")
 _JP2 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
@@ -146,7 +146,7 @@ def _end_of_batch(pages: Sequence[ImageHeader], start: int, name: str) -> int:
     for page in pages[start:]:
         require_size(page.width, page.height, name, page.layers + page.bits / 8)
         total += page.width * page.height
-        if end > start and total > _BATCH_PIXELS:
+        if end > start and total > BATCH_PIXELS:
             break
         end += 1
     return end

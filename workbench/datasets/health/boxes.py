@@ -16,7 +16,7 @@ from workbench.persistence.models import LabelTable
 SAME_IOU = 0.9
 """Overlap from which two boxes are about one thing."""
 
-_CROWD = 2000  # boxes on one image
+CROWD = 2000  # boxes on one image
 _ROUNDING = 1e-9
 _FEWEST = 20  # boxes of a class from which its sizes have a distribution
 _DEVIATIONS = 6.0
@@ -128,7 +128,7 @@ def _copies(labels: LabelTable) -> tuple[Indices, Indices]:
 
     A faulty script may write one row 100,000 times, of which all pairs would fill the memory.
     """
-    crowded = np.bincount(labels.image_index, minlength=1) > _CROWD
+    crowded = np.bincount(labels.image_index, minlength=1) > CROWD
     among = np.flatnonzero(crowded[labels.image_index])
     columns = (labels.image_index, labels.class_id, *labels.boxes.T)
     keys = np.column_stack([column[among] for column in columns])

@@ -45,7 +45,7 @@ from workbench.persistence.models import SPLITS, ImageKey
 
 _PATIENCE_S = 0.2
 """After so long a large dataset that is being read is shown as it was when it was last read."""
-_LARGE = 5000
+LARGE = 5000
 """Images; listing the folders of fewer takes no time that anybody would notice."""
 
 
@@ -70,6 +70,8 @@ class BrowseModel(ChangingModel):
         Only these are listed.
     predictor : Predictor, optional
         Runs the model that suggests boxes; default: one of its own.
+    finder : Finder, optional
+        Reads datasets and runs queries; default: one over `stores` that finds `images`.
 
     Notes
     -----
@@ -90,13 +92,14 @@ class BrowseModel(ChangingModel):
         stores: Stores,
         images: Sequence[ImageKey] | None = None,
         predictor: Predictor | None = None,
+        finder: Finder | None = None,
     ) -> None:
         super().__init__()
         self._predictor = predictor or Predictor(stores)
         self._closes_predictor = predictor is None
         self._stores = stores
         self.manager = DatasetManager.on(stores)
-        self._finder = Finder(stores, images)
+        self._finder = finder or Finder(stores, images)
         self._pages = PageMaker(stores)
         self._number = 0
         self._aims: dict[int, _Aim] = {}  # of listings that are being made, by number
@@ -183,7 +186,7 @@ class BrowseModel(ChangingModel):
 
     async def _begin_as_known(self, dataset: str, known: DatasetIndex | None, query: str) -> bool:
         """Show a dataset as it was, if it had the classes and tags that are asked for then."""
-        if known is None or len(known) < _LARGE:
+        if known is None or len(known) < LARGE:
             return False
         try:
             await self._begin(_Aim(dataset, known, query, MODES[0]))

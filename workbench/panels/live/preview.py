@@ -24,7 +24,7 @@ Send = Callable[..., None]
 """``send(message, buffers=None)``; from any thread."""
 
 PREVIEW_WIDTH = 960
-_PAGE_PATIENCE = 5.0
+PAGE_PATIENCE_S = 5.0
 """Seconds after which a page that does not answer gets another picture all the same."""
 
 
@@ -97,7 +97,7 @@ class Preview:
 
     def _who_waits(self, frames: Subscription) -> list[str]:
         with self._changed:
-            self._changed.wait_for(lambda: frames.ended or self._free(), timeout=_PAGE_PATIENCE)
+            self._changed.wait_for(lambda: frames.ended or self._free(), timeout=PAGE_PATIENCE_S)
             free = self._free()
             for session in free:
                 self._pages[session] = time.monotonic()
@@ -105,7 +105,7 @@ class Preview:
 
     def _free(self) -> list[str]:
         now = time.monotonic()
-        return [name for name, at in self._pages.items() if at == 0 or now - at > _PAGE_PATIENCE]
+        return [name for name, at in self._pages.items() if at == 0 or now - at > PAGE_PATIENCE_S]
 
 
 def _small_jpeg(frame: Frame) -> bytes:

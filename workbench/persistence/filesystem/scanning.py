@@ -29,7 +29,7 @@ _READ_FLAGS = (
     | getattr(os, "O_NONBLOCK", 0)
 )
 _REPORT_EVERY = 256
-_WORTH_REMEMBERING = 1000  # images: sorting fewer takes no time
+WORTH_REMEMBERING = 1000  # images: sorting fewer takes no time
 
 
 def scan(folder: DatasetFolder) -> ImageTable:
@@ -41,7 +41,7 @@ def scan(folder: DatasetFolder) -> ImageTable:
     """
     before = scan_order.load(folder)
     table, after = folder.consistently(lambda: _scan(folder, before))
-    if after != before and len(table) >= _WORTH_REMEMBERING:
+    if after != before and len(table) >= WORTH_REMEMBERING:
         scan_order.save(folder, after)
     return table
 
