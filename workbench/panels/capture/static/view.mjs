@@ -3,20 +3,11 @@
  * kernel, what the kernel says is shown. Whether something is saved only the kernel knows.
  */
 /** @import { CameraMessage, CameraModel, Events, Feed, Receiver } from "../../types.d.ts" */
+/** @import { Problem } from "../../live/static/problems.mjs" */
 
-import { createCamera, listCameras } from "../../live/static/device.mjs";
 import { createMeter } from "../../live/static/flow.mjs";
-import { createHelp } from "../../live/static/help.mjs";
-import { openCamera } from "../../live/static/opening.mjs";
+import { createLiveSource } from "../../live/static/live_source.mjs";
 import { createPlayer } from "../../live/static/player.mjs";
-import {
-  cameraSurroundings,
-  KERNEL_GONE,
-  surroundingsProblem,
-  TAKEN_OVER,
-  UNPLUGGED,
-} from "../../live/static/problems.mjs";
-import { createSourceBar } from "../../live/static/source.mjs";
 import { createStage } from "../../live/static/stage.mjs";
 import { make, setText } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
@@ -29,6 +20,12 @@ import { createStrip } from "./strip.mjs";
 
 const SILENCE_MS = 4000;
 const FLASH_RATE = 4;
+
+/** What the kernel is told of a camera that failed: no buttons are near it there. @param {Problem | null} problem */
+function inWords(problem) {
+  if (!problem) return "";
+  return `${problem.title}. ${problem.text.replace(/[,.:]? *(or|Or)? use one of these:$/, ".")}`;
+}
 
 /**
  * @param {CameraModel} model anywidget's
@@ -55,44 +52,43 @@ export function mountCamera(model, host) {
   let begins = false; // a recording was asked for and the kernel has not said so yet
 
   const stage = createStage({ seen: (id) => send({ kind: "seen", id }) });
-  const camera = createCamera({
-    video: stage.video,
-    send,
-    // Between press and the kernel's word all frames are wanted: the first ones count.
-    rate: () => (begins ? 0 : model.get("rate")),
-    window: () => model.get("window"),
-    quality: () => model.get("quality"),
-    together: 3,
-    left(why, inARow) {
-      // A recording at a rate gets twice as many frames as it needs: one that is missing is
-      // no loss.
-      if (!status().recording || (model.get("rate") > 0 && inARow < 2)) return;
-      left[why === "way" && status().slow ? "disk" : why] += 1;
-    },
-    lost: () => fail(UNPLUGGED),
-  });
   const uploader = createUploader({ send, failed: (text) => setText(notice, text) });
-  const help = createHelp({
-    card: stage.card,
-    retry: () => startBrowser(),
+  const source = createLiveSource({
+    stage,
+    send,
+    frames: {
+      // Between press and the kernel's word all frames are wanted: the first ones count.
+      rate: () => (begins ? 0 : model.get("rate")),
+      window: () => model.get("window"),
+      quality: () => model.get("quality"),
+      together: 3,
+      left(why, inARow) {
+        // A recording at a rate gets twice as many frames as it needs: one that is missing is
+        // no loss.
+        if (!status().recording || (model.get("rate") > 0 && inARow < 2)) return;
+        left[why === "way" && status().slow ? "disk" : why] += 1;
+      },
+    },
     upload: (files) => uploader.add(files, "train"),
-    server() {
-      bar.choose("camera");
-      start("camera", "0");
+    starting() {
+      isGone = false;
+    },
+    stopping: () => gesture.cancel(),
+    opened({ name, facing }) {
+      const front = facing ? facing === "user" : navigator.maxTouchPoints === 0;
+      stage.element.dataset.facing = front ? "front" : "back";
+      send({ kind: "camera", on: true, name });
+    },
+    closed(problem) {
+      gesture.cancel();
+      begins = false;
+      send({ kind: "camera", on: false, failed: problem !== null, why: inWords(problem) });
+    },
+    changed() {
+      if (camera.isOn()) source.stop();
     },
   });
-  const bar = createSourceBar({
-    start,
-    stop,
-    mirror: (flag) => stage.mirror(flag),
-    changed(kind) {
-      if (camera.isOn()) stop();
-      stage.use(kind === "browser");
-      help.show(
-        kind === "browser" ? (surroundingsProblem(cameraSurroundings()) ?? help.idle) : null,
-      );
-    },
-  });
+  const { camera, bar, help } = source;
   const controls = createControls({ set: (name, value) => send({ kind: "set", name, value }) });
   const numbers = createNumbers();
   const strip = createStrip({ remove: (id) => send({ kind: "remove", id }) });
@@ -224,57 +220,6 @@ export function mountCamera(model, host) {
     if (!root.contains(/** @type {Node | null} */ (event.relatedTarget))) gesture.cancel();
   });
 
-  // The feed.
-
-  /** @param {import("../../live/static/problems.mjs").Problem} problem */
-  function fail(problem) {
-    gesture.cancel();
-    begins = false;
-    bar.on(false);
-    help.show(problem);
-    send({
-      kind: "camera",
-      on: false,
-      failed: true,
-      why: `${problem.title}. ${problem.text.replace(/[,.:]? *(or|Or)? use one of these:$/, ".")}`,
-    });
-  }
-
-  const startBrowser = () =>
-    openCamera({
-      camera,
-      bar,
-      help,
-      fail,
-      opened({ name, facing }) {
-        const front = facing ? facing === "user" : navigator.maxTouchPoints === 0;
-        stage.element.dataset.facing = front ? "front" : "back";
-        send({ kind: "camera", on: true, name });
-      },
-    });
-
-  /** @param {string} kind @param {string} place */
-  function start(kind, place) {
-    isGone = false;
-    if (kind === "browser") startBrowser();
-    else {
-      camera.stop();
-      stage.blank();
-      help.show(null);
-      send({ kind: "source", source: kind, place });
-    }
-  }
-
-  function stop() {
-    gesture.cancel();
-    if (camera.isOn()) {
-      camera.stop();
-      help.show(help.idle);
-      bar.on(false);
-      send({ kind: "camera", on: false, failed: false, why: "" });
-    } else send({ kind: "stop" });
-  }
-
   // What the kernel says.
 
   /** @type {Receiver<CameraModel>} */
@@ -292,11 +237,7 @@ export function mountCamera(model, host) {
       // In a fast burst the page would flash all the time, and painting it would cost frames.
       if (saved.rate(performance.now()) < FLASH_RATE) stage.flash();
     } else if (message.kind === "uploaded") uploader.acknowledged(message);
-    else if (message.kind === "owner" && camera.isOn()) {
-      camera.stop();
-      bar.on(false);
-      help.show(TAKEN_OVER);
-    }
+    else if (message.kind === "owner") source.takenOver();
   };
   model.on("msg:custom", receive);
 
@@ -365,8 +306,7 @@ export function mountCamera(model, host) {
       );
     } else if (!isKernel && shownFeed?.kind && shownFeed.kind !== "browser") {
       bar.choose("browser");
-      stage.use(true);
-      if (!camera.isOn()) help.show(surroundingsProblem(cameraSurroundings()) ?? help.idle);
+      source.showCamera();
     }
     shownFeed = feed;
     player.update(feed.player ?? null);
@@ -409,14 +349,11 @@ export function mountCamera(model, host) {
   const forgetKernel = onKernelGone(model, () => {
     isGone = true;
     begins = false;
-    camera.stop();
-    bar.on(false);
     stage.use(true);
+    source.kernelGone();
     root.dataset.recording = "false";
-    help.show(KERNEL_GONE);
   });
-  const onDevices = async () => bar.cameras(await listCameras(), "");
-  if (navigator.mediaDevices) on(navigator.mediaDevices, "devicechange", onDevices);
+  if (navigator.mediaDevices) on(navigator.mediaDevices, "devicechange", source.listAnew);
   const leave = () => {
     gesture.cancel();
     camera.stop();
@@ -424,9 +361,8 @@ export function mountCamera(model, host) {
   };
   on(window, "pagehide", leave);
 
-  stage.use(true);
   stage.mirror(false);
-  help.show(surroundingsProblem(cameraSurroundings()) ?? help.idle);
+  source.showCamera();
   for (const follow of new Set(Object.values(following))) follow();
   send({ kind: "hello" });
   root.captureStats = { camera, saved, left: () => ({ ...left }) }; // for measurements

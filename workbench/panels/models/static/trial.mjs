@@ -4,18 +4,8 @@
  */
 /** @import { Feed, Receiver, TrialMessage, TrialModel, View } from "../../types.d.ts" */
 
-import { createCamera } from "../../live/static/device.mjs";
-import { createHelp } from "../../live/static/help.mjs";
-import { openCamera } from "../../live/static/opening.mjs";
+import { createLiveSource } from "../../live/static/live_source.mjs";
 import { createPlayer } from "../../live/static/player.mjs";
-import {
-  cameraSurroundings,
-  KERNEL_GONE,
-  surroundingsProblem,
-  TAKEN_OVER,
-  UNPLUGGED,
-} from "../../live/static/problems.mjs";
-import { createSourceBar } from "../../live/static/source.mjs";
 import { createStage } from "../../live/static/stage.mjs";
 import { make } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
@@ -60,38 +50,25 @@ function mountTrial(model, host) {
     if (id !== null) sources.set(painted, id);
     return stage.paint(painted, data);
   };
-  const camera = createCamera({
-    video: stage.video,
-    send,
-    rate: () => model.get("rate"),
-    window: () => model.get("window"),
-    quality: () => model.get("quality"),
-    left: () => {}, // the model looks at the newest only: one that is missing is no loss
-    lost: () => fail(UNPLUGGED),
-  });
   const uploader = createUploader({ send, failed: () => {} });
   /** @param {File[]} files */
   const upload = (files) => uploader.add(files.slice(0, 1), "");
-  const idle = () => surroundingsProblem(cameraSurroundings()) ?? help.idle;
-  const help = createHelp({
-    card: stage.card,
-    retry: () => startBrowser(),
+  const source = createLiveSource({
+    stage,
+    send,
+    frames: {
+      rate: () => model.get("rate"),
+      window: () => model.get("window"),
+      quality: () => model.get("quality"),
+      left: () => {}, // the model looks at the newest only: one that is missing is no loss
+    },
     upload,
-    server() {
-      bar.choose("camera");
-      start("camera", "0");
-    },
+    opened: ({ name }) => send({ kind: "camera", on: true, name }),
+    closed: () => send({ kind: "camera", on: false }),
+    changed: () => source.stop(),
+    isWanted: () => isShown,
   });
-  const bar = createSourceBar({
-    start,
-    stop,
-    mirror: (flag) => stage.mirror(flag),
-    changed(kind) {
-      stop();
-      stage.use(kind === "browser");
-      help.show(kind === "browser" ? idle() : null);
-    },
-  });
+  const { camera, bar, help } = source;
   const player = createPlayer({ send });
   const slider = createSlider({ model, show: (rows) => stage.showBoxes(rows) });
   const file = make("input", {
@@ -125,52 +102,6 @@ function mountTrial(model, host) {
   host.append(root);
   const letGo = ownKeys(root);
 
-  /** @param {import("../../live/static/problems.mjs").Problem} problem */
-  function fail(problem) {
-    bar.on(false);
-    help.show(problem);
-    send({ kind: "camera", on: false });
-  }
-
-  function startBrowser() {
-    bar.choose("browser");
-    stage.use(true);
-    openCamera({
-      camera,
-      bar,
-      help,
-      fail,
-      isWanted: () => isShown,
-      opened: ({ name }) => send({ kind: "camera", on: true, name }),
-    });
-  }
-
-  /** @param {string} kind @param {string} place */
-  function start(kind, place) {
-    if (kind === "browser") startBrowser();
-    else {
-      camera.stop();
-      stage.blank();
-      help.show(null);
-      send({ kind: "source", source: kind, place });
-    }
-  }
-
-  /** Release this page's camera. @returns {boolean} whether it was on */
-  function release() {
-    const wasOn = camera.isOn();
-    camera.stop();
-    if (!wasOn) return false;
-    bar.on(false);
-    help.show(idle());
-    return true;
-  }
-
-  function stop() {
-    if (release()) send({ kind: "camera", on: false });
-    else send({ kind: "stop" });
-  }
-
   /** While the page is hidden, its camera and the kernel's camera are stopped. */
   function look() {
     const isNow = root.isConnected && root.clientWidth > 0 && !document.hidden;
@@ -180,7 +111,7 @@ function mountTrial(model, host) {
     else leave();
   }
   function leave() {
-    release();
+    source.release();
     isShown = false;
     send({ kind: "hidden" });
   }
@@ -192,18 +123,15 @@ function mountTrial(model, host) {
     else if (message.kind === "preview") paint(buffers[0], message.id);
     else if (message.kind === "boxes") slider.receive(message);
     else if (message.kind === "uploaded") uploader.acknowledged(message);
-    else if (message.kind === "halt") release();
+    else if (message.kind === "halt") source.release();
     else if (message.kind === "still") {
-      release();
+      source.release();
       bar.on(false);
       help.show(null);
       stage.use(false);
       stage.badge("", "");
       paint(buffers[0]);
-    } else if (message.kind === "owner") {
-      release();
-      help.show(TAKEN_OVER);
-    }
+    } else if (message.kind === "owner") source.takenOver();
   };
   function follow() {
     const feed = model.get("feed");
@@ -212,7 +140,7 @@ function mountTrial(model, host) {
     if (!feed.kind || feed.kind === "browser") return;
     const isRunning = RUNNING.includes(feed.status ?? "");
     if (isRunning) {
-      release();
+      source.release();
       bar.choose(feed.kind);
       bar.place(feed.kind, feed.place ?? "");
       stage.use(false);
@@ -225,19 +153,14 @@ function mountTrial(model, host) {
   model.on("msg:custom", receive);
   model.on("change:feed", follow);
   model.on("change:confidence", slider.refresh);
-  const forgetKernel = onKernelGone(model, () => {
-    release();
-    bar.on(false);
-    help.show(KERNEL_GONE);
-  });
+  const forgetKernel = onKernelGone(model, source.kernelGone);
   on(document, "visibilitychange", look);
   on(window, "pagehide", leave);
   const watcher = new ResizeObserver(look);
   watcher.observe(root);
 
-  stage.use(true);
   stage.mirror(false);
-  help.show(idle());
+  source.showCamera();
   slider.refresh();
   follow();
 
