@@ -33,6 +33,18 @@ def test_a_call_for_a_loop_that_is_closed_is_dropped() -> None:
     assert not owner.call(pytest.fail, "nobody is there to be told")
 
 
+async def test_a_thread_waits_for_what_a_coroutine_returns_or_raises() -> None:
+    owner = OwnerLoop()
+    here = threading.get_ident()
+
+    async def divide(number: int) -> tuple[float, int]:
+        return 1 / number, threading.get_ident()
+
+    assert await asyncio.to_thread(lambda: owner.wait_for(divide(2))) == (0.5, here)
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.to_thread(lambda: owner.wait_for(divide(0)))
+
+
 def test_other_problems_of_a_call_are_heard() -> None:
     class Broken(asyncio.SelectorEventLoop):
         def call_soon_threadsafe(self, *_: object, **__: object) -> asyncio.Handle:

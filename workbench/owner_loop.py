@@ -8,7 +8,10 @@ it goes through its `OwnerLoop`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 
 class OwnerLoop:
@@ -47,3 +50,13 @@ class OwnerLoop:
                 return False
             raise
         return True
+
+    def wait_for(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine on the loop and wait for it; from any thread but the loop's own.
+
+        Returns
+        -------
+        object
+            What the coroutine returns; what it raises is raised here.
+        """
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()

@@ -14,6 +14,7 @@ from typing import Any
 from workbench.api.problems import ProblemError, Scrubber, problem_of
 from workbench.api.settings import ApiLimits
 from workbench.errors import NotFoundError
+from workbench.owner_loop import OwnerLoop
 from workbench.persistence.models import Progress
 
 _log = logging.getLogger(__name__)
@@ -195,7 +196,7 @@ class Jobs:
                 task.cancel()
 
     async def _run(self, job: Job, work: Work) -> None:
-        loop = asyncio.get_running_loop()
+        owner = OwnerLoop()
         told = 0.0
 
         def progress(done: int, total: int) -> None:
@@ -205,7 +206,7 @@ class Jobs:
             now = time.monotonic()
             if now - told >= _TOLD_EVERY or done == total:
                 told = now
-                loop.call_soon_threadsafe(self._note, job, done, total)
+                owner.call(self._note, job, done, total)
 
         try:
             async with self._running:

@@ -15,6 +15,7 @@ from workbench.datasets.formats.accounts import Extras, import_accounts
 from workbench.datasets.formats.writers import WRITERS, OutBox, OutItem
 from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundError
 from workbench.geometry import to_pixels
+from workbench.owner_loop import OwnerLoop
 from workbench.persistence import DataStores, links
 from workbench.persistence.archive import FolderSink, empty_splits, write_zip
 from workbench.persistence.disk_errors import in_our_words
@@ -82,19 +83,19 @@ class ExportPlan:
             raise ImportFormatError(
                 f"images: expected one of {', '.join(_IMAGES)}, found {images!r}"
             )
-        loop = asyncio.get_running_loop()
+        owner = OwnerLoop()
         place = os.fspath(to) if isinstance(to, str | Path) else "a stream"
         with in_our_words(f"{self._dataset}, export to {place}"):
-            return await asyncio.to_thread(self._write, to, images, progress, loop)
+            return await asyncio.to_thread(self._write, to, images, progress, owner)
 
     def _write(
         self,
         to: Path | str | BinaryIO,
         images: str,
         progress: Progress,
-        loop: asyncio.AbstractEventLoop,
+        owner: OwnerLoop,
     ) -> Path | None:
-        entries = self._entries(images != "none", loop)
+        entries = self._entries(images != "none", owner)
         if not isinstance(to, str | Path):
             with tempfile.TemporaryDirectory(prefix="workbench-export-") as scratch:
                 path = write_zip(Path(scratch) / "out.zip", entries, progress=progress)
@@ -106,9 +107,7 @@ class ExportPlan:
             return write_zip(target, entries, progress=progress, total=len(self.items))
         return self._write_folder(target, entries, images == "link", progress)
 
-    def _entries(
-        self, with_images: bool, loop: asyncio.AbstractEventLoop
-    ) -> Iterator[tuple[str, Path | bytes]]:
+    def _entries(self, with_images: bool, owner: OwnerLoop) -> Iterator[tuple[str, Path | bytes]]:
         writer = WRITERS[self.format]
         yield from writer.files(self.items, self.classes)
         if self.format == "yolo":
@@ -117,8 +116,7 @@ class ExportPlan:
             yield from empty_splits(f"images/{split}/" for split in used)
         if not with_images:
             return
-        dataset = self._stores.dataset.get(self._dataset)
-        root = os.fspath(asyncio.run_coroutine_threadsafe(dataset, loop).result().path)
+        root = os.fspath(owner.wait_for(self._stores.dataset.get(self._dataset)).path)
         for item in self.items:
             name = writer.picture.format(split=item.split, filename=item.filename)
             path = self._paths[item.split, item.filename]
@@ -133,7 +131,7 @@ class ExportPlan:
                 yield name, path.resolve()
                 continue
             read = self._stores.image.read_bytes(self._dataset, item.split, item.filename)
-            yield name, asyncio.run_coroutine_threadsafe(read, loop).result()
+            yield name, owner.wait_for(read)
 
     def _write_folder(
         self,
