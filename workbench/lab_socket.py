@@ -1,4 +1,4 @@
-"""The connection between a page and a kernel, without waiting for company.
+"""The connection between a page and a kernel, which sends each message at once.
 
 TCP holds a small message back while an earlier one is unacknowledged (Nagle's algorithm),
 and the receiver holds its acknowledgement back for up to 40 ms. A kernel answers in

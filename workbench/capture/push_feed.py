@@ -97,7 +97,9 @@ class PushFeed(Feed):
             self.refused += 1
             return False
         self._last_sequence = number
-        holds.add(number)  # ours, so that nobody else is the last before all have seen it
+        holds.add(
+            number
+        )  # our own hold: the frame is not let go before all subscribers have seen it
         accepted = self._hub.publish(session, frame)
         holds.release(number)
         return accepted

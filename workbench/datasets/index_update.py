@@ -157,7 +157,7 @@ def assemble(
 def kept_proposals(
     table: ImageTable, known: DatasetIndex | None, old: Integers
 ) -> npt.NDArray[np.int32] | None:
-    """Return `DatasetIndex.proposed` as far as nobody need look; None if somebody must.
+    """Return `DatasetIndex.proposed` where it is known without reading suggestions; else None.
 
     Proposals change where a capture adds images, images are moved or renamed, or classes get
     other ids.

@@ -95,11 +95,11 @@ class DatasetStore(VersionStore, SideData):
 
     @abstractmethod
     async def stamp(self, name: str) -> Stamp:
-        """Return what is another after each change of the dataset, without listing anything."""
+        """Return a stamp that differs after each change of the dataset; no folder is listed."""
 
     @abstractmethod
     async def stamp_of_all(self) -> str:
-        """Return what is another once a dataset is made, renamed, deleted or restored."""
+        """Return a stamp that differs after a dataset is made, renamed, deleted or restored."""
 
     @abstractmethod
     async def rename(self, name: str, new_name: str) -> DatasetInfo:

@@ -82,7 +82,7 @@ def as_ours(error: OSError, where: str) -> WorkbenchError:
     elif code == errno.ENOENT:
         kind = NotFoundError
     ours = kind(f"{where or 'the disk'}: expected {expected}, found: {said}{at}; {remedy}")
-    # Who frees space for the last words, or answers a client, asks for the number.
+    # Callers that free space for a last message, or answer a client, look at the number.
     ours.errno = code  # type: ignore[attr-defined]
     return ours
 
@@ -125,7 +125,8 @@ def in_our_words(where: str) -> Iterator[None]:
     except WorkbenchError:
         raise
     except OSError as error:
-        if error.errno is None:  # somebody's own: an `InterruptedError` of who wants no more
+        # Without a number it is a caller's own, such as an `InterruptedError` that stops the work.
+        if error.errno is None:
             raise
         raise as_ours(error, where) from error
     except UnicodeEncodeError as error:  # half of a pair of surrogates

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """One text for each part of a dataset, which is another after each change of that part.
+    """One text for each part of a dataset, which differs after each change of that part.
 
     The texts mean nothing by themselves. They may also change where nothing else has.
 

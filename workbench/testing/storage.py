@@ -96,7 +96,7 @@ _KEY_CALLS: dict[str, Callable[[Storage, str], object]] = {
     "remove": lambda storage, key: storage.commit([Remove(key)]),
 }
 
-# Changes after which one is wrong: the commit that ends with it must leave no trace.
+# Each of these changes is impossible: a commit that ends with it must leave no trace.
 _REFUSED: dict[str, tuple[Change, type[Exception]]] = {
     "stamp of nothing": (Write("new", b"x", if_stamp=1), ConflictError),
     "old stamp": (Write("keep", b"x", if_stamp="an old one"), ConflictError),
@@ -132,8 +132,8 @@ class StorageContract:
     Attributes
     ----------
     shared_by_processes : bool
-        Whether another process sees the same keys when it calls `make` with the same folder. Say
-        False only for what lives and dies with one process.
+        Whether another process sees the same keys when it calls `make` with the same folder. It is
+        False only for a storage that ends with its process.
     """
 
     __test__ = False
@@ -180,7 +180,7 @@ class StorageContract:
 
     @pytest.mark.parametrize("key", _GOOD_KEYS)
     def test_a_key_holds_what_was_written(self, storage: Storage, key: str) -> None:
-        """Names of all kinds, and every byte."""
+        """Keys of all kinds are taken, and values with every byte."""
         data = bytes(range(256))
         storage.commit([Write(key, data)])
         assert storage.read(key) == data
@@ -193,7 +193,7 @@ class StorageContract:
 
     @pytest.mark.parametrize("size", [0, 1, 65_536, 3_000_001])
     def test_values_of_all_sizes(self, storage: Storage, size: int) -> None:
-        """Empty ones, and those that do not fit into a buffer."""
+        """Empty values can be kept, and values that do not fit into a buffer."""
         data = os.urandom(size)
         storage.commit([Write("a/x", data)])
         assert storage.read("a/x") == data
@@ -202,7 +202,7 @@ class StorageContract:
         assert _sorted(storage.list("a")) == [("x", size)]
 
     def test_many_are_read_in_their_order(self, storage: Storage) -> None:
-        """What is missing, or is no key, keeps nobody from the others."""
+        """A key that is missing, or is no key, does not stop the others from being read."""
         storage.commit([Write(f"a/{number}", b"%d" % number) for number in range(50)])
         keys = [f"a/{number}" for number in range(49, -1, -1)]
         assert storage.read_many(keys) == [b"%d" % number for number in range(49, -1, -1)]
@@ -215,7 +215,7 @@ class StorageContract:
         assert isinstance(bad, InvalidDatasetError)
 
     def test_what_is_too_large_is_not_read(self, storage: Storage) -> None:
-        """The limit is the caller's, and holds for each value."""
+        """The caller sets the limit, and it holds for each value by itself."""
         storage.commit([Write("large", b"12345"), Write("small", b"1234")])
         large, small = storage.read_many(["large", "small"], most=4)
         assert isinstance(large, InvalidDatasetError)
@@ -224,7 +224,7 @@ class StorageContract:
             storage.read("large", most=4)
 
     def test_a_value_can_be_read_in_parts(self, storage: Storage) -> None:
-        """A stream can be sought in, also from its end."""
+        """A reader can move to any place in the stream, also counted from the end."""
         storage.commit([Write("a", b"0123456789")])
         with storage.open_read("a") as file:
             assert file.read(3) == b"012"
@@ -234,7 +234,7 @@ class StorageContract:
             assert file.read(2) == b"56"
 
     def test_a_listing_shows_one_folder(self, storage: Storage) -> None:
-        """Sizes and stamps in columns; folders by name; what is hidden only when asked for."""
+        """It has sizes and stamps in columns, and folder names; hidden folders only on request."""
         storage.commit(
             [
                 Write("top", b"1"),
@@ -256,7 +256,7 @@ class StorageContract:
             assert stamp == head.stamp
 
     def test_a_stamp_changes_with_the_bytes(self, storage: Storage) -> None:
-        """However quickly one change follows the other, and though the size stays."""
+        """It changes also when writes follow each other quickly and the size stays the same."""
         seen = []
         for number in range(20):
             storage.commit([Write("a", b"%02d" % number)])
@@ -271,7 +271,7 @@ class StorageContract:
     @pytest.mark.parametrize("call", _KEY_CALLS)
     @pytest.mark.parametrize("key", _BAD_KEYS, ids=ascii)
     def test_what_is_no_key_is_refused(self, storage: Storage, key: str, call: str) -> None:
-        """Nothing leads out of the root, or to what is the backend's own."""
+        """No key leads out of the root, or to files that the backend keeps for itself."""
         storage.commit([Write("here", b"x")])
         with pytest.raises(InvalidDatasetError):
             _KEY_CALLS[call](storage, key)
@@ -280,14 +280,14 @@ class StorageContract:
     # Changing
 
     def test_a_value_is_replaced(self, storage: Storage) -> None:
-        """By shorter and longer ones."""
+        """The new value may be shorter or longer than the old one."""
         for data in (b"first", b"2", b"the third", b""):
             storage.commit([Write("a/b", data)])
             assert storage.read("a/b") == data
         assert contents(storage) == {"a/b": b""}
 
     def test_a_commit_makes_all_changes(self, storage: Storage) -> None:
-        """Of all kinds, in their order."""
+        """Changes of all kinds are made, in their order."""
         storage.commit([Write("old", b"old"), Write("gone", b"x"), Append("log", b"1")])
         storage.commit(
             [
@@ -307,7 +307,7 @@ class StorageContract:
         }
 
     def test_a_change_sees_those_before_it(self, storage: Storage) -> None:
-        """Of the same commit: what was written, moved and removed in it."""
+        """A change sees what earlier changes of the same commit wrote, moved and removed."""
         storage.commit([Write("a/old", b"1")])
         storage.commit(
             [
@@ -326,18 +326,18 @@ class StorageContract:
             storage.commit([Write("new/x", b"5"), Move("b", "new")])
 
     def test_an_empty_commit_changes_nothing(self, storage: Storage) -> None:
-        """Whoever has nothing to do need not ask before."""
+        """Callers may commit an empty list; they need not check for it first."""
         storage.commit([])
         assert contents(storage) == {}
 
     def test_two_values_change_places(self, storage: Storage) -> None:
-        """By way of a third key, in one commit."""
+        """One commit moves them past each other by a third key."""
         storage.commit([Write("a", b"A"), Write("b", b"B")])
         storage.commit([Move("a", "c"), Move("b", "a"), Move("c", "b")])
         assert contents(storage) == {"a": b"B", "b": b"A"}
 
     def test_a_folder_moves_with_all_that_is_in_it(self, storage: Storage) -> None:
-        """And nothing else does."""
+        """Everything in the folder moves, and nothing beside it."""
         storage.commit([Write("a/x", b"1"), Write("a/b/y", b"2"), Write("ab", b"3")])
         storage.commit([Move("a", "new/place")])
         assert contents(storage) == {"new/place/x": b"1", "new/place/b/y": b"2", "ab": b"3"}
@@ -346,7 +346,7 @@ class StorageContract:
         assert storage.exists("new/place")
 
     def test_a_folder_is_removed_with_all_that_is_in_it(self, storage: Storage) -> None:
-        """A second time there is nothing to do."""
+        """Removing it a second time is no error."""
         storage.commit([Write("a/x", b"1"), Write("a/b/y", b"2"), Write("ab", b"3")])
         storage.commit([Remove("a"), Remove("nothing")])
         assert contents(storage) == {"ab": b"3"}
@@ -354,7 +354,7 @@ class StorageContract:
         assert contents(storage) == {}
 
     def test_a_write_with_the_right_stamp(self, storage: Storage) -> None:
-        """Happens once: after it, the stamp is another one."""
+        """It succeeds once; after that the value has a new stamp."""
         storage.commit([Write("a", b"1")])
         head = storage.head("a")
         assert head is not None
@@ -365,7 +365,7 @@ class StorageContract:
         assert storage.read("a") == b"2"
 
     def test_a_write_where_nothing_is(self, storage: Storage) -> None:
-        """Is there something, it stays."""
+        """If something is there already, it stays as it is."""
         change = Write("a/b", b"1", if_absent=True)
         storage.commit([change])
         with pytest.raises(AlreadyExistsError, match="a/b"):
@@ -375,7 +375,7 @@ class StorageContract:
 
     @pytest.mark.parametrize("name", _REFUSED)
     def test_a_commit_that_raises_has_done_nothing(self, storage: Storage, name: str) -> None:
-        """Whatever the changes before the one that cannot be were."""
+        """The changes before the impossible one are not made either, whatever they are."""
         change, error = _REFUSED[name]
         storage.commit(
             [
@@ -403,7 +403,7 @@ class StorageContract:
         assert {key: storage.head(key) for key in before} == heads
 
     def test_a_stream_becomes_a_value(self, storage: Storage) -> None:
-        """Together with others, and with the digest of what was taken in."""
+        """It is committed together with other changes, and its digest is known."""
         data = os.urandom(5_000_000)
         source = io.BytesIO(b"skipped" + data)
         source.seek(len(b"skipped"))
@@ -419,7 +419,7 @@ class StorageContract:
         assert staged.stamp in ("", head.stamp)
 
     def test_what_was_staged_and_not_used_leaves_nothing(self, storage: Storage) -> None:
-        """Nor does a stream that breaks off."""
+        """A stream that ends with an error leaves nothing behind either."""
 
         class Broken(io.RawIOBase):
             def read(self, size: int = -1) -> bytes:
@@ -435,7 +435,7 @@ class StorageContract:
         assert storage.list(".workbench").names == []
 
     def test_files_for_those_who_need_some(self, storage: Storage, tmp_path: Path) -> None:
-        """Copies: whoever writes to them changes nothing in the storage."""
+        """The files are copies: writing to them changes nothing in the storage."""
         storage.commit([Write("a/b/x", b"1"), Write("y", b"2"), Write("z", b"3")])
         paths = storage.materialise(["a/b/x", "y"], tmp_path / "out")
         assert paths == [tmp_path / "out/a/b/x", tmp_path / "out/y"]
@@ -448,7 +448,7 @@ class StorageContract:
             storage.materialise(["nothing"], tmp_path / "out")
 
     def test_a_local_path_leads_to_the_value(self, storage: Storage) -> None:
-        """Where there are such paths at all."""
+        """Only backends that have local paths are checked."""
         storage.commit([Write("a/x", b"1")])
         path = storage.local_path("a/x")
         assert path is None or path.read_bytes() == b"1"
@@ -457,7 +457,7 @@ class StorageContract:
     # Several at once
 
     def test_a_lease_keeps_others_out(self, storage: Storage) -> None:
-        """Of two who count, none takes the other's step away."""
+        """Two writers count up at the same time, and no step is lost."""
         storage.commit([Write("count", b"0")])
 
         def count(times: int) -> None:
@@ -471,7 +471,7 @@ class StorageContract:
         assert storage.read("count") == b"60"
 
     def test_a_stamp_keeps_others_out(self, storage: Storage) -> None:
-        """The same without a lease: whoever was overtaken tries again."""
+        """Two writers count up without a lease: who meets a conflict tries again."""
         storage.commit([Write("count", b"0")])
 
         def count(times: int) -> None:
@@ -490,7 +490,7 @@ class StorageContract:
         assert storage.read("count") == b"45"
 
     def test_a_lease_ends_with_its_block(self, storage: Storage) -> None:
-        """However that ends."""
+        """The lease ends also when the block raises."""
         for _ in range(3):
             with pytest.raises(ZeroDivisionError), storage.lease() as writer:
                 self._and_raise(writer)
@@ -503,7 +503,7 @@ class StorageContract:
         raise ZeroDivisionError
 
     def test_what_is_read_together_belongs_together(self, storage: Storage) -> None:
-        """While somebody else commits, nobody sees half of it."""
+        """A reader never sees half of a commit that another writer makes meanwhile."""
         killed_writer.begin(storage)
         done = threading.Event()
         start = threading.Barrier(3, timeout=_LIMIT_S)
@@ -535,7 +535,7 @@ class StorageContract:
     # Across processes
 
     def test_another_one_over_the_same_place(self, storage: Storage, tmp_path: Path) -> None:
-        """Sees what the first has done, and the other way round; or nothing, if it lives alone."""
+        """A second storage sees the same keys where processes share them, and else none of them."""
         storage.commit([Write("a", b"1")])
         other = self.make(tmp_path / "storage")
         if not self.shared_by_processes:
@@ -546,7 +546,7 @@ class StorageContract:
         assert storage.read_many(["a", "b"]) == [b"2", b"3"]
 
     def test_a_process_that_is_killed_loses_nothing(self, storage: Storage, tmp_path: Path) -> None:
-        """Whatever it has said is done, is; what it was doing is done wholly or not at all."""
+        """What it reported as done is done; what it was doing is done wholly or not at all."""
         killed_writer.begin(storage)
         if not self.shared_by_processes:
             return

@@ -60,7 +60,7 @@ class JobList(BaseModel):
 
 
 class ServerStatus(BaseModel):
-    """What answers here."""
+    """What a client learns of the server."""
 
     version: str
     name: Literal["workbench"] = "workbench"

@@ -30,7 +30,7 @@ def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -
     for name in view.names:
         target = contents.targets.get(name)
         if target is None:
-            view.check(name)  # also of what is not taken, lest its name is damaged
+            view.check(name)  # also of what is not taken: its name may be damaged
             continue
         picture = pictures.get(name)
         if picture is None:

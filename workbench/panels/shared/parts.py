@@ -1,4 +1,4 @@
-"""What the pages of the curate panel are made of."""
+"""Parts that the pages of several panels are made of: rows, buttons, tables, questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a browse panel says of its work: what happened last, and what is under way."""
+"""What a panel says of its work: what happened last, and what is under way."""
 
 from __future__ import annotations
 

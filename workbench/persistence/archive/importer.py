@@ -255,7 +255,7 @@ def _copy(archive: Source, layout: Layout, sink: Sink, progress: Progress, notes
     for done, member in enumerate(archive.members):
         target = None if member.ignored else layout.targets.get(member.name)
         if target is None:
-            # Also of what is dropped, lest a damaged name makes an image disappear.
+            # Also of what is dropped: a damaged name must not make an image disappear.
             archive.check(member)
         elif target in metadata.CHECKS:
             _copy_metadata(archive, member, target, sink, notes)

@@ -252,7 +252,7 @@ def _other_names(filename: str, folders: Sequence[str]) -> Iterator[str]:
         yield portable_name("_".join((*folders, filename)))
     yield portable_name(f"{stem}_{extension.lower()}.{extension}")
     for number in count(2):
-        # In front, lest the end of a long name is cut off with what tells it apart.
+        # In front: the end of a long name may be cut off, and with it what tells names apart.
         yield portable_name(f"{number}_{filename}")
 
 

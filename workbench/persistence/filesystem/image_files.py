@@ -164,7 +164,7 @@ def _sizes_and_times(images: OpenFolder) -> list[tuple[str, int, float]]:
                     raise
                 continue
             if stat.S_ISREG(status.st_mode):
-                # The numbers only: 100,000 `stat_result`s would keep the garbage collector busy.
+                # Not the `stat_result`s: 100,000 of them would keep the garbage collector busy.
                 found.append((entry.name, status.st_size, status.st_mtime))
     found.sort()
     return found

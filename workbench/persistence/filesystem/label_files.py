@@ -49,7 +49,8 @@ from workbench.persistence.yolo.label_text import (
 )
 from workbench.persistence.yolo.names import check_split, stem
 
-# Files parsed at once: few enough for the processor's cache, enough to forget Python's cost.
+# Files parsed at once: few enough for the processor's cache, and enough to make Python's own
+# cost small.
 _BATCH = 2048
 
 

@@ -104,7 +104,7 @@ class Dataset:
         return history_log.read_as_written(self.storage)
 
     def note(self, records: Iterable[Record]) -> None:
-        """Let the history get longer."""
+        """Append to the history."""
         self.storage.commit(history_log.noted(self.storage, records))
 
     def set_labels(self, split: str, filename: str, data: bytes | None, what: str = "") -> None:
@@ -126,7 +126,7 @@ class Dataset:
         return image
 
     def require_free(self, name: str, split: str, filename: str) -> None:
-        """Make sure that an image may come to be called so."""
+        """Make sure that an image may get this name."""
         if (split, filename) in self.images:
             raise AlreadyExistsError(f"{name}: {split} has an image {filename!r} already")
         self.require_free_stem(split, filename)
@@ -138,7 +138,7 @@ class Dataset:
                 raise no_same_stem(filename, other, split)
 
     def stamp(self) -> Stamp:
-        """Return what is another after each change; here looking at everything is cheap."""
+        """Return a stamp that differs after each change; to look at everything is cheap here."""
         return Stamp(
             images=_digest(
                 *sorted((key, image.modified_at) for key, image in self.images.items()),

@@ -32,7 +32,7 @@ MOST_BYTES = 1 << 28
 T = TypeVar("T")
 
 Stamp = int | str
-"""Changes when the bytes change. Opaque: a stamp is compared with another one, and no more."""
+"""Changes when the bytes change. Stamps are compared with each other, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What lies in a folder, in columns and in no order that means anything.
+    """What lies in a folder, in columns; their order means nothing.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Let `key` hold `data`.
+    """Write `data` under `key`, replacing what is there.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Let what is at `source`, or all that lies below it, be at `target`, where nothing is."""
+    """Move what is at `source`, or all that lies below it, to `target`, which must be free."""
 
     source: str
     target: str
@@ -138,21 +138,21 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Let nothing be at `key`, nor below it; if nothing is, that is all right."""
+    """Remove what is at `key` and all that lies below it; it is no error if nothing is there."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Let the log at `key` get longer by `data`; it is made if it is not there.
+    """Append `data` to the log at `key`, which is made if it is not there.
 
     Parameters
     ----------
     key : str
     data : bytes
     durable : bool
-        Whether a power cut may not cost it, once the commit has returned.
+        Whether it survives a power cut once the commit has returned.
     """
 
     key: str
@@ -306,7 +306,7 @@ class Storage(ABC):
             writer.commit(changes)
 
     def materialise(self, keys: Sequence[str], folder: Path) -> builtins.list[Path]:
-        """Let ``folder/<key>`` be a file with the bytes of each key, and return their paths.
+        """Write a file ``folder/<key>`` with the bytes of each key, and return the paths.
 
         For those who need real files. They are copies: whoever writes to one changes nothing
         here.

@@ -1,4 +1,4 @@
-"""Logs, which only get longer: one key for each month, or for each thing that writes."""
+"""Logs, to which is only appended: one key for each month, or for each source."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def keys(storage: Storage, folder: str, ending: str = ".jsonl") -> list[str]:
 
 
 def revision(storage: Storage, folder: str, ending: str = ".jsonl") -> str:
-    """Return what changes whenever a log gets longer; empty while there is none."""
+    """Return a stamp that changes whenever a log gets longer; empty while there is none."""
     return "; ".join(f"{key} {facts}" for key, facts in _listed(storage, folder, ending))
 
 

@@ -154,7 +154,7 @@ class ModelStore:
         return found
 
     async def stamp(self) -> str:
-        """Return what is another after each change of a model, or of which one is active."""
+        """Return a stamp that differs after each change of a model, or of which one is active."""
         return await self._consistently(self._stamp)
 
     def _stamp(self) -> str:

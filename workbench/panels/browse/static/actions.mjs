@@ -121,7 +121,7 @@ export function createActions({ send, grid, classes, showBoxes, upload, transfer
     items: () => SPLIT_NAMES.map((split) => ({ text: split, run: () => act("move", { split }) })),
   });
   const tag = createPrompt({
-    button: chosen(button("Tag", "tag", "Hang a tag on the selected images", null)),
+    button: chosen(button("Tag", "tag", "Add a tag to the selected images", null)),
     label: "Tag",
     action: "Add tag",
     hint: "Find them again with tag:NAME",
