@@ -11,6 +11,7 @@ from tests.helpers.archives import small_dataset
 from workbench.capture.generated_feed import GeneratedFeed
 from workbench.panels.browse.gallery import Gallery
 from workbench.panels.capture.camera import Camera
+from workbench.panels.models.widgets import Trial
 from workbench.persistence import create_stores
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.processes import spawn
@@ -61,9 +62,9 @@ def test_the_states_of_a_feed(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-@pytest.mark.parametrize("widget", [Gallery, Camera])
+@pytest.mark.parametrize("widget", [Gallery, Camera, Trial])
 def test_a_message_that_is_refused(
-    widget: type[Gallery | Camera], caplog: pytest.LogCaptureFixture
+    widget: type[Gallery | Camera | Trial], caplog: pytest.LogCaptureFixture
 ) -> None:
     widget()._handle_custom_msg({"kind": "erase"}, [])
     assert caplog.messages == ["a message of the page was refused: it is of the kind 'erase'"]

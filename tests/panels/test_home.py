@@ -50,6 +50,17 @@ def names(panel: HomePanel) -> list[str]:
     return [card["name"] for card in panel.view.cards]
 
 
+async def test_a_message_of_an_unknown_kind_is_refused(
+    stores: Stores, caplog: pytest.LogCaptureFixture
+) -> None:
+    panel = HomePanel(stores)
+    say(panel, "erase")
+    await until(lambda: "unknown: 'erase'" in panel.model.status.text)
+    assert "a message of the page was refused: it is of the kind 'erase'" in caplog.messages
+    say(panel, "go", panel="Browse", name="cups")  # leads nowhere without tabs around it
+    panel.close()
+
+
 async def test_a_dataset_is_made_and_opened_from_the_page(stores: Stores, tmp_path: Path) -> None:
     opened: list[tuple[str, str]] = []
     panel = HomePanel(stores, go=lambda *where: opened.append(where))

@@ -38,7 +38,6 @@ no_piece         nothing more of the download will come
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,8 +47,8 @@ import traitlets
 
 from workbench.panels import shared
 from workbench.panels.shared.esm import bundle, style_sheet
+from workbench.panels.shared.refusing import refusal
 
-_log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 
 KINDS = frozenset(
@@ -119,9 +118,7 @@ class Gallery(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def _receive(self, _widget: Any, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        kind = message.get("kind")
-        if kind not in KINDS:
-            _log.warning("a message of the page was refused: it is of the kind %r", kind)
-            self.status = {"text": f"The page sent something unknown: {kind!r}", "tone": "problem"}
+        if message.get("kind") not in KINDS:
+            self.status = {"text": refusal(message), "tone": "problem"}
         elif self.host is not None:
             self.host.asked(message, buffers)

@@ -40,7 +40,6 @@ uploaded         a piece of file batch ``batch`` has arrived: the next may come
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,8 +49,8 @@ import traitlets
 
 from workbench.panels import live, shared
 from workbench.panels.shared.esm import bundle, style_sheet
+from workbench.panels.shared.refusing import refusal
 
-_log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 
 KINDS = frozenset(
@@ -100,9 +99,7 @@ class Camera(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def _receive(self, _widget: Any, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        kind = message.get("kind")
-        if kind not in KINDS:
-            _log.warning("a message of the page was refused: it is of the kind %r", kind)
-            self.notice = {"text": f"The page sent something unknown: {kind!r}", "tone": "problem"}
+        if message.get("kind") not in KINDS:
+            self.notice = {"text": refusal(message), "tone": "problem"}
         elif self.host is not None:
             self.host.asked(message, buffers)

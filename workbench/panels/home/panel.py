@@ -21,6 +21,7 @@ from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.esm import bundle, style_sheet
 from workbench.panels.shared.following import Follower, News
+from workbench.panels.shared.refusing import refusal
 from workbench.panels.shared.status import Status, StoppedError
 from workbench.persistence import Stores, get_stores
 
@@ -133,10 +134,14 @@ class HomePanel:
             self._background.spawn(lambda: self._do(message))
         elif kind == "picture":
             self._background.spawn(lambda: self._send_picture(str(message["name"])))
-        elif kind == "go" and self._go is not None:
-            self._go(str(message["panel"]), str(message["name"]))
+        elif kind == "go":
+            if self._go is not None:
+                self._go(str(message["panel"]), str(message["name"]))
         elif kind == "stop":
             self.model.stop()
+        else:
+            text = refusal(message)
+            self._background.spawn(lambda: self._refuse(text))
 
     async def _do(self, message: Mapping[str, Any]) -> None:
         await self._ready()
@@ -178,6 +183,9 @@ class HomePanel:
             self.view.status = asdict(model.status)
             self.view.work = asdict(model.work) if model.work.what else {}
             self.view.undo = model.undo_text
+
+    async def _refuse(self, text: str) -> None:
+        self.model.status = Status(text, "problem")
 
     def _report(self, error: Exception) -> None:
         tone = "info" if isinstance(error, StoppedError) else "problem"

@@ -11,6 +11,7 @@ import traitlets
 
 from workbench.panels import live, shared
 from workbench.panels.shared.esm import bundle, style_sheet
+from workbench.panels.shared.refusing import refusal
 
 STATIC = Path(__file__).parent / "static"
 
@@ -162,5 +163,7 @@ class Trial(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def _receive(self, _widget: Any, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        if message.get("kind") in KINDS and self.host is not None:
+        if message.get("kind") not in KINDS:
+            refusal(message)
+        elif self.host is not None:
             self.host.asked(message, buffers)
