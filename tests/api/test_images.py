@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.helpers.failing_calls import FailingCalls, failing
 from tests.helpers.pictures import encoded, jpeg
 from workbench.api import ApiLimits
 from workbench.persistence import Stores
@@ -258,7 +260,9 @@ async def test_single_images_are_put_with_conditions(
     made = await client.put(new, content=jpeg(4), headers={"If-None-Match": "*"})
     assert (made.status_code, made.json()["width"]) == (200, 32)
     taken = await client.put(new, content=jpeg(5), headers={"If-None-Match": "*"})
-    assert taken.status_code == 409
+    assert (taken.status_code, taken.json()["current"]) == (412, made.headers["etag"])
+    assert taken.json()["title"] == "A condition is not met"
+    assert "has an image 'new.jpg' already" in taken.json()["detail"]
     stale = await client.put(new, content=jpeg(5), headers={"If-Match": '"old"'})
     assert (stale.status_code, stale.json()["current"]) == (412, made.headers["etag"])
     fresh = await client.put(new, content=jpeg(5), headers={"If-Match": made.headers["etag"]})
@@ -333,3 +337,57 @@ async def test_images_are_renamed_moved_deleted_and_restored(
     assert (await client.delete(f"/datasets/pets/trash/{gone['id']}")).json() == {"count": 1}
     info = await client.get("/datasets/pets/images/val/b.jpg/info")
     assert (info.json()["width"], info.json()["height"]) == (32, 24)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"), [(errno.ENOSPC, 507, "disk-full"), (errno.EROFS, 403, "read-only")]
+)
+async def test_an_upload_of_which_nothing_was_kept_has_not_succeeded(
+    client: httpx.AsyncClient, pets: str, tmp_path: Path, error: int, status: int, kind: str
+) -> None:
+    files = [("files", ("new.jpg", jpeg(7))), ("files", ("note.jpg", b"no image"))]
+    with failing(FailingCalls(str(tmp_path / "data"), error, 1, lasting=True)):
+        answer = await client.post("/datasets/pets/images", files=files)
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:workbench:{kind}")
+    assert [one["status"] for one in answer.json()["refused"]] == [422, status]
+    assert not (tmp_path / "data/pets/images/train/new.jpg").exists()
+    # Only what is wrong with the files: that is an account, as ever.
+    told = await client.post("/datasets/pets/images", files=files[1:])
+    assert (told.status_code, told.json()["refused"][0]["status"]) == (200, 422)
+    assert (await client.post("/datasets/pets/images", files=files)).json()["added"]
+
+
+async def test_a_small_picture_in_webp_is_small(
+    client: httpx.AsyncClient, stores: Stores, pets: str
+) -> None:
+    await stores.image.save_bytes("pets", "train", "large.png", encoded(".png", 5, 300, 400))
+    sizes = {
+        kind: len(
+            (
+                await client.get(
+                    "/datasets/pets/images/train/large.png/thumbnail",
+                    headers={"Accept": f"image/{kind}"},
+                )
+            ).content
+        )
+        for kind in ("jpeg", "webp")
+    }
+    assert sizes["webp"] < sizes["jpeg"]
+
+
+async def test_an_image_that_is_not_the_one_seen_is_neither_deleted_nor_renamed(
+    client: httpx.AsyncClient, pets: str, stores: Stores
+) -> None:
+    seen = (await client.get(A)).headers["etag"]
+    for wrong in ('"old"', f"W/{seen}"):  # weak ones never match here
+        for method, body in (("DELETE", None), ("PATCH", {"name": "z.jpg"})):
+            answer = await client.request(method, A, json=body, headers={"If-Match": wrong})
+            assert (answer.status_code, answer.json()["current"]) == (412, seen)
+        put = await client.put(A, content=jpeg(9), headers={"If-Match": wrong})
+        assert put.status_code == 412
+    assert await stores.image.read_bytes("pets", "train", "a.jpg") == jpeg(1)
+    assert (await client.delete(A, headers={"If-Match": seen})).status_code == 200
+    missing = await client.put(A, content=jpeg(9), headers={"If-Match": "*"})
+    assert (missing.status_code, missing.json()["type"]) == (412, "urn:workbench:not-there")
+    nowhere = A.replace("pets", "nobody")
+    assert (await client.delete(nowhere, headers={"If-Match": "*"})).status_code == 404

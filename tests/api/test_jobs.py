@@ -211,13 +211,13 @@ async def test_progress_comes_from_the_thread_that_works(jobs: Jobs) -> None:
                 time.sleep(0.11)
 
         await asyncio.to_thread(count)
-        return {"where": "/secret/data/pets/images/train/a.jpg", "loss": float("nan")}
+        return {"class": "/usr/bin x", "loss": float("nan")}
 
     job = jobs.start("count", work)
     seen = {(one.done, one.total, one.state) async for one in jobs.follow(job.id)}
     assert (3, 3, "done") in seen
     assert (1, 3, "running") in seen
-    assert job.result == {"where": "pets/images/train/a.jpg", "loss": None}
+    assert job.result == {"class": "/usr/bin x", "loss": None}
 
 
 async def test_one_more_than_may_wait_is_refused(jobs: Jobs) -> None:
@@ -327,3 +327,25 @@ async def test_a_form_in_the_place_of_an_archive_is_refused(
     assert answer.status_code == 415
     assert "--data-binary" in answer.json()["detail"]
     assert await stores.dataset.list() == []
+
+
+async def test_names_of_classes_that_look_like_paths_stay_as_they_are(
+    client: httpx.AsyncClient, outcome: Outcome
+) -> None:
+    names = ["/home/cat/dog", "/usr/bin x", "C:\\a\\b"]
+    await client.post("/datasets", json={"name": "odd", "classes": names})
+    await client.put("/datasets/odd/images/train/a.jpg", content=jpeg(1))
+    copied = await outcome(await client.post("/datasets/odd/duplicate", json={"name": "two"}))
+    assert copied["result"]["classes"] == names
+    archive = (await client.get("/datasets/odd/archive")).content
+    planned = await client.post(
+        "/imports", content=archive, params={"name": "new", "dry_run": True}
+    )
+    assert (await outcome(planned))["result"]["classes"] == names
+    made = await outcome(await client.post("/imports", content=archive, params={"name": "new"}))
+    assert made["result"]["dataset"]["classes"] == names
+    tags = {"/home/x y": ["a.jpg"]}
+    stale = await client.put(
+        "/datasets/odd/tags", json={"tags": tags}, headers={"If-Match": '"old"'}
+    )
+    assert (stale.status_code, stale.json()["yours"]) == (412, tags)

@@ -145,6 +145,11 @@ async def test_many_at_once_or_none(client: httpx.AsyncClient, pets: str, stores
     items.append({"split": "train", "filename": "nobody.jpg", "boxes": []})
     assert (await client.post("/datasets/pets/labels", json={"items": items})).status_code == 404
     assert await stores.label.load("pets", "train", "c.jpg") == [AS_ANNOTATION]
+    twice = await client.post("/datasets/pets/labels", json={"items": [items[0], items[0]]})
+    assert (twice.status_code, twice.json()["detail"]) == (
+        422, "train/c.jpg: expected once, found it twice; nothing was saved",
+    )  # fmt: skip
+    assert await stores.label.load("pets", "train", "c.jpg") == [AS_ANNOTATION]
 
 
 async def test_all_labels_in_three_forms(client: httpx.AsyncClient, pets: str) -> None:

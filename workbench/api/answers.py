@@ -78,7 +78,8 @@ def unless_known(request: Request, etag: str, content: Any) -> Response:
 
 def may_change(if_match: str | None, etag: str) -> bool:
     """Whether what has this ETag now may be changed, by the ``If-Match`` of a request, if any."""
-    given = tags_in(if_match)
+    # Compared strongly (RFC 9110, section 13.1.1): a weak one says less than "the same".
+    given = [part.strip() for part in (if_match or "").split(",")]
     return if_match is None or "*" in given or etag in given
 
 

@@ -29,7 +29,7 @@ _PROBLEMS = {
     "404": "What is named is not there.",
     "406": "Not available in this form.",
     "409": "In conflict with what is there.",
-    "412": "Changed by somebody else; `current` and `yours` say how.",
+    "412": "A condition is not met; after a change by somebody else `current` and `yours` say how.",
     "413": "Too large.",
     "415": "Not a form that is understood.",
     "416": "No such range.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.api.problems import ProblemError, Scrubber, problem_of
+from workbench.api.problems import ProblemError, Scrubber, plain, problem_of
 from workbench.api.settings import ApiLimits
 from workbench.errors import NotFoundError
 from workbench.owner_loop import OwnerLoop
@@ -46,7 +46,8 @@ class Job:
     done, total : int
         How far it is; `total` is 0 while nobody knows.
     result : Any
-        JSON types.
+        JSON types. Whoever does the work has taken folders out of the words in it; names of
+        classes and files are data, and stay as they are.
     problem : dict or None
         Why it failed, as `problems.Problem`.
     file : Path or None
@@ -213,7 +214,7 @@ class Jobs:
                 await self._change(job, state=RUNNING)
                 result = await work(progress)
             result, file = result if isinstance(result, _WithFile) else (result, None)
-            await self._change(job, state=DONE, result=self._scrub.value(result), file=file)
+            await self._change(job, state=DONE, result=plain(result), file=file)
         except (asyncio.CancelledError, JobCancelledError):
             await asyncio.shield(self._change(job, state=CANCELLED))
         except Exception as error:  # noqa: BLE001  whatever it is, who watches the job is told

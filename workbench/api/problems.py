@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ _TITLES = {
     405: "There is no such operation here",
     406: "Not available in this form",
     409: "In conflict with what is there",
-    412: "Changed by somebody else in the meantime",
+    412: "A condition is not met",
     413: "Too large",
     415: "Not a form that is understood",
     416: "No such range",
@@ -147,19 +147,28 @@ class Scrubber:
         return _FOLDERS.sub("", text)
 
     def value(self, value: Any) -> Any:
-        """Return JSON types with all texts in them scrubbed, and without NaN."""
-        match value:
-            case str():
-                return self.text(value)
-            case float():
-                return value if value == value and abs(value) != float("inf") else None
-            case Mapping():
-                return {self.text(str(key)): self.value(item) for key, item in value.items()}
-            case list() | tuple():
-                return [self.value(item) for item in value]
-            case bool() | int() | None:
-                return value
-        return self.text(str(value))
+        """Return JSON types with all texts in them scrubbed, and without NaN: of words only."""
+        return _json_types(value, self.text)
+
+
+def plain(value: Any) -> Any:
+    """Return JSON types without NaN; texts as they are: a class may be called ``/usr/bin x``."""
+    return _json_types(value, str)
+
+
+def _json_types(value: Any, text: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return text(value)
+        case float():
+            return value if value == value and abs(value) != float("inf") else None
+        case Mapping():
+            return {text(str(key)): _json_types(item, text) for key, item in value.items()}
+        case list() | tuple():
+            return [_json_types(item, text) for item in value]
+        case bool() | int() | None:
+            return value
+    return text(str(value))
 
 
 def kind_of(error: BaseException) -> str:
@@ -172,7 +181,7 @@ def problem_of(error: BaseException, scrub: Scrubber) -> dict[str, Any]:
     """Return the body that tells of an error; what nobody foresaw is told without its words."""
     if isinstance(error, ProblemError):
         kind = error.kind or re.sub(r"\W+", "-", _TITLES.get(error.status, "error").lower())
-        return _body(kind, error.status, scrub.text(error.detail), scrub.value(error.more))
+        return _body(kind, error.status, scrub.text(error.detail), plain(error.more))
     if isinstance(error, OSError) and error.errno in FULL:
         return _body("disk-full", 507, "the disk is full; free some space, then try again")
     for family, status in _STATUS:

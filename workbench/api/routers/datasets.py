@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from workbench.api.answers import accepted, changed_since, etag_of, may_change
 from workbench.api.params import IfMatch, Name
-from workbench.api.problems import ProblemError
+from workbench.api.problems import ProblemError, Scrubber
 from workbench.api.schemas.common import NewName
 from workbench.api.schemas.datasets import (
     Classes,
@@ -187,22 +187,23 @@ async def check_health(
     await state.datasets.get(dataset)
 
     async def work(progress: Progress) -> Any:
-        return _findings(await state.datasets.health(dataset, progress=progress, only=wanted.only))
+        found = await state.datasets.health(dataset, progress=progress, only=wanted.only)
+        return _findings(found, state.scrub)
 
     return accepted(request, state.jobs.start("health", work, dataset=dataset))
 
 
-def _findings(report: HealthReport) -> dict[str, Any]:
+def _findings(report: HealthReport, scrub: Scrubber) -> dict[str, Any]:
     return {
         "findings": [
             {
                 "kind": finding.kind,
                 "severity": finding.severity,
-                "title": finding.title,
-                "why": finding.why,
+                "title": scrub.text(finding.title),
+                "why": scrub.text(finding.why),
                 "images": [{"split": split, "filename": name} for split, name in finding.images],
-                "details": list(finding.details),
-                "repairs": [repair.title for repair in finding.repairs],
+                "details": scrub.value(finding.details),
+                "repairs": [scrub.text(repair.title) for repair in finding.repairs],
             }
             for finding in report
         ]
@@ -225,12 +226,12 @@ async def split_dataset(
         )
         if wanted.apply:
             await plan.apply()
-        return _plan(plan, applied=wanted.apply)
+        return _plan(plan, state.scrub, applied=wanted.apply)
 
     return accepted(request, state.jobs.start("split", work, dataset=dataset))
 
 
-def _plan(plan: SplitPlan, *, applied: bool) -> dict[str, Any]:
+def _plan(plan: SplitPlan, scrub: Scrubber, *, applied: bool) -> dict[str, Any]:
     return {
         "applied": applied,
         "moves": [
@@ -239,5 +240,5 @@ def _plan(plan: SplitPlan, *, applied: bool) -> dict[str, Any]:
         ],
         "before": dict(zip(SPLITS, plan.before.images.tolist(), strict=True)),
         "after": dict(zip(SPLITS, plan.after.images.tolist(), strict=True)),
-        "notes": plan.notes,
+        "notes": scrub.value(plan.notes),
     }

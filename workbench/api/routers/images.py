@@ -49,13 +49,16 @@ from workbench.api.schemas.images import (
 from workbench.api.schemas.trash import Trashed
 from workbench.api.state import ApiState, State
 from workbench.datasets.index import STATES, DatasetIndex
-from workbench.errors import WorkbenchError
+from workbench.errors import AlreadyExistsError, NotFoundError, WorkbenchError
 from workbench.persistence.models import SPLITS, ImageKey, NewImage
 
 router = APIRouter(tags=["images"])
 
 _BATCH, _BATCH_BYTES = 128, 64 * 2**20
+_NOT_OF_THE_FILE = {403: "read-only", 404: "not-found", 503: "busy", 507: "disk-full"}
+"""Why nothing at all can be added, by the status that says so."""
 _FORMATS = {"image/jpeg": ".jpg", "image/webp": ".webp", "image/png": ".png"}
+_WEBP_QUALITY = 80
 _BYTES: dict[str, Any] = {
     "content": dict.fromkeys(sorted({*MEDIA_TYPES.values(), "application/octet-stream"}), BINARY)
 }
@@ -97,12 +100,16 @@ async def upload_images(
     split: Annotated[Split, Query()] = "train",
     idempotency_key: Key = None,
 ) -> Upload:
-    """Add images, byte for byte; one that is refused keeps no other from coming."""
+    """Add images, byte for byte; one that is refused keeps no other from coming.
+
+    Where nothing could be added because the disk is full or read-only, that is the answer.
+    """
     await state.datasets.get(dataset)
     digest = await asyncio.to_thread(_digest_of, files) if idempotency_key else ""
 
     async def answer() -> Response:
         made = await _add_all(state, dataset, split, files)
+        _require_some(made)
         return json_response(made.model_dump())
 
     where = f"images {dataset} {split}"
@@ -140,6 +147,20 @@ async def _add_all(state: ApiState, dataset: str, split: str, files: list[Upload
     return upload
 
 
+def _require_some(upload: Upload) -> None:
+    """Raise if nothing was kept of what was sent, and that was not the files' fault."""
+    if upload.added or upload.unchanged:
+        return
+    for refused in upload.refused:
+        if refused.status in _NOT_OF_THE_FILE:
+            raise ProblemError(
+                refused.status,
+                f"nothing was added; {refused.name}: {refused.why}",
+                kind=_NOT_OF_THE_FILE[refused.status],
+                more=upload.model_dump(),
+            )
+
+
 async def _add_batch(state: ApiState, dataset: str, batch: list[NewImage], upload: Upload) -> None:
     """Add images together; where that is refused, one by one, to learn which are the reason."""
     try:
@@ -163,7 +184,8 @@ async def _is_there(state: ApiState, dataset: str, image: NewImage) -> bool:
 
 
 def _refused(state: ApiState, name: str, error: Exception) -> Refused:
-    return Refused(name=name, why=problem_of(error, state.scrub)["detail"])
+    problem = problem_of(error, state.scrub)
+    return Refused(name=name, status=problem["status"], why=problem["detail"])
 
 
 @router.post("/datasets/{dataset}/images/move")
@@ -198,20 +220,59 @@ async def put_image(
 ) -> SavedImage:
     """Store an image; ``If-None-Match: *`` never replaces one, ``If-Match`` only the one seen."""
     data = await read_image(request, state.limits, filename)
-    if if_match is not None:
-        present = await state.stores.image.read_bytes(dataset, split, filename)
-        if not may_change(if_match, etag_of(present)):
-            raise changed_since(
-                f"{split}/{filename} was changed since it was read; read it again",
-                etag_of(present),
-                current=etag_of(present),
-                yours=etag_of(data),
-            )
-    info = await state.stores.image.save_bytes(
-        dataset, split, filename, data, overwrite="*" not in tags_in(if_none_match)
-    )
+    place = (dataset, split, filename)
+    await _require_match(state, place, if_match, yours=etag_of(data))
+    only_new = "*" in tags_in(if_none_match)
+    try:
+        info = await state.stores.image.save_bytes(*place, data, overwrite=not only_new)
+    except AlreadyExistsError as error:
+        if not only_new:
+            raise
+        raise await _is_taken(state, place, str(error), yours=etag_of(data)) from error
     response.headers["ETag"] = etag_of(data)
     return SavedImage.of(info)
+
+
+async def _require_match(
+    state: ApiState, place: tuple[str, str, str], if_match: str | None, **more: str
+) -> None:
+    """Raise 412 unless an image is the one that ``If-Match`` names, if it names any."""
+    if if_match is None:
+        return
+    where = f"{place[1]}/{place[2]}"
+    try:
+        present = etag_of(await state.stores.image.read_bytes(*place))
+    except NotFoundError as error:
+        await state.datasets.get(place[0])  # a dataset that is not there is another matter
+        raise ProblemError(
+            412,
+            f"If-Match: there is no image {where}; send it without, or with If-None-Match: *",
+            kind="not-there",
+        ) from error
+    if not may_change(if_match, present):
+        raise changed_since(
+            f"{where} was changed since it was read; read it again",
+            present,
+            current=present,
+            **more,
+        )
+
+
+async def _is_taken(
+    state: ApiState, place: tuple[str, str, str], why: str, **more: str
+) -> ProblemError:
+    """Return the answer to ``If-None-Match: *`` where there is an image."""
+    try:
+        present = etag_of(await state.stores.image.read_bytes(*place))
+    except NotFoundError:  # of another spelling or split, or gone again
+        return ProblemError(412, f"If-None-Match: {why}", kind="already-exists")
+    return ProblemError(
+        412,
+        f"If-None-Match: {why}",
+        kind="already-exists",
+        headers={"ETag": present},
+        more={"current": present, **more},
+    )
 
 
 @router.get(
@@ -235,15 +296,24 @@ async def get_image_info(dataset: Name, split: Split, filename: Name, state: Sta
 
 @router.patch("/datasets/{dataset}/images/{split}/{filename}")
 async def rename_image(
-    dataset: Name, split: Split, filename: Name, new: NewName, state: State
+    dataset: Name,
+    split: Split,
+    filename: Name,
+    new: NewName,
+    state: State,
+    if_match: IfMatch = None,
 ) -> SavedImage:
     """Give an image and its labels another name; the extension must stay."""
+    await _require_match(state, (dataset, split, filename), if_match)
     return SavedImage.of(await state.stores.image.rename(dataset, split, filename, new.name))
 
 
 @router.delete("/datasets/{dataset}/images/{split}/{filename}")
-async def delete_image(dataset: Name, split: Split, filename: Name, state: State) -> Trashed:
-    """Move an image and its labels to the trash."""
+async def delete_image(
+    dataset: Name, split: Split, filename: Name, state: State, if_match: IfMatch = None
+) -> Trashed:
+    """Move an image and its labels to the trash; with ``If-Match`` only the one seen."""
+    await _require_match(state, (dataset, split, filename), if_match)
     return Trashed.of(await state.stores.image.delete(dataset, split, filename))
 
 
@@ -302,5 +372,7 @@ def _wanted_format(accept: str) -> str:
 
 def _converted(jpeg: bytes, extension: str) -> bytes:
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    _, data = cv2.imencode(extension, picture)  # type: ignore[arg-type]
+    # Without a quality OpenCV writes WebP without loss: of a JPEG that is many times its size.
+    how = [cv2.IMWRITE_WEBP_QUALITY, _WEBP_QUALITY] if extension == ".webp" else []
+    _, data = cv2.imencode(extension, picture, how)  # type: ignore[arg-type]
     return bytes(data)

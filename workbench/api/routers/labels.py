@@ -32,7 +32,7 @@ from workbench.api.schemas.labels import (
 from workbench.api.schemas.trash import Trashed
 from workbench.api.state import ApiState, State
 from workbench.errors import ConflictError, SetupError
-from workbench.persistence.models import LabelTable
+from workbench.persistence.models import Annotation, ImageKey, LabelTable
 
 router = APIRouter(tags=["labels"])
 
@@ -162,7 +162,15 @@ async def revert_edit(dataset: Name, edit: Name, state: State) -> Labels:
 @router.post("/datasets/{dataset}/labels")
 async def save_many_labels(dataset: Name, new: ManyLabels, state: State) -> Saved:
     """Replace the boxes of many images: all, or none."""
-    labels = {item.key: [box.to_annotation() for box in item.boxes] for item in new.items}
+    labels: dict[ImageKey, list[Annotation]] = {}
+    for item in new.items:
+        if item.key in labels:
+            raise ProblemError(
+                422,
+                f"{item.split}/{item.filename}: expected once, found it twice; nothing was saved",
+                kind="value",
+            )
+        labels[item.key] = [box.to_annotation() for box in item.boxes]
     await state.stores.label.save_many(dataset, labels)
     return Saved(count=len(labels))
 

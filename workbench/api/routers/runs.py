@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from workbench.api.answers import accepted, event_stream, last_event_id
 from workbench.api.params import Name
+from workbench.api.problems import plain
 from workbench.api.schemas.jobs import JobStatus
 from workbench.api.schemas.runs import NewRun, ResumeRun, Run, Runs
 from workbench.api.state import ApiState, State
@@ -119,8 +120,8 @@ def _run(state: ApiState, run: TrainingRun) -> Run:
         batches=progress.batches,
         epochs_completed=progress.epochs_completed,
         fraction=progress.fraction,
-        losses=scrub.value(progress.losses),
-        metrics=scrub.value(progress.metrics),
+        losses=plain(progress.losses),
+        metrics=plain(progress.metrics),
         warnings=scrub.value(progress.warnings),
         message=scrub.text(progress.message),
         note=scrub.text(progress.note),

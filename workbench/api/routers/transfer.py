@@ -16,7 +16,7 @@ from starlette.responses import FileResponse
 from workbench.api.answers import accepted
 from workbench.api.jobs import Job, with_file
 from workbench.api.params import BINARY, Key, Name, Question, body_of, spool
-from workbench.api.problems import ProblemError
+from workbench.api.problems import ProblemError, Scrubber
 from workbench.api.schemas.datasets import Dataset
 from workbench.api.schemas.jobs import JobStatus
 from workbench.api.state import ApiState, State
@@ -143,7 +143,8 @@ def _start(state: ApiState, path: Path, name: str, dry_run: bool) -> Job:
         try:
             if dry_run:
                 return await _plan(state, path, name, progress)
-            return _imported(await state.datasets.import_from(path, name, progress=progress))
+            made = await state.datasets.import_from(path, name, progress=progress)
+            return _imported(made, state.scrub)
         finally:
             await asyncio.to_thread(_remove, path)
 
@@ -157,28 +158,31 @@ async def _plan(state: ApiState, path: Path, name: str, progress: Progress) -> d
         return {
             "format": plan.format or "pictures",
             "confidence": plan.confidence,
-            "reason": plan.reason,
+            "reason": state.scrub.text(plan.reason),
             "classes": plan.classes,
-            "questions": plan.questions,
-            "ledger": _account(plan.ledger),
+            "questions": state.scrub.value(plan.questions),
+            "ledger": _account(plan.ledger, state.scrub),
         }
     finally:
         plan.close()
 
 
-def _imported(made: ImportedDataset) -> dict[str, Any]:
-    told = {"dataset": Dataset.of(made).model_dump(mode="json"), "notes": made.notes}
-    return told | {"ledger": _account(made.ledger)} if isinstance(made, Imported) else told
+def _imported(made: ImportedDataset, scrub: Scrubber) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "dataset": Dataset.of(made).model_dump(mode="json"),
+        "notes": scrub.value(made.notes),
+    }
+    return told | {"ledger": _account(made.ledger, scrub)} if isinstance(made, Imported) else told
 
 
-def _account(ledger: Ledger) -> dict[str, Any]:
+def _account(ledger: Ledger, scrub: Scrubber) -> dict[str, Any]:
     """Return what became of every file, picture and annotation, in numbers and in words."""
     return {
         "found": {unit: ledger.found[unit] for unit in UNITS},
         "taken": {unit: ledger.taken[unit] for unit in UNITS},
         "left": {unit: ledger.left(unit) for unit in UNITS},
         "repaired": {unit: ledger.repaired(unit) for unit in UNITS},
-        "sentences": ledger.sentences(),
+        "sentences": scrub.value(ledger.sentences()),
     }
 
 
@@ -234,7 +238,7 @@ async def make_export(
             "filename": f"{info.name}-{format}.zip",
             "num_images": made.num_images,
             "num_boxes": made.num_boxes,
-            "notes": made.notes,
+            "notes": state.scrub.value(made.notes),
         }
         return with_file(result, path)
 

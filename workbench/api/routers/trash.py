@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from workbench.api.params import Name
+from workbench.api.problems import plain
 from workbench.api.schemas.common import Done
 from workbench.api.schemas.datasets import Dataset
 from workbench.api.schemas.models import Model
@@ -85,4 +86,4 @@ def model_of(state: ApiState, info: ModelInfo) -> Model:
     """Return a model as it is sent: without paths, and without numbers that JSON lacks."""
     details: dict[str, Any] = state.scrub.value(info.details)
     told = replace(info, problem=state.scrub.text(info.problem))
-    return Model.of(told, details, state.scrub.value(info.metrics))
+    return Model.of(told, details, plain(info.metrics))

@@ -93,7 +93,7 @@ async def restore_version(dataset: Name, version: Name, request: Request, state:
 
     async def work(progress: Progress) -> Any:
         change = await opened.versions.restore(version, progress=progress)
-        return {"description": change.description}
+        return {"description": state.scrub.text(change.description)}
 
     return accepted(request, state.jobs.start("restore", work, dataset=dataset))
 

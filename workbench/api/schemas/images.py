@@ -83,6 +83,7 @@ class Refused(BaseModel):
     """A file that was not added, and why."""
 
     name: str
+    status: int = Field(description="What the answer would be if it had been sent alone.")
     why: str
 
 
