@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,46 @@ async def test_classes_that_boxes_use_cannot_go(client: httpx.AsyncClient, pets:
     assert refused.status_code == 409
     assert "1 (2 boxes)" in refused.json()["detail"]
     renamed = await client.put(
-        "/datasets/pets/classes", json={"classes": ["kitten", "puppy", "bird"]}
+        "/datasets/pets/classes", json={"classes": ["kitten", "dog", "bird"]}
     )
-    assert renamed.json()["classes"] == ["kitten", "puppy", "bird"]
+    assert renamed.json()["classes"] == ["kitten", "dog", "bird"]
+
+
+async def test_a_class_that_boxes_use_is_renamed_only_by_who_has_seen_the_list(
+    client: httpx.AsyncClient, pets: str, stores: Stores
+) -> None:
+    """Else, of two who add a class, the later one would relabel the boxes of the other."""
+    swapped = {"classes": ["dog", "cat"]}
+    refused = await client.put("/datasets/pets/classes", json=swapped)
+    assert (refused.status_code, refused.json()["type"]) == (428, "urn:workbench:condition-needed")
+    assert "'dog'" in refused.json()["detail"]
+    seen = (await client.get("/datasets/pets/classes")).headers["etag"]
+    await stores.dataset.update_classes("pets", ["cat", "dog", "emu"])
+    stale = await client.put("/datasets/pets/classes", json=swapped, headers={"If-Match": seen})
+    assert stale.status_code == 412
+    assert stale.json()["current"] == ["cat", "dog", "emu"]
+    assert stale.json()["yours"] == ["dog", "cat"]
+    now = stale.headers["etag"]
+    wanted = {"classes": ["cat", "hound", "emu"]}
+    done = await client.put("/datasets/pets/classes", json=wanted, headers={"If-Match": now})
+    assert done.json()["classes"] == ["cat", "hound", "emu"]
+    assert done.headers["etag"] == (await client.get("/datasets/pets/classes")).headers["etag"]
+
+
+async def test_many_add_a_class_each_at_the_same_time(
+    client: httpx.AsyncClient, pets: str, stores: Stores
+) -> None:
+    answers = await asyncio.gather(
+        *(client.post("/datasets/pets/classes", json={"name": f"c{n}"}) for n in range(12))
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    classes = (await stores.dataset.get("pets")).classes
+    assert sorted(classes[2:]) == sorted(f"c{n}" for n in range(12))
+    for number, answer in enumerate(answers):
+        assert classes[answer.json()["class_id"]] == f"c{number}"
+    again = await client.post("/datasets/pets/classes", json={"name": "c3"})
+    assert again.status_code == 409
+    assert f"id {classes.index('c3')}" in again.json()["detail"]
 
 
 async def test_prompts_and_tags(client: httpx.AsyncClient, pets: str, stores: Stores) -> None:

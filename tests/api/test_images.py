@@ -209,6 +209,24 @@ async def test_an_upload_takes_what_it_can(
     assert await stores.image.read_bytes("pets", "train", "c.jpg") == jpeg(3)
 
 
+async def test_what_a_link_leads_to_outside_of_the_dataset_is_not_sent(
+    client: httpx.AsyncClient, pets: str, tmp_path: Path
+) -> None:
+    """Whoever put the link there may want what it leads to, and it may be no picture."""
+    [folder] = tmp_path.rglob("pets/images/train")
+    (tmp_path / "secret.txt").write_text("root:x:0:0")
+    (tmp_path / "holiday.jpg").write_bytes(jpeg(9))
+    for name, target in (("pw.jpg", "secret.txt"), ("mine.jpg", "holiday.jpg")):
+        (folder / name).symlink_to(tmp_path / target)
+        for what in ("", "/thumbnail"):
+            answer = await client.get(f"/datasets/pets/images/train/{name}{what}")
+            assert answer.status_code == 422, answer.content
+            assert f"images/train/{name}" in answer.json()["detail"]
+            assert b"root" not in answer.content
+    (folder / "same.jpg").symlink_to(folder / "a.jpg")
+    assert (await client.get("/datasets/pets/images/train/same.jpg")).content == jpeg(1)
+
+
 async def test_the_same_upload_sent_twice_is_done_once(
     client: httpx.AsyncClient, pets: str, stores: Stores
 ) -> None:

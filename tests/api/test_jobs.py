@@ -151,6 +151,27 @@ async def test_an_import_sent_twice_is_one_job(client: httpx.AsyncClient, app: A
     assert len((await client.get("/jobs")).json()["items"]) == 1
 
 
+@pytest.mark.parametrize("where", ["/imports", "/imports/folder"])
+async def test_what_is_sent_again_when_all_is_done_gets_the_first_answer(
+    client: httpx.AsyncClient, outcome: Outcome, app: Any, where: str
+) -> None:
+    """The first answer got lost on its way, and the dataset is there by now."""
+    bodies: dict[str, dict[str, Any]] = {
+        "/imports": {"content": zipped(**YOLO)},
+        "/imports/folder": {"files": [("files", ("train/a.jpg", jpeg()))]},
+    }
+    again = {"params": {"name": "sent"}, "headers": {"Idempotency-Key": "k"}, **bodies[where]}
+    first = await client.post(where, **again)
+    assert first.status_code == 202
+    job = await outcome(first)
+    assert job["state"] == "done", job
+    second = await client.post(where, **again)
+    assert (second.status_code, second.json()["id"]) == (202, first.json()["id"])
+    without = await client.post(where, **(again | {"headers": {}}))
+    assert without.status_code == 409
+    assert [*app.state.workbench.folder.iterdir()] == []
+
+
 def events_in(text: str) -> list[tuple[int, str, dict[str, Any]]]:
     found = []
     for block in text.strip().split("\n\n"):

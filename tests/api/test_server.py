@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from tests.api.conftest import AS_ANNOTATION, BOX
 from tests.api.serving import ROOT, serving
 from tests.helpers.pictures import jpeg
 from workbench.api.proxy import setup
+from workbench.api.server import _listen
 from workbench.api.token import TOKEN_VARIABLE
 from workbench.cli import main
 from workbench.errors import ConflictError
@@ -48,6 +51,62 @@ def test_a_token_from_outside_is_not_printed(tmp_path: Path) -> None:
         with server.client() as client:
             assert client.get("/status").json()["name"] == "workbench"
         assert not any("known-to-both" in line for line in server.printed)
+
+
+def test_small_answers_are_sent_at_once(tmp_path: Path) -> None:
+    """What is accepted from the server's socket does not wait for acknowledgements."""
+
+    async def accepted() -> int:
+        listening = _listen("127.0.0.1", 0)
+        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def look(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            told.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        server = await asyncio.start_server(look, sock=listening)
+        async with server:
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            answer = await asyncio.wait_for(told, 30)
+            writer.close()
+            await writer.wait_closed()
+        return answer
+
+    assert asyncio.run(accepted()) != 0
+
+
+def test_what_a_killed_server_had_taken_in_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").touch()
+    (temporary / "workbench-api-link").symlink_to(elsewhere)
+    (temporary / "workbench-api-other").mkdir()
+    with serving(tmp_path / "data") as server:
+        host, port = server.url.split("/")[2].split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as half:
+            head = f"POST /v1/imports?name=pets HTTP/1.1\r\nHost: {host}\r\n"
+            head += f"Authorization: Bearer {server.token}\r\nContent-Length: 100000\r\n\r\n"
+            half.sendall(head.encode() + b"x" * 50_000)
+            deadline = time.monotonic() + 30
+            while not (kept := [*temporary.glob("*/files/*.zip")]):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            os.kill(server.process.pid, signal.SIGKILL)
+            server.process.wait(20)
+    assert kept[0].exists()
+    with serving(tmp_path / "data") as server:
+        assert not kept[0].parent.parent.exists()
+        [alive] = temporary.glob("*/files")
+        with serving(tmp_path / "data"):
+            assert alive.is_dir()
+    assert (elsewhere / "precious").is_file()
+    assert (temporary / "workbench-api-other").is_dir()
 
 
 def test_a_port_that_is_taken_is_reported(

@@ -22,6 +22,10 @@ class Idempotency:
         self._answers: OrderedDict[tuple[str, str], tuple[str, Response]] = OrderedDict()
         self._under_way: set[tuple[str, str]] = set()
 
+    def knows(self, where: str, key: str | None) -> bool:
+        """Whether a request with this key was answered: it is not to be checked anew."""
+        return key is not None and (where, key) in self._answers
+
     async def once(
         self, where: str, key: str | None, digest: str, work: Callable[[], Awaitable[Response]]
     ) -> Response:

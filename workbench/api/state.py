@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +17,7 @@ from workbench.api.jobs import Jobs
 from workbench.api.paging import Listings
 from workbench.api.problems import Scrubber
 from workbench.api.settings import ApiLimits
+from workbench.api.upload_folder import upload_folder
 from workbench.datasets.manager import DatasetManager
 from workbench.datasets.thumbnails import Thumbnails
 from workbench.errors import NotStartedError
@@ -117,8 +116,9 @@ async def open_state(
         stores = ours = await asyncio.to_thread(create_stores, data, models)
         if _current() is None:
             set_stores(ours)
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="workbench-api-"))
-    state = ApiState(stores, runs, folder, limits=limits, roots=(data, models))
+    uploads = upload_folder()
+    folder = await asyncio.to_thread(uploads.__enter__)
+    state = ApiState(stores, runs, folder, limits=limits, roots=(data, models, folder.parent))
     try:
         yield state
     finally:
@@ -127,7 +127,7 @@ async def open_state(
         finally:
             if ours is not None and _current() is ours:
                 set_stores(None)
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(uploads.__exit__, None, None, None)
 
 
 def _place(folder: Path | str) -> Path:

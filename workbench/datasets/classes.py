@@ -122,26 +122,17 @@ class ClassPlan:
 
     async def _add(self) -> Change:
         """Append classes: no label file changes, so none has to be readable."""
-        await self._expect(self._seen)
-        await self.stores.dataset.update_classes(self.dataset, self.classes)
+        store = self.stores.dataset
+        await store.update_classes(self.dataset, self.classes, expected=self._seen)
 
         async def undo() -> None:
             with undoing(self.description):
-                await self._expect(self.classes)
                 try:
-                    await self.stores.dataset.update_classes(self.dataset, self._seen)
+                    await store.update_classes(self.dataset, self._seen, expected=self.classes)
                 except ClassesInUseError as error:
                     raise ConflictError(f"cannot undo ({self.description}): {error}") from error
 
         return Change(self.description, undo)
-
-    async def _expect(self, classes: Sequence[str]) -> None:
-        now = (await self.stores.dataset.get(self.dataset)).classes
-        if list(now) != list(classes):
-            raise ConflictError(
-                f"{self.dataset} has other classes by now ({', '.join(now) or 'none'}); nothing "
-                "was changed, look again"
-            )
 
 
 class ClassEditor:

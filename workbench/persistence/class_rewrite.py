@@ -20,7 +20,7 @@ import numpy as np
 from workbench.errors import ConflictError, InvalidDatasetError, LabelFormatError
 from workbench.persistence.history import ClassRecord, ClassUndoRecord
 from workbench.persistence.models import ClassRewrite, RowPatch
-from workbench.persistence.rules import check_classes
+from workbench.persistence.rules import check_classes, check_classes_seen
 from workbench.persistence.stored_json import MALFORMED, inflate, malformed, parse_json, texts
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_rows import apply_patches, map_classes
@@ -110,11 +110,7 @@ def plan(state: State, request: Request, serial: int = 0) -> Planned:
     """
     classes = check_classes(request.classes)
     old = state.yaml.classes
-    if request.expected is not None and list(request.expected) != old:
-        raise ConflictError(
-            f"{state.name}: the classes are {', '.join(old)} by now, not "
-            f"{', '.join(request.expected)}; look again"
-        )
+    check_classes_seen(state.name, old, request.expected)
     mapping = check_mapping(request.mapping, len(old), len(classes))
     counts = _require_readable(state)
     for class_id, expected in (request.expected_boxes or {}).items():

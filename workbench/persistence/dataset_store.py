@@ -106,11 +106,22 @@ class DatasetStore(VersionStore, SideData):
         """Give the dataset another name."""
 
     @abstractmethod
-    async def update_classes(self, name: str, classes: Sequence[str]) -> DatasetInfo:
+    async def update_classes(
+        self, name: str, classes: Sequence[str], *, expected: Sequence[str] | None = None
+    ) -> DatasetInfo:
         """Change names of classes or append new ones; no box changes its class id.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            All classes afterwards; the position is the class id.
+        expected : sequence of str, optional
+            The classes that the caller last saw.
 
         Raises
         ------
+        ConflictError
+            If the classes are not those that were expected.
         ClassesInUseError
             If the new list is too short for ids that labels use; names them with counts.
         InvalidDatasetError

@@ -150,8 +150,21 @@ class ImageStore(ABC):
         """
 
     @abstractmethod
-    async def read_bytes(self, dataset: str, split: str, filename: str) -> bytes:
-        """Return the file as it is stored."""
+    async def read_bytes(
+        self, dataset: str, split: str, filename: str, *, to_pass_on: bool = False
+    ) -> bytes:
+        """Return the file as it is stored.
+
+        Parameters
+        ----------
+        to_pass_on : bool
+            Whether it leaves this machine. Then it has to lie in the dataset.
+
+        Raises
+        ------
+        InvalidDatasetError
+            If a link leads out of the dataset, and `to_pass_on` is set.
+        """
 
     @abstractmethod
     async def read_many(

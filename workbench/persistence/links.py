@@ -66,6 +66,18 @@ def require_own(root: str, paths: Iterable[str]) -> None:
             )
 
 
+def require_own_content(dataset: str, root: str, path: str) -> None:
+    """Make sure that one file whose contents leave this machine lies in the dataset.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If links lead out of it, and are not to be followed.
+    """
+    if leads_out(root, path) and not are_followed():
+        raise refusal(dataset, [os.path.relpath(path, root)], "it was not sent")
+
+
 class Split(NamedTuple):
     """A split's images or labels, and which of them are links.
 

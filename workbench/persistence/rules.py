@@ -15,6 +15,7 @@ import numpy.typing as npt
 from workbench.errors import (
     AlreadyExistsError,
     ClassesInUseError,
+    ConflictError,
     InvalidDatasetError,
     InvalidFrameError,
 )
@@ -53,6 +54,32 @@ def check_classes(classes: Sequence[str]) -> list[str]:
             f"than once; names must differ"
         )
     return names
+
+
+def check_classes_seen(
+    dataset: str, classes: Sequence[str], expected: Sequence[str] | None
+) -> None:
+    """Make sure that the classes are those that somebody has decided on.
+
+    Parameters
+    ----------
+    dataset : str
+        For the message.
+    classes : sequence of str
+        As they are.
+    expected : sequence of str, optional
+        None: whatever they are.
+
+    Raises
+    ------
+    ConflictError
+        If they have changed.
+    """
+    if expected is not None and list(expected) != list(classes):
+        raise ConflictError(
+            f"{dataset}: the classes are {', '.join(classes)} by now, not "
+            f"{', '.join(expected)}; look again"
+        )
 
 
 def check_classes_suffice(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> None:

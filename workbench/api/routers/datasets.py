@@ -13,6 +13,7 @@ from workbench.api.params import IfMatch, Name
 from workbench.api.problems import ProblemError, Scrubber
 from workbench.api.schemas.common import NewName
 from workbench.api.schemas.datasets import (
+    AddedClass,
     Classes,
     ClassStatistics,
     Dataset,
@@ -21,6 +22,7 @@ from workbench.api.schemas.datasets import (
     Duplicate,
     Facts,
     HealthRequest,
+    NewClass,
     NewDataset,
     Prompts,
     SplitRequest,
@@ -28,12 +30,13 @@ from workbench.api.schemas.datasets import (
 )
 from workbench.api.schemas.jobs import JobStatus
 from workbench.api.schemas.trash import Trashed
-from workbench.api.state import State
+from workbench.api.state import ApiState, State
 from workbench.datasets.health import HealthReport
 from workbench.datasets.health.findings import KINDS
 from workbench.datasets.index import STATES
 from workbench.datasets.splits import SplitPlan
 from workbench.datasets.statistics import Statistics
+from workbench.errors import AlreadyExistsError, ConflictError
 from workbench.persistence.models import SPLITS, Progress
 
 router = APIRouter(tags=["datasets"])
@@ -93,10 +96,78 @@ async def get_facts(dataset: Name, state: State) -> Facts:
     return Facts.of(await state.datasets.facts(dataset))
 
 
+@router.get("/datasets/{dataset}/classes")
+async def get_classes(dataset: Name, response: Response, state: State) -> Classes:
+    """Return the class names; the position is the class id."""
+    classes = (await state.datasets.get(dataset)).classes
+    response.headers["ETag"] = _classes_etag(classes)
+    return Classes(classes=classes)
+
+
 @router.put("/datasets/{dataset}/classes")
-async def update_classes(dataset: Name, new: Classes, state: State) -> Dataset:
-    """Rename classes or append new ones; 409 if boxes would be left without a class."""
-    return Dataset.of(await state.stores.dataset.update_classes(dataset, new.classes))
+async def update_classes(
+    dataset: Name, new: Classes, response: Response, state: State, if_match: IfMatch = None
+) -> Dataset:
+    """Rename classes or append new ones; 409 if boxes would be left without a class.
+
+    With ``If-Match`` only if the list still is what the client has seen. Without, no class
+    that boxes use gets another name (428): the client may not know that it exists.
+    """
+    seen = (await state.datasets.get(dataset)).classes
+    etag = _classes_etag(seen)
+    if not may_change(if_match, etag):
+        raise changed_since(
+            "the classes were changed since they were read; read them again",
+            etag,
+            current=seen,
+            yours=new.classes,
+        )
+    if if_match is None:
+        await _require_same_meaning(state, dataset, seen, new.classes)
+    info = await state.stores.dataset.update_classes(dataset, new.classes, expected=seen)
+    response.headers["ETag"] = _classes_etag(info.classes)
+    return Dataset.of(info)
+
+
+async def _require_same_meaning(
+    state: ApiState, dataset: str, seen: list[str], new: list[str]
+) -> None:
+    """Make sure that each class that boxes use keeps its name."""
+    renamed = {old for old, name in zip(seen, new, strict=False) if old != name}
+    if not renamed:
+        return
+    boxes = (await state.datasets.facts(dataset)).boxes
+    used = [name for name in seen if name in renamed and boxes.get(name)]
+    if used:
+        raise ProblemError(
+            428,
+            f"{dataset}: boxes use the class {used[0]!r}, which would get another name; read the "
+            "classes and send their ETag as If-Match, or add a class with POST",
+            kind="condition-needed",
+        )
+
+
+@router.post("/datasets/{dataset}/classes", status_code=201)
+async def add_class(dataset: Name, new: NewClass, response: Response, state: State) -> AddedClass:
+    """Add a class at the end of the list, whoever else adds some; 409 if there is one so named."""
+    while True:
+        seen = (await state.datasets.get(dataset)).classes
+        if new.name in seen:
+            raise AlreadyExistsError(
+                f"{dataset} has the class {new.name!r} already, with the id {seen.index(new.name)}"
+            )
+        try:
+            info = await state.stores.dataset.update_classes(
+                dataset, [*seen, new.name], expected=seen
+            )
+        except ConflictError:  # somebody was faster: that one has been added
+            continue
+        response.headers["ETag"] = _classes_etag(info.classes)
+        return AddedClass(class_id=len(seen), classes=info.classes)
+
+
+def _classes_etag(classes: list[str]) -> str:
+    return etag_of(repr(classes).encode("utf-8", "surrogateescape"))
 
 
 @router.get("/datasets/{dataset}/prompts")

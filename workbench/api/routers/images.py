@@ -284,7 +284,7 @@ async def get_image(
     dataset: Name, split: Split, filename: Name, request: Request, state: State
 ) -> Response:
     """Return the file as it is stored; a part of it with ``Range``."""
-    data = await state.stores.image.read_bytes(dataset, split, filename)
+    data = await state.stores.image.read_bytes(dataset, split, filename, to_pass_on=True)
     return bytes_response(request, data, etag_of(data), media_type_of(filename))
 
 
@@ -335,7 +335,7 @@ async def get_thumbnail(
 ) -> Response:
     """Return a small picture, as JPEG, WebP or PNG, whichever is accepted."""
     media_type = _wanted_format(request.headers.get("accept", "*/*"))
-    data = await state.stores.image.read_bytes(dataset, split, filename)
+    data = await state.stores.image.read_bytes(dataset, split, filename, to_pass_on=True)
     etag = etag_of(data, size, media_type)
     if is_known(request, etag):
         return not_modified(etag)

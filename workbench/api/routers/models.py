@@ -46,9 +46,10 @@ async def upload_model(
     idempotency_key: Key = None,
 ) -> Response:
     """Bring weights in; a job whose result is the model. Weights that hold code are refused."""
-    if await state.stores.model.exists(name):
-        raise AlreadyExistsError(f"model {name!r} exists already; choose another name")
-    state.jobs.require_room()
+    if not state.idempotency.knows(f"model {name}", idempotency_key):
+        if await state.stores.model.exists(name):
+            raise AlreadyExistsError(f"model {name!r} exists already; choose another name")
+        state.jobs.require_room()
     path, digest = await spool(request, state.folder, ".pt")
 
     async def work(progress: Progress) -> Any:

@@ -47,8 +47,9 @@ async def import_archive(
     idempotency_key: Key = None,
 ) -> Response:
     """Make a dataset of an archive; a job whose result is the dataset and what was changed."""
-    await _require_free(state, name)
-    state.jobs.require_room()
+    if not state.idempotency.knows(f"import {name}", idempotency_key):
+        await require_free(state.stores, name)
+        state.jobs.require_room()
     path, digest = await spool(request, state.folder, ".zip")
 
     async def answer() -> Response:
@@ -67,8 +68,9 @@ async def import_folder(
     idempotency_key: Key = None,
 ) -> Response:
     """Make a dataset of the files of a folder, each named by its path inside of it."""
-    await _require_free(state, name)
-    state.jobs.require_room()
+    if not state.idempotency.knows(f"import {name}", idempotency_key):
+        await require_free(state.stores, name)
+        state.jobs.require_room()
     folder = state.folder / secrets.token_hex(8)
     try:
         digest = await asyncio.to_thread(_lay_out, files, folder)
@@ -80,10 +82,6 @@ async def import_folder(
         return accepted(request, _start(state, folder, name, dry_run))
 
     return await _once(state, f"import {name}", idempotency_key, digest, folder, answer)
-
-
-async def _require_free(state: ApiState, name: str) -> None:
-    await require_free(state.stores, name)
 
 
 def _lay_out(files: list[UploadFile], folder: Path) -> str:

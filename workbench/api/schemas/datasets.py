@@ -103,6 +103,23 @@ class Classes(BaseModel):
     classes: list[Text] = Field(max_length=10_000)
 
 
+class NewClass(BaseModel):
+    """A class to add at the end of the list."""
+
+    model_config = with_example({"name": "spoon"})
+
+    name: Text
+
+
+class AddedClass(BaseModel):
+    """A class that was added, and the id that boxes of it have."""
+
+    model_config = with_example({"class_id": 2, "classes": ["cup", "saucer", "spoon"]})
+
+    class_id: int
+    classes: list[str]
+
+
 class Prompts(BaseModel):
     """Text prompts by class id."""
 

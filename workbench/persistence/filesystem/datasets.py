@@ -44,7 +44,12 @@ from workbench.persistence.models import (
     no_progress,
     with_notes,
 )
-from workbench.persistence.rules import check_classes, check_classes_suffice, check_prompts
+from workbench.persistence.rules import (
+    check_classes,
+    check_classes_seen,
+    check_classes_suffice,
+    check_prompts,
+)
 from workbench.persistence.stamps import Stamp
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.storage.local.atomic import move_durably, replace_file
@@ -153,13 +158,16 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
 
         return await asyncio.to_thread(work)
 
-    async def update_classes(self, name: str, classes: Sequence[str]) -> DatasetInfo:
+    async def update_classes(
+        self, name: str, classes: Sequence[str], *, expected: Sequence[str] | None = None
+    ) -> DatasetInfo:
         """See `DatasetStore.update_classes`."""
         folder = self._root.open(name)
         names = check_classes(classes)
 
         def work() -> DatasetInfo:
             with folder.writing() as yaml:
+                check_classes_seen(folder.name, yaml.classes, expected)
                 if len(names) < len(yaml.classes):
                     counts = label_files.load_all(folder, None).class_counts()
                     check_classes_suffice(counts, names)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from workbench.persistence import links
 from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.filesystem import adding, discarding, replacing, scanning
 from workbench.persistence.filesystem import image_files as files
@@ -132,16 +133,23 @@ class FilesystemImageStore(ImageStore):
         path, data = await self._read(dataset, split, filename)
         return await asyncio.to_thread(decode, data, path)
 
-    async def read_bytes(self, dataset: str, split: str, filename: str) -> bytes:
+    async def read_bytes(
+        self, dataset: str, split: str, filename: str, *, to_pass_on: bool = False
+    ) -> bytes:
         """See `ImageStore.read_bytes`."""
-        return (await self._read(dataset, split, filename))[1]
+        return (await self._read(dataset, split, filename, to_pass_on=to_pass_on))[1]
 
-    async def _read(self, dataset: str, split: str, filename: str) -> tuple[str, bytes]:
+    async def _read(
+        self, dataset: str, split: str, filename: str, *, to_pass_on: bool = False
+    ) -> tuple[str, bytes]:
         folder = self._root.open(dataset)
 
         def work() -> tuple[str, bytes]:
             folder.read()
-            path = folder.require_image(*folder.find(split, filename))
+            key = folder.find(split, filename)
+            path = folder.require_image(*key)
+            if to_pass_on:
+                links.require_own_content(folder.name, folder.paths.root, path)
             return path, read_image(path)
 
         return await asyncio.to_thread(folder.consistently, work)

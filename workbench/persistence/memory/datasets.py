@@ -41,6 +41,7 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import (
     check_classes,
+    check_classes_seen,
     check_classes_suffice,
     check_prompts,
     no_same_stem,
@@ -127,10 +128,13 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
             self._state.datasets[new_name] = self._state.datasets.pop(name)
             return found.info(new_name)
 
-    async def update_classes(self, name: str, classes: Sequence[str]) -> DatasetInfo:
+    async def update_classes(
+        self, name: str, classes: Sequence[str], *, expected: Sequence[str] | None = None
+    ) -> DatasetInfo:
         """See `DatasetStore.update_classes`."""
         names = check_classes(classes)
         with self._state.writing(name) as (name, found):
+            check_classes_seen(name, found.classes, expected)
             check_classes_suffice(_class_counts(found), names)
             found.classes = names
             found.prompts = {i: texts for i, texts in found.prompts.items() if i < len(names)}

@@ -133,7 +133,9 @@ class MemoryImageStore(ImageStore):
         """See `ImageStore.load`."""
         return decode(await self.read_bytes(dataset, split, filename), filename)
 
-    async def read_bytes(self, dataset: str, split: str, filename: str) -> bytes:
+    async def read_bytes(
+        self, dataset: str, split: str, filename: str, *, to_pass_on: bool = False
+    ) -> bytes:
         """See `ImageStore.read_bytes`."""
         split, filename = checked(split, filename)
         with self._state.reading(dataset) as (name, found):
