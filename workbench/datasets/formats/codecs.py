@@ -115,6 +115,18 @@ def require_size(width: int, height: int, name: str, layers: float = 1.0) -> Non
 def _by_opencv(data: bytes, name: str) -> Iterator[Pixels]:
     import cv2
 
+    try:
+        yield from _pages_by_opencv(data, name)
+    except cv2.error as error:  # no kind of what Python raises itself
+        said = " ".join(str(error).split())
+        raise InvalidFrameError(
+            f"{name}: damaged, or in a form that is not known: {said}"
+        ) from error
+
+
+def _pages_by_opencv(data: bytes, name: str) -> Iterator[Pixels]:
+    import cv2
+
     header = whole_header(data)
     if header is None:
         raise InvalidFrameError(f"{name}: damaged header")
