@@ -67,6 +67,24 @@ async def test_save_keeps_everything(mdl: ModelStore, cats: str, weights: Path) 
     assert await mdl.list() == [info]
 
 
+async def test_what_are_no_weights_is_said_at_once_and_kept(
+    mdl: ModelStore, cats: str, weights: Path, tmp_path: Path
+) -> None:
+    info = await mdl.get(cats)
+    assert info.weights_problem.startswith(f"{weights}: expected weights as torch writes them")
+    assert "b'the '" in info.weights_problem
+    assert (info.problem, info.weights_state) == ("", "ok")
+    assert [each.weights_problem for each in await mdl.list()] == [info.weights_problem]
+    assert (await mdl.load(cats)).read_bytes() == b"the weights"
+    empty, zipped, other = tmp_path / "a.pt", tmp_path / "b.pt", tmp_path / "c.onnx"
+    for path, content in ((empty, b""), (zipped, b"PK\x03\x04rest"), (other, b"\x08\x07")):
+        path.write_bytes(content)
+        saved = await mdl.save(path.stem, path, "", "")
+        assert saved.weights_problem == (await mdl.get(path.stem)).weights_problem
+        assert bool(saved.weights_problem) == (path == empty)
+        assert (await mdl.load(path.stem)).read_bytes() == content
+
+
 async def test_the_store_has_its_own_copy(mdl: ModelStore, cats: str, weights: Path) -> None:
     weights.write_bytes(b"trained on")
     assert (await mdl.load(cats)).read_bytes() == b"the weights"

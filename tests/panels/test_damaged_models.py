@@ -24,7 +24,7 @@ from workbench.training.base_models import resolve_base_model
 async def stores(tmp_path: Path) -> AsyncIterator[Stores]:
     """Models ``net``, which is damaged and active, and ``sound``."""
     weights = tmp_path / "best.pt"
-    weights.write_bytes(b"weights")
+    weights.write_bytes(b"PK\x03\x04 and so on")
     with Workbench(tmp_path / "data") as workbench:
         for name in ("net", "sound"):
             await workbench.stores.model.save(name, weights, "yolo11n.pt", "pets")
@@ -96,3 +96,17 @@ def test_the_doctor_says_it_too(
     said = " ".join(capsys.readouterr().out.split())
     assert "net is damaged" in said
     assert "sound is damaged" not in said
+
+
+async def test_what_are_no_weights_and_odd_details_are_said_on_the_page(tmp_path: Path) -> None:
+    weights = tmp_path / "best.pt"
+    weights.write_bytes(b"an error page")
+    with Workbench(tmp_path / "data") as workbench:
+        store = workbench.stores.model
+        await store.save("net", weights, "", "", details={"config": 7, "epochs_planned": "many"})
+        made = ModelsPanel(workbench.stores)
+        await made.refresh()
+        made.model.chosen = "net"
+        assert [row["problem"] for row in made.table.rows] == ["no weights"]
+        assert "expected weights as torch writes them" in made.details.facts.value
+        assert "of many" in made.details.facts.value

@@ -118,6 +118,11 @@ def test_a_model_is_called_after_its_dataset_and_the_time() -> None:
         ("project", "run itself"),
         ("resume", "run itself"),
         ("zzzzzz", "settings"),
+        ("distill_model", "nobody has looked at"),
+        ("source", "nobody has looked at"),
+        ("tracker", "nobody has looked at"),
+        ("cfg", "run itself"),
+        ("model", "base_model"),
     ],
 )
 def test_a_wrong_argument_for_ultralytics_is_named_with_a_hint(name: str, hint: str) -> None:

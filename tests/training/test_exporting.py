@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -14,6 +15,7 @@ from tests.helpers.models import spread_weights
 from tests.helpers.training import CLASSES, Trained, install_network_guard
 from workbench.errors import AlreadyExistsError, NotFoundError, SetupError
 from workbench.persistence import create_memory_stores
+from workbench.persistence.models import ModelInfo
 from workbench.training import exporting
 from workbench.training.export_worker import choose_threshold, compare
 from workbench.training.exporting import FORMATS, ExportCheck, ExportFormat, export_model
@@ -24,6 +26,15 @@ BOX = [10.0, 10.0, 50.0, 50.0]
 def answers(*rows: tuple[list[float], int, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     boxes = np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, 4)
     return boxes, np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
+
+
+@pytest.mark.parametrize(
+    "details",
+    [{}, {"config": [640]}, {"config": {}}, {"config": {"image_size": 10**9}}]
+    + [{"config": {"image_size": size}} for size in ("640", True, -1, 64.5, [64])],
+)
+def test_a_size_that_somebody_wrote_into_the_facts_is_not_taken(details: dict[str, Any]) -> None:
+    assert exporting._trained_size(ModelInfo("sees", Path("best.pt"), details=details)) == 0
 
 
 def needs(format: str) -> object:

@@ -17,10 +17,12 @@ import pytest
 from tests.helpers.training import install_network_guard
 from tests.helpers.weights import Say, members, model, packed, program, written
 from workbench.errors import InvalidModelError
+from workbench.persistence import create_memory_stores
 from workbench.training.environment import import_ultralytics
 from workbench.training.processes import python_path
 from workbench.training.weights_check import (
     check_weights,
+    import_weights,
     load_rewritten,
     ready_model,
     rewritten_weights,
@@ -108,6 +110,7 @@ def test_a_detector_predicts_what_it_did(tmp_path: Path) -> None:
         ("yolov10n", "detect"),
         ("yolo12n", "detect"),
         ("yolov9t", "detect"),
+        ("yolov9c", "detect"),
         ("yolov6n", "detect"),
         ("yolov5nu", "detect"),
         ("yolov3-tiny", "detect"),
@@ -193,6 +196,74 @@ def test_what_was_cut_off_in_the_cache_is_made_anew(tmp_path: Path, cache: Path)
     assert [entry.name for entry in cache.iterdir()] == [first.path.name]
 
 
+def test_another_file_in_the_cache_is_never_loaded(tmp_path: Path, cache: Path) -> None:
+    import_ultralytics()
+    mine = written(tmp_path / "mine.pt", packed(members(model("X\x04\x00\x00\x00mine"))))
+    other = written(tmp_path / "other.pt", packed(members(model("X\x05\x00\x00\x00other"))))
+    first, second = rewritten_weights(mine), rewritten_weights(other)
+    assert first.path is not None
+    assert second.path is not None
+    whole, theirs = first.path.read_bytes(), second.path.read_bytes()
+    # Put in its place while it is on its way to whoever loads it.
+    first.path.write_bytes(theirs)
+    with pytest.raises(InvalidModelError, match="another than the one that was written"):
+        load_rewritten(first)
+    # And before: whole and well-formed, but of other weights, so it is made anew.
+    again = rewritten_weights(mine)
+    assert again.path == first.path
+    assert first.path.read_bytes() == whole
+    assert load_rewritten(again)["extra"] == "mine"
+    # Under a name that only its contents would have, but signed by nobody.
+    first.path.unlink()
+    digest = first.digest
+    for name in (f"{digest}.{'0' * 64}", f"{digest}.trusted.{'0' * 64}", digest):
+        (cache / f"{name}.safetensors").write_bytes(theirs)
+    assert load_rewritten(rewritten_weights(mine))["extra"] == "mine"
+    assert first.path.read_bytes() == whole
+
+
+def test_a_cache_from_another_machine_is_made_anew(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "w.pt", packed(members(model())))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "theirs"))
+    theirs = rewritten_weights(path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
+    mine = rewritten_weights(path)
+    assert mine.path != theirs.path
+    assert mine.path_digest == theirs.path_digest
+    key = tmp_path / "mine" / "workbench" / "rewritten-weights.key"
+    assert key.stat().st_size == 32
+    assert not key.stat().st_mode & 0o077
+    # Without a key nothing of the cache is taken, and the weights can be used all the same.
+    key.unlink()
+    key.mkdir()
+    without = rewritten_weights(path)
+    assert without.path not in (mine.path, theirs.path)
+    assert without.path is not None
+    assert without.path.read_bytes() == (mine.path or path).read_bytes()
+
+
+async def test_a_file_that_changes_after_it_was_judged_is_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = create_memory_stores()
+    path = written(tmp_path / "w.pt", packed(members(model())))
+    save = stores.model.save
+
+    async def swapped(*arguments: Any, **named: Any) -> Any:
+        written(path, packed(members(program({"model": Say("os.system", "true")}))))
+        return await save(*arguments, **named)
+
+    monkeypatch.setattr(stores.model, "save", swapped)
+    with pytest.raises(InvalidModelError, match="changed while it was read"):
+        await import_weights(stores, path, "theirs")
+    assert await stores.model.list() == []
+    monkeypatch.undo()
+    written(path, packed(members(model())))
+    assert (await import_weights(stores, path, "theirs")).name == "theirs"
+
+
 TEACHER = "http://203.0.113.7/teacher.pt"
 DISTILLED = {
     "a distilled model": Say("ultralytics.nn.distill_model.DistillationModel", TEACHER, None),
@@ -227,6 +298,10 @@ def test_what_loads_or_fetches_is_refused_and_asks_nobody(
         {"backbone": [], "head": [], "activation": "__import__('os').system('x')"},
         {"backbone": [], "head": [], "activation": "nn.SiLU(__import__('os'))"},
         {"backbone": [], "head": [], "activation": "nn.Module()"},
+        {"backbone": 7, "head": []},
+        {"backbone": [7], "head": []},
+        {"backbone": [[-1, 1]], "head": []},
+        {"backbone": [[-1, 1, "Conv", {"out": 10}]], "head": []},
     ],
 )
 def test_an_architecture_that_fetches_evaluates_or_swells_is_refused(
@@ -344,6 +419,23 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     ),
     "compressed": lambda: packed(members(b"\x80\x02" + b"N" * 60_000_000 + b"."), 8),
     "many instructions": lambda: packed(members(b"\x80\x02" + b"}" * 8_000_000 + b".")),
+    "keys that double": lambda: packed(
+        members(
+            model(
+                f"ccollections\nOrderedDict\n(]({DOUBLED.decode('latin-1')}X\x01\x00\x00\x00x\x86etR"
+            )
+        )
+    ),
+    "a tensor of itself": lambda: packed(
+        members(
+            model(
+                "ctorch._tensor\n_rebuild_from_type_v2\n(h\xf0ctorch\nTensor\n"
+                "]q\x01(h\xf0ctorch\nTensor\nh\x01NeNtR".replace(
+                    "h\xf0", "ctorch._tensor\n_rebuild_from_type_v2\n"
+                )
+            )
+        )
+    ),
     "much text": lambda: packed(
         members(
             model("]X\x00\x00\x10\x00" + "x" * 2**20 + "q\xfa" + "a(" + "h\xfa" * 400_000 + "e")

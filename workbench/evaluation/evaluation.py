@@ -19,6 +19,7 @@ from workbench.evaluation.coco import SizeMetrics, measure_by_size
 from workbench.evaluation.confusion import CONFIDENCE, ConfusionMatrix, confusion_matrix
 from workbench.evaluation.matching import Detections, Truth
 from workbench.evaluation.metrics import Metrics, measure
+from workbench.persistence.stored_json import time_of
 
 _FORMAT = "workbench-evaluation-1"
 
@@ -174,7 +175,7 @@ class Evaluation:
                         columns["confidence"].astype(np.float64),
                     ),
                     settings=Settings(facts["confidence"], facts["iou"], facts["image_size"]),
-                    created_at=datetime.fromisoformat(facts["created_at"]),
+                    created_at=time_of(facts["created_at"]),
                     notes=tuple(facts["notes"]),
                 )
         except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:

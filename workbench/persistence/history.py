@@ -29,7 +29,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import NotFoundError
-from workbench.persistence.stored_json import MALFORMED, loads
+from workbench.persistence.stored_json import MALFORMED, loads, time_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _quoted(name: str) -> bytes:
 def _record(line: bytes) -> Record | None:
     try:
         content = loads(line.decode("utf-8", "surrogateescape"))
-        at = datetime.fromisoformat(content["at"])
+        at = time_of(content["at"])
         if "from" in content:
             return MoveRecord(at, content["from"], content["to"])
         if "classes" in content:

@@ -28,7 +28,7 @@ from workbench.persistence.history import (
     Record,
 )
 from workbench.persistence.models import ImageKey, Prediction
-from workbench.persistence.stored_json import MALFORMED, loads
+from workbench.persistence.stored_json import MALFORMED, loads, time_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _record(line: bytes) -> SourceRecord | None:
         source = ImageSource(
             filename=filename,
             split=split,
-            captured_at=datetime.fromisoformat(content["captured_at"]),
+            captured_at=time_of(content["captured_at"]),
             feed=str(content["feed"]),
             sequence=int(content["sequence"]),
             burst=str(content["burst"]),
@@ -149,7 +149,7 @@ def _record(line: bytes) -> SourceRecord | None:
             ],
             details=dict(content["details"]),
         )
-        return SourceRecord(datetime.fromisoformat(content["at"]), source)
+        return SourceRecord(time_of(content["at"]), source)
     except MALFORMED:
         return None
 

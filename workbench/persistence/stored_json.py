@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from datetime import datetime
 from typing import Any
 
 from workbench.errors import InvalidDatasetError
@@ -22,6 +23,17 @@ def parse_json(data: bytes | str, path: str, what: str) -> Any:
         return loads(data)
     except ValueError as error:
         raise malformed(path, what, error) from error
+
+
+def time_of(text: str) -> datetime:
+    """Return a time as we write it; raises `ValueError` for one without a time zone.
+
+    Such a one can be compared with none of ours.
+    """
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"a time without time zone, {text!r}")
+    return found
 
 
 def loads(data: bytes | str) -> Any:

@@ -33,7 +33,7 @@ import numpy.typing as npt
 
 from workbench.persistence.basic_models import SPLITS, ImageKey
 from workbench.persistence.label_models import Prediction
-from workbench.persistence.stored_json import MALFORMED, loads
+from workbench.persistence.stored_json import MALFORMED, loads, time_of
 
 _log = logging.getLogger(__name__)
 
@@ -226,9 +226,7 @@ def _block(view: memoryview, at: int) -> tuple[SuggestionBlock, int]:
         raise ValueError("it is cut off or damaged")
     if header["kind"] not in _KINDS:
         raise ValueError(f"unknown kind {header['kind']!r}")
-    at_time = datetime.fromisoformat(header["at"])
-    if at_time.tzinfo is None:
-        raise ValueError("its time has no time zone")
+    at_time = time_of(header["at"])
     columns = _columns(view, behind, len(images), num_boxes)
     return SuggestionBlock(
         at_time, header["kind"], _source(header["source"]), images, *columns

@@ -40,6 +40,9 @@ class ModelInfo:
     problem : str
         Why the facts of the model cannot be read, and what to do about it; besides its name and
         whether it is active, nothing is known of it then. Empty: all is well.
+    weights_problem : str
+        Why its weights were none already when they were saved; they are kept as they are. Empty:
+        they begin as weights do, which does not mean that they can be loaded.
     """
 
     name: str
@@ -55,3 +58,4 @@ class ModelInfo:
     details: dict[str, Any] = field(default_factory=dict)
     weights_state: str = "ok"
     problem: str = ""
+    weights_problem: str = ""

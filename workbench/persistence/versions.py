@@ -22,7 +22,14 @@ from typing import Any
 from workbench.persistence.class_rewrite import Prompts
 from workbench.persistence.history import ClassRecord, Record, new_edit, new_moves
 from workbench.persistence.models import SPLITS, ImageKey, ImageMove
-from workbench.persistence.stored_json import MALFORMED, inflate, malformed, parse_json, texts
+from workbench.persistence.stored_json import (
+    MALFORMED,
+    inflate,
+    malformed,
+    parse_json,
+    texts,
+    time_of,
+)
 from workbench.persistence.tags import check_tags
 from workbench.persistence.version_models import KEPT_AUTOMATIC, VersionInfo
 from workbench.persistence.yolo.data_yaml import OUR_KEYS, DataYaml
@@ -128,7 +135,7 @@ def read_info(line: bytes, path: str) -> VersionInfo:
     try:
         info = VersionInfo(
             name=head["name"],
-            created_at=datetime.fromisoformat(head["created_at"]),
+            created_at=time_of(head["created_at"]),
             note=str(head["note"]),
             automatic=bool(head["automatic"]),
             classes=texts(head["classes"]),

@@ -29,6 +29,8 @@ _OURS = {
     "cache": "cache",
     "pretrained": "base_model",
 }
+# These name files, addresses or programs: Ultralytics would load, fetch or run what is there.
+_LOADING = ("distill_model", "source", "tracker")
 # These would break the run's folder, its events or the promise to stay offline.
 _FIXED = ("project", "name", "exist_ok", "save_dir", "save", "resume", "task", "mode", "cfg", "val")
 
@@ -82,10 +84,17 @@ def check_arguments(extra: Mapping[str, Any]) -> None:
     for name, value in extra.items():
         if name in _OURS:
             raise InvalidConfigError(f"extra: {name} is the setting {_OURS[name]}; set that")
+        if name in _LOADING:
+            raise InvalidConfigError(
+                f"extra: {name} would load a file, or fetch one, that nobody has looked at; leave "
+                "it out"
+            )
         if name in _FIXED:
             raise InvalidConfigError(f"extra: {name} is set by the run itself; leave it out")
         if name not in known:
-            near = get_close_matches(name, sorted({*known, *_OURS.values()} - {*_FIXED}), n=3)
+            near = get_close_matches(
+                name, sorted({*known, *_OURS.values()} - {*_FIXED, *_LOADING}), n=3
+            )
             hint = (
                 f"did you mean {' or '.join(near)}?" if near else "see Ultralytics' train settings"
             )
@@ -94,8 +103,15 @@ def check_arguments(extra: Mapping[str, Any]) -> None:
 
 
 def train_arguments(job: TrainingJob, folder: RunFolder) -> dict[str, Any]:
-    """Return the keyword arguments for Ultralytics' ``train``."""
+    """Return the keyword arguments for Ultralytics' ``train``.
+
+    Raises
+    ------
+    InvalidConfigError
+        If the job has others than may be: a run's folder may come from anywhere.
+    """
     config = job.config
+    check_arguments(config.extra)
     return {
         "plots": False,
         **config.extra,

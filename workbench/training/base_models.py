@@ -172,8 +172,13 @@ def weights_dir() -> Path:
     return cache_dir() / "weights"
 
 
+def without_scale(name: str) -> str:
+    """Return the name under which Ultralytics keeps an architecture for all scales."""
+    return _SCALE.sub(r"\1\3", name)
+
+
 def _is_architecture(stem: str) -> bool:
-    unified = _SCALE.sub(r"\1\3", stem)
+    unified = without_scale(stem)
     folder = ultralytics_folder() / "cfg" / "models"
     return any(path.stem in {stem, unified} for path in folder.glob("*/*.yaml"))
 

@@ -11,6 +11,7 @@ from workbench.datasets.health import HealthChecker
 from workbench.errors import InvalidConfigError
 from workbench.persistence import Stores
 from workbench.persistence.models import DatasetInfo, ImageKey, LabelTable, Progress, no_progress
+from workbench.training.architectures import read_architecture
 from workbench.training.arguments import check_arguments
 from workbench.training.base_models import resolve_base_model
 from workbench.training.config import BaseModel, TrainingConfig
@@ -49,7 +50,7 @@ async def check_settings(stores: Stores, config: TrainingConfig) -> BaseModel:
     TrainingError
         If the base model has lost its weights.
     InvalidModelError
-        If the base model is damaged or holds code.
+        If the base model is damaged, holds code, or would be built of more than known layers.
     """
     check_arguments(config.extra)
     if config.model_name and await stores.model.exists(config.model_name):
@@ -60,7 +61,9 @@ async def check_settings(stores: Stores, config: TrainingConfig) -> BaseModel:
     base = await resolve_base_model(
         config.base_model, stores.model, allow_download=config.allow_download
     )
-    if base.pretrained and not base.fetch:
+    if not base.pretrained:
+        await asyncio.to_thread(read_architecture, base.source)
+    elif not base.fetch:
         await asyncio.to_thread(rewritten_weights, base.source)
     return base
 

@@ -70,10 +70,9 @@ def export(job: dict[str, Any], out: Any) -> dict[str, Any]:
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     restricted = bool(job["restricted"])
     ultralytics = prepare_worker(Path("settings").resolve(), restricted=restricted)
-    weights = _written_anew(Path(job["weights"]), restricted)
+    weights = _written_anew(Path(job["weights"]), str(job["digest"]), restricted)
     model = ultralytics.YOLO(str(weights), task="detect")
-    size = job["image_size"] or int(np.max(model.overrides.get("imgsz") or 640))
-    size = -(-size // 32) * 32
+    size = -(-int(job["image_size"]) // 32) * 32
     _say(out, {"step": "exporting", "done": 1, "total": total})
     begin = time.perf_counter()
     options = {"simplify": find_spec("onnxslim") is not None} if job["format"] == "onnx" else {}
@@ -193,12 +192,12 @@ def compare(
     return int((confidences > threshold).sum()), int(unmatched), offset, difference
 
 
-def _written_anew(rewritten: Path, restricted: bool) -> Path:
+def _written_anew(rewritten: Path, digest: str, restricted: bool) -> Path:
     """Write the weights as Ultralytics wants them; its result goes beside them."""
     import torch
 
     weights = Path("model.pt").resolve()
-    torch.save(build_checkpoint(rewritten, trusted=not restricted), weights)
+    torch.save(build_checkpoint(rewritten, digest, trusted=not restricted), weights)
     return weights
 
 

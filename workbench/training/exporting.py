@@ -22,9 +22,11 @@ import psutil
 
 from workbench.errors import AlreadyExistsError, NotFoundError, SetupError, TrainingError
 from workbench.persistence import Stores
+from workbench.persistence.models import ModelInfo
 from workbench.training.environment import ultralytics_folder, worker_environment
 from workbench.training.processes import kill_tree, own_session, python_path
 from workbench.training.weights_check import rewritten_weights
+from workbench.weights.facts import MAX_IMAGE_SIZE
 
 Told = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and how many there are."""
@@ -154,6 +156,7 @@ class ExportJob:
     """What the process is told, as JSON in its only argument."""
 
     weights: str
+    digest: str
     format: str
     image_size: int
     images: list[str]
@@ -219,11 +222,11 @@ async def export_model(
         if images is not None
         else await _sample_images(stores, info.dataset_name)
     )
-    trained_size = info.details.get("config", {}).get("image_size", 0)
     job = ExportJob(
         weights=str(found.path),
+        digest=found.path_digest,
         format=chosen.name,
-        image_size=int(image_size or trained_size or 0),
+        image_size=int(image_size or _trained_size(info) or found.facts["image_size"] or 640),
         images=[str(path) for path in samples],
         restricted=not found.trusted,
     )
@@ -240,6 +243,13 @@ async def export_model(
         seconds=float(answer["seconds"]),
         check=ExportCheck(**answer["check"]),
     )
+
+
+def _trained_size(info: ModelInfo) -> int:
+    """Return with what a model was trained, if its facts say something plausible; else 0."""
+    config = info.details.get("config")
+    size = config.get("image_size") if isinstance(config, dict) else None
+    return size if type(size) is int and 0 < size <= MAX_IMAGE_SIZE else 0
 
 
 def require_format(name: str) -> ExportFormat:

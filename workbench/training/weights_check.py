@@ -107,7 +107,7 @@ def load_rewritten(found: Rewritten) -> dict[str, Any]:
     """
     assert found.path is not None
     import_ultralytics()
-    return build_checkpoint(found.path, trusted=found.trusted)
+    return build_checkpoint(found.path, found.path_digest, trusted=found.trusted)
 
 
 def save_clean(found: Rewritten, target: Path, changes: Mapping[str, Any] | None = None) -> Path:
@@ -171,7 +171,7 @@ async def import_weights(
         raise InvalidModelError(
             f"{path}: expected a detection model, found one for {facts['task']!r}"
         )
-    return await stores.model.save(
+    saved = await stores.model.save(
         name,
         path,
         Path(facts["base_model"] or path.name).name,
@@ -181,6 +181,11 @@ async def import_weights(
         class_names=facts["class_names"],
         details={"imported_from": origin or str(path), "suspicious": found.suspicious},
     )
+    # What was judged is what the facts are of; the file may have changed since.
+    if await asyncio.to_thread(file_digest, await stores.model.load(name)) != found.digest:
+        await stores.model.delete(name)
+        raise InvalidModelError(f"{path}: this file changed while it was read; import it again")
+    return saved
 
 
 def ready_model(checkpoint: dict[str, Any]) -> Any:

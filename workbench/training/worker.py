@@ -17,6 +17,7 @@ from typing import Any
 
 from workbench.errors import TrainingError
 from workbench.persistence.run_folder import ProcessRecord, RunFolder
+from workbench.training.architectures import require_moderate, write_checked
 from workbench.training.arguments import resume_arguments, train_arguments
 from workbench.training.config import TrainingJob
 from workbench.training.environment import prepare_worker
@@ -26,7 +27,8 @@ from workbench.training.giving_way import step_back
 from workbench.training.queueing import start_due
 from workbench.training.reporter import Reporter, of_the_best, our_metrics
 from workbench.training.resuming import Checkpoint, find_checkpoint, finish, put_back
-from workbench.training.weights_check import rewritten_weights, save_clean
+from workbench.training.run_data import make_ready
+from workbench.training.weights_check import load_rewritten, rewritten_weights, save_clean
 from workbench.weights.rewriting import Rewritten
 
 
@@ -46,6 +48,7 @@ def train(folder: RunFolder) -> None:
         step_back()
     try:
         folder.make_reserve()
+        make_ready(folder, job.data_yaml)
         checkpoint = find_checkpoint(folder)
         start = _start_of(job, checkpoint)
         restricted = start is None or not start.trusted
@@ -59,10 +62,7 @@ def train(folder: RunFolder) -> None:
             reporter.emit(Finished(time=time.time(), epochs_completed=done, metrics=metrics))
             return
         if checkpoint is None:
-            source = job.base_model.source
-            if start is not None:
-                source = str(save_clean(start, folder.start_dir / Path(source).name))
-            model = ultralytics.YOLO(source, task="detect")
+            model = ultralytics.YOLO(str(_beginning(job, start, folder.start_dir)), task="detect")
             arguments = train_arguments(job, folder)
         else:
             own = put_back(folder, job, checkpoint)
@@ -99,6 +99,19 @@ def _start_of(job: TrainingJob, checkpoint: Checkpoint | None) -> Rewritten | No
     if checkpoint is not None:
         return checkpoint.weights
     return rewritten_weights(job.base_model.source) if job.base_model.pretrained else None
+
+
+def _beginning(job: TrainingJob, start: Rewritten | None, folder: Path) -> Path:
+    """Write what Ultralytics begins with; what was judged is what it is given."""
+    source = job.base_model.source
+    if start is None:
+        return write_checked(source, folder)
+    checkpoint = load_rewritten(start)
+    # Of weights, Ultralytics takes the architecture and builds it anew.
+    network = checkpoint.get("ema") or checkpoint["model"]
+    if not start.trusted:
+        require_moderate(network.yaml, job.base_model.label)
+    return save_clean(start, folder / Path(source).name)
 
 
 def _started(job: TrainingJob, checkpoint: Checkpoint | None) -> Started:

@@ -16,6 +16,11 @@ from workbench.weights.container import Contents, read
 from workbench.weights.names import CLASSES, INTERPOLATION, METHODS
 
 _RENAMED = frozenset(CLASSES.values())
+# What layers raise when they are filled with what does not fit.
+_UNFIT = (
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError),
+    OverflowError,
+)
 _DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -30,7 +35,7 @@ _DTYPES = {
 }
 
 
-def build_checkpoint(path: Path, *, trusted: bool = False) -> dict[str, Any]:
+def build_checkpoint(path: Path, digest: str, *, trusted: bool = False) -> dict[str, Any]:
     """Return a checkpoint as Ultralytics has it: a dict with a model, settings and more.
 
     To call where Ultralytics is imported already, or may be.
@@ -39,6 +44,8 @@ def build_checkpoint(path: Path, *, trusted: bool = False) -> dict[str, Any]:
     ----------
     path : Path
         As `workbench.weights.container.write` writes it.
+    digest : str
+        SHA-256 that it must have, as it had when it was written.
     trusted : bool
         Whether layers of any class that is installed may be made: somebody has said yes to
         the file that this was made of.
@@ -46,13 +53,19 @@ def build_checkpoint(path: Path, *, trusted: bool = False) -> dict[str, Any]:
     Raises
     ------
     InvalidModelError
-        If the file is damaged, or needs a layer that is not installed.
+        If the file is damaged or another one, or needs a layer that is not installed.
     """
     contents = read(path)
+    # Of the bytes in memory that are used from here on: the file may change at any moment.
+    if contents.digest != digest:
+        raise InvalidModelError(
+            f"{path}: this file is another than the one that was written from the weights; "
+            "nothing of it was loaded. Try again, and it is made anew"
+        )
     try:
-        builder = _Builder(contents, _storages(path, contents), trusted=trusted)
+        builder = _Builder(contents, _storages(contents), trusted=trusted)
         checkpoint: dict[str, Any] = builder.build()
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+    except _UNFIT as error:
         if isinstance(error, InvalidModelError):
             raise
         raise InvalidModelError(
@@ -62,20 +75,13 @@ def build_checkpoint(path: Path, *, trusted: bool = False) -> dict[str, Any]:
     return checkpoint
 
 
-def _storages(path: Path, contents: Contents) -> list[Any]:
+def _storages(contents: Contents) -> list[Any]:
     import torch
 
     found = []
-    with path.open("rb") as file:
-        for kind, start, length in contents.storages:
-            dtype = getattr(torch, _DTYPES[kind])
-            data = bytearray(length)
-            file.seek(start)
-            if file.readinto(data) != length:
-                raise ValueError("numbers beyond its end")
-            found.append(
-                torch.frombuffer(data, dtype=dtype) if length else torch.empty(0, dtype=dtype)
-            )
+    for kind, data in contents.storages:
+        dtype = getattr(torch, _DTYPES[kind])
+        found.append(torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype))
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from workbench.errors import SetupError
 
 _FILE = "trusted-weights.txt"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_MAX_BYTES = 16 * 2**20
+# No link in the place of the file, and no wait for whoever holds the other end of a pipe.
+_CAREFULLY = (
+    getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
 
 
 def state_dir() -> Path:
@@ -26,11 +32,41 @@ def state_dir() -> Path:
 
 def is_trusted(digest: str) -> bool:
     """Whether somebody here has said yes to the code in the weights of this SHA-256."""
+    path = state_dir() / _FILE
     try:
-        lines = (state_dir() / _FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        content = read_own_file(path, _MAX_BYTES)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise SetupError(
+            f"{path}: expected the list of weights to which you have said yes, and it cannot be "
+            f"read ({error}); move away what is there, and say yes again where you are asked"
+        ) from error
+    lines = content.decode("utf-8", "replace").splitlines()
     return any(line.split(" ", 1)[0] == digest for line in lines)
+
+
+def read_own_file(path: Path, most: int) -> bytes:
+    """Return what is in a plain file of our own, of at most so many bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is larger, or is no plain file but a link, a pipe or a folder.
+    """
+    with os.fdopen(_open_plain(path, os.O_RDONLY), "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(f"it has more than {most:,} bytes")
+    return content
+
+
+def _open_plain(path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags | _CAREFULLY, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("it is no plain file")
+    return descriptor
 
 
 def trust(digest: str, what: str) -> None:
@@ -55,12 +91,9 @@ def trust(digest: str, what: str) -> None:
     folder = state_dir()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # One write at the end of the file: several processes may do so at once.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        descriptor = os.open(folder / _FILE, flags, 0o600)
+        descriptor = _open_plain(folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            os.write(descriptor, line.encode("utf-8", "replace"))
-            os.fsync(descriptor)
+            _append(descriptor, line.encode("utf-8", "replace"))
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -68,3 +101,15 @@ def trust(digest: str, what: str) -> None:
             f"{folder / _FILE}: your yes to these weights cannot be written down ({error}); let "
             "this folder be yours to write to"
         ) from error
+
+
+def _append(descriptor: int, line: bytes) -> None:
+    """Write a line behind the others, with one write: several processes may do so at once."""
+    length = os.fstat(descriptor).st_size
+    if length:
+        os.lseek(descriptor, length - 1, os.SEEK_SET)
+        if os.read(descriptor, 1) != b"\n":  # cut off by a full disk or a crash
+            line = b"\n" + line
+    if os.write(descriptor, line) != len(line):
+        raise OSError("no room for the whole line")
+    os.fsync(descriptor)

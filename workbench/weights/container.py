@@ -8,12 +8,13 @@ to stands in the header as nodes; see `workbench.weights.meaning`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from workbench.errors import InvalidModelError
 from workbench.weights.meaning import SIZES, Storage
@@ -21,6 +22,7 @@ from workbench.weights.meaning import SIZES, Storage
 FORMAT = "1"
 _KEY = "workbench"
 _MAX_HEADER = 2**28
+_BLOCK = 2**20
 _WIDTH = 8  # of the length in front, and what the header is padded to
 
 Chunks = Callable[[str], Iterator[bytes]]
@@ -29,7 +31,7 @@ Chunks = Callable[[str], Iterator[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What such a file holds, without the numbers themselves.
+    """What such a file holds.
 
     Parameters
     ----------
@@ -38,13 +40,16 @@ class Contents:
     facts : dict
         What the checkpoint says of itself; see `workbench.weights.facts`.
     storages : list of tuple
-        Kind, first byte in the file and number of bytes of each storage.
+        Kind and numbers of each storage, the numbers as bytes; none if they were not kept.
+    digest : str
+        SHA-256 of all the bytes that were read to get this, in hexadecimal digits.
     """
 
     nodes: list[list[Any]]
     root: int
     facts: dict[str, Any]
-    storages: list[tuple[str, int, int]]
+    storages: list[tuple[str, bytearray]]
+    digest: str
 
 
 def write(
@@ -95,8 +100,14 @@ def write(
         os.fsync(file.fileno())
 
 
-def read(path: Path) -> Contents:
-    """Read the header of such a file.
+def read(path: Path, *, with_numbers: bool = True) -> Contents:
+    """Read such a file once, from its begin to its end, so that its digest is of what was read.
+
+    Parameters
+    ----------
+    path : Path
+    with_numbers : bool
+        Whether the numbers of the tensors are kept.
 
     Raises
     ------
@@ -105,25 +116,7 @@ def read(path: Path) -> Contents:
     """
     try:
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(_WIDTH), "little")
-            size = os.fstat(file.fileno()).st_size
-            if length > min(_MAX_HEADER, size):
-                raise ValueError("a header longer than the file")
-            header = json.loads(file.read(length))
-            content = json.loads(header.pop("__metadata__")[_KEY])
-            if content["format"] != FORMAT:
-                raise ValueError(f"format {content['format']}")
-        start = _WIDTH + length
-        storages = []
-        for place in range(len(header)):
-            entry = header[str(place)]
-            begin, end = entry["data_offsets"]
-            if not 0 <= begin <= end <= size - start or end - begin != (
-                entry["shape"][0] * SIZES[entry["dtype"]]
-            ):
-                raise ValueError("numbers beyond its end")
-            storages.append((str(entry["dtype"]), start + begin, end - begin))
-        return Contents(content["nodes"], content["root"], content["facts"], storages)
+            return _read(_Reader(file), with_numbers)
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise InvalidModelError(
             f"{path}: expected weights as Workbench writes them again, found {error!r}; delete the "
@@ -131,6 +124,60 @@ def read(path: Path) -> Contents:
         ) from error
 
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """Return what the checkpoint in such a file says of itself."""
-    return read(path).facts
+class _Reader:
+    """A file that is read forwards only, and the digest of what was read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.size = os.fstat(file.fileno()).st_size
+        self.position = 0
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def take(self, length: int) -> bytearray:
+        """Return the next bytes."""
+        data = bytearray(length)
+        if self._file.readinto(data) != length:  # type: ignore[attr-defined]
+            raise ValueError("numbers beyond its end")
+        self._digest.update(data)
+        self.position += length
+        return data
+
+    def skip_to(self, position: int) -> None:
+        """Read on without keeping it."""
+        if position < self.position:
+            raise ValueError("numbers that stand in each other")
+        while self.position < position:
+            self.take(min(position - self.position, _BLOCK))
+
+    def finish(self) -> str:
+        """Read what is left; return the digest of all."""
+        while block := self._file.read(_BLOCK):
+            self._digest.update(block)
+        return self._digest.hexdigest()
+
+
+def _read(reader: _Reader, with_numbers: bool) -> Contents:
+    size = reader.size
+    length = int.from_bytes(reader.take(_WIDTH), "little")
+    if length > min(_MAX_HEADER, size):
+        raise ValueError("a header longer than the file")
+    header = json.loads(reader.take(length))
+    content = json.loads(header.pop("__metadata__")[_KEY])
+    if content["format"] != FORMAT:
+        raise ValueError(f"format {content['format']}")
+    places = []
+    for place in range(len(header)):
+        entry = header[str(place)]
+        begin, end = entry["data_offsets"]
+        if not 0 <= begin <= end <= size - reader.position or end - begin != (
+            entry["shape"][0] * SIZES[entry["dtype"]]
+        ):
+            raise ValueError("numbers beyond its end")
+        places.append((begin, end, place))
+    numbers = {}
+    start = reader.position
+    for begin, end, place in sorted(places) if with_numbers else ():
+        reader.skip_to(start + begin)
+        numbers[place] = reader.take(end - begin)
+    storages = [(str(header[str(place)]["dtype"]), numbers[place]) for place in sorted(numbers)]
+    return Contents(content["nodes"], content["root"], content["facts"], storages, reader.finish())

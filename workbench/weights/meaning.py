@@ -22,13 +22,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.errors import InvalidModelError
+from workbench.weights.architecture import (
+    ARCHITECTURE_KEYS,
+    ArchitectureError,
+    check_architecture,
+)
 from workbench.weights.names import (
-    ACTIVATIONS,
     CLASSES,
     DTYPES,
     GETATTR,
     INTERPOLATION,
-    LAYERS_OF_ARCHITECTURES,
     LOSSES,
     METHODS,
     MODELS,
@@ -37,7 +40,7 @@ from workbench.weights.names import (
     SCALARS,
     STORAGES,
 )
-from workbench.weights.program import Made, Named, Ordered, Stored
+from workbench.weights.program import Made, Named, Ordered, Stored, checked_key
 
 MAX_DEPTH = 200
 """Of things within things. The deepest models have about 20."""
@@ -45,10 +48,6 @@ MAX_TEXT = 2**21
 """Characters of all text together."""
 MAX_ITEMS = 4_000_000
 """Of all containers together, each as often as it is used."""
-MAX_LAYERS, MAX_REPEATS, MAX_NUMBER = 1000, 100, 100_000
-"""Of an architecture: its lines, how often one is repeated, and any other number in it."""
-MAX_ARGUMENT, MAX_PRODUCT = 8192, 2**24
-"""Of one line of an architecture: each number, and all of them multiplied."""
 
 SIZES = {
     "F64": 8,
@@ -67,13 +66,10 @@ SIZES = {
 _FORMS = {"f8": "<d", "f4": "<f", "f2": "<e", "i8": "<q", "i4": "<i", "i2": "<h", "i1": "<b"}
 _FORMS |= {"u8": "<Q", "u4": "<I", "u2": "<H", "u1": "<B", "b1": "<?"}
 _BUILTIN = re.compile(r"(?:builtins|__builtin__)\.(\w+)")
-_ACTIVATION = re.compile(r"(?:torch\.)?nn\.(\w{1,40})\(([^()]{0,80})\)")
-_ARGUMENT = re.compile(r"(?:[a-z_]{1,40}=)?(?:-?\d{1,9}(?:\.\d{1,9})?|True|False)")
 # Not taken along: the loss of the training, which may hold half of a trainer.
 _LEFT_OUT = frozenset({"criterion"})
-_WORD = re.compile(r"[A-Za-z_]\w{0,60}")
-# What of a dict makes Ultralytics build a model of it, whoever holds the dict.
-_ARCHITECTURE = frozenset({"backbone", "head"})
+# What comes of looking into a call that has not the arguments that torch writes.
+_MISSHAPEN = (TypeError, ValueError, IndexError, KeyError, AttributeError, struct.error)
 _HOOKS = re.compile(r"_\w*hooks(?:_with_kwargs|_always_called)?")
 
 
@@ -193,8 +189,8 @@ class Meaning:
         if isinstance(value, list | tuple | set | frozenset):
             self._spend(len(value))
         if isinstance(value, dict):
-            if not _ARCHITECTURE.isdisjoint(value):
-                self.check_architecture(value)
+            if not ARCHITECTURE_KEYS.isdisjoint(value):
+                self._check_architecture(value)
             place = self._reserve(value, "ordered" if isinstance(value, Ordered) else "dict")
             self.nodes[place][1] = self._items(value, depth)
             return place
@@ -261,7 +257,7 @@ class Meaning:
                 return plain
             if self._is_class(name):
                 return self._layer(made, depth)
-        except (TypeError, ValueError, IndexError, KeyError, struct.error) as error:
+        except _MISSHAPEN as error:
             if isinstance(error, InvalidModelError):
                 raise
             raise self._refusal(f"{name} as torch writes it", "another form of it") from error
@@ -275,7 +271,8 @@ class Meaning:
         if name in ("collections.OrderedDict", "collections.defaultdict"):
             pairs = [] if name.endswith("defaultdict") else arguments[0]
             self._spend(len(pairs))
-            ordered = Ordered((key, value) for key, value in pairs)
+            # A tuple of tuples as a key would take 2**200 steps.
+            ordered = Ordered((checked_key(key), value) for key, value in pairs)
             self._alive.append(ordered)
             return self._node(ordered, depth)
         if name == "torch.Size":
@@ -342,7 +339,7 @@ class Meaning:
             if _HOOKS.fullmatch(key) and value:
                 raise self._refusal("layers without hooks", f"{key} of {made.name}")
         if made.name in MODELS and "yaml" in state:
-            self.check_architecture(state["yaml"])
+            self._check_architecture(state["yaml"])
         kept = {key: None if key in _LEFT_OUT else value for key, value in state.items()}
         self.nodes[place] = ["layer", CLASSES.get(made.name, made.name), self._keep(kept, depth)]
         return place
@@ -352,39 +349,11 @@ class Meaning:
         self.nodes[place][1] = self._items(state, depth)
         return [place]
 
-    def check_architecture(self, architecture: Any) -> None:
-        """Refuse an architecture that would make more than known layers of moderate size."""
-        if not isinstance(architecture, dict):
-            raise self._refusal("an architecture", f"a {type(architecture).__name__}")
-        activation = architecture.get("activation")
-        if activation is not None and not _is_activation(activation):
-            raise self._refusal("the activation of an architecture", shown(activation))
-        lines = [*(architecture.get("backbone") or []), *(architecture.get("head") or [])]
-        if len(lines) > MAX_LAYERS or not self._is_moderate(list(architecture.values()), 0):
-            raise self._refusal(
-                f"an architecture of at most {MAX_LAYERS} lines and numbers up to {MAX_NUMBER:,}",
-                "more",
-            )
-        for line in lines:
-            _, repeats, name, _ = line
-            if not isinstance(repeats, int) or repeats > MAX_REPEATS:
-                raise self._refusal(f"layers repeated at most {MAX_REPEATS} times", shown(repeats))
-            # Only text is looked up: hashing tuples of tuples takes as long as they like.
-            if not self._trusted and not _is_small(line[3]):
-                raise self._refusal(f"words and numbers up to {MAX_ARGUMENT:,} for a layer", "more")
-            known = isinstance(name, str) and (self._trusted or name in LAYERS_OF_ARCHITECTURES)
-            if not known:
-                raise self._refusal("an architecture of known layers", shown(name))
-
-    def _is_moderate(self, value: Any, depth: int) -> bool:
-        if isinstance(value, int | float):
-            return abs(value) <= MAX_NUMBER
-        if isinstance(value, dict):
-            return self._is_moderate(list(value.values()), depth + 1)
-        if isinstance(value, list | tuple):
-            self._spend(len(value))
-            return depth < 8 and all(self._is_moderate(item, depth + 1) for item in value)
-        return value is None or isinstance(value, str)
+    def _check_architecture(self, architecture: Any) -> None:
+        try:
+            check_architecture(architecture, trusted=self._trusted)
+        except ArchitectureError as error:
+            raise self._refusal(error.expected, error.found) from error
 
     # Tensors
 
@@ -394,9 +363,11 @@ class Meaning:
             return self._add("parameter", self._take(arguments[0], depth), bool(arguments[1]))
         if kind == "_rebuild_from_type_v2":
             function, of, inner, _ = arguments
+            if depth > MAX_DEPTH:  # a list of arguments may hold itself
+                raise ValueError("tensors within tensors")
             if of.name not in ("torch.Tensor", "torch.nn.parameter.Parameter"):
                 raise ValueError(of.name)
-            made = self._tensor_like(function.name, inner, depth)
+            made = self._tensor_like(function.name, inner, depth + 1)
             return made if of.name == "torch.Tensor" else self._add("parameter", [made], True)
         if kind not in ("_rebuild_tensor", "_rebuild_tensor_v2"):
             raise ValueError(kind)
@@ -409,7 +380,11 @@ class Meaning:
         count = math.prod(sizes)
         last = offset + sum((size - 1) * step for size, step in zip(sizes, strides, strict=True))
         # Not more numbers than are there: a view could claim any amount of memory.
-        if offset < 0 or (count and not (last < storage.count and count <= storage.count)):
+        if (
+            type(offset) is not int
+            or offset < 0
+            or (count and not (last < storage.count and count <= storage.count))
+        ):
             raise ValueError("a tensor beyond its numbers")
         self._elements += count
         return self._add("tensor", place, offset, sizes, strides)
@@ -457,49 +432,13 @@ class Meaning:
         )
 
 
-def shown(value: Any) -> str:
-    """Word a value for an error. A text of all that it holds may be longer than any memory."""
-    if isinstance(value, str):
-        return repr(value[:80])
-    return repr(value) if isinstance(value, int | float) else f"a {type(value).__name__}"
-
-
 def scalar(made: Made) -> int | float:
     """Return what a number of numpy is, of which the program says its type and its bytes."""
     dtype, content = made.arguments
     [form, *_] = dtype.arguments
-    if not isinstance(form, str):  # before it is looked up: see `check_architecture`
+    if not isinstance(form, str):  # before it is looked up: hashing tuples of tuples takes long
         raise TypeError("a type of numbers")
     if isinstance(content, Made):  # protocol 2 has no bytes: latin-1 text, encoded
         content = content.arguments[0].encode("latin-1")
     [value] = struct.unpack(_FORMS[form], content)
     return value  # type: ignore[no-any-return]
-
-
-def _is_small(arguments: Any) -> bool:
-    """Whether the arguments of a layer are words and numbers that make no huge one."""
-    product, left = 1.0, [arguments]
-    while left:
-        value = left.pop()
-        if isinstance(value, list | tuple):
-            left += value
-        elif isinstance(value, str):
-            # Ultralytics evaluates text: numbers as text would have no bound.
-            if not _WORD.fullmatch(value):
-                return False
-        elif isinstance(value, int | float):
-            if not abs(value) <= MAX_ARGUMENT:
-                return False
-            product *= max(abs(value), 1)
-        elif value is not None:
-            return False
-    return product <= MAX_PRODUCT
-
-
-def _is_activation(text: Any) -> bool:
-    """Whether it is a class of ours with plain numbers: Ultralytics may evaluate it."""
-    found = _ACTIVATION.fullmatch(text) if isinstance(text, str) else None
-    if found is None or found[1] not in ACTIVATIONS:
-        return False
-    arguments = found[2].replace(" ", "")
-    return not arguments or all(_ARGUMENT.fullmatch(part) for part in arguments.split(","))

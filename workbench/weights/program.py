@@ -250,7 +250,7 @@ class Program:
         target = self._top()
         if not isinstance(target, set):
             raise ValueError("items for something that is no set")
-        target.update(_key(value) for value in values)
+        target.update(checked_key(value) for value in values)
 
     def _tuple(self, length: int) -> None:
         values = [self._pop() for _ in range(length)]
@@ -313,8 +313,11 @@ def _is_method(arguments: tuple[Any, ...]) -> bool:
     return owner.name in CLASSES and attribute in METHODS
 
 
-def _key(value: Any) -> str | int | None:
-    # Other keys could be chosen to collide, so that looking them up takes for ever.
+def checked_key(value: Any) -> str | int | None:
+    """Return what may be a key: text, a small whole number or None.
+
+    Others could be chosen to collide, so that looking them up takes for ever.
+    """
     if value is None or isinstance(value, str) or (isinstance(value, int) and abs(value) <= _MAX32):
         return value
     raise ValueError("a key that is neither text nor a small whole number")
@@ -323,7 +326,7 @@ def _key(value: Any) -> str | int | None:
 def _pairs(values: list[Any]) -> list[tuple[Any, Any]]:
     if len(values) % 2:
         raise ValueError("a key without a value")
-    return [(_key(key), value) for key, value in zip(values[::2], values[1::2], strict=True)]
+    return [(checked_key(key), value) for key, value in zip(values[::2], values[1::2], strict=True)]
 
 
 _U1, _U2, _I4, _U4, _U8 = (struct.Struct(form) for form in ("<B", "<H", "<i", "<I", "<Q"))
@@ -416,7 +419,7 @@ def _table() -> list[_Instruction]:
         b"u": lambda p: p._set_items(p._since_mark()),
         b"\x8f": lambda p: p._push(set()),
         b"\x90": lambda p: p._add_items(p._since_mark()),
-        b"\x91": lambda p: p._push(frozenset(_key(value) for value in p._since_mark())),
+        b"\x91": lambda p: p._push(frozenset(checked_key(value) for value in p._since_mark())),
         b"c": Program._global,
         b"\x93": Program._stack_global,
         b"R": Program._reduce,

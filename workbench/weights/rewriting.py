@@ -27,13 +27,15 @@ from typing import Any
 from workbench.errors import InvalidModelError, NotFoundError, SetupError
 from workbench.weights import consent
 from workbench.weights.archive import MAX_BYTES
-from workbench.weights.container import read_facts
+from workbench.weights.container import read
+from workbench.weights.seal import seal
 
 _BLOCK = 2**20
 _SECONDS, _BYTES_A_SECOND = 180, 10 * 2**20  # a process that reads gets so long
 _MOST_KEPT = 2 * 2**30
 _SECONDS_KEPT = 3600  # what somebody may be reading at this moment
 _SUFFIX = ".safetensors"
+_TRUSTED = ".trusted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Rewritten:
         SHA-256 of the file, in hexadecimal digits.
     path : Path or None
         Of the file that was written again; None if there is code in it and nobody said yes.
+    path_digest : str
+        SHA-256 of that file; whoever loads it compares.
     suspicious : list of str
         Names in it, as ``module.name``, that a model has no use for.
     facts : dict
@@ -56,6 +60,7 @@ class Rewritten:
 
     digest: str
     path: Path | None
+    path_digest: str
     suspicious: list[str]
     facts: dict[str, Any]
     trusted: bool
@@ -97,13 +102,14 @@ def rewrite_weights(
         if suspicious:
             trusted = trust or consent.is_trusted(digest)
             if not trusted:
-                return Rewritten(digest, None, suspicious, {}, trusted=False)
+                return Rewritten(digest, None, "", suspicious, {}, trusted=False)
             made = scratch / "run"
             answer = _ask(copy, made, source, environment, agreed=suspicious)
-        target = _target(cache, digest, trusted=trusted)
+        content = file_digest(made)
+        target = _target(cache, digest, content, trusted=trusted)
         made.replace(target)
     _drop_old(cache, target)
-    return Rewritten(digest, target, suspicious, answer["facts"], trusted=trusted)
+    return Rewritten(digest, target, content, suspicious, answer["facts"], trusted=trusted)
 
 
 def file_digest(path: Path) -> str:
@@ -112,23 +118,25 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _target(cache: Path, digest: str, *, trusted: bool) -> Path:
-    return cache / f"{digest}{'.trusted' if trusted else ''}{_SUFFIX}"
+def _target(cache: Path, digest: str, content: str, *, trusted: bool) -> Path:
+    signed = seal(digest, content, trusted=trusted)
+    return cache / f"{digest}{_TRUSTED if trusted else ''}.{signed}{_SUFFIX}"
 
 
 def _kept(cache: Path, digest: str) -> Rewritten | None:
-    for trusted in (False, True):
-        path = _target(cache, digest, trusted=trusted)
+    for path in sorted(cache.glob(f"{digest}.*{_SUFFIX}")):
+        trusted = path.name.startswith(f"{digest}{_TRUSTED}.")
         if not path.is_file() or (trusted and not consent.is_trusted(digest)):
             continue
         try:
-            facts = read_facts(path)
+            contents = read(path, with_numbers=False)
+            if path != _target(cache, digest, contents.digest, trusted=trusted):
+                continue  # put there by somebody else: left alone, and made anew
             os.utime(path)
         except (InvalidModelError, OSError):  # cut off, or of another release: made anew
-            with contextlib.suppress(OSError):
-                path.unlink()
             continue
-        return Rewritten(digest, path, facts["agreed"], facts, trusted=trusted)
+        facts = contents.facts
+        return Rewritten(digest, path, contents.digest, facts["agreed"], facts, trusted=trusted)
     return None
 
 

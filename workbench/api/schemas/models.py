@@ -29,6 +29,7 @@ class Model(BaseModel):
     details: dict[str, Any]
     weights_state: str
     problem: str = Field(description="Why its facts cannot be read; empty if all is well.")
+    weights_problem: str = Field(description="Why its weights are none; empty if they may be.")
 
     @classmethod
     def of(cls, info: ModelInfo, details: dict[str, Any], metrics: dict[str, Any]) -> Self:

@@ -13,7 +13,7 @@ from workbench.datasets.formats.ledger import Ledger
 from workbench.datasets.formats.reading import Row
 from workbench.persistence import DataStores
 from workbench.persistence.models import Annotation
-from workbench.persistence.stored_json import MALFORMED, loads
+from workbench.persistence.stored_json import MALFORMED, loads, time_of
 
 Extras = dict[str, list[tuple[Annotation, dict[str, Any]]]]
 """What boxes carry beyond YOLO, by the file name of their picture."""
@@ -82,7 +82,7 @@ class Account:
             }
             return cls(
                 identity,
-                datetime.fromisoformat(content["at"]),
+                time_of(content["at"]),
                 str(content["source"]),
                 Ledger.from_json(content["ledger"]),
                 [str(note) for note in content["notes"]],

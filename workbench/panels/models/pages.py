@@ -102,7 +102,8 @@ def _facts(info: ModelInfo) -> str:
         )
         return str(words.value)
     details = info.details
-    config = details.get("config") or {}
+    config = details.get("config")
+    config = config if isinstance(config, dict) else {}  # a stranger may have written the facts
     version = details.get("dataset_version")
     settings = ("image_size", "batch", "seed")
     facts = {
@@ -110,12 +111,13 @@ def _facts(info: ModelInfo) -> str:
         "Trained on": (info.dataset_name or "–") + (f", version {version}" if version else ""),
         "Started from": info.base_model or "–",
         "Epochs": f"{info.epochs_completed:,}"
-        + (f" of {details['epochs_planned']:,}" if "epochs_planned" in details else ""),
+        + (f" of {details['epochs_planned']}" if "epochs_planned" in details else ""),
         "Settings": ", ".join(f"{n.replace('_', ' ')} {config[n]}" for n in settings if n in config)
         or "–",
         "Training run": str(details.get("run_id", "–")),
         "Imported from": str(details.get("imported_from", "")),
         "Weights": str(info.path),
+        "Trouble": info.weights_problem,
     }
     rows = "".join(
         f'<tr><th scope="row" class="wb-text">{name}</th>'

@@ -144,7 +144,7 @@ class ModelsPanel:
             {
                 "name": info.name,
                 "is_active": info.is_active,
-                "problem": "damaged" if info.problem else _PROBLEMS.get(info.weights_state, ""),
+                "problem": _problem(info),
                 "curve": self.model.curves.get(info.name, []),
                 "cells": table_cells(info),
             }
@@ -162,6 +162,13 @@ class ModelsPanel:
 
     def _report(self, error: Exception) -> None:
         self.model.status = Status(str(error) or type(error).__name__, "problem")
+
+
+def _problem(info: ModelInfo) -> str:
+    """Word in few words what is wrong with a model; empty if nothing is known to be."""
+    if info.problem:
+        return "damaged"
+    return _PROBLEMS.get(info.weights_state, "") or ("no weights" if info.weights_problem else "")
 
 
 _PROBLEMS = {"missing": "its weights are gone", "changed": "its weights were changed"}

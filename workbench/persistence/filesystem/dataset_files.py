@@ -28,7 +28,7 @@ from workbench.persistence.rules import (
 )
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import write_new
-from workbench.persistence.stored_json import MALFORMED, malformed, parse_json
+from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
 from workbench.persistence.stores.side_data import read_tags
 from workbench.persistence.tags import tags_bytes
 from workbench.persistence.yolo.data_yaml import DataYaml
@@ -82,10 +82,7 @@ def _info(folder: DatasetFolder) -> DatasetInfo:
 def _created_at(paths: DatasetPaths) -> datetime:
     try:
         facts = inside.read_json(paths.root, paths.below(paths.facts), "the facts of a dataset")
-        created_at = datetime.fromisoformat(facts["created_at"])
-        if created_at.tzinfo is None:
-            raise ValueError(f"a time without time zone, {created_at}")
-        return created_at
+        return time_of(facts["created_at"])
     except FileNotFoundError:
         pass
     except MALFORMED as error:

@@ -30,7 +30,7 @@ from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
 from workbench.persistence.storage import Change, Move, Remove, Storage, Write
 from workbench.persistence.storage.keys import is_plain
-from workbench.persistence.stored_json import MALFORMED, malformed, parse_json
+from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
 from workbench.persistence.stores import trash
 from workbench.persistence.stores.layouts import place_in_models
 from workbench.persistence.stores.telling import told
@@ -39,6 +39,7 @@ from workbench.persistence.yolo.names import HIDDEN, check_name
 _log = logging.getLogger(__name__)
 _FACTS = "model.json"
 _ACTIVE = f"{HIDDEN}/active.json"
+_ZIP = b"PK\x03\x04"
 _EXPECTED = "the facts of a model"
 _KINDS = frozenset({"model"})
 _CHUNK = 1 << 20
@@ -77,6 +78,8 @@ class ModelStore:
     ) -> ModelInfo:
         """Copy weights into the store under a new name.
 
+        Any file is kept. One that cannot be weights has a `ModelInfo.weights_problem` from then on.
+
         Parameters
         ----------
         metrics : mapping, optional
@@ -110,8 +113,13 @@ class ModelStore:
         with self._storage.lease() as writer:
             self._require_free(name)
             with weights.open("rb") as stream:
+                problem = _problem_of(weights, stream.read(len(_ZIP)))
+                stream.seek(0)
                 staged = writer.stage(stream)
             saved = {"size": staged.size, "mtime": staged.stamp, "sha256": staged.sha256}
+            if problem:
+                _log.warning("model %s: %s", name, problem)
+                saved["problem"] = problem
             facts = {**facts, "weights": {"file": file, **saved}}
             made = self._described(name, facts, "ok", active=None)
             writer.commit(
@@ -389,9 +397,7 @@ class ModelStore:
         self, name: str, facts: Mapping[str, Any], state: str, active: str | None
     ) -> ModelInfo:
         metrics = check_metrics(facts["metrics"])
-        created_at = datetime.fromisoformat(facts["created_at"])
-        if created_at.tzinfo is None:
-            raise ValueError(f"a time without time zone, {created_at}")
+        created_at = time_of(facts["created_at"])
         return ModelInfo(
             name=name,
             path=self._path(f"{name}/{facts['weights']['file']}"),
@@ -405,6 +411,7 @@ class ModelStore:
             class_names=[str(name) for name in facts["class_names"]],
             details=dict(facts["details"]),
             weights_state=state,
+            weights_problem=str(facts["weights"].get("problem", "")),
         )
 
     def _weights_state(self, folder: str, saved: Mapping[str, Any]) -> str:
@@ -426,6 +433,17 @@ class ModelStore:
             if digest.hexdigest() != saved["sha256"]:
                 return "changed"
         return "ok"
+
+
+def _problem_of(weights: Path, head: bytes) -> str:
+    """Return why a file is none that can be loaded; empty if it begins as weights do."""
+    if weights.suffix not in ("", ".pt", ".pth") or head == _ZIP:
+        return ""
+    return (
+        f"{weights}: expected weights as torch writes them, a zip, found a file that begins with "
+        f"{head!r}; it is kept, but nothing can be predicted with it. Save the best.pt that a "
+        "training wrote"
+    )
 
 
 def _activation(name: str | None) -> Write:

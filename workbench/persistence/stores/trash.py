@@ -14,7 +14,6 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence.disk_errors import as_ours
@@ -23,7 +22,7 @@ from workbench.persistence.rules import trash_entry
 from workbench.persistence.storage import Storage
 from workbench.persistence.storage.keys import is_plain, parts_of
 from workbench.persistence.storage.layout import Place, PlaceOf
-from workbench.persistence.stored_json import MALFORMED, malformed, parse_json
+from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
 from workbench.persistence.yolo.names import HIDDEN, can_be_name, is_image_name
 
 _log = logging.getLogger(__name__)
@@ -216,12 +215,10 @@ def _read(trash: Trash, name: str) -> Trashed | None:
             kind=_text(content["kind"]),
             name=_text(content["name"]),
             split=_text(content["split"]),
-            deleted_at=datetime.fromisoformat(content["deleted_at"]),
+            deleted_at=time_of(content["deleted_at"]),
         )
         files = [(_text(file), _text(original)) for file, original in content["files"]]
         has_twin = bool(content.get("has_twin"))
-        if entry.deleted_at.tzinfo is None:
-            raise ValueError(f"a time without time zone, {content['deleted_at']!r}")
     except MALFORMED as error:
         raise malformed(path, _EXPECTED, error) from error
     _require_plausible(trash, path, entry, files)
