@@ -42,6 +42,7 @@ from filelock import FileLock, Timeout
 
 from workbench.errors import NotFoundError
 from workbench.persistence.disk_errors import in_our_words
+from workbench.persistence.plain_files import read_rest
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_weights import RunWeights
 from workbench.persistence.storage.base import MOST_BYTES
@@ -218,7 +219,7 @@ class RunFolder:
                 if size > MOST_BYTES:
                     raise malformed(str(self.events_path), _NOTED, f"{size:,} bytes")
                 os.lseek(descriptor, offset, os.SEEK_SET)
-                content = inside.read_rest(descriptor)
+                content = read_rest(descriptor)
         except FileNotFoundError:
             return [], offset
         complete = content.rfind(b"\n") + 1
@@ -236,7 +237,7 @@ class RunFolder:
             with inside.reading(str(self.path), _LOG) as descriptor:
                 size = os.fstat(descriptor).st_size
                 os.lseek(descriptor, max(0, size - max_bytes), os.SEEK_SET)
-                return inside.read_rest(descriptor).decode(errors="replace")
+                return read_rest(descriptor).decode(errors="replace")
         except FileNotFoundError:
             return ""
 

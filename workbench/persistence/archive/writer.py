@@ -41,6 +41,7 @@ from workbench.persistence.archive.format import (
 )
 from workbench.persistence.filesystem.new_file import new_file
 from workbench.persistence.models import SPLITS, Progress, no_progress
+from workbench.persistence.plain_files import write_all
 from workbench.persistence.storage.local.lock import making
 
 _PAIR = struct.Struct("<QQ")
@@ -220,7 +221,7 @@ class _Writer:
             tick()
         self._flush()
         os.lseek(self._descriptor, start, os.SEEK_SET)
-        _write_all(self._descriptor, _local_header(raw, modified, crc, written, wide))
+        write_all(self._descriptor, _local_header(raw, modified, crc, written, wide))
         os.lseek(self._descriptor, self._offset, os.SEEK_SET)
         self._record(raw, modified, crc, written, start)
 
@@ -290,7 +291,7 @@ class _Writer:
             self._flush()
 
     def _flush(self) -> None:
-        _write_all(self._descriptor, b"".join(self._pending))
+        write_all(self._descriptor, b"".join(self._pending))
         self._pending.clear()
         self._pending_bytes = 0
 
@@ -322,9 +323,3 @@ def _read_up_to(source: int, size: int) -> bytes:
     while len(data) < size and (more := os.read(source, size - len(data))):
         data += more
     return data
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

@@ -19,12 +19,12 @@ from workbench.persistence.filesystem import dataset_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.models import SPLITS, ClassRewrite, ImageKey, RowPatch
+from workbench.persistence.plain_files import read_file
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.open_folder import OpenFolder
 from workbench.persistence.stores import history_log, trash
 from workbench.persistence.yolo.data_yaml import DataYaml
-from workbench.persistence.yolo.label_table import read_file
 from workbench.persistence.yolo.label_text import MAX_BYTES, too_long
 from workbench.persistence.yolo.names import stem
 from workbench.persistence.yolo.yaml_text import rewritten

@@ -44,6 +44,7 @@ from workbench.persistence.models import (
     no_progress,
     with_notes,
 )
+from workbench.persistence.plain_files import read_file
 from workbench.persistence.rules import (
     check_classes,
     check_classes_seen,
@@ -58,7 +59,6 @@ from workbench.persistence.stores import trash
 from workbench.persistence.stores.layouts import DATASETS, place_in_models
 from workbench.persistence.stores.telling import told
 from workbench.persistence.yolo.data_yaml import DataYaml
-from workbench.persistence.yolo.label_table import read_file
 from workbench.persistence.yolo.names import check_cache_key
 from workbench.persistence.yolo.yaml_text import rewritten
 

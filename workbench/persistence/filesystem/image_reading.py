@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from workbench.errors import InvalidFrameError
-from workbench.persistence.disk_errors import LEADS_NOWHERE, kind_at
+from workbench.persistence.disk_errors import kind_at
 from workbench.persistence.image_bounds import MAX_BYTES
-from workbench.persistence.yolo.label_table import read_file
+from workbench.persistence.plain_files import read_file, status_of
 
 
 def read_image(path: str) -> bytes:
@@ -41,17 +40,7 @@ def require_file(path: str) -> os.stat_result:
     InvalidFrameError
         If it is a pipe, a device or a folder: to read from it may take for ever.
     """
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno not in LEADS_NOWHERE:
-            raise
-        raise no_image(path) from None
-    if not stat.S_ISREG(status.st_mode):
-        raise no_image(path)
-    return status
+    return status_of(path, lambda: no_image(path))
 
 
 def no_image(path: str) -> InvalidFrameError:

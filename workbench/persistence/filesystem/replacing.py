@@ -12,11 +12,11 @@ from workbench.persistence.filesystem.image_files import require_free_stem
 from workbench.persistence.history import new_moves
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import TrashEntry
+from workbench.persistence.plain_files import read_file
 from workbench.persistence.rules import check_decodes
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.stored_json import malformed
 from workbench.persistence.stores import history_log, trash
-from workbench.persistence.yolo.label_table import read_file
 from workbench.persistence.yolo.names import stem
 
 REPLACED = "replaced"

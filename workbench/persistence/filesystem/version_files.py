@@ -22,6 +22,7 @@ from workbench.persistence.filesystem.image_hashes import (
     stamp_of,
 )
 from workbench.persistence.models import SPLITS, ImageKey, Progress
+from workbench.persistence.plain_files import read_file
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import (
     remove_file,
@@ -34,7 +35,7 @@ from workbench.persistence.stores import history_log, side_data
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 from workbench.persistence.versions import Contents, Entry, Restoration
 from workbench.persistence.yolo.data_yaml import DataYaml
-from workbench.persistence.yolo.label_table import read_file, read_labels
+from workbench.persistence.yolo.label_table import read_labels
 from workbench.persistence.yolo.names import HIDDEN, check_name, stem
 from workbench.persistence.yolo.yaml_text import rewritten
 

@@ -9,9 +9,7 @@ same boxes and the same errors.
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import LabelFormatError
-from workbench.persistence.disk_errors import LEADS_NOWHERE, kind_at
+from workbench.persistence.disk_errors import kind_at
+from workbench.persistence.plain_files import read_file, status_of
 from workbench.persistence.yolo.label_text import (
     MAX_BYTES,
     MAX_ROWS,
@@ -41,14 +40,7 @@ _NEWLINE = 10
 _Places = npt.NDArray[np.int64]
 _MOST_DIGITS = 15  # of a number that is exact in float64 whatever the digits
 
-_CHUNK = 1 << 16
 _ODD = "delete it, or put a file there"
-_READ_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # whoever put a pipe there since it was looked at
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,21 +51,6 @@ class Columns:
     class_id: npt.NDArray[np.int64]
     boxes: npt.NDArray[np.float64]
     problems: list[LabelFormatError]
-
-
-def read_file(path: str) -> bytes:
-    """Return a small file's bytes; `os.read` takes a quarter of the time of ``open``."""
-    descriptor = os.open(path, _READ_FLAGS)
-    try:
-        data = os.read(descriptor, _CHUNK)
-        if len(data) < _CHUNK:
-            return data
-        parts = [data]
-        while data := os.read(descriptor, _CHUNK):
-            parts.append(data)
-        return b"".join(parts)
-    finally:
-        os.close(descriptor)
 
 
 def read_labels(path: str) -> bytes:
@@ -87,18 +64,11 @@ def read_labels(path: str) -> bytes:
         If it is longer than any that is read, or no file: to read from a pipe would take
         for ever.
     """
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno not in LEADS_NOWHERE:
-            raise
-        raise LabelFormatError(path, 0, f"expected a file, found {kind_at(path)}; {_ODD}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise LabelFormatError(path, 0, f"expected a file, found {kind_at(path)}; {_ODD}")
-    if status.st_size > MAX_BYTES:
-        raise LabelFormatError(path, 0, too_long(status.st_size))
+    size = status_of(
+        path, lambda: LabelFormatError(path, 0, f"expected a file, found {kind_at(path)}; {_ODD}")
+    ).st_size
+    if size > MAX_BYTES:
+        raise LabelFormatError(path, 0, too_long(size))
     return read_file(path)
 
 

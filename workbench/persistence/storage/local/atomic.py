@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 
+from workbench.persistence.plain_files import write_all
+
 _serial = count()
 # A pipe in the place of a folder would be waited for, without these.
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -51,9 +53,7 @@ def write_new(path: str, data: bytes, *, sync: bool = True) -> None:
     """Write a new file and, unless told otherwise, force its bytes (not yet its name) to disk."""
     descriptor = os.open(path, _WRITE_ONCE, 0o666)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, data)
         if sync:
             os.fsync(descriptor)
     finally:

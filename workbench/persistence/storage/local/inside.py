@@ -26,6 +26,7 @@ from typing import Any
 
 from workbench.errors import InvalidDatasetError, WorkbenchError
 from workbench.persistence.disk_errors import kind_at
+from workbench.persistence.plain_files import read_rest, write_all
 from workbench.persistence.storage.base import MOST_BYTES
 from workbench.persistence.storage.keys import parts_of
 from workbench.persistence.stored_json import parse_json
@@ -44,7 +45,6 @@ _READ = os.O_RDONLY | _NO_LINK | _NO_WAIT | _COMMON
 _WRITE = os.O_WRONLY | os.O_CREAT | _NO_LINK | _NO_WAIT | _COMMON
 _APPEND = _WRITE | os.O_APPEND
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _COMMON
-_CHUNK = 1 << 16
 _NOT_OURS = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EMLINK})
 
 
@@ -232,17 +232,6 @@ def read_each(
     return found
 
 
-def read_rest(descriptor: int) -> bytes:
-    """Return what an open file holds from where it stands on."""
-    data = os.read(descriptor, _CHUNK)
-    if len(data) < _CHUNK:
-        return data
-    pieces = [data]
-    while data := os.read(descriptor, _CHUNK):
-        pieces.append(data)
-    return b"".join(pieces)
-
-
 def read_json(root: str, name: str, what: str, *, most: int = MOST_BYTES) -> Any:
     """Return what one of our own JSON files says.
 
@@ -345,9 +334,7 @@ def append(root: str, name: str, data: bytes, *, sync: bool = False) -> None:
     """
     descriptor = open_to_append(root, name)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, data)
         if sync:
             os.fsync(descriptor)
     finally:
@@ -361,9 +348,7 @@ def replace(root: str, name: str, data: bytes) -> None:
         try:
             descriptor = os.open(temporary, _NEW, 0o666, dir_fd=folder)
             try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+                write_all(descriptor, data)
             finally:
                 os.close(descriptor)
             os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
