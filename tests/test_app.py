@@ -49,6 +49,7 @@ async def test_a_panel_works_on_the_stores_of_its_workbench(wb: Workbench, name:
         assert panel.model.dataset == "cups"
         await panel.open("pets")
         assert panel.model.dataset == "pets"
+    await panel.refresh()
     panel.close()
 
 

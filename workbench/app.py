@@ -43,6 +43,9 @@ class Panel(Protocol):
     def model(self) -> Any:
         """State and commands, without widgets."""
 
+    async def refresh(self) -> None:
+        """Look again what is there."""
+
     def close(self) -> None:
         """Stop the panel's work and take it off the page; training runs go on."""
 

@@ -2,14 +2,16 @@
 
 ``python -m tests.browser.pictures``, in the project's folder, trains a small model first (about
 two minutes on two cores), then opens each panel in a real JupyterLab and writes a picture of it
-into ``docs/images``. The pictures in ``notebooks/images`` show other people's data and are not
-touched.
+into ``docs/images``. ``python -m tests.browser.pictures home`` takes that one only. The pictures in
+``notebooks/images`` show other people's data and are not touched.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
@@ -27,6 +29,9 @@ from workbench.capture.video_feed import VideoFeed
 wb = Workbench("data")
 """
 CELLS = {
+    "home": """
+wb.home()
+""",
     "capture": """
 panel = CapturePanel("shapes", feed=VideoFeed("shapes.avi"))
 panel
@@ -45,15 +50,22 @@ panel = ModelsPanel()
 panel
 """,
 }
-WIDTH = 1100
+NEED_A_MODEL = {"train", "evaluate", "models"}
 PATIENCE_MS = 120_000
 
 
-async def arrange(folder: Path) -> None:
-    """Put a dataset, a model that was trained on it and a video into a folder."""
+async def arrange(folder: Path, names: Sequence[str]) -> None:
+    """Put datasets, a video and, for panels that show one, a trained model into a folder."""
     samples.write_video(folder / "shapes.avi", seconds=20)
     stores = create_stores(folder / "data", folder / "models")
     await samples.create_shapes(stores, "shapes", num_images=240, image_size=192, seed=3)
+    if "home" in names:
+        await samples.create_shapes(stores, "toys", num_images=60, image_size=256, seed=8)
+        images = await stores.image.list("toys")
+        await stores.label.delete_many("toys", [(i.split, i.filename) for i in images[::3]])
+        await stores.dataset.create("cups", ["cup", "saucer"])
+    if not NEED_A_MODEL & set(names):
+        return
     runner = TrainingRunner(stores, folder / "runs")
     config = TrainingConfig(
         dataset="shapes", base_model="yolo11n.yaml", epochs=14, image_size=128, workers=0
@@ -62,19 +74,19 @@ async def arrange(folder: Path) -> None:
     await run.wait()
 
 
-def main() -> None:
-    """Take all pictures."""
+def main(names: Sequence[str]) -> None:
+    """Take these pictures, by the names of their panels."""
     TARGET.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="workbench-pictures-") as home:
         folder = Path(home, "lab")
         folder.mkdir()
-        asyncio.run(arrange(folder))
+        asyncio.run(arrange(folder, names))
         with running_lab(Path(home, "jupyter"), folder) as lab, sync_playwright() as playwright:
             chromium = playwright.chromium.launch(
                 executable_path=find_chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
             )
-            for name, cell in CELLS.items():
-                lab.write_notebook(f"{name}.ipynb", START, cell)
+            for name in names:
+                lab.write_notebook(f"{name}.ipynb", START, CELLS[name])
                 page = chromium.new_page(viewport={"width": 1400, "height": 1900})
                 lab_page = LabPage(page, lab)
                 lab_page.open_notebook(f"{name}.ipynb")
@@ -110,4 +122,4 @@ def show(name: str, page: Page) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list(CELLS))

@@ -660,7 +660,7 @@ async def test_a_listing_that_takes_long_takes_no_place_of_a_newer_one(
 async def test_what_is_done_is_done_to_what_was_selected_when_it_was_asked_for(
     model: BrowseModel, root: Path
 ) -> None:
-    async with model._lock:  # something else is under way
+    async with model.at_rest():  # something else is under way
         choose(model, 0)
         moving = asyncio.create_task(model.move("test"))
         await asyncio.sleep(0)
