@@ -81,7 +81,7 @@ async def provide_model(stores: Stores, folder: Path, args: argparse.Namespace) 
     progress = await run.wait()
     if progress.state != "finished":
         raise SystemExit(f"training is {progress.state}: {run.path}")
-    return run.model_name
+    return run.read_model_name()
 
 
 class Subject:

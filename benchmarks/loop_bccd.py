@@ -172,8 +172,8 @@ async def train(
     report.check(progress.state == "finished", f"the run is {progress.state}")
     model = await stores.model.get_active()
     report.check(
-        model is not None and model.name == run.model_name,
-        f"the model {run.model_name} is in the store and active",
+        model is not None and model.name == run.read_model_name(),
+        f"the model {run.read_model_name()} is in the store and active",
     )
     return model
 

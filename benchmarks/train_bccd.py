@@ -113,7 +113,10 @@ async def _first_kernel(session: Session, parent: Connection) -> None:
         step.say(f"run {run.id} on {run.read_progress().device}, worker {process_of(run).pid}")
         step.say(f"{run.job.num_images['train']} images to train on at {session.image_size} px")
         step.say(f"epoch 1 of {session.epochs}: {in_words(run.read_progress().history[0].metrics)}")
-        step.expect(run.state == "running", f"the run is running, not {run.state}")
+        step.expect(
+            run.read_progress().state == "running",
+            f"the run is running, not {run.read_progress().state}",
+        )
     with session.step("stop") as step:
         begin = time.perf_counter()
         await run.stop()
@@ -125,7 +128,7 @@ async def _first_kernel(session: Session, parent: Connection) -> None:
         step.say(f"model {model.name} in the store")
         step.expect(holds_best_weights(run, model), "its weights are the best of the run")
         step.expect(model.is_active, "the model is active")
-        step.expect(run.can_resume, "the run can be resumed")
+        step.expect(run.is_resumable(), "the run can be resumed")
     with session.step("resume") as step:
         done = progress.epochs_completed
         await run.resume()
@@ -175,7 +178,7 @@ async def _second_kernel(session: Session, killed_at: float) -> None:
     stores = session.stores
     with session.step("reattach") as step:
         [run] = await TrainingRunner(stores, session.runs_dir).list_runs()
-        state, record = run.state, process_of(run)
+        state, record = run.read_progress().state, process_of(run)
         step.say(f"process {os.getpid()} found run {run.id}: {state}, worker {record.pid}")
         epoch = run.read_progress().epoch
         ended = await reach(run, EpochFinished, epoch=epoch, attempt=2)
@@ -195,7 +198,7 @@ async def _second_kernel(session: Session, killed_at: float) -> None:
             step.say(str(error).partition(";")[0])
         progress = run.read_progress()
         step.expect(progress.failure_kind == "killed", f"a kill, not {progress.failure_kind!r}")
-        step.expect(run.can_resume, "the run can be resumed")
+        step.expect(run.is_resumable(), "the run can be resumed")
         step.expect(len(await stores.model.list()) == 1, "nothing half-trained is in the store")
     with session.step("resume to the end") as step:
         done = progress.epochs_completed
@@ -213,7 +216,7 @@ async def _second_kernel(session: Session, killed_at: float) -> None:
         print(f"       epoch {one.epoch}: {in_words(one.metrics)}, {one.seconds:.0f} s")
     with session.step("register") as step:
         names = [model.name for model in await stores.model.list()]
-        model = await stores.model.get(run.model_name or "")
+        model = await stores.model.get(run.read_model_name() or "")
         step.say(f"{model.name} beside {', '.join(set(names) - {model.name})}")
         step.say(f"{model.epochs_completed} epochs from {model.base_model}")
         step.say(f"classes {', '.join(model.class_names)}; {in_words(model.metrics)}")

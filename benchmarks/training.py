@@ -83,7 +83,7 @@ async def through_the_runner(bench: Bench) -> float:
     run = await bench.runner.start(bench.config(bench.epochs))
     progress = await run.wait()
     taken = time.perf_counter() - begin
-    if run.model_name is None or progress.epochs_completed != bench.epochs:
+    if run.read_model_name() is None or progress.epochs_completed != bench.epochs:
         raise RuntimeError(f"the training ended as {progress.state}: {progress.message}")
     return taken
 

@@ -111,7 +111,7 @@ async def test_boxes_of_a_folder_are_those_of_ultralytics_predict(
 
     frames = [a_picture(*shape) for shape in ((64, 64), (90, 40), (64, 64), (40, 90), (33, 200))]
     ours = await predictor.predict_many(frames, 1e-5)
-    yolo = YOLO(str(await trained.stores.model.load(trained.run.model_name)))
+    yolo = YOLO(str(await trained.stores.model.load(trained.run.read_model_name())))
     for frame, mine in zip(frames, ours, strict=True):
         [theirs] = yolo.predict(frame, conf=1e-5, device="cpu", verbose=False)
         assert len(mine) == len(theirs.boxes) > 0
@@ -126,7 +126,7 @@ async def test_a_model_is_asked_for_by_whoever_needs_it(
     predictor: Predictor, trained: Trained
 ) -> None:
     info = await predictor.choose()
-    assert info.name == trained.run.model_name
+    assert info.name == trained.run.read_model_name()
     names, size = await predictor.run(info, lambda network: (network.names, network.round_size(65)))
     assert names == {0: "square", 1: "disc"}
     assert size == 96

@@ -128,7 +128,7 @@ async def test_nothing_is_written_into_the_working_directory(
 
 
 async def test_a_model_can_be_named(predictor: Predictor, trained: Trained) -> None:
-    name = trained.run.model_name
+    name = trained.run.read_model_name()
     named = await predictor.predict(a_frame(), ANYTHING, model=name)
     assert named == await predictor.predict(a_frame(), ANYTHING)
     with pytest.raises(NotFoundError, match="nobody"):

@@ -347,7 +347,7 @@ async def test_weights_that_are_gone_or_changed_are_marked(
 
 
 async def test_a_model_keeps_its_curve_when_its_runs_folder_is_gone(trained: Trained) -> None:
-    info = await trained.stores.model.get(trained.run.model_name)
+    info = await trained.stores.model.get(trained.run.read_model_name())
     path = info.path.parent / "model.json"
     kept = json.loads(path.read_text())["details"]["curves"]
     history = trained.run.read_progress().history
@@ -366,7 +366,7 @@ async def test_a_model_keeps_its_curve_when_its_runs_folder_is_gone(trained: Tra
 
 
 async def test_the_curve_of_an_older_model_is_that_of_its_run(trained: Trained) -> None:
-    info = await trained.stores.model.get(trained.run.model_name)
+    info = await trained.stores.model.get(trained.run.read_model_name())
     await trained.stores.model.update_details(info.name, {"curves": None})
     panel = ModelsPanel(trained.stores)
     await panel.refresh()

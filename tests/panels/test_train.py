@@ -82,7 +82,7 @@ async def test_a_run_from_code_moves_the_view_to_the_end(panel: TrainPanel, stor
     assert len(fractions) > 1
     assert "Finished." in panel.status.value
     assert "random weights" in panel.status.value
-    assert f"model <b>{run.model_name}</b> is in the store" in panel.status.value
+    assert f"model <b>{run.read_model_name()}</b> is in the store" in panel.status.value
     table = panel.charts.table
     await eventually(lambda: table.value.count("<tr>") == 3)
     assert "mAP50-95" in table.value
@@ -98,14 +98,14 @@ async def test_a_run_from_code_moves_the_view_to_the_end(panel: TrainPanel, stor
     assert panel.log_text.value == ""
     panel.log_button.value = True
     await eventually(lambda: "2 epochs completed" in panel.log_text.value)
-    assert run.model_name in panel.form.base_model.options
+    assert run.read_model_name() in panel.form.base_model.options
     [(words, run_id)] = panel.runs.runs.options
     assert run_id == run.id
     assert "finished" in words
     assert "2 of 2 epochs" in words
     active = await stores.model.get_active()
     assert active is not None
-    assert active.name == run.model_name
+    assert active.name == run.read_model_name()
 
 
 async def test_buttons_start_and_cancel_and_a_second_panel_finds_the_run(

@@ -106,7 +106,7 @@ def test_nothing_to_compare_is_no_error(make_run) -> None:  # type: ignore[no-un
 
 
 def test_curves_and_samples_of_a_real_run(trained: Trained) -> None:
-    curves = trained.run.curves
+    curves = trained.run.read_curves()
     assert list(curves.index) == [1, 2]
     losses = {
         f"{split}/{name}_loss" for split in ("train", "val") for name in ("box", "cls", "dfl")

@@ -101,7 +101,7 @@ async def test_a_run_whose_memory_runs_out_says_so(
         await run.wait()
     assert run.read_progress().failure_kind == OUT_OF_MEMORY
     assert run.read_progress().suggestions == ({"batch": 6}, {"image_size": 768})
-    assert run.can_resume
+    assert run.is_resumable()
 
 
 _FULL = """

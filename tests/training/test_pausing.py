@@ -76,7 +76,7 @@ async def reach(run: Run, kind: type[Event], *, epoch: int = 0, attempt: int = 1
         late_enough = attempts >= attempt and getattr(event, "epoch", 0) >= epoch
         if late_enough and isinstance(event, kind):
             return
-    raise AssertionError(f"{run.read_progress().message}\n{run.log}")
+    raise AssertionError(f"{run.read_progress().message}\n{run.read_log()}")
 
 
 async def gone(record: ProcessRecord) -> None:
@@ -91,13 +91,13 @@ async def test_a_paused_run_goes_on_where_it_was_with_its_optimizer(
     run = await runner.start(TrainingConfig(**ENDLESS))
     await reach(run, EpochStarted)
     await run.pause()
-    assert run.state in {"pausing", "paused"}
+    assert run.read_progress().state in {"pausing", "paused"}
     progress = await run.wait()
     done = progress.epochs_completed
     assert progress.state == "paused"
     assert done >= 1
     assert await persistence_stores.model.list() == []
-    assert run.can_resume
+    assert run.is_resumable()
     await gone(process_of(run))
 
     with pytest.raises(InvalidConfigError, match="epochs: expected a setting that may change"):
@@ -107,7 +107,7 @@ async def test_a_paused_run_goes_on_where_it_was_with_its_optimizer(
     await other.resume(batch=2)
     await reach(run, SamplesSaved, epoch=done + 1, attempt=2)
     assert run.config.batch == 2
-    assert "Resuming training" in run.log
+    assert "Resuming training" in run.read_log()
     await run.stop()
     progress = await run.wait()
     assert (progress.state, progress.attempt) == ("stopped", 2)
@@ -116,7 +116,7 @@ async def test_a_paused_run_goes_on_where_it_was_with_its_optimizer(
     assert [e.changes for e in happened if isinstance(e, Queued)] == [{}, {"batch": 2}]
     finished = [e.epoch for e in happened if isinstance(e, EpochFinished)]
     assert finished == list(range(1, len(finished) + 1))
-    assert list(run.curves.index) == finished
+    assert list(run.read_curves().index) == finished
     [model] = await persistence_stores.model.list()
     assert model.epochs_completed == progress.epochs_completed > done
     assert model.details["run_attempt"] == 2
@@ -156,7 +156,7 @@ async def test_after_a_kill_a_run_goes_on_from_the_newest_good_checkpoint(
     assert progress.note.startswith("Goes on after epoch 1")
     [model] = await persistence_stores.model.list()
     assert model.epochs_completed == 3
-    assert not run.can_resume
+    assert not run.is_resumable()
     with pytest.raises(TrainingError, match="nothing to resume"):
         await run.resume()
 
@@ -180,28 +180,28 @@ async def test_a_stopped_run_is_registered_and_again_when_it_was_resumed(
     both = [stopped.epochs_completed, again.epochs_completed]
     assert [model.epochs_completed for model in models] == both
     assert [model.name for model in models] == [first.name, f"{first.name}-2"]
-    assert run.model_name == f"{first.name}-2"
+    assert run.read_model_name() == f"{first.name}-2"
 
 
 async def test_a_run_waits_for_its_device_and_the_run_before_starts_it(
     runner: TrainingRunner,
 ) -> None:
     first, second, third = [await runner.start(TrainingConfig(**ENDLESS)) for _ in range(3)]
-    assert first.state != "waiting"
-    assert [second.state, third.state] == ["waiting", "waiting"]
+    assert first.read_progress().state != "waiting"
+    assert [second.read_progress().state, third.read_progress().state] == ["waiting", "waiting"]
     assert [run.id for run in await runner.list_waiting()] == [second.id, third.id]
     await runner.reorder([third.id])
     assert [run.id for run in await runner.list_waiting()] == [third.id, second.id]
     await second.cancel()
-    assert second.state == "cancelled"
+    assert second.read_progress().state == "cancelled"
     # Nobody follows the third run: the process of the first starts it when it ends.
     folder = RunFolder(first.path)
     await first.stop()
     await gone(process_of(first))
-    assert third.state in {"starting", "running"}, first.log
+    assert third.read_progress().state in {"starting", "running"}, first.read_log()
     assert RunFolder(third.path).read_queued() is None
     await third.cancel()
-    assert third.state == "cancelled"
+    assert third.read_progress().state == "cancelled"
     assert folder.read_queued() is None
 
 
@@ -211,16 +211,16 @@ async def test_a_run_that_waits_can_be_paused_and_stopped(
     first, second, third = [await runner.start(TrainingConfig(**ENDLESS)) for _ in range(3)]
     await second.pause()
     await third.stop()
-    assert [second.state, third.state] == ["paused", "stopped"]
+    assert [second.read_progress().state, third.read_progress().state] == ["paused", "stopped"]
     assert await runner.list_waiting() == []
     await second.resume()
-    assert second.state == "waiting"
+    assert second.read_progress().state == "waiting"
     # The first is killed, so that its process starts nobody: whoever looks does.
     os.kill(process_of(first).pid, signal.SIGKILL)
     await gone(process_of(first))
     starts = await asyncio.gather(*(runner.start_due() for _ in range(4)))
     assert sorted(map(len, starts)) == [0, 0, 0, 1]
-    assert second.state in {"starting", "running"}
+    assert second.read_progress().state in {"starting", "running"}
 
 
 async def test_a_run_that_lost_its_data_is_not_resumed(
@@ -230,7 +230,7 @@ async def test_a_run_that_lost_its_data_is_not_resumed(
     shutil.rmtree(run.path / "data")
     with pytest.raises(TrainingError, match=r"data that run .* trains on are gone"):
         await run.resume()
-    assert run.state == "paused"
+    assert run.read_progress().state == "paused"
 
 
 def _copy(trained: Trained, stores: Stores, tmp_path: Path, last: Event) -> Run:

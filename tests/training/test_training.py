@@ -51,7 +51,7 @@ async def started(runner: TrainingRunner, **settings: object) -> Run:
     async for event in run.events():
         if isinstance(event, EpochStarted):
             return run
-    raise AssertionError(f"{run.read_progress().message}\n{run.log}")
+    raise AssertionError(f"{run.read_progress().message}\n{run.read_log()}")
 
 
 # --- a training that ran to its end, looked at from several sides
@@ -83,15 +83,27 @@ def test_progress_after_the_end(trained: Trained) -> None:
     assert "random weights" in progress.note
 
 
-def test_the_old_name_of_its_progress_says_the_new_one(trained: Trained) -> None:
-    with pytest.warns(DeprecationWarning, match="read_progress"):
-        progress = trained.run.progress
-    assert progress == trained.run.read_progress()
+def test_the_old_names_of_what_is_read_say_the_new_ones(trained: Trained) -> None:
+    run = trained.run
+    progress = run.read_progress()
+    values = {
+        "progress": progress,
+        "state": progress.state,
+        "log": run.read_log(),
+        "can_resume": run.is_resumable(progress),
+        "model_name": run.read_model_name(),
+    }
+    for name, value in values.items():
+        with pytest.warns(DeprecationWarning, match=f"Run.{name} is now Run") as told:
+            assert getattr(run, name) == value
+        assert Path(told[0].filename) == Path(__file__)  # where the old name stands
+    with pytest.warns(DeprecationWarning, match="read_curves"):
+        assert run.curves.equals(run.read_curves())
 
 
 async def test_the_model_is_registered_with_metrics_and_active(trained: Trained) -> None:
     [model] = await trained.stores.model.list()
-    assert model.name == trained.run.model_name == trained.run.job.model_name
+    assert model.name == trained.run.read_model_name() == trained.run.job.model_name
     assert model.is_active
     assert (model.base_model, model.dataset_name) == ("yolo11n.yaml", "shapes")
     assert (model.epochs_completed, model.class_names) == (2, CLASSES)
@@ -123,15 +135,15 @@ def test_nothing_used_the_network(trained: Trained) -> None:
 
 
 def test_the_log_reads_like_a_terminal(trained: Trained) -> None:
-    assert "2 epochs completed" in trained.run.log
-    assert "\x1b" not in trained.run.log
+    assert "2 epochs completed" in trained.run.read_log()
+    assert "\x1b" not in trained.run.read_log()
 
 
 async def test_another_runner_finds_the_run_and_registers_nothing_twice(trained: Trained) -> None:
     other = TrainingRunner(trained.stores, trained.runner.runs_dir)
     runs = await asyncio.gather(*(other.list_runs() for _ in range(3)))
     assert [[run.id for run in found] for found in runs] == [[trained.run.id]] * 3
-    assert (await other.get(trained.run.id)).state == "finished"
+    assert (await other.get(trained.run.id)).read_progress().state == "finished"
     assert len(await trained.stores.model.list()) == 1
 
 
@@ -141,7 +153,7 @@ async def test_a_run_that_was_registered_is_never_registered_again(
     # The model may have been deleted since: the run says that it went to a store, and this
     # store has none.
     runs = await TrainingRunner(persistence_stores, trained.runner.runs_dir).list_runs()
-    assert [run.state for run in runs] == ["finished"]
+    assert [run.read_progress().state for run in runs] == ["finished"]
     assert await persistence_stores.model.list() == []
 
 
@@ -158,7 +170,7 @@ async def test_a_model_saved_by_somebody_who_died_before_noting_it_is_taken_as_i
     await persistence_stores.model.save("half", weights, "b", "d", details=details)
     [run] = await TrainingRunner(persistence_stores, tmp_path / "runs").list_runs()
     assert [model.name for model in await persistence_stores.model.list()] == ["half"]
-    assert run.model_name == "half"
+    assert run.read_model_name() == "half"
     active = await persistence_stores.model.get_active()
     assert active is not None
     assert active.name == "half"
@@ -172,7 +184,7 @@ async def test_a_run_that_has_lost_its_weights_is_listed_and_says_so(
     for name in ("config.json", "events.jsonl"):
         (copy / name).write_bytes((trained.run.path / name).read_bytes())
     [run] = await TrainingRunner(persistence_stores, tmp_path / "runs").list_runs()
-    assert run.state == "finished"
+    assert run.read_progress().state == "finished"
     assert "expected best.pt" in caplog.text
     with pytest.raises(TrainingError, match=r"expected best\.pt"):
         await run.settle()
@@ -189,7 +201,7 @@ async def test_a_name_that_was_taken_in_the_meantime_gets_a_number(
     name = trained.run.job.model_name
     await persistence_stores.model.save(name, copy / "weights" / "best.pt", "b", "d")
     [run] = await TrainingRunner(persistence_stores, tmp_path / "runs").list_runs()
-    assert run.model_name == f"{name}-2"
+    assert run.read_model_name() == f"{name}-2"
 
 
 # --- runs that do not end by themselves
@@ -203,9 +215,9 @@ async def test_a_stopped_run_keeps_its_best_weights_and_registers_them(
         await asyncio.sleep(0.05)
     # A second kernel that finds the run going on: stops it there, sees it end here.
     [other] = await TrainingRunner(persistence_stores, runner.runs_dir).list_runs()
-    assert (other.id, other.state) == (run.id, "running")
+    assert (other.id, other.read_progress().state) == (run.id, "running")
     await other.stop()
-    assert other.state in {"stopping", "stopped"}
+    assert other.read_progress().state in {"stopping", "stopped"}
     progress = await run.wait()
     assert progress.state == "stopped"
     assert 1 <= progress.epochs_completed < 500
@@ -233,7 +245,7 @@ async def test_a_killed_worker_and_a_dropped_image_are_noticed_and_said(
         await run.wait()
     lines = (run.path / "events.jsonl").read_text().splitlines()
     assert isinstance(parse_event(lines[-1]), Failed)
-    assert run.state == "failed"
+    assert run.read_progress().state == "failed"
     assert await persistence_stores.model.list() == []
 
 
@@ -277,16 +289,16 @@ os.killpg(0, signal.SIGKILL)
     )
     assert starter.returncode == -signal.SIGKILL
     [run] = await TrainingRunner(persistence_stores, tmp_path / "runs").list_runs()
-    assert run.state in {"starting", "running"}
+    assert run.read_progress().state in {"starting", "running"}
     async for event in run.events():
         if isinstance(event, EpochFinished):
             break
-    assert "Transferred" in run.log
+    assert "Transferred" in run.read_log()
     await run.stop()
     assert (await run.wait()).state == "stopped"
     [model] = await persistence_stores.model.list()
     assert model.base_model == "best.pt"
-    assert (model.name, model.is_active) == (run.model_name, True)
+    assert (model.name, model.is_active) == (run.read_model_name(), True)
 
 
 async def test_a_setting_that_ultralytics_refuses_is_told_with_its_words(

@@ -102,7 +102,7 @@ def _result(run: Run, progress: RunProgress) -> dict[str, Any]:
             name: progress.metrics.get(_NAMES.get(name, name), so_far.get(name, nothing))
             for name in METRICS
         },
-        "model": run.model_name or "",
+        "model": run.read_model_name() or "",
         "dataset_version": run.job.dataset_version,
     }
 

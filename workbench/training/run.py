@@ -75,7 +75,7 @@ class Run:
         self._looked_for_turn = 0.0
 
     def __repr__(self) -> str:
-        return f"<Run {self.id}: {self.state}>"
+        return f"<Run {self.id}: {self.read_progress().state}>"
 
     @property
     def id(self) -> str:
@@ -119,30 +119,29 @@ class Run:
                 return replace(progress, state=PAUSING)
         return progress
 
-    @property
-    def progress(self) -> RunProgress:
-        """What `read_progress` returns; deprecated, because it looks as if nothing were read."""
-        warnings.warn(
-            "Run.progress is now Run.read_progress(), or await Run.refresh()",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return self.read_progress()
-
-    @property
-    def state(self) -> str:
-        """`RunProgress.state` at this moment."""
-        return self.read_progress().state
-
-    @property
-    def log(self) -> str:
-        """The end of what the process printed, as a terminal would show it."""
+    def read_log(self) -> str:
+        """Read the end of what the process printed, as a terminal would show it."""
         return as_shown(self._folder.log_tail())
 
-    @property
-    def curves(self) -> pd.DataFrame:
-        """What happened, epoch by epoch; see `workbench.training.curves.curves_of`."""
+    def read_curves(self) -> pd.DataFrame:
+        """Read what happened, epoch by epoch; see `workbench.training.curves.curves_of`."""
         return curves_of(self.read_progress())
+
+    def read_model_name(self) -> str | None:
+        """Read the name that the model got in the store; None if there is none (yet)."""
+        registered = self._folder.read_registered()
+        return None if registered is None else registered[0]
+
+    def is_resumable(self, progress: RunProgress | None = None) -> bool:
+        """Say whether `resume` may be called: the run is over, but not finished.
+
+        Parameters
+        ----------
+        progress : RunProgress, optional
+            What `read_progress` or `refresh` returned; default: it is read now.
+        """
+        known = self.read_progress() if progress is None else progress
+        return is_resumable(known, self.config.epochs)
 
     def samples(self, epoch: int | None = None) -> list[Path]:
         """Return pictures of what the model found on a few images of val.
@@ -159,11 +158,6 @@ class Run:
             labelled in white. Empty if there are none.
         """
         return self._folder.samples(self.read_progress().samples_epoch if epoch is None else epoch)
-
-    @property
-    def can_resume(self) -> bool:
-        """Whether `resume` may be called: the run is over, but not finished."""
-        return is_resumable(self.read_progress(), self.config.epochs)
 
     async def refresh(self) -> RunProgress:
         """Return where the run stands.
@@ -335,11 +329,45 @@ class Run:
             return None
         return await register_once(self._folder, self.job, progress, self._models)
 
+    # Names of 0.1, which look as if nothing were read; they go with the next release.
+
+    @property
+    def progress(self) -> RunProgress:
+        """Deprecated name of what `read_progress` returns."""
+        _warn("progress", "read_progress()")
+        return self.read_progress()
+
+    @property
+    def state(self) -> str:
+        """Deprecated name of what ``read_progress().state`` is."""
+        _warn("state", "read_progress().state")
+        return self.read_progress().state
+
+    @property
+    def log(self) -> str:
+        """Deprecated name of what `read_log` returns."""
+        _warn("log", "read_log()")
+        return self.read_log()
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """Deprecated name of what `read_curves` returns."""
+        _warn("curves", "read_curves()")
+        return self.read_curves()
+
+    @property
+    def can_resume(self) -> bool:
+        """Deprecated name of what `is_resumable` returns."""
+        _warn("can_resume", "is_resumable()")
+        return self.is_resumable()
+
     @property
     def model_name(self) -> str | None:
-        """The name that the model got in the store, or None if there is none (yet)."""
-        registered = self._folder.read_registered()
-        return None if registered is None else registered[0]
+        """Deprecated name of what `read_model_name` returns."""
+        _warn("model_name", "read_model_name()")
+        return self.read_model_name()
+
+    # Behind the public names
 
     def _ends_at(self, offset: int) -> bool:
         """Whether no event comes after `offset`: a run that was resumed goes on."""
@@ -382,3 +410,8 @@ class Run:
         # It may have written its last event after the events were read above.
         progress = self._reader.read()
         return None if progress.is_over else explain_lost(self._folder, self.config, progress)
+
+
+def _warn(old: str, new: str) -> None:
+    """Say that a property, which reads the disk unseen, has become a method that says so."""
+    warnings.warn(f"Run.{old} is now Run.{new}", DeprecationWarning, stacklevel=3)

@@ -126,5 +126,5 @@ def _run(state: ApiState, run: TrainingRun) -> Run:
         message=scrub.text(progress.message),
         note=scrub.text(progress.note),
         device=progress.device,
-        model_name=run.model_name,
+        model_name=run.read_model_name(),
     )

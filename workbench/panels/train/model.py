@@ -17,7 +17,6 @@ from workbench.training.comparison import RunComparison, compare_runs
 from workbench.training.config import TrainingConfig
 from workbench.training.problems import ERROR
 from workbench.training.progress import WAITING, RunProgress
-from workbench.training.resuming import is_resumable
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
 
@@ -289,7 +288,7 @@ class TrainModel(TrainSettings):
         except WorkbenchError as error:  # the run is over, but its weights could not be kept
             self.error = str(error)
             progress = await asyncio.to_thread(run.read_progress)
-        trained = await asyncio.to_thread(lambda: run.model_name or "")
+        trained = await asyncio.to_thread(run.read_model_name) or ""
         # Another may have been chosen, or a later look have been faster in the meantime.
         if run is self.run and number > self._last_look:
             self._last_look = number
@@ -360,7 +359,7 @@ class TrainModel(TrainSettings):
 
     async def _show(self, run: Run) -> None:
         progress, trained = await asyncio.to_thread(
-            lambda: (run.read_progress(), run.model_name or "")
+            lambda: (run.read_progress(), run.read_model_name() or "")
         )
         with self.hold_trait_notifications():
             self.run = run
@@ -370,7 +369,7 @@ class TrainModel(TrainSettings):
     def _take_over(self, run: Run, progress: RunProgress, trained: str) -> None:
         """Show what was read of a run."""
         self.trained_model = trained
-        self.can_resume = progress.is_over and is_resumable(progress, run.config.epochs)
+        self.can_resume = run.is_resumable(progress)
         if progress != self.progress:
             self.progress = progress
 

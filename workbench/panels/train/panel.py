@@ -317,4 +317,4 @@ class TrainPanel:
             self.log_text.value, self._log_of = "", ()
             return
         self._log_of = (run.id, progress.attempt, progress.state, len(progress.history))
-        self.log_text.value = log(await asyncio.to_thread(lambda: run.log))
+        self.log_text.value = log(await asyncio.to_thread(run.read_log))
