@@ -71,7 +71,7 @@ async def test_what_are_no_weights_is_said_at_once_and_kept(
     mdl: ModelStore, cats: str, weights: Path, tmp_path: Path
 ) -> None:
     info = await mdl.get(cats)
-    assert info.weights_problem.startswith(f"{weights}: expected weights as torch writes them")
+    assert info.weights_problem.startswith(f"{weights.name}: expected weights as torch writes them")
     assert "b'the '" in info.weights_problem
     assert (info.problem, info.weights_state) == ("", "ok")
     assert [each.weights_problem for each in await mdl.list()] == [info.weights_problem]

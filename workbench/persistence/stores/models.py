@@ -440,7 +440,7 @@ def _problem_of(weights: Path, head: bytes) -> str:
     if weights.suffix not in ("", ".pt", ".pth") or head == _ZIP:
         return ""
     return (
-        f"{weights}: expected weights as torch writes them, a zip, found a file that begins with "
+        f"{weights.name}: expected weights as torch writes them, a zip, found one that begins with "
         f"{head!r}; it is kept, but nothing can be predicted with it. Save the best.pt that a "
         "training wrote"
     )
