@@ -250,7 +250,7 @@ class Teacher:
 
     async def _judged(self, run: Run, progress: RunProgress) -> Lesson | None:
         """Measure what came of a run on what is held out, and note it with the run."""
-        name = run.model_name
+        name = await asyncio.to_thread(run.read_model_name)
         is_there = name is not None and await self._stores.model.exists(name)
         if name is None or not is_there:
             self._problem = progress.message and f"The last lesson failed: {progress.message}"
