@@ -179,8 +179,10 @@ async def test_what_is_not_there_and_what_cannot_be_done_is_told_as_a_problem(
     assert (nowhere.status_code, nowhere.headers["content-type"]) == (
         404, "application/problem+json",
     )  # fmt: skip
+    assert nowhere.json()["detail"].startswith("there is nothing at /v1/nowhere; ")
     wrong = await client.delete("/datasets")
     assert wrong.status_code == 405
-    assert wrong.headers["allow"] == "GET, POST"
+    assert wrong.headers["allow"] == "GET, HEAD, POST"
+    assert wrong.json()["detail"] == "expected one of GET, HEAD, POST here, found DELETE"
     asked = await client.options("/datasets/pets/images/train/a.jpg")
-    assert asked.headers["allow"] == "DELETE, GET, PATCH, PUT"
+    assert asked.headers["allow"] == "DELETE, GET, HEAD, PATCH, PUT"

@@ -88,9 +88,12 @@ def create_app(
         # Their pages fetch scripts from elsewhere; the description itself is at /openapi.json.
         docs_url=None,
         redoc_url=None,
+        # A redirect would lead where the header Host says, which is not for the client to choose.
+        redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
     app.state.token = secret
+    app.state.answers_head = True  # the gate does
     app.include_router(api_router, prefix=PREFIX)
     add_problem_handlers(app)
     # The last one added is the first that a request meets.

@@ -82,13 +82,6 @@ def check_image(data: bytes, limits: ApiLimits, where: str) -> None:
 
 async def spool(request: Request, folder: FilePath, suffix: str) -> tuple[FilePath, str]:
     """Write the body of a request into a file of its own; return it with its digest."""
-    if request.headers.get("content-type", "").lower().startswith("multipart/"):
-        raise ProblemError(
-            415,
-            "expected the file itself as the body, found a form; send it with Content-Type: "
-            "application/octet-stream (curl --data-binary @FILE)",
-            kind="media-type",
-        )
     path = folder / f"{secrets.token_hex(8)}{suffix}"
     digest = hashlib.sha256()
     try:

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
@@ -215,6 +216,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     """Let an app answer every error of Workbench, and of requests, with a problem body."""
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     for family in (ProblemError, errors.WorkbenchError, ValueError, OSError, Exception):
         app.add_exception_handler(family, _any_error)
 
@@ -238,8 +240,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
     kind = re.sub(r"\W+", "-", _TITLES.get(error.status_code, "error").lower())
     detail = scrubber_of(request.app).text(str(error.detail))
     headers = dict(error.headers or {})
+    if error.status_code == 404 and error.detail == "Not Found":  # the router's own words
+        detail = (
+            f"there is nothing at {request.url.path[:200]}; /openapi.json lists what there is "
+            "(no address ends with a slash)"
+        )
     if error.status_code == 405:  # the router tells the methods of one route only
         headers["Allow"] = ", ".join(_methods(request))
+        detail = f"expected one of {headers['Allow']} here, found {request.method}"
     return problem_response(_body(kind, error.status_code, detail), headers)
 
 
@@ -250,13 +258,21 @@ def _methods(request: Request) -> list[str]:
         scope = {**request.scope, "method": method}
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
             found.add(method)
+    if "GET" in found and getattr(request.app.state, "answers_head", False):
+        found.add("HEAD")
     return sorted(found)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Answer a client that broke off its request: nobody hears it, and it is no fault of ours."""
+    _log.info("%s %s: the client is gone", request.method, request.url.path)
+    return problem_response(_body("cut-off", 400, "the body ended before its end"))
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = [
-        {"where": ".".join(map(str, one["loc"])), "problem": str(one["msg"])}
+        {"where": ".".join(map(str, one["loc"])), "problem": _said_of(str(one["msg"]))}
         for one in error.errors()
     ]
     said = "; ".join(f"{one['where']}: {one['problem']}" for one in found[:5])
@@ -264,3 +280,10 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     return problem_response(
         _body("invalid-request", 422, scrub.text(said), scrub.value({"errors": found}))
     )
+
+
+def _said_of(message: str) -> str:
+    """Return what FastAPI says of a value, without words of Python."""
+    if message.endswith("Expected UploadFile, received: <class 'str'>"):
+        return "expected a file, found text (curl -F files=@NAME)"
+    return message

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from workbench.api import captures
 from workbench.api.params import Name, body_of, read_image
 from workbench.api.problems import ProblemError
+from workbench.api.routing import router_of
 from workbench.api.schemas.captures import Capture, CaptureList, NewCapture, Pushed, RecordOptions
 from workbench.api.schemas.images import ImageRef
 from workbench.api.state import State
@@ -18,7 +19,7 @@ from workbench.errors import InvalidFrameError
 
 _SECONDS_TO_BEGIN = 10.0
 
-router = APIRouter(tags=["capture"])
+router = router_of("capture")
 
 
 @router.get("/captures")

@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from workbench.api.answers import accepted, changed_since, etag_of, may_change
 from workbench.api.params import IfMatch, Name
 from workbench.api.problems import ProblemError, Scrubber
+from workbench.api.routing import router_of
 from workbench.api.schemas.common import NewName
 from workbench.api.schemas.datasets import (
     AddedClass,
@@ -39,7 +40,7 @@ from workbench.datasets.statistics import Statistics
 from workbench.errors import AlreadyExistsError, ConflictError
 from workbench.persistence.models import SPLITS, Progress
 
-router = APIRouter(tags=["datasets"])
+router = router_of("datasets")
 
 
 @router.get("/datasets")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response, UploadFile
+from fastapi import Query, Request, Response, UploadFile
 
 from workbench.api.answers import (
     MEDIA_TYPES,
@@ -22,6 +22,7 @@ from workbench.api.answers import (
     not_modified,
     tags_in,
 )
+from workbench.api.negotiation import wanted_form
 from workbench.api.params import (
     BINARY,
     Cursor,
@@ -36,6 +37,7 @@ from workbench.api.params import (
     read_image,
 )
 from workbench.api.problems import ProblemError, problem_of
+from workbench.api.routing import router_of
 from workbench.api.schemas.common import Done, NewName, Split
 from workbench.api.schemas.images import (
     ImageList,
@@ -52,7 +54,7 @@ from workbench.datasets.index import STATES, DatasetIndex
 from workbench.errors import AlreadyExistsError, NotFoundError, WorkbenchError
 from workbench.persistence.models import SPLITS, ImageKey, NewImage
 
-router = APIRouter(tags=["images"])
+router = router_of("images")
 
 _BATCH, _BATCH_BYTES = 128, 64 * 2**20
 _NOT_OF_THE_FILE = {403: "read-only", 404: "not-found", 503: "busy", 507: "disk-full"}
@@ -334,7 +336,7 @@ async def get_thumbnail(
     size: Annotated[int, Query(ge=16, le=2048, description="Of the longer side.")] = 256,
 ) -> Response:
     """Return a small picture, as JPEG, WebP or PNG, whichever is accepted."""
-    media_type = _wanted_format(request.headers.get("accept", "*/*"))
+    media_type = wanted_form(request, [*_FORMATS])
     data = await state.stores.image.read_bytes(dataset, split, filename, to_pass_on=True)
     etag = etag_of(data, size, media_type)
     if is_known(request, etag):
@@ -349,25 +351,6 @@ async def get_thumbnail(
     if media_type != "image/jpeg":
         picture = await asyncio.to_thread(_converted, made.data, _FORMATS[media_type])
     return bytes_response(request, picture, etag, media_type)
-
-
-def _wanted_format(accept: str) -> str:
-    ranked: list[tuple[float, int, str]] = []
-    for place, part in enumerate(accept.split(",")):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        try:
-            quality = float(weight)
-        except ValueError:
-            quality = 0.0
-        known = "image/jpeg" if name in {"*/*", "image/*"} else name
-        if known in _FORMATS and quality > 0:
-            ranked.append((-quality, place, known))
-    if not ranked:
-        raise ProblemError(
-            406, f"Accept: expected one of {', '.join(_FORMATS)}, found {accept!r}", kind="format"
-        )
-    return min(ranked)[2]
 
 
 def _converted(jpeg: bytes, extension: str) -> bytes:

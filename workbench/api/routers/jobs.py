@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.responses import FileResponse
 
 import workbench
 from workbench.api.answers import event_stream, last_event_id
 from workbench.api.params import BINARY, Name
+from workbench.api.routing import router_of
 from workbench.api.schemas.jobs import JobList, JobStatus, ServerStatus
 from workbench.api.state import ApiState, State
 from workbench.errors import NotFoundError
 
-router = APIRouter(tags=["jobs"])
+router = router_of("jobs")
 
 
 @router.get("/status")

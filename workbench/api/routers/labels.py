@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from workbench.api.answers import (
@@ -17,8 +17,10 @@ from workbench.api.answers import (
     tags_in,
     unless_known,
 )
+from workbench.api.negotiation import wanted_form
 from workbench.api.params import BINARY, IfMatch, IfNoneMatch, Name, OptionalSplit
 from workbench.api.problems import ProblemError
+from workbench.api.routing import router_of
 from workbench.api.schemas.common import Saved, Split
 from workbench.api.schemas.labels import (
     Box,
@@ -34,7 +36,7 @@ from workbench.api.state import ApiState, State
 from workbench.errors import ConflictError, SetupError
 from workbench.persistence.models import Annotation, ImageKey, LabelTable
 
-router = APIRouter(tags=["labels"])
+router = router_of("labels")
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _NDJSON = "application/x-ndjson"
@@ -189,18 +191,12 @@ async def get_all_labels(
     dataset: Name, request: Request, state: State, split: OptionalSplit = None
 ) -> Response:
     """Return every box of a split, or of all, as JSON, NDJSON or Arrow, whichever is accepted."""
-    accept = request.headers.get("accept", "*/*")
+    form = wanted_form(request, ("application/json", _NDJSON, _ARROW))
     table = await state.stores.label.load_all(dataset, split)
-    if _ARROW in accept:
+    if form == _ARROW:
         return Response(await asyncio.to_thread(_arrow, table), media_type=_ARROW)
-    if _NDJSON in accept:
+    if form == _NDJSON:
         return StreamingResponse(_lines(table), media_type=_NDJSON)
-    if not any(name in accept for name in ("*/*", "application/*", "application/json")):
-        raise ProblemError(
-            406,
-            f"Accept: expected application/json, {_NDJSON} or {_ARROW}, found {accept!r}",
-            kind="format",
-        )
     content = await asyncio.to_thread(lambda: json.dumps(_columns(state, table)).encode())
     return Response(content, media_type="application/json")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from starlette.responses import FileResponse
 
 from workbench.api.answers import accepted
 from workbench.api.params import BINARY, Key, Name, body_of, read_image, spool
 from workbench.api.routers.trash import model_of
+from workbench.api.routing import router_of
 from workbench.api.schemas.common import NewName
 from workbench.api.schemas.jobs import JobStatus
 from workbench.api.schemas.labels import PredictedBox
@@ -21,7 +22,7 @@ from workbench.errors import AlreadyExistsError
 from workbench.persistence.models import Progress
 from workbench.persistence.rules import decode
 
-router = APIRouter(tags=["models"])
+router = router_of("models")
 
 Confidence = Annotated[float, Query(ge=0, le=1, description="Boxes below this are left out.")]
 _IMAGE = body_of("A JPEG, PNG, BMP, WebP or TIFF file.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from workbench.api.answers import json_response, revision_etag
 from workbench.api.params import Cursor, Limit, Name
 from workbench.api.problems import ProblemError
+from workbench.api.routing import router_of
 from workbench.api.schemas.common import Split
 from workbench.api.schemas.labels import Labels, PredictedBox
 from workbench.api.schemas.review import Decision, WaitingPage
@@ -14,7 +15,7 @@ from workbench.api.state import State
 from workbench.errors import NotFoundError
 from workbench.persistence.models import Annotation
 
-router = APIRouter(tags=["review"])
+router = router_of("review")
 
 
 @router.get("/datasets/{dataset}/predictions", response_model=WaitingPage)

@@ -7,11 +7,12 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from workbench.api.answers import accepted, event_stream, last_event_id
 from workbench.api.params import Name
 from workbench.api.problems import plain
+from workbench.api.routing import router_of
 from workbench.api.schemas.jobs import JobStatus
 from workbench.api.schemas.runs import NewRun, ResumeRun, Run, Runs
 from workbench.api.state import ApiState, State
@@ -20,7 +21,7 @@ from workbench.training.config import TrainingConfig
 from workbench.training.events import format_event
 from workbench.training.run import Run as TrainingRun
 
-router = APIRouter(tags=["training runs"])
+router = router_of("training runs")
 
 
 @router.get("/runs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from workbench.api.answers import (
     changed_since,
@@ -16,6 +16,7 @@ from workbench.api.answers import (
 )
 from workbench.api.params import Cursor, IfMatch, Limit, Name, Threshold
 from workbench.api.problems import ProblemError
+from workbench.api.routing import router_of
 from workbench.api.schemas.common import Saved, Split
 from workbench.api.schemas.labels import Labels
 from workbench.api.schemas.suggestions import (
@@ -33,7 +34,7 @@ from workbench.persistence.models import ImageKey, Prediction
 from workbench.persistence.suggestion_blocks import new_block
 from workbench.persistence.suggestions import Suggestion, SuggestionTable
 
-router = APIRouter(tags=["suggestions"])
+router = router_of("suggestions")
 
 
 @router.get("/datasets/{dataset}/suggestions", response_model=SuggestionPage)

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response, UploadFile
+from fastapi import Query, Request, Response, UploadFile
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
@@ -17,6 +17,7 @@ from workbench.api.answers import accepted
 from workbench.api.jobs import Job, with_file
 from workbench.api.params import BINARY, Key, Name, Question, body_of, spool
 from workbench.api.problems import ProblemError, Scrubber
+from workbench.api.routing import router_of
 from workbench.api.schemas.datasets import Dataset
 from workbench.api.schemas.jobs import JobStatus
 from workbench.api.state import ApiState, State
@@ -26,7 +27,7 @@ from workbench.datasets.formats.plan import Imported, plan_import
 from workbench.datasets.formats.writers import WRITERS
 from workbench.persistence.models import ImportedDataset, Progress
 
-router = APIRouter(tags=["import and export"])
+router = router_of("import and export")
 
 NewDatasetName = Annotated[str, Query(min_length=1, max_length=255, description="Of the dataset.")]
 Format = Annotated[str, Query(max_length=40, description="Such as yolo, coco, voc, cvat, csv.")]

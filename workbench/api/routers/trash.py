@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from workbench.api.params import Name
 from workbench.api.problems import plain
+from workbench.api.routing import router_of
 from workbench.api.schemas.common import Done
 from workbench.api.schemas.datasets import Dataset
 from workbench.api.schemas.models import Model
@@ -17,7 +18,7 @@ from workbench.api.state import ApiState, State
 from workbench.persistence.models import ModelInfo
 from workbench.persistence.yolo.names import MOST_NAME_BYTES
 
-router = APIRouter(tags=["trash"])
+router = router_of("trash")
 
 OtherName = Annotated[
     str | None,

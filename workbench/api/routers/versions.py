@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from workbench.api.answers import accepted
 from workbench.api.params import Name
+from workbench.api.routing import router_of
 from workbench.api.schemas.jobs import JobStatus
 from workbench.api.schemas.versions import NewVersion, Version, Versions
 from workbench.api.state import State
 from workbench.persistence.models import Progress
 from workbench.persistence.version_models import VersionComparison
 
-router = APIRouter(tags=["versions"])
+router = router_of("versions")
 
 Compared = Annotated[str | None, Query(max_length=255, description="Default: as it is now.")]
 
