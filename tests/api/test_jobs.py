@@ -197,6 +197,24 @@ async def test_a_job_is_followed_and_taken_up_again(client: httpx.AsyncClient, p
     assert (await client.get("/jobs/none/events")).status_code == 404
 
 
+async def test_a_stream_of_events_ends_when_the_server_is_about_to(
+    client: httpx.AsyncClient, app: Any
+) -> None:
+    go_on = asyncio.Event()
+
+    async def work(progress: Progress) -> Any:
+        await go_on.wait()
+
+    job = app.state.workbench.jobs.start("wait", work)
+    following = asyncio.create_task(client.get(f"/jobs/{job.id}/events"))
+    await asyncio.sleep(0.05)
+    assert not following.done()
+    app.state.workbench.ending.set()
+    async with asyncio.timeout(20):
+        assert "event: running" in (await following).text
+    go_on.set()
+
+
 async def test_a_job_is_forgotten_with_its_file(
     client: httpx.AsyncClient, outcome: Outcome, app: Any, pets: str
 ) -> None:

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import AS_ANNOTATION, BOX
-from tests.api.serving import ROOT, serving
+from tests.api.serving import ROOT, Server, serving
 from tests.helpers.pictures import jpeg
 from workbench.api.proxy import setup
 from workbench.api.server import _listen
@@ -126,7 +126,14 @@ def test_a_file_is_no_data_folder_and_a_word_no_origin(
     file = tmp_path / "data.zip"
     file.write_bytes(b"PK")
     assert main(["serve", "--data", str(file)]) == 1
-    assert "expected a folder, found a file" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "expected a folder, or a place to make one, found: a file; name another" in said.err
+    # Nothing is announced that does not come, and nothing is printed but a sentence.
+    assert main(["serve", "--data", str(file / "x"), "--models", str(tmp_path / "m")]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert "name another one with --data" in said.err
     with pytest.raises(SystemExit):
         main(["serve", "--data", str(tmp_path), "--allow-origin", "foo"])
     assert "such as https://example.org" in capsys.readouterr().err
@@ -276,3 +283,64 @@ async def test_a_notebook_and_a_server_write_the_same_labels(tmp_path: Path) -> 
         listed = client.get("/datasets/pets/images", params={"query": "split:val", "limit": 100})
         assert listed.json()["total"] == 40
         assert json.loads(listed.text)["next"] is None
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "schlüssel", "with space"])
+def test_a_token_that_no_header_carries_is_refused(
+    token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, token)
+    assert main(["serve", "--data", str(tmp_path / "data")]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{TOKEN_VARIABLE}: expected letters, digits" in said.err
+    assert token not in said.err
+
+
+def _raw(server: Server, request: bytes) -> socket.socket:
+    port = int(server.url.rsplit(":", 1)[1].split("/")[0])
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    head, _, body = request.partition(b"\r\n\r\n")
+    known = f"\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n\r\n".encode()
+    connection.sendall(head + known + body)
+    return connection
+
+
+def test_who_breaks_off_leaves_no_traceback(tmp_path: Path) -> None:
+    long = b"Content-Length: 50000\r\n\r\nxx"
+    with serving(tmp_path / "data") as server:
+        with server.client() as client:
+            client.post("/datasets", json={"name": "pets"})
+        before = len(server.printed)
+        for line, kind in (
+            (b"PUT /v1/datasets/pets/images/train/a.jpg", b"image/jpeg"),
+            (b"PUT /v1/datasets/pets/labels/train/a.jpg", b"application/json"),
+            (b"POST /v1/datasets/pets/images", b"multipart/form-data; boundary=x"),
+            (b"POST /v1/imports?name=x", b"application/zip"),
+        ):
+            request = line + b" HTTP/1.1\r\nContent-Type: " + kind + b"\r\n" + long
+            _raw(server, request).close()
+        with server.client() as client:  # it has met them all when it answers this
+            for _ in range(5):
+                assert client.get("/status").status_code == 200
+    said = server.printed[before:]
+    assert len(said) <= 4, said  # a line for each at most
+    assert not any("Traceback" in line for line in said)
+
+
+def test_the_end_with_an_open_upload_is_told_in_lines(tmp_path: Path) -> None:
+    long = b"Content-Type: image/jpeg\r\nContent-Length: 50000\r\n\r\nxx"
+    with serving(tmp_path / "data") as server:
+        with server.client() as client:
+            client.post("/datasets", json={"name": "pets"})
+        before = len(server.printed)
+        slow = _raw(server, b"PUT /v1/datasets/pets/images/train/a.jpg HTTP/1.1\r\n" + long)
+        with server.client() as client:
+            assert client.get("/status").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) in {0, 1, -signal.SIGTERM}
+        slow.close()
+    said = server.printed[before:]
+    assert not any("Traceback" in line for line in said), said
+    assert sum("broken off, the server ends" in line for line in said) == 1
+    assert len(said) <= 3

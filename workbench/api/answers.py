@@ -139,26 +139,34 @@ def last_event_id(request: Request) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
-def event_stream(source: AsyncIterator[tuple[int, str, Any]]) -> Response:
+def event_stream(source: AsyncIterator[tuple[int, str, Any]], ending: asyncio.Event) -> Response:
     """Return events, ``(number, name, JSON types)``, as server-sent events.
 
     While nothing happens a comment is sent from time to time, so that proxies keep the
-    connection and a client that is gone is noticed.
+    connection and a client that is gone is noticed. When `ending` is set the stream ends in
+    order; a client that comes back is sent what it has not seen.
     """
     return StreamingResponse(
-        _lines(source),
+        _lines(source, ending),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _lines(source: AsyncIterator[tuple[int, str, Any]]) -> AsyncIterator[str]:
+async def _lines(
+    source: AsyncIterator[tuple[int, str, Any]], ending: asyncio.Event
+) -> AsyncIterator[str]:
     following: asyncio.Task[tuple[int, str, Any]] | None = None
+    end = asyncio.ensure_future(ending.wait())
     try:
         while True:
             following = following or asyncio.ensure_future(anext(source))
-            done, _ = await asyncio.wait([following], timeout=_HEARTBEAT)
-            if not done:
+            await asyncio.wait(
+                [following, end], timeout=_HEARTBEAT, return_when=asyncio.FIRST_COMPLETED
+            )
+            if end.done() and not following.done():
+                return
+            if not following.done():
                 yield ": still here\n\n"
                 continue
             task, following = following, None
@@ -168,5 +176,6 @@ async def _lines(source: AsyncIterator[tuple[int, str, Any]]) -> AsyncIterator[s
                 return
             yield f"id: {number}\nevent: {name}\ndata: {json.dumps(content)}\n\n"
     finally:
+        end.cancel()
         if following is not None:
             following.cancel()

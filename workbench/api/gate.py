@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from workbench.api.problems import BodyTooLargeError, ProblemError, Scrubber, problem_of
 from workbench.api.problems import problem_response as respond
 from workbench.api.settings import ApiLimits
+from workbench.api.token import is_token
 
 _CLIENTS = 10_000
 """Addresses whose rate is remembered; the one that was silent longest is forgotten first."""
@@ -73,6 +74,10 @@ class Gate:
     def __init__(self, app: ASGIApp, *, token: str, limits: ApiLimits) -> None:
         if not token:
             raise ValueError("token: expected a secret that clients must know, found none")
+        if not is_token(token):
+            raise ValueError(
+                "token: expected letters, digits and signs of ASCII without spaces, found others"
+            )
         self._app = app
         self._token = token.encode()
         self._limits = limits

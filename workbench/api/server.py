@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workbench.api.app import PREFIX, create_app
 from workbench.api.settings import ApiLimits
-from workbench.api.token import TOKEN_VARIABLE
+from workbench.api.token import TOKEN_VARIABLE, is_token
 from workbench.errors import SetupError
+
+_log = logging.getLogger(__name__)
 
 _SECONDS_TO_FINISH = 3
 _LOOPBACK = ("127.", "::1", "localhost")
@@ -47,12 +53,15 @@ def serve(
     Raises
     ------
     SetupError
-        If the port cannot be used.
+        If the port, a folder or the token cannot be used.
     """
-    for folder in (data_dir, models_dir, runs_dir):
-        if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
-            raise SetupError(f"{folder}: expected a folder, found a file; name another one")
     given = os.environ.pop(TOKEN_VARIABLE, "").strip()
+    if given and not is_token(given):
+        raise SetupError(
+            f"{TOKEN_VARIABLE}: expected letters, digits and signs of ASCII without spaces and "
+            "new lines, as a header can carry them, found others; choose another token"
+        )
+    _make_folders(data_dir, models_dir, runs_dir)
     app = create_app(
         data_dir=data_dir,
         models_dir=models_dir,
@@ -64,18 +73,21 @@ def serve(
     listening = _listen(host, port)
     address = listening.getsockname()
     shown = f"[{address[0]}]" if ":" in address[0] else address[0]
-    print(f"Workbench serves {data_dir} at http://{shown}:{address[1]}{PREFIX}", flush=True)
-    if not given:
-        print(f"Clients send the header  Authorization: Bearer {app.state.token}", flush=True)
-    if not host.startswith(_LOOPBACK):
-        print(
-            f"Whoever reaches {host} sees the token pass by unencrypted: "
-            "put a proxy with TLS in front.",
-            file=sys.stderr,
-            flush=True,
-        )
+
+    def announce() -> None:
+        print(f"Workbench serves {data_dir} at http://{shown}:{address[1]}{PREFIX}", flush=True)
+        if not given:
+            print(f"Clients send the header  Authorization: Bearer {app.state.token}", flush=True)
+        if not host.startswith(_LOOPBACK):
+            print(
+                f"Whoever reaches {host} sees the token pass by unencrypted: "
+                "put a proxy with TLS in front.",
+                file=sys.stderr,
+                flush=True,
+            )
+
     config = uvicorn.Config(
-        app,
+        _BrokenOffInWords(app),
         access_log=False,
         log_level="warning",
         server_header=False,
@@ -85,7 +97,82 @@ def serve(
         forwarded_allow_ips="127.0.0.1",
     )
     with suppress(KeyboardInterrupt):  # raised once more when all has come to its end
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config, app, announce).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and lets streams of events end before it waits for requests.
+
+    Parameters
+    ----------
+    config : uvicorn.Config
+    app : FastAPI
+    announce : callable
+    """
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._state = app.state
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve what has begun, and end."""
+        state = getattr(self._state, "workbench", None)
+        if state is not None:
+            state.ending.set()
+        await super().shutdown(sockets)
+
+
+class _BrokenOffInWords:
+    """ASGI middleware that tells in one line which request the end of the server broke off.
+
+    Parameters
+    ----------
+    app : ASGI application
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+            # Its task ends here, and uvicorn would print where each of its calls stood.
+            _log.warning("%s %s: broken off, the server ends", scope["method"], scope["path"])
+
+
+def _make_folders(data_dir: Path, models_dir: Path | None, runs_dir: Path | None) -> None:
+    """Make what is missing of the folders, so that what is wrong is told before all else."""
+    beside = Path(data_dir).expanduser().absolute().parent
+    for option, folder in (
+        ("--data", Path(data_dir)),
+        ("--models", Path(models_dir or beside / "models")),
+        ("--runs", Path(runs_dir or beside / "runs")),
+    ):
+        place = folder.expanduser()
+        found = ""
+        try:
+            if place.exists() and not place.is_dir():
+                found = "a file"
+            elif option != "--runs" or place.exists():  # that one is made with the first run
+                place.mkdir(parents=True, exist_ok=True)
+                next(place.iterdir(), None)
+        except OSError as error:
+            found = error.strerror or str(error)
+        if found:
+            raise SetupError(
+                f"{folder}: expected a folder, or a place to make one, found: {found}; "
+                f"name another one with {option}"
+            )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -71,6 +71,8 @@ class ApiState:
         self.listings = Listings(self.datasets)
         self.captures = Captures(stores, self.predictor, self.limits)
         self.idempotency = Idempotency()
+        self.ending = asyncio.Event()
+        """Set when the server is about to end: streams of events end then, too."""
         self.suggestion_tables: OrderedDict[str, SuggestionTable] = OrderedDict()
 
     def keep_suggestions(self, dataset: str, table: SuggestionTable) -> None:

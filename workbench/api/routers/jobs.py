@@ -57,7 +57,7 @@ async def forget_job(job: Name, state: State) -> None:
 async def follow_job(job: Name, request: Request, state: State) -> Response:
     """Send where a job stands, now and at each change, until it is over."""
     state.jobs.get(job)
-    return event_stream(_events(state, job, last_event_id(request)))
+    return event_stream(_events(state, job, last_event_id(request)), state.ending)
 
 
 async def _events(state: ApiState, job: str, after: int) -> AsyncIterator[tuple[int, str, Any]]:

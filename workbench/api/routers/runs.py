@@ -94,7 +94,7 @@ async def cancel_run(run: Name, state: State) -> Run:
 async def follow_run(run: Name, request: Request, state: State) -> Response:
     """Send every event of a run, then new ones as they come; ``Last-Event-ID`` goes on there."""
     found = await state.runner.get(run)
-    return event_stream(_events(state, found, last_event_id(request)))
+    return event_stream(_events(state, found, last_event_id(request)), state.ending)
 
 
 async def _events(
