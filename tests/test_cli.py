@@ -25,6 +25,7 @@ from workbench.lab import (
     is_root,
     lab_arguments,
 )
+from workbench.persistence.links import leads_astray
 
 ROOT = Path(__file__).resolve().parents[1]
 EMPTY_NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
@@ -214,6 +215,26 @@ assert server.port != found, found
 socket.create_connection(("127.0.0.1", server.port), timeout=30).close()
 print("listens")
 """
+
+
+def test_links_are_trusted_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder, elsewhere = tmp_path / "pets", tmp_path / "elsewhere"
+    (folder / "images").mkdir(parents=True)
+    elsewhere.mkdir()
+    assert main(["trust-links", str(folder)]) == 0
+    assert "there is nothing to say" in capsys.readouterr().out
+    (folder / "images" / "train").symlink_to(elsewhere)
+    assert leads_astray(str(folder), str(folder / "images/train/a.jpg"))
+    assert main(["trust-links", str(folder)]) == 0
+    assert f"may lead to {elsewhere}." in capsys.readouterr().out
+    assert not leads_astray(str(folder), str(folder / "images/train/a.jpg"))
+    assert main(["trust-links", str(folder), "--forget"]) == 0
+    assert leads_astray(str(folder), str(folder / "images/train/a.jpg"))
+    assert main(["trust-links", str(tmp_path / "nothing")]) == 1
+    assert "expected the folder of a dataset" in capsys.readouterr().err
 
 
 def test_a_port_that_another_program_took_at_the_same_moment_is_left_to_it(

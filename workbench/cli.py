@@ -106,6 +106,16 @@ def _parser() -> argparse.ArgumentParser:
         "holds numbers, no names and no contents (default: a new file in the current folder)",
     )
 
+    trusting = commands.add_parser(
+        "trust-links",
+        help="say that links which lead out of a dataset are your own",
+        description="What such links lead to is shown and trained on, and never changed or passed "
+        "on, until you say here that you have made them. That is kept on this machine, for this "
+        "folder and for where its links lead now.",
+    )
+    trusting.add_argument("folder", type=Path, metavar="FOLDER", help="the dataset's folder")
+    trusting.add_argument("--forget", action="store_true", help="take back what was said")
+
     serve = commands.add_parser(
         "serve",
         help="serve datasets, labels, models and runs over HTTP",
@@ -183,6 +193,22 @@ def _new(options: argparse.Namespace) -> int:
     return 0
 
 
+def _trust_links(options: argparse.Namespace) -> int:
+    from workbench.persistence.links import distrust_links, trust_links
+
+    folder = options.folder.expanduser().absolute()
+    if options.forget:
+        distrust_links(str(folder))
+        print(f"What was said of links in {folder} is taken back.")
+        return 0
+    found = trust_links(str(folder))
+    for target in found:
+        print(f"Links in {folder} may lead to {target}.")
+    if not found:
+        print(f"No link in {folder} leads out of it; there is nothing to say.")
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     from workbench.doctor import Status, examine, report
 
@@ -214,4 +240,10 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"lab": _lab, "new": _new, "doctor": _doctor, "serve": _serve}
+_COMMANDS = {
+    "lab": _lab,
+    "new": _new,
+    "doctor": _doctor,
+    "trust-links": _trust_links,
+    "serve": _serve,
+}

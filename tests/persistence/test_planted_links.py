@@ -6,6 +6,8 @@ contents do not go where they may be passed on, unless the user says that the li
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import sys
 import zipfile
@@ -19,6 +21,7 @@ from tests.helpers.planted import Planted, limited, state
 from workbench.datasets.formats.exporting import plan_export
 from workbench.datasets.formats.plan import plan_import
 from workbench.datasets.formats.writers import WRITERS
+from workbench.datasets.manager import DatasetManager
 from workbench.errors import InvalidDatasetError, LabelFormatError, WorkbenchError
 from workbench.persistence.models import Annotation
 
@@ -26,7 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links as POSIX 
 
 OUTSIDE = jpeg(7)
 FOLDERS = ["images", "labels", "images/train", "labels/train", "images/test", "labels/val"]
-SENTENCE = "Put the files themselves there, or set WORKBENCH_FOLLOW_LINKS=1"
+SENTENCE = "Put the files themselves there, or, if the links are your own, say so once"
 
 
 @pytest.fixture
@@ -179,6 +182,83 @@ async def test_a_data_yaml_that_is_a_link_to_outside_is_not_read(planted: Plante
     pets, sound = await planted.stores().dataset.list()
     assert "found links that lead out of it" in pets.problem
     assert not sound.problem
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is kept on the machine of whoever is asked, for this test alone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "workbench" / "trusted-links.jsonl"
+
+
+async def test_whoever_trusts_the_links_of_a_dataset_can_do_all_with_it(
+    linked: Planted, asked: Path
+) -> None:
+    elsewhere = plant(linked, "labels/val")
+    stores = linked.stores()
+    datasets = DatasetManager.on(stores)
+    box = Annotation(0, 0.5, 0.5, 0.25, 0.5)
+    with pytest.raises(InvalidDatasetError, match=r'trust-links .*/pets`.*trust_links\("pets"\)'):
+        await stores.label.save("pets", "val", "b.jpg", [box])
+    found = await datasets.trust_links("pets")
+    assert found == sorted([elsewhere, linked.home, linked.home / "tmp"])
+    await stores.label.save("pets", "val", "b.jpg", [box])
+    assert (elsewhere / "b.txt").is_file()
+    await stores.dataset.freeze("pets", "v")
+    archive = await stores.dataset.export_zip("pets", linked.folder)
+    assert zipfile.ZipFile(archive).read("images/train/x.jpg") == OUTSIDE
+    plan = await plan_export(stores, "pets", format="coco")
+    await plan.write(linked.folder / "coco")
+    assert OUTSIDE in [p.read_bytes() for p in (linked.folder / "coco").rglob("*.jpg")]
+    await datasets.distrust_links("pets")
+    with pytest.raises(InvalidDatasetError, match=SENTENCE):
+        await stores.dataset.export_zip("pets", linked.folder / "again.zip")
+    assert not asked.stat().st_mode & 0o077
+
+
+async def test_a_yes_is_for_this_folder_and_for_where_its_links_led(
+    linked: Planted, asked: Path
+) -> None:
+    datasets = DatasetManager.on(linked.stores())
+    await datasets.trust_links("pets")
+    # What comes later was not meant.
+    secret = linked.folder / "later"
+    secret.mkdir()
+    (secret / "key.jpg").write_bytes(jpeg(9))
+    (linked.pets / "images/train/later.jpg").symlink_to(secret / "key.jpg")
+    with pytest.raises(InvalidDatasetError, match=r"images/train/later\.jpg; nothing"):
+        await linked.stores().dataset.export_zip("pets", linked.folder)
+    # Nor is another dataset with the same links, such as a copy.
+    (linked.pets / "images/train/later.jpg").unlink()
+    shutil.copytree(linked.pets, linked.pets.with_name("copy"), symlinks=True)
+    with pytest.raises(InvalidDatasetError, match=SENTENCE):
+        await linked.stores().dataset.export_zip("copy", linked.folder)
+    await linked.stores().dataset.export_zip("pets", linked.folder)
+    assert "pets" in asked.read_text()
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "link", "noise", "other JSON", "relative"])
+async def test_what_is_no_list_of_ours_says_no_and_hangs_nobody(
+    linked: Planted, asked: Path, what: str
+) -> None:
+    asked.parent.mkdir(parents=True)
+    line = json.dumps({"dataset": str(linked.pets), "folders": [str(linked.home)]})
+    if what == "pipe":
+        os.mkfifo(asked)
+    elif what == "folder":
+        asked.mkdir()
+    elif what == "link":
+        (linked.folder / "theirs").write_text(line)
+        asked.symlink_to(linked.folder / "theirs")
+    else:
+        content = {
+            "noise": "\0\xff" * 99,
+            "other JSON": json.dumps([line]) + "\n7\nnull\n" + "[" * 9999,
+            "relative": line.replace(str(linked.home), "."),
+        }
+        asked.write_text(content[what], encoding="latin-1")
+    with pytest.raises(InvalidDatasetError, match=SENTENCE):
+        await limited(linked.stores().dataset.export_zip("pets", linked.folder))
 
 
 async def test_whoever_says_that_the_links_are_his_own_can_do_all(

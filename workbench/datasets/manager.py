@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import logging
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,8 @@ from workbench.datasets.formats.plan import Imported
 from workbench.datasets.health import HealthReport
 from workbench.datasets.index import UNREADABLE, DatasetIndex, Indexer
 from workbench.datasets.splits import DEFAULT_RATIOS, SplitPlan
-from workbench.errors import WorkbenchError
-from workbench.persistence import DatasetStore, DataStores, ImageStore, LabelStore
+from workbench.errors import NotFoundError, WorkbenchError
+from workbench.persistence import DatasetStore, DataStores, ImageStore, LabelStore, links
 from workbench.persistence.models import (
     SPLITS,
     DatasetInfo,
@@ -230,6 +231,40 @@ class DatasetManager:
     async def rename(self, name: str, new_name: str) -> DatasetInfo:
         """Give a dataset another name."""
         return await self._stores.dataset.rename(name, new_name)
+
+    async def trust_links(self, name: str) -> builtins.list[Path]:
+        """Say that the links of a dataset that lead out of it are your own.
+
+        What lies there is from then on as good as what lies in the dataset: labels are saved
+        through such links, versions and exports hold what they lead to. It is kept on this
+        machine, for this folder and for where its links lead now; neither a copy of the dataset
+        nor a link that comes later is meant.
+
+        Returns
+        -------
+        list of Path
+            The folders that they lead to: none of it is a surprise, or `distrust_links`.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        SetupError
+            If it cannot be written down.
+        """
+        root = await self._folder_of(name)
+        return [Path(found) for found in await asyncio.to_thread(links.trust_links, root)]
+
+    async def distrust_links(self, name: str) -> None:
+        """Take back what `trust_links` said of a dataset; raises as it does."""
+        await asyncio.to_thread(links.distrust_links, await self._folder_of(name))
+
+    async def _folder_of(self, name: str) -> str:
+        # One whose data.yaml is such a link is listed, and tells no more than where it is.
+        found = [info for info in await self._stores.dataset.list() if info.name == name]
+        if not found:
+            raise NotFoundError(f"no dataset is called {name!r}")
+        return os.fspath(found[0].path)
 
     async def export_zip(
         self,

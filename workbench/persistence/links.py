@@ -5,32 +5,38 @@ Nothing else: it is not changed, moved or deleted, and it does not go where it m
 into an archive, an export, a copy, a version or what an import makes of a folder. A stranger may
 have put the link there, to a picture or a key of the user's own.
 
-A user who has put the links there says so with ``WORKBENCH_FOLLOW_LINKS=1`` in the environment.
-Links within a dataset are followed always.
+A user who has put the links there says so, once for a dataset, with `trust_links`; it is kept on
+the machine, see `link_consent`. With ``WORKBENCH_FOLLOW_LINKS=1`` in the environment all links are
+followed. Links within a dataset are followed always.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from typing import NamedTuple, Self
 
-from workbench.errors import InvalidDatasetError
+from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.persistence.link_consent import distrust, trust, trusted_folders
+from workbench.persistence.yolo.names import HIDDEN
 
 VARIABLE = "WORKBENCH_FOLLOW_LINKS"
-
-REMEDY = f"Put the files themselves there, or set {VARIABLE}=1 if all links there are your own"
 
 _NAMED = 3
 
 
-def are_followed() -> bool:
-    """Whether the user has said that links that lead out of datasets are his own."""
-    return os.environ.get(VARIABLE, "") == "1"
+def remedy(root: str) -> str:
+    """Return what to do about links that lead out of a folder."""
+    return (
+        "Put the files themselves there, or, if the links are your own, say so once for this "
+        f"folder: `workbench trust-links {shlex.quote(os.path.abspath(root))}`, or "
+        f'`await wb.datasets.trust_links("{os.path.basename(os.path.abspath(root))}")`'
+    )
 
 
-def leads_out(root: str, path: str) -> bool:
-    """Whether links lead from a path below a folder out of the folder.
+def leads_astray(root: str, path: str) -> bool:
+    """Whether links lead from a path below a folder to where nobody said that they may.
 
     Parameters
     ----------
@@ -38,8 +44,84 @@ def leads_out(root: str, path: str) -> bool:
         May be a link itself: whoever put it there meant it.
     path : str
     """
+    return _is_astray(os.path.realpath(root), os.path.realpath(path))
+
+
+def _is_astray(real_root: str, real_path: str) -> bool:
+    if _is_in(real_root, real_path) or os.environ.get(VARIABLE, "") == "1":
+        return False
+    return not any(_is_in(folder, real_path) for folder in trusted_folders(real_root))
+
+
+def trust_links(root: str) -> list[str]:
+    """Say that the links of a dataset that lead out of it are one's own.
+
+    Parameters
+    ----------
+    root : str
+        The dataset's folder.
+
+    Returns
+    -------
+    list of str
+        The folders that they lead to, sorted. To others that come later, nobody has said yes.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such folder.
+    InvalidDatasetError
+        If it cannot be looked through.
+    SetupError
+        If it cannot be written down.
+    """
     real = os.path.realpath(root)
-    return not _is_in(real, os.path.realpath(path))
+    if not os.path.isdir(real):
+        raise NotFoundError(f"{root}: expected the folder of a dataset, found none")
+    try:
+        folders = sorted(_folders_outside(real))
+    except OSError as error:
+        raise InvalidDatasetError(
+            f"{root}: its links cannot be looked at ({error}); let this folder be yours to read"
+        ) from error
+    if folders:
+        trust(real, folders)
+    return folders
+
+
+def distrust_links(root: str) -> None:
+    """Take back what `trust_links` said of a dataset.
+
+    Raises
+    ------
+    SetupError
+        If it cannot be written down.
+    """
+    distrust(os.path.realpath(root))
+
+
+def _folders_outside(real_root: str) -> set[str]:
+    """Return the folders that links below a folder lead to; of files, those in which they lie."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    left = [real_root]
+    while left:
+        folder = left.pop()
+        if folder in seen:
+            continue
+        seen.add(folder)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name == HIDDEN:
+                    continue
+                if not entry.is_symlink():
+                    if entry.is_dir():
+                        left.append(entry.path)
+                    continue
+                target = os.path.realpath(entry.path)
+                if not _is_in(real_root, target) and os.path.exists(target):
+                    found.add(target if os.path.isdir(target) else os.path.dirname(target))
+    return found
 
 
 def _is_in(real_root: str, real_path: str) -> bool:
@@ -56,13 +138,11 @@ def require_own(root: str, paths: Iterable[str]) -> None:
     InvalidDatasetError
         If links lead out of it, and are not to be followed.
     """
-    if are_followed():
-        return
     for folder in {os.path.dirname(path) for path in paths}:
-        if folder != root and leads_out(root, folder):
+        if folder != root and leads_astray(root, folder):
             raise InvalidDatasetError(
                 f"{folder}: expected a folder inside {root}, found a link that leads out of it; "
-                f"what lies there is shown and trained on, and never changed. {REMEDY}"
+                f"what lies there is shown and trained on, and never changed. {remedy(root)}"
             )
 
 
@@ -74,8 +154,8 @@ def require_own_content(dataset: str, root: str, path: str) -> None:
     InvalidDatasetError
         If links lead out of it, and are not to be followed.
     """
-    if leads_out(root, path) and not are_followed():
-        raise refusal(dataset, [os.path.relpath(path, root)], "it was not sent")
+    if leads_astray(root, path):
+        raise refusal(dataset, root, [os.path.relpath(path, root)], "it was not sent")
 
 
 class Split(NamedTuple):
@@ -99,9 +179,9 @@ class Split(NamedTuple):
 
     @classmethod
     def look(cls, root: str, name: str, outside: list[str]) -> Self:
-        """Look at a folder; note it in `outside` if it is not in the dataset."""
+        """Look at a folder; note it in `outside` if it is not in the dataset, nor may be read."""
         path = os.path.realpath(f"{root}/{name}")
-        if not _is_in(root, path):
+        if _is_astray(root, path):
             outside.append(name)
         try:
             with os.scandir(path) as entries:
@@ -116,18 +196,20 @@ class Split(NamedTuple):
         if filename not in self.links:
             return name, f"{self.path}/{filename}"
         path = os.path.realpath(f"{self.path}/{filename}")
-        if not _is_in(self.root, path):
+        if _is_astray(self.root, path):
             outside.append(name)
         return name, path
 
 
-def refusal(dataset: str, outside: list[str], undone: str) -> InvalidDatasetError:
+def refusal(dataset: str, root: str, outside: list[str], undone: str) -> InvalidDatasetError:
     """Return the error for links that lead out of a dataset.
 
     Parameters
     ----------
     dataset, undone : str
         ``"nothing was exported"``.
+    root : str
+        The dataset's folder.
     outside : list of str
         The links, below the dataset's folder.
     """
@@ -135,7 +217,7 @@ def refusal(dataset: str, outside: list[str], undone: str) -> InvalidDatasetErro
     more = f" and {len(outside) - _NAMED} more" if len(outside) > _NAMED else ""
     return InvalidDatasetError(
         f"{dataset}: expected files inside the dataset, found links that lead out of it: "
-        f"{named}{more}; {undone}. {REMEDY}"
+        f"{named}{more}; {undone}. {remedy(root)}"
     )
 
 
@@ -157,8 +239,6 @@ def require_inside(dataset: str, root: str, files: Iterable[tuple[str, str]], un
     InvalidDatasetError
         If links lead out of it, and are not to be followed.
     """
-    if are_followed():
-        return
     real = os.path.realpath(root)
     outside: list[str] = []
     known: dict[str, Split] = {}
@@ -167,4 +247,4 @@ def require_inside(dataset: str, root: str, files: Iterable[tuple[str, str]], un
             known[folder] = Split.look(real, folder, outside)
         known[folder].entry(filename, outside)
     if outside:
-        raise refusal(dataset, outside, undone)
+        raise refusal(dataset, root, outside, undone)

@@ -18,11 +18,11 @@ from typing import Any
 import yaml
 
 from workbench.errors import InvalidModelError
+from workbench.persistence.own_files import read_own_file
 from workbench.persistence.yaml_bounds import CONSTRUCTING, MAX_BYTES, Loader, problem_of
 from workbench.training.base_models import without_scale
 from workbench.training.environment import ultralytics_folder
 from workbench.weights.architecture import ArchitectureError, check_architecture
-from workbench.weights.consent import read_own_file
 
 MAX_PARAMETERS = 500_000_000
 """Of a model, three times those of the largest of Ultralytics."""

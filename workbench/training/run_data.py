@@ -14,10 +14,10 @@ import yaml
 
 from workbench.errors import TrainingError
 from workbench.persistence.models import SPLITS
+from workbench.persistence.own_files import read_own_file
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.yaml_bounds import MAX_BYTES, Loader
 from workbench.persistence.yolo.data_yaml import DANGEROUS, parse
-from workbench.weights.consent import read_own_file
 
 _START_ANEW = "start a new run from the dataset instead"
 _LEADS_AWAY = DANGEROUS | {"path"}

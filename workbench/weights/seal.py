@@ -14,7 +14,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from workbench.weights.consent import read_own_file, state_dir
+from workbench.persistence.own_files import read_own_file, state_dir
 
 _FILE = "rewritten-weights.key"
 _LENGTH = 32

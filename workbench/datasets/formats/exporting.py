@@ -121,9 +121,10 @@ class ExportPlan:
             name = writer.picture.format(split=item.split, filename=item.filename)
             path = self._paths[item.split, item.filename]
             if path.is_file():
-                if links.leads_out(root, os.fspath(path)) and not links.are_followed():
+                if links.leads_astray(root, os.fspath(path)):
                     raise links.refusal(
                         self._dataset,
+                        root,
                         [f"images/{item.split}/{item.filename}"],
                         "nothing was exported",
                     )

@@ -19,7 +19,7 @@ from workbench.errors import ArchiveError, NotFoundError
 from workbench.persistence.archive.directory import Member, is_litter
 from workbench.persistence.archive.format import BLOCK_BYTES, STORED
 from workbench.persistence.disk_errors import LEADS_NOWHERE
-from workbench.persistence.links import REMEDY, are_followed, leads_out
+from workbench.persistence.links import leads_astray, remedy
 from workbench.persistence.yolo.names import HIDDEN
 
 _KEPT_IN_HIDDEN = frozenset({"history", "sources", "suggestions"})
@@ -82,7 +82,7 @@ class Folder:
         if outside:
             notes.append(
                 f"{len(outside)} links lead out of the folder and were left out, such as "
-                f"{outside[0]!r}. {REMEDY}"
+                f"{outside[0]!r}. {remedy(os.fspath(path))}"
             )
         return cls(path, members, notes)
 
@@ -162,7 +162,7 @@ def _walk(
         path = f"{folder}/{name}"
         if is_folder and (name == "__MACOSX" or not _is_looked_into(name, prefix)):
             continue
-        if is_link and os.path.exists(path) and leads_out(root, path) and not are_followed():
+        if is_link and os.path.exists(path) and leads_astray(root, path):
             yield prefix + name, path, True
         elif is_folder:
             yield from _walk(root, f"{prefix}{name}/", above | {here})

@@ -90,13 +90,16 @@ def _require_labels(folder: DatasetFolder, data: bytes, path: str) -> None:
     LabelFormatError
         If it lies outside of the dataset and is no label file.
     """
-    if links.leads_out(folder.paths.root, path) and not links.are_followed():
+    if links.leads_astray(folder.paths.root, path):
         yaml = folder.read()
         try:
             _parse(data, path, yaml)
         except LabelFormatError:
             raise LabelFormatError(
-                path, 0, f"expected labels, found a link to something else; {links.REMEDY}"
+                path,
+                0,
+                "expected labels, found a link to something else; "
+                f"{links.remedy(folder.paths.root)}",
             ) from None
 
 

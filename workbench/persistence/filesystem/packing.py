@@ -69,7 +69,7 @@ def export_entries(
     ]
     root = os.path.realpath(paths.root)
     outside: list[str] = []
-    if os.path.islink(paths.data_yaml) and links.leads_out(root, paths.data_yaml):
+    if os.path.islink(paths.data_yaml) and links.leads_astray(root, paths.data_yaml):
         outside.append("data.yaml")
     for split in SPLITS:
         chosen = image_names(folder, split) if only is None else _chosen(folder, split, only)
@@ -81,8 +81,8 @@ def export_entries(
             entries.append(images.entry(filename, outside))
             if stem(filename) in stems:
                 entries.append(labels.entry(f"{stem(filename)}.txt", outside))
-    if outside and not (follow_links or links.are_followed()):
-        raise links.refusal(folder.name, outside, "nothing was exported")
+    if outside and not follow_links:
+        raise links.refusal(folder.name, paths.root, outside, "nothing was exported")
     return entries, yaml.to_bytes()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from workbench.errors import InvalidDatasetError, NotFoundError
-from workbench.persistence.links import REMEDY, are_followed, leads_out
+from workbench.persistence.links import leads_astray, remedy
 from workbench.persistence.models import SPLITS
 from workbench.persistence.yaml_bounds import (
     CONSTRUCTING,
@@ -194,9 +194,11 @@ class DataYamlCache:
         InvalidDatasetError
             If it cannot be read.
         """
-        if os.path.islink(path) and not are_followed() and leads_out(os.path.dirname(path), path):
+        root = os.path.dirname(path)
+        if os.path.islink(path) and leads_astray(root, path):
             raise InvalidDatasetError(
-                f"{path}: expected a file in the dataset, found links that lead out of it. {REMEDY}"
+                f"{path}: expected a file in the dataset, found links that lead out of it. "
+                f"{remedy(root)}"
             )
         try:
             status = os.stat(path)
