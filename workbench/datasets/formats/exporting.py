@@ -9,17 +9,34 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
 
 from workbench.datasets.formats.accounts import Extras, import_accounts
-from workbench.datasets.formats.writers import WRITERS, OutBox, OutItem
+from workbench.datasets.formats.outgoing import (
+    DECIMALS,
+    OutBoxes,
+    OutItem,
+    OutTable,
+    columns_of,
+)
+from workbench.datasets.formats.writers import WRITERS
 from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundError
-from workbench.geometry import to_pixels
+from workbench.geometry import xywh_to_xyxy
 from workbench.owner_loop import OwnerLoop
 from workbench.persistence import DataStores, links
 from workbench.persistence.archive import FolderSink, empty_splits, write_zip
 from workbench.persistence.disk_errors import in_our_words
-from workbench.persistence.models import SPLITS, Annotation, ImageKey, Progress, no_progress
+from workbench.persistence.models import (
+    SPLITS,
+    Annotation,
+    ImageKey,
+    LabelTable,
+    Progress,
+    no_progress,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +68,6 @@ class ExportPlan:
     _stores: DataStores
     _dataset: str
     items: list[OutItem] = field(default_factory=list)
-    _paths: dict[ImageKey, Path] = field(default_factory=dict)
 
     async def write(
         self,
@@ -107,7 +123,7 @@ class ExportPlan:
             return write_zip(target, entries, progress=progress, total=len(self.items))
         return self._write_folder(target, entries, images == "link", progress)
 
-    def _entries(self, with_images: bool, owner: OwnerLoop) -> Iterator[tuple[str, Path | bytes]]:
+    def _entries(self, with_images: bool, owner: OwnerLoop) -> Iterator[tuple[str, str | bytes]]:
         writer = WRITERS[self.format]
         yield from writer.files(self.items, self.classes)
         if self.format == "yolo":
@@ -116,20 +132,23 @@ class ExportPlan:
             yield from empty_splits(f"images/{split}/" for split in used)
         if not with_images:
             return
-        root = os.fspath(owner.wait_for(self._stores.dataset.get(self._dataset)).path)
+        home = os.fspath(owner.wait_for(self._stores.dataset.get(self._dataset)).path)
+        root = os.path.realpath(home)
+        outside: list[str] = []
+        folders: dict[str, links.Split] = {}
+        on_disk: dict[str, bool] = {}
         for item in self.items:
             name = writer.picture.format(split=item.split, filename=item.filename)
-            path = self._paths[item.split, item.filename]
-            if path.is_file():
-                if links.leads_astray(root, os.fspath(path)):
-                    raise links.refusal(
-                        self._dataset,
-                        root,
-                        [f"images/{item.split}/{item.filename}"],
-                        "nothing was exported",
-                    )
-                # Links within the dataset lead here; what is read is what was looked at.
-                yield name, path.resolve()
+            if item.split not in folders:
+                folder = links.Split.look(root, f"images/{item.split}", outside)
+                folders[item.split] = folder
+                on_disk[item.split] = Path(folder.path).is_dir()
+            # Links within the dataset lead here; what is read is what was looked at.
+            _, path = folders[item.split].entry(item.filename, outside)
+            if outside:
+                raise links.refusal(self._dataset, home, outside, "nothing was exported")
+            if on_disk[item.split]:
+                yield name, path
                 continue
             read = self._stores.image.read_bytes(self._dataset, item.split, item.filename)
             yield name, owner.wait_for(read)
@@ -137,7 +156,7 @@ class ExportPlan:
     def _write_folder(
         self,
         target: Path,
-        entries: Iterator[tuple[str, Path | bytes]],
+        entries: Iterator[tuple[str, str | bytes]],
         link: bool,
         progress: Progress,
     ) -> Path:
@@ -170,7 +189,7 @@ class ExportPlan:
         return target
 
 
-def _linked(source: Path, target: Path) -> bool:
+def _linked(source: str, target: Path) -> bool:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
@@ -179,8 +198,8 @@ def _linked(source: Path, target: Path) -> bool:
     return True
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb", buffering=0) as file:
+def _blocks(path: str) -> Iterator[bytes]:
+    with Path(path).open("rb", buffering=0) as file:
         while block := file.read(_BLOCK_BYTES):
             yield block
 
@@ -251,8 +270,7 @@ async def plan_export(
             raise ImportFormatError(
                 f"{name}: expected a {what} of the dataset, found {min(unknown)!r}"
             )
-    paths = {(image.split, image.filename): image.path for image in await stores.image.list(name)}
-    keys = list(paths)
+    keys = [(image.split, image.filename) for image in await stores.image.list(name)]
     chosen = set(keys if only is None else only)
     if where:
         from workbench.datasets.dataset import Dataset
@@ -261,9 +279,9 @@ async def plan_export(
     keys = [k for k in keys if k in chosen and (splits is None or k[0] in splits)]
     notes: list[str] = []
     items = await _items(stores, name, keys, info.classes, wanted, format, notes)
-    boxes = [box for item in items for box in item.boxes or ()]
-    _note_losses(format, items, boxes, wanted, notes)
-    return ExportPlan(format, len(items), len(boxes), wanted, notes, stores, name, items, paths)
+    _note_losses(format, items, wanted, notes)
+    boxes = sum(len(item.boxes or ()) for item in items)
+    return ExportPlan(format, len(items), boxes, wanted, notes, stores, name, items)
 
 
 async def export(
@@ -311,33 +329,23 @@ async def _items(
             f"labelled: {table.problems[0]}"
         )
     broken = await _rows_beyond_boxes(stores, name) if format == "yolo" or table.problems else {}
-    sizes = await stores.image.measure_many(name, keys)
     extras = await _extras(stores, name)
-    new_id = {classes.index(c): n for n, c in enumerate(wanted)}
-    boxes_of: list[list[tuple[int, list[float]]]] = [[] for _ in keys]
-    for owner, class_id, box in zip(
-        table.image_index.tolist(), table.class_id.tolist(), table.boxes.tolist(), strict=True
-    ):
-        boxes_of[owner].append((class_id, box))
+    sizes = await stores.image.measure_many(name, keys)
+    columns, ends = _columns(table, sizes, classes, wanted, extras)
     items = []
-    unread = 0
-    for key, size, labelled, found in zip(
-        keys, sizes.tolist(), table.labelled.tolist(), boxes_of, strict=True
+    unread = start = 0
+    for key, size, labelled, stop in zip(
+        keys, sizes.tolist(), table.labelled.tolist(), ends, strict=True
     ):
         width, height = size
         rows, problem = broken.get(key, ([], ""))
         if not (width and height):
             unread += 1
-            continue
-        boxes: list[OutBox] | None = None
-        if labelled and not problem:
-            boxes = [
-                _out(class_id, box, width, height, new_id, extras.get(key[1], ()))
-                for class_id, box in found
-                if class_id in new_id
-            ]
-        kept = rows if rows and classes == wanted and boxes else []
-        items.append(OutItem(*key, width, height, boxes, kept))
+        else:
+            boxes = OutBoxes(columns, start, stop) if labelled and not problem else None
+            kept = rows if rows and classes == wanted and boxes else ()
+            items.append(OutItem(*key, width, height, boxes, kept))
+        start = stop
     if unread:
         notes.append(f"{unread} pictures cannot be read and do not go out")
     if format == "yolo":
@@ -352,20 +360,36 @@ async def _items(
     return items
 
 
-def _out(
-    class_id: int,
-    box: list[float],
-    width: int,
-    height: int,
-    new_id: dict[int, int],
-    extras: Sequence[tuple[Annotation, dict[str, Any]]],
-) -> OutBox:
-    x0, y0, x1, y1 = (round(v, 4) for v in to_pixels([box], width, height)[0].tolist())
-    extra = next(
-        (e for b, e in extras if all(abs(p - q) < _SAME for p, q in zip(b.xywh, box, strict=True))),
-        {},
-    )
-    return OutBox(new_id[class_id], x0, y0, x1, y1, extra)
+def _columns(
+    table: LabelTable,
+    sizes: npt.NDArray[np.int32],
+    classes: Sequence[str],
+    wanted: Sequence[str],
+    extras: Extras,
+) -> tuple[OutTable, list[int]]:
+    """Return the boxes of the classes that are wanted, and where those of each picture end."""
+    new_id = np.full(len(classes), -1, dtype=np.int64)
+    for number, name in enumerate(wanted):
+        new_id[classes.index(name)] = number
+    class_id = new_id[table.class_id]
+    chosen = class_id >= 0
+    owner, boxes = table.image_index[chosen], table.boxes[chosen]
+    corners = xywh_to_xyxy(boxes) * np.tile(sizes.astype(np.float64), 2)[owner]
+    ends = np.cumsum(np.bincount(owner, minlength=len(sizes))).tolist()
+    made = OutTable(class_id[chosen], np.round(corners, DECIMALS))
+    for number, filename in enumerate(table.filenames if extras else ()):
+        if carried := extras.get(filename):
+            start = ends[number - 1] if number else 0
+            for place, box in enumerate(boxes[start : ends[number]].tolist(), start):
+                extra = next((e for b, e in carried if _is_same(b, box)), None)
+                if extra is not None:
+                    made.extras[place] = extra
+    return made, ends
+
+
+def _is_same(one: Annotation, other: Sequence[float]) -> bool:
+    """Whether a box has not moved since it came in."""
+    return all(abs(p - q) < _SAME for p, q in zip(one.xywh, other, strict=True))
 
 
 async def _extras(stores: DataStores, name: str) -> Extras:
@@ -397,20 +421,15 @@ async def _rows_beyond_boxes(
     return found
 
 
-def _note_losses(
-    format: str,
-    items: list[OutItem],
-    boxes: list[OutBox],
-    classes: list[str],
-    notes: list[str],
-) -> None:
+def _note_losses(format: str, items: list[OutItem], classes: list[str], notes: list[str]) -> None:
     writer = WRITERS[format]
     kept = writer.keeps
-    lost = 0 if kept is None else sum(bool(box.extra.keys() - kept) for box in boxes)
+    found = columns_of(items)
+    lost = 0 if kept is None else sum(bool(e.keys() - kept) for e in found.extras.values())
     if lost:
         notes.append(f"{writer.title} does not hold all that {lost} boxes carry beyond their class")
     if not writer.keeps_order:
-        unused = set(classes) - {classes[box.class_id] for box in boxes}
+        unused = set(classes) - {classes[n] for n in np.unique(found.class_id).tolist()}
         if unused:
             notes.append(f"{writer.title} does not hold the {len(unused)} classes without a box")
         if classes != sorted(classes):

@@ -17,9 +17,10 @@ from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.coco import SHOWN
 from workbench.datasets.formats.exporting import plan_export
 from workbench.datasets.formats.naming import absolute, require_free
+from workbench.datasets.formats.outgoing import OutItem, columns_of
 from workbench.datasets.formats.plan import Imported, ImportPlan, contents_of
 from workbench.datasets.formats.view import FolderView
-from workbench.datasets.formats.writers import OutItem, coco_dict
+from workbench.datasets.formats.writers import coco_json
 from workbench.errors import ImportFormatError
 from workbench.persistence import DataStores
 from workbench.persistence.models import Progress, no_progress
@@ -43,7 +44,7 @@ async def to_coco(stores: DataStores, name: str, *, where: str = "") -> Any:
         raise _missing("pycocotools") from error
     plan = await plan_export(stores, name, format="coco", where=where)
     made = COCO()
-    made.dataset = coco_dict(plan.items, plan.classes)
+    made.dataset = json.loads(coco_json(plan.items, plan.classes))
     made.createIndex()
     return made
 
@@ -103,11 +104,8 @@ async def to_supervision(stores: DataStores, name: str, *, where: str = "") -> A
 
 
 def _columns(item: OutItem) -> dict[str, Any]:
-    boxes = item.boxes or ()
-    return {
-        "xyxy": np.array([box[1:5] for box in boxes], dtype=np.float32).reshape(-1, 4),
-        "class_id": np.array([box.class_id for box in boxes], dtype=int),
-    }
+    found = columns_of([item])
+    return {"xyxy": found.corners.astype(np.float32), "class_id": found.class_id.astype(int)}
 
 
 async def from_supervision(

@@ -10,59 +10,24 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 
+from workbench.datasets.formats.outgoing import (
+    DECIMALS,
+    OutBox,
+    OutColumns,
+    OutItem,
+    columns_of,
+    rounded,
+)
+from workbench.datasets.formats.row_text import label_texts
+
 _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS
-_DECIMALS = 4
-"""Of pixels: a hundredth of what is asked of a round trip."""
-
-
-class OutBox(NamedTuple):
-    """One box on its way out: corners in pixels of the picture as it is shown."""
-
-    class_id: int
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    extra: Mapping[str, Any] = {}
-
-    @property
-    def xywh(self) -> list[float]:
-        """Left, top, width and height in pixels."""
-        return [self.x0, self.y0, _r(self.x1 - self.x0), _r(self.y1 - self.y0)]
-
-
-@dataclass(frozen=True, slots=True)
-class OutItem:
-    """One picture on its way out.
-
-    Parameters
-    ----------
-    split, filename : str
-    width, height : int
-    boxes : list of OutBox or None
-        None: not labelled yet.
-    rows : list of str
-        Rows of its YOLO label file that are to be written as they are; empty: its boxes are.
-    """
-
-    split: str
-    filename: str
-    width: int
-    height: int
-    boxes: list[OutBox] | None
-    rows: list[str] = field(default_factory=list)
-
-    @property
-    def stem(self) -> str:
-        """The file's name without its extension."""
-        return self.filename[: self.filename.rfind(".")]
-
 
 Files = Iterator[tuple[str, bytes]]
 
@@ -88,11 +53,6 @@ class Writer(NamedTuple):
     files: Callable[[Sequence[OutItem], Sequence[str]], Files]
     keeps_order: bool = True
     keeps: frozenset[str] | None = frozenset()
-
-
-def _r(value: float) -> float:
-    rounded = round(value, _DECIMALS)
-    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _json(value: Any) -> bytes:
@@ -122,11 +82,20 @@ def yolo(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
     names = "".join(f"  {n}: {json.dumps(c, ensure_ascii=False)}\n" for n, c in enumerate(classes))
     text = "train: images/train\nval: images/val\ntest: images/test\n"
     yield "data.yaml", f"{text}names:{' {}' if not classes else ''}\n{names}".encode()
-    for item in items:
-        if item.boxes is None:
-            continue
-        rows = item.rows or [_yolo_row(box, item.width, item.height) for box in item.boxes]
-        yield f"labels/{item.split}/{item.stem}.txt", "".join(f"{row}\n" for row in rows).encode()
+    labelled = [item for item in items if item.boxes is not None]
+    found = columns_of(labelled)
+    texts = label_texts(found.class_id, _fractions(found, labelled), found.counts)
+    for item, rows in zip(labelled, texts, strict=True):
+        kept = "".join(f"{row}\n" for row in item.rows).encode()
+        yield f"labels/{item.split}/{item.stem}.txt", kept or rows
+
+
+def _fractions(found: OutColumns, items: Sequence[OutItem]) -> npt.NDArray[np.float64]:
+    """Return boxes in columns as normalised xywh."""
+    sizes = np.array([(item.width, item.height) for item in items], dtype=np.float64)
+    size = sizes.reshape(-1, 2)[found.owner]
+    low, high = found.corners[:, :2], found.corners[:, 2:]
+    return np.concatenate([(low + high) / 2 / size, (high - low) / size], axis=1)
 
 
 def _yolo_row(box: OutBox, width: int, height: int) -> str:
@@ -137,38 +106,63 @@ def _yolo_row(box: OutBox, width: int, height: int) -> str:
     )
 
 
-def coco_dict(items: Sequence[OutItem], classes: Sequence[str]) -> dict[str, Any]:
-    """Return what a COCO file of these pictures says; ids count from 1."""
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for number, item in enumerate(items, start=1):
-        if item.boxes is None:
-            continue
-        images.append(
-            {"id": number, "file_name": item.filename, "width": item.width, "height": item.height}
-        )
-        for box in item.boxes:
-            annotations.append(
-                {
-                    **box.extra,
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": box.class_id + 1,
-                    "bbox": box.xywh,
-                    "area": _r(box.xywh[2] * box.xywh[3]),
-                    "segmentation": [],
-                    "iscrowd": 0,
-                }
-            )
+def coco_json(items: Sequence[OutItem], classes: Sequence[str]) -> bytes:
+    """Return the COCO file of these pictures; ids count from 1, unlabelled ones are left out."""
+    labelled = [(n, item) for n, item in enumerate(items, start=1) if item.boxes is not None]
+    images = [
+        {"id": n, "file_name": item.filename, "width": item.width, "height": item.height}
+        for n, item in labelled
+    ]
+    rows = _coco_rows(columns_of([item for _, item in labelled]), [n for n, _ in labelled])
     categories = [{"id": n, "name": c, "supercategory": ""} for n, c in enumerate(classes, start=1)]
-    info = {"description": "written by Workbench"}
-    return {"info": info, "images": images, "annotations": annotations, "categories": categories}
+    parts = {
+        "info": _json({"description": "written by Workbench"}),
+        "images": _json(images),
+        "annotations": b"[" + b",".join(rows) + b"]",
+        "categories": _json(categories),
+    }
+    return b"{" + b",".join(b'"%b":%b' % (key.encode(), part) for key, part in parts.items()) + b"}"
+
+
+def _coco_rows(found: OutColumns, numbers: Sequence[int]) -> list[bytes]:
+    """Return the annotations of pictures with these ids as text, put together from columns."""
+    low, size = found.corners[:, :2], found.corners[:, 2:] - found.corners[:, :2]
+    boxes = np.round(np.concatenate([low, size], axis=1), DECIMALS) + 0.0
+    areas = np.round(boxes[:, 2] * boxes[:, 3], DECIMALS)
+    images = np.array(numbers, dtype=np.int64)[found.owner]
+    columns = (
+        range(1, len(areas) + 1),
+        images.tolist(),
+        (found.class_id + 1).tolist(),
+        _texts(boxes, b"],["),
+        _texts(areas, b","),
+    )
+    rows = [_COCO_ROW % row for row in zip(*columns, strict=True)] if len(areas) else []
+    for place, extra in found.extras.items():
+        more = _json({key: value for key, value in extra.items() if key not in _COCO_KEYS})
+        rows[place] = more[:-1] + b"," * (len(more) > 2) + rows[place][1:]
+    return rows
+
+
+_COCO_ROW = (
+    b'{"id":%d,"image_id":%d,"category_id":%d,"bbox":[%b],"area":%b,"segmentation":[],"iscrowd":0}'
+)
+_COCO_KEYS = frozenset(
+    {"id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd"}
+)  # fmt: skip
+
+
+def _texts(numbers: npt.NDArray[np.float64], between: bytes) -> list[bytes]:
+    """Return the text of each number or row of numbers; a whole number without a point."""
+    text = orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY)
+    text = text.replace(b".0,", b",").replace(b".0]", b"]")
+    return text.strip(b"[]").split(between)
 
 
 def coco(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
     """``annotations/instances_train.json``."""
     for split, found in _by_split(items):
-        yield f"annotations/instances_{split}.json", _json(coco_dict(found, classes))
+        yield f"annotations/instances_{split}.json", coco_json(found, classes)
 
 
 def voc(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
@@ -191,7 +185,7 @@ def _voc(item: OutItem, classes: Sequence[str]) -> bytes:
         )
         pose = escape(str(box.extra.get("pose", "Unspecified")))
         corners = "".join(
-            f"<{tag}>{_r(value)}</{tag}>"
+            f"<{tag}>{rounded(value)}</{tag}>"
             for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box[1:5], strict=True)
         )
         objects.append(
@@ -229,9 +223,9 @@ def cvat(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
             )
             parts.append(
                 f'<box label={quoteattr(classes[box.class_id])} source="manual" '
-                f'occluded="{int(bool(box.extra.get("occluded")))}" xtl="{_r(box.x0)}" '
-                f'ytl="{_r(box.y0)}" xbr="{_r(box.x1)}" ybr="{_r(box.y1)}" z_order="0">'
-                f"{attributes}</box>"
+                f'occluded="{int(bool(box.extra.get("occluded")))}" xtl="{rounded(box.x0)}" '
+                f'ytl="{rounded(box.y0)}" xbr="{rounded(box.x1)}" ybr="{rounded(box.y1)}" '
+                f'z_order="0">{attributes}</box>'
             )
         parts.append("</image>\n")
     yield "annotations.xml", "".join([*parts, "</annotations>\n"]).encode()
@@ -279,7 +273,7 @@ def labelme(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
             {
                 **{k: v for k, v in box.extra.items() if k in _LABELME_KEYS - {"flags"}},
                 "label": classes[box.class_id],
-                "points": [[_r(box.x0), _r(box.y0)], [_r(box.x1), _r(box.y1)]],
+                "points": [[rounded(box.x0), rounded(box.y0)], [rounded(box.x1), rounded(box.y1)]],
                 "shape_type": "rectangle",
                 "flags": dict(box.extra.get("flags") or {}),
             }
@@ -310,7 +304,7 @@ def createml(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
             for box in item.boxes or ():
                 centre = {"x": (box.x0 + box.x1) / 2, "y": (box.y0 + box.y1) / 2}
                 size = {"width": box.x1 - box.x0, "height": box.y1 - box.y0}
-                place = {key: _r(value) for key, value in (centre | size).items()}
+                place = {key: rounded(value) for key, value in (centre | size).items()}
                 rows.append({"label": classes[box.class_id], "coordinates": place})
             listed.append({"image": item.filename, "annotations": rows})
         yield f"{split}/_annotations.createml.json", _json(listed)
@@ -324,7 +318,7 @@ def table(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
         writer.writerow(("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"))
         for item in found:
             for box in item.boxes or ():
-                corners = (_r(value) for value in box[1:5])
+                corners = (rounded(value) for value in box[1:5])
                 size = (item.width, item.height)
                 writer.writerow((item.filename, *size, classes[box.class_id], *corners))
             if not item.boxes:
