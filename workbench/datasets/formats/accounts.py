@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from workbench.datasets.formats.columns import PlainRows, Row
 from workbench.datasets.formats.ledger import Ledger
-from workbench.datasets.formats.reading import Row
 from workbench.persistence import DataStores
 from workbench.persistence.models import Annotation
 from workbench.persistence.stored_json import MALFORMED, loads, time_of
@@ -116,6 +116,8 @@ def new_account(
     identity = f"{now:%Y%m%dt%H%M%S}.{now.microsecond:06d}-{os.urandom(4).hex()}"
     extras: Extras = {}
     for filename, boxes in rows:
+        if isinstance(boxes, PlainRows) and not boxes.has_extras():
+            continue
         found = [
             (Annotation(ids[r.label], r.x, r.y, r.width, r.height), dict(r.extra))
             for r in boxes

@@ -23,7 +23,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.coco_classes import (
@@ -33,6 +36,7 @@ from workbench.datasets.formats.coco_classes import (
     ascending,
     number_classes,
 )
+from workbench.datasets.formats.columns import BoxTable, PlainBoxes
 from workbench.datasets.formats.items import (
     CROWD,
     KEYPOINTS,
@@ -64,6 +68,7 @@ _SAMPLE = 200
 _MANY, _FEW = 2000, 5
 _PLAIN = frozenset({int, float})
 _FAR = 1e15
+_SHAPES = ("", POLYGON, KEYPOINTS)
 _KEPT_KEYS = frozenset({"attributes", "score", "track_id", "occluded", "truncated", "difficult"})
 
 
@@ -209,13 +214,87 @@ def _records(
             f"{file.where} has corners (x1, y1, x2, y2) as 'bbox' where COCO has width and height: "
             f"read as such, since many would reach out of their pictures otherwise"
         )
+    plain = set() if by_corners else _take_plain(file, names, records)
     for place, row in enumerate(file.annotations, start=1):
         if place % _TICK == 0:
             options.tick()
+        if plain and isinstance(row, dict) and row.get("image_id") in plain:
+            continue
         if by_corners and isinstance(row, dict):
             row = row | {"bbox": _as_sides(row.get("bbox"))}
         _take(row, place, file, names, records, reading)
     yield from records.values()
+
+
+def _take_plain(file: CocoFile, names: Mapping[Id, str], records: Mapping[Id, Record]) -> set[Id]:
+    """Take the pictures whose annotations are all in good order; return their ids.
+
+    All numbers are looked at together, in columns. An annotation is in good order if its ids are
+    whole numbers that are known, its box is four numbers with an area, and it is no crowd.
+    """
+    rows = file.annotations
+    try:
+        image_ids = [row["image_id"] for row in rows]
+        categories = [row["category_id"] for row in rows]
+        boxes = [row["bbox"] for row in rows]
+        crowds = [row.get("iscrowd") for row in rows]
+    except (TypeError, KeyError, AttributeError):
+        return set()  # some are no objects, or have no box: one by one
+    if not rows or {*map(type, image_ids), *map(type, categories)} != {int}:
+        return set()
+    if {*map(type, boxes)} != {list} or {*map(len, boxes)} != {4}:
+        return set()
+    if not {*map(type, chain.from_iterable(boxes))} <= _PLAIN:
+        return set()
+    if not {*map(type, crowds)} <= {int, type(None)}:
+        return set()
+    numbers = {key: number for number, key in enumerate(records)}
+    labels = {key: number for number, key in enumerate(names)}
+    try:
+        sides = np.array(boxes, dtype=np.float64)
+    except OverflowError:
+        return set()
+    owner = np.array([numbers.get(key, -1) for key in image_ids], dtype=np.int64)
+    class_id = np.array([labels.get(key, -1) for key in categories], dtype=np.int64)
+    good = (owner >= 0) & (class_id >= 0) & (np.array(crowds, dtype=object) != 1)
+    # What is not a number falls out of the comparisons.
+    good &= (abs(sides) < _FAR).all(axis=1) & (sides[:, 2:] > 0).all(axis=1)
+    bad = np.zeros(len(records), dtype=np.bool_)
+    bad[owner[~good & (owner >= 0)]] = True
+    chosen = np.flatnonzero(good & ~bad[owner])
+    chosen = chosen[np.argsort(owner[chosen], kind="stable")]
+    if not len(chosen):
+        return set()
+    corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], axis=1)[chosen]
+    shapes = np.array([_plain_shape(rows[n]) for n in chosen.tolist()], dtype=np.int64)
+    extras: dict[int, Mapping[str, Any]] = {
+        place: extra
+        for place, number in enumerate(chosen.tolist())
+        if (extra := _extra(rows[number])) is not None
+    }
+    table = BoxTable(
+        list(names.values()), class_id[chosen], corners, chosen + 1, shapes, _SHAPES, extras
+    )
+    ends = np.cumsum(np.bincount(owner[chosen], minlength=len(records))).tolist()
+    taken: set[Id] = set()
+    for (key, record), start, end in zip(records.items(), [0, *ends], ends, strict=False):
+        if end > start:
+            record.plain = PlainBoxes(table, start, end)
+            taken.add(key)
+    return taken
+
+
+def _plain_shape(row: Mapping[str, Any]) -> int:
+    """Return what an annotation with a box is more than that, as its place in `_SHAPES`."""
+    outline = row.get("segmentation")
+    return 1 if outline and type(outline) is list else 2 if row.get("keypoints") else 0
+
+
+def _extra(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what YOLO has no place for."""
+    if _KEPT_KEYS.isdisjoint(row):
+        return None
+    return {key: row[key] for key in _KEPT_KEYS if row.get(key) not in (None, {})} or None
 
 
 def _has_corners(file: CocoFile, records: Mapping[Id, Record]) -> bool:
@@ -280,12 +359,9 @@ def _take(
         reason = why.CROWDS if crowd else why.NO_BOX
         record.problems.append(Problem(reason, place, str(error)))
         return
-    extra = None
-    if not _KEPT_KEYS.isdisjoint(row):
-        extra = {key: row[key] for key in _KEPT_KEYS if row.get(key) not in (None, {})}
     left, top, right, bottom = box
     record.boxes.append(
-        Box(names[category], left, top, right, bottom, place, shape, None, extra or None)
+        Box(names[category], left, top, right, bottom, place, shape, None, _extra(row))
     )
 
 

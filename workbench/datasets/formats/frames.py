@@ -57,10 +57,8 @@ class Placed:
 
 def place(records: Sequence[Record], headers: Sequence[ImageHeader]) -> Placed:
     """Turn the boxes of records, each of the picture with that header, into what is stored."""
-    rows = np.array(
-        [box[1:5] for record in records for box in record.boxes], dtype=np.float64
-    ).reshape(-1, 4)
-    counts = np.array([len(record.boxes) for record in records], dtype=np.int64)
+    rows = _corners(records)
+    counts = np.array([len(record.found) for record in records], dtype=np.int64)
     owner = np.repeat(np.arange(len(records)), counts)
     swapped = (rows[:, 2] < rows[:, 0]) | (rows[:, 3] < rows[:, 1])
     low, high = np.minimum(rows[:, :2], rows[:, 2:]), np.maximum(rows[:, :2], rows[:, 2:])
@@ -86,6 +84,17 @@ def place(records: Sequence[Record], headers: Sequence[ImageHeader]) -> Placed:
     return Placed(
         boxes, kept, clipped, swapped, fractions, pixels, turned, rescaled, as_shown, odd, mirrored
     )
+
+
+def _corners(records: Sequence[Record]) -> npt.NDArray[np.float64]:
+    """Return the corners of all boxes, record by record."""
+    parts = [
+        np.array([box[1:5] for box in record.boxes], dtype=np.float64).reshape(-1, 4)
+        if record.plain is None
+        else record.plain.table.corners[record.plain.start : record.plain.stop]
+        for record in records
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, 4))
 
 
 def _fractions_for_pixels(

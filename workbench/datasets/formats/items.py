@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from workbench.datasets.formats.columns import PlainBoxes
 
 PIXELS = "pixels"
 FRACTIONS = "fractions"
@@ -92,6 +95,8 @@ class Record:
         Element of the file that is this record; 0 where each picture has a file of its own.
     also : str
         Another name that the picture may have.
+    plain : PlainBoxes or None
+        The boxes in columns, in place of `boxes`, where there is nothing odd about any.
     """
 
     file: str
@@ -107,6 +112,20 @@ class Record:
     raw: bytes | None = None
     place: int = 0
     also: str = ""
+    plain: PlainBoxes | None = None
+
+    @property
+    def found(self) -> Sequence[Box]:
+        """All boxes, however they are kept."""
+        return self.boxes if self.plain is None else self.plain
+
+    def drop(self, unwanted: str) -> list[Box]:
+        """Take the boxes of a shape out, and return them."""
+        dropped = [box for box in self.found if box.shape == unwanted]
+        if dropped:
+            self.boxes = [box for box in self.found if box.shape != unwanted]
+            self.plain = None
+        return dropped
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from workbench.datasets.formats.items import (
 )
 from workbench.datasets.formats.pairing import stem_of
 from workbench.datasets.formats.view import FolderView
-from workbench.datasets.formats.walking import found, lines_of, read_text, rows_match
+from workbench.datasets.formats.walking import found, lines_of, owned_texts, read_text, rows_match
 from workbench.errors import ImportFormatError
 from workbench.persistence.archive import parse_class_list
 
@@ -29,10 +29,12 @@ _CLASS_LISTS = ("classes", "_classes", "class", "voc_classes", "model_classes")
 
 def detect(view: FolderView) -> Detection:
     """Look for lists of pictures with boxes behind them."""
+    own = set(owned_texts(view))  # of one picture each, and there may be very many
     files = [
         name
         for name in view.candidates(".txt")
-        if rows_match(view, [name], lambda line: _LINE.fullmatch(line) is not None)
+        if name not in own
+        and rows_match(view, [name], lambda line: _LINE.fullmatch(line) is not None)
         and rows_match(view, [name], _has_box, 0.05)
     ]
     return found(files, f"{len(files)} lists of pictures with boxes behind them")

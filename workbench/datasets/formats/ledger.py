@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,6 +82,13 @@ class Ledger:
         self.reasons[key] += count
         if self.reasons[key] <= _KEPT:
             self.entries.append(entry)
+
+    def add_all(self, entry: Entry, places: Sequence[int]) -> None:
+        """Count the same of several places in a file."""
+        key = entry.unit, entry.outcome, entry.reason
+        room = max(_KEPT - self.reasons[key], 0)
+        self.reasons[key] += len(places)
+        self.entries += [entry._replace(place=place) for place in places[:room]]
 
     def left(self, unit: str) -> int:
         """Return how many of a unit were left out."""

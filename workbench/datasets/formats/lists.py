@@ -29,7 +29,14 @@ from workbench.datasets.formats.items import (
     size_of,
 )
 from workbench.datasets.formats.view import FolderView
-from workbench.datasets.formats.walking import Parse, found, head_lines, read_json, read_text
+from workbench.datasets.formats.walking import (
+    Parse,
+    found,
+    head_lines,
+    owned_texts,
+    read_json,
+    read_text,
+)
 from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.stored_json import MALFORMED
@@ -141,7 +148,10 @@ class _WiderFace(NamedTuple):
 
     def detect(self, view: FolderView) -> Detection:
         """Look for a list of pictures, each followed by a number and so many rows."""
-        files = [n for n in view.candidates(".txt") if _is_wider(head_lines(view, n))]
+        own = set(owned_texts(view))  # of one picture each, and there may be very many
+        files = [
+            n for n in view.candidates(".txt") if n not in own and _is_wider(head_lines(view, n))
+        ]
         return found(files, "a list of pictures, numbers and rows")
 
     def read(self, view: FolderView, detection: Detection, options: Options) -> Reading:

@@ -20,10 +20,11 @@ from workbench.datasets.changes import Change, counted, nothing_to_undo, undoing
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.accounts import new_account
 from workbench.datasets.formats.choices import Choices, choices_from
+from workbench.datasets.formats.columns import Row, labels_in
 from workbench.datasets.formats.ledger import Ledger
 from workbench.datasets.formats.naming import absolute
 from workbench.datasets.formats.plan import Contents, PlanFacts, contents_of, leave
-from workbench.datasets.formats.reading import Picture, Row
+from workbench.datasets.formats.reading import Picture
 from workbench.datasets.formats.view import CONVERTIBLE, VIDEOS, FolderView
 from workbench.errors import ConflictError, ImportFormatError
 from workbench.persistence import DataStores
@@ -486,7 +487,7 @@ async def _planned(
     images = await stores.image.list(dataset)
     infos = {(image.split, image.filename): image.has_labels for image in images}
     found = await _matches(stores, dataset, list(infos), view, contents)
-    used = {row.label for picture in contents.pictures for row in picture.rows or ()}
+    used = {label for picture in contents.pictures for label in labels_in(picture.rows)}
     before = target.classes
     classes = before + [name for name in contents.classes if name in used - set(before)]
     ids = {name: class_id for class_id, name in enumerate(classes)}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.collecting import without_collecting
+from workbench.datasets.formats.columns import labels_in
 from workbench.datasets.formats.converting import converted
 from workbench.datasets.formats.items import Detection, Options, Reading
 from workbench.datasets.formats.ledger import ANNOTATIONS, FILES, PICTURES, Entry, Ledger
@@ -35,11 +36,9 @@ from workbench.errors import (
     ArchiveError,
     ImportFormatError,
     InvalidDatasetError,
-    WorkbenchError,
 )
-from workbench.persistence import IMAGE_EXTENSIONS, DataStores
+from workbench.persistence import DataStores
 from workbench.persistence.archive import Layout, plan_layout
-from workbench.persistence.archive.folder import Folder
 from workbench.persistence.archive.split_lists import GivenSplits
 from workbench.persistence.models import (
     SPLITS,
@@ -190,8 +189,8 @@ class PlanFacts:
         """Return the number of boxes of each class."""
         result = dict.fromkeys(self.classes, 0)
         for picture in self._contents.pictures:
-            for row in picture.rows or ():
-                result[row.label] += 1
+            for label in labels_in(picture.rows):
+                result[label] += 1
         return result
 
     def to_frame(self) -> pd.DataFrame:
@@ -233,7 +232,7 @@ class ImportPlan(PlanFacts):
         super().__init__(contents, choices)
         self._stores = stores
         self._view = view
-        self._print = _fingerprint(view)
+        self._print = view.print()
         self._close = weakref.finalize(self, view.close)
         self.name = name
 
@@ -269,7 +268,7 @@ class ImportPlan(PlanFacts):
         """
         name = name or self.name
         await require_free(self._stores, name)
-        if await asyncio.to_thread(lambda: _fingerprint(self._view) != self._print):
+        if await asyncio.to_thread(lambda: self._view.print(now=True) != self._print):
             origin = self._view.origin
             self.close()
             self._view = await asyncio.to_thread(FolderView.open, _source(self._view))
@@ -278,7 +277,7 @@ class ImportPlan(PlanFacts):
             self._contents = await asyncio.to_thread(
                 contents_of, self._view, self.choices, progress
             )
-            self._print = _fingerprint(self._view)
+            self._print = self._view.print()
         contents = self._contents
         if contents.questions:
             raise ImportFormatError("; ".join(contents.questions))
@@ -475,7 +474,7 @@ def _give_splits(pictures: Sequence[Picture], choices: Choices, ledger: Ledger) 
 def _classes(
     view: FolderView, reading: Reading, choices: Choices, pictures: Sequence[Picture]
 ) -> list[str]:
-    used = {row.label for picture in pictures for row in picture.rows or ()}
+    used = {label for picture in pictures for label in labels_in(picture.rows)}
     known = choices.class_list(reading.classes)
     classes = known + sorted(used - set(known))
     if not reading.declared and not choices.classes:
@@ -571,21 +570,3 @@ def _count_files(
         else:
             reason = kind_of(view, name, recognised.others.values())
             ledger.add(Entry(FILES, "left", reason, name))
-
-
-def _fingerprint(view: FolderView) -> tuple[object, ...]:
-    """Return what changes when somebody changes what was planned."""
-    alone = view.focus is not None and extension(view.focus) in VIDEOS
-    file = view.path / str(view.focus) if alone else view.path
-    if file.is_file():
-        status = file.stat()
-        return (status.st_size, status.st_mtime_ns)
-    found: list[object] = []
-    try:
-        for member in Folder.open(view.path).members:
-            found.append((member.name, member.size))
-            if extension(member.name) not in IMAGE_EXTENSIONS:
-                found.append((view.path / member.name).stat().st_mtime_ns)
-    except (OSError, WorkbenchError) as error:
-        found.append(str(error))
-    return tuple(found)

@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+
+import numpy as np
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.choices import Choices
 from workbench.datasets.formats.codecs import kind_of_picture
-from workbench.datasets.formats.frames import place
+from workbench.datasets.formats.columns import Ids, PlainRows, Row, Rows
+from workbench.datasets.formats.frames import Flags, place
 from workbench.datasets.formats.items import (
     CROWD,
     KEYPOINTS,
@@ -52,19 +54,7 @@ _SHAPES = {
 }
 
 
-class Row(NamedTuple):
-    """One box as it will be stored: class name, normalised xywh, and the text to keep for it."""
-
-    label: str
-    x: float
-    y: float
-    width: float
-    height: float
-    rest: str | None = None
-    extra: Any = None
-
-
-_Rows = dict[tuple[int, str], list[Row | None]]
+_RowsOf = dict[tuple[int, str], PlainRows | list[Row | None]]
 
 
 @dataclass(slots=True)
@@ -77,7 +67,7 @@ class Picture:
         Its file.
     split : str or None
         None: nothing tells.
-    rows : list of Row or None
+    rows : sequence of Row or None
         None: not labelled. Empty: reviewed, nothing in it.
     raw : bytes or None
         The label file, where it can be kept byte for byte.
@@ -89,7 +79,7 @@ class Picture:
 
     name: str
     split: str | None
-    rows: list[Row] | None
+    rows: Rows | None
     raw: bytes | None
     size: tuple[int, int]
     given: str = ""
@@ -171,8 +161,11 @@ class _Loop:
         for number, record in enumerate(self._reading.records):
             if number % _TICK == 0:
                 self._progress(0, total)
-            self._ledger.found[ANNOTATIONS] += len(record.boxes) + len(record.problems)
-            self.labels.update([box.label for box in record.boxes])
+            self._ledger.found[ANNOTATIONS] += len(record.found) + len(record.problems)
+            if record.plain is None:
+                self.labels.update([box.label for box in record.boxes])
+            else:
+                self.labels.update(record.plain.labels())
             records.append(record)
         self._crowds(records)
         return records
@@ -180,15 +173,15 @@ class _Loop:
     def _crowds(self, records: Sequence[Record]) -> None:
         """Leave crowds out, but not where a file has nothing else."""
         keep = self._choices.crowds
+        # Columns hold no crowds.
         if keep == "take" or not any(b.shape == CROWD for r in records for b in r.boxes):
             return
-        others = {r.file for r in records for b in r.boxes if b.shape != CROWD}
+        others = {r.file for r in records for b in r.found if b.shape != CROWD}
         for record in records:
             if keep == "auto" and record.file not in others:
                 continue
-            crowds = [box for box in record.boxes if box.shape == CROWD]
-            record.boxes = [box for box in record.boxes if box.shape != CROWD]
-            record.problems += [Problem(why.CROWDS, box.place) for box in crowds]
+            if record.plain is None:
+                record.problems += [Problem(why.CROWDS, b.place) for b in record.drop(CROWD)]
 
     # Pairing
 
@@ -211,7 +204,7 @@ class _Loop:
                 for name in named:  # YOLO: pictures that differ in their extension share labels
                     found[name].append(record)
                 for _ in named[1:]:
-                    self._ledger.found[ANNOTATIONS] += len(record.boxes) + len(record.problems)
+                    self._ledger.found[ANNOTATIONS] += len(record.found) + len(record.problems)
             else:
                 alone.append(record)
         nearly = pictures.nearly((record.file for record in alone), found.keys()) if alone else {}
@@ -304,7 +297,7 @@ class _Loop:
         """Return the split of a picture, and those of its records that count."""
         if len({record.file for record in records}) > 1:
             self._note(PICTURES, "noted", why.SEVERAL, records[0], name)
-        some = [r for r in records if r.reviewed or r.boxes or r.problems] or records
+        some = [r for r in records if r.reviewed or r.found or r.problems] or records
         splits = [_told(record) for record in some]
         told = min(splits, key=_PRECEDENCE.index)
         chosen = [record for record, split in zip(some, splits, strict=True) if split == told]
@@ -314,62 +307,73 @@ class _Loop:
         split = self._reading.splits.get(name) or told or split_of_folder(name.rpartition("/")[0])
         return split, chosen
 
-    def _place(self, by_picture: dict[str, list[Record]], headers: dict[str, ImageHeader]) -> _Rows:
+    def _place(
+        self, by_picture: dict[str, list[Record]], headers: dict[str, ImageHeader]
+    ) -> _RowsOf:
         """Return the rows of each record and picture; None for boxes that are left."""
         pairs = [(name, record) for name, found in by_picture.items() for record in found]
         records = [record for _, record in pairs]
         placed = place(records, [headers[name] for name, _ in pairs])
-        boxes, kept = placed.boxes.tolist(), placed.kept.tolist()
+        kept = placed.kept
         repairs = [
             (why.SWAPPED, placed.swapped),
             (why.FRACTIONS, placed.fractions),
             (why.PIXELS, placed.pixels),
             (why.CLIPPED, placed.clipped),
         ]
-        changed = (placed.clipped | placed.pixels).tolist()
-        rows: _Rows = {}
+        changed = placed.clipped | placed.pixels
+        ends = np.cumsum([len(record.found) for record in records], dtype=np.int64)
+        # Whether there is more to say of a record than where its boxes are.
+        sums = np.append(0, np.cumsum(changed | ~kept))
+        odd = (np.diff(sums[np.append(0, ends)]) > 0).tolist()
+        rows: _RowsOf = {}
         start = 0
-        new = tuple.__new__  # without the call of the class: there may be a million
         for index, (name, record) in enumerate(pairs):
-            end = start + len(record.boxes)
+            end = int(ends[index])
             turned = bool(placed.turned[index])
-            found: list[Row | None] = []
-            for number, box in enumerate(record.boxes, start):
-                if not kept[number]:
-                    found.append(None)
-                    continue
-                x, y, width, height = boxes[number]
-                rest = None if changed[number] or turned else box[7]
-                found.append(new(Row, (box[0], x, y, width, height, rest, box[8])))
-            if None in found or turned or any(changed[start:end]):
+            is_odd = turned or odd[index]
+            if is_odd:
                 record.raw = None
-            rows[id(record), name] = found
+            if record.plain is not None and not is_odd:
+                rows[id(record), name] = PlainRows(record.plain, placed.boxes, start)
+            else:
+                part = slice(start, end)
+                rows[id(record), name] = [
+                    Row(box.label, x, y, w, h, None if moved or turned else box.rest, box.extra)
+                    if good
+                    else None
+                    for box, good, moved, (x, y, w, h) in zip(
+                        record.found,
+                        kept[part].tolist(),
+                        changed[part].tolist(),
+                        placed.boxes[part].tolist(),
+                        strict=True,
+                    )
+                ]
             for flags, reason, outcome in (
                 (placed.turned, why.TURNED, "repaired"),
                 (placed.rescaled, why.RESCALED, "repaired"),
                 (placed.shown, why.SHOWN, "noted"),
             ):
                 if flags[index]:
-                    for box in record.boxes:
+                    for box in record.found:
                         self._note(ANNOTATIONS, outcome, reason, record, name, box.place)
             for flags, reason in ((placed.odd_size, why.SIZES), (placed.mirrored, why.MIRRORED)):
                 if flags[index]:
                     self._note(PICTURES, "noted", reason, record, name)
             start = end
-        self._note_repairs(pairs, repairs)
+        self._note_repairs(pairs, ends, repairs)
         return rows
 
     def _note_repairs(
-        self, pairs: list[tuple[str, Record]], repairs: list[tuple[str, Any]]
+        self, pairs: list[tuple[str, Record]], ends: Ids, repairs: list[tuple[str, Flags]]
     ) -> None:
-        owners = [(i, n) for i, (_, record) in enumerate(pairs) for n in range(len(record.boxes))]
         for reason, flags in repairs:
             for number in flags.nonzero()[0].tolist():
-                index, position = owners[number]
+                index = int(np.searchsorted(ends, number, side="right"))
                 name, record = pairs[index]
-                self._note(
-                    ANNOTATIONS, "repaired", reason, record, name, record.boxes[position].place
-                )
+                box = record.found[number - int(ends[index])]  # counted from the last one
+                self._note(ANNOTATIONS, "repaired", reason, record, name, box.place)
 
     def _picture(
         self,
@@ -377,7 +381,7 @@ class _Loop:
         header: ImageHeader,
         told: dict[str, tuple[str | None, list[Record]]],
         by_picture: dict[str, list[Record]],
-        rows: _Rows,
+        rows: _RowsOf,
     ) -> Picture:
         self._ledger.taken[PICTURES] += 1
         if name not in by_picture:
@@ -388,18 +392,18 @@ class _Loop:
         split, records = told[name]
         if plain := self._all_plain(records, rows, name):
             self._ledger.taken[ANNOTATIONS] += len(plain)
-            self._ledger.by_split[ANNOTATIONS, split or "train"] += len(plain)
+            self._note_shapes(records[0], name)
             return Picture(name, split, plain, records[0].raw, header.shown)
         taken: list[Row] = []
         seen: dict[tuple[object, ...], str] = {}
         total = 0
         for record in records:
-            total += len(record.boxes) + len(record.problems)
+            total += len(record.found) + len(record.problems)
             for problem in record.problems:
                 self._leave(problem.reason, record, problem.place, name, problem.detail, split)
             for repair in record.repairs:
                 self._note(ANNOTATIONS, "repaired", repair.reason, record, name, repair.place)
-            for box, row in zip(record.boxes, rows[id(record), name], strict=True):
+            for box, row in zip(record.found, rows[id(record), name], strict=True):
                 if row is None:
                     text = ", ".join(f"{value:g}" for value in box[1:5])
                     self._leave(why.OUTSIDE, record, box.place, name, text, split)
@@ -424,15 +428,30 @@ class _Loop:
         self._note(PICTURES, "noted", reason, records[0], name)
         return Picture(name, split, None, None, header.shown)
 
-    def _all_plain(self, records: list[Record], rows: _Rows, name: str) -> list[Row]:
-        """Return the rows of a picture about which there is nothing to say; empty if there is."""
+    def _all_plain(self, records: list[Record], rows: _RowsOf, name: str) -> Rows:
+        """Return the rows of a picture whose boxes are all taken as they are; else none."""
         record = records[0]
         found = rows[id(record), name]
         if len(records) > 1 or record.problems or record.repairs or self._choices.classes:
             return []
-        if None in found or any(box[6] for box in record.boxes):
+        if isinstance(found, PlainRows):
+            return [] if self._choices.polygons == "leave" and found.source.shapes() else found
+        if any(box.shape for box in record.found):
             return []
-        return found  # type: ignore[return-value]
+        taken = [row for row in found if row is not None]
+        return taken if len(taken) == len(found) else []
+
+    def _note_shapes(self, record: Record, name: str) -> None:
+        """Note what boxes in columns are more than boxes."""
+        plain = record.plain
+        if plain is None or plain.table.shapes is None:
+            return
+        shapes = plain.table.shapes[plain.start : plain.stop].tolist()
+        for shape in plain.shapes():
+            number = plain.table.shape_names.index(shape)
+            places = [p for p, own in zip(plain.places(), shapes, strict=True) if own == number]
+            entry = Entry(ANNOTATIONS, "noted", _SHAPES[shape], record.file, 0, name)
+            self._ledger.add_all(entry, places)
 
     def _label(self, box: Box, record: Record, name: str, split: str | None) -> str | None:
         """Return the class that a box gets; None if it is left out."""
@@ -460,7 +479,7 @@ class _Loop:
         )
 
     def _leave_all(self, reason: str, record: Record, picture: str) -> None:
-        places = [box.place for box in record.boxes] + [p.place for p in record.problems]
+        places = [box.place for box in record.found] + [p.place for p in record.problems]
         for position in places:
             self._leave(reason, record, position, picture)
 

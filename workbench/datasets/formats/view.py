@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,7 +23,7 @@ from typing import Any, Self
 import orjson
 
 from workbench.datasets.formats import tar
-from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
+from workbench.errors import ArchiveError, ImportFormatError, NotFoundError, WorkbenchError
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.archive import Archive, FolderSink, Member, unpack
 from workbench.persistence.archive.folder import Folder, opened_file
@@ -90,6 +91,7 @@ class FolderView:
         self._by_extension: dict[str, list[str]] = {}
         self._roots: dict[int, str] = {}
         self._folders: dict[Path, Folder] = {}
+        self._listed: Folder | None = None
 
     @classmethod
     def open(
@@ -183,6 +185,7 @@ class FolderView:
         view.notes = [*self.notes, *notes]
         view.used = frozenset(used)
         view._open, view._temporary = self._open, self._temporary
+        view._listed = self._listed
         view._members = {n: entry for n, entry in self._members.items() if n not in view.used}
         view._add(Folder.open(folder), "")
         view.pictures = [name for name in view.pictures if name not in failed]
@@ -205,6 +208,8 @@ class FolderView:
     def _mount(self, path: Path, prefix: str, limits: ArchiveLimits) -> None:
         if path.is_dir():
             folder = Folder.open(path)
+            if path == self.path:
+                self._listed = folder
             self.notes += folder.notes
             self._add(folder, prefix)
         elif tar.is_tar(path):
@@ -228,9 +233,9 @@ class FolderView:
 
     def _look_inside(self, limits: ArchiveLimits) -> None:
         """Open archives in what has no pictures of its own."""
-        inner = [n for n in self.names if tar.is_archive(n) and not hidden(n)]
-        if self.pictures or not inner:
+        if self.pictures:
             return
+        inner = [n for n in self.names if tar.is_archive(n) and not hidden(n)]
         for name in inner:
             source, member = self._members.pop(name)
             if isinstance(source, Folder):
@@ -287,6 +292,24 @@ class FolderView:
     ) -> None:
         self.close()
 
+    def print(self, *, now: bool = False) -> bytes:
+        """Return what changes when somebody changes what is viewed.
+
+        Parameters
+        ----------
+        now : bool
+            List the folder again, in place of what was there when the view was opened.
+        """
+        alone = self.focus is not None and extension(self.focus) in VIDEOS
+        file = self.path / str(self.focus) if alone else self.path
+        try:
+            if file.is_file():
+                status = file.stat()
+                return f"{status.st_size} {status.st_mtime_ns}".encode()
+            return _print_of(self._listed if self._listed and not now else Folder.open(self.path))
+        except (OSError, WorkbenchError) as error:
+            return str(error).encode("utf-8", "surrogateescape")
+
     # Reading
 
     def size(self, name: str) -> int:
@@ -315,7 +338,7 @@ class FolderView:
         source, member = self._members[name]
         if isinstance(source, Folder):
             return self._from_folder(source, member.name, length)
-        return next(iter(source.chunks(member)), b"")[:length]
+        return source.head(member, length)
 
     def _from_folder(self, source: Folder, name: str, length: int, *, whole: bool = False) -> bytes:
         # Joined and read without pathlib and file objects: there are 100,000 of them.
@@ -409,6 +432,18 @@ class FolderView:
             good = [name for name in sample if _accepts(test, name)]
             found += names if len(good) > len(sample) // 2 else good
         return found
+
+
+def _print_of(folder: Folder) -> bytes:
+    """Return what changes when a file in a folder comes, goes or is written to.
+
+    Pictures that are exchanged for others of their length are not told apart.
+    """
+    digest = blake2b(digest_size=16)
+    for member, modified in zip(folder.members, folder.modified, strict=True):
+        when = 0 if extension(member.name) in IMAGE_EXTENSIONS else modified
+        digest.update(f"{member.name}\n{member.size} {when}\n".encode("utf-8", "surrogateescape"))
+    return digest.digest()
 
 
 def _accepts(test: Callable[[str], bool], name: str) -> bool:

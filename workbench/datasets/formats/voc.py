@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from workbench.datasets.formats.items import Detection, Options, Reading, Record
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.voc_lists import read_lists
+from workbench.datasets.formats.voc_plain import plain_records
 from workbench.datasets.formats.voc_xml import parse_voc
 from workbench.errors import ImportFormatError
 
@@ -59,18 +60,30 @@ def _records(
     view: FolderView, files: Sequence[str], reading: Reading, options: Options
 ) -> Iterator[Record]:
     spellings: dict[str, set[str]] = {}
-    for count, name in enumerate(files):
-        if count % _TICK == 0:
-            options.tick()
-        try:
-            record = parse_voc(view.text(name), name, one_based=options.one_based)
-        except ImportFormatError as error:
-            reading.unreadable.append((name, str(error)))
-            continue
-        reading.used.add(name)
-        for box in record.boxes:
-            spellings.setdefault(box.label.casefold(), set()).add(box.label)
-        yield record
+    spelt: set[str] = set()
+    for start in range(0, len(files), _TICK):
+        options.tick()
+        contents = []
+        for name in files[start : start + _TICK]:
+            try:
+                contents.append((name, view.text(name)))
+            except ImportFormatError as error:
+                reading.unreadable.append((name, str(error)))
+        in_columns = plain_records(contents, options.one_based)
+        for (name, data), plain in zip(contents, in_columns, strict=True):
+            try:
+                record = plain or parse_voc(data, name, one_based=options.one_based)
+            except ImportFormatError as error:
+                reading.unreadable.append((name, str(error)))
+                continue
+            reading.used.add(name)
+            labels = (
+                [b.label for b in record.boxes] if record.plain is None else record.plain.labels()
+            )
+            for label in {*labels} - spelt:
+                spelt.add(label)
+                spellings.setdefault(label.casefold(), set()).add(label)
+            yield record
     for same in spellings.values():
         if len(same) > 1:
             reading.notes.append(

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, ParseError
 
@@ -71,7 +71,7 @@ def parse_voc(data: bytes, where: str = "annotation", *, one_based: bool | None 
     if root.tag != "annotation":
         raise ImportFormatError(f"{where}: expected <annotation>, found <{root.tag}>")
     source = " ".join(root.findtext(f"source/{tag}", "") for tag in ("database", "annotation"))
-    shifted = bool(_CHALLENGE.search(source)) if one_based is None else one_based
+    shifted = is_of_the_challenge(source) if one_based is None else one_based
     record = Record(where, root.findtext("filename", "").strip())
     record.size = size_of(root.findtext("size/width"), root.findtext("size/height"))
     # Direct children only: a person's <part>s (head, hands) have boxes, too.
@@ -84,6 +84,11 @@ def parse_voc(data: bytes, where: str = "annotation", *, one_based: bool | None 
         except ValueError as error:
             record.problems.append(Problem(why.BAD_ROW, position, str(error)))
     return record
+
+
+def is_of_the_challenge(source: str) -> bool:
+    """Whether what a file says of its origin means that its pixels count from 1."""
+    return _CHALLENGE.search(source) is not None
 
 
 def parse_xml(data: bytes, where: str) -> Element:
@@ -150,14 +155,22 @@ def _object(element: Element, position: int, shift: float) -> Box:
         found, shape = corners(_points(polygon, name)), POLYGON
     else:
         raise ValueError(f"({name}) has no bndbox, robndbox or polygon")
-    return Box(name, *found, position, shape, None, _marks(element) or None)
+    return Box(
+        name, *found, position, shape, None, marks_of(lambda tag: element.findtext(tag, "")) or None
+    )
 
 
-def _marks(element: Element) -> dict[str, object]:
-    """Return what an object has beside its box, without what says nothing."""
+def marks_of(text_of: Callable[[str], str]) -> dict[str, object]:
+    """Return what an object has beside its box, without what says nothing.
+
+    Parameters
+    ----------
+    text_of : callable
+        Takes the name of an element of the object and returns its text; empty if it has none.
+    """
     marks: dict[str, object] = {}
     for tag in _MARKS:
-        text = element.findtext(tag, "").strip()
+        text = text_of(tag).strip()
         if tag == "pose":
             if text and text.lower() != "unspecified":
                 marks[tag] = text

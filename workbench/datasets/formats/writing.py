@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from workbench.datasets.formats.accounts import new_account
+from workbench.datasets.formats.columns import PlainRows, labels_in
+from workbench.datasets.formats.row_text import label_texts
 from workbench.datasets.formats.view import FolderView
 from workbench.errors import ArchiveError
 from workbench.persistence.archive import ArchiveContents, Sink
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from workbench.datasets.formats.plan import Contents
     from workbench.datasets.formats.reading import Picture
 
+_BLOCK = 1000
+
 
 def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -> ArchiveContents:
     """Hand everything that is taken to a sink, in the order of the source."""
@@ -25,6 +31,8 @@ def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -
     # A label file may be kept as it is if its class ids mean the same as before.
     same = contents.reading.classes == contents.classes[: len(contents.reading.classes)]
     pictures = {picture.name: picture for picture in contents.pictures}
+    taken = [pictures[n] for n in view.names if n in pictures and n in contents.targets]
+    labelled = label_files(taken, ids, same)
     total, done = len(pictures), 0
     images, labels = dict.fromkeys(SPLITS, 0), dict.fromkeys(SPLITS, 0)
     for name in view.names:
@@ -43,7 +51,7 @@ def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -
         _, split, filename = target.split("/")
         images[split] += 1
         if picture.rows is not None:
-            sink.write(f"labels/{split}/{_stem(filename)}.txt", label_bytes(picture, ids, same))
+            sink.write(f"labels/{split}/{_stem(filename)}.txt", next(labelled))
             labels[split] += 1
         done += 1
         progress(done, total)
@@ -76,7 +84,46 @@ def _copy_own(view: FolderView, name: str, target: str, sink: Sink) -> None:
         sink.write(target, data)
 
 
-def label_bytes(picture: Picture, ids: dict[str, int], same_classes: bool) -> bytes:
+def label_files(
+    pictures: Iterable[Picture], ids: Mapping[str, int], same_classes: bool
+) -> Iterator[bytes]:
+    """Yield the label file of each picture that has one."""
+    block: list[Picture] = []
+    for picture in pictures:
+        if picture.rows is None:
+            continue
+        block.append(picture)
+        if len(block) == _BLOCK:
+            yield from _label_files(block, ids, same_classes)
+            block = []
+    yield from _label_files(block, ids, same_classes)
+
+
+def _label_files(
+    pictures: Sequence[Picture], ids: Mapping[str, int], same_classes: bool
+) -> Iterator[bytes]:
+    is_plain = [_in_columns(picture, same_classes) for picture in pictures]
+    plain = [p.rows for p, good in zip(pictures, is_plain, strict=True) if good]
+    rows = [found for found in plain if isinstance(found, PlainRows)]
+    class_id = np.array(
+        [ids[label] for found in rows for label in labels_in(found)], dtype=np.int64
+    )
+    boxes = np.concatenate([found.xywh() for found in rows]) if rows else np.empty((0, 4))
+    texts = label_texts(class_id, boxes, np.array([len(found) for found in rows], dtype=np.int64))
+    for picture, good in zip(pictures, is_plain, strict=True):
+        yield next(texts) if good else _label_bytes(picture, ids, same_classes)
+
+
+def _in_columns(picture: Picture, same_classes: bool) -> bool:
+    """Whether all rows of a picture are made out of its columns."""
+    return (
+        isinstance(picture.rows, PlainRows)
+        and not picture.rows.source.raw
+        and not (picture.raw is not None and same_classes)
+    )
+
+
+def _label_bytes(picture: Picture, ids: Mapping[str, int], same_classes: bool) -> bytes:
     """Return the label file of a picture."""
     if picture.raw is not None and same_classes:
         return picture.raw

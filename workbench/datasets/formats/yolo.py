@@ -12,7 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.columns import BoxTable, PlainBoxes
 from workbench.datasets.formats.items import (
     FRACTIONS,
     Box,
@@ -30,6 +33,7 @@ from workbench.persistence.archive.data_yaml import MAX_BYTES, MAX_CLASSES
 from workbench.persistence.archive.directory import fold
 from workbench.persistence.archive.split_lists import GivenSplits, find_splits
 from workbench.persistence.stored_json import MALFORMED
+from workbench.persistence.yolo.label_table import parse_plain
 from workbench.persistence.yolo.label_text import SMALLEST
 
 TITLE = "YOLO"
@@ -37,7 +41,6 @@ TITLE = "YOLO"
 _FAR = 10.0
 _TICK = 500
 _PLAIN_TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[0-9eE+\-. \t\r\n]*")
-_PLAIN_FILE = re.compile(rb"(?:[0-9]{1,4}(?: [01]\.[0-9]{1,17}){4}\n)*")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _SIGNS = re.compile(r"(?<=\s)#.*$|\btensor\b|[\[\](){}\"|]|:(?=\s|$)|(?<=\s)'|'(?=\s)")
 _WHOLE = re.compile(r"-?\d{1,9}")
@@ -98,16 +101,25 @@ def _records(
 ) -> Iterator[Record]:
     parser = RowReader(reading.classes, keypoints)
     named = len(reading.classes)
-    for count, name in enumerate(files):
-        if count % _TICK == 0:
-            options.tick()
-        try:
-            record = parser.record(view.text(name), name)
-        except ImportFormatError as error:
-            reading.unreadable.append((name, str(error)))
-            continue
-        reading.used.add(name)
-        yield record
+    for start in range(0, len(files), _TICK):
+        options.tick()
+        names, contents = [], []
+        for name in files[start : start + _TICK]:
+            try:
+                contents.append(view.text(name))
+            except ImportFormatError as error:
+                reading.unreadable.append((name, str(error)))
+            else:
+                names.append(name)
+        in_columns = _in_columns(contents, reading.classes)
+        for name, data, plain in zip(names, contents, in_columns, strict=True):
+            try:
+                record = parser.plain(data, name, plain) if plain else parser.record(data, name)
+            except ImportFormatError as error:
+                reading.unreadable.append((name, str(error)))
+                continue
+            reading.used.add(name)
+            yield record
     if parser.highest >= named:
         shifted = named and parser.highest == named and not parser.zero
         reading.notes.append(
@@ -116,6 +128,26 @@ def _records(
             + ", or count the ids from 0, as YOLO does: no row has the id 0"
             * bool(shifted)
         )
+
+
+def _in_columns(contents: list[bytes], classes: list[str]) -> list[PlainBoxes | None]:
+    """Return the boxes of the files that hold plain rows only; None for others and for no rows.
+
+    Parameters
+    ----------
+    contents : list of bytes
+    classes : list of str
+        May grow before the boxes are looked at.
+    """
+    _, owner, rows = parse_plain(contents, MAX_CLASSES, anywhere=True)
+    half = rows[:, 3:5] / 2
+    corners = np.concatenate([rows[:, 1:3] - half, rows[:, 1:3] + half], axis=1)
+    table = BoxTable(classes, rows[:, 0].astype(np.int64), corners)
+    ends = np.cumsum(np.bincount(owner, minlength=len(contents))).tolist()
+    return [
+        PlainBoxes(table, start, end, data) if end > start else None
+        for data, start, end in zip(contents, [0, *ends], ends, strict=False)
+    ]
 
 
 class RowReader:
@@ -138,6 +170,19 @@ class RowReader:
         self.zero = False
         self._tracks = 0
 
+    def plain(self, data: bytes, name: str, boxes: PlainBoxes) -> Record:
+        """Take a file whose boxes are known, with the classes that they use."""
+        used = boxes.table.class_id[boxes.start : boxes.stop]
+        self._use(int(used.max()))
+        self.zero = self.zero or not used.all()
+        return Record(name, unit=FRACTIONS, raw=data, plain=boxes)
+
+    def _use(self, class_id: int) -> None:
+        """Make up a name for a class that has none."""
+        while class_id >= len(self._classes):
+            self._classes.append(self._made_up(len(self._classes)))
+        self.highest = max(self.highest, class_id)
+
     def record(self, data: bytes, name: str) -> Record:
         """Read one file.
 
@@ -153,8 +198,6 @@ class RowReader:
             record.raw = None if data.startswith(b"\xef\xbb\xbf") else data
         else:
             text, plain = decode(data), False
-        if plain and _PLAIN_FILE.fullmatch(data) and self._fill(record, text):
-            return record
         other = data.startswith((b"\xff\xfe", b"\xfe\xff"))
         lines = _NEWLINE.split(text)
         self._tracks = _track_column(lines, name) if plain else 0
@@ -174,34 +217,6 @@ class RowReader:
                 repairs.append(why.UTF16)
             record.repairs += [Problem(reason, number) for reason in repairs]
         return record
-
-    def _fill(self, record: Record, text: str) -> bool:
-        """Take the rows of a file as nearly all are; whether it is one."""
-        boxes, classes = record.boxes, self._classes
-        known, highest, zero = len(classes), self.highest, self.zero
-        # All numbers of the file at once, and a tuple without the call of its class: this is
-        # where most of the time of a large import goes.
-        values = list(map(float, text.split()))
-        new = tuple.__new__
-        for number, line in enumerate(text.splitlines(), start=1):
-            place = number * 5
-            class_id = int(values[place - 5])
-            x, y, width, height = values[place - 4 : place]
-            if class_id >= known or width < SMALLEST or height < SMALLEST:
-                boxes.clear()
-                return False
-            if class_id > highest:
-                highest = class_id
-            if not class_id:
-                zero = True
-            left, top = x - width / 2, y - height / 2
-            rest = line[line.index(" ") + 1 :]
-            label = classes[class_id]
-            boxes.append(
-                new(Box, (label, left, top, left + width, top + height, number, "", rest, None))
-            )
-        self.highest, self.zero = highest, zero
-        return True
 
     def _row(self, fields: list[str], number: int, plain: bool) -> tuple[Box, list[str]]:
         repairs: list[str] = []
@@ -258,9 +273,7 @@ class RowReader:
     ) -> Box:
         if width < SMALLEST or height < SMALLEST:
             raise _NoAreaError(f"the box has no area (width {width:g}, height {height:g})")
-        while class_id >= len(self._classes):
-            self._classes.append(self._made_up(len(self._classes)))
-        self.highest = max(self.highest, class_id)
+        self._use(class_id)
         self.zero = self.zero or not class_id
         left, top = x - width / 2, y - height / 2
         return Box(

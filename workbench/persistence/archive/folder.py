@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,12 +34,17 @@ class Folder:
     members : list of Member
     notes : list of str
         What could not be looked at.
+    modified : list of int
+        When each member was written to, in nanoseconds; empty if nobody has looked.
     """
 
-    def __init__(self, path: Path, members: list[Member], notes: list[str]) -> None:
+    def __init__(
+        self, path: Path, members: list[Member], notes: list[str], modified: Sequence[int] = ()
+    ) -> None:
         self.path = path
         self.members = members
         self.notes = notes
+        self.modified = modified
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
@@ -59,6 +64,7 @@ class Folder:
                 f"{'a file' if path.exists() else 'nothing'}; check the path"
             )
         members: list[Member] = []
+        modified: list[int] = []
         dangling: list[str] = []
         outside: list[str] = []
         for name, full, leads_away in _walk(os.path.realpath(path), "", frozenset()):
@@ -66,13 +72,15 @@ class Folder:
                 outside.append(name)
                 continue
             try:
-                size = os.stat(full).st_size
+                status = os.stat(full)
             except OSError as error:
                 if error.errno not in LEADS_NOWHERE:
                     raise _unreadable(Path(full), "file", error) from error
                 dangling.append(name)
                 continue
+            size = status.st_size
             members.append(Member(name, b"", STORED, 0, size, size, 0, 0, is_litter(name)))
+            modified.append(status.st_mtime_ns)
         notes = []
         if dangling:
             notes.append(
@@ -84,7 +92,7 @@ class Folder:
                 f"{len(outside)} links lead out of the folder and were left out, such as "
                 f"{outside[0]!r}. {remedy(os.fspath(path))}"
             )
-        return cls(path, members, notes)
+        return cls(path, members, notes, modified)
 
     def __enter__(self) -> Self:
         return self

@@ -85,7 +85,7 @@ def parse_many(
     num_classes, keypoints
         As for `parse_labels`.
     """
-    plain, file_of_row, rows = _parse_plain(contents, num_classes)
+    plain, file_of_row, rows = parse_plain(contents, num_classes)
     parts_index, parts_rows = [file_of_row], [rows]
     problems: list[LabelFormatError] = []
     for position in np.flatnonzero(~plain).tolist():
@@ -119,10 +119,17 @@ def join(parts: Sequence[Columns]) -> Columns:
     )
 
 
-def _parse_plain(
-    contents: list[bytes], num_classes: int
+def parse_plain(
+    contents: list[bytes], num_classes: int, *, anywhere: bool = False
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Parse the files that hold plain rows only.
+
+    Parameters
+    ----------
+    contents : list of bytes
+    num_classes : int
+    anywhere : bool
+        Also those whose boxes reach out of the image.
 
     Returns
     -------
@@ -143,7 +150,7 @@ def _parse_plain(
         rows = _numbers(b"".join(contents))
     counts = np.array([c.count(b"\n") for c in contents], dtype=np.int64)
     file_of_row = np.repeat(np.arange(len(contents), dtype=np.int64), counts)
-    bad = ~_good_rows(rows, num_classes)
+    bad = ~_good_rows(rows, num_classes, anywhere)
     if bad.any():
         plain[file_of_row[bad]] = False
         keep = plain[file_of_row]
@@ -157,7 +164,7 @@ def _is_too_long(content: bytes) -> bool:
 
 def plain_files(contents: list[bytes], num_classes: int) -> npt.NDArray[np.bool_]:
     """Whether each file holds nothing but plain boxes inside the image, shape (files,)."""
-    return _parse_plain(contents, num_classes)[0]
+    return parse_plain(contents, num_classes)[0]
 
 
 def _all_end_lines(contents: list[bytes]) -> bool:
@@ -219,10 +226,12 @@ def _numbers(blob: bytes) -> npt.NDArray[np.float64]:
     return np.fromstring(blob, dtype=np.float64, sep=" ").reshape(-1, 5)
 
 
-def _good_rows(rows: npt.NDArray[np.float64], num_classes: int) -> npt.NDArray[np.bool_]:
+def _good_rows(
+    rows: npt.NDArray[np.float64], num_classes: int, anywhere: bool
+) -> npt.NDArray[np.bool_]:
     """Whether each row stands for itself: known class, some area, inside the image."""
     class_id, centre, size = rows[:, 0], rows[:, 1:3], rows[:, 3:5]
     half = size / 2
     inside = (centre - half >= -TOLERANCE) & (centre + half <= 1.0 + TOLERANCE)
-    good = (inside & (size >= SMALLEST)).all(axis=1)
+    good = ((inside | anywhere) & (size >= SMALLEST)).all(axis=1)
     return np.asarray(good & (class_id < num_classes) & (class_id == np.floor(class_id)))
