@@ -179,3 +179,20 @@ async def test_a_label_covers_one_suggestion_of_each_source(stores: Stores, sugg
         (RIGHT.xywh, MODEL.id),
     ]
     assert without_covered(waiting, []) == waiting
+
+
+async def test_what_is_of_no_class_of_the_dataset_does_not_wait(
+    stores: Stores, suggested: str
+) -> None:
+    before = await stores.image.suggestions(suggested)
+    num_classes = len((await stores.dataset.get(suggested)).classes)
+    beyond = Prediction(num_classes, 0.5, 0.5, 0.1, 0.1, 0.9)
+    other = SuggestionSource("model", "of more classes", "ef" * 32)
+    await stores.image.add_suggestions(suggested, [new_block(other, {A: [beyond]})])
+    table = await stores.image.suggestions(suggested, known=before)
+    assert len(table) == len(before)
+    assert A in table.looked_at[other.id]
+    classes = (await stores.dataset.get(suggested)).classes
+    await stores.dataset.update_classes(suggested, [*classes, "new"])
+    table = await stores.image.suggestions(suggested, known=table)
+    assert [one.class_id for one in table.of(*A) if one.source == other.id] == [num_classes]

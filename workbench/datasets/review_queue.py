@@ -90,7 +90,7 @@ async def review_queue(
     for key in table.images:
         if key in labelled or (split is not None and key[0] != split):
             continue
-        found = [one for one in table.of(*key) if one.class_id < len(info.classes)]
+        found = table.of(*key)
         likely = [one for one in found if one.confidence >= _LIKELY]
         if order == "teaching" and found:
             queued.append(_teaching(key, found, likely, table, weights, info.classes))

@@ -75,7 +75,7 @@ def waiting_boxes(index: DatasetIndex, table: SuggestionTable) -> WaitingBoxes:
     places = find_places(index.filenames, index.split, names, numbers)
     counts = np.diff(table.first)
     image = places[np.repeat(np.arange(len(counts)), counts)]
-    waits = (image >= 0) & (table.class_id < len(index.classes))
+    waits = image >= 0
     decided = np.array([key in table.rejected for key in table.images], dtype=np.bool_)
     decided |= (
         (places >= 0) & (index.num_boxes[np.maximum(places, 0)] > 0) if len(places) else False

@@ -139,14 +139,12 @@ async def _by_last_change(stores: DataStores, dataset: str, split: str) -> dict[
 
 async def _with_suggestions(stores: DataStores, dataset: str, split: str) -> set[str]:
     """Return the images with suggestions that no label covers and nobody has rejected."""
-    num_classes = len((await stores.dataset.get(dataset)).classes)
     table = await stores.image.suggestions(dataset)
     names = [name for where, name in table.images if where == split]
     labels = await stores.label.load_many(dataset, [(split, name) for name in names])
     found = set()
     for name, boxes in zip(names, labels.annotations_by_image(), strict=True):
-        known = [one for one in table.of(split, name) if one.class_id < num_classes]
-        if without_covered(known, boxes):
+        if without_covered(table.of(split, name), boxes):
             found.add(name)
     return found
 

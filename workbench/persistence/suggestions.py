@@ -266,6 +266,7 @@ def current_suggestions(
     history: Sequence[Record],
     images: Collection[ImageKey],
     revision: str = "",
+    num_classes: int | None = None,
 ) -> SuggestionTable:
     """Return the suggestions for the images that are there, as names and classes are now.
 
@@ -278,6 +279,8 @@ def current_suggestions(
         Split and name of the images that are there.
     revision : str
         Of the blocks.
+    num_classes : int, optional
+        So many classes the dataset has: what is suggested of another one is left out.
     """
     follower = _follow(blocks, history)
     present = {"/".join(key): key for key in images}
@@ -285,6 +288,8 @@ def current_suggestions(
         number: _mapped(blocks[number].class_id, mappings)
         for number, mappings in follower.mappings.items()
     }
+    if num_classes is not None:
+        classes |= _known_only(blocks, classes, num_classes)
     starts = [np.concatenate(([0], np.cumsum(block.counts))) for block in blocks]
     of_id = {block.source.id: block.source for block in blocks if block.kind == "suggested"}
     order: dict[ImageKey, int] = {}
@@ -345,6 +350,19 @@ def _mapped(class_id: Ints, mappings: Sequence[Mapping[int, int | None]]) -> Int
         before = found.copy()
         for old, new in mapping.items():
             found[before == old] = -1 if new is None else new
+    return found
+
+
+def _known_only(
+    blocks: Sequence[SuggestionBlock], classes: Mapping[int, Ints], num_classes: int
+) -> dict[int, Ints]:
+    """Return the ids of blocks that speak of classes which there are not, with -1 for these."""
+    found = {}
+    for number, block in enumerate(blocks):
+        present = classes.get(number, block.class_id)
+        is_unknown = present >= num_classes
+        if is_unknown.any():
+            found[number] = np.where(is_unknown, np.int32(-1), present)
     return found
 
 

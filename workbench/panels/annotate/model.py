@@ -88,7 +88,6 @@ class AnnotateModel(traitlets.HasTraits):
         self._saving = 0
         self._has_saved = False  # since it caught up last
         self._failures: dict[str, str] = {}
-        self._num_classes = 0
         self._ticket = 0
 
     @property
@@ -151,7 +150,6 @@ class AnnotateModel(traitlets.HasTraits):
         self._names = plan.filenames
         self._places = {name: index for index, name in enumerate(plan.filenames)}
         self._labelled = plan.labelled
-        self._num_classes = len(info.classes)
         self._sources = sources
         self._propose_what_capture_saw(len(info.classes))
         self.walk += 1
@@ -319,8 +317,7 @@ class AnnotateModel(traitlets.HasTraits):
             Also suggestions that a person has rejected.
         """
         kept = self.review.waiting(filename, labels, rejected=rejected)
-        known = [one for one in kept if one.class_id < self._num_classes]
-        return [*self._proposals.get(filename, ()), *known]
+        return [*self._proposals.get(filename, ()), *kept]
 
     def to_review(self, threshold: float) -> int:
         """Images of the walk that nobody has labelled, with a suggestion at or above a score."""

@@ -109,8 +109,8 @@ class FilesystemImageStore(ImageStore):
         folder = self._root.open(dataset)
 
         def work() -> SuggestionTable:
-            folder.read()
-            return suggestion_log.read(folder.storage, known, lambda: _keys(folder))
+            num_classes = len(folder.read().classes)
+            return suggestion_log.read(folder.storage, known, lambda: _keys(folder), num_classes)
 
         return await asyncio.to_thread(folder.consistently, work)
 

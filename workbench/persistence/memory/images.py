@@ -117,7 +117,8 @@ class MemoryImageStore(ImageStore):
     ) -> SuggestionTable:
         """See `ImageStore.suggestions`."""
         with self._state.reading(dataset) as (_, found):
-            return suggestion_log.read(found.storage, known, found.images.keys)
+            num_classes = len(found.classes)
+            return suggestion_log.read(found.storage, known, found.images.keys, num_classes)
 
     async def add_suggestions(self, dataset: str, blocks: Sequence[SuggestionBlock]) -> None:
         """See `ImageStore.add_suggestions`."""

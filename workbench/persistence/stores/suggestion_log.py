@@ -51,10 +51,16 @@ def revision(storage: Storage) -> str:
 
 
 def read(
-    storage: Storage, known: SuggestionTable | None, images: Callable[[], Collection[ImageKey]]
+    storage: Storage,
+    known: SuggestionTable | None,
+    images: Callable[[], Collection[ImageKey]],
+    num_classes: int,
 ) -> SuggestionTable:
-    """Return what is proposed for the images that are there; `known` if nothing was added."""
-    present = revision(storage)
+    """Return what is proposed for the images that are there; `known` if nothing was added.
+
+    What is of a class that the dataset does not have is left out, until it has one more.
+    """
+    present = f"{revision(storage)} {num_classes}"
     if known is not None and known.revision == present:
         return known
     blocks: list[SuggestionBlock] = []
@@ -64,4 +70,4 @@ def read(
     if not blocks:
         return current_suggestions([], [], [], present)
     history = history_log.read_as_written(storage)
-    return current_suggestions(blocks, history, images(), present)
+    return current_suggestions(blocks, history, images(), present, num_classes)
