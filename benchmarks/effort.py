@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,13 +45,14 @@ from workbench.datasets.dataset import Dataset  # noqa: E402
 from workbench.datasets.formats.importing import import_dataset  # noqa: E402
 from workbench.geometry import to_pixels  # noqa: E402
 from workbench.labelling import ModelLabeller  # noqa: E402
+from workbench.labelling.lessons import lesson_config  # noqa: E402
 from workbench.labelling.predictor import Predictor  # noqa: E402
 from workbench.panels.annotate.messages import CanvasBox, Edit  # noqa: E402
 from workbench.panels.annotate.model import AnnotateModel  # noqa: E402
 from workbench.persistence import Stores, create_stores  # noqa: E402
 from workbench.persistence.models import Annotation, ImageKey, NewImage, Prediction  # noqa: E402
 from workbench.persistence.suggestion_blocks import SuggestionSource  # noqa: E402
-from workbench.training.config import TrainingConfig  # noqa: E402
+from workbench.training.defaults import Machine, data_facts  # noqa: E402
 from workbench.training.runner import TrainingRunner  # noqa: E402
 
 SECONDS_FOR_AN_ACTION = 2.0
@@ -201,16 +202,19 @@ class Session:
         began = time.perf_counter()
         name = f"after-{images}"
         run = await self._runner.start(
-            TrainingConfig(
-                dataset=TAUGHT,
-                base_model=self._base,
-                epochs=self._args.epochs,
+            replace(
+                lesson_config(
+                    TAUGHT,
+                    await data_facts(self.stores, TAUGHT),
+                    Machine(False),
+                    num_taught=images - images // HELD_OUT_EVERY,
+                    base_model=self._base,
+                    model_name=name,
+                ),
+                # Nobody draws here who would be disturbed.
+                teaching=False,
                 image_size=self._args.image_size,
-                batch=8,
-                cache="ram",
-                patience=0,
-                model_name=name,
-                extra={"optimizer": "AdamW", "lr0": 0.002, "warmup_epochs": 1, "close_mosaic": 5},
+                **({"epochs": self._args.epochs} if self._args.epochs else {}),
             )
         )
         progress = await run.wait()
@@ -223,12 +227,22 @@ class Session:
 
     async def _take_over(self, model: Taught, number: int) -> None:
         """Let a model suggest on what is not reviewed yet, if it saves more than the one before."""
-        labeller = ModelLabeller(self.predictor, model.name, confidence=THRESHOLDS[0])
         held_out = [p for p in self._pictures[:number] if p.key[0] == "val"]
         dataset = Dataset(self.stores, TAUGHT)
-        done = await dataset.prelabel([p.key for p in held_out], labeller)
         before = await self._effort(self._source, held_out)
-        after = await self._effort(done.source, held_out)
+        tried = []
+        for tighten in (False, True):
+            labeller = ModelLabeller(
+                self.predictor, model.name, confidence=THRESHOLDS[0], tighten=tighten
+            )
+            done = await dataset.prelabel([p.key for p in held_out], labeller)
+            tried.append(
+                (await self._effort(done.source, held_out), tighten, labeller, done.source)
+            )
+        after, tightens, labeller, source = min(tried, key=lambda one: one[:2])
+        for *_, other in tried:
+            if other.id != source.id:
+                await self.stores.image.drop_suggestions(TAUGHT, other.id)
         is_better = after[0] < before[0]
         self.notes.append(
             [
@@ -237,16 +251,17 @@ class Session:
                 str(number + 1),
                 f"{before[0]} → {after[0]} on {len(held_out)}",
                 f"{after[1]:.2f}",
+                "yes" if tightens else "no",
                 "takes over" if is_better else "not better",
             ]
         )
         self._base = model.name
         if not is_better:
-            await self.stores.image.drop_suggestions(TAUGHT, done.source.id)
+            await self.stores.image.drop_suggestions(TAUGHT, source.id)
             return
         if self._source is not None:
             await self.stores.image.drop_suggestions(TAUGHT, self._source.id)
-        self._source, self._threshold = done.source, after[1]
+        self._source, self._threshold = source, after[1]
         await dataset.prelabel([p.key for p in self._pictures[number:]], labeller)
 
     async def _effort(
@@ -335,10 +350,18 @@ async def main(args: argparse.Namespace) -> int:
         else:
             classes, pictures = generated(args.images)
         boxes = sum(len(p.truth) for p in pictures)
-        say(f"{len(pictures)} images, {boxes} boxes, IoU {args.iou}, {args.epochs} epochs a round")
+        say(f"{len(pictures)} images, {boxes} boxes, IoU {args.iou}")
         session = Session(folder, pictures, args)
         taught, manual = await session.run(classes)
-    headings = ["taught on", "in", "from image", "actions on held out", "threshold", ""]
+    headings = [
+        "taught on",
+        "in",
+        "from image",
+        "actions on held out",
+        "threshold",
+        "tightened",
+        "",
+    ]
     print_columns(headings, session.notes)
     ratios = report(taught, manual)
     failures = []
@@ -364,7 +387,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--iou", type=float, default=0.75)
     parser.add_argument("--image-size", type=int, default=160)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, help="default: as the product chooses")
     parser.add_argument("--base", default="yolo11n.yaml", help="where the first round starts")
     parser.add_argument("--rounds", type=int, default=len(ROUNDS))
     args = parser.parse_args()

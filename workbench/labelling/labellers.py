@@ -7,22 +7,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from workbench import geometry
 from workbench.datasets.prelabelling import Frame, Labeller, Task
 from workbench.errors import NotFoundError
 from workbench.geometry import clip_xywh, to_normalised
 from workbench.labelling.class_mapping import ClassMapping, guess_mapping
 from workbench.labelling.network import Found, Network
 from workbench.labelling.predictor import Predictor, detect_frames
+from workbench.labelling.tightening import tightened
 from workbench.labelling.tiling import join, tile_side, tiles_of
 from workbench.persistence.models import ModelInfo, Prediction
 from workbench.persistence.suggestion_blocks import SuggestionSource
 from workbench.weights.rewriting import file_digest
 
 T = TypeVar("T")
+
+_WORTH_TIGHTENING = 0.15
+_ONE_THING = 0.7
 
 LEAST_CONFIDENCE = 0.05
 """Of what is suggested; the annotator's slider hides what a person does not want to see."""
@@ -54,6 +59,8 @@ class ModelLabeller(Labeller):
         Boxes below this are not suggested.
     tiles : bool
         Cut pictures on which objects are small for the network, see `workbench.labelling.tiling`.
+    tighten : bool
+        Draw boxes in to the edges of what they show, see `workbench.labelling.tightening`.
 
     Attributes
     ----------
@@ -69,6 +76,7 @@ class ModelLabeller(Labeller):
         mapping: Mapping[str, str | None] | None = None,
         confidence: float = LEAST_CONFIDENCE,
         tiles: bool = True,
+        tighten: bool = False,
     ) -> None:
         if not 0 <= confidence <= 1:
             raise ValueError(f"confidence: expected a number in 0..1, found {confidence!r}")
@@ -77,6 +85,7 @@ class ModelLabeller(Labeller):
         self._changes = dict(mapping or {})
         self._confidence = confidence
         self._tiles = tiles
+        self._tighten = tighten
         self._ready: _Ready | None = None
 
     @property
@@ -106,11 +115,13 @@ class ModelLabeller(Labeller):
             )
         digest = await self._digest(info, weights)
         self._ready = _Ready(info, weights, mapping, task.object_size if self._tiles else None)
-        details = {
+        details: dict[str, Any] = {
             "classes": mapping.by_name,
             "confidence": self._confidence,
             "tiles": self._tiles,
         }
+        if self._tighten:
+            details["tighten"] = True
         return SuggestionSource("weights" if weights else "model", info.name, digest, details)
 
     async def label(self, frames: Sequence[Frame]) -> list[list[Prediction]]:
@@ -119,6 +130,10 @@ class ModelLabeller(Labeller):
             raise RuntimeError("start(task) has to be called before label(frames)")
         ready = self._ready
         found = await self._run(ready.info, ready.weights, lambda n: self._found(n, frames))
+        if self._tighten:
+            found = await asyncio.to_thread(
+                lambda: [_tightened(one, frame) for one, frame in zip(found, frames, strict=True)]
+            )
         return [
             _predictions(one, frame, ready.mapping.chosen)
             for one, frame in zip(found, frames, strict=True)
@@ -156,6 +171,20 @@ class ModelLabeller(Labeller):
 
     async def _run(self, info: ModelInfo, weights: Path | None, work: Callable[[Network], T]) -> T:
         return await self._predictor.run(info, work, weights=weights)
+
+
+def _tightened(found: Found, frame: Frame) -> Found:
+    """Draw in the boxes that anybody would look at; of two that become one the surer stays."""
+    boxes = found.boxes.copy()
+    likely = found.confidence >= _WORTH_TIGHTENING
+    boxes[likely] = tightened(frame, boxes[likely])
+    overlap = geometry.iou(boxes, boxes) if len(boxes) else np.zeros((0, 0))
+    overlap[found.class_id[:, None] != found.class_id[None, :]] = 0
+    kept: list[int] = []
+    for place in range(len(boxes)):  # the most confident first
+        if not likely[place] or not kept or overlap[place, kept].max() <= _ONE_THING:
+            kept.append(place)
+    return Found(boxes[kept], found.class_id[kept], found.confidence[kept])
 
 
 def _in_tiles(network: Network, frame: Frame, side: int, confidence: float) -> Found:

@@ -25,9 +25,11 @@ MOST_IMAGES = 1_000
 
 _LONGEST_PAUSE = 200
 _PRETRAINED = "yolo11n.pt"
-_BATCH = 4
+_BATCH, _SEVERAL = 4, 64
 _EPOCHS = (20, 150)
 _CPU_PIXELS_A_SECOND = 1.8 * 640**2
+_EPOCH_S, _STEP_S = 0.6, 0.05
+"""What an epoch and a step cost besides, on two cores: validating, keeping weights, AdamW."""
 _SECONDS = (60.0, 2.0, 600.0)
 """Of a lesson: at least, more for each image, and at most; on a processor."""
 
@@ -97,19 +99,22 @@ def lesson_config(
     size = int(suggest_image_size(facts, machine).value)
     least, most = _EPOCHS
     epochs = most
+    batch = _BATCH if num_taught < _SEVERAL else 2 * _BATCH
     if not machine.on_gpu:
         shortest, each, longest = _SECONDS
         seconds = min(shortest + each * num_taught, longest)
-        epochs = int(seconds * _CPU_PIXELS_A_SECOND / (max(num_taught, 1) * size**2))
+        steps = -(-num_taught // batch)
+        each_epoch = num_taught * size**2 / _CPU_PIXELS_A_SECOND + steps * _STEP_S + _EPOCH_S
+        epochs = int(seconds / each_epoch)
     epochs = min(max(epochs, least), most)
     return TrainingConfig(
         dataset=dataset,
         base_model=base_model or _PRETRAINED,
         epochs=epochs,
         image_size=size,
-        batch=_BATCH if num_taught < 64 else 2 * _BATCH,
+        batch=batch,
         cache="ram",
-        patience=0,
+        patience=max(epochs // 3, least),
         workers=0,
         model_name=model_name,
         teaching=True,
@@ -138,6 +143,8 @@ class Lesson:
         Of 100 boxes of what was held out, so many need not be drawn.
     threshold : float
         From which score on that is so.
+    tightens : bool
+        Whether boxes are better when they are drawn in to edges in the picture.
     takes_over : bool
         Whether it was better than the one before, so that its suggestions replace those.
     """
@@ -148,6 +155,7 @@ class Lesson:
     map50: float
     saved: int
     threshold: float
+    tightens: bool
     takes_over: bool
 
     @property
@@ -175,6 +183,7 @@ class Lesson:
             float(content["map50"]),
             int(content["saved"]),
             float(content["threshold"]),
+            content["tightens"] is True,
             content["takes_over"] is True,
         )
 

@@ -26,6 +26,7 @@ from workbench.datasets.prelabelling import Labeller, Task, prelabel, task_of
 from workbench.errors import InvalidModelError, NotFoundError, WorkbenchError
 from workbench.labelling.labellers import ModelLabeller
 from workbench.labelling.lessons import FEWEST_TO_TELL, Lesson, divided, due_at, lesson_config
+from workbench.labelling.outlook import Outlook, outlook
 from workbench.labelling.predictor import Predictor
 from workbench.labelling.savings import Savings, savings
 from workbench.persistence import Stores, create_stores
@@ -52,6 +53,10 @@ TAUGHT = "taught"
 """`SuggestionSource.kind` of what such models suggest."""
 
 _AT_ONCE = 32
+_TRIED = 40
+"""On so many held out images tightening is tried: it takes some hundredths of a second a box."""
+_WELL = 0.75
+"""IoU from which on a box is right to people who mind its edges."""
 _GIVES_WAY_S = 3.0
 
 
@@ -62,6 +67,22 @@ class TaughtLabeller(ModelLabeller):
         """See `ModelLabeller.start`."""
         source = await super().start(task)
         return SuggestionSource(TAUGHT, "as you go", source.digest, source.details)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worth:
+    """What a model's suggestions are worth, to people who mind edges little, and much."""
+
+    usual: Savings
+    strict: Savings
+
+    @property
+    def cost(self) -> int:
+        return self.usual.reviewed + self.strict.reviewed
+
+    @property
+    def cost_by_hand(self) -> int:
+        return self.usual.by_hand + self.strict.by_hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,8 @@ class TeachingState:
         The newest one, which need not be better.
     problem : str
         Why there is no lesson although one is due.
+    outlook : Outlook or None
+        What more images are likely to be worth.
     """
 
     reviewed: int
@@ -90,6 +113,7 @@ class TeachingState:
     lesson: Lesson | None = None
     last: Lesson | None = None
     problem: str = ""
+    outlook: Outlook | None = None
 
     def __str__(self) -> str:
         """Return one line for people."""
@@ -97,6 +121,8 @@ class TeachingState:
         if self.lesson is not None:
             text = str(self.lesson)
             parts.append(text[0].upper() + text[1:])
+            if self.outlook is not None:
+                parts.append(str(self.outlook))
         elif self.last is not None:
             parts.append(f"Not good enough yet: {self.last}")
         if self.progress is not None:
@@ -163,7 +189,7 @@ class Teacher:
         lessons = [one for one in self._lessons.values() if one is not None]
         return TeachingState(
             len(reviewed), due, going_on, self._present(lessons), lessons[-1] if lessons else None,
-            self._problem,
+            self._problem, outlook(lessons),
         )  # fmt: skip
 
     async def lessons(self) -> list[Lesson]:
@@ -196,11 +222,11 @@ class Teacher:
         lesson = self._present([one for one in self._lessons.values() if one is not None])
         if lesson is None or not await self._stores.model.exists(lesson.model):
             return 0
-        labeller = TaughtLabeller(self._predictor, lesson.model)
+        labeller = TaughtLabeller(self._predictor, lesson.model, tighten=lesson.tightens)
         source = await labeller.start(await task_of(self._stores, self._dataset))
         table = await self._stores.image.suggestions(self._dataset)
         for other in table.sources:
-            if other.kind == TAUGHT and other.digest != source.digest:
+            if other.kind == TAUGHT and other.id != source.id:
                 await self._stores.image.drop_suggestions(self._dataset, other.id)
         done = await prelabel(self._stores, self._dataset, images, labeller, progress=progress)
         return done.boxes
@@ -258,23 +284,24 @@ class Teacher:
         _, held_out = divided(await self._reviewed())
         before = self._present([one for one in self._lessons.values() if one is not None])
         try:
-            after = await self._measured(name, held_out)
+            after, tightens = await self._measured(name, held_out)
         except (NotFoundError, InvalidModelError) as error:
             self._problem = f"The last lesson failed: {error}"
             return None
-        least = after.by_hand
+        cost, least = after.cost, after.cost_by_hand
         if before is not None and await self._stores.model.exists(before.model):
-            least = min(least, (await self._measured(before.model, held_out)).reviewed)
-        is_better = after.reviewed < least
+            least = min(least, (await self._measured(before.model, held_out))[0].cost)
+        is_better = cost < least
         if before is not None and len(held_out) < FEWEST_TO_TELL:
-            is_better = after.reviewed <= least  # nobody can tell; it has seen twice as much
+            is_better = cost <= least  # nobody can tell; it has seen twice as much
         lesson = Lesson(
             name,
             run.job.num_images.get("train", 0),
             len(held_out),
             float(progress.metrics.get("best_map50", 0.0)),
-            after.percent,
-            after.threshold,
+            after.usual.percent,
+            after.usual.threshold,
+            tightens,
             is_better,
         )
         await run.write_verdict(lesson.to_json())
@@ -291,15 +318,25 @@ class Teacher:
         with suppress(NotFoundError):  # another kernel was faster
             await self._stores.model.delete(model)
 
-    async def _measured(self, model: str, images: Sequence[ImageKey]) -> Savings:
-        labeller = TaughtLabeller(self._predictor, model)
+    async def _measured(self, model: str, images: Sequence[ImageKey]) -> tuple[_Worth, bool]:
+        """Return what a model is worth on images, and whether its boxes are to be tightened."""
+        plain, tight = [
+            await self._worth(model, images[:_TRIED], tighten=tighten) for tighten in (False, True)
+        ]
+        tightens = tight.cost < plain.cost
+        if len(images) <= _TRIED:
+            return (tight if tightens else plain), tightens
+        return await self._worth(model, images, tighten=tightens), tightens
+
+    async def _worth(self, model: str, images: Sequence[ImageKey], *, tighten: bool) -> _Worth:
+        labeller = TaughtLabeller(self._predictor, model, tighten=tighten)
         await labeller.start(await task_of(self._stores, self._dataset))
         found: list[list[Prediction]] = []
         labels: list[list[Annotation]] = []
         for start in range(0, len(images), _AT_ONCE):
             some = images[start : start + _AT_ONCE]
             await self._look(labeller, some, found, labels)
-        return savings(found, labels)
+        return _Worth(savings(found, labels), savings(found, labels, right=_WELL))
 
     async def _look(
         self,
