@@ -254,7 +254,7 @@ export type CanvasModel = Model<CanvasTraits, CanvasSent, CanvasReceived>;
 
 // -- The gallery: workbench/panels/browse/gallery.py and pages.py
 
-export type GalleryMode = "images" | "objects" | "trash";
+export type GalleryMode = "images" | "objects" | "suggested" | "trash";
 /** Half-open. */
 export type Range = readonly [number, number];
 export type Ranges = readonly Range[];
@@ -335,6 +335,10 @@ export interface Do {
   class_id?: number;
   class_name?: string;
   every?: number;
+  order?: string;
+  least?: number;
+  first?: number;
+  last?: number;
 }
 export type GalleryMessage =
   | { kind: "want"; id: number; listing: number; level: number; ranges: Ranges }

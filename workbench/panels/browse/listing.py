@@ -12,14 +12,19 @@ import numpy.typing as npt
 from workbench.datasets.changes import BoxRef, counted
 from workbench.datasets.index import LABELLED, STATES, DatasetIndex
 from workbench.datasets.thumbnails import MARGIN
+from workbench.datasets.waiting import WaitingBoxes
 from workbench.persistence.models import SPLITS, Annotation, ImageKey, TrashEntry
+from workbench.persistence.suggestions import Suggestion
 
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Ranges = tuple[tuple[int, int], ...]
 """A selection of places as sorted, disjoint, half-open ranges."""
 
-MODES = ("images", "objects", "trash")
+MODES = ("images", "objects", "suggested", "trash")
+_OF_BOXES = ("objects", "suggested")
+ORDERS = ("surest", "doubtful", "images")
+"""By falling score; those first of which a model is least sure either way; by image."""
 _DELETED = {"label": "labels only", "orphan": "labels only", "replaced": "before a repair"}
 """What lies in the trash that is no deleted image, by the kind of the entry."""
 MAX_BOXES = 150
@@ -93,6 +98,40 @@ class Only:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """Which suggestions are listed.
+
+    Parameters
+    ----------
+    order : str
+        One of `ORDERS`.
+    least : float
+        The score from which on, 0..1.
+    """
+
+    order: str = ORDERS[0]
+    least: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.order not in ORDERS:
+            raise ValueError(f"order {self.order!r}: expected one of {', '.join(ORDERS)}")
+        if not 0 <= self.least <= 1:
+            raise ValueError(f"least: expected a score in 0..1, found {self.least!r}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aim:
+    """What is to be shown; see `Listing`."""
+
+    dataset: str
+    index: DatasetIndex
+    query: str
+    mode: str
+    only: Only | None = None
+    sieve: Sieve = field(default_factory=Sieve)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
     """What is listed, at one moment.
@@ -108,12 +147,14 @@ class Listing:
     index : DatasetIndex
     rows : ndarray of int64, shape (items,)
         Positions in `index`: of images, or of boxes in the mode ``"objects"``; else places
-        in `trash`.
+        in `waiting` or in `trash`.
     trash : list of TrashEntry
     keep : bool
         Whether it lists the same as the one before, brought up to date.
     only : Only, optional
         The images that are looked at, if it is not all of them.
+    waiting : WaitingBoxes, optional
+        What waits for review, in the mode ``"suggested"``.
     """
 
     number: int
@@ -125,6 +166,12 @@ class Listing:
     trash: Sequence[TrashEntry] = ()
     keep: bool = False
     only: Only | None = None
+    waiting: WaitingBoxes | None = None
+
+    @property
+    def boxed(self) -> DatasetIndex:
+        """The index whose boxes are listed."""
+        return self.index if self.waiting is None else self.waiting.index
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -140,7 +187,7 @@ class Listing:
         if self.mode == "trash":
             return []
         rows = self.chosen(ranges)
-        images = self.index.image_index[rows] if self.mode == "objects" else rows
+        images = self.boxed.image_index[rows] if self.mode in _OF_BOXES else rows
         return self.index.keys(list(dict.fromkeys(images.tolist())))
 
     def boxes(self, ranges: Ranges) -> list[BoxRef]:
@@ -167,7 +214,9 @@ class Listing:
         row = int(self.rows[place])
         if self.mode == "trash":
             return _deleted(place, self.trash[row])
-        return self._object(place, row) if self.mode == "objects" else self._image(place, row)
+        if self.mode in _OF_BOXES:
+            return self._object(place, row)
+        return self._image(place, row)
 
     def carried_to(self, other: Listing, ranges: Ranges) -> Ranges:
         """Return the same selection in another listing, as far as its items are there."""
@@ -178,12 +227,19 @@ class Listing:
             return ranges_of(np.array([other.trash[r].id in wanted for r in other.rows.tolist()]))
         if self.mode == "objects":
             return self._boxes_carried_to(other, ranges)
+        if self.waiting is not None and other.waiting is not None:
+            own = {self._proposed(row) for row in self.chosen(ranges).tolist()}
+            return ranges_of(np.array([other._proposed(row) in own for row in other.rows.tolist()]))
         rows = self.chosen(ranges)
         if self.index.filenames is not other.index.filenames:
             rows = other.index.positions(self.index.keys(rows))
         is_chosen = np.zeros(len(other.index), dtype=np.bool_)
         is_chosen[rows] = True
         return ranges_of(is_chosen[other.rows])
+
+    def _proposed(self, row: int) -> tuple[ImageKey, Suggestion]:
+        assert self.waiting is not None
+        return self.waiting.key(row), self.waiting.suggestion(row)
 
     def _boxes_carried_to(self, other: Listing, ranges: Ranges) -> Ranges:
         if self.index is other.index:
@@ -218,7 +274,7 @@ class Listing:
         )
 
     def _object(self, place: int, row: int) -> Item:
-        index = self.index
+        index, waiting = self.boxed, self.waiting
         split, name = index.key(int(index.image_index[row]))
         class_id = int(index.class_id[row])
         known = class_id < len(index.classes)
@@ -228,6 +284,8 @@ class Listing:
             name=name,
             split=split,
             label=index.classes[class_id] if known else f"class {class_id}",
+            badge="" if waiting is None else f"{float(waiting.scores[row]):.0%}",
+            note="" if waiting is None else waiting.source_of(row),
             boxes=[[class_id, *_in_crop(index.boxes[row].tolist())]],
             counts=[(class_id, 1)],
         )

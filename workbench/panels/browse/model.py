@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import traitlets
 
 from workbench.datasets.actions import Actions, Change, NewFile, Upload
+from workbench.datasets.bulk_deciding import decide_many
 from workbench.datasets.changes import BoxRef
 from workbench.datasets.classes import ClassEditor
 from workbench.datasets.decided import (
@@ -36,8 +37,18 @@ from workbench.panels.browse.importing import (
     describe_suggestions,
     refusal_text,
 )
-from workbench.panels.browse.listing import MODES, Item, Listing, Only, Ranges, size_of
+from workbench.panels.browse.listing import (
+    MODES,
+    Aim,
+    Item,
+    Listing,
+    Only,
+    Ranges,
+    Sieve,
+    size_of,
+)
 from workbench.panels.browse.pictures import PageMaker
+from workbench.panels.browse.reviewing import find_waiting, rest_of, told
 from workbench.panels.shared.changing import ChangingModel, Task, sentence
 from workbench.panels.shared.status import Status, Work
 from workbench.persistence import Stores
@@ -47,17 +58,6 @@ _PATIENCE_S = 0.2
 """After so long a large dataset that is being read is shown as it was when it was last read."""
 LARGE = 5000
 """Images; listing the folders of fewer takes no time that anybody would notice."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Aim:
-    """What is to be shown; see `Listing`."""
-
-    dataset: str
-    index: DatasetIndex
-    query: str
-    mode: str
-    only: Only | None = None
 
 
 class BrowseModel(ChangingModel):
@@ -102,7 +102,8 @@ class BrowseModel(ChangingModel):
         self._finder = finder or Finder(stores, images)
         self._pages = PageMaker(stores)
         self._number = 0
-        self._aims: dict[int, _Aim] = {}  # of listings that are being made, by number
+        self._sieve = Sieve()
+        self._aims: dict[int, Aim] = {}  # of listings that are being made, by number
         # The dataset as it was when what is selected was selected. Others may change it since.
         self._decided_on: DatasetIndex | None = None
 
@@ -157,7 +158,7 @@ class BrowseModel(ChangingModel):
                 finally:
                     loading.cancel()
                 if not shows_known:
-                    return await self._begin(_Aim(dataset, index, query, MODES[0]))
+                    return await self._begin(Aim(dataset, index, query, MODES[0]))
                 if index.is_same(known):
                     return self._shown
                 return await self._bring_up_to_date(dataset, index)
@@ -174,10 +175,10 @@ class BrowseModel(ChangingModel):
         dataset, mode = self._aim.dataset, self._aim.mode
         async with self._lock:  # what is under way here looks again by itself
             index = await self._finder.load(dataset)
-        if mode == "trash" or not index.is_same(self._shown.index):
+        if mode in ("trash", "suggested") or not index.is_same(self._shown.index):
             await self._bring_up_to_date(dataset, index)
 
-    async def _begin(self, aim: _Aim) -> Listing:
+    async def _begin(self, aim: Aim) -> Listing:
         """Show a dataset that was not shown before."""
         listing = await self._list(aim)
         self._forget_changes()
@@ -189,7 +190,7 @@ class BrowseModel(ChangingModel):
         if known is None or len(known) < LARGE:
             return False
         try:
-            await self._begin(_Aim(dataset, known, query, MODES[0]))
+            await self._begin(Aim(dataset, known, query, MODES[0]))
         except QueryError:
             return False
         return True
@@ -228,7 +229,7 @@ class BrowseModel(ChangingModel):
         return listing
 
     async def show(self, mode: str) -> Listing:
-        """Show ``"images"``, ``"objects"`` (each box as a crop) or the ``"trash"``.
+        """Show ``"images"``, ``"objects"`` (each box as a crop), ``"suggested"`` or ``"trash"``.
 
         Raises
         ------
@@ -359,6 +360,45 @@ class BrowseModel(ChangingModel):
         )
         return done
 
+    async def sift(self, order: str, least: float = 0.0) -> Listing:
+        """List suggestions in an order, from a score on; see `Sieve`."""
+        self._sieve = Sieve(order, least)
+        return await self._list(replace(self._aim, sieve=self._sieve))
+
+    async def accept(self) -> None:
+        """Let the selected suggestions become labels."""
+        await self._decide(accept=self._shown.chosen(self.selection).tolist())
+
+    async def reject(self) -> None:
+        """Never offer the selected suggestions again."""
+        await self._decide(reject=self._shown.chosen(self.selection).tolist())
+
+    async def accept_rest(self, first: int = 0, last: int | None = None) -> None:
+        """Accept the suggestions at some places, and reject those of them that are selected.
+
+        Parameters
+        ----------
+        first, last : int
+            Places in the listing, half-open; default: all of it.
+        """
+        shown = self._shown
+        end = len(shown) if last is None else last
+        accept, reject = rest_of(shown, self.selection, first, end)
+        await self._decide(accept=accept, reject=reject)
+
+    async def _decide(self, *, accept: Sequence[int] = (), reject: Sequence[int] = ()) -> None:
+        dataset, waiting = self.dataset, self._shown.waiting
+        if waiting is None or not (accept or reject):
+            raise ValueError("no suggestion is chosen: show the suggested boxes and select some")
+        async with self._doing("Reviewing", wait=True, at_once=False):
+            decided = await decide_many(
+                self._stores, dataset, waiting, accept=accept, reject=reject
+            )
+            self._note(decided.change)
+        self.select(())
+        self.status = told(decided)
+        await self.refresh()
+
     async def add_files(
         self,
         files: Iterable[NewFile],
@@ -438,15 +478,15 @@ class BrowseModel(ChangingModel):
         return self.listing
 
     @property
-    def _aim(self) -> _Aim:
+    def _aim(self) -> Aim:
         """What was asked for last; what is shown, where nothing newer is being made."""
         shown = self._shown
         newest = max(self._aims, default=0)
         if newest > shown.number:
             return self._aims[newest]
-        return _Aim(shown.dataset, shown.index, shown.query, shown.mode, shown.only)
+        return Aim(shown.dataset, shown.index, shown.query, shown.mode, shown.only, self._sieve)
 
-    async def _list(self, aim: _Aim, *, keep: bool = False) -> Listing:
+    async def _list(self, aim: Aim, *, keep: bool = False) -> Listing:
         """Make a listing and show it, unless a later one is shown by then."""
         self._number += 1
         number = self._number
@@ -462,18 +502,21 @@ class BrowseModel(ChangingModel):
                 self.selection = carried
         return listing
 
-    async def _make(self, number: int, aim: _Aim, keep: bool) -> Listing:
+    async def _make(self, number: int, aim: Aim, keep: bool) -> Listing:
         dataset, query, mode = aim.dataset, aim.query, aim.mode
         with self._showing("Looking closer at the images", at_once=False) as progress:
             index = await self._finder.prepare(dataset, aim.index, query, progress=progress)
         trash = await self._stores.image.list_trash(dataset) if mode == "trash" else []
+        only = None if aim.only is None else aim.only.images
+        waiting = None
         if mode == "trash":
             trash.reverse()  # what was deleted last comes first
             rows = find_deleted(trash, query)
+        elif mode == "suggested":
+            waiting, rows = await find_waiting(self._stores, dataset, index, query, aim.sieve, only)
         else:
-            only = None if aim.only is None else aim.only.images
             rows = await self._finder.find(index, query, objects=mode == "objects", only=only)
-        return Listing(number, dataset, mode, query, index, rows, trash, keep, aim.only)
+        return Listing(number, dataset, mode, query, index, rows, trash, keep, aim.only, waiting)
 
     async def _carried_to(self, listing: Listing) -> Ranges:
         """Return the selection as far as its items are in another listing still."""

@@ -40,6 +40,7 @@ _NO_CHANGE = Change("0 images added", nothing_to_undo)
 _NOTHING = {
     "images": "No image matches.",
     "objects": "No box matches.",
+    "suggested": "No suggestion waits here. Suggest boxes proposes some on the images you select.",
     "trash": "Nothing in the trash matches.",
 }
 
@@ -103,6 +104,10 @@ class BrowsePages:
             "delete_boxes": lambda _: model.delete_boxes(),
             "copy": lambda m: model.copy_into(str(m["name"])),
             "suggest": lambda _: model.suggest(),
+            "sift": lambda m: model.sift(str(m["order"]), float(m["least"])),
+            "accept": lambda _: model.accept(),
+            "reject": lambda _: model.reject(),
+            "accept_rest": lambda m: model.accept_rest(int(m["first"]), int(m["last"])),
             "widen": lambda _: model.widen(),
             "refresh": lambda _: model.refresh(),
             "restore": lambda _: model.restore(),

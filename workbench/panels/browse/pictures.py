@@ -54,8 +54,8 @@ class PageMaker:
             found = await self._thumbnails.deleted(listing.dataset, entries, size=side)
             # Labels that had no image have no picture, and nothing is wrong with them.
             return [None if isinstance(one, NotFoundError) else one for one in found]
-        index = listing.index
-        if listing.mode == "objects":
+        index = listing.boxed
+        if listing.mode in ("objects", "suggested"):
             images = index.keys(index.image_index[rows])
             boxes = index.boxes[rows].tolist()
             requests = [

@@ -14,10 +14,22 @@ const MODES = [
     "crop",
     "Every box as a crop of its own (of the classes that the filter names)",
   ],
+  [
+    "suggested",
+    "Suggested",
+    "suggest",
+    "What models propose, each as a crop: choose the wrong ones and accept the rest",
+  ],
   ["trash", "Trash", "delete", "What was deleted, to be restored"],
 ];
 /** Where keys lead from a mode. @type {Record<string, number>} */
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+/** Orders of what is suggested. @type {[string, string][]} */
+const ORDERS = [
+  ["surest", "Surest first"],
+  ["doubtful", "Most doubtful first"],
+  ["images", "By image"],
+];
 const SPLIT_NAMES = ["train", "val", "test"];
 
 /**
@@ -41,7 +53,7 @@ function button(text, drawing, title, onclick, extra = {}) {
 /**
  * @param {object} options
  * @param {(message: GalleryMessage) => void} options.send
- * @param {Pick<ReturnType<typeof import("./grid.mjs").createGrid>, "selectAll"|"invert"|"selectNone"|"noteOpened"|"setWish">} options.grid
+ * @param {Pick<ReturnType<typeof import("./grid.mjs").createGrid>, "selectAll"|"inSight"|"invert"|"selectNone"|"noteOpened"|"setWish">} options.grid
  * @param {() => string[]} options.classes
  * @param {(on: boolean) => void} options.showBoxes
  * @param {(files: File[]) => void} options.upload
@@ -51,8 +63,8 @@ function button(text, drawing, title, onclick, extra = {}) {
 export function createActions({ send, grid, classes, showBoxes, upload, transfer, expect }) {
   /** @param {string} action @param {Partial<Omit<Do, "kind" | "action">>} more */
   const act = (action, more = {}) => send({ kind: "do", action, ...more });
-  /** @type {{mode: GalleryMode, count: number, undo: string, dataset: string, tags: string[]}} */
-  let state = { mode: "images", count: 0, undo: "", dataset: "", tags: [] };
+  /** @type {{mode: GalleryMode, count: number, total: number, undo: string, dataset: string, tags: string[]}} */
+  let state = { mode: "images", count: 0, total: 0, undo: "", dataset: "", tags: [] };
   let boxesOn = true;
   /** @type {HTMLElement[]} */
   const needsSelection = [];
@@ -197,6 +209,66 @@ export function createActions({ send, grid, classes, showBoxes, upload, transfer
       guarded(() => act("delete_boxes")),
     ),
   );
+  const accept = chosen(
+    button(
+      "Accept",
+      "boxes",
+      "Make labels of the selected suggestions",
+      guarded(() => act("accept")),
+    ),
+  );
+  const reject = chosen(
+    button(
+      "Reject",
+      "delete",
+      "Never offer the selected suggestions again (Del)",
+      guarded(() => act("reject")),
+    ),
+  );
+  const acceptSight = () => {
+    const [first, last] = grid.inSight();
+    act("accept_rest", { first, last });
+  };
+  const acceptRest = createMenu({
+    button: button(
+      "Accept the rest",
+      "suggest",
+      "Accept what is not selected, and reject what is; one undo takes it back",
+      null,
+    ),
+    name: "Accept the rest",
+    items: () => {
+      const [first, last] = grid.inSight();
+      return [
+        { text: `Of the ${last - first} in sight (Shift+Enter)`, run: acceptSight },
+        {
+          text: `Of all ${state.total.toLocaleString("en")} that are listed`,
+          run: () => act("accept_rest", { first: 0, last: state.total }),
+        },
+      ];
+    },
+  });
+  const order = make(
+    "select",
+    { class: "wbg-select", "aria-label": "Order of the suggestions", onchange: () => sift() },
+    ...ORDERS.map(([value, text]) => make("option", { value }, text)),
+  );
+  const least = make("input", {
+    class: "wbg-number",
+    type: "number",
+    min: "0",
+    max: "100",
+    step: "5",
+    value: "0",
+    "aria-label": "Least score in percent",
+    onchange: () => sift(),
+  });
+  const leastLabel = make("label", { class: "wbg-form-line" }, "from ", least, " %");
+  const sift = () =>
+    act("sift", {
+      order: order.value,
+      least: Math.min(Math.max(Number(least.value) || 0, 0), 100) / 100,
+    });
   const restore = chosen(
     button(
       "Restore",
@@ -362,6 +434,7 @@ export function createActions({ send, grid, classes, showBoxes, upload, transfer
       more.element,
     ],
     objects: [reclassify.element, splitOff.element, removeBoxes, annotate],
+    suggested: [acceptRest.element, accept, reject, annotate, order, leastLabel],
     trash: [restore],
   };
   const actionGroup = make("div", {
@@ -435,6 +508,9 @@ export function createActions({ send, grid, classes, showBoxes, upload, transfer
         // what is so labelled on a Mac
         if (state.mode === "images") remove.click();
         if (state.mode === "objects") removeBoxes.click();
+        if (state.mode === "suggested") reject.click();
+      } else if (key === "Enter" && event.shiftKey && state.mode === "suggested") {
+        acceptSight();
       } else if (key === "+" || key === "-") {
         slider.value = String(Number(slider.value) + (key === "+" ? 24 : -24));
         grid.setWish(Number(slider.value));

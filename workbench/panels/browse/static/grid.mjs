@@ -2,7 +2,7 @@
  * The scrolling grid: only the rows in sight (and a few beyond) are elements, and cells
  * that leave are filled anew with those that enter.
  */
-/** @import { GalleryMessage, ItemsMessage, Ranges } from "../../types.d.ts" */
+/** @import { GalleryMode, GalleryMessage, ItemsMessage, Ranges } from "../../types.d.ts" */
 import { make, setAttribute } from "../../shared/static/dom.mjs";
 import { createCell, isSame } from "./cells.mjs";
 import { createFetcher } from "./fetch.mjs";
@@ -28,7 +28,7 @@ const LEVELS = [128, 256, 512];
 
 /**
  * @typedef {ReturnType<typeof createCell>} Cell
- * @typedef {{id: number, total: number, keep?: boolean, empty?: string}} List
+ * @typedef {{id: number, total: number, mode?: GalleryMode, keep?: boolean, empty?: string}} List
  */
 
 /**
@@ -281,7 +281,9 @@ export function createGrid({ send, classes, selected, open, say }) {
     if (event.shiftKey) event.preventDefault(); // no text is selected by a range
   });
   element.addEventListener("click", (event) => {
-    const toggle = event.ctrlKey || event.metaKey || isTick(event);
+    // The wrong ones of what is suggested are clicked one after the other.
+    const isMarking = listing.mode === "suggested";
+    const toggle = event.ctrlKey || event.metaKey || isTick(event) || isMarking;
     const extend = event.shiftKey;
     withItem(event, (position) => {
       active = position;
@@ -326,7 +328,7 @@ export function createGrid({ send, classes, selected, open, say }) {
         setSelection(clicked(selection, active, { toggle: true, extend: event.shiftKey }));
         return true;
       }
-      if (event.key === "Enter") {
+      if (event.key === "Enter" && !event.shiftKey) {
         if (listing.total) openAt(active);
         return true;
       }
@@ -339,6 +341,12 @@ export function createGrid({ send, classes, selected, open, say }) {
       if (to === null) return false;
       moveTo(to, { extend: event.shiftKey });
       return true;
+    },
+    /** Places of what is in sight, half-open. @returns {[number, number]} */
+    inSight: () => {
+      const view = { top: scroll.top, height: size.height, total: listing.total };
+      const [first, last] = positionsIn(layout, view);
+      return [first, last];
     },
     selectAll: () => setSelection({ ranges: everything(listing.total), anchor: 0 }),
     selectNone: () => setSelection({ ...selection, ranges: NOTHING }),

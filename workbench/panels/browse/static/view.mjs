@@ -276,7 +276,8 @@ export function mountGallery(model, host) {
       grid.adopt(own);
     }
     followed = selection;
-    const what = listing.mode === "objects" ? "box" : "image";
+    const isOfBoxes = listing.mode === "objects" || listing.mode === "suggested";
+    const what = isOfBoxes ? "box" : "image";
     /** @param {number} n */
     const words = (n) =>
       `${n.toLocaleString("en")} ${n === 1 ? what : what === "box" ? "boxes" : "images"}`;
@@ -294,6 +295,7 @@ export function mountGallery(model, host) {
     actions.update({
       mode: listing.mode ?? "images",
       count: grid.selectionCount(),
+      total,
       undo: model.get("undo"),
       dataset: listing.dataset ?? "",
       tags: model.get("tags"),
