@@ -568,3 +568,47 @@ test("predictions that come for an image already seen are shown, and gone once r
   await arrive(session, 0, { fields: { boxes: [row(10)] } });
   assert.deepEqual(lefts(session), [10]);
 });
+
+test("boxes are drawn in by the kernel, unless they were changed meanwhile", async () => {
+  const { session, sent, edits } = start();
+  const rows = [
+    { class_id: 0, xyxy: [10, 10, 60, 60] },
+    { class_id: 1, xyxy: [100, 100, 200, 200] },
+  ];
+  await arrive(session, 0, { fields: { boxes: rows } });
+  const [first, second] = session.boxes();
+  session.tighten([first, second]);
+  const asked = sent.at(-1);
+  assert.equal(asked.kind, "tighten");
+  assert.deepEqual(asked.boxes, [rows[0].xyxy, rows[1].xyxy]);
+  // The second one is moved before the answer comes.
+  session.edit(
+    "move",
+    session
+      .boxes()
+      .map((box) => (box.id === second.id ? { ...box, xyxy: [110, 100, 210, 200] } : box)),
+  );
+  const answer = () =>
+    session.receive({
+      kind: "tightened",
+      key: asked.key,
+      ids: asked.ids,
+      boxes: [
+        [12, 12, 58, 58],
+        [105, 105, 190, 190],
+      ],
+    });
+  await answer();
+  assert.deepEqual(
+    session.boxes().map((box) => box.xyxy),
+    [
+      [12, 12, 58, 58],
+      [110, 100, 210, 200],
+    ],
+  );
+  const count = edits().length;
+  await answer(); // nobody asked again
+  assert.equal(edits().length, count);
+  session.undo();
+  assert.deepEqual(session.boxes()[0].xyxy, [10, 10, 60, 60]);
+});

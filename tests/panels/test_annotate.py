@@ -702,3 +702,16 @@ async def test_a_class_is_added_where_it_is_needed(
         while not panel.canvas.notice:
             await asyncio.sleep(0.01)
     assert "has a class 'dog' already" in panel.canvas.notice
+
+
+async def test_a_box_is_drawn_in_to_what_it_shows(page: Page, folder: Path) -> None:
+    pixels = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    pixels[12:36, 16:48] = (20, 20, 230)
+    cv2.imwrite(str(folder / "images" / "train" / "b.png"), pixels)
+    await page.panel.show(1)
+    frame = (await page.hears("frame", lambda m: m["frame"]["name"] == "b.png"))["frame"]
+    page.say("tighten", key=frame["key"], ids=[7], boxes=[[13, 10, 51, 39]])
+    answer = await page.hears("tightened")
+    assert (answer["to"], answer["key"], answer["ids"]) == ("page", frame["key"], [7])
+    assert answer["boxes"] == [pytest.approx([16, 12, 48, 36], abs=1.5)]
+    assert not label(folder, "b").exists()  # the page decides what becomes of it

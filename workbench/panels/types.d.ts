@@ -182,6 +182,7 @@ export type CanvasSent = From<
   | { kind: "submit" }
   | { kind: "suggest" }
   | { kind: "teach" }
+  | { kind: "tighten"; key: string; ids: number[]; boxes: number[][] }
   | { kind: "open"; panel: string }
 >;
 
@@ -241,6 +242,13 @@ export interface TrailMessage {
   future_proposals?: ProposalRow[][];
   more: boolean;
 }
+/** Boxes by the ids that the page has asked with. */
+export interface TightenedMessage {
+  kind: "tightened";
+  key: string;
+  ids: number[];
+  boxes: Xyxy[];
+}
 export type CanvasReceived = To<
   | FrameMessage
   | { kind: "empty" }
@@ -249,6 +257,7 @@ export type CanvasReceived = To<
   | NotSavedMessage
   | LabelsMessage
   | TrailMessage
+  | TightenedMessage
 >;
 export type CanvasModel = Model<CanvasTraits, CanvasSent, CanvasReceived>;
 

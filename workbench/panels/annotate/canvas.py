@@ -12,6 +12,7 @@ go_unlabelled    show the next image without labels after ``index``
 want             send image ``index`` (to have it ready) or ``key``; ``plain``: re-encoded
 want_trail       send what undo leads to beyond what this page knows of image ``key``
 suggest          have boxes proposed for what is not labelled; again: stop that
+tighten          draw ``boxes`` (pixel xyxy) of image ``key`` in to what they show
 teach            have a model learn from what is reviewed; again: stop that
 add_class        append class ``name`` to the dataset
 got              frame ``id`` has arrived
@@ -28,6 +29,7 @@ scope            unsaved edits whose keys begin so may be sent now
 saved            edit ``seq`` of ``session`` is in the label file, which has ``revision`` now
 not_saved        it is not, ``why``, and the ``choices`` that the user has
 labels           boxes of image ``key`` that were set in Python
+tightened        ``boxes`` of image ``key``, by the ``ids`` of the request
 trail            states of image ``key`` before (``past``) and after (``future``) the present
                  ``boxes``, each its boxes, or null while it was not labelled
 ===============  ===========================================================================
@@ -59,7 +61,10 @@ _log = logging.getLogger(__name__)
 
 
 _ASKED = frozenset(
-    ("hello", "go", "go_unlabelled", "want", "want_trail", "suggest", "teach", "add_class", "open")
+    (
+        *("hello", "go", "go_unlabelled", "want", "want_trail", "suggest", "teach", "tighten"),
+        *("add_class", "open"),
+    )
 )
 """Messages that the host answers."""
 

@@ -7,6 +7,7 @@ on, so that a late edit never lands on another image or on somebody else's work.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -20,8 +21,9 @@ from workbench.datasets.manager import DatasetManager
 from workbench.datasets.trail import Trail, read_trail, same_boxes
 from workbench.datasets.walks import check_filter, plan_walk
 from workbench.errors import ConflictError, LabelFormatError, NotFoundError, WorkbenchError
+from workbench.labelling.tightening import tightened
 from workbench.panels.annotate.boxes import annotations_of, predictions_of
-from workbench.panels.annotate.messages import Edit
+from workbench.panels.annotate.messages import Edit, Xyxy
 from workbench.panels.annotate.picture import UNREADABLE, Picture, PictureLoader
 from workbench.panels.annotate.reviewing import Review
 from workbench.persistence import Stores
@@ -327,6 +329,12 @@ class AnnotateModel(traitlets.HasTraits):
     def propose(self, filename: str, predictions: Sequence[Prediction]) -> None:
         """Replace the predictions of an image that wait for review; no label is touched."""
         self._proposals[filename] = list(predictions)
+
+    async def tightened(self, key: str, boxes: Sequence[Xyxy]) -> list[list[float]]:
+        """Return boxes of an image, in its pixels, drawn in to what they show."""
+        name = self.name_of(key)
+        frame = await self._stores.image.load(self.dataset, self.split, name)
+        return (await asyncio.to_thread(tightened, frame, boxes)).tolist()
 
     def suggested_class(self, picture: Picture) -> str:
         """Return what an image was said to show when it was captured; of an unlabelled one.

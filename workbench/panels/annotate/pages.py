@@ -68,6 +68,8 @@ class Pages:
             await self._send_wanted(message, session)
         elif kind == "want_trail":
             await self._send_trail(str(message["key"]), session)
+        elif kind == "tighten":
+            await self._send_tightened(message, session)
         elif kind == "add_class":
             await self._model.add_class(str(message["name"]))
         elif message.get("walk") != self._model.walk:
@@ -254,6 +256,15 @@ class Pages:
                 "future_proposals": proposals(future),
                 "more": len(past) < len(earlier),
             }
+        )
+
+    async def _send_tightened(self, message: Mapping[str, Any], session: str) -> None:
+        key = str(message["key"])
+        rows = [CanvasBox.from_row({"class_id": 0, "xyxy": row}) for row in message["boxes"]]
+        boxes = await self._model.tightened(key, [row.xyxy for row in rows])
+        ids = [int(number) for number in message["ids"]]
+        self._canvas.send(
+            {"kind": "tightened", "to": session, "key": key, "ids": ids, "boxes": boxes}
         )
 
     def _frame(self, picture: Picture, labels: LabelData | None = None) -> Frame:

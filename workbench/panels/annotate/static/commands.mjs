@@ -142,6 +142,13 @@ export function createCommands(session, view) {
     "select-mode": () => session.update((s) => (s.selecting = !s.selecting)),
     "new-box": newBox,
     duplicate: () => add("duplicate", copied(selected(), DUPLICATE_OFFSET), NONE_SELECTED),
+    tighten() {
+      const own = session.boxes().filter((box) => !box.proposal);
+      const chosen = state.selection.size ? free() : own.slice(-1);
+      const left = chosen.filter((box) => !state.locked.has(box.id));
+      if (left.length) session.tighten(left);
+      else view.tell("There is no box to draw in: draw one first, or select some.");
+    },
     copy: () =>
       selected().length
         ? session.update((s) => (s.clipboard = selected()))

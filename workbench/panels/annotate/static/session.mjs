@@ -10,9 +10,9 @@
  * 5. `not_saved` becomes a notice with buttons: "mine" sends the edit again, agreed and
  *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
  */
-/** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, LabelsMessage, Row, SavedMessage, Size, TrailMessage } from "../../types.d.ts" */
+/** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, LabelsMessage, Row, SavedMessage, Size, TightenedMessage, TrailMessage, Xyxy } from "../../types.d.ts" */
 
-import { sameRow, toProposalRows, toRows, withoutCovered } from "./document.mjs";
+import { sameRow, toProposalRows, toRows, withChanged, withoutCovered } from "./document.mjs";
 import { createDocuments, isLabelled } from "./documents.mjs";
 import { createFrames } from "./frames.mjs";
 import { amend, commit, redo, undo } from "./history.mjs";
@@ -95,6 +95,8 @@ export function createSession({ send, storage, decode, now, id, names = () => []
   let showSerial = 0;
   let lastMark = "";
   let lastEdit = 0;
+  /** What the kernel was asked to draw in. @type {{key: string, before: Map<number, Box>} | null} */
+  let tightening = null;
 
   /** @type {State} */
   const state = {
@@ -334,6 +336,29 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     }
   }
 
+  /**
+   * Boxes that the kernel has drawn in; what was changed or left meanwhile stays.
+   * @param {(what: string, boxesAfter: Box[]) => void} edit @param {TightenedMessage} message
+   */
+  function receiveTightened(edit, message) {
+    const asked = tightening;
+    if (!asked || asked.key !== message.key || state.frame?.key !== message.key) return;
+    tightening = null;
+    /** @type {Map<number, Xyxy>} */
+    const found = new Map();
+    message.ids.forEach((box, i) => {
+      const before = asked.before.get(box);
+      const now_ = boxes().find((own) => own.id === box);
+      const isMoved = before?.xyxy.some((value, side) => value !== message.boxes[i][side]);
+      if (before && now_?.xyxy === before.xyxy && isMoved) found.set(box, message.boxes[i]);
+    });
+    if (!found.size) return;
+    const changed = withChanged(boxes(), new Set(found.keys()), (box) => ({
+      xyxy: found.get(box.id) ?? box.xyxy,
+    }));
+    edit("tighten", changed);
+  }
+
   return {
     state,
     boxes,
@@ -367,6 +392,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       else if (message.kind === "not_saved") outbox.failed(message);
       else if (message.kind === "labels") receiveLabels(message);
       else if (message.kind === "trail") receiveTrail(message);
+      else if (message.kind === "tightened") receiveTightened(this.edit, message);
       else console.warn("workbench: unknown message from the kernel", message);
     },
 
@@ -514,6 +540,15 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     /** Have a model learn from what is reviewed, or stop that. */
     teach() {
       post({ kind: "teach" });
+    },
+
+    /** Have boxes of this image drawn in to what they show. @param {Box[]} chosen */
+    tighten(chosen) {
+      const { frame } = state;
+      if (!frame?.editable) return;
+      const ids = chosen.map((box) => box.id);
+      tightening = { key: frame.key, before: new Map(chosen.map((box) => [box.id, box])) };
+      post({ kind: "tighten", key: frame.key, ids, boxes: chosen.map((box) => [...box.xyxy]) });
     },
 
     /** Open a panel that brings images. @param {string} panel */
