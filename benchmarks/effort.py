@@ -2,30 +2,33 @@
 
     python benchmarks/effort.py --check                  # 200 generated images, some 20 minutes
     python benchmarks/effort.py --quick                  # 60 images, two rounds, for a look
-    python benchmarks/effort.py --voc path/to/BCCD --images 300 --iou 0.5 --image-size 320
+    python benchmarks/effort.py --voc path/to/BCCD --images 300 --iou 0.5
 
 A simulated person (`effort_person.py`) labels images in the order of their names, until every
 true box is there with its class at the IoU and nothing else. Each action is an edit that
 `AnnotateModel` takes, as from a page, into real stores. The baseline is the same person
 without suggestions.
 
-After 10, 20, 40, 80, 160 images a model is trained on what was reviewed; every fifth image is
-held out for validation and never taught on. Time is simulated: 2 s for each action, and a
-model takes over only when its measured training time has passed. Before it does, the person's
-effort on the held-out images is computed with it and with the model before, each at its best
-threshold: only a better one takes over. What an image itself needs is never looked at for that.
+The model is the product's own: a `Teacher` has it learn from what was reviewed, after 10, 20, 40,
+80 ... images, and lets it take over when it is better on what is held out. Time is simulated: 2 s
+for each action, and a lesson is judged only when its measured training time has passed. What an
+image itself needs is never looked at for that.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
@@ -41,24 +44,18 @@ from benchmarks.effort_person import (  # noqa: E402
 )
 from benchmarks.measure import print_columns, say  # noqa: E402
 from workbench import samples  # noqa: E402
-from workbench.datasets.dataset import Dataset  # noqa: E402
 from workbench.datasets.formats.importing import import_dataset  # noqa: E402
 from workbench.geometry import to_pixels  # noqa: E402
-from workbench.labelling import ModelLabeller  # noqa: E402
-from workbench.labelling.lessons import lesson_config  # noqa: E402
+from workbench.labelling.lessons import Lesson, due_at  # noqa: E402
 from workbench.labelling.predictor import Predictor  # noqa: E402
+from workbench.labelling.teaching import Teacher  # noqa: E402
 from workbench.panels.annotate.messages import CanvasBox, Edit  # noqa: E402
 from workbench.panels.annotate.model import AnnotateModel  # noqa: E402
 from workbench.persistence import Stores, create_stores  # noqa: E402
-from workbench.persistence.models import Annotation, ImageKey, NewImage, Prediction  # noqa: E402
-from workbench.persistence.suggestion_blocks import SuggestionSource  # noqa: E402
-from workbench.training.defaults import Machine, data_facts  # noqa: E402
+from workbench.persistence.models import Annotation, ImageKey, NewImage  # noqa: E402
 from workbench.training.runner import TrainingRunner  # noqa: E402
 
 SECONDS_FOR_AN_ACTION = 2.0
-ROUNDS = (10, 20, 40, 80, 160)
-HELD_OUT_EVERY = 5
-THRESHOLDS = [step / 20 for step in range(1, 20)]
 TAUGHT, MANUAL = "taught", "manual"
 
 
@@ -86,10 +83,9 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
-    """A model that has learnt from what was reviewed, and when it is ready."""
+class Coming:
+    """A lesson that is over by the measured clock, and when it is by the person's."""
 
-    name: str
     ready_at: float
     images: int
     seconds: float
@@ -161,19 +157,19 @@ def _xyxy(
 
 
 class Session:
-    """One dataset labelled from nothing by a person with a model that learns meanwhile."""
+    """One dataset labelled from nothing by a person with a model that is taught meanwhile."""
 
     def __init__(self, folder: Path, pictures: Sequence[Picture], args: argparse.Namespace) -> None:
         self.stores = create_stores(folder / "data", folder / "models")
         self.predictor = Predictor(self.stores)
         self.notes: list[list[str]] = []
         self._runner = TrainingRunner(self.stores, folder / "runs")
+        self._teacher = Teacher(self.stores, TAUGHT, self._runner, self.predictor)
         self._pictures = pictures
         self._args = args
         self._person = Person(args.iou)
         self._threshold = 0.25
-        self._source: SuggestionSource | None = None
-        self._base = args.base
+        self._lesson: Lesson | None = None
 
     async def run(self, classes: list[str]) -> tuple[Tally, Tally]:
         """Label everything twice: with suggestions, and without."""
@@ -183,7 +179,8 @@ class Session:
             await self.stores.image.add_many(name, images)
         taught, manual = Tally(), Tally()
         desk, other = (Desk(self.stores, name, self._person) for name in (TAUGHT, MANUAL))
-        coming: Taught | None = None
+        coming: Coming | None = None
+        due = due_at(0)
         for number, picture in enumerate(self._pictures):
             if coming is not None and taught.seconds >= coming.ready_at:
                 await self._take_over(coming, number)
@@ -192,101 +189,49 @@ class Session:
                 cost, is_right_now = await own.label(picture, threshold)
                 tally.actions.append(cost)
                 tally.wrong += not is_right_now
-            if number + 1 in ROUNDS[: self._args.rounds] and number + 1 < len(self._pictures):
-                coming = await self._teach(number + 1, taught.seconds)
+            is_due = number + 1 >= due and number + 1 < len(self._pictures)
+            if coming is None and is_due and len(self.notes) < self._args.rounds:
+                coming, due = await self._teach(number + 1, taught.seconds)
         self.predictor.close()
         return taught, manual
 
-    async def _teach(self, images: int, now: float) -> Taught:
-        """Train on what is reviewed. The person goes on meanwhile, by the simulated clock."""
+    async def _teach(self, images: int, now: float) -> tuple[Coming | None, int]:
+        """Have the product's teacher train. The person goes on, by the simulated clock."""
         began = time.perf_counter()
-        name = f"after-{images}"
-        run = await self._runner.start(
-            replace(
-                lesson_config(
-                    TAUGHT,
-                    await data_facts(self.stores, TAUGHT),
-                    Machine(False),
-                    num_taught=images - images // HELD_OUT_EVERY,
-                    base_model=self._base,
-                    model_name=name,
-                ),
-                # Nobody draws here who would be disturbed.
-                teaching=False,
-                image_size=self._args.image_size,
-                **({"epochs": self._args.epochs} if self._args.epochs else {}),
-            )
-        )
+        state = await self._teacher.step()
+        if state.progress is None:  # nothing is held out yet that has a box
+            return None, images + 1
+        run = (await self._runner.list_runs())[0]
+        with suppress(psutil.Error, OSError, LookupError, ValueError):
+            # Nobody works on this machine who would be disturbed, and it would be measured.
+            psutil.Process(json.loads((run.path / "process.json").read_text())["pid"]).nice(0)
         progress = await run.wait()
         if progress.state != "finished":
             raise SystemExit(f"training on {images} images is {progress.state}")
-        await run.settle()
         seconds = time.perf_counter() - began
         say(f"  taught on {images} images in {seconds:.0f} s")
-        return Taught(name, now + seconds, images, seconds)
+        return Coming(now + seconds, images, seconds), due_at(images)
 
-    async def _take_over(self, model: Taught, number: int) -> None:
-        """Let a model suggest on what is not reviewed yet, if it saves more than the one before."""
-        held_out = [p for p in self._pictures[:number] if p.key[0] == "val"]
-        dataset = Dataset(self.stores, TAUGHT)
-        before = await self._effort(self._source, held_out)
-        tried = []
-        for tighten in (False, True):
-            labeller = ModelLabeller(
-                self.predictor, model.name, confidence=THRESHOLDS[0], tighten=tighten
-            )
-            done = await dataset.prelabel([p.key for p in held_out], labeller)
-            tried.append(
-                (await self._effort(done.source, held_out), tighten, labeller, done.source)
-            )
-        after, tightens, labeller, source = min(tried, key=lambda one: one[:2])
-        for *_, other in tried:
-            if other.id != source.id:
-                await self.stores.image.drop_suggestions(TAUGHT, other.id)
-        is_better = after[0] < before[0]
+    async def _take_over(self, coming: Coming, number: int) -> None:
+        """Let the teacher judge what came of a lesson, and suggest with the best so far."""
+        state = await self._teacher.step()
+        last = state.last
+        assert last is not None
         self.notes.append(
             [
-                str(model.images),
-                f"{model.seconds:.0f} s",
+                str(coming.images),
+                f"{coming.seconds:.0f} s",
                 str(number + 1),
-                f"{before[0]} → {after[0]} on {len(held_out)}",
-                f"{after[1]:.2f}",
-                "yes" if tightens else "no",
-                "takes over" if is_better else "not better",
+                f"{last.saved} % on {last.held_out}",
+                f"{last.map50:.2f}",
+                f"{last.threshold:.2f}",
+                "yes" if last.tightens else "no",
+                "takes over" if last.takes_over else "not better",
             ]
         )
-        self._base = model.name
-        if not is_better:
-            await self.stores.image.drop_suggestions(TAUGHT, source.id)
-            return
-        if self._source is not None:
-            await self.stores.image.drop_suggestions(TAUGHT, self._source.id)
-        self._source, self._threshold = source, after[1]
-        await dataset.prelabel([p.key for p in self._pictures[number:]], labeller)
-
-    async def _effort(
-        self, source: SuggestionSource | None, pictures: Sequence[Picture]
-    ) -> tuple[int, float]:
-        """Return the least effort on images with what a source says of them, and the threshold."""
-        table = await self.stores.image.suggestions(TAUGHT)
-        found: list[list[Prediction]] = [
-            [s for s in table.of(*p.key, rejected=True) if source and s.source == source.id]
-            for p in pictures
-        ]
-        best = (sys.maxsize, THRESHOLDS[0])
-        for threshold in THRESHOLDS if source is not None else [1.0]:
-            total = 0
-            for picture, predictions in zip(pictures, found, strict=True):
-                shown = [
-                    Shown(p.class_id, box, True, place)
-                    for place, (p, box) in enumerate(
-                        zip(predictions, _xyxy(predictions, picture.size), strict=True)
-                    )
-                    if p.confidence >= threshold
-                ]
-                total += cost_of(self._person.work(shown, picture.truth, 0))
-            best = min(best, (total, threshold))
-        return best
+        if state.lesson is not None and state.lesson != self._lesson:
+            self._lesson, self._threshold = state.lesson, state.lesson.threshold
+            await self._teacher.suggest([p.key for p in self._pictures[number:]])
 
 
 def generated(count: int) -> tuple[list[str], list[Picture]]:
@@ -296,7 +241,7 @@ def generated(count: int) -> tuple[list[str], list[Picture]]:
     pictures = []
     for number, (frame, boxes) in enumerate(samples.scenes(count, image_size=160)):
         content = cv2.imencode(".png", frame)[1].tobytes()
-        pictures.append(_picture(number, f"scene_{number:04}.png", content, frame.shape, boxes))
+        pictures.append(_picture(f"scene_{number:04}.png", content, frame.shape, boxes))
     return list(samples.CLASSES), pictures
 
 
@@ -306,22 +251,21 @@ async def from_voc(voc: Path, count: int, folder: Path) -> tuple[list[str], list
     info = await import_dataset(stores, voc, name="truth")
     pictures = []
     listed = sorted(await stores.image.list("truth"), key=lambda i: i.filename)[:count]
-    for number, image in enumerate(listed):
+    for image in listed:
         where = "truth", image.split, image.filename
         content = await stores.image.read_bytes(*where)
         shape = (await stores.image.load(*where)).shape
         boxes = await stores.label.load(*where)
-        pictures.append(_picture(number, image.filename, content, shape, boxes))
+        pictures.append(_picture(image.filename, content, shape, boxes))
     return info.classes, pictures
 
 
 def _picture(
-    number: int, name: str, content: bytes, shape: Sequence[int], boxes: Sequence[Annotation]
+    name: str, content: bytes, shape: Sequence[int], boxes: Sequence[Annotation]
 ) -> Picture:
     size = shape[1], shape[0]
     truth = [Shown(b.class_id, box) for b, box in zip(boxes, _xyxy(boxes, size), strict=True)]
-    split = "val" if number % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 else "train"
-    return Picture((split, name), content, size, truth)
+    return Picture(("train", name), content, size, truth)
 
 
 def report(taught: Tally, manual: Tally) -> dict[str, float]:
@@ -386,10 +330,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--voc", type=Path, help="a Pascal VOC folder in place of generated images")
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--iou", type=float, default=0.75)
-    parser.add_argument("--image-size", type=int, default=160)
-    parser.add_argument("--epochs", type=int, help="default: as the product chooses")
-    parser.add_argument("--base", default="yolo11n.yaml", help="where the first round starts")
-    parser.add_argument("--rounds", type=int, default=len(ROUNDS))
+    parser.add_argument("--rounds", type=int, default=99, help="lessons at most")
     args = parser.parse_args()
     if args.quick:
         args.images, args.rounds = min(args.images, 60), 3

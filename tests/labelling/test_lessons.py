@@ -11,6 +11,7 @@ from workbench.labelling.lessons import (
     due_at,
     is_held_out,
     lesson_config,
+    repeats,
 )
 from workbench.training.defaults import DataFacts, Machine
 
@@ -52,14 +53,17 @@ def test_a_lesson_ends_while_the_person_still_works(images: int, side: int) -> N
         DataFacts(images, side, 0.2),
         Machine(False),
         num_taught=images,
+        num_reviewed=images + 2,
         base_model=None,
         model_name="cups-taught-10",
     )
-    seconds = config.epochs * (0.6 + images * config.image_size**2 / (1.8 * 640**2))
-    assert config.epochs == 20 or 30 < seconds <= 600
+    seen = images * repeats(images)
+    assert 64 <= seen < 64 + images
+    seconds = config.epochs * (0.6 + seen * config.image_size**2 / (1.8 * 640**2))
+    assert config.epochs == 10 or 30 < seconds <= 600
     assert (config.base_model, config.allow_download) == ("yolo11n.pt", False)
-    assert config.teaching
-    assert 20 <= config.epochs <= 150
+    assert config.teaching == images + 2
+    assert 10 <= config.epochs <= 100
 
 
 def test_a_lesson_says_what_it_is_worth() -> None:

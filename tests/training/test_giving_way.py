@@ -30,7 +30,7 @@ def made(folder: Path, *, teaching: bool, device: str = "cpu") -> RunFolder:
     run = RunFolder.create(folder, "cups")
     job = TrainingJob(
         run_id=run.id,
-        config=TrainingConfig(dataset="cups", teaching=teaching, device=device),
+        config=TrainingConfig(dataset="cups", teaching=20 if teaching else 0, device=device),
         base_model=BaseModel(source="yolo11n.yaml", label="yolo11n.yaml", pretrained=False),
         class_names=["cup"],
         data_yaml="data/data.yaml",

@@ -26,7 +26,8 @@ MOST_IMAGES = 1_000
 _LONGEST_PAUSE = 200
 _PRETRAINED = "yolo11n.pt"
 _BATCH, _SEVERAL = 4, 64
-_EPOCHS = (20, 150)
+_EPOCHS = (10, 100)
+_FEWEST_IN_EPOCH = 64
 _CPU_PIXELS_A_SECOND = 1.8 * 640**2
 _EPOCH_S, _STEP_S = 0.6, 0.05
 """What an epoch and a step cost besides, on two cores: validating, keeping weights, AdamW."""
@@ -65,12 +66,22 @@ def divided(reviewed: Sequence[ImageKey]) -> tuple[list[ImageKey], list[ImageKey
     return taught, held_out
 
 
+def repeats(num_taught: int) -> int:
+    """Return how often each image is there for an epoch.
+
+    What an epoch costs besides learning, validating and keeping weights, is the same for eight
+    images as for eighty, and on a processor more than to learn from eight.
+    """
+    return max(-(-_FEWEST_IN_EPOCH // max(num_taught, 1)), 1)
+
+
 def lesson_config(
     dataset: str,
     facts: DataFacts,
     machine: Machine,
     *,
     num_taught: int,
+    num_reviewed: int,
     base_model: str | None,
     model_name: str,
 ) -> TrainingConfig:
@@ -84,6 +95,8 @@ def lesson_config(
     machine : Machine
     num_taught : int
         Images that are learned from.
+    num_reviewed : int
+        Those that are held out, too.
     base_model : str or None
         The model of the lesson before; None: pretrained weights if they are on this disk, else
         the bare architecture.
@@ -103,8 +116,9 @@ def lesson_config(
     if not machine.on_gpu:
         shortest, each, longest = _SECONDS
         seconds = min(shortest + each * num_taught, longest)
-        steps = -(-num_taught // batch)
-        each_epoch = num_taught * size**2 / _CPU_PIXELS_A_SECOND + steps * _STEP_S + _EPOCH_S
+        seen = num_taught * repeats(num_taught)
+        steps = -(-seen // batch)
+        each_epoch = seen * size**2 / _CPU_PIXELS_A_SECOND + steps * _STEP_S + _EPOCH_S
         epochs = int(seconds / each_epoch)
     epochs = min(max(epochs, least), most)
     return TrainingConfig(
@@ -114,15 +128,15 @@ def lesson_config(
         image_size=size,
         batch=batch,
         cache="ram",
-        patience=max(epochs // 3, least),
+        patience=max(epochs // 2, least),
         workers=0,
         model_name=model_name,
-        teaching=True,
+        teaching=num_reviewed,
         extra={
             "optimizer": "AdamW",
             "lr0": 0.002,
             "warmup_epochs": 1,
-            "close_mosaic": max(epochs // 4, 5),
+            "close_mosaic": max(epochs // 4, 3),
         },
     )
 

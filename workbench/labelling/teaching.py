@@ -15,6 +15,7 @@ that another kernel goes on where this one was.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -25,7 +26,14 @@ from pathlib import Path
 from workbench.datasets.prelabelling import Labeller, Task, prelabel, task_of
 from workbench.errors import InvalidModelError, NotFoundError, WorkbenchError
 from workbench.labelling.labellers import ModelLabeller
-from workbench.labelling.lessons import FEWEST_TO_TELL, Lesson, divided, due_at, lesson_config
+from workbench.labelling.lessons import (
+    FEWEST_TO_TELL,
+    Lesson,
+    divided,
+    due_at,
+    lesson_config,
+    repeats,
+)
 from workbench.labelling.outlook import Outlook, outlook
 from workbench.labelling.predictor import Predictor
 from workbench.labelling.savings import Savings, savings
@@ -296,7 +304,7 @@ class Teacher:
             is_better = cost <= least  # nobody can tell; it has seen twice as much
         lesson = Lesson(
             name,
-            run.job.num_images.get("train", 0),
+            run.config.teaching - run.job.num_images.get("val", 0),
             len(held_out),
             float(progress.metrics.get("best_map50", 0.0)),
             after.usual.percent,
@@ -388,6 +396,7 @@ class Teacher:
                 await data_facts(view, self._dataset),
                 Machine.of("", await asyncio.to_thread(gpus)),
                 num_taught=len(taught),
+                num_reviewed=len(reviewed),
                 base_model=await self._base(),
                 model_name=await self._free_name(len(reviewed)),
             )
@@ -412,15 +421,19 @@ class Teacher:
         view = create_stores(folder / "data", folder / "models")
         info = await self._stores.dataset.get(self._dataset)
         await view.dataset.create(info.name, info.classes)
-        for split, images in (("train", taught), ("val", held_out)):
+        for split, images, copies in (
+            ("train", taught, repeats(len(taught))),
+            ("val", held_out, 1),
+        ):
             for start in range(0, len(images), _AT_ONCE):
                 some = images[start : start + _AT_ONCE]
                 contents = await self._stores.image.read_many(self._dataset, some)
                 table = await self._stores.label.load_many(self._dataset, some)
                 boxes = table.annotations_by_image()
                 new = [
-                    NewImage(key[1], split, data, list(known))
+                    NewImage(_again(key[1], copy) if copy else key[1], split, data, list(known))
                     for key, data, known in zip(some, contents, boxes, strict=True)
+                    for copy in range(copies)
                     if not isinstance(data, Exception)
                 ]
                 await view.image.add_many(info.name, new)
@@ -440,4 +453,10 @@ class Teacher:
 
 
 def _images_of(run: Run) -> int:
-    return sum(run.job.num_images.values())
+    return run.config.teaching
+
+
+def _again(name: str, number: int) -> str:
+    """Return a name for a copy of an image; it is no longer than names may be."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+    return f"{digest}-{number}{Path(name).suffix}"

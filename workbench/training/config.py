@@ -51,9 +51,10 @@ class TrainingConfig:
         Whether weights that are not on this disk may be fetched. Nothing else ever is.
     extra : dict
         Any other argument of Ultralytics' ``train``, by its name there. JSON types.
-    teaching : bool
-        A run of `workbench.labelling.teaching.Teacher`: it has the lowest priority, gives way
-        while a person draws, and its model does not become the active one.
+    teaching : int
+        Of a run of `workbench.labelling.teaching.Teacher`, the number of reviewed images; 0 for
+        all others. It has the lowest priority, gives way while a person draws, and its model
+        does not become the active one.
 
     Raises
     ------
@@ -76,7 +77,7 @@ class TrainingConfig:
     allow_download: bool = False
     version: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
-    teaching: bool = False
+    teaching: int = 0
 
     def __post_init__(self) -> None:
         for name in ("dataset", "base_model"):
@@ -91,13 +92,14 @@ class TrainingConfig:
         _check_whole("patience", self.patience, 0)
         _check_whole("seed", self.seed, 0)
         _check_whole("workers", self.workers, 0)
+        _check_whole("teaching", self.teaching, 0)
         _check_batch(self.batch)
         # By identity, because 0 == False and 0 would mean something else to Ultralytics.
         if self.cache is not False and self.cache not in ("ram", "disk"):
             raise InvalidConfigError(
                 f"cache: expected False, 'ram' or 'disk', found {self.cache!r}"
             )
-        for name in ("allow_download", "unlabelled_as_background", "teaching"):
+        for name in ("allow_download", "unlabelled_as_background"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidConfigError(
                     f"{name}: expected True or False, found {getattr(self, name)!r}"

@@ -91,7 +91,7 @@ def _devices_of(folder: RunFolder) -> frozenset[str]:
 
 def _is_teaching(folder: RunFolder) -> bool:
     config = _config_of(folder)
-    return config is not None and config.teaching
+    return config is not None and config.teaching > 0
 
 
 def _config_of(folder: RunFolder) -> TrainingConfig | None:

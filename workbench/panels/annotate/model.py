@@ -334,7 +334,8 @@ class AnnotateModel(traitlets.HasTraits):
         """Return boxes of an image, in its pixels, drawn in to what they show."""
         name = self.name_of(key)
         frame = await self._stores.image.load(self.dataset, self.split, name)
-        return (await asyncio.to_thread(tightened, frame, boxes)).tolist()
+        found: list[list[float]] = (await asyncio.to_thread(tightened, frame, boxes)).tolist()
+        return found
 
     def suggested_class(self, picture: Picture) -> str:
         """Return what an image was said to show when it was captured; of an unlabelled one.
