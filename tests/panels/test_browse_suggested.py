@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from workbench.datasets.decided import ChangedSinceError
 from workbench.panels.browse.model import BrowseModel
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.models import NewImage, Prediction
+from workbench.persistence.models import Annotation, NewImage, Prediction
 from workbench.persistence.suggestion_blocks import SuggestionSource, new_block
 
 MODEL = SuggestionSource("model", "cups-1", "ab" * 32)
@@ -135,3 +136,29 @@ async def test_elsewhere_nothing_is_accepted(model: BrowseModel) -> None:
     await model.show("objects")
     with pytest.raises(ValueError, match="show the suggested boxes"):
         await model.accept_rest()
+
+
+async def test_an_image_that_was_labelled_elsewhere_is_left_as_it_is(
+    model: BrowseModel, stores: Stores, tmp_path: Path
+) -> None:
+    drawn = Annotation(1, 0.5, 0.9, 0.1, 0.1)
+    await stores.label.save("cups", "train", "a.png", [drawn])
+    await model.accept_rest()
+    assert label_files(tmp_path) == {"a.txt": 1, "b.txt": 1, "c.txt": 1}
+    assert await stores.label.load("cups", "train", "a.png") == [drawn]
+    assert "2 suggested boxes accepted on 2 images. 1 image was left" in model.status.text
+    assert "train/a.png: was unlabelled, is 1 box now" in model.status.text
+    # Whoever looks again and still wants it gets it.
+    assert [name for name, *_ in listed(model)] == ["a.png", "a.png"]
+    await model.accept_rest()
+    assert label_files(tmp_path)["a.txt"] == 3
+    await stores.image.add_suggestions(
+        "cups", [new_block(MODEL, {("train", "c.png"): [proposed(1, 0.6)]})]
+    )
+    await model.catch_up()
+    await stores.label.save("cups", "train", "c.png", [])
+    choose(model, 0)
+    with pytest.raises(ChangedSinceError, match=r"was 1 box, is background now"):
+        await model.reject()
+    await model.reject()
+    assert listed(model) == []

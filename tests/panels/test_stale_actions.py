@@ -78,12 +78,17 @@ BROWSE: dict[str, tuple[str, dict[str, Any]]] = {
 BROWSE_NEEDS_NO_LOOK = {
     "refresh": "changes nothing",
     "widen": "changes nothing",
+    "sift": "changes nothing",
     "suggest": "adds boxes to be reviewed, and touches no label",
     "annotate": "changes nothing; the annotator has revisions of its own",
     "import": "only adds",
     "undo": "refused by the stores, see ConflictError there",
     "restore": "an entry of the trash never changes, and a place that is taken is refused",
 }
+
+
+OF_SUGGESTIONS = {"accept", "reject", "accept_rest"}
+"""See `test_browse_suggested`."""
 
 
 @pytest.fixture
@@ -96,7 +101,8 @@ async def browse(stores: Stores) -> AsyncIterator[BrowsePanel]:
 
 
 def test_every_action_of_the_gallery_is_in_the_table(browse: BrowsePanel) -> None:
-    assert set(browse._pages._actions) == BROWSE.keys() | BROWSE_NEEDS_NO_LOOK.keys()
+    known = BROWSE.keys() | BROWSE_NEEDS_NO_LOOK.keys() | OF_SUGGESTIONS
+    assert set(browse._pages._actions) == known
 
 
 async def do(panel: BrowsePanel, action: str) -> None:

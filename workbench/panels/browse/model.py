@@ -20,7 +20,6 @@ from workbench.datasets.decided import (
     ChangedSinceError,
     Difference,
     differences,
-    left_as_it_is,
     require_same_classes,
 )
 from workbench.datasets.index import DatasetIndex
@@ -48,7 +47,7 @@ from workbench.panels.browse.listing import (
     size_of,
 )
 from workbench.panels.browse.pictures import PageMaker
-from workbench.panels.browse.reviewing import find_waiting, rest_of, told
+from workbench.panels.browse.reviewing import find_waiting, on_images, rest_of, said, told
 from workbench.panels.shared.changing import ChangingModel, Task, sentence
 from workbench.panels.shared.status import Status, Work
 from workbench.persistence import Stores
@@ -387,17 +386,22 @@ class BrowseModel(ChangingModel):
         await self._decide(accept=accept, reject=reject)
 
     async def _decide(self, *, accept: Sequence[int] = (), reject: Sequence[int] = ()) -> None:
-        dataset, waiting = self.dataset, self._shown.waiting
+        """Decide on suggestions, except on images that were labelled elsewhere meanwhile."""
+        shown, waiting = self._shown, self._shown.waiting
         if waiting is None or not (accept or reject):
             raise ValueError("no suggestion is chosen: show the suggested boxes and select some")
+        images = list(dict.fromkeys(map(waiting.key, (*accept, *reject))))
         async with self._doing("Reviewing", wait=True, at_once=False):
+            kept, left = await self._unchanged(images, self._decided_on or shown.index)
+            wanted, unwanted = on_images(waiting, kept, accept, reject)
             decided = await decide_many(
-                self._stores, dataset, waiting, accept=accept, reject=reject
+                self._stores, shown.dataset, waiting, accept=wanted, reject=unwanted
             )
             self._note(decided.change)
-        self.select(())
-        self.status = told(decided)
+        self.selection = ()
+        self.status = told(decided, left)
         await self.refresh()
+        self._decided_on = self._shown.index
 
     async def add_files(
         self,
@@ -580,7 +584,7 @@ class BrowseModel(ChangingModel):
             change = await act(actions, kept, task)
             self._note(change)
         done = sentence(change.description)
-        self.status = _said(done, left)
+        self.status = said(done, left)
         await self.refresh()
         self._decided_on = None if self.listing is None else self.listing.index
 
@@ -604,10 +608,3 @@ class BrowseModel(ChangingModel):
             self._decided_on = now
             raise ChangedSinceError(left)
         return kept, left
-
-
-def _said(done: str, left: Sequence[Difference]) -> Status:
-    """Say what was done, and what was not because it was changed since."""
-    if not left:
-        return Status(done)
-    return Status(f"{done.rstrip('.')}. {left_as_it_is(left)}", "problem", tuple(map(str, left)))

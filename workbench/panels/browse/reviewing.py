@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.datasets.bulk_deciding import Decided
 from workbench.datasets.changes import counted
+from workbench.datasets.decided import Difference, left_as_it_is
 from workbench.datasets.index import DatasetIndex
 from workbench.datasets.query import parse_query
 from workbench.datasets.waiting import WaitingBoxes, waiting_boxes
@@ -66,11 +67,28 @@ def rest_of(listing: Listing, chosen: Ranges, first: int, last: int) -> tuple[li
     return rows[~marks].tolist(), rows[marks].tolist()
 
 
-def told(decided: Decided) -> Status:
-    """Return what people are told after a decision."""
+def on_images(
+    waiting: WaitingBoxes, images: Sequence[ImageKey], *places: Sequence[int]
+) -> list[list[int]]:
+    """Return what of some places is on these images."""
+    known = set(images)
+    return [[place for place in some if waiting.key(place) in known] for some in places]
+
+
+def told(decided: Decided, left: Sequence[Difference]) -> Status:
+    """Return what people are told after a decision; `left`: images that were changed elsewhere."""
     done = sentence(decided.change.description)
     if not decided.left:
-        return Status(done)
+        return said(done, left)
     lines = tuple(f"{'/'.join(key)}: {why}" for key, why in decided.left.items())
-    left = counted(len(lines), "image")
-    return Status(f"{done.rstrip('.')}. {left} could not be changed.", "problem", lines)
+    could_not = f"{counted(len(lines), 'image')} could not be changed"
+    more = said("", left)
+    text = f"{done.rstrip('.')}. {could_not}. {more.text}".strip()
+    return Status(text, "problem", (*lines, *more.details))
+
+
+def said(done: str, left: Sequence[Difference]) -> Status:
+    """Say what was done, and what was not because it was changed since."""
+    if not left:
+        return Status(done)
+    return Status(f"{done.rstrip('.')}. {left_as_it_is(left)}", "problem", tuple(map(str, left)))
