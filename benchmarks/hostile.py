@@ -209,8 +209,8 @@ def _look_at(data: bytes) -> object:
 
 
 def _read_labels(data: bytes) -> object:
-    from workbench.persistence.filesystem.label_inspection import report_all
     from workbench.persistence.storage.local.open_folder import OpenFolder
+    from workbench.persistence.stores.label_inspection import report_all
     from workbench.persistence.yolo.data_yaml import DataYaml
     from workbench.persistence.yolo.label_table import parse_many
 

@@ -228,12 +228,12 @@ async def test_a_dataset_that_may_not_be_changed(
     client: httpx.AsyncClient, pets: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workbench.errors import ReadOnlyError
-    from workbench.persistence.filesystem.labels import FilesystemLabelStore
+    from workbench.persistence.stores.labels import LabelStore
 
     async def refuse(*args: object, **kwargs: object) -> None:
         raise ReadOnlyError(f"{tmp_path}/data/pets/.workbench: expected a folder to write to")
 
-    monkeypatch.setattr(FilesystemLabelStore, "save", refuse)
+    monkeypatch.setattr(LabelStore, "save", refuse)
     answer = await client.put("/datasets/pets/labels/train/a.jpg", json={"boxes": []})
     assert answer.status_code == 403
     assert answer.json()["detail"] == "pets/.workbench: expected a folder to write to"

@@ -11,6 +11,7 @@ from tests.helpers.pictures import jpeg
 from workbench.errors import ConflictError, InvalidNameError, NotFoundError, WorkbenchError
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, TrashEntry
+from workbench.persistence.storage import Remove
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
 
@@ -26,10 +27,7 @@ async def _trashed(backend: Backend) -> list[TrashEntry]:
         await stores.image.save_bytes("pets", "train", name, jpeg(number))
         await stores.label.save("pets", "train", name, [BOX])
     # A label file without an image, as other programs leave it.
-    if backend.data_dir is not None:
-        (backend.data_dir / "pets/images/train/lone.jpg").unlink()
-    else:
-        del stores.image._state.datasets["pets"].images["train", "lone.jpg"]  # type: ignore[attr-defined]
+    backend.storage("pets").commit([Remove("images/train/lone.jpg")])
     await stores.label.delete_orphans("pets", [("train", "lone.txt")])
     await stores.label.delete_many("pets", [("train", "b.jpg"), ("train", "c.jpg")])
     await stores.image.delete_many("pets", [("train", "c.jpg"), ("train", "a.jpg")])

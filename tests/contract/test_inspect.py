@@ -95,15 +95,7 @@ async def test_a_repair_with_an_impossible_box_is_refused(stores: Stores, messy:
 
 @pytest.fixture
 async def orphaned(backend: Backend, messy: str) -> str:
-    if backend.data_dir is not None:
-        labels = backend.data_dir / messy / "labels"
-        (labels / "val").mkdir(parents=True)
-        (labels / "val/lost.txt").write_bytes(GOOD)
-        (labels / "train/classes.txt").write_bytes(b"cat\n")
-    else:
-        labels_in_memory = backend.stores.label._state.datasets[messy].labels  # type: ignore[attr-defined]
-        labels_in_memory["val", "lost"] = GOOD
-        labels_in_memory["train", "classes"] = b"cat\n"
+    backend.put(messy, {"labels/val/lost.txt": GOOD, "labels/train/classes.txt": b"cat\n"})
     return messy
 
 

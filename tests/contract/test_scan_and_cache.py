@@ -175,17 +175,7 @@ async def test_sizes_are_those_of_get(backend: Backend) -> None:
 
 async def test_what_has_no_size_has_size_zero(stores: Stores, backend: Backend, zoo: str) -> None:
     damaged = [jpeg(1)[:12], b"\x89PNG\r\n\x1a\n", b"no image"]
-    if backend.data_dir is None:
-        from workbench.persistence.memory.images import MemoryImageStore
-        from workbench.persistence.memory.state import StoredImage
-
-        assert isinstance(stores.image, MemoryImageStore)
-        images = stores.image._state.datasets[zoo].images
-        for number, data in enumerate(damaged):
-            images["val", f"bad{number}.jpg"] = StoredImage(data, 0.0)
-    else:
-        for number, data in enumerate(damaged):
-            (backend.data_dir / zoo / "images" / "val" / f"bad{number}.jpg").write_bytes(data)
+    backend.put(zoo, {f"images/val/bad{n}.jpg": data for n, data in enumerate(damaged)})
     keys = [("val", f"bad{number}.jpg") for number in range(3)]
     sizes = await stores.image.measure_many(zoo, [*keys, ("val", "gone.jpg"), ("val", "a.jpg")])
     assert sizes.tolist() == [[0, 0], [0, 0], [0, 0], [0, 0], [40, 30]]

@@ -89,11 +89,7 @@ async def test_restoring_from_the_trash_is_undone_by_way_of_the_trash(backend: B
     yaml = b"train: images/train\nval: images/val\nnames: [cat, dog]\n"
     own = {"images/train/a.jpg": jpeg(1), "labels/train/a.txt": POLYGON}
     await backend.arrange("pets", own | {"data.yaml": yaml})
-    if backend.data_dir is not None:
-        (backend.data_dir / "pets/labels/train/lone.txt").write_bytes(POLYGON)
-    else:
-        in_memory = stores.label._state.datasets["pets"].labels  # type: ignore[attr-defined]
-        in_memory["train", "lone"] = POLYGON
+    backend.put("pets", {"labels/train/lone.txt": POLYGON})
     await stores.image.save_bytes("pets", *B, jpeg(2))
     await stores.label.save("pets", *B, [CAT])
     actions = Actions(stores, "pets")

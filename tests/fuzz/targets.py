@@ -34,16 +34,16 @@ from workbench.persistence.archive.importer import import_archive
 from workbench.persistence.archive.metadata import CHECKS, problem_with
 from workbench.persistence.archive.split_lists import find_splits
 from workbench.persistence.disk_format import format_of
-from workbench.persistence.filesystem.dataset_files import prompts_from
-from workbench.persistence.filesystem.label_inspection import report_all
 from workbench.persistence.history import parse_records, parse_records_about
 from workbench.persistence.image_bounds import VARIABLE, require_decodable
 from workbench.persistence.image_header import read_header
+from workbench.persistence.prompts import prompts_from
 from workbench.persistence.rules import image_size
 from workbench.persistence.sources import current_sources, parse_sources
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.storage.local.plans import checked
 from workbench.persistence.stored_json import loads, parse_json
+from workbench.persistence.stores.label_inspection import report_all
 from workbench.persistence.stores.layouts import DATASET, MODELS
 from workbench.persistence.stores.models import ModelStore
 from workbench.persistence.suggestion_blocks import parse_blocks

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from tests.helpers.archives import write_zip
 from workbench.persistence import Stores, create_memory_stores, create_stores
-from workbench.persistence.memory.datasets import MemoryDatasetStore
 from workbench.persistence.models import DatasetInfo
+from workbench.persistence.storage import Storage, Write
 
 
 @dataclass
@@ -35,29 +31,24 @@ class Backend:
     data_dir: Path | None
 
     async def arrange(self, name: str, files: Mapping[str, bytes]) -> DatasetInfo:
-        """Make the dataset `name` out of raw files, as another tool would have written them.
-
-        Files become a folder. Memory takes an archive of them, then its label bytes as they
-        are, because an import repairs what it can.
-        """
+        """Make the dataset `name` out of raw files, as another tool would have written them."""
         if self.data_dir is not None:
             for path, data in files.items():
                 target = self.data_dir / name / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
         else:
-            archive = self.scratch / f"arranged-{next(_serial)}.zip"
-            await self.stores.dataset.import_zip(write_zip(archive, files), name=name)
-            assert isinstance(self.stores.dataset, MemoryDatasetStore)
-            dataset = self.stores.dataset._state.datasets[name]
-            dataset.classes[:] = yaml.safe_load(files["data.yaml"])["names"]
-            for path, data in files.items():
-                kind, _, rest = path.partition("/")
-                if kind == "labels":
-                    split, _, label = rest.partition("/")
-                    assert (split, label.removesuffix(".txt")) in dataset.labels
-                    dataset.labels[split, label.removesuffix(".txt")] = data
+            await self.stores.dataset.create(name)
+            self.put(name, files)
         return await self.stores.dataset.get(name)
+
+    def storage(self, name: str) -> Storage:
+        """What a dataset lies in."""
+        return self.stores.label._places.storage(name)
+
+    def put(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Let files be in a dataset that no store has looked at."""
+        self.storage(name).commit([Write(path, data) for path, data in files.items()])
 
     def files(self) -> set[str]:
         """Every file of the datasets, relative; lock files are no trace of anything."""
@@ -65,9 +56,6 @@ class Backend:
             return set()
         found = (path.relative_to(self.data_dir) for path in self.data_dir.rglob("*"))
         return {str(p) for p in found if p.name != "lock" and (self.data_dir / p).is_file()}
-
-
-_serial = itertools.count()
 
 
 def _filesystem(folder: Path) -> Backend:

@@ -23,7 +23,7 @@ from workbench.errors import WorkbenchError
 from workbench.persistence import Stores
 from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.image_store import ImageStore
-from workbench.persistence.label_store import LabelStore
+from workbench.persistence.stores.labels import LabelStore
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes as POSIX has them")
 

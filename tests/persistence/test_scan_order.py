@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.filesystem import cache_files, scanning
+from workbench.persistence.filesystem import scanning
 from workbench.persistence.filesystem.scan_order import order_of
+from workbench.persistence.storage.local import storage
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +96,7 @@ async def test_leftovers_of_dead_processes_are_removed(stores: Stores, root: Pat
     os.utime(old, (1, 1))
     await stores.dataset.save_cache("zoo", "index", b"data")
     assert sorted(path.name for path in cache.iterdir()) == ["2-0-cd.tmp", "index"]
-    assert cache_files._LEFTOVER_S > 60
+    assert storage.LEFTOVER_S > 60
 
 
 _NAMES = st.lists(

@@ -183,44 +183,6 @@ class DatasetStore(VersionStore, SideData):
         """
 
     @abstractmethod
-    async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
-        """Keep text prompts (for YOLO-World and its like) by class id, replacing all earlier ones.
-
-        Raises
-        ------
-        InvalidDatasetError
-            If a class id is not one of the dataset's, or a prompt is empty.
-        """
-
-    @abstractmethod
-    async def get_prompts(self, name: str) -> dict[int, builtins.list[str]]:
-        """Return the prompts by class id; empty if none were saved."""
-
-    @abstractmethod
-    async def load_cache(self, name: str, key: str) -> bytes | None:
-        """Return what `save_cache` kept under this key; None if there is nothing."""
-
-    @abstractmethod
-    async def save_cache(self, name: str, key: str, data: bytes) -> None:
-        """Keep something that was derived from the dataset and can be derived again.
-
-        A cache is no edit: it changes no time and no revision, does not travel in archives
-        and snapshots, and may be gone tomorrow. Where it cannot be written (a read-only
-        disk), nothing is kept. It is replaced as a whole, so that no reader sees half of it.
-
-        Parameters
-        ----------
-        key : str
-            Of lower-case letters, digits, ``_``, ``-`` and ``.``, beginning and ending with
-            a letter or a digit. Say in it, or in `data`, which format the data have.
-
-        Raises
-        ------
-        InvalidNameError
-            If `key` is anything else.
-        """
-
-    @abstractmethod
     async def delete(self, name: str) -> TrashEntry:
         """Move the whole dataset to the trash."""
 

@@ -255,6 +255,26 @@ class StorageContract:
             assert head is not None
             assert stamp == head.stamp
 
+    def test_names_can_be_had_without_facts(self, storage: Storage) -> None:
+        """Which is quicker where looking at each value takes time."""
+        storage.commit([Write("a/x", b"1"), Write("a/y", b"2"), Write("b", b"3")])
+        assert sorted(storage.names("a")) == ["x", "y"]
+        assert list(storage.names("nothing")) == []
+
+    def test_what_is_kept_here_is_not_outside(self, storage: Storage) -> None:
+        """Only what somebody else has led to is, where there is such a thing."""
+        storage.commit([Write("a/x", b"1"), Write("b", b"2")])
+        assert storage.outside(["a/x", "b", "nothing"]) == []
+
+    def test_what_was_derived_is_kept(self, storage: Storage) -> None:
+        """It is read like any value, and the later one of two is there."""
+        for data in (b"first", b"2"):
+            storage.keep(".workbench/cache/sizes", data)
+            assert storage.read(".workbench/cache/sizes") == data
+        assert storage.list(".workbench/cache").names == ["sizes"]
+        with pytest.raises(InvalidDatasetError):
+            storage.keep("../a", b"x")
+
     def test_a_stamp_changes_with_the_bytes(self, storage: Storage) -> None:
         """It changes also when writes follow each other quickly and the size stays the same."""
         seen = []

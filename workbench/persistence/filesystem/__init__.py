@@ -8,9 +8,9 @@ from pathlib import Path
 from workbench.persistence.filesystem.dataset_folder import DatasetRoot
 from workbench.persistence.filesystem.datasets import FilesystemDatasetStore
 from workbench.persistence.filesystem.images import FilesystemImageStore
-from workbench.persistence.filesystem.labels import FilesystemLabelStore
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.stores.bundle import Stores
+from workbench.persistence.stores.labels import LabelStore
 from workbench.persistence.stores.layouts import MODELS
 from workbench.persistence.stores.models import ModelStore
 
@@ -25,7 +25,7 @@ def create_filesystem_stores(data_dir: Path, models_dir: Path) -> Stores:
     return Stores(
         dataset=FilesystemDatasetStore(root),
         image=FilesystemImageStore(root),
-        label=FilesystemLabelStore(root),
+        label=LabelStore(root),
         model=model_store(models_dir),
     )
 

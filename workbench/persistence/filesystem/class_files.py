@@ -15,15 +15,15 @@ from workbench.persistence.class_rewrite import (
     Request,
     State,
 )
-from workbench.persistence.filesystem import dataset_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.models import SPLITS, ClassRewrite, ImageKey, RowPatch
 from workbench.persistence.plain_files import read_file
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.open_folder import OpenFolder
 from workbench.persistence.stores import history_log, trash
+from workbench.persistence.stores.dataset import label_key
+from workbench.persistence.stores.side_data import prompts_written, read_prompts
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_text import MAX_BYTES, too_long
 from workbench.persistence.yolo.names import stem
@@ -44,7 +44,7 @@ def rewrite(
         by_file = {}
         for (split, filename), rows in patches.items():
             folder.require_image(split, filename)
-            by_file[label_path(split, filename)] = rows
+            by_file[label_key(split, filename)] = rows
         memories = _memories(folder)
         planned = class_rewrite.plan(
             _state(folder, yaml),
@@ -90,11 +90,6 @@ def undo(folder: DatasetFolder, rewrite_id: str) -> None:
             change.add(*history_log.noted(folder.storage, [planned.record], durable=True))
 
 
-def label_path(split: str, filename: str) -> str:
-    """Return the path of an image's label file below the dataset's folder."""
-    return f"labels/{split}/{stem(filename)}.txt"
-
-
 def plan_write(
     folder: DatasetFolder,
     change: Transaction,
@@ -104,8 +99,8 @@ def plan_write(
     """Add label files, given below the dataset's folder, and prompts to a transaction."""
     for path, data in files.items():
         change.write(f"{folder.paths.root}/{path}", data)
-    if prompts != dataset_files.read_prompts(folder.paths):
-        change.write(folder.paths.prompts, dataset_files.prompts_bytes(prompts))
+    if prompts != read_prompts(folder.storage):
+        change.add(prompts_written(prompts))
 
 
 def _yaml_path(memory: str) -> str:
@@ -164,7 +159,7 @@ def _state(folder: DatasetFolder, yaml: DataYaml) -> State:
     labels: dict[str, bytes] = {}
     loose = trashed_labels(folder)
     for split in SPLITS:
-        owned = {stem(name) for name in image_names(folder, split)}
+        owned = {stem(name) for name in folder.image_names(split)}
         base = folder.paths.labels(split)
         if not os.path.isdir(base):
             continue
@@ -175,7 +170,7 @@ def _state(folder: DatasetFolder, yaml: DataYaml) -> State:
                 if len(data) > MAX_BYTES:  # which is not all of it, then
                     raise LabelFormatError(f"{base}/{name}", 0, too_long(len(data)))
                 kept[f"labels/{split}/{name}"] = data
-    return State(folder.name, yaml, dataset_files.read_prompts(folder.paths), labels, loose)
+    return State(folder.name, yaml, read_prompts(folder.storage), labels, loose)
 
 
 def trashed_labels(folder: DatasetFolder) -> dict[str, bytes]:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import shutil
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence import links
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.dataset_paths import DatasetPaths
-from workbench.persistence.filesystem.image_files import checked, image_names
+from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.migrations import facts_bytes
-from workbench.persistence.foreign_text import is_whole
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageKey, NewImage, Progress
+from workbench.persistence.prompts import prompts_bytes
 from workbench.persistence.rules import (
     encode,
     image_size,
@@ -28,8 +26,8 @@ from workbench.persistence.rules import (
 )
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import write_new
-from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
-from workbench.persistence.stores.side_data import read_tags
+from workbench.persistence.stored_json import MALFORMED, time_of
+from workbench.persistence.stores.side_data import read_prompts, read_tags
 from workbench.persistence.tags import tags_bytes
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import read_labels
@@ -37,7 +35,6 @@ from workbench.persistence.yolo.label_text import clean_annotations, format_labe
 from workbench.persistence.yolo.names import stem
 
 _log = logging.getLogger(__name__)
-_PROMPTS = "prompts by class id"
 _OF_THIS_PROCESS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors that say nothing of the dataset."""
 
@@ -73,7 +70,7 @@ def _info(folder: DatasetFolder) -> DatasetInfo:
         name=folder.name,
         path=Path(paths.root),
         classes=list(yaml.classes),
-        num_images={split: len(image_names(folder, split)) for split in SPLITS},
+        num_images={split: len(folder.image_names(split)) for split in SPLITS},
         created_at=created_at,
         modified_at=max(created_at, _modified_at(paths)),
     )
@@ -159,34 +156,6 @@ def content_bytes(image: NewImage, filename: str) -> bytes:
     return encode(content, filename)
 
 
-def read_prompts(paths: DatasetPaths) -> dict[int, list[str]]:
-    """Return the prompts by class id."""
-    try:
-        data = inside.read(paths.root, paths.below(paths.prompts))
-        return prompts_from(data, paths.prompts)
-    except FileNotFoundError:
-        return {}
-
-
-def prompts_from(data: bytes, path: str) -> dict[int, list[str]]:
-    """Read the bytes of the file that holds prompts; `path` is for the message."""
-    try:
-        content: Any = parse_json(data, path, _PROMPTS)
-        prompts = {int(class_id): list(texts) for class_id, texts in content.items()}
-    except InvalidDatasetError:
-        raise
-    except MALFORMED as error:
-        raise malformed(path, _PROMPTS, error) from error
-    if not all(isinstance(t, str) and is_whole(t) for texts in prompts.values() for t in texts):
-        raise malformed(path, _PROMPTS, "prompts that are no text")
-    return prompts
-
-
-def prompts_bytes(prompts: dict[int, list[str]]) -> bytes:
-    """Return the bytes of the file that holds prompts."""
-    return json.dumps(prompts, ensure_ascii=False, indent=1).encode()
-
-
 def copy_images(
     source: DatasetFolder,
     yaml: DataYaml,
@@ -199,7 +168,7 @@ def copy_images(
     files += [(f"labels/{split}", f"{stem(filename)}.txt") for split, filename in images]
     links.require_inside(source.name, source.paths.root, files, "nothing was copied")
     target = write_skeleton(building, yaml)
-    prompts, tags = read_prompts(source.paths), read_tags(source.storage)
+    prompts, tags = read_prompts(source.storage), read_tags(source.storage)
     names = {filename for _, filename in images}
     kept = {tag: [n for n in hung if n in names] for tag, hung in tags.items()}
     if prompts:
@@ -208,7 +177,7 @@ def copy_images(
         write_new(target.tags, tags_bytes(kept), sync=False)
     for done, (split, filename) in enumerate(sorted(images), start=1):
         # Copied, not linked: other programs may write through a link into the original.
-        shutil.copyfile(source.require_image(split, filename), target.image(split, filename))
+        shutil.copyfile(source.image_path(split, filename), target.image(split, filename))
         label = source.paths.label(split, filename)
         if os.path.isfile(label):
             write_new(target.label(split, filename), read_labels(label), sync=False)

@@ -18,10 +18,8 @@ from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.disk_errors import as_ours, speaks_plainly
 from workbench.persistence.filesystem import (
-    cache_files,
     class_files,
     dataset_trash,
-    label_files,
     packing,
     snapshot,
     stamp_files,
@@ -49,17 +47,17 @@ from workbench.persistence.rules import (
     check_classes,
     check_classes_seen,
     check_classes_suffice,
-    check_prompts,
 )
 from workbench.persistence.stamps import Stamp
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.storage.local.atomic import move_durably, replace_file
 from workbench.persistence.storage.local.lock import making
 from workbench.persistence.stores import trash
+from workbench.persistence.stores.label_reading import load_all
 from workbench.persistence.stores.layouts import DATASETS, place_in_models
+from workbench.persistence.stores.side_data import prompts_written, read_prompts
 from workbench.persistence.stores.telling import told
 from workbench.persistence.yolo.data_yaml import DataYaml
-from workbench.persistence.yolo.names import check_cache_key
 from workbench.persistence.yolo.yaml_text import rewritten
 
 _log = logging.getLogger(__name__)
@@ -169,9 +167,9 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
             with folder.writing() as yaml:
                 check_classes_seen(folder.name, yaml.classes, expected)
                 if len(names) < len(yaml.classes):
-                    counts = label_files.load_all(folder, None).class_counts()
+                    counts = load_all(folder, None).class_counts()
                     check_classes_suffice(counts, names)
-                prompts = files.read_prompts(folder.paths)
+                prompts = read_prompts(folder.storage)
                 kept = {i: texts for i, texts in prompts.items() if i < len(names)}
                 made = replace(files.info(folder), classes=names, modified_at=datetime.now(UTC))
                 with folder.journal.transaction() as change:
@@ -179,7 +177,7 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
                     data = rewritten(read_file(folder.paths.data_yaml), renamed)
                     change.write(folder.paths.data_yaml, data)
                     if kept != prompts:
-                        change.write(folder.paths.prompts, files.prompts_bytes(kept))
+                        change.add(prompts_written(kept))
             return told(lambda: files.info(folder), made)
 
         return await asyncio.to_thread(work)
@@ -207,39 +205,6 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
     async def undo_rewrite(self, name: str, rewrite_id: str) -> None:
         """See `DatasetStore.undo_rewrite`."""
         await asyncio.to_thread(class_files.undo, self._root.open(name), rewrite_id)
-
-    async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
-        """See `DatasetStore.save_prompts`."""
-        folder = self._root.open(name)
-
-        def work() -> None:
-            with folder.writing() as yaml:
-                checked = check_prompts(prompts, len(yaml.classes))
-                folder.journal.write(folder.paths.prompts, files.prompts_bytes(checked))
-
-        await asyncio.to_thread(work)
-
-    async def get_prompts(self, name: str) -> dict[int, builtins.list[str]]:
-        """See `DatasetStore.get_prompts`."""
-        folder = self._root.open(name)
-
-        def work() -> dict[int, builtins.list[str]]:
-            num_classes = len(folder.read().classes)
-            prompts = files.read_prompts(folder.paths)
-            # An archive from elsewhere may hold prompts for classes that it does not have.
-            return {i: texts for i, texts in prompts.items() if i < num_classes}
-
-        return await asyncio.to_thread(folder.consistently, work)
-
-    async def load_cache(self, name: str, key: str) -> bytes | None:
-        """See `DatasetStore.load_cache`."""
-        return await asyncio.to_thread(
-            cache_files.load, self._root.open(name), check_cache_key(key)
-        )
-
-    async def save_cache(self, name: str, key: str, data: bytes) -> None:
-        """See `DatasetStore.save_cache`."""
-        await asyncio.to_thread(cache_files.save, self._root.open(name), check_cache_key(key), data)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from workbench.errors import NotFoundError
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.image_files import files_of, image_names, plan_delete
-from workbench.persistence.filesystem.label_files import read_existing
-from workbench.persistence.filesystem.label_inspection import ORPHAN, require_orphan
+from workbench.persistence.filesystem.image_files import files_of, plan_delete
 from workbench.persistence.history import new_edit
 from workbench.persistence.models import ImageKey, TrashEntry
 from workbench.persistence.stores import history_log
+from workbench.persistence.stores.label_inspection import ORPHAN, require_orphan
+from workbench.persistence.stores.label_reading import read_existing
 from workbench.persistence.yolo.names import check_split, stem
 
 
@@ -28,7 +28,7 @@ def discard(folder: DatasetFolder, entries: Sequence[TrashEntry]) -> list[TrashE
                 split, name = folder.find(split, name)
             label, has_twin = folder.paths.label(split, name), False
             if entry.kind == ORPHAN:
-                owners = {stem(image) for image in image_names(folder, split)}
+                owners = {stem(image) for image in folder.image_names(split)}
                 there = os.path.isfile(label)
                 require_orphan(name, there, stem(name) in owners, folder.name, split)
                 paths = [label]

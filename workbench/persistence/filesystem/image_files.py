@@ -14,7 +14,6 @@ from workbench.errors import (
     AlreadyExistsError,
     InvalidFrameError,
     InvalidNameError,
-    NotFoundError,
 )
 from workbench.persistence.disk_errors import LEADS_NOWHERE
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
@@ -24,7 +23,7 @@ from workbench.persistence.models import SPLITS, ImageInfo, ImageMove, TrashEntr
 from workbench.persistence.rules import image_size, no_same_stem
 from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.storage.local.journal import Transaction
-from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
+from workbench.persistence.storage.local.open_folder import OpenFolder
 from workbench.persistence.stores import history_log, trash
 from workbench.persistence.stores.side_data import tags_renamed
 from workbench.persistence.yolo.label_table import read_labels
@@ -76,7 +75,7 @@ def _of_same_stem(folder: DatasetFolder, split: str, filename: str) -> Iterator[
 
 def info(folder: DatasetFolder, split: str, filename: str, data: bytes | None = None) -> ImageInfo:
     """Return one image's facts, read from `data` if the caller has the bytes at hand."""
-    path = folder.require_image(split, filename)
+    path = folder.image_path(split, filename)
     return sized_info(
         folder, split, filename, *image_size(read_image(path) if data is None else data, path)
     )
@@ -94,7 +93,7 @@ def sized_info(
     folder: DatasetFolder, split: str, filename: str, width: int, height: int
 ) -> ImageInfo:
     """Return the facts of an image whose size is known, without opening it."""
-    path = folder.require_image(split, filename)
+    path = folder.image_path(split, filename)
     status = os.stat(path)
     return ImageInfo(
         filename=filename,
@@ -118,7 +117,7 @@ def list_images(folder: DatasetFolder, split: str | None) -> list[ImageInfo]:
 
 def _list_split(folder: DatasetFolder, split: str) -> list[ImageInfo]:
     base = folder.paths.images(split)
-    labelled = label_stems(folder, split)
+    labelled = folder.label_stems(split)
     parent = Path(base)
     try:
         with OpenFolder(base) as images:
@@ -170,26 +169,6 @@ def _sizes_and_times(images: OpenFolder) -> list[tuple[str, int, float]]:
     return found
 
 
-def image_names(folder: DatasetFolder, split: str) -> list[str]:
-    """Return the names of a split's images, sorted."""
-    return sorted(filter(is_image_name, _listed(folder.paths.images(split))))
-
-
-def label_stems(folder: DatasetFolder, split: str) -> frozenset[str]:
-    """Return the names of a split's label files without their extension."""
-    names = _listed(folder.paths.labels(split))
-    return frozenset(name[:-4] for name in names if name.endswith(".txt"))
-
-
-def _listed(path: str) -> list[str]:
-    try:
-        return os.listdir(path)
-    except FileNotFoundError:
-        return []
-    except NotADirectoryError:
-        raise no_folder(path) from None
-
-
 def move(folder: DatasetFolder, moves: Sequence[ImageMove]) -> None:
     """Move images with their label files to other splits: all, or none."""
     taken: Counter[tuple[str, str]] = Counter()
@@ -212,7 +191,7 @@ def rename(folder: DatasetFolder, split: str, filename: str, new_filename: str) 
             f"{new_filename!r}: expected the extension of {filename!r}; renaming does not convert"
         )
     with folder.writing(), folder.journal.transaction() as change:
-        size = measured(folder.require_image(split, filename))
+        size = measured(folder.image_path(split, filename))
         _plan_move(folder, change, filename, split, new_filename, split)
         stays = any(
             os.path.isfile(folder.paths.image(other, filename))
@@ -228,7 +207,7 @@ def rename(folder: DatasetFolder, split: str, filename: str, new_filename: str) 
 def _plan_move(
     folder: DatasetFolder, change: Transaction, old: str, source: str, new: str, target: str
 ) -> None:
-    path = folder.require_image(source, old)
+    path = folder.image_path(source, old)
     if (old, source) == (new, target):
         return
     paths = folder.paths
@@ -266,7 +245,7 @@ def files_of(
 
     Labels that images share go with the last of them: without those in `going` it may be this.
     """
-    paths, label = [folder.require_image(split, filename)], folder.paths.label(split, filename)
+    paths, label = [folder.image_path(split, filename)], folder.paths.label(split, filename)
     twins = [(split, other) for other in _of_same_stem(folder, split, filename)]
     if os.path.lexists(label) and all(twin in going for twin in twins):
         paths.append(label)
@@ -284,37 +263,19 @@ def plan_delete(
     has_twin: bool = False,
 ) -> TrashEntry:
     """Add to a transaction that files move into a new entry of the dataset's trash."""
-    relative = [os.path.relpath(path, folder.paths.root) for path in originals]
-    trashed = trash.new_entry(folder.trash, kind, filename, relative, split, has_twin=has_twin)
-    change.write(folder.paths.at(f"{trashed.folder}/entry.json"), trashed.to_bytes())
-    for (name, _), path in zip(trashed.files, originals, strict=True):
-        change.rename(path, folder.paths.at(f"{trashed.folder}/{name}"))
-    return trashed.entry
+    keys = [folder.paths.below(path) for path in originals]
+    entry, changes = trash.put_away(folder.trash, kind, split, filename, keys, has_twin=has_twin)
+    change.add(*changes)
+    return entry
 
 
 def restore_image(folder: DatasetFolder, entry_id: str) -> ImageInfo:
     """Bring an image, with its labels, back to where it was."""
     with folder.writing():
-        found = _of_kind(folder, entry_id, "image")
+        found = trash.find_kind(folder.trash, entry_id, "image")
         size = measured(folder.paths.at(f"{found.folder}/{found.files[0][0]}"))
         _restore(folder, [entry_id])
     return sized_info(folder, found.entry.split, found.entry.name, *size)
-
-
-def restore_labels(folder: DatasetFolder, entry_id: str) -> tuple[TrashEntry, bytes]:
-    """Bring an image's labels back; return what was in the trash, and the label file's bytes."""
-    with folder.writing():
-        found = _of_kind(folder, entry_id, "label")
-        data = read_labels(folder.paths.at(f"{found.folder}/{found.files[0][0]}"))
-        _restore(folder, [entry_id])
-    return found.entry, data
-
-
-def _of_kind(folder: DatasetFolder, entry_id: str, kind: str) -> trash.Trashed:
-    found = trash.find(folder.trash, entry_id)
-    if found.entry.kind != kind:
-        raise NotFoundError(f"{entry_id!r} in the trash is of kind {found.entry.kind}, not {kind}")
-    return found
 
 
 def restore_many(folder: DatasetFolder, entry_ids: Sequence[str]) -> None:

@@ -8,12 +8,11 @@ import time
 import zlib
 from typing import Any
 
-from workbench.persistence.filesystem import cache_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.filesystem.image_reading import require_file
 from workbench.persistence.models import SPLITS, Progress
 from workbench.persistence.stored_json import MALFORMED, inflate, parse_json
+from workbench.persistence.stores import caches
 
 _CACHE = "image-hashes-1"
 _EXPECTED = "hashes of images"
@@ -33,7 +32,7 @@ def hash_images(folder: DatasetFolder, progress: Progress) -> Hashes:
     taken is read again then.
     """
     known = _load_hashes(folder)
-    keys = [(split, name) for split in SPLITS for name in image_names(folder, split)]
+    keys = [(split, name) for split in SPLITS for name in folder.image_names(split)]
     hashes: Hashes = {}
     for done, (split, filename) in enumerate(keys, start=1):
         key, path = f"{split}/{filename}", folder.paths.image(split, filename)
@@ -49,12 +48,12 @@ def hash_images(folder: DatasetFolder, progress: Progress) -> Hashes:
     settled = {key: value for key, value in hashes.items() if value[0][1] < newest}
     if settled != known:
         data = zlib.compress(json.dumps(settled).encode(), 1)
-        cache_files.save(folder, _CACHE, data)
+        caches.save(folder, _CACHE, data)
     return hashes
 
 
 def _load_hashes(folder: DatasetFolder) -> Hashes:
-    data = cache_files.load(folder, _CACHE)
+    data = caches.load(folder, _CACHE)
     if data is None:
         return {}
     try:

@@ -15,9 +15,7 @@ from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.filesystem import adding, discarding, replacing, scanning
 from workbench.persistence.filesystem import image_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
-from workbench.persistence.filesystem.image_files import image_names
 from workbench.persistence.filesystem.image_reading import read_image
-from workbench.persistence.filesystem.label_inspection import ORPHAN
 from workbench.persistence.image_store import ImageStore
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import (
@@ -35,6 +33,7 @@ from workbench.persistence.rules import check_decodes, check_frame, decode, enco
 from workbench.persistence.sources import ImageSource, new_records
 from workbench.persistence.storage import Change
 from workbench.persistence.stores import source_log, suggestion_log, trash
+from workbench.persistence.stores.label_inspection import ORPHAN
 from workbench.persistence.suggestion_blocks import SuggestionBlock
 from workbench.persistence.suggestions import SuggestionTable
 from workbench.persistence.yolo.names import check_split
@@ -147,7 +146,7 @@ class FilesystemImageStore(ImageStore):
         def work() -> tuple[str, bytes]:
             folder.read()
             key = folder.find(split, filename)
-            path = folder.require_image(*key)
+            path = folder.image_path(*key)
             if to_pass_on:
                 links.require_own_content(folder.name, folder.paths.root, path)
             return path, read_image(path)
@@ -210,7 +209,7 @@ class FilesystemImageStore(ImageStore):
 
         def work() -> ImageInfo:
             [way] = _found(folder, [ImageMove(filename, from_split, to_split)])
-            size = files.measured(folder.require_image(way.from_split, way.filename))
+            size = files.measured(folder.image_path(way.from_split, way.filename))
             files.move(folder, [way])
             return files.sized_info(folder, to_split, way.filename, *size)
 
@@ -324,7 +323,7 @@ class FilesystemImageStore(ImageStore):
 
 
 def _keys(folder: DatasetFolder) -> set[ImageKey]:
-    return {(split, name) for split in SPLITS for name in image_names(folder, split)}
+    return {(split, name) for split in SPLITS for name in folder.image_names(split)}
 
 
 def _found(folder: DatasetFolder, moves: Sequence[ImageMove]) -> list[ImageMove]:

@@ -12,7 +12,6 @@ from collections.abc import Collection
 
 from workbench.persistence import links
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.image_files import image_names, label_stems
 from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.storage.local import inside
@@ -72,8 +71,8 @@ def export_entries(
     if os.path.islink(paths.data_yaml) and links.leads_astray(root, paths.data_yaml):
         outside.append("data.yaml")
     for split in SPLITS:
-        chosen = image_names(folder, split) if only is None else _chosen(folder, split, only)
-        stems = label_stems(folder, split)
+        chosen = folder.image_names(split) if only is None else _chosen(folder, split, only)
+        stems = folder.label_stems(split)
         require_distinct_by_case(chosen, split)
         images = links.Split.look(root, f"images/{split}", outside)
         labels = links.Split.look(root, f"labels/{split}", outside)

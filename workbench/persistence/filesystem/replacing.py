@@ -58,7 +58,7 @@ def replace(folder: DatasetFolder, replacements: Sequence[ImageReplacement]) -> 
     entries = []
     with folder.writing(), folder.journal.transaction() as change:
         for one in replacements:
-            old = folder.require_image(one.split, one.filename)
+            old = folder.image_path(one.split, one.filename)
             new = folder.paths.image(one.split, one.new_filename)
             if read_file(old) != one.expected:
                 raise changed_since(folder.name, one.split, one.filename)

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.persistence.filesystem import cache_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.models import SPLITS
+from workbench.persistence.stores import caches
 from workbench.persistence.yolo.names import is_image_name
 
 Integers = npt.NDArray[np.int64]
@@ -117,7 +117,7 @@ def _label_places(images: list[str], labels: list[str]) -> Integers:
 
 def load(folder: DatasetFolder) -> Orders:
     """Return what was remembered; raises `NotFoundError` if there is no such dataset."""
-    block = cache_files.load(folder, _CACHE)
+    block = caches.load(folder, _CACHE)
     if block is None:
         return {}
     try:
@@ -143,4 +143,4 @@ def save(folder: DatasetFolder, orders: Orders) -> None:
         arrays[f"{split}_labels"] = order.labels.astype(np.int32)
     block = io.BytesIO()
     np.savez(block, **arrays)
-    cache_files.save(folder, _CACHE, block.getvalue())
+    caches.save(folder, _CACHE, block.getvalue())

@@ -120,7 +120,7 @@ def read_many(folder: DatasetFolder, images: Sequence[ImageKey]) -> list[bytes |
     contents: list[bytes | Exception] = []
     for split, filename in images:
         try:
-            contents.append(read_image(folder.require_image(*folder.find(split, filename))))
+            contents.append(read_image(folder.image_path(*folder.find(split, filename))))
         except WorkbenchError as error:
             contents.append(error)
         except OSError as error:

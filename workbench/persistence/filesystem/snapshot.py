@@ -14,7 +14,6 @@ from workbench.persistence.filesystem import version_files
 from workbench.persistence.filesystem.cloning import Cloner
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.dataset_paths import DatasetPaths
-from workbench.persistence.filesystem.image_files import image_names, label_stems
 from workbench.persistence.filesystem.image_reading import require_file
 from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
 from workbench.persistence.storage.local.atomic import remove_tree, write_new
@@ -99,13 +98,13 @@ def take(
 
 
 def _present(folder: DatasetFolder, yaml: DataYaml) -> _State:
-    labelled = {split: label_stems(folder, split) for split in SPLITS}
+    labelled = {split: folder.label_stems(split) for split in SPLITS}
     return _State(
         yaml,
         {
             (split, name): stem(name) in labelled[split]
             for split in SPLITS
-            for name in image_names(folder, split)
+            for name in folder.image_names(split)
         },
         lambda key: folder.paths.image(*key),
         lambda key: read_labels(folder.paths.label(*key)),

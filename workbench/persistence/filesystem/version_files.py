@@ -11,10 +11,9 @@ from dataclasses import replace
 
 from workbench.errors import AlreadyExistsError, InvalidDatasetError, NotFoundError
 from workbench.persistence import links, version_comparison, versions
-from workbench.persistence.filesystem import class_files, dataset_files
+from workbench.persistence.filesystem import class_files
 from workbench.persistence.filesystem.cloning import Cloner
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.image_files import image_names, label_stems
 from workbench.persistence.filesystem.image_hashes import (
     Hashes,
     hash_images,
@@ -267,8 +266,8 @@ def _require_new(path: str, version: str) -> None:
 def _present(folder: DatasetFolder, yaml: DataYaml, hashes: Hashes) -> Contents:
     images = {}
     for split in SPLITS:
-        stems = label_stems(folder, split)
-        for filename in image_names(folder, split):
+        stems = folder.label_stems(split)
+        for filename in folder.image_names(split):
             path = folder.paths.image(split, filename)
             if os.path.islink(path) and not os.path.exists(path):
                 raise InvalidDatasetError(
@@ -284,7 +283,7 @@ def _present(folder: DatasetFolder, yaml: DataYaml, hashes: Hashes) -> Contents:
             images[split, filename] = Entry(sha256, stamp[0], label)
     return Contents(
         yaml=yaml,
-        prompts=dataset_files.read_prompts(folder.paths),
+        prompts=side_data.read_prompts(folder.storage),
         tags=side_data.read_tags(folder.storage),
         images=images,
         trash=class_files.trashed_labels(folder),
@@ -377,7 +376,7 @@ def _plan_rest(
         data = rewritten(read_file(folder.paths.data_yaml), wanted.yaml)
         change.write(folder.paths.data_yaml, data)
     if wanted.prompts != present.prompts:
-        change.write(folder.paths.prompts, dataset_files.prompts_bytes(wanted.prompts))
+        change.add(side_data.prompts_written(wanted.prompts))
     if wanted.tags != present.tags:
         change.add(side_data.tags_written(wanted.tags))
     if plan.records:

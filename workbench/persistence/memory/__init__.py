@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from workbench.persistence.memory.datasets import MemoryDatasetStore
 from workbench.persistence.memory.images import MemoryImageStore
-from workbench.persistence.memory.labels import MemoryLabelStore
 from workbench.persistence.memory.state import State
 from workbench.persistence.storage.memory import MemoryStorage
 from workbench.persistence.stores.bundle import Stores
+from workbench.persistence.stores.labels import LabelStore
 from workbench.persistence.stores.models import ModelStore
 
 __all__ = ["create_memory_stores"]
@@ -19,6 +19,6 @@ def create_memory_stores() -> Stores:
     return Stores(
         dataset=MemoryDatasetStore(state),
         image=MemoryImageStore(state),
-        label=MemoryLabelStore(state),
+        label=LabelStore(state),
         model=ModelStore(MemoryStorage()),
     )

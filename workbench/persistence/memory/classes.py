@@ -8,10 +8,10 @@ from dataclasses import replace
 from workbench.errors import NotFoundError
 from workbench.persistence import class_rewrite
 from workbench.persistence.class_rewrite import KEPT_UNDOS, Request, State
-from workbench.persistence.filesystem.class_files import label_path
 from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.memory.state import Dataset
 from workbench.persistence.models import ClassRewrite, ImageKey, RowPatch
+from workbench.persistence.stores.dataset import label_key
 from workbench.persistence.yolo.names import stem
 
 _TRASH = "trash/"
@@ -23,11 +23,11 @@ def rewrite(
     """Change classes and all label files; see `DatasetStore.rewrite_classes`."""
     by_file = {}
     for key, rows in patches.items():
-        found.require_image(name, *checked(*key))
-        by_file[label_path(*checked(*key))] = rows
+        found.image(name, *checked(*key))
+        by_file[label_key(*checked(*key))] = rows
     planned = class_rewrite.plan(_state(found, name), replace(request, patches=by_file))
     write_labels(found, planned.files)
-    found.classes, found.prompts = planned.yaml.classes, planned.prompts
+    found.yaml, found.prompts = planned.yaml, planned.prompts
     found.note([planned.record])
     found.rewrites[planned.result.id] = planned.memory
     for identity in list(found.rewrites)[:-KEPT_UNDOS]:
@@ -45,7 +45,7 @@ def undo(found: Dataset, name: str, rewrite_id: str) -> None:
     memory = found.rewrites[rewrite_id]
     planned = class_rewrite.plan_undo(_state(found, name), rewrite_id, memory)
     write_labels(found, planned.files)
-    found.classes, found.prompts = planned.yaml.classes, planned.prompts
+    found.yaml, found.prompts = planned.yaml, planned.prompts
     found.note([planned.record])
     del found.rewrites[rewrite_id]
 
@@ -57,20 +57,20 @@ def _state(found: Dataset, name: str) -> State:
     for (split, label), data in found.labels.items():
         kept = labels if (split, label) in owned else loose
         kept[f"labels/{split}/{label}.txt"] = data
-    return State(name, found.yaml, dict(found.prompts), labels, loose)
+    return State(name, found.yaml, found.prompts, labels, loose)
 
 
 def trashed_labels(found: Dataset) -> dict[str, bytes]:
     """Return the label files in the trash by a name that `write_labels` knows."""
-    return {f"{_TRASH}{i}": data for i, (_, _, data) in found.trash.items() if data is not None}
+    return {f"{_TRASH}{i}": data for i, (_, _, data) in found.deleted.items() if data is not None}
 
 
 def write_labels(found: Dataset, files: Mapping[str, bytes]) -> None:
     """Replace label files, in the dataset and in its trash, without a note in the history."""
     for path, data in files.items():
         if path.startswith(_TRASH):
-            entry, image, _ = found.trash[path.removeprefix(_TRASH)]
-            found.trash[entry.id] = (entry, image, data)
+            entry, image, _ = found.deleted[path.removeprefix(_TRASH)]
+            found.deleted[entry.id] = (entry, image, data)
         else:
             _, split, label = path.split("/", 2)
             found.labels[split, label.removesuffix(".txt")] = data

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from time import time
 
@@ -43,15 +42,15 @@ from workbench.persistence.rules import (
     check_classes,
     check_classes_seen,
     check_classes_suffice,
-    check_prompts,
     no_same_stem,
     trash_entry,
 )
 from workbench.persistence.stamps import Stamp
 from workbench.persistence.tags import check_tags
+from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import parse_many
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels
-from workbench.persistence.yolo.names import check_cache_key, check_name, stem
+from workbench.persistence.yolo.names import check_name, stem
 
 
 @speaks_plainly
@@ -76,7 +75,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
     ) -> DatasetInfo:
         """See `DatasetStore.create_from`."""
         name = check_name(name, "dataset name")
-        new = _empty(check_classes(classes))
+        new = Dataset(DataYaml(check_classes(classes)))
         self._state.require_free(name)
         for done, image in enumerate(images, start=1):
             _add(new, image)
@@ -93,6 +92,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         with self._state.lock:
             self._state.require_free(name)
             self._state.datasets[name] = dataset
+            dataset.called(name)
             return dataset.info(name)
 
     async def get(self, name: str) -> DatasetInfo:
@@ -126,6 +126,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         with self._state.writing(name) as (name, found):
             self._state.require_free(new_name)
             self._state.datasets[new_name] = self._state.datasets.pop(name)
+            found.called(new_name)
             return found.info(new_name)
 
     async def update_classes(
@@ -134,9 +135,9 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         """See `DatasetStore.update_classes`."""
         names = check_classes(classes)
         with self._state.writing(name) as (name, found):
-            check_classes_seen(name, found.classes, expected)
+            check_classes_seen(name, found.yaml.classes, expected)
             check_classes_suffice(_class_counts(found), names)
-            found.classes = names
+            found.yaml = DataYaml(names, found.yaml.extra)
             found.prompts = {i: texts for i, texts in found.prompts.items() if i < len(names)}
         return await self.get(name)
 
@@ -160,27 +161,6 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         """See `DatasetStore.undo_rewrite`."""
         with self._state.writing(name) as (name, found):
             classes_in_memory.undo(found, name, rewrite_id)
-
-    async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
-        """See `DatasetStore.save_prompts`."""
-        with self._state.writing(name) as (_, found):
-            found.prompts = check_prompts(prompts, len(found.classes))
-
-    async def get_prompts(self, name: str) -> dict[int, builtins.list[str]]:
-        """See `DatasetStore.get_prompts`."""
-        with self._state.reading(name) as (_, found):
-            known = range(len(found.classes))
-            return {i: list(texts) for i, texts in found.prompts.items() if i in known}
-
-    async def load_cache(self, name: str, key: str) -> bytes | None:
-        """See `DatasetStore.load_cache`."""
-        with self._state.reading(name) as (_, found):
-            return found.cache.get(check_cache_key(key))
-
-    async def save_cache(self, name: str, key: str, data: bytes) -> None:
-        """See `DatasetStore.save_cache`."""
-        with self._state.reading(name) as (_, found):
-            found.cache[check_cache_key(key)] = bytes(data)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""
@@ -288,8 +268,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         self._state.require_free(name)
         sink = MemorySink()
         contents = read(sink)
-        new = _empty(check_classes(contents.classes))
-        new.extra = contents.extra
+        new = Dataset(DataYaml(check_classes(contents.classes), contents.extra))
         sink.fill(new)
         return with_notes(self._place(name, new), contents.notes)
 
@@ -311,12 +290,8 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
             if version is not None:
                 found = as_it_was(found, name, version)
             if labelled_only:
-                images = {
-                    key: image
-                    for key, image in found.images.items()
-                    if (key[0], stem(key[1])) in found.labels
-                }
-                found = replace(found, images=images)
+                kept = [key for key in found.images if (key[0], stem(key[1])) in found.labels]
+                found = _of_some(found, name, kept)
             entries = entries_of(found, logs=False)
             info = found.info(name)
             labelled = {split: sum(s == split for s, _ in found.labels) for split in SPLITS}
@@ -324,20 +299,16 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         return Snapshot(target, target / "data.yaml", info.num_images, labelled, digest)
 
 
-def _empty(classes: list[str]) -> Dataset:
-    now = datetime.now(UTC)
-    return Dataset(classes=classes, created_at=now, modified_at=now)
-
-
 def _of_some(found: Dataset, name: str, images: Collection[ImageKey]) -> Dataset:
     """Return a dataset of some images of another, without its history."""
-    new = _empty([*found.classes])
-    new.extra, new.prompts = dict(found.extra), dict(found.prompts)
+    new = Dataset(found.yaml)
+    if found.prompts:
+        new.prompts = found.prompts
     keys = {checked(split, filename) for split, filename in images}
     names = {filename for _, filename in keys}
     new.tags = check_tags({tag: names.intersection(hung) for tag, hung in found.tags.items()})
     for split, filename in keys:
-        new.images[split, filename] = found.require_image(name, split, filename)
+        new.images[split, filename] = found.image(name, split, filename)
         if (split, stem(filename)) in found.labels:
             new.labels[split, stem(filename)] = found.labels[split, stem(filename)]
     return new
@@ -352,7 +323,7 @@ def _add(dataset: Dataset, image: NewImage) -> None:
     dataset.images[split, filename] = StoredImage(data, time())
     if image.annotations is not None:
         where = f"{split}/{filename}"
-        clean = clean_annotations(image.annotations, len(dataset.classes), where)
+        clean = clean_annotations(image.annotations, len(dataset.yaml.classes), where)
         dataset.labels[split, stem(filename)] = format_labels(clean)
 
 
@@ -360,6 +331,6 @@ def _class_counts(dataset: Dataset) -> np.ndarray[tuple[int], np.dtype[np.int64]
     contents = list(dataset.labels.values())
     names = ["/".join(key) for key in dataset.labels]
     columns = parse_many(
-        contents, names, len(dataset.classes), keypoints=dataset.yaml.has_keypoints
+        contents, names, len(dataset.yaml.classes), keypoints=dataset.yaml.has_keypoints
     )
     return np.bincount(columns.class_id).astype(np.int64)

@@ -48,6 +48,7 @@ from workbench.persistence.rules import (
     trash_entry,
 )
 from workbench.persistence.sources import ImageSource, new_records
+from workbench.persistence.storage import Listing
 from workbench.persistence.stores import source_log, suggestion_log
 from workbench.persistence.suggestion_blocks import SuggestionBlock
 from workbench.persistence.suggestions import SuggestionTable
@@ -99,7 +100,7 @@ class MemoryImageStore(ImageStore):
         with self._state.writing(dataset) as (name, found):
             for key in keys:
                 found.require_free(name, *key)
-            labels = new_labels(images, keys, len(found.classes))
+            labels = new_labels(images, keys, len(found.yaml.classes))
             found.storage.commit(source_log.noted(found.storage, records))
             for key, data in zip(keys, contents, strict=True):
                 found.images[key] = StoredImage(data, time.time())
@@ -117,7 +118,7 @@ class MemoryImageStore(ImageStore):
     ) -> SuggestionTable:
         """See `ImageStore.suggestions`."""
         with self._state.reading(dataset) as (_, found):
-            num_classes = len(found.classes)
+            num_classes = len(found.yaml.classes)
             return suggestion_log.read(found.storage, known, found.images.keys, num_classes)
 
     async def add_suggestions(self, dataset: str, blocks: Sequence[SuggestionBlock]) -> None:
@@ -140,7 +141,7 @@ class MemoryImageStore(ImageStore):
         """See `ImageStore.read_bytes`."""
         split, filename = checked(split, filename)
         with self._state.reading(dataset) as (name, found):
-            return found.require_image(name, split, filename).data
+            return found.image(name, split, filename).data
 
     async def read_many(
         self, dataset: str, images: Sequence[ImageKey]
@@ -150,7 +151,7 @@ class MemoryImageStore(ImageStore):
         with self._state.reading(dataset) as (name, found):
             for split, filename in images:
                 try:
-                    image = found.require_image(name, *checked(split, filename))
+                    image = found.image(name, *checked(split, filename))
                     contents.append(image.data)
                 except WorkbenchError as error:
                     contents.append(error)
@@ -173,7 +174,7 @@ class MemoryImageStore(ImageStore):
         """See `ImageStore.get`."""
         split, filename = checked(split, filename)
         with self._state.reading(dataset) as (name, found):
-            image_size(found.require_image(name, split, filename).data, filename)
+            image_size(found.image(name, split, filename).data, filename)
             return _with_size(found, name, split, filename)
 
     async def exists(self, dataset: str, split: str, filename: str) -> bool:
@@ -194,21 +195,22 @@ class MemoryImageStore(ImageStore):
     async def scan(self, dataset: str) -> ImageTable:
         """See `ImageStore.scan`."""
         with self._state.reading(dataset) as (_, found):
-            keys = [(split, filename) for split in SPLITS for filename in found.names(split)]
-            images = [found.images[key] for key in keys]
-            labels = [_label(key) for key in keys]
+            table: list[tuple[int, str, int, int, int, int]] = []
+            for number, split in enumerate(SPLITS):
+                labels = _facts(found.storage.list(f"labels/{split}"))
+                for filename, facts in sorted(
+                    _facts(found.storage.list(f"images/{split}")).items()
+                ):
+                    own = labels.get(f"{stem(filename)}.txt", (-1, -1))
+                    table.append((number, filename, *facts, *own))
             return ImageTable(
-                filenames=[filename for _, filename in keys],
-                split=np.array([SPLITS.index(split) for split, _ in keys], dtype=np.int8),
-                size_bytes=_column(len(image.data) for image in images),
-                modified_ns=_column(int(image.modified_at * 1e9) for image in images),
-                label_bytes=_column(
-                    len(found.labels[key]) if key in found.labels else -1 for key in labels
-                ),
-                label_modified_ns=_column(
-                    found.labels.modified_ns[key] if key in found.labels else -1 for key in labels
-                ),
-                classes=list(found.classes),
+                filenames=[row[1] for row in table],
+                split=np.array([row[0] for row in table], dtype=np.int8),
+                size_bytes=_column(row[2] for row in table),
+                modified_ns=_column(row[3] for row in table),
+                label_bytes=_column(row[4] for row in table),
+                label_modified_ns=_column(row[5] for row in table),
+                classes=list(found.yaml.classes),
                 settings_revision=found.yaml.revision,
                 sources_revision=source_log.revision(found.storage),
             )
@@ -230,7 +232,7 @@ class MemoryImageStore(ImageStore):
             for source, target in ways:
                 _check_way(found, name, source, target)
             for source, target in ways:
-                _carry(found, source, target)
+                found.carry(source, target)
             found.note(new_moves(ways))
 
     async def rename(self, dataset: str, split: str, filename: str, new_filename: str) -> ImageInfo:
@@ -240,7 +242,7 @@ class MemoryImageStore(ImageStore):
             raise InvalidNameError(f"{new_filename!r}: expected the extension of {filename!r}")
         with self._state.writing(dataset) as (name, found):
             _check_way(found, name, source, target)
-            _carry(found, source, target)
+            found.carry(source, target)
             stays = any(filename == source[1] for _, filename in found.images)
             found.tags = renamed(found.tags, source[1], target[1], keep_old=stays)
             found.note(new_moves([(source, target)]))
@@ -258,11 +260,11 @@ class MemoryImageStore(ImageStore):
         entries = []
         with self._state.writing(dataset) as (name, found):
             for split, filename in keys:
-                found.require_image(name, split, filename)
+                found.image(name, split, filename)
             for split, filename in keys:
                 entry = trash_entry("image", filename, split)
                 labels = found.labels.pop((split, stem(filename)), None)
-                found.trash[entry.id] = (entry, found.images.pop((split, filename)), labels)
+                found.deleted[entry.id] = (entry, found.images.pop((split, filename)), labels)
                 entries.append(entry)
         return entries
 
@@ -285,7 +287,7 @@ class MemoryImageStore(ImageStore):
     async def list_trash(self, dataset: str) -> builtins.list[TrashEntry]:
         """See `ImageStore.list_trash`."""
         with self._state.reading(dataset) as (_, found):
-            return [entry for entry, _, _ in found.trash.values()]
+            return [entry for entry, _, _ in found.deleted.values()]
 
     async def read_deleted(
         self, dataset: str, entry_ids: Sequence[str]
@@ -294,7 +296,7 @@ class MemoryImageStore(ImageStore):
         contents: builtins.list[bytes | Exception] = []
         with self._state.reading(dataset) as (name, found):
             for entry_id in entry_ids:
-                _, image, _ = found.trash.get(entry_id, (None, None, None))
+                _, image, _ = found.deleted.get(entry_id, (None, None, None))
                 missing = NotFoundError(f"{entry_id!r} is no deleted image of {name}")
                 contents.append(missing if image is None else image.data)
         return contents
@@ -302,14 +304,14 @@ class MemoryImageStore(ImageStore):
     async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
         """See `ImageStore.restore`."""
         with self._state.writing(dataset) as (name, found):
-            entry, image, labels = found.trash.get(entry_id, (None, None, None))
+            entry, image, labels = found.deleted.get(entry_id, (None, None, None))
             if entry is None or image is None:
                 raise NotFoundError(f"{entry_id!r} is no deleted image of {name}")
             found.require_free(name, entry.split, entry.name)
             found.images[entry.split, entry.name] = image
             if labels is not None:
                 found.labels[entry.split, stem(entry.name)] = labels
-            del found.trash[entry_id]
+            del found.deleted[entry_id]
             return _with_size(found, name, entry.split, entry.name)
 
     async def restore_many(self, dataset: str, entry_ids: Sequence[str]) -> None:
@@ -330,16 +332,16 @@ class MemoryImageStore(ImageStore):
     async def purge(self, dataset: str, entry_id: str | None = None) -> int:
         """See `ImageStore.purge`."""
         with self._state.writing(dataset) as (name, found):
-            if entry_id is not None and entry_id not in found.trash:
+            if entry_id is not None and entry_id not in found.deleted:
                 raise NotFoundError(f"{entry_id!r} is not in the trash of {name}")
-            doomed = list(found.trash) if entry_id is None else [entry_id]
+            doomed = list(found.deleted) if entry_id is None else [entry_id]
             for identity in doomed:
-                del found.trash[identity]
+                del found.deleted[identity]
             return len(doomed)
 
 
 def _check_way(found: Dataset, name: str, source: tuple[str, str], target: tuple[str, str]) -> None:
-    found.require_image(name, *source)
+    found.image(name, *source)
     if source == target:
         return
     found.require_free(name, *target)
@@ -347,10 +349,9 @@ def _check_way(found: Dataset, name: str, source: tuple[str, str], target: tuple
         raise AlreadyExistsError(f"{name}: {target[0]} has labels without an image: {target[1]}")
 
 
-def _carry(found: Dataset, source: tuple[str, str], target: tuple[str, str]) -> None:
-    found.images[target] = found.images.pop(source)
-    if _label(source) in found.labels:
-        found.labels[_label(target)] = found.labels.pop(_label(source))
+def _facts(found: Listing) -> dict[str, tuple[int, int]]:
+    rows = zip(found.sizes.tolist(), found.stamps.tolist(), strict=True)
+    return dict(zip(found.names, rows, strict=True))
 
 
 def _label(image: tuple[str, str]) -> tuple[str, str]:

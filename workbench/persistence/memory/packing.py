@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from time import time
 
 from workbench.persistence import archive
-from workbench.persistence.filesystem.dataset_files import prompts_bytes, prompts_from
 from workbench.persistence.memory.state import Dataset, StoredImage
 from workbench.persistence.models import SPLITS, Progress
+from workbench.persistence.prompts import prompts_bytes
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.storage import Write
 from workbench.persistence.stores import history_log, source_log, suggestion_log
@@ -47,10 +47,8 @@ class MemorySink:
                 dataset.images[rest[0], rest[1]] = StoredImage(data, time())
             elif kind == "labels":
                 dataset.labels[rest[0], stem(rest[1])] = data
-            elif relative == _TAGS or relative.startswith(_KEPT):
+            elif relative in (_TAGS, _PROMPTS) or relative.startswith(_KEPT):
                 dataset.storage.commit([Write(relative, data)])
-            elif relative == _PROMPTS:
-                dataset.prompts = prompts_from(data, relative)
 
 
 def entries_of(dataset: Dataset, *, logs: bool = True) -> list[tuple[str, bytes]]:

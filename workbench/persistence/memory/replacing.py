@@ -25,13 +25,13 @@ def replace(
 ) -> list[TrashEntry]:
     """Put other bytes in the place of images: all, or none."""
     for one in replacements:
-        if found.require_image(name, one.split, one.filename).data != one.expected:
+        if found.image(name, one.split, one.filename).data != one.expected:
             raise changed_since(name, one.split, one.filename)
         _require_only(found, one.split, one.filename)
     entries = []
     for one in replacements:
         entry = trash_entry(REPLACED, one.filename, one.split)
-        found.trash[entry.id] = (entry, found.images.pop((one.split, one.filename)), None)
+        found.deleted[entry.id] = (entry, found.images.pop((one.split, one.filename)), None)
         found.replaced[entry.id] = (one.new_filename, digest(one.data))
         found.images[one.split, one.new_filename] = StoredImage(one.data, time.time())
         entries.append(entry)
@@ -43,16 +43,16 @@ def undo(found: Dataset, name: str, entry_ids: Sequence[str]) -> None:
     """Put replaced images back to what they were: all, or none."""
     ids = list(dict.fromkeys(entry_ids))
     for entry_id in ids:
-        if entry_id not in found.trash:
+        if entry_id not in found.deleted:
             raise NotFoundError(f"{entry_id!r} is not in the trash of {name}")
-        entry = found.trash[entry_id][0]
+        entry = found.deleted[entry_id][0]
         require_replaced(entry)
         filename, expected = found.replaced[entry_id]
         present = found.images.get((entry.split, filename))
         if present is None or digest(present.data) != expected:
             raise changed_since(name, entry.split, filename)
     for entry_id in ids:
-        entry, old, _ = found.trash.pop(entry_id)
+        entry, old, _ = found.deleted.pop(entry_id)
         filename, _ = found.replaced.pop(entry_id)
         del found.images[entry.split, filename]
         assert old is not None, "what was replaced is an image"

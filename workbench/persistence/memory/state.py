@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from workbench.errors import AlreadyExistsError, NotFoundError
 from workbench.persistence.history import Record, new_edit
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageInfo, TrashEntry
 from workbench.persistence.rules import no_same_stem
 from workbench.persistence.stamps import Stamp
-from workbench.persistence.storage import Storage, Writer
+from workbench.persistence.storage import Change, Move, Remove, Write, Writer
 from workbench.persistence.storage.memory import MemoryStorage
-from workbench.persistence.stores import history_log, suggestion_log
+from workbench.persistence.stores import history_log, suggestion_log, trash
+from workbench.persistence.stores.dataset import DATA_YAML, image_key, label_key
+from workbench.persistence.stores.dataset import Dataset as StoredDataset
 from workbench.persistence.stores.places import DatasetPlaces
-from workbench.persistence.stores.side_data import read_tags, tags_written
+from workbench.persistence.stores.side_data import (
+    prompts_written,
+    read_prompts,
+    read_tags,
+    tags_written,
+)
 from workbench.persistence.tags import Tags
 from workbench.persistence.version_models import VersionInfo
 from workbench.persistence.versions import Contents
@@ -42,52 +49,190 @@ class StoredImage:
     modified_at: float
 
 
-class LabelFiles(dict[Key, bytes]):
-    """Label files' bytes, and when each was written.
+T = TypeVar("T")
 
-    Attributes
-    ----------
-    modified_ns : dict
-        Nanoseconds since the epoch, by the same key; no two alike, however coarse the clock.
-    """
+Deleted = tuple[TrashEntry, StoredImage | None, bytes | None]
+"""A trash entry with the image and the labels in it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.modified_ns: dict[Key, int] = {}
-        self._last = 0
+
+class Images(MutableMapping[Key, StoredImage]):
+    """The images of a dataset by split and name; they lie in its storage, as all else does."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+
+    def __getitem__(self, key: Key) -> StoredImage:
+        path = image_key(*key)
+        head = self._storage.head(path)
+        if head is None:
+            raise KeyError(key)
+        return StoredImage(self._storage.read(path), int(head.stamp) / 1e9)
+
+    def __contains__(self, key: object) -> bool:
+        match key:
+            case (str(split), str(filename)):
+                return self._storage.head(image_key(split, filename)) is not None
+        return False
+
+    def __setitem__(self, key: Key, image: StoredImage) -> None:
+        self._storage.commit([Write(image_key(*key), image.data)])
+
+    def __delitem__(self, key: Key) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self._storage.commit([Remove(image_key(*key))])
+
+    def __iter__(self) -> Iterator[Key]:
+        for split in SPLITS:
+            for name in self._storage.names(f"images/{split}"):
+                yield split, name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class LabelFiles(MutableMapping[Key, bytes]):
+    """The bytes of the label files of a dataset, by split and stem."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+
+    def __getitem__(self, key: Key) -> bytes:
+        (data,) = self._storage.read_many([_label(key)])
+        if not isinstance(data, bytes):
+            raise KeyError(key)
+        return data
 
     def __setitem__(self, key: Key, data: bytes) -> None:
-        self._last = max(time.time_ns(), self._last + 1)
-        self.modified_ns[key] = self._last
-        super().__setitem__(key, data)
+        self._storage.commit([Write(_label(key), data)])
+
+    def __delitem__(self, key: Key) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self._storage.commit([Remove(_label(key))])
+
+    def __iter__(self) -> Iterator[Key]:
+        for split in SPLITS:
+            for name in self._storage.names(f"labels/{split}"):
+                yield split, name.removesuffix(".txt")
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
-@dataclass(slots=True)
-class Dataset:
-    """One dataset. Label files are kept as bytes, so that both implementations read them alike."""
+def _label(key: Key) -> str:
+    split, name = key
+    return f"labels/{split}/{name}.txt"
 
-    classes: list[str]
-    created_at: datetime
-    modified_at: datetime
-    extra: dict[str, object] = field(default_factory=dict)
-    prompts: dict[int, list[str]] = field(default_factory=dict)
-    images: dict[Key, StoredImage] = field(default_factory=dict)
-    labels: LabelFiles = field(default_factory=LabelFiles)
-    rewrites: dict[str, bytes] = field(default_factory=dict)
-    versions: dict[str, tuple[VersionInfo, Contents]] = field(default_factory=dict)
-    objects: dict[str, bytes] = field(default_factory=dict)
-    cache: dict[str, bytes] = field(default_factory=dict)
-    trash: dict[str, tuple[TrashEntry, StoredImage | None, bytes | None]] = field(
-        default_factory=dict
+
+class Trashed(MutableMapping[str, Deleted]):
+    """What was deleted: by the ids of its entries."""
+
+    def __init__(self, there: trash.Trash) -> None:
+        self._trash = there
+
+    def __getitem__(self, entry_id: str) -> Deleted:
+        found = self._find(entry_id)
+        image, labels = None, None
+        for name, original in found.files:
+            data = self._trash.storage.read(f"{found.folder}/{name}")
+            if original.startswith("images/"):
+                image = StoredImage(data, 0.0)
+            else:
+                labels = data
+        return found.entry, image, labels
+
+    def _find(self, entry_id: str) -> trash.Trashed:
+        try:
+            return trash.find(self._trash, entry_id)
+        except NotFoundError:
+            raise KeyError(entry_id) from None
+
+    def __setitem__(self, entry_id: str, deleted: Deleted) -> None:
+        entry, image, labels = deleted
+        folder = f"{trash.TRASH}/{entry_id}"
+        kept = []
+        if image is not None:
+            kept.append((image_key(entry.split, entry.name), image.data))
+        if labels is not None:
+            kept.append((label_key(entry.split, entry.name), labels))
+        files = [(f"{number}-file", original) for number, (original, _) in enumerate(kept)]
+        content = trash.Trashed(entry, folder, files).to_bytes()
+        self._trash.storage.commit(
+            [
+                Remove(folder),
+                Write(f"{folder}/entry.json", content),
+                *(Write(f"{folder}/{number}-file", data) for number, (_, data) in enumerate(kept)),
+            ]
+        )
+
+    def __delitem__(self, entry_id: str) -> None:
+        self._trash.storage.commit([Remove(self._find(entry_id).folder)])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([found.entry.id for found in trash.list_entries(self._trash)])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class Dataset(StoredDataset):
+    """One dataset, in a storage of its own, under the keys that it would have on a disk."""
+
+    __slots__ = (
+        *("cache", "created_at", "images", "labels", "lock", "modified_at", "objects"),
+        *("deleted", "replaced", "rewrites", "versions"),
     )
-    storage: MemoryStorage = field(default_factory=MemoryStorage)
-    # What came in the place of a replaced image: its name and the digest of its bytes.
-    replaced: dict[str, tuple[str, str]] = field(default_factory=dict)
+    storage: MemoryStorage
+
+    def __init__(self, yaml: DataYaml) -> None:
+        super().__init__("", MemoryStorage())
+        self.yaml = yaml
+        self.created_at = self.modified_at = datetime.now(UTC)
+        self.lock: threading.RLock = threading.RLock()
+        self.images = Images(self.storage)
+        self.labels = LabelFiles(self.storage)
+        self.deleted = Trashed(self.trash)
+        self.rewrites: dict[str, bytes] = {}
+        self.versions: dict[str, tuple[VersionInfo, Contents]] = {}
+        self.objects: dict[str, bytes] = {}
+        # What came in the place of a replaced image: its name and the digest of its bytes.
+        self.replaced: dict[str, tuple[str, str]] = {}
+
+    def consistently(self, work: Callable[[], T]) -> T:
+        """See `Dataset.consistently`."""
+        with self.lock:
+            return super().consistently(work)
+
+    @contextmanager
+    def leased(self) -> Iterator[tuple[DataYaml, Writer]]:
+        """See `Dataset.leased`."""
+        with self.lock, super().leased() as held:
+            yield held
+            self.modified_at = datetime.now(UTC)
+
+    def called(self, name: str) -> None:
+        """Give it a name."""
+        self.name = name
+        self.storage.where = str(NOWHERE / name)
 
     @property
     def yaml(self) -> DataYaml:
-        """What ``data.yaml`` would say."""
-        return DataYaml(self.classes, self.extra)
+        """What ``data.yaml`` says."""
+        return self.read()
+
+    @yaml.setter
+    def yaml(self, yaml: DataYaml) -> None:
+        self.storage.commit([Write(DATA_YAML, yaml.to_bytes())])
+
+    @property
+    def prompts(self) -> dict[int, list[str]]:
+        """Prompts by class id."""
+        return read_prompts(self.storage)
+
+    @prompts.setter
+    def prompts(self, prompts: dict[int, list[str]]) -> None:
+        self.storage.commit([prompts_written(prompts)])
 
     @property
     def tags(self) -> dict[str, list[str]]:
@@ -97,11 +242,6 @@ class Dataset:
     @tags.setter
     def tags(self, tags: Tags) -> None:
         self.storage.commit([tags_written(tags)])
-
-    @property
-    def history(self) -> list[Record]:
-        """What has changed in the labels, oldest first, with the class ids of the time."""
-        return history_log.read_as_written(self.storage)
 
     def note(self, records: Iterable[Record]) -> None:
         """Append to the history."""
@@ -118,7 +258,16 @@ class Dataset:
         if data != old:
             self.note([new_edit(split, filename, old, data, what)])
 
-    def require_image(self, name: str, split: str, filename: str) -> StoredImage:
+    def carry(self, source: Key, target: Key) -> None:
+        """Give an image, with its labels, another split or name."""
+        if source == target:
+            return
+        changes: list[Change] = [Move(image_key(*source), image_key(*target))]
+        if (source[0], stem(source[1])) in self.labels:
+            changes.append(Move(label_key(*source), label_key(*target)))
+        self.storage.commit(changes)
+
+    def image(self, name: str, split: str, filename: str) -> StoredImage:
         """Return an image that exists, or raise `NotFoundError`."""
         image = self.images.get((split, filename))
         if image is None:
@@ -140,27 +289,30 @@ class Dataset:
     def stamp(self) -> Stamp:
         """Return a stamp that differs after each change; to look at everything is cheap here."""
         return Stamp(
-            images=_digest(
-                *sorted((key, image.modified_at) for key, image in self.images.items()),
-                *sorted(self.trash),
-            ),
-            labels=_digest(*sorted(self.labels.modified_ns[key] for key in self.labels)),
-            classes=_digest(self.classes, self.extra),
+            images=self._listed("images") + _digest(*sorted(self.deleted)),
+            labels=self._listed("labels"),
+            classes=_digest(self.yaml),
             tags=_digest(self.tags),
             versions=_digest(*self.versions),
             suggestions=suggestion_log.revision(self.storage),
         )
 
+    def _listed(self, kind: str) -> str:
+        found = [self.storage.list(f"{kind}/{split}") for split in SPLITS]
+        return _digest(
+            *(sorted(zip(some.names, some.stamps.tolist(), strict=True)) for some in found)
+        )
+
     def names(self, split: str) -> list[str]:
         """Return the names of a split's images, sorted."""
-        return sorted(filename for where, filename in self.images if where == split)
+        return self.image_names(split)
 
     def info(self, name: str) -> DatasetInfo:
         """Return what the dataset holds."""
         return DatasetInfo(
             name=name,
             path=NOWHERE / name,
-            classes=list(self.classes),
+            classes=list(self.yaml.classes),
             num_images={split: len(self.names(split)) for split in SPLITS},
             created_at=self.created_at,
             modified_at=self.modified_at,
@@ -168,7 +320,7 @@ class Dataset:
 
     def image_info(self, name: str, split: str, filename: str) -> ImageInfo:
         """Return an image's facts as a listing has them, without width and height."""
-        image = self.require_image(name, split, filename)
+        image = self.image(name, split, filename)
         return ImageInfo(
             filename=filename,
             split=split,
@@ -198,7 +350,8 @@ class State(DatasetPlaces):
         with self.lock:
             if name not in self.datasets:
                 raise NotFoundError(f"dataset {name!r} is not in memory")
-            yield name, self.datasets[name]
+            with self.datasets[name].lock:
+                yield name, self.datasets[name]
 
     @contextmanager
     def writing(self, name: str) -> Iterator[tuple[str, Dataset]]:
@@ -207,16 +360,10 @@ class State(DatasetPlaces):
             yield name, dataset
             dataset.modified_at = datetime.now(UTC)
 
-    def storage(self, name: str) -> Storage:
-        """See `DatasetPlaces.storage`."""
+    def open(self, name: str) -> Dataset:
+        """See `DatasetPlaces.open`; here it does exist."""
         with self.reading(name) as (_, dataset):
-            return dataset.storage
-
-    @contextmanager
-    def changing(self, name: str) -> Iterator[tuple[Storage, Writer]]:
-        """See `DatasetPlaces.changing`."""
-        with self.writing(name) as (_, dataset), dataset.storage.lease() as writer:
-            yield dataset.storage, writer
+            return dataset
 
     def require_free(self, name: str) -> None:
         """Make sure that no dataset has this name."""

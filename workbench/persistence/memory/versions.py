@@ -12,6 +12,8 @@ from workbench.persistence import version_comparison, versions
 from workbench.persistence.memory.classes import trashed_labels, write_labels
 from workbench.persistence.memory.state import Dataset, State, StoredImage
 from workbench.persistence.models import SPLITS, Progress, no_progress
+from workbench.persistence.storage import Move
+from workbench.persistence.stores.dataset import image_key
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 from workbench.persistence.version_store import VersionStore
 from workbench.persistence.versions import Contents, Entry
@@ -81,13 +83,9 @@ class MemoryVersionStore(VersionStore):
 def as_it_was(found: Dataset, name: str, version: str) -> Dataset:
     """Return a dataset as it was when a version was frozen, without its history."""
     contents = _require(found, name, version)
-    then = Dataset(
-        classes=list(contents.yaml.classes),
-        created_at=found.created_at,
-        modified_at=found.modified_at,
-        extra=dict(contents.yaml.extra),
-        prompts=dict(contents.prompts),
-    )
+    then = Dataset(contents.yaml)
+    then.created_at, then.modified_at = found.created_at, found.modified_at
+    then.prompts = contents.prompts
     then.tags = dict(contents.tags)
     for (split, filename), entry in contents.images.items():
         then.images[split, filename] = StoredImage(found.objects[entry.sha256], time.time())
@@ -106,7 +104,7 @@ def _present(found: Dataset, progress: Progress) -> Contents:
         progress(done, len(keys))
     return Contents(
         yaml=found.yaml,
-        prompts=dict(found.prompts),
+        prompts=found.prompts,
         tags=found.tags,
         images=images,
         trash=trashed_labels(found),
@@ -143,7 +141,7 @@ def _restore(found: Dataset, present: Contents, wanted: Contents) -> None:
     plan = versions.plan_restoration(present, wanted)
     for way in plan.moves:
         source, target = (way.from_split, way.filename), (way.to_split, way.filename)
-        found.images[target] = found.images.pop(source)
+        found.storage.commit([Move(image_key(*source), image_key(*target))])
     for key in plan.remove:
         del found.images[key]
     for key in plan.place:
@@ -152,6 +150,6 @@ def _restore(found: Dataset, present: Contents, wanted: Contents) -> None:
         _, split, label = path.split("/", 2)
         del found.labels[split, label.removesuffix(".txt")]
     write_labels(found, plan.write | plan.trash)
-    found.classes, found.extra = list(wanted.yaml.classes), dict(wanted.yaml.extra)
+    found.yaml = wanted.yaml
     found.prompts, found.tags = dict(wanted.prompts), dict(wanted.tags)
     found.note(plan.records)

@@ -267,6 +267,20 @@ class Storage(ABC):
         `work` may be called several times.
         """
 
+    def names(self, folder: str) -> builtins.list[str]:
+        """Return the names of what lies directly in a folder, in any order, without their facts.
+
+        Folders and other things than values may be among them.
+        """
+        return self.list(folder).names
+
+    def outside(self, keys: Iterable[str]) -> builtins.list[str]:
+        """Return those keys, or their folders, that lead to where nobody said that they may.
+
+        What lies there is read, and not passed on, see `links`. Most backends have none.
+        """
+        return []
+
     def local_path(self, key: str) -> Path | None:
         """Return the path of the file that holds the value; None where there is no such file.
 
@@ -304,6 +318,14 @@ class Storage(ABC):
         """Make changes under a lease of their own; see `Writer.commit`."""
         with self.lease() as writer:
             writer.commit(changes)
+
+    def keep(self, key: str, data: bytes) -> None:
+        """Write under a key what was derived from other values and can be derived again.
+
+        It is there as a whole or not at all, but need not survive a power cut. A backend should
+        not wait for the holder of the lease, if it can do without.
+        """
+        self.commit([Write(key, data)])
 
     def materialise(self, keys: Sequence[str], folder: Path) -> builtins.list[Path]:
         """Write a file ``folder/<key>`` with the bytes of each key, and return the paths.

@@ -46,11 +46,15 @@ class Layout:
         Whether a path, given in its parts, is a log, which only gets longer.
     linked : callable
         How many of a path's parts, from the left, the user may have replaced by links.
+    shared : callable
+        Whether what is at a path is read by other programs, too: the user may have replaced all
+        of its parts by links.
     """
 
     place_of: PlaceOf
     is_log: Callable[[list[str]], bool]
     linked: Callable[[list[str]], int]
+    shared: Callable[[list[str]], bool] = lambda parts: False
 
 
 def _any_place(parts: list[str]) -> Place | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple, TypeVar
@@ -57,7 +57,7 @@ class MemoryStorage(Storage):
         self._lease = threading.Lock()
         # Held for a moment only: a commit waits for readers, and they for it.
         self._guard = threading.RLock()
-        self._stamps = itertools.count(1)
+        self._last_stamp = 0
 
     def read_many(
         self, keys: Sequence[str], *, most: int = MOST_BYTES
@@ -79,7 +79,9 @@ class MemoryStorage(Storage):
         return None if value is None else value.data
 
     def _new(self, data: bytes) -> _Value:
-        return _Value(bytes(data), next(self._stamps))
+        # Times, as on a disk, but no two alike, however coarse the clock.
+        self._last_stamp = max(time.time_ns(), self._last_stamp + 1)
+        return _Value(bytes(data), self._last_stamp)
 
     def head(self, key: str) -> Head | None:
         """See `Storage.head`."""
@@ -111,6 +113,10 @@ class MemoryStorage(Storage):
             yield MemoryWriter(self)
         finally:
             self._lease.release()
+
+    def keep(self, key: str, data: bytes) -> None:
+        """See `Storage.keep`."""
+        MemoryWriter(self).commit([Write(key, data)])
 
     def consistently(self, work: Callable[[], T]) -> T:
         """See `Storage.consistently`."""

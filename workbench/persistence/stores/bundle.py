@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.image_store import ImageStore
-from workbench.persistence.label_store import LabelStore
+from workbench.persistence.stores.labels import LabelStore
 from workbench.persistence.stores.models import ModelStore
 
 

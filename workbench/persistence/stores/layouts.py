@@ -62,10 +62,14 @@ def _is_log(parts: list[str]) -> bool:
     return False
 
 
+def _is_visible(parts: list[str]) -> bool:
+    return parts[0] != HIDDEN
+
+
 def _linked_models(parts: list[str]) -> int:
     return 0 if parts[0] == HIDDEN else 1
 
 
-DATASET = Layout(place_in_dataset, _is_log, lambda parts: 0)
+DATASET = Layout(place_in_dataset, _is_log, lambda parts: 0, _is_visible)
 DATASETS = Layout(place_in_models, lambda parts: False, _linked_models)
 MODELS = Layout(place_in_models, _is_log, _linked_models)

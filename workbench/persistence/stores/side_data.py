@@ -1,18 +1,23 @@
-"""What stands beside the images and is small: their tags, and the accounts of imports."""
+"""What stands beside the images and is small: tags, prompts, caches, the accounts of imports."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 
 from workbench.errors import ConflictError, NotFoundError
+from workbench.persistence.prompts import prompts_bytes, prompts_from
+from workbench.persistence.rules import check_prompts
 from workbench.persistence.storage import Storage, Write
+from workbench.persistence.stores import caches
 from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.tags import Tags, check_tags, renamed, tags_bytes, tags_from
 from workbench.persistence.yolo.names import HIDDEN, check_cache_key
 
 _log = logging.getLogger(__name__)
 _TAGS = f"{HIDDEN}/tags.json"
+_PROMPTS = f"{HIDDEN}/prompts.json"
 _IMPORTS = f"{HIDDEN}/imports"
 
 
@@ -56,8 +61,21 @@ def read_imports(storage: Storage) -> dict[str, bytes]:
     return found
 
 
+def read_prompts(storage: Storage) -> dict[int, list[str]]:
+    """Return text prompts by class id."""
+    try:
+        return prompts_from(storage.read(_PROMPTS), f"{storage.where}/{_PROMPTS}")
+    except NotFoundError:
+        return {}
+
+
+def prompts_written(prompts: dict[int, list[str]]) -> Write:
+    """Return the change that lets a dataset have these prompts."""
+    return Write(_PROMPTS, prompts_bytes(prompts))
+
+
 class SideData:
-    """The part of a dataset store that keeps tags and accounts of imports."""
+    """The part of a dataset store that keeps tags, prompts, caches and accounts of imports."""
 
     _places: DatasetPlaces
 
@@ -68,12 +86,13 @@ class SideData:
         with it when it is renamed, and waits for it while it is in the trash. So there may
         be names here that no image has.
         """
+        dataset = self._places.open(name)
 
         def work() -> dict[str, list[str]]:
-            storage = self._places.storage(name)
-            return storage.consistently(lambda: read_tags(storage))
+            dataset.read()
+            return read_tags(dataset.storage)
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(dataset.consistently, work)
 
     async def save_tags(self, name: str, tags: Tags, *, expected: Tags | None = None) -> None:
         """Keep file names by tag, replacing all earlier ones; a tag without names is dropped.
@@ -122,3 +141,58 @@ class SideData:
                 writer.commit([Write(path, bytes(data))])
 
         await asyncio.to_thread(work)
+
+    async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
+        """Keep text prompts (for YOLO-World and its like) by class id, replacing all earlier ones.
+
+        Raises
+        ------
+        InvalidDatasetError
+            If a class id is not one of the dataset's, or a prompt is empty.
+        """
+        dataset = self._places.open(name)
+
+        def work() -> None:
+            with dataset.leased() as (yaml, writer):
+                checked = check_prompts(prompts, len(yaml.classes))
+                writer.commit([prompts_written(checked)])
+
+        await asyncio.to_thread(work)
+
+    async def get_prompts(self, name: str) -> dict[int, list[str]]:
+        """Return the prompts by class id; empty if none were saved."""
+        dataset = self._places.open(name)
+
+        def work() -> dict[int, list[str]]:
+            num_classes = len(dataset.read().classes)
+            prompts = read_prompts(dataset.storage)
+            # An archive from elsewhere may hold prompts for classes that it does not have.
+            return {i: texts for i, texts in prompts.items() if i < num_classes}
+
+        return await asyncio.to_thread(dataset.consistently, work)
+
+    async def load_cache(self, name: str, key: str) -> bytes | None:
+        """Return what `save_cache` kept under this key; None if there is nothing."""
+        dataset = self._places.open(name)
+        return await asyncio.to_thread(caches.load, dataset, check_cache_key(key))
+
+    async def save_cache(self, name: str, key: str, data: bytes) -> None:
+        """Keep something that was derived from the dataset and can be derived again.
+
+        A cache is no edit: it changes no time and no revision, does not travel in archives
+        and snapshots, and may be gone tomorrow. Where it cannot be written (a read-only
+        disk), nothing is kept. It is replaced as a whole, so that no reader sees half of it.
+
+        Parameters
+        ----------
+        key : str
+            Of lower-case letters, digits, ``_``, ``-`` and ``.``, beginning and ending with
+            a letter or a digit. Say in it, or in `data`, which format the data have.
+
+        Raises
+        ------
+        InvalidNameError
+            If `key` is anything else.
+        """
+        dataset = self._places.open(name)
+        await asyncio.to_thread(caches.save, dataset, check_cache_key(key), bytes(data))

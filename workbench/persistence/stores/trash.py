@@ -19,7 +19,7 @@ from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence.disk_errors import as_ours
 from workbench.persistence.models import SPLITS, TrashEntry
 from workbench.persistence.rules import trash_entry
-from workbench.persistence.storage import Storage
+from workbench.persistence.storage import Change, Move, Storage, Write
 from workbench.persistence.storage.keys import is_plain, parts_of
 from workbench.persistence.storage.layout import Place, PlaceOf
 from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
@@ -113,6 +113,22 @@ def _kept_name(number: int, path: str) -> str:
     return name if can_be_name(name) else f"{number}-long{os.path.splitext(path)[1]}"
 
 
+def put_away(
+    trash: Trash,
+    kind: str,
+    split: str,
+    name: str,
+    originals: list[str],
+    *,
+    has_twin: bool = False,
+) -> tuple[TrashEntry, list[Change]]:
+    """Return a new entry, and the changes by which what is at some keys moves into it."""
+    trashed = new_entry(trash, kind, name, originals, split, has_twin=has_twin)
+    changes: list[Change] = [Write(f"{trashed.folder}/entry.json", trashed.to_bytes())]
+    changes += [Move(key, f"{trashed.folder}/{file}") for file, key in trashed.files]
+    return trashed.entry, changes
+
+
 def list_entries(trash: Trash) -> list[Trashed]:
     """Return what is in the trash, oldest first."""
     found = []
@@ -151,6 +167,14 @@ def find(trash: Trash, entry_id: str) -> Trashed:
         raise NotFoundError(
             f"{entry_id!r} is not in the trash ({trash.storage.where}/{TRASH}): purged or restored?"
         )
+    return found
+
+
+def find_kind(trash: Trash, entry_id: str, kind: str) -> Trashed:
+    """Return one entry of a kind; raises as `find` does, also for one of another kind."""
+    found = find(trash, entry_id)
+    if found.entry.kind != kind:
+        raise NotFoundError(f"{entry_id!r} in the trash is of kind {found.entry.kind}, not {kind}")
     return found
 
 

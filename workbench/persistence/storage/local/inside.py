@@ -131,6 +131,13 @@ def refusal(path: str, expected: str) -> InvalidDatasetError:
     )
 
 
+def too_large(path: str, size: int, most: int) -> InvalidDatasetError:
+    """Return the error for a file of more bytes than are read."""
+    return InvalidDatasetError(
+        f"{path}: expected at most {most:,} bytes, found {size:,}; move it away or delete it"
+    )
+
+
 @contextmanager
 def reading(root: str, name: str) -> Iterator[int]:
     """Hold one of our own files open for reading; yield its descriptor.
@@ -184,10 +191,7 @@ def _read(last: str, folder: int | None, path: str, most: int) -> bytes:
     try:
         size = os.fstat(descriptor).st_size
         if size > most:
-            raise InvalidDatasetError(
-                f"{path}: expected at most {most:,} bytes, found {size:,}; move it away "
-                f"or delete it"
-            )
+            raise too_large(path, size, most)
         return read_rest(descriptor)
     finally:
         os.close(descriptor)

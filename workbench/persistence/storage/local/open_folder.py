@@ -10,12 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, overload
 
-from workbench.errors import InvalidDatasetError
+from workbench.errors import InvalidDatasetError, WorkbenchError
+from workbench.persistence.storage.local.inside import refusal, too_large
 
 MOST_BYTES = 1 << 25
 """Of a file no more is read: whoever gets so much of one knows that it is no label file."""
@@ -138,6 +139,61 @@ class OpenFolder:
                 os.close(descriptor)
             contents.append(data)
         return contents
+
+    def read_each(self, names: Sequence[str], most: int) -> list[bytes | Exception | None]:
+        """Return the bytes of files, None for what is not there, or what keeps one from being read.
+
+        Parameters
+        ----------
+        names : sequence of str
+        most : int
+            Bytes of the largest one that is read.
+        """
+        folder = self._descriptor
+        found: list[bytes | Exception | None] = []
+        for name in names:
+            try:
+                descriptor = os.open(
+                    name if folder is not None else f"{self._path}/{name}",
+                    _READ_FLAGS,
+                    dir_fd=folder,
+                )
+            except FileNotFoundError:
+                found.append(None)
+                continue
+            except OSError as error:
+                found.append(self._no_value(name, error))
+                continue
+            try:
+                data = os.read(descriptor, _CHUNK)
+                if not data or len(data) == _CHUNK or len(data) > most:
+                    data += self._checked_rest(descriptor, name, most)
+                found.append(data)
+            except (OSError, WorkbenchError) as error:
+                found.append(self._no_value(name, error))
+            finally:
+                os.close(descriptor)
+        return found
+
+    def _checked_rest(self, descriptor: int, name: str, most: int) -> bytes:
+        """Return what is left of a file that is empty, large, or none."""
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise refusal(f"{self._path}/{name}", "a file")
+        if status.st_size > most:
+            raise too_large(f"{self._path}/{name}", status.st_size, most)
+        parts = []
+        while more := os.read(descriptor, _LARGE_CHUNK):
+            parts.append(more)
+        return b"".join(parts)
+
+    def _no_value(self, name: str, error: Exception) -> Exception | None:
+        path = f"{self._path}/{name}"
+        if isinstance(error, WorkbenchError) or not isinstance(error, OSError):
+            return error
+        if error.errno in _NO_FILE or isinstance(error, BlockingIOError):
+            return refusal(path, "a file")
+        return error
 
     def scan(self) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
         """Return the entries, as `os.scandir` does; their ``stat`` needs the open folder."""

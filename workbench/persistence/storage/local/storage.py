@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +22,8 @@ from workbench.errors import (
     NotFoundError,
     WorkbenchError,
 )
+from workbench.persistence import links
+from workbench.persistence.disk_errors import LEADS_NOWHERE
 from workbench.persistence.storage.base import (
     MOST_BYTES,
     Append,
@@ -40,11 +44,16 @@ from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import remove_file, temporary_name
 from workbench.persistence.storage.local.journal import Journal
 from workbench.persistence.storage.local.lock import making
+from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
 from workbench.persistence.yolo.names import HIDDEN
 
 _CHUNK = 1 << 20
-# Names that surely are parts of keys: nearly all, and quickly told.
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,100}")
+_UNFINISHED = ".tmp"
+LEFTOVER_S = 3600
+# A folder and names in it that surely make keys: nearly all, and quickly told.
+_PLAIN = re.compile(
+    r"(?:\.?[A-Za-z0-9_][A-Za-z0-9_.\-]{0,100}/)*(?:[A-Za-z0-9_][A-Za-z0-9_.\-]{0,100}\n)+"
+)
 
 T = TypeVar("T")
 
@@ -73,13 +82,8 @@ class LocalStorage(Storage):
         """See `Storage.read_many`."""
         found: list[bytes | Exception | None] = []
         with paused_collector():
-            for before, group in groupby(keys, lambda key: key[: key.rfind("/") + 1]):
-                names = [key[len(before) :] for key in group]
-                if before != f"{HIDDEN}/" and all(map(_PLAIN.fullmatch, names)):
-                    found += self._read_in(before, names, most)
-                else:
-                    for name in names:
-                        found += self._read_in(before, [name], most)
+            for before, names in _by_folder(keys):
+                found += self._read_in(before, names, most)
         return found
 
     def _read_in(
@@ -90,11 +94,30 @@ class LocalStorage(Storage):
             base, way = self._place(f"{before}{names[0]}")
         except WorkbenchError as error:
             return [error] * len(names)
+        if self._is_shared(f"{before}{names[0]}"):
+            return self._read_shared(before, names, most)
         return inside.read_each(base, way.rpartition("/")[0], names, most=most)
+
+    def _read_shared(
+        self, before: str, names: Sequence[str], most: int
+    ) -> Sequence[bytes | Exception | None]:
+        """Read values of one folder where links are followed."""
+        try:
+            with OpenFolder(f"{self.where}/{before}".rstrip("/")) as folder:
+                return folder.read_each(names, most)
+        except (FileNotFoundError, NotADirectoryError):
+            return [None] * len(names)
+        except (WorkbenchError, OSError) as error:
+            return [error] * len(names)
+
+    def _is_shared(self, key: str) -> bool:
+        return key != "" and self.layout.shared(key.split("/"))
 
     def head(self, key: str) -> Head | None:
         """See `Storage.head`."""
         base, name = self._place(key)
+        if self._is_shared(key):
+            return self._shared_head(f"{self.where}/{key}")
         try:
             status = inside.status(base, name)
         except FileNotFoundError:
@@ -104,6 +127,17 @@ class LocalStorage(Storage):
         if stat.S_ISREG(status.st_mode):
             return Head(status.st_size, status.st_mtime_ns)
         raise inside.refusal(f"{base}/{name}", "an ordinary file")
+
+    def _shared_head(self, path: str) -> Head | None:
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            if error.errno not in LEADS_NOWHERE:
+                raise
+            return None
+        if stat.S_ISREG(status.st_mode):
+            return Head(status.st_size, status.st_mtime_ns)
+        raise inside.refusal(path, "a file")
 
     def exists(self, key: str) -> bool:
         """See `Storage.exists`; a link that leads nowhere is something, too."""
@@ -116,6 +150,8 @@ class LocalStorage(Storage):
         stamps: list[int] = []
         folders: list[str] = []
         parts = check_key(folder) if folder else []
+        if self._is_shared(folder):
+            return self._list_shared(folder)
         may_link = self.layout.linked([*parts, "x", "x"]) > len(parts)
         base, name = self._place(f"{folder}/.probe") if folder else (self.where, ".probe")
         try:
@@ -137,9 +173,67 @@ class LocalStorage(Storage):
         listing = Listing(names, np.array(sizes, np.int64), np.array(stamps, np.int64), folders)
         return _without_own(listing) if folder == HIDDEN else listing
 
+    def _list_shared(self, folder: str) -> Listing:
+        names: list[str] = []
+        sizes: list[int] = []
+        stamps: list[int] = []
+        folders: list[str] = []
+        try:
+            with (
+                paused_collector(),
+                OpenFolder(f"{self.where}/{folder}") as opened,
+                opened.scan() as entries,
+            ):
+                for entry in entries:
+                    try:
+                        status = entry.stat()
+                    except OSError as error:
+                        if error.errno not in LEADS_NOWHERE:
+                            raise
+                        continue
+                    if stat.S_ISREG(status.st_mode):
+                        names.append(entry.name)
+                        sizes.append(status.st_size)
+                        stamps.append(status.st_mtime_ns)
+                    elif stat.S_ISDIR(status.st_mode) and not entry.name.startswith("."):
+                        folders.append(entry.name)
+        except FileNotFoundError:
+            pass
+        return Listing(names, np.array(sizes, np.int64), np.array(stamps, np.int64), folders)
+
+    def names(self, folder: str) -> builtins.list[str]:
+        """See `Storage.names`."""
+        if not self._is_shared(folder):
+            return self.list(folder).names
+        path = self._path(folder)
+        try:
+            return os.listdir(path)
+        except FileNotFoundError:
+            return []
+        except NotADirectoryError:
+            raise no_folder(path) from None
+
+    def outside(self, keys: Iterable[str]) -> builtins.list[str]:
+        """See `Storage.outside`."""
+        found: builtins.list[str] = []
+        folders: set[str] = set()
+        for key in keys:
+            path, folder = self._path(key), key.rpartition("/")[0]
+            if folder and folder not in folders:
+                folders.add(folder)
+                if links.leads_astray(self.where, f"{self.where}/{folder}"):
+                    found.append(folder)
+            if os.path.islink(path) and links.leads_astray(self.where, path):
+                found.append(key)
+        return found
+
     @contextmanager
     def open_read(self, key: str) -> Iterator[BinaryIO]:
         """See `Storage.open_read`."""
+        if self._is_shared(key):
+            with self._open_shared(key) as file:
+                yield file
+            return
         try:
             with (
                 inside.reading(*self._place(key)) as descriptor,
@@ -152,6 +246,14 @@ class LocalStorage(Storage):
             raise self.missing(key) from None
 
     @contextmanager
+    def _open_shared(self, key: str) -> Iterator[BinaryIO]:
+        path = self._path(key)
+        if self._shared_head(path) is None:
+            raise self.missing(key)
+        with open(path, "rb", buffering=0) as file:
+            yield file
+
+    @contextmanager
     def lease(self) -> Iterator[Writer]:
         """See `Storage.lease`."""
         with self.journal.locked():
@@ -160,6 +262,21 @@ class LocalStorage(Storage):
                 yield writer
             finally:
                 writer.sweep()
+
+    def keep(self, key: str, data: bytes) -> None:
+        """See `Storage.keep`."""
+        folder = key.rpartition("/")[0]
+        base, name = self._place(key)
+        for left in self.list(folder).names:
+            if left.endswith(_UNFINISHED):
+                self._remove_leftover(f"{folder}/{left}".lstrip("/"))
+        inside.replace(base, name, data)
+
+    def _remove_leftover(self, key: str) -> None:
+        """Remove what a process that died while it kept something has left behind."""
+        head = self.head(key)
+        if head is not None and int(head.stamp) < time.time_ns() - LEFTOVER_S * 1_000_000_000:
+            inside.remove(*self._place(key))
 
     def consistently(self, work: Callable[[], T]) -> T:
         """See `Storage.consistently`."""
@@ -177,6 +294,31 @@ class LocalStorage(Storage):
         parts = check_key(key)
         linked = min(self.layout.linked(parts), len(parts) - 1)
         return "/".join([self.where, *parts[:linked]]), "/".join(parts[linked:])
+
+
+def _by_folder(keys: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield what comes before the last part of some keys, and their last parts.
+
+    Several at once only where all are surely keys, and have no other way than their folder.
+    """
+    if not keys:
+        return
+    before = keys[0][: keys[0].rfind("/") + 1]
+    names = [key[len(before) :] for key in keys if key.startswith(before)]
+    # One look at all of them together: at 100,000 keys, each call counts.
+    if len(names) == len(keys) and _is_plain(before, "\n".join(names)):
+        yield before, names
+        return
+    for before, group in groupby(keys, lambda key: key[: key.rfind("/") + 1]):
+        names = [key[len(before) :] for key in group]
+        if _is_plain(before, "\n".join(names)):
+            yield before, names
+        else:
+            yield from ((before, [name]) for name in names)
+
+
+def _is_plain(before: str, names: str) -> bool:
+    return before != f"{HIDDEN}/" and bool(_PLAIN.fullmatch(f"{before}{names}\n"))
 
 
 def _without_own(listing: Listing) -> Listing:
@@ -270,6 +412,8 @@ class _Check:
         self._storage = storage
         # Where what will be at a key lies by now: None for nothing, "" for what is new.
         self._origins: dict[str, str | None] = {}
+        # The keys of that by each folder that they are in.
+        self._below: dict[str, set[str]] = {}
 
     def all(self, changes: Sequence[Change]) -> dict[str, int]:
         """Raise what `Writer.commit` says; return times of files by the paths that replace them."""
@@ -294,13 +438,13 @@ class _Check:
         if change.if_absent and self._is_there(change.key):
             raise self._occupied(change.key)
         origin = self._origin(change.key)
-        head = self._storage.head(origin) if origin else None
+        head = self._head(origin) if origin else None
         if change.if_stamp is not None and (head is None or head.stamp != change.if_stamp):
             raise ConflictError(
                 f"{self._storage.where}/{change.key}: somebody else has changed it meanwhile; "
                 f"get it again"
             )
-        self._origins[change.key] = ""
+        self._set(change.key, "")
         return None if head is None or origin != change.key else int(head.stamp)
 
     def _move(self, source: str, target: str) -> None:
@@ -311,22 +455,36 @@ class _Check:
         if self._is_there(target):
             raise self._occupied(target)
         origin, below = self._origin(source), self._take_away(source)
-        self._origins[target] = origin
-        self._origins |= {f"{target}{rest}": place for rest, place in below.items()}
+        self._set(target, origin)
+        for rest, place in below.items():
+            self._set(f"{target}{rest}", place)
 
     def _take_away(self, key: str) -> dict[str, str | None]:
         """Let nothing be at a key; return what earlier changes have done below it."""
-        below = {k: v for k, v in self._origins.items() if k.startswith(f"{key}/")}
+        below = {changed: self._origins[changed] for changed in self._below.get(key, ())}
         for changed in below:
             del self._origins[changed]
-        self._origins[key] = None
+            for folder in _folders_of(changed):
+                self._below[folder].discard(changed)
+        self._set(key, None)
         return {changed[len(key) :]: origin for changed, origin in below.items()}
 
     def _is_there(self, key: str) -> bool:
-        if any(v is not None for k, v in self._origins.items() if k.startswith(f"{key}/")):
+        if any(self._origins[changed] is not None for changed in self._below.get(key, ())):
             return True
         origin = self._origin(key)
         return origin == "" or (origin is not None and self._storage.exists(origin))
+
+    def _head(self, key: str) -> Head | None:
+        try:
+            return self._storage.head(key)
+        except WorkbenchError:  # something else than a value, which is replaced, too
+            return None
+
+    def _set(self, key: str, origin: str | None) -> None:
+        self._origins[key] = origin
+        for folder in _folders_of(key):
+            self._below.setdefault(folder, set()).add(key)
 
     def _origin(self, key: str) -> str | None:
         above, rest = key, ""
@@ -340,3 +498,11 @@ class _Check:
 
     def _occupied(self, key: str) -> AlreadyExistsError:
         return AlreadyExistsError(f"{self._storage.where}/{key} exists already")
+
+
+def _folders_of(key: str) -> Iterator[str]:
+    """Yield the keys of the folders that a key is in."""
+    end = key.rfind("/")
+    while end > 0:
+        yield key[:end]
+        end = key.rfind("/", 0, end)

@@ -1,10 +1,12 @@
-"""The contract of label stores."""
+"""The label store: written once, over the storage contract."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.inspection import LabelInspection, LabelRepair
 from workbench.persistence.models import (
     Annotation,
@@ -15,17 +17,41 @@ from workbench.persistence.models import (
     RowPatch,
     TrashEntry,
 )
+from workbench.persistence.stores import label_edits, label_inspection, label_reading
+from workbench.persistence.stores.dataset import Dataset, label_key
+from workbench.persistence.stores.label_saves import LabelSaves, Save
+from workbench.persistence.stores.places import DatasetPlaces
+
+T = TypeVar("T")
 
 
-class LabelStore(ABC):
+@speaks_plainly
+class LabelStore:
     """The labels of a dataset's images.
 
     Errors are the same for every method: `InvalidNameError` (a ``ValueError``) for a
     dataset, split or file name that cannot be, `NotFoundError` (a ``FileNotFoundError``)
     for a dataset or image that is not there.
+
+    Parameters
+    ----------
+    places : DatasetPlaces
+        Where the datasets are.
     """
 
-    @abstractmethod
+    def __init__(self, places: DatasetPlaces) -> None:
+        self._places = places
+        self._saves = LabelSaves()
+
+    async def _read(self, name: str, work: Callable[[Dataset], T]) -> T:
+        """Return what some work, which only reads, finds in a dataset."""
+        dataset = self._places.open(name)
+        return await asyncio.to_thread(dataset.consistently, lambda: work(dataset))
+
+    async def _change(self, name: str, work: Callable[[Dataset], T]) -> T:
+        dataset = self._places.open(name)
+        return await asyncio.to_thread(work, dataset)
+
     async def save(
         self,
         dataset: str,
@@ -68,8 +94,11 @@ class LabelStore(ABC):
             If the file has rows that are not plain boxes, or cannot be read at all, and
             `discard_other_rows` is false.
         """
+        # Copied, because the caller may go on editing its list while the thread works.
+        boxes = list(annotations)
+        save = Save(split, filename, boxes, expected_revision, discard_other_rows, what)
+        return await self._saves.save(self._places.open(dataset), save)
 
-    @abstractmethod
     async def save_many(
         self,
         dataset: str,
@@ -99,8 +128,13 @@ class LabelStore(ABC):
         LossySaveError
             If a file has rows that are not plain boxes, or cannot be read at all.
         """
+        copied = {key: list(annotations) for key, annotations in labels.items()}
+        seen = dict(expected or {})
+        return await self._change(
+            dataset,
+            lambda one: label_edits.write_many(one, _found(one, copied), _found(one, seen), what),
+        )
 
-    @abstractmethod
     async def patch_many(
         self,
         dataset: str,
@@ -132,8 +166,11 @@ class LabelStore(ABC):
         LabelFormatError
             If a label file whose rows shall change cannot be read.
         """
+        copied = {key: None if rows is None else list(rows) for key, rows in patches.items()}
+        return await self._change(
+            dataset, lambda one: label_edits.patch(one, _found(one, copied), what)
+        )
 
-    @abstractmethod
     async def load(self, dataset: str, split: str, filename: str) -> list[Annotation]:
         """Return the boxes of an image, in the file's order; empty if it has no label file.
 
@@ -142,30 +179,35 @@ class LabelStore(ABC):
         LabelFormatError
             If the file cannot be read; names file and line.
         """
+        return (await self.get(dataset, split, filename)).annotations
 
-    @abstractmethod
     async def get(self, dataset: str, split: str, filename: str) -> LabelData:
         """Return the boxes of an image with the revision of its label file."""
+        return await self._read(
+            dataset, lambda one: label_reading.read(one, *one.find(split, filename))
+        )
 
-    @abstractmethod
     async def load_all(self, dataset: str, split: str | None = None) -> LabelTable:
         """Return every box of a split, or of all splits, in columns."""
+        return await self._read(dataset, lambda one: label_reading.load_all(one, split))
 
-    @abstractmethod
     async def load_many(self, dataset: str, images: Sequence[ImageKey]) -> LabelTable:
         """Return the boxes of some images in columns, the images in the given order.
 
         An image that is not there (any more) is one without a label file here.
         """
+        keys = list(images)
+        return await self._read(
+            dataset, lambda one: label_reading.load_many(one, [one.find(*key) for key in keys])
+        )
 
-    @abstractmethod
     async def inspect(self, dataset: str) -> LabelInspection:
         """Look closely at all label files: rows as they stand there, and files without an image.
 
         Nothing is clipped, skipped or refused, so that what is wrong can be shown and mended.
         """
+        return await self._read(dataset, label_inspection.inspect)
 
-    @abstractmethod
     async def repair_many(
         self, dataset: str, repairs: Mapping[ImageKey, LabelRepair], *, what: str = ""
     ) -> list[str]:
@@ -183,8 +225,11 @@ class LabelStore(ABC):
         InvalidBoxError
             If a new box is none.
         """
+        copied = dict(repairs)
+        return await self._change(
+            dataset, lambda one: label_edits.repair(one, _found(one, copied), what)
+        )
 
-    @abstractmethod
     async def delete_orphans(
         self, dataset: str, orphans: Sequence[tuple[str, str]]
     ) -> list[TrashEntry]:
@@ -204,12 +249,20 @@ class LabelStore(ABC):
         NotFoundError
             If one is not there.
         """
+        copied = list(orphans)
+        return await self._change(dataset, lambda one: label_edits.delete_orphans(one, copied))
 
-    @abstractmethod
     async def exists(self, dataset: str, split: str, filename: str) -> bool:
         """Whether the image has a label file, also an empty one."""
 
-    @abstractmethod
+        def work(one: Dataset) -> bool:
+            one.read()
+            key = one.find(split, filename)
+            one.require_image(*key)
+            return one.has_value(label_key(*key))
+
+        return await self._read(dataset, work)
+
     async def delete(
         self,
         dataset: str,
@@ -233,8 +286,13 @@ class LabelStore(ABC):
         NotFoundError
             If it has no label file.
         """
+        return await self._change(
+            dataset,
+            lambda one: label_edits.delete(
+                one, *one.find(split, filename), expected_revision, what
+            ),
+        )
 
-    @abstractmethod
     async def delete_many(
         self, dataset: str, images: Sequence[tuple[str, str]], *, what: str = ""
     ) -> list[TrashEntry]:
@@ -243,8 +301,12 @@ class LabelStore(ABC):
         Images, given as ``(split, filename)``, that have none are passed over.
         `ImageStore.restore_many` brings them back together.
         """
+        keys = list(images)
+        return await self._change(
+            dataset,
+            lambda one: label_edits.delete_many(one, [one.find(*key) for key in keys], what),
+        )
 
-    @abstractmethod
     async def restore(self, dataset: str, entry_id: str) -> LabelData:
         """Bring a deleted label file back.
 
@@ -253,8 +315,8 @@ class LabelStore(ABC):
         AlreadyExistsError
             If the image has been labelled again.
         """
+        return await self._change(dataset, lambda one: label_edits.restore(one, entry_id))
 
-    @abstractmethod
     async def history(
         self,
         dataset: str,
@@ -274,7 +336,13 @@ class LabelStore(ABC):
             Only the last so many edits.
         """
 
-    @abstractmethod
+        def work(one: Dataset) -> list[LabelEdit]:
+            if filename is not None and split is not None:
+                return label_edits.history(one, *one.find(split, filename), limit)
+            return label_edits.history(one, split, filename, limit)
+
+        return await self._read(dataset, work)
+
     async def revert(self, dataset: str, edit_id: str) -> LabelData:
         """Put an image's labels back to what they were before an edit, byte for byte.
 
@@ -285,8 +353,8 @@ class LabelStore(ABC):
         NotFoundError
             If the history has no such edit, or the image is not there any more.
         """
+        return await self._change(dataset, lambda one: label_edits.revert(one, edit_id))
 
-    @abstractmethod
     async def revert_many(self, dataset: str, edit_ids: Sequence[str], *, what: str = "") -> None:
         """Undo edits of many images: all, or none, and only what nobody has changed since.
 
@@ -297,8 +365,9 @@ class LabelStore(ABC):
         NotFoundError
             If the history has no such edit, or an image is not there any more.
         """
+        ids = list(edit_ids)
+        await self._change(dataset, lambda one: label_edits.revert_many(one, ids, what))
 
-    @abstractmethod
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> None:
         """Move an image's label file to another split.
 
@@ -312,3 +381,11 @@ class LabelStore(ABC):
         AlreadyExistsError
             If the target split has a label file of this name.
         """
+        await self._change(
+            dataset, lambda one: label_edits.move(one, filename, from_split, to_split)
+        )
+
+
+def _found(dataset: Dataset, by_image: Mapping[ImageKey, T]) -> dict[ImageKey, T]:
+    """Return what belongs to images under their names as they are stored."""
+    return {dataset.find(*key): value for key, value in by_image.items()}

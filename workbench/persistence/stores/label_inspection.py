@@ -1,26 +1,22 @@
-"""Label files row by row, with nothing cleaned up; bad rows replaced; orphans to the trash."""
+"""Label files row by row, with nothing cleaned up, and what becomes of bad rows."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from workbench.errors import ConflictError, LabelFormatError, NotFoundError
-from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.image_files import image_names, label_stems, plan_delete
-from workbench.persistence.filesystem.label_files import read_existing
-from workbench.persistence.history import new_edit
 from workbench.persistence.inspection import (
     LabelFileReport,
     LabelInspection,
     LabelRepair,
     LabelRow,
 )
-from workbench.persistence.models import SPLITS, TrashEntry
-from workbench.persistence.storage.local.open_folder import OpenFolder
-from workbench.persistence.stores import history_log
+from workbench.persistence.models import SPLITS
+from workbench.persistence.stores.dataset import Dataset, label_key
+from workbench.persistence.stores.label_reading import read_many
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import plain_files
 from workbench.persistence.yolo.label_text import (
@@ -32,7 +28,7 @@ from workbench.persistence.yolo.label_text import (
     parse_labels,
     revision_of,
 )
-from workbench.persistence.yolo.names import check_split, stem
+from workbench.persistence.yolo.names import stem
 
 ORPHAN = "orphan"
 """Kind of a trash entry that was a label file without an image."""
@@ -47,30 +43,21 @@ _NEWLINE = re.compile(r"\r\n|\r|\n")
 _LINES = re.compile(r"(\r\n|\r|\n)")
 
 
-def inspect(folder: DatasetFolder) -> LabelInspection:
+def inspect(dataset: Dataset) -> LabelInspection:
     """Look at all label files of a dataset."""
-    yaml = folder.read()
+    yaml = dataset.read()
     files: list[LabelFileReport] = []
     orphans: list[tuple[str, str]] = []
     for split in SPLITS:
-        stems = label_stems(folder, split)
-        owners = [name for name in image_names(folder, split) if stem(name) in stems]
+        stems = dataset.label_stems(split)
+        owners = [name for name in dataset.image_names(split) if stem(name) in stems]
         unowned = stems - {stem(name) for name in owners} - NO_LABELS
         orphans += [(split, f"{name}.txt") for name in sorted(unowned)]
-        files += _inspect_split(folder, split, owners, yaml)
-    return LabelInspection(files, orphans, yaml.has_keypoints)
-
-
-def _inspect_split(
-    folder: DatasetFolder, split: str, owners: Sequence[str], yaml: DataYaml
-) -> Iterable[LabelFileReport]:
-    if not owners:
-        return
-    with OpenFolder(folder.paths.labels(split)) as labels:
         for start in range(0, len(owners), _BATCH):
-            names = owners[start : start + _BATCH]
-            contents = labels.read_all([f"{stem(name)}.txt" for name in names])
-            yield from report_all([(split, name) for name in names], contents, yaml)
+            images = [(split, name) for name in owners[start : start + _BATCH]]
+            contents = read_many(dataset.storage, [label_key(*image) for image in images])
+            files += report_all(images, [data or b"" for data in contents], yaml)
+    return LabelInspection(files, orphans, yaml.has_keypoints)
 
 
 def report_all(
@@ -121,23 +108,6 @@ def _values(line: str) -> tuple[float, ...]:
     return values if all(map(math.isfinite, values)) and "_" not in line else ()
 
 
-def repair(
-    folder: DatasetFolder, repairs: Mapping[tuple[str, str], LabelRepair], what: str
-) -> list[str]:
-    """Replace rows of label files: all, or none; return the ids of the edits."""
-    edits = []
-    with folder.writing() as yaml, folder.journal.transaction() as change:
-        for (split, filename), wanted in repairs.items():
-            path = folder.paths.label(split, filename)
-            old = read_existing(folder, split, filename)
-            new = repaired(old, wanted, path, len(yaml.classes))
-            if new != old:
-                change.write(path, new)
-                edits.append(new_edit(split, filename, old, new, what))
-        change.add(*history_log.noted(folder.storage, edits))
-    return [edit.id for edit in edits]
-
-
 def repaired(old: bytes | None, wanted: LabelRepair, where: str, num_classes: int) -> bytes:
     """Return the bytes of a label file with some rows replaced.
 
@@ -166,18 +136,6 @@ def repaired(old: bytes | None, wanted: LabelRepair, where: str, num_classes: in
             position += 1
         result += (line, end)
     return "".join(result).encode("latin-1")
-
-
-def delete_orphans(folder: DatasetFolder, orphans: Sequence[tuple[str, str]]) -> list[TrashEntry]:
-    """Move label files without an image to the trash: all, or none."""
-    entries = []
-    with folder.writing(), folder.journal.transaction() as change:
-        for split, name in dict.fromkeys(orphans):
-            path = f"{folder.paths.labels(check_split(split))}/{name}"
-            owners = {stem(image) for image in image_names(folder, split)}
-            require_orphan(name, os.path.isfile(path), name[:-4] in owners, folder.name, split)
-            entries.append(plan_delete(folder, change, ORPHAN, split, name, [path]))
-    return entries
 
 
 def require_orphan(name: str, exists: bool, owned: bool, dataset: str, split: str) -> None:

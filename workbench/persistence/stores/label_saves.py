@@ -17,15 +17,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from workbench.errors import WorkbenchError
-from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.label_files import (
-    read_existing,
-    require_plain,
-    require_revision,
-)
 from workbench.persistence.history import EditRecord, new_edit
 from workbench.persistence.models import Annotation, ImageKey, LabelData
+from workbench.persistence.storage import Append, Storage, Write, Writer
 from workbench.persistence.stores import history_log
+from workbench.persistence.stores.dataset import Dataset, label_key
+from workbench.persistence.stores.label_edits import require_plain
+from workbench.persistence.stores.label_reading import read_existing, require_revision
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels, revision_of
 
@@ -52,7 +50,6 @@ class _Checked:
 
     save: Save
     key: ImageKey
-    path: str
     new: bytes
     edit: EditRecord
     result: LabelData
@@ -65,7 +62,7 @@ class LabelSaves:
         self._mutex = threading.Lock()
         self._waiting: dict[str, deque[Save]] = {}
 
-    async def save(self, folder: DatasetFolder, save: Save) -> LabelData:
+    async def save(self, dataset: Dataset, save: Save) -> LabelData:
         """Replace the labels of one image, together with whatever else waits; durable at the end.
 
         Raises
@@ -73,25 +70,26 @@ class LabelSaves:
         WorkbenchError, OSError
             As `LabelStore.save` does; a save that raises leaves the others alone.
         """
-        root = folder.paths.root
+        root = dataset.storage.where
         with self._mutex:
             somebody_works = root in self._waiting
             self._waiting.setdefault(root, deque()).append(save)
         if not somebody_works:
             try:
                 # Not awaited by itself: it goes on for the others when this one is cancelled.
-                asyncio.get_running_loop().run_in_executor(None, self._work, folder)
+                asyncio.get_running_loop().run_in_executor(None, self._work, dataset)
             except RuntimeError as error:  # the loop is being closed, and takes nothing more
                 self._refuse_all(root, error)
         return await asyncio.wrap_future(save.outcome)
 
-    def _work(self, folder: DatasetFolder) -> None:
+    def _work(self, dataset: Dataset) -> None:
         """Carry out what waits for one dataset until nothing does."""
-        while (saves := self._next(folder.paths.root)) is not None:
+        root = dataset.storage.where
+        while (saves := self._next(root)) is not None:
             try:
-                with folder.writing() as yaml:
-                    saves += self._come_meanwhile(folder.paths.root)
-                    _carry_out(folder, yaml, saves)
+                with dataset.leased() as (yaml, writer):
+                    saves += self._come_meanwhile(root)
+                    _carry_out(dataset, yaml, writer, saves)
             except BaseException as error:  # noqa: BLE001  each of them is told; none may hang
                 for save in saves:
                     if not save.outcome.done():
@@ -122,7 +120,7 @@ class LabelSaves:
             save.outcome.set_exception(error)
 
 
-def _carry_out(folder: DatasetFolder, yaml: DataYaml, saves: Sequence[Save]) -> None:
+def _carry_out(dataset: Dataset, yaml: DataYaml, writer: Writer, saves: Sequence[Save]) -> None:
     """Do all of it, in the order in which it came; needs the lock."""
     left = deque(saves)
     while left:
@@ -130,40 +128,37 @@ def _carry_out(folder: DatasetFolder, yaml: DataYaml, saves: Sequence[Save]) -> 
         while left:
             save = left[0]
             try:
-                key = folder.find(save.split, save.filename)
+                key = dataset.find(save.split, save.filename)
                 if key in batch:  # decided on what the one before it will have written
                     break
-                checked = _check(folder, yaml, save, key)
+                checked = _check(dataset, yaml, save, key)
             except Exception as error:  # noqa: BLE001  its caller is told, the others go on
                 save.outcome.set_exception(error)
             else:
                 batch[key] = checked
             left.popleft()
-        _write(folder, list(batch.values()))
+        _write(dataset.storage, writer, list(batch.values()))
 
 
-def _check(folder: DatasetFolder, yaml: DataYaml, save: Save, key: ImageKey) -> _Checked:
+def _check(dataset: Dataset, yaml: DataYaml, save: Save, key: ImageKey) -> _Checked:
     split, filename = key
-    path = folder.paths.label(split, filename)
-    old = read_existing(folder, split, filename)
-    require_revision(old, save.expected_revision, path)
+    where = dataset.at(label_key(split, filename))
+    old = read_existing(dataset, split, filename)
+    require_revision(old, save.expected_revision, where)
     clean = clean_annotations(save.boxes, len(yaml.classes), f"{split}/{filename}")
     new = format_labels(clean)
     if old is not None and not save.discard_other_rows:
-        require_plain(old, path, yaml)
+        require_plain(old, where, yaml)
     edit = new_edit(split, filename, old, new, save.what)
     result = LabelData(filename, split, clean, revision_of(new))
-    return _Checked(save, key, path, new, edit, result)
+    return _Checked(save, key, new, edit, result)
 
 
-def _write(folder: DatasetFolder, batch: list[_Checked]) -> None:
+def _write(storage: Storage, writer: Writer, batch: list[_Checked]) -> None:
     changes = [one for one in batch if one.edit.before != one.new]
     if len(changes) > 1:
         try:
-            with folder.journal.transaction() as change:
-                for one in changes:
-                    change.write(one.path, one.new)
-                change.add(*history_log.noted(folder.storage, [one.edit for one in changes]))
+            writer.commit(_changes(storage, changes))
         except (OSError, WorkbenchError):
             # None of it happened. One of them cannot be written: each by itself, so that it
             # is the only one that fails.
@@ -173,11 +168,16 @@ def _write(folder: DatasetFolder, batch: list[_Checked]) -> None:
     failed = set()
     for one in changes:
         try:
-            lines = history_log.noted(folder.storage, [one.edit])
-            folder.journal.write(one.path, one.new, *lines)
+            writer.commit(_changes(storage, [one]))
         except (OSError, WorkbenchError) as error:
             failed.add(one.key)
             one.save.outcome.set_exception(error)
     for one in batch:
         if one.key not in failed:
             one.save.outcome.set_result(one.result)
+
+
+def _changes(storage: Storage, batch: Sequence[_Checked]) -> list[Write | Append]:
+    edits = [one.edit for one in batch]
+    writes = [Write(label_key(*one.key), one.new) for one in batch]
+    return [*writes, *history_log.noted(storage, edits)]

@@ -1,0 +1,145 @@
+"""One dataset, opened by its name: what every store that works in it asks of it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from workbench.errors import InvalidDatasetError, InvalidNameError, NotFoundError
+from workbench.persistence.models import ImageKey
+from workbench.persistence.storage import Storage, Writer
+from workbench.persistence.stores.layouts import place_in_dataset
+from workbench.persistence.stores.trash import Trash
+from workbench.persistence.yolo.data_yaml import DataYaml, parse
+from workbench.persistence.yolo.names import (
+    check_filename,
+    check_split,
+    could_be_image,
+    is_image_name,
+    stem,
+)
+
+T = TypeVar("T")
+
+DATA_YAML = "data.yaml"
+"""The key that makes a dataset out of what lies below a root."""
+
+
+class Dataset:
+    """A dataset in a storage. Cheap to make: one for each call of a store.
+
+    Parameters
+    ----------
+    name : str
+    storage : Storage
+    """
+
+    __slots__ = ("name", "storage", "trash")
+
+    def __init__(self, name: str, storage: Storage) -> None:
+        self.name = name
+        self.storage = storage
+        self.trash = Trash(storage, place_in_dataset)
+
+    def read(self) -> DataYaml:
+        """Return what the dataset's ``data.yaml`` says.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        InvalidDatasetError
+            If its ``data.yaml`` cannot be read, or a newer Workbench has written it.
+        """
+        return parse(self.storage.read(DATA_YAML), self.at(DATA_YAML))
+
+    def consistently(self, work: Callable[[], T]) -> T:
+        """Return ``work()``, which only reads; see `Storage.consistently`."""
+        return self.storage.consistently(work)
+
+    @contextmanager
+    def leased(self) -> Iterator[tuple[DataYaml, Writer]]:
+        """Hold the lease of the dataset's storage; raises as `read` and `Storage.lease` do."""
+        self.read()
+        with self.storage.lease() as writer:
+            yield self.read(), writer
+
+    def at(self, key: str) -> str:
+        """Return what to call a key in a message."""
+        return f"{self.storage.where}/{key}"
+
+    def find(self, split: str, filename: str) -> ImageKey:
+        """Return a split and the name of an image as it is stored, if it is there at all.
+
+        Files that came from a Mac may have their names in Unicode NFD. Everything that makes
+        a file writes NFC, and whoever asks for it may use either.
+
+        Raises
+        ------
+        InvalidNameError
+            If there is no such split, or no image has or may have this name.
+        """
+        check_split(split)
+        try:
+            composed = check_filename(filename)
+        except InvalidNameError:
+            # No new file gets such a name, but one that is there must not be out of reach.
+            if could_be_image(filename) and self.storage.exists(image_key(split, filename)):
+                return split, filename
+            raise
+        if filename.isascii():
+            return split, composed
+        forms = (filename, composed, unicodedata.normalize("NFD", filename))
+        there = (form for form in forms if self.storage.exists(image_key(split, form)))
+        return split, next(there, composed)
+
+    def has_image(self, split: str, filename: str) -> bool:
+        """Whether an image is there, and not something odd in its place."""
+        return self.has_value(image_key(split, filename))
+
+    def has_value(self, key: str) -> bool:
+        """Whether bytes are at a key."""
+        try:
+            return self.storage.head(key) is not None
+        except InvalidDatasetError:
+            return False
+
+    def require_image(self, split: str, filename: str) -> str:
+        """Return the key of an image that exists.
+
+        Raises
+        ------
+        NotFoundError
+            If it does not.
+        """
+        key = image_key(split, filename)
+        odd = ""
+        try:
+            if self.storage.head(key) is not None:
+                return key
+            if self.storage.exists(key):
+                odd = "; found a link that leads nowhere: delete it"
+        except InvalidDatasetError as error:
+            odd = f"; {error}"
+        raise NotFoundError(f"{self.name}: no image {filename!r} in {split} ({self.at(key)}){odd}")
+
+    def image_names(self, split: str) -> list[str]:
+        """Return the names of a split's images, sorted."""
+        return sorted(filter(is_image_name, self.storage.names(f"images/{split}")))
+
+    def label_stems(self, split: str) -> frozenset[str]:
+        """Return the names of a split's label files without their extension."""
+        names = self.storage.names(f"labels/{split}")
+        return frozenset(name[:-4] for name in names if name.endswith(".txt"))
+
+
+def image_key(split: str, filename: str) -> str:
+    """Return the key of an image."""
+    return f"images/{split}/{filename}"
+
+
+def label_key(split: str, filename: str) -> str:
+    """Return the key of an image's label file."""
+    return f"labels/{split}/{stem(filename)}.txt"

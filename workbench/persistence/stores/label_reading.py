@@ -1,0 +1,203 @@
+"""The labels of a dataset's images, as they stand in its storage: of one image, and of many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import compress
+
+import numpy as np
+
+from workbench.errors import ConflictError, InvalidDatasetError, LabelFormatError
+from workbench.persistence import links
+from workbench.persistence.models import SPLITS, ImageKey, LabelData, LabelTable
+from workbench.persistence.storage import Storage
+from workbench.persistence.storage.collector import paused_collector
+from workbench.persistence.stores.dataset import Dataset, label_key
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.label_table import Columns, join, parse_many
+from workbench.persistence.yolo.label_text import (
+    MAX_BYTES,
+    ParsedLabels,
+    parse_labels,
+    revision_of,
+)
+from workbench.persistence.yolo.names import check_split, stem
+
+# Files parsed at once: few enough for the processor's cache, and enough to make Python's own
+# cost small.
+_BATCH = 2048
+
+MOST_BYTES = 1 << 25
+"""Of a label file no more is read: whoever finds so much of one knows that it is none."""
+
+_SHOWN = 200
+
+
+def read(dataset: Dataset, split: str, filename: str) -> LabelData:
+    """Return the labels of one image."""
+    yaml = dataset.read()
+    return parsed(dataset, split, filename, read_existing(dataset, split, filename), yaml)
+
+
+def parsed(
+    dataset: Dataset, split: str, filename: str, data: bytes | None, yaml: DataYaml
+) -> LabelData:
+    """Return what the bytes of one image's label file say; None for no file."""
+    where = dataset.at(label_key(split, filename))
+    labels = ParsedLabels([]) if data is None else parse(data, where, yaml)
+    return LabelData(filename, split, labels.annotations, revision_of(data), labels.other_rows)
+
+
+def parse(data: bytes, where: str, yaml: DataYaml) -> ParsedLabels:
+    """Read the bytes of a label file; `where` is for the message."""
+    return parse_labels(data, where, len(yaml.classes), keypoints=yaml.has_keypoints)
+
+
+def read_existing(dataset: Dataset, split: str, filename: str) -> bytes | None:
+    """Return the bytes of an image's label file, or None; raises if there is no such image."""
+    dataset.require_image(split, filename)
+    key = label_key(split, filename)
+    data = read_one(dataset.storage, key)
+    if data is not None and dataset.storage.outside([key]):
+        _require_labels(dataset, data, dataset.at(key))
+    return data
+
+
+def _require_labels(dataset: Dataset, data: bytes, where: str) -> None:
+    """Make sure that what a link leads to may stand in the history: no letter, no key.
+
+    Raises
+    ------
+    LabelFormatError
+        If it lies outside of the dataset and is no label file.
+    """
+    try:
+        parse(data, where, dataset.read())
+    except LabelFormatError:
+        raise LabelFormatError(
+            where,
+            0,
+            "expected labels, found a link to something else; "
+            f"{links.remedy(dataset.storage.where)}",
+        ) from None
+
+
+def read_one(storage: Storage, key: str) -> bytes | None:
+    """Return the bytes of a label file, None if it is not there.
+
+    Raises
+    ------
+    LabelFormatError
+        If it is longer than any that is read, or no file.
+    """
+    (data,) = storage.read_many([key], most=MAX_BYTES)
+    where = f"{storage.where}/{key}"
+    if isinstance(data, InvalidDatasetError):
+        raise LabelFormatError(where, 0, str(data).removeprefix(f"{where}: "))
+    if isinstance(data, Exception):
+        raise data
+    return data
+
+
+def read_many(storage: Storage, keys: Sequence[str]) -> list[bytes | None]:
+    """Return the bytes of many label files, None for what is not there.
+
+    What cannot be read gives the reason, which no reader of labels takes for any: one bad file
+    must not keep the others from being read.
+    """
+    return [_or_why(data) for data in storage.read_many(keys, most=MOST_BYTES)]
+
+
+def _or_why(data: bytes | Exception | None) -> bytes | None:
+    if isinstance(data, Exception):
+        return f"<{data}>"[:_SHOWN].encode(errors="replace")
+    return data
+
+
+def require_revision(data: bytes | None, expected: str | None, where: str) -> None:
+    """Raise `ConflictError` unless a label file still is what somebody has seen."""
+    if expected is not None and expected != revision_of(data):
+        raise ConflictError(
+            f"{where} was changed by somebody else since it was loaded; load it again and "
+            f"choose which boxes to keep"
+        )
+
+
+def load_all(dataset: Dataset, split: str | None) -> LabelTable:
+    """Return every box of one split, or of all, in columns."""
+    yaml = dataset.read()
+    splits = SPLITS if split is None else (check_split(split),)
+    filenames: list[str] = []
+    split_of: list[str] = []
+    labelled: list[bool] = []
+    parts = []
+    with paused_collector():
+        for name in splits:
+            stems, images = dataset.label_stems(name), dataset.image_names(name)
+            own = [stem(image) for image in images]
+            has_labels = [image in stems for image in own]
+            owners = np.flatnonzero(has_labels) + len(filenames)
+            keys = [f"labels/{name}/{label}.txt" for label in compress(own, has_labels)]
+            for start, part in _read_columns(dataset, keys, yaml):
+                parts.append(replace(part, file_index=owners[part.file_index + start]))
+            filenames += images
+            split_of += [name] * len(images)
+            labelled += has_labels
+    columns = join(parts)
+    return LabelTable(
+        filenames=filenames,
+        splits=split_of,
+        labelled=np.array(labelled, dtype=np.bool_),
+        image_index=columns.file_index,
+        class_id=columns.class_id,
+        boxes=columns.boxes,
+        problems=list(columns.problems),
+    )
+
+
+def _read_columns(
+    dataset: Dataset, keys: list[str], yaml: DataYaml
+) -> Iterator[tuple[int, Columns]]:
+    """Yield the boxes of some label files at a time, with the number of files before them."""
+    for start in range(0, len(keys), _BATCH):
+        batch = keys[start : start + _BATCH]
+        yield start, _columns(dataset, batch, read_many(dataset.storage, batch), yaml)
+
+
+def _columns(
+    dataset: Dataset, keys: Sequence[str], contents: Sequence[bytes | None], yaml: DataYaml
+) -> Columns:
+    return parse_many(
+        [data or b"" for data in contents],
+        [dataset.at(key) for key in keys],
+        len(yaml.classes),
+        keypoints=yaml.has_keypoints,
+    )
+
+
+def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
+    """Return every box of some images in columns."""
+    yaml = dataset.read()
+    labelled = np.zeros(len(images), dtype=np.bool_)
+    splits = np.array([SPLITS.index(split) for split, _ in images], dtype=np.int8)
+    parts = []
+    for number in range(len(SPLITS)):
+        places = np.flatnonzero(splits == number)
+        for some in np.array_split(places, range(_BATCH, len(places), _BATCH)):
+            keys = [label_key(*images[place]) for place in some.tolist()]
+            contents = read_many(dataset.storage, keys)
+            labelled[some] = [data is not None for data in contents]
+            part = _columns(dataset, keys, contents, yaml)
+            parts.append(replace(part, file_index=some[part.file_index]))
+    columns = join(parts)
+    order = np.argsort(columns.file_index, kind="stable")
+    return LabelTable(
+        filenames=[filename for _, filename in images],
+        splits=[split for split, _ in images],
+        labelled=labelled,
+        image_index=columns.file_index[order],
+        class_id=columns.class_id[order],
+        boxes=columns.boxes[order],
+        problems=list(columns.problems),
+    )
