@@ -73,6 +73,40 @@ async def test_a_damaged_dataset_is_told_without_its_path(
     [found] = answer.json()["items"]
     assert found["problem"].startswith("pets/data.yaml: ")
     assert str(tmp_path) not in answer.text
+    assert (await client.get("/datasets/pets")).json() == found
+    # Nobody need read it to be rid of it; mended it comes back with all it had.
+    gone = await client.delete("/datasets/pets")
+    assert gone.status_code == 200, gone.text
+    assert (await client.get("/datasets")).json()["items"] == []
+    [description] = tmp_path.rglob("*pets/data.yaml")
+    description.write_text("names: [cat, dog]\ntrain: images/train\nval: images/val\n")
+    back = await client.post(f"/trash/datasets/{gone.json()['id']}/restore")
+    assert (back.status_code, back.json()["num_images"]["train"]) == (200, 2), back.text
+
+
+async def test_a_name_that_is_taken_is_refused_before_the_work(
+    client: httpx.AsyncClient, pets: str, outcome: Outcome
+) -> None:
+    taken = await client.post("/datasets/pets/duplicate", json={"name": "pets"})
+    assert (taken.status_code, taken.json()["type"]) == (409, "urn:workbench:already-exists")
+    made = await client.post("/datasets/pets/versions", json={"name": "one"})
+    assert (await outcome(made))["state"] == "done"
+    again = await client.post("/datasets/pets/versions", json={"name": "one"})
+    assert (again.status_code, again.json()["type"]) == (409, "urn:workbench:already-exists")
+
+
+async def test_tags_are_of_images_that_are_there(
+    client: httpx.AsyncClient, pets: str, stores: Stores
+) -> None:
+    where = "/datasets/pets/tags"
+    for name in ("../../x", "nobody.jpg", "train/a.jpg"):
+        answer = await client.put(where, json={"tags": {"odd": ["a.jpg", name]}})
+        assert (answer.status_code, name in answer.json()["detail"]) == (404, True)
+    assert await stores.dataset.get_tags("pets") == {}
+    assert (await client.put(where, json={"tags": {"odd": ["a.jpg"]}})).status_code == 200
+    await stores.image.delete("pets", "train", "a.jpg")
+    kept = {"tags": {"odd": ["a.jpg", "c.jpg"]}}  # it may come back, and is there already
+    assert (await client.put(where, json=kept)).json() == kept
 
 
 async def test_classes_that_boxes_use_cannot_go(client: httpx.AsyncClient, pets: str) -> None:
@@ -188,8 +222,8 @@ async def test_a_copy_and_a_split(
     copy = {"name": "dogs", "query": "class:dog"}
     job = await outcome(await client.post("/datasets/pets/duplicate", json=copy))
     assert job["result"]["num_images"] == {"train": 1, "val": 0, "test": 0}
-    again = await outcome(await client.post("/datasets/pets/duplicate", json=copy))
-    assert (again["state"], again["problem"]["status"]) == ("failed", 409)
+    again = await client.post("/datasets/pets/duplicate", json=copy)
+    assert again.status_code == 409
 
     ratios = {"ratios": {"test": 1.0}}
     job = await outcome(await client.post("/datasets/pets/split", json=ratios))

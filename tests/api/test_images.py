@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
 import numpy as np
 import pytest
 
+from tests.helpers import failing_calls
 from tests.helpers.failing_calls import FailingCalls, failing
 from tests.helpers.pictures import encoded, jpeg
 from workbench.api import ApiLimits
@@ -409,3 +412,34 @@ async def test_an_image_that_is_not_the_one_seen_is_neither_deleted_nor_renamed(
     assert (missing.status_code, missing.json()["type"]) == (412, "urn:workbench:not-there")
     nowhere = A.replace("pets", "nobody")
     assert (await client.delete(nowhere, headers={"If-Match": "*"})).status_code == 404
+
+
+async def test_the_trash_is_emptied_on_a_full_disk(
+    client: httpx.AsyncClient, pets: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = (await client.delete(A)).json()["id"]
+    # A full disk still gives things other names; what it does not do is take bytes.
+    monkeypatch.setitem(failing_calls.LASTING, errno.ENOSPC, failing_calls.BYTES)
+    with failing(FailingCalls(str(tmp_path / "data"), errno.ENOSPC, 1, lasting=True)) as calls:
+        refused = await client.delete("/datasets/pets/images/train/c.jpg")
+        assert refused.status_code == 507
+        assert "empty the trash" in refused.json()["detail"]
+        purged = await client.delete(f"/datasets/pets/trash/{entry}")
+    assert calls.struck
+    assert (purged.status_code, purged.json()) == (200, {"count": 1}), purged.text
+    assert (await client.get("/datasets/pets/trash")).json()["items"] == []
+    assert not [*tmp_path.glob("data/pets/.workbench/trash/*")]
+
+
+async def test_names_that_differ_in_case_only_go_out_in_no_way(
+    client: httpx.AsyncClient,
+    pets: str,
+    outcome: Callable[[httpx.Response], Awaitable[dict[str, Any]]],
+) -> None:
+    made = await client.put("/datasets/pets/images/train/A.jpg", content=jpeg(7))
+    assert made.status_code == 200
+    archive = await client.get("/datasets/pets/archive")
+    exported = await outcome(await client.post("/datasets/pets/exports?format=yolo"))
+    assert (archive.status_code, exported["problem"]["status"]) == (422, 422)
+    for said in (archive.json()["detail"], exported["problem"]["detail"]):
+        assert "one file on Windows and macOS" in said

@@ -19,6 +19,7 @@ from tests.helpers.pictures import jpeg
 from workbench.api import ApiLimits
 from workbench.api.jobs import Jobs, with_file
 from workbench.api.problems import ProblemError, Scrubber
+from workbench.api.schemas.jobs import JobStatus
 from workbench.errors import AlreadyExistsError
 from workbench.persistence import Stores
 from workbench.persistence.models import Progress
@@ -294,9 +295,15 @@ async def test_a_cancelled_job_stops_at_its_next_step(jobs: Jobs) -> None:
 
     job = jobs.start("count", work)
     assert await asyncio.to_thread(begun.wait, 20)
-    await jobs.cancel(job.id)
+    assert not JobStatus.of(job).stopping
+    seen = job.revision
+    cancelling = asyncio.create_task(jobs.cancel(job.id))
+    await asyncio.sleep(0)
+    assert (job.state, JobStatus.of(job).stopping) == ("running", True)
+    assert job.revision > seen  # so who follows it is told
+    await cancelling
     await finished(jobs, job.id)
-    assert job.state == "cancelled"
+    assert (job.state, JobStatus.of(job).stopping) == ("cancelled", False)
     assert len(steps) < 1000
     assert (await jobs.cancel(job.id)).state == "cancelled"  # no harm in asking again
 
@@ -388,3 +395,29 @@ async def test_names_of_classes_that_look_like_paths_stay_as_they_are(
         "/datasets/odd/tags", json={"tags": tags}, headers={"If-Match": '"old"'}
     )
     assert (stale.status_code, stale.json()["yours"]) == (412, tags)
+
+
+async def test_what_is_wrong_with_an_upload_is_told_by_no_name_of_ours(
+    client: httpx.AsyncClient, outcome: Outcome
+) -> None:
+    answer = await client.post("/imports", content=b"PK no zip", params={"name": "x"})
+    job = await outcome(answer)
+    assert job["state"] == "failed"
+    assert job["problem"]["detail"].startswith("the uploaded archive: ")
+    good = await client.post("/imports", content=zipped(**YOLO), params={"name": "y"})
+    assert (await outcome(good))["state"] == "done"
+
+
+class TestLargePictures:
+    @pytest.fixture
+    def limits(self) -> ApiLimits:
+        return ApiLimits(max_pixels=500)
+
+    async def test_an_import_says_which_are_larger_than_an_upload_may_be(
+        self, client: httpx.AsyncClient, outcome: Outcome
+    ) -> None:
+        for dry_run in (True, False):
+            params = {"name": "x", "dry_run": dry_run}
+            sent = await client.post("/imports", content=zipped(**YOLO), params=params)
+            notes = (await outcome(sent))["result"]["notes"]
+            assert any("more than 500 pixels" in note for note in notes), notes

@@ -74,6 +74,23 @@ def test_every_error_of_ours_is_in_the_table() -> None:
         ("see '/var/lib/x/y.pt' or /tmp/z", "see 'y.pt' or /tmp/z".replace("/tmp/z", "z")),
         ('"C:\\Users\\ann\\best.pt" is damaged', '"best.pt" is damaged'),
         ("train/a.jpg and val/b.jpg, 3/4 of 1 / 2", "train/a.jpg and val/b.jpg, 3/4 of 1 / 2"),
+        (
+            "choose one with `await get_model_store().set_active(name)`",
+            "choose one with PUT /active-model",
+        ),
+        (
+            "1000 times; if that is right, pass limits=ArchiveLimits(max_ratio=...)",
+            "1000 times; send it in parts, or import it in a notebook",
+        ),
+        (
+            "what it does, import it with trust=True",
+            "what it does, import it in a notebook: over HTTP nothing that holds code is taken",
+        ),
+        (
+            "/home/ann/data/upload-0123456789abcdef.pt: it holds code",
+            "the uploaded weights: it holds code",
+        ),
+        ("upload-0123456789abcdef/a/b.txt, line 3", "a/b.txt, line 3"),
         ("urn:workbench:x and https://example.org/a/b", None),
         ("application/json or image/png", None),
     ],

@@ -151,7 +151,8 @@ class Jobs:
         job = self.get(identity)
         task = self._tasks.get(identity)
         if task is not None:
-            job.cancelling = True
+            if not job.cancelling:
+                await self._change(job, cancelling=True)
             if job.state == QUEUED:
                 task.cancel()
             await asyncio.wait([task], timeout=_CANCEL_SECONDS)

@@ -80,9 +80,14 @@ def check_image(data: bytes, limits: ApiLimits, where: str) -> None:
         )
 
 
+def upload_place(folder: FilePath, suffix: str = "") -> FilePath:
+    """Return where an upload may lie; in words the client is told of "the uploaded ..."."""
+    return folder / f"upload-{secrets.token_hex(8)}{suffix}"
+
+
 async def spool(request: Request, folder: FilePath, suffix: str) -> tuple[FilePath, str]:
     """Write the body of a request into a file of its own; return it with its digest."""
-    path = folder / f"{secrets.token_hex(8)}{suffix}"
+    path = upload_place(folder, suffix)
     digest = hashlib.sha256()
     try:
         async with await anyio.open_file(path, "xb") as file:

@@ -66,6 +66,37 @@ _TITLES = {
 _FOLDERS = re.compile(r"(?<![\w/\\.:%-])(?:[A-Za-z]:[\\/]|/)(?:[^\s/\\'\":;,()<>|]+[\\/])+")
 
 
+# Uploads wait under names that nobody outside knows, see `params.upload_place`.
+_UPLOADED = re.compile(r"\bupload-[0-9a-f]{16}(\.zip|\.pt|/)?")
+_CALLED = {
+    ".zip": "the uploaded archive",
+    ".pt": "the uploaded weights",
+    "/": "",
+    "": "the uploaded folder",
+}
+
+# What the stores advise in Python, in words of HTTP.
+_IN_HTTP = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"`await get_model_store\(\)\.set_active\(name\)`", "PUT /active-model"),
+        (
+            r"if that is right, pass limits=ArchiveLimits\(\w+=\.\.\.\)",
+            "send it in parts, or import it in a notebook",
+        ),
+        (
+            r"import it with trust=True",
+            "import it in a notebook: over HTTP nothing that holds code is taken",
+        ),
+        (
+            r"history\(\) lists them",
+            "GET .../labels/{split}/{filename}/history lists those of an image",
+        ),
+        (r"allow_download=True", '"allow_download": true'),
+    )
+)
+
+
 class Problem(BaseModel):
     """What went wrong, in the form of RFC 9457."""
 
@@ -141,10 +172,13 @@ class Scrubber:
         self._roots = sorted((text for text in texts if len(text) > 1), key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Return a text without folders."""
+        """Return a text without folders, and without advice that only Python can follow."""
+        for said, instead in _IN_HTTP:
+            text = said.sub(instead, text)
         for root in self._roots:
             text = text.replace(f"{root}/", "").replace(f"{root}\\", "")
             text = text.replace(root, "the server's folder")
+        text = _UPLOADED.sub(lambda found: _CALLED[found[1] or ""], text)
         return _FOLDERS.sub("", text)
 
     def value(self, value: Any) -> Any:
@@ -184,7 +218,13 @@ def problem_of(error: BaseException, scrub: Scrubber) -> dict[str, Any]:
         kind = error.kind or re.sub(r"\W+", "-", _TITLES.get(error.status, "error").lower())
         return _body(kind, error.status, scrub.text(error.detail), plain(error.more))
     if isinstance(error, OSError) and error.errno in FULL:
-        return _body("disk-full", 507, "the disk is full; free some space, then try again")
+        return _body(
+            "disk-full",
+            507,
+            "the disk is full; empty the trash, for which there is always room (GET and DELETE of "
+            "/trash/datasets/... and /datasets/{dataset}/trash/...), or free some space, then try "
+            "again",
+        )
     for family, status in _STATUS:
         if isinstance(error, family):
             return _body(kind_of(error), status, scrub.text(_words(error)))

@@ -32,12 +32,18 @@ from workbench.api.schemas.datasets import (
 from workbench.api.schemas.jobs import JobStatus
 from workbench.api.schemas.trash import Trashed
 from workbench.api.state import ApiState, State
+from workbench.datasets.formats.naming import require_free
 from workbench.datasets.health import HealthReport
 from workbench.datasets.health.findings import KINDS
 from workbench.datasets.index import STATES
 from workbench.datasets.splits import SplitPlan
 from workbench.datasets.statistics import Statistics
-from workbench.errors import AlreadyExistsError, ConflictError
+from workbench.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidDatasetError,
+    NotFoundError,
+)
 from workbench.persistence.models import SPLITS, Progress
 
 router = router_of("datasets")
@@ -59,8 +65,14 @@ async def create_dataset(new: NewDataset, state: State) -> Dataset:
 
 @router.get("/datasets/{dataset}")
 async def get_dataset(dataset: Name, state: State) -> Dataset:
-    """Return what a dataset holds at this moment."""
-    return Dataset.of(await state.datasets.get(dataset))
+    """Return what a dataset holds at this moment; of a damaged one, what is wrong with it."""
+    try:
+        return Dataset.of(await state.datasets.get(dataset))
+    except InvalidDatasetError:
+        for info in await state.datasets.list():
+            if info.name == dataset and info.problem:
+                return Dataset.of(replace(info, problem=state.scrub.text(info.problem)))
+        raise
 
 
 @router.patch("/datasets/{dataset}")
@@ -83,6 +95,7 @@ async def duplicate_dataset(
 ) -> Response:
     """Copy a dataset, or the images of it that a query finds; a job whose result is the copy."""
     await state.datasets.get(dataset)
+    await require_free(state.stores, new.name)
 
     async def work(progress: Progress) -> Any:
         info = await state.datasets.duplicate(dataset, new.name, query=new.query, progress=progress)
@@ -196,7 +209,11 @@ async def get_tags(dataset: Name, response: Response, state: State) -> Tags:
 async def save_tags(
     dataset: Name, new: Tags, response: Response, state: State, if_match: IfMatch = None
 ) -> Tags:
-    """Replace all tags; with ``If-Match`` only if nobody else has changed them since."""
+    """Replace all tags; with ``If-Match`` only if nobody else has changed them since.
+
+    A tag holds names of images that are there, or that it has held before.
+    """
+    await _require_images(state, dataset, new.tags)
     expected = None
     if if_match is not None:
         expected = await state.stores.dataset.get_tags(dataset)
@@ -211,6 +228,19 @@ async def save_tags(
     tags = await state.stores.dataset.get_tags(dataset)
     response.headers["ETag"] = _tags_etag(tags)
     return Tags(tags=tags)
+
+
+async def _require_images(state: ApiState, dataset: str, tags: dict[str, list[str]]) -> None:
+    """Raise if a tag holds the name of an image that is not there, and was not in it before."""
+    known = await state.stores.dataset.get_tags(dataset)
+    unknown = {name for tag, names in tags.items() for name in {*names} - {*known.get(tag, ())}}
+    if unknown:
+        index = await (await state.datasets.open(dataset)).index()
+        unknown -= set(index.filenames)
+    if unknown:
+        raise NotFoundError(
+            f"there is no image {min(unknown)!r} in {dataset!r}; nothing was tagged"
+        )
 
 
 def _tags_etag(tags: dict[str, list[str]]) -> str:

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse
 
 from workbench.api.answers import accepted
 from workbench.api.jobs import Job, with_file
-from workbench.api.params import BINARY, Key, Name, Question, body_of, spool
+from workbench.api.params import BINARY, Key, Name, Question, body_of, spool, upload_place
 from workbench.api.problems import ProblemError, Scrubber
 from workbench.api.routing import router_of
 from workbench.api.schemas.datasets import Dataset
@@ -23,9 +23,9 @@ from workbench.api.schemas.jobs import JobStatus
 from workbench.api.state import ApiState, State
 from workbench.datasets.formats.ledger import UNITS, Ledger
 from workbench.datasets.formats.naming import require_free
-from workbench.datasets.formats.plan import Imported, plan_import
+from workbench.datasets.formats.plan import Imported, ImportPlan, plan_import
 from workbench.datasets.formats.writers import WRITERS
-from workbench.persistence.models import ImportedDataset, Progress
+from workbench.persistence.models import Progress
 
 router = router_of("import and export")
 
@@ -72,7 +72,7 @@ async def import_folder(
     if not state.idempotency.knows(f"import {name}", idempotency_key):
         await require_free(state.stores, name)
         state.jobs.require_room()
-    folder = state.folder / secrets.token_hex(8)
+    folder = upload_place(state.folder)
     try:
         digest = await asyncio.to_thread(_lay_out, files, folder)
     except BaseException:
@@ -140,38 +140,57 @@ def _remove(path: Path) -> None:
 def _start(state: ApiState, path: Path, name: str, dry_run: bool) -> Job:
     async def work(progress: Progress) -> Any:
         try:
-            if dry_run:
-                return await _plan(state, path, name, progress)
-            made = await state.datasets.import_from(path, name, progress=progress)
-            return _imported(made, state.scrub)
+            await require_free(state.stores, name)
+            plan = await plan_import(state.stores, path, name, origin=_ORIGIN, progress=progress)
+            try:
+                large = _larger(plan, state)
+                if dry_run:
+                    return _planned(plan, state, large)
+                return _imported(await plan.apply(progress=progress), state.scrub, large)
+            finally:
+                plan.close()
         finally:
             await asyncio.to_thread(_remove, path)
 
     return state.jobs.start("look" if dry_run else "import", work, dataset=name)
 
 
-async def _plan(state: ApiState, path: Path, name: str, progress: Progress) -> dict[str, Any]:
+def _planned(plan: ImportPlan, state: ApiState, large: list[str]) -> dict[str, Any]:
     """Return what would come of an import."""
-    plan = await plan_import(state.stores, path, name, progress=progress)
-    try:
-        return {
-            "format": plan.format or "pictures",
-            "confidence": plan.confidence,
-            "reason": state.scrub.text(plan.reason),
-            "classes": plan.classes,
-            "questions": state.scrub.value(plan.questions),
-            "ledger": _account(plan.ledger, state.scrub),
-        }
-    finally:
-        plan.close()
-
-
-def _imported(made: ImportedDataset, scrub: Scrubber) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "dataset": Dataset.of(made).model_dump(mode="json"),
-        "notes": scrub.value(made.notes),
+    return {
+        "format": plan.format or "pictures",
+        "confidence": plan.confidence,
+        "reason": state.scrub.text(plan.reason),
+        "classes": plan.classes,
+        "questions": state.scrub.value(plan.questions),
+        "notes": [*state.scrub.value(plan.notes), *large],
+        "ledger": _account(plan.ledger, state.scrub),
     }
-    return told | {"ledger": _account(made.ledger, scrub)} if isinstance(made, Imported) else told
+
+
+def _imported(made: Imported, scrub: Scrubber, large: list[str]) -> dict[str, Any]:
+    return {
+        "dataset": Dataset.of(made).model_dump(mode="json"),
+        "notes": [*scrub.value(made.notes), *large],
+        "ledger": _account(made.ledger, scrub),
+    }
+
+
+def _larger(plan: ImportPlan, state: ApiState) -> list[str]:
+    """Return in words which pictures are larger than those that may be uploaded one by one.
+
+    An import takes all of a dataset; what cannot be shown later is known at least.
+    """
+    most = state.limits.max_pixels
+    names = [name for name, (width, height) in plan.sizes().items() if width * height > most]
+    if not names:
+        return []
+    count = "a picture has" if len(names) == 1 else f"{len(names)} pictures have"
+    return [f"{count} more than {most} pixels and may not be shown, for example {names[0]}"]
+
+
+_ORIGIN = "an upload"
+"""What the account of an import calls its source: clients know of no path."""
 
 
 def _account(ledger: Ledger, scrub: Scrubber) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from workbench.api.routing import router_of
 from workbench.api.schemas.jobs import JobStatus
 from workbench.api.schemas.versions import NewVersion, Version, Versions
 from workbench.api.state import State
+from workbench.errors import AlreadyExistsError
 from workbench.persistence.models import Progress
 from workbench.persistence.version_models import VersionComparison
 
@@ -35,6 +36,10 @@ async def freeze_version(
 ) -> Response:
     """Keep the dataset as it is now; a job whose result is the version."""
     opened = await state.datasets.open(dataset)
+    if any(info.name == new.name for info in await opened.versions.list()):
+        raise AlreadyExistsError(
+            f"{dataset} has a version {new.name!r} already; choose another name"
+        )
 
     async def work(progress: Progress) -> Any:
         made = await opened.versions.freeze(new.name, new.note, progress=progress)

@@ -30,6 +30,7 @@ class JobStatus(BaseModel):
                 "status": 422,
                 "detail": "cups.zip: expected a zip archive, found something else",
             },
+            "stopping": False,
             "has_file": False,
         }
     )
@@ -44,13 +45,18 @@ class JobStatus(BaseModel):
     ended_at: float | None
     result: Any = None
     problem: dict[str, Any] | None = Field(description="Why it failed, as an error's body.")
+    stopping: bool = Field(description="Cancelled, and on its way to the next step, where it ends.")
     has_file: bool = Field(description="Whether /jobs/{id}/file has something to download.")
 
     @classmethod
     def of(cls, job: Job) -> Self:
         """Make one of a job."""
-        plain = {n: getattr(job, n) for n in cls.model_fields if n != "has_file"}
-        return cls(**plain, has_file=job.file is not None)
+        made: dict[str, Any] = {
+            "has_file": job.file is not None,
+            "stopping": job.cancelling and not job.is_over,
+        }
+        plain = {name: getattr(job, name) for name in cls.model_fields if name not in made}
+        return cls(**plain, **made)
 
 
 class JobList(BaseModel):

@@ -37,6 +37,7 @@ from workbench.persistence.models import (
     Progress,
     no_progress,
 )
+from workbench.persistence.rules import require_distinct_by_case
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,6 +95,8 @@ class ExportPlan:
             If there is no folder to write into.
         StorageError, ReadOnlyError
             If the disk is full, or may not be written to.
+        InvalidDatasetError
+            If two images would be one file on a disk that ignores upper and lower case.
         """
         if images not in _IMAGES:
             raise ImportFormatError(
@@ -111,6 +114,11 @@ class ExportPlan:
         progress: Progress,
         owner: OwnerLoop,
     ) -> Path | None:
+        if images != "none":
+            for split in SPLITS:  # as for an archive of the store
+                require_distinct_by_case(
+                    (i.filename for i in self.items if i.split == split), split
+                )
         entries = self._entries(images != "none", owner)
         if not isinstance(to, str | Path):
             with tempfile.TemporaryDirectory(prefix="workbench-export-") as scratch:

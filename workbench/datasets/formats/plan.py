@@ -185,6 +185,10 @@ class PlanFacts:
             here["boxes"] += len(picture.rows or ())
         return result
 
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Return width and height of each picture by its name in the source."""
+        return {picture.name: picture.size for picture in self._contents.pictures}
+
     def boxes_by_class(self) -> dict[str, int]:
         """Return the number of boxes of each class."""
         result = dict.fromkeys(self.classes, 0)

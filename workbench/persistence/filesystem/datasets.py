@@ -7,12 +7,13 @@ import builtins
 import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from workbench.errors import NotFoundError, WorkbenchError
+from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence import archive
 from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
@@ -212,7 +213,13 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
 
         def work() -> TrashEntry:
             data_dir = str(self._root.path)
-            with folder.writing(), self._staging.locked(), making(data_dir):
+            with ExitStack() as held:
+                try:
+                    held.enter_context(folder.writing())
+                except InvalidDatasetError:  # to be rid of a damaged one nothing of it is read
+                    held.enter_context(folder.journal.locked())
+                held.enter_context(self._staging.locked())
+                held.enter_context(making(data_dir))
                 trashed = trash.new_entry(self._trash, "dataset", folder.name, [folder.name])
                 place = f"{data_dir}/{trashed.folder}"
                 try:

@@ -11,8 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.persistence import links
-from workbench.persistence.disk_errors import speaks_plainly
-from workbench.persistence.filesystem import adding, discarding, replacing, scanning
+from workbench.persistence.disk_errors import FULL, speaks_plainly
+from workbench.persistence.filesystem import (
+    adding,
+    dataset_trash,
+    discarding,
+    replacing,
+    scanning,
+)
 from workbench.persistence.filesystem import image_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
 from workbench.persistence.filesystem.image_reading import read_image
@@ -312,11 +318,17 @@ class FilesystemImageStore(ImageStore):
         def work() -> int:
             with folder.writing():
                 doomed = trash.doomed(folder.trash, entry_id, _KINDS)
-                with folder.journal.transaction() as change:
-                    for trashed in doomed:
-                        change.remove(folder.paths.at(trashed.folder))
-                    for key in trash.leftovers(folder.trash):
-                        change.remove(folder.paths.at(key))
+                try:
+                    with folder.journal.transaction() as change:
+                        for trashed in doomed:
+                            change.remove(folder.paths.at(trashed.folder))
+                        for key in trash.leftovers(folder.trash):
+                            change.remove(folder.paths.at(key))
+                except OSError as error:
+                    if error.errno not in FULL:
+                        raise
+                    # The plan of a transaction finds no room on a full disk. This needs none.
+                    dataset_trash.discard(folder.trash, doomed)
             return len(doomed)
 
         return await asyncio.to_thread(work)
