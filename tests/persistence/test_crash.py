@@ -81,6 +81,25 @@ def test_a_death_at_any_step_leaves_all_or_nothing(
     assert wrong == []
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_death_in_the_purge_of_many_leaves_whole_entries_or_none() -> None:
+    with quick_folder() as folder:
+        worker = subprocess.run(
+            [sys.executable, "-m", "tests.helpers.purge_points", str(folder)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            timeout=1500,
+            check=True,
+        )
+    found = json.loads(worker.stdout)
+    assert set(found) == {"datasets", "images", "models"}
+    for steps, *wrong in found.values():
+        assert int(steps.split()[0]) > 20
+        assert wrong == []
+
+
 # --- every call that fails ----------------------------------------------------------------
 
 

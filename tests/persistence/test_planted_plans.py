@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.archives import BOX
 from tests.helpers.pictures import jpeg
-from tests.helpers.planted import Planted, limited, model_facts
+from tests.helpers.planted import Planted, limited, model_facts, state
 from workbench.persistence.models import Annotation
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes as POSIX has them")
@@ -254,3 +254,73 @@ async def test_a_model_that_the_user_has_linked_gets_its_name(planted: Planted) 
     stores = planted.stores()
     assert [info.name for info in await limited(stores.model.list())] == ["good", "net2"]
     assert refused(planted.models) == []
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        [["good", ".workbench/trash/9/0"], [".workbench/trash/9", f"{TX}/gone-0"]],
+        [["good", "other"], ["other", f"{TX}/gone-0"]],
+        [["good", f"{TX}/gone-0"]],
+        [["good", ".workbench/new/1"], [".workbench/new/1", f"{TX}/gone-0"]],
+        [["good", ".workbench/tmp/1"], [".workbench/tmp/1", f"{TX}/gone-0"]],
+        [["good", "other"], ["net", "good"]],
+        [["net", "x"], [f"{TX}/0", "x/weights.pt"]],
+    ],
+)
+async def test_a_plan_of_several_steps_destroys_no_model(
+    planted: Planted, plan: list[list[str]]
+) -> None:
+    """Each step alone could be one of ours."""
+    before = dict(state(planted.models))
+    folder = planted.models / TX
+    folder.mkdir(parents=True)
+    (folder / "0").write_bytes(b"evil")
+    (folder / "plan.json").write_text(json.dumps(plan))
+    stores = planted.stores()
+    await limited(stores.model.list())
+    await stores.model.purge()
+    assert [info.name for info in await limited(stores.model.list())] == ["good", "net"]
+    after = dict(state(planted.models))
+    assert {name: after.get(name) for name in before} == before
+    assert refused(planted.models) == ["refused-1"]
+    planted.assert_nothing_outside_changed()
+
+
+async def test_two_plans_together_destroy_no_model(planted: Planted) -> None:
+    entry = {"kind": "model", "name": "good", "split": "", "files": [["0", "good"]]}
+    entry["deleted_at"] = "2026-01-01T00:00:00+00:00"
+    for number, plan in enumerate(
+        (
+            [["good", ".workbench/trash/9/0"], [f"{TX}/0", ".workbench/trash/9/entry.json"]],
+            [[".workbench/trash/9", ".workbench/tx/2/gone-0"]],
+        ),
+        start=1,
+    ):
+        folder = planted.models / ".workbench/tx" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "0").write_text(json.dumps(entry))
+        (folder / "plan.json").write_text(json.dumps(plan))
+    stores = planted.stores()
+    assert [info.name for info in await limited(stores.model.list())] == ["net"]
+    [deleted] = await stores.model.list_trash()
+    await stores.model.restore(deleted.id)
+    assert [info.name for info in await stores.model.list()] == ["good", "net"]
+    assert (planted.models / "good/weights.pt").read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("plan", [[["good", ".workbench/trash/9/0"]], []])
+async def test_what_nobody_has_deleted_is_not_purged(planted: Planted, plan: list[object]) -> None:
+    """A model in the trash without a word of what it is stays where it is."""
+    if plan:
+        folder = planted.models / TX
+        folder.mkdir(parents=True)
+        (folder / "plan.json").write_text(json.dumps(plan))
+    else:
+        (planted.models / ".workbench/trash/9").mkdir(parents=True)
+        (planted.models / "good").rename(planted.models / ".workbench/trash/9/0")
+    stores = planted.stores()
+    assert [info.name for info in await limited(stores.model.list())] == ["net"]
+    await stores.model.purge()
+    kept = planted.models / ".workbench/trash/9/0/weights.pt"
+    assert kept.read_bytes() == b"weights"

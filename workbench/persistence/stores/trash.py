@@ -210,12 +210,24 @@ def leftovers(trash: Trash) -> list[str]:
     left = []
     for name in _names(trash):
         try:
-            is_left = name.endswith(GONE) or _read(trash, name) is None
+            is_left = name.endswith(GONE) or (
+                _read(trash, name) is None and not _is_untold(trash, name)
+            )
         except InvalidDatasetError:  # not for us to destroy
             continue
         if is_left:
             left.append(f"{TRASH}/{name}")
     return left
+
+
+def _is_untold(trash: Trash, name: str) -> bool:
+    """Whether there are files in an entry's folder, and nothing that says what they are.
+
+    No change of ours leaves that behind, so it is not for us to destroy.
+    """
+    held = trash.storage.list(f"{TRASH}/{name}")
+    names = [*held.names, *held.folders]
+    return "entry.json" not in names and any(not found.endswith(".tmp") for found in names)
 
 
 def _read(trash: Trash, name: str) -> Trashed | None:

@@ -221,6 +221,8 @@ def require_possible(root: str, plan: Plan, own: str, layout: Layout) -> None:
     for number, (source, target, replaces) in enumerate(plan.steps):
         ends = [parts_of(source), parts_of(target)]
         places = {layout.place_of(parts) for parts in ends}
+        if plan.forward and Place.ENTRY in places:
+            _require_emptied(root, plan, source)
         is_folder = None if Place.ANY in places else not places.isdisjoint(_FOLDERS)
         is_staged = ends[0][:2] == [HIDDEN, "tx"]
         here, there = inside.mode_of(root, source), inside.mode_of(root, target)
@@ -235,6 +237,20 @@ def require_possible(root: str, plan: Plan, own: str, layout: Layout) -> None:
         old = inside.mode_of(root, f"{HIDDEN}/tx/{own}/old-{number}") if replaces else 0
         if old and not _is_file(old):
             raise InvalidDatasetError(f"what {target!r} was is no file")
+
+
+def _require_emptied(root: str, plan: Plan, entry: str) -> None:
+    """Make sure that a plan removes no more of the trash than an entry that it has restored.
+
+    Else two steps, or two plans, could destroy what the user has never deleted. An entry whose
+    purge was cut off in an early version stays in the trash, to be purged again.
+    """
+    inner = f"{entry}/"
+    restored = {step.source for step in plan.steps if not step.target.startswith(inner)}
+    left = {f"{inner}{name}" for name in inside.names(root, entry)} - restored
+    put = [step.target for step in plan.steps if step.target.startswith(inner)]
+    if put or left - {f"{inner}entry.json"}:
+        raise InvalidDatasetError(f"it would purge {entry!r}, which is for the user to do")
 
 
 def _fits(mode: int, is_folder: bool | None) -> bool:
