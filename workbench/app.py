@@ -16,6 +16,7 @@ from workbench.labelling import ModelLabeller
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
 from workbench.persistence.models import ImageKey, Progress, no_progress
+from workbench.persistence.places import local_folder, place_of
 from workbench.training.runner import TrainingRunner
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class Workbench:
     data_dir : Path or str
         Folder that holds one folder for each dataset.
     models_dir : Path or str, optional
-        Folder that holds one folder for each model; default: ``models`` beside `data_dir`.
+        Folder that holds one folder for each model, or the address of a bucket, such as
+        ``s3://bucket/models``; default: ``models`` beside `data_dir`.
     runs_dir : Path or str, optional
         Folder that holds one folder for each training run; default: ``runs`` beside
         `data_dir`.
@@ -98,9 +100,10 @@ class Workbench:
         models_dir: Path | str | None = None,
         runs_dir: Path | str | None = None,
     ) -> None:
-        data = Path(data_dir).expanduser().absolute()
+        data = local_folder(data_dir).expanduser().absolute()
+        models = place_of(models_dir or data.parent / "models")
         self.data_dir = data
-        self.models_dir = Path(models_dir or data.parent / "models").expanduser().absolute()
+        self.models_dir = models if isinstance(models, str) else models.expanduser().absolute()
         self.runs_dir = Path(runs_dir or data.parent / "runs").expanduser().absolute()
         self.stores: Stores = create_stores(data_dir=data, models_dir=self.models_dir)
         set_stores(self.stores)

@@ -124,7 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_data(serve)
     serve.add_argument(
-        "--models", type=Path, metavar="DIR", help="that of the models (default: beside it)"
+        "--models",
+        type=str,
+        metavar="DIR",
+        help="that of the models (default: beside it), or a bucket: s3://bucket/prefix",
     )
     serve.add_argument(
         "--runs", type=Path, metavar="DIR", help="that of training runs (default: beside it)"

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from obstore.store import MemoryStore
 
 from tests.helpers.backends import BACKENDS, Backend, make_backend
 from tests.helpers.pictures import jpeg
 from tests.storage.sqlite_storage import SqliteStorage
 from workbench.persistence import DatasetStore, ImageStore, LabelStore, ModelStore, Stores
 from workbench.persistence.storage import Storage
+from workbench.persistence.storage.bucket import BucketStorage
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.storage.memory import MemoryStorage
 from workbench.persistence.stores.layouts import MODELS
 
 STORAGES: dict[str, Callable[[Path], Storage]] = {
+    "bucket": lambda folder: BucketStorage(MemoryStore(), "memory"),
     "local": lambda folder: LocalStorage(str(folder), MODELS),
     "memory": lambda folder: MemoryStorage(),
     "sqlite": lambda folder: SqliteStorage(folder / "models.sqlite"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from obstore.store import MemoryStore
 
 from tests.storage.sqlite_storage import SqliteStorage
 from workbench.persistence.storage import Storage
+from workbench.persistence.storage.bucket import BucketStorage
 from workbench.persistence.storage.layout import ANYTHING
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.storage.memory import MemoryStorage
@@ -28,6 +30,15 @@ class TestMemory(StorageContract):
         return MemoryStorage()
 
 
+class TestBucket(StorageContract):
+    """The same through a real server, and from several processes, is in `test_bucket_server`."""
+
+    shared_by_processes = False
+
+    def make(self, folder: Path) -> Storage:
+        return BucketStorage(MemoryStore(), "memory")
+
+
 class TestSqlite(StorageContract):
     shared_by_processes = True
 
@@ -36,7 +47,7 @@ class TestSqlite(StorageContract):
 
 
 def test_every_backend_of_the_package_is_here() -> None:
-    tested = {type(suite().make(Path("/"))) for suite in (TestMemory, TestLocal)}
+    tested = {type(suite().make(Path("/"))) for suite in (TestMemory, TestLocal, TestBucket)}
     there = {kind for kind in Storage.__subclasses__() if kind.__module__.startswith("workbench.")}
     assert there
     assert there <= tested

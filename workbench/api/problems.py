@@ -163,12 +163,12 @@ class Scrubber:
 
     Parameters
     ----------
-    roots : iterable of Path
-        Folders that are known; what lies in them is named from there on.
+    roots : iterable of Path or str
+        Folders that are known, and addresses; what lies in them is named from there on.
     """
 
-    def __init__(self, roots: Iterable[Path] = ()) -> None:
-        texts = {str(form) for root in roots for form in (root, root.absolute(), root.resolve())}
+    def __init__(self, roots: Iterable[Path | str] = ()) -> None:
+        texts = {form for root in roots for form in _forms(root)}
         self._roots = sorted((text for text in texts if len(text) > 1), key=len, reverse=True)
 
     def text(self, text: str) -> str:
@@ -184,6 +184,12 @@ class Scrubber:
     def value(self, value: Any) -> Any:
         """Return JSON types with all texts in them scrubbed, and without NaN: of words only."""
         return _json_types(value, self.text)
+
+
+def _forms(root: Path | str) -> set[str]:
+    if isinstance(root, str):
+        return {root.rstrip("/")}
+    return {str(form) for form in (root, root.absolute(), root.resolve())}
 
 
 def plain(value: Any) -> Any:

@@ -29,7 +29,7 @@ _LOOPBACK = ("127.", "::1", "localhost")
 def serve(
     *,
     data_dir: Path,
-    models_dir: Path | None = None,
+    models_dir: Path | str | None = None,
     runs_dir: Path | None = None,
     host: str = "127.0.0.1",
     port: int = 0,

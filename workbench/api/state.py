@@ -23,6 +23,7 @@ from workbench.datasets.thumbnails import Thumbnails
 from workbench.errors import NotStartedError
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
+from workbench.persistence.places import local_folder, place_of
 from workbench.persistence.suggestions import SuggestionTable
 from workbench.training.runner import TrainingRunner
 
@@ -40,8 +41,8 @@ class ApiState:
     folder : Path
         For uploads on their way in and archives on their way out; emptied by whoever made it.
     limits : ApiLimits
-    roots : tuple of Path
-        Further folders of which no client must hear.
+    roots : tuple of Path or str
+        Further folders, and addresses, of which no client must hear.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class ApiState:
         folder: Path,
         *,
         limits: ApiLimits | None = None,
-        roots: tuple[Path, ...] = (),
+        roots: tuple[Path | str, ...] = (),
     ) -> None:
         self.stores = stores
         self.folder = folder
@@ -110,8 +111,9 @@ async def open_state(
         As for `workbench.Workbench`.
     limits : ApiLimits, optional
     """
-    data = _place(data_dir)
-    models = _place(models_dir or data.parent / "models")
+    data = _place(local_folder(data_dir))
+    given = place_of(models_dir or data.parent / "models")
+    models = given if isinstance(given, str) else _place(given)
     runs = _place(runs_dir or data.parent / "runs")
     ours: Stores | None = None
     if stores is None:

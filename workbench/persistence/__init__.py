@@ -40,11 +40,18 @@ def create_stores(data_dir: Path | str, models_dir: Path | str) -> Stores:
     data_dir : Path or str
         Folder that holds one folder for each dataset; made if missing.
     models_dir : Path or str
-        Folder that holds one folder for each model; made if missing.
+        Folder that holds one folder for each model; made if missing. Or an address of a bucket:
+        ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://container/prefix``.
+
+    Raises
+    ------
+    SetupError
+        If `data_dir` is an address, or what a bucket needs is not there.
     """
     from workbench.persistence.filesystem import create_filesystem_stores
+    from workbench.persistence.places import local_folder, place_of
 
-    return create_filesystem_stores(Path(data_dir), Path(models_dir))
+    return create_filesystem_stores(local_folder(data_dir), place_of(models_dir))
 
 
 def create_memory_stores() -> Stores:

@@ -28,10 +28,11 @@ from workbench.errors import (
 from workbench.persistence.disk_errors import as_ours, speaks_plainly
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
-from workbench.persistence.storage import Change, Move, Remove, Storage, Write
+from workbench.persistence.storage import Change, Head, Move, Remove, Storage, Write, Writer
 from workbench.persistence.storage.keys import is_plain
 from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
 from workbench.persistence.stores import trash
+from workbench.persistence.stores.content_cache import ContentCache
 from workbench.persistence.stores.layouts import place_in_models
 from workbench.persistence.stores.telling import told
 from workbench.persistence.yolo.names import HIDDEN, check_name
@@ -58,10 +59,14 @@ class ModelStore:
     ----------
     storage : Storage
         What holds ``<name>/weights.pt`` and ``<name>/model.json``.
+    cache : ContentCache, optional
+        Where weights lie as files if they do so nowhere else; default: a folder of this store's,
+        which goes with it.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, cache: ContentCache | None = None) -> None:
         self._storage = storage
+        self._given_cache = cache
         self._trash = trash.Trash(storage, place_in_models)
 
     async def save(
@@ -129,7 +134,20 @@ class ModelStore:
                     Move(draft, name),
                 ]
             )
+            if staged.stamp == "":
+                self._note_stamp(writer, name, facts)
         return told(lambda: self._info(name), made)
+
+    def _note_stamp(self, writer: Writer, name: str, facts: dict[str, Any]) -> None:
+        """Write down which stamp new weights got, so that nobody has to read them for that."""
+        try:
+            head = self._storage.head(f"{name}/{facts['weights']['file']}")
+            if head is not None:
+                weights = {**facts["weights"], "mtime": head.stamp}
+                data = json.dumps({**facts, "weights": weights}, indent=1).encode()
+                writer.commit([Write(f"{name}/{_FACTS}", data)])
+        except (OSError, WorkbenchError) as error:  # the model is saved
+            _log.warning("the weights of %s will be read once more: %s", name, error)
 
     async def get(self, name: str) -> ModelInfo:
         """Return one model's facts."""
@@ -191,18 +209,22 @@ class ModelStore:
             if info.weights_state == "missing":
                 raise NotFoundError(f"model {name!r} has lost its weights: {info.path} is gone")
             key = f"{name}/{info.path.name}"
-            if self._storage.local_path(key) is None:
-                self._storage.materialise([key], self._copies)
-            return info.path
+            if self._storage.local_path(key) is not None:
+                return info.path
+            head = self._storage.head(key)
+            if head is None:
+                raise self._storage.missing(key)
+            return self._cache.file(self._storage, key, head.stamp)
 
         return await self._consistently(work)
 
     @cached_property
-    def _copies(self) -> Path:
-        """Where weights lie as files, if they do so nowhere else; as long as this store is used."""
+    def _cache(self) -> ContentCache:
+        if self._given_cache is not None:
+            return self._given_cache
         folder = tempfile.mkdtemp(prefix="workbench-models-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        return Path(folder)
+        return ContentCache(Path(folder))
 
     async def set_active(self, name: str | None) -> ModelInfo | None:
         """Make a model the one that labels and predicts; None for none."""
@@ -240,7 +262,8 @@ class ModelStore:
                 if info.is_active:
                     changes.append(_activation(target))
                 writer.commit(changes)
-            made = replace(info, name=target, path=self._path(f"{target}/{info.path.name}"))
+            path = self._storage.local_path(f"{target}/{info.path.name}") or info.path
+            made = replace(info, name=target, path=path)
             return told(lambda: self._info(target), made)
 
         return await asyncio.to_thread(work)
@@ -328,8 +351,9 @@ class ModelStore:
     def _where(self, key: str) -> str:
         return f"{self._storage.where}/{key}"
 
-    def _path(self, key: str) -> Path:
-        return self._storage.local_path(key) or self._copies / key
+    def _path(self, name: str, weights: Mapping[str, Any]) -> Path:
+        path = self._storage.local_path(f"{name}/{weights['file']}")
+        return path or self._cache.path(weights["sha256"], weights["file"])
 
     def _missing(self, name: str) -> NotFoundError:
         return NotFoundError(f"model {name!r} is not in {self._storage.where}")
@@ -375,7 +399,7 @@ class ModelStore:
             problem = as_ours(error, name) if isinstance(error, OSError) else error
             return ModelInfo(
                 name,
-                self._path(name),
+                self._storage.local_path(name) or Path(self._where(name)),
                 is_active=active == name,
                 weights_state="unknown",
                 problem=str(problem),
@@ -400,7 +424,7 @@ class ModelStore:
         created_at = time_of(facts["created_at"])
         return ModelInfo(
             name=name,
-            path=self._path(f"{name}/{facts['weights']['file']}"),
+            path=self._path(name, facts["weights"]),
             base_model=str(facts["base_model"]),
             dataset_name=str(facts["dataset_name"]),
             created_at=created_at,
@@ -425,14 +449,18 @@ class ModelStore:
         if head.size != saved["size"]:
             return "changed"
         # Copying a folder changes stamps but no bytes: only then is the file read.
-        if head.stamp != saved["mtime"]:
-            with self._storage.open_read(key) as stream:
-                digest = hashlib.sha256()
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-            if digest.hexdigest() != saved["sha256"]:
-                return "changed"
+        if head.stamp != saved["mtime"] and self._digest(key, head) != saved["sha256"]:
+            return "changed"
         return "ok"
+
+    def _digest(self, key: str, head: Head) -> str:
+        if self._storage.local_path(key) is None:
+            return self._cache.digest(self._storage, key, head.stamp)
+        digest = hashlib.sha256()
+        with self._storage.open_read(key) as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest()
 
 
 def _problem_of(weights: Path, head: bytes) -> str:

@@ -1,0 +1,28 @@
+"""Storage in a bucket keeps the contract through a real server, with several processes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tests.storage.s3_proxy import BUCKET, S3Proxy
+from workbench.persistence.storage import Storage
+from workbench.persistence.storage.bucket import open_bucket
+from workbench.testing import StorageContract
+
+TTL_S = 2.0
+
+
+@pytest.mark.long
+class TestBucketServer(StorageContract):
+    shared_by_processes = True
+
+    @pytest.fixture(autouse=True)
+    def _server(self, s3: S3Proxy) -> None:
+        pass
+
+    def make(self, folder: Path) -> Storage:
+        prefix = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+        return open_bucket(f"s3://{BUCKET}/{prefix}", ttl_s=TTL_S)

@@ -1,0 +1,306 @@
+"""Requests to a bucket: the one module that knows obstore, and what it raises."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import obstore as obs
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotModifiedError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+
+from workbench.errors import (
+    BusyError,
+    InvalidDatasetError,
+    ReadOnlyError,
+    StorageError,
+    WorkbenchError,
+)
+
+if TYPE_CHECKING:
+    from obstore import GetOptions, GetResult, ObjectMeta, UpdateVersion
+    from obstore.store import ObjectStore
+
+PIECE = 8 << 20
+"""Bytes that travel in one request where a value is larger."""
+
+
+class Found(NamedTuple):
+    """An object without its bytes."""
+
+    path: str
+    tag: str
+    size: int
+
+
+class Tag(NamedTuple):
+    """Which object it was, for a conditional request; Google goes by the version."""
+
+    e_tag: str
+    version: str | None
+
+
+class UnsureError(StorageError):
+    """No answer came, so that nobody knows whether it was done."""
+
+
+class Objects:
+    """The objects below a prefix. What fails is an error of `workbench.errors`.
+
+    Parameters
+    ----------
+    store : ObjectStore
+    where : str
+        What messages shall call it.
+    """
+
+    def __init__(self, store: ObjectStore, where: str) -> None:
+        self._store = store
+        self._where = where
+
+    def get(self, path: str, *, if_tag: str | None = None) -> GetResult | None:
+        """Begin to read an object; None if it is not there, or is another one by now."""
+        options: GetOptions = {} if if_tag is None else {"if_match": if_tag}
+        try:
+            with self._in_words(path):
+                return obs.get(self._store, path, options=options)
+        except _MissingError:
+            return None
+
+    def get_newer(self, path: str, known: Tag | None) -> tuple[bytes, Tag] | Tag | None:
+        """Return an object; only its tag if it is still the known one, None if it is not there."""
+        options: GetOptions = {} if known is None else {"if_none_match": known.e_tag}
+        try:
+            with self._in_words(path):
+                got = obs.get(self._store, path, options=options)
+                return bytes(got.bytes()), Tag(got.meta["e_tag"] or "", got.meta["version"])
+        except _SameError:
+            return known
+        except _MissingError:
+            return None
+
+    def body(self, got: GetResult) -> bytes:
+        """Return the bytes of an object that has been begun to be read."""
+        with self._in_words(got.meta["path"]):
+            return bytes(got.bytes())
+
+    def pieces(self, got: GetResult) -> Iterator[bytes]:
+        """Yield the bytes of an object that has been begun to be read."""
+        pieces = iter(got.stream(PIECE))
+        while True:
+            with self._in_words(got.meta["path"]):
+                piece = next(pieces, b"")
+            if not piece:
+                return
+            yield bytes(piece)
+
+    def read(self, path: str, start: int, end: int, if_tag: str) -> bytes | None:
+        """Return bytes of an object, None if it is gone or another one."""
+        options: GetOptions = {"if_match": if_tag, "range": (start, end)}
+        try:
+            with self._in_words(path):
+                return bytes(obs.get(self._store, path, options=options).bytes())
+        except _MissingError:
+            return None
+
+    def head(self, path: str) -> Found | None:
+        """Look at an object."""
+        try:
+            with self._in_words(path):
+                return _found(obs.head(self._store, path))
+        except _MissingError:
+            return None
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write an object, whatever was there."""
+        with self._in_words(path, changing=True):
+            obs.put(self._store, path, data, use_multipart=False)
+
+    def put_if(self, path: str, data: bytes, known: Tag | None) -> Tag | None:
+        """Write an object if it is still the known one, or not there; else return None."""
+        mode: UpdateVersion = {}
+        if known is not None:
+            mode["e_tag"] = known.e_tag
+            if known.version is not None:
+                mode["version"] = known.version
+        try:
+            with self._in_words(path, changing=True):
+                made = obs.put(self._store, path, data, mode=mode or "create", use_multipart=False)
+        except _MissingError:
+            return None
+        return Tag(made["e_tag"] or "", made["version"])
+
+    def put_stream(self, path: str, stream: BinaryIO) -> tuple[int, str]:
+        """Write the rest of a stream; return its size and SHA-256."""
+        digest, size, broken = hashlib.sha256(), 0, list[Exception]()
+
+        def pieces(first: bytes) -> Iterator[bytes]:
+            nonlocal size
+            piece = first
+            while piece:
+                digest.update(piece)
+                size += len(piece)
+                yield piece
+                try:
+                    piece = stream.read(PIECE)
+                except Exception as error:
+                    broken.append(error)
+                    raise
+
+        first = stream.read(PIECE)
+        try:
+            with self._in_words(path, changing=True):
+                if len(first) < PIECE:
+                    data = b"".join(pieces(first))
+                    obs.put(self._store, path, data, use_multipart=False)
+                else:
+                    obs.put(self._store, path, pieces(first), chunk_size=PIECE, max_concurrency=4)
+        except WorkbenchError:
+            if broken:  # the stream's own words, not those for a bucket
+                raise broken[0] from None
+            raise
+        return size, digest.hexdigest()
+
+    def copy(self, source: str, target: str) -> bool:
+        """Copy an object within the bucket; False if it is not there."""
+        try:
+            with self._in_words(target, changing=True):
+                obs.copy(self._store, source, target)
+        except _MissingError:
+            return False
+        return True
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete objects, those that are not there too."""
+        for batch in _batches(paths, 1000):
+            try:
+                with self._in_words(batch[0], changing=True):
+                    obs.delete(self._store, batch)
+            except _MissingError:  # some services mind, and may have left the others
+                for path in batch if len(batch) > 1 else ():
+                    self.delete([path])
+
+    def directly_in(self, folder: str) -> tuple[list[Found], list[str]]:
+        """Return the objects directly in a folder, and the names of the folders in it."""
+        with self._in_words(folder):
+            found = obs.list_with_delimiter(self._store, folder or None)
+        folders = [prefix.rpartition("/")[2] for prefix in found["common_prefixes"]]
+        # Consoles make an object named as the folder itself.
+        return [_found(meta) for meta in found["objects"] if meta["path"] != folder], folders
+
+    def below(self, folder: str) -> list[Found]:
+        """Return all objects below a folder, at whatever depth."""
+        with self._in_words(folder):
+            found = obs.list(self._store, folder).collect()
+        return [_found(meta) for meta in found if meta["path"] != folder]
+
+    @contextmanager
+    def _in_words(self, path: str, *, changing: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except WorkbenchError:
+            raise
+        except NotModifiedError:
+            raise _SameError from None
+        except (AlreadyExistsError, PreconditionError):
+            raise _MissingError from None
+        except (BaseError, FileNotFoundError, ValueError) as error:
+            ours = _refusal(error, f"{self._where}/{path}".rstrip("/"), changing)
+            # What obstore says can hold the address with its signature: it is not passed on.
+            raise ours from None
+
+
+class _MissingError(StorageError):
+    """It is not there, or not the one that was asked for."""
+
+
+class _SameError(StorageError):
+    """It is still the one that is known."""
+
+
+def _found(meta: ObjectMeta) -> Found:
+    return Found(meta["path"], meta["e_tag"] or f"{meta['last_modified']}", meta["size"])
+
+
+def _batches(paths: Sequence[str], size: int) -> Iterable[list[str]]:
+    remaining = iter(paths)
+    return iter(lambda: list(itertools.islice(remaining, size)), [])
+
+
+_CODE = re.compile(r"<Code>(\w+)</Code>|\"reason\": ?\"(\w+)\"")
+_STATUS = re.compile(r"status code: (\d+)")
+_ADDRESS = re.compile(r"\w+://\S+")
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "specified bucket does not exist")
+_NO_CREDENTIALS = ("169.254.", "metadata.google.internal", "No credentials", "MissingCredentials")
+_SKEW = ("RequestTimeTooSkewed", "Request date header too old")
+_UNKNOWN = frozenset(
+    {
+        *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"),
+        *("AuthenticationFailed", "InvalidAuthenticationInfo", "TokenRefreshRequired"),
+    }
+)
+_SLOW = frozenset({"SlowDown", "ServerBusy", "RequestLimitExceeded", "Throttling"})
+
+
+def _refusal(error: Exception, where: str, changing: bool) -> WorkbenchError:
+    """Return what a service's refusal means, without any address that it names."""
+    said = str(error)
+    code = next(filter(None, match.groups()), "") if (match := _CODE.search(said)) else ""
+    status = int(match[1]) if (match := _STATUS.search(said)) else 0
+    found = code or (f"the answer {status}" if status else _ADDRESS.sub("...", _first_line(said)))
+
+    def sentence(expected: str, remedy: str) -> str:
+        return f"{where}: expected {expected}, found {found}; {remedy}"
+
+    if any(word in said for word in _NO_BUCKET):
+        return StorageError(
+            sentence("a bucket of this name", "make it at your provider, or correct its name")
+        )
+    if isinstance(error, FileNotFoundError):
+        return _MissingError(sentence("an object", "it was removed meanwhile; look again"))
+    if isinstance(error, ValueError):
+        return InvalidDatasetError(
+            sentence("a name that a bucket takes", "choose one without control characters")
+        )
+    if any(word in said for word in _SKEW):
+        return StorageError(
+            sentence("this machine's clock to be right", "set its date and time, then try again")
+        )
+    if any(word in said for word in _NO_CREDENTIALS):
+        found = "none"
+        return StorageError(
+            sentence("credentials", "set them in the environment, say AWS_ACCESS_KEY_ID")
+        )
+    if code in _UNKNOWN or isinstance(error, UnauthenticatedError) or status == 401:
+        return StorageError(
+            sentence("credentials that are known there", "set the right ones, then try again")
+        )
+    if isinstance(error, PermissionDeniedError) or status == 403:
+        if changing:
+            return ReadOnlyError(
+                sentence("permission to change this", "ask the bucket's owner for it")
+            )
+        return StorageError(sentence("permission to read this", "ask the bucket's owner for it"))
+    if code in _SLOW or status in (429, 503):
+        return BusyError(
+            sentence("a service with time for us", "wait a minute, then try again; nothing is lost")
+        )
+    if not status or status >= 500 or status in (408, 409):
+        return UnsureError(
+            sentence("an answer", "see to the network and to the endpoint, then try again")
+        )
+    return StorageError(sentence("the service to do as it is asked", "look that up in its manual"))
+
+
+def _first_line(said: str) -> str:
+    return said.split("\n", 1)[0].strip()[:300]

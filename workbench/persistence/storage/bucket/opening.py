@@ -1,0 +1,77 @@
+"""From an address to the storage there."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from obstore.exceptions import BaseError
+from obstore.store import from_url
+
+from workbench.errors import SetupError
+from workbench.persistence.storage.bucket.storage import BucketStorage
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+SCHEMES = ("s3", "gs", "az")
+
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+
+
+def open_bucket(address: str, *, ttl_s: float = 20.0) -> BucketStorage:
+    """Return the storage at an address; nothing is asked of it yet.
+
+    Parameters
+    ----------
+    address : str
+        ``s3://bucket/prefix``, ``gs://bucket/prefix`` or ``az://container/prefix``. Endpoint,
+        region and credentials are taken from the environment, as obstore does.
+    ttl_s : float
+        As for `BucketStorage`.
+
+    Raises
+    ------
+    SetupError
+        If it is none, or names credentials, which belong into the environment.
+    """
+    parts = urlsplit(address)
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+    if parts.scheme not in SCHEMES or not parts.netloc:
+        raise SetupError(
+            f"{where}: expected an address like s3://bucket/prefix, gs://bucket/prefix or "
+            f"az://container/prefix; correct it"
+        )
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise SetupError(
+            f"{where}: expected an address only, found more in it; endpoint, region and "
+            f"credentials belong into the environment, say AWS_ACCESS_KEY_ID"
+        )
+    quick = timedelta(seconds=ttl_s / 8)
+    patient = _connected(where, timedelta(minutes=15), timedelta(seconds=30))
+    return BucketStorage(patient, where, quick=_connected(where, quick, quick), ttl_s=ttl_s)
+
+
+def _connected(where: str, timeout: timedelta, retrying: timedelta) -> ObjectStore:
+    try:
+        return from_url(
+            where,
+            client_options={
+                # Only for whoever has named such an endpoint: a server on this machine, say.
+                "allow_http": any(
+                    os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS
+                ),
+                "timeout": timeout,
+                "connect_timeout": min(timeout, timedelta(seconds=5)),
+                "read_timeout": min(timeout, timedelta(seconds=30)),
+            },
+            retry_config={"max_retries": 5, "retry_timeout": retrying},
+        )
+    except (BaseError, ValueError) as error:
+        said = str(error).split("\n", 1)[0]
+        raise SetupError(
+            f"{where}: expected what is needed to reach it in the environment, found: {said}; "
+            f"see 'Data in a bucket' in the documentation"
+        ) from None

@@ -1,0 +1,388 @@
+"""Storage in a bucket: S3 and what speaks it, Google Cloud, Azure."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+
+import numpy as np
+
+from workbench.errors import BusyError, ConflictError, InvalidDatasetError, WorkbenchError
+from workbench.persistence.storage.base import (
+    MOST_BYTES,
+    Change,
+    Head,
+    Listing,
+    Stamp,
+    Storage,
+    Writer,
+)
+from workbench.persistence.storage.bucket.head import HeadObject, Seen, now
+from workbench.persistence.storage.bucket.journal import Journal, is_reserved
+from workbench.persistence.storage.bucket.objects import PIECE, Objects
+from workbench.persistence.storage.bucket.writing import Lease, planned, to_stage
+from workbench.persistence.storage.keys import check_key
+
+if TYPE_CHECKING:
+    from obstore import GetResult
+    from obstore.store import ObjectStore
+
+LONGEST_WAIT_S = 600.0
+_AT_ONCE = 16
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.3
+
+T = TypeVar("T")
+
+
+class BucketStorage(Storage):
+    """Keys below a prefix of a bucket.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        Of obstore, with the prefix.
+    where : str
+        What messages shall call it: the address, without anything secret.
+    quick : ObjectStore, optional
+        The same one, with a limit for each request, retries and all, of a quarter of `ttl_s`: for
+        what may not arrive after somebody else has begun to write.
+    ttl_s : float
+        After how long a writer that is silent is taken to be dead.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        where: str,
+        *,
+        quick: ObjectStore | None = None,
+        ttl_s: float = 20.0,
+    ) -> None:
+        self.where = where
+        self._objects = Objects(store, where)
+        self._quick = Objects(quick or store, where)
+        self._head = HeadObject(self._quick, where)
+        self._ttl_s = ttl_s
+        self._turn = threading.Lock()
+        # The newest head that was seen. If it is still the same after a look at something, nothing
+        # was committed since, so each look costs one request more than what it looks at.
+        self._seen: Seen | None = None
+        # What the reads of a thread are laid under: the head of its `consistently`, or its lease.
+        self._local = threading.local()
+
+    def read_many(
+        self, keys: Sequence[str], *, most: int = MOST_BYTES
+    ) -> list[bytes | Exception | None]:
+        """See `Storage.read_many`."""
+        found: list[bytes | Exception | None] = [None] * len(keys)
+
+        def read(place: int, journal: Journal | None) -> Callable[[], None]:
+            def go() -> None:
+                found[place] = self._content(keys[place], journal, most)
+
+            return go
+
+        def work() -> None:
+            journal = self._journal
+            self._run([read(place, journal) for place in range(len(keys))])
+
+        if keys:
+            self.consistently(work)
+        return found
+
+    def _content(self, key: str, journal: Journal | None, most: int) -> bytes | Exception | None:
+        try:
+            check_key(key)
+            got = self._begun(key, journal)
+            size = 0 if got is None else len(got) if isinstance(got, bytes) else got.meta["size"]
+            if size > most:
+                return InvalidDatasetError(
+                    f"{self.where}/{key}: expected at most {most:,} bytes, found {size:,}"
+                )
+            return got if got is None or isinstance(got, bytes) else self._objects.body(got)
+        except WorkbenchError as error:
+            return error
+
+    def _begun(self, key: str, journal: Journal | None) -> bytes | GetResult | None:
+        """Begin to read a value, which an open journal may still have elsewhere."""
+        if journal is not None and key in journal.values:
+            value = journal.values[key]
+            if value is None:
+                return None
+            if value.data is not None:
+                return value.data
+            got = self._objects.get(value.path, if_tag=value.tag or None)
+            if got is not None:
+                return got
+        return self._objects.get(key)
+
+    def head(self, key: str) -> Head | None:
+        """See `Storage.head`."""
+        check_key(key)
+        return self.consistently(lambda: self._looked_at(key, self._journal))
+
+    def _looked_at(self, key: str, journal: Journal | None) -> Head | None:
+        if journal is not None and key in journal.values:
+            value = journal.values[key]
+            return None if value is None else Head(value.size, journal.id)
+        found = self._objects.head(key)
+        return None if found is None else Head(found.size, found.tag)
+
+    def list(self, folder: str = "") -> Listing:
+        """See `Storage.list`."""
+        if folder:
+            check_key(folder)
+        return self.consistently(lambda: self._listed(folder))
+
+    def _listed(self, folder: str) -> Listing:
+        found, folders = self._objects.directly_in(folder)
+        prefix = f"{folder}/" if folder else ""
+        found = [one for one in found if not is_reserved(one.path)]
+        folders = [
+            name
+            for name in folders
+            if not name.startswith(".") and not is_reserved(f"{prefix}{name}")
+        ]
+        journal = self._journal
+        if journal is None:
+            start = len(prefix)
+            names = [one.path[start:] for one in found]
+            sizes = np.array([one.size for one in found], np.int64)
+            return Listing(names, sizes, np.array([one.tag for one in found]), folders)
+        rows: list[tuple[str, int, Stamp]] = [(one.path, one.size, one.tag) for one in found]
+        for name in folders:
+            rows += self._rows_below(f"{prefix}{name}", journal)
+        rows = [row for row in rows if row[0] not in journal.values]
+        rows += [(key, value.size, journal.id) for key, value in journal.values.items() if value]
+        return Listing.of(folder, rows)
+
+    def _rows_below(self, folder: str, journal: Journal) -> Iterable[tuple[str, int, Stamp]]:
+        """Return something of a folder, or all of it where the journal may have emptied it."""
+        gone = any(not v and key.startswith(f"{folder}/") for key, v in journal.values.items())
+        if not gone:
+            return [(f"{folder}/something", 0, "")]
+        return [(one.path, one.size, one.tag) for one in self._objects.below(folder)]
+
+    def exists(self, key: str) -> bool:
+        """See `Storage.exists`."""
+        return self.consistently(lambda: super(BucketStorage, self).exists(key))
+
+    @contextmanager
+    def open_read(self, key: str) -> Iterator[BinaryIO]:
+        """See `Storage.open_read`."""
+        check_key(key)
+
+        def work() -> BinaryIO | None:
+            got = self._begun(key, self._journal)
+            if got is None or isinstance(got, bytes):
+                return None if got is None else io.BytesIO(got)
+            if got.meta["size"] <= PIECE:
+                return io.BytesIO(self._objects.body(got))
+            return cast(BinaryIO, io.BufferedReader(_Large(self._objects, got, self.where), PIECE))
+
+        stream = self.consistently(work)
+        if stream is None:
+            raise self.missing(key)
+        with stream:
+            yield stream
+
+    def consistently(self, work: Callable[[], T]) -> T:
+        """See `Storage.consistently`."""
+        if getattr(self._local, "view", None) is not None:
+            return work()
+        limit = now() + LONGEST_WAIT_S
+        before = self._seen or self._look()
+        while True:
+            result: T | None = None
+            failed: WorkbenchError | None = None
+            self._local.view = before
+            try:
+                result = work()
+            except WorkbenchError as error:
+                failed = error
+            finally:
+                self._local.view = None
+            after = self._look()
+            if after is before or after.state.commit == before.state.commit:
+                if failed is not None:
+                    raise failed
+                return cast(T, result)
+            if now() > limit:
+                raise self._busy("others to pause")
+            before = after
+
+    @property
+    def _journal(self) -> Journal | None:
+        view: Seen | Lease = self._local.view
+        return view.journal
+
+    def _look(self) -> Seen:
+        self._seen = self._head.look(self._seen)
+        return self._seen
+
+    @contextmanager
+    def lease(self) -> Iterator[Writer]:
+        """See `Storage.lease`."""
+        if not self._turn.acquire(timeout=LONGEST_WAIT_S):
+            raise self._busy("other changes to end")
+        try:
+            lease, sweep = self._taken()
+            try:
+                lease.begin(sweep=sweep)
+                self._local.view = lease
+                yield lease
+            finally:
+                self._local.view = None
+                lease.end()
+                self._seen = lease.seen
+        finally:
+            self._turn.release()
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """See `Storage.commit`."""
+        if not self._turn.acquire(timeout=LONGEST_WAIT_S):
+            raise self._busy("other changes to end")
+        try:
+            done = self._committed_at_once(changes)
+        finally:
+            self._turn.release()
+        if not done:
+            super().commit(changes)
+
+    def _committed_at_once(self, changes: Sequence[Change]) -> bool:
+        """Take the lease and commit in one request, if nobody has written since we looked."""
+        seen = self._seen or self._look()
+        if seen.state.holder or seen.journal is not None:
+            return False
+        try:
+            values = planned(changes, self.where, self._objects, self._run)
+        except WorkbenchError:  # of what may be old by now
+            return False
+        if not values or to_stage(values):
+            return False
+        journal = Journal(os.urandom(8).hex(), values)
+        state = replace(
+            seen.state.taken(os.urandom(8).hex(), self._ttl_s), journal=journal, commit=journal.id
+        )
+        limit = now() + self._ttl_s / 2
+        made = self._head.swap(seen, state, lambda: now() < limit)
+        if made is None:
+            return False
+        lease = self._lease_of(made)
+        lease.begin_with_journal()
+        lease.end()
+        self._seen = lease.seen
+        return True
+
+    def _lease_of(self, made: Seen) -> Lease:
+        return Lease(self._head, made, self._objects, self._quick, self._run, self.where)
+
+    def _taken(self) -> tuple[Lease, bool]:
+        """Wait until nobody writes, or who does is dead; return the lease and which it was."""
+        limit, pause = now() + LONGEST_WAIT_S, _SHORTEST_PAUSE_S
+        me = os.urandom(8).hex()
+        seen, since = self._seen or self._look(), now()
+        while True:
+            state = seen.state
+            dead = now() - since >= max(self._ttl_s, state.ttl_s)
+            if not state.holder or dead:
+                made = self._head.swap(seen, state.taken(me, self._ttl_s), lambda: now() < limit)
+                if made is not None:
+                    return self._lease_of(made), bool(state.holder)
+            if now() > limit:
+                raise self._busy(f"other changes to end, those of {state.who},")
+            if state.holder:
+                time.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+            found = self._look()
+            if found.nonce != seen.nonce:
+                seen, since = found, now()
+
+    def _busy(self, expected: str) -> BusyError:
+        return BusyError(
+            f"{self.where}: expected {expected} within {LONGEST_WAIT_S:.0f} s, found that "
+            f"somebody is still at work; end what hangs, and try again"
+        )
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(_AT_ONCE, "bucket")
+
+    def _run(self, calls: Iterable[Callable[[], None]]) -> None:
+        """Call all, several at once; all have returned when this returns or raises."""
+        todo = list(calls)
+        if len(todo) == 1:
+            todo[0]()
+            return
+        done = [self._pool.submit(call) for call in todo]
+        wait(done)
+        for one in done:
+            one.result()
+
+
+class _Large(io.RawIOBase):
+    """A large value: one request for who reads it from its start to its end.
+
+    Others, and those whose connection broke, fetch pieces, all of them of the same object.
+    """
+
+    def __init__(self, objects: Objects, got: GetResult, where: str) -> None:
+        self._objects = objects
+        self._path, self._size = got.meta["path"], got.meta["size"]
+        self._tag = got.meta["e_tag"] or ""
+        self._where = where
+        self._at = 0
+        self._stream: Iterator[bytes] | None = objects.pieces(got)
+        self._streamed = 0
+        self._piece = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._at + len(buffer), self._size)
+        if end <= self._at:
+            return 0
+        piece = self._next(end - self._at) or self._fetched(end)
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+    def _next(self, most: int) -> memoryview:
+        """Return what comes next on the way from start to end; nothing if that was left."""
+        if self._at != self._streamed:
+            self._stream, self._piece = None, memoryview(b"")
+        if not self._piece and self._stream is not None:
+            try:
+                self._piece = memoryview(next(self._stream, b""))
+            except WorkbenchError:
+                self._stream = None
+        found, self._piece = self._piece[:most], self._piece[most:]
+        self._streamed += len(found)
+        return found
+
+    def _fetched(self, end: int) -> bytes:
+        piece = self._objects.read(self._path, self._at, end, self._tag)
+        if piece is None:
+            raise ConflictError(
+                f"{self._where}/{self._path}: expected it to stay while it is read, found that "
+                f"somebody has changed it; read it again"
+            )
+        return piece
