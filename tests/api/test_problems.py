@@ -11,7 +11,7 @@ from workbench import errors
 from workbench.api.problems import Scrubber, kind_of, problem_of
 from workbench.datasets.query import QueryError
 
-SCRUB = Scrubber([Path("/home/ann/data")])
+SCRUB = Scrubber([Path("/home/ann/data"), "s3://bucket/models/"])
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,8 @@ def test_every_error_of_ours_is_in_the_table() -> None:
     [
         ("/home/ann/data/pets/labels/train/a.txt, line 3: x", "pets/labels/train/a.txt, line 3: x"),
         ("there is no folder /home/ann/data", "there is no folder the server's folder"),
+        ("s3://bucket/models/cats/weights.pt is not there", "cats/weights.pt is not there"),
+        ("model 'x' is not in s3://bucket/models", "model 'x' is not in the server's folder"),
         ("see '/var/lib/x/y.pt' or /tmp/z", "see 'y.pt' or /tmp/z".replace("/tmp/z", "z")),
         ('"C:\\Users\\ann\\best.pt" is damaged', '"best.pt" is damaged'),
         ("train/a.jpg and val/b.jpg, 3/4 of 1 / 2", "train/a.jpg and val/b.jpg, 3/4 of 1 / 2"),

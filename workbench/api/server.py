@@ -19,6 +19,7 @@ from workbench.api.app import PREFIX, create_app
 from workbench.api.settings import ApiLimits
 from workbench.api.token import TOKEN_VARIABLE, is_token
 from workbench.errors import SetupError
+from workbench.persistence.places import bucket_at, local_folder, place_of
 
 _log = logging.getLogger(__name__)
 
@@ -150,14 +151,20 @@ class _BrokenOffInWords:
             _log.warning("%s %s: broken off, the server ends", scope["method"], scope["path"])
 
 
-def _make_folders(data_dir: Path, models_dir: Path | None, runs_dir: Path | None) -> None:
+def _make_folders(data_dir: Path, models_dir: Path | str | None, runs_dir: Path | None) -> None:
     """Make what is missing of the folders, so that what is wrong is told before all else."""
-    beside = Path(data_dir).expanduser().absolute().parent
+    data = local_folder(data_dir)
+    beside = data.expanduser().absolute().parent
+    models = place_of(models_dir or beside / "models")
+    if isinstance(models, str):
+        bucket_at(models)
     for option, folder in (
-        ("--data", Path(data_dir)),
-        ("--models", Path(models_dir or beside / "models")),
+        ("--data", data),
+        ("--models", models),
         ("--runs", Path(runs_dir or beside / "runs")),
     ):
+        if isinstance(folder, str):
+            continue
         place = folder.expanduser()
         found = ""
         try:
