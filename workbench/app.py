@@ -15,8 +15,8 @@ from workbench.evaluation.evaluator import Evaluator
 from workbench.labelling import ModelLabeller
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
+from workbench.persistence.addresses import local_folder, place_of
 from workbench.persistence.models import ImageKey, Progress, no_progress
-from workbench.persistence.places import local_folder, place_of
 from workbench.training.runner import TrainingRunner
 
 if TYPE_CHECKING:

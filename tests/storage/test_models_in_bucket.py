@@ -181,7 +181,7 @@ async def test_datasets_are_in_folders(tmp_path: Path, monkeypatch: pytest.Monke
 def test_without_obstore_it_is_told_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.persistence.places.find_spec", lambda name: None)
+    monkeypatch.setattr("workbench.persistence.addresses.find_spec", lambda name: None)
     with pytest.raises(SetupError, match=r"pip install 'yolo-workbench\[bucket\]'"):
         create_stores(tmp_path / "data", "s3://bucket/models")
 

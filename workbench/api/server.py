@@ -19,7 +19,7 @@ from workbench.api.app import PREFIX, create_app
 from workbench.api.settings import ApiLimits
 from workbench.api.token import TOKEN_VARIABLE, is_token
 from workbench.errors import SetupError
-from workbench.persistence.places import bucket_at, local_folder, place_of
+from workbench.persistence.addresses import bucket_at, local_folder, place_of
 
 _log = logging.getLogger(__name__)
 

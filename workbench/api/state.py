@@ -23,7 +23,7 @@ from workbench.datasets.thumbnails import Thumbnails
 from workbench.errors import NotStartedError
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
-from workbench.persistence.places import local_folder, place_of
+from workbench.persistence.addresses import local_folder, place_of
 from workbench.persistence.suggestions import SuggestionTable
 from workbench.training.runner import TrainingRunner
 

@@ -48,8 +48,8 @@ def create_stores(data_dir: Path | str, models_dir: Path | str) -> Stores:
     SetupError
         If `data_dir` is an address, or what a bucket needs is not there.
     """
+    from workbench.persistence.addresses import local_folder, place_of
     from workbench.persistence.filesystem import create_filesystem_stores
-    from workbench.persistence.places import local_folder, place_of
 
     return create_filesystem_stores(local_folder(data_dir), place_of(models_dir))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from workbench.persistence.addresses import bucket_at, cache_dir
 from workbench.persistence.filesystem.dataset_folder import DatasetRoot
 from workbench.persistence.filesystem.datasets import FilesystemDatasetStore
 from workbench.persistence.filesystem.images import FilesystemImageStore
-from workbench.persistence.places import bucket_at, cache_dir
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.stores.bundle import Stores
 from workbench.persistence.stores.content_cache import ContentCache
