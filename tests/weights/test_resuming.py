@@ -10,7 +10,9 @@ import pytest
 
 from tests.helpers.training import TINY
 from tests.helpers.weights import Say, members, packed, program
+from workbench.errors import InvalidModelError
 from workbench.persistence.run_folder import RunFolder
+from workbench.training import worker
 from workbench.training.config import BaseModel, TrainingConfig, TrainingJob
 from workbench.training.environment import import_ultralytics
 from workbench.training.resuming import find_checkpoint, put_back
@@ -104,3 +106,15 @@ def test_hostile_best_weights_are_set_aside(folder: RunFolder) -> None:
 def test_a_run_with_nothing_but_hostile_weights_begins_anew(folder: RunFolder) -> None:
     (folder.weights.folder / "last.pt").write_bytes(HOSTILE)
     assert find_checkpoint(folder) is None
+
+
+def test_weights_that_would_be_built_anew_as_a_giant_are_refused(tmp_path: Path) -> None:
+    """Its tensors are small; the architecture beside them is what training builds."""
+    yolo = import_ultralytics().YOLO("yolo11n.yaml")
+    yolo.model.yaml["backbone"] = [[-1, 100, "Conv", [8192, 3, 1]] for _ in range(100)]
+    yolo.save(tmp_path / "stranger.pt")
+    found = rewritten_weights(tmp_path / "stranger.pt")
+    with pytest.raises(InvalidModelError, match=r"stranger\.pt: expected .* moderate size"):
+        worker._measure(found, "stranger.pt")
+    import_ultralytics().YOLO("yolo11n.yaml").save(tmp_path / "fine.pt")
+    worker._measure(rewritten_weights(tmp_path / "fine.pt"), "fine.pt")

@@ -53,6 +53,8 @@ def train(folder: RunFolder) -> None:
         start = _start_of(job, checkpoint)
         restricted = start is None or not start.trusted
         ultralytics = prepare_worker(folder.settings_dir, restricted=restricted)
+        if start is not None:
+            _measure(start, job.base_model.label if checkpoint is None else str(checkpoint.path))
         done = 0 if checkpoint is None else checkpoint.epochs_done
         reporter = Reporter(folder, job, done)
         reporter.emit(_started(job, checkpoint))
@@ -106,12 +108,14 @@ def _beginning(job: TrainingJob, start: Rewritten | None, folder: Path) -> Path:
     source = job.base_model.source
     if start is None:
         return write_checked(source, folder)
-    checkpoint = load_rewritten(start)
-    # Of weights, Ultralytics takes the architecture and builds it anew.
-    network = checkpoint.get("ema") or checkpoint["model"]
-    if not start.trusted:
-        require_moderate(network.yaml, job.base_model.label)
     return save_clean(start, folder / Path(source).name)
+
+
+def _measure(start: Rewritten, where: str) -> None:
+    """Refuse weights whose architecture, which Ultralytics builds anew, would take too much."""
+    if not start.trusted:
+        checkpoint = load_rewritten(start)
+        require_moderate((checkpoint.get("ema") or checkpoint["model"]).yaml, where)
 
 
 def _started(job: TrainingJob, checkpoint: Checkpoint | None) -> Started:
