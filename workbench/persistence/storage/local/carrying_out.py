@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Protocol
 
+from workbench.persistence import links
 from workbench.persistence.storage.local import atomic, inside
 from workbench.persistence.storage.local.plans import Plan, Step
+from workbench.persistence.yolo.names import HIDDEN
 
 
 class Files(Protocol):
@@ -23,6 +25,9 @@ class Files(Protocol):
 
     def exists(self, name: str) -> bool:
         """Whether anything is there, be it a link that leads nowhere."""
+
+    def mode_of(self, name: str) -> int:
+        """Return the mode of what is there, of a link its own; 0 if nothing is."""
 
     def rename(self, source: str, target: str, copy: str) -> None:
         """Rename, with missing folders made; by way of `copy` from one disk to another."""
@@ -45,7 +50,14 @@ class OwnFiles:
 
     def exists(self, name: str) -> bool:
         """See `Files.exists`."""
-        return os.path.lexists(f"{self.root}/{name}")
+        return self.mode_of(name) != 0
+
+    def mode_of(self, name: str) -> int:
+        """See `Files.mode_of`."""
+        try:
+            return os.lstat(f"{self.root}/{name}").st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
 
     def rename(self, source: str, target: str, copy: str) -> None:
         """See `Files.rename`."""
@@ -81,7 +93,11 @@ class FoundFiles:
 
     def exists(self, name: str) -> bool:
         """See `Files.exists`."""
-        return inside.mode_of(self.root, name) != 0
+        return self.mode_of(name) != 0
+
+    def mode_of(self, name: str) -> int:
+        """See `Files.mode_of`."""
+        return inside.mode_of(self.root, name)
 
     def rename(self, source: str, target: str, copy: str) -> None:
         """See `Files.rename`."""
@@ -105,6 +121,57 @@ class FoundFiles:
             and inside.is_file(self.root, second)
             and inside.read(self.root, first) == inside.read(self.root, second)
         )
+
+
+class LinkedFiles(OwnFiles):
+    """For a plan that was found and goes through links: only through those that are followed.
+
+    In our own folder it goes through none.
+    """
+
+    def mode_of(self, name: str) -> int:
+        """See `Files.mode_of`."""
+        self._require_own(name)
+        return super().mode_of(name)
+
+    def rename(self, source: str, target: str, copy: str) -> None:
+        """See `Files.rename`."""
+        self._require_own(source, target, copy)
+        super().rename(source, target, copy)
+
+    def remove(self, name: str) -> None:
+        """See `Files.remove`."""
+        self._require_own(name)
+        super().remove(name)
+
+    def shorten(self, name: str, size: int) -> None:
+        """See `Files.shorten`."""
+        self._require_own(name)
+        super().shorten(name, size)
+
+    def same(self, first: str, second: str) -> bool:
+        """See `Files.same`."""
+        self._require_own(first, second)
+        return super().same(first, second)
+
+    def _require_own(self, *names: str) -> None:
+        for name in names:
+            if name.startswith(f"{HIDDEN}/"):
+                inside.mode_of(self.root, name)  # raises if a link is on the way
+            else:
+                links.require_own(self.root, [f"{self.root}/{name}"])
+
+
+def files_found(root: str, plan: Plan) -> Files:
+    """Return what carries out a plan that was found, whoever wrote it."""
+    real = os.path.realpath(root)
+    folders = {_parent(name) for step in plan.steps for name in (step.source, step.target)}
+    is_linked = any(
+        os.path.realpath(f"{root}/{folder}") != os.path.normpath(f"{real}/{folder}")
+        for folder in folders
+        if not folder.startswith(HIDDEN)
+    )
+    return LinkedFiles(root) if is_linked else FoundFiles(root)
 
 
 def occupied(root: str, renames: Iterable[tuple[str, str]]) -> dict[int, str]:
@@ -216,19 +283,20 @@ def _take_back(files: Files, folder: str, number: int, step: Step) -> bool:
     """Undo one step as far as it was done; return whether there was anything to undo."""
     source, target, replaces = step
     old = f"{folder}/old-{number}"
-    copy = _copy_name(folder, number, target)
+    copy, copy_back = (_copy_name(folder, number, end) for end in (target, source))
     files.remove(copy)
+    files.remove(copy_back)
     if replaces:
         if not files.exists(old):  # brought back already
             return False
         if _parent(source) != folder and not files.exists(source):
-            files.rename(target, source, copy)
+            files.rename(target, source, copy_back)
         files.rename(old, target, copy)
         return True
     if not files.exists(target):
         return False
     if not files.exists(source):
-        files.rename(target, source, copy)
+        files.rename(target, source, copy_back)
     elif files.same(source, target):
         # Copied to another disk, and not yet removed here.
         files.remove(target)

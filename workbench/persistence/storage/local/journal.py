@@ -460,7 +460,7 @@ class Journal:
                 _log.info("%s: a change was begun and never made: %s", self._root, name)
                 inside.remove(self._root, folder)
                 return
-            files = FoundFiles(self._root)
+            files = carrying_out.files_found(self._root, plan)
             done = "carried on" if plan.forward else "taken back"
             _log.info("%s: a change that was cut off is %s: %s", self._root, done, name)
             with self._changing():
@@ -478,7 +478,8 @@ class Journal:
         except FileNotFoundError:  # nothing was done yet, or all of it
             return None
         plan = plans.checked(content, name, self._layout)
-        plans.require_possible(self._root, plan, name, self._layout)
+        files = carrying_out.files_found(self._root, plan)
+        plans.require_possible(self._root, files.mode_of, plan, name, self._layout)
         return plan
 
 

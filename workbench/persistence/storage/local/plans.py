@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -208,10 +208,22 @@ def _place(path: Any, own: str, layout: Layout) -> Place:
     return found
 
 
-def require_possible(root: str, plan: Plan, own: str, layout: Layout) -> None:
+def require_possible(
+    root: str, mode_of: Callable[[str], int], plan: Plan, own: str, layout: Layout
+) -> None:
     """Make sure that what lies at both ends of each rename fits the plan.
 
     Of each, one end may be empty, because it was done or was not.
+
+    Parameters
+    ----------
+    root : str
+    mode_of : callable
+        Returns the mode of what is at a path relative to the root, 0 if nothing is.
+    plan : Plan
+    own : str
+        Name of the transaction's folder.
+    layout : Layout
 
     Raises
     ------
@@ -225,7 +237,7 @@ def require_possible(root: str, plan: Plan, own: str, layout: Layout) -> None:
             _require_emptied(root, plan, source)
         is_folder = None if Place.ANY in places else not places.isdisjoint(_FOLDERS)
         is_staged = ends[0][:2] == [HIDDEN, "tx"]
-        here, there = inside.mode_of(root, source), inside.mode_of(root, target)
+        here, there = mode_of(source), mode_of(target)
         if here and (not _fits(here, is_folder) or (is_staged and not stat.S_ISREG(here))):
             raise InvalidDatasetError(
                 f"{source!r} is not what it would be if a change of ours had been under way"
@@ -234,7 +246,7 @@ def require_possible(root: str, plan: Plan, own: str, layout: Layout) -> None:
             raise InvalidDatasetError(f"a folder is at {target!r}, where nothing or a file was")
         if there and not plan.forward and not _fits(there, is_folder):
             raise InvalidDatasetError(f"{target!r} is not what this change would have made it")
-        old = inside.mode_of(root, f"{HIDDEN}/tx/{own}/old-{number}") if replaces else 0
+        old = mode_of(f"{HIDDEN}/tx/{own}/old-{number}") if replaces else 0
         if old and not _is_file(old):
             raise InvalidDatasetError(f"what {target!r} was is no file")
 
