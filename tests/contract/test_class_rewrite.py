@@ -35,11 +35,9 @@ async def set_(backend: Backend) -> str:
     return "set"
 
 
-def raw(backend: Backend, path: str) -> bytes:
-    """The bytes of a label file, past the stores where there are files."""
-    if backend.data_dir is not None:
-        return (backend.data_dir / "set" / path).read_bytes()
-    return backend.storage("set").read(path)
+def raw(backend: Backend, path: str) -> bytes | None:
+    _, split, name = path.split("/")
+    return backend.label_bytes("set", split, name.removesuffix(".txt"))
 
 
 async def ids(stores: Stores, key: tuple[str, str]) -> list[int]:

@@ -147,6 +147,21 @@ async def test_undoing_does_not_destroy_newer_pixels(stores: Stores, messy: str)
         await stores.image.restore_many(messy, [entry.id])
 
 
+async def test_only_replacements_are_undone_as_such(stores: Stores, messy: str) -> None:
+    old = await stores.image.read_bytes(messy, "train", "good.jpg")
+    way = ImageReplacement("train", "good.jpg", "good.jpg", jpeg(5), old)
+    (entry,) = await stores.image.replace_many(messy, [way])
+    (deleted,) = await stores.image.delete_many(messy, [("train", "empty.jpg")])
+    for wrong in (deleted.id, "20260101-000000-000000-0000"):
+        with pytest.raises(NotFoundError):
+            await stores.image.undo_replace(messy, [entry.id, wrong])
+        assert await stores.image.read_bytes(messy, "train", "good.jpg") == jpeg(5)
+    await stores.image.delete(messy, "train", "good.jpg")
+    with pytest.raises(ConflictError, match="changed since"):
+        await stores.image.undo_replace(messy, [entry.id])
+    assert len(await stores.image.list_trash(messy)) == 3
+
+
 async def test_all_images_are_replaced_or_none(stores: Stores, messy: str) -> None:
     old = await stores.image.read_bytes(messy, "train", "good.jpg")
     ways = [

@@ -50,6 +50,14 @@ class Backend:
         """Let files be in a dataset that no store has looked at."""
         self.storage(name).commit([Write(path, data) for path, data in files.items()])
 
+    def label_bytes(self, name: str, split: str, stem: str) -> bytes | None:
+        """Return what a label file holds, past the stores; None if it is not there."""
+        key = f"labels/{split}/{stem}.txt"
+        if self.data_dir is None:
+            return self.storage(name).read_many([key])[0]
+        path = self.data_dir / name / key
+        return path.read_bytes() if path.is_file() else None
+
     def files(self) -> set[str]:
         """Every file of the datasets, relative; lock files are no trace of anything."""
         if self.data_dir is None:

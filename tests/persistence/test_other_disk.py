@@ -18,7 +18,6 @@ from tests.helpers.archives import YAML
 from tests.helpers.failing_calls import FailingCalls, failing
 from tests.helpers.pictures import jpeg
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.links import trust_links
 from workbench.persistence.storage.local.atomic import rename
 
 OTHER = Path("/dev/shm")
@@ -36,8 +35,9 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def pets(tmp_path: Path, elsewhere: Path) -> Path:
+def pets(tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a dataset whose validation split lies on another disk, as its user has said."""
+    monkeypatch.setenv("WORKBENCH_FOLLOW_LINKS", "1")
     root = tmp_path / "data" / "pets"
     for kind in ("images", "labels"):
         (root / kind / "train").mkdir(parents=True)
@@ -46,7 +46,6 @@ def pets(tmp_path: Path, elsewhere: Path) -> Path:
     (root / "data.yaml").write_bytes(YAML)
     (root / "images/train/a.jpg").write_bytes(PICTURE)
     (root / "labels/train/a.txt").write_bytes(LABELS)
-    trust_links(str(root))
     return root
 
 

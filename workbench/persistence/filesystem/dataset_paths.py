@@ -49,16 +49,6 @@ class DatasetPaths:
         return f"{self.hidden}/tags.json"
 
     @property
-    def history(self) -> str:
-        """What changed in the labels, one file for each month."""
-        return f"{self.hidden}/history"
-
-    @property
-    def sources(self) -> str:
-        """Where images came from, one file for each month."""
-        return f"{self.hidden}/sources"
-
-    @property
     def suggestions(self) -> str:
         """Boxes that wait for review, one file for each source."""
         return f"{self.hidden}/suggestions"
