@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import json
 from typing import Any
 
 import httpx
@@ -9,6 +12,7 @@ import pytest
 
 from tests.api.conftest import BOX
 from tests.helpers.pictures import jpeg
+from workbench.api import routing
 from workbench.persistence import Stores
 
 LABELS = "/datasets/pets/labels/train/a.jpg"
@@ -141,3 +145,49 @@ async def test_the_form_that_is_liked_best(
     thumbnail = await client.get(f"{IMAGE}/thumbnail", headers={"Accept": ""})
     assert thumbnail.headers["content-type"] == "image/jpeg"
     assert (await client.put(LABELS, json={"boxes": [BOX]})).status_code == 200
+
+
+async def test_a_long_list_is_read_piece_by_piece(
+    client: httpx.AsyncClient, pets: str, stores: Stores
+) -> None:
+    boxes = [BOX | {"x": round(0.3 + number * 1e-5, 6)} for number in range(5000)]
+    saved = await client.put(LABELS, json={"boxes": boxes})
+    assert (saved.status_code, saved.json()["boxes"]) == (200, boxes)
+    assert len(await stores.label.load("pets", "train", "a.jpg")) == 5000
+    boxes[4321]["x"] = "half"
+    wrong = await client.put(LABELS, json={"boxes": boxes})
+    assert wrong.status_code == 422
+    assert wrong.json()["errors"][0]["where"] == "body.boxes.4321.x"
+    boxes[4321]["x"] = 0.5
+    cut = await client.put(LABELS, content=json.dumps({"boxes": boxes})[:-1], headers=JSON)
+    assert cut.status_code == 400
+    items = [{"split": "train", "filename": name, "boxes": boxes} for name in ("a.jpg", "c.jpg")]
+    many = await client.post("/datasets/pets/labels", json={"items": items})
+    assert many.json() == {"count": 2}
+
+
+async def test_between_the_pieces_others_have_their_turn() -> None:
+    seen: list[str] = []
+
+    class Noting:
+        def validate_python(self, entries: list[int]) -> list[int]:
+            seen.append("piece")
+            return entries
+
+    body = json.dumps({"boxes": [*range(60_000)]}).encode()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def others() -> None:
+        while True:
+            seen.append("others")
+            await asyncio.sleep(0)
+
+    request = routing._Request({"type": "http", "headers": []}, receive, {"boxes": Noting()})  # type: ignore[dict-item]
+    turning = asyncio.create_task(others())
+    assert await request.json() == {"boxes": [*range(60_000)]}
+    turning.cancel()
+    pieces = seen[seen.index("piece") :]
+    assert pieces.count("piece") > 50
+    assert not any(one == two == "piece" for one, two in itertools.pairwise(pieces))

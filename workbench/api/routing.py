@@ -7,17 +7,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from email.message import Message as Mail
-from typing import Any
+from typing import Any, get_args, get_origin
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Request, Response, params
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
 from workbench.api.problems import ProblemError
 
@@ -46,6 +48,7 @@ class CheckedRoute(APIRoute):
         """Return what serves a request."""
         handle = super().get_route_handler()
         form = _form_of(self)
+        lists = _lists_of(self)
         heeded = {field.alias.lower() for field in self.dependant.header_params}
         unheeded = [name for name in _CONDITIONS if name not in heeded]
 
@@ -55,24 +58,89 @@ class CheckedRoute(APIRoute):
                 _require_heeded(request, unheeded)
             if form:
                 _require_form(request, form)
-            return await handle(_Request(request.scope, _whole(request)))
+            return await handle(_Request(request.scope, _whole(request), lists))
 
         return checked
 
 
 class _Request(Request):
-    """A request whose JSON is refused in the same way whatever is wrong with it."""
+    """A request whose JSON keeps nobody else waiting, and is refused in one way.
+
+    Parameters
+    ----------
+    scope, receive : ASGI
+    lists : mapping of str to TypeAdapter
+        Of the lists that the body may hold, by their names.
+    """
+
+    def __init__(
+        self, scope: Scope, receive: Receive, lists: Mapping[str, TypeAdapter[list[Any]]]
+    ) -> None:
+        super().__init__(scope, receive)
+        self._lists = lists
 
     async def json(self) -> Any:
-        """Return the body as JSON types."""
+        """Return the body as JSON types; of a large one the entries of its lists as models."""
+        body = await self.body()
         try:
-            return await super().json()
+            if len(body) < _LARGE_BYTES:
+                return json.loads(body)
+            found = await asyncio.to_thread(json.loads, body, object_hook=_let_others)
         except RecursionError as error:
             raise _malformed("lists or objects nested too deeply") from error
         except json.JSONDecodeError as error:
             raise _malformed(f"{error.msg} at character {error.pos}") from error
         except UnicodeDecodeError as error:
             raise _malformed(f"bytes that are no UTF-8 at position {error.start}") from error
+        return await self._in_slices(found)
+
+    async def _in_slices(self, found: Any) -> Any:
+        """Let the entries of long lists become models, and others have their turn meanwhile.
+
+        FastAPI makes models of all of them at once; what is one already it takes as it is.
+        """
+        if not isinstance(found, dict):
+            return found
+        made = dict(found)
+        for name, adapter in self._lists.items():
+            entries = found.get(name)
+            if isinstance(entries, list):
+                checked: list[Any] = []
+                for begin in range(0, len(entries), _SLICE):
+                    try:
+                        checked += adapter.validate_python(entries[begin : begin + _SLICE])
+                    except ValidationError:  # FastAPI finds it again, and says where it is
+                        return found
+                    await asyncio.sleep(0)
+                made[name] = checked
+        return made
+
+
+_LARGE_BYTES = 256 * 1024
+_SLICE = 500
+
+
+def _let_others(found: dict[str, Any]) -> dict[str, Any]:
+    # Only between calls of Python does the thread that reads JSON let other threads run.
+    return found
+
+
+def _lists_of(route: APIRoute) -> dict[str, TypeAdapter[list[Any]]]:
+    """Return what the lists in a route's body hold: each entry by itself."""
+    field = route.body_field
+    model = None if field is None else field.field_info.annotation
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return {}
+    kinds: dict[str, Any] = {name: info.annotation for name, info in model.model_fields.items()}
+    return {
+        name: TypeAdapter(kind)
+        for name, kind in kinds.items()
+        if get_origin(kind) is list and _is_model(get_args(kind)[0])
+    }
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _malformed(found: str) -> HTTPException:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from workbench.api.answers import (
     changed_since,
+    json_response,
     may_change,
     revision_etag,
     tags_in,
@@ -40,6 +41,10 @@ router = router_of("labels")
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _NDJSON = "application/x-ndjson"
+_MANY = 1000
+"""Boxes whose conversion takes milliseconds."""
+
+T = TypeVar("T")
 
 
 @router.get(
@@ -50,20 +55,25 @@ async def get_labels(
 ) -> Response:
     """Return the boxes of an image; the ETag is their revision."""
     data = await state.stores.label.get(dataset, split, filename)
-    return unless_known(request, revision_etag(data.revision), Labels.of(data).model_dump())
+    content = await _aside(len(data.annotations), lambda: Labels.of(data).model_dump())
+    return unless_known(request, revision_etag(data.revision), content)
 
 
-@router.put("/datasets/{dataset}/labels/{split}/{filename}")
+async def _aside(count: int, work: Callable[[], T]) -> T:
+    """Return ``work()``, done in a thread if it is about so many boxes that others would wait."""
+    return work() if count < _MANY else await asyncio.to_thread(work)
+
+
+@router.put("/datasets/{dataset}/labels/{split}/{filename}", response_model=Labels)
 async def save_labels(
     dataset: Name,
     split: Split,
     filename: Name,
     new: NewLabels,
-    response: Response,
     state: State,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
-) -> Labels:
+) -> Response:
     """Replace the boxes of an image; durable when this answers.
 
     With ``If-Match`` only if they still are what the client has seen; otherwise 412, with
@@ -71,20 +81,22 @@ async def save_labels(
     only where there are no labels yet.
     """
     expected = await _expected(state, (dataset, split, filename), if_match, if_none_match, new)
+    boxes = await _aside(len(new.boxes), lambda: [box.to_annotation() for box in new.boxes])
     try:
         data = await state.stores.label.save(
             dataset,
             split,
             filename,
-            [box.to_annotation() for box in new.boxes],
+            boxes,
             expected_revision=expected,
             discard_other_rows=new.discard_other_rows,
             what=new.what,
         )
     except ConflictError as error:
         raise await _conflict(state, (dataset, split, filename), new.boxes, str(error)) from error
-    response.headers["ETag"] = revision_etag(data.revision)
-    return Labels.of(data)
+    answer = await _aside(len(boxes), lambda: json_response(Labels.of(data).model_dump()))
+    answer.headers["ETag"] = revision_etag(data.revision)
+    return answer
 
 
 async def _expected(
@@ -164,6 +176,12 @@ async def revert_edit(dataset: Name, edit: Name, state: State) -> Labels:
 @router.post("/datasets/{dataset}/labels")
 async def save_many_labels(dataset: Name, new: ManyLabels, state: State) -> Saved:
     """Replace the boxes of many images: all, or none."""
+    labels = await _aside(sum(len(item.boxes) for item in new.items), lambda: _by_image(new))
+    await state.stores.label.save_many(dataset, labels)
+    return Saved(count=len(labels))
+
+
+def _by_image(new: ManyLabels) -> dict[ImageKey, list[Annotation]]:
     labels: dict[ImageKey, list[Annotation]] = {}
     for item in new.items:
         if item.key in labels:
@@ -173,8 +191,7 @@ async def save_many_labels(dataset: Name, new: ManyLabels, state: State) -> Save
                 kind="value",
             )
         labels[item.key] = [box.to_annotation() for box in item.boxes]
-    await state.stores.label.save_many(dataset, labels)
-    return Saved(count=len(labels))
+    return labels
 
 
 @router.get(
