@@ -76,6 +76,22 @@ def test_what_is_sent_has_examples_that_are_right(document: dict[str, Any]) -> N
     assert without <= {"ManyLabels", "ResumeRun"}, without
 
 
+def test_headers_that_are_read_elsewhere_are_described(document: dict[str, Any]) -> None:
+    headers = {
+        (where, one["name"])
+        for where, operation in operations(document)
+        for one in operation.get("parameters", [])
+        if one["in"] == "header"
+    }
+    image = "/v1/datasets/{dataset}/images/{split}/{filename}"
+    assert {
+        ("get /v1/jobs/{job}/events", "Last-Event-ID"),
+        ("get /v1/runs/{run}/events", "Last-Event-ID"),
+        (f"get {image}", "Range"),
+        (f"delete {image}", "If-Match"),
+    } <= headers
+
+
 def test_the_document_names_no_place_of_this_machine(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     assert str(ROOT) not in text

@@ -50,6 +50,16 @@ def body_of(description: str) -> dict[str, Any]:
     }
 
 
+def header_of(name: str, description: str) -> dict[str, Any]:
+    """Return what a route says of a header that is read elsewhere, for its ``openapi_extra``."""
+    header = {"name": name, "in": "header", "required": False, "description": description}
+    return {"parameters": [{**header, "schema": {"type": "string"}}]}
+
+
+EVENTS = header_of("Last-Event-ID", "The `id` of the last event that was seen; goes on behind it.")
+PART = header_of("Range", "Such as `bytes=0-1023`: just this part of the file.")
+
+
 async def read_image(request: Request, limits: ApiLimits, where: str) -> bytes:
     """Return the image that is the body of a request.
 

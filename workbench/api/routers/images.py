@@ -25,6 +25,7 @@ from workbench.api.answers import (
 from workbench.api.negotiation import wanted_form
 from workbench.api.params import (
     BINARY,
+    PART,
     Cursor,
     IfMatch,
     IfNoneMatch,
@@ -281,6 +282,7 @@ async def _is_taken(
     "/datasets/{dataset}/images/{split}/{filename}",
     response_class=Response,
     responses={200: _BYTES | {"description": "The file."}, 206: _BYTES, 304: {}},
+    openapi_extra=PART,
 )
 async def get_image(
     dataset: Name, split: Split, filename: Name, request: Request, state: State

@@ -10,7 +10,7 @@ from starlette.responses import FileResponse
 
 import workbench
 from workbench.api.answers import event_stream, last_event_id
-from workbench.api.params import BINARY, Name
+from workbench.api.params import BINARY, EVENTS, Name
 from workbench.api.routing import router_of
 from workbench.api.schemas.jobs import JobList, JobStatus, ServerStatus
 from workbench.api.state import ApiState, State
@@ -53,6 +53,7 @@ async def forget_job(job: Name, state: State) -> None:
     "/jobs/{job}/events",
     response_class=Response,
     responses={200: {"content": {"text/event-stream": {}}, "description": "One event each time."}},
+    openapi_extra=EVENTS,
 )
 async def follow_job(job: Name, request: Request, state: State) -> Response:
     """Send where a job stands, now and at each change, until it is over."""

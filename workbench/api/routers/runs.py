@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 
 from workbench.api.answers import accepted, event_stream, last_event_id
-from workbench.api.params import Name
+from workbench.api.params import EVENTS, Name
 from workbench.api.problems import plain
 from workbench.api.routing import router_of
 from workbench.api.schemas.jobs import JobStatus
@@ -90,6 +90,7 @@ async def cancel_run(run: Name, state: State) -> Run:
     "/runs/{run}/events",
     response_class=Response,
     responses={200: {"content": {"text/event-stream": {}}, "description": "One event each time."}},
+    openapi_extra=EVENTS,
 )
 async def follow_run(run: Name, request: Request, state: State) -> Response:
     """Send every event of a run, then new ones as they come; ``Last-Event-ID`` goes on there."""
