@@ -21,11 +21,10 @@ from workbench.persistence.models import (
     no_progress,
 )
 from workbench.persistence.sources import ImageSource
-from workbench.persistence.suggestion_blocks import SuggestionBlock
-from workbench.persistence.suggestions import SuggestionTable
+from workbench.persistence.stores.image_records import ImageRecords
 
 
-class ImageStore(ABC):
+class ImageStore(ImageRecords, ABC):
     """The images inside a dataset's splits.
 
     Errors are the same for every method: `InvalidNameError` (a ``ValueError``) for a
@@ -96,47 +95,6 @@ class ImageStore(ABC):
             If one is no image.
         InvalidBoxError
             If a box is NaN, empty inside the image, or of an unknown class.
-        """
-
-    @abstractmethod
-    async def sources(self, dataset: str) -> dict[ImageKey, ImageSource]:
-        """Return where the images came from of which that is known, by split and name.
-
-        Images that were moved or renamed since are found under the names that they have now,
-        and predictions have the ids that their classes have now.
-        """
-
-    @abstractmethod
-    async def suggestions(
-        self, dataset: str, *, known: SuggestionTable | None = None
-    ) -> SuggestionTable:
-        """Return the boxes that wait for review, in columns.
-
-        Images that were moved or renamed since are found under the names that they have now,
-        and suggestions have the ids that their classes have now.
-
-        Parameters
-        ----------
-        known : SuggestionTable, optional
-            What this returned before; it is returned again, as it is, if nothing was added.
-        """
-
-    @abstractmethod
-    async def add_suggestions(self, dataset: str, blocks: Sequence[SuggestionBlock]) -> None:
-        """Keep what sources propose, or what a person rejected; no label is touched.
-
-        What a source says of an image replaces what the same source said of it before.
-        Rejections are durable when this returns.
-        """
-
-    @abstractmethod
-    async def drop_suggestions(self, dataset: str, source_id: str) -> None:
-        """Forget what a source proposes; what a person rejected of it is remembered.
-
-        Raises
-        ------
-        ValueError
-            If this cannot be the id of a source.
         """
 
     @abstractmethod
@@ -282,23 +240,6 @@ class ImageStore(ABC):
             If an image was changed since it was replaced.
         NotFoundError
             If an entry is not in the trash (any more).
-        """
-
-    @abstractmethod
-    async def list_trash(self, dataset: str) -> builtins.list[TrashEntry]:
-        """Return the deleted images and labels of a dataset, oldest first."""
-
-    @abstractmethod
-    async def read_deleted(
-        self, dataset: str, entry_ids: Sequence[str]
-    ) -> builtins.list[bytes | Exception]:
-        """Return the files of deleted images as they are stored, in the given order.
-
-        Returns
-        -------
-        list of bytes or Exception
-            `NotFoundError` for an entry that is not in the trash (any more), or has no
-            image (deleted labels).
         """
 
     @abstractmethod

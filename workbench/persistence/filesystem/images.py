@@ -25,7 +25,6 @@ from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.image_store import ImageStore
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import (
-    SPLITS,
     ImageInfo,
     ImageKey,
     ImageMove,
@@ -37,11 +36,8 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import check_decodes, check_frame, decode, encode
 from workbench.persistence.sources import ImageSource, new_records
-from workbench.persistence.storage import Change
-from workbench.persistence.stores import source_log, suggestion_log, trash
+from workbench.persistence.stores import source_log, trash
 from workbench.persistence.stores.label_inspection import ORPHAN
-from workbench.persistence.suggestion_blocks import SuggestionBlock
-from workbench.persistence.suggestions import SuggestionTable
 from workbench.persistence.yolo.names import check_split
 
 _KINDS = frozenset({"image", "label", ORPHAN, replacing.REPLACED})
@@ -52,7 +48,7 @@ class FilesystemImageStore(ImageStore):
     """Images below ``<data_dir>/<dataset>/images/<split>/``."""
 
     def __init__(self, root: DatasetRoot) -> None:
-        self._root = root
+        self._root = self._places = root
         self._sources = source_log.SourceReader()
 
     async def save(
@@ -96,42 +92,6 @@ class FilesystemImageStore(ImageStore):
         folder = self._root.open(dataset)
         records = new_records(sources)
         return await asyncio.to_thread(adding.add, folder, list(images), records)
-
-    async def sources(self, dataset: str) -> dict[ImageKey, ImageSource]:
-        """See `ImageStore.sources`."""
-        folder = self._root.open(dataset)
-
-        def work() -> dict[ImageKey, ImageSource]:
-            folder.read()
-            return source_log.read(folder.storage, self._sources, _keys(folder))
-
-        return await asyncio.to_thread(folder.consistently, work)
-
-    async def suggestions(
-        self, dataset: str, *, known: SuggestionTable | None = None
-    ) -> SuggestionTable:
-        """See `ImageStore.suggestions`."""
-        folder = self._root.open(dataset)
-
-        def work() -> SuggestionTable:
-            num_classes = len(folder.read().classes)
-            return suggestion_log.read(folder.storage, known, lambda: _keys(folder), num_classes)
-
-        return await asyncio.to_thread(folder.consistently, work)
-
-    async def add_suggestions(self, dataset: str, blocks: Sequence[SuggestionBlock]) -> None:
-        """See `ImageStore.add_suggestions`."""
-        changes = suggestion_log.noted(blocks)
-        await asyncio.to_thread(self._commit, dataset, changes)
-
-    async def drop_suggestions(self, dataset: str, source_id: str) -> None:
-        """See `ImageStore.drop_suggestions`."""
-        changes = [suggestion_log.dropped(source_id)]
-        await asyncio.to_thread(self._commit, dataset, changes)
-
-    def _commit(self, dataset: str, changes: Sequence[Change]) -> None:
-        with self._root.changing(dataset) as (_, writer):
-            writer.commit(changes)
 
     async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
         """See `ImageStore.load`."""
@@ -272,28 +232,6 @@ class FilesystemImageStore(ImageStore):
         folder = self._root.open(dataset)
         await asyncio.to_thread(replacing.undo, folder, list(entry_ids))
 
-    async def list_trash(self, dataset: str) -> builtins.list[TrashEntry]:
-        """See `ImageStore.list_trash`."""
-        folder = self._root.open(dataset)
-
-        def work() -> builtins.list[TrashEntry]:
-            folder.read()
-            return [found.entry for found in trash.list_entries(folder.trash)]
-
-        return await asyncio.to_thread(folder.consistently, work)
-
-    async def read_deleted(
-        self, dataset: str, entry_ids: Sequence[str]
-    ) -> builtins.list[bytes | Exception]:
-        """See `ImageStore.read_deleted`."""
-        folder, ids = self._root.open(dataset), builtins.list(entry_ids)
-
-        def work() -> builtins.list[bytes | Exception]:
-            folder.read()
-            return trash.read_images(folder.trash, ids)
-
-        return await asyncio.to_thread(folder.consistently, work)
-
     async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
         """See `ImageStore.restore`."""
         folder = self._root.open(dataset)
@@ -332,10 +270,6 @@ class FilesystemImageStore(ImageStore):
             return len(doomed)
 
         return await asyncio.to_thread(work)
-
-
-def _keys(folder: DatasetFolder) -> set[ImageKey]:
-    return {(split, name) for split in SPLITS for name in folder.image_names(split)}
 
 
 def _found(folder: DatasetFolder, moves: Sequence[ImageMove]) -> list[ImageMove]:

@@ -49,9 +49,7 @@ from workbench.persistence.rules import (
 )
 from workbench.persistence.sources import ImageSource, new_records
 from workbench.persistence.storage import Listing
-from workbench.persistence.stores import source_log, suggestion_log
-from workbench.persistence.suggestion_blocks import SuggestionBlock
-from workbench.persistence.suggestions import SuggestionTable
+from workbench.persistence.stores import source_log
 from workbench.persistence.tags import renamed
 from workbench.persistence.yolo.names import check_split, stem
 
@@ -61,7 +59,8 @@ class MemoryImageStore(ImageStore):
     """Images as encoded bytes in a dict."""
 
     def __init__(self, state: State) -> None:
-        self._state = state
+        self._state = self._places = state
+        self._sources = source_log.SourceReader()
 
     async def save(
         self,
@@ -107,29 +106,6 @@ class MemoryImageStore(ImageStore):
             for key, data in labels.items():
                 found.set_labels(*key, data, "add")
             return [_with_size(found, name, *key) for key in keys]
-
-    async def sources(self, dataset: str) -> dict[ImageKey, ImageSource]:
-        """See `ImageStore.sources`."""
-        with self._state.reading(dataset) as (_, found):
-            return source_log.read(found.storage, source_log.SourceReader(), found.images.keys())
-
-    async def suggestions(
-        self, dataset: str, *, known: SuggestionTable | None = None
-    ) -> SuggestionTable:
-        """See `ImageStore.suggestions`."""
-        with self._state.reading(dataset) as (_, found):
-            num_classes = len(found.yaml.classes)
-            return suggestion_log.read(found.storage, known, found.images.keys, num_classes)
-
-    async def add_suggestions(self, dataset: str, blocks: Sequence[SuggestionBlock]) -> None:
-        """See `ImageStore.add_suggestions`."""
-        with self._state.writing(dataset) as (_, found):
-            found.storage.commit(suggestion_log.noted(blocks))
-
-    async def drop_suggestions(self, dataset: str, source_id: str) -> None:
-        """See `ImageStore.drop_suggestions`."""
-        with self._state.writing(dataset) as (_, found):
-            found.storage.commit([suggestion_log.dropped(source_id)])
 
     async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
         """See `ImageStore.load`."""
@@ -283,23 +259,6 @@ class MemoryImageStore(ImageStore):
         """See `ImageStore.undo_replace`."""
         with self._state.writing(dataset) as (name, found):
             replacing.undo(found, name, entry_ids)
-
-    async def list_trash(self, dataset: str) -> builtins.list[TrashEntry]:
-        """See `ImageStore.list_trash`."""
-        with self._state.reading(dataset) as (_, found):
-            return [entry for entry, _, _ in found.deleted.values()]
-
-    async def read_deleted(
-        self, dataset: str, entry_ids: Sequence[str]
-    ) -> builtins.list[bytes | Exception]:
-        """See `ImageStore.read_deleted`."""
-        contents: builtins.list[bytes | Exception] = []
-        with self._state.reading(dataset) as (name, found):
-            for entry_id in entry_ids:
-                _, image, _ = found.deleted.get(entry_id, (None, None, None))
-                missing = NotFoundError(f"{entry_id!r} is no deleted image of {name}")
-                contents.append(missing if image is None else image.data)
-        return contents
 
     async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
         """See `ImageStore.restore`."""
