@@ -22,7 +22,7 @@ is not labelled yet.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -162,20 +162,22 @@ def parse(found: Any, where: str, above: str = "") -> CocoFile:
             f"{above}{where}: expected a list as 'annotations', found {type(rows).__name__}; "
             f"export it again as COCO"
         )
-    used = {
-        key
-        for row in rows or ()
-        if isinstance(row, dict) and (key := _id(row.get("category_id"))) is not None
-    }
     return CocoFile(
         where,
         found["images"],
         _categories(found.get("categories")),
         rows or [],
         rows is not None,
-        used,
+        _used(rows or []),
         _contributor(found) in ("Label Studio", SHOWN),
     )
+
+
+def _used(rows: list[Any]) -> set[Id]:
+    """Return the categories that annotations are of."""
+    ids = [row.get("category_id") for row in rows if isinstance(row, dict)]
+    unlike = ids if {*map(type, ids)} - {int} else {*ids}
+    return {key for value in unlike if (key := _id(value)) is not None}
 
 
 def _contributor(found: dict[str, Any]) -> str:
@@ -214,46 +216,48 @@ def _records(
             f"{file.where} has corners (x1, y1, x2, y2) as 'bbox' where COCO has width and height: "
             f"read as such, since many would reach out of their pictures otherwise"
         )
-    plain = set() if by_corners else _take_plain(file, names, records)
-    for place, row in enumerate(file.annotations, start=1):
+    rest = range(len(file.annotations)) if by_corners else _take_plain(file, names, records)
+    for index in rest:
+        row, place = file.annotations[index], index + 1
         if place % _TICK == 0:
             options.tick()
-        if plain and isinstance(row, dict) and row.get("image_id") in plain:
-            continue
         if by_corners and isinstance(row, dict):
             row = row | {"bbox": _as_sides(row.get("bbox"))}
         _take(row, place, file, names, records, reading)
     yield from records.values()
 
 
-def _take_plain(file: CocoFile, names: Mapping[Id, str], records: Mapping[Id, Record]) -> set[Id]:
-    """Take the pictures whose annotations are all in good order; return their ids.
+def _take_plain(
+    file: CocoFile, names: Mapping[Id, str], records: Mapping[Id, Record]
+) -> Sequence[int]:
+    """Take the pictures whose annotations are all in good order; return which annotations remain.
 
     All numbers are looked at together, in columns. An annotation is in good order if its ids are
     whole numbers that are known, its box is four numbers with an area, and it is no crowd.
     """
     rows = file.annotations
+    everything = range(len(rows))
     try:
         image_ids = [row["image_id"] for row in rows]
         categories = [row["category_id"] for row in rows]
         boxes = [row["bbox"] for row in rows]
         crowds = [row.get("iscrowd") for row in rows]
     except (TypeError, KeyError, AttributeError):
-        return set()  # some are no objects, or have no box: one by one
+        return everything  # some are no objects, or have no box: one by one
     if not rows or {*map(type, image_ids), *map(type, categories)} != {int}:
-        return set()
+        return everything
     if {*map(type, boxes)} != {list} or {*map(len, boxes)} != {4}:
-        return set()
+        return everything
     if not {*map(type, chain.from_iterable(boxes))} <= _PLAIN:
-        return set()
+        return everything
     if not {*map(type, crowds)} <= {int, type(None)}:
-        return set()
+        return everything
     numbers = {key: number for number, key in enumerate(records)}
     labels = {key: number for number, key in enumerate(names)}
     try:
         sides = np.array(boxes, dtype=np.float64)
     except OverflowError:
-        return set()
+        return everything
     owner = np.array([numbers.get(key, -1) for key in image_ids], dtype=np.int64)
     class_id = np.array([labels.get(key, -1) for key in categories], dtype=np.int64)
     good = (owner >= 0) & (class_id >= 0) & (np.array(crowds, dtype=object) != 1)
@@ -264,7 +268,7 @@ def _take_plain(file: CocoFile, names: Mapping[Id, str], records: Mapping[Id, Re
     chosen = np.flatnonzero(good & ~bad[owner])
     chosen = chosen[np.argsort(owner[chosen], kind="stable")]
     if not len(chosen):
-        return set()
+        return everything
     corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], axis=1)[chosen]
     shapes = np.array([_plain_shape(rows[n]) for n in chosen.tolist()], dtype=np.int64)
     extras: dict[int, Mapping[str, Any]] = {
@@ -276,12 +280,13 @@ def _take_plain(file: CocoFile, names: Mapping[Id, str], records: Mapping[Id, Re
         list(names.values()), class_id[chosen], corners, chosen + 1, shapes, _SHAPES, extras
     )
     ends = np.cumsum(np.bincount(owner[chosen], minlength=len(records))).tolist()
-    taken: set[Id] = set()
-    for (key, record), start, end in zip(records.items(), [0, *ends], ends, strict=False):
+    for record, start, end in zip(records.values(), [0, *ends], ends, strict=False):
         if end > start:
             record.plain = PlainBoxes(table, start, end)
-            taken.add(key)
-    return taken
+    left = np.ones(len(rows), dtype=np.bool_)
+    left[chosen] = False
+    remaining: list[int] = np.flatnonzero(left).tolist()
+    return remaining
 
 
 def _plain_shape(row: Mapping[str, Any]) -> int:

@@ -88,7 +88,9 @@ class Ledger:
         key = entry.unit, entry.outcome, entry.reason
         room = max(_KEPT - self.reasons[key], 0)
         self.reasons[key] += len(places)
-        self.entries += [entry._replace(place=place) for place in places[:room]]
+        before, after = entry[:4], entry[5:]
+        new = tuple.__new__  # without the call of the class: there may be thousands
+        self.entries += [new(Entry, (*before, place, *after)) for place in places[:room]]
 
     def left(self, unit: str) -> int:
         """Return how many of a unit were left out."""

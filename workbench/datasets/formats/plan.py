@@ -379,7 +379,6 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
         if recognised.format:
             reading = READERS[recognised.format].read(view, recognised.detection, options)
         taken = take(view, reading, choices, ledger, progress)
-    view.forget()
     if not taken.pictures:
         raise ImportFormatError(
             f"{view.path}: expected images, found none that can be read; download or export them "

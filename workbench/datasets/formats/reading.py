@@ -167,6 +167,7 @@ class _Loop:
             else:
                 self.labels.update(record.plain.labels())
             records.append(record)
+        self._view.forget()  # the rest needs memory, too
         self._crowds(records)
         return records
 
@@ -446,10 +447,14 @@ class _Loop:
         plain = record.plain
         if plain is None or plain.table.shapes is None:
             return
-        shapes = plain.table.shapes[plain.start : plain.stop].tolist()
-        for shape in plain.shapes():
-            number = plain.table.shape_names.index(shape)
-            places = [p for p, own in zip(plain.places(), shapes, strict=True) if own == number]
+        own = plain.table.shapes[plain.start : plain.stop].tolist()
+        places = plain.places()
+        for number in dict.fromkeys(own):
+            shape = plain.table.shape_names[number]
+            if not shape:
+                continue
+            if own.count(number) < len(own):
+                places = [p for p, n in zip(plain.places(), own, strict=True) if n == number]
             entry = Entry(ANNOTATIONS, "noted", _SHAPES[shape], record.file, 0, name)
             self._ledger.add_all(entry, places)
 

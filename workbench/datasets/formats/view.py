@@ -349,7 +349,8 @@ class FolderView:
             descriptor = opened_file(f"{root}/{name}", _READ)
             try:
                 data = os.read(descriptor, max(length, 1) + whole)
-                while whole and (more := os.read(descriptor, _BLOCK_BYTES)):
+                # What ends before the length that was asked for is read to its end.
+                while whole and len(data) > length and (more := os.read(descriptor, _BLOCK_BYTES)):
                     data += more
                 return data
             finally:
@@ -480,9 +481,10 @@ def parse_json(data: bytes, where: str) -> Any:
 
 def extension(name: str) -> str:
     """Return the extension of a name in lower case, with its dot; empty if it has none."""
-    base = name[name.rfind("/") + 1 :]
-    dot = base.rfind(".")
-    return base[dot:].lower() if dot > 0 else ""
+    dot = name.rfind(".")
+    if dot < 1 or name[dot - 1] == "/" or "/" in (found := name[dot:]):
+        return ""
+    return found.lower()
 
 
 def hidden(name: str) -> bool:

@@ -77,10 +77,10 @@ def _records(
                 reading.unreadable.append((name, str(error)))
                 continue
             reading.used.add(name)
-            labels = (
-                [b.label for b in record.boxes] if record.plain is None else record.plain.labels()
-            )
-            for label in {*labels} - spelt:
+            # Those of a table are those of many files at once.
+            plain_labels = record.plain.table.labels if record.plain is not None else ()
+            labels = {*plain_labels, *(box.label for box in record.boxes)}
+            for label in labels - spelt:
                 spelt.add(label)
                 spellings.setdefault(label.casefold(), set()).add(label)
             yield record

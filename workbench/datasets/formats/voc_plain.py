@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +86,9 @@ def _found(name: str, data: bytes, one_based: bool | None, marks: _Marks) -> _Fo
     # Objects that fill all of the space between head and end have nothing else between them.
     if sum(len(each[0]) for each in objects) != end - begin:
         return None
-    if not all(each[1].strip() and marks.known(each[2] + each[7]) for each in objects):
+    if not all(map(str.strip, {each[1] for each in objects})):
+        return None
+    if not all(map(marks.known, {each[2] + each[7] for each in objects})):
         return None
     source = f"{head['database'] or ''} {head['origin'] or ''}"
     shifted = is_of_the_challenge(source) if one_based is None else one_based
@@ -110,6 +113,10 @@ class _Marks:
         """Return the marks of a known text; None if there are none."""
         return self._by_text[text] or None
 
+    def say_something(self) -> bool:
+        """Whether any text so far holds marks that are kept."""
+        return any(self._by_text.values())
+
     @staticmethod
     def _read(text: str) -> dict[str, object] | None:
         pairs = _MARK.findall(text)
@@ -120,7 +127,8 @@ class _Marks:
 
 
 def _give_boxes(taken: Sequence[_Found], objects: Sequence[_Object], marks: _Marks) -> None:
-    numbers = np.array([list(map(float, each[3:7])) for each in objects], dtype=np.float64)
+    flat = map(float, chain.from_iterable(each[3:7] for each in objects))
+    numbers = np.fromiter(flat, dtype=np.float64, count=4 * len(objects)).reshape(-1, 4)
     counts = [len(one.objects) for one in taken]
     shifts = np.repeat([one.shift for one in taken], counts)
     numbers[:, :2] -= shifts[:, None]
@@ -135,7 +143,11 @@ def _give_boxes(taken: Sequence[_Found], objects: Sequence[_Object], marks: _Mar
                 labels.append(label)
             ids[each[1]] = by_name[label]
     class_id = np.array([ids[each[1]] for each in objects], dtype=np.int64)
-    extras = {n: found for n, o in enumerate(objects) if (found := marks.of(o[2] + o[7]))}
+    extras = {
+        number: found
+        for number, each in enumerate(objects if marks.say_something() else ())
+        if (found := marks.of(each[2] + each[7]))
+    }
     table = BoxTable(labels, class_id, numbers, extras=dict[int, Any](extras))
     start = 0
     for one, count in zip(taken, counts, strict=True):
