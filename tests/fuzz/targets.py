@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import tempfile
 import warnings
@@ -21,7 +22,7 @@ from workbench.datasets.formats.view import FolderView
 from workbench.datasets.image_facts import jpeg_end, sniff
 from workbench.datasets.query import parse_query
 from workbench.datasets.query_parsing import word_before
-from workbench.errors import WorkbenchError
+from workbench.errors import InvalidModelError, WorkbenchError
 from workbench.panels.annotate.messages import Edit
 from workbench.panels.browse.listing import checked_ranges
 from workbench.persistence.archive import Archive, plan_layout
@@ -56,6 +57,9 @@ from workbench.persistence.yolo.label_table import parse_many
 from workbench.persistence.yolo.label_text import parse_labels
 from workbench.persistence.yolo.yaml_text import rewritten
 from workbench.training.events import parse_event
+from workbench.weights.facts import facts_of
+from workbench.weights.meaning import Meaning
+from workbench.weights.program import Program, ProgramError
 
 Target = Callable[[bytes], None]
 
@@ -256,6 +260,18 @@ def messages(data: bytes) -> None:
         Edit.from_message(message)
 
 
+def weights(data: bytes) -> None:
+    """The bytes as the pickle of a weights file, which nothing ever runs."""
+    try:
+        program = Program(data)
+    except ProgramError as error:
+        raise InvalidModelError(str(error)) from error
+    if not program.unknown:
+        json.dumps(facts_of(program.result, "w.pt"))
+        meaning = Meaning(program.result, "w.pt")
+        json.dumps([meaning.nodes, meaning.root])
+
+
 def query(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     word_before(text, len(text) // 2)
@@ -282,6 +298,7 @@ TARGETS: dict[str, Target] = {
     "split_list": split_list,
     "suggestions": suggestions,
     "version_file": version_file,
+    "weights": weights,
     "zip_reader": zip_reader,
 }
 """Every reader, by name."""
