@@ -30,22 +30,8 @@ from workbench.datasets.query_completion import Completion, complete
 from workbench.labelling import ModelLabeller
 from workbench.labelling.predictor import Predictor
 from workbench.panels.browse.finder import Finder, find_deleted
-from workbench.panels.browse.importing import (
-    batches,
-    describe,
-    describe_suggestions,
-    refusal_text,
-)
-from workbench.panels.browse.listing import (
-    MODES,
-    Aim,
-    Item,
-    Listing,
-    Only,
-    Ranges,
-    Sieve,
-    size_of,
-)
+from workbench.panels.browse.importing import batches, describe, describe_suggestions, refusal_text
+from workbench.panels.browse.listing import MODES, Aim, Item, Listing, Only, Ranges, Sieve, size_of
 from workbench.panels.browse.pictures import PageMaker
 from workbench.panels.browse.reviewing import find_waiting, on_images, rest_of, said, told
 from workbench.panels.shared.changing import ChangingModel, Task, sentence
