@@ -162,7 +162,7 @@ class Session:
     def __init__(self, folder: Path, pictures: Sequence[Picture], args: argparse.Namespace) -> None:
         self.stores = create_stores(folder / "data", folder / "models")
         self.predictor = Predictor(self.stores)
-        self.notes: list[list[str]] = []
+        self.notes: list[dict[str, str]] = []
         self._runner = TrainingRunner(self.stores, folder / "runs")
         self._teacher = Teacher(self.stores, TAUGHT, self._runner, self.predictor)
         self._pictures = pictures
@@ -218,16 +218,16 @@ class Session:
         last = state.last
         assert last is not None
         self.notes.append(
-            [
-                str(coming.images),
-                f"{coming.seconds:.0f} s",
-                str(number + 1),
-                f"{last.saved} % on {last.held_out}",
-                f"{last.map50:.2f}",
-                f"{last.threshold:.2f}",
-                "yes" if last.tightens else "no",
-                "takes over" if last.takes_over else "not better",
-            ]
+            {
+                "taught on": str(coming.images),
+                "in": f"{coming.seconds:.0f} s",
+                "from image": str(number + 1),
+                "saves": f"{last.saved} % on {last.held_out}",
+                "mAP50": f"{last.map50:.2f}",
+                "threshold": f"{last.threshold:.2f}",
+                "tightened": "yes" if last.tightens else "no",
+                "": "takes over" if last.takes_over else "not better",
+            }
         )
         if state.lesson is not None and state.lesson != self._lesson:
             self._lesson, self._threshold = state.lesson, state.lesson.threshold
@@ -297,16 +297,8 @@ async def main(args: argparse.Namespace) -> int:
         say(f"{len(pictures)} images, {boxes} boxes, IoU {args.iou}")
         session = Session(folder, pictures, args)
         taught, manual = await session.run(classes)
-    headings = [
-        "taught on",
-        "in",
-        "from image",
-        "actions on held out",
-        "threshold",
-        "tightened",
-        "",
-    ]
-    print_columns(headings, session.notes)
+    if session.notes:
+        print_columns([*session.notes[0]], [[*note.values()] for note in session.notes])
     ratios = report(taught, manual)
     failures = []
     if taught.wrong or manual.wrong:
