@@ -99,7 +99,7 @@ def test_a_box_drawn_while_zoomed_in_is_pixel_exact(lab_page: LabPage, dataset: 
     canvas.drag((500, 350), (495, 350))
     lab_page.page.keyboard.up("Space")
     assert canvas.at(500, 350)[0] < before[0] - 20
-    canvas.press("f")
+    canvas.press("z")
     lab_page.page.wait_for_function(
         "() => JSON.parse(document.querySelector('.wb-stage').dataset.viewport).scale < 5"
     )

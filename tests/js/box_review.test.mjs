@@ -44,6 +44,9 @@ async function start({ walks = true, fields = {} } = {}) {
     toggleCrosshair() {},
     toggleHelp() {},
     findClass() {},
+    openMenu() {},
+    toggleObjects() {},
+    toggleFullScreen() {},
   });
   session.setThreshold(0.25);
   await session.receive(

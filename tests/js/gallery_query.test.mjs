@@ -8,7 +8,7 @@ import {
   outlines,
   roomFor,
 } from "../../workbench/panels/browse/static/cells.mjs";
-import { createTypeAhead, isLookedFor } from "../../workbench/panels/browse/static/popup.mjs";
+import { isLookedFor } from "../../workbench/panels/browse/static/popup.mjs";
 import {
   completed,
   createQueryTrack,
@@ -18,6 +18,7 @@ import {
   withSort,
 } from "../../workbench/panels/browse/static/query.mjs";
 import { wordsOf } from "../../workbench/panels/browse/static/status.mjs";
+import { createTypeAhead } from "../../workbench/panels/shared/static/type_ahead.mjs";
 import { fake } from "./fakes.mjs";
 
 test("the order is part of the query's text", () => {

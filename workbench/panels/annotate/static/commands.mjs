@@ -12,6 +12,9 @@
  * @property {() => void} toggleCrosshair
  * @property {() => void} toggleHelp
  * @property {() => void} findClass
+ * @property {() => void} openMenu of the selected boxes
+ * @property {() => void} toggleObjects the list of them
+ * @property {() => void} toggleFullScreen
  * @property {() => "pass"} leave let the key move the focus on
  * @property {(text: string) => void} tell why a key did nothing, to eyes and ears
  */
@@ -24,6 +27,7 @@ import {
   withAccepted,
   withBox,
   withChanged,
+  withLast,
   withoutBoxes,
 } from "./document.mjs";
 import { allowedShift, boxBetween, resized, shifted } from "./geometry.mjs";
@@ -31,6 +35,14 @@ import { allowedShift, boxBetween, resized, shifted } from "./geometry.mjs";
 export const NOTHING_TO_UNDO = "There is nothing to undo on this image.";
 
 const DUPLICATE_OFFSET = 10;
+const WITHOUT_IMAGE = new Set([
+  "help",
+  "next",
+  "previous",
+  "next-unlabelled",
+  "objects",
+  "full-screen",
+]);
 const NONE_SELECTED = "No box is selected.";
 
 /** @typedef {import("./document.mjs").Box} Box */
@@ -165,6 +177,17 @@ export function createCommands(session, view) {
         copied(state.previousBoxes, 0),
         "The image shown before has no boxes to copy.",
       ),
+    front() {
+      const boxes = free();
+      if (!boxes.length) return view.tell(noneFree("reorder"));
+      const after = withLast(session.boxes(), ids(boxes));
+      if (after.every((box, i) => box === session.boxes()[i]))
+        return view.tell("Nothing lies before it.");
+      session.edit("to front", after);
+    },
+    menu: () => view.openMenu(),
+    objects: () => view.toggleObjects(),
+    "full-screen": () => view.toggleFullScreen(),
     "find-class": () => view.findClass(),
     "select-next": () => walkBoxes(1) || view.leave(),
     "select-previous": () => walkBoxes(-1) || view.leave(),
@@ -215,7 +238,7 @@ export function createCommands(session, view) {
   return {
     /** @param {string} action @returns {boolean} false: let the key do what it does elsewhere */
     run(action) {
-      const needsImage = !["help", "next", "previous", "next-unlabelled"].includes(action);
+      const needsImage = !WITHOUT_IMAGE.has(action);
       if (needsImage && !state.frame) return true;
       return actions[action]?.() !== "pass";
     },

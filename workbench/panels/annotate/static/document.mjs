@@ -68,6 +68,11 @@ export function withoutBoxes(boxes, ids) {
   return boxes.filter((box) => !ids.has(box.id));
 }
 
+/** The same boxes, those with the given ids last: painted above the others. @param {Box[]} boxes @param {Set<number>} ids */
+export function withLast(boxes, ids) {
+  return [...withoutBoxes(boxes, ids), ...boxes.filter((box) => ids.has(box.id))];
+}
+
 /**
  * Change the boxes with the given ids. A proposal that a person reshapes or reclassifies
  * has been reviewed: it becomes a box.

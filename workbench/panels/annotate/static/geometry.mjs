@@ -158,6 +158,20 @@ function movedEdges(low, high, handle, lowName, highName, to, limit) {
   return below ? [fixed - MIN_SIDE, fixed] : [fixed, fixed + MIN_SIDE];
 }
 
+/**
+ * A viewport in which a box is in sight: the same one, or moved so that the box is in its middle.
+ * @param {Viewport} view @param {Xyxy} box image pixels @param {Size} stage @returns {Viewport}
+ */
+export function inSight(view, box, stage) {
+  const screen = toScreen(view, box);
+  if (touches(screen, [0, 0, stage.width, stage.height])) return view;
+  return {
+    scale: view.scale,
+    x: view.x + stage.width / 2 - (screen[0] + screen[2]) / 2,
+    y: view.y + stage.height / 2 - (screen[1] + screen[3]) / 2,
+  };
+}
+
 /** @param {Xyxy} box */
 export function area(box) {
   return (box[2] - box[0]) * (box[3] - box[1]);

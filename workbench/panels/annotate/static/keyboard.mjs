@@ -60,7 +60,7 @@ export function attachKeyboard(root, stage, { model, commands, session, hand }) 
   on("keydown", (event) => {
     const target = /** @type {Element} */ (event.target);
     const isTyping = target.matches("input:not([type=range])");
-    const isInDialog = target.closest("[role=dialog]");
+    const isInDialog = target.closest("[role=dialog], [role=menu], select");
     if (isTyping || isInDialog || event.isComposing) return;
     if (handle(event)) event.preventDefault();
   });

@@ -6,7 +6,7 @@ const GROUPS = [
   ["previous", "next", "next-unlabelled"],
   ["select-mode", "undo", "redo", "duplicate", "delete", "nothing-here", "suggest", "teach"],
   ["zoom-out", "zoom-in", "fit", "actual-size"],
-  ["hide", "crosshair"],
+  ["hide", "crosshair", "objects", "full-screen"],
 ];
 /** @type {Record<string, string>} */
 const NAMES = {
@@ -27,6 +27,8 @@ const NAMES = {
   "actual-size": "Actual size",
   hide: "Hide or show boxes",
   crosshair: "Crosshair",
+  objects: "List of the objects",
+  "full-screen": "Full screen",
   help: "Keys",
 };
 /** Buttons that say in words what they do. */

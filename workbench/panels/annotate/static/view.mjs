@@ -6,7 +6,9 @@
  */
 /** @import { CanvasModel, Failure, Size } from "../../types.d.ts" */
 
+import { createContextMenu } from "../../shared/static/context_menu.mjs";
 import { activeWithin, make } from "../../shared/static/dom.mjs";
+import { attachBoxMenu } from "./box_menu.mjs";
 import { createClassList } from "./classes.mjs";
 import { createCommands, NOTHING_TO_UNDO } from "./commands.mjs";
 import { fromRows, sameRow, toRows } from "./document.mjs";
@@ -19,10 +21,21 @@ import {
   labelText,
   prepare,
 } from "./draw.mjs";
-import { centred, FIT_MARGIN, fitViewport, keepInSight, toImage, zoomAt } from "./geometry.mjs";
+import {
+  centred,
+  FIT_MARGIN,
+  fitViewport,
+  inSight,
+  keepInSight,
+  toImage,
+  zoomAt,
+} from "./geometry.mjs";
 import { createHelp, createHint, createNotice } from "./help.mjs";
 import { attachPointer } from "./input.mjs";
 import { attachKeyboard } from "./keyboard.mjs";
+import { createObjectList } from "./objects.mjs";
+import { fitRoom } from "./room.mjs";
+import { currentNotice, describeCount, describeProgress, isBackground } from "./situation.mjs";
 import { createReviewBar, createStatusLine, createToolbar } from "./toolbar.mjs";
 
 /**
@@ -117,8 +130,7 @@ export function mountView(model, session, host) {
     hasClass() {
       if (names().length || !model.get("walks")) return true;
       const text = "Name a class first: type it and press Enter. Then draw.";
-      say(text);
-      hint.show(text);
+      tell(text);
       // After the press that began this, which gives the focus to the stage.
       setTimeout(() => classes.focus());
       return false;
@@ -157,12 +169,21 @@ export function mountView(model, session, host) {
     },
     toggleHelp: () => help.toggle(),
     findClass: () => classes.focus(),
-    leave: () => "pass",
-    tell(text) {
-      say(text);
-      hint.show(text);
+    openMenu: () => boxMenu.open(),
+    toggleObjects() {
+      objects.toggle(!objects.isOpen());
+      mark("controls");
     },
+    toggleFullScreen: () => room.toggleFull(),
+    leave: () => "pass",
+    tell,
   });
+
+  /** @param {string} text to eyes and ears */
+  function tell(text) {
+    say(text);
+    hint.show(text);
+  }
 
   /** Class that is on its way into the dataset; then it becomes that of what is selected. */
   let newClass = "";
@@ -176,6 +197,32 @@ export function mountView(model, session, host) {
     pick: commands.setClass,
     leave: focusStage,
     add: model.get("walks") ? addClass : null,
+  });
+  const menu = createContextMenu({ leave: focusStage });
+  const boxMenu = attachBoxMenu(stageElement, menu, session, commands, {
+    names,
+    bindings: () => model.get("bindings"),
+    walks: () => model.get("walks"),
+    viewport: () => viewport,
+    size: () => size,
+    opening: () => hand.cancel(),
+  });
+  const objects = createObjectList({
+    select(id, adding) {
+      const others = adding ? [...state.selection].filter((other) => other !== id) : [];
+      session.select(adding && state.selection.has(id) ? others : [...others, id]);
+      const box = session.boxes().find((one) => one.id === id);
+      if (box) stage.setViewport(inSight(viewport, box.xyxy, size), isFitted);
+    },
+    toggle: (what, id) =>
+      session.update((s) => {
+        if (!s[what].delete(id)) s[what].add(id);
+      }),
+    menu(id, at) {
+      if (!state.selection.has(id)) session.select([id]);
+      boxMenu.open(at);
+    },
+    leave: focusStage,
   });
   const help = createHelp({
     bindings: () => model.get("bindings"),
@@ -223,10 +270,10 @@ export function mountView(model, session, host) {
       notice.element,
       hint.element,
       help.element,
+      menu.element,
     ),
-    classes.element,
+    make("div", { class: "wb-side" }, classes.element, objects.element),
   );
-  main.style.height = `${model.get("canvas_height")}px`;
   const root = make(
     "div",
     { class: "wb-annotate" },
@@ -236,6 +283,13 @@ export function mountView(model, session, host) {
     live,
   );
   host.append(root);
+
+  objects.toggle(true);
+  const room = fitRoom(root, main, {
+    wanted: () => model.get("canvas_height"),
+    tell,
+    changed: () => mark("controls"),
+  });
 
   const hand = attachPointer(stageElement, stage, session);
   const keyboard = attachKeyboard(root, stageElement, { model, commands, session, hand });
@@ -326,6 +380,13 @@ export function mountView(model, session, host) {
     const [only] =
       state.selection.size === 1 ? boxes.filter((box) => state.selection.has(box.id)) : [];
     classes.update({ current: only?.cls ?? state.currentClass, counts });
+    objects.update({
+      boxes,
+      names: names(),
+      selection: state.selection,
+      locked: state.locked,
+      hidden: state.hidden,
+    });
     const editable = Boolean(state.frame?.editable);
     const has = state.selection.size > 0;
     const index = session.target();
@@ -337,8 +398,10 @@ export function mountView(model, session, host) {
       pressed: {
         crosshair,
         "select-mode": state.selecting,
+        objects: objects.isOpen(),
+        "full-screen": room.isFull(),
         hide: boxes.some((box) => state.hidden.has(box.id)),
-        "nothing-here": isBackground(),
+        "nothing-here": isBackground(session),
         suggest: Boolean(model.get("work")),
         teach: model.get("teaches"),
       },
@@ -359,48 +422,7 @@ export function mountView(model, session, host) {
       selected: proposals.filter((box) => state.selection.has(box.id)).length,
       threshold: state.threshold,
     });
-    notice.update(currentNotice());
-  }
-
-  function isBackground() {
-    return Boolean(state.frame?.revision) && session.boxes().length === 0;
-  }
-
-  /** @returns {Parameters<typeof notice.update>[0]} */
-  function currentNotice() {
-    const { frame } = state;
-    const failure = frame && session.outbox.failure(frame.key);
-    if (failure) {
-      const choices = failure.choices.map(({ choice, text }) => ({
-        text,
-        run: () => answer(() => session.resolve(choice)),
-      }));
-      return { text: failure.why, tone: "problem", choices };
-    }
-    if (model.get("notice")) {
-      const dismiss = () => {
-        model.set("notice", "");
-        model.save_changes();
-      };
-      return {
-        text: model.get("notice"),
-        tone: "problem",
-        choices: [{ text: "Dismiss", run: () => answer(dismiss) }],
-      };
-    }
-    if (session.saving().why) return { text: session.saving().why, tone: "problem", choices: [] };
-    if (!frame && !state.loading)
-      return {
-        text: "There is no image to show: add pictures in Browse or Capture, or choose another split.",
-        tone: "info",
-        choices: (model.get("doors") ?? []).map((panel) => ({
-          text: `Add in ${panel}`,
-          run: () => session.openPanel(panel),
-        })),
-      };
-    if (!frame || state.loading) return { text: "Loading…", tone: "info", choices: [] };
-    if (frame.problem) return { text: frame.problem, tone: "problem", choices: [] };
-    return null;
+    notice.update(currentNotice(model, session, answer));
   }
 
   /** Do what a button of the notice says; the button goes, so the stage takes the focus. @param {() => void} act */
@@ -421,11 +443,11 @@ export function mountView(model, session, host) {
     statusLine.update({
       name: frame?.name ?? "",
       size: frame?.width ? `${frame.width} × ${frame.height}${describeReduction()}` : "",
-      boxes: frame ? describeCount(count, waiting) : "",
+      boxes: frame ? describeCount(session, count, waiting) : "",
       zoom: frame?.width
         ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${isInside ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}`
         : "",
-      progress: model.get("walks") && state.total ? describeProgress() : "",
+      progress: model.get("walks") && state.total ? describeProgress(state, model.get("work"), model.get("taught")) : "",
       saving: savingShown(),
     });
   }
@@ -436,23 +458,6 @@ export function mountView(model, session, host) {
     return state.frame || saving.state !== "saved"
       ? saving
       : { state: /** @type {const} */ (""), why: "" };
-  }
-
-  function describeProgress() {
-    if (model.get("work")) return model.get("work");
-    const review = state.toReview ? `${state.toReview} to review, ` : "";
-    const taught = model.get("taught") ? `${model.get("taught")} · ` : "";
-    return `${taught}${review}${state.labelled} of ${state.total} labelled`;
-  }
-
-  /** @param {number} count @param {number} waiting */
-  function describeCount(count, waiting) {
-    const review = waiting ? `, ${waiting} to review` : "";
-    if (count) return `${count} ${count === 1 ? "box" : "boxes"}${review}`;
-    return (
-      (isBackground() ? "nothing here" : state.frame?.revision ? "no boxes" : "not labelled") +
-      review
-    );
   }
 
   function announceSelection() {
@@ -470,6 +475,7 @@ export function mountView(model, session, host) {
   const unsubscribe = session.subscribe((what) => {
     if (what === "frame") {
       hand.cancel();
+      menu.close();
       if (state.frame?.width) stage.setViewport(fitViewport(image(), size), true);
       // Opened from elsewhere, by keys perhaps: they go on working here.
       if (
@@ -480,18 +486,18 @@ export function mountView(model, session, host) {
       )
         focusStage();
       if (state.frame) isFirst = false;
-      if (state.frame) say(`${state.frame.name}, ${describeCount(session.boxes().length, 0)}`);
+      if (state.frame)
+        say(`${state.frame.name}, ${describeCount(session, session.boxes().length)}`);
       mark("picture");
     }
     if (what === "picture") mark("picture");
     if (what === "selection") announceSelection();
     if (what === "boxes" && state.frame) {
       if (state.selection.size) announceSelection();
-      else say(`${describeCount(session.boxes().length, 0)} on this image`);
+      else say(`${describeCount(session, session.boxes().length)} on this image`);
     }
     if (what === "start") {
-      say(NOTHING_TO_UNDO);
-      hint.show(NOTHING_TO_UNDO);
+      tell(NOTHING_TO_UNDO);
     }
     // Painting costs milliseconds before the next answer can be shown: only what has changed.
     const failure = state.frame && session.outbox.failure(state.frame.key);
@@ -547,8 +553,7 @@ export function mountView(model, session, host) {
     "taught",
   ].map((name) => /** @type {const} */ (`change:${name}`));
   for (const name of watched) model.on(name, repaint);
-  const resizeMain = () => (main.style.height = `${model.get("canvas_height")}px`);
-  model.on("change:canvas_height", resizeMain);
+  model.on("change:canvas_height", room.reset);
   window.addEventListener("resize", repaint);
   repaint();
 
@@ -561,7 +566,9 @@ export function mountView(model, session, host) {
     cancelAnimationFrame(request);
     for (const name of watched) model.off(name, repaint);
     model.off("change:classes", takeNewClass);
-    model.off("change:canvas_height", resizeMain);
+    model.off("change:canvas_height", room.reset);
+    room.close();
+    objects.close();
     window.removeEventListener("resize", repaint);
     root.remove();
   };

@@ -1,5 +1,6 @@
 /** Buttons that open something: a menu, or a small form. Worked by mouse and by keys. */
 import { make } from "../../shared/static/dom.mjs";
+import { createTypeAhead } from "../../shared/static/type_ahead.mjs";
 
 /**
  * @param {HTMLElement} button @param {HTMLElement} panel
@@ -43,37 +44,8 @@ function attachPopup(button, panel, { opened } = {}) {
   return popup;
 }
 
-/** Milliseconds: keys that follow each other within this time make one word. */
-const WORD_MS = 900;
 /** Longer menus have a field to look for an item. */
 const LOOK_FOR = 12;
-
-/**
- * Finds items of a menu by what is typed: one letter again and again goes from one to the
- * next that begins with it, several letters in a row go to the first that begins with them.
- * @param {() => number} now milliseconds
- */
-export function createTypeAhead(now = () => performance.now()) {
-  let typed = "";
-  let last = -Infinity;
-  return {
-    /** Whether a word is being typed, so that a space belongs to it. */
-    isTyping: () => typed !== "" && now() - last < WORD_MS,
-    /** @param {string} letter @param {string[]} texts @param {number} at @returns {number} -1 for none */
-    find(letter, texts, at) {
-      typed = now() - last < WORD_MS ? typed + letter.toLowerCase() : letter.toLowerCase();
-      last = now();
-      const isOneLetter = [...typed].every((other) => other === typed[0]);
-      const word = isOneLetter ? typed[0] : typed;
-      /** @param {number} index */
-      const begins = (index) => texts[index].toLowerCase().startsWith(word);
-      const order = texts.map(
-        (_, index) => (at + (isOneLetter ? 1 : 0) + index + texts.length) % texts.length,
-      );
-      return order.find(begins) ?? -1;
-    },
-  };
-}
 
 /** Whether an item is one of those looked for: all words are in it. @param {string} text @param {string} wanted */
 export function isLookedFor(text, wanted) {

@@ -1,0 +1,69 @@
+/** What is to be said of the image that is shown: its count, the progress, what is wrong. */
+/** @import { CanvasModel, Failure } from "../../types.d.ts" */
+/** @import { Session } from "./commands.mjs" */
+
+/** Whether a person has said that there is nothing on it. @param {Session} session */
+export function isBackground(session) {
+  return Boolean(session.state.frame?.revision) && session.boxes().length === 0;
+}
+
+/** @param {Session} session @param {number} count boxes @param {number} waiting predictions to review */
+export function describeCount(session, count, waiting = 0) {
+  const review = waiting ? `, ${waiting} to review` : "";
+  if (count) return `${count} ${count === 1 ? "box" : "boxes"}${review}`;
+  const { frame } = session.state;
+  return (
+    (isBackground(session) ? "nothing here" : frame?.revision ? "no boxes" : "not labelled") +
+    review
+  );
+}
+
+/** @param {import("./session.mjs").State} state @param {string} work what is under way, in words @param {string} taught what a model has learnt meanwhile */
+export function describeProgress(state, work, taught) {
+  if (work) return work;
+  const review = state.toReview ? `${state.toReview} to review, ` : "";
+  return `${taught ? `${taught} · ` : ""}${review}${state.labelled} of ${state.total} labelled`;
+}
+
+/**
+ * The most urgent thing to say over the picture, or null.
+ * @param {CanvasModel} model @param {Session} session
+ * @param {(act: () => void) => void} answer does what a button says
+ * @returns {{text: string, tone: "problem"|"info", choices: {text: string, run: () => void}[]}|null}
+ */
+export function currentNotice(model, session, answer) {
+  const { frame, loading } = session.state;
+  /** @type {Failure|null} */
+  const failure = frame && session.outbox.failure(frame.key);
+  if (failure) {
+    const choices = failure.choices.map(({ choice, text }) => ({
+      text,
+      run: () => answer(() => session.resolve(choice)),
+    }));
+    return { text: failure.why, tone: "problem", choices };
+  }
+  if (model.get("notice")) {
+    const dismiss = () => {
+      model.set("notice", "");
+      model.save_changes();
+    };
+    return {
+      text: model.get("notice"),
+      tone: "problem",
+      choices: [{ text: "Dismiss", run: () => answer(dismiss) }],
+    };
+  }
+  if (session.saving().why) return { text: session.saving().why, tone: "problem", choices: [] };
+  if (!frame && !loading)
+    return {
+      text: "There is no image to show: add pictures in Browse or Capture, or choose another split.",
+      tone: "info",
+      choices: (model.get("doors") ?? []).map((panel) => ({
+        text: `Add in ${panel}`,
+        run: () => session.openPanel(panel),
+      })),
+    };
+  if (!frame || loading) return { text: "Loading…", tone: "info", choices: [] };
+  if (frame.problem) return { text: frame.problem, tone: "problem", choices: [] };
+  return null;
+}
