@@ -128,6 +128,34 @@ def test_full_screen_shows_all_of_it_and_comes_back(lab_page: LabPage, dataset: 
     eventually(canvas.stage.bounding_box, before)
 
 
+def test_the_filmstrip_leads_to_images_and_shows_which_are_labelled(
+    lab_page: LabPage, dataset: Path
+) -> None:
+    canvas = show(lab_page, dataset)
+    canvas.stage.focus()
+    canvas.press("i")
+    strip = canvas.root.get_by_role("group", name="Images around this one")
+    first, second = strip.get_by_role("button").nth(0), strip.get_by_role("button").nth(1)
+    expect(first).to_have_attribute("aria-label", "Image 1, img_0.jpg, labelled")
+    expect(second).to_have_attribute("aria-label", "Image 2, img_1.jpg, not labelled")
+    lab_page.page.wait_for_function(
+        "[...document.querySelectorAll('.wb-strip img')].every((image) => image.naturalWidth > 99)"
+    )
+    second.click()
+    canvas.wait_for("img_1.jpg")
+    expect(second).to_have_attribute("aria-current", "true")
+    expect(canvas.stage).to_be_focused()
+    canvas.drag((10, 10), (60, 70))
+    expect(second).to_have_attribute("aria-label", "Image 2, img_1.jpg, labelled")
+    second.focus()
+    canvas.press("ArrowRight", "Enter")
+    canvas.wait_for("img_2.jpg")
+    keep_picture(lab_page.page, "filmstrip")
+    lab_page.set_theme("JupyterLab Dark")
+    canvas.click(30, 30, button="right")
+    keep_picture(lab_page.page, "filmstrip_dark")
+
+
 def test_in_tabs_the_annotator_is_as_high_as_is_in_sight(
     open_lab_page: Callable[..., LabPage], dataset: Path
 ) -> None:
@@ -136,8 +164,7 @@ def test_in_tabs_the_annotator_is_as_high_as_is_in_sight(
     name = f"tabs_{dataset.name}.ipynb"
     lab_page.lab.write_notebook(
         name,
-        f"from workbench import Workbench\nwb = Workbench({data!r})\nwb",
-        f"wb.tabs.dataset.value = {dataset.name!r}\nwb.tabs.go('Annotate')",
+        f"from workbench import Workbench\nWorkbench({data!r}).open({dataset.name!r}, 'Annotate')",
     )
     lab_page.open_notebook(name)
     lab_page.run_all()

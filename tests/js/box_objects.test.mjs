@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { makeBox, withLast } from "../../workbench/panels/annotate/static/document.mjs";
+import { stripRange } from "../../workbench/panels/annotate/static/filmstrip.mjs";
 import { inSight } from "../../workbench/panels/annotate/static/geometry.mjs";
 import { rowsInSight, sortedBoxes } from "../../workbench/panels/annotate/static/objects.mjs";
 import { heightFor } from "../../workbench/panels/annotate/static/room.mjs";
+import { createStrip } from "../../workbench/panels/annotate/static/strip.mjs";
 
 const small = makeBox(1, [0, 0, 5, 5]);
 const large = makeBox(0, [0, 0, 50, 50]);
@@ -43,4 +45,44 @@ test("the picture's row is as high as was asked for, or less, so that its bars a
   assert.equal(heightFor(560, 900, 100), 560);
   assert.equal(heightFor(560, 700, 200), 490);
   assert.equal(heightFor(560, 300, 200), 240);
+});
+
+test("the filmstrip has the present image in its middle, and ends where the walk does", () => {
+  assert.deepEqual(stripRange(950, 50, 100, 0), { first: 45, count: 10 });
+  assert.deepEqual(stripRange(950, 1, 100, 0), { first: 0, count: 10 });
+  assert.deepEqual(stripRange(950, 98, 100, 0), { first: 90, count: 10 });
+  assert.deepEqual(stripRange(950, 50, 100, 20), { first: 65, count: 10 });
+  assert.deepEqual(stripRange(950, 0, 3, 0), { first: 0, count: 3 });
+  assert.deepEqual(stripRange(950, 0, 0, 0), { first: 0, count: 0 });
+});
+
+test("a strip asks for the pictures that it lacks, and forgets those of another walk", () => {
+  const sent = [];
+  const released = [];
+  const strip = createStrip({
+    post: (message) => sent.push(message),
+    toUrl: (bytes) => `url of ${bytes.byteLength}`,
+    release: (url) => released.push(url),
+  });
+  const item = (index, buffer, labelled = false) => ({
+    index,
+    name: `${index}.jpg`,
+    labelled,
+    buffer,
+  });
+  const bytes = (length) => new DataView(new ArrayBuffer(length));
+  strip.ask(1, 4, 2);
+  assert.deepEqual(sent.pop(), { kind: "strip", walk: 1, first: 4, count: 2, have: [] });
+  const items = [item(4, 0), item(5, 1)];
+  strip.received({ kind: "strip", walk: 1, items }, [bytes(9), bytes(0)]);
+  assert.equal(strip.at(4)?.url, "url of 9");
+  assert.equal(strip.at(5)?.url, "", "it cannot be read, and is not asked for again");
+  strip.ask(1, 3, 3);
+  assert.deepEqual(sent.pop()?.have, [4, 5]);
+  strip.received({ kind: "strip", walk: 1, items: [item(4, null, true)] }, []);
+  assert.deepEqual(strip.at(4), { index: 4, name: "4.jpg", labelled: true, url: "url of 9" });
+  strip.ask(2, 0, 1);
+  assert.deepEqual(released, ["url of 9"]);
+  strip.received({ kind: "strip", walk: 1, items }, [bytes(9), bytes(9)]);
+  assert.equal(strip.at(4), null, "an answer for the walk before");
 });

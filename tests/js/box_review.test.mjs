@@ -46,6 +46,7 @@ async function start({ walks = true, fields = {} } = {}) {
     findClass() {},
     openMenu() {},
     toggleObjects() {},
+    toggleFilmstrip() {},
     toggleFullScreen() {},
   });
   session.setThreshold(0.25);

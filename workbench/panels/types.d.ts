@@ -176,6 +176,7 @@ export type CanvasSent = From<
   | { kind: "want"; index: number; walk: number }
   | { kind: "want"; key: string; plain?: boolean }
   | { kind: "want_trail"; key: string }
+  | { kind: "strip"; walk: number; first: number; count: number; have: number[] }
   | { kind: "add_class"; name: string }
   | { kind: "got"; id: number }
   | ({ kind: "edit"; seq: number; key: string } & EditState)
@@ -196,6 +197,12 @@ export interface FrameMessage {
   to_review: number;
   plain: boolean;
   frame: Frame;
+}
+/** `buffer`: number of the picture among the buffers; null: the page has it. */
+export interface FilmstripMessage {
+  kind: "strip";
+  walk: number;
+  items: { index: number; name: string; labelled: boolean; buffer: number | null }[];
 }
 export interface SavedMessage {
   kind: "saved";
@@ -258,6 +265,7 @@ export type CanvasReceived = To<
   | LabelsMessage
   | TrailMessage
   | TightenedMessage
+  | FilmstripMessage
 >;
 export type CanvasModel = Model<CanvasTraits, CanvasSent, CanvasReceived>;
 

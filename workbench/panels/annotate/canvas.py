@@ -15,6 +15,7 @@ suggest          have boxes proposed for what is not labelled; again: stop that
 tighten          draw ``boxes`` (pixel xyxy) of image ``key`` in to what they show
 teach            have a model learn from what is reviewed; again: stop that
 add_class        append class ``name`` to the dataset
+strip            send small pictures of ``count`` images from ``first`` on, but of those in ``have``
 got              frame ``id`` has arrived
 edit             the boxes of image ``key`` after a finished edit, see `Edit`
 submit           the user is done with this image
@@ -30,6 +31,7 @@ saved            edit ``seq`` of ``session`` is in the label file, which has ``r
 not_saved        it is not, ``why``, and the ``choices`` that the user has
 labels           boxes of image ``key`` that were set in Python
 tightened        ``boxes`` of image ``key``, by the ``ids`` of the request
+strip            names and states of images around the one that is shown, with small pictures
 trail            states of image ``key`` before (``past``) and after (``future``) the present
                  ``boxes``, each its boxes, or null while it was not labelled
 ===============  ===========================================================================
@@ -62,8 +64,8 @@ _log = logging.getLogger(__name__)
 
 _ASKED = frozenset(
     (
-        *("hello", "go", "go_unlabelled", "want", "want_trail", "suggest", "teach", "tighten"),
-        *("add_class", "open"),
+        *("hello", "go", "go_unlabelled", "want", "want_trail", "strip"),
+        *("suggest", "teach", "tighten", "add_class", "open"),
     )
 )
 """Messages that the host answers."""

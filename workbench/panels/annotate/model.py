@@ -300,6 +300,14 @@ class AnnotateModel(traitlets.HasTraits):
         places = ((after + step) % count for step in range(1, count + 1))
         return next((i for i in places if self._names[i] not in self._labelled), None)
 
+    def filenames_at(self, first: int, count: int) -> list[str]:
+        """Images of the walk from one place on, fewer where it ends."""
+        return self._names[first : first + count]
+
+    def is_labelled(self, filename: str) -> bool:
+        """Whether an image of the walk has a label file."""
+        return filename in self._labelled
+
     def unlabelled(self) -> list[str]:
         """Images of the walk without a label file: from the open one on, then those before it."""
         start = 0 if self.picture is None else self.picture.index

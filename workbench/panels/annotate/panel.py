@@ -18,6 +18,7 @@ from workbench.datasets.prelabelling import Labeller, Prelabelled
 from workbench.errors import NotFoundError, WorkbenchError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate.annotator import BoxAnnotator
+from workbench.panels.annotate.filmstrip import Filmstrip
 from workbench.panels.annotate.keys import key_bindings
 from workbench.panels.annotate.messages import Edit
 from workbench.panels.annotate.model import AnnotateModel
@@ -122,6 +123,7 @@ class AnnotatePanel:
         self.canvas.bindings = key_bindings(keys)
         self.canvas.host = self
         self._pages = Pages(self.model, self.canvas, self._report)
+        self._filmstrip = Filmstrip(stores, self.model, self.canvas)
         self._suggesting = Suggesting(stores, self.model, self.canvas, predictor)
         self._teaching = Teaching(stores, self.model, self.canvas, runner, self._suggesting.loaded)
         self.model.observe(self._follow_classes, "classes")
@@ -301,6 +303,7 @@ class AnnotatePanel:
     def close(self) -> None:
         """Stop the panel's work and take it off the page."""
         self._suggesting.close()
+        self._filmstrip.close()
         self.follower.close()
         self._background.close()
         for widget in (self.canvas, self.annotator, self.view):
@@ -421,6 +424,9 @@ class AnnotatePanel:
             return
         if message["kind"] == "teach":
             await self._teaching.turn(not self.canvas.teaches)
+            return
+        if message["kind"] == "strip":
+            await self._filmstrip.answer(message)
             return
         if message["kind"] == "open":
             if self._go is not None and message.get("panel") in self.canvas.doors:

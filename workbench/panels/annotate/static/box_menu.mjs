@@ -8,7 +8,7 @@ import { keyLabel } from "./keys.mjs";
 
 /** More classes than this scroll in a part of the menu, and can be found by typing instead. */
 const MANY_CLASSES = 6;
-const NOTE = "Locked and hidden: only in this page. The label file stays as it is.";
+const NOTE = "Lock and hide: in this page only. The label file stays as it is.";
 
 /**
  * @typedef {object} MenuView

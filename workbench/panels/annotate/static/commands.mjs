@@ -14,6 +14,7 @@
  * @property {() => void} findClass
  * @property {() => void} openMenu of the selected boxes
  * @property {() => void} toggleObjects the list of them
+ * @property {() => void} toggleFilmstrip
  * @property {() => void} toggleFullScreen
  * @property {() => "pass"} leave let the key move the focus on
  * @property {(text: string) => void} tell why a key did nothing, to eyes and ears
@@ -41,6 +42,7 @@ const WITHOUT_IMAGE = new Set([
   "previous",
   "next-unlabelled",
   "objects",
+  "filmstrip",
   "full-screen",
 ]);
 const NONE_SELECTED = "No box is selected.";
@@ -187,6 +189,7 @@ export function createCommands(session, view) {
     },
     menu: () => view.openMenu(),
     objects: () => view.toggleObjects(),
+    filmstrip: () => view.walks() && view.toggleFilmstrip(),
     "full-screen": () => view.toggleFullScreen(),
     "find-class": () => view.findClass(),
     "select-next": () => walkBoxes(1) || view.leave(),

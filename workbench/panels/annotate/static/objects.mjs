@@ -87,7 +87,7 @@ export function createObjectList({ select, toggle, menu, leave }) {
     make("div", { class: "wb-objects-head" }, make("span", {}, "Objects"), count, sort),
     none,
     grid,
-    make("div", { class: "wb-objects-note" }, "Locked and hidden: only in this page."),
+    make("div", { class: "wb-objects-note" }, "Lock and hide: in this page only."),
   );
   /** @type {Map<number, HTMLElement>} */
   const rows = new Map();

@@ -17,6 +17,7 @@ import { createDocuments, isLabelled } from "./documents.mjs";
 import { createFrames } from "./frames.mjs";
 import { amend, commit, redo, undo } from "./history.mjs";
 import { createOutbox } from "./outbox.mjs";
+import { createStrip } from "./strip.mjs";
 import { createTrails } from "./trail.mjs";
 
 /** Milliseconds after which an unanswered edit counts as not saved and goes out again. */
@@ -42,7 +43,7 @@ const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
 /**
  * @typedef {import("./document.mjs").Box} Box
  * @typedef {import("./documents.mjs").BoxHistory} BoxHistory
- * @typedef {"frame"|"picture"|"boxes"|"selection"|"status"|"submit"|"start"} Change  what views redraw;
+ * @typedef {"frame"|"picture"|"boxes"|"selection"|"status"|"submit"|"start"|"strip"} Change  what views redraw;
  *   "start": undo was asked for, and there is nothing before
  * @typedef {object} State  what a page shows
  * @property {Frame|null} frame
@@ -80,6 +81,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
   /** @param {Post} message */
   const post = (message) => send(/** @type {CanvasSent} */ ({ ...message, session: id }));
   const outbox = createOutbox({ send: post, storage, now, changed: () => notify("status") });
+  const strip = createStrip({ post });
   const documents = createDocuments((key) => outbox.unsaved(key));
   const trails = createTrails({
     ask: (key) => post({ kind: "want_trail", key }),
@@ -364,6 +366,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     boxes,
     isShown,
     outbox,
+    strip,
     sharpen,
 
     /** Images are decoded ahead to fill this. @param {{width: number, height: number}} pixels device pixels */
@@ -393,7 +396,10 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       else if (message.kind === "labels") receiveLabels(message);
       else if (message.kind === "trail") receiveTrail(message);
       else if (message.kind === "tightened") receiveTightened(this.edit, message);
-      else console.warn("workbench: unknown message from the kernel", message);
+      else if (message.kind === "strip") {
+        strip.received(message, buffers);
+        notify("strip");
+      } else console.warn("workbench: unknown message from the kernel", message);
     },
 
     /**
@@ -591,6 +597,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     close() {
       listeners.clear();
       frames.clear();
+      strip.clear();
     },
   };
 }

@@ -6,7 +6,7 @@ const GROUPS = [
   ["previous", "next", "next-unlabelled"],
   ["select-mode", "undo", "redo", "duplicate", "delete", "nothing-here", "suggest", "teach"],
   ["zoom-out", "zoom-in", "fit", "actual-size"],
-  ["hide", "crosshair", "objects", "full-screen"],
+  ["hide", "crosshair", "objects", "filmstrip", "full-screen"],
 ];
 /** @type {Record<string, string>} */
 const NAMES = {
@@ -28,6 +28,7 @@ const NAMES = {
   hide: "Hide or show boxes",
   crosshair: "Crosshair",
   objects: "List of the objects",
+  filmstrip: "Filmstrip",
   "full-screen": "Full screen",
   help: "Keys",
 };
@@ -40,6 +41,7 @@ const WALKING = new Set([
   "nothing-here",
   "suggest",
   "teach",
+  "filmstrip",
 ]);
 
 /** A press of the mouse that leaves the focus where it is. @param {Event} event */

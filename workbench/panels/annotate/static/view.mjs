@@ -21,6 +21,7 @@ import {
   labelText,
   prepare,
 } from "./draw.mjs";
+import { createFilmstrip } from "./filmstrip.mjs";
 import {
   centred,
   FIT_MARGIN,
@@ -174,6 +175,10 @@ export function mountView(model, session, host) {
       objects.toggle(!objects.isOpen());
       mark("controls");
     },
+    toggleFilmstrip() {
+      filmstrip.toggle(!filmstrip.isOpen());
+      mark("controls");
+    },
     toggleFullScreen: () => room.toggleFull(),
     leave: () => "pass",
     tell,
@@ -222,6 +227,12 @@ export function mountView(model, session, host) {
       if (!state.selection.has(id)) session.select([id]);
       boxMenu.open(at);
     },
+    leave: focusStage,
+  });
+  const filmstrip = createFilmstrip({
+    ask: (first, count) => session.strip.ask(state.walk, first, count),
+    at: session.strip.at,
+    go: (index) => session.go(index),
     leave: focusStage,
   });
   const help = createHelp({
@@ -279,6 +290,7 @@ export function mountView(model, session, host) {
     { class: "wb-annotate" },
     toolbar.element,
     main,
+    filmstrip.element,
     statusLine.element,
     live,
   );
@@ -387,6 +399,9 @@ export function mountView(model, session, host) {
       locked: state.locked,
       hidden: state.hidden,
     });
+    // What the kernel says of the images is asked for again when one more is labelled.
+    const stamp = `${state.walk} ${state.labelled}`;
+    filmstrip.update({ index: Math.max(session.target(), 0), total: state.total, stamp });
     const editable = Boolean(state.frame?.editable);
     const has = state.selection.size > 0;
     const index = session.target();
@@ -399,6 +414,7 @@ export function mountView(model, session, host) {
         crosshair,
         "select-mode": state.selecting,
         objects: objects.isOpen(),
+        filmstrip: filmstrip.isOpen(),
         "full-screen": room.isFull(),
         hide: boxes.some((box) => state.hidden.has(box.id)),
         "nothing-here": isBackground(session),
@@ -473,6 +489,7 @@ export function mountView(model, session, host) {
   }
 
   const unsubscribe = session.subscribe((what) => {
+    if (what === "strip") return filmstrip.refresh();
     if (what === "frame") {
       hand.cancel();
       menu.close();
@@ -569,6 +586,7 @@ export function mountView(model, session, host) {
     model.off("change:canvas_height", room.reset);
     room.close();
     objects.close();
+    filmstrip.close();
     window.removeEventListener("resize", repaint);
     root.remove();
   };
