@@ -12,7 +12,7 @@ import pytest
 
 from tests.browser.annotating import Canvas, eventually, scene
 from tests.browser.browsing import Gallery, show_gallery, write_images
-from tests.browser.conftest import Lab, LabPage, keep_picture
+from tests.browser.conftest import VIEWPORT, Lab, LabPage, keep_picture
 
 pytestmark = pytest.mark.browser
 
@@ -47,7 +47,14 @@ def test_filter_select_a_range_move_and_undo(lab_page: LabPage, images: Path) ->
 
     gallery.filter("class:planet")
     gallery.root.get_by_text("did you mean class:platelet").wait_for()
+    lab_page.page.set_viewport_size({"width": 700, "height": 950})
+    gallery.root.get_by_text("did you mean class:platelet").wait_for()
     keep_picture(lab_page.page, "browse-problem")
+    assert lab_page.page.evaluate(
+        "(() => { const e = document.querySelector('.wbg-message');"
+        "return e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 1; })()"
+    ), "the whole message is shown, however narrow the page"
+    lab_page.page.set_viewport_size(VIEWPORT)
     gallery.filter("boxes>0 sort:-name")
     gallery.wait_count("6 of 12 images")
     gallery.cell("img_08").click()

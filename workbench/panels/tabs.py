@@ -22,6 +22,7 @@ from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE
 from workbench.panels.shared.following import Follower, News
 from workbench.panels.shared.parts import labelled, row
+from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.widgets import StatusLine
 from workbench.panels.train import TrainPanel
 from workbench.persistence import Stores
@@ -64,6 +65,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._problems: dict[str, str] = {}
         self._shown: tuple[str | None, str] = (None, "train")
         self._opening = asyncio.Lock()  # used on the owner loop only
+        self._readings = Readings()
         self._background = Background(self._report)
         self.follower = Follower(stores, self._background, self._catch_up)
         self.dataset = w.Dropdown(description="Dataset")
@@ -140,7 +142,10 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             await panel.refresh()
 
     async def _list(self) -> None:
+        is_news = self._readings.begin()
         found = await self._manager.list()
+        if not is_news():
+            return
         kept = self.dataset.value
         was_damaged = kept in self._problems
         self._problems = {info.name: info.problem for info in found if info.problem}
@@ -204,6 +209,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._annotate_box.children = (self._annotate.view,)
         self.train.model.dataset = self.dataset.value
         self.evaluate.model.dataset = self.dataset.value
+        await self.models.open(self.dataset.value)
         self._show_seen()
 
     def _about_chosen(self) -> str:

@@ -40,6 +40,7 @@ from workbench.panels.capture.options import CaptureOptions
 from workbench.panels.live.sources import make_feed
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.following import HOW_TO_MAKE, no_such_dataset
+from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 
@@ -183,6 +184,7 @@ class CaptureModel(traitlets.HasTraits):
         self._stores = stores
         self.manager = DatasetManager.on(stores)
         self._controller: CaptureController | None = None
+        self._readings = Readings()
         self._looking = _Looking(stores, predictor, self._from_detector)
         self._forget_state: Callable[[], None] = lambda: None
         self._is_held = False
@@ -195,8 +197,12 @@ class CaptureModel(traitlets.HasTraits):
 
     async def refresh(self) -> None:
         """Look again which datasets there are, and which model is active."""
-        self.datasets = await self.manager.list_usable()
+        is_news = self._readings.begin()
+        datasets = await self.manager.list_usable()
         active = await self._stores.model.get_active()
+        if not is_news():
+            return
+        self.datasets = datasets
         self.active_model = "" if active is None else active.name
 
     async def catch_up(self, news: Collection[str]) -> None:

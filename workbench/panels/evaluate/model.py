@@ -22,6 +22,7 @@ from workbench.evaluation.mistakes import Comparison, Galleries, compare, galler
 from workbench.evaluation.suspects import suspicious_labels
 from workbench.panels.evaluate.tiles import Tile, TileMaker, confidence_of, has_prediction
 from workbench.panels.shared.changing import ChangingModel
+from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, ModelInfo, Prediction, Progress
@@ -139,6 +140,7 @@ class EvaluateModel(ChangingModel):
         self.manager = DatasetManager.on(stores)
         self._evaluator = evaluator
         self._tiles = TileMaker(stores)
+        self._readings = Readings()
         self.dataset = dataset
         self.observe(self._forget_problem, names=list(CHOICES))
 
@@ -162,10 +164,15 @@ class EvaluateModel(ChangingModel):
 
     async def refresh(self) -> None:
         """Look again which datasets and models there are."""
-        self.datasets = await self.manager.list_usable()
+        is_news = self._readings.begin()
+        datasets = await self.manager.list_usable()
+        found = await self._stores.model.list()
+        if not is_news():
+            return
+        self.datasets = datasets
         if self.dataset not in self.datasets:
             self.dataset = self.datasets[0] if len(self.datasets) == 1 else ""
-        models = [info for info in await self._stores.model.list() if not info.problem]
+        models = [info for info in found if not info.problem]
         names = [info.name for info in models]
         self.models = models
         self.model = self.model if self.model in names else ""

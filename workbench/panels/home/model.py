@@ -22,6 +22,7 @@ from workbench.datasets.thumbnails import Thumbnail, Thumbnails
 from workbench.errors import ConflictError, WorkbenchError
 from workbench.panels.home.cards import as_card, next_step, summary
 from workbench.panels.shared.changing import ChangingModel, sentence
+from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import DatasetInfo
@@ -49,13 +50,17 @@ class HomeModel(ChangingModel):
         self._stores = stores
         self._datasets = DatasetManager.on(stores)
         self._thumbnails = Thumbnails(stores)
+        self._readings = Readings()
 
     async def refresh(self) -> None:
         """Look again which datasets there are, and how far each is."""
+        is_news = self._readings.begin()
         found = await self._datasets.list_facts()
         trained = await self._trained()
         cards = [await self._card(facts, trained.get(facts.info.name)) for facts in found]
         trash = await self._datasets.list_trash()
+        if not is_news():
+            return
         with self.hold_trait_notifications():
             self.cards = cards
             self.trash = [

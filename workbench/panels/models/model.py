@@ -22,6 +22,7 @@ from workbench.errors import AlreadyExistsError, ConflictError, WorkbenchError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.models.live_trial import LEAST_CONFIDENCE, LiveTrial
 from workbench.panels.shared.changing import ChangingModel, sentence
+from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo, Prediction, TrashEntry
@@ -69,6 +70,7 @@ class ModelsModel(ChangingModel):
         super().__init__()
         self._stores = stores
         self._predictor = predictor
+        self._readings = Readings()
         self._known_curves: dict[str, list[float]] = {}
         self._deleted_again: dict[str, str] = {}  # id in the trash -> id of the same model now
         self.live = LiveTrial(predictor)
@@ -81,9 +83,12 @@ class ModelsModel(ChangingModel):
 
     async def refresh(self) -> None:
         """Look again which models there are, also in the trash."""
+        is_news = self._readings.begin()
         found = await self._stores.model.list()
         trash = await self._stores.model.list_trash()
         curves = {info.name: await self._curve(info) for info in found}
+        if not is_news():
+            return
         found.sort(key=lambda info: (info.created_at is not None, info.created_at), reverse=True)
         names = [info.name for info in found]
         active = next((info.name for info in found if info.is_active), names[0] if names else "")

@@ -7,6 +7,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from workbench.datasets.manager import DatasetManager
 from workbench.labelling.predictor import Predictor
 from workbench.panels.models.model import ModelsModel
 from workbench.panels.models.pages import DetailsPage, table_cells
@@ -54,6 +55,7 @@ class ModelsPanel:
 
     def __init__(self, stores: Stores | None = None, *, predictor: Predictor | None = None) -> None:
         stores = stores or get_stores()
+        self._stores = stores
         self._predictor = predictor or Predictor(stores)
         self._owns_predictor = predictor is None
         self.model = ModelsModel(stores, self._predictor)
@@ -97,6 +99,16 @@ class ModelsPanel:
         """The models there are, the newest first."""
         return list(self.model.models)
 
+    async def open(self, dataset: str) -> None:
+        """Try models on the pictures of this dataset.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        await self._background.run(lambda: self._open(dataset))
+
     async def refresh(self) -> None:
         """Look again which models there are."""
         await self._background.run(self._begin)
@@ -127,6 +139,10 @@ class ModelsPanel:
             async with self.model.at_rest():
                 await self.model.refresh()
         await self.trial.refresh()
+
+    async def _open(self, dataset: str) -> None:
+        info = await DatasetManager.on(self._stores).get(dataset)
+        await self.trial.open(info.name)
 
     async def _begin(self) -> None:
         await self.model.refresh()

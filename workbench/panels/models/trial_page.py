@@ -20,6 +20,7 @@ from workbench.panels.models.live_trial import LiveTrial
 from workbench.panels.models.model import Frame, ModelsModel, is_usable, required
 from workbench.panels.models.widgets import Trial
 from workbench.panels.shared.parts import Spawn, button, labelled, page, row
+from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.panels.shared.uploads import Uploads
 from workbench.persistence.models import SPLITS, ModelInfo, Prediction
@@ -62,6 +63,8 @@ class TryPage:
         self._pages: set[str] = set()
         self._watch = FeedWatch(self._preview, spawn, self._show_feed)
         self._still = b""
+        self._opened = ""
+        self._readings, self._lists = Readings(), Readings()
         self.view = page(row(self.dataset, self.split, self.image, self.run), self.trial)
         self.dataset.observe(self._list, "value")
         self.split.observe(self._list, "value")
@@ -69,11 +72,27 @@ class TryPage:
         self.live.observe(lambda _: self._follow_feed(), names=("feed", "feed_state"))
         self.live.observe(lambda _: self._show_seen(), names="seen")
 
+    async def open(self, dataset: str) -> None:
+        """Try models on this dataset from now on, whichever they were trained on.
+
+        Parameters
+        ----------
+        dataset : str
+            Empty: on what each was trained on.
+        """
+        self._opened = dataset
+        await self.refresh()
+        if dataset in self.dataset.options:
+            self.dataset.value = dataset
+
     async def refresh(self) -> None:
         """Look again which datasets there are."""
+        is_news = self._readings.begin()
         names = await self._model.datasets()
+        if not is_news():
+            return
         info = self._model.info
-        wanted = self.dataset.value or (info.dataset_name if info else "")
+        wanted = self.dataset.value or self._opened or (info.dataset_name if info else "")
         self.dataset.options = names
         self.dataset.value = wanted if wanted in names else next(iter(names), None)
         await self._list_images()
@@ -81,6 +100,8 @@ class TryPage:
     def show(self, info: ModelInfo | None) -> None:
         """Let another model look; one that was trained on a dataset begins with that."""
         self.run.disabled = not is_usable(info)
+        if self._opened in self.dataset.options:
+            return  # chosen on purpose
         if info is not None and info.dataset_name in self.dataset.options:
             self.dataset.value = info.dataset_name
 
@@ -98,8 +119,9 @@ class TryPage:
 
     async def _list_images(self) -> None:
         dataset, split = self.dataset.value, self.split.value
+        is_news = self._lists.begin()
         names = await self._model.images(dataset, split) if dataset else []
-        if (dataset, split) == (self.dataset.value, self.split.value):
+        if (dataset, split) == (self.dataset.value, self.split.value) and is_news():
             kept = self.image.value
             self.image.options = names
             self.image.value = kept if kept in names else next(iter(names), None)

@@ -10,6 +10,7 @@ import traitlets as t
 
 from workbench.datasets.manager import DatasetManager
 from workbench.errors import TrainingError, WorkbenchError
+from workbench.panels.shared.readings import Readings
 from workbench.panels.train.runs import RunBook, RunRow
 from workbench.panels.train.settings import CHOSEN, TrainSettings
 from workbench.persistence import Stores
@@ -62,8 +63,7 @@ class TrainModel(TrainSettings):
         self._runs_dir = Path(runs_dir) if runs_dir is not None else None
         self._book = RunBook()
         self._watching = False
-        # Numbers of the last look that was begun, and of the last that was shown.
-        self._looks = self._last_look = 0
+        self._looks, self._lists = Readings(), Readings()
         self._proposed: TrainingConfig | None = None
         self.observe(self._begin_anew, names=list(CHOSEN))
 
@@ -109,7 +109,10 @@ class TrainModel(TrainSettings):
 
         A run that goes on, started by whomever, is shown; else the last one that was shown.
         """
-        self.datasets = await DatasetManager.on(self.stores).list_usable()
+        is_news = self._lists.begin()
+        datasets = await DatasetManager.on(self.stores).list_usable()
+        if is_news():
+            self.datasets = datasets
         if not self.dataset and len(self.datasets) == 1:
             self.dataset = self.datasets[0]
         await self._list_models()
@@ -281,8 +284,7 @@ class TrainModel(TrainSettings):
         run = self.run
         if run is None:
             return True
-        self._looks += 1
-        number = self._looks
+        is_news = self._looks.begin()
         try:
             progress = await run.refresh()
         except WorkbenchError as error:  # the run is over, but its weights could not be kept
@@ -290,8 +292,7 @@ class TrainModel(TrainSettings):
             progress = await asyncio.to_thread(run.read_progress)
         trained = await asyncio.to_thread(run.read_model_name) or ""
         # Another may have been chosen, or a later look have been faster in the meantime.
-        if run is self.run and number > self._last_look:
-            self._last_look = number
+        if run is self.run and is_news():
             self._take_over(run, progress, trained)
         return progress.is_over
 

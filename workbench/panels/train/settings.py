@@ -8,6 +8,7 @@ from typing import Any
 import traitlets as t
 
 from workbench.errors import InvalidConfigError, WorkbenchError
+from workbench.panels.shared.readings import Readings
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.version_models import VersionInfo
 from workbench.training.arguments import check_arguments, parse_arguments
@@ -91,6 +92,7 @@ class TrainSettings(t.HasTraits):
         self._given_stores = stores
         self._gpus: list[Gpu] | None = None
         self._is_suggesting = False
+        self._asks, self._model_lists = Readings(), Readings()
         self.observe(self._take_as_own, names=list(SUGGESTED))
         self.observe(lambda _: self.set_trait("version", ""), names="dataset")
 
@@ -121,6 +123,7 @@ class TrainSettings(t.HasTraits):
 
         Settings that nobody has set are set to what is suggested.
         """
+        is_news = self._asks.begin()
         while True:
             asked = self._asked()
             notes = await self._look_at_arguments()
@@ -142,8 +145,9 @@ class TrainSettings(t.HasTraits):
                     found = suggest(facts, machine, scale, size)
             if asked == self._asked():
                 break  # else they are answers to something else
-        self.versions, self.notes, self.suggestions = versions, notes, found
-        self._apply()
+        if is_news():
+            self.versions, self.notes, self.suggestions = versions, notes, found
+            self._apply()
 
     def follow_suggestions(self) -> None:
         """Set all settings that are suggested, also those that somebody has set."""
@@ -188,8 +192,10 @@ class TrainSettings(t.HasTraits):
         return {}
 
     async def _list_models(self) -> None:
+        is_news = self._model_lists.begin()
         stored = [info.name for info in await self.stores.model.list() if not info.problem]
-        self.base_models = [*BASE_MODELS, *stored]
+        if is_news():
+            self.base_models = [*BASE_MODELS, *stored]
 
 
 def in_form(note: str) -> str:

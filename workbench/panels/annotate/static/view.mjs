@@ -463,7 +463,10 @@ export function mountView(model, session, host) {
       zoom: frame?.width
         ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${isInside ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}`
         : "",
-      progress: model.get("walks") && state.total ? describeProgress(state, model.get("work"), model.get("taught")) : "",
+      progress:
+        model.get("walks") && state.total
+          ? describeProgress(state, model.get("work"), model.get("taught"))
+          : "",
       saving: savingShown(),
     });
   }

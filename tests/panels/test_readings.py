@@ -1,0 +1,137 @@
+"""Readings of a panel that overlap: the one that began last is what is shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.capture.push_feed import PushFeed
+from workbench.labelling.predictor import Predictor
+from workbench.panels.capture.model import CaptureModel
+from workbench.panels.evaluate import EvaluatePanel
+from workbench.panels.home.model import HomeModel
+from workbench.panels.models import ModelsPanel
+from workbench.panels.shared.readings import Readings
+from workbench.panels.tabs import WorkbenchTabs
+from workbench.panels.train.model import TrainModel
+from workbench.persistence import Stores
+
+
+def test_an_older_reading_is_dropped_once_a_newer_one_is_shown() -> None:
+    readings = Readings()
+    first, second, third = readings.begin(), readings.begin(), readings.begin()
+    assert first(), "nothing newer is shown yet"
+    assert third()
+    assert not second()
+    assert readings.begin()()
+
+
+class Gate:
+    """Holds back what the first reading after `close` found, until it is opened."""
+
+    def __init__(self, real: Callable[[], Any]) -> None:
+        self._real = real
+        self._opened = asyncio.Event()
+        self._is_first = False
+        self.reached = asyncio.Event()
+
+    def close(self) -> None:
+        self._is_first = True
+
+    def open(self) -> None:
+        self._opened.set()
+
+    async def __call__(self) -> Any:
+        is_first, self._is_first = self._is_first, False
+        found = await self._real()
+        if is_first:
+            self.reached.set()
+            await self._opened.wait()
+        return found
+
+
+async def _overlap(gate: Gate, stores: Stores, refresh: Callable[[], Any]) -> None:
+    """Let a reading begin, a dataset be made, another reading begin, and the first end last."""
+    async with asyncio.timeout(20):
+        await refresh()
+        gate.close()
+        older = asyncio.ensure_future(refresh())
+        await gate.reached.wait()
+        await stores.dataset.create("newer", ["cup"])
+        await refresh()
+        gate.open()
+        await older
+
+
+@pytest.fixture
+async def gate(persistence_stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    await persistence_stores.dataset.create("older", ["cup"])
+    made = Gate(persistence_stores.dataset.list)
+    monkeypatch.setattr(persistence_stores.dataset, "list", made)
+    return made
+
+
+async def test_of_home(gate: Gate, persistence_stores: Stores) -> None:
+    model = HomeModel(persistence_stores)
+    await _overlap(gate, persistence_stores, model.refresh)
+    assert [card["name"] for card in model.cards] == ["newer", "older"]
+    model.close()
+
+
+async def test_of_train(gate: Gate, persistence_stores: Stores, tmp_path: Path) -> None:
+    model = TrainModel(None, persistence_stores, tmp_path / "runs")
+    await _overlap(gate, persistence_stores, model.refresh)
+    assert list(model.datasets) == ["newer", "older"]
+
+
+async def test_of_evaluate(gate: Gate, persistence_stores: Stores) -> None:
+    panel = EvaluatePanel(None, persistence_stores)
+    await _overlap(gate, persistence_stores, panel.model.refresh)
+    assert list(panel.model.datasets) == ["newer", "older"]
+    panel.close()
+
+
+async def test_of_models_what_is_tried(gate: Gate, persistence_stores: Stores) -> None:
+    panel = ModelsPanel(persistence_stores)
+    await _overlap(gate, persistence_stores, panel.trial.refresh)
+    assert list(panel.trial.dataset.options) == ["newer", "older"]
+    panel.close()
+
+
+async def test_of_the_tabs(gate: Gate, persistence_stores: Stores, tmp_path: Path) -> None:
+    predictor = Predictor(persistence_stores, device="cpu")
+    tabs = WorkbenchTabs(persistence_stores, tmp_path / "runs", predictor)
+    await _overlap(gate, persistence_stores, tabs._list)
+    assert [name for _, name in tabs.dataset.options] == ["newer", "older"]
+    tabs.close()
+    predictor.close()
+
+
+async def test_of_capture(gate: Gate, persistence_stores: Stores) -> None:
+    predictor = Predictor(persistence_stores, device="cpu")
+    model = CaptureModel(persistence_stores, PushFeed(), predictor)
+    await _overlap(gate, persistence_stores, model.refresh)
+    assert list(model.datasets) == ["newer", "older"]
+    await model.close()
+    predictor.close()
+
+
+async def test_in_tabs_models_are_tried_on_the_dataset_that_is_chosen(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    for name in ("cups", "plates"):
+        await persistence_stores.dataset.create(name, ["thing"])
+    predictor = Predictor(persistence_stores, device="cpu")
+    tabs = WorkbenchTabs(persistence_stores, tmp_path / "runs", predictor)
+    tried = tabs.models.trial.dataset
+    async with asyncio.timeout(20):
+        for name in ("plates", "cups"):
+            tabs.go("Models", name)
+            while tried.value != name:
+                await asyncio.sleep(0.02)
+    tabs.close()
+    predictor.close()
