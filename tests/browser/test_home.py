@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,60 @@ def test_a_dataset_without_classes_asks_for_one_before_a_box(
     eventually(label.exists, True)
     assert pixel_rows(label)[0][0] == 0
     assert "0: red cell" in (root / "data.yaml").read_text()
+
+
+def test_a_dataset_comes_from_the_browsers_machine_and_goes_there(
+    lab_page: LabPage, tmp_path: Path
+) -> None:
+    page = lab_page.page
+    root = write_images(tmp_path / "other", "pets")
+    archive = shutil.make_archive(str(tmp_path / "zoo"), "zip", root)
+    data = tmp_path / "data"
+    lab_page.lab.write_notebook(
+        "bring.ipynb", "from workbench import Workbench", f"Workbench({str(data)!r})"
+    )
+    lab_page.open_notebook("bring.ipynb")
+    lab_page.run_all()
+    home = page.get_by_role("region", name="Datasets")
+    home.get_by_role("button", name="Bring in …").click()
+    keep_picture(page, "home-bring-in")
+    with page.expect_file_chooser() as chooser:
+        home.get_by_role("button", name="Choose pictures or a zip …").click()
+    chooser.value.set_files(archive)
+    name = home.get_by_label("Name of the dataset")
+    assert name.input_value() == "zoo"
+    page.keyboard.press("Enter")
+    page.locator(".wb-gallery:visible").get_by_text("12 images").first.wait_for()
+    pictures = sorted(file.name for file in root.rglob("*.jpg"))
+    assert sorted(file.name for file in (data / "zoo").rglob("*.jpg")) == pictures
+
+    page.get_by_role("tab", name="Home", exact=True).click()
+    card = home.get_by_role("listitem", name="zoo")
+    with page.expect_download() as download:
+        card.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "zoo.zip"
+    with zipfile.ZipFile(download.value.path()) as taken:
+        found = sorted(Path(name).name for name in taken.namelist() if name.endswith(".jpg"))
+    assert found == pictures
+    keep_picture(page, "home-card")
+
+    # Dropped, as a file manager does it.
+    page.evaluate(
+        """async () => {
+            const canvas = new OffscreenCanvas(64, 48);
+            canvas.getContext("2d").fillRect(0, 0, 64, 48);
+            const blob = await canvas.convertToBlob({ type: "image/png" });
+            const transfer = new DataTransfer();
+            for (const name of ["one.png", "two.png"])
+                transfer.items.add(new File([blob], name, { type: "image/png" }));
+            const root = document.querySelector(".wb-home");
+            for (const type of ["dragenter", "dragover", "drop"])
+                root.dispatchEvent(new DragEvent(
+                    type, { dataTransfer: transfer, bubbles: true, cancelable: true },
+                ));
+        }"""
+    )
+    home.get_by_role("heading", name="Bring in 2 files").wait_for()
+    home.get_by_label("Name of the dataset").fill("dropped")
+    page.keyboard.press("Enter")
+    eventually(lambda: len(list((data / "dropped").rglob("*.png"))), 2)

@@ -7,7 +7,7 @@ import {
   isImport,
   pathOf,
   refusal,
-} from "../../workbench/panels/browse/static/drop.mjs";
+} from "../../workbench/panels/shared/static/drop.mjs";
 import { createUploader } from "../../workbench/panels/shared/static/upload.mjs";
 import { fake } from "./fakes.mjs";
 

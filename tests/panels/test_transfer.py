@@ -17,8 +17,8 @@ from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, pic
 from tests.helpers import archives
 from workbench import import_accounts, import_dataset
 from workbench.panels.browse import BrowsePanel
-from workbench.panels.browse.arrivals import Arrivals
 from workbench.panels.browse.import_words import reason_rows
+from workbench.panels.shared.arrivals import Arrivals
 from workbench.persistence import Stores, create_stores
 
 PATIENCE_S = 120
@@ -346,7 +346,7 @@ def test_a_missing_piece_is_noticed_and_nothing_is_left_behind(tmp_path: Path) -
 async def test_an_export_says_what_is_lost_and_is_downloaded_piece_by_piece(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.panels.browse.export_model.PIECE_BYTES", 300)
+    monkeypatch.setattr("workbench.panels.shared.pieces.PIECE_BYTES", 300)
     gallery = page.panel.gallery
     page.say("select", listing=gallery.listing["id"], ranges=[[0, 1]])
     page.ask("look", kind="export")

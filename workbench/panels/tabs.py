@@ -25,6 +25,7 @@ from workbench.panels.shared.parts import labelled, row
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.widgets import StatusLine
 from workbench.panels.train import TrainPanel
+from workbench.panels.train.words import listed
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, DatasetInfo
 from workbench.training.runner import TrainingRunner
@@ -101,6 +102,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.add_class("wb-panel")
         self.dataset.observe(self._choose, "value")
         self.split.observe(self._choose, "value")
+        self.train.model.observe(self._show_running, "rows")
         self.tabs.observe(self._turn_to, "selected_index")
         self._show_seen()
         self._background.spawn(self._begin)
@@ -262,6 +264,18 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         for title, panel in zip(_TITLES, panels, strict=True):
             if panel is not None:
                 panel.follower.is_seen = title == _TITLES[self.tabs.selected_index or 0]
+
+    def _show_running(self, _change: Any = None) -> None:
+        """Tell the home page what trains or waits for its turn."""
+        self.home.view.running = [
+            {
+                "id": one.id,
+                "text": listed(one),
+                "share": one.epochs_completed / one.epochs if one.epochs else 0.0,
+            }
+            for one in self.train.model.rows
+            if not one.is_over
+        ]
 
     def _report(self, error: Exception) -> None:
         # Errors hold names of files that may come from a stranger, so they are escaped.

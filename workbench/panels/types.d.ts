@@ -528,13 +528,23 @@ export interface HomeTraits {
   work: { what?: string; done?: number; total?: number };
   undo: string;
   where: string;
+  running: { id: string; text: string; share: number }[];
 }
 export type HomeSent =
   | { kind: "do"; action: string; [more: string]: string }
   | { kind: "go"; panel: string; name: string }
   | { kind: "picture"; name: string }
+  | (ArrivingPiece & { session: string; dataset: string })
+  | { kind: "download"; name: string; session: string }
+  | { kind: "fetch"; start: number; session: string }
   | { kind: "stop" };
-export type HomeModel = Model<HomeTraits, HomeSent, { kind: "picture"; name: string }>;
+export type HomeReceived =
+  | { kind: "picture"; to?: undefined; name: string }
+  | { kind: "arrived"; to: string; batch: number; refused?: boolean }
+  | { kind: "packed"; to: string; name: string }
+  | { kind: "piece"; to: string; start: number; total: number; name: string }
+  | { kind: "no_piece"; to: string };
+export type HomeModel = Model<HomeTraits, HomeSent, HomeReceived>;
 
 // -- Cameras: workbench/panels/live/ and capture/camera.py
 

@@ -20,11 +20,11 @@ from workbench.datasets.formats.exporting import ExportPlan, plan_export
 from workbench.datasets.formats.writers import WRITERS
 from workbench.errors import AlreadyExistsError, NotFoundError, WorkbenchError
 from workbench.panels.shared.changing import ChangingModel
+from workbench.panels.shared.pieces import read_piece
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, ImageKey
 
-PIECE_BYTES = 2**20
 """Bytes of a download that go to the page at a time."""
 
 _IMAGES = (
@@ -142,7 +142,7 @@ class ExportModel(ChangingModel):
         path = self._download
         if path is None:
             raise NotFoundError("there is no download any more; press Download again")
-        total, data = await asyncio.to_thread(_read, path, start)
+        total, data = await asyncio.to_thread(read_piece, path, start)
         if start + len(data) >= total:
             self.forget_download()
             self.status = Status(f"{path.name} was sent to your browser.")
@@ -207,9 +207,3 @@ def _counts(plan: ExportPlan) -> dict[str, Any]:
         "annotations": plan.num_boxes,
         "classes": len(plan.classes),
     }
-
-
-def _read(path: Path, start: int) -> tuple[int, bytes]:
-    with path.open("rb") as file:
-        file.seek(start)
-        return path.stat().st_size, file.read(PIECE_BYTES)

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
-from workbench.panels.browse.arrivals import Arrivals
 from workbench.panels.browse.export_model import ExportModel
 from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.import_model import ImportModel
 from workbench.panels.browse.import_words import Key
 from workbench.panels.browse.importing import typed_path
 from workbench.panels.browse.model import BrowseModel
+from workbench.panels.shared.arrivals import Arrivals
 from workbench.panels.shared.changing import ChangingModel, first_dataset
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey

@@ -106,6 +106,11 @@ class HomeModel(ChangingModel):
             )
             return made
 
+    async def pack(self, name: str, folder: Path) -> Path:
+        """Write all of a dataset into a zip archive in a folder, and return its path."""
+        async with self._doing(f"Packing {name}", wait=True) as progress:
+            return await self._datasets.export_zip(name, folder, progress=progress)
+
     async def rename(self, name: str, new_name: str, *, seen: str = "") -> DatasetInfo:
         """Give a dataset another name.
 

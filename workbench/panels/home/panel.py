@@ -17,6 +17,7 @@ import traitlets
 
 from workbench.panels import shared
 from workbench.panels.home.model import HomeModel
+from workbench.panels.home.transfer import HomeTransfer
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.esm import bundle, style_sheet
@@ -40,10 +41,14 @@ class HomeView(anywidget.AnyWidget):
     do           an ``action`` on dataset ``name``, see `HomePanel`
     go           open ``panel`` on dataset ``name``
     picture      a picture of dataset ``name`` is in sight
+    arrive       a piece of what was dropped or chosen, see `HomeTransfer.take`
+    download     pack dataset ``name`` for this page (``session``)
+    fetch        send the piece of it that begins at byte ``start``
     stop         stop what is under way
     ===========  =============================================================================
 
-    The kernel answers ``picture`` with ``name`` and a JPEG as the only buffer.
+    The kernel answers ``picture`` with ``name`` and a JPEG as the only buffer, ``arrive`` with
+    ``arrived``, ``download`` with ``packed`` and ``fetch`` with ``piece``, or with ``no_piece``.
     """
 
     _esm = bundle(STATIC / "home.mjs")
@@ -58,6 +63,9 @@ class HomeView(anywidget.AnyWidget):
     work = traitlets.Dict(help="`what` is under way, `done` of `total`").tag(sync=True)
     undo = traitlets.Unicode("", help="what undo would take back").tag(sync=True)
     where = traitlets.Unicode("", help="the folder that holds the datasets").tag(sync=True)
+    running: traitlets.List[dict[str, Any]] = traitlets.List(
+        help="`id`, `text` and `share` of each training run that is not over"
+    ).tag(sync=True)
 
 
 class HomePanel:
@@ -91,6 +99,7 @@ class HomePanel:
         self.follower = Follower(stores, self._background, self._catch_up)
         self.model.observe(self._show, ("cards", "trash", "status", "work", "undo_text"))
         self.view.on_msg(self._receive)
+        self._transfer = HomeTransfer(self.model, self._tell)
         self._background.spawn(self._ready)
 
     # From Python
@@ -104,6 +113,7 @@ class HomePanel:
         self.follower.close()
         self.model.stop()
         self._background.close()
+        self._transfer.stop()
         self.model.close()
         self.view.close()
 
@@ -128,8 +138,9 @@ class HomePanel:
             async with self.model.at_rest():
                 await self.model.refresh()
 
-    def _receive(self, _widget: Any, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
+    def _receive(self, _widget: Any, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         kind = message.get("kind")
+        session = str(message.get("session", ""))
         if kind == "do":
             self._background.spawn(lambda: self._do(message))
         elif kind == "picture":
@@ -137,11 +148,30 @@ class HomePanel:
         elif kind == "go":
             if self._go is not None:
                 self._go(str(message["panel"]), str(message["name"]))
+        elif kind == "arrive":
+            piece = bytes(buffers[0]) if buffers else b""
+            self._background.spawn(lambda: self._take(message, piece))
+        elif kind == "download":
+            self._background.spawn(lambda: self._transfer.pack(str(message["name"]), session))
+        elif kind == "fetch":
+            self._background.spawn(lambda: self._transfer.send(int(message["start"]), session))
         elif kind == "stop":
             self.model.stop()
+            self._background.spawn(self._stop_transfer)
         else:
             text = refusal(message)
             self._background.spawn(lambda: self._refuse(text))
+
+    async def _take(self, message: Mapping[str, Any], piece: bytes) -> None:
+        made = await self._transfer.take(message, piece)
+        if made is not None:
+            self._open("Browse", made.name)
+
+    async def _stop_transfer(self) -> None:
+        self._transfer.stop()
+
+    def _tell(self, message: Mapping[str, Any], buffers: list[bytes]) -> None:
+        self.view.send(dict(message), buffers=buffers)
 
     async def _do(self, message: Mapping[str, Any]) -> None:
         await self._ready()

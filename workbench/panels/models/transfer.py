@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
@@ -23,11 +22,9 @@ from workbench.panels.shared.parts import (
     row,
     set_options,
 )
+from workbench.panels.shared.pieces import read_piece
 from workbench.persistence.models import ModelInfo
 from workbench.training.exporting import FORMATS, ExportResult
-
-PIECE = 1 << 20
-"""Bytes of a file that go to the page at a time."""
 
 
 class ExportPage:
@@ -86,7 +83,7 @@ class ExportPage:
         try:
             name = required(self._model).name
             weights = await self._model.weights(name)
-            total, data = await asyncio.to_thread(_piece, weights, start)
+            total, data = await asyncio.to_thread(read_piece, weights, start)
         except Exception:
             self.download.give_up()
             raise
@@ -221,12 +218,6 @@ class TrashPage:
         name = next(e.name for e in self._model.trash if e.id == entry_id)
         words = f"Remove <b>{escape(name)}</b> with its weights? This cannot be undone."
         self.confirmation.ask(words, "Remove for good", lambda: self._model.purge(entry_id))
-
-
-def _piece(path: Path, start: int) -> tuple[int, bytes]:
-    with path.open("rb") as file:
-        file.seek(start)
-        return path.stat().st_size, file.read(PIECE)
 
 
 def _export_words(made: ExportResult) -> str:

@@ -4,11 +4,11 @@
  */
 /** @import { Events, GalleryMessage, GalleryModel, Ranges, Receiver } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
+import { droppedOn, filesIn, isImport, pathOf, refusal } from "../../shared/static/drop.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 import { createActions } from "./actions.mjs";
-import { droppedOn, filesIn, isImport, pathOf, refusal } from "./drop.mjs";
 import { createFilter } from "./filter.mjs";
 import { createGrid } from "./grid.mjs";
 import { createStatus } from "./status.mjs";

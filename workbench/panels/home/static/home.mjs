@@ -3,6 +3,7 @@
 import { classColour } from "../../shared/static/colours.mjs";
 import { make, setText } from "../../shared/static/dom.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
+import { createTransfer } from "./transfer.mjs";
 import { agoText, progressText, sizeText } from "./words.mjs";
 
 const CLASSES_SHOWN = 6;
@@ -21,9 +22,45 @@ function render({ model, el }) {
   const undo = make("button", { class: "wb-button", onclick: () => act({ action: "undo" }) });
   const stop = make(
     "button",
-    { class: "wb-button", onclick: () => model.send({ kind: "stop" }) },
+    {
+      class: "wb-button",
+      onclick: () => {
+        transfer.stop();
+        model.send({ kind: "stop" });
+      },
+    },
     "Stop",
   );
+  const meter = make("progress", { class: "wbh-meter", max: "1", "aria-label": "Progress" });
+  const running = make("div", { class: "wbh-running", role: "list", "aria-label": "Training now" });
+  const dropHere = make(
+    "div",
+    { class: "wbh-drop", hidden: true },
+    "Drop pictures, a folder or a zip: a new dataset is made of it",
+  );
+  /** What this page sends or takes: words, and how much of it is done. @type {{text: string, share: number|null}} */
+  let moving = { text: "", share: null };
+  const transfer = createTransfer(model, {
+    progressed(text, share) {
+      moving = { text, share };
+      showState();
+    },
+    failed: (text) => setText(status, text),
+  });
+  /** @param {boolean} folder whether a folder is chosen */
+  const chooser = (folder) =>
+    make("input", {
+      type: "file",
+      multiple: true,
+      hidden: true,
+      ...(folder ? { webkitdirectory: true } : {}),
+      onchange: (/** @type {Event} */ event) => {
+        const input = /** @type {HTMLInputElement} */ (event.target);
+        askName([...(input.files ?? [])]);
+        input.value = "";
+      },
+    });
+  const [chooseFiles, chooseFolder] = [chooser(false), chooser(true)];
   const cards = make("div", { class: "wbh-cards", role: "list" });
   const trash = make("details", { class: "wbh-trash", hidden: true });
   const dialogue = make("div", { class: "wbh-dialogue", hidden: true });
@@ -38,11 +75,15 @@ function render({ model, el }) {
       make("button", { class: "wb-button", onclick: askImport }, "Bring in …"),
       undo,
     ),
-    make("div", { class: "wbh-line" }, status, stop),
+    make("div", { class: "wbh-line" }, status, meter, stop),
     details,
     dialogue,
+    running,
     cards,
     trash,
+    chooseFiles,
+    chooseFolder,
+    dropHere,
   );
   el.append(root);
   const release = ownKeys(root);
@@ -52,8 +93,9 @@ function render({ model, el }) {
    * @param {string} title @param {string} answer on the button
    * @param {{name: string, label: string, value?: string, hint?: string, needed?: boolean}[]} fields
    * @param {(values: Record<string, string>) => void} then
+   * @param {HTMLElement[]} before what stands above the fields
    */
-  function ask(title, answer, fields, then) {
+  function ask(title, answer, fields, then, before = []) {
     const inputs = fields.map(({ name, value = "", hint = "", needed = true }) =>
       make("input", { name, value, placeholder: hint, required: needed, autocomplete: "off" }),
     );
@@ -74,6 +116,7 @@ function render({ model, el }) {
         },
       },
       make("h3", {}, title),
+      ...before,
       ...inputs.map((input, place) => make("label", {}, fields[place].label, input)),
       make(
         "div",
@@ -105,19 +148,47 @@ function render({ model, el }) {
     );
   }
 
+  /** Files of the browser's machine become a dataset. @param {File[]} files */
+  function askName(files) {
+    if (!files.length) return;
+    const count = `${files.length.toLocaleString("en")} ${files.length === 1 ? "file" : "files"}`;
+    ask(
+      `Bring in ${count}`,
+      "Bring it in",
+      [{ name: "name", label: "Name of the dataset", value: transfer.nameOf(files) }],
+      ({ name }) => transfer.send(files, name),
+    );
+  }
+
   function askImport() {
+    const choose = make(
+      "div",
+      { class: "wbh-row" },
+      make(
+        "button",
+        { class: "wb-button", type: "button", onclick: () => chooseFiles.click() },
+        "Choose pictures or a zip …",
+      ),
+      make(
+        "button",
+        { class: "wb-button", type: "button", onclick: () => chooseFolder.click() },
+        "Choose a folder …",
+      ),
+      make("span", {}, "of this machine, or drop it anywhere on this page"),
+    );
     ask(
       "Bring in a dataset",
       "Bring it in",
       [
         {
           name: "path",
-          label: "Folder, archive or annotation file on the machine of the kernel",
+          label: "Or a folder, archive or annotation file on the machine of the kernel",
           hint: "such as: ~/Downloads/export.zip",
         },
         { name: "name", label: "Name", hint: "as the file is called", needed: false },
       ],
       ({ path, name }) => act({ action: "bring_in", path, name }),
+      [choose],
     );
   }
 
@@ -155,6 +226,15 @@ function render({ model, el }) {
                 onclick: () => go("Browse", name),
               },
               "Export …",
+            ),
+            make(
+              "button",
+              {
+                class: "wb-button",
+                title: "All of it as a zip, onto the machine of this browser",
+                onclick: () => transfer.take(name),
+              },
+              "Download",
             ),
           ]),
       make(
@@ -278,9 +358,13 @@ function render({ model, el }) {
     const { text = "", tone = "info", details: lines = [] } = model.get("status");
     const { what = "", done = 0, total = 0 } = model.get("work");
     const count = total ? ` ${done.toLocaleString("en")} of ${total.toLocaleString("en")}` : " …";
-    setText(status, what ? what + count : text);
-    status.dataset.tone = what ? "info" : tone;
-    stop.hidden = !what;
+    setText(status, moving.text ? `${moving.text} …` : what ? what + count : text);
+    status.dataset.tone = what || moving.text ? "info" : tone;
+    stop.hidden = !what && !moving.text;
+    meter.hidden = stop.hidden;
+    const share = moving.text ? moving.share : total ? done / total : null;
+    if (share) meter.value = share;
+    else meter.removeAttribute("value");
     details.hidden = lines.length === 0;
     details.replaceChildren(
       make("summary", {}, "The account of the import"),
@@ -293,14 +377,70 @@ function render({ model, el }) {
   }
 
   /** @type {Receiver<HomeModel>} */
-  const receive = ({ kind, name }, buffers) => {
-    if (kind !== "picture") return;
+  const receive = (message, buffers) => {
+    if (message.kind !== "picture") return transfer.receive(message, buffers);
+    const { name } = message;
     const old = pictures.get(name);
     if (old) URL.revokeObjectURL(old);
     pictures.set(name, URL.createObjectURL(new Blob([buffers[0]], { type: "image/jpeg" })));
-    showCards();
+    return showCards();
   };
+  function showRunning() {
+    running.replaceChildren(
+      ...model
+        .get("running")
+        .map(({ text, share }) =>
+          make(
+            "div",
+            { class: "wbh-run", role: "listitem" },
+            make("span", {}, text),
+            make("progress", { max: "1", value: share, "aria-label": text }),
+            make("button", { class: "wb-button", onclick: () => go("Train", "") }, "Show"),
+          ),
+        ),
+    );
+    running.hidden = running.childElementCount === 0;
+  }
+
+  // Files that are dropped. JupyterLab would take them into its file browser.
+  const abort = new AbortController();
+  const { signal } = abort;
+  /** @param {DragEvent} event */
+  const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  for (const type of /** @type {const} */ (["dragenter", "dragover", "drop"])) {
+    root.addEventListener(
+      type,
+      (event) => {
+        if (!event.dataTransfer || !hasFiles(event)) return;
+        event.preventDefault();
+        event.stopPropagation();
+        dropHere.hidden = type === "drop";
+        if (type !== "drop") return;
+        transfer.dropped(event.dataTransfer).then(askName, (error) => {
+          status.dataset.tone = "problem";
+          setText(status, `What was dropped cannot be read: ${error.message}`);
+        });
+      },
+      { signal },
+    );
+  }
+  root.addEventListener(
+    "dragleave",
+    (event) => {
+      if (!root.contains(/** @type {Node|null} */ (event.relatedTarget))) dropHere.hidden = true;
+    },
+    { signal },
+  );
+  window.addEventListener(
+    "beforeunload",
+    (event) => {
+      if (transfer.isBusy()) event.preventDefault(); // what is not sent yet would be lost
+    },
+    { signal },
+  );
+
   model.on("msg:custom", receive);
+  model.on("change:running", showRunning);
   model.on("change:cards", showCards);
   model.on("change:ready", showCards);
   model.on("change:trash", showTrash);
@@ -308,8 +448,11 @@ function render({ model, el }) {
   showCards();
   showTrash();
   showState();
+  showRunning();
   return () => {
     release();
+    abort.abort();
+    model.off("change:running", showRunning);
     model.off("msg:custom", receive);
     model.off("change:cards", showCards);
     model.off("change:ready", showCards);
