@@ -18,7 +18,7 @@ from workbench.labelling.predictor import Predictor
 from workbench.panels.models import ModelsPanel
 from workbench.panels.models.incoming import IncomingFile
 from workbench.panels.models.model import NOTE, ModelsModel
-from workbench.panels.models.transfer import PIECE
+from workbench.panels.shared.pieces import PIECE_BYTES
 from workbench.persistence import Stores
 
 
@@ -294,7 +294,7 @@ async def test_a_download_comes_in_pieces_that_make_the_file(
         start += len(sent[-1][3])
     assert {piece[0] for piece in sent} == {"newer.pt"}
     assert b"".join(piece[3] for piece in sent) == weights.read_bytes()
-    assert max(len(piece[3]) for piece in sent) == PIECE
+    assert max(len(piece[3]) for piece in sent) == PIECE_BYTES
 
 
 # The view
