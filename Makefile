@@ -89,6 +89,10 @@ check: env ## check format, lint, types, the import rules between folders and th
 docs: env ## build the documentation into build/docs/html
 	@$(PY) -m tools.docs
 
+.PHONY: shots
+shots: env ## render every panel in every state into build/shots, to be looked at (SHOTS_ARGS="--only home")
+	@$(PY) -m tools.shots $(SHOTS_ARGS)
+
 .PHONY: format
 format: env ## format and tidy the Python code
 	$(PY) -m ruff check --fix .

@@ -1,0 +1,247 @@
+"""Render every panel in every state, and lay the pictures side by side on one sheet.
+
+``python -m tools.shots`` makes data and a small model, opens each state in a real JupyterLab, and
+takes it light, dark and narrow (700 pixels). The pictures and the sheet, ``sheet.html``, go to
+``build/shots``: for a person to look at, nothing is compared. ``--only home,train`` takes some
+panels; ``--out DIR`` another folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import cv2
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Error as BrowserError
+
+from tests.browser.conftest import Lab, LabPage, find_chromium, running_lab
+from workbench import samples
+from workbench.persistence import create_stores
+from workbench.training.config import TrainingConfig
+from workbench.training.runner import TrainingRunner
+
+OUT = Path("build", "shots")
+WIDE, NARROW = (1440, 1000), (700, 1000)
+SETTLES_MS = 2500
+"""Plots and thumbnails are drawn when they come into sight."""
+LONGEST_MS = 60_000
+START = """
+from workbench import Workbench
+{name} = Workbench({folder!r} + "/data")
+"""
+
+
+def _nothing(_page: Page) -> None:
+    """Leave the panel as it opens."""
+
+
+def _press(*names: str) -> Callable[[Page], None]:
+    """Return what presses buttons, tabs or menu items of these names, one after the other."""
+
+    def act(page: Page) -> None:
+        for name in names:
+            page.locator(
+                f'.jp-OutputArea-output :is(button, [role=tab]):has-text("{name}"):visible'
+            ).first.click(timeout=LONGEST_MS)
+
+    return act
+
+
+def _filter_wrongly(page: Page) -> None:
+    page.get_by_label("Filter", exact=True).fill("class:planet boxes>>3")
+    page.keyboard.press("Enter")
+
+
+def _open_menu(page: Page) -> None:
+    page.wait_for_selector('.wb-stage[data-shown$=".jpg"], .wb-stage[data-shown$=".png"]')
+    page.locator(".wb-stage").focus()
+    for key in ("t", "Tab", "m"):
+        page.keyboard.press(key)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state of one panel.
+
+    Parameters
+    ----------
+    panel, name : str
+    cell : str
+        Shows it; ``full`` is a workbench with data and a model, ``empty`` one with neither.
+    act : callable
+        Works the page, once it is shown.
+    """
+
+    panel: str
+    name: str
+    cell: str
+    act: Callable[[Page], None] = _nothing
+
+
+STATES = (
+    State("home", "empty", "empty.home()"),
+    State("home", "full", "full.home()"),
+    State("home", "bring-in", "full.home()", _press("Bring in")),
+    State("tabs", "empty", "empty"),
+    State("tabs", "annotate", "full.open('shapes', 'Annotate')"),
+    State("capture", "full", "full.capture('shapes')"),
+    State("browse", "bare", "full.browse('bare')"),
+    State("browse", "full", "full.browse('shapes')"),
+    State("browse", "error", "full.browse('shapes')", _filter_wrongly),
+    State("browse", "export", "full.browse('shapes')", _press("Export")),
+    State("annotate", "bare", "full.annotate('bare')"),
+    State("annotate", "full", "full.annotate('shapes')"),
+    State("annotate", "menu", "full.annotate('shapes')", _open_menu),
+    State("curate", "health", "full.curate('shapes')", _press("Check")),
+    State("curate", "statistics", "full.curate('shapes')", _press("Statistics")),
+    State("curate", "splits", "full.curate('shapes')", _press("Splits")),
+    State("curate", "classes", "full.curate('shapes')", _press("Classes")),
+    State("curate", "versions", "full.curate('shapes')", _press("Versions")),
+    State("train", "empty", "empty.train()"),
+    State("train", "full", "full.train('shapes')"),
+    State("evaluate", "empty", "empty.evaluate()"),
+    State("evaluate", "full", "full.evaluate('shapes')", _press("Evaluate")),
+    State("models", "empty", "empty.models()"),
+    State("models", "full", "full.models()"),
+    State("models", "try", "full.models()", _press("Try")),
+)
+
+
+async def arrange(folder: Path) -> None:
+    """Put datasets and a model that has hardly learnt anything into a folder."""
+    (folder / "empty").mkdir()
+    home = folder / "full"
+    stores = create_stores(home / "data", home / "models")
+    await samples.create_shapes(stores, "shapes", num_images=60, image_size=160, seed=3)
+    await stores.dataset.create("bare", [])
+    runner = TrainingRunner(stores, home / "runs")
+    config = TrainingConfig(
+        dataset="shapes", base_model="yolo11n.yaml", epochs=2, image_size=64, workers=0
+    )
+    run = await runner.start(config)
+    await run.wait()
+
+
+def take(state: State, lab: Lab, browser: Browser, out: Path) -> list[Path]:
+    """Take a state light, dark and narrow; return the pictures."""
+    starts = "".join(
+        START.format(name=name, folder=str(lab.folder / name)) for name in ("empty", "full")
+    )
+    notebook = f"{state.panel}-{state.name}.ipynb"
+    lab.write_notebook(notebook, starts, state.cell)
+    page = browser.new_page(viewport={"width": WIDE[0], "height": WIDE[1]})
+    lab_page = LabPage(page, lab)
+    lab_page.open_notebook(notebook)
+    lab_page.execute("application:toggle-left-area")
+    lab_page.run_all()
+    shown = page.locator(".jp-Cell").nth(1).locator(".jp-OutputArea-output").last
+    shown.wait_for(timeout=LONGEST_MS)
+    page.wait_for_timeout(SETTLES_MS)
+    state.act(page)
+    made = []
+    for look, theme, (width, height) in (
+        ("light", "JupyterLab Light", WIDE),
+        ("dark", "JupyterLab Dark", WIDE),
+        ("narrow", "JupyterLab Light", NARROW),
+    ):
+        page.set_viewport_size({"width": width, "height": height})
+        lab_page.set_theme(theme)
+        page.wait_for_timeout(SETTLES_MS)
+        made.append(out / f"{state.panel}-{state.name}-{look}.png")
+        shown.screenshot(path=made[-1])
+    for error in lab_page.errors:
+        print(f"{notebook}: the page raised {error.splitlines()[0]}")
+    page.close()
+    lab.shut_down_kernels()
+    return made
+
+
+def write_sheet(out: Path, taken: dict[State, list[Path]], failed: dict[State, str]) -> Path:
+    """Write the page that shows all pictures, a row for each state."""
+    rows = []
+    for state in STATES:
+        title = f"<h2>{escape(state.panel)}: {escape(state.name)}</h2>"
+        if state in failed:
+            rows.append(f"{title}<pre>{escape(failed[state])}</pre>")
+        elif state in taken:
+            pictures = "".join(
+                f'<a href="{path.name}"><img src="{path.name}" alt="{path.stem}"></a>'
+                for path in taken[state]
+            )
+            rows.append(f"{title}<div>{pictures}</div>")
+    sheet = out / "sheet.html"
+    style = (
+        "body{font:14px system-ui;margin:16px;background:#888}"
+        "div{display:flex;gap:12px;align-items:flex-start}"
+        "img{max-width:100%;border:1px solid #444}a{flex:1 1 0}a:last-child{flex:0 0 20%}"
+    )
+    body = "\n".join(rows)
+    sheet.write_text(f"<!doctype html><title>Panels</title><style>{style}</style>{body}")
+    return sheet
+
+
+def write_contacts(out: Path, taken: dict[State, list[Path]]) -> list[Path]:
+    """Write one small picture for each panel, with all its states, for a quick look."""
+    made = []
+    for panel in dict.fromkeys(state.panel for state in taken):
+        rows = []
+        for state in taken:
+            if state.panel != panel:
+                continue
+            tiles = [_tile(path) for path in taken[state]]
+            rows.append(cv2.hconcat(tiles))
+        made.append(out / f"contact-{panel}.png")
+        cv2.imwrite(str(made[-1]), cv2.vconcat(rows))
+    return made
+
+
+def _tile(path: Path, width: int = 640, height: int = 460) -> cv2.typing.MatLike:
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise OSError(f"{path}: expected the picture that was just taken")
+    scale = min((width - 8) / picture.shape[1], (height - 8) / picture.shape[0])
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    down, right = height - small.shape[0], width - small.shape[1]
+    return cv2.copyMakeBorder(small, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(136,) * 3)
+
+
+def main() -> int:
+    """Take what was asked for; return 1 if a state could not be taken."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", default="", help="panels, with commas between")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    panels = set(filter(None, options.only.split(",")))
+    wanted = [state for state in STATES if not panels or state.panel in panels]
+    options.out.mkdir(parents=True, exist_ok=True)
+    taken: dict[State, list[Path]] = {}
+    failed: dict[State, str] = {}
+    with tempfile.TemporaryDirectory(prefix="workbench-shots-") as home:
+        folder = Path(home, "lab")
+        folder.mkdir()
+        asyncio.run(arrange(folder))
+        with running_lab(Path(home, "jupyter"), folder) as lab, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=find_chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+            )
+            for state in wanted:
+                print(f"{state.panel}: {state.name}", flush=True)
+                try:
+                    taken[state] = take(state, lab, browser, options.out)
+                except (BrowserError, AssertionError) as error:
+                    failed[state] = str(error)
+                    print(f"  failed: {error}")
+            browser.close()
+    write_contacts(options.out, taken)
+    print(f"Look at {write_sheet(options.out, taken, failed)}")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
