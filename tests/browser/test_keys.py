@@ -47,6 +47,8 @@ def press_letters(page: Page) -> None:
         page.keyboard.press(letter)
     page.keyboard.press("d")
     page.keyboard.press("d")
+    # The annotator's F: what lies below is out of reach while it lasts.
+    page.evaluate("document.fullscreenElement && document.exitFullscreen()")
 
 
 def shown_panel(page: Page, name: str) -> Locator:
