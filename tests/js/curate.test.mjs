@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { grouped, stepTo } from "../../workbench/panels/curate/static/finding_list.mjs";
-import { hoverColours, plotWidth } from "../../workbench/panels/shared/static/plot_grid.mjs";
+import {
+  hoverColours,
+  plotWidth,
+  withInk,
+} from "../../workbench/panels/shared/static/plot_grid.mjs";
 import { fake } from "./fakes.mjs";
 
 test("findings stand under their severities, worst first, without empty headings", () => {
@@ -46,4 +50,18 @@ test("tooltips take the page's colours, or plain ones", () => {
     font: { color: "#eee" },
   });
   assert.equal(hoverColours(style({})).bgcolor, "#fff");
+});
+
+test("letters and lines of a figure take the page's colours, and keep their own elsewhere", () => {
+  const style = (colours) => fake({ getPropertyValue: (name) => colours[name] ?? "" });
+  const figure = JSON.stringify({
+    layout: { font: { color: "#808080" }, xaxis: { gridcolor: "rgba(128, 128, 128, 0.25)" } },
+    data: [{ line: { color: "#2a8fd0" }, name: "#808080 and more" }],
+  });
+  const dark = { "--jp-ui-font-color1": " rgba(255, 255, 255, 0.9)", "--jp-border-color2": "#444" };
+  assert.deepEqual(JSON.parse(withInk(figure, style(dark))), {
+    layout: { font: { color: "rgba(255, 255, 255, 0.9)" }, xaxis: { gridcolor: "#444" } },
+    data: [{ line: { color: "#2a8fd0" }, name: "#808080 and more" }],
+  });
+  assert.equal(withInk(figure, style({})), figure);
 });

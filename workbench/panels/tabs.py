@@ -100,6 +100,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.status = StatusLine()
         super().__init__((choice, self.message, self.status, self.tabs), layout={"width": "100%"})
         self.add_class("wb-panel")
+        self.add_class("wb-tabs")
         self.dataset.observe(self._choose, "value")
         self.split.observe(self._choose, "value")
         self.train.model.observe(self._show_running, "rows")

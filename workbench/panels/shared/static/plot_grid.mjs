@@ -17,6 +17,23 @@ export function hoverColours(style) {
   };
 }
 
+/** What figures have of greys, in words of `workbench.evaluation.palette`. */
+const TEXT = '"#808080"';
+const GRID = '"rgba(128, 128, 128, 0.25)"';
+
+/**
+ * A figure with the page's colours of letters and lines; a grey that is legible everywhere is
+ * pale everywhere.
+ * @param {string} text in JSON @param {CSSStyleDeclaration} style
+ */
+export function withInk(text, style) {
+  const ink = style.getPropertyValue("--jp-ui-font-color1").trim();
+  const line = style.getPropertyValue("--jp-border-color2").trim();
+  return text
+    .replaceAll(TEXT, ink ? JSON.stringify(ink) : TEXT)
+    .replaceAll(GRID, line ? JSON.stringify(line) : GRID);
+}
+
 /**
  * Run plotly's script, once for all plots of the page.
  *
@@ -58,14 +75,15 @@ function render({ model, el }) {
     if (!plotly) return; // it comes, see below
     const width = plotWidth(root.clientWidth);
     if (width < 50) return; // on a page that is not shown
-    const hoverlabel = hoverColours(getComputedStyle(root));
+    const style = getComputedStyle(root);
+    const hoverlabel = hoverColours(style);
     const figures = model.get("figures");
     for (const last of plots.splice(figures.length)) {
       plotly.purge(last);
       last.remove();
     }
     figures.forEach((text, place) => {
-      const figure = JSON.parse(text);
+      const figure = JSON.parse(withInk(text, style));
       if (!plots[place]) {
         plots[place] = document.createElement("figure");
         plots[place].className = "wb-plot";
