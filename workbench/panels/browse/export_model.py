@@ -25,8 +25,6 @@ from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, ImageKey
 
-"""Bytes of a download that go to the page at a time."""
-
 _IMAGES = (
     ("copy", "go along"),
     ("link", "go along as links, where the disk can (a folder only)"),
