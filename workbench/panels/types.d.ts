@@ -437,6 +437,8 @@ export interface PlanClass {
 }
 export interface PlanPage {
   kind: "plan";
+  /** What *Import* does, as Python. */
+  code: string;
   title: string;
   format: string;
   sure: number;
@@ -484,6 +486,8 @@ export interface ErrorPage {
 }
 export interface ExportPage {
   kind: "export";
+  /** What *Write* does, as Python. */
+  code: string;
   dataset: string;
   whats: string[][];
   formats: string[][];
@@ -765,6 +769,7 @@ export type FindingTilesModel = Model<
 // -- What panels share: workbench/panels/shared/widgets.py
 
 export type StatusLineModel = Model<{ text: string; tone: string }>;
+export type CopyButtonModel = Model<{ text: string; why: string }>;
 export type PlotGridModel = Model<{ figures: string[]; script: string }>;
 
 /** As much of plotly as the plots use. */

@@ -21,6 +21,7 @@ from workbench.datasets.formats.writers import WRITERS
 from workbench.errors import AlreadyExistsError, NotFoundError, WorkbenchError
 from workbench.panels.shared.changing import ChangingModel
 from workbench.panels.shared.pieces import read_piece
+from workbench.panels.shared.python_code import Name, call, code
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, ImageKey
@@ -146,6 +147,22 @@ class ExportModel(ChangingModel):
             self.status = Status(f"{path.name} was sent to your browser.")
         return path.name, total, data
 
+    def as_python(self) -> str:
+        """Return what `write` does, to be run in a cell."""
+        what = self._chosen["what"]
+        named: dict[str, Any] = {"format": self._chosen["format"], "to": self._file_name()}
+        if what in SPLITS:
+            named["splits"] = [what]
+        elif (only := self._groups[what][1]) is not None:
+            named["only"] = [tuple(key) for key in only]
+        if self._chosen["images"] != "copy":
+            named["images"] = self._chosen["images"]
+        line = call("await export", Name("get_stores()"), self._dataset, **named)
+        return code(("export", "get_stores"), line)
+
+    def _file_name(self) -> str:
+        return f"{self._dataset}-{self._chosen['format']}.zip"
+
     def forget_download(self) -> None:
         """Remove what was written to be downloaded."""
         if self._scratch is not None:
@@ -194,7 +211,8 @@ class ExportModel(ChangingModel):
             "counts": {} if plan is None else _counts(plan),
             "notes": [] if plan is None else plan.notes,
             "problem": self._problem,
-            "path": f"{self._dataset}-{self._chosen['format']}.zip",
+            "path": self._file_name(),
+            "code": self.as_python(),
             "download": {} if download is None else {"name": download.name},
         }
 

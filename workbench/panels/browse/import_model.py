@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import traitlets
 
 from workbench.datasets.changes import Change, undoing
 from workbench.datasets.formats.accounts import Account, import_accounts
+from workbench.datasets.formats.choices import Choices
 from workbench.datasets.formats.merging import MergePlan, plan_merge
 from workbench.datasets.formats.naming import default_name
 from workbench.datasets.formats.plan import ImportPlan, plan_import
@@ -40,6 +42,7 @@ from workbench.panels.browse.import_words import (
     plan_page,
 )
 from workbench.panels.shared.changing import ChangingModel, Task
+from workbench.panels.shared.python_code import Name, call, code
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import DatasetInfo, ImageKey
@@ -160,6 +163,8 @@ class ImportModel(ChangingModel):
     def rename(self, name: str) -> None:
         """Call the dataset that is made so."""
         self._name = name.strip()
+        if self._plan is not None and self.page:
+            self.page = {**self.page, "name": self._name, "code": self.as_python()}
 
     def _changes_of(self, wanted: list[tuple[str, Any]]) -> dict[str, Any]:
         assert self._plan is not None
@@ -205,7 +210,34 @@ class ImportModel(ChangingModel):
                 name=self._name,
                 datasets=names,
                 opened=self._opened,
-            )
+            ) | {"code": self.as_python()}
+
+    def as_python(self) -> str:
+        """Return what `apply` does, to be run in a cell; empty while there is no plan.
+
+        What came from the browser is named as it is called there: put it beside the notebook.
+        """
+        plan = self._plan
+        if plan is None:
+            return ""
+        is_local = self._origin == str(self._source)
+        path = self._source if is_local else Path(self._source.name)
+        standard = Choices()
+        chosen = {
+            field.name: value
+            for field in fields(Choices)
+            if (value := getattr(plan.choices, field.name)) != getattr(standard, field.name)
+        }
+        function, target = "plan_import", self._name
+        if isinstance(plan, MergePlan):
+            function, target = "plan_merge", plan.dataset
+        stores = Name("get_stores()")
+        return code(
+            (function, "get_stores"),
+            call(f"plan = await {function}", stores, path, target, **chosen),
+            "print(plan)",
+            "await plan.apply()",
+        )
 
     # What is written
 

@@ -24,6 +24,8 @@ from workbench.panels.shared.parts import (
     row,
 )
 from workbench.panels.shared.parts import table as html_table
+from workbench.panels.shared.python_code import call, code
+from workbench.panels.shared.widgets import CopyButton
 from workbench.persistence.models import SPLITS
 
 _FIRST = {"train": 80.0, "val": 20.0, "test": 0.0}
@@ -71,6 +73,7 @@ class SplitsPage:
         )
         self.preview_button = button("Preview", "eye", self._preview, spawn)
         self.apply_button = button("Apply", "check", model.apply_splits, spawn)
+        self.copy_button = CopyButton(why="Choose a dataset first")
         self.table = w.HTML()
         fields = (*self.shares.values(), self.stratify, self.group_by, self.seed)
         for field in fields:
@@ -79,7 +82,7 @@ class SplitsPage:
             hint(_HINT),
             row(*self.shares.values()),
             row(self.stratify, self.group_by, self.seed),
-            row(self.preview_button, self.apply_button),
+            row(self.preview_button, self.apply_button, self.copy_button),
             self.table,
         )
         model.observe(self._show, ("split_plan", "dataset"))
@@ -95,8 +98,28 @@ class SplitsPage:
 
     def _forget(self, _change: Mapping[str, Any]) -> None:
         self._model.forget_plans()
+        self._show()
+
+    def as_python(self) -> str:
+        """Return what *Preview* and *Apply* do, to be run in a cell."""
+        dataset = self._model.dataset
+        if not dataset:
+            return ""
+        return code(
+            ("Dataset", "get_stores"),
+            call(
+                f"plan = await Dataset(get_stores(), {dataset!r}).splits",
+                {split: field.value for split, field in self.shares.items()},
+                stratify=self.stratify.value,
+                group_by=self.group_by.value or None,
+                seed=self.seed.value,
+            ),
+            "print(plan.to_frame())",
+            "await plan.apply()",
+        )
 
     def _show(self, _change: Mapping[str, Any] | None = None) -> None:
+        self.copy_button.text = self.as_python()
         plan = self._model.split_plan
         allow(self.apply_button, _obstacle(plan), "Move the images as previewed")
         self.table.value = "" if plan is None else _preview(plan, self._about_sum())

@@ -25,6 +25,15 @@ class StatusLine(anywidget.AnyWidget):
     tone = traitlets.Unicode("info", help="`info` or `problem`").tag(sync=True)
 
 
+class CopyButton(anywidget.AnyWidget):
+    """Copies what a panel is about to do as Python."""
+
+    _esm = bundle(STATIC / "copy_button.mjs")
+
+    text = traitlets.Unicode("", help="the code; empty: there is nothing to do yet").tag(sync=True)
+    why = traitlets.Unicode("", help="why there is none").tag(sync=True)
+
+
 class PlotGrid(anywidget.AnyWidget):
     """Plotly figures beside each other, with their numbers on hover.
 

@@ -18,11 +18,12 @@ from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.following import Follower, News
 from workbench.panels.shared.parts import Command, button, page, row, show
-from workbench.panels.shared.widgets import StatusLine
+from workbench.panels.shared.widgets import CopyButton, StatusLine
 from workbench.panels.train.charts import TrainCharts
 from workbench.panels.train.form import TrainForm
 from workbench.panels.train.model import TrainModel
 from workbench.panels.train.run_list import RunList
+from workbench.panels.train.settings import CHOSEN
 from workbench.panels.train.words import log, problems, status, suggestion
 from workbench.persistence import Stores
 from workbench.training.progress import PAUSING, RUNNING, STARTING, WAITING, RunProgress
@@ -76,7 +77,7 @@ class TrainPanel:
         self.view = w.VBox(
             (
                 self.form.view,
-                row(self.start_button, self.refresh_button),
+                row(self.start_button, self.refresh_button, self.copy_button),
                 self.problems_view,
                 self.status_line,
                 self.runs.view,
@@ -94,6 +95,8 @@ class TrainPanel:
         self.model.observe(self._watch, names=("run", "progress", "rows"))
         asked = ("dataset", "version", "base_model", "allow_download", "device", "image_size")
         self.model.observe(self._suggest, names=(*asked, "arguments"))
+        self.model.observe(self._show_code, names=list(CHOSEN))
+        self._show_code()
         self._show_problems()
         self._show_run()
         self.model.observe(self._follow, names="dataset")
@@ -159,7 +162,7 @@ class TrainPanel:
         """End the panel's work and close its widgets; runs go on."""
         self.follower.close()
         self._background.close()
-        for widget in (self.status_line, self.charts, self.view):
+        for widget in (self.status_line, self.copy_button, self.charts, self.view):
             widget.close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -186,6 +189,7 @@ class TrainPanel:
         self.start_button = button("Start", "play", self.model.propose, self._spawn)
         self.start_button.button_style = "success"
         self.start_button.tooltip = "Check settings, images and machine, then train"
+        self.copy_button = CopyButton(why="Choose a dataset, and settings that can be")
         self.refresh_button = button("Refresh", "refresh", self.model.refresh, self._spawn)
         self.refresh_button.tooltip = "Look again which datasets, models and runs there are"
         self.problems_text = w.HTML()
@@ -256,6 +260,9 @@ class TrainPanel:
             self.status_line.text = model.error or (
                 f"Checking settings, images and machine{images} …" if model.busy else ""
             )
+
+    def _show_code(self, _change: Any = None) -> None:
+        self.copy_button.text = self.model.as_python()
 
     def _show_problems(self, _: Any = None) -> None:
         found = self.model.problems

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
 from typing import Any
 
 import traitlets as t
 
 from workbench.errors import InvalidConfigError, WorkbenchError
+from workbench.panels.shared.python_code import call, code
 from workbench.panels.shared.readings import Readings
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.version_models import VersionInfo
@@ -117,6 +119,29 @@ class TrainSettings(t.HasTraits):
                 raise InvalidConfigError(too_small(name, least))
         mine["extra"] = parse_arguments(mine.pop("arguments"))
         return TrainingConfig.from_json(mine | settings)
+
+    def as_python(self) -> str:
+        """Return what *Start* does, to be run in a cell; empty while the settings cannot be."""
+        try:
+            config = self.config()
+        except WorkbenchError:
+            return ""
+        standard = TrainingConfig(dataset=config.dataset)
+        named = {
+            field.name: value
+            for field in fields(TrainingConfig)
+            if field.name != "dataset"
+            and (
+                (value := getattr(config, field.name)) != getattr(standard, field.name)
+                or field.name in SUGGESTED
+            )
+        }
+        return code(
+            ("TrainPanel",),
+            call("panel = TrainPanel", config.dataset),
+            call("run = await panel.start", **named),
+            "await panel.wait()",
+        )
 
     async def suggest(self) -> None:
         """Look at dataset, base model and device, and bring suggestions and notes up to date.

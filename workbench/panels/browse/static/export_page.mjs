@@ -1,7 +1,14 @@
 /** What goes out, in which form, and where to; says before what the format cannot hold. */
 /** @import { ExportPage, Send } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
-import { choice, counted, labelled, pageButton, part } from "../../shared/static/pages.mjs";
+import {
+  choice,
+  copyAsPython,
+  counted,
+  labelled,
+  pageButton,
+  part,
+} from "../../shared/static/pages.mjs";
 import { noteList } from "./account_page.mjs";
 
 /** @param {ExportPage} page @param {Send} send @param {() => void} download */
@@ -85,6 +92,7 @@ export function exportPage(page, send, download) {
       "data-keep": "download",
       disabled: isEmpty,
     }),
+    copyAsPython(page.code),
     pageButton("Back to the gallery", () => send({ kind: "export", action: "close" }), {
       "data-keep": "close",
     }),

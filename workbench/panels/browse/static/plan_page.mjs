@@ -4,6 +4,7 @@ import { classColour } from "../../shared/static/colours.mjs";
 import { make } from "../../shared/static/dom.mjs";
 import {
   choice,
+  copyAsPython,
   count,
   counted,
   labelled,
@@ -44,6 +45,7 @@ export function planPage(page, send) {
       title: isOpen ? "Answer the question first" : "All of it, or nothing at all (Ctrl+Enter)",
     }),
     pageButton("Cancel", () => send({ kind: "import", action: "close" }), { "data-keep": "close" }),
+    copyAsPython(page.code),
     make("span", { class: "wbp-small" }, "Nothing has been written yet."),
   ];
   return {

@@ -1,4 +1,5 @@
 /** What pages are made of that stand in place of a widget's usual content. */
+import { copyBy } from "./copying.mjs";
 import { make } from "./dom.mjs";
 
 /** @typedef {Node|string} Content */
@@ -21,6 +22,15 @@ export function pageButton(text, onclick, attributes = {}) {
     { type: "button", class: `wbp-button ${own}`.trim(), onclick, ...rest },
     text,
   );
+}
+
+/** A button that copies what the page is about to do, as Python. @param {string} code */
+export function copyAsPython(code) {
+  const button = pageButton("Copy as Python", () => copyBy(button, code), {
+    "data-keep": "copy",
+    title: code,
+  });
+  return button;
 }
 
 /** A part of a page under a heading. @param {string} title @param {...Content} content */

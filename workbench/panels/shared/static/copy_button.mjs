@@ -1,0 +1,31 @@
+/** A button that copies a text, for panels of Jupyter's widgets. */
+/** @import { CopyButtonModel, View } from "../../types.d.ts" */
+
+import { copyBy } from "./copying.mjs";
+import { make } from "./dom.mjs";
+
+/** @param {View<CopyButtonModel>} view */
+function render({ model, el }) {
+  const button = make(
+    "button",
+    {
+      class: "jupyter-button wb-copy",
+      type: "button",
+      onclick: () => copyBy(button, model.get("text")),
+    },
+    "Copy as Python",
+  );
+  el.append(button);
+  const show = () => {
+    const text = model.get("text");
+    button.disabled = !text;
+    button.title = text || model.get("why");
+  };
+  model.on("change:text change:why", show);
+  show();
+  return () => model.off("change:text change:why", show);
+}
+
+export default function copyButton() {
+  return { render };
+}
