@@ -61,7 +61,7 @@ def _filter_wrongly(page: Page) -> None:
 def _open_menu(page: Page) -> None:
     page.wait_for_selector('.wb-stage[data-shown$=".jpg"], .wb-stage[data-shown$=".png"]')
     page.locator(".wb-stage").focus()
-    for key in ("t", "Tab", "m"):
+    for key in ("i", "Tab", "m"):
         page.keyboard.press(key)
 
 
