@@ -532,6 +532,7 @@ export function mountView(model, session, host) {
     if (next.width === size.width && next.height === size.height) return;
     const middle = toImage(viewport, { x: size.width / 2, y: size.height / 2 });
     size = next;
+    menu.close(); // it was opened at a place that is another one now
     const room = { width: size.width - 2 * FIT_MARGIN, height: size.height - 2 * FIT_MARGIN };
     session.setStage({
       width: room.width * devicePixelRatio,
