@@ -24,6 +24,7 @@ TYPES = Path(workbench.panels.__file__).parent / "types.d.ts"
 TRAITS_OF = {
     "BoxCanvas": "CanvasTraits",
     "Camera": "CameraTraits",
+    "CopyButton": "CopyButtonModel",
     "FileDownload": "DownloadModel",
     "FileUpload": "FileUploadModel",
     "FindingList": "FindingListModel",
