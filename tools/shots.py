@@ -28,6 +28,8 @@ from workbench.training.runner import TrainingRunner
 
 OUT = Path("build", "shots")
 WIDE, NARROW = (1440, 1000), (700, 1000)
+ROOM = 220
+"""What JupyterLab takes above and below a panel."""
 SETTLES_MS = 2500
 """Plots and thumbnails are drawn when they come into sight."""
 LONGEST_MS = 60_000
@@ -153,6 +155,10 @@ def take(state: State, lab: Lab, browser: Browser, out: Path) -> list[Path]:
         page.set_viewport_size({"width": width, "height": height})
         lab_page.set_theme(theme)
         page.wait_for_timeout(SETTLES_MS)
+        box = shown.bounding_box()
+        if box is not None and box["height"] > height - ROOM:  # all of it, not what is in sight
+            page.set_viewport_size({"width": width, "height": int(box["height"]) + ROOM})
+            page.wait_for_timeout(SETTLES_MS)
         made.append(out / f"{state.panel}-{state.name}-{look}.png")
         shown.screenshot(path=made[-1])
     for error in lab_page.errors:

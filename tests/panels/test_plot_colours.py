@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.evaluation.palette import GRID, TEXT
+from workbench.datasets.greys import GRID, TEXT
 from workbench.panels import shared
 
 

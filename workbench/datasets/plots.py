@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.datasets.drawing import class_colour
+from workbench.datasets.greys import GRID, TEXT
 from workbench.datasets.statistics import HEAT_MAP_CELLS, Statistics
 from workbench.persistence.models import SPLITS
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 SPLIT_COLOURS = {"train": "#3b8beb", "val": "#f0a30a", "test": "#00b88a"}
 
-_TEXT, _LINES = "#7f8793", "rgba(127, 135, 147, 0.25)"
 MOST_POINTS = 5_000  # of a scatter plot, drawn without WebGL, which remote desktops lack
 _AREA_BINS = 40
 _MOST_ABOVE = 4  # entries of a legend that have room beside the title
@@ -273,7 +273,7 @@ def _series(
     series = [(names[number], _web_colour(number), class_id == number) for number in chosen]
     if len(chosen) < len(names):
         others = f"{len(names) - len(chosen):,} other classes"
-        series.append((others, _TEXT, ~np.isin(class_id, chosen)))
+        series.append((others, TEXT, ~np.isin(class_id, chosen)))
     return series
 
 
@@ -298,18 +298,18 @@ def _with_room_for_classes(figure: Figure) -> Figure:
 
 def _styled(figure: Figure, title: str, x: str, y: str) -> Figure:
     """Give a plot its title, and colours for light and dark pages."""
-    axis: dict[str, Any] = {"gridcolor": _LINES, "zerolinecolor": _LINES, "linecolor": _LINES}
+    axis: dict[str, Any] = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID}
     figure.update_layout(
         template="none",
         title={"text": title, "x": 0.02, "xanchor": "left"},
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
-        font={"color": _TEXT, "family": "system-ui, sans-serif"},
+        font={"color": TEXT, "family": "system-ui, sans-serif"},
         margin={"l": 64, "r": 16, "t": 64, "b": 56},
         height=376,
         # Below the buttons, which appear in the corner.
         legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
-        modebar={"bgcolor": "rgba(0, 0, 0, 0)", "color": _LINES, "activecolor": _TEXT},
+        modebar={"bgcolor": "rgba(0, 0, 0, 0)", "color": GRID, "activecolor": TEXT},
     )
     figure.update_xaxes(title={"text": x, "standoff": 8}, automargin=True, **axis)
     figure.update_yaxes(title={"text": y, "standoff": 12}, automargin=True, **axis)

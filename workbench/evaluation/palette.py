@@ -8,8 +8,3 @@ yellow, which one of the two grounds would swallow, and with a lighter blue."""
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 """For what comes after the last colour."""
-
-TEXT = "#808080"
-"""Of letters and lines: stands out from white and from black."""
-
-GRID = "rgba(128, 128, 128, 0.25)"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.datasets.greys import GRID, TEXT
 from workbench.evaluation.confusion import CONFIDENCE, ConfusionMatrix
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.matching import Floats
-from workbench.evaluation.palette import COLOURS, DASHES, GRID, TEXT
+from workbench.evaluation.palette import COLOURS, DASHES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

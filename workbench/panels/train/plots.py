@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.evaluation.palette import COLOURS, DASHES, GRID, TEXT
+from workbench.datasets.greys import GRID, TEXT
+from workbench.evaluation.palette import COLOURS, DASHES
 from workbench.panels.train.words import METRIC_WORDS
 
 if TYPE_CHECKING:

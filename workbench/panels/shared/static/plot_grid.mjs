@@ -17,7 +17,7 @@ export function hoverColours(style) {
   };
 }
 
-/** What figures have of greys, in words of `workbench.evaluation.palette`. */
+/** What figures have of greys, in words of `workbench.datasets.greys`. */
 const TEXT = '"#808080"';
 const GRID = '"rgba(128, 128, 128, 0.25)"';
 
