@@ -154,6 +154,7 @@ def test_the_filmstrip_leads_to_images_and_shows_which_are_labelled(
     lab_page.set_theme("JupyterLab Dark")
     canvas.click(30, 30, button="right")
     keep_picture(lab_page.page, "filmstrip_dark")
+    lab_page.set_theme("JupyterLab Light")
 
 
 def test_in_tabs_the_annotator_is_as_high_as_is_in_sight(
