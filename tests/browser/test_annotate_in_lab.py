@@ -152,7 +152,8 @@ def test_everything_from_the_keyboard_and_no_key_reaches_the_notebook(
     eventually(lambda: len(labels()), 2)
     canvas.press("Control+a", "Delete")
     eventually(labels, [])
-    canvas.press("x", "d", "d", "a", "a", "b", "m", "y", "z", "Shift+M", "0", "0", "Enter")
+    canvas.press("x", "d", "d", "a", "a", "b", "m", "Escape", "y", "z", "Shift+M", "0", "0")
+    canvas.press("Enter")
     canvas.wait_saved()
     assert cells.count() == 1
     assert cells.first.locator(".wb-annotate").count() == 1
