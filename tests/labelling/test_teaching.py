@@ -130,6 +130,36 @@ async def test_a_lesson_outlives_who_began_it_and_is_judged_once(
     assert (run.path / "verdict.json").read_bytes() == noted
 
 
+@pytest.mark.long
+async def test_a_better_model_takes_over_and_its_suggestions_replace_the_older(
+    stores: Stores, runner: TrainingRunner, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        teaching,
+        "lesson_config",
+        lambda *args, **rest: replace(lesson_config(*args, **rest), epochs=12),
+    )
+    await review(stores, 0, 20)
+    teacher = Teacher(stores, "shapes", runner, predictor)
+    waiting = [("train", f"train_{number:03d}.png") for number in range(40, 60)]
+    told = []
+    for reviewed in (20, 40):
+        await review(stores, 0, reviewed)
+        state = await until_judged(teacher)
+        assert state.last is not None
+        told.append(state.last)
+        await teacher.suggest(waiting)
+    assert told[-1].takes_over
+    table = await stores.image.suggestions("shapes")
+    [source] = [one for one in table.sources if one.kind == "taught"]
+    assert len(table) > 10
+    assert set(table.images) == set(waiting)
+    [model] = await stores.model.list()
+    assert model.name == told[-1].model
+    assert source.digest == await predictor.weights_digest(model)
+    assert await stores.model.get_active() is None
+
+
 async def _pid(path: Path) -> int:
     async with asyncio.timeout(30):
         while not path.is_file():
