@@ -217,8 +217,9 @@ async def test_every_setting_is_explained_in_words(panel: TrainPanel) -> None:
         assert control.description
         assert escape(control.tooltip) in form.hints[name].value
         assert len(control.tooltip) > 30
+    # `teaching` is no setting of somebody's: it is what is taught while a person draws.
     assert {item.name for item in fields(TrainingConfig)} == {
-        *form.controls, "workers", "extra"
+        *form.controls, "workers", "extra", "teaching"
     } - {"arguments"}  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Playing what has a beginning and an end: pause, step, seek. For video files and folders."""
+"""Pause, step and seek in video files and folders of pictures."""
 
 from __future__ import annotations
 

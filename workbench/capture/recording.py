@@ -1,4 +1,4 @@
-"""One burst under way, and what has come out of all of them."""
+"""A recording that runs, and the counts of all recordings of a controller."""
 
 from __future__ import annotations
 

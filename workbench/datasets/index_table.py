@@ -1,4 +1,4 @@
-"""A whole dataset as columns: what an index is, and how it is kept."""
+"""The index of a dataset: facts of all its images in columns, and how it is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where undo leads: the states of one image's labels, read from its history.
+"""The states of one image's labels that undo goes back to, read from its history.
 
 The history tells every change in the order in which it happened, also that something was
 undone. Going back simply edit by edit would therefore undo the last undo, and the next

@@ -1,4 +1,4 @@
-"""What the operating system refuses, said in words of ours: the one place that does it.
+"""Errors of the operating system become errors of ours: this is the one place that does it.
 
 Below, code lets an `OSError` pass unless it knows better. At the doors of the stores, and of
 what reads and writes for imports, exports and runs, it becomes an error of ours that names

@@ -1,4 +1,4 @@
-r"""Text from anybody: half characters, which JSON can hold and nothing can write, are found here.
+r"""Finds half characters in text from elsewhere: JSON can hold them, and nothing can write them.
 
 ``"\ud800"`` in JSON is one half of a pair of surrogates. Python takes it for text, and raises
 `UnicodeEncodeError` wherever it is to be written, shown or sent. Names of files that are no

@@ -1,4 +1,4 @@
-"""Processes that are gone without a last word, and what is left of what they printed."""
+"""Training processes that ended without a message, and what their last output says of the cause."""
 
 from __future__ import annotations
 

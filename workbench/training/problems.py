@@ -1,4 +1,4 @@
-"""What speaks against a training run, before it is started."""
+"""Errors and warnings about a training run, found before it starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The curate panel's own widget: a list of findings under headings, which ipywidgets has not."""
+"""The curate panel's own widget: a list of findings under headings, which ipywidgets lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a finished change returns about what it has made."""
+"""What a change returns when it is done, also if it cannot be read back."""
 
 from __future__ import annotations
 

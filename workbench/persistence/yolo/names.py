@@ -1,4 +1,4 @@
-"""Names: the one place that checks one."""
+"""The one place that checks names of datasets, images, models and files."""
 
 from __future__ import annotations
 
