@@ -67,8 +67,8 @@ def pixel_rows(label_file: Path) -> list[tuple[int, float, float, float, float]]
     for line in label_file.read_text().splitlines():
         cls, x, y, w, h = line.split()
         cx, cy, bw, bh = float(x) * WIDTH, float(y) * HEIGHT, float(w) * WIDTH, float(h) * HEIGHT
-        corners = (cx - bw / 2, cy - bh / 2, cx + bw / 2, cy + bh / 2)
-        rows.append((int(cls), *(round(value, 3) for value in corners)))
+        left, top, right, bottom = cx - bw / 2, cy - bh / 2, cx + bw / 2, cy + bh / 2
+        rows.append((int(cls), round(left, 3), round(top, 3), round(right, 3), round(bottom, 3)))
     return rows
 
 

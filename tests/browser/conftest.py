@@ -24,7 +24,14 @@ from uuid import uuid4
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Page,
+    ViewportSize,
+    sync_playwright,
+)
 
 from tests.browser.annotating import write_dataset
 
@@ -53,7 +60,7 @@ ALL_CELLS_HAVE_RUN = """() => {
     ).includes("error");
     return cells.some(failed) || cells.every((cell) => cell.executionCount !== null);
 }"""
-VIEWPORT = {"width": 1400, "height": 950}
+VIEWPORT = ViewportSize(width=1400, height=950)
 KERNEL_IS_IDLE = """() => {
     const panel = window.jupyterapp?.shell?.currentWidget;
     return panel?.sessionContext?.session?.kernel?.status === "idle";
@@ -123,12 +130,13 @@ class Lab:
 
     def write_notebook(self, name: str, *cells: str) -> None:
         """Put a notebook with these code cells into the folder."""
-        notebook = nbformat.v4.new_notebook()
+        untyped: Any = nbformat
+        notebook = untyped.v4.new_notebook()
         notebook.metadata["kernelspec"] = {
             "name": "python3", "display_name": "Python 3", "language": "python"
         }  # fmt: skip
-        notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
-        nbformat.write(notebook, self.folder / name)
+        notebook.cells = [untyped.v4.new_code_cell(cell) for cell in cells]
+        untyped.write(notebook, self.folder / name)
 
     def shut_down_kernels(self) -> None:
         """End every session, so that one test's kernels do not slow the next.
