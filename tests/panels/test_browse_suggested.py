@@ -162,3 +162,28 @@ async def test_an_image_that_was_labelled_elsewhere_is_left_as_it_is(
         await model.reject()
     await model.reject()
     assert listed(model) == []
+
+
+async def test_what_was_undone_can_be_decided_again(model: BrowseModel, tmp_path: Path) -> None:
+    """The listing shows what undo brought back: nobody else has changed it."""
+    await model.accept_rest()
+    await model.undo()
+    assert listed(model) == SUREST
+    await model.accept_rest()
+    assert label_files(tmp_path) == {"a.txt": 2, "b.txt": 1, "c.txt": 1}
+    assert not model.status.details
+
+
+async def test_what_is_in_sight_is_decided_on_as_it_is_shown(
+    model: BrowseModel, stores: Stores, tmp_path: Path
+) -> None:
+    """Where nothing is selected, and a look again has shown what somebody else has done."""
+    choose(model, 3)
+    await model.reject()
+    await stores.label.save("cups", "train", "b.png", [Annotation(0, 0.5, 0.5, 0.1, 0.1)])
+    await stores.label.delete("cups", "train", "b.png")
+    await stores.label.save("cups", "train", "c.png", [Annotation(0, 0.1, 0.1, 0.1, 0.1)])
+    await model.refresh()
+    await model.accept_rest()
+    assert not model.status.details
+    assert label_files(tmp_path)["c.txt"] == 2

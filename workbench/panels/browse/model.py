@@ -452,6 +452,7 @@ class BrowseModel(ChangingModel):
             return
         self.status = Status(f"Undone: {what}")
         await self.refresh()
+        self._decided_on = self._shown.index
 
     def close(self) -> None:
         """End the threads and free the pictures."""
@@ -490,6 +491,8 @@ class BrowseModel(ChangingModel):
             with self.hold_trait_notifications():
                 self.listing = listing
                 self.selection = carried
+            if not carried:  # what comes next is decided on what is in sight now
+                self._decided_on = listing.index
         return listing
 
     async def _make(self, number: int, aim: Aim, keep: bool) -> Listing:
