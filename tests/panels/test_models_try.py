@@ -267,6 +267,7 @@ async def test_nothing_is_started_without_a_model(persistence_stores: Stores) ->
 async def test_a_model_that_fails_releases_the_camera_and_says_why(
     panel: ModelsPanel, device: Device, persistence_stores: Stores
 ) -> None:
+    panel.follower.close()  # else it may hear of it first, and try the other model
     await persistence_stores.model.delete("newer")
     await panel.model.live.use(Feed(device, name="desk"))
     await until(lambda: not panel.model.live.is_on)
