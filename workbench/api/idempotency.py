@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from starlette.responses import Response
 
@@ -79,3 +82,43 @@ class Idempotency:
             while len(self._answers) > _KEPT:
                 self._answers.popitem(last=False)
         return answer
+
+
+async def once_uploaded(
+    idempotency: Idempotency,
+    where: str,
+    key: str | None,
+    digest: str,
+    path: Path,
+    work: Callable[[], Awaitable[Response]],
+) -> Response:
+    """Answer an upload, unless it was answered before; then what was sent again is removed.
+
+    Parameters
+    ----------
+    where, key, digest
+        As for `Idempotency.once`.
+    path : Path
+        What was uploaded. It belongs to `work` from then on.
+    """
+    used = False
+
+    async def noting() -> Response:
+        nonlocal used
+        response = await work()
+        used = True
+        return response
+
+    try:
+        return await idempotency.once(where, key, digest, noting)
+    finally:
+        if not used:
+            await asyncio.to_thread(remove_upload, path)
+
+
+def remove_upload(path: Path) -> None:
+    """Remove an uploaded file, or a folder of them."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.persistence.process_record import ProcessRecord
+from workbench.persistence.stored_json import MALFORMED
 
 _PREFIX = "workbench-api-"
 _RECORD = "process.json"
@@ -29,9 +30,8 @@ def upload_folder() -> Iterator[Path]:
     _remove_leftovers(Path(tempfile.gettempdir()))
     place = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
-        mine = ProcessRecord.of_this_process()
-        record = {"pid": mine.pid, "created": mine.created, "host": mine.host}
-        (place / _RECORD).write_text(json.dumps(record), encoding="utf-8")
+        record = json.dumps(ProcessRecord.of_this_process().as_json())
+        (place / _RECORD).write_text(record, encoding="utf-8")
         folder = place / _FILES
         folder.mkdir()
         yield folder
@@ -59,8 +59,7 @@ def _is_left(record: Path) -> bool:
     """Whether the process that a record names is known to have ended."""
     try:
         with record.open("rb") as file:
-            content = json.loads(file.read(_MOST_RECORD_BYTES))
-        process = ProcessRecord(int(content["pid"]), float(content["created"]), content["host"])
-    except (OSError, ValueError, TypeError, KeyError):
+            process = ProcessRecord.from_json(json.loads(file.read(_MOST_RECORD_BYTES)))
+    except (OSError, *MALFORMED):
         return False
     return process.is_here() and process.find() is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
@@ -43,6 +44,15 @@ class ProcessRecord:
     def of_ended(cls, pid: int) -> ProcessRecord:
         """Describe a process of this machine that has just ended."""
         return cls(pid, time.time(), socket.gethostname())
+
+    @classmethod
+    def from_json(cls, content: Any) -> ProcessRecord:
+        """Return what `as_json` has written; raises one of `MALFORMED` at anything else."""
+        return cls(int(content["pid"]), float(content["created"]), str(content["host"]))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as JSON types."""
+        return {"pid": self.pid, "created": self.created, "host": self.host}
 
     def is_here(self) -> bool:
         """Whether the process was started on this machine."""

@@ -170,8 +170,7 @@ class RunFolder:
 
     def write_process(self, record: ProcessRecord) -> None:
         """Note which process trains."""
-        content = {"pid": record.pid, "created": record.created, "host": record.host}
-        self._write_json(self.path / "process.json", content)
+        self._write_json(self.path / "process.json", record.as_json())
 
     def read_process(self) -> ProcessRecord | None:
         """Return which process trains, or None before it said so."""
@@ -180,8 +179,7 @@ class RunFolder:
         if content is None:
             return None
         try:
-            pid, created = int(content["pid"]), float(content["created"])
-            return ProcessRecord(pid, created, str(content["host"]))
+            return ProcessRecord.from_json(content)
         except MALFORMED as error:
             raise malformed(str(path), _NOTED, error) from error
 

@@ -9,6 +9,7 @@ from fastapi import Query, Request, Response
 from starlette.responses import FileResponse
 
 from workbench.api.answers import accepted
+from workbench.api.idempotency import once_uploaded
 from workbench.api.params import BINARY, Key, Name, body_of, read_image, spool
 from workbench.api.routers.trash import model_of
 from workbench.api.routing import router_of
@@ -64,19 +65,12 @@ async def upload_model(
             await asyncio.to_thread(path.unlink, missing_ok=True)
         return model_of(state, info).model_dump(mode="json")
 
-    used = False
-
     async def answer() -> Response:
-        nonlocal used
-        response = accepted(request, state.jobs.start("upload model", work))
-        used = True
-        return response
+        return accepted(request, state.jobs.start("upload model", work))
 
-    try:
-        return await state.idempotency.once(f"model {name}", idempotency_key, digest, answer)
-    finally:
-        if not used:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+    return await once_uploaded(
+        state.idempotency, f"model {name}", idempotency_key, digest, path, answer
+    )
 
 
 @router.get("/active-model")

@@ -14,6 +14,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
 from workbench.api.answers import accepted
+from workbench.api.idempotency import once_uploaded, remove_upload
 from workbench.api.jobs import Job, with_file
 from workbench.api.params import BINARY, Key, Name, Question, body_of, spool, upload_place
 from workbench.api.problems import ProblemError, Scrubber
@@ -56,7 +57,9 @@ async def import_archive(
     async def answer() -> Response:
         return accepted(request, _start(state, path, name, dry_run))
 
-    return await _once(state, f"import {name}", idempotency_key, digest, path, answer)
+    return await once_uploaded(
+        state.idempotency, f"import {name}", idempotency_key, digest, path, answer
+    )
 
 
 @router.post("/imports/folder", status_code=202, responses={202: {"model": JobStatus}})
@@ -82,7 +85,9 @@ async def import_folder(
     async def answer() -> Response:
         return accepted(request, _start(state, folder, name, dry_run))
 
-    return await _once(state, f"import {name}", idempotency_key, digest, folder, answer)
+    return await once_uploaded(
+        state.idempotency, f"import {name}", idempotency_key, digest, folder, answer
+    )
 
 
 def _lay_out(files: list[UploadFile], folder: Path) -> str:
@@ -111,32 +116,6 @@ def _lay_out(files: list[UploadFile], folder: Path) -> str:
     return digest.hexdigest()
 
 
-async def _once(
-    state: ApiState, where: str, key: str | None, digest: str, path: Path, answer: Any
-) -> Response:
-    """Answer, unless it was answered before; then what was sent again is thrown away."""
-    used = False
-
-    async def noting() -> Response:
-        nonlocal used
-        response: Response = await answer()
-        used = True
-        return response
-
-    try:
-        return await state.idempotency.once(where, key, digest, noting)
-    finally:
-        if not used:
-            await asyncio.to_thread(_remove, path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
 def _start(state: ApiState, path: Path, name: str, dry_run: bool) -> Job:
     async def work(progress: Progress) -> Any:
         try:
@@ -150,7 +129,7 @@ def _start(state: ApiState, path: Path, name: str, dry_run: bool) -> Job:
             finally:
                 plan.close()
         finally:
-            await asyncio.to_thread(_remove, path)
+            await asyncio.to_thread(remove_upload, path)
 
     return state.jobs.start("look" if dry_run else "import", work, dataset=name)
 
