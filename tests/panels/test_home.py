@@ -13,7 +13,7 @@ import pytest
 from tests.helpers.pictures import jpeg
 from workbench import Workbench
 from workbench.datasets.manager import DatasetFacts
-from workbench.errors import ConflictError
+from workbench.errors import ConflictError, InvalidDatasetError
 from workbench.panels.home import HomePanel
 from workbench.panels.home.cards import FEW, next_step
 from workbench.persistence import Stores, create_stores
@@ -230,3 +230,68 @@ async def test_a_dataset_can_be_opened_in_the_tabs_from_python(tmp_path: Path) -
         tabs = wb.open("cups", "Annotate")
         await until(lambda: tabs.dataset.value == "cups")
         await until(lambda: tabs.tabs.titles[tabs.tabs.selected_index] == "Annotate")
+
+
+async def test_links_that_lead_out_are_shown_and_can_be_called_ones_own(
+    home: HomePanel, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    await stores.dataset.create("cups", ["cup"])
+    for number, where in enumerate(("far", "later")):
+        (tmp_path / where).mkdir()
+        (tmp_path / where / "a.jpg").write_bytes(jpeg(number))
+    train = tmp_path / "data" / "cups" / "images" / "train"
+    (train / "a.jpg").symlink_to(tmp_path / "far" / "a.jpg")
+    await home.refresh()
+    [card] = home.view.cards
+    assert card["links"] == [str(tmp_path / "far")]
+    with pytest.raises(InvalidDatasetError, match="They are mine"):
+        await stores.dataset.export_zip("cups", tmp_path)
+    # One that came since was not on the card.
+    (train / "later.jpg").symlink_to(tmp_path / "later" / "a.jpg")
+    say(home, "do", action="trust_links", name="cups", folders=card["links"])
+    await until(lambda: "lead elsewhere since you looked" in home.model.status.text)
+    assert not (tmp_path / "state").exists()
+    [card] = home.view.cards
+    assert card["links"] == [str(tmp_path / "far"), str(tmp_path / "later")]
+    say(home, "do", action="trust_links", name="cups", folders=card["links"])
+    await until(lambda: home.view.cards[0]["links"] == [])
+    assert (await stores.dataset.export_zip("cups", tmp_path)).exists()
+    say(home, "do", action="undo")
+    await until(lambda: len(home.view.cards[0]["links"]) == 2)
+    with pytest.raises(InvalidDatasetError):
+        await stores.dataset.export_zip("cups", tmp_path / "again.zip")
+
+
+async def test_what_was_said_of_links_before_outlives_an_undo(
+    home: HomePanel, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    await stores.dataset.create("cups", ["cup"])
+    train = tmp_path / "data" / "cups" / "images" / "train"
+    for number, where in enumerate(("far", "later")):
+        (tmp_path / where).mkdir()
+        (tmp_path / where / f"{where}.jpg").write_bytes(jpeg(number))
+    (train / "far.jpg").symlink_to(tmp_path / "far" / "far.jpg")
+    await home.model.trust_links("cups", [str(tmp_path / "far")])
+    (train / "later.jpg").symlink_to(tmp_path / "later" / "later.jpg")
+    await home.model.trust_links("cups", [str(tmp_path / "later")])
+    await home.model.undo()
+    [card] = home.view.cards
+    assert card["links"] == [str(tmp_path / "later")]
+
+
+async def test_a_dataset_whose_data_yaml_is_a_link_can_be_helped_from_its_card(
+    home: HomePanel, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    await stores.dataset.create("cups", ["cup"])
+    (tmp_path / "far").mkdir()
+    yaml = tmp_path / "data" / "cups" / "data.yaml"
+    yaml.rename(tmp_path / "far" / "data.yaml")
+    yaml.symlink_to(tmp_path / "far" / "data.yaml")
+    await home.refresh()
+    [card] = home.view.cards
+    assert "lead out of it" in card["problem"]
+    say(home, "do", action="trust_links", name="cups", folders=card["links"])
+    await until(lambda: not home.view.cards[0]["problem"])

@@ -232,13 +232,21 @@ class DatasetManager:
         """Give a dataset another name."""
         return await self._stores.dataset.rename(name, new_name)
 
-    async def trust_links(self, name: str) -> builtins.list[Path]:
+    async def trust_links(
+        self, name: str, *, only: Collection[Path] | None = None
+    ) -> builtins.list[Path]:
         """Say that the links of a dataset that lead out of it are your own.
 
         What lies there is from then on as good as what lies in the dataset: labels are saved
         through such links, versions and exports hold what they lead to. It is kept on this
         machine, for this folder and for where its links lead now; neither a copy of the dataset
         nor a link that comes later is meant.
+
+        Parameters
+        ----------
+        name : str
+        only : collection of Path, optional
+            Folders that you have looked at, see `untrusted_links`; nothing is said of others.
 
         Returns
         -------
@@ -253,11 +261,39 @@ class DatasetManager:
             If it cannot be written down.
         """
         root = await self._folder_of(name)
-        return [Path(found) for found in await asyncio.to_thread(links.trust_links, root)]
+        shown = None if only is None else [os.fspath(folder) for folder in only]
+        found = await asyncio.to_thread(links.trust_links, root, only=shown)
+        return [Path(folder) for folder in found]
 
-    async def distrust_links(self, name: str) -> None:
-        """Take back what `trust_links` said of a dataset; raises as it does."""
-        await asyncio.to_thread(links.distrust_links, await self._folder_of(name))
+    async def distrust_links(self, name: str, *, but: Collection[Path] = ()) -> None:
+        """Take back what `trust_links` said of a dataset; raises as it does.
+
+        Parameters
+        ----------
+        name : str
+        but : collection of Path
+            Folders to which its links may lead still.
+        """
+        kept = [os.fspath(folder) for folder in but]
+        await asyncio.to_thread(links.distrust_links, await self._folder_of(name), but=kept)
+
+    async def trusted_links(self, name: str) -> builtins.list[Path]:
+        """Return the folders that `trust_links` was said of; raises as it does."""
+        found = await asyncio.to_thread(links.trusted_links, await self._folder_of(name))
+        return [Path(folder) for folder in found]
+
+    async def untrusted_links(self, name: str) -> builtins.list[Path]:
+        """Return the folders that links of a dataset lead to without that you have said so.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        InvalidDatasetError
+            If its folder cannot be looked through.
+        """
+        found = await asyncio.to_thread(links.untrusted_links, await self._folder_of(name))
+        return [Path(folder) for folder in found]
 
     async def _folder_of(self, name: str) -> str:
         # One whose data.yaml is such a link is listed, and tells no more than where it is.

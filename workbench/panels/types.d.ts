@@ -523,6 +523,8 @@ export interface HomeCard {
   bytes: number;
   touched: string;
   next: { text: string; button: string; panel: string } | null;
+  /** Folders outside of it that its links lead to, of which nobody has said that it is meant. */
+  links: string[];
 }
 export interface HomeTraits {
   cards: HomeCard[];
@@ -536,6 +538,7 @@ export interface HomeTraits {
 }
 export type HomeSent =
   | { kind: "do"; action: string; [more: string]: string }
+  | { kind: "do"; action: "trust_links"; name: string; folders: string[] }
   | { kind: "go"; panel: string; name: string }
   | { kind: "picture"; name: string }
   | (ArrivingPiece & { session: string; dataset: string })

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple, Self
 
 from workbench.errors import InvalidDatasetError, NotFoundError
@@ -31,7 +31,8 @@ def remedy(root: str) -> str:
     return (
         "Put the files themselves there, or, if the links are your own, say so once for this "
         f"folder: `workbench trust-links {shlex.quote(os.path.abspath(root))}`, or "
-        f'`await wb.datasets.trust_links("{os.path.basename(os.path.abspath(root))}")`'
+        f'`await wb.datasets.trust_links("{os.path.basename(os.path.abspath(root))}")`, or '
+        "*They are mine* on its card of the home page"
     )
 
 
@@ -53,13 +54,15 @@ def _is_astray(real_root: str, real_path: str) -> bool:
     return not any(_is_in(folder, real_path) for folder in trusted_folders(real_root))
 
 
-def trust_links(root: str) -> list[str]:
+def trust_links(root: str, *, only: Collection[str] | None = None) -> list[str]:
     """Say that the links of a dataset that lead out of it are one's own.
 
     Parameters
     ----------
     root : str
         The dataset's folder.
+    only : collection of str, optional
+        The folders that somebody was shown before saying so; nothing is said of others.
 
     Returns
     -------
@@ -75,29 +78,67 @@ def trust_links(root: str) -> list[str]:
     SetupError
         If it cannot be written down.
     """
-    real = os.path.realpath(root)
-    if not os.path.isdir(real):
-        raise NotFoundError(f"{root}: expected the folder of a dataset, found none")
-    try:
-        folders = sorted(_folders_outside(real))
-    except OSError as error:
-        raise InvalidDatasetError(
-            f"{root}: its links cannot be looked at ({error}); let this folder be yours to read"
-        ) from error
+    found = _outside(root)
+    folders = sorted(found if only is None else found.intersection(only))
     if folders:
-        trust(real, folders)
+        trust(os.path.realpath(root), folders)
     return folders
 
 
-def distrust_links(root: str) -> None:
+def distrust_links(root: str, *, but: Iterable[str] = ()) -> None:
     """Take back what `trust_links` said of a dataset.
+
+    Parameters
+    ----------
+    root : str
+    but : iterable of str
+        Folders to which its links may lead still.
 
     Raises
     ------
     SetupError
         If it cannot be written down.
     """
-    distrust(os.path.realpath(root))
+    real, kept = os.path.realpath(root), list(but)
+    distrust(real)
+    if kept:
+        trust(real, kept)
+
+
+def trusted_links(root: str) -> list[str]:
+    """Return the folders to which somebody has said that the links of a dataset may lead."""
+    return sorted(trusted_folders(os.path.realpath(root)))
+
+
+def untrusted_links(root: str) -> list[str]:
+    """Return the folders that links of a dataset lead to, and of which nobody has said so.
+
+    Parameters
+    ----------
+    root : str
+        The dataset's folder; of one that is not there, nothing leads anywhere.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If it cannot be looked through.
+    """
+    if not os.path.isdir(root):
+        return []
+    real = os.path.realpath(root)
+    return sorted(folder for folder in _outside(root) if _is_astray(real, folder))
+
+
+def _outside(root: str) -> set[str]:
+    real = os.path.realpath(root)
+    if not os.path.isdir(real):
+        raise NotFoundError(f"{root}: expected the folder of a dataset, found none")
+    try:
+        return _folders_outside(real)
+    except OSError as error:
+        raise InvalidDatasetError(
+            f"{root}: its links cannot be looked at ({error}); let this folder be yours to read"
+        ) from error
 
 
 def _folders_outside(real_root: str) -> set[str]:

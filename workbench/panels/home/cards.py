@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -72,8 +73,16 @@ def next_step(facts: DatasetFacts, *, trained_at: datetime | None, num_newer: in
     return None
 
 
-def as_card(facts: DatasetFacts, door: Door | None) -> dict[str, Any]:
-    """Return what a page is sent of a dataset."""
+def as_card(facts: DatasetFacts, door: Door | None, links: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a page is sent of a dataset.
+
+    Parameters
+    ----------
+    facts : DatasetFacts
+    door : Door or None
+    links : sequence of str
+        The folders outside of it that its links lead to, and of which nobody has said so.
+    """
     info = facts.info
     images = sum(info.num_images.values())
     touched = "" if info.modified_at is None else info.modified_at.isoformat()
@@ -88,6 +97,7 @@ def as_card(facts: DatasetFacts, door: Door | None) -> dict[str, Any]:
         "boxes": facts.num_boxes,
         "bytes": facts.size_bytes,
         "touched": touched,
+        "links": list(links),
         "next": None
         if door is None
         else {"text": door.text, "button": door.button, "panel": door.panel},

@@ -6,6 +6,7 @@ No widgets: traits carry state, coroutines do the work, stores are handed in.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ from workbench.persistence import Stores
 from workbench.persistence.models import DatasetInfo
 
 PICTURE_SIDE = 360
+
+_log = logging.getLogger(__name__)
 
 
 class HomeModel(ChangingModel):
@@ -155,6 +158,36 @@ class HomeModel(ChangingModel):
 
             await self._done(f"dataset {name!r} is in the trash", undo)
 
+    async def trust_links(self, name: str, folders: Sequence[str]) -> None:
+        """Say that the links of a dataset to these folders are one's own.
+
+        Parameters
+        ----------
+        name : str
+        folders : sequence of str
+            What its card said of them; refused if they lead elsewhere by now.
+
+        Raises
+        ------
+        ConflictError
+            If they do.
+        """
+        async with self._doing("Looking at the links", wait=True):
+            if await self._links_out(name) != sorted(folders):
+                await self.refresh()
+                raise ConflictError(
+                    f"the links of {name!r} lead elsewhere since you looked. Nothing was said of "
+                    "them; look again, and repeat it if they are your own."
+                )
+            before = await self._datasets.trusted_links(name)
+            await self._datasets.trust_links(name, only=[Path(folder) for folder in folders])
+
+            async def undo() -> None:
+                with undoing("trust in the links"):
+                    await self._datasets.distrust_links(name, but=before)
+
+            await self._done(f"the links of {name!r} are followed now", undo)
+
     async def restore(self, entry_id: str) -> DatasetInfo:
         """Bring a deleted dataset back."""
         async with self._doing("Restoring", wait=True):
@@ -218,16 +251,26 @@ class HomeModel(ChangingModel):
         return {name: made for made, name in sorted(found)}
 
     async def _card(self, facts: DatasetFacts, trained_at: datetime | None) -> dict[str, Any]:
+        links = await self._links_out(facts.info.name)
         if facts.problem:
-            return as_card(facts, None)
+            return as_card(facts, None, links)
         num_newer = 0
         if trained_at is not None:
             try:
                 index = await Dataset(self._stores, facts.info.name).index()
             except (WorkbenchError, OSError) as error:
-                return as_card(facts, None) | {"problem": str(error)}
+                return as_card(facts, None, links) | {"problem": str(error)}
             since_ns = int(trained_at.timestamp() * 1e9)
             num_newer = await asyncio.to_thread(
                 lambda: int((index.label_modified_ns > since_ns).sum())
             )
-        return as_card(facts, next_step(facts, trained_at=trained_at, num_newer=num_newer))
+        door = next_step(facts, trained_at=trained_at, num_newer=num_newer)
+        return as_card(facts, door, links)
+
+    async def _links_out(self, name: str) -> list[str]:
+        try:
+            return [str(folder) for folder in await self._datasets.untrusted_links(name)]
+        except WorkbenchError as error:
+            # What is wrong with such a folder is on its card, from whoever reads the dataset.
+            _log.debug("%s: %s", name, error)
+            return []

@@ -190,6 +190,8 @@ class HomePanel:
             await model.duplicate(name, to, seen=seen)
         elif action == "delete":
             await model.delete(name, seen=seen)
+        elif action == "trust_links":
+            await model.trust_links(name, [str(folder) for folder in message.get("folders", ())])
         elif action == "restore":
             await model.restore(str(message["id"]))
         elif action == "undo":

@@ -7,6 +7,7 @@ import { createTransfer } from "./transfer.mjs";
 import { agoText, progressText, sizeText } from "./words.mjs";
 
 const CLASSES_SHOWN = 6;
+const LINKS_SHOWN = 3;
 
 /** @param {View<HomeModel>} view */
 function render({ model, el }) {
@@ -247,12 +248,14 @@ function render({ model, el }) {
         "Delete",
       ),
     );
+    const links = card.links.length ? [linksOf(card)] : [];
     if (problem) {
       return make(
         "article",
         { class: "wbh-card", role: "listitem", "aria-label": name },
         make("h3", {}, name),
         make("p", { class: "wbh-problem" }, `This dataset is damaged. ${problem}`),
+        ...links,
         actions,
       );
     }
@@ -308,7 +311,31 @@ function render({ model, el }) {
             ),
           ]
         : []),
+      ...links,
       actions,
+    );
+  }
+
+  /** What leads out of a dataset, and the way to say that it is meant. @param {HomeCard} card */
+  function linksOf({ name, links }) {
+    const shown = links.slice(0, LINKS_SHOWN).join(", ");
+    const more = links.length > LINKS_SHOWN ? ` and ${links.length - LINKS_SHOWN} more` : "";
+    return make(
+      "div",
+      { class: "wbh-next" },
+      make("span", {}, `Links lead out of it, to ${shown}${more}.`),
+      make(
+        "button",
+        {
+          class: "wb-button",
+          title:
+            "From then on what lies there is changed, exported and kept in versions like the rest " +
+            "of the dataset. Say so only if you have made these links.",
+          onclick: () =>
+            model.send({ kind: "do", action: "trust_links", name, folders: [...links] }),
+        },
+        "They are mine",
+      ),
     );
   }
 
