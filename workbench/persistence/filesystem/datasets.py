@@ -129,7 +129,8 @@ class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
                 except NotFoundError as error:  # deleted or renamed meanwhile
                     _log.info("dataset left out of the list: %s", error)
                 except (WorkbenchError, OSError) as error:
-                    _log.warning("dataset %s is damaged: %s", name, error)
+                    # Not a warning: whoever lists is told, and each look would say it again.
+                    _log.info("dataset %s is damaged: %s", name, error)
                     path = self._root.path / name
                     problem = as_ours(error, name) if isinstance(error, OSError) else error
                     found.append(DatasetInfo(name, path, [], problem=str(problem)))
