@@ -14,6 +14,7 @@ from workbench.errors import AlreadyExistsError, ConflictError, InvalidDatasetEr
 from workbench.persistence.storage import (
     Append,
     Change,
+    Copy,
     Head,
     Listing,
     Move,
@@ -144,6 +145,13 @@ class SqliteWriter(Writer):
                 if isinstance(data, Staged):
                     data = self._staged[int(data.token)]
                 self._put(database, key, data)
+            case Copy(source, target):
+                check_key(source)
+                check_key(target)
+                row = database.execute("SELECT data FROM v WHERE key = ?", [source]).fetchone()
+                if row is None:
+                    raise self._storage.missing(source)
+                self._put(database, target, row[0])
             case Append(key, data):
                 check_key(key)
                 row = database.execute("SELECT data FROM v WHERE key = ?", [key]).fetchone()

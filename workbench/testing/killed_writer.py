@@ -1,6 +1,6 @@
 """A process that changes a storage until somebody kills it: ``killed_writer FILE CLASS FOLDER``.
 
-Every commit changes four things at once; after each it prints its number. Whoever finds them
+Every commit changes five things at once; after each it prints its number. Whoever finds them
 not in step has found a commit that happened half.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.persistence.storage import Append, Change, Move, Storage, Write
+from workbench.persistence.storage import Append, Change, Copy, Move, Storage, Write
 
 if TYPE_CHECKING:
     from workbench.testing.storage import StorageContract
@@ -23,7 +23,11 @@ PLACES = ("ring/0", "ring/1/x", "ring/2")
 def begin(storage: Storage) -> None:
     """Write what the first commit changes."""
     storage.commit(
-        [Write("pair/a", b"0"), Write("pair/b", b"0"), Write(PLACES[0], b"it"), Append("log", b"")]
+        [
+            *(Write(key, b"0") for key in ("pair/a", "pair/b", "copy")),
+            Write(PLACES[0], b"it"),
+            Append("log", b""),
+        ]
     )
 
 
@@ -35,19 +39,22 @@ def changes(number: int) -> Sequence[Change]:
         Move(PLACES[(number - 1) % len(PLACES)], PLACES[number % len(PLACES)]),
         Append("log", b"."),
         Write("pair/b", text),
+        Copy("pair/a", "copy"),
     ]
 
 
 def state(storage: Storage) -> list[bytes | Exception | None]:
     """Return all that the commits change, as of one moment."""
-    return storage.consistently(lambda: storage.read_many(["pair/a", "pair/b", "log", *PLACES]))
+    return storage.consistently(
+        lambda: storage.read_many(["pair/a", "pair/b", "copy", "log", *PLACES])
+    )
 
 
 def expected(number: int) -> list[bytes | Exception | None]:
     """Return what `state` is after the commit of this number."""
     text = str(number).encode()
     places = [b"it" if place == number % len(PLACES) else None for place in range(len(PLACES))]
-    return [text, text, b"." * number, *places]
+    return [text, text, text, b"." * number, *places]
 
 
 def suite_of(file: str, name: str) -> type[StorageContract]:

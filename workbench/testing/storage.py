@@ -41,6 +41,7 @@ from workbench.errors import (
 from workbench.persistence.storage import (
     Append,
     Change,
+    Copy,
     Listing,
     Move,
     Remove,
@@ -91,6 +92,8 @@ _KEY_CALLS: dict[str, Callable[[Storage, str], object]] = {
     "open": lambda storage, key: storage.open_read(key).__enter__(),
     "write": lambda storage, key: storage.commit([Write(key, b"x")]),
     "append": lambda storage, key: storage.commit([Append(key, b"x")]),
+    "copy from": lambda storage, key: storage.commit([Copy(key, "free")]),
+    "copy to": lambda storage, key: storage.commit([Copy("here", key)]),
     "move from": lambda storage, key: storage.commit([Move(key, "free")]),
     "move to": lambda storage, key: storage.commit([Move("here", key)]),
     "remove": lambda storage, key: storage.commit([Remove(key)]),
@@ -103,6 +106,9 @@ _REFUSED: dict[str, tuple[Change, type[Exception]]] = {
     "taken by a value": (Write("keep", b"x", if_absent=True), AlreadyExistsError),
     "taken by this commit": (Write("made", b"x", if_absent=True), AlreadyExistsError),
     "taken by a folder": (Write("folder", b"x", if_absent=True), AlreadyExistsError),
+    "copy of nothing": (Copy("nothing", "new"), NotFoundError),
+    "copy of what is gone": (Copy("gone", "new"), NotFoundError),
+    "copy of a folder": (Copy("folder", "new"), NotFoundError),
     "move of nothing": (Move("nothing", "new"), NotFoundError),
     "move of what is gone": (Move("gone", "new"), NotFoundError),
     "move onto a value": (Move("folder/x", "keep"), AlreadyExistsError),
@@ -355,6 +361,79 @@ class StorageContract:
         storage.commit([Write("a", b"A"), Write("b", b"B")])
         storage.commit([Move("a", "c"), Move("b", "a"), Move("c", "b")])
         assert contents(storage) == {"a": b"B", "b": b"A"}
+
+    def test_a_value_is_copied(self, storage: Storage) -> None:
+        """The copy replaces what was there, and goes its own way afterwards."""
+        large = os.urandom(3_000_001)
+        storage.commit([Write("a/x", large), Write("small", b"1"), Write("old", b"other")])
+        storage.commit([Copy("a/x", "b/c/x"), Copy("small", "old"), Copy("small", "small")])
+        assert contents(storage) == {"a/x": large, "b/c/x": large, "small": b"1", "old": b"1"}
+        storage.commit([Write("small", b"2"), Remove("a")])
+        assert contents(storage) == {"b/c/x": large, "small": b"2", "old": b"1"}
+
+    def test_what_others_write_into_a_file_reaches_no_copy(self, storage: Storage) -> None:
+        """Only backends that have files are checked: the copy is no second name of the same one."""
+        storage.commit([Write("a", b"first"), Write("c", b"first")])
+        storage.commit([Copy("a", "b")])
+        for key, other in (("a", "b"), ("b", "a")):
+            path = storage.local_path(key)
+            if path is not None:
+                with path.open("r+b") as file:
+                    file.write(b"WROTE")
+                storage.commit([Copy("c", key)])
+            assert storage.read(other) == b"first"
+
+    def test_a_copy_has_a_stamp_of_its_own(self, storage: Storage) -> None:
+        """Whoever knew what it replaced sees that it is another value."""
+        storage.commit([Write("a", b"1"), Write("b", b"2")])
+        for source in ("a", "b", "a"):
+            before = storage.head("c")
+            storage.commit([Copy(source, "c")])
+            assert storage.head("c") != before
+
+    def test_copies_and_other_changes_follow_each_other(self, storage: Storage) -> None:
+        """A copy takes what earlier changes have left, and later ones take the copy."""
+        storage.commit([Write("a", b"A"), Write("b", b"B"), Write("f/x", b"X"), Write("f/y", b"Y")])
+        with storage.lease() as writer:
+            staged = writer.stage(io.BytesIO(b"S"))
+            writer.commit(
+                [
+                    Copy("a", "c"),
+                    Copy("b", "a"),
+                    Copy("c", "b"),
+                    Write("c", b"C"),
+                    Copy("c", "d"),
+                    Move("c", "e"),
+                    Copy("e", "c"),
+                    Move("f", "g"),
+                    Copy("g/x", "h"),
+                    Remove("g/x"),
+                    Copy("h", "g/z"),
+                    Write("s", staged),
+                    Copy("s", "t"),
+                ]
+            )
+        assert contents(storage) == {
+            "a": b"B",
+            "b": b"A",
+            "c": b"C",
+            "d": b"C",
+            "e": b"C",
+            "g/y": b"Y",
+            "g/z": b"X",
+            "h": b"X",
+            "s": b"S",
+            "t": b"S",
+        }
+
+    def test_many_values_are_copied(self, storage: Storage) -> None:
+        """One commit may copy more than there is room for in any buffer, also onto each other."""
+        keys = [f"a/{number}" for number in range(60)]
+        storage.commit([Write(key, key.encode()) for key in keys])
+        storage.commit([Copy(key, f"b/{key}") for key in keys])
+        storage.commit([Copy(f"b/{keys[-1 - n]}", key) for n, key in enumerate(keys)])
+        found = storage.read_many(keys)
+        assert found == [key.encode() for key in reversed(keys)]
 
     def test_a_folder_moves_with_all_that_is_in_it(self, storage: Storage) -> None:
         """Everything in the folder moves, and nothing beside it."""

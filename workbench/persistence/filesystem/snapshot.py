@@ -11,12 +11,12 @@ from pathlib import Path
 
 from workbench.errors import AlreadyExistsError, ReadOnlyError
 from workbench.persistence.filesystem import version_files
-from workbench.persistence.filesystem.cloning import Cloner
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.dataset_paths import DatasetPaths
 from workbench.persistence.filesystem.image_reading import require_file
 from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
 from workbench.persistence.storage.local.atomic import remove_tree, write_new
+from workbench.persistence.storage.local.cloning import Cloner
 from workbench.persistence.versions import Entry
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import read_labels
@@ -141,14 +141,15 @@ def _copy(
 ) -> str:
     """Copy images and labels; return the digest of what was copied."""
     digest = hashlib.sha256(repr(state.yaml.classes).encode())
-    cloner = Cloner(view.root)
+    cloner = Cloner()
     for done, (key, is_labelled) in enumerate(images.items(), start=1):
         split, filename = key
         source = state.source(key)
         require_file(source)
         # Never a link: what a script writes into the original would reach the run, and what
         # Ultralytics does to a JPEG with bytes behind its end, the original.
-        cloner.copy(source, view.image(split, filename))
+        with open(source, "rb", buffering=0) as original:
+            cloner.copy(original, view.image(split, filename))
         line = f"\n{split}/{filename} {os.stat(source).st_size}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
         if is_labelled:

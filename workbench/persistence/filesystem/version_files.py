@@ -12,7 +12,6 @@ from dataclasses import replace
 from workbench.errors import AlreadyExistsError, InvalidDatasetError, NotFoundError
 from workbench.persistence import links, version_comparison, versions
 from workbench.persistence.filesystem import class_files
-from workbench.persistence.filesystem.cloning import Cloner
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.image_hashes import (
     Hashes,
@@ -25,9 +24,11 @@ from workbench.persistence.plain_files import read_file
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import (
     remove_file,
+    rename,
     sync_tree,
     temporary_name,
 )
+from workbench.persistence.storage.local.cloning import Cloner
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.lock import making
 from workbench.persistence.stores import history_log, side_data
@@ -79,7 +80,7 @@ def _freeze(
     links.require_inside(folder.name, folder.paths.root, files, "no version was made")
     os.makedirs(folder.paths.versions, exist_ok=True)
     _put_objects_in_order(folder)
-    cloner, new = Cloner(folder.journal.tmp), False
+    cloner, new = Cloner(), False
     for (split, filename), entry in contents.images.items():
         kept = _object(folder, entry.sha256)
         try:
@@ -88,12 +89,24 @@ def _freeze(
                 continue
         except FileNotFoundError:
             os.makedirs(os.path.dirname(kept), exist_ok=True)
-        cloner.clone(folder.paths.image(split, filename), kept)
+        _clone(folder, cloner, folder.paths.image(split, filename), kept)
         new = True
     if new:
         sync_tree(folder.paths.versions)
     serial = max((known.serial for known in list_all(folder)), default=0) + 1
     return contents.info(name, note, automatic=automatic, serial=serial), contents
+
+
+def _clone(folder: DatasetFolder, cloner: Cloner, source: str, target: str) -> None:
+    temporary = temporary_name(folder.journal.tmp)
+    try:
+        with open(source, "rb", buffering=0) as original:
+            cloner.copy(original, temporary)
+        rename(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            remove_file(temporary)
+        raise
 
 
 @contextmanager
@@ -311,13 +324,13 @@ def _clones(
 ) -> Iterator[dict[ImageKey, str]]:
     """Make checked clones of all images to place; yield their paths, and leave none behind."""
     copies = {entry.sha256: key for key, entry in present.images.items()}
-    cloner = Cloner(folder.journal.tmp)
+    cloner = Cloner()
     clones: dict[ImageKey, str] = {}
     try:
         for key in plan.place:
             source = sound_source(folder, key, wanted.images[key], copies)
             clones[key] = temporary_name(folder.journal.tmp)
-            cloner.clone(source, clones[key])
+            _clone(folder, cloner, source, clones[key])
         if clones:
             sync_tree(folder.journal.tmp)
         yield clones

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.persistence.storage.base import (
     Append,
     Change,
+    Copy,
     Head,
     Listing,
     Move,
@@ -19,6 +20,7 @@ from workbench.persistence.storage.base import (
 __all__ = [
     "Append",
     "Change",
+    "Copy",
     "Head",
     "Listing",
     "Move",

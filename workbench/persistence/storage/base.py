@@ -137,6 +137,18 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Write under `target`, replacing what is there, the bytes of the value at `source`.
+
+    Neither follows the other afterwards, also where other programs write into the files
+    themselves: a backend may let both share their space, but never be one file.
+    """
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     """Remove what is at `key` and all that lies below it; it is no error if nothing is there."""
 
@@ -160,7 +172,7 @@ class Append:
     durable: bool = True
 
 
-Change = Write | Move | Remove | Append
+Change = Write | Copy | Move | Remove | Append
 """What a commit is made of."""
 
 
@@ -188,7 +200,7 @@ class Writer(ABC):
         AlreadyExistsError
             If something is where a `Write` or a `Move` says that nothing is.
         NotFoundError
-            If nothing is at the source of a `Move`.
+            If nothing is at the source of a `Move`, or no value at that of a `Copy`.
         InvalidDatasetError
             If a key is none.
         ReadOnlyError

@@ -21,6 +21,7 @@ from workbench.persistence.storage.base import (
     MOST_BYTES,
     Append,
     Change,
+    Copy,
     Head,
     Listing,
     Move,
@@ -160,6 +161,8 @@ class MemoryWriter(Writer):
             case Write(key, data):
                 self._require(change)
                 self._set(key, self._value_of(data), before)
+            case Copy(source, target):
+                self._copy(source, target, before)
             case Append(key, data):
                 check_key(key)
                 old = self._storage._values.get(key)
@@ -180,6 +183,14 @@ class MemoryWriter(Writer):
             raise ConflictError(f"{where}: somebody else has changed it meanwhile; get it again")
         if change.if_absent and self._storage.exists(change.key):
             raise AlreadyExistsError(f"{where} exists already")
+
+    def _copy(self, source: str, target: str, before: dict[str, _Value | None]) -> None:
+        check_key(source)
+        check_key(target)
+        value = self._storage._values.get(source)
+        if value is None:
+            raise self._storage.missing(source)
+        self._set(target, self._storage._new(value.data), before)
 
     def _move(self, source: str, target: str, before: dict[str, _Value | None]) -> None:
         found = self._at_or_below(source)

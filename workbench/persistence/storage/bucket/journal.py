@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
-from workbench.persistence.storage.base import Append, Change, Move, Remove, Staged, Stamp, Write
+from workbench.persistence.storage.base import (
+    Append,
+    Change,
+    Copy,
+    Move,
+    Remove,
+    Staged,
+    Stamp,
+    Write,
+)
 from workbench.persistence.storage.bucket.objects import Found, Objects
 from workbench.persistence.storage.keys import RESERVED, check_key, parts_of
 from workbench.persistence.yolo.names import HIDDEN
@@ -138,11 +147,17 @@ def needs(changes: Sequence[Change]) -> set[Need]:
     """Return what has to be known before changes can be planned; raises if a key is none."""
     found: set[Need] = set()
     for change in changes:
-        keys = [change.source, change.target] if isinstance(change, Move) else [change.key]
+        match change:
+            case Copy(source, target) | Move(source, target):
+                keys = [source, target]
+            case Write(key) | Append(key) | Remove(key):
+                keys = [key]
         for key in keys:
             check_key(key)
         if isinstance(change, Append):
             found.add(("body", change.key))
+        elif isinstance(change, Copy):
+            found.add(("head", change.source))
         elif isinstance(change, Move | Remove) or change.if_absent:
             found |= {(kind, key) for key in keys for kind in ("head", "below")}
         elif change.if_stamp is not None:
@@ -194,6 +209,8 @@ class Plan:
                     self.values[key] = Value(data.size, None, data.token)
                 else:
                     self.values[key] = Value(len(data), bytes(data))
+            case Copy(source, target):
+                self.values[target] = self._value(source)
             case Append(key, data):
                 whole = (self._body(key) or b"") + data
                 self.values[key] = Value(len(whole), whole)
@@ -203,9 +220,7 @@ class Plan:
             case Move(source, target):
                 moved = self._at_or_below(source)
                 if not moved:
-                    raise NotFoundError(
-                        f"{self._where}/{source} is not there: deleted or renamed meanwhile?"
-                    )
+                    raise self._missing(source)
                 self._require_free(target)
                 taken = [(target + key[len(source) :], self._take(key)) for key in moved]
                 self.values.update(taken)
@@ -231,6 +246,20 @@ class Plan:
             value = value or Value(found.size, None, key, found.tag)
         assert value is not None
         return value
+
+    def _value(self, key: str) -> Value:
+        """Return what is at a key, and stays there."""
+        if key in self.values:
+            value = self.values[key]
+        else:
+            found: Found | None = self._known["head", key]
+            value = None if found is None else Value(found.size, None, key, found.tag)
+        if value is None:
+            raise self._missing(key)
+        return value
+
+    def _missing(self, key: str) -> NotFoundError:
+        return NotFoundError(f"{self._where}/{key} is not there: deleted or renamed meanwhile?")
 
     def _body(self, key: str) -> bytes | None:
         if key not in self.values:

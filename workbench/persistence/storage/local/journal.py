@@ -35,14 +35,14 @@ import re
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence import links
-from workbench.persistence.storage.base import Append, Change, Move, Remove, Staged, Write
+from workbench.persistence.storage.base import Append, Change, Copy, Move, Remove, Staged, Write
 from workbench.persistence.storage.keys import check_key
 from workbench.persistence.storage.layout import Layout
 from workbench.persistence.storage.local import carrying_out, inside, plans
@@ -58,6 +58,7 @@ from workbench.persistence.storage.local.atomic import (
     write_new,
 )
 from workbench.persistence.storage.local.carrying_out import FoundFiles, OwnFiles
+from workbench.persistence.storage.local.cloning import Cloner
 from workbench.persistence.storage.local.lock import exclusive, making, shared
 from workbench.persistence.storage.local.plans import Plan, Step
 from workbench.persistence.yolo.names import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
@@ -79,6 +80,7 @@ _LOOKS = 8
 _LOGGED = re.compile(r".+@(history|sources)@([0-9]{4}-[0-9]{2}\.jsonl)@([0-9]+|new)")
 
 T = TypeVar("T")
+Opener = Callable[[], AbstractContextManager[BinaryIO]]
 
 
 @dataclass(slots=True)
@@ -88,11 +90,11 @@ class Transaction:
     root: str
     _folder: str
     _renames: list[tuple[str, str]] = field(default_factory=list)
-    _staged: dict[str, bytes] = field(default_factory=dict)
+    _staged: dict[str, bytes | Opener] = field(default_factory=dict)
     _appended: list[Append] = field(default_factory=list)
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write `data` to the file at `path` (absolute, below the root)."""
+    def write(self, path: str, data: bytes | Opener) -> None:
+        """Write `data`, or what can be opened, to the file at `path` (absolute, below the root)."""
         name = f"{len(self._staged)}"
         self._staged[name] = data
         self._renames.append((self._rel(f"{self._folder}/{name}"), self._rel(path)))
@@ -122,6 +124,12 @@ class Transaction:
                 case Append(key):
                     check_key(key)
                     self._appended.append(change)
+                case Copy():
+                    raise TypeError("a copy is added with what opens its source")
+
+    def copy(self, source: bytes | Opener, target: str) -> None:
+        """Write bytes, or those of what can be opened, under the key `target`."""
+        self.write(self._path(target), source)
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{'/'.join(check_key(key))}"
@@ -401,13 +409,25 @@ class Journal:
     def _stage(self, transaction: Transaction, plan: Plan, replaced: Mapping[int, str]) -> None:
         """Write everything that the change needs, the plan last, and force it to disk."""
         folder = transaction._folder
-        staged = [(f"{folder}/{name}", data) for name, data in transaction._staged.items()]
-        if len(staged) > _ONE_SYNC_FROM:
-            for path, data in staged:
-                write_new(path, data, sync=False)
-            sync_tree(folder)
+        written: list[tuple[str, bytes]] = []
+        copied: list[tuple[str, Opener]] = []
+        for name, data in transaction._staged.items():
+            if isinstance(data, bytes):
+                written.append((f"{folder}/{name}", data))
+            else:
+                copied.append((f"{folder}/{name}", data))
+        sync = len(written) + len(copied) <= _ONE_SYNC_FROM
+        if sync:
+            _write_together(written)
         else:
-            _write_together(staged)
+            for path, data in written:
+                write_new(path, data, sync=False)
+        cloner = Cloner()
+        for path, source in copied:
+            with source() as original:
+                cloner.copy(original, path, sync=sync)
+        if not sync:
+            sync_tree(folder)
         for number, path in replaced.items():
             second_name(f"{self._root}/{path}", f"{folder}/old-{number}")
         write_new(f"{folder}/plan.tmp", plan.to_bytes())

@@ -10,6 +10,8 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -28,6 +30,7 @@ from workbench.persistence.storage.base import (
     MOST_BYTES,
     Append,
     Change,
+    Copy,
     Head,
     Listing,
     Move,
@@ -42,7 +45,7 @@ from workbench.persistence.storage.keys import RESERVED, check_key
 from workbench.persistence.storage.layout import Layout
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import remove_file, temporary_name
-from workbench.persistence.storage.local.journal import Journal
+from workbench.persistence.storage.local.journal import Journal, Opener
 from workbench.persistence.storage.local.lock import making
 from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
 from workbench.persistence.yolo.names import HIDDEN
@@ -364,9 +367,10 @@ class LocalWriter(Writer):
 
     def commit(self, changes: Sequence[Change]) -> None:
         """See `Writer.commit`."""
-        replaced = _Check(self._storage).all(changes)
+        check = _Check(self._storage)
+        replaced = check.all(changes)
         if not self._at_once(changes):
-            self._with_plan(changes)
+            self._with_plan(changes, check.copied)
         for path, before in replaced.items():
             _require_newer(path, before)
 
@@ -382,9 +386,22 @@ class LocalWriter(Writer):
         self._journal.write(self._storage._path(key), data, log)
         return True
 
-    def _with_plan(self, changes: Sequence[Change]) -> None:
+    def _with_plan(self, changes: Sequence[Change], copied: Sequence[str | bytes | Staged]) -> None:
+        sources = iter(copied)
         with self._journal.transaction() as transaction:
-            transaction.add(*changes)
+            for change in changes:
+                if isinstance(change, Copy):
+                    transaction.copy(self._opener(next(sources)), change.target)
+                else:
+                    transaction.add(change)
+
+    def _opener(self, source: str | bytes | Staged) -> bytes | Opener:
+        match source:
+            case str(key):
+                return partial(self._storage.open_read, key)
+            case Staged(token):
+                return lambda: open(token, "rb")
+        return source
 
 
 def _is_monthly(key: str) -> bool:
@@ -402,6 +419,13 @@ def _require_newer(path: str, before: int) -> None:
             os.utime(path, ns=(before + 1, before + 1))
 
 
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A value that a commit makes: the bytes, or the key at which they lie before it."""
+
+    source: bytes | Staged | str
+
+
 class _Check:
     """Looks through changes before the first is made: does each find what it expects.
 
@@ -410,20 +434,26 @@ class _Check:
 
     def __init__(self, storage: LocalStorage) -> None:
         self._storage = storage
-        # Where what will be at a key lies by now: None for nothing, "" for what is new.
-        self._origins: dict[str, str | None] = {}
+        # Where what will be at a key lies by now; None for nothing.
+        self._origins: dict[str, str | _New | None] = {}
         # The keys of that by each folder that they are in.
         self._below: dict[str, set[str]] = {}
+        self.copied: list[str | bytes | Staged] = []
+        """Of each `Copy`, where its bytes lie before the first change is made."""
 
     def all(self, changes: Sequence[Change]) -> dict[str, int]:
         """Raise what `Writer.commit` says; return times of files by the paths that replace them."""
         replaced: dict[str, int] = {}
         for change in changes:
             match change:
-                case Write():
+                case Write(key):
                     before = self._write(change)
                     if before is not None:
-                        replaced[self._storage._path(change.key)] = before
+                        replaced[self._storage._path(key)] = before
+                case Copy(source, target):
+                    before = self._copy(source, target)
+                    if before is not None:
+                        replaced[self._storage._path(target)] = before
                 case Move(source, target):
                     self._move(source, target)
                 case Remove(key):
@@ -438,14 +468,27 @@ class _Check:
         if change.if_absent and self._is_there(change.key):
             raise self._occupied(change.key)
         origin = self._origin(change.key)
-        head = self._head(origin) if origin else None
+        head = self._head(origin)
         if change.if_stamp is not None and (head is None or head.stamp != change.if_stamp):
             raise ConflictError(
                 f"{self._storage.where}/{change.key}: somebody else has changed it meanwhile; "
                 f"get it again"
             )
-        self._set(change.key, "")
+        self._set(change.key, _New(change.data))
         return None if head is None or origin != change.key else int(head.stamp)
+
+    def _copy(self, source: str, target: str) -> int | None:
+        check_key(source)
+        check_key(target)
+        origin, replaced = self._origin(source), self._origin(target)
+        if not isinstance(origin, _New):
+            if origin is None or self._head(origin) is None:
+                raise self._storage.missing(source)
+            origin = _New(origin)
+        head = self._head(replaced)
+        self.copied.append(origin.source)
+        self._set(target, origin)
+        return None if head is None or replaced != target else int(head.stamp)
 
     def _move(self, source: str, target: str) -> None:
         check_key(source)
@@ -459,7 +502,7 @@ class _Check:
         for rest, place in below.items():
             self._set(f"{target}{rest}", place)
 
-    def _take_away(self, key: str) -> dict[str, str | None]:
+    def _take_away(self, key: str) -> dict[str, str | _New | None]:
         """Let nothing be at a key; return what earlier changes have done below it."""
         below = {changed: self._origins[changed] for changed in self._below.get(key, ())}
         for changed in below:
@@ -473,25 +516,25 @@ class _Check:
         if any(self._origins[changed] is not None for changed in self._below.get(key, ())):
             return True
         origin = self._origin(key)
-        return origin == "" or (origin is not None and self._storage.exists(origin))
+        return self._storage.exists(origin) if isinstance(origin, str) else origin is not None
 
-    def _head(self, key: str) -> Head | None:
+    def _head(self, origin: str | _New | None) -> Head | None:
         try:
-            return self._storage.head(key)
+            return self._storage.head(origin) if isinstance(origin, str) else None
         except WorkbenchError:  # something else than a value, which is replaced, too
             return None
 
-    def _set(self, key: str, origin: str | None) -> None:
+    def _set(self, key: str, origin: str | _New | None) -> None:
         self._origins[key] = origin
         for folder in _folders_of(key):
             self._below.setdefault(folder, set()).add(key)
 
-    def _origin(self, key: str) -> str | None:
+    def _origin(self, key: str) -> str | _New | None:
         above, rest = key, ""
         while above:
             if above in self._origins:
                 origin = self._origins[above]
-                return f"{origin}{rest}" if origin and rest else origin
+                return f"{origin}{rest}" if isinstance(origin, str) else origin
             above, _, last = above.rpartition("/")
             rest = f"/{last}{rest}"
         return key
