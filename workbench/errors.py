@@ -19,6 +19,7 @@ module::
     ├── NotFoundError           (FileNotFoundError)  what was asked for is not there
     ├── ReadOnlyError           (PermissionError)  a folder that this user may not write to
     ├── StorageError            (OSError)  the disk is full, broken, or something odd lies on it
+    ├── FetchError              (OSError)  a file from the network that did not come, or is another
     ├── BusyError               (TimeoutError)  another process does not come to an end
     ├── ConflictError           (RuntimeError)  somebody else changed it in the meantime
     ├── NotStartedError         (RuntimeError)  the stores were asked for before start-up
@@ -115,6 +116,10 @@ class StorageError(WorkbenchError, OSError):
 
     ``errno`` says what the system said.
     """
+
+
+class FetchError(WorkbenchError, OSError):
+    """A file that could not be fetched from the network, or is another than it should be."""
 
 
 class BusyError(WorkbenchError, TimeoutError):

@@ -47,11 +47,14 @@ class Task:
     object_size : float or None
         Side in pixels of a typical small object: a quarter of the labelled ones are smaller.
         None while nothing is labelled.
+    dataset : str
+        Its name; empty where there is none.
     """
 
     classes: list[str]
     prompts: Mapping[int, Sequence[str]] = field(default_factory=dict)
     object_size: float | None = None
+    dataset: str = ""
 
 
 class Labeller(ABC):
@@ -235,7 +238,7 @@ async def task_of(stores: DataStores, dataset: str) -> Task:
         of_image = pixels[np.searchsorted(chosen, table.image_index[rows])]
         sides = np.sqrt(np.prod(table.boxes[rows, 2:] * of_image, axis=1))
         size = float(np.percentile(sides[sides > 0], 25)) if np.any(sides > 0) else None
-    return Task(info.classes, prompts, size)
+    return Task(info.classes, prompts, size, dataset)
 
 
 async def _keys(

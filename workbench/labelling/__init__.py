@@ -6,13 +6,17 @@ from workbench.datasets.prelabelling import FunctionLabeller, Labeller, Task
 from workbench.labelling.class_mapping import ClassMapping, guess_mapping
 from workbench.labelling.labellers import ModelLabeller
 from workbench.labelling.teaching import Teacher
+from workbench.labelling.told import Example, SimilarLabeller, WordLabeller
 
 __all__ = [
     "ClassMapping",
+    "Example",
     "FunctionLabeller",
     "Labeller",
     "ModelLabeller",
+    "SimilarLabeller",
     "Task",
     "Teacher",
+    "WordLabeller",
     "guess_mapping",
 ]

@@ -14,12 +14,11 @@ import numpy as np
 from workbench import geometry
 from workbench.datasets.prelabelling import Frame, Labeller, Task
 from workbench.errors import NotFoundError
-from workbench.geometry import clip_xywh, to_normalised
 from workbench.labelling.class_mapping import ClassMapping, guess_mapping
+from workbench.labelling.looking import found_on, predictions_of
 from workbench.labelling.network import Found, Network
-from workbench.labelling.predictor import Predictor, detect_frames
+from workbench.labelling.predictor import Predictor
 from workbench.labelling.tightening import tightened
-from workbench.labelling.tiling import join, tile_side, tiles_of
 from workbench.persistence.models import ModelInfo, Prediction
 from workbench.persistence.suggestion_blocks import SuggestionSource
 from workbench.weights.rewriting import file_digest
@@ -129,32 +128,20 @@ class ModelLabeller(Labeller):
         if self._ready is None:
             raise RuntimeError("start(task) has to be called before label(frames)")
         ready = self._ready
-        found = await self._run(ready.info, ready.weights, lambda n: self._found(n, frames))
+        size = ready.object_size
+        found = await self._run(
+            ready.info,
+            ready.weights,
+            lambda n: found_on(n, frames, self._confidence, size, tiles=self._tiles),
+        )
         if self._tighten:
             found = await asyncio.to_thread(
                 lambda: [_tightened(one, frame) for one, frame in zip(found, frames, strict=True)]
             )
         return [
-            _predictions(one, frame, ready.mapping.chosen)
+            predictions_of(one, frame, ready.mapping.chosen)
             for one, frame in zip(found, frames, strict=True)
         ]
-
-    def _found(self, network: Network, frames: Sequence[Frame]) -> list[Found]:
-        size = network.round_size(None)
-        found: list[Found | None] = [None] * len(frames)
-        whole = []
-        for place, frame in enumerate(frames):
-            height, width = frame.shape[:2]
-            object_size = self._ready.object_size if self._ready else None
-            side = tile_side(width, height, size, object_size) if self._tiles else None
-            if side is None:
-                whole.append(place)
-            else:
-                found[place] = _in_tiles(network, frame, side, self._confidence)
-        plain = detect_frames(network, [frames[place] for place in whole], self._confidence)
-        for place, one in zip(whole, plain, strict=True):
-            found[place] = one
-        return [one for one in found if one is not None]
 
     async def _choose(self) -> tuple[ModelInfo, Path | None]:
         if isinstance(self._model, Path):
@@ -185,30 +172,3 @@ def _tightened(found: Found, frame: Frame) -> Found:
         if not likely[place] or not kept or overlap[place, kept].max() <= _ONE_THING:
             kept.append(place)
     return Found(boxes[kept], found.class_id[kept], found.confidence[kept])
-
-
-def _in_tiles(network: Network, frame: Frame, side: int, confidence: float) -> Found:
-    height, width = frame.shape[:2]
-    tiles = [(0, 0, width, height), *tiles_of(width, height, side)]
-    pieces = [frame[top:bottom, left:right] for left, top, right, bottom in tiles]
-    parts = detect_frames(network, pieces, confidence)
-    shifts = [np.array([left, top, left, top], dtype=np.float64) for left, top, *_ in tiles]
-    return Found(
-        *join(
-            tiles,
-            [part.boxes + shift for part, shift in zip(parts, shifts, strict=True)],
-            [part.class_id for part in parts],
-            [part.confidence for part in parts],
-        )
-    )
-
-
-def _predictions(found: Found, frame: Frame, chosen: Mapping[int, int | None]) -> list[Prediction]:
-    height, width = frame.shape[:2]
-    boxes = clip_xywh(to_normalised(found.boxes, width, height)).tolist()
-    rows = zip(found.class_id.tolist(), boxes, found.confidence.tolist(), strict=True)
-    return [
-        Prediction(class_id, xywh[0], xywh[1], xywh[2], xywh[3], score)
-        for model_id, xywh, score in rows
-        if (class_id := chosen.get(model_id)) is not None and xywh[2] > 0 and xywh[3] > 0
-    ]

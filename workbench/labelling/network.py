@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import InvalidModelError
+from workbench.labelling.prompts import Prompted, prompted
 from workbench.persistence.models import ModelInfo
 from workbench.training.weights_check import load_rewritten, ready_model, rewritten_weights
 
@@ -106,10 +107,17 @@ class Network:
         predictor = detect.DetectionPredictor(overrides={**overrides, "device": device or None})
         predictor.setup_model(model, verbose=False)
         self._backend = predictor.model
+        inner = getattr(self._backend, "backend", self._backend)  # releases differ
+        self._prompted = prompted(inner.model)
         self._half = bool(getattr(self._backend, "fp16", False))
         self.names: dict[int, str] = dict(self._backend.names)
         self.stride = max(int(_largest(self._backend.stride)), 32)
         self.image_size = trained or _DEFAULT_IMAGE_SIZE
+
+    @property
+    def prompted(self) -> Prompted | None:
+        """How it is told what to look for; None for a model that has classes of its own."""
+        return self._prompted
 
     def round_size(self, image_size: int | None) -> int:
         """Return an image size that the model can take: not below the one asked for."""
@@ -146,15 +154,21 @@ class Network:
         """
         import torch
 
-        pixels = np.stack([picture.pixels for picture in pictures])
+        if self._prompted is not None and not self._prompted.count:
+            raise InvalidModelError(
+                "this model has no classes of its own; tell it in words what to look for "
+                "(WordLabeller)"
+            )
         with torch.inference_mode():
-            batch = torch.from_numpy(pixels).to(self._backend.device)
-            batch = batch.permute(0, 3, 1, 2).contiguous().flip(1)  # BGR to RGB
-            batch = (batch.half() if self._half else batch.float()).div_(255)
+            answer = self._backend(self._batch(pictures))
+            if self._prompted is not None:
+                while isinstance(answer, list | tuple):  # masks come along, which nobody wants
+                    answer = answer[0]
             outputs = _non_max_suppression()(
-                self._backend(batch),
+                answer,
                 confidence,
                 iou,
+                nc=0 if self._prompted is None else self._prompted.count,
                 multi_label=several_classes,
                 max_det=max_detections,
                 max_time_img=_SECONDS_FOR_AN_IMAGE,
@@ -164,6 +178,38 @@ class Network:
             _unscaled(output.cpu().numpy().astype(np.float64), picture)
             for output, picture in zip(outputs, pictures, strict=True)
         ]
+
+    def shown(self, picture: Scaled, boxes: Floats, kinds: Sequence[int]) -> Floats:
+        """Return what boxes of a picture look like, one row for each kind of thing, in order.
+
+        Parameters
+        ----------
+        boxes : ndarray of float64, shape (n, 4)
+            Pixel xyxy of the original picture.
+        kinds : sequence of int
+            Of each box.
+
+        Raises
+        ------
+        InvalidModelError
+            If this model cannot be shown what to look for.
+        """
+        import torch
+
+        down, across = picture.scale
+        inside = boxes * [across, down, across, down] + np.tile(picture.offset[::-1], 2)
+        if self._prompted is None:
+            raise InvalidModelError("this model has classes of its own, and cannot be shown others")
+        with torch.inference_mode():
+            return self._prompted.shown(self._batch([picture]), inside, kinds)
+
+    def _batch(self, pictures: Sequence[Scaled]) -> Any:
+        import torch
+
+        pixels = np.stack([picture.pixels for picture in pictures])
+        batch = torch.from_numpy(pixels).to(self._backend.device)
+        batch = batch.permute(0, 3, 1, 2).contiguous().flip(1)  # BGR to RGB
+        return (batch.half() if self._half else batch.float()).div_(255)
 
 
 def scale_for_validation(frame: Frame, image_size: int, canvas: Size) -> Scaled:
@@ -284,9 +330,13 @@ def _load_model(info: ModelInfo, weights: Path) -> tuple[Any, int]:
     try:
         found = rewritten_weights(weights)
         task = found.facts["task"]
-        if task != "detect":
+        model = None
+        if task == "segment":  # YOLOE is handed out with masks only
+            model = ready_model(load_rewritten(found))
+        if task != "detect" and (model is None or prompted(model) is None):
             raise InvalidModelError(f"expected a detection model, found one for {task!r}")
-        return ready_model(load_rewritten(found)), int(found.facts["image_size"])
+        model = model or ready_model(load_rewritten(found))
+        return model, int(found.facts["image_size"])
     except InvalidModelError as error:
         raise InvalidModelError(
             f"model {info.name!r}: {weights} cannot be used ({error}); train or import it again, "

@@ -56,6 +56,11 @@ class Predictor:
         self._loaded: _LoadedModel | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="workbench-predictor")
 
+    @property
+    def stores(self) -> Stores:
+        """Where its models are, and what is kept of datasets."""
+        return self._stores
+
     async def predict(
         self, image: Image, confidence: float = 0.25, *, model: str | None = None
     ) -> list[Prediction]:

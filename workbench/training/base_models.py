@@ -87,8 +87,7 @@ def _outside_the_store(name: str, stored: list[str], allow_download: bool) -> Ba
 def fetch_weights(target: Path) -> None:
     """Fetch the pretrained weights that are called like `target`, with Ultralytics' own loader.
 
-    This is the one place where Workbench goes to the network, and only for a run that
-    was started with ``allow_download=True``.
+    Only for a run that was started with ``allow_download=True``.
 
     Raises
     ------

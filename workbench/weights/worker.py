@@ -30,19 +30,27 @@ _NAMES_TOLD = 50
 _FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pty.")
 
 
-def lock_down() -> None:
-    """Let this process reach no network, start no other, and take no more than its share."""
+def lock_down(memory: int | None = _MAX_MEMORY) -> None:
+    """Let this process reach no network, start no other, and take no more than its share.
+
+    Parameters
+    ----------
+    memory : int or None
+        Bytes of addresses; None: as much as it needs, and as much time.
+    """
 
     def refuse(event: str, _arguments: Any) -> None:
         if event.startswith(_FORBIDDEN):
             raise PermissionError(f"{event}: not in a process that reads weights")
 
     sys.addaudithook(refuse)
+    if memory is None:
+        return
     try:
         import resource
     except ImportError:  # Windows
         return
-    for kind, most in ((resource.RLIMIT_AS, _MAX_MEMORY), (resource.RLIMIT_CPU, _MAX_SECONDS)):
+    for kind, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, _MAX_SECONDS)):
         _, hard = resource.getrlimit(kind)
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (allowed, hard))
