@@ -17,8 +17,7 @@ from tests.helpers import failing_calls
 from tests.helpers.failing_calls import FailingCalls, failing
 from tests.helpers.pictures import encoded, jpeg
 from workbench.api import ApiLimits
-from workbench.persistence import Stores
-from workbench.persistence.filesystem.images import FilesystemImageStore
+from workbench.persistence import ImageStore, Stores
 from workbench.persistence.models import NewImage
 
 A = "/datasets/pets/images/train/a.jpg"
@@ -255,14 +254,14 @@ async def test_a_second_request_with_the_key_of_one_under_way_waits_outside(
     client: httpx.AsyncClient, pets: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
-    real = FilesystemImageStore.add_many
+    real = ImageStore.add_many
 
     async def slow(*args: object, **kwargs: object) -> object:
         begun.set()
         await go_on.wait()
         return await real(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(FilesystemImageStore, "add_many", slow)
+    monkeypatch.setattr(ImageStore, "add_many", slow)
     files = [("files", ("new.jpg", jpeg(7)))]
     key = {"Idempotency-Key": "k"}
     first = asyncio.create_task(client.post("/datasets/pets/images", files=files, headers=key))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,30 @@ async def test_a_full_disk_names_the_dataset_the_file_and_what_to_do(planted: Pl
     assert str(caught.value).endswith("make room there, then try again")
     assert caught.value.errno == errno.ENOSPC
     assert await stores.label.load("pets", *KEY) == []
+
+
+_PURGE = """
+import asyncio, resource, sys
+from workbench.persistence import create_stores
+
+stores = create_stores(sys.argv[1], sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))  # room for a counter, and for no plan
+print(asyncio.run(stores.image.purge("pets")))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit for the size of files")
+async def test_a_purge_makes_room_where_there_is_none(planted: Planted) -> None:
+    stores = planted.stores()
+    await stores.image.delete("pets", *KEY)
+    trash = planted.pets / ".workbench/trash"
+    assert len(list(trash.iterdir())) == 1
+    command = [sys.executable, "-c", _PURGE, str(planted.pets.parent), str(planted.folder / "m")]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    assert done.stdout == b"1\n"
+    assert list(trash.iterdir()) == []
+    assert list((planted.pets / ".workbench/tmp").iterdir()) == []
+    assert await stores.image.list_trash("pets") == []
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tests.helpers.planted import Planted, limited
 from workbench.errors import WorkbenchError
 from workbench.persistence import Stores
 from workbench.persistence.dataset_store import DatasetStore
-from workbench.persistence.image_store import ImageStore
+from workbench.persistence.stores.images import ImageStore
 from workbench.persistence.stores.labels import LabelStore
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes as POSIX has them")

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.filesystem import scanning
-from workbench.persistence.filesystem.scan_order import order_of
 from workbench.persistence.storage.local import storage
+from workbench.persistence.stores import image_listing
+from workbench.persistence.stores.image_order import order_of
 
 
 @pytest.fixture(autouse=True)
 def _always_remember(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanning, "WORTH_REMEMBERING", 0)
+    monkeypatch.setattr(image_listing, "WORTH_REMEMBERING", 0)
 
 
 @pytest.fixture
@@ -104,23 +104,16 @@ _NAMES = st.lists(
 )
 
 
-@given(images=_NAMES, labels=_NAMES, data=st.data())
-def test_the_order_is_that_of_names(
-    images: list[str], labels: list[str], data: st.DataObject
-) -> None:
-    modes = np.array(
-        [data.draw(st.sampled_from([0o100644, 0o040755])) for _ in images], dtype=np.int64
-    )
-    order = order_of(images, modes, labels, None)
+@given(images=_NAMES, labels=_NAMES)
+def test_the_order_is_that_of_names(images: list[str], labels: list[str]) -> None:
+    order = order_of(images, labels, None)
     found = [images[place] for place in order.images.tolist()]
     assert found == sorted(
-        name
-        for name, mode in zip(images, modes.tolist(), strict=True)
-        if mode == 0o100644 and not name.startswith(".") and not name.endswith(".txt")
+        name for name in images if not name.startswith(".") and not name.endswith(".txt")
     )
     for name, place in zip(found, order.labels.tolist(), strict=True):
         label = f"{name.rpartition('.')[0]}.txt"
         assert (labels[place] == label) if place >= 0 else (label not in labels)
-    assert order_of(images, modes, labels, order) is order
-    other = order_of(images, modes, [*labels, "new.txt"], order)
+    assert order_of(images, labels, order) is order
+    other = order_of(images, [*labels, "new.txt"], order)
     assert other is not order

@@ -12,7 +12,7 @@ from workbench.capture.feed import Feed
 from workbench.capture.frames import Frame, Pause
 from workbench.capture.playback import Playback
 from workbench.errors import InvalidFrameError, NotFoundError
-from workbench.persistence.filesystem.image_reading import read_image
+from workbench.persistence.image_reading import read_image
 from workbench.persistence.yolo.names import IMAGE_EXTENSIONS
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from pathlib import Path
 from workbench.datasets.changes import Change, counted, nothing_to_undo, undoing
 from workbench.errors import AlreadyExistsError, ConflictError, InvalidNameError, WorkbenchError
 from workbench.persistence import IMAGE_EXTENSIONS, DataStores
-from workbench.persistence.filesystem.image_reading import read_image
+from workbench.persistence.image_reading import read_image
 from workbench.persistence.models import SPLITS, ImageKey, NewImage, Progress, no_progress
 from workbench.persistence.sources import ImageSource
 

@@ -19,7 +19,7 @@ from workbench.errors import NotFoundError
 from workbench.geometry import clip_xywh, to_normalised
 from workbench.labelling.network import Found, Frame, Network, Scaled
 from workbench.persistence import Stores
-from workbench.persistence.filesystem.image_reading import read_image
+from workbench.persistence.image_reading import read_image
 from workbench.persistence.models import ModelInfo, Prediction, Progress, no_progress
 from workbench.persistence.rules import check_frame, decode
 

@@ -7,8 +7,8 @@ from threading import Lock
 
 from workbench.errors import NotStartedError
 from workbench.persistence.dataset_store import DatasetStore
-from workbench.persistence.image_store import ImageStore
 from workbench.persistence.stores.bundle import DataStores, Stores
+from workbench.persistence.stores.images import ImageStore
 from workbench.persistence.stores.labels import LabelStore
 from workbench.persistence.stores.models import ModelStore
 from workbench.persistence.yolo.names import IMAGE_EXTENSIONS

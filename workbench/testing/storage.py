@@ -239,6 +239,21 @@ class StorageContract:
             file.seek(5)
             assert file.read(2) == b"56"
 
+    def test_the_beginnings_of_many_are_read(self, storage: Storage) -> None:
+        """Of each value as many bytes as are asked for, or all; others are not in the way."""
+        large = os.urandom(100_000)
+        storage.commit(
+            [Write("a/1", b"0123456789"), Write("a/2", b"01"), Write("b", b""), Write("c", large)]
+        )
+        keys = ["a/1", "c", "a/2", "a/nothing", "b", "nowhere/x", "a/1"]
+        expected = [b"0123", large[:4], b"01", None, b"", None, b"0123"]
+        assert storage.read_starts(keys, 4) == expected
+        assert storage.read_starts(["c"], 200_000) == [large]
+        assert storage.read_starts([], 4) == []
+        bad, good = storage.read_starts(["../a", "a/1"], 4)
+        assert isinstance(bad, InvalidDatasetError)
+        assert good == b"0123"
+
     def test_a_listing_shows_one_folder(self, storage: Storage) -> None:
         """It has sizes and stamps in columns, and folder names; hidden folders only on request."""
         storage.commit(
@@ -451,6 +466,13 @@ class StorageContract:
         assert contents(storage) == {"ab": b"3"}
         storage.commit([Remove("a"), Remove("ab")])
         assert contents(storage) == {}
+
+    def test_what_is_purged_is_gone(self, storage: Storage) -> None:
+        """Values, folders with all that is in them, and what is not there."""
+        storage.commit([Write("a/x", b"1"), Write("a/b/y", b"2"), Write("ab", b"3")])
+        with storage.lease() as writer:
+            writer.purge(["a", "nothing"])
+        assert contents(storage) == {"ab": b"3"}
 
     def test_a_write_with_the_right_stamp(self, storage: Storage) -> None:
         """It succeeds once; after that the value has a new stamp."""

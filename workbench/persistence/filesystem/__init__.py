@@ -8,10 +8,10 @@ from pathlib import Path
 from workbench.persistence.addresses import bucket_at, cache_dir
 from workbench.persistence.filesystem.dataset_folder import DatasetRoot
 from workbench.persistence.filesystem.datasets import FilesystemDatasetStore
-from workbench.persistence.filesystem.images import FilesystemImageStore
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.stores.bundle import Stores
 from workbench.persistence.stores.content_cache import ContentCache
+from workbench.persistence.stores.images import ImageStore
 from workbench.persistence.stores.labels import LabelStore
 from workbench.persistence.stores.layouts import MODELS
 from workbench.persistence.stores.models import ModelStore
@@ -30,7 +30,7 @@ def create_filesystem_stores(data_dir: Path, models_dir: Path | str) -> Stores:
     root = DatasetRoot(data_dir)
     return Stores(
         dataset=FilesystemDatasetStore(root),
-        image=FilesystemImageStore(root),
+        image=ImageStore(root),
         label=LabelStore(root),
         model=model_store(models_dir),
     )

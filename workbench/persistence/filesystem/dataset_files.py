@@ -10,29 +10,24 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.errors import InvalidDatasetError, WorkbenchError
 from workbench.persistence import links
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.dataset_paths import DatasetPaths
-from workbench.persistence.filesystem.image_files import checked
-from workbench.persistence.filesystem.image_reading import read_image
 from workbench.persistence.filesystem.migrations import facts_bytes
 from workbench.persistence.models import SPLITS, DatasetInfo, ImageKey, NewImage, Progress
 from workbench.persistence.prompts import prompts_bytes
-from workbench.persistence.rules import (
-    encode,
-    image_size,
-    no_same_stem,
-)
+from workbench.persistence.rules import no_same_stem
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import write_new
 from workbench.persistence.stored_json import MALFORMED, time_of
+from workbench.persistence.stores.image_adding import content_bytes
 from workbench.persistence.stores.side_data import read_prompts, read_tags
 from workbench.persistence.tags import tags_bytes
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import read_labels
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels
-from workbench.persistence.yolo.names import stem
+from workbench.persistence.yolo.names import check_image, stem
 
 _log = logging.getLogger(__name__)
 _OF_THIS_PROCESS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -121,7 +116,7 @@ def fill(
     owners: dict[tuple[str, str], str] = {}
     done = 0
     for done, image in enumerate(images, start=1):
-        split, filename = checked(image.split, image.filename)
+        split, filename = check_image(image.split, image.filename)
         other = owners.setdefault((split, stem(filename)), filename)
         if done > len(owners):
             raise no_same_stem(filename, other, split)
@@ -130,30 +125,6 @@ def fill(
             clean = clean_annotations(image.annotations, num_classes, f"{split}/{filename}")
             write_new(paths.label(split, filename), format_labels(clean), sync=False)
         progress(done, max(total, done))
-
-
-def content_bytes(image: NewImage, filename: str) -> bytes:
-    """Return the encoded bytes of a new image.
-
-    Raises
-    ------
-    InvalidFrameError
-        If they are no image.
-    NotFoundError
-        If the file is not there.
-    """
-    content = image.content
-    if isinstance(content, (Path, str)):
-        try:
-            data = read_image(os.fspath(content))
-        except FileNotFoundError:
-            raise NotFoundError(f"{content}: expected an image file, found none") from None
-        image_size(data, os.fspath(content))
-        return data
-    if isinstance(content, bytes):
-        image_size(content, filename)
-        return content
-    return encode(content, filename)
 
 
 def copy_images(

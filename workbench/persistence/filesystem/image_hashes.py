@@ -9,7 +9,7 @@ import zlib
 from typing import Any
 
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
-from workbench.persistence.filesystem.image_reading import require_file
+from workbench.persistence.image_reading import require_file
 from workbench.persistence.models import SPLITS, Progress
 from workbench.persistence.stored_json import MALFORMED, inflate, parse_json
 from workbench.persistence.stores import caches

@@ -13,7 +13,7 @@ from workbench.errors import AlreadyExistsError, ReadOnlyError
 from workbench.persistence.filesystem import version_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.dataset_paths import DatasetPaths
-from workbench.persistence.filesystem.image_reading import require_file
+from workbench.persistence.image_reading import require_file
 from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
 from workbench.persistence.storage.local.atomic import remove_tree, write_new
 from workbench.persistence.storage.local.cloning import Cloner

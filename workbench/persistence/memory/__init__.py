@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from workbench.persistence.memory.datasets import MemoryDatasetStore
-from workbench.persistence.memory.images import MemoryImageStore
 from workbench.persistence.memory.state import State
 from workbench.persistence.storage.memory import MemoryStorage
 from workbench.persistence.stores.bundle import Stores
+from workbench.persistence.stores.images import ImageStore
 from workbench.persistence.stores.labels import LabelStore
 from workbench.persistence.stores.models import ModelStore
 
@@ -18,7 +18,7 @@ def create_memory_stores() -> Stores:
     state = State()
     return Stores(
         dataset=MemoryDatasetStore(state),
-        image=MemoryImageStore(state),
+        image=ImageStore(state),
         label=LabelStore(state),
         model=ModelStore(MemoryStorage()),
     )

@@ -8,13 +8,12 @@ from dataclasses import replace
 from workbench.errors import NotFoundError
 from workbench.persistence import class_rewrite
 from workbench.persistence.class_rewrite import KEPT_UNDOS, Request, State
-from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.memory.state import Dataset
 from workbench.persistence.models import ClassRewrite, ImageKey, RowPatch
+from workbench.persistence.storage import Write
+from workbench.persistence.stores import trash
 from workbench.persistence.stores.dataset import label_key
-from workbench.persistence.yolo.names import stem
-
-_TRASH = "trash/"
+from workbench.persistence.yolo.names import check_image, stem
 
 
 def rewrite(
@@ -23,8 +22,8 @@ def rewrite(
     """Change classes and all label files; see `DatasetStore.rewrite_classes`."""
     by_file = {}
     for key, rows in patches.items():
-        found.image(name, *checked(*key))
-        by_file[label_key(*checked(*key))] = rows
+        found.image(name, *check_image(*key))
+        by_file[label_key(*check_image(*key))] = rows
     planned = class_rewrite.plan(_state(found, name), replace(request, patches=by_file))
     write_labels(found, planned.files)
     found.yaml, found.prompts = planned.yaml, planned.prompts
@@ -61,16 +60,17 @@ def _state(found: Dataset, name: str) -> State:
 
 
 def trashed_labels(found: Dataset) -> dict[str, bytes]:
-    """Return the label files in the trash by a name that `write_labels` knows."""
-    return {f"{_TRASH}{i}": data for i, (_, _, data) in found.deleted.items() if data is not None}
+    """Return the label files in the trash by their keys."""
+    keys = [
+        f"{trashed.folder}/{name}"
+        for trashed in trash.list_entries(found.trash)
+        for name, original in trashed.files
+        if original.startswith("labels/")
+    ]
+    contents = zip(keys, found.storage.read_many(keys), strict=True)
+    return {key: data for key, data in contents if isinstance(data, bytes)}
 
 
 def write_labels(found: Dataset, files: Mapping[str, bytes]) -> None:
     """Replace label files, in the dataset and in its trash, without a note in the history."""
-    for path, data in files.items():
-        if path.startswith(_TRASH):
-            entry, image, _ = found.deleted[path.removeprefix(_TRASH)]
-            found.deleted[entry.id] = (entry, image, data)
-        else:
-            _, split, label = path.split("/", 2)
-            found.labels[split, label.removesuffix(".txt")] = data
+    found.storage.commit([Write(key, data) for key, data in files.items()])

@@ -15,10 +15,6 @@ from workbench.persistence import archive
 from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.disk_errors import speaks_plainly
-from workbench.persistence.filesystem.dataset_files import (
-    content_bytes,
-)
-from workbench.persistence.filesystem.image_files import checked
 from workbench.persistence.memory import classes as classes_in_memory
 from workbench.persistence.memory.packing import MemorySink, entries_of, write_files
 from workbench.persistence.memory.state import Dataset, State, StoredImage
@@ -46,11 +42,12 @@ from workbench.persistence.rules import (
     trash_entry,
 )
 from workbench.persistence.stamps import Stamp
+from workbench.persistence.stores.image_adding import content_bytes
 from workbench.persistence.tags import check_tags
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import parse_many
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels
-from workbench.persistence.yolo.names import check_name, stem
+from workbench.persistence.yolo.names import check_image, check_name, stem
 
 
 @speaks_plainly
@@ -304,7 +301,7 @@ def _of_some(found: Dataset, name: str, images: Collection[ImageKey]) -> Dataset
     new = Dataset(found.yaml)
     if found.prompts:
         new.prompts = found.prompts
-    keys = {checked(split, filename) for split, filename in images}
+    keys = {check_image(split, filename) for split, filename in images}
     names = {filename for _, filename in keys}
     new.tags = check_tags({tag: names.intersection(hung) for tag, hung in found.tags.items()})
     for split, filename in keys:
@@ -315,7 +312,7 @@ def _of_some(found: Dataset, name: str, images: Collection[ImageKey]) -> Dataset
 
 
 def _add(dataset: Dataset, image: NewImage) -> None:
-    split, filename = checked(image.split, image.filename)
+    split, filename = check_image(image.split, image.filename)
     if (split, filename) in dataset.images:
         raise no_same_stem(filename, filename, split)
     dataset.require_free_stem(split, filename)

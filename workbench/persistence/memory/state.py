@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from workbench.errors import AlreadyExistsError, NotFoundError
-from workbench.persistence.history import Record, new_edit
-from workbench.persistence.models import SPLITS, DatasetInfo, ImageInfo, TrashEntry
-from workbench.persistence.rules import no_same_stem
+from workbench.persistence.history import Record
+from workbench.persistence.models import SPLITS, DatasetInfo, TrashEntry
 from workbench.persistence.stamps import Stamp
-from workbench.persistence.storage import Change, Move, Remove, Write, Writer
+from workbench.persistence.storage import Remove, Write, Writer
 from workbench.persistence.storage.memory import MemoryStorage
 from workbench.persistence.stores import history_log, suggestion_log, trash
-from workbench.persistence.stores.dataset import DATA_YAML, image_key, label_key
+from workbench.persistence.stores.dataset import DATA_YAML, image_key
 from workbench.persistence.stores.dataset import Dataset as StoredDataset
 from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.stores.side_data import (
@@ -32,7 +31,7 @@ from workbench.persistence.tags import Tags
 from workbench.persistence.version_models import VersionInfo
 from workbench.persistence.versions import Contents
 from workbench.persistence.yolo.data_yaml import DataYaml
-from workbench.persistence.yolo.names import check_name, stem
+from workbench.persistence.yolo.names import check_name
 
 Key = tuple[str, str]
 """Split, and file name of an image or stem of a label."""
@@ -50,9 +49,6 @@ class StoredImage:
 
 
 T = TypeVar("T")
-
-Deleted = tuple[TrashEntry, StoredImage | None, bytes | None]
-"""A trash entry with the image and the labels in it."""
 
 
 class Images(MutableMapping[Key, StoredImage]):
@@ -125,63 +121,12 @@ def _label(key: Key) -> str:
     return f"labels/{split}/{name}.txt"
 
 
-class Trashed(MutableMapping[str, Deleted]):
-    """What was deleted: by the ids of its entries."""
-
-    def __init__(self, there: trash.Trash) -> None:
-        self._trash = there
-
-    def __getitem__(self, entry_id: str) -> Deleted:
-        found = self._find(entry_id)
-        image, labels = None, None
-        for name, original in found.files:
-            data = self._trash.storage.read(f"{found.folder}/{name}")
-            if original.startswith("images/"):
-                image = StoredImage(data, 0.0)
-            else:
-                labels = data
-        return found.entry, image, labels
-
-    def _find(self, entry_id: str) -> trash.Trashed:
-        try:
-            return trash.find(self._trash, entry_id)
-        except NotFoundError:
-            raise KeyError(entry_id) from None
-
-    def __setitem__(self, entry_id: str, deleted: Deleted) -> None:
-        entry, image, labels = deleted
-        folder = f"{trash.TRASH}/{entry_id}"
-        kept = []
-        if image is not None:
-            kept.append((image_key(entry.split, entry.name), image.data))
-        if labels is not None:
-            kept.append((label_key(entry.split, entry.name), labels))
-        files = [(f"{number}-file", original) for number, (original, _) in enumerate(kept)]
-        content = trash.Trashed(entry, folder, files).to_bytes()
-        self._trash.storage.commit(
-            [
-                Remove(folder),
-                Write(f"{folder}/entry.json", content),
-                *(Write(f"{folder}/{number}-file", data) for number, (_, data) in enumerate(kept)),
-            ]
-        )
-
-    def __delitem__(self, entry_id: str) -> None:
-        self._trash.storage.commit([Remove(self._find(entry_id).folder)])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([found.entry.id for found in trash.list_entries(self._trash)])
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
 class Dataset(StoredDataset):
     """One dataset, in a storage of its own, under the keys that it would have on a disk."""
 
     __slots__ = (
         *("cache", "created_at", "images", "labels", "lock", "modified_at", "objects"),
-        *("deleted", "replaced", "rewrites", "versions"),
+        *("rewrites", "versions"),
     )
     storage: MemoryStorage
 
@@ -192,12 +137,9 @@ class Dataset(StoredDataset):
         self.lock: threading.RLock = threading.RLock()
         self.images = Images(self.storage)
         self.labels = LabelFiles(self.storage)
-        self.deleted = Trashed(self.trash)
         self.rewrites: dict[str, bytes] = {}
         self.versions: dict[str, tuple[VersionInfo, Contents]] = {}
         self.objects: dict[str, bytes] = {}
-        # What came in the place of a replaced image: its name and the digest of its bytes.
-        self.replaced: dict[str, tuple[str, str]] = {}
 
     def consistently(self, work: Callable[[], T]) -> T:
         """See `Dataset.consistently`."""
@@ -247,26 +189,6 @@ class Dataset(StoredDataset):
         """Append to the history."""
         self.storage.commit(history_log.noted(self.storage, records))
 
-    def set_labels(self, split: str, filename: str, data: bytes | None, what: str = "") -> None:
-        """Replace an image's label file (None removes it) and note it in the history."""
-        key = split, stem(filename)
-        old = self.labels.get(key)
-        if data is None:
-            self.labels.pop(key, None)
-        else:
-            self.labels[key] = data
-        if data != old:
-            self.note([new_edit(split, filename, old, data, what)])
-
-    def carry(self, source: Key, target: Key) -> None:
-        """Give an image, with its labels, another split or name."""
-        if source == target:
-            return
-        changes: list[Change] = [Move(image_key(*source), image_key(*target))]
-        if (source[0], stem(source[1])) in self.labels:
-            changes.append(Move(label_key(*source), label_key(*target)))
-        self.storage.commit(changes)
-
     def image(self, name: str, split: str, filename: str) -> StoredImage:
         """Return an image that exists, or raise `NotFoundError`."""
         image = self.images.get((split, filename))
@@ -274,22 +196,11 @@ class Dataset(StoredDataset):
             raise NotFoundError(f"{name}: no image {filename!r} in {split}")
         return image
 
-    def require_free(self, name: str, split: str, filename: str) -> None:
-        """Make sure that an image may get this name."""
-        if (split, filename) in self.images:
-            raise AlreadyExistsError(f"{name}: {split} has an image {filename!r} already")
-        self.require_free_stem(split, filename)
-
-    def require_free_stem(self, split: str, filename: str) -> None:
-        """Make sure that no other image would share the label file of `filename`."""
-        for other_split, other in self.images:
-            if other_split == split and other != filename and stem(other) == stem(filename):
-                raise no_same_stem(filename, other, split)
-
     def stamp(self) -> Stamp:
         """Return a stamp that differs after each change; to look at everything is cheap here."""
         return Stamp(
-            images=self._listed("images") + _digest(*sorted(self.deleted)),
+            images=self._listed("images")
+            + _digest(*sorted(self.storage.list(trash.TRASH).folders)),
             labels=self._listed("labels"),
             classes=_digest(self.yaml),
             tags=_digest(self.tags),
@@ -316,18 +227,6 @@ class Dataset(StoredDataset):
             num_images={split: len(self.names(split)) for split in SPLITS},
             created_at=self.created_at,
             modified_at=self.modified_at,
-        )
-
-    def image_info(self, name: str, split: str, filename: str) -> ImageInfo:
-        """Return an image's facts as a listing has them, without width and height."""
-        image = self.image(name, split, filename)
-        return ImageInfo(
-            filename=filename,
-            split=split,
-            path=NOWHERE / name / "images" / split / filename,
-            size_bytes=len(image.data),
-            has_labels=(split, stem(filename)) in self.labels,
-            modified_at=image.modified_at,
         )
 
 

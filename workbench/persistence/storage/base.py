@@ -207,6 +207,14 @@ class Writer(ABC):
             If nothing may be changed here.
         """
 
+    def purge(self, keys: Sequence[str]) -> None:
+        """Remove what is at some keys and below them, to make room.
+
+        As a commit of `Remove` does it. A backend that needs room to prepare a commit does it
+        also where there is none; what is at one key then still goes as a whole.
+        """
+        self.commit([Remove(key) for key in keys])
+
 
 class Storage(ABC):
     """Keys with bytes below one root: a dataset, or a folder of models.
@@ -285,6 +293,33 @@ class Storage(ABC):
         Folders and other things than values may be among them.
         """
         return self.list(folder).names
+
+    def read_starts(
+        self, keys: Sequence[str], length: int
+    ) -> builtins.list[bytes | Exception | None]:
+        """Return the first bytes of many values, in their order.
+
+        Parameters
+        ----------
+        keys : sequence of str
+        length : int
+            So many of each, or all if it has fewer.
+
+        Returns
+        -------
+        list
+            As of `read_many`.
+        """
+        found: builtins.list[bytes | Exception | None] = []
+        for key in keys:
+            try:
+                with self.open_read(key) as stream:
+                    found.append(stream.read(length))
+            except NotFoundError:
+                found.append(None)
+            except (WorkbenchError, OSError) as error:
+                found.append(error)
+        return found
 
     def outside(self, keys: Iterable[str]) -> builtins.list[str]:
         """Return those keys, or their folders, that lead to where nobody said that they may.

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from workbench.errors import InvalidDatasetError, InvalidNameError, NotFoundError
+from workbench.errors import (
+    AlreadyExistsError,
+    InvalidDatasetError,
+    InvalidNameError,
+    NotFoundError,
+)
 from workbench.persistence.models import ImageKey
-from workbench.persistence.storage import Storage, Writer
+from workbench.persistence.rules import no_same_stem
+from workbench.persistence.storage import Head, Storage, Writer
 from workbench.persistence.stores.layouts import place_in_dataset
 from workbench.persistence.stores.trash import Trash
 from workbench.persistence.yolo.data_yaml import DataYaml, parse
 from workbench.persistence.yolo.names import (
+    IMAGE_EXTENSIONS,
     check_filename,
     check_split,
     could_be_image,
@@ -22,6 +30,8 @@ from workbench.persistence.yolo.names import (
 )
 
 T = TypeVar("T")
+
+_SPELLINGS = sorted(IMAGE_EXTENSIONS | {extension.upper() for extension in IMAGE_EXTENSIONS})
 
 DATA_YAML = "data.yaml"
 """The key that makes a dataset out of what lies below a root."""
@@ -114,16 +124,56 @@ class Dataset:
         NotFoundError
             If it does not.
         """
+        self.image_head(split, filename)
+        return image_key(split, filename)
+
+    def image_head(self, split: str, filename: str) -> Head:
+        """Return size and stamp of an image that exists; raises as `require_image` does."""
         key = image_key(split, filename)
         odd = ""
         try:
-            if self.storage.head(key) is not None:
-                return key
+            head = self.storage.head(key)
+            if head is not None:
+                return head
             if self.storage.exists(key):
                 odd = "; found a link that leads nowhere: delete it"
         except InvalidDatasetError as error:
             odd = f"; {error}"
         raise NotFoundError(f"{self.name}: no image {filename!r} in {split} ({self.at(key)}){odd}")
+
+    def require_free(self, split: str, filename: str) -> None:
+        """Make sure that an image may get this name.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If one has it, or would share its label file.
+        """
+        if self.storage.exists(image_key(split, filename)):
+            raise AlreadyExistsError(f"{self.name}: {split} has an image {filename!r} already")
+        self.require_free_stem(split, filename)
+
+    def require_free_stem(self, split: str, filename: str) -> None:
+        """Make sure that no other image would share the label file of `filename`."""
+        for other in self.of_same_stem(split, filename):
+            raise no_same_stem(filename, other, split)
+
+    def of_same_stem(self, split: str, filename: str) -> Iterator[str]:
+        """Yield the other images that have the label file of `filename`: other tools make such."""
+        own = stem(filename)
+        for extension in _SPELLINGS:
+            other = own + extension
+            if other == filename or not self.storage.exists(image_key(split, other)):
+                continue
+            # On a file system that ignores case, "a.JPG" is "a.jpg" itself.
+            if not self._is_same(image_key(split, other), image_key(split, filename)):
+                yield other
+
+    def _is_same(self, one: str, other: str) -> bool:
+        path, other_path = self.storage.local_path(one), self.storage.local_path(other)
+        if path is None or other_path is None or not self.storage.exists(other):
+            return False
+        return os.path.samefile(path, other_path)
 
     def image_names(self, split: str) -> list[str]:
         """Return the names of a split's images, sorted."""

@@ -162,6 +162,11 @@ def check_split(split: str) -> str:
     return split
 
 
+def check_image(split: str, filename: str) -> tuple[str, str]:
+    """Return a split and an image's name as they will stand on disk; raises `InvalidNameError`."""
+    return check_split(split), check_filename(filename)
+
+
 def check_cache_key(key: str) -> str:
     """Return `key`, or raise `InvalidNameError` if it cannot name cached data."""
     if not _CACHE_KEY.fullmatch(key):

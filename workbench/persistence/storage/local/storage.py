@@ -25,7 +25,7 @@ from workbench.errors import (
     WorkbenchError,
 )
 from workbench.persistence import links
-from workbench.persistence.disk_errors import LEADS_NOWHERE
+from workbench.persistence.disk_errors import FULL, LEADS_NOWHERE
 from workbench.persistence.storage.base import (
     MOST_BYTES,
     Append,
@@ -44,7 +44,7 @@ from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.storage.keys import RESERVED, check_key
 from workbench.persistence.storage.layout import Layout
 from workbench.persistence.storage.local import inside
-from workbench.persistence.storage.local.atomic import remove_file, temporary_name
+from workbench.persistence.storage.local.atomic import fsync_folder, remove_file, temporary_name
 from workbench.persistence.storage.local.journal import Journal, Opener
 from workbench.persistence.storage.local.lock import making
 from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
@@ -98,16 +98,42 @@ class LocalStorage(Storage):
         except WorkbenchError as error:
             return [error] * len(names)
         if self._is_shared(f"{before}{names[0]}"):
-            return self._read_shared(before, names, most)
+            return self._read_shared(before, names, lambda folder: folder.read_each(names, most))
         return inside.read_each(base, way.rpartition("/")[0], names, most=most)
 
-    def _read_shared(
-        self, before: str, names: Sequence[str], most: int
+    def read_starts(
+        self, keys: Sequence[str], length: int
+    ) -> builtins.list[bytes | Exception | None]:
+        """See `Storage.read_starts`."""
+        found: builtins.list[bytes | Exception | None] = []
+        for before, names in _by_folder(keys):
+            found += self._starts_in(before, names, length)
+        return found
+
+    def _starts_in(
+        self, before: str, names: Sequence[str], length: int
     ) -> Sequence[bytes | Exception | None]:
+        keys = [f"{before}{name}" for name in names]
+        try:
+            check_key(keys[0])
+        except WorkbenchError as error:
+            return [error]
+        if self._is_shared(keys[0]):
+            return self._read_shared(
+                before, names, lambda folder: folder.read_starts(names, length)
+            )
+        return super().read_starts(keys, length)
+
+    def _read_shared(
+        self,
+        before: str,
+        names: Sequence[str],
+        read: Callable[[OpenFolder], builtins.list[bytes | Exception | None]],
+    ) -> builtins.list[bytes | Exception | None]:
         """Read values of one folder where links are followed."""
         try:
             with OpenFolder(f"{self.where}/{before}".rstrip("/")) as folder:
-                return folder.read_each(names, most)
+                return read(folder)
         except (FileNotFoundError, NotADirectoryError):
             return [None] * len(names)
         except (WorkbenchError, OSError) as error:
@@ -373,6 +399,35 @@ class LocalWriter(Writer):
             self._with_plan(changes, check.copied)
         for path, before in replaced.items():
             _require_newer(path, before)
+
+    def purge(self, keys: Sequence[str]) -> None:
+        """See `Writer.purge`."""
+        try:
+            super().purge(keys)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            # The plan of a transaction finds no room on a full disk. This needs none.
+            self._put_away(keys)
+
+    def _put_away(self, keys: Sequence[str]) -> None:
+        """Rename to where the next to hold the lease removes it, and remove what can be now."""
+        root = self._storage.where
+        done: list[tuple[str, str]] = []
+        try:
+            for key in filter(self._storage.exists, keys):
+                away = f"{HIDDEN}/tmp/{os.path.basename(temporary_name(''))}"
+                inside.rename(root, key, away)
+                done.append((key, away))
+            for folder in {os.path.dirname(key) for key, _ in done}:
+                fsync_folder(f"{root}/{folder}")
+        except BaseException:
+            for key, away in done:
+                inside.rename(root, away, key)
+            raise
+        for _, away in done:
+            with suppress(OSError):
+                inside.remove(root, away)
 
     def _at_once(self, changes: Sequence[Change]) -> bool:
         """Write one file, with a line of a log at most: this needs no plan."""

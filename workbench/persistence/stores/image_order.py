@@ -3,7 +3,7 @@
 Which entries of a folder are images, how they sort, and which label file belongs to which
 image takes a fifth of the time of a scan to work out, and is the same for as long as no
 file comes, goes or is renamed. It is kept in the dataset's cache under a fingerprint of
-the names in the order in which the file system gives them.
+the names in the order in which the storage gives them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import hashlib
 import io
 import os
 import re
-import stat
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -22,15 +21,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.models import SPLITS
 from workbench.persistence.stores import caches
+from workbench.persistence.stores.dataset import Dataset
 from workbench.persistence.yolo.names import is_image_name
 
 Integers = npt.NDArray[np.int64]
 
 _CACHE = "scan"
-_IS_FILE, _KIND = stat.S_IFREG, 0o170000  # the bits of a mode that tell what a file is
 _EXTENSION = re.compile(r"\.[^.\0]*\0")
 
 
@@ -69,22 +67,18 @@ Orders = dict[str, Order]
 """By split."""
 
 
-def order_of(images: list[str], modes: Integers, labels: list[str], known: Order | None) -> Order:
-    """Work out the order of the entries of a split's two folders, unless it is the known one.
+def order_of(images: list[str], labels: list[str], known: Order | None) -> Order:
+    """Work out the order of what is in a split's two folders, unless it is the known one.
 
     Parameters
     ----------
     images, labels : list of str
-        Names of the entries, as the file system gives them.
-    modes : ndarray of int64
-        Of the entries of the images' folder.
+        Names of the files, as the storage gives them.
     """
-    regular = modes & _KIND == _IS_FILE
-    fingerprint = _fingerprint(images, labels, regular)
+    fingerprint = _fingerprint(images, labels)
     if known is not None and known.fingerprint == fingerprint and _fits(known, images, labels):
         return known
-    is_file = regular.tolist()
-    chosen = [place for place, name in enumerate(images) if is_image_name(name) and is_file[place]]
+    chosen = [place for place, name in enumerate(images) if is_image_name(name)]
     chosen.sort(key=images.__getitem__)
     owned = _label_places([images[place] for place in chosen], labels)
     return Order(fingerprint, np.array(chosen, dtype=np.int64), owned)
@@ -102,10 +96,10 @@ def _fits(known: Order, images: list[str], labels: list[str]) -> bool:
     )
 
 
-def _fingerprint(images: list[str], labels: list[str], regular: npt.NDArray[np.bool_]) -> bytes:
+def _fingerprint(images: list[str], labels: list[str]) -> bytes:
     # No file name holds a NUL or is empty.
     digest = hashlib.blake2b(os.fsencode("\0".join(images)), digest_size=16)
-    digest.update(b"\0\0" + os.fsencode("\0".join(labels)) + b"\0\0" + regular.tobytes())
+    digest.update(b"\0\0" + os.fsencode("\0".join(labels)))
     return digest.digest()
 
 
@@ -115,9 +109,9 @@ def _label_places(images: list[str], labels: list[str]) -> Integers:
     return np.fromiter(map(place.get, wanted, repeat(-1)), dtype=np.int64, count=len(images))
 
 
-def load(folder: DatasetFolder) -> Orders:
+def load(dataset: Dataset) -> Orders:
     """Return what was remembered; raises `NotFoundError` if there is no such dataset."""
-    block = caches.load(folder, _CACHE)
+    block = caches.load(dataset, _CACHE)
     if block is None:
         return {}
     try:
@@ -134,7 +128,7 @@ def load(folder: DatasetFolder) -> Orders:
         return {}  # damaged: it will be worked out again
 
 
-def save(folder: DatasetFolder, orders: Orders) -> None:
+def save(dataset: Dataset, orders: Orders) -> None:
     """Remember the orders of all splits."""
     arrays: dict[str, Any] = {}
     for split, order in orders.items():
@@ -143,4 +137,4 @@ def save(folder: DatasetFolder, orders: Orders) -> None:
         arrays[f"{split}_labels"] = order.labels.astype(np.int32)
     block = io.BytesIO()
     np.savez(block, **arrays)
-    caches.save(folder, _CACHE, block.getvalue())
+    caches.save(dataset, _CACHE, block.getvalue())

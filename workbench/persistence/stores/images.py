@@ -1,14 +1,16 @@
-"""The contract of image stores."""
+"""The image store: written once, over the storage contract."""
 
 from __future__ import annotations
 
+import asyncio
 import builtins
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import (
     ImageInfo,
@@ -20,19 +22,47 @@ from workbench.persistence.models import (
     TrashEntry,
     no_progress,
 )
-from workbench.persistence.sources import ImageSource
+from workbench.persistence.rules import check_decodes, check_frame, decode, encode
+from workbench.persistence.sources import ImageSource, new_records
+from workbench.persistence.stores import (
+    image_adding,
+    image_facts,
+    image_listing,
+    image_moves,
+    image_replacing,
+    image_trash,
+    source_log,
+)
+from workbench.persistence.stores.dataset import Dataset
 from workbench.persistence.stores.image_records import ImageRecords
+from workbench.persistence.stores.places import DatasetPlaces
+from workbench.persistence.yolo.names import check_image
+
+T = TypeVar("T")
 
 
-class ImageStore(ImageRecords, ABC):
+@speaks_plainly
+class ImageStore(ImageRecords):
     """The images inside a dataset's splits.
 
     Errors are the same for every method: `InvalidNameError` (a ``ValueError``) for a
     dataset, split or file name that cannot be, `NotFoundError` (a ``FileNotFoundError``)
     for a dataset or image that is not there.
+
+    Parameters
+    ----------
+    places : DatasetPlaces
+        Where the datasets are.
     """
 
-    @abstractmethod
+    def __init__(self, places: DatasetPlaces) -> None:
+        self._places = places
+        self._sources = source_log.SourceReader()
+
+    async def _change(self, name: str, work: Callable[[Dataset], T]) -> T:
+        dataset = self._places.open(name)
+        return await asyncio.to_thread(work, dataset)
+
     async def save(
         self,
         dataset: str,
@@ -59,8 +89,17 @@ class ImageStore(ImageRecords, ABC):
             If an image of the same split differs only in its extension: the two would
             share one label file.
         """
+        one = self._places.open(dataset)
+        split, filename = check_image(split, filename)
+        check_frame(frame)
 
-    @abstractmethod
+        def work() -> ImageInfo:
+            one.read()
+            data = encode(frame, filename)
+            return image_adding.write(one, split, filename, data, overwrite=overwrite)
+
+        return await asyncio.to_thread(work)
+
     async def save_bytes(
         self, dataset: str, split: str, filename: str, data: bytes, *, overwrite: bool = True
     ) -> ImageInfo:
@@ -71,8 +110,15 @@ class ImageStore(ImageRecords, ABC):
         InvalidFrameError
             If `data` cannot be decoded as an image.
         """
+        one = self._places.open(dataset)
+        split, filename = check_image(split, filename)
 
-    @abstractmethod
+        def work() -> ImageInfo:
+            check_decodes(data, filename)
+            return image_adding.write(one, split, filename, bytes(data), overwrite=overwrite)
+
+        return await asyncio.to_thread(work)
+
     async def add_many(
         self, dataset: str, images: Sequence[NewImage], *, sources: Sequence[ImageSource] = ()
     ) -> builtins.list[ImageInfo]:
@@ -96,8 +142,10 @@ class ImageStore(ImageRecords, ABC):
         InvalidBoxError
             If a box is NaN, empty inside the image, or of an unknown class.
         """
+        copied = builtins.list(images)
+        records = new_records(sources)
+        return await self._change(dataset, lambda one: image_adding.add(one, copied, records))
 
-    @abstractmethod
     async def load(self, dataset: str, split: str, filename: str) -> npt.NDArray[np.uint8]:
         """Decode an image: uint8, shape ``(height, width, 3)``, BGR, EXIF rotation applied.
 
@@ -106,8 +154,9 @@ class ImageStore(ImageRecords, ABC):
         InvalidFrameError
             If the file is no image or is damaged.
         """
+        where, data = await self._look(dataset, lambda one: image_facts.read(one, split, filename))
+        return await asyncio.to_thread(decode, data, where)
 
-    @abstractmethod
     async def read_bytes(
         self, dataset: str, split: str, filename: str, *, to_pass_on: bool = False
     ) -> bytes:
@@ -123,8 +172,11 @@ class ImageStore(ImageRecords, ABC):
         InvalidDatasetError
             If a link leads out of the dataset, and `to_pass_on` is set.
         """
+        _, data = await self._look(
+            dataset, lambda one: image_facts.read(one, split, filename, to_pass_on=to_pass_on)
+        )
+        return data
 
-    @abstractmethod
     async def read_many(
         self, dataset: str, images: Sequence[ImageKey]
     ) -> builtins.list[bytes | Exception]:
@@ -136,8 +188,9 @@ class ImageStore(ImageRecords, ABC):
             For an image that cannot be read, the error that `read_bytes` would raise: one
             missing picture is no reason to show none.
         """
+        keys = builtins.list(images)
+        return await self._look(dataset, lambda one: image_facts.read_many(one, keys))
 
-    @abstractmethod
     async def measure_many(
         self, dataset: str, images: Sequence[ImageKey], *, progress: Progress = no_progress
     ) -> npt.NDArray[np.int32]:
@@ -149,8 +202,9 @@ class ImageStore(ImageRecords, ABC):
             Width and height in pixels, as the picture is shown (EXIF rotation applied).
             0 and 0 for a file that is not there or is no image.
         """
+        keys = builtins.list(images)
+        return await self._look(dataset, lambda one: image_facts.measure_many(one, keys, progress))
 
-    @abstractmethod
     async def get(self, dataset: str, split: str, filename: str) -> ImageInfo:
         """Return one image's facts, width and height included.
 
@@ -160,25 +214,35 @@ class ImageStore(ImageRecords, ABC):
             If the file is no image or is damaged.
         """
 
-    @abstractmethod
+        def work(one: Dataset) -> ImageInfo:
+            one.read()
+            return image_facts.info(one, *one.find(split, filename))
+
+        return await self._look(dataset, work)
+
     async def exists(self, dataset: str, split: str, filename: str) -> bool:
         """Whether the image is there."""
 
-    @abstractmethod
+        def work(one: Dataset) -> bool:
+            one.read()
+            return one.has_image(*one.find(split, filename))
+
+        return await self._look(dataset, work)
+
     async def list(self, dataset: str, split: str | None = None) -> builtins.list[ImageInfo]:
         """Return all images by split and name, in one pass over the folders.
 
         No file is opened: ``width`` and ``height`` are 0.
         """
+        return await self._look(dataset, lambda one: image_listing.list_images(one, split))
 
-    @abstractmethod
     async def scan(self, dataset: str) -> ImageTable:
         """Return sizes and times of all images and label files in columns.
 
         For what works on whole datasets: it makes no object for each image but its name.
         """
+        return await self._change(dataset, image_listing.scan)
 
-    @abstractmethod
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> ImageInfo:
         """Move an image to another split, together with its label file.
 
@@ -190,26 +254,34 @@ class ImageStore(ImageRecords, ABC):
         AlreadyExistsError
             If the target split has an image of this name.
         """
+        way = ImageMove(filename, from_split, to_split)
+        return await self._change(dataset, lambda one: image_moves.move_one(one, way))
 
-    @abstractmethod
     async def move_many(self, dataset: str, moves: Sequence[ImageMove]) -> None:
         """Move many images with their labels: all of them, or none."""
+        ways = builtins.list(moves)
+        await self._change(dataset, lambda one: image_moves.move_many(one, ways))
 
-    @abstractmethod
     async def rename(self, dataset: str, split: str, filename: str, new_filename: str) -> ImageInfo:
         """Give an image and its label file another name; the extension must stay."""
+        _, new = check_image(split, new_filename)
+        return await self._change(
+            dataset, lambda one: image_moves.rename(one, *one.find(split, filename), new)
+        )
 
-    @abstractmethod
     async def delete(self, dataset: str, split: str, filename: str) -> TrashEntry:
         """Move an image and its labels to the trash."""
+        return (await self.delete_many(dataset, [(split, filename)]))[0]
 
-    @abstractmethod
     async def delete_many(
         self, dataset: str, images: Sequence[tuple[str, str]]
     ) -> builtins.list[TrashEntry]:
         """Move many images, given as ``(split, filename)``, to the trash: all, or none."""
+        keys = builtins.list(images)
+        return await self._change(
+            dataset, lambda one: image_trash.delete(one, [one.find(*key) for key in keys])
+        )
 
-    @abstractmethod
     async def replace_many(
         self, dataset: str, replacements: Sequence[ImageReplacement]
     ) -> builtins.list[TrashEntry]:
@@ -229,8 +301,9 @@ class ImageStore(ImageRecords, ABC):
         InvalidFrameError
             If the new bytes are no image.
         """
+        copied = builtins.list(replacements)
+        return await self._change(dataset, lambda one: image_replacing.replace(one, copied))
 
-    @abstractmethod
     async def undo_replace(self, dataset: str, entry_ids: Sequence[str]) -> None:
         """Put replaced images back to what they were: all, or none.
 
@@ -241,12 +314,13 @@ class ImageStore(ImageRecords, ABC):
         NotFoundError
             If an entry is not in the trash (any more).
         """
+        ids = builtins.list(entry_ids)
+        await self._change(dataset, lambda one: image_replacing.undo(one, ids))
 
-    @abstractmethod
     async def restore(self, dataset: str, entry_id: str) -> ImageInfo:
         """Bring a deleted image back to where it was, with the labels that it had."""
+        return await self._change(dataset, lambda one: image_trash.restore_image(one, entry_id))
 
-    @abstractmethod
     async def restore_many(self, dataset: str, entry_ids: Sequence[str]) -> None:
         """Bring deleted images and label files back to where they were: all, or none.
 
@@ -257,8 +331,9 @@ class ImageStore(ImageRecords, ABC):
         NotFoundError
             If an entry is not in the trash (any more), or a label's image is gone.
         """
+        ids = builtins.list(entry_ids)
+        await self._change(dataset, lambda one: image_trash.restore_many(one, ids))
 
-    @abstractmethod
     async def discard_many(
         self, dataset: str, entries: Sequence[TrashEntry]
     ) -> builtins.list[TrashEntry]:
@@ -282,7 +357,9 @@ class ImageStore(ImageRecords, ABC):
         ConflictError
             If an image has come to a label file that had none.
         """
+        copied = builtins.list(entries)
+        return await self._change(dataset, lambda one: image_trash.discard(one, copied))
 
-    @abstractmethod
     async def purge(self, dataset: str, entry_id: str | None = None) -> int:
         """Remove one entry of the trash for good, or all of them; return how many."""
+        return await self._change(dataset, lambda one: image_trash.purge(one, entry_id))

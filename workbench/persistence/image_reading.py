@@ -23,11 +23,16 @@ def read_image(path: str) -> bytes:
     """
     status = require_file(path)
     if status.st_size > MAX_BYTES:
-        raise InvalidFrameError(
-            f"{path}: expected an image file of at most {MAX_BYTES / 2**20:.0f} MB, found "
-            f"{status.st_size / 2**20:,.0f}; save it smaller"
-        )
+        raise too_large(path, status.st_size)
     return read_file(path)
+
+
+def too_large(path: str, size: int) -> InvalidFrameError:
+    """Return the error for an image file of more bytes than are read."""
+    return InvalidFrameError(
+        f"{path}: expected an image file of at most {MAX_BYTES / 2**20:.0f} MB, found "
+        f"{size / 2**20:,.0f}; save it smaller"
+    )
 
 
 def require_file(path: str) -> os.stat_result:
