@@ -22,6 +22,7 @@ from workbench.persistence.stores.trash import Trash
 from workbench.persistence.yolo.data_yaml import DataYaml, parse
 from workbench.persistence.yolo.names import (
     IMAGE_EXTENSIONS,
+    can_be_name,
     check_filename,
     check_split,
     could_be_image,
@@ -163,7 +164,9 @@ class Dataset:
         own = stem(filename)
         for extension in _SPELLINGS:
             other = own + extension
-            if other == filename or not self.storage.exists(image_key(split, other)):
+            if other == filename or not can_be_name(other):
+                continue
+            if not self.storage.exists(image_key(split, other)):
                 continue
             # On a file system that ignores case, "a.JPG" is "a.jpg" itself.
             if not self._is_same(image_key(split, other), image_key(split, filename)):
