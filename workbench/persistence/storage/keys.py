@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from workbench.errors import InvalidDatasetError
 from workbench.persistence.yolo.names import HIDDEN, can_be_name
@@ -11,6 +12,10 @@ RESERVED = frozenset(f"{HIDDEN}/{name}" for name in ("generation", "lock", "tmp"
 """What no key is or lies below: backends keep here what they need themselves."""
 
 _SHOWN = 200
+# What surely leads downwards: nearly all, told in a tenth of the time that others take.
+_PLAIN = re.compile(
+    r"(?:\.?[A-Za-z0-9_][A-Za-z0-9_.\-]{0,100}/)*\.?[A-Za-z0-9_][A-Za-z0-9_.\-]{0,100}"
+)
 
 
 def check_key(key: object) -> list[str]:
@@ -35,6 +40,8 @@ def parts_of(name: object) -> list[str]:
     InvalidDatasetError
         If it is anything else than a relative path downwards.
     """
+    if isinstance(name, str) and _PLAIN.fullmatch(name):
+        return name.split("/")
     if isinstance(name, str) and "\0" not in name and os.path.splitdrive(name)[0] == "":
         parts = name.replace(os.sep, "/").split("/")
         if not any(part in ("", ".", "..") for part in parts) and all(map(can_be_name, parts)):

@@ -33,6 +33,7 @@ from workbench.persistence.yolo.names import (
 T = TypeVar("T")
 
 _SPELLINGS = sorted(IMAGE_EXTENSIONS | {extension.upper() for extension in IMAGE_EXTENSIONS})
+_LONGEST = max(IMAGE_EXTENSIONS, key=len)
 
 DATA_YAML = "data.yaml"
 """The key that makes a dataset out of what lies below a root."""
@@ -162,9 +163,10 @@ class Dataset:
     def of_same_stem(self, split: str, filename: str) -> Iterator[str]:
         """Yield the other images that have the label file of `filename`: other tools make such."""
         own = stem(filename)
+        is_short = can_be_name(own + _LONGEST)
         for extension in _SPELLINGS:
             other = own + extension
-            if other == filename or not can_be_name(other):
+            if other == filename or not (is_short or can_be_name(other)):
                 continue
             if not self.storage.exists(image_key(split, other)):
                 continue
