@@ -320,6 +320,36 @@ def test_the_activations_of_ultralytics_are_taken(tmp_path: Path, activation: st
     assert check_weights(written(tmp_path / "w.pt", packed(members(content)))).is_harmless
 
 
+@pytest.mark.parametrize(
+    ("place", "changes", "reason"),
+    [
+        (11, {"scale_factor": 4096.0}, "a moderate size, found one with more than 67,108,864"),
+        (12, {"f": [-1, 3]}, "do not fit each other"),
+        (12, {"f": [-1, 99]}, "do not fit each other"),
+    ],
+)
+def test_layers_that_would_take_the_machine_are_refused_before_they_run(
+    tmp_path: Path, place: int, changes: dict[str, Any], reason: str
+) -> None:
+    yolo = import_ultralytics().YOLO("yolo11n.yaml")
+    for name, value in changes.items():
+        setattr(yolo.model.model[place], name, value)
+    path = tmp_path / "w.pt"
+    yolo.save(path)
+    assert check_weights(path).is_harmless  # nothing in it is code
+    with pytest.raises(InvalidModelError, match=reason):
+        load_rewritten(rewritten_weights(path))
+
+
+def test_a_model_of_an_old_torch_is_taken(tmp_path: Path) -> None:
+    yolo = import_ultralytics().YOLO("yolo11n.yaml")
+    upsample = yolo.model.model[11]
+    del upsample.recompute_scale_factor
+    path = tmp_path / "w.pt"
+    yolo.save(path)
+    assert ready_model(load_rewritten(rewritten_weights(path))).model[11].scale_factor == 2
+
+
 def tensor(sizes: str, strides: str, count: int = 4) -> str:
     """Instructions for a tensor of `NUMBERS`."""
     return (

@@ -8,8 +8,6 @@ take is found by building it without numbers, on torch's device ``meta``.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
@@ -23,15 +21,7 @@ from workbench.persistence.yaml_bounds import CONSTRUCTING, MAX_BYTES, Loader, p
 from workbench.training.base_models import without_scale
 from workbench.training.environment import ultralytics_folder
 from workbench.weights.architecture import ArchitectureError, check_architecture
-
-MAX_PARAMETERS = 500_000_000
-"""Of a model, three times those of the largest of Ultralytics."""
-MAX_MODULES = 20_000
-"""Layers within layers of a model; the largest have about 2,000."""
-MAX_NUMBERS_BETWEEN = 2**26
-"""That stand between two layers, for a picture of 256 x 256. The largest models have 2**23."""
-
-_SIDE = 256  # with which Ultralytics measures a new model, too
+from workbench.weights.measuring import UNBUILDABLE, TooMuchError, counting, run_through
 
 
 def read_architecture(source: str) -> dict[str, Any]:
@@ -120,15 +110,15 @@ def require_moderate(architecture: dict[str, Any], where: str) -> None:
 
     tasks: Any = import_module("ultralytics.nn.tasks")
     try:
-        with torch.device("meta"), _counting():
+        with torch.device("meta"), counting():
             layers, kept = tasks.parse_model(deepcopy(architecture), ch=3, verbose=False)
-            _run_through(layers, kept)
-    except _TooMuchError as error:
+            run_through(layers, kept)
+    except TooMuchError as error:
         raise InvalidModelError(
             f"{where}: expected an architecture of a moderate size, found one with more than "
             f"{error}; nothing was built of it. Start from a smaller one"
         ) from error
-    except _UNBUILDABLE as error:
+    except UNBUILDABLE as error:
         raise InvalidModelError(
             f"{where}: no model can be built of this architecture ({type(error).__name__}: {error})"
         ) from error
@@ -146,91 +136,3 @@ def _path_of(source: str) -> Path:
     if not found:
         raise InvalidModelError(f"{source}: Ultralytics comes with no such architecture")
     return (exact or found)[0]
-
-
-class _TooMuchError(Exception):
-    """What there would be more of than may be."""
-
-
-# What Ultralytics and torch raise for layers that do not fit each other.
-_UNBUILDABLE = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError, NameError),
-    *(NotImplementedError, RuntimeError, TypeError, ValueError),
-)
-
-
-@contextlib.contextmanager
-def _counting() -> Iterator[None]:
-    """Raise as soon as more layers or numbers are made than may be."""
-    from torch.nn.modules import module as hooks
-
-    numbers = modules = 0
-
-    def count_numbers(_module: Any, _name: str, tensor: Any) -> None:
-        nonlocal numbers
-        numbers += tensor.numel() if hasattr(tensor, "numel") else 0
-        if numbers > MAX_PARAMETERS:
-            raise _TooMuchError(f"{MAX_PARAMETERS:,} parameters")
-
-    def count_modules(_module: Any, _name: str, _child: Any) -> None:
-        nonlocal modules
-        modules += 1
-        if modules > MAX_MODULES:
-            raise _TooMuchError(f"{MAX_MODULES:,} layers")
-
-    handles = [
-        hooks.register_module_parameter_registration_hook(count_numbers),
-        hooks.register_module_buffer_registration_hook(count_numbers),
-        hooks.register_module_module_registration_hook(count_modules),
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _run_through(layers: Any, kept: list[int]) -> None:
-    """Send a picture without pixels through the layers, as Ultralytics does with a new model."""
-    import torch
-
-    with _watching(), torch.inference_mode():
-        layers.eval()
-        layers[-1].training = True  # a head then answers before it makes boxes of it
-        value: Any = torch.empty(1, 3, _SIDE, _SIDE, device="meta")
-        text = torch.empty(1, 80, 512, device="meta")
-        answers: list[Any] = []
-        for layer in layers:
-            if isinstance(layer.f, int):
-                value = value if layer.f == -1 else answers[layer.f]
-            else:
-                value = [value if place == -1 else answers[place] for place in layer.f]
-            value = _answer(layer, value, text)
-            answers.append(value if layer.i in kept else None)
-
-
-def _answer(layer: Any, value: Any, text: Any) -> Any:
-    """Call a layer; those of models that look for a text take what stands for one, too."""
-    kind = type(layer).__name__
-    if kind in ("C2fAttn", "WorldDetect", "ImagePoolingAttn"):
-        answer = layer(value, text)
-        return value if kind == "ImagePoolingAttn" else answer
-    return layer([*value, text] if kind.startswith("YOLOE") else value)
-
-
-def _watching() -> Any:
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
-        """Sees what every single operation answers."""
-
-        def __torch_dispatch__(
-            self, function: Any, _types: Any, arguments: Any = (), named: Any = None
-        ) -> Any:
-            answer = function(*arguments, **(named or {}))
-            for tensor in answer if isinstance(answer, list | tuple) else [answer]:
-                if hasattr(tensor, "numel") and tensor.numel() > MAX_NUMBERS_BETWEEN:
-                    raise _TooMuchError(f"{MAX_NUMBERS_BETWEEN:,} numbers between two layers")
-            return answer
-
-    return Watching()  # type: ignore[no-untyped-call]

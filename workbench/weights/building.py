@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.errors import InvalidModelError
 from workbench.weights.container import Contents, read
+from workbench.weights.measuring import require_moderate_model
 from workbench.weights.names import CLASSES, INTERPOLATION, METHODS
 
 _RENAMED = frozenset(CLASSES.values())
@@ -53,7 +54,8 @@ def build_checkpoint(path: Path, digest: str, *, trusted: bool = False) -> dict[
     Raises
     ------
     InvalidModelError
-        If the file is damaged or another one, or needs a layer that is not installed.
+        If the file is damaged or another one, needs a layer that is not installed, or would
+        take far more memory than any that people train.
     """
     contents = read(path)
     # Of the bytes in memory that are used from here on: the file may change at any moment.
@@ -72,7 +74,19 @@ def build_checkpoint(path: Path, digest: str, *, trusted: bool = False) -> dict[
             f"{path}: these weights cannot be put together ({type(error).__name__}: {error}); they "
             "may need another release of Ultralytics"
         ) from error
+    if not trusted:
+        _measure(checkpoint, path)
     return checkpoint
+
+
+def _measure(checkpoint: Any, path: Path) -> None:
+    """Make sure that no model in a checkpoint takes the machine when it is run."""
+    if not isinstance(checkpoint, dict):
+        return  # which is no checkpoint; whoever asked for one says so
+    for part in ("model", "ema"):
+        model = checkpoint.get(part)
+        if hasattr(model, "model"):  # one without layers runs nothing
+            require_moderate_model(model, f"{path}, {part}")
 
 
 def _storages(contents: Contents) -> list[Any]:
