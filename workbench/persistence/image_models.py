@@ -29,7 +29,7 @@ class ImageInfo:
     has_labels : bool
         Whether a label file exists, also an empty one.
     modified_at : float
-        Time of the file's last change, in seconds since the epoch.
+        Time of the file's last change, in seconds since the epoch; 0 in a bucket.
     """
 
     filename: str
@@ -53,7 +53,8 @@ class ImageTable:
     split : ndarray of int8, shape (images,)
         Index into `SPLITS`.
     size_bytes, modified_ns : ndarray of int64, shape (images,)
-        Size of the file, and time of its last change in nanoseconds since the epoch.
+        Size of the file, and time of its last change in nanoseconds since the epoch; of a bucket
+        a number that is another one after each change.
     label_bytes, label_modified_ns : ndarray of int64, shape (images,)
         The same of the label file; -1 where an image has none.
     classes : list of str

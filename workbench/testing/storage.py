@@ -282,6 +282,16 @@ class StorageContract:
         assert sorted(storage.names("a")) == ["x", "y"]
         assert list(storage.names("nothing")) == []
 
+    def test_whether_many_are_there(self, storage: Storage) -> None:
+        """Values, and folders with something in them, of one folder and of several."""
+        storage.commit([Write("a/1", b""), Write("a/2", b"2"), Write("a/b/c", b"3")])
+        keys = ["a/1", "a/x", "a/2", "a/b", "b", "b/1", "b/2", "a", "a/b/c", "a/1/x"]
+        expected = [True, False, True, True, False, False, False, True, True, False]
+        assert storage.existing(keys) == expected
+        assert storage.existing([]) == []
+        with pytest.raises(InvalidDatasetError):
+            storage.existing(["a/1", "../a"])
+
     def test_what_is_kept_here_is_not_outside(self, storage: Storage) -> None:
         """Only what somebody else has led to is, where there is such a thing."""
         storage.commit([Write("a/x", b"1"), Write("b", b"2")])

@@ -361,6 +361,10 @@ class Storage(ABC):
         below = self.list(key)
         return bool(below.names or below.folders)
 
+    def existing(self, keys: Sequence[str]) -> builtins.list[bool]:
+        """Return of many keys what `exists` says of each."""
+        return [self.exists(key) for key in keys]
+
     def commit(self, changes: Sequence[Change]) -> None:
         """Make changes under a lease of their own; see `Writer.commit`."""
         with self.lease() as writer:

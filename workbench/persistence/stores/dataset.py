@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import compress
 from typing import TypeVar
 
 from workbench.errors import (
@@ -164,12 +165,10 @@ class Dataset:
         """Yield the other images that have the label file of `filename`: other tools make such."""
         own = stem(filename)
         is_short = can_be_name(own + _LONGEST)
-        for extension in _SPELLINGS:
-            other = own + extension
-            if other == filename or not (is_short or can_be_name(other)):
-                continue
-            if not self.storage.exists(image_key(split, other)):
-                continue
+        names = [own + extension for extension in _SPELLINGS]
+        names = [name for name in names if name != filename and (is_short or can_be_name(name))]
+        there = self.storage.existing([image_key(split, name) for name in names])
+        for other in compress(names, there):
             # On a file system that ignores case, "a.JPG" is "a.jpg" itself.
             if not self._is_same(image_key(split, other), image_key(split, filename)):
                 yield other

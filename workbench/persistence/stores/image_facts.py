@@ -17,7 +17,7 @@ from workbench.persistence.image_reading import no_image, too_large
 from workbench.persistence.models import ImageInfo, ImageKey, Progress
 from workbench.persistence.rules import image_size
 from workbench.persistence.stores.dataset import Dataset, image_key, label_key
-from workbench.persistence.stores.times import seconds, times_of
+from workbench.persistence.stores.times import seconds_of
 
 _AT_ONCE = 256
 """So many beginnings of files are read before the progress is told."""
@@ -148,5 +148,5 @@ def sized_info(dataset: Dataset, split: str, filename: str, width: int, height: 
         height=height,
         size_bytes=head.size,
         has_labels=dataset.has_value(label_key(split, filename)),
-        modified_at=float(seconds(times_of(np.array([head.stamp])))[0]),
+        modified_at=float(seconds_of(np.array([head.stamp]))[0]),
     )

@@ -16,7 +16,7 @@ from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.stores import image_order, source_log
 from workbench.persistence.stores.dataset import Dataset
 from workbench.persistence.stores.image_order import Integers, Orders
-from workbench.persistence.stores.times import seconds, times_of
+from workbench.persistence.stores.times import numbers_of, seconds_of
 from workbench.persistence.yolo.names import check_split, is_image_name, stem
 
 WORTH_REMEMBERING = 1000  # images: sorting fewer takes no time
@@ -35,7 +35,7 @@ def _list_split(dataset: Dataset, split: str) -> list[ImageInfo]:
     folder = f"images/{split}"
     labelled = dataset.label_stems(split)
     found = dataset.storage.list(folder)
-    columns = (found.names, found.sizes.tolist(), seconds(times_of(found.stamps)).tolist())
+    columns = (found.names, found.sizes.tolist(), seconds_of(found.stamps).tolist())
     rows = sorted(row for row in zip(*columns, strict=True) if is_image_name(row[0]))
     names = [name for name, _, _ in rows]
     parent = Path(dataset.at(folder))
@@ -92,9 +92,9 @@ def _scan(dataset: Dataset, known: Orders) -> tuple[ImageTable, Orders]:
             own = [images.names[place] for place in order.images.tolist()]
             names += own
             split_of.append(np.full(len(own), number, dtype=np.int8))
-            columns = (images.sizes, times_of(images.stamps))
+            columns = (images.sizes, numbers_of(images.stamps))
             # -1 finds what is appended here: the facts of no file
-            label_columns = (labels.sizes, times_of(labels.stamps))
+            label_columns = (labels.sizes, numbers_of(labels.stamps))
             facts.append(
                 [
                     *(column[order.images] for column in columns),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 _SECOND_NS = 1_000_000_000
 
 
-def times_of(stamps: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def numbers_of(stamps: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Return numbers that differ where stamps do: times in nanoseconds, if those are times.
 
     Of a storage whose stamps are texts the numbers say nothing else.
@@ -22,7 +22,9 @@ def times_of(stamps: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return np.fromiter(map(int.from_bytes, digests), np.int64, len(stamps))
 
 
-def seconds(times: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Return times in seconds, the very numbers that `os.stat` gives."""
-    whole, rest = np.divmod(times, _SECOND_NS)
+def seconds_of(stamps: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return times in seconds, the very numbers that `os.stat` gives; 0 for texts."""
+    if stamps.dtype.kind == "U":
+        return np.zeros(len(stamps))
+    whole, rest = np.divmod(stamps.astype(np.int64), _SECOND_NS)
     return whole + 1e-9 * rest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 import random
@@ -175,6 +176,28 @@ class BucketStorage(Storage):
     def exists(self, key: str) -> bool:
         """See `Storage.exists`."""
         return self.consistently(lambda: super(BucketStorage, self).exists(key))
+
+    def existing(self, keys: Sequence[str]) -> builtins.list[bool]:
+        """See `Storage.existing`."""
+        found = [False] * len(keys)
+
+        def look(place: int, view: Seen | Lease) -> Callable[[], None]:
+            def go() -> None:
+                own = getattr(self._local, "view", None)
+                self._local.view = view  # also in a thread of the pool
+                try:
+                    found[place] = super(BucketStorage, self).exists(keys[place])
+                finally:
+                    self._local.view = own
+
+            return go
+
+        def work() -> None:
+            self._run([look(place, self._local.view) for place in range(len(keys))])
+
+        if keys:
+            self.consistently(work)
+        return found
 
     @contextmanager
     def open_read(self, key: str) -> Iterator[BinaryIO]:

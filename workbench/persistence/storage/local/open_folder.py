@@ -197,6 +197,19 @@ class OpenFolder:
                 found.append(self._no_value(name, error))
         return found
 
+    def existing(self, names: Sequence[str]) -> list[bool]:
+        """Return whether anything, be it a link that leads nowhere, has each of the names."""
+        folder = self._descriptor
+        found = []
+        for name in names:
+            try:
+                path = name if folder is not None else f"{self._path}/{name}"
+                os.stat(path, dir_fd=folder, follow_symlinks=False)
+                found.append(True)
+            except FileNotFoundError:
+                found.append(False)
+        return found
+
     def _checked_rest(self, descriptor: int, name: str, most: int) -> bytes:
         """Return what is left of a file that is empty, large, or none."""
         status = os.fstat(descriptor)

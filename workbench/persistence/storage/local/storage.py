@@ -21,6 +21,7 @@ import numpy as np
 from workbench.errors import (
     AlreadyExistsError,
     ConflictError,
+    InvalidDatasetError,
     NotFoundError,
     WorkbenchError,
 )
@@ -171,6 +172,20 @@ class LocalStorage(Storage):
     def exists(self, key: str) -> bool:
         """See `Storage.exists`; a link that leads nowhere is something, too."""
         return os.path.lexists(self._path(key))
+
+    def existing(self, keys: Sequence[str]) -> builtins.list[bool]:
+        """See `Storage.existing`."""
+        found: builtins.list[bool] = []
+        for before, names in _by_folder(keys):
+            if len(names) == 1:
+                found.append(self.exists(f"{before}{names[0]}"))
+                continue
+            try:
+                with OpenFolder(f"{self.where}/{before}") as folder:
+                    found += folder.existing(names)
+            except (FileNotFoundError, InvalidDatasetError):  # no such folder
+                found += [False] * len(names)
+        return found
 
     def list(self, folder: str = "") -> Listing:
         """See `Storage.list`."""
