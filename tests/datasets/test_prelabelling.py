@@ -92,7 +92,8 @@ async def test_a_labeller_is_told_of_the_dataset(pets: Dataset) -> None:
     labeller = Counting()
     await pets.prelabel("split:val", labeller)
     # The labelled box is 16 by 12 pixels of a picture of 32 by 24.
-    assert labeller.task == Task(["cat", "dog"], {1: ["a dog", "a puppy"]}, np.sqrt(16 * 12))
+    prompts = {1: ["a dog", "a puppy"]}
+    assert labeller.task == Task(["cat", "dog"], prompts, np.sqrt(16 * 12), "pets")
     assert (await task_of(stores_of(pets), "pets")).object_size == np.sqrt(16 * 12)
 
 
