@@ -48,6 +48,7 @@ async function start({ walks = true, fields = {} } = {}) {
     toggleObjects() {},
     toggleFilmstrip() {},
     toggleFullScreen() {},
+    openSuggestions() {},
   });
   session.setThreshold(0.25);
   await session.receive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.datasets.prelabelling import FunctionLabeller, Labeller, Task
 from workbench.labelling.class_mapping import ClassMapping, guess_mapping
 from workbench.labelling.labellers import ModelLabeller
+from workbench.labelling.lookalikes import LookAlikeLabeller
 from workbench.labelling.teaching import Teacher
 from workbench.labelling.told import Example, SimilarLabeller, WordLabeller
 
@@ -13,6 +14,7 @@ __all__ = [
     "Example",
     "FunctionLabeller",
     "Labeller",
+    "LookAlikeLabeller",
     "ModelLabeller",
     "SimilarLabeller",
     "Task",

@@ -120,6 +120,8 @@ export interface CanvasTraits {
   autofocus: boolean;
   canvas_height: number;
   notice: string;
+  /** files that could be fetched: what they are for, and what the button says */
+  offer: Record<string, string>;
   /** score from which on predictions are shown */
   threshold: number;
   /** what is under way, in words */
@@ -169,6 +171,10 @@ export interface EditState {
   agreed?: boolean;
 }
 
+/** Who proposes boxes, and on which images: `Wish` in wishes.py. */
+export type How = "model" | "words" | "similar" | "pixels";
+export type Where = "image" | "walk" | "dataset" | "unlabelled";
+
 export type CanvasSent = From<
   | { kind: "hello" }
   | { kind: "go"; seq: number; walk: number; index: number; have: string | null }
@@ -181,7 +187,8 @@ export type CanvasSent = From<
   | { kind: "got"; id: number }
   | ({ kind: "edit"; seq: number; key: string } & EditState)
   | { kind: "submit" }
-  | { kind: "suggest" }
+  | { kind: "suggest"; how?: How; where?: Where; key?: string; boxes?: Row[] }
+  | { kind: "fetch" }
   | { kind: "teach" }
   | { kind: "tighten"; key: string; ids: number[]; boxes: number[][] }
   | { kind: "open"; panel: string }

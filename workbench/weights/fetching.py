@@ -87,15 +87,22 @@ class MissingFilesError(NotFoundError):
     ----------
     files : list of RemoteFile
     folder : Path
+    need : str
+        What needs them and which, as a sentence for people.
+    size : int
+        Bytes of all of them, roughly.
     """
 
     def __init__(self, what: str, files: Sequence[RemoteFile], folder: Path) -> None:
         self.files = list(files)
         self.folder = folder
-        wanted = " and ".join(str(file) for file in files)
+        self.size = sum(file.about for file in files)
+        names = [str(file) for file in files]
+        wanted = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        self.need = f"{what} needs {wanted}."
         super().__init__(
-            f"{what} needs {wanted}: not in {folder}, and nothing is fetched unless you say so "
-            f"(fetch=True); you can also put the files there yourself"
+            f"{self.need} Expected in {folder}, found nothing there, and nothing is fetched unless "
+            "you say so (fetch=True). You can also put the files there yourself"
         )
 
 

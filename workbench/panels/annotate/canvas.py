@@ -11,7 +11,8 @@ go               show image ``index`` of ``walk``; ``have`` is the token of byte
 go_unlabelled    show the next image without labels after ``index``
 want             send image ``index`` (to have it ready) or ``key``; ``plain``: re-encoded
 want_trail       send what undo leads to beyond what this page knows of image ``key``
-suggest          have boxes proposed for what is not labelled; again: stop that
+suggest          have boxes proposed, see `Wish`; while that goes on: stop it
+fetch            fetch the files that `offer` speaks of, and go on
 tighten          draw ``boxes`` (pixel xyxy) of image ``key`` in to what they show
 teach            have a model learn from what is reviewed; again: stop that
 add_class        append class ``name`` to the dataset
@@ -65,7 +66,7 @@ _log = logging.getLogger(__name__)
 _ASKED = frozenset(
     (
         *("hello", "go", "go_unlabelled", "want", "want_trail", "strip"),
-        *("suggest", "teach", "tighten", "add_class", "open"),
+        *("suggest", "fetch", "teach", "tighten", "add_class", "open"),
     )
 )
 """Messages that the host answers."""
@@ -123,6 +124,9 @@ class BoxCanvas(anywidget.AnyWidget):
     can_teach = traitlets.Bool(False, help="whether there is a switch for teaching").tag(sync=True)
     teaches = traitlets.Bool(False, help="whether a model learns meanwhile").tag(sync=True)
     taught = traitlets.Unicode("", help="what it has learnt, in a line").tag(sync=True)
+    offer: traitlets.Dict[str, str] = traitlets.Dict(
+        help="files that could be fetched: what they are for, and what the button says"
+    ).tag(sync=True)
     notice = traitlets.Unicode("", help="a problem to show over the image").tag(sync=True)
 
     def __init__(

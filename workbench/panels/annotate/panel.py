@@ -420,7 +420,10 @@ class AnnotatePanel:
     async def _answer(self, message: Mapping[str, Any]) -> None:
         await self._ready()
         if message["kind"] == "suggest":
-            await self._suggesting.toggle()
+            await self._suggesting.asked(message)
+            return
+        if message["kind"] == "fetch":
+            await self._suggesting.fetch()
             return
         if message["kind"] == "teach":
             await self._teaching.turn(not self.canvas.teaches)

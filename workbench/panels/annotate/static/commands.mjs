@@ -13,6 +13,7 @@
  * @property {() => void} toggleHelp
  * @property {() => void} findClass
  * @property {() => void} openMenu of the selected boxes
+ * @property {() => void} openSuggestions the menu of what can be looked for
  * @property {() => void} toggleObjects the list of them
  * @property {() => void} toggleFilmstrip
  * @property {() => void} toggleFullScreen
@@ -127,6 +128,7 @@ export function createCommands(session, view) {
     previous: () => step(-1),
     "next-unlabelled": () => session.goNextUnlabelled(),
     suggest: () => session.suggest(),
+    find: () => view.openSuggestions(),
     teach: () => session.teach(),
     "nothing-here": () =>
       session.boxes().some((box) => !box.proposal)

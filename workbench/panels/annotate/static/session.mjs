@@ -10,7 +10,7 @@
  * 5. `not_saved` becomes a notice with buttons: "mine" sends the edit again, agreed and
  *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
  */
-/** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, LabelsMessage, Row, SavedMessage, Size, TightenedMessage, TrailMessage, Xyxy } from "../../types.d.ts" */
+/** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, How, LabelsMessage, Row, SavedMessage, Size, TightenedMessage, TrailMessage, Where, Xyxy } from "../../types.d.ts" */
 
 import { sameRow, toProposalRows, toRows, withChanged, withoutCovered } from "./document.mjs";
 import { createDocuments, isLabelled } from "./documents.mjs";
@@ -538,9 +538,18 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       }
     },
 
-    /** Have boxes proposed for what is not labelled, or stop that. */
-    suggest() {
-      post({ kind: "suggest" });
+    /**
+     * Have boxes proposed, or stop that; without a wish by the active model, on what is not labelled.
+     * @param {{how?: How, where?: Where, boxes?: Box[]}} wish
+     */
+    suggest({ how, where, boxes: like } = {}) {
+      const key = state.frame?.key;
+      post({ kind: "suggest", how, where, ...(like && { key, boxes: toRows(like) }) });
+    },
+
+    /** Fetch the files that were offered, and go on. */
+    fetchFiles() {
+      post({ kind: "fetch" });
     },
 
     /** Have a model learn from what is reviewed, or stop that. */

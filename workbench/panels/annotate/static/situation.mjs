@@ -53,6 +53,21 @@ export function currentNotice(model, session, answer) {
       choices: [{ text: "Dismiss", run: () => answer(dismiss) }],
     };
   }
+  const offer = model.get("offer") ?? {};
+  if (offer.text) {
+    const dismiss = () => {
+      model.set("offer", {});
+      model.save_changes();
+    };
+    return {
+      text: offer.text,
+      tone: "info",
+      choices: [
+        { text: offer.choice, run: () => answer(() => session.fetchFiles()) },
+        { text: "Not now", run: () => answer(dismiss) },
+      ],
+    };
+  }
   if (session.saving().why) return { text: session.saving().why, tone: "problem", choices: [] };
   if (!frame && !loading)
     return {

@@ -4,7 +4,7 @@ import { keyLabel } from "./keys.mjs";
 
 const GROUPS = [
   ["previous", "next", "next-unlabelled"],
-  ["select-mode", "undo", "redo", "duplicate", "delete", "nothing-here", "suggest", "teach"],
+  ["select-mode", "undo", "redo", "duplicate", "delete", "nothing-here", "find", "teach"],
   ["zoom-out", "zoom-in", "fit", "actual-size"],
   ["hide", "crosshair", "objects", "filmstrip", "full-screen"],
 ];
@@ -19,7 +19,7 @@ const NAMES = {
   duplicate: "Duplicate",
   delete: "Delete",
   "nothing-here": "Nothing here",
-  suggest: "Suggest boxes",
+  find: "Suggest boxes",
   teach: "Learn as I go: a model learns from what you review, and suggests the rest",
   "zoom-in": "Zoom in",
   "zoom-out": "Zoom out",
@@ -39,7 +39,7 @@ const WALKING = new Set([
   "next",
   "next-unlabelled",
   "nothing-here",
-  "suggest",
+  "find",
   "teach",
   "filmstrip",
 ]);

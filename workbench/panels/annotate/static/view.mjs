@@ -37,6 +37,7 @@ import { attachKeyboard } from "./keyboard.mjs";
 import { createObjectList } from "./objects.mjs";
 import { fitRoom } from "./room.mjs";
 import { currentNotice, describeCount, describeProgress, isBackground } from "./situation.mjs";
+import { createSuggestMenu } from "./suggest_menu.mjs";
 import { createReviewBar, createStatusLine, createToolbar } from "./toolbar.mjs";
 
 /**
@@ -171,6 +172,7 @@ export function mountView(model, session, host) {
     toggleHelp: () => help.toggle(),
     findClass: () => classes.focus(),
     openMenu: () => boxMenu.open(),
+    openSuggestions: () => (model.get("work") ? session.suggest() : suggestMenu.open()),
     toggleObjects() {
       objects.toggle(!objects.isOpen());
       mark("controls");
@@ -210,6 +212,11 @@ export function mountView(model, session, host) {
     walks: () => model.get("walks"),
     viewport: () => viewport,
     size: () => size,
+    opening: () => hand.cancel(),
+  });
+  const suggestMenu = createSuggestMenu(menu, session, {
+    names,
+    bindings: () => model.get("bindings"),
     opening: () => hand.cancel(),
   });
   const objects = createObjectList({
@@ -418,7 +425,7 @@ export function mountView(model, session, host) {
         "full-screen": room.isFull(),
         hide: boxes.some((box) => state.hidden.has(box.id)),
         "nothing-here": isBackground(session),
-        suggest: Boolean(model.get("work")),
+        find: Boolean(model.get("work")),
         teach: model.get("teaches"),
       },
       enabled: {
@@ -569,6 +576,7 @@ export function mountView(model, session, host) {
     "image_contrast",
     "bindings",
     "notice",
+    "offer",
     "work",
     "teaches",
     "taught",
