@@ -31,6 +31,8 @@ from typing import Any
 from workbench.errors import NotFoundError
 from workbench.persistence.stored_json import MALFORMED, loads, time_of
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
 
 @dataclass(frozen=True, slots=True)
 class EditRecord:
@@ -110,7 +112,7 @@ def _line(record: Record) -> bytes:
         }
         if record.what:
             content["what"] = record.what
-    return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    return _ENCODER.encode(content).encode("utf-8", "surrogateescape")
 
 
 # Bytes that are no UTF-8 survive the way through JSON and back as lone surrogates.

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from collections.abc import Collection, Iterable
 from typing import NamedTuple, Self
 
 from workbench.errors import InvalidDatasetError, NotFoundError
 from workbench.persistence.link_consent import distrust, trust, trusted_folders
+from workbench.persistence.plain_files import is_junction
 from workbench.persistence.yolo.names import HIDDEN
 
 VARIABLE = "WORKBENCH_FOLLOW_LINKS"
@@ -45,7 +47,27 @@ def leads_astray(root: str, path: str) -> bool:
         May be a link itself: whoever put it there meant it.
     path : str
     """
+    if not _has_links(root, path):
+        return False
     return _is_astray(os.path.realpath(root), os.path.realpath(path))
+
+
+def _has_links(root: str, path: str) -> bool:
+    """Whether a path below a folder goes through links, or it may: most go through none."""
+    if not path.startswith(f"{root}/"):
+        return True
+    way = root
+    for part in path[len(root) + 1 :].split("/"):
+        way = f"{way}/{part}"
+        if part in ("", ".", "..") or "\\" in part:
+            return True
+        try:
+            status = os.lstat(way)
+        except (OSError, ValueError):  # nothing there, so nothing below it either
+            return False
+        if stat.S_ISLNK(status.st_mode) or is_junction(status):
+            return True
+    return False
 
 
 def _is_astray(real_root: str, real_path: str) -> bool:

@@ -69,3 +69,8 @@ def status_of(path: str, odd: Callable[[], Exception]) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise odd()
     return status
+
+
+def is_junction(status: os.stat_result) -> bool:
+    """Whether a folder of Windows leads elsewhere, as a link does; for `os.lstat` it is none."""
+    return bool(getattr(status, "st_reparse_tag", 0))

@@ -16,12 +16,12 @@ def discard(trash: Trash, entries: Sequence[Trashed]) -> None:
     """Remove entries for good, where no transaction can do it: all, or none."""
     # Renamed first, so that no crash leaves an entry with only some of its files.
     root, done = trash.storage.where, list[str]()
-    with opened_folder(f"{root}/{TRASH}") as sync:
+    with opened_folder(f"{root}/{TRASH}") as folder:
         try:
             for trashed in entries:
                 inside.rename(root, trashed.folder, f"{trashed.folder}{GONE}")
                 done.append(trashed.folder)
-            sync()
+            folder.sync()
         except BaseException:
             for name in done:
                 inside.rename(root, f"{name}{GONE}", name)

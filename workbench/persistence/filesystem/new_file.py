@@ -12,7 +12,7 @@ from pathlib import Path
 from workbench.persistence.storage.local.atomic import (
     FOLDER,
     fsync_folder,
-    place_file,
+    place_at,
     remove_file,
     temporary_name,
 )
@@ -53,11 +53,11 @@ def new_file(output: Path) -> Iterator[int]:
             if is_unnamed:
                 _name(descriptor, folder, temporary)
             if os.name != "nt":
-                place_file(temporary, str(output))
+                place_at(temporary, str(output))
         finally:
             os.close(descriptor)
         if os.name == "nt":  # an open file gets no other name there
-            place_file(temporary, str(output))
+            place_at(temporary, str(output))
     except BaseException:
         with suppress(OSError):
             remove_file(temporary)

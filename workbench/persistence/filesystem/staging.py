@@ -79,8 +79,13 @@ class Staging:
         with ExitStack() as held:
             with making(self._data_dir):
                 os.makedirs(self._data_dir, exist_ok=True)
-                with inside.opened(self._data_dir, f"{HIDDEN}/lock", make=True):
-                    held.enter_context(exclusive(f"{self._data_dir}/{HIDDEN}/lock"))
+                lock = f"{HIDDEN}/lock"
+                held.enter_context(
+                    exclusive(
+                        f"{self._data_dir}/{lock}",
+                        reach=lambda: inside.opened(self._data_dir, lock, make=True),
+                    )
+                )
                 inside.put_in_order(self._data_dir, HIDDEN, HIDDEN_FOLDERS, HIDDEN_FILES)
                 with inside.opened(self._data_dir, f"{_STAGING}/.probe", make=True):
                     pass

@@ -13,6 +13,8 @@ _log = logging.getLogger(__name__)
 MOST_BYTES = 1 << 31
 """The largest log that is read: some millions of edits in a month."""
 
+_ENDING = ".jsonl"
+
 
 def longer(storage: Storage, folder: str, data: bytes, *, durable: bool = False) -> list[Append]:
     """Return the changes by which the newest log in a folder gets longer.
@@ -22,16 +24,20 @@ def longer(storage: Storage, folder: str, data: bytes, *, durable: bool = False)
     """
     if not data:
         return []
-    this_month = f"{folder}/{datetime.now(UTC):%Y-%m}.jsonl"
-    return [Append(max([this_month, *keys(storage, folder)]), data, durable)]
+    this_month = f"{folder}/{datetime.now(UTC):%Y-%m}{_ENDING}"
+    try:
+        later = [name for name in storage.names(folder) if name.endswith(_ENDING)]
+    except InvalidDatasetError:  # no folder: whoever writes to it finds out
+        later = []
+    return [Append(max([this_month, *(f"{folder}/{name}" for name in later)]), data, durable)]
 
 
-def keys(storage: Storage, folder: str, ending: str = ".jsonl") -> list[str]:
+def keys(storage: Storage, folder: str, ending: str = _ENDING) -> list[str]:
     """Return the keys of the logs in a folder, oldest first."""
     return [key for key, _ in _listed(storage, folder, ending)]
 
 
-def revision(storage: Storage, folder: str, ending: str = ".jsonl") -> str:
+def revision(storage: Storage, folder: str, ending: str = _ENDING) -> str:
     """Return a stamp that changes whenever a log gets longer; empty while there is none."""
     return "; ".join(f"{key} {facts}" for key, facts in _listed(storage, folder, ending))
 

@@ -194,14 +194,11 @@ class DataYamlCache:
         InvalidDatasetError
             If it cannot be read.
         """
-        root = os.path.dirname(path)
-        if os.path.islink(path) and leads_astray(root, path):
-            raise InvalidDatasetError(
-                f"{path}: expected a file in the dataset, found links that lead out of it. "
-                f"{remedy(root)}"
-            )
         try:
-            status = os.stat(path)
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                _require_inside(path)
+                status = os.stat(path)
             if not stat.S_ISREG(status.st_mode):  # a pipe would never end
                 raise InvalidDatasetError(
                     f"{path}: expected a file, found a folder or a device; move it away"
@@ -229,3 +226,12 @@ class DataYamlCache:
         _log.info("dataset opened: %s, %d classes", os.path.dirname(path), len(parsed.classes))
         self._known[path] = (stamp, parsed)
         return parsed
+
+
+def _require_inside(path: str) -> None:
+    root = os.path.dirname(path)
+    if leads_astray(root, path):
+        raise InvalidDatasetError(
+            f"{path}: expected a file in the dataset, found links that lead out of it. "
+            f"{remedy(root)}"
+        )

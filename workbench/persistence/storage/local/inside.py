@@ -21,12 +21,12 @@ import os
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from workbench.errors import InvalidDatasetError, WorkbenchError
 from workbench.persistence.disk_errors import kind_at
-from workbench.persistence.plain_files import read_rest, write_all
+from workbench.persistence.plain_files import is_junction, read_rest, write_all
 from workbench.persistence.storage.base import MOST_BYTES
 from workbench.persistence.storage.keys import parts_of
 from workbench.persistence.stored_json import parse_json
@@ -43,13 +43,16 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe waits for its other en
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON
 _READ = os.O_RDONLY | _NO_LINK | _NO_WAIT | _COMMON
 _WRITE = os.O_WRONLY | os.O_CREAT | _NO_LINK | _NO_WAIT | _COMMON
+_READ_WRITE = os.O_RDWR | os.O_CREAT | _NO_LINK | _NO_WAIT | _COMMON
 _APPEND = _WRITE | os.O_APPEND
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _COMMON
 _NOT_OURS = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EMLINK})
 
 
 @contextmanager
-def opened(root: str, name: str, *, make: bool = False) -> Iterator[tuple[str, int | None]]:
+def opened(
+    root: str, name: str, *, make: bool = False, start: int | None = None
+) -> Iterator[tuple[str, int | None]]:
     """Hold the folder open in which `name` lies; yield what to call it there.
 
     Parameters
@@ -60,6 +63,8 @@ def opened(root: str, name: str, *, make: bool = False) -> Iterator[tuple[str, i
         Of something below it, which need not exist.
     make : bool
         Make folders that are missing on the way.
+    start : int, optional
+        Descriptor of the root, if it is open already.
 
     Yields
     ------
@@ -82,17 +87,18 @@ def opened(root: str, name: str, *, make: bool = False) -> Iterator[tuple[str, i
             _look_at_folder(path, make=make)
         yield f"{path}/{last}", None
         return
-    descriptor = os.open(root, _FOLDER)
+    descriptor = os.open(root, _FOLDER) if start is None else start
     try:
         path = root
         for part in folders:
             path = f"{path}/{part}"
-            below = _open_folder(part, descriptor, path, make=make)
-            os.close(descriptor)
-            descriptor = below
+            above, descriptor = descriptor, _open_folder(part, descriptor, path, make=make)
+            if above != start:
+                os.close(above)
         yield last, descriptor
     finally:
-        os.close(descriptor)
+        if descriptor != start:
+            os.close(descriptor)
 
 
 def _open_folder(part: str, above: int, path: str, *, make: bool) -> int:
@@ -110,6 +116,28 @@ def _open_folder(part: str, above: int, path: str, *, make: bool) -> int:
         raise
 
 
+def open_below(name: str, folder: int | None, path: str) -> int | None:
+    """Return the descriptor of a folder in one that is open, made if it is not there.
+
+    Parameters
+    ----------
+    name : str
+    folder : int or None
+        As `opened` yields it.
+    path : str
+        Of the folder that is to be opened.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If something else is there.
+    """
+    if folder is None:
+        _look_at_folder(path, make=True)
+        return None
+    return _open_folder(name, folder, path, make=True)
+
+
 def _look_at_folder(path: str, *, make: bool) -> None:
     try:
         status = os.lstat(path)
@@ -118,9 +146,7 @@ def _look_at_folder(path: str, *, make: bool) -> None:
             raise
         os.makedirs(path, exist_ok=True)
         return
-    # A junction of Windows is a folder for lstat, and leads elsewhere as a link does.
-    is_junction = bool(getattr(status, "st_reparse_tag", 0))
-    if not stat.S_ISDIR(status.st_mode) or is_junction:
+    if not stat.S_ISDIR(status.st_mode) or is_junction(status):
         raise refusal(path, "a folder of our own")
 
 
@@ -322,10 +348,24 @@ def writing(root: str, name: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def open_to_append(root: str, name: str) -> int:
-    """Return a descriptor that appends to one of our own files, made if need be; see `reading`."""
-    with opened(root, name, make=True) as (last, folder):
-        return _open_file(last, folder, f"{root}/{name}", _APPEND)
+def open_counter(name: str, folder: int | None, path: str) -> int:
+    """Return a descriptor to read and write a file in an open folder; see `open_below`."""
+    return _open_file(name if folder is not None else path, folder, path, _READ_WRITE)
+
+
+def open_to_append(root: str, name: str, *, make: bool = True, start: int | None = None) -> int:
+    """Return a descriptor that appends to one of our own files; see `reading`.
+
+    Parameters
+    ----------
+    root, name, start
+        As for `opened`.
+    make : bool
+        Make the file, and the folders on the way, if need be.
+    """
+    flags = _APPEND if make else _APPEND & ~os.O_CREAT
+    with opened(root, name, make=make, start=start) as (last, folder):
+        return _open_file(last, folder, f"{root}/{name}", flags)
 
 
 def append(root: str, name: str, data: bytes, *, sync: bool = False) -> None:
@@ -338,11 +378,16 @@ def append(root: str, name: str, data: bytes, *, sync: bool = False) -> None:
     """
     descriptor = open_to_append(root, name)
     try:
-        write_all(descriptor, data)
-        if sync:
-            os.fsync(descriptor)
+        write_on(descriptor, data, sync=sync)
     finally:
         os.close(descriptor)
+
+
+def write_on(descriptor: int, data: bytes, *, sync: bool) -> None:
+    """Write bytes to an open file, and force them to disk if asked."""
+    write_all(descriptor, data)
+    if sync:
+        os.fsync(descriptor)
 
 
 def replace(root: str, name: str, data: bytes) -> None:
@@ -437,8 +482,14 @@ def _copy_across(old: str, old_folder: int, new: str, new_folder: int, path: str
 
 
 def put_in_order(
-    root: str, hidden: str, folders: Collection[str], files: Collection[str], *, aside: str = ""
-) -> None:
+    root: str,
+    hidden: str,
+    folders: Collection[str],
+    files: Collection[str],
+    *,
+    aside: str = "",
+    descriptor: int | None = None,
+) -> set[str]:
     """Set aside what is in a folder of ours under a name of ours and of another kind.
 
     Parameters
@@ -449,29 +500,43 @@ def put_in_order(
         What is a folder there, and what a file.
     aside : str
         The hidden folder that gets what is set aside, if it is another one.
+    descriptor : int, optional
+        Of the folder, if it is open already.
+
+    Returns
+    -------
+    set of str
+        The names of all that is there.
     """
-    with suppress(FileNotFoundError):
-        for name, expected in _in_disorder(root, hidden, folders, files):
-            found = kind_at(f"{root}/{hidden}/{name}")
-            why = f"expected {expected}, found {found}"
+    try:
+        with ExitStack() as held:
+            if descriptor is None:
+                _, descriptor = held.enter_context(opened(root, f"{hidden}/.probe"))
+            where = f"{root}/{hidden}" if descriptor is None else descriptor
+            there, wrong = _looked_through(where, folders, files)
+    except FileNotFoundError:
+        return set()
+    for name, expected in wrong:
+        why = f"expected {expected}, found {kind_at(f'{root}/{hidden}/{name}')}"
+        with suppress(FileNotFoundError):
             set_aside(root, aside or hidden, f"{hidden}/{name}", why)
+    return there - {name for name, _ in wrong}
 
 
-def _in_disorder(
-    root: str, hidden: str, folders: Collection[str], files: Collection[str]
-) -> list[tuple[str, str]]:
-    wrong = []
-    with (
-        opened(root, f"{hidden}/.probe") as (last, folder),
-        os.scandir(os.path.dirname(last) if folder is None else folder) as entries,
-    ):
+def _looked_through(
+    where: str | int, folders: Collection[str], files: Collection[str]
+) -> tuple[set[str], list[tuple[str, str]]]:
+    """Return what lies in a folder, and what of it should be something else."""
+    there, wrong = set(), []
+    with os.scandir(where) as entries:
         for entry in entries:
+            there.add(entry.name)
             if entry.name in folders:
                 if not entry.is_dir(follow_symlinks=False):
                     wrong.append((entry.name, "a folder"))
             elif entry.name in files and not entry.is_file(follow_symlinks=False):
                 wrong.append((entry.name, "an ordinary file"))
-    return wrong
+    return there, wrong
 
 
 def set_aside(root: str, hidden: str, name: str, why: str) -> None:

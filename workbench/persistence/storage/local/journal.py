@@ -47,21 +47,26 @@ from workbench.persistence.storage.keys import check_key
 from workbench.persistence.storage.layout import Layout
 from workbench.persistence.storage.local import carrying_out, inside, plans
 from workbench.persistence.storage.local.atomic import (
+    REPLACED,
+    Folder,
     fsync_folder,
+    opened_folder,
     place_file,
     remove_file,
     remove_tree,
-    replace_file,
     second_name,
     sync_tree,
+    telling_of,
     temporary_name,
+    unique_name,
     write_new,
 )
 from workbench.persistence.storage.local.carrying_out import FoundFiles, OwnFiles
 from workbench.persistence.storage.local.cloning import Cloner
+from workbench.persistence.storage.local.held import COUNTER_BYTES, Held, held_open, look_through
 from workbench.persistence.storage.local.lock import exclusive, making, shared
 from workbench.persistence.storage.local.plans import Plan, Step
-from workbench.persistence.yolo.names import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
+from workbench.persistence.yolo.names import HIDDEN
 
 _log = logging.getLogger(__name__)
 
@@ -138,6 +143,24 @@ class Transaction:
         return path[len(self.root) + 1 :]
 
 
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A file that is to be written, in a folder held open.
+
+    `replaced_ns` is the time of the one that it replaces.
+    """
+
+    folder: Folder
+    name: str
+    data: bytes
+    replaced_ns: int | None
+
+    def write_to(self, tmp: Folder, temporary: str) -> None:
+        """Write it to where it has no name yet by which anybody knows it."""
+        where = tmp.at(temporary)
+        write_new(where, self.data, folder=tmp.descriptor, replaced_ns=self.replaced_ns)
+
+
 class Journal:
     """The lock and the pending transactions of one folder (a dataset, or a folder of models).
 
@@ -149,7 +172,7 @@ class Journal:
         What a plan may name there.
     """
 
-    __slots__ = ("_hidden", "_layout", "_root", "_tx", "tmp")
+    __slots__ = ("_held", "_hidden", "_layout", "_root", "_tx", "tmp")
 
     def __init__(self, root: str, layout: Layout) -> None:
         self._root = root
@@ -157,6 +180,7 @@ class Journal:
         self._hidden = f"{root}/{HIDDEN}"
         self._tx = f"{self._hidden}/tx"
         self.tmp = f"{self._hidden}/tmp"
+        self._held: Held | None = None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -174,13 +198,29 @@ class Journal:
         with ExitStack() as held:
             with making(self._root):
                 try:
-                    # A dataset made by hand or by another tool has no hidden folder yet.
-                    with inside.opened(self._root, f"{HIDDEN}/lock", make=True):
-                        held.enter_context(exclusive(f"{self._hidden}/lock"))
+                    hidden = held.enter_context(
+                        exclusive(f"{self._hidden}/lock", reach=self._reach)
+                    )
                 except (FileNotFoundError, NotADirectoryError):
                     raise self._gone() from None
-                self._repair()
+                unfinished = look_through(self._root, hidden)
+                self._held = held.enter_context(held_open(self._root, hidden))
+                held.callback(self._let_go)
+                self._repair(unfinished)
             yield
+
+    def _reach(self) -> AbstractContextManager[tuple[str, int | None]]:
+        # A dataset made by hand or by another tool has no hidden folder yet.
+        return inside.opened(self._root, f"{HIDDEN}/lock", make=True)
+
+    def _let_go(self) -> None:
+        self._held = None
+
+    @property
+    def held(self) -> Held:
+        """What is open while the lock is held."""
+        assert self._held is not None, "the lock is not held"
+        return self._held
 
     def _gone(self) -> NotFoundError:
         return NotFoundError(f"{self._root} is not there: deleted or renamed meanwhile?")
@@ -235,32 +275,10 @@ class Journal:
     def _generation(self) -> int:
         try:
             with inside.reading(self._root, f"{HIDDEN}/generation") as descriptor:
-                return int.from_bytes(os.read(descriptor, 8), "little")
+                return int.from_bytes(os.read(descriptor, COUNTER_BYTES), "little")
         except (FileNotFoundError, InvalidDatasetError):
             # What is no file of ours is not counted; the next writer sets it aside.
             return 0
-
-    @contextmanager
-    def _changing(self) -> Iterator[Callable[[int], None]]:
-        """Let readers know that a change is under way, until the function yielded is called.
-
-        What it is called with is added to the counter: 2, or 0 if readers who began before
-        the change and end after it need not look again.
-        """
-        even = self._generation() & ~1
-        with inside.writing(self._root, f"{HIDDEN}/generation") as descriptor:
-
-            def write(generation: int) -> None:
-                os.lseek(descriptor, 0, os.SEEK_SET)
-                os.write(descriptor, generation.to_bytes(8, "little"))
-
-            def settle(step: int) -> None:
-                # If it fails, readers take the lock, and so find that all is well.
-                with suppress(OSError):
-                    write(even + step)
-
-            write(even + 1)
-            yield settle
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -281,7 +299,14 @@ class Journal:
             with making(self._root):
                 self._commit(transaction)
 
-    def write(self, path: str, data: bytes, log: Append | None = None) -> None:
+    def write(
+        self,
+        path: str,
+        data: bytes,
+        log: Append | None = None,
+        *,
+        replaced_ns: int | None = None,
+    ) -> None:
         """Replace one file; one rename is atomic by itself and needs no plan. Needs the lock.
 
         Parameters
@@ -291,37 +316,83 @@ class Journal:
         data : bytes
         log : Append, optional
             What a log shall say of it.
+        replaced_ns : int, optional
+            The time of the file that is replaced; the new one gets another one.
 
         Raises
         ------
         ReadOnlyError
             If it may not be written; then it is what it was.
         """
-        links.require_own(self._root, [path])
-        with making(self._root):
+        with making(self._root), telling_of(path), self._opened(path) as folder:
+            new = _New(folder, os.path.basename(path), data, replaced_ns)
             if log is None:
-                replace_file(path, data, self.tmp)
+                self._write_unlogged(new)
             else:
-                self._write_logged(path, data, log)
+                with self._opened_log(log.key) as descriptor:
+                    self._write_logged(new, log, descriptor)
 
-    def _write_logged(self, path: str, data: bytes, log: Append) -> None:
-        size = self._size(log.key)
+    def _write_unlogged(self, new: _New) -> None:
+        tmp, temporary = self.held.tmp, unique_name()
+        self.held.left += [temporary, f"{temporary}{REPLACED}"]
+        new.write_to(tmp, temporary)
+        place_file(tmp, temporary, new.folder, new.name)
+
+    def _write_logged(self, new: _New, log: Append, descriptor: int | None) -> None:
+        size = None if descriptor is None else os.fstat(descriptor).st_size
         kind, month = log.key.split("/")[-2:]
-        mark = f"@{kind}@{month}@{'new' if size is None else size}"
-        temporary = temporary_name(self.tmp) + mark
+        temporary = f"{unique_name()}@{kind}@{month}@{'new' if size is None else size}"
+        held = self.held
+        held.left.append(f"{temporary}{REPLACED}")
         try:
-            write_new(temporary, data)
-            with self._changing() as settle:
+            new.write_to(held.tmp, temporary)
+            settle = held.begin()
+            if descriptor is None:
                 self._append(log)
-                # One file is new as a whole or not at all, so nobody needs to look again.
-                place_file(temporary, path, placed=lambda: settle(0))
+            else:
+                inside.write_on(descriptor, log.data, sync=log.durable)
+            # One file is new as a whole or not at all, so nobody needs to look again.
+            place_file(held.tmp, temporary, new.folder, new.name, placed=lambda: settle(0))
         except BaseException:
             with self._fenced():
                 carrying_out.shorten(OwnFiles(self._root), log.key, size)
-                remove_file(temporary)
-                with self._changing() as settle:
-                    settle(2)
+                held.tmp.remove(temporary)
+                held.begin()(2)
             raise
+
+    @contextmanager
+    def _opened_log(self, name: str) -> Iterator[int | None]:
+        """Hold a log open that gets longer; None if it is not there, or no file of ours."""
+        try:
+            descriptor = inside.open_to_append(
+                self._hidden,
+                name.removeprefix(f"{HIDDEN}/"),
+                make=False,
+                start=self.held.hidden.descriptor,
+            )
+        except (FileNotFoundError, InvalidDatasetError):
+            yield None
+            return
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[Folder]:
+        """Hold the folder of a file open that is to be written; it is made if need be."""
+        name, parent = self._rel(path), os.path.dirname(path)
+        with ExitStack() as held:
+            try:
+                _, descriptor = held.enter_context(inside.opened(self._root, name, make=True))
+                folder = Folder(parent, descriptor)
+            except InvalidDatasetError:
+                if name.startswith(f"{HIDDEN}/"):
+                    raise
+                # A link of the user's own, to a place inside or to one that he agreed to.
+                links.require_own(self._root, [path])
+                folder = held.enter_context(opened_folder(parent))
+            yield folder
 
     def _append(self, log: Append) -> None:
         try:
@@ -359,27 +430,26 @@ class Journal:
         plan = self._planned(transaction, replaced)
         # A change that could not be taken back after a crash is not started.
         plans.require_plausible(plan, os.path.basename(folder), self._layout)
-        with ExitStack() as held:
-            try:
-                os.makedirs(folder)
-                self._stage(transaction, plan, replaced)
-                settle = held.enter_context(self._changing())
-            except BaseException:
-                with self._fenced():
-                    self._discard(folder)
-                raise
-            try:
-                for log in transaction._appended:
-                    self._append(log)
-                carrying_out.carry_out(OwnFiles(self._root), self._rel(folder), plan)
-                os.rename(f"{folder}/plan.json", f"{folder}/done.json")
-                fsync_folder(folder)
-            except BaseException:
-                with self._fenced():
-                    self._take_back(folder, plan)
-                    settle(2)
-                raise
-            settle(2)
+        try:
+            os.makedirs(folder)
+            self._stage(transaction, plan, replaced)
+            settle = self.held.begin()
+        except BaseException:
+            with self._fenced():
+                self._discard(folder)
+            raise
+        try:
+            for log in transaction._appended:
+                self._append(log)
+            carrying_out.carry_out(OwnFiles(self._root), self._rel(folder), plan)
+            os.rename(f"{folder}/plan.json", f"{folder}/done.json")
+            fsync_folder(folder)
+        except BaseException:
+            with self._fenced():
+                self._take_back(folder, plan)
+                settle(2)
+            raise
+        settle(2)
         steps = len(plan.steps) + len(plan.appended)
         _log.debug("%s: transaction %s of %d steps", self._root, os.path.basename(folder), steps)
         # The change has happened. The next to hold the lock removes what is left here.
@@ -450,14 +520,14 @@ class Journal:
         with suppress(OSError):
             os.rmdir(self._tx)
 
-    def _repair(self) -> None:
-        inside.put_in_order(self._root, HIDDEN, HIDDEN_FOLDERS, HIDDEN_FILES)
-        if os.path.lexists(self._tx):
+    def _repair(self, unfinished: bool) -> None:
+        """Take back what others have left half done, and sweep away what is of no use."""
+        if unfinished:
             for name in inside.names(self._root, f"{HIDDEN}/tx"):
                 self._finish(name)
             with suppress(FileNotFoundError):
                 os.rmdir(self._tx)
-        leftovers = inside.names(self._root, f"{HIDDEN}/tmp")
+        leftovers = self.held.tmp.names()
         for name in leftovers:
             logged = _LOGGED.fullmatch(name)
             if logged is not None:
@@ -465,11 +535,10 @@ class Journal:
                 length = None if size == "new" else int(size)
                 log = f"{HIDDEN}/{kind}/{month}"
                 carrying_out.shorten(FoundFiles(self._root), log, length)
-        if leftovers or not os.path.lexists(self.tmp):
+        if leftovers:
             inside.empty(self._root, f"{HIDDEN}/tmp")
-        if self._generation() % 2:
-            with self._changing() as settle:
-                settle(2)
+        if self.held.generation % 2:
+            self.held.begin()(2)
 
     def _finish(self, name: str) -> None:
         """Take back a change that a crash left behind, if one of ours can have been that."""
@@ -483,11 +552,11 @@ class Journal:
             files = carrying_out.files_found(self._root, plan)
             done = "carried on" if plan.forward else "taken back"
             _log.info("%s: a change that was cut off is %s: %s", self._root, done, name)
-            with self._changing():
-                if plan.forward:
-                    carrying_out.carry_on(files, folder, plan)
-                else:
-                    carrying_out.take_back(files, folder, plan)
+            self.held.begin()
+            if plan.forward:
+                carrying_out.carry_on(files, folder, plan)
+            else:
+                carrying_out.take_back(files, folder, plan)
             self._discard(f"{self._root}/{folder}")
         except InvalidDatasetError as error:
             inside.set_aside(self._root, HIDDEN, folder, f"no change of ours: {error}")

@@ -7,8 +7,8 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 
 from workbench.errors import BusyError, InvalidDatasetError, ReadOnlyError
 
@@ -17,6 +17,9 @@ LONGEST_WAIT_S = 600.0
 
 The longest change, restoring a version of a million images, takes some minutes.
 """
+
+Reach = Callable[[], AbstractContextManager[tuple[str, int | None]]]
+"""Opens the folder of a file; says what to call the file there, and the folder's descriptor."""
 
 _READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -70,14 +73,19 @@ if sys.platform == "win32":
     from filelock import FileLock, Timeout
 
     @contextmanager
-    def exclusive(path: str, *, wait: bool = True) -> Iterator[None]:
+    def exclusive(
+        path: str, *, wait: bool = True, reach: Reach | None = None
+    ) -> Iterator[int | None]:
         """Hold the lock file at `path`; see the other branch."""
+        if reach is not None:
+            with reach():
+                pass
         if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
             raise _no_lock(path)
         try:
             limit = LONGEST_WAIT_S if wait else 0
             with FileLock(path, timeout=limit, thread_local=False, poll_interval=0.005):
-                yield
+                yield None
         except Timeout:
             raise (_busy(path) if wait else BlockingIOError(path)) from None
 
@@ -96,8 +104,23 @@ else:
     _LONGEST_PAUSE_S = 0.01
 
     @contextmanager
-    def exclusive(path: str, *, wait: bool = True) -> Iterator[None]:
+    def exclusive(
+        path: str, *, wait: bool = True, reach: Reach | None = None
+    ) -> Iterator[int | None]:
         """Hold the lock file at `path`; wait for whoever holds it, up to `LONGEST_WAIT_S`.
+
+        Parameters
+        ----------
+        path : str
+        wait : bool
+        reach : callable, optional
+            How to get to the file through nothing but folders, where a stranger may have put
+            a link instead of one.
+
+        Yields
+        ------
+        int or None
+            The descriptor of the folder that `reach` has opened.
 
         Raises
         ------
@@ -120,24 +143,29 @@ else:
         """
         deadline = time.monotonic() + LONGEST_WAIT_S
         while True:
-            try:
-                descriptor = os.open(path, _LOCK_FLAGS, 0o666)
-            except OSError as error:
-                if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-                    raise _no_lock(path) from None
-                raise
-            try:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise _no_lock(path)
-                if not wait:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                elif not _locked_before(descriptor, deadline):
-                    raise _busy(path)
-                if _is_file(descriptor, path):
-                    yield
-                    return
-            finally:
-                os.close(descriptor)
+            with reach() if reach is not None else nullcontext((path, None)) as (name, folder):
+                descriptor = _opened(name, folder, path)
+                try:
+                    status = os.fstat(descriptor)
+                    if not stat.S_ISREG(status.st_mode):
+                        raise _no_lock(path)
+                    if not wait:
+                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    elif not _locked_before(descriptor, deadline):
+                        raise _busy(path)
+                    if _is_named(status, path):
+                        yield folder
+                        return
+                finally:
+                    os.close(descriptor)
+
+    def _opened(name: str, folder: int | None, path: str) -> int:
+        try:
+            return os.open(name, _LOCK_FLAGS, 0o666, dir_fd=folder)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise _no_lock(path) from None
+            raise
 
     def _locked_before(descriptor: int, deadline: float, kind: int = fcntl.LOCK_EX) -> bool:
         """Lock the file, unless it is still held at the deadline."""
@@ -163,9 +191,9 @@ else:
                 _locked_before(descriptor, time.monotonic() + LONGEST_WAIT_S, fcntl.LOCK_SH)
             yield
 
-    def _is_file(descriptor: int, path: str) -> bool:
+    def _is_named(status: os.stat_result, path: str) -> bool:
         try:
             named = os.stat(path)
         except FileNotFoundError:
             return False
-        return os.path.samestat(os.fstat(descriptor), named)
+        return os.path.samestat(status, named)

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +49,7 @@ from workbench.persistence.storage.local.atomic import fsync_folder, remove_file
 from workbench.persistence.storage.local.journal import Journal, Opener
 from workbench.persistence.storage.local.lock import making
 from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
+from workbench.persistence.storage.local.remembered import Remembered
 from workbench.persistence.yolo.names import HIDDEN
 
 _CHUNK = 1 << 20
@@ -60,6 +61,9 @@ _PLAIN = re.compile(
 )
 
 T = TypeVar("T")
+
+_names = Remembered[list[str]]()
+"""Names in our own folders, of which a save of one label file asks for those of the histories."""
 
 
 class LocalStorage(Storage):
@@ -84,6 +88,9 @@ class LocalStorage(Storage):
         self, keys: Sequence[str], *, most: int = MOST_BYTES
     ) -> list[bytes | Exception | None]:
         """See `Storage.read_many`."""
+        if len(keys) == 1:
+            before, slash, name = keys[0].rpartition("/")
+            return [*self._read_in(f"{before}{slash}", [name], most)]
         found: list[bytes | Exception | None] = []
         with paused_collector():
             for before, names in _by_folder(keys):
@@ -145,9 +152,9 @@ class LocalStorage(Storage):
 
     def head(self, key: str) -> Head | None:
         """See `Storage.head`."""
-        base, name = self._place(key)
-        if self._is_shared(key):
+        if self.layout.shared(check_key(key)):
             return self._shared_head(f"{self.where}/{key}")
+        base, name = self._place(key)
         try:
             status = inside.status(base, name)
         except FileNotFoundError:
@@ -248,7 +255,7 @@ class LocalStorage(Storage):
     def names(self, folder: str) -> builtins.list[str]:
         """See `Storage.names`."""
         if not self._is_shared(folder):
-            return self.list(folder).names
+            return self._own_names(folder)
         path = self._path(folder)
         try:
             return os.listdir(path)
@@ -256,6 +263,23 @@ class LocalStorage(Storage):
             return []
         except NotADirectoryError:
             raise no_folder(path) from None
+
+    def _own_names(self, folder: str) -> builtins.list[str]:
+        if folder in ("", HIDDEN):  # what is the backend's own is left out there
+            return self.list(folder).names
+        path = self._path(folder)
+        try:
+            known = _names.get(path, os.lstat(path))
+            if known is not None:
+                return known
+            with inside.opened(*self._place(f"{folder}/.probe")) as (_, descriptor):
+                if descriptor is None:
+                    return os.listdir(path)
+                status, found = os.fstat(descriptor), os.listdir(descriptor)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        _names.keep(path, status, found)
+        return found
 
     def outside(self, keys: Iterable[str]) -> builtins.list[str]:
         """See `Storage.outside`."""
@@ -410,10 +434,10 @@ class LocalWriter(Writer):
         """See `Writer.commit`."""
         check = _Check(self._storage)
         replaced = check.all(changes)
-        if not self._at_once(changes):
+        if not self._at_once(changes, replaced):
             self._with_plan(changes, check.copied)
-        for path, before in replaced.items():
-            _require_newer(path, before)
+            for path, before in replaced.items():
+                _require_newer(path, before)
 
     def purge(self, keys: Sequence[str]) -> None:
         """See `Writer.purge`."""
@@ -444,7 +468,7 @@ class LocalWriter(Writer):
             with suppress(OSError):
                 inside.remove(root, away)
 
-    def _at_once(self, changes: Sequence[Change]) -> bool:
+    def _at_once(self, changes: Sequence[Change], replaced: Mapping[str, int]) -> bool:
         """Write one file, with a line of a log at most: this needs no plan."""
         match changes:
             case [Write(key, bytes() as data)]:
@@ -453,7 +477,8 @@ class LocalWriter(Writer):
                 check_key(log.key)
             case _:
                 return False
-        self._journal.write(self._storage._path(key), data, log)
+        path = self._storage._path(key)
+        self._journal.write(path, data, log, replaced_ns=replaced.get(path))
         return True
 
     def _with_plan(self, changes: Sequence[Change], copied: Sequence[str | bytes | Staged]) -> None:
