@@ -12,10 +12,10 @@ from workbench.persistence.storage.local.atomic import (
     move_durably,
     remove_file,
     remove_tree,
-    sync_tree,
     temporary_name,
 )
 from workbench.persistence.storage.local.lock import exclusive, making
+from workbench.persistence.storage.local.syncing import synced
 from workbench.persistence.yolo.names import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
 
 _STAGING = f"{HIDDEN}/staging"
@@ -57,8 +57,8 @@ class Staging:
         with making(self._data_dir), exclusive(f"{folder}.lock"):
             try:
                 os.mkdir(folder)
-                yield folder
-                sync_tree(folder)
+                with synced(folder):
+                    yield folder
                 self.place(folder, target)
             finally:
                 # What cannot be removed now is removed by the next to build something.

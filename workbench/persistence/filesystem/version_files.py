@@ -25,12 +25,12 @@ from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import (
     remove_file,
     rename,
-    sync_tree,
     temporary_name,
 )
 from workbench.persistence.storage.local.cloning import Cloner
 from workbench.persistence.storage.local.journal import Transaction
 from workbench.persistence.storage.local.lock import making
+from workbench.persistence.storage.local.syncing import sync_tree
 from workbench.persistence.stores import history_log, side_data
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 from workbench.persistence.versions import Contents, Entry, Restoration

@@ -370,30 +370,3 @@ def remove_tree(path: str) -> None:
     """Remove a folder with all that is in it, if it is there."""
     if os.path.lexists(path):
         shutil.rmtree(path)
-
-
-def sync_tree(folder: str) -> None:
-    """Force everything that was written below `folder` to disk, in one go.
-
-    One call for a whole file system costs far less than an fsync for each of 100,000
-    files. Linux has it for one file system (``syncfs``, see sync(2)); elsewhere ``sync``
-    does it for all of them.
-    """
-    if not _syncfs(folder):
-        sync = getattr(os, "sync", None)
-        if sync is not None:
-            sync()
-
-
-def _syncfs(folder: str) -> bool:
-    import ctypes
-
-    try:
-        call = ctypes.CDLL(None, use_errno=True).syncfs
-    except (AttributeError, OSError, TypeError):  # no such function, or no C library to ask
-        return False
-    descriptor = os.open(folder, FOLDER)
-    try:
-        return bool(call(descriptor) == 0)
-    finally:
-        os.close(descriptor)

@@ -55,7 +55,6 @@ from workbench.persistence.storage.local.atomic import (
     remove_file,
     remove_tree,
     second_name,
-    sync_tree,
     telling_of,
     temporary_name,
     unique_name,
@@ -66,6 +65,7 @@ from workbench.persistence.storage.local.cloning import Cloner
 from workbench.persistence.storage.local.held import COUNTER_BYTES, Held, held_open, look_through
 from workbench.persistence.storage.local.lock import exclusive, making, shared
 from workbench.persistence.storage.local.plans import Plan, Step
+from workbench.persistence.storage.local.syncing import sync_tree
 from workbench.persistence.yolo.names import HIDDEN
 
 _log = logging.getLogger(__name__)
