@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from workbench.persistence.storage.local.atomic import FOLDER
 
-_EARLY_S = 0.25
+_EARLY_S = 0.5
 """So often what was written by then is sent on its way to the disk."""
 
 
