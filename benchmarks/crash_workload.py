@@ -21,12 +21,14 @@ import random
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from workbench.errors import ConflictError
 from workbench.persistence import ModelStore, Stores, create_stores
 from workbench.persistence.models import SPLITS, Annotation, ImageMove
 from workbench.persistence.rules import encode
@@ -34,6 +36,7 @@ from workbench.persistence.rules import encode
 DATASET = "crash"
 BASE_CLASSES = ["one", "two", "three"]
 PICTURES = 6
+EXPORTS = 20
 
 WHOLE = ["swap", "freeze", "restore_version", "delete_version", "round_trip"]
 """Operations on all images of the dataset, which only one child may do that is alone."""
@@ -415,6 +418,14 @@ async def perform(stores: Stores, op: Op, pictures: list[bytes], folder: Path) -
     return None
 
 
+async def _exported(stores: Stores, folder: Path) -> Path:
+    """Export the dataset; again, as the error says, if another process took a file away."""
+    for _ in range(EXPORTS):
+        with suppress(ConflictError):
+            return await stores.dataset.export_zip(DATASET, folder)
+    return await stores.dataset.export_zip(DATASET, folder)
+
+
 async def _perform_on_all(stores: Stores, op: Op, folder: Path) -> str | None:
     kind, name = op["kind"], op.get("name", "")
     if kind == "swap":
@@ -432,9 +443,9 @@ async def _perform_on_all(stores: Stores, op: Op, folder: Path) -> str | None:
         keys = [(split, file) for split, _, file in (at.partition("/") for at in op["images"])]
         await stores.dataset.copy_images(DATASET, name, keys)
     elif kind == "round_trip":
-        await stores.dataset.import_zip(await stores.dataset.export_zip(DATASET, folder), name)
+        await stores.dataset.import_zip(await _exported(stores, folder), name)
     elif kind == "export":
-        await stores.dataset.export_zip(DATASET, folder)
+        await _exported(stores, folder)
     elif kind == "delete_dataset":
         return (await stores.dataset.delete(name)).id
     elif kind == "restore_dataset":
