@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workbench.app import Workbench as Workbench
     from workbench.datasets.dataset import Dataset as Dataset
     from workbench.datasets.formats.accounts import import_accounts as import_accounts
+    from workbench.datasets.formats.accounts import take_back_import as take_back_import
     from workbench.datasets.formats.exporting import export as export
     from workbench.datasets.formats.exporting import plan_export as plan_export
     from workbench.datasets.formats.importing import import_dataset as import_dataset
@@ -68,6 +69,7 @@ _HOME_OF = {
     "HomePanel": "workbench.panels",
     "ModelsPanel": "workbench.panels",
     "TrainPanel": "workbench.panels",
+    "take_back_import": "workbench.datasets.formats.accounts",
     **dict.fromkeys(
         (
             "DatasetStore",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, picture
 from tests.helpers.backends import BACKENDS, make_backend
 from workbench import import_accounts, plan_merge
-from workbench.errors import ConflictError, ImportFormatError
-from workbench.persistence import Stores
+from workbench.datasets.formats.accounts import take_back_import
+from workbench.errors import ConflictError, ImportFormatError, WorkbenchError
+from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import Annotation
 
 OTHER = picture(120, 90)
 ROW = "0 0.50000000 0.50000000 0.10000000 0.10000000\n"
@@ -140,6 +143,124 @@ async def test_every_kind_of_store(tmp_path: Path, kind: str) -> None:
     assert box.class_id == 1
     await merged.change.undo()
     assert not await backend.stores.label.exists("pets", "train", "a.jpg")
+
+
+ALL: dict[str, Any] = {
+    "data.yaml": "names: [dog, cat]\n",
+    "images/train/new.jpg": picture(50, 60),
+    "labels/train/new.txt": "1 0.25 0.35 0.3 0.5\n",
+    "images/val/b.jpg": picture(31, 32),
+    "labels/val/b.txt": "1 0.25 0.35 0.3 0.5\n",
+    "images/train/a.jpg": PICTURE,
+    "labels/train/a.txt": "0 0.25 0.35 0.3 0.5\n",
+}
+
+
+async def test_what_cannot_all_come_in_does_not_come_in_at_all(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    root = folder(tmp_path / "data" / "pets", BASE)
+    plan = await plan_merge(
+        persistence_stores, folder(tmp_path / "in", ALL), "pets", clashes="replace"
+    )
+    (root / "labels" / "train" / "new.txt").mkdir(parents=True)  # where a label file is to be
+    before = _files(root), (root / "data.yaml").read_text()
+    with pytest.raises((OSError, WorkbenchError)):
+        await plan.apply()
+    assert (_files(root), (root / "data.yaml").read_text()) == before
+    assert await import_accounts(persistence_stores, "pets") == []
+    assert await persistence_stores.image.list_trash("pets") == []
+    (root / "labels" / "train" / "new.txt").rmdir()
+    merged = await plan.apply()
+    assert merged.added == [("train", "new.jpg")]
+    info = await persistence_stores.dataset.get("pets")
+    assert info.classes == ["dog", "cat"]
+    assert sorted(labels(info)) == ["train/a", "train/new", "val/b"]
+
+
+async def test_another_session_knows_the_way_back(tmp_path: Path) -> None:
+    root = folder(tmp_path / "data" / "pets", BASE)
+    before = _files(root)
+    first = create_stores(tmp_path / "data", tmp_path / "models")
+    plan = await plan_merge(first, folder(tmp_path / "in", ALL), "pets", clashes="replace")
+    await plan.apply()
+    assert _files(root) != before
+
+    later = create_stores(tmp_path / "data", tmp_path / "models")
+    [account] = await import_accounts(later, "pets")
+    assert account.can_be_taken_back
+    await take_back_import(later, "pets", account)
+    assert _files(root) == before
+    assert (await later.dataset.get("pets")).classes == ["dog"]
+    assert [entry.name for entry in await later.image.list_trash("pets")] == ["new.jpg"]
+    [account] = await import_accounts(later, "pets")
+    assert account.undone
+    with pytest.raises(ConflictError, match="undone already"):
+        await take_back_import(later, "pets", account)
+
+
+@pytest.mark.parametrize("what", ["a label of what came", "a label that it changed", "an image"])
+async def test_work_that_was_done_since_is_not_destroyed(
+    tmp_path: Path, persistence_stores: Stores, what: str
+) -> None:
+    stores = persistence_stores
+    root = folder(tmp_path / "data" / "pets", BASE)
+    plan = await plan_merge(stores, folder(tmp_path / "in", ALL), "pets", clashes="replace")
+    await plan.apply()
+    if what == "an image":
+        await stores.image.delete("pets", "train", "new.jpg")
+    else:
+        name = "new.jpg" if what == "a label of what came" else "a.jpg"
+        await stores.label.save("pets", "train", name, [])
+    since = _files(root)
+    [account] = await import_accounts(stores, "pets")
+    with pytest.raises(ConflictError, match="nothing was undone"):
+        await take_back_import(stores, "pets", account)
+    assert _files(root) == since
+    assert (await stores.dataset.get("pets")).classes == ["dog", "cat"]
+
+
+async def test_a_class_that_is_used_by_now_stays(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    stores = persistence_stores
+    folder(tmp_path / "data" / "pets", {**BASE, "images/train/c.jpg": picture(40, 40)})
+    merged = await (await plan_merge(stores, folder(tmp_path / "in", ALL), "pets")).apply()
+    box = Annotation(1, 0.5, 0.5, 0.25, 0.5)
+    await stores.label.save("pets", "train", "c.jpg", [box])
+    await merged.change.undo()
+    assert (await stores.dataset.get("pets")).classes == ["dog", "cat"]
+    assert await stores.label.load("pets", "train", "c.jpg") == [box]
+    assert not await stores.image.exists("pets", "train", "new.jpg")
+
+
+async def test_a_way_back_from_a_stranger_leads_nowhere_else(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    root = folder(tmp_path / "data" / "pets", BASE)
+    (tmp_path / "data" / "secret.jpg").write_bytes(PICTURE)
+    merged = await (
+        await plan_merge(persistence_stores, folder(tmp_path / "in", ALL), "pets")
+    ).apply()
+    assert merged.added
+    [path] = (root / ".workbench" / "imports").iterdir()
+    content = json.loads(path.read_text())
+    files = _files(root)
+    for changes in (
+        {"added": [["../..", "secret.jpg"]]},
+        {"added": [["train", "../../../secret.jpg"]]},
+        {"replaced": ["../../secret.jpg"]},
+        {"edits": ["../x"]},
+    ):
+        path.write_text(json.dumps({**content, "way_back": {**content["way_back"], **changes}}))
+        [account] = await import_accounts(persistence_stores, "pets")
+        with pytest.raises(WorkbenchError):
+            await take_back_import(persistence_stores, "pets", account)
+        assert _files(root) == files
+    for nonsense in (3, [], {"added": 3}, {**content["way_back"], "classes": [1]}):
+        path.write_text(json.dumps({**content, "way_back": nonsense}))
+        assert await import_accounts(persistence_stores, "pets") == []
+    assert (tmp_path / "data" / "secret.jpg").read_bytes() == PICTURE
 
 
 @pytest.mark.parametrize("clashes", ["rename", "skip", "replace"])

@@ -26,6 +26,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ from tests.helpers.pictures import jpeg
 from workbench.errors import WorkbenchError
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.disk_errors import in_our_words
+from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import Annotation, ImageMove, LabelEdit, NewImage, RowPatch
 from workbench.persistence.rules import image_size
+from workbench.persistence.stores.merging import Merge
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
 BIRD = Annotation(2, 0.25, 0.75, 0.125, 0.25)
@@ -95,7 +98,18 @@ async def _revert_many(s: Stores, _: Path) -> None:
     await s.label.revert_many("pets", list(last.values()))
 
 
+async def _merge(s: Stores, _: Path) -> None:
+    names = (await s.dataset.get("pets")).classes
+    a, new = await s.image.read_bytes("pets", "train", "a.jpg"), jpeg(7)
+    labels = {("train", "b.jpg"): [replace(BOX, class_id=len(names))]}
+    replaced = [ImageReplacement("train", "a.jpg", "a.jpg", new, a)]
+    classes = [*names, "fox"]
+    merge = Merge(names, classes, _new_images(), replaced, labels, lambda _: ("account", b"{}"))
+    await s.dataset.merge("pets", merge)
+
+
 OPERATIONS: dict[str, Operation] = {
+    "bring images, labels and a class in": _merge,
     "save an image": lambda s, _: s.image.save_bytes("pets", "train", "new.jpg", jpeg(7)),
     "replace an image": lambda s, _: s.image.save_bytes("pets", "train", "a.jpg", jpeg(7)),
     "save labels": lambda s, _: s.label.save("pets", "train", "b.jpg", [BIRD]),

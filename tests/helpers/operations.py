@@ -16,6 +16,7 @@ from workbench.persistence.inspection import ImageReplacement, LabelRepair
 from workbench.persistence.label_models import Prediction
 from workbench.persistence.models import Annotation, ImageMove, NewImage, RowPatch, TrashEntry
 from workbench.persistence.rules import trash_entry
+from workbench.persistence.stores.merging import Merge, WayBack
 from workbench.persistence.suggestion_blocks import SuggestionBlock, SuggestionSource, new_block
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
@@ -36,6 +37,13 @@ def _new(name: str = "b2.jpg") -> NewImage:
     return NewImage(name, "train", jpeg(9), [BOX])
 
 
+def _merge() -> Merge:
+    classes = ["cat", "dog"]
+    return Merge(
+        classes, [*classes, "bird"], [_new()], [], {KEY: [BOX, BOX]}, lambda _: ("key", b"{}")
+    )
+
+
 DATASET: dict[str, Step] = {
     "create": lambda s, f, n: s.dataset.create(f"{n}-new", ["cat"]),
     "create_from": lambda s, f, n: s.dataset.create_from(f"{n}-new", ["cat"], [_new()]),
@@ -52,7 +60,8 @@ DATASET: dict[str, Step] = {
     "load_cache": lambda s, f, n: s.dataset.load_cache(n, "key"),
     "save_cache": lambda s, f, n: s.dataset.save_cache(n, "key", b"x"),
     "load_imports": lambda s, f, n: s.dataset.load_imports(n),
-    "save_import": lambda s, f, n: s.dataset.save_import(n, "key", b"{}"),
+    "merge": lambda s, f, n: s.dataset.merge(n, _merge()),
+    "take_back": lambda s, f, n: s.dataset.take_back(n, WayBack(), ("key", b"{}")),
     "update_classes": lambda s, f, n: s.dataset.update_classes(n, ["cat", "dog", "bird"]),
     "rewrite_classes": lambda s, f, n: s.dataset.rewrite_classes(n, ["a", "b", "c"], {0: 1, 1: 0}),
     "undo_rewrite": lambda s, f, n: s.dataset.undo_rewrite(n, "0123456789abcdef"),

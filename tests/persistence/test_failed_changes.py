@@ -19,7 +19,8 @@ from tests.helpers.pictures import jpeg
 from workbench.errors import ReadOnlyError
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.inspection import ImageReplacement
-from workbench.persistence.models import ImageMove
+from workbench.persistence.models import ImageMove, NewImage
+from workbench.persistence.stores.merging import Merge
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="faults as POSIX has them")
 
@@ -33,6 +34,17 @@ CHANGES: dict[str, Callable[[Stores], Awaitable[object]]] = {
     "delete many": lambda s: s.image.delete_many("pets", [("train", "a.jpg"), ("val", "b.jpg")]),
     "replace": lambda s: s.image.replace_many(
         "pets", [ImageReplacement("train", "a.jpg", "a.jpg", jpeg(9), jpeg(1))]
+    ),
+    "merge": lambda s: s.dataset.merge(
+        "pets",
+        Merge(
+            ["cat", "dog", "bird"],
+            ["cat", "dog", "bird", "fox"],
+            [NewImage("n.jpg", "train", jpeg(8), [BIRD])],
+            [ImageReplacement("train", "a.jpg", "a.jpg", jpeg(9), jpeg(1))],
+            {("val", "b.jpg"): [BIRD]},
+            lambda _: ("account", b"{}"),
+        ),
     ),
 }
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from workbench.datasets.changes import undoing
 from workbench.datasets.formats.columns import PlainRows, Row
 from workbench.datasets.formats.ledger import Ledger
+from workbench.errors import ClassesInUseError, ConflictError, ImportFormatError
 from workbench.persistence import DataStores
 from workbench.persistence.models import Annotation
 from workbench.persistence.stored_json import MALFORMED, loads, time_of
+from workbench.persistence.stores.merging import WayBack
+
+_log = logging.getLogger(__name__)
 
 Extras = dict[str, list[tuple[Annotation, dict[str, Any]]]]
 """What boxes carry beyond YOLO, by the file name of their picture."""
@@ -38,6 +44,12 @@ class Account:
     pictures : dict of str to str
         What the pictures are called that the ledger speaks of: ``train/a.jpg``, by their names
         in the source.
+    way_back : WayBack, optional
+        Of an import into a dataset that there was; see `take_back_import`.
+    classes : tuple of list of str
+        What the dataset's classes were before such an import, and after it.
+    undone : bool
+        Whether it was taken back.
     """
 
     id: str
@@ -47,6 +59,15 @@ class Account:
     notes: list[str] = field(default_factory=list)
     extras: Extras = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
+    way_back: WayBack | None = None
+    classes: tuple[list[str], list[str]] = ([], [])
+    undone: bool = False
+
+    @property
+    def can_be_taken_back(self) -> bool:
+        """Whether the way back is known, and there is anything to take back."""
+        way = self.way_back
+        return way is not None and bool(way.added or way.edits or way.replaced)
 
     def to_bytes(self) -> bytes:
         """Return what is kept of it."""
@@ -62,7 +83,10 @@ class Account:
             "notes": self.notes,
             "extras": extras,
             "pictures": self.pictures,
+            "undone": self.undone,
         }
+        if self.way_back is not None:
+            content["way_back"] = {**asdict(self.way_back), "classes": self.classes}
         return json.dumps(content, ensure_ascii=False, default=str).encode("utf-8", "replace")
 
     @classmethod
@@ -88,9 +112,23 @@ class Account:
                 [str(note) for note in content["notes"]],
                 extras,
                 {str(name): str(own) for name, own in content.get("pictures", {}).items()},
+                *_way_back(content.get("way_back")),
+                content.get("undone") is True,
             )
         except MALFORMED as error:
             raise ValueError(f"expected an account of an import, found {error!r}") from error
+
+
+def _way_back(content: Any) -> tuple[WayBack | None, tuple[list[str], list[str]]]:
+    if content is None:
+        return None, ([], [])
+    before, after = content["classes"]
+    return WayBack(
+        [(str(split), str(filename)) for split, filename in content["added"]],
+        [str(edit) for edit in content["edits"]],
+        [str(entry) for entry in content["replaced"]],
+        str(content["labels"]),
+    ), ([str(name) for name in before], [str(name) for name in after])
 
 
 def new_account(
@@ -144,3 +182,34 @@ async def import_accounts(stores: DataStores, dataset: str) -> list[Account]:
         except ValueError:
             continue
     return accounts
+
+
+async def take_back_import(stores: DataStores, dataset: str, account: Account) -> None:
+    """Take an import into a dataset back, as one; its account is kept.
+
+    Classes that it brought go too, unless boxes that were drawn since use them.
+
+    Raises
+    ------
+    ConflictError
+        If that would destroy what was done since, or was done before; nothing is undone then.
+    ImportFormatError
+        If the account does not know the way back: it made the dataset, or is of an earlier release.
+    """
+    if account.undone:
+        raise ConflictError(f"{account.source}: this import was undone already")
+    if account.way_back is None:
+        raise ImportFormatError(
+            f"{account.source}: the way back from this import is not known. Go back to a version "
+            "in Curate, or delete the pictures, or the dataset that it made"
+        )
+    with undoing(f"import of {account.source}"):
+        told = replace(account, way_back=None, undone=True).to_bytes()
+        await stores.dataset.take_back(dataset, account.way_back, (account.id, told))
+    before, after = account.classes
+    info = await stores.dataset.get(dataset)
+    if info.classes == after != before:
+        try:
+            await stores.dataset.update_classes(dataset, before, expected=after)
+        except (ClassesInUseError, ConflictError) as error:
+            _log.info("%s: the classes of an import stay: %s", dataset, error)

@@ -12,13 +12,13 @@ import hashlib
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from workbench.datasets.changes import Change, counted, nothing_to_undo, undoing
+from workbench.datasets.changes import Change, counted, nothing_to_undo
 from workbench.datasets.formats import reasons as why
-from workbench.datasets.formats.accounts import new_account
+from workbench.datasets.formats.accounts import Account, new_account, take_back_import
 from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.columns import Row, labels_in
 from workbench.datasets.formats.ledger import Ledger
@@ -26,7 +26,7 @@ from workbench.datasets.formats.naming import absolute
 from workbench.datasets.formats.plan import Contents, PlanFacts, contents_of, leave
 from workbench.datasets.formats.reading import Picture
 from workbench.datasets.formats.view import CONVERTIBLE, VIDEOS, FolderView
-from workbench.errors import ConflictError, ImportFormatError
+from workbench.errors import ImportFormatError
 from workbench.persistence import DataStores
 from workbench.persistence.archive.directory import fold
 from workbench.persistence.inspection import ImageReplacement
@@ -38,6 +38,7 @@ from workbench.persistence.models import (
     Progress,
     no_progress,
 )
+from workbench.persistence.stores.merging import Merge, WayBack
 
 _EXISTING = ("keep", "add", "replace")
 _NEW = ("add", "leave")
@@ -95,15 +96,6 @@ class Merged:
     labelled: list[ImageKey]
     ledger: Ledger
     notes: list[str]
-
-
-@dataclass(slots=True)
-class _Done:
-    """What was done so far: new images, edits of labels, and images in the trash."""
-
-    added: list[ImageKey] = field(default_factory=list)
-    edits: list[str] = field(default_factory=list)
-    replaced: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,31 +244,24 @@ class MergePlan(PlanFacts):
         """
         if self.questions:
             raise ImportFormatError("; ".join(self.questions))
-        info = await self._stores.dataset.get(self.dataset)
-        before = self._target.classes
-        if info.classes != before:
-            raise ConflictError(
-                f"{self.dataset}: the classes have changed since the import was planned; nothing "
-                f"was imported, so plan it again"
-            )
-        done = _Done()
-        try:
-            if self.classes != before:
-                await self._stores.dataset.update_classes(self.dataset, self.classes)
-            done.added += await self._add(progress)
-            done.replaced += await self._replace()
-            if self.labels:
-                await self._stores.label.save_many(self.dataset, self.labels)
-                done.edits += [await self._last_edit(key) for key in self.labels]
-        except BaseException:
-            await self._take_back(done)
-            raise
-        labelled = list(self.labels)
-        await self._keep_account()
-        self.close()
-        return Merged(self._change(done), done.added, labelled, self.ledger, self.notes)
+        with tempfile.TemporaryDirectory(prefix="workbench-import-") as scratch:
+            images = await asyncio.to_thread(self._unpacked, Path(scratch), progress)
+            kept: list[Account] = []
 
-    async def _keep_account(self) -> None:
+            def account(way: WayBack) -> tuple[str, bytes]:
+                kept.append(self._account(way))
+                return kept[-1].id, kept[-1].to_bytes()
+
+            replacements = await self._replacements()
+            merge = Merge(
+                self._target.classes, self.classes, images, replacements, self.labels, account
+            )
+            way = await self._stores.dataset.merge(self.dataset, merge)
+        self.close()
+        change = self._change(way, kept[-1])
+        return Merged(change, way.added, list(self.labels), self.ledger, self.notes)
+
+    def _account(self, way: WayBack) -> Account:
         ids = {name: class_id for class_id, name in enumerate(self.classes)}
         every = self.new | self.found | self.replaced
         rows = [
@@ -286,20 +271,11 @@ class MergePlan(PlanFacts):
         ]
         places = {name: "/".join(("images", *key)) for name, key in every.items()}
         account = new_account(self._view.origin, self.ledger, self.notes, rows, ids, places)
-        await self._stores.dataset.save_import(self.dataset, account.id, account.to_bytes())
+        return replace(account, way_back=way, classes=(self._target.classes, self.classes))
 
-    async def _add(self, progress: Progress) -> list[ImageKey]:
-        if not self.new:
-            return []
+    def _unpacked(self, scratch: Path, progress: Progress) -> list[NewImage]:
+        """Return the new pictures, which are written to `scratch` on the way."""
         ids = {name: class_id for class_id, name in enumerate(self.classes)}
-        with tempfile.TemporaryDirectory(prefix="workbench-import-") as scratch:
-            images = await asyncio.to_thread(self._unpacked, Path(scratch), ids, progress)
-            infos = await self._stores.image.add_many(self.dataset, images)
-        return [(info.split, info.filename) for info in infos]
-
-    def _unpacked(
-        self, scratch: Path, ids: Mapping[str, int], progress: Progress
-    ) -> list[NewImage]:
         images = []
         for done, (name, (split, filename)) in enumerate(self.new.items(), start=1):
             path = scratch / f"{done}{Path(filename).suffix}"
@@ -311,44 +287,26 @@ class MergePlan(PlanFacts):
             progress(done, len(self.new))
         return images
 
-    async def _last_edit(self, key: ImageKey) -> str:
-        edits = await self._stores.label.history(self.dataset, *key)
-        return edits[-1].id
-
-    async def _replace(self) -> list[str]:
-        """Put new pictures in the place of others; return the entries of these in the trash."""
+    async def _replacements(self) -> list[ImageReplacement]:
+        """Return the new pictures that take the place of others."""
         made = []
         for name, (split, filename) in self.replaced.items():
             old = await self._stores.image.read_bytes(self.dataset, split, filename)
             data = await asyncio.to_thread(self._contents.view.read, name)
             renamed = _stem(filename) + Path(name).suffix.lower()
             made.append(ImageReplacement(split, filename, renamed, data, old))
-        found = await self._stores.image.replace_many(self.dataset, made) if made else []
-        return [entry.id for entry in found]
+        return made
 
-    def _change(self, done: _Done) -> Change:
-        pictures = counted(len(done.added) + len(done.replaced), "image")
-        text = f"{pictures} and labels of {counted(len(done.edits), 'image')} imported"
-        if not (done.added or done.edits or done.replaced):
+    def _change(self, way: WayBack, account: Account) -> Change:
+        pictures = counted(len(way.added) + len(way.replaced), "image")
+        text = f"{pictures} and labels of {counted(len(way.edits), 'image')} imported"
+        if not (way.added or way.edits or way.replaced):
             return Change(text, nothing_to_undo)
 
         async def undo() -> None:
-            with undoing(text):
-                await self._take_back(done)
+            await take_back_import(self._stores, self.dataset, account)
 
         return Change(text, undo)
-
-    async def _take_back(self, done: _Done) -> None:
-        if done.edits:
-            await self._stores.label.revert_many(self.dataset, done.edits, what="undo")
-        if done.replaced:
-            await self._stores.image.undo_replace(self.dataset, done.replaced)
-        if done.added:
-            await self._stores.image.delete_many(self.dataset, done.added)
-        info = await self._stores.dataset.get(self.dataset)
-        before = self._target.classes
-        if info.classes == self.classes != before:
-            await self._stores.dataset.update_classes(self.dataset, before)
 
     def close(self) -> None:
         """Close the source; the plan can no longer be applied or changed."""

@@ -5,7 +5,7 @@ No widgets: `page` says what is to be seen, coroutines do the work. How it goes:
 1. `look` plans an import; nothing has been written.
 2. `choose` and `aim` plan it anew: other choices, another dataset.
 3. `apply` writes all of it or nothing, and the account is shown.
-4. `undo` takes it back as one, as long as the kernel runs.
+4. `undo` takes it back as one; that it made a dataset, as long as the kernel runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import traitlets
 
 from workbench.datasets.changes import Change, undoing
-from workbench.datasets.formats.accounts import Account, import_accounts
+from workbench.datasets.formats.accounts import Account, import_accounts, take_back_import
 from workbench.datasets.formats.choices import Choices
 from workbench.datasets.formats.merging import MergePlan, plan_merge
 from workbench.datasets.formats.naming import default_name
@@ -248,14 +248,15 @@ class ImportModel(ChangingModel):
             if plan is None:
                 return
             if isinstance(plan, MergePlan):
-                merged = await plan.apply(progress=task)
-                dataset, change = plan.dataset, merged.change
+                await plan.apply(progress=task)
+                dataset, change = plan.dataset, None
             else:
                 made = await plan.apply(self._name, progress=task)
                 dataset, change = made.name, self._making(made)
         self._forget_plan()
         account = (await import_accounts(self._stores, dataset))[-1]
-        self._undos[dataset, account.id] = change
+        if change is not None:
+            self._undos[dataset, account.id] = change
         self._is_fresh = True
         self.status = Status()
         await self._changed(dataset)
@@ -286,18 +287,18 @@ class ImportModel(ChangingModel):
         """
         if self._account is None:
             return
-        key = self._dataset, self._account.id
-        if key not in self._undos:
-            raise ConflictError(
-                "the way back from this import is not known any more: the kernel was restarted "
-                "since. Go back to a version in Curate, or delete the pictures"
-            )
+        dataset, account = self._dataset, self._account
+        change = self._undos.get((dataset, account.id))
         async with self._doing("Undoing"):
-            await self._undos[key].undo()
-        change = self._undos.pop(key)
+            if change is None:
+                await take_back_import(self._stores, dataset, account)
+            else:
+                await change.undo()
+                del self._undos[dataset, account.id]
         self.close()
-        self.status = Status(f"Undone: {change.description}.")
-        await self._changed(key[0])
+        what = f"import of {account.source}" if change is None else change.description
+        self.status = Status(f"Undone: {what}.")
+        await self._changed(dataset)
 
     # Accounts
 
@@ -328,7 +329,7 @@ class ImportModel(ChangingModel):
             account,
             dataset,
             await self._present(),
-            can_undo=(dataset, account.id) in self._undos,
+            can_undo=account.can_be_taken_back or (dataset, account.id) in self._undos,
             fresh=self._is_fresh,
             opened=self._opened,
         )

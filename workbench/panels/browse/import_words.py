@@ -244,7 +244,7 @@ def account_page(
         "dataset": dataset,
         "id": account.id,
         "at": f"{account.at.astimezone():%Y-%m-%d %H:%M}",
-        "title": account.source,
+        "title": _source(account),
         "format": title_of(ledger.format),
         "fresh": fresh,
         "can_undo": can_undo,
@@ -265,13 +265,17 @@ def accounts_page(accounts: Sequence[Account], dataset: str) -> dict[str, Any]:
             {
                 "id": account.id,
                 "at": f"{account.at.astimezone():%Y-%m-%d %H:%M}",
-                "source": account.source,
+                "source": _source(account),
                 "format": title_of(account.ledger.format),
                 "units": _units(account.ledger),
             }
             for account in reversed(accounts)
         ],
     }
+
+
+def _source(account: Account) -> str:
+    return f"{account.source} (undone)" if account.undone else account.source
 
 
 def pictures_in(account: Account, present: Collection[ImageKey]) -> dict[str, ImageKey]:

@@ -13,10 +13,11 @@ from workbench.persistence.image_reading import read_image
 from workbench.persistence.models import ImageInfo, ImageKey, NewImage
 from workbench.persistence.rules import encode, image_size, no_same_stem
 from workbench.persistence.sources import SourceRecord
-from workbench.persistence.storage import Change, Write
+from workbench.persistence.storage import Change, Staged, Write
 from workbench.persistence.stores import history_log, source_log
 from workbench.persistence.stores.dataset import Dataset, image_key, label_key
 from workbench.persistence.stores.image_facts import info
+from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels
 from workbench.persistence.yolo.names import check_image, stem
 
@@ -46,18 +47,39 @@ def add(
     # Encoding takes longest, and needs no lease.
     contents = _encoded(images, [filename for _, filename in keys])
     with dataset.leased() as (yaml, writer):
-        for key in keys:
-            dataset.require_free(*key)
-        labels = _labels(images, keys, len(yaml.classes))
-        edits = [new_edit(*key, None, data, "add") for key, data in labels.items()]
-        changes: list[Change] = [
-            *(Write(image_key(*key), data) for key, data in zip(keys, contents, strict=True)),
-            *(Write(label_key(*key), data) for key, data in labels.items()),
-            *source_log.noted(dataset.storage, sources),
-            *history_log.noted(dataset.storage, edits),
-        ]
-        writer.commit(changes)
+        changes = additions(dataset, yaml, images, keys, contents)
+        writer.commit([*changes, *source_log.noted(dataset.storage, sources)])
     return [info(dataset, *key, data) for key, data in zip(keys, contents, strict=True)]
+
+
+def additions(
+    dataset: Dataset,
+    yaml: DataYaml,
+    images: Sequence[NewImage],
+    keys: Sequence[ImageKey],
+    contents: Sequence[bytes | Staged],
+) -> list[Change]:
+    """Return the changes by which images come in, if there is room for them.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Whose lease is held.
+    yaml : DataYaml
+        With the classes that labels may have.
+    images : sequence of NewImage
+    keys, contents : sequence
+        Of each, see `distinct_keys` and `content_bytes`.
+    """
+    for key in keys:
+        dataset.require_free(*key)
+    labels = _labels(images, keys, len(yaml.classes))
+    edits = [new_edit(*key, None, data, "add") for key, data in labels.items()]
+    return [
+        *(Write(image_key(*key), data) for key, data in zip(keys, contents, strict=True)),
+        *(Write(label_key(*key), data) for key, data in labels.items()),
+        *history_log.noted(dataset.storage, edits),
+    ]
 
 
 def _encoded(images: Sequence[NewImage], filenames: Sequence[str]) -> list[bytes]:

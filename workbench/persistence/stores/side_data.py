@@ -10,7 +10,8 @@ from workbench.errors import ConflictError, NotFoundError
 from workbench.persistence.prompts import prompts_bytes, prompts_from
 from workbench.persistence.rules import check_prompts
 from workbench.persistence.storage import Storage, Write
-from workbench.persistence.stores import caches
+from workbench.persistence.stores import caches, merging
+from workbench.persistence.stores.merging import IMPORTS, Merge, WayBack
 from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.tags import Tags, check_tags, renamed, tags_bytes, tags_from
 from workbench.persistence.yolo.names import HIDDEN, check_cache_key
@@ -18,7 +19,6 @@ from workbench.persistence.yolo.names import HIDDEN, check_cache_key
 _log = logging.getLogger(__name__)
 _TAGS = f"{HIDDEN}/tags.json"
 _PROMPTS = f"{HIDDEN}/prompts.json"
-_IMPORTS = f"{HIDDEN}/imports"
 
 
 def read_tags(storage: Storage) -> dict[str, list[str]]:
@@ -50,8 +50,8 @@ def tags_renamed(storage: Storage, old: str, new: str, *, keep_old: bool) -> lis
 
 def read_imports(storage: Storage) -> dict[str, bytes]:
     """Return the accounts of imports by their keys, oldest first."""
-    names = sorted(name for name in storage.list(_IMPORTS).names if name.endswith(".json"))
-    contents = storage.read_many([f"{_IMPORTS}/{name}" for name in names])
+    names = sorted(name for name in storage.list(IMPORTS).names if name.endswith(".json"))
+    contents = storage.read_many([f"{IMPORTS}/{name}" for name in names])
     found: dict[str, bytes] = {}
     for name, content in zip(names, contents, strict=True):
         if isinstance(content, Exception):
@@ -126,21 +126,40 @@ class SideData:
         """Return the accounts of imports into the dataset by their keys, oldest first."""
         return await asyncio.to_thread(lambda: read_imports(self._places.storage(name)))
 
-    async def save_import(self, name: str, key: str, data: bytes) -> None:
-        """Keep the account of an import with the dataset.
+    async def merge(self, name: str, what: Merge) -> WayBack:
+        """Bring images, labels, classes and an account of them in: all of it, or nothing at all.
+
+        Raises
+        ------
+        ConflictError
+            If the classes are not what somebody has seen.
+        AlreadyExistsError, InvalidNameError, LossySaveError
+            As `ImageStore.add_many`, `ImageStore.replace_many` and `LabelStore.save_many` do.
+        """
+        dataset = self._places.open(name)
+        return await asyncio.to_thread(merging.merge, dataset, what)
+
+    async def take_back(self, name: str, way: WayBack, account: tuple[str, bytes]) -> None:
+        """Take a merge back: all of it, or nothing; its classes stay.
+
+        The images that it brought go to the trash.
 
         Parameters
         ----------
-        key : str
-            As for `save_cache`; keys sort by time.
+        name : str
+        way : WayBack
+        account : (str, bytes)
+            Key and bytes of what is said of the merge from now on.
+
+        Raises
+        ------
+        ConflictError
+            If labels or images are not what the merge left.
+        NotFoundError
+            If something of it is not there any more.
         """
-        path = f"{_IMPORTS}/{check_cache_key(key)}.json"
-
-        def work() -> None:
-            with self._places.changing(name) as (_, writer):
-                writer.commit([Write(path, bytes(data))])
-
-        await asyncio.to_thread(work)
+        dataset = self._places.open(name)
+        await asyncio.to_thread(merging.take_back, dataset, way, account)
 
     async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
         """Keep text prompts (for YOLO-World and its like) by class id, replacing all earlier ones.

@@ -153,7 +153,7 @@ export function accountPage(page, send) {
       "data-keep": "undo",
       title: page.can_undo
         ? "Take all of it back, as one"
-        : "The way back is known only while the kernel runs that imported it",
+        : "It was undone already, or made the dataset: delete that on the home page",
       disabled: !page.can_undo,
     }),
     pageButton("Back to the gallery", act("close"), { "data-keep": "close" }),
