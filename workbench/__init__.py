@@ -55,6 +55,7 @@ _HOME_OF = {
     "Dataset": "workbench.datasets.dataset",
     "DatasetManager": "workbench.datasets.manager",
     "import_accounts": "workbench.datasets.formats.accounts",
+    "take_back_import": "workbench.datasets.formats.accounts",
     "export": "workbench.datasets.formats.exporting",
     "plan_export": "workbench.datasets.formats.exporting",
     "import_dataset": "workbench.datasets.formats.importing",
@@ -69,7 +70,6 @@ _HOME_OF = {
     "HomePanel": "workbench.panels",
     "ModelsPanel": "workbench.panels",
     "TrainPanel": "workbench.panels",
-    "take_back_import": "workbench.datasets.formats.accounts",
     **dict.fromkeys(
         (
             "DatasetStore",
