@@ -113,6 +113,16 @@ async def assert_the_others_are_well(planted: Planted, stores: Stores, path: Pat
     await limited(stores.label.save("sound", "train", "a.jpg", [BOX]), (path,))
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+async def test_what_is_no_label_file_is_not_taken_for_missing_labels(
+    planted: Planted, kind: str
+) -> None:
+    path = plant(planted, "labels/train/a.txt", kind)
+    stores = planted.stores()
+    table = await limited(stores.image.scan("pets"), (path,))
+    assert table.label_bytes[table.filenames.index("a.jpg")] == 0
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FILES)
 async def test_an_odd_file(planted: Planted, name: str, kind: str) -> None:

@@ -16,7 +16,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -56,12 +56,16 @@ class Listing:
         Of int64, or of texts.
     folders : list of str
         Names of the folders directly in it, without those that begin with a dot.
+    odd : list of str
+        Names of what is neither, where there can be such a thing: a pipe. Not everywhere looked
+        for.
     """
 
     names: list[str]
     sizes: npt.NDArray[np.int64]
     stamps: npt.NDArray[Any]
     folders: list[str]
+    odd: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, folder: str, rows: Iterable[tuple[str, int, Stamp]]) -> Listing:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.persistence.models import SPLITS, ImageInfo, ImageTable
+from workbench.persistence.storage import Listing
 from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.stores import image_order, source_log
 from workbench.persistence.stores.dataset import Dataset
@@ -77,6 +78,10 @@ def scan(dataset: Dataset) -> ImageTable:
     return table
 
 
+def _columns(found: Listing) -> tuple[Integers, Integers]:
+    return found.sizes, numbers_of(found.stamps)
+
+
 def _scan(dataset: Dataset, known: Orders) -> tuple[ImageTable, Orders]:
     yaml = dataset.read()
     names: list[str] = []
@@ -87,18 +92,20 @@ def _scan(dataset: Dataset, known: Orders) -> tuple[ImageTable, Orders]:
         for number, split in enumerate(SPLITS):
             images = dataset.storage.list(f"images/{split}")
             labels = dataset.storage.list(f"labels/{split}")
-            order = image_order.order_of(images.names, labels.names, known.get(split))
+            # What is no file is not taken for missing labels: whoever reads it says what is wrong.
+            odd = [*labels.odd, *labels.folders]
+            label_names = [*labels.names, *odd] if odd else labels.names
+            order = image_order.order_of(images.names, label_names, known.get(split))
             orders[split] = order
             own = [images.names[place] for place in order.images.tolist()]
             names += own
             split_of.append(np.full(len(own), number, dtype=np.int8))
-            columns = (images.sizes, numbers_of(images.stamps))
-            # -1 finds what is appended here: the facts of no file
-            label_columns = (labels.sizes, numbers_of(labels.stamps))
+            # -1 finds the last that is appended here: the facts of no file
+            more = [0] * len(odd) + [-1]
             facts.append(
                 [
-                    *(column[order.images] for column in columns),
-                    *(np.append(column, -1)[order.labels] for column in label_columns),
+                    *(column[order.images] for column in _columns(images)),
+                    *(np.append(column, more)[order.labels] for column in _columns(labels)),
                 ]
             )
     size_bytes, modified_ns, label_bytes, label_modified_ns = map(

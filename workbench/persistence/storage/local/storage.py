@@ -229,6 +229,7 @@ class LocalStorage(Storage):
         sizes: list[int] = []
         stamps: list[int] = []
         folders: list[str] = []
+        odd: list[str] = []
         try:
             with (
                 paused_collector(),
@@ -246,11 +247,14 @@ class LocalStorage(Storage):
                         names.append(entry.name)
                         sizes.append(status.st_size)
                         stamps.append(status.st_mtime_ns)
-                    elif stat.S_ISDIR(status.st_mode) and not entry.name.startswith("."):
+                    elif not stat.S_ISDIR(status.st_mode):
+                        odd.append(entry.name)
+                    elif not entry.name.startswith("."):
                         folders.append(entry.name)
         except FileNotFoundError:
             pass
-        return Listing(names, np.array(sizes, np.int64), np.array(stamps, np.int64), folders)
+        columns = (np.array(sizes, np.int64), np.array(stamps, np.int64))
+        return Listing(names, *columns, folders, odd)
 
     def names(self, folder: str) -> builtins.list[str]:
         """See `Storage.names`."""
