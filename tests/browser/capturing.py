@@ -56,7 +56,7 @@ class CaptureHand:
     def __init__(self, page: Page, folder: Path) -> None:
         self.page = page
         self.folder = folder
-        self.root: Locator = page.locator(".wb-capture").first
+        self.root: Locator = page.locator(".wb-camera").first
         self.record: Locator = self.root.locator(".wbc-record")
         self.card: Locator = self.root.locator(".wbc-card")
 
@@ -68,7 +68,7 @@ class CaptureHand:
     def wait_live(self) -> None:
         """Wait until the camera's picture is there."""
         self.page.wait_for_function(
-            "() => document.querySelector('.wb-capture video').videoWidth > 0", timeout=20_000
+            "() => document.querySelector('.wb-camera video').videoWidth > 0", timeout=20_000
         )
         expect(self.root.get_by_role("button", name="Stop", exact=True)).to_be_visible()
 

@@ -103,7 +103,7 @@ def show(name: str, page: Page) -> None:
     """Bring a panel into the state that its picture shows."""
     page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     if name == "capture":
-        panel = page.locator(".wb-capture").first
+        panel = page.locator(".wb-camera").first
         panel.get_by_placeholder("path on the kernel's machine").fill("shapes.avi")
         panel.get_by_role("button", name="Start", exact=True).click()
         expect(panel.get_by_role("button", name="Stop", exact=True)).to_be_visible(

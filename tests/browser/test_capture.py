@@ -260,7 +260,7 @@ def test_two_cameras_can_be_chosen_between(open_panel: OpenPanel) -> None:
     hand.start()
     device = hand.root.get_by_label("Camera", exact=True)
     expect(device.locator("option")).to_have_count(3)
-    used = "() => document.querySelector('.wb-capture video').srcObject?.getVideoTracks()[0].label"
+    used = "() => document.querySelector('.wb-camera video').srcObject?.getVideoTracks()[0].label"
     before = hand.page.evaluate(used)
     labels = device.locator("option").all_inner_texts()[1:]
     other = next(label for label in labels if label != before)
@@ -279,7 +279,7 @@ def test_camera_is_unplugged_while_recording(open_panel: OpenPanel) -> None:
     hand.wait_more_than(2)
     # Chromium cannot pull the plug of its camera; the event is what a page gets of it.
     hand.page.evaluate(
-        "() => document.querySelector('.wb-capture video').srcObject.getVideoTracks()[0]"
+        "() => document.querySelector('.wb-camera video').srcObject.getVideoTracks()[0]"
         ".dispatchEvent(new Event('ended'))"
     )
     assert "unplugged" in hand.problem("unplugged")
@@ -323,7 +323,7 @@ def test_kernel_is_restarted_while_recording(open_panel: OpenPanel, lab: Lab) ->
     hand.wait_more_than(3)
     hand.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
     assert "restarted" in hand.problem("kernel")
-    assert hand.page.evaluate("() => document.querySelector('.wb-capture video').srcObject") is None
+    assert hand.page.evaluate("() => document.querySelector('.wb-camera video').srcObject") is None
     files = final_images(hand, lab)
     assert len(files) > 3
     assert all_are_whole(files)

@@ -7,6 +7,7 @@ import { make } from "../../shared/static/dom.mjs";
 import { droppedOn, filesIn, isImport, pathOf, refusal } from "../../shared/static/drop.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
+import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 import { createActions } from "./actions.mjs";
 import { createFilter } from "./filter.mjs";
@@ -37,7 +38,7 @@ const WATCHED = [
  * @returns {() => void} clean-up
  */
 export function mountGallery(model, host) {
-  const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const session = pageSession();
   let isGone = false; // the kernel that this widget belongs to
   /** @param {GalleryMessage} message @param {ArrayBuffer[]} buffers */
   const send = (message, buffers = []) => {

@@ -12,6 +12,7 @@ import { createStage } from "../../live/static/stage.mjs";
 import { make, setText } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
+import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 import { createControls } from "./controls.mjs";
 import { createGesture } from "./gesture.mjs";
@@ -33,7 +34,7 @@ function inWords(problem) {
  * @returns {() => void} clean-up
  */
 export function mountCamera(model, host) {
-  const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const session = pageSession();
   /** @param {CameraMessage} message @param {ArrayBuffer[]} buffers */
   const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
   const settings = () => model.get("settings");
@@ -155,7 +156,7 @@ export function mountCamera(model, host) {
   const root = make(
     "div",
     {
-      class: "wb-capture",
+      class: "wb-camera",
       tabindex: "0",
       "aria-label": "Capture",
     },

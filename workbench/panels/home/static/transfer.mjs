@@ -2,6 +2,7 @@
 /** @import { HomeModel, HomeReceived } from "../../types.d.ts" */
 import { createDownload, saveAs } from "../../shared/static/download.mjs";
 import { droppedOn, filesIn, pathOf } from "../../shared/static/drop.mjs";
+import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 
 /** Endings of files that hold a whole dataset, which give it its name. */
@@ -25,7 +26,7 @@ export function nameOf(paths) {
  * @param {(text: string) => void} options.failed
  */
 export function createTransfer(model, { progressed, failed }) {
-  const session = Math.random().toString(36).slice(2);
+  const session = pageSession();
   /** @type {File[]} */
   let files = [];
   let dataset = "";

@@ -1,11 +1,12 @@
 /** A button that brings a file of the browser's machine to the kernel, piece by piece. */
 /** @import { FileUploadModel, Receiver, View } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
+import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 
 /** @param {View<FileUploadModel>} view */
 function render({ model, el }) {
-  const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const session = pageSession();
   let sent = 0;
   let size = 0;
   const input = make("input", {

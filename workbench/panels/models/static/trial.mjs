@@ -10,6 +10,7 @@ import { createStage } from "../../live/static/stage.mjs";
 import { make } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
+import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 import { createSlider } from "./trial_boxes.mjs";
 
@@ -25,7 +26,7 @@ export function badgeOf(feed, isOn) {
 
 /** @param {TrialModel} model @param {HTMLElement} host */
 function mountTrial(model, host) {
-  const session = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const session = pageSession();
   /** @param {TrialMessage} message @param {ArrayBuffer[]} buffers */
   const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
   const abort = new AbortController();
@@ -92,7 +93,7 @@ function mountTrial(model, host) {
   const root = make(
     "div",
     {
-      class: "wb-capture wb-trial",
+      class: "wb-camera wb-trial",
       role: "group",
       "aria-label": "Try the model",
     },
