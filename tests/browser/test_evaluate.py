@@ -73,14 +73,14 @@ def test_a_model_is_evaluated_and_a_click_on_a_mistake_opens_the_annotator(
     expect(panel.get_by_role("row", name="square").first).to_be_visible()
     keep_picture(page, "evaluate_numbers")
 
-    panel.get_by_role("button", name="Plots", exact=True).click()
+    panel.get_by_role("tab", name="Plots", exact=True).click()
     expect(page.locator(".wb-plot .main-svg").first).to_be_visible(timeout=60 * SECONDS)
     plot = panel.get_by_role("img", name="F1 by confidence")
     plot.locator(".scatterlayer .points path").first.hover(force=True)  # a best threshold
     expect(plot.locator(".hoverlayer .hovertext").first).to_contain_text("best at")
     keep_picture(page, "evaluate_plots")
 
-    panel.get_by_role("button", name="Mistakes", exact=True).click()
+    panel.get_by_role("tab", name="Mistakes", exact=True).click()
     tiles = panel.get_by_role("group", name="Likely label mistakes").get_by_role("button")
     expect(tiles).to_have_count(24)
     panel.get_by_label("Show", exact=True).select_option(label="False negatives (1)")

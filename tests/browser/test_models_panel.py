@@ -99,7 +99,7 @@ def _model(page: Page, name: str) -> Locator:
 
 
 def _turn(page: Page, name: str) -> None:
-    _panel(page).locator(".widget-toggle-button").get_by_text(name, exact=True).click()
+    _panel(page).get_by_role("tab", name=name, exact=True).click()
 
 
 def _counted(page: Page) -> tuple[int, int, str]:

@@ -292,7 +292,7 @@ async def test_the_panel_shows_numbers_plots_and_galleries(panel: EvaluatePanel)
         assert f"<b>{row.best_confidence:.3f}</b>" in panel.numbers.value
     assert "blind" in panel.comparison.value
     assert panel.plots.grid is None, "the script of 5 MB is sent before anybody looks at plots"
-    panel.choice.value = "Plots"
+    panel.turn_to("Plots")
     assert panel.plots.grid is not None
     assert len(panel.plots.grid.figures) == 4
     await settled(panel)

@@ -96,7 +96,7 @@ class BoxCanvas(anywidget.AnyWidget):
     """
 
     _esm = bundle(STATIC / "canvas.mjs")
-    _css = style_sheet(shared.STATIC / "theme.css", STATIC / "canvas.css")
+    _css = style_sheet(*shared.LOOK, STATIC / "canvas.css")
 
     classes = traitlets.List(traitlets.Unicode(), help="names of the classes").tag(sync=True)
     current_class = traitlets.Unicode(

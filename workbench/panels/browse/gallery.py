@@ -77,9 +77,7 @@ class Gallery(anywidget.AnyWidget):
     """
 
     _esm = bundle(STATIC / "gallery.mjs")
-    _css = style_sheet(
-        shared.STATIC / "theme.css", shared.STATIC / "pages.css", STATIC / "gallery.css"
-    )
+    _css = style_sheet(*shared.LOOK, shared.STATIC / "pages.css", STATIC / "gallery.css")
 
     listing = traitlets.Dict(
         help="`id`, `total`, `mode`, `query` and `dataset` of what is listed; `of` how many; "

@@ -73,7 +73,7 @@ class Camera(anywidget.AnyWidget):
     """Preview and controls of a capture."""
 
     _esm = bundle(STATIC / "camera.mjs")
-    _css = style_sheet(shared.STATIC / "theme.css", live.STATIC / "camera.css")
+    _css = style_sheet(*shared.LOOK, live.STATIC / "camera.css")
 
     feed = traitlets.Dict(
         help="`status` and `why` of the feed, its `kind`, `name` and `place`; `player`: whether "

@@ -34,10 +34,8 @@ _KINDS = (
     ("Delete a class", DELETE),
     ("Put classes in order", REORDER),
 )
-_HINT = (
-    "All label files are rewritten as a whole or not at all; boxes of classes that you do not "
-    "name keep their class."
-)
+_HINT = "Labels are rewritten as a whole or not at all, and you see first what would change."
+_MORE = "Boxes of classes that you do not name keep their class."
 
 
 class ClassesPage:
@@ -61,7 +59,7 @@ class ClassesPage:
         self.preview = w.HTML()
         self.view = page(
             self.table,
-            hint(_HINT),
+            hint(_HINT, _MORE),
             row(self.kind, *self._fields.values()),
             row(self.preview_button, self.apply_button),
             self.preview,

@@ -58,7 +58,7 @@ class HealthPage:
         words = (
             "Finds what makes training go wrong or a model worse; nothing is changed by looking."
         )
-        self.view = page(row(self.check, hint(words)), columns)
+        self.view = page(row(self.check), hint(words), columns)
         self.findings.observe(self._choose, "chosen")
         model.observe(self._show_report, "report")
         self._show_detail()
@@ -73,6 +73,7 @@ class HealthPage:
         self._repairs = row(self.repair, self.preview_button, self.apply_button)
         self._shown = w.HTML()
         self.detail = w.VBox((self._about, row(self.images_button), self._repairs, self._shown))
+        self.detail.add_class("wb-card")
         self.detail.add_class("curate-detail")
 
     # What is chosen
@@ -147,4 +148,5 @@ def _about(finding: Finding) -> str:
     details = finding.details[:SHOWN_DETAILS] + ([f"… and {more:,} more"] if more > 0 else [])
     shown = lines("\n".join(details), "What it concerns") if details else ""
     none = "" if finding.repairs else "<p>There is no repair at one click: look at it yourself.</p>"
-    return f"<h4>{escape(finding.title)}</h4><div>{escape(finding.why)}</div>{shown}{none}"
+    title = f'<h3 class="wb-heading">{escape(finding.title)}</h3>'
+    return f"{title}<div>{escape(finding.why)}</div>{shown}{none}"

@@ -7,7 +7,7 @@ How a click travels: a button of a page is pressed -> `Background` -> a command 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -25,9 +25,9 @@ from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE, MODELS
 from workbench.panels.shared.changing import first_dataset
 from workbench.panels.shared.following import Follower, News, gone
-from workbench.panels.shared.parts import Command, button, row, show
+from workbench.panels.shared.parts import Command, button, row, show, tabs
 from workbench.panels.shared.status import Status, StoppedError
-from workbench.panels.shared.widgets import StatusLine
+from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import ImageKey
 
@@ -78,20 +78,15 @@ class CuratePanel:
         self.classes = ClassesPage(self.model, spawn)
         self.versions = VersionsPage(self.model, spawn)
         pages = (self.health, self.statistics, self.splits, self.classes, self.versions)
-        self.tabs = w.Tab(
-            [one.view for one in pages],
-            titles=[one.title for one in pages],
-            selected_index=0,
-            layout={"width": "100%"},
-        )
-        self.tabs.observe(self._choose_page, "selected_index")
-        self._statistics_at = pages.index(self.statistics)
-        self._make_head()
+        self.tabs = tabs({one.title: one.view for one in pages}, self._turned_to)
+        self.undo_button = button("Undo", "undo", self.model.undo, self._start)
+        self.work = WorkRow(self.model, self.undo_button)
+        self.status = self.work.status
         self._make_gallery_box()
-        self.view = w.VBox((self._head, self.tabs, self._gallery_box), layout={"width": "100%"})
+        self.view = w.VBox((self.work.view, self.tabs, self._gallery_box), layout={"width": "100%"})
         self.view.add_class("wb-panel")
-        self.model.observe(self._show_state, ("status", "work", "undo_text"))
-        self._show_state()
+        self.model.observe(self._show_undo, "undo_text")
+        self._show_undo()
         self._background.spawn(self._ready)
 
     # From Python
@@ -234,15 +229,6 @@ class CuratePanel:
 
     # The view
 
-    def _make_head(self) -> None:
-        self.status = StatusLine(layout={"flex": "1 1 240px", "min_width": "0"})
-        self.bar = w.FloatProgress(min=0.0, max=1.0, layout={"width": "140px"})
-        self.stop_button = w.Button(description="Stop", icon="stop")
-        self.stop_button.on_click(lambda _: self.model.stop())
-        self.undo_button = button("Undo", "undo", self.model.undo, self._start)
-        self._head = row(self.status, self.bar, self.stop_button, self.undo_button)
-        self._head.add_class("curate-head")
-
     def _make_gallery_box(self) -> None:
         back = button("Back", "arrow-left", self._back, self._start)
         back.tooltip = "Back to the findings"
@@ -250,8 +236,8 @@ class CuratePanel:
         self._gallery_bar = row(back, self._gallery_title)
         self._gallery_box = w.VBox(layout={"display": "none", "width": "100%"})
 
-    def _choose_page(self, change: Mapping[str, Any]) -> None:
-        if change["new"] == self._statistics_at:
+    def _turned_to(self, title: str) -> None:
+        if title == self.statistics.title:
             self.statistics.open()
         else:
             self.statistics.close()
@@ -259,23 +245,12 @@ class CuratePanel:
         # an editor has overwritten in place are not.
         self._start(self._refresh)
 
-    def _show_state(self, _change: Mapping[str, Any] | None = None) -> None:
-        model, work = self.model, self.model.work
-        is_working = bool(work.what)
-        text, tone = model.status.text, model.status.tone
-        if is_working:
-            counts = f" {work.done:,} of {work.total:,}" if work.total else ""
-            text, tone = f"{work.what} …{counts}", "info"
-        with self.status.hold_sync():
-            self.status.text, self.status.tone = text, tone
-        self.bar.value = work.done / work.total if work.total else 0.0
-        # Hidden, not taken away: nothing jumps when work begins and ends.
-        for widget in (self.bar, self.stop_button):
-            widget.layout.visibility = "visible" if is_working else "hidden"
-        what = model.undo_text
+    def _show_undo(self, _change: Any = None) -> None:
+        what = self.model.undo_text
+        # Hidden, not taken away: nothing jumps.
         self.undo_button.layout.visibility = "visible" if what else "hidden"
         self.undo_button.description = f"Undo: {_shortened(what)}" if what else "Undo"
-        self.undo_button.tooltip = "Undo, the last first: " + "; ".join(model.undo_texts)
+        self.undo_button.tooltip = "Undo, the last first: " + "; ".join(self.model.undo_texts)
 
     def _report(self, error: Exception) -> None:
         tone = "info" if isinstance(error, StoppedError) else "problem"

@@ -36,10 +36,11 @@ _GROUPS = (
     ("looks: what looks alike", BY_LOOKS),
 )
 _ROUNDING = 0.05  # three thirds of 33.33 add up
-_HINT = (
-    "Deals all images out anew. Stratified: every class keeps the same share in each split, as "
-    "near as the images allow. Frames of one video look alike, so group them: a model must not be "
-    "judged by pictures that it has all but seen."
+_HINT = "Deals all images out anew; you see what would move before anything does."
+_MORE = (
+    "Stratified: every class keeps the same share in each split, as near as the images allow. "
+    "Frames of one video look alike, so group them: a model must not be judged by pictures that "
+    "it has all but seen."
 )
 
 
@@ -79,7 +80,7 @@ class SplitsPage:
         for field in fields:
             field.observe(self._forget, "value")
         self.view = page(
-            hint(_HINT),
+            hint(_HINT, _MORE),
             row(*self.shares.values()),
             row(self.stratify, self.group_by, self.seed),
             row(self.preview_button, self.apply_button, self.copy_button),

@@ -11,7 +11,7 @@ import ipywidgets as w
 from workbench.datasets.changes import counted
 from workbench.datasets.statistics import Statistics
 from workbench.panels.curate.model import CurateModel
-from workbench.panels.shared.parts import Spawn, class_name, number, page, table
+from workbench.panels.shared.parts import Spawn, class_name, empty, number, page, table
 from workbench.panels.shared.widgets import PlotGrid
 from workbench.persistence.models import SPLITS
 
@@ -74,12 +74,12 @@ def _drawn(statistics: Statistics) -> tuple[list[str], list[str]]:
     from workbench.datasets.plots import all_plots, image_sizes
 
     if not statistics.num_images:
-        return ["<p>There are no images yet.</p>"], []
+        return [empty("There are no images yet: capture some, or bring some in.")], []
     tables = [_summary(statistics), classes_table(statistics), _sizes(statistics)]
     if statistics.num_boxes:
         figures = list(all_plots(statistics).values())
     else:
-        tables.append("<p>There are no boxes yet; their plots appear here once there are.</p>")
+        tables.append(empty("There are no boxes yet; their plots appear here once there are."))
         figures = [image_sizes(statistics)]
     return tables, [figure.to_json() for figure in figures]
 

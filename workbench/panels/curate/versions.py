@@ -16,6 +16,7 @@ from workbench.panels.shared.parts import (
     Spawn,
     allow,
     button,
+    empty,
     hint,
     labelled,
     number,
@@ -28,10 +29,12 @@ from workbench.persistence.models import SPLITS
 from workbench.persistence.version_models import KEPT_AUTOMATIC, VersionComparison, VersionInfo
 
 NOW = ""
+_NONE = "No versions yet: give one a name, and press Freeze."
 ROWS_SHOWN = 100
-_HINT = (
-    "A version is the dataset as it was, under a name; it never changes. Freeze one before a "
-    "large change or a training run, and you can always say what a model has learned from."
+_HINT = "A version is the dataset as it was, under a name; it never changes."
+_MORE = (
+    "Freeze one before a large change or a training run, and you can always say what a model has "
+    "learned from."
 )
 
 
@@ -63,7 +66,7 @@ class VersionsPage:
         self.confirmation = Confirmation(spawn)
         self.comparison = w.HTML()
         self.view = page(
-            hint(_HINT),
+            hint(_HINT, _MORE),
             row(self.name, self.note, self.freeze_button),
             self.table,
             row(self.chosen, self.restore_button, self.delete_button),
@@ -119,7 +122,7 @@ class VersionsPage:
     def _show_versions(self, _change: Mapping[str, Any] | None = None) -> None:
         versions = self._model.versions
         names = [version.name for version in versions]
-        self.table.value = _versions_table(versions) if versions else "<p>No versions yet.</p>"
+        self.table.value = _versions_table(versions) if versions else empty(_NONE)
         either = [*((name, name) for name in names), ("as it is now", NOW)]
         set_options(self.chosen, [(name, name) for name in names])
         set_options(self.first, either if names else [])

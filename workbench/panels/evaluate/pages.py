@@ -11,9 +11,10 @@ import ipywidgets as w
 from workbench.evaluation import plots
 from workbench.evaluation.findings import Finding
 from workbench.panels.evaluate.finding_tiles import FindingTiles
+from workbench.panels.evaluate.meaning import why_none
 from workbench.panels.evaluate.model import SUSPECTS, EvaluateModel
 from workbench.panels.evaluate.tiles import Tile
-from workbench.panels.shared.parts import Spawn, button, hint, labelled, page, row, show
+from workbench.panels.shared.parts import Spawn, button, help_text, labelled, page, row, show
 from workbench.panels.shared.widgets import PlotGrid
 
 SHOWN = 24
@@ -158,13 +159,14 @@ class GalleryPage:
             if result is None or kind is None:
                 return
             made = await self._model.tiles(kind, start, SHOWN)
-            total = len(self._model.findings(kind))
+            found, evaluation = self._model.findings(kind), result.evaluation_of(kind)
+            total = len(found)
             title, about = result.describe(kind)
-            self.about.value = hint(f"{about} {_SCORES.get(kind, _CONFIDENCE)}").value
+            self.about.value = help_text(f"{about} {_SCORES.get(kind, _CONFIDENCE)}")
             classes = result.evaluation.classes
             with self.tiles.hold_sync():
                 self.tiles.title = title
-                self.tiles.empty = "✓ There is none."
+                self.tiles.empty = why_none(kind, evaluation, found)
                 self.tiles.tiles = [
                     _as_message(tile, start + place, kind, classes)
                     for place, tile in enumerate(made)

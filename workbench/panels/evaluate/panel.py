@@ -17,16 +17,17 @@ from workbench.panels.evaluate.tables import compared, numbers
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import button, hint, labelled, page, row, show
+from workbench.panels.shared.parts import button, empty, help_text, labelled, page, row, show, tabs
 from workbench.panels.shared.status import Status
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS
 
 _PAGES = ("Numbers", "Plots", "Mistakes", "Comparison")
-_NOTHING = (
-    "Choose a model and a split, and press Evaluate. What the model finds is kept: after you "
-    "have corrected labels, evaluating again takes no second look at the images."
+_NOTHING = "Choose a model and a split, and press Evaluate."
+_MORE = (
+    "What the model finds is kept: after you have corrected labels, evaluating again takes no "
+    "second look at the images."
 )
 _NO_MODEL = "There is no model yet: train one, or bring in weights in Models."
 _ACTIVE = "the active model"
@@ -81,11 +82,9 @@ class EvaluatePanel:
         self._make_form()
         self._make_pages()
         self._make_annotate_box()
-        self._results = page(self.choice, *self._pages)
         self.main = page(
-            self.form, self.options, self.work.view, self.work.status, self._about, row(self.door)
+            self.form, self.options, self.work.view, self._about, row(self.door), self.tabs
         )
-        self.main.children += (self._results,)
         self.view = w.VBox((self.main, self._annotate_box), layout={"width": "100%"})
         self.view.add_class("wb-panel")
         self.model.observe(self._show_models, names=("models", "datasets"))
@@ -140,6 +139,10 @@ class EvaluatePanel:
         """
         await self._background.run(lambda: self.model.open(dataset))
 
+    def turn_to(self, title: str) -> None:
+        """Turn to a page: Numbers, Plots, Mistakes or Comparison."""
+        self.tabs.selected_index = _PAGES.index(title)
+
     async def back(self) -> None:
         """Close the annotator, and compare with the labels as they are now."""
         await self._background.run(self._back)
@@ -178,17 +181,13 @@ class EvaluatePanel:
         )
         self.start = button("Evaluate", "play", self.model.evaluate, spawn)
         self.start.button_style = "primary"
-        again = button(
-            "", "refresh", self.model.refresh, spawn, tip="Look again which models there are"
-        )
-        again.layout.min_width = "36px"
-        self.form = row(self.dataset, self.split, self.chosen, self.against, self.start, again)
+        self.form = row(self.dataset, self.split, self.chosen, self.against, self.start)
         self.options = row(self.unlabelled)
         self.door = w.Button(icon="arrow-right", layout={"width": "auto"})
         self.door.on_click(lambda _: self._pass_door())
         self.work = WorkRow(self.model, unit="images")
         self.status = self.work.status
-        self._about = hint(_NOTHING)
+        self._about = w.HTML()
         for name, field in (
             ("split", self.split),
             ("unlabelled_as_background", self.unlabelled),
@@ -199,13 +198,12 @@ class EvaluatePanel:
             self.model.observe(_shower(field), name)
 
     def _make_pages(self) -> None:
-        self.choice = w.ToggleButtons(options=_PAGES, tooltips=("",) * len(_PAGES))
-        self.choice.observe(self._turn, "value")
         self.numbers = w.HTML()
         self.comparison = w.HTML()
         self.plots = PlotsPage(self.model)
         self.gallery = GalleryPage(self.model, self._background.spawn, self._open_annotator)
-        self._pages = (self.numbers, self.plots.view, self.gallery.view, self.comparison)
+        views = (self.numbers, self.plots.view, self.gallery.view, self.comparison)
+        self.tabs = tabs(dict(zip(_PAGES, views, strict=True)), self._turned_to)
 
     def _make_annotate_box(self) -> None:
         self.back_button = button(
@@ -231,7 +229,7 @@ class EvaluatePanel:
             field.options = options[name]
             if kept in [value for _, value in options[name]]:
                 field.value = kept
-        self._about.value = hint(_NOTHING if model.models else _NO_MODEL).value
+        self._about.value = help_text(_NOTHING, _MORE) if model.models else empty(_NO_MODEL)
 
     def _show_door(self, _change: Any = None) -> None:
         """Offer what is missing before anything can be evaluated."""
@@ -252,22 +250,19 @@ class EvaluatePanel:
 
     def _show_result(self, _change: Any = None) -> None:
         result = self.model.result
-        show(self._results, result is not None)
+        show(self.tabs, result is not None)
         show(self._about, result is None)
         if result is None:
             return
         self.numbers.value = numbers(result)
         self.comparison.value = (
-            hint("Choose a second model under “Compare with”, and press Evaluate.").value
+            empty("Choose a second model under “Compare with”, and press Evaluate.")
             if result.comparison is None
             else compared(result.comparison)
         )
-        self._turn()
 
-    def _turn(self, _change: Any = None) -> None:
-        for name, view in zip(_PAGES, self._pages, strict=True):
-            show(view, name == self.choice.value)
-        self.plots.is_shown = self.choice.value == "Plots"
+    def _turned_to(self, title: str) -> None:
+        self.plots.is_shown = title == "Plots"
 
     # On the owner loop
 

@@ -6,10 +6,16 @@ from html import escape
 
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.mistakes import Comparison
+from workbench.panels.evaluate.meaning import verdict
 from workbench.panels.evaluate.model import Result
-from workbench.panels.shared.parts import class_name, notes, number, table
+from workbench.panels.shared.parts import class_name, help_text, notes, number, table
 
 _NONE = "–"
+_WORDS = (
+    "Precision: how many of the predictions are right. Recall: how many of the labels are found. "
+    "F1 weighs both. mAP50: the average precision over all confidences and classes, where a "
+    "prediction is right if it overlaps its label by half; mAP50-95 is stricter about where."
+)
 _AREAS = {"all": "", "small": "below 32² px", "medium": "32² to 96² px", "large": "from 96² px on"}
 
 
@@ -46,7 +52,7 @@ def compared(comparison: Comparison) -> str:
         '<div class="wbe-tables">'
         f"{table('Side by side', heads, rows)}"
         f"<div>{table(f'{number(total)} labels are found by', ('', 'labels'), found)}"
-        '<p class="wb-explanation">Those that only one of them finds stand under Mistakes.</p>'
+        f"{help_text('Those that only one of them finds stand under Mistakes.')}"
         "</div></div>"
     )
 
@@ -66,10 +72,11 @@ def _headline(evaluation: Evaluation) -> str:
         for name, value in figures
     )
     words = (
-        f"Precision, recall and F1 at confidence {share(metrics.confidence)}, where F1 is highest "
-        f"over all classes."
+        f"Precision, recall and F1 at confidence {share(metrics.confidence)}, where F1 is highest."
     )
-    return f'<div class="wbe-figures">{cells}</div><p class="wb-explanation">{words}</p>'
+    meaning = verdict(evaluation)
+    said = f'<p class="wbe-verdict" role="status">{escape(meaning)}</p>' if meaning else ""
+    return f'<div class="wbe-figures">{cells}</div>{said}{help_text(words, _WORDS)}'
 
 
 def _tables(evaluation: Evaluation) -> str:

@@ -52,7 +52,7 @@ class HomeView(anywidget.AnyWidget):
     """
 
     _esm = bundle(STATIC / "home.mjs")
-    _css = style_sheet(shared.STATIC / "theme.css", STATIC / "home.css")
+    _css = style_sheet(*shared.LOOK, STATIC / "home.css")
 
     cards = traitlets.List(traitlets.Dict(), help="see `as_card`").tag(sync=True)
     trash = traitlets.List(traitlets.Dict(), help="`id`, `name` and `at` of each").tag(sync=True)

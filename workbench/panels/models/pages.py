@@ -7,7 +7,7 @@ from html import escape
 import ipywidgets as w
 
 from workbench.panels.models.model import NOTE, ModelsModel, is_usable, required
-from workbench.panels.shared.parts import Spawn, button, hint, labelled, page, row
+from workbench.panels.shared.parts import Spawn, button, empty, labelled, page, row
 from workbench.persistence.models import ModelInfo
 
 _NO_MODEL = "No model is chosen."
@@ -78,7 +78,7 @@ class DetailsPage:
         if stored != self._stored:  # else it may be that somebody is typing
             self._stored = stored
             self.name.value, self.note.value = stored
-        self.facts.value = hint(_NO_MODEL).value if info is None else _facts(info)
+        self.facts.value = empty(_NO_MODEL) if info is None else _facts(info)
 
     async def _activate(self) -> None:
         info = required(self._model)
@@ -96,11 +96,10 @@ class DetailsPage:
 
 def _facts(info: ModelInfo) -> str:
     if info.problem:
-        words = hint(
+        return empty(
             f"This model is damaged: {info.problem}. It can be moved to the trash; the other "
             f"models can be used meanwhile."
         )
-        return str(words.value)
     details = info.details
     config = details.get("config")
     config = config if isinstance(config, dict) else {}  # a stranger may have written the facts
@@ -125,4 +124,4 @@ def _facts(info: ModelInfo) -> str:
         for name, value in facts.items()
         if value
     )
-    return f'<table class="wb-table"><tbody>{rows}</tbody></table>'
+    return f'<table class="wb-table wb-facts"><tbody>{rows}</tbody></table>'

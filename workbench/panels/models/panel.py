@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import ipywidgets as w
-
 from workbench.datasets.manager import DatasetManager
 from workbench.labelling.predictor import Predictor
 from workbench.panels.models.model import ModelsModel
@@ -17,7 +15,7 @@ from workbench.panels.models.widgets import ModelTable
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import MODELS
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import button, page, row, show
+from workbench.panels.shared.parts import allow, button, page, tabs
 from workbench.panels.shared.status import Status
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
@@ -63,32 +61,22 @@ class ModelsPanel:
         self.follower = Follower(stores, self._background, self._catch_up)
         spawn = self._background.spawn
         self.table = ModelTable(heads=list(_HEADS), texts=list(_TEXTS), empty=_NONE)
-        self.work = WorkRow(self.model)
-        self.status = self.work.status
         self.undo_button = button("Undo", "undo", self.model.undo, spawn)
-        refresh = button("Refresh", "refresh", self.model.refresh, spawn)
+        self.work = WorkRow(self.model, self.undo_button)
+        self.status = self.work.status
         self.details = DetailsPage(self.model, spawn)
         self.trial = TryPage(self.model, spawn)
         self.exports = ExportPage(self.model, spawn)
         self.imports = ImportPage(self.model, spawn)
         self.trash = TrashPage(self.model, spawn)
         self.pages = (self.details, self.trial, self.exports, self.imports, self.trash)
-        self.choice = w.ToggleButtons(options=[p.title for p in self.pages])
-        self.choice.observe(self._turn, "value")
-        self.view = page(
-            self.table,
-            row(self.undo_button, refresh),
-            self.work.view,
-            self.status,
-            self.choice,
-            *(p.view for p in self.pages),
-        )
+        self.tabs = tabs({p.title: p.view for p in self.pages}, lambda _title: None)
+        self.view = page(self.table, self.work.view, self.tabs)
         self.view.add_class("wb-panel")
         self.table.observe(self._choose, "chosen")
         self.model.observe(self._show_models, names=("models", "curves"))
         self.model.observe(self._show_chosen, names=("chosen", "models"))
         self.model.observe(self._show_undo, names="undo_text")
-        self._turn()
         self._show_undo()
         spawn(self._follow)
 
@@ -148,10 +136,6 @@ class ModelsPanel:
         await self.model.refresh()
         await self.trial.refresh()
 
-    def _turn(self, _change: Any = None) -> None:
-        for each in self.pages:
-            show(each.view, each.title == self.choice.value)
-
     def _choose(self, change: Mapping[str, Any]) -> None:
         self.model.chosen = change["new"]
 
@@ -173,8 +157,8 @@ class ModelsPanel:
             each.show(self.model.info)
 
     def _show_undo(self, _change: Any = None) -> None:
-        self.undo_button.disabled = not self.model.undo_text
-        self.undo_button.tooltip = f"Undo: {self.model.undo_text or 'nothing was changed'}"
+        what = self.model.undo_text
+        allow(self.undo_button, "" if what else "Nothing was changed yet.", f"Undo: {what}")
 
     def _report(self, error: Exception) -> None:
         self.model.status = Status(str(error) or type(error).__name__, "problem")

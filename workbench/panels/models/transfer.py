@@ -16,6 +16,7 @@ from workbench.panels.shared.parts import (
     Confirmation,
     Spawn,
     button,
+    empty,
     hint,
     labelled,
     page,
@@ -53,8 +54,8 @@ class ExportPage:
         self.result = w.HTML()
         self.view = page(
             hint(
-                "An exported model runs without Ultralytics. It is checked on sample images to "
-                "find what the model itself finds."
+                "An exported model runs without Ultralytics.",
+                "It is checked on sample images to find what the model itself finds.",
             ),
             row(self.format, self.folder, self.export),
             row(self.copy, self.download),
@@ -118,9 +119,9 @@ class ImportPage:
         self.confirmation = Confirmation(spawn)
         self.view = page(
             hint(
-                "A .pt file of your browser's machine, or of this one. Such a file can hold "
-                "code that runs when it is loaded, so it is read without running it, and "
-                "written again as layers and numbers: only that is ever loaded."
+                "A .pt file of your browser's machine, or of this one; no code in it runs.",
+                "Such a file can hold code that runs when it is loaded, so it is read without "
+                "running it, and written again as layers and numbers: only that is ever loaded.",
             ),
             row(self.name, self.upload),
             row(self.path, self.start),
@@ -191,7 +192,7 @@ class TrashPage:
         self.restore = button("Restore", "history", self._restore, spawn)
         self.remove = button("Remove for good …", "trash", self._ask, spawn)
         self.confirmation = Confirmation(spawn)
-        self.empty = hint("The trash is empty.")
+        self.empty = w.HTML(empty("The trash is empty."))
         self.view = page(
             self.empty, row(self.entry, self.restore, self.remove), self.confirmation.view
         )

@@ -144,9 +144,7 @@ class Trial(anywidget.AnyWidget):
     """
 
     _esm = bundle(STATIC / "trial.mjs")
-    _css = style_sheet(
-        shared.STATIC / "theme.css", live.STATIC / "camera.css", STATIC / "trial.css"
-    )
+    _css = style_sheet(*shared.LOOK, live.STATIC / "camera.css", STATIC / "trial.css")
 
     feed = traitlets.Dict(
         help="`kind`, `place`, `status` and `why` of the feed; `player`: `position`, `length` "

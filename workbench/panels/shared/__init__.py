@@ -3,4 +3,7 @@
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-"""The front end that widgets share; `theme.css` holds the colours of all of them."""
+"""The front end that widgets share."""
+
+LOOK = (STATIC / "theme.css", STATIC / "controls.css")
+"""Style sheets of every panel, before its own: sizes and colours, and the parts made of them."""

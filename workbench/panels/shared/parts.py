@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -29,9 +29,84 @@ def page(*widgets: w.Widget) -> w.VBox:
     return box
 
 
-def hint(text: str) -> w.HTML:
-    """Return a sentence or two on what a page is for."""
-    return w.HTML(f'<div class="wb-explanation">{escape(text)}</div>')
+def card(title: str, *widgets: w.Widget) -> w.VBox:
+    """Return a part of a panel with a frame and a heading."""
+    box = w.VBox((w.HTML(f'<h3 class="wb-heading">{escape(title)}</h3>'), *widgets))
+    box.add_class("wb-card")
+    return box
+
+
+def tabs(pages: Mapping[str, w.Widget], turned: Callable[[str], None]) -> w.Tab:
+    """Return pages behind each other, of which one is seen.
+
+    Parameters
+    ----------
+    pages : mapping of str to ipywidgets.Widget
+        By their titles.
+    turned : callable
+        Told the title of the page that is turned to.
+    """
+    made = w.Tab(
+        list(pages.values()), titles=list(pages), selected_index=0, layout={"width": "100%"}
+    )
+    titles = list(pages)
+    made.observe(lambda change: turned(titles[change["new"] or 0]), "selected_index")
+    return made
+
+
+class Fold:
+    """A part of a panel that opens when its heading is pressed.
+
+    Parameters
+    ----------
+    title : str
+    *widgets : ipywidgets.Widget
+        What is in it.
+
+    Attributes
+    ----------
+    view : ipywidgets.VBox
+    button : ipywidgets.ToggleButton
+        Its heading; pressed: open.
+    """
+
+    def __init__(self, title: str, *widgets: w.Widget) -> None:
+        self.button = w.ToggleButton(description=title, tooltip=f"{title}: open or close")
+        self.content = w.VBox(widgets, layout={"overflow": "visible", "grid_gap": "8px"})
+        self.view = w.VBox((self.button, self.content))
+        self.view.add_class("wb-fold")
+        self.button.observe(self._turn, "value")
+        self._turn()
+
+    def _turn(self, _change: Any = None) -> None:
+        is_open = self.button.value
+        self.button.icon = "caret-down" if is_open else "caret-right"
+        show(self.content, is_open)
+
+
+def help_text(line: str, more: str = "") -> str:
+    """Return one line of help as HTML; where there is more to say, it opens."""
+    if not more:
+        return f'<div class="wb-help">{escape(line)}</div>'
+    return (
+        f'<details class="wb-help"><summary>{escape(line)}</summary>'
+        f"<div>{escape(more)}</div></details>"
+    )
+
+
+def hint(line: str, more: str = "") -> w.HTML:
+    """Return one line on what a page is for, and more on demand."""
+    return w.HTML(help_text(line, more))
+
+
+def empty(text: str) -> str:
+    """Return what stands where nothing is yet, and what to do about it, as HTML."""
+    return f'<p class="wb-empty">{escape(text)}</p>'
+
+
+def meter(**options: Any) -> w.FloatProgress:
+    """Return a bar that says how far something is, from 0 to 1."""
+    return w.FloatProgress(min=0.0, max=1.0, **options)
 
 
 def button(words: str, icon: str, command: Command, spawn: Spawn, *, tip: str = "") -> w.Button:
@@ -57,8 +132,7 @@ def allow(button_: w.Button, reason: str, tip: str) -> None:
 
 
 def labelled(control: Any, **layout: str) -> Any:
-    """Give a control a label that is as wide as its words."""
-    control.style.description_width = "initial"
+    """Let a control be as wide as what it shows; its label stands above it."""
     for name, value in {"width": "auto", **layout}.items():
         setattr(control.layout, name, value)
     return control
@@ -126,7 +200,8 @@ def table(
         for cells in rows
     )
     return (
-        f'<div class="wb-scroll"><table class="wb-table">'
+        f'<div class="wb-scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f'<table class="wb-table">'
         f"<caption>{escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )

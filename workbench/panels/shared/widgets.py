@@ -11,15 +11,15 @@ from typing import Any
 import anywidget
 import traitlets
 
-from workbench.panels.shared import STATIC
+from workbench.panels.shared import LOOK, STATIC
 from workbench.panels.shared.esm import bundle, style_sheet
 
 
 class StatusLine(anywidget.AnyWidget):
-    """What happened last, for eyes and screen readers; brings the panel's style sheet along."""
+    """What happened last, for eyes and screen readers; brings the parts' style sheets along."""
 
     _esm = bundle(STATIC / "status_line.mjs")
-    _css = style_sheet(STATIC / "theme.css", STATIC / "panel.css")
+    _css = style_sheet(*LOOK, STATIC / "panel.css")
 
     text = traitlets.Unicode("", help="what happened").tag(sync=True)
     tone = traitlets.Unicode("info", help="`info` or `problem`").tag(sync=True)

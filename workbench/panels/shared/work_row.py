@@ -1,56 +1,55 @@
-"""What a panel is doing and what happened last: a meter, words, a Stop button, a line."""
+"""What a panel says of its work: what happened last or is under way, how far, Stop, Undo."""
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import ipywidgets as w
 
 from workbench.panels.shared.changing import ChangingModel
-from workbench.panels.shared.parts import row, show
+from workbench.panels.shared.parts import meter, row
 from workbench.panels.shared.widgets import StatusLine
 
 
 class WorkRow:
-    """Shows the work of a model and its status.
+    """One line that is always there, so that nothing jumps when work begins and ends.
 
     Parameters
     ----------
     model : ChangingModel
+    *buttons : ipywidgets.Widget
+        Stand behind Stop.
     unit : str
-        What is counted. Work of a panel that counts nothing is shown once it is known how
-        much it is: what is done in a moment would make the page jump.
+        What is counted.
 
     Attributes
     ----------
     view : ipywidgets.HBox
-        Meter, words and Stop; there while something is under way.
     status : StatusLine
     """
 
-    def __init__(self, model: ChangingModel, *, unit: str = "") -> None:
+    def __init__(self, model: ChangingModel, *buttons: w.Widget, unit: str = "") -> None:
         self._model = model
-        self._unit = unit
-        self._meter = w.FloatProgress(min=0.0, max=1.0, layout={"width": "240px"})
-        self._words = w.HTML()
-        stop = w.Button(description="Stop", icon="stop", tooltip="Stop; nothing half-done is left")
-        stop.on_click(lambda _: model.stop())
-        self.view = row(self._meter, self._words, stop)
-        self.status = StatusLine()
-        model.observe(self._show_work, names="work")
-        model.observe(self._show_status, names="status")
-        self._show_work()
+        self._unit = f" {unit}" if unit else ""
+        self.status = StatusLine(layout={"flex": "1 1 240px", "min_width": "0"})
+        self.bar = meter(layout={"width": "140px"})
+        self.stop_button = w.Button(description="Stop", icon="stop")
+        self.stop_button.tooltip = "Stop; nothing half-done is left"
+        self.stop_button.on_click(lambda _: model.stop())
+        self.view = row(self.status, self.bar, self.stop_button, *buttons)
+        self.view.add_class("wb-work")
+        model.observe(self._show, names=("work", "status"))
+        self._show()
 
-    def _show_work(self, _change: Any = None) -> None:
-        work = self._model.work
-        show(self.view, bool(work.what) and bool(self._unit or work.total))
-        self._meter.value = work.done / work.total if work.total else 0.0
-        is_counted = self._unit and work.total
-        count = f" {work.done:,} of {work.total:,} {self._unit}" if is_counted else " …"
-        self._words.value = f"{escape(work.what)}{count}"
-
-    def _show_status(self, _change: Any = None) -> None:
+    def _show(self, _change: Any = None) -> None:
+        work, status = self._model.work, self._model.status
+        is_working = bool(work.what)
+        text, tone = status.text, status.tone
+        if is_working:
+            counts = f" {work.done:,} of {work.total:,}{self._unit}" if work.total else ""
+            text, tone = f"{work.what} …{counts}", "info"
         with self.status.hold_sync():
-            self.status.text = self._model.status.text
-            self.status.tone = self._model.status.tone
+            self.status.text, self.status.tone = text, tone
+        self.bar.value = work.done / work.total if work.total else 0.0
+        for widget in (self.bar, self.stop_button):
+            widget.layout.visibility = "visible" if is_working else "hidden"

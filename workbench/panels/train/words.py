@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from workbench.panels.shared.parts import table
+from workbench.panels.shared.parts import help_text, table
 from workbench.panels.train.runs import RunRow
 from workbench.panels.train.settings import in_form
 from workbench.training.curves import METRICS
@@ -170,7 +170,7 @@ def samples(pictures: Sequence[tuple[str, bytes]], epoch: int) -> str:
     words = f"What it finds after epoch {epoch}: in colours; in white what is labelled."
     strip = "display: flex; gap: 6px; overflow-x: auto; min-height: 184px"
     return (
-        f'<div class="wb-explanation">{words}</div>'
+        f"{help_text(words)}"
         f'<div style="{strip}" tabindex="0" role="region" aria-label="Sample predictions">'
         f"{images}</div>"
     )
@@ -223,7 +223,7 @@ def comparison(settings: Any, metrics: Any) -> str:
     return table("Results", ["run", *heads], results, texts=texts) + (
         table("Settings that differ", ["setting", *runs], differing)
         if differing
-        else '<div class="wb-explanation">All settings are the same.</div>'
+        else help_text("All settings are the same.")
     )
 
 

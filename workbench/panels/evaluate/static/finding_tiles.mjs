@@ -107,7 +107,7 @@ function render({ model, el }) {
     release();
     const tiles = model.get("tiles");
     grid.setAttribute("aria-label", model.get("title"));
-    const empty = make("p", { class: "wbe-empty" }, model.get("empty"));
+    const empty = make("p", { class: "wb-empty" }, model.get("empty"));
     grid.replaceChildren(...(tiles.length ? tiles.map(button) : [empty]));
     if (hadFocus) buttons()[0]?.focus();
   };

@@ -72,7 +72,7 @@ function render({ model, el }) {
       "div",
       { class: "wbh-head" },
       make("h2", {}, "Datasets"),
-      make("button", { class: "wb-button wbh-main", onclick: askNew }, "New dataset"),
+      make("button", { class: "wb-button wb-primary", onclick: askNew }, "New dataset"),
       make("button", { class: "wb-button", onclick: askImport }, "Bring in …"),
       undo,
     ),
@@ -98,7 +98,14 @@ function render({ model, el }) {
    */
   function ask(title, answer, fields, then, before = []) {
     const inputs = fields.map(({ name, value = "", hint = "", needed = true }) =>
-      make("input", { name, value, placeholder: hint, required: needed, autocomplete: "off" }),
+      make("input", {
+        class: "wbh-field",
+        name,
+        value,
+        placeholder: hint,
+        required: needed,
+        autocomplete: "off",
+      }),
     );
     const close = () => {
       dialogue.hidden = true;
@@ -122,7 +129,7 @@ function render({ model, el }) {
       make(
         "div",
         { class: "wbh-row" },
-        make("button", { class: "wb-button wbh-main", type: "submit" }, answer),
+        make("button", { class: "wb-button wb-primary", type: "submit" }, answer),
         make("button", { class: "wb-button", type: "button", onclick: close }, "Cancel"),
       ),
     );
@@ -305,7 +312,7 @@ function render({ model, el }) {
               make("span", {}, card.next.text),
               make(
                 "button",
-                { class: "wb-button wbh-main", onclick: () => go(card.next?.panel ?? "", name) },
+                { class: "wb-button wb-primary", onclick: () => go(card.next?.panel ?? "", name) },
                 card.next.button,
               ),
             ),
