@@ -107,6 +107,8 @@ STATES = (
     State("curate", "versions", "full.curate('shapes')", _press("Versions")),
     State("train", "empty", "empty.train()"),
     State("train", "full", "full.train('shapes')"),
+    State("train", "checks", "full.train('bare')", _press("Start")),
+    State("tabs", "train", "full.open('shapes', 'Train')"),
     State("evaluate", "empty", "empty.evaluate()"),
     State("evaluate", "full", "full.evaluate('shapes')", _press("Evaluate")),
     State("models", "empty", "empty.models()"),
@@ -130,13 +132,15 @@ async def arrange(folder: Path) -> None:
     await run.wait()
 
 
+def starts(folder: Path) -> str:
+    """Return the cell that makes ``empty`` and ``full`` of what `arrange` has put into a folder."""
+    return "".join(START.format(name=name, folder=str(folder / name)) for name in ("empty", "full"))
+
+
 def take(state: State, lab: Lab, browser: Browser, out: Path) -> list[Path]:
     """Take a state light, dark and narrow; return the pictures."""
-    starts = "".join(
-        START.format(name=name, folder=str(lab.folder / name)) for name in ("empty", "full")
-    )
     notebook = f"{state.panel}-{state.name}.ipynb"
-    lab.write_notebook(notebook, starts, state.cell)
+    lab.write_notebook(notebook, starts(lab.folder), state.cell)
     page = browser.new_page(viewport={"width": WIDE[0], "height": WIDE[1]})
     lab_page = LabPage(page, lab)
     lab_page.open_notebook(notebook)

@@ -1,23 +1,28 @@
-"""Take the documentation's pictures of panels anew, on generated data.
+"""Take the documentation's pictures of panels anew.
 
 ``python -m tests.browser.pictures``, in the project's folder, trains a small model first (about
-two minutes on two cores), then opens each panel in a real JupyterLab and writes a picture of it
-into ``docs/images``. ``python -m tests.browser.pictures home`` takes that one only. The pictures in
-``notebooks/images`` show other people's data and are not touched.
+two minutes on two cores), then opens each panel in a real JupyterLab on generated data and writes
+a picture of it into ``docs/images``. ``python -m tests.browser.pictures home`` takes that one only,
+and ``job`` the ten pictures of the whole job, with the hand of ``benchmarks/job.py``.
+
+``python -m tests.browser.pictures --data path/to/bccd`` takes those of ``notebooks/images``, which
+show other people's data: the BCCD dataset of blood cells, or whatever Workbench imports.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.conftest import LabPage, find_chromium, running_lab
-from workbench import samples
+from benchmarks.job import do_job
+from tests.browser.conftest import Lab, LabPage, find_chromium, running_lab
+from workbench import import_dataset, samples
 from workbench.persistence import create_stores
 from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
@@ -50,8 +55,20 @@ panel = ModelsPanel()
 panel
 """,
 }
+SHOWN = Path(__file__).parents[2] / "notebooks" / "images"
+"""Pictures of somebody's data."""
+SHOWN_CELLS = {
+    "annotate": "wb.annotate('cells')",
+    "annotate-dark": "wb.annotate('cells')",
+    "browse": "wb.browse('cells')",
+    "curate": "wb.curate('cells')",
+    "tabs": "wb.open('cells', 'Annotate')",
+}
 NEED_A_MODEL = {"train", "evaluate", "models"}
 PATIENCE_MS = 120_000
+SETTLES_MS = 3000
+FOLDED = ".jp-SideBar, #jp-bottom-panel { visibility: hidden }"
+"""What is not ours is left out of the pictures of the job."""
 
 
 async def arrange(folder: Path, names: Sequence[str]) -> None:
@@ -75,28 +92,72 @@ async def arrange(folder: Path, names: Sequence[str]) -> None:
 
 
 def main(names: Sequence[str]) -> None:
-    """Take these pictures, by the names of their panels."""
+    """Take pictures of generated data, by the names of their panels."""
     TARGET.mkdir(exist_ok=True)
+    with _opened() as (folder, lab, chromium):
+        asyncio.run(arrange(folder, names))
+        for name in names:
+            if name == "job":
+                take_job(chromium, lab, folder.parent)
+            else:
+                _take(chromium, lab, name, CELLS[name], TARGET / f"{name}.png")
+
+
+def main_of_data(source: Path) -> None:
+    """Take pictures of a dataset that somebody has."""
+    with _opened() as (folder, lab, chromium):
+        stores = create_stores(folder / "data", folder / "models")
+        asyncio.run(import_dataset(stores, source, name="cells"))
+        for name, cell in SHOWN_CELLS.items():
+            _take(chromium, lab, name, cell, SHOWN / f"{name}.png")
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Path, Lab, Browser]]:
     with tempfile.TemporaryDirectory(prefix="workbench-pictures-") as home:
         folder = Path(home, "lab")
         folder.mkdir()
-        asyncio.run(arrange(folder, names))
         with running_lab(Path(home, "jupyter"), folder) as lab, sync_playwright() as playwright:
             chromium = playwright.chromium.launch(
                 executable_path=find_chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
             )
-            for name in names:
-                lab.write_notebook(f"{name}.ipynb", START, CELLS[name])
-                page = chromium.new_page(viewport={"width": 1400, "height": 1900})
-                lab_page = LabPage(page, lab)
-                lab_page.open_notebook(f"{name}.ipynb")
-                lab_page.run_all()
-                show(name, page)
-                output = page.locator(".jp-Cell").nth(1).locator(".jp-OutputArea-output").last
-                output.screenshot(path=TARGET / f"{name}.png")
-                page.close()
-                lab.shut_down_kernels()
+            yield folder, lab, chromium
             chromium.close()
+
+
+def _take(chromium: Browser, lab: Lab, name: str, cell: str, target: Path) -> None:
+    lab.write_notebook(f"{name}.ipynb", START, cell)
+    width, height = (1280, 900) if target.parent == SHOWN else (1400, 1900)
+    page = chromium.new_page(viewport={"width": width, "height": height})
+    lab_page = LabPage(page, lab)
+    lab_page.open_notebook(f"{name}.ipynb")
+    lab_page.run_all()
+    if name.endswith("-dark"):
+        lab_page.set_theme("JupyterLab Dark")
+    show(name, page)
+    output = page.locator(".jp-Cell").nth(1).locator(".jp-OutputArea-output").last
+    output.screenshot(path=target)
+    page.close()
+    lab.shut_down_kernels()
+
+
+def take_job(chromium: Browser, lab: Lab, home: Path) -> None:
+    """Take the ten pictures of the whole job while the hand of the benchmark does it."""
+    taken: list[str] = []
+
+    def see(page: Page, name: str) -> None:
+        if name == "trained":
+            page.wait_for_timeout(SETTLES_MS)  # the curves are drawn once an epoch
+        taken.append(name)
+        page.screenshot(path=TARGET / f"job-{len(taken):02}-{name}.png", style=FOLDED)
+        if name == "trained":
+            page.get_by_role("tab", name="Evaluate", exact=True).click()
+            page.get_by_role("button", name="Evaluate").click()
+            page.get_by_role("row", name="cell").first.wait_for(timeout=PATIENCE_MS)
+            see(page, "measured")
+
+    for line in do_job(chromium, lab, home, see).lines():
+        print(line)
 
 
 def show(name: str, page: Page) -> None:
@@ -114,12 +175,23 @@ def show(name: str, page: Page) -> None:
             panel.locator(".wbc-record").click()
             page.wait_for_timeout(900)
     elif name == "train":
-        page.locator(".widget-select select").first.select_option(index=0)
         expect(page.locator(".main-svg").first).to_be_visible(timeout=PATIENCE_MS)
+    elif name == "curate":
+        page.get_by_role("button", name="Check").click()
+        page.locator(".curate-finding").first.wait_for(timeout=PATIENCE_MS)
+    elif name.startswith(("annotate", "tabs")):
+        page.locator(".wb-stage").first.focus()
     elif name == "models":
         page.locator(".wb-panel").first.get_by_role("row").nth(1).click()
     page.wait_for_timeout(4000)  # plots and thumbnails are drawn when they are in sight
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(CELLS))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", help="of panels, or job; default: all")
+    parser.add_argument("--data", type=Path, help="take the pictures of this dataset instead")
+    options = parser.parse_args()
+    if options.data is not None:
+        main_of_data(options.data)
+    else:
+        main(options.names or [*CELLS, "job"])

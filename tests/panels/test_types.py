@@ -34,6 +34,7 @@ TRAITS_OF = {
     "ModelTable": "ModelTableModel",
     "PlotGrid": "PlotGridModel",
     "StatusLine": "StatusLineModel",
+    "TrainStatus": "StatusLineModel",
     "Trial": "TrialTraits",
 }
 """Where the traits of each widget stand: an interface, or what a model is made of."""

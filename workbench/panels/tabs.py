@@ -73,7 +73,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.split = w.Dropdown(description="Split", options=SPLITS, value="train")
         self.message = w.HTML()
         self.home = HomePanel(stores, go=self.go, where=str(data_dir or ""))
-        self.train = TrainPanel(None, stores, runs_dir)
+        self.train = TrainPanel(None, stores, runs_dir, go=self.go)
         self._runner = TrainingRunner(stores, runs_dir)
         self.evaluate = EvaluatePanel(None, stores, predictor=predictor, go=self.go)
         self.models = ModelsPanel(stores, predictor=predictor)

@@ -731,6 +731,7 @@ export interface ModelRow {
 export type ModelTableModel = Model<{
   heads: string[];
   texts: number[];
+  spare: number[];
   rows: ModelRow[];
   chosen: string;
   empty: string;

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.datasets.health import HealthChecker
+from workbench.datasets.health import Finding, HealthChecker
 from workbench.errors import InvalidConfigError
 from workbench.persistence import Stores
 from workbench.persistence.models import DatasetInfo, ImageKey, LabelTable, Progress, no_progress
@@ -17,7 +17,21 @@ from workbench.training.base_models import resolve_base_model
 from workbench.training.config import BaseModel, TrainingConfig
 from workbench.training.data_versions import data_of
 from workbench.training.machine_checks import check_machine
-from workbench.training.problems import ERROR, WARNING, Problem, listed
+from workbench.training.problems import (
+    DAMAGED,
+    ERROR,
+    NO_BOX_OF_CLASS,
+    NO_BOXES,
+    NO_CLASSES,
+    NO_IMAGES,
+    NO_TRAIN,
+    NO_VAL,
+    UNKNOWN_CLASS,
+    UNLABELLED,
+    WARNING,
+    Problem,
+    listed,
+)
 from workbench.training.weights_check import rewritten_weights
 
 __all__ = ["ERROR", "WARNING", "Problem", "check_run", "check_settings", "find_problems"]
@@ -113,7 +127,7 @@ async def _look_at_images(
     for finding in report:
         images = [key for key in finding.images if key[0] in _SPLITS]
         if images:
-            problems.append(_from_finding(finding.kind, finding.title, finding.why, images))
+            problems.append(_from_finding(finding, images))
         if finding.kind in _DROPPED:
             dropped.update(images)
     return problems + _nothing_left(table, dropped)
@@ -124,8 +138,9 @@ def find_problems(
 ) -> list[Problem]:
     """Return what speaks against a dataset, as far as its labels tell; errors first."""
     if not info.classes:
-        remedy = "give it some with update_classes, then label boxes"
-        return [Problem(ERROR, f"dataset {info.name!r} has no classes", remedy)]
+        remedy = "give it some, then label boxes"
+        text = f"dataset {info.name!r} has no classes"
+        return [Problem(ERROR, text, remedy, kind=NO_CLASSES)]
     return _errors(info, table) + _warnings(info, table, unlabelled_as_background)
 
 
@@ -133,26 +148,27 @@ def _errors(info: DatasetInfo, table: LabelTable) -> list[Problem]:
     splits = np.array(table.splits, dtype=object)
     images = {split: int((splits == split).sum()) for split in _SPLITS}
     boxes = {split: int((splits[table.image_index] == split).sum()) for split in _SPLITS}
-    errors: list[tuple[str, str]] = []
+    errors: list[tuple[str, str, str]] = []
     if not images["train"]:
-        errors.append(("there are no images in train", "capture or import some"))
+        kind = NO_TRAIN if len(splits) else NO_IMAGES
+        errors.append((kind, "there are no images in train", "capture or import some"))
     elif not boxes["train"]:
         text = f"none of its {images['train']} images in train has a box"
-        errors.append((text, "label some first"))
+        errors.append((NO_BOXES, text, "label some first"))
     if not images["val"]:
         text = "there are no images in val, without which nobody can tell how good the model gets"
-        errors.append((text, "move some images to val, about one in five"))
+        errors.append((NO_VAL, text, "move some images to val, about one in five"))
     elif not boxes["val"]:
         text = f"none of its {images['val']} images in val has a box"
-        errors.append((text, "label some, or move labelled images to val"))
+        errors.append((NO_BOXES, text, "label some, or move labelled images to val"))
     unknown = np.unique(table.class_id[table.class_id >= len(info.classes)])
     if len(unknown):
         text = (
             f"labels use class ids {', '.join(map(str, unknown))}, but the dataset has "
             f"{len(info.classes)} classes"
         )
-        errors.append((text, "append the missing names or correct the labels"))
-    return [Problem(ERROR, text, remedy) for text, remedy in errors]
+        errors.append((UNKNOWN_CLASS, text, "append the missing names or correct the labels"))
+    return [Problem(ERROR, text, remedy, kind=kind) for kind, text, remedy in errors]
 
 
 def _warnings(
@@ -167,7 +183,8 @@ def _warnings(
         if missing:
             reason = "cannot be learned" if split == "train" else "cannot be measured"
             text = f"No box in {split} for {listed(missing)}, which {reason}"
-            warnings.append(Problem(WARNING, text, f"label some in {split}, or move some there"))
+            remedy = f"label some in {split}, or move some there"
+            warnings.append(Problem(WARNING, text, remedy, kind=NO_BOX_OF_CLASS))
         unlabelled = [
             (split, name)
             for name, where, labelled in zip(
@@ -185,15 +202,17 @@ def _warnings(
                 f"{len(unlabelled)} images of {split} have no labels yet and {fate} "
                 f"({listed([name for _, name in unlabelled])})"
             )
-            warnings.append(Problem(WARNING, text, remedy, tuple(unlabelled)))
+            warnings.append(Problem(WARNING, text, remedy, tuple(unlabelled), UNLABELLED))
     return warnings
 
 
-def _from_finding(kind: str, title: str, why: str, images: list[ImageKey]) -> Problem:
+def _from_finding(finding: Finding, images: list[ImageKey]) -> Problem:
     named = listed([f"{split}/{name}" for split, name in images])
-    fate = "training leaves them out" if kind in _DROPPED else why.rstrip(".")
+    fate = "training leaves them out" if finding.kind in _DROPPED else finding.why.rstrip(".")
     remedy = "run the health check, which offers a repair"
-    return Problem(WARNING, f"{title} ({named}); {fate}", remedy, tuple(images))
+    repair = finding.repairs[0].title if finding.repairs else ""
+    text = f"{finding.title} ({named}); {fate}"
+    return Problem(WARNING, text, remedy, tuple(images), finding.kind, repair)
 
 
 def _nothing_left(table: LabelTable, dropped: set[ImageKey]) -> list[Problem]:
@@ -205,5 +224,6 @@ def _nothing_left(table: LabelTable, dropped: set[ImageKey]) -> list[Problem]:
         chosen = [key for key in with_boxes if key[0] == split]
         if chosen and dropped.issuperset(chosen):
             text = f"every labelled image of {split} is damaged, and training would leave it out"
-            found.append(Problem(ERROR, text, "run the health check, which offers repairs"))
+            remedy = "run the health check, which offers repairs"
+            found.append(Problem(ERROR, text, remedy, kind=DAMAGED))
     return found

@@ -80,7 +80,8 @@ def gpus_of(device: str, found: list[Gpu]) -> list[Gpu]:
 def _check_device(config: TrainingConfig, found: list[Gpu]) -> list[Problem]:
     device = config.device.strip().lower()
     if device == "mps" and platform.system() != "Darwin":
-        return [Problem(ERROR, "device 'mps' is for Apple computers", "take '' or 'cpu'")]
+        text = "device 'mps' is for Apple computers"
+        return [Problem(ERROR, text, "take '' or 'cpu'", settings=(("device", ""),))]
     numbers = [part.strip() for part in device.replace("cuda:", "").split(",")]
     if not all(number.isdigit() for number in numbers):
         return []  # "", "cpu", "mps", or something that only torch can judge
@@ -95,6 +96,7 @@ def _check_device(config: TrainingConfig, found: list[Gpu]) -> list[Problem]:
             if found
             else f"device {config.device!r}: torch finds no GPU on this machine",
             f"there are {there}" if found else "take 'cpu', or leave it empty",
+            settings=(("device", ""),),
         )
     ]
 
@@ -106,7 +108,8 @@ def _check_batch(config: TrainingConfig, has_gpu: bool) -> list[Problem]:
         return [Problem(ERROR, text, "give a number, a multiple of the number of GPUs")]
     if automatic and (config.device.strip().lower() == "cpu" or not has_gpu):
         text = f"batch {config.batch} is measured on a GPU, and this run has none"
-        return [Problem(WARNING, text, "Ultralytics takes 16; give a number to choose")]
+        remedy = "Ultralytics takes 16; give a number to choose"
+        return [Problem(WARNING, text, remedy, settings=(("batch", 16),))]
     return []
 
 
@@ -129,6 +132,7 @@ def _check_memory(config: TrainingConfig, scale: str, on_gpu: list[Gpu]) -> list
             f"Batch {config.batch} at {config.image_size} pixels takes about {_gib(needed)} of "
             f"{where}, and {_gib(free)} are free",
             f"take a batch of about {fits}, or a smaller image size, {note}",
+            settings=(("batch", fits),),
         )
     ]
 
@@ -141,7 +145,7 @@ def _check_cache(info: DatasetInfo, config: TrainingConfig) -> list[Problem]:
     if needed <= free:
         return []
     text = f"cache 'ram' takes up to {_gib(needed)}, and {_gib(free)} are free"
-    return [Problem(WARNING, text, "take 'disk', or no cache")]
+    return [Problem(WARNING, text, "take 'disk', or no cache", settings=(("cache", "disk"),))]
 
 
 def _check_disk(config: TrainingConfig, scale: str, runs_dir: Path) -> list[Problem]:

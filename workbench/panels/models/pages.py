@@ -10,7 +10,8 @@ from workbench.panels.models.model import NOTE, ModelsModel, is_usable, required
 from workbench.panels.shared.parts import Spawn, button, empty, labelled, page, row
 from workbench.persistence.models import ModelInfo
 
-_NO_MODEL = "No model is chosen."
+_NO_MODEL = "No model is chosen: train one, or bring in weights on the page Import."
+FIGURES = ("mAP50", "mAP50-95", "precision", "recall")
 
 
 def table_cells(info: ModelInfo) -> list[str]:
@@ -56,7 +57,7 @@ class DetailsPage:
             w.Textarea(description="Note", placeholder="what it is good for, what was tried"),
             width="100%",
             max_width="560px",
-            height="64px",
+            height="84px",
         )
         self.save_note = button("Save note", "save", self._save_note, spawn)
         self.facts = w.HTML()
@@ -105,7 +106,10 @@ def _facts(info: ModelInfo) -> str:
     config = config if isinstance(config, dict) else {}  # a stranger may have written the facts
     version = details.get("dataset_version")
     settings = ("image_size", "batch", "seed")
+    *figures, _epochs, _dataset, _start, made = table_cells(info)
     facts = {
+        "Measured": ", ".join(map(" ".join, zip(FIGURES, figures, strict=True))),
+        "Made": made,
         "Classes": ", ".join(info.class_names) or "–",
         "Trained on": (info.dataset_name or "–") + (f", version {version}" if version else ""),
         "Started from": info.base_model or "–",

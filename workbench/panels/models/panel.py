@@ -8,7 +8,7 @@ from typing import Any
 from workbench.datasets.manager import DatasetManager
 from workbench.labelling.predictor import Predictor
 from workbench.panels.models.model import ModelsModel
-from workbench.panels.models.pages import DetailsPage, table_cells
+from workbench.panels.models.pages import FIGURES, DetailsPage, table_cells
 from workbench.panels.models.transfer import ExportPage, ImportPage, TrashPage
 from workbench.panels.models.trial_page import TryPage
 from workbench.panels.models.widgets import ModelTable
@@ -21,8 +21,9 @@ from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import ModelInfo
 
-_HEADS = ("mAP50", "mAP50-95", "precision", "recall", "epochs", "dataset", "started from", "made")
+_HEADS = (*FIGURES, "epochs", "dataset", "started from", "made")
 _TEXTS = (5, 6, 7)
+_SPARE = (6, 7, 2, 3)  # the page About has them all
 _NONE = "There is no model yet: train one in the Train panel, or import weights below."
 
 
@@ -60,7 +61,9 @@ class ModelsPanel:
         self._background = Background(self._report)
         self.follower = Follower(stores, self._background, self._catch_up)
         spawn = self._background.spawn
-        self.table = ModelTable(heads=list(_HEADS), texts=list(_TEXTS), empty=_NONE)
+        self.table = ModelTable(
+            heads=list(_HEADS), texts=list(_TEXTS), spare=list(_SPARE), empty=_NONE
+        )
         self.undo_button = button("Undo", "undo", self.model.undo, spawn)
         self.work = WorkRow(self.model, self.undo_button)
         self.status = self.work.status

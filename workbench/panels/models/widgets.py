@@ -36,6 +36,9 @@ class ModelTable(anywidget.AnyWidget):
 
     heads = traitlets.List(traitlets.Unicode(), help="of the cells' columns").tag(sync=True)
     texts = traitlets.List(traitlets.Int(), help="columns of words, counted from 0").tag(sync=True)
+    spare = traitlets.List(
+        traitlets.Int(), help="columns that a narrow table leaves out, the first one first"
+    ).tag(sync=True)
     rows = traitlets.List(
         traitlets.Dict(),
         help="`name`, `is_active`, `problem`, `curve` (values by epoch) and `cells` (text) of each",

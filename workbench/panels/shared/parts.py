@@ -84,13 +84,31 @@ class Fold:
         show(self.content, is_open)
 
 
+def field(control: w.Widget, about: w.HTML) -> w.VBox:
+    """Return a control with its help below it; see `help_text` and `note_text`."""
+    made = w.VBox((control, about))
+    made.add_class("wb-field")
+    return made
+
+
 def help_text(line: str, more: str = "") -> str:
     """Return one line of help as HTML; where there is more to say, it opens."""
     if not more:
-        return f'<div class="wb-help">{escape(line)}</div>'
+        return f'<div class="wb-about">{escape(line)}</div>'
     return (
-        f'<details class="wb-help"><summary>{escape(line)}</summary>'
+        f'<details class="wb-about"><summary>{escape(line)}</summary>'
         f"<div>{escape(more)}</div></details>"
+    )
+
+
+def note_text(text: str) -> str:
+    """Return what is to be said of something as it stands, as HTML; all but a sentence opens."""
+    first, stop, rest = text.partition(". ")
+    if not rest:
+        return f'<div class="wb-note">{escape(text)}</div>'
+    return (
+        f'<details class="wb-note"><summary>{escape(first + stop.strip())}</summary>'
+        f"<div>{escape(rest)}</div></details>"
     )
 
 

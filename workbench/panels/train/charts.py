@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.shared.parts import Spawn, page, show
+from workbench.panels.shared.parts import Fold, Spawn, page, show
 from workbench.panels.shared.widgets import PlotGrid
 from workbench.panels.train.model import TrainModel
 from workbench.panels.train.plots import comparison_figures, run_figures
@@ -15,7 +15,7 @@ from workbench.panels.train.words import comparison, epochs, samples
 from workbench.training.comparison import RunComparison
 from workbench.training.curves import curves_of
 
-_PLOT_HEIGHT = "360px"
+_PLOT_HEIGHT = "300px"
 
 
 class TrainCharts:
@@ -28,6 +28,13 @@ class TrainCharts:
     ----------
     model : TrainModel
     spawn : callable
+
+    Attributes
+    ----------
+    view : ipywidgets.VBox
+        The curves.
+    more : ipywidgets.VBox
+        Tables and sample pictures, folded.
     """
 
     def __init__(self, model: TrainModel, spawn: Spawn) -> None:
@@ -41,7 +48,11 @@ class TrainCharts:
         self.table = w.HTML()
         self.samples = w.HTML()
         self.compared = w.HTML()
-        self.view = page(self.compared, self._plots_box, self.samples, self.table)
+        self.view = page(self._plots_box)
+        self.samples_fold = Fold("What it finds", self.samples)
+        self.epochs_fold = Fold("Epochs", self.table)
+        self.more = w.VBox((self.compared, self.samples_fold.view, self.epochs_fold.view))
+        self.more.layout.overflow = "visible"
         model.observe(self._follow, names=("run", "progress", "comparison"))
         self._follow()
 
@@ -56,8 +67,8 @@ class TrainCharts:
         has_epochs = bool(progress.history)
         show(self.view, compared is not None or has_epochs or model.is_active)
         show(self.compared, compared is not None)
-        for widget in (self.samples, self.table):
-            show(widget, compared is None)
+        for fold in (self.samples_fold, self.epochs_fold):
+            show(fold.view, compared is None and has_epochs)
         if run is None and compared is None:
             return
         run_id = run.id if run is not None else ""

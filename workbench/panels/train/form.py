@@ -1,70 +1,77 @@
-"""The settings of the next run, each with what it does in words."""
+"""The settings of the next run: what is trained, three numbers, and the rest folded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from html import escape
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.shared.parts import row, show
+from workbench.panels.shared.parts import Fold, card, field, help_text, note_text, number, row
 from workbench.panels.train.model import TrainModel
 from workbench.panels.train.settings import CHOSEN, LEAST, too_small
+from workbench.persistence.models import SPLITS
 from workbench.training.defaults import SUGGESTED
 
 _WORDS = {
-    "dataset": ("Dataset", "It is copied for the run, so you can go on editing it."),
+    "dataset": ("Dataset", "It is copied for the run, so you can go on editing it.", ""),
     "version": (
         "Version",
-        "Train on the dataset as it is now, or as it was when you froze a version of it.",
+        "As it is now, or as it was when you froze a version of it.",
+        "",
     ),
     "base_model": (
         "Start from",
-        "Pretrained weights (.pt) learn faster than a bare architecture (.yaml); n, s, m, l, x go "
-        "from small and fast to large and exact. A model of yours is trained further. Clear the "
-        "field to see the choices.",
+        "Pretrained weights (.pt) learn faster than an architecture (.yaml).",
+        "n, s, m, l, x go from small and fast to large and exact. A model of yours is trained "
+        "further. Clear the field to see the choices.",
     ),
     "allow_download": (
         "Allow download",
-        "Fetch pretrained weights if they are not on this disk. Nothing else is fetched, and "
-        "nothing is ever sent.",
+        "Fetch pretrained weights if they are not on this disk.",
+        "Nothing else is fetched, and nothing is ever sent.",
     ),
     "epochs": (
         "Epochs",
-        "How often every training image is seen. It ends earlier if nothing gets better.",
+        "How often every training image is seen.",
+        "It ends earlier if nothing gets better.",
     ),
     "image_size": (
         "Image size",
-        "Images are scaled into a square of so many pixels. Larger finds smaller things and costs "
-        "time by its square.",
+        "Images are scaled into a square of so many pixels.",
+        "Larger finds smaller things and costs time by its square.",
     ),
-    "batch": ("Batch", "Images learned at once. Fewer if memory runs out; -1 fills a GPU."),
-    "device": ("Device", "A GPU is many times as fast as a processor."),
+    "batch": ("Batch", "Images learned at once.", "Fewer if memory runs out; -1 fills a GPU."),
+    "device": ("Device", "A GPU is many times as fast as a processor.", ""),
     "model_name": (
         "Model name",
-        "What the model is called in the store. Empty: the dataset's name and the time.",
+        "What the model is called in the store.",
+        "Empty: the dataset's name and the time.",
     ),
     "patience": (
         "Patience",
-        "It ends after so many epochs in which nothing got better; 0: never before the last.",
+        "It ends after so many epochs in which nothing got better.",
+        "0: never before the last.",
     ),
-    "seed": ("Seed", "The same number on the same machine gives the same model again."),
+    "seed": ("Seed", "The same number on the same machine gives the same model again.", ""),
     "cache": (
         "Keep images",
         "Decoded images are kept, so that they are not read anew in every epoch.",
+        "",
     ),
     "unlabelled_as_background": (
         "Unlabelled too",
-        "Learn images without labels as pictures of nothing. Else they are left out; those that "
-        "are marked as background always take part.",
+        "Learn images without labels as pictures of nothing.",
+        "Else they are left out; those that are marked as background always take part.",
     ),
     "arguments": (
         "More arguments",
-        "Any other argument of Ultralytics' train, such as lr0=0.01 degrees=5 optimizer=AdamW.",
+        "Any other argument of Ultralytics' train.",
+        "Such as lr0=0.01 degrees=5 optimizer=AdamW.",
     ),
 }
-_RARE = ("patience", "seed", "cache", "unlabelled_as_background", "arguments")
+_MAIN = ("dataset", "version", "base_model", "allow_download")
+_RARE = tuple(name for name in CHOSEN if name not in (*_MAIN, *SUGGESTED))
 _CACHES = [("No", False), ("In memory", "ram"), ("On the disk", "disk")]
 
 
@@ -74,6 +81,13 @@ class TrainForm:
     Parameters
     ----------
     model : TrainModel
+
+    Attributes
+    ----------
+    view : ipywidgets.VBox
+        What is trained, and the three settings that matter most.
+    more : Fold
+        All other settings.
     """
 
     def __init__(self, model: TrainModel) -> None:
@@ -98,24 +112,23 @@ class TrainForm:
         for name, control in self.controls.items():
             self._link(name, control)
             # A description is the label of its control, for screen readers too.
-            control.description, control.tooltip = _WORDS[name]
-            control.style.description_width = "8.5em"
+            control.description, control.tooltip, _ = _WORDS[name]
             control.layout.width = "auto"
-            control.layout.margin = "0 0 0 8.8em" if isinstance(control, w.Checkbox) else "0"
-        self.more_button = w.ToggleButton(description="More settings", icon="caret-right")
         self.follow_button = w.Button(description="Use what is suggested", icon="magic")
         self.follow_button.tooltip = "Set epochs, image size and batch to what is suggested"
         self.follow_button.on_click(lambda _: model.follow_suggestions())
-        self._rare = self._grid(_RARE)
-        common = [name for name in CHOSEN if name not in _RARE]
-        self.view = w.VBox(
-            (self._grid(common), row(self.more_button, self.follow_button), self._rare),
-            layout={"overflow": "visible", "width": "100%"},
-        )
-        self.more_button.observe(self._fold, "value")
+        self.counts = w.HTML()
+        what = card("What is trained", *self._fields(("dataset",)), self.counts)
+        what.children += self._fields(name for name in _MAIN if name != "dataset")
+        three = row(*self._fields(SUGGESTED))
+        three.add_class("train-three")
+        self.view = w.VBox((what, three))
+        self.view.add_class("train-form")
+        self.more = Fold("More settings", *self._fields(_RARE), self.follow_button)
         model.observe(self._say, names=("notes", "suggestions", "own", *SUGGESTED))
-        self._fold()
+        model.observe(self._count, names=("images", "dataset"))
         self._say()
+        self._count()
 
     def _link(self, name: str, control: Any) -> None:
         if name not in ("dataset", "version", "device"):  # they are linked by `_Choice`
@@ -123,36 +136,30 @@ class TrainForm:
             transform = (float, _to_batch) if name == "batch" else same
             w.link((self._model, name), (control, "value"), transform=transform)
 
-    def _grid(self, names: Any) -> w.GridBox:
-        cells = [cell for name in names for cell in (self.controls[name], self.hints[name])]
-        columns = "minmax(17em, 26em) minmax(10em, 46em)"
-        return w.GridBox(
-            cells,
-            layout={
-                "grid_template_columns": columns,
-                "grid_gap": "5px 14px",
-                "align_items": "center",
-                "overflow": "visible",
-            },
-        )
+    def _fields(self, names: Iterable[str]) -> tuple[w.VBox, ...]:
+        return tuple(field(self.controls[name], self.hints[name]) for name in names)
 
-    def _fold(self, _: Any = None) -> None:
-        is_open = self.more_button.value
-        self.more_button.icon = "caret-down" if is_open else "caret-right"
-        show(self._rare, is_open)
+    def _count(self, _: Any = None) -> None:
+        """Say how many images of each split take part."""
+        images = self._model.images
+        counts = " · ".join(f"{split} <b>{number(images.get(split, 0))}</b>" for split in SPLITS)
+        words = f"Images: {counts}" if images else "&nbsp;"
+        self.counts.value = f'<div class="wb-note">{words}</div>'
 
     def _say(self, _: Any = None) -> None:
         model = self._model
         for name, hint in self.hints.items():
-            words = [escape(_WORDS[name][1])]
+            _, line, more = _WORDS[name]
+            notes = []
             suggestion = model.suggestions.get(name)
             if suggestion is not None:
-                words.append(f"<b>Suggested: {suggestion.value}</b> ({escape(suggestion.why)}).")
+                more = f"{line} {more} Why {suggestion.value}: {suggestion.why}."
+                line = f"Suggested: {suggestion.value}"
             if name in LEAST and getattr(model, name) < LEAST[name]:
-                words.append(f"<b>{too_small(name, LEAST[name])}</b>")
+                notes.append(too_small(name, LEAST[name]))
             if name in model.notes:
-                words.append(f"<b>{escape(model.notes[name])}</b>")
-            html = f'<small class="wb-explanation">{" ".join(words)}</small>'
+                notes.append(model.notes[name])
+            html = help_text(line, more) + "".join(map(note_text, notes))
             if html != hint.value:
                 hint.value = html
         differs = any(getattr(model, name) != s.value for name, s in model.suggestions.items())

@@ -8,15 +8,18 @@ from typing import Any
 
 import traitlets as t
 
+from workbench.datasets.changes import Change
 from workbench.datasets.manager import DatasetManager
 from workbench.errors import TrainingError, WorkbenchError
+from workbench.panels.shared.changing import sentence
 from workbench.panels.shared.readings import Readings
+from workbench.panels.train.mending import mend
 from workbench.panels.train.runs import RunBook, RunRow
 from workbench.panels.train.settings import CHOSEN, TrainSettings
 from workbench.persistence import Stores
 from workbench.training.comparison import RunComparison, compare_runs
 from workbench.training.config import TrainingConfig
-from workbench.training.problems import ERROR
+from workbench.training.problems import ERROR, Problem
 from workbench.training.progress import WAITING, RunProgress
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
@@ -52,6 +55,8 @@ class TrainModel(TrainSettings):
     trained_model = t.Unicode(help="Name of the model that came of it, or empty.")
     comparison = t.Instance(RunComparison, allow_none=True, help="Runs beside each other.")
     error = t.Unicode(help="What went wrong with the last command, or empty.")
+    said = t.Unicode(help="What the last mend has changed, or empty.")
+    can_undo = t.Bool(False, help="Whether that can be taken back.")
 
     def __init__(
         self,
@@ -65,13 +70,14 @@ class TrainModel(TrainSettings):
         self._watching = False
         self._looks, self._lists = Readings(), Readings()
         self._proposed: TrainingConfig | None = None
+        self._mended: Change | None = None
         self.observe(self._begin_anew, names=list(CHOSEN))
 
     def _begin_anew(self, _change: Any) -> None:
         """Forget what was wrong with the settings of before."""
         self.withdraw()
         if not self._is_suggesting:
-            self.error = ""
+            self.error = self.said = ""
 
     @t.default("progress")
     def _no_progress(self) -> RunProgress:
@@ -107,7 +113,7 @@ class TrainModel(TrainSettings):
     async def refresh(self) -> None:
         """Look again which datasets, models and runs there are.
 
-        A run that goes on, started by whomever, is shown; else the last one that was shown.
+        A run that goes on, started by whomever, is shown; else the one that was, or the newest.
         """
         is_news = self._lists.begin()
         datasets = await DatasetManager.on(self.stores).list_usable()
@@ -124,8 +130,9 @@ class TrainModel(TrainSettings):
         if self.run is None:
             active = [row for row in self.rows if not row.is_over]
             running = [row for row in active if row.state != WAITING]
-            if active:
-                await self.choose((running or active)[0].id)
+            shown = [*running, *active, *self.rows]
+            if shown:
+                await self.choose(shown[0].id)
         await self.suggest()
 
     # Starting
@@ -162,17 +169,66 @@ class TrainModel(TrainSettings):
         """
         self._begin()
         try:
-            await self.suggest()
-            config = self.config()
-            runner = await self._required_runner(config)
-            problems = await runner.check(config, progress=self._tell())
-            if problems:
-                self._proposed = config
-                self.problems = tuple(problems)
-                return None
-            return await self._start(config)
+            config = await self._check()
+            return None if self.problems else await self._start(config)
         finally:
             self.busy = False
+
+    async def _check(self) -> TrainingConfig:
+        """Look for what speaks against a run; `problems` has it."""
+        await self.suggest()
+        config = self.config()
+        runner = await self._required_runner(config)
+        problems = await runner.check(config, progress=self._tell())
+        if problems:
+            self._proposed = config
+            self.problems = tuple(problems)
+        return config
+
+    # Mending
+
+    async def mend(self, problem: Problem) -> None:
+        """Do what can be done here about a problem, and check again; nothing is started.
+
+        Raises
+        ------
+        ConflictError
+            If it is not so any more, or cannot be done; nothing is done then.
+        """
+        if problem.settings:
+            for name, value in problem.settings:
+                self.set_trait(name, value)
+            self.said = "The settings are changed: press Start."
+            return
+        if self.version:
+            self.version = ""
+            self.said = "It trains on the dataset as it is now: press Start."
+            return
+        self._begin()
+        try:
+            self._mended = await mend(self.stores, self.dataset, problem)
+            self.can_undo = True
+            await self._check()
+            done = sentence(self._mended.description)
+            self.said = done if self.problems else f"{done} Nothing speaks against it: press Start."
+        finally:
+            self.busy = False
+
+    async def undo_mend(self) -> None:
+        """Take back what the last mend has changed in the dataset.
+
+        Raises
+        ------
+        ConflictError
+            If somebody has changed it since.
+        """
+        change, self._mended = self._mended, None
+        self.can_undo = False
+        if change is not None:
+            await change.undo()
+            self.withdraw()
+            self.said = f"Undone: {change.description}."
+            await self.suggest()
 
     async def start_anyway(self) -> Run:
         """Start the run of which `problems` has warnings.
@@ -338,7 +394,7 @@ class TrainModel(TrainSettings):
         if self.busy:
             raise TrainingError("a training run is being started: wait until it has")
         self.withdraw()
-        self.busy, self.error, self.checked = True, "", (0, 0)
+        self.busy, self.error, self.said, self.checked = True, "", "", (0, 0)
 
     async def _start(self, config: TrainingConfig) -> Run:
         runner = await self._required_runner(config)

@@ -8,7 +8,7 @@ them -> its traits change -> this view shows them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,25 @@ import ipywidgets as w
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import Command, button, page, row, show
-from workbench.panels.shared.widgets import CopyButton, StatusLine
+from workbench.panels.shared.parts import Command, Fold, button, empty, meter, page, row, show
+from workbench.panels.shared.widgets import CopyButton
 from workbench.panels.train.charts import TrainCharts
 from workbench.panels.train.form import TrainForm
+from workbench.panels.train.mending import mend_of
 from workbench.panels.train.model import TrainModel
 from workbench.panels.train.run_list import RunList
 from workbench.panels.train.settings import CHOSEN
-from workbench.panels.train.words import log, problems, status, suggestion
+from workbench.panels.train.status_line import TrainStatus
+from workbench.panels.train.words import log, problem_text, problems_head, status, suggestion
 from workbench.persistence import Stores
+from workbench.training.problems import Problem
 from workbench.training.progress import PAUSING, RUNNING, STARTING, WAITING, RunProgress
 from workbench.training.run import Run
+
+_NOTHING = (
+    "Nothing trains. Press Start: settings, images and machine are checked first, and the curves "
+    "appear here. A run goes on when you close the page."
+)
 
 
 class TrainPanel:
@@ -51,6 +59,8 @@ class TrainPanel:
         Default: those of `get_stores`.
     runs_dir : Path or str, optional
         Where runs are kept; default: ``runs`` beside the folder that holds the datasets.
+    go : callable, optional
+        Turns to another panel, by its title, with a dataset; without it nothing leads there.
 
     Attributes
     ----------
@@ -64,32 +74,35 @@ class TrainPanel:
         dataset: str | None = None,
         stores: Stores | None = None,
         runs_dir: Path | str | None = None,
+        *,
+        go: Callable[[str, str], object] | None = None,
     ) -> None:
         self.model = TrainModel(dataset, stores, runs_dir)
+        self._go = go
         self._background = Background(self._report)
         self.follower = Follower(self.model.stores, self._background, self._catch_up)
         self.form = TrainForm(self.model)
-        self.status_line = StatusLine()
+        self.status_line = TrainStatus()
         self.runs = RunList(self.model, self._spawn)
         self.charts = TrainCharts(self.model, self._background.spawn)
         self._make_start()
         self._make_display()
+        start = row(self.start_button, self.copy_button, self.undo_button)
+        left = w.VBox((self.form.view, start, self.status_line, self.form.more.view))
+        right = w.VBox((self.problems_view, self.nothing, self.run_view, self.charts.view))
+        right.add_class("train-run")
+        main = w.Box((left, right))
+        main.add_class("train-main")
         self.view = w.VBox(
-            (
-                self.form.view,
-                row(self.start_button, self.refresh_button, self.copy_button),
-                self.problems_view,
-                self.status_line,
-                self.runs.view,
-                self.run_view,
-                self.charts.view,
-                self.log_view,
-            ),
+            (main, self.charts.more, self.runs.view, self.log_view),
             layout={"width": "100%"},
         )
         self.view.add_class("wb-panel")
-        self.model.observe(self._show_message, names=("busy", "checked", "error"))
+        self.model.observe(
+            self._show_message, names=("busy", "checked", "error", "said", "can_undo")
+        )
         self.model.observe(self._show_problems, names="problems")
+        self.model.observe(self._show_run, names="problems")
         names = ("run", "progress", "busy", "rows", "can_resume", "trained_model", "comparison")
         self.model.observe(self._show_run, names=names)
         self.model.observe(self._watch, names=("run", "progress", "rows"))
@@ -187,17 +200,24 @@ class TrainPanel:
 
     def _make_start(self) -> None:
         self.start_button = button("Start", "play", self.model.propose, self._spawn)
-        self.start_button.button_style = "success"
+        self.start_button.button_style = "primary"
         self.start_button.tooltip = "Check settings, images and machine, then train"
         self.copy_button = CopyButton(why="Choose a dataset, and settings that can be")
-        self.refresh_button = button("Refresh", "refresh", self.model.refresh, self._spawn)
-        self.refresh_button.tooltip = "Look again which datasets, models and runs there are"
+        self.undo_button = button("Undo", "undo", self.model.undo_mend, self._spawn)
+        self.undo_button.tooltip = "Take back what was mended in the dataset"
+        show(self.undo_button, False)
+        self.nothing = w.HTML(empty(_NOTHING))
         self.problems_text = w.HTML()
+        self.problem_list = w.VBox(layout={"overflow": "visible", "grid_gap": "8px"})
         self.anyway_button = button("Start anyway", "play", self.model.start_anyway, self._spawn)
         self.withdraw_button = w.Button(description="Do not start", icon="times")
         self.withdraw_button.on_click(lambda _: self.model.withdraw())
         self.problems_view = w.VBox(
-            (self.problems_text, row(self.anyway_button, self.withdraw_button))
+            (
+                self.problems_text,
+                self.problem_list,
+                row(self.anyway_button, self.withdraw_button),
+            )
         )
         self.problems_view.add_class("wb-confirm")
 
@@ -218,16 +238,16 @@ class TrainPanel:
         self.suggestions = row()
         self._suggested: tuple[dict[str, Any], ...] = ()
         bar = {"width": "100%", "margin": "0"}
-        self.bar = w.FloatProgress(min=0.0, max=1.0, description="Run", layout=bar)
-        self.epoch_bar = w.FloatProgress(min=0.0, max=1.0, description="Epoch", layout=bar)
+        self.bar = meter(description="Run", layout=bar)
+        self.epoch_bar = meter(description="Epoch", layout=bar)
         self.status = w.HTML()
         buttons = (self.pause_button, self.resume_button, self.stop_button, self.cancel_button)
         self.run_view = page(row(*buttons, self.suggestions), self.status, self.bar, self.epoch_bar)
         self.log_text = w.HTML()
         self._log_of: tuple[Any, ...] = ()
-        self.log_button = w.ToggleButton(description="Show log", icon="file-text")
+        log_fold = Fold("Log", self.log_text)
+        self.log_button, self.log_view = log_fold.button, log_fold.view
         self.log_button.observe(lambda _: self._background.spawn(self._show_log), names="value")
-        self.log_view = page(row(self.log_button), self.log_text)
 
     def _spawn(self, command: Command) -> None:
         """Start the command of a click, and clear the error that was shown."""
@@ -258,26 +278,45 @@ class TrainPanel:
         with self.status_line.hold_sync():
             self.status_line.tone = "problem" if model.error else "info"
             self.status_line.text = model.error or (
-                f"Checking settings, images and machine{images} …" if model.busy else ""
+                f"Checking settings, images and machine{images} …" if model.busy else model.said
             )
+        show(self.undo_button, model.can_undo)
 
     def _show_code(self, _change: Any = None) -> None:
         self.copy_button.text = self.model.as_python()
 
     def _show_problems(self, _: Any = None) -> None:
         found = self.model.problems
-        self.problems_text.value = problems(found) if found else ""
+        self.problems_text.value = problems_head(found) if found else ""
+        self.problem_list.children = [self._problem(problem) for problem in found]
         show(self.anyway_button, self.model.can_start_anyway)
         self.withdraw_button.description = (
             "Do not start" if self.model.can_start_anyway else "Close"
         )
         show(self.problems_view, bool(found))
 
+    def _problem(self, problem: Problem) -> w.HBox:
+        """Return what was found, beside a button that mends it where one can."""
+        text = w.HTML(problem_text(problem), layout={"flex": "1 1 280px"})
+        offer = mend_of(problem, self.model.version)
+        if offer is None or (offer.page and self._go is None):
+            return row(text)
+        page_ = offer.page
+
+        async def act() -> None:
+            if page_ and self._go is not None:
+                self._go(page_, self.model.dataset)
+            else:
+                await self.model.mend(problem)
+
+        return row(text, button(offer.words, "wrench", act, self._spawn, tip=offer.tip))
+
     def _show_run(self, _: Any = None) -> None:
         model, progress, run = self.model, self.model.progress, self.model.run
         self.start_button.disabled = model.busy
         has_run = run is not None and model.comparison is None
         show(self.run_view, has_run)
+        show(self.nothing, not has_run and model.comparison is None and not model.problems)
         show(self.log_view, has_run)
         if run is None:
             return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from workbench.training.comparison import RunComparison
 
-_HEIGHT = 360
+_HEIGHT = 300
 _COUNTED = 10
 _MARKED = 30
 """Up to so many epochs, each has a point: one epoch alone makes no line."""
@@ -48,8 +48,8 @@ def run_figures(curves: pd.DataFrame, run_id: str) -> list[str]:
         for (name, words), colour in zip(METRIC_WORDS.items(), COLOURS, strict=False)
     ]
     return [
-        _figure("Losses", "loss", lines, run_id),
         _figure("Metrics on val", "", metrics, run_id, share=True),
+        _figure("Losses", "loss", lines, run_id),
     ]
 
 
@@ -111,10 +111,10 @@ def _figure(
         y_axis["range"] = [0, 1.02]
     figure.update_layout(
         template="none",
-        title={"text": title, "font": {"size": 15}, "x": 0.01, "xanchor": "left"},
+        title={"text": title, "font": {"size": 14}, "x": 0.01, "xanchor": "left"},
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
-        font={"color": TEXT, "size": 13},
+        font={"color": TEXT, "size": 12},
         legend={
             "bgcolor": "rgba(0, 0, 0, 0)",
             "orientation": "h",
@@ -123,7 +123,7 @@ def _figure(
             "y": 0.01,
         },
         showlegend=True,
-        margin={"l": 50, "r": 20, "t": 44, "b": 95},
+        margin={"l": 50, "r": 20, "t": 36, "b": 84},
         height=_HEIGHT,
         xaxis=x_axis,
         yaxis=y_axis,

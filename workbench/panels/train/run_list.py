@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.shared.parts import Spawn, button, page, row, show
+from workbench.panels.shared.parts import Fold, Spawn, button, row, show
 from workbench.panels.train.model import TrainModel
 from workbench.panels.train.words import listed
 
@@ -31,7 +31,6 @@ class RunList:
             description="Runs",
             rows=_LINES,
             layout={"width": "auto", "max_width": "760px"},
-            style={"description_width": "4em"},
         )
         self.runs.tooltip = "Choose one to see it, several (with Ctrl or Shift) to compare them"
         self.compare = button(
@@ -42,7 +41,8 @@ class RunList:
             "Earlier in the queue", "arrow-up", model.move_up, spawn,
             tip="Let this run have its turn one place earlier",
         )  # fmt: skip
-        self.view = page(self.runs, row(self.compare, self.move_up, self.back))
+        self.fold = Fold("Runs", self.runs, row(self.compare, self.move_up, self.back))
+        self.view = self.fold.view
         self.runs.observe(self._choose, "value")
         model.observe(self._fill, names=("rows", "run"))
         model.observe(self._enable, names=("comparison",))
@@ -65,6 +65,7 @@ class RunList:
         finally:
             self._is_filling = False
         show(self.view, bool(rows))
+        self.fold.button.description = f"Runs ({len(rows):,})"
         self._enable()
 
     def _enable(self, _: Any = None) -> None:

@@ -80,6 +80,7 @@ class TrainSettings(t.HasTraits):
     )
     base_models = t.List(t.Unicode(), help="Names that `base_model` may have, among others.")
     devices: t.List[tuple[str, str]] = t.List(help="Words and setting of each device there is.")
+    images = t.Dict(help="How many images each split has that is trained on and measured by.")
     suggestions = t.Dict(help="A `Suggestion` by the name of its setting.")
     own = t.Tuple(help="Names of the settings that no longer follow the suggestions.")
     notes = t.Dict(help="What is to be said of a setting as it stands, by its name.")
@@ -156,11 +157,12 @@ class TrainSettings(t.HasTraits):
             if self._gpus is None:
                 self._gpus = await asyncio.to_thread(gpus)
                 self.devices = device_choices(self._gpus)
-            found, versions = {}, [_NOW]
+            found, versions, images = {}, [_NOW], {}
             if self.dataset:
                 try:
                     kept = await self.stores.dataset.list_versions(self.dataset)
                     versions += [_version_words(version) for version in reversed(kept)]
+                    images = await self._count_images(kept)
                     facts = await data_facts(self.stores, self.dataset, self.version)
                 except WorkbenchError as error:
                     notes["dataset"] = str(error)
@@ -172,7 +174,14 @@ class TrainSettings(t.HasTraits):
                 break  # else they are answers to something else
         if is_news():
             self.versions, self.notes, self.suggestions = versions, notes, found
+            self.images = images
             self._apply()
+
+    async def _count_images(self, versions: list[VersionInfo]) -> dict[str, int]:
+        for version in versions:
+            if version.name == self.version:
+                return dict(version.num_images)
+        return dict((await self.stores.dataset.get(self.dataset)).num_images)
 
     def follow_suggestions(self) -> None:
         """Set all settings that are suggested, also those that somebody has set."""

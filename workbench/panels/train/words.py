@@ -89,7 +89,7 @@ def status(
     lines.append(f"<small>{escape(run_id)}{named}</small>")
     text = "<br>".join(lines)
     message = box(progress.message) if progress.message else ""
-    return f'<div style="line-height: 1.5">{text}</div>{message}'
+    return f'<div class="train-status">{text}</div>{message}'
 
 
 def resources(used: ResourcesUsed) -> str:
@@ -106,24 +106,27 @@ def resources(used: ResourcesUsed) -> str:
 
 def box(text: str) -> str:
     """Return a message that something went wrong, as HTML."""
-    style = "border-left: 4px solid var(--wb-error, #c62828); padding: 4px 8px; margin: 4px 0"
-    return f'<div role="alert" style="{style}">{escape(text)}</div>'
+    return f'<div role="alert" class="train-message">{escape(text)}</div>'
 
 
-def problems(found: Sequence[Problem]) -> str:
-    """Return what speaks against a run, each with its remedy, as HTML."""
+def problems_head(found: Sequence[Problem]) -> str:
+    """Return whether a run can be started in spite of what was found, as HTML."""
     errors = sum(problem.severity == ERROR for problem in found)
     head = (
         "This run cannot be started like this:"
         if errors
         else "This run can be started, but you should know:"
     )
-    items = "".join(
-        f"<li><b>{'Error' if problem.severity == ERROR else 'Warning'}:</b> "
-        f"{escape(problem.text)} – <i>{escape(problem.remedy)}</i></li>"
-        for problem in found
+    return f'<div role="alert"><b>{head}</b></div>'
+
+
+def problem_text(problem: Problem) -> str:
+    """Return one thing that speaks against a run, with its remedy, as HTML."""
+    kind = "Error:" if problem.severity == ERROR else "Warning:"
+    return (
+        f'<p class="train-problem"><b>{kind}</b>{escape(problem.text)} – '
+        f"<i>{escape(problem.remedy)}</i></p>"
     )
-    return f'<div role="alert">{head}<ul class="wb-notes">{items}</ul></div>'
 
 
 def suggestion(changes: Mapping[str, Any]) -> str:
@@ -163,15 +166,13 @@ def samples(pictures: Sequence[tuple[str, bytes]], epoch: int) -> str:
         return ""
     images = "".join(
         f'<img alt="{escape(name)} after epoch {epoch}" title="{escape(name)}" '
-        f'style="height: 180px; width: auto; margin: 0; flex: none" '
         f'src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'
         for name, jpeg in pictures
     )
     words = f"What it finds after epoch {epoch}: in colours; in white what is labelled."
-    strip = "display: flex; gap: 6px; overflow-x: auto; min-height: 184px"
     return (
         f"{help_text(words)}"
-        f'<div style="{strip}" tabindex="0" role="region" aria-label="Sample predictions">'
+        f'<div class="train-samples" tabindex="0" role="region" aria-label="Sample predictions">'
         f"{images}</div>"
     )
 
@@ -179,11 +180,9 @@ def samples(pictures: Sequence[tuple[str, bytes]], epoch: int) -> str:
 def log(text: str) -> str:
     """Return the end of a log as HTML, its last line in view."""
     # Reversed, so that the browser keeps the end in view.
-    style = "display: flex; flex-direction: column-reverse; height: 24em; overflow: auto"
-    small = "font-size: 85%; line-height: 1.3; flex-shrink: 0"
     return (
-        f'<div style="{style}" tabindex="0" role="region" aria-label="Log">'
-        f'<pre style="{small}">{escape(text)}</pre></div>'
+        '<div class="train-log" tabindex="0" role="region" aria-label="Log">'
+        f"<pre>{escape(text)}</pre></div>"
     )
 
 

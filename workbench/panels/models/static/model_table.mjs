@@ -61,6 +61,12 @@ function render({ model, el }) {
     model.set("chosen", name);
     model.save_changes();
   };
+  /** Classes of a column; a spare one is left out where there is no room. @param {number} at */
+  const kind = (at) => {
+    const place = model.get("spare").indexOf(at);
+    const text = model.get("texts").includes(at) ? "wb-text" : "";
+    return place < 0 ? text : `${text} wbm-spare wbm-spare-${place}`;
+  };
   /** @param {ModelRow} entry @param {number} place */
   const row = (entry, place) => {
     const button = make(
@@ -73,10 +79,12 @@ function render({ model, el }) {
       ? [make("span", { class: "wbm-problem" }, `⚠ ${entry.problem}`)]
       : [];
     const head = make("th", { scope: "row", class: "wb-text" }, button, ...mark, ...problem);
-    const curve = make("td", {}, entry.curve.length > 1 ? sparkline(entry.curve) : "–");
-    const cells = entry.cells.map((text, at) =>
-      make("td", { class: model.get("texts").includes(at) ? "wb-text" : "" }, text),
+    const curve = make(
+      "td",
+      { class: "wbm-curve" },
+      entry.curve.length > 1 ? sparkline(entry.curve) : "–",
     );
+    const cells = entry.cells.map((text, at) => make("td", { class: kind(at) }, text));
     return make(
       "tr",
       { onclick: () => choose(entry.name), "data-place": place },
@@ -108,7 +116,7 @@ function render({ model, el }) {
         "th",
         {
           scope: "col",
-          class: at === 0 || model.get("texts").includes(at - 2) ? "wb-text" : "",
+          class: at === 0 ? "wb-text" : at === 1 ? "wbm-curve" : kind(at - 2),
         },
         text,
       ),

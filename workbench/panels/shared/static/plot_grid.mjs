@@ -25,10 +25,11 @@ const GRID = '"rgba(128, 128, 128, 0.25)"';
  * A figure with the page's colours of letters and lines; a grey that is legible everywhere is
  * pale everywhere.
  * @param {string} text in JSON @param {CSSStyleDeclaration} style
+ * @param {boolean} isForced whether the system chooses the colours, whatever the page wants
  */
-export function withInk(text, style) {
-  const ink = style.getPropertyValue("--jp-ui-font-color1").trim();
-  const line = style.getPropertyValue("--jp-border-color2").trim();
+export function withInk(text, style, isForced = false) {
+  const ink = isForced ? style.color : style.getPropertyValue("--jp-ui-font-color1").trim();
+  const line = isForced ? style.color : style.getPropertyValue("--jp-border-color2").trim();
   return text
     .replaceAll(TEXT, ink ? JSON.stringify(ink) : TEXT)
     .replaceAll(GRID, line ? JSON.stringify(line) : GRID);
@@ -69,6 +70,7 @@ function render({ model, el }) {
   el.append(root);
   /** @type {HTMLElement[]} */
   const plots = [];
+  const forced = matchMedia("(forced-colors: active)");
 
   const draw = () => {
     const plotly = globalThis.workbenchPlotly;
@@ -83,7 +85,7 @@ function render({ model, el }) {
       last.remove();
     }
     figures.forEach((text, place) => {
-      const figure = JSON.parse(withInk(text, style));
+      const figure = JSON.parse(withInk(text, style, forced.matches));
       if (!plots[place]) {
         plots[place] = document.createElement("figure");
         plots[place].className = "wb-plot";
@@ -110,6 +112,7 @@ function render({ model, el }) {
   observer.observe(root);
   const themes = new MutationObserver(draw);
   themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
+  forced.addEventListener("change", draw);
   model.on("change:figures", draw);
   loadPlotly(model.get("script")).then(draw, (error) => {
     root.textContent = `The plots cannot be drawn: ${error.message}`;
@@ -117,6 +120,7 @@ function render({ model, el }) {
   return () => {
     observer.disconnect();
     themes.disconnect();
+    forced.removeEventListener("change", draw);
     model.off("change:figures", draw);
     for (const plot of plots) globalThis.workbenchPlotly?.purge(plot);
   };
