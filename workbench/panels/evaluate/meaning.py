@@ -39,9 +39,9 @@ def verdict(evaluation: Evaluation) -> str:
         )
     if metrics.map50 < _ZERO:
         return (
-            f"None of its {counted(predicted, 'prediction')} meets one of {labels}. It has "
-            f"learned too little, or it was trained for other classes: train for more epochs, "
-            f"start from pretrained weights, or label more."
+            f"None of what it finds ({counted(predicted, 'box', 'boxes')}) meets one of {labels}. "
+            f"It has learned too little, or it was trained for other classes: train for more "
+            f"epochs, start from pretrained weights, or label more."
         )
     if metrics.map50 < JUDGES_FROM:
         return (
