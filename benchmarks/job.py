@@ -166,7 +166,7 @@ def _annotate(page: Page, job: Job, see: See) -> None:
     page.get_by_role("button", name="Add class “cell”").wait_for()
     see(page, "class")
     page.keyboard.press("Enter")
-    page.get_by_role("option", name="cell").wait_for()
+    page.locator(".wb-class", has_text="cell").wait_for()
     edge, end = SIDE // 4, 3 * SIDE // 4
     for number in range(PICTURES):
         if number:

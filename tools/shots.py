@@ -55,6 +55,17 @@ def _press(*names: str) -> Callable[[Page], None]:
     return act
 
 
+def _evaluate(*names: str) -> Callable[[Page], None]:
+    """Return what evaluates, and then presses others."""
+
+    def act(page: Page) -> None:
+        _press("Evaluate")(page)
+        page.locator(".wbe-figures").wait_for(timeout=LONGEST_MS)
+        _press(*names)(page)
+
+    return act
+
+
 def _filter_wrongly(page: Page) -> None:
     page.get_by_label("Filter", exact=True).fill("class:planet boxes>>3")
     page.keyboard.press("Enter")
@@ -110,7 +121,8 @@ STATES = (
     State("train", "checks", "full.train('bare')", _press("Start")),
     State("tabs", "train", "full.open('shapes', 'Train')"),
     State("evaluate", "empty", "empty.evaluate()"),
-    State("evaluate", "full", "full.evaluate('shapes')", _press("Evaluate")),
+    State("evaluate", "full", "full.evaluate('shapes')", _evaluate()),
+    State("evaluate", "mistakes", "full.evaluate('shapes')", _evaluate("Mistakes")),
     State("models", "empty", "empty.models()"),
     State("models", "full", "full.models()"),
     State("models", "try", "full.models()", _press("Try")),

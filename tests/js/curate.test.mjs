@@ -37,8 +37,8 @@ test("arrows step through the list and stay in it", () => {
 
 test("plots stand two beside each other only where both have room", () => {
   assert.equal(plotWidth(1000), 494);
-  assert.equal(plotWidth(851), 851);
-  assert.equal(plotWidth(852), 420);
+  assert.equal(plotWidth(771), 771);
+  assert.equal(plotWidth(772), 380);
 });
 
 test("tooltips take the page's colours, or plain ones", () => {

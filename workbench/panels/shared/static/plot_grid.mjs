@@ -2,7 +2,7 @@
 /** @import { PlotGridModel, View } from "../../types.d.ts" */
 
 /** How wide a plot becomes: two beside each other where there is room for both. @param {number} room */
-export function plotWidth(room, gap = 12, least = 420) {
+export function plotWidth(room, gap = 12, least = 380) {
   return room >= 2 * least + gap ? Math.floor((room - gap) / 2) : Math.floor(room);
 }
 
