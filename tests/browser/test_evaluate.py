@@ -75,7 +75,7 @@ def test_a_model_is_evaluated_and_a_click_on_a_mistake_opens_the_annotator(
 
     panel.get_by_role("tab", name="Plots", exact=True).click()
     expect(page.locator(".wb-plot .main-svg").first).to_be_visible(timeout=60 * SECONDS)
-    plot = panel.get_by_role("img", name="F1 by confidence")
+    plot = panel.get_by_role("figure", name="F1 by confidence")
     plot.locator(".scatterlayer .points path").first.hover(force=True)  # a best threshold
     expect(plot.locator(".hoverlayer .hovertext").first).to_contain_text("best at")
     keep_picture(page, "evaluate_plots")

@@ -146,7 +146,7 @@ def test_a_run_is_started_lost_from_sight_found_paused_resumed_and_stopped(
 
     panel.get_by_role("button", name="Stop").click()
     expect(panel.get_by_text("is in the store")).to_be_visible(timeout=PATIENCE)
-    panel.get_by_role("button", name="Log", exact=True).click()
+    panel.get_by_role("button", name="Log").click()
     expect(panel.get_by_role("region", name="Log")).to_contain_text("Resuming training")
     panel.get_by_role("button", name="Runs (1)").click()
     panel.get_by_label("Runs", exact=True).scroll_into_view_if_needed()

@@ -1,6 +1,7 @@
 /** The list of classes: shows the present one, picks another, finds one by typing. */
 import { classColour } from "../../shared/static/colours.mjs";
 import { make } from "../../shared/static/dom.mjs";
+import { pageSession } from "../../shared/static/page_session.mjs";
 
 /**
  * Classes whose names contain what was typed; names that begin with it come first.
@@ -35,6 +36,8 @@ export function createClassList({ names, pick, leave, add = null }) {
     spellcheck: "false",
   });
   const list = make("div", { class: "wb-class-list", role: "listbox", "aria-label": "Classes" });
+  list.id = `wb-classes-${pageSession()}`;
+  search.setAttribute("aria-controls", list.id);
   const element = make("div", { class: "wb-classes" }, search, list);
   /** @type {Map<number, HTMLElement>} */
   const counters = new Map();

@@ -62,7 +62,7 @@ function render({ model, el }) {
       },
     });
   const [chooseFiles, chooseFolder] = [chooser(false), chooser(true)];
-  const cards = make("div", { class: "wbh-cards", role: "list" });
+  const cards = make("div", { class: "wbh-cards" });
   const trash = make("details", { class: "wbh-trash", hidden: true });
   const dialogue = make("div", { class: "wbh-dialogue", hidden: true });
   const root = make(
@@ -357,6 +357,9 @@ function render({ model, el }) {
         "it, or bring one in that another tool has made.",
     );
     cards.replaceChildren(...(found.length ? found.map(cardOf) : [empty]));
+    // A list has entries, or it is none for those who hear the page.
+    if (found.length) cards.setAttribute("role", "list");
+    else cards.removeAttribute("role");
     for (const card of found) {
       if (card.images && !pictures.has(card.name)) {
         pictures.set(card.name, "");

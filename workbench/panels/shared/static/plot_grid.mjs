@@ -93,7 +93,6 @@ function render({ model, el }) {
       }
       const title = figure.layout?.title?.text ?? "";
       plots[place].setAttribute("aria-label", `${title}; the tables above have its numbers`);
-      plots[place].setAttribute("role", "img");
       const layout = { ...figure.layout, width, hoverlabel };
       plotly.react(plots[place], figure.data, layout, {
         displaylogo: false,
