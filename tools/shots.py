@@ -3,7 +3,7 @@
 ``python -m tools.shots`` makes data and a small model, opens each state in a real JupyterLab, and
 takes it light, dark and narrow (700 pixels). The pictures and the sheet, ``sheet.html``, go to
 ``build/shots``: for a person to look at, nothing is compared. ``--only home,train`` takes some
-panels; ``--out DIR`` another folder.
+panels; ``--out DIR`` another folder; ``--contrast`` takes them in high contrast instead.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -30,6 +30,17 @@ OUT = Path("build", "shots")
 WIDE, NARROW = (1440, 1000), (700, 1000)
 ROOM = 220
 """What JupyterLab takes above and below a panel."""
+Look = tuple[str, str, tuple[int, int]]
+LOOKS: tuple[Look, ...] = (
+    ("light", "JupyterLab Light", WIDE),
+    ("dark", "JupyterLab Dark", WIDE),
+    ("narrow", "JupyterLab Light", NARROW),
+)
+CONTRASTS: tuple[Look, ...] = (
+    ("contrast", "JupyterLab Dark High Contrast", WIDE),
+    ("forced", "JupyterLab Light", WIDE),
+)
+"""Of high contrast: a theme of JupyterLab, and a system that chooses the colours itself."""
 SETTLES_MS = 2500
 """Plots and thumbnails are drawn when they come into sight."""
 LONGEST_MS = 60_000
@@ -149,8 +160,10 @@ def starts(folder: Path) -> str:
     return "".join(START.format(name=name, folder=str(folder / name)) for name in ("empty", "full"))
 
 
-def take(state: State, lab: Lab, browser: Browser, out: Path) -> list[Path]:
-    """Take a state light, dark and narrow; return the pictures."""
+def take(
+    state: State, lab: Lab, browser: Browser, out: Path, looks: Sequence[Look] = LOOKS
+) -> list[Path]:
+    """Take a state light, dark and narrow, or in other looks; return the pictures."""
     notebook = f"{state.panel}-{state.name}.ipynb"
     lab.write_notebook(notebook, starts(lab.folder), state.cell)
     page = browser.new_page(viewport={"width": WIDE[0], "height": WIDE[1]})
@@ -163,11 +176,8 @@ def take(state: State, lab: Lab, browser: Browser, out: Path) -> list[Path]:
     page.wait_for_timeout(SETTLES_MS)
     state.act(page)
     made = []
-    for look, theme, (width, height) in (
-        ("light", "JupyterLab Light", WIDE),
-        ("dark", "JupyterLab Dark", WIDE),
-        ("narrow", "JupyterLab Light", NARROW),
-    ):
+    for look, theme, (width, height) in looks:
+        page.emulate_media(forced_colors="active" if look == "forced" else "none")
         page.set_viewport_size({"width": width, "height": height})
         lab_page.set_theme(theme)
         page.wait_for_timeout(SETTLES_MS)
@@ -237,11 +247,13 @@ def main() -> int:
     """Take what was asked for; return 1 if a state could not be taken."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", help="panels, with commas between")
+    parser.add_argument("--contrast", action="store_true", help="in high contrast")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     panels = set(filter(None, options.only.split(",")))
     wanted = [state for state in STATES if not panels or state.panel in panels]
     options.out.mkdir(parents=True, exist_ok=True)
+    looks = CONTRASTS if options.contrast else LOOKS
     taken: dict[State, list[Path]] = {}
     failed: dict[State, str] = {}
     with tempfile.TemporaryDirectory(prefix="workbench-shots-") as home:
@@ -255,7 +267,7 @@ def main() -> int:
             for state in wanted:
                 print(f"{state.panel}: {state.name}", flush=True)
                 try:
-                    taken[state] = take(state, lab, browser, options.out)
+                    taken[state] = take(state, lab, browser, options.out, looks)
                 except (BrowserError, AssertionError) as error:
                     failed[state] = str(error)
                     print(f"  failed: {error}")
