@@ -70,22 +70,29 @@ from workbench.persistence import create_stores
 
 stores = create_stores(sys.argv[1], sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))  # room for a counter, and for no plan
-print(asyncio.run(stores.image.purge("pets")))
+print(asyncio.run({"images": lambda: stores.image.purge("pets"), "datasets": stores.dataset.purge,
+                   "models": stores.model.purge}[sys.argv[3]]()))
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit for the size of files")
-async def test_a_purge_makes_room_where_there_is_none(planted: Planted) -> None:
-    stores = planted.stores()
+@pytest.mark.parametrize("what", ["images", "datasets", "models"])
+async def test_a_purge_makes_room_where_there_is_none(planted: Planted, what: str) -> None:
+    stores, data = planted.stores(), planted.pets.parent
     await stores.image.delete("pets", *KEY)
-    trash = planted.pets / ".workbench/trash"
-    assert len(list(trash.iterdir())) == 1
-    command = [sys.executable, "-c", _PURGE, str(planted.pets.parent), str(planted.folder / "m")]
+    await stores.dataset.delete("sound")
+    await stores.model.delete("good")
+    hidden = {
+        "images": planted.pets / ".workbench",
+        "datasets": data / ".workbench",
+        "models": planted.models / ".workbench",
+    }[what]
+    assert len(list((hidden / "trash").iterdir())) == 1
+    command = [sys.executable, "-c", _PURGE, str(data), str(planted.models), what]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert done.stdout == b"1\n"
-    assert list(trash.iterdir()) == []
-    assert list((planted.pets / ".workbench/tmp").iterdir()) == []
-    assert await stores.image.list_trash("pets") == []
+    assert list((hidden / "trash").iterdir()) == []
+    assert list(hidden.glob("tmp/*")) == []
 
 
 @pytest.mark.parametrize(

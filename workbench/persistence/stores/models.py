@@ -340,7 +340,7 @@ class ModelStore:
             with self._storage.lease() as writer:
                 doomed = trash.doomed(self._trash, entry_id, _KINDS)
                 left = trash.leftovers(self._trash)
-                writer.commit([Remove(key) for key in [*(d.folder for d in doomed), *left]])
+                writer.purge([*(one.folder for one in doomed), *left])
             return len(doomed)
 
         return await asyncio.to_thread(work)
