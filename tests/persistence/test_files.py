@@ -215,10 +215,10 @@ async def test_one_broken_data_yaml_does_not_hide_the_others(
     _write(data_dir / "broken", {**small_dataset(), "data.yaml": text})
     with caplog.at_level(logging.WARNING):
         broken, good = await persistence_stores.dataset.list()
+    assert not caplog.text  # it stands in the list, and would be repeated at each look
     assert (good.name, good.problem) == ("good", "")
     assert (broken.name, broken.path, broken.classes) == ("broken", data_dir / "broken", [])
     assert str(data_dir / "broken" / "data.yaml") in broken.problem
-    assert broken.problem in caplog.text
     with pytest.raises(InvalidDatasetError, match=r"broken/data\.yaml"):
         await persistence_stores.dataset.get("broken")
     with pytest.raises(InvalidDatasetError, match=r"broken/data\.yaml"):
