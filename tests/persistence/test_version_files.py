@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from tests.helpers.backends import Backend, make_backend
 from tests.helpers.pictures import jpeg
 from tests.helpers.small_set import A, B, contents, make_set
-from workbench.errors import AlreadyExistsError, InvalidDatasetError
+from workbench.errors import AlreadyExistsError, InvalidDatasetError, StorageError
 from workbench.persistence import Stores
 
 
@@ -88,7 +89,7 @@ async def test_a_damaged_version_is_not_restored(backend: Backend, set_: str) ->
 async def test_unchanged_images_are_not_read_again(
     backend: Backend, set_: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.persistence.filesystem import image_hashes, version_files
+    from workbench.persistence.stores import image_hashes, version_files
 
     folder = folder_of(backend)
     for image in (folder / "images").rglob("*.jpg"):
@@ -97,13 +98,76 @@ async def test_unchanged_images_are_not_read_again(
     read: list[str] = []
     real = image_hashes.sha256_of
     for module in (image_hashes, version_files):
-        monkeypatch.setattr(module, "sha256_of", lambda path: read.append(path) or real(path))
+        monkeypatch.setattr(module, "sha256_of", lambda s, key: read.append(key) or real(s, key))
     await backend.stores.dataset.freeze(set_, "v2")
     assert read == []
     with (folder / "images/train/b.jpg").open("r+b") as file:  # same size, in place
         file.write(b"\xff\xd8changed")
     await backend.stores.dataset.freeze(set_, "v3")
-    assert [Path(path).name for path in read] == ["b.jpg"]
+    assert read == ["images/train/b.jpg"]
+    # Two files of one size and one time that change places are other images.
+    read.clear()
+    for name in ("a", "b"):
+        image = folder / f"images/train/{name}.bmp"
+        image.write_bytes(b"BM" + name.encode())
+        os.utime(image, (1_000_000_000, 1_000_000_000))
+    first = await backend.stores.dataset.freeze(set_, "v4")
+    a, b = folder / "images/train/a.bmp", folder / "images/train/b.bmp"
+    a.rename(folder / "other")
+    b.rename(a)
+    (folder / "other").rename(b)
+    assert (await backend.stores.dataset.freeze(set_, "v5")).digest != first.digest
+
+
+async def test_an_image_that_was_damaged_in_a_version_is_mended(
+    backend: Backend, set_: str
+) -> None:
+    await backend.stores.dataset.freeze(set_, "v1")
+    kept = next(p for p in objects(folder_of(backend)) if p.read_bytes() == jpeg(0))
+    kept.write_bytes(b"overwritten")
+    await backend.stores.image.move(set_, "a.jpg", "train", "test")
+    await backend.stores.image.save_bytes(set_, *A, jpeg(7))
+    await backend.stores.dataset.restore_version(set_, "v1")
+    assert await backend.stores.image.read_bytes(set_, *A) == jpeg(0)
+    assert kept.read_bytes() == jpeg(0)
+
+
+async def test_more_images_than_one_commit_keeps(
+    backend: Backend, set_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.persistence.stores import version_files
+
+    monkeypatch.setattr(version_files, "_AT_ONCE", 2)
+    folder, ds = folder_of(backend), backend.stores.dataset
+    await ds.freeze(set_, "v1")
+    assert sorted(p.read_bytes() for p in objects(folder)) == sorted(jpeg(n) for n in range(3))
+    before = await contents(backend.stores)
+    for number, key in enumerate((A, B)):
+        await backend.stores.image.save_bytes(set_, *key, jpeg(10 + number))
+    await ds.restore_version(set_, "v1")
+    assert await contents(backend.stores) == before
+    assert len(objects(folder)) == 5
+    for info in await ds.list_versions(set_):
+        await ds.delete_version(set_, info.name)
+    assert objects(folder) == []
+
+
+async def test_a_version_that_cannot_be_kept_leaves_no_images(
+    backend: Backend, set_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.persistence.stores import version_files
+
+    monkeypatch.setattr(version_files, "_AT_ONCE", 1)
+    folder, sha256 = folder_of(backend), hashlib.sha256(jpeg(2)).hexdigest()
+    in_the_way = folder / f".workbench/versions/objects/{sha256[:2]}/{sha256}"
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(StorageError):
+        await backend.stores.dataset.freeze(set_, "v1")
+    assert objects(folder) == []
+    assert await backend.stores.dataset.list_versions(set_) == []
+    in_the_way.rmdir()
+    await backend.stores.dataset.freeze(set_, "v1")
+    assert len(objects(folder)) == 3
 
 
 async def test_a_damaged_version_file_says_so(backend: Backend, set_: str) -> None:

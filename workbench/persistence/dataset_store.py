@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +23,13 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.stamps import Stamp
 from workbench.persistence.stores.side_data import SideData
-from workbench.persistence.version_store import VersionStore
+from workbench.persistence.stores.versions import VersionStore
 
 if TYPE_CHECKING:
     from workbench.persistence.archive import ArchiveContents, Sink
 
 
-class DatasetStore(VersionStore, SideData):
+class DatasetStore(VersionStore, SideData, ABC):
     """Datasets, their classes and prompts, and their way in and out as zip archives.
 
     Errors are the same for every method: `InvalidNameError` (a ``ValueError``) for a name

@@ -292,6 +292,17 @@ class StorageContract:
         with pytest.raises(InvalidDatasetError):
             storage.existing(["a/1", "../a"])
 
+    def test_a_mark_tells_a_value_from_others(self, storage: Storage) -> None:
+        """It stays as long as the value does, and is another one after each change."""
+        storage.commit([Write("a/x", b"1"), Write("a/y", b"22"), Write("a/b/z", b"3")])
+        before = storage.marks("a")
+        assert {name: mark[0] for name, mark in before.items()} == {"x": 1, "y": 2}
+        storage.commit([Write("a/x", b"2"), Write("b", b"x")])
+        after = storage.marks("a")
+        assert after["y"] == before["y"]
+        assert after["x"] != before["x"]
+        assert storage.marks("nothing") == {}
+
     def test_what_is_kept_here_is_not_outside(self, storage: Storage) -> None:
         """Only what somebody else has led to is, where there is such a thing."""
         storage.commit([Write("a/x", b"1"), Write("b", b"2")])

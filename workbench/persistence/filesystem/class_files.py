@@ -157,7 +157,7 @@ def _serial(memory: str) -> int:
 
 def _state(folder: DatasetFolder, yaml: DataYaml) -> State:
     labels: dict[str, bytes] = {}
-    loose = trashed_labels(folder)
+    loose = trash.read_labels(folder.trash)
     for split in SPLITS:
         owned = {stem(name) for name in folder.image_names(split)}
         base = folder.paths.labels(split)
@@ -171,15 +171,3 @@ def _state(folder: DatasetFolder, yaml: DataYaml) -> State:
                     raise LabelFormatError(f"{base}/{name}", 0, too_long(len(data)))
                 kept[f"labels/{split}/{name}"] = data
     return State(folder.name, yaml, read_prompts(folder.storage), labels, loose)
-
-
-def trashed_labels(folder: DatasetFolder) -> dict[str, bytes]:
-    """Return the label files in the trash by their path below the dataset's folder."""
-    found = {}
-    for trashed in trash.list_entries(folder.trash):
-        for name, original in trashed.files:
-            path = folder.paths.at(f"{trashed.folder}/{name}")
-            below = folder.paths.below(path)
-            if original.startswith("labels/") and inside.is_file(folder.paths.root, below):
-                found[below] = inside.read(folder.paths.root, below, most=MAX_BYTES)
-    return found

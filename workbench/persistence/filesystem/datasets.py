@@ -28,7 +28,6 @@ from workbench.persistence.filesystem import (
 from workbench.persistence.filesystem import dataset_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
 from workbench.persistence.filesystem.staging import Staging
-from workbench.persistence.filesystem.versions import FilesystemVersionStore
 from workbench.persistence.models import (
     ArchiveLimits,
     ClassRewrite,
@@ -66,7 +65,7 @@ _KINDS = frozenset({"dataset"})
 
 
 @speaks_plainly
-class FilesystemDatasetStore(FilesystemVersionStore, DatasetStore):
+class FilesystemDatasetStore(DatasetStore):
     """Datasets as folders below one data folder."""
 
     def __init__(self, root: DatasetRoot) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import AlreadyExistsError, ReadOnlyError
-from workbench.persistence.filesystem import version_files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder
 from workbench.persistence.filesystem.dataset_paths import DatasetPaths
 from workbench.persistence.image_reading import require_file
 from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
 from workbench.persistence.storage.local.atomic import remove_tree, write_new
 from workbench.persistence.storage.local.cloning import Cloner
+from workbench.persistence.stores import version_files
 from workbench.persistence.versions import Entry
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import read_labels
@@ -118,7 +118,7 @@ def _kept(folder: DatasetFolder, version: str) -> _State:
     def source(key: ImageKey) -> str:
         # Its bytes are checked to the end: what somebody has written into is not the version.
         copies = {images[key].sha256: key}
-        return version_files.sound_source(folder, key, images[key], copies)
+        return folder.paths.at(version_files.sound_source(folder, key, images[key], copies))
 
     def is_labelled(entry: Entry) -> bool:
         return entry.label is not None

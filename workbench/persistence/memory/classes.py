@@ -52,23 +52,11 @@ def undo(found: Dataset, name: str, rewrite_id: str) -> None:
 def _state(found: Dataset, name: str) -> State:
     owned = {(split, stem(filename)) for split, filename in found.images}
     labels: dict[str, bytes] = {}
-    loose = trashed_labels(found)
+    loose = trash.read_labels(found.trash)
     for (split, label), data in found.labels.items():
         kept = labels if (split, label) in owned else loose
         kept[f"labels/{split}/{label}.txt"] = data
     return State(name, found.yaml, found.prompts, labels, loose)
-
-
-def trashed_labels(found: Dataset) -> dict[str, bytes]:
-    """Return the label files in the trash by their keys."""
-    keys = [
-        f"{trashed.folder}/{name}"
-        for trashed in trash.list_entries(found.trash)
-        for name, original in trashed.files
-        if original.startswith("labels/")
-    ]
-    contents = zip(keys, found.storage.read_many(keys), strict=True)
-    return {key: data for key, data in contents if isinstance(data, bytes)}
 
 
 def write_labels(found: Dataset, files: Mapping[str, bytes]) -> None:

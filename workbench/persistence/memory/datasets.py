@@ -18,7 +18,6 @@ from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.memory import classes as classes_in_memory
 from workbench.persistence.memory.packing import MemorySink, entries_of, write_files
 from workbench.persistence.memory.state import Dataset, State, StoredImage
-from workbench.persistence.memory.versions import MemoryVersionStore, as_it_was
 from workbench.persistence.models import (
     SPLITS,
     ArchiveLimits,
@@ -43,6 +42,7 @@ from workbench.persistence.rules import (
 )
 from workbench.persistence.stamps import Stamp
 from workbench.persistence.stores.image_adding import content_bytes
+from workbench.persistence.stores import version_files
 from workbench.persistence.tags import check_tags
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import parse_many
@@ -51,7 +51,7 @@ from workbench.persistence.yolo.names import check_image, check_name, stem
 
 
 @speaks_plainly
-class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
+class MemoryDatasetStore(DatasetStore):
     """Datasets in a dict. Archives and snapshots, which are files by nature, are real files."""
 
     def __init__(self, state: State) -> None:
@@ -285,7 +285,7 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
         with self._state.reading(name) as (name, found):
             # The history of edits is no part of what a model learns from.
             if version is not None:
-                found = as_it_was(found, name, version)
+                found = _as_it_was(found, version)
             if labelled_only:
                 kept = [key for key in found.images if (key[0], stem(key[1])) in found.labels]
                 found = _of_some(found, name, kept)
@@ -294,6 +294,19 @@ class MemoryDatasetStore(MemoryVersionStore, DatasetStore):
             labelled = {split: sum(s == split for s, _ in found.labels) for split in SPLITS}
         digest = write_files(target, entries, progress)
         return Snapshot(target, target / "data.yaml", info.num_images, labelled, digest)
+
+
+def _as_it_was(found: Dataset, version: str) -> Dataset:
+    """Return a dataset as it was when a version was frozen, without its history."""
+    _, contents = version_files.read(found, version)
+    then = Dataset(contents.yaml)
+    then.prompts, then.tags = contents.prompts, contents.tags
+    for (split, filename), entry in contents.images.items():
+        source = version_files.sound_source(found, (split, filename), entry, {})
+        then.images[split, filename] = StoredImage(found.storage.read(source), time())
+        if entry.label is not None:
+            then.labels[split, stem(filename)] = entry.label
+    return then
 
 
 def _of_some(found: Dataset, name: str, images: Collection[ImageKey]) -> Dataset:

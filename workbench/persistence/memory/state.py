@@ -27,9 +27,8 @@ from workbench.persistence.stores.side_data import (
     read_tags,
     tags_written,
 )
+from workbench.persistence.stores.version_files import VERSIONS
 from workbench.persistence.tags import Tags
-from workbench.persistence.version_models import VersionInfo
-from workbench.persistence.versions import Contents
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.names import check_name
 
@@ -125,8 +124,8 @@ class Dataset(StoredDataset):
     """One dataset, in a storage of its own, under the keys that it would have on a disk."""
 
     __slots__ = (
-        *("cache", "created_at", "images", "labels", "lock", "modified_at", "objects"),
-        *("rewrites", "versions"),
+        *("cache", "created_at", "images", "labels", "lock", "modified_at"),
+        *("rewrites",),
     )
     storage: MemoryStorage
 
@@ -138,8 +137,6 @@ class Dataset(StoredDataset):
         self.images = Images(self.storage)
         self.labels = LabelFiles(self.storage)
         self.rewrites: dict[str, bytes] = {}
-        self.versions: dict[str, tuple[VersionInfo, Contents]] = {}
-        self.objects: dict[str, bytes] = {}
 
     def consistently(self, work: Callable[[], T]) -> T:
         """See `Dataset.consistently`."""
@@ -204,7 +201,7 @@ class Dataset(StoredDataset):
             labels=self._listed("labels"),
             classes=_digest(self.yaml),
             tags=_digest(self.tags),
-            versions=_digest(*self.versions),
+            versions=_digest(*sorted(self.storage.names(VERSIONS))),
             suggestions=suggestion_log.revision(self.storage),
         )
 

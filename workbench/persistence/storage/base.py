@@ -34,6 +34,9 @@ T = TypeVar("T")
 Stamp = int | str
 """Changes when the bytes change. Stamps are compared with each other, and nothing else."""
 
+Mark = tuple[int, Stamp, int]
+"""Size and stamp of a value, and which one it is where another may come with the same of both."""
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -324,6 +327,15 @@ class Storage(ABC):
             except (WorkbenchError, OSError) as error:
                 found.append(error)
         return found
+
+    def marks(self, folder: str) -> dict[str, Mark]:
+        """Return by name what tells each value directly in a folder from any other.
+
+        A backend whose stamps are times, which another value may come with, says more here.
+        """
+        listing = self.list(folder)
+        columns = zip(listing.names, listing.sizes.tolist(), listing.stamps.tolist(), strict=True)
+        return {name: (size, stamp, 0) for name, size, stamp in columns}
 
     def outside(self, keys: Iterable[str]) -> builtins.list[str]:
         """Return those keys, or their folders, that lead to where nobody said that they may.

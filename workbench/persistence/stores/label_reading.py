@@ -91,13 +91,20 @@ def read_one(storage: Storage, key: str) -> bytes | None:
     LabelFormatError
         If it is longer than any that is read, or no file.
     """
-    (data,) = storage.read_many([key], most=MAX_BYTES)
-    where = f"{storage.where}/{key}"
-    if isinstance(data, InvalidDatasetError):
-        raise LabelFormatError(where, 0, str(data).removeprefix(f"{where}: "))
-    if isinstance(data, Exception):
-        raise data
-    return data
+    return read_whole(storage, [key])[0]
+
+
+def read_whole(storage: Storage, keys: Sequence[str]) -> list[bytes | None]:
+    """Return the bytes of many label files, all of which have to be sound; see `read_one`."""
+    found: list[bytes | None] = []
+    for key, data in zip(keys, storage.read_many(keys, most=MAX_BYTES), strict=True):
+        if isinstance(data, InvalidDatasetError):
+            where = f"{storage.where}/{key}"
+            raise LabelFormatError(where, 0, str(data).removeprefix(f"{where}: "))
+        if isinstance(data, Exception):
+            raise data
+        found.append(data)
+    return found
 
 
 def read_many(storage: Storage, keys: Sequence[str]) -> list[bytes | None]:

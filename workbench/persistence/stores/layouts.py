@@ -25,6 +25,8 @@ def place_in_dataset(parts: list[str]) -> Place | None:
             return Place.OURS
         case [folder, name, _] if folder == HIDDEN and name in _DATASET_FOLDERS:
             return Place.OURS
+        case [folder, "versions", "objects", _, _] if folder == HIDDEN:
+            return Place.OURS
     return _place_of_all(parts)
 
 

@@ -23,6 +23,7 @@ from workbench.persistence.storage import Change, Move, Storage, Write
 from workbench.persistence.storage.keys import is_plain, parts_of
 from workbench.persistence.storage.layout import Place, PlaceOf
 from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
+from workbench.persistence.yolo.label_text import MAX_BYTES
 from workbench.persistence.yolo.names import HIDDEN, can_be_name, is_image_name
 
 _log = logging.getLogger(__name__)
@@ -196,6 +197,21 @@ def _read_image(trash: Trash, trashed: Trashed) -> bytes:
         if is_image_name(os.path.basename(original)):
             return trash.storage.read(f"{trashed.folder}/{name}")
     raise NotFoundError(f"{trashed.entry.id!r} holds the labels of {trashed.entry.name}, no image")
+
+
+def read_labels(trash: Trash) -> dict[str, bytes]:
+    """Return the label files in the trash, by their keys there."""
+    keys = [
+        f"{found.folder}/{name}"
+        for found in list_entries(trash)
+        for name, original in found.files
+        if original.startswith("labels/")
+    ]
+    contents = dict(zip(keys, trash.storage.read_many(keys, most=MAX_BYTES), strict=True))
+    for data in contents.values():
+        if isinstance(data, Exception):
+            raise data
+    return {key: data for key, data in contents.items() if isinstance(data, bytes)}
 
 
 def doomed(trash: Trash, entry_id: str | None, kinds: frozenset[str]) -> list[Trashed]:

@@ -20,7 +20,7 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -537,6 +537,29 @@ def _looked_through(
             elif entry.name in files and not entry.is_file(follow_symlinks=False):
                 wrong.append((entry.name, "an ordinary file"))
     return there, wrong
+
+
+def clear_way(root: str, hidden: str, folders: Iterable[str]) -> None:
+    """Set aside what stands on the way to folders of ours and is none.
+
+    Parameters
+    ----------
+    root, hidden : str
+        What lies directly in the hidden folder is in order, see `put_in_order`.
+    folders : iterable of str
+        Below the hidden folder; they need not be there.
+    """
+    for folder in folders:
+        try:
+            status(root, f"{folder}/.probe")
+        except InvalidDatasetError as error:
+            parts = parts_of(folder)
+            for end in range(len(parts_of(hidden)) + 1, len(parts) + 1):
+                name = "/".join(parts[:end])
+                mode = mode_of(root, name)
+                if mode and not stat.S_ISDIR(mode):
+                    set_aside(root, hidden, name, str(error))
+                    break
 
 
 def set_aside(root: str, hidden: str, name: str, why: str) -> None:

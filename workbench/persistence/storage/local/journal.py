@@ -424,8 +424,11 @@ class Journal:
     def _commit(self, transaction: Transaction) -> None:
         folder = transaction._folder
         names = {name for way in transaction._renames for name in way}
-        own = f"{HIDDEN}/"  # what stands there was looked at when the lock was taken
+        own = f"{HIDDEN}/"
         links.require_own(self._root, [f"{self._root}/{n}" for n in names if not n.startswith(own)])
+        inside.clear_way(
+            self._root, HIDDEN, {os.path.dirname(n) for n in names if n.startswith(own)}
+        )
         replaced = carrying_out.occupied(self._root, transaction._renames)
         plan = self._planned(transaction, replaced)
         # A change that could not be taken back after a crash is not started.

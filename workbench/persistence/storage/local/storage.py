@@ -34,6 +34,7 @@ from workbench.persistence.storage.base import (
     Copy,
     Head,
     Listing,
+    Mark,
     Move,
     Remove,
     Staged,
@@ -55,6 +56,9 @@ from workbench.persistence.yolo.names import HIDDEN
 _CHUNK = 1 << 20
 _UNFINISHED = ".tmp"
 LEFTOVER_S = 3600
+_LOOK_AT_ALL_FROM = 64
+"""From so many names in a folder on, a look at all that is in it costs less than one at each."""
+
 # A folder and names in it that surely make keys: nearly all, and quickly told.
 _PLAIN = re.compile(
     r"(?:\.?[A-Za-z0-9_][A-Za-z0-9_.\-]{0,100}/)*(?:[A-Za-z0-9_][A-Za-z0-9_.\-]{0,100}\n)+"
@@ -256,8 +260,20 @@ class LocalStorage(Storage):
         columns = (np.array(sizes, np.int64), np.array(stamps, np.int64))
         return Listing(names, *columns, folders, odd)
 
+    def marks(self, folder: str) -> dict[str, Mark]:
+        """See `Storage.marks`; another program may give a file the time of the one before it."""
+        with suppress(FileNotFoundError), os.scandir(self._path(folder)) as entries:
+            inodes = {entry.name: entry.inode() for entry in entries}
+            return {
+                name: (size, stamp, inodes.get(name, 0))
+                for name, (size, stamp, _) in super().marks(folder).items()
+            }
+        return {}
+
     def names(self, folder: str) -> builtins.list[str]:
         """See `Storage.names`."""
+        if folder.startswith(f"{HIDDEN}/"):
+            return inside.names(self.where, "/".join(check_key(folder)))
         if not self._is_shared(folder):
             return self._own_names(folder)
         path = self._path(folder)
@@ -288,15 +304,14 @@ class LocalStorage(Storage):
     def outside(self, keys: Iterable[str]) -> builtins.list[str]:
         """See `Storage.outside`."""
         found: builtins.list[str] = []
-        folders: set[str] = set()
-        for key in keys:
-            path, folder = self._path(key), key.rpartition("/")[0]
-            if folder and folder not in folders:
-                folders.add(folder)
-                if links.leads_astray(self.where, f"{self.where}/{folder}"):
-                    found.append(folder)
-            if os.path.islink(path) and links.leads_astray(self.where, path):
-                found.append(key)
+        for folder, names in _names_in(keys).items():
+            path = self._path(folder) if folder else self.where
+            if folder and links.leads_astray(self.where, path):
+                found.append(folder)
+            for name in _links_among(path, names):
+                key = f"{folder}/{name}".lstrip("/")
+                if links.leads_astray(self.where, self._path(key)):
+                    found.append(key)
         return found
 
     @contextmanager
@@ -366,6 +381,25 @@ class LocalStorage(Storage):
         parts = check_key(key)
         linked = min(self.layout.linked(parts), len(parts) - 1)
         return "/".join([self.where, *parts[:linked]]), "/".join(parts[linked:])
+
+
+def _names_in(keys: Iterable[str]) -> dict[str, list[str]]:
+    """Return keys by the folders that they are in."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        folder, _, name = key.rpartition("/")
+        found.setdefault(folder, []).append(name)
+    return found
+
+
+def _links_among(path: str, names: Sequence[str]) -> list[str]:
+    """Return which of some things in a folder are links."""
+    if len(names) < _LOOK_AT_ALL_FROM:
+        return [name for name in names if os.path.islink(f"{path}/{name}")]
+    wanted = frozenset(names)
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
+        return [entry.name for entry in entries if entry.is_symlink() and entry.name in wanted]
+    return []
 
 
 def _by_folder(keys: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:

@@ -1,22 +1,25 @@
-"""The contract of dataset stores, as far as versions are concerned."""
+"""Named, immutable states of datasets."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import asyncio
 
 from workbench.persistence.models import Progress, no_progress
+from workbench.persistence.stores import version_files as files
+from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.version_models import VersionComparison, VersionInfo
 
 
-class VersionStore(ABC):
-    """Named, immutable states of a dataset; a part of `DatasetStore`.
+class VersionStore:
+    """The part of a dataset store that keeps versions.
 
     Errors are the same for every method: `InvalidNameError` for a name that cannot be a
     version's, `NotFoundError` for a dataset or version that is not there. Versions do not
     travel in archives; they go where the dataset goes when it is renamed or deleted.
     """
 
-    @abstractmethod
+    _places: DatasetPlaces
+
     async def freeze(
         self, name: str, version: str, note: str = "", *, progress: Progress = no_progress
     ) -> VersionInfo:
@@ -31,12 +34,13 @@ class VersionStore(ABC):
         AlreadyExistsError
             If there is a version of that name; versions never change.
         """
+        dataset = self._places.open(name)
+        return await asyncio.to_thread(files.freeze, dataset, version, note, progress)
 
-    @abstractmethod
     async def list_versions(self, name: str) -> list[VersionInfo]:
         """Return the versions of a dataset, oldest first."""
+        return await asyncio.to_thread(files.list_all, self._places.open(name))
 
-    @abstractmethod
     async def compare_versions(
         self, name: str, first: str | None, second: str | None, *, progress: Progress = no_progress
     ) -> VersionComparison:
@@ -44,8 +48,9 @@ class VersionStore(ABC):
 
         Classes that were renamed or have got other ids have the same boxes still.
         """
+        dataset = self._places.open(name)
+        return await asyncio.to_thread(files.compare, dataset, first, second, progress)
 
-    @abstractmethod
     async def restore_version(
         self, name: str, version: str, *, progress: Progress = no_progress
     ) -> VersionInfo:
@@ -67,14 +72,15 @@ class VersionStore(ABC):
         AlreadyExistsError
             If a label file without an image is in the way; names it.
         """
+        return await asyncio.to_thread(files.restore, self._places.open(name), version, progress)
 
-    @abstractmethod
     async def keep_version(self, name: str, version: str) -> VersionInfo:
         """Keep an automatic version until somebody deletes it, because it is referred to.
 
         Others stay anyway.
         """
+        return await asyncio.to_thread(files.keep, self._places.open(name), version)
 
-    @abstractmethod
     async def delete_version(self, name: str, version: str) -> None:
         """Remove a version for good, with the images that no other one has."""
+        await asyncio.to_thread(files.delete, self._places.open(name), version)
