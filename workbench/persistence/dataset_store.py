@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from workbench.persistence.models import (
     no_progress,
 )
 from workbench.persistence.stamps import Stamp
+from workbench.persistence.stores import snapshots
 from workbench.persistence.stores.side_data import SideData
 from workbench.persistence.stores.versions import VersionStore
 
@@ -303,7 +305,6 @@ class DatasetStore(VersionStore, SideData, ABC):
             If the folder is refused; nothing of it is left behind.
         """
 
-    @abstractmethod
     async def snapshot(
         self,
         name: str,
@@ -315,8 +316,8 @@ class DatasetStore(VersionStore, SideData, ABC):
     ) -> Snapshot:
         """Freeze the dataset, as it is now, in a new `folder` that training may write to.
 
-        Images are linked where nothing could write through the link, else copied; labels
-        are copied. Later changes of the dataset do not reach the snapshot, nor the reverse.
+        Images are copies, which share the space of the originals where the file system can
+        (reflinks). Later changes of the dataset do not reach the snapshot, nor the reverse.
 
         Parameters
         ----------
@@ -338,3 +339,12 @@ class DatasetStore(VersionStore, SideData, ABC):
         InvalidDatasetError
             If an image of the version is lost, or was damaged by another program.
         """
+        dataset = self._places.open(name)
+        return await asyncio.to_thread(
+            snapshots.take,
+            dataset,
+            folder,
+            version=version,
+            labelled_only=labelled_only,
+            progress=progress,
+        )

@@ -589,6 +589,21 @@ class StorageContract:
         with pytest.raises(NotFoundError, match="nothing"):
             storage.materialise(["nothing"], tmp_path / "out")
 
+    def test_a_file_of_ones_own(self, storage: Storage, tmp_path: Path) -> None:
+        """It is new, and whoever writes into it changes nothing in the storage."""
+        storage.commit([Write("a/x", b"1")])
+        path = tmp_path / "new"
+        storage.copy_out("a/x", path)
+        with path.open("r+b") as file:
+            file.write(b"2")
+        assert storage.read("a/x") == b"1"
+        with pytest.raises(FileExistsError):
+            storage.copy_out("a/x", str(path))
+        assert path.read_bytes() == b"2"
+        with pytest.raises(NotFoundError, match="nothing"):
+            storage.copy_out("nothing", tmp_path / "other")
+        assert not (tmp_path / "other").exists()
+
     def test_a_local_path_leads_to_the_value(self, storage: Storage) -> None:
         """Only backends that have local paths are checked."""
         storage.commit([Write("a/x", b"1")])

@@ -22,7 +22,6 @@ from workbench.persistence.filesystem import (
     class_files,
     dataset_trash,
     packing,
-    snapshot,
     stamp_files,
 )
 from workbench.persistence.filesystem import dataset_files as files
@@ -37,7 +36,6 @@ from workbench.persistence.models import (
     NewImage,
     Progress,
     RowPatch,
-    Snapshot,
     TrashEntry,
     no_progress,
     with_notes,
@@ -364,23 +362,3 @@ class FilesystemDatasetStore(DatasetStore):
         """Describe a dataset that is complete and not yet where it shall be."""
         info = files.info(self._root.at(path))
         return replace(info, name=target.name, path=Path(target.paths.root))
-
-    async def snapshot(
-        self,
-        name: str,
-        folder: Path | str,
-        *,
-        version: str | None = None,
-        labelled_only: bool = False,
-        progress: Progress = no_progress,
-    ) -> Snapshot:
-        """See `DatasetStore.snapshot`."""
-        dataset = self._root.open(name)
-        return await asyncio.to_thread(
-            snapshot.take,
-            dataset,
-            os.fspath(folder),
-            version=version,
-            labelled_only=labelled_only,
-            progress=progress,
-        )

@@ -10,16 +10,15 @@ from time import time
 
 import numpy as np
 
-from workbench.errors import AlreadyExistsError, NotFoundError
+from workbench.errors import NotFoundError
 from workbench.persistence import archive
 from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.memory import classes as classes_in_memory
-from workbench.persistence.memory.packing import MemorySink, entries_of, write_files
+from workbench.persistence.memory.packing import MemorySink, entries_of
 from workbench.persistence.memory.state import Dataset, State, StoredImage
 from workbench.persistence.models import (
-    SPLITS,
     ArchiveLimits,
     ClassRewrite,
     DatasetInfo,
@@ -28,7 +27,6 @@ from workbench.persistence.models import (
     NewImage,
     Progress,
     RowPatch,
-    Snapshot,
     TrashEntry,
     no_progress,
     with_notes,
@@ -42,7 +40,6 @@ from workbench.persistence.rules import (
 )
 from workbench.persistence.stamps import Stamp
 from workbench.persistence.stores.image_adding import content_bytes
-from workbench.persistence.stores import version_files
 from workbench.persistence.tags import check_tags
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import parse_many
@@ -268,45 +265,6 @@ class MemoryDatasetStore(DatasetStore):
         new = Dataset(DataYaml(check_classes(contents.classes), contents.extra))
         sink.fill(new)
         return with_notes(self._place(name, new), contents.notes)
-
-    async def snapshot(
-        self,
-        name: str,
-        folder: Path | str,
-        *,
-        version: str | None = None,
-        labelled_only: bool = False,
-        progress: Progress = no_progress,
-    ) -> Snapshot:
-        """See `DatasetStore.snapshot`."""
-        target = Path(folder)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise AlreadyExistsError(f"{target} exists and is not an empty folder")
-        with self._state.reading(name) as (name, found):
-            # The history of edits is no part of what a model learns from.
-            if version is not None:
-                found = _as_it_was(found, version)
-            if labelled_only:
-                kept = [key for key in found.images if (key[0], stem(key[1])) in found.labels]
-                found = _of_some(found, name, kept)
-            entries = entries_of(found, logs=False)
-            info = found.info(name)
-            labelled = {split: sum(s == split for s, _ in found.labels) for split in SPLITS}
-        digest = write_files(target, entries, progress)
-        return Snapshot(target, target / "data.yaml", info.num_images, labelled, digest)
-
-
-def _as_it_was(found: Dataset, version: str) -> Dataset:
-    """Return a dataset as it was when a version was frozen, without its history."""
-    _, contents = version_files.read(found, version)
-    then = Dataset(contents.yaml)
-    then.prompts, then.tags = contents.prompts, contents.tags
-    for (split, filename), entry in contents.images.items():
-        source = version_files.sound_source(found, (split, filename), entry, {})
-        then.images[split, filename] = StoredImage(found.storage.read(source), time())
-        if entry.label is not None:
-            then.labels[split, stem(filename)] = entry.label
-    return then
 
 
 def _of_some(found: Dataset, name: str, images: Collection[ImageKey]) -> Dataset:

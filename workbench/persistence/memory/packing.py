@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 from time import time
 
-from workbench.persistence import archive
 from workbench.persistence.memory.state import Dataset, StoredImage
-from workbench.persistence.models import SPLITS, Progress
+from workbench.persistence.models import SPLITS
 from workbench.persistence.prompts import prompts_bytes
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.storage import Write
@@ -51,8 +47,8 @@ class MemorySink:
                 dataset.storage.commit([Write(relative, data)])
 
 
-def entries_of(dataset: Dataset, *, logs: bool = True) -> list[tuple[str, bytes]]:
-    """Return the members of an archive of a dataset, by path; without history if not `logs`.
+def entries_of(dataset: Dataset) -> list[tuple[str, bytes]]:
+    """Return the members of an archive of a dataset, by path.
 
     Raises
     ------
@@ -64,12 +60,11 @@ def entries_of(dataset: Dataset, *, logs: bool = True) -> list[tuple[str, bytes]
         entries.append((_PROMPTS, prompts_bytes(dataset.prompts)))
     if dataset.tags:
         entries.append((_TAGS, tags_bytes(dataset.tags)))
-    if logs:
-        storage = dataset.storage
-        for log in (history_log, source_log, suggestion_log):
-            entries += [(key, storage.read(key)) for key in log.keys(storage)]
-        imports = read_imports(storage)
-        entries += [(f"{HIDDEN}/imports/{key}.json", data) for key, data in imports.items()]
+    storage = dataset.storage
+    for log in (history_log, source_log, suggestion_log):
+        entries += [(key, storage.read(key)) for key in log.keys(storage)]
+    imports = read_imports(storage)
+    entries += [(f"{HIDDEN}/imports/{key}.json", data) for key, data in imports.items()]
     for split in SPLITS:
         require_distinct_by_case(dataset.names(split), split)
     for split, filename in sorted(dataset.images):
@@ -78,24 +73,3 @@ def entries_of(dataset: Dataset, *, logs: bool = True) -> list[tuple[str, bytes]
         if labels is not None:
             entries.append((f"labels/{split}/{stem(filename)}.txt", labels))
     return entries
-
-
-def write_files(target: Path, entries: Sequence[tuple[str, bytes]], progress: Progress) -> str:
-    """Write the members as files of a new folder; return their digest. Leaves nothing half."""
-    target.mkdir(parents=True, exist_ok=True)
-    sink = archive.FolderSink(target)
-    digest = hashlib.sha256()
-    try:
-        for done, (relative, data) in enumerate(entries, start=1):
-            sink.write(relative, data)
-            digest.update(f"\n{relative} {len(data)}\n".encode())
-            if not relative.startswith("images/"):
-                digest.update(data)
-            progress(done, len(entries))
-    except BaseException:
-        shutil.rmtree(target)
-        raise
-    for split in SPLITS:
-        for kind in ("images", "labels"):
-            os.makedirs(target / kind / split, exist_ok=True)
-    return digest.hexdigest()

@@ -147,8 +147,10 @@ class Dataset(StoredDataset):
     def leased(self) -> Iterator[tuple[DataYaml, Writer]]:
         """See `Dataset.leased`."""
         with self.lock, super().leased() as held:
+            before = self.storage.last_stamp
             yield held
-            self.modified_at = datetime.now(UTC)
+            if self.storage.last_stamp != before:
+                self.modified_at = datetime.now(UTC)
 
     def called(self, name: str) -> None:
         """Give it a name."""

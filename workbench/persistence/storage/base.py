@@ -394,6 +394,19 @@ class Storage(ABC):
         """
         self.commit([Write(key, data)])
 
+    def copy_out(self, key: str, path: Path | str) -> None:
+        """Make a new file with the bytes of a value, where nothing is.
+
+        It is a copy, which may share its space with the value.
+
+        Raises
+        ------
+        NotFoundError
+            If the value is not there.
+        """
+        with self.open_read(key) as source, open(path, "xb") as target:
+            shutil.copyfileobj(source, target)
+
     def materialise(self, keys: Sequence[str], folder: Path) -> builtins.list[Path]:
         """Write a file ``folder/<key>`` with the bytes of each key, and return the paths.
 
@@ -410,8 +423,8 @@ class Storage(ABC):
             path = folder.joinpath(*parts_of(key))
             path.parent.mkdir(parents=True, exist_ok=True)
             unfinished = path.with_name(f"{path.name}.part")
-            with self.open_read(key) as source, unfinished.open("wb") as target:
-                shutil.copyfileobj(source, target)
+            unfinished.unlink(missing_ok=True)
+            self.copy_out(key, unfinished)
             unfinished.replace(path)
             paths.append(path)
         return paths

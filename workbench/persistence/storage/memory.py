@@ -58,7 +58,8 @@ class MemoryStorage(Storage):
         self._lease = threading.Lock()
         # Held for a moment only: a commit waits for readers, and they for it.
         self._guard = threading.RLock()
-        self._last_stamp = 0
+        self.last_stamp = 0
+        """Of the newest value that there ever was."""
 
     def read_many(
         self, keys: Sequence[str], *, most: int = MOST_BYTES
@@ -81,8 +82,8 @@ class MemoryStorage(Storage):
 
     def _new(self, data: bytes) -> _Value:
         # Times, as on a disk, but no two alike, however coarse the clock.
-        self._last_stamp = max(time.time_ns(), self._last_stamp + 1)
-        return _Value(bytes(data), self._last_stamp)
+        self.last_stamp = max(time.time_ns(), self.last_stamp + 1)
+        return _Value(bytes(data), self.last_stamp)
 
     def head(self, key: str) -> Head | None:
         """See `Storage.head`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import BinaryIO
 
 from workbench.persistence.plain_files import write_all
@@ -13,33 +14,35 @@ _FICLONE = 0x40049409
 _CHUNK = 1 << 20
 
 
-class Cloner:
-    """Clones files: by reflink (Btrfs, XFS, bcachefs), else by copying.
+def clone(original: BinaryIO, target: str, *, sync: bool = False) -> None:
+    """Make a new file with the bytes of an open one: by reflink (Btrfs, XFS), else by copying.
 
-    Never by hard link, with which most file systems could save the space as well. What
-    somebody writes into one of two links stands in the other: a script that scales the
-    images of a working copy with ``cv2.imwrite`` would do so in every frozen version.
+    Never by hard link, with which most file systems could save the space as well. What somebody
+    writes into one of two links stands in the other: a script that scales the images of a
+    working copy with ``cv2.imwrite`` would do so in every frozen version.
+
+    Parameters
+    ----------
+    original : BinaryIO
+        At its start.
+    target : str
+        Nothing is there.
+    sync : bool
+        Force its bytes to disk.
     """
+    with open(target, "xb", buffering=0) as copy:
+        if not _reflink(original, copy):
+            while chunk := original.read(_CHUNK):
+                write_all(copy.fileno(), chunk)
+        if sync:
+            os.fsync(copy.fileno())
 
-    def __init__(self) -> None:
-        self._reflinks = sys.platform == "linux"
 
-    def copy(self, original: BinaryIO, target: str, *, sync: bool = False) -> None:
-        """Make a new file at `target`, where nothing is, with the bytes of an open one."""
-        with open(target, "xb", buffering=0) as copy:
-            if not self._reflink(original, copy):
-                while chunk := original.read(_CHUNK):
-                    write_all(copy.fileno(), chunk)
-            if sync:
-                os.fsync(copy.fileno())
+def _reflink(original: BinaryIO, copy: BinaryIO) -> bool:
+    if sys.platform == "linux":
+        import fcntl
 
-    def _reflink(self, original: BinaryIO, copy: BinaryIO) -> bool:
-        if self._reflinks:
-            import fcntl
-
-            try:
-                fcntl.ioctl(copy.fileno(), _FICLONE, original.fileno())
-            except OSError:
-                # Most file systems cannot clone; one that cannot now is not asked again.
-                self._reflinks = False
-        return self._reflinks
+        with suppress(OSError):  # most file systems cannot
+            fcntl.ioctl(copy.fileno(), _FICLONE, original.fileno())
+            return True
+    return False

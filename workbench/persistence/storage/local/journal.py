@@ -61,7 +61,7 @@ from workbench.persistence.storage.local.atomic import (
     write_new,
 )
 from workbench.persistence.storage.local.carrying_out import FoundFiles, OwnFiles
-from workbench.persistence.storage.local.cloning import Cloner
+from workbench.persistence.storage.local.cloning import clone
 from workbench.persistence.storage.local.held import COUNTER_BYTES, Held, held_open, look_through
 from workbench.persistence.storage.local.lock import exclusive, making, shared
 from workbench.persistence.storage.local.plans import Plan, Step
@@ -495,10 +495,9 @@ class Journal:
         else:
             for path, data in written:
                 write_new(path, data, sync=False)
-        cloner = Cloner()
         for path, source in copied:
             with source() as original:
-                cloner.copy(original, path, sync=sync)
+                clone(original, path, sync=sync)
         if not sync:
             sync_tree(folder)
         for number, path in replaced.items():

@@ -47,6 +47,7 @@ from workbench.persistence.storage.keys import RESERVED, check_key
 from workbench.persistence.storage.layout import Layout
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import fsync_folder, remove_file, temporary_name
+from workbench.persistence.storage.local.cloning import clone
 from workbench.persistence.storage.local.journal import Journal, Opener
 from workbench.persistence.storage.local.lock import making
 from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
@@ -368,6 +369,11 @@ class LocalStorage(Storage):
     def consistently(self, work: Callable[[], T]) -> T:
         """See `Storage.consistently`."""
         return self.journal.consistently(work)
+
+    def copy_out(self, key: str, path: Path | str) -> None:
+        """See `Storage.copy_out`."""
+        with self.open_read(key) as original:
+            clone(original, os.fspath(path))
 
     def local_path(self, key: str) -> Path:
         """See `Storage.local_path`."""
