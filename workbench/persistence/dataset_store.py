@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.persistence.class_rewrite import Request
 from workbench.persistence.models import (
     ArchiveLimits,
     ClassRewrite,
@@ -23,7 +24,7 @@ from workbench.persistence.models import (
     no_progress,
 )
 from workbench.persistence.stamps import Stamp
-from workbench.persistence.stores import snapshots
+from workbench.persistence.stores import class_files, snapshots
 from workbench.persistence.stores.side_data import SideData
 from workbench.persistence.stores.versions import VersionStore
 
@@ -130,7 +131,6 @@ class DatasetStore(VersionStore, SideData, ABC):
             If a class name is empty, not a string or occurs twice.
         """
 
-    @abstractmethod
     async def rewrite_classes(
         self,
         name: str,
@@ -171,8 +171,15 @@ class DatasetStore(VersionStore, SideData, ABC):
         LabelFormatError
             If label files of images cannot be read; names them.
         """
+        request = Request(classes, mapping, {}, expected, expected_boxes)
+        dataset, copied = self._places.open(name), dict(patches or {})
 
-    @abstractmethod
+        def work() -> ClassRewrite:
+            rows = {dataset.find(*key): patch for key, patch in copied.items()}
+            return class_files.rewrite(dataset, request, rows)
+
+        return await asyncio.to_thread(work)
+
     async def undo_rewrite(self, name: str, rewrite_id: str) -> None:
         """Put classes, prompts and label files back to what they were, byte for byte.
 
@@ -183,6 +190,7 @@ class DatasetStore(VersionStore, SideData, ABC):
         NotFoundError
             If there is no such rewrite, or it has been undone.
         """
+        await asyncio.to_thread(class_files.undo, self._places.open(name), rewrite_id)
 
     @abstractmethod
     async def delete(self, name: str) -> TrashEntry:

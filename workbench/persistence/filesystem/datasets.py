@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,27 +15,23 @@ from pathlib import Path
 
 from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence import archive
-from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.disk_errors import as_ours, speaks_plainly
+from workbench.persistence.filesystem import dataset_files as files
 from workbench.persistence.filesystem import (
-    class_files,
     dataset_trash,
     packing,
     stamp_files,
 )
-from workbench.persistence.filesystem import dataset_files as files
 from workbench.persistence.filesystem.dataset_folder import DatasetFolder, DatasetRoot
 from workbench.persistence.filesystem.staging import Staging
 from workbench.persistence.models import (
     ArchiveLimits,
-    ClassRewrite,
     DatasetInfo,
     ImageKey,
     ImportedDataset,
     NewImage,
     Progress,
-    RowPatch,
     TrashEntry,
     no_progress,
     with_notes,
@@ -180,30 +176,6 @@ class FilesystemDatasetStore(DatasetStore):
             return told(lambda: files.info(folder), made)
 
         return await asyncio.to_thread(work)
-
-    async def rewrite_classes(
-        self,
-        name: str,
-        classes: Sequence[str],
-        mapping: Mapping[int, int | None],
-        *,
-        patches: Mapping[ImageKey, Sequence[RowPatch]] | None = None,
-        expected: Sequence[str] | None = None,
-        expected_boxes: Mapping[int, int] | None = None,
-    ) -> ClassRewrite:
-        """See `DatasetStore.rewrite_classes`."""
-        request = Request(classes, mapping, {}, expected, expected_boxes)
-        folder, copied = self._root.open(name), dict(patches or {})
-
-        def work() -> ClassRewrite:
-            rows = {folder.find(*key): patch for key, patch in copied.items()}
-            return class_files.rewrite(folder, request, rows)
-
-        return await asyncio.to_thread(work)
-
-    async def undo_rewrite(self, name: str, rewrite_id: str) -> None:
-        """See `DatasetStore.undo_rewrite`."""
-        await asyncio.to_thread(class_files.undo, self._root.open(name), rewrite_id)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import time
@@ -12,21 +12,17 @@ import numpy as np
 
 from workbench.errors import NotFoundError
 from workbench.persistence import archive
-from workbench.persistence.class_rewrite import Request
 from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.disk_errors import speaks_plainly
-from workbench.persistence.memory import classes as classes_in_memory
 from workbench.persistence.memory.packing import MemorySink, entries_of
 from workbench.persistence.memory.state import Dataset, State, StoredImage
 from workbench.persistence.models import (
     ArchiveLimits,
-    ClassRewrite,
     DatasetInfo,
     ImageKey,
     ImportedDataset,
     NewImage,
     Progress,
-    RowPatch,
     TrashEntry,
     no_progress,
     with_notes,
@@ -134,27 +130,6 @@ class MemoryDatasetStore(DatasetStore):
             found.yaml = DataYaml(names, found.yaml.extra)
             found.prompts = {i: texts for i, texts in found.prompts.items() if i < len(names)}
         return await self.get(name)
-
-    async def rewrite_classes(
-        self,
-        name: str,
-        classes: Sequence[str],
-        mapping: Mapping[int, int | None],
-        *,
-        patches: Mapping[ImageKey, Sequence[RowPatch]] | None = None,
-        expected: Sequence[str] | None = None,
-        expected_boxes: Mapping[int, int] | None = None,
-    ) -> ClassRewrite:
-        """See `DatasetStore.rewrite_classes`."""
-        with self._state.writing(name) as (name, found):
-            return classes_in_memory.rewrite(
-                found, name, Request(classes, mapping, {}, expected, expected_boxes), patches or {}
-            )
-
-    async def undo_rewrite(self, name: str, rewrite_id: str) -> None:
-        """See `DatasetStore.undo_rewrite`."""
-        with self._state.writing(name) as (name, found):
-            classes_in_memory.undo(found, name, rewrite_id)
 
     async def delete(self, name: str) -> TrashEntry:
         """See `DatasetStore.delete`."""

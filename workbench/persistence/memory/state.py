@@ -125,7 +125,6 @@ class Dataset(StoredDataset):
 
     __slots__ = (
         *("cache", "created_at", "images", "labels", "lock", "modified_at"),
-        *("rewrites",),
     )
     storage: MemoryStorage
 
@@ -136,7 +135,6 @@ class Dataset(StoredDataset):
         self.lock: threading.RLock = threading.RLock()
         self.images = Images(self.storage)
         self.labels = LabelFiles(self.storage)
-        self.rewrites: dict[str, bytes] = {}
 
     def consistently(self, work: Callable[[], T]) -> T:
         """See `Dataset.consistently`."""
