@@ -123,9 +123,7 @@ def _label(key: Key) -> str:
 class Dataset(StoredDataset):
     """One dataset, in a storage of its own, under the keys that it would have on a disk."""
 
-    __slots__ = (
-        *("cache", "created_at", "images", "labels", "lock", "modified_at"),
-    )
+    __slots__ = (*("cache", "created_at", "images", "labels", "lock", "modified_at"),)
     storage: MemoryStorage
 
     def __init__(self, yaml: DataYaml) -> None:

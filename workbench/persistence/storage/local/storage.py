@@ -658,8 +658,11 @@ class _Check:
         return self._storage.exists(origin) if isinstance(origin, str) else origin is not None
 
     def _head(self, origin: str | _New | None) -> Head | None:
+        # Most of what is written is new; to see that nothing is there takes one call.
+        if not isinstance(origin, str) or not os.path.lexists(self._storage._path(origin)):
+            return None
         try:
-            return self._storage.head(origin) if isinstance(origin, str) else None
+            return self._storage.head(origin)
         except WorkbenchError:  # something else than a value, which is replaced, too
             return None
 
