@@ -49,6 +49,7 @@ async function start({ walks = true, fields = {} } = {}) {
     toggleFilmstrip() {},
     toggleFullScreen() {},
     openSuggestions() {},
+    pointerAt: () => null,
   });
   session.setThreshold(0.25);
   await session.receive(

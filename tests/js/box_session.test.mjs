@@ -612,3 +612,31 @@ test("boxes are drawn in by the kernel, unless they were changed meanwhile", asy
   session.undo();
   assert.deepEqual(session.boxes()[0].xyxy, [10, 10, 60, 60]);
 });
+
+test("a box around what was pointed at is an edit of the image it was asked for", async () => {
+  const rows = [{ class_id: 0, xyxy: [10, 10, 60, 60] }];
+  const { session, sent, edits } = start();
+  await arrive(session, 0, { fields: { boxes: rows } });
+  session.update((state) => (state.currentClass = 1));
+  session.clickAt({ x: 120.5, y: 80 });
+  const asked = sent.at(-1);
+  assert.equal(asked.kind, "click");
+  assert.deepEqual(asked.point, [120.5, 80]);
+  /** @typedef {[number, number, number, number]} Corners */
+  const answer = (/** @type {string} */ key, /** @type {Corners|null} */ xyxy) =>
+    session.receive({ kind: "clicked", key, xyxy });
+  await answer("another/image.jpg", [1, 1, 5, 5]);
+  await answer(asked.key, null);
+  assert.equal(edits().length, 0);
+  await answer(asked.key, [100, 60, 140, 110]);
+  assert.deepEqual(
+    session.boxes().map((box) => [box.cls, box.xyxy]),
+    [
+      [0, [10, 10, 60, 60]],
+      [1, [100, 60, 140, 110]],
+    ],
+  );
+  assert.deepEqual([...session.state.selection], [session.boxes()[1].id]);
+  session.undo();
+  assert.equal(session.boxes().length, 1);
+});

@@ -17,6 +17,7 @@ from workbench.labelling import remote_files
 from workbench.panels.annotate import AnnotatePanel
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import NewImage
+from workbench.training.environment import import_ultralytics
 from workbench.weights.fetching import RemoteFile
 
 YOLOE = "yoloe-11s-seg.pt"
@@ -193,3 +194,45 @@ async def test_a_wish_that_cannot_be_is_told(panel: AnnotatePanel) -> None:
     assert "Draw a box first" in panel.canvas.notice
     panel.canvas._receive(panel.canvas, {"kind": "suggest", "how": "magic"}, [])
     await until(lambda: "'magic'" in panel.canvas.notice)
+
+
+async def test_a_box_around_what_is_pointed_at(
+    panel: AnnotatePanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Missing weights are offered; then a click is answered, and `T` asks the same network."""
+    import torch
+
+    import_ultralytics()
+    from ultralytics.models.sam.build import build_mobile_sam
+
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(panel.canvas, "send", lambda message, **_: sent.append(message))
+    assert panel.current is not None
+    click = {"kind": "click", "session": "page", "key": panel.current.key, "point": [22, 22]}
+    panel.canvas._receive(panel.canvas, click, [])
+    await until(lambda: panel.canvas.offer)
+    assert "mobile_sam.pt (about 41 MB, from github.com)" in panel.canvas.offer["text"]
+    torch.manual_seed(0)
+    torch.save(build_mobile_sam().state_dict(), tmp_path / "made.pt")
+    server = Server()
+    try:
+        server.serve("/w", (tmp_path / "made.pt").read_bytes())
+        file = RemoteFile("mobile_sam.pt", f"{server.url}/w", 1)
+        monkeypatch.setitem(remote_files.CLICKED, "mobile_sam.pt", file)
+        await ask(panel, {"kind": "fetch"})
+    finally:
+        server.close()
+    panel.canvas._receive(panel.canvas, click, [])
+    await until(lambda: any(one["kind"] == "clicked" for one in sent))
+    [answer] = [one for one in sent if one["kind"] == "clicked"]
+    # Random weights take the whole picture for the thing.
+    assert (answer["to"], answer["key"]) == ("page", panel.current.key)
+    assert answer["xyxy"] == pytest.approx([0, 0, 128, 96], abs=1)
+    assert panel.model.clicking.is_loaded
+    loose = {"kind": "tighten", "ids": [7], "boxes": [[1, 1, 120, 90]]}
+    panel.canvas._receive(panel.canvas, click | loose, [])
+    await until(lambda: any(one["kind"] == "tightened" for one in sent))
+    [drawn] = [one for one in sent if one["kind"] == "tightened"]
+    assert drawn["boxes"][0] == pytest.approx([0, 0, 128, 96], abs=1)
+    await panel.show(1)  # the network looks at it ahead, and nothing is in the way
+    assert panel.canvas.notice == ""

@@ -49,10 +49,7 @@ PROMPTED = {
 }
 """Models that are told in words, or shown, what to look for."""
 
-CLICKED = {
-    file.name: file
-    for file in (_asset("mobile_sam.pt", 41), _asset("sam_b.pt", 375), _asset("sam2.1_b.pt", 162))
-}
+CLICKED = {file.name: file for file in (_asset("mobile_sam.pt", 41), _asset("sam_b.pt", 375))}
 """Models that find what a click is on."""
 
 

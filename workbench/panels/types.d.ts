@@ -172,7 +172,7 @@ export interface EditState {
 }
 
 /** Who proposes boxes, and on which images: `Wish` in wishes.py. */
-export type How = "model" | "words" | "similar" | "pixels";
+export type How = "model" | "words" | "similar" | "pixels" | "click";
 export type Where = "image" | "walk" | "dataset" | "unlabelled";
 
 export type CanvasSent = From<
@@ -189,6 +189,7 @@ export type CanvasSent = From<
   | { kind: "submit" }
   | { kind: "suggest"; how?: How; where?: Where; key?: string; boxes?: Row[] }
   | { kind: "fetch" }
+  | { kind: "click"; key: string; point: number[] }
   | { kind: "teach" }
   | { kind: "tighten"; key: string; ids: number[]; boxes: number[][] }
   | { kind: "open"; panel: string }
@@ -263,6 +264,12 @@ export interface TightenedMessage {
   ids: number[];
   boxes: Xyxy[];
 }
+/** A box around what a page has pointed at; null: nothing is there. */
+export interface ClickedMessage {
+  kind: "clicked";
+  key: string;
+  xyxy: Xyxy | null;
+}
 export type CanvasReceived = To<
   | FrameMessage
   | { kind: "empty" }
@@ -272,6 +279,7 @@ export type CanvasReceived = To<
   | LabelsMessage
   | TrailMessage
   | TightenedMessage
+  | ClickedMessage
   | FilmstripMessage
 >;
 export type CanvasModel = Model<CanvasTraits, CanvasSent, CanvasReceived>;

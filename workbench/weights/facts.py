@@ -10,6 +10,10 @@ from workbench.weights.meaning import scalar
 from workbench.weights.names import MODELS, NAMESPACES, SCALARS
 from workbench.weights.program import Made
 
+TENSORS = "tensors"
+"""The task of a file that holds tensors by their names, and no model."""
+
+_TENSORS = frozenset({"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"})
 _MAX_CLASSES = 100_000
 _MAX_NAME = 1000
 
@@ -38,6 +42,8 @@ def facts_of(checkpoint: Any, where: str) -> dict[str, Any]:
     InvalidModelError
         If there is no model in it.
     """
+    if _is_tensors(checkpoint):
+        return {"task": TENSORS, "class_names": [], "image_size": 0}
     content = checkpoint if isinstance(checkpoint, dict) else {}
     model = content.get("ema") or content.get("model")
     state = model.state if isinstance(model, Made) else None
@@ -62,6 +68,16 @@ def facts_of(checkpoint: Any, where: str) -> dict[str, Any]:
         "best_fitness": _number(content.get("best_fitness")),
         "resumable": content.get("optimizer") is not None and isinstance(epoch, int) and epoch >= 0,
     }
+
+
+def _is_tensors(checkpoint: Any) -> bool:
+    """Whether it is tensors by their names, and nothing else: what networks of SAM come as."""
+    return (
+        isinstance(checkpoint, dict)
+        and bool(checkpoint)
+        and all(isinstance(name, str) for name in checkpoint)
+        and all(isinstance(one, Made) and one.name in _TENSORS for one in checkpoint.values())
+    )
 
 
 def _settings(value: Any) -> dict[Any, Any]:

@@ -226,7 +226,7 @@ class Program:
     def _build(self) -> None:
         state = self._pop()
         made = self._top()
-        if isinstance(made, Ordered) and state in ({}, None):
+        if isinstance(made, Ordered) and _is_without_meaning(state):
             return
         if not isinstance(made, Made) or made.state is not None:
             raise ValueError("a state for something that has none")
@@ -311,6 +311,11 @@ def _is_method(arguments: tuple[Any, ...]) -> bool:
     if not isinstance(owner, Named | Made):
         return False
     return owner.name in CLASSES and attribute in METHODS
+
+
+def _is_without_meaning(state: Any) -> bool:
+    """Whether an ``OrderedDict`` is filled with nothing, or with torch's note of its layers."""
+    return state is None or (isinstance(state, dict) and set(state) <= {"_metadata"})
 
 
 def checked_key(value: Any) -> str | int | None:

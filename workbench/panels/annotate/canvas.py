@@ -14,6 +14,7 @@ want_trail       send what undo leads to beyond what this page knows of image ``
 suggest          have boxes proposed, see `Wish`; while that goes on: stop it
 fetch            fetch the files that `offer` speaks of, and go on
 tighten          draw ``boxes`` (pixel xyxy) of image ``key`` in to what they show
+click            send a tight box around what is at ``point`` (pixels) of image ``key``
 teach            have a model learn from what is reviewed; again: stop that
 add_class        append class ``name`` to the dataset
 strip            send small pictures of ``count`` images from ``first`` on, but of those in ``have``
@@ -32,6 +33,7 @@ saved            edit ``seq`` of ``session`` is in the label file, which has ``r
 not_saved        it is not, ``why``, and the ``choices`` that the user has
 labels           boxes of image ``key`` that were set in Python
 tightened        ``boxes`` of image ``key``, by the ``ids`` of the request
+clicked          the box, ``xyxy`` in pixels of image ``key``, or null
 strip            names and states of images around the one that is shown, with small pictures
 trail            states of image ``key`` before (``past``) and after (``future``) the present
                  ``boxes``, each its boxes, or null while it was not labelled
@@ -66,7 +68,7 @@ _log = logging.getLogger(__name__)
 _ASKED = frozenset(
     (
         *("hello", "go", "go_unlabelled", "want", "want_trail", "strip"),
-        *("suggest", "fetch", "teach", "tighten", "add_class", "open"),
+        *("suggest", "fetch", "teach", "tighten", "click", "add_class", "open"),
     )
 )
 """Messages that the host answers."""

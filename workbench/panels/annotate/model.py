@@ -21,6 +21,9 @@ from workbench.datasets.manager import DatasetManager
 from workbench.datasets.trail import Trail, read_trail, same_boxes
 from workbench.datasets.walks import check_filter, plan_walk
 from workbench.errors import ConflictError, LabelFormatError, NotFoundError, WorkbenchError
+from workbench.labelling import remote_files
+from workbench.labelling.clicking import USUAL as CLICKED_USUALLY
+from workbench.labelling.clicking import Clicking
 from workbench.labelling.tightening import tightened
 from workbench.panels.annotate.boxes import annotations_of, predictions_of
 from workbench.panels.annotate.messages import Edit, Xyxy
@@ -29,6 +32,7 @@ from workbench.panels.annotate.reviewing import Review
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.persistence.sources import ImageSource
+from workbench.weights.fetching import MissingFilesError
 
 
 class ClassesChangedError(ConflictError):
@@ -84,6 +88,7 @@ class AnnotateModel(traitlets.HasTraits):
         self._places: dict[str, int] = {}
         self._labelled: set[str] = set()
         self._proposals: dict[str, list[Prediction]] = {}
+        self.clicking = Clicking()
         self.review = Review(stores, dataset, split)
         self._sources: dict[str, ImageSource] = {}
         self._writes: Counter[str] = Counter()
@@ -339,11 +344,47 @@ class AnnotateModel(traitlets.HasTraits):
         self._proposals[filename] = list(predictions)
 
     async def tightened(self, key: str, boxes: Sequence[Xyxy]) -> list[list[float]]:
-        """Return boxes of an image, in its pixels, drawn in to what they show."""
-        name = self.name_of(key)
-        frame = await self._stores.image.load(self.dataset, self.split, name)
+        """Return boxes of an image, in its pixels, drawn in to what they show.
+
+        Where weights of the SAM family are on this disk, these find it, else colours do.
+        """
+        frame = await self._stores.image.load(self.dataset, self.split, self.name_of(key))
+        if self.clicking.weights is not None:
+            drawn: list[list[float]] = (
+                await self.clicking.tightened(self._seen_as(key), frame, boxes)
+            ).tolist()
+            return drawn
         found: list[list[float]] = (await asyncio.to_thread(tightened, frame, boxes)).tolist()
         return found
+
+    async def box_at(self, key: str, point: Sequence[float]) -> list[float] | None:
+        """Return a tight box around what is at a place of an image; None if nothing is.
+
+        Raises
+        ------
+        MissingFilesError
+            If no weights of the SAM family are on this disk.
+        """
+        if self.clicking.weights is None:
+            usual, folder = remote_files.CLICKED[CLICKED_USUALLY], remote_files.folder()
+            raise MissingFilesError("A box around what is pointed at", [usual], folder)
+        frame = await self._stores.image.load(self.dataset, self.split, self.name_of(key))
+        return await self.clicking.at(self._seen_as(key), frame, point)
+
+    async def look_ahead(self) -> None:
+        """Look at the open image and the next one before somebody points at what is on them."""
+        picture = self.picture
+        if picture is None or not self.clicking.is_loaded:
+            return
+        for name in self.filenames_at(picture.index, 2):
+            if picture is not self.picture:
+                return  # the person has gone on
+            frame = await self._stores.image.load(self.dataset, self.split, name)
+            await self.clicking.look_ahead(self._seen_as(self._scope + name), frame)
+
+    def _seen_as(self, key: str) -> str:
+        """Return what an image is remembered by, as long as nobody replaces it."""
+        return f"{self.walk}/{key}"
 
     def suggested_class(self, picture: Picture) -> str:
         """Return what an image was said to show when it was captured; of an unlabelled one.

@@ -70,6 +70,8 @@ class Pages:
             await self._send_trail(str(message["key"]), session)
         elif kind == "tighten":
             await self._send_tightened(message, session)
+        elif kind == "click":
+            await self._send_clicked(message, session)
         elif kind == "add_class":
             await self._model.add_class(str(message["name"]))
         elif message.get("walk") != self._model.walk:
@@ -266,6 +268,13 @@ class Pages:
         self._canvas.send(
             {"kind": "tightened", "to": session, "key": key, "ids": ids, "boxes": boxes}
         )
+
+    async def _send_clicked(self, message: Mapping[str, Any], session: str) -> None:
+        key, point = str(message["key"]), [float(value) for value in message["point"]]
+        box = await self._model.box_at(key, point)
+        if box is None:
+            self._canvas.notice = "Nothing was found there: draw the box."
+        self._canvas.send({"kind": "clicked", "to": session, "key": key, "xyxy": box})
 
     def _frame(self, picture: Picture, labels: LabelData | None = None) -> Frame:
         present = labels or picture.labels

@@ -26,11 +26,13 @@ from workbench.panels.annotate.pages import Pages
 from workbench.panels.annotate.picture import Picture
 from workbench.panels.annotate.suggesting import Suggesting
 from workbench.panels.annotate.teaching import Teaching
+from workbench.panels.annotate.wishes import Wish
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.following import Follower, News, no_such_dataset
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.training.runner import TrainingRunner
+from workbench.weights.fetching import MissingFilesError
 
 _EVERYTHING: News = frozenset({"classes", "images", "labels"})
 """What may have changed before somebody asks for a fresh look."""
@@ -303,6 +305,7 @@ class AnnotatePanel:
     def close(self) -> None:
         """Stop the panel's work and take it off the page."""
         self._suggesting.close()
+        self.model.clicking.close()
         self._filmstrip.close()
         self.follower.close()
         self._background.close()
@@ -435,7 +438,10 @@ class AnnotatePanel:
             if self._go is not None and message.get("panel") in self.canvas.doors:
                 self._go(str(message["panel"]), self.model.dataset)
             return
-        await self._pages.answer(message)
+        try:
+            await self._pages.answer(message)
+        except MissingFilesError as error:
+            self._suggesting.offer(error, Wish("click"))
 
     async def _take(self, edit: Edit) -> None:
         await self._ready()
@@ -457,6 +463,8 @@ class AnnotatePanel:
         if suggested:
             self.canvas.current_class = suggested
         self._pages.show(picture)
+        if self.model.clicking.is_loaded:
+            self._background.spawn(self.model.look_ahead)
 
     def _report(self, error: Exception) -> None:
         self.canvas.notice = str(error) or type(error).__name__

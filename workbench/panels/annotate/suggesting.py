@@ -8,6 +8,8 @@ from typing import Any
 
 from workbench.datasets.changes import counted
 from workbench.datasets.prelabelling import Labeller, Prelabelled, prelabel
+from workbench.labelling import remote_files
+from workbench.labelling.clicking import USUAL as CLICKED_USUALLY
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate.canvas import BoxCanvas
 from workbench.panels.annotate.model import AnnotateModel
@@ -16,7 +18,7 @@ from workbench.panels.shared.changing import BusyError
 from workbench.panels.shared.status import StoppedError
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey
-from workbench.weights.fetching import MissingFilesError
+from workbench.weights.fetching import MissingFilesError, fetch_all
 
 
 class Suggesting:
@@ -77,12 +79,16 @@ class Suggesting:
         try:
             await self._look(wish, None, fetch=fetch)
         except MissingFilesError as error:
-            self._offered = wish
-            files = counted(len(error.files), "file", "files")
-            self._canvas.offer = {
-                "text": f"{error.need} Fetched files are kept in {error.folder}.",
-                "choice": f"Fetch {files} ({error.size / 1e6:,.0f} MB)",
-            }
+            self.offer(error, wish)
+
+    def offer(self, error: MissingFilesError, wish: Wish) -> None:
+        """Offer to fetch what is missing, and then to go on with what it is needed for."""
+        self._offered = wish
+        files = counted(len(error.files), "file", "files")
+        self._canvas.offer = {
+            "text": f"{error.need} Fetched files are kept in {error.folder}.",
+            "choice": f"Fetch {files} ({error.size / 1e6:,.0f} MB)",
+        }
 
     async def _look(
         self, wish: Wish, labeller: Labeller | None, *, fetch: bool
@@ -94,6 +100,10 @@ class Suggesting:
         done = None
         try:
             with suppress(StoppedError):
+                if wish.how == "click":
+                    usual = remote_files.CLICKED[CLICKED_USUALLY]
+                    await fetch_all([usual], remote_files.folder(), self._tell_fetched)
+                    return None
                 chosen = labeller or await self._labeller(wish, fetch=fetch)
                 done = await prelabel(
                     self._stores,

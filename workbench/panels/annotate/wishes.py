@@ -21,7 +21,7 @@ from workbench.panels.annotate.messages import CanvasBox, MessageError
 from workbench.persistence import Stores
 from workbench.persistence.models import Progress
 
-How = Literal["model", "words", "similar", "pixels"]
+How = Literal["model", "words", "similar", "pixels", "click"]
 Where = Literal["image", "walk", "dataset", "unlabelled"]
 
 
@@ -33,7 +33,7 @@ class Wish:
     ----------
     how : str
         By the active ``"model"``, by ``"words"``, or what is like `boxes`: ``"similar"`` for
-        YOLOE, or the same in its ``"pixels"``.
+        YOLOE, or the same in its ``"pixels"``. ``"click"``: a person points.
     where : str
         On the open ``"image"``, on all of the ``"walk"`` or of the ``"dataset"``; or on what is
         ``"unlabelled"`` of the walk.

@@ -14,6 +14,7 @@
  * @property {() => void} findClass
  * @property {() => void} openMenu of the selected boxes
  * @property {() => void} openSuggestions the menu of what can be looked for
+ * @property {() => import("./geometry.mjs").Point|null} pointerAt image pixels under the pointer
  * @property {() => void} toggleObjects the list of them
  * @property {() => void} toggleFilmstrip
  * @property {() => void} toggleFullScreen
@@ -164,6 +165,12 @@ export function createCommands(session, view) {
       const left = chosen.filter((box) => !state.locked.has(box.id));
       if (left.length) session.tighten(left);
       else view.tell("There is no box to draw in: draw one first, or select some.");
+    },
+    "click-box"() {
+      const at = view.pointerAt();
+      if (!state.frame?.editable) return;
+      if (at) session.clickAt(at);
+      else view.tell("Point at something on the picture: a box is drawn around it.");
     },
     copy: () =>
       selected().length

@@ -10,9 +10,17 @@
  * 5. `not_saved` becomes a notice with buttons: "mine" sends the edit again, agreed and
  *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
  */
-/** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, How, LabelsMessage, Row, SavedMessage, Size, TightenedMessage, TrailMessage, Where, Xyxy } from "../../types.d.ts" */
+/** @import { CanvasReceived, CanvasSent, ClickedMessage, Frame, FrameMessage, How, LabelsMessage, Row, SavedMessage, Size, TightenedMessage, TrailMessage, Where, Xyxy } from "../../types.d.ts" */
 
-import { sameRow, toProposalRows, toRows, withChanged, withoutCovered } from "./document.mjs";
+import {
+  makeBox,
+  sameRow,
+  toProposalRows,
+  toRows,
+  withBox,
+  withChanged,
+  withoutCovered,
+} from "./document.mjs";
 import { createDocuments, isLabelled } from "./documents.mjs";
 import { createFrames } from "./frames.mjs";
 import { amend, commit, redo, undo } from "./history.mjs";
@@ -361,6 +369,15 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     edit("tighten", changed);
   }
 
+  /** @param {(what: string, boxesAfter: Box[]) => void} edit @param {ClickedMessage} message */
+  function receiveClicked(edit, { key, xyxy }) {
+    if (!xyxy || state.frame?.key !== key) return;
+    const box = makeBox(state.currentClass, xyxy);
+    edit("draw", withBox(boxes(), box));
+    Object.assign(state, { selection: new Set([box.id]), drawn: box.id });
+    notify("selection");
+  }
+
   return {
     state,
     boxes,
@@ -396,6 +413,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       else if (message.kind === "labels") receiveLabels(message);
       else if (message.kind === "trail") receiveTrail(message);
       else if (message.kind === "tightened") receiveTightened(this.edit, message);
+      else if (message.kind === "clicked") receiveClicked(this.edit, message);
       else if (message.kind === "strip") {
         strip.received(message, buffers);
         notify("strip");
@@ -545,6 +563,12 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     suggest({ how, where, boxes: like } = {}) {
       const key = state.frame?.key;
       post({ kind: "suggest", how, where, ...(like && { key, boxes: toRows(like) }) });
+    },
+
+    /** Have a box drawn around what is at a place. @param {{x: number, y: number}} at image pixels */
+    clickAt(at) {
+      const { frame } = state;
+      if (frame) post({ kind: "click", key: frame.key, point: [at.x, at.y] });
     },
 
     /** Fetch the files that were offered, and go on. */

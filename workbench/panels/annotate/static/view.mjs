@@ -172,6 +172,7 @@ export function mountView(model, session, host) {
     toggleHelp: () => help.toggle(),
     findClass: () => classes.focus(),
     openMenu: () => boxMenu.open(),
+    pointerAt: () => (pointer && state.frame ? pointedAt(pointer, state.frame) : null),
     openSuggestions: () => (model.get("work") ? session.suggest() : suggestMenu.open()),
     toggleObjects() {
       objects.toggle(!objects.isOpen());
@@ -190,6 +191,13 @@ export function mountView(model, session, host) {
   function tell(text) {
     say(text);
     hint.show(text);
+  }
+
+  /** Image pixels, or null beyond its edges. @param {import("./geometry.mjs").Point} point @param {Size} within */
+  function pointedAt(point, within) {
+    const at = toImage(viewport, point);
+    const isInside = at.x >= 0 && at.y >= 0 && at.x <= within.width && at.y <= within.height;
+    return isInside ? at : null;
   }
 
   /** Class that is on its way into the dataset; then it becomes that of what is selected. */
@@ -459,16 +467,14 @@ export function mountView(model, session, host) {
     const boxes = session.boxes();
     const proposals = boxes.filter((box) => box.proposal);
     const waiting = proposals.filter(session.isShown).length;
-    const at = pointer && frame ? toImage(viewport, pointer) : null;
-    const isInside =
-      at && frame && at.x >= 0 && at.y >= 0 && at.x <= frame.width && at.y <= frame.height;
+    const at = pointer && frame ? pointedAt(pointer, frame) : null;
     const count = boxes.length - proposals.length;
     statusLine.update({
       name: frame?.name ?? "",
       size: frame?.width ? `${frame.width} × ${frame.height}${describeReduction()}` : "",
       boxes: frame ? describeCount(session, count, waiting) : "",
       zoom: frame?.width
-        ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${isInside ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}`
+        ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${at ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}`
         : "",
       progress:
         model.get("walks") && state.total
