@@ -12,7 +12,7 @@ import pytest
 import workbench
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = {"torch", "torchvision", "ultralytics"}
+HEAVY = {"torch", "torchvision", "ultralytics", "ray"}
 SERVER = {"fastapi", "starlette", "uvicorn", "pydantic", "pyarrow"}
 WIDGETS = {"ipywidgets", "anywidget", "ipyannotations", "IPython"}
 

@@ -471,3 +471,34 @@ def test_use_of_the_machine_and_changes_in_words() -> None:
     assert suggestion({"batch": 8}) == "Resume with batch 8"
     assert suggestion({"image_size": 480}) == "Resume with image size 480"
     assert suggestion({"cache": False}) == "Resume with no cache in RAM"
+
+
+async def test_where_a_run_runs_is_chosen_and_copied(
+    panel: TrainPanel, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await panel.refresh()
+    where, model = panel.where, panel.model
+    assert (model.where, where.view.children[1].layout.display) == ("local", "none")
+    assert "where=" not in panel.copy_button.text
+    where.place.value = "ray"
+    assert (model.where, where.view.children[1].layout.display) == ("ray", None)
+    where.address.value = "http://127.0.0.1:9"
+    assert model.where == "http://127.0.0.1:9"
+    assert "where='http://127.0.0.1:9'" in panel.copy_button.text
+    # What stands against it is said as for any run, and nothing is started.
+    await model.propose()
+    assert any("no Ray cluster answers at http://127.0.0.1:9" in p.text for p in model.problems)
+    assert not model.can_start_anyway
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    where.address.value = ""
+    with pytest.raises(InvalidConfigError, match="RAY_ADDRESS is not set"):
+        await panel.start(**QUICK)
+    assert "RAY_ADDRESS is not set" in panel.status_line.text
+    model.where = "local"
+    assert (where.place.value, where.view.children[1].layout.display) == ("local", "none")
+    assert model.rows == ()
+
+
+def test_the_node_of_a_run_is_told_with_its_cost() -> None:
+    progress = RunProgress(state="running", node="n1", node_since=1.0, updated_at=1801.0)
+    assert "node n1, 0.50 node-hours" in status("id", progress, "")

@@ -14,7 +14,10 @@ A run is one folder, ``<runs_dir>/<run id>/``::
     samples/        what the model finds on a few images, one folder of JPEGs an epoch
     start/          while it trains: the weights that it started from, written anew
     settings/       Ultralytics' own settings, private to the run
-    stop, pause     exist if somebody asked for it
+    stop, pause     exist if somebody asked for it; cancel, too, for a run on a cluster
+    keeper.json     of a run on a cluster: the process that follows it there, as in process.json;
+                    written again every few seconds while that process is alive
+    task.json       of a run on a cluster: what the cluster calls it, and what it was sent with
     give-way        until when a person wants the processor, as seconds since the epoch
     reserve         some bytes that make room for the last words when the disk is full
     registered.json the name under which the weights went to the model store
@@ -183,6 +186,35 @@ class RunFolder:
         except MALFORMED as error:
             raise malformed(str(path), _NOTED, error) from error
 
+    # --- on a cluster
+
+    def write_keeper(self, record: ProcessRecord) -> None:
+        """Note which process follows the run on its cluster, and that it is alive now."""
+        self._write_json(self.path / "keeper.json", record.as_json())
+
+    def read_keeper(self) -> tuple[ProcessRecord, float] | None:
+        """Return which process follows the run on its cluster, and when it last said so."""
+        path = self.path / "keeper.json"
+        content = self._read_json(path)
+        if content is None:
+            return None
+        try:
+            return ProcessRecord.from_json(content), path.stat().st_mtime
+        except MALFORMED as error:
+            raise malformed(str(path), _NOTED, error) from error
+
+    def write_task(self, task: Mapping[str, Any]) -> None:
+        """Note what the cluster calls the run."""
+        self._write_json(self.path / "task.json", task)
+
+    def read_task(self) -> dict[str, Any] | None:
+        """Return what `write_task` noted, or None if the run was not sent yet."""
+        return self._read_json(self.path / "task.json")
+
+    def remove_task(self) -> None:
+        """Forget what the cluster calls the run: it will be sent anew."""
+        remove_file(str(self.path / "task.json"))
+
     # --- what happened
 
     def append_event(self, line: str) -> None:
@@ -262,9 +294,18 @@ class RunFolder:
         except FileNotFoundError:
             return ""
 
+    def request_cancel(self) -> None:
+        """Ask whoever follows the run on its cluster to end it at once."""
+        with in_our_words(self.id), inside.writing(str(self.path), "cancel"):
+            pass
+
+    def cancel_requested(self) -> bool:
+        """Whether somebody asked to end the run at once."""
+        return inside.exists(str(self.path), "cancel")
+
     def clear_requests(self) -> None:
-        """Forget that somebody asked for a stop or a pause."""
-        for name in ("stop", "pause"):
+        """Forget that somebody asked for a stop, a pause or an end."""
+        for name in ("stop", "pause", "cancel"):
             remove_file(str(self.path / name))
 
     def request_way(self, until: float) -> None:

@@ -16,7 +16,8 @@ from workbench.training.arguments import check_arguments
 from workbench.training.base_models import resolve_base_model
 from workbench.training.config import BaseModel, TrainingConfig
 from workbench.training.data_versions import data_of
-from workbench.training.machine_checks import check_machine
+from workbench.training.places.base import Place
+from workbench.training.places.local import LocalPlace
 from workbench.training.problems import (
     DAMAGED,
     ERROR,
@@ -88,6 +89,8 @@ async def check_run(
     base: BaseModel,
     runs_dir: Path,
     progress: Progress = no_progress,
+    *,
+    place: Place | None = None,
 ) -> list[Problem]:
     """Return what speaks against a run, errors first.
 
@@ -99,6 +102,8 @@ async def check_run(
         Where its files would go.
     progress : callable
         Told the number of images examined, and to examine.
+    place : Place, optional
+        Where it is to run; default: this machine.
 
     Raises
     ------
@@ -113,7 +118,8 @@ async def check_run(
         problems = find_problems(info, table, config.unlabelled_as_background)
         if not any(problem.severity == ERROR for problem in problems):
             problems += await _look_at_images(data, config.dataset, table, progress)
-    problems += await asyncio.to_thread(check_machine, info, config, base, runs_dir)
+    there = LocalPlace() if place is None else place
+    problems += await asyncio.to_thread(there.check, info, config, base, runs_dir)
     return sorted(problems, key=lambda problem: problem.severity != ERROR)
 
 

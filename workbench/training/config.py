@@ -9,6 +9,9 @@ from typing import Any
 
 from workbench.errors import InvalidConfigError
 
+LOCAL = "local"
+"""The place of a run that is a process of the machine that it was started on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
@@ -179,6 +182,8 @@ class TrainingJob:
         is none.
     version_digest : str
         Of that version; see `workbench.persistence.version_models.VersionInfo`.
+    where : str
+        The place where it runs: ``"local"``, or the address of a Ray cluster.
     """
 
     run_id: str
@@ -194,6 +199,7 @@ class TrainingJob:
     version: str
     dataset_version: str = ""
     version_digest: str = ""
+    where: str = LOCAL
 
     @property
     def model_name(self) -> str:

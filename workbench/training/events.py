@@ -52,6 +52,25 @@ class Queued(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Placed(Event):
+    """The run was handed to a cluster, or has got its place on a node of it.
+
+    Parameters
+    ----------
+    where : str
+        Address of the cluster.
+    task : str
+        What the cluster calls the run.
+    node : str
+        Name of the machine that trains; empty while it is not decided.
+    """
+
+    where: str
+    task: str = ""
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Event):
     """The worker's process is there and begins to load.
 
@@ -288,6 +307,7 @@ _CLASSES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
         Queued,
+        Placed,
         Started,
         Prepared,
         Warned,

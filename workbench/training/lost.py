@@ -13,24 +13,10 @@ from workbench.training.failures import Failure, killed
 from workbench.training.processes import child_of
 from workbench.training.progress import WAITING, RunProgress
 
-_SECONDS_TO_START = 60.0
 _SECONDS_TO_LEARN_STATUS = 2.0
 _LOG_LINES_IN_MESSAGE = 5
 _REPAINT = re.compile(r"\r|\x1b\[K")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-
-
-def seems_lost(folder: RunFolder) -> bool:
-    """Whether a run's process is gone; False also where nobody here can tell.
-
-    A run that is over has no process either: that is for the caller to know.
-    """
-    if folder.read_queued() is not None:
-        return False
-    record = folder.read_process()
-    if record is None:
-        return folder.job_age() >= _SECONDS_TO_START
-    return record.is_here() and record.find() is None
 
 
 def explain_lost(folder: RunFolder, config: TrainingConfig, progress: RunProgress) -> Failure:

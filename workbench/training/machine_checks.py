@@ -46,7 +46,7 @@ def check_machine(
         *_check_batch(config, bool(on_gpu) or may_have_gpu()),
         *_check_memory(config, scale, on_gpu),
         *_check_cache(info, config),
-        *_check_disk(config, scale, runs_dir),
+        *check_disk(config, scale, runs_dir),
     ]
 
 
@@ -148,7 +148,8 @@ def _check_cache(info: DatasetInfo, config: TrainingConfig) -> list[Problem]:
     return [Problem(WARNING, text, "take 'disk', or no cache", settings=(("cache", "disk"),))]
 
 
-def _check_disk(config: TrainingConfig, scale: str, runs_dir: Path) -> list[Problem]:
+def check_disk(config: TrainingConfig, scale: str, runs_dir: Path) -> list[Problem]:
+    """Return what speaks against a run where its files would go."""
     needed = _CHECKPOINT_MIB[scale] * 2**20 * _CHECKPOINT_COPIES
     free = free_space(runs_dir)
     text = f"The run's checkpoints take about {_gib(needed)}, and {_gib(free)} are free"

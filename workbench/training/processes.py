@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,26 @@ def spawn(folder: RunFolder) -> subprocess.Popen[bytes]:
     TrainingError
         If no process can be started.
     """
+    environment = worker_environment(folder.settings_dir) | python_path()
+    return spawn_module("workbench.training.worker", folder, environment)
+
+
+def spawn_module(
+    module: str, folder: RunFolder, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a process for a run that outlives this one, with its output in the run's log.
+
+    Raises
+    ------
+    TrainingError
+        If no process can be started.
+    """
     for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
         del _children[pid]
-    environment = worker_environment(folder.settings_dir) | python_path()
     log = folder.open_log()
     try:
         child = subprocess.Popen(
-            [sys.executable, "-m", "workbench.training.worker", str(folder.path)],
+            [sys.executable, "-m", module, str(folder.path)],
             cwd=folder.path,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -51,11 +65,11 @@ def spawn(folder: RunFolder) -> subprocess.Popen[bytes]:
             **own_session(),
         )
     except OSError as error:
-        raise TrainingError(f"the training process could not be started: {error}") from error
+        raise TrainingError(f"the process of {module} could not be started: {error}") from error
     finally:
         os.close(log)
     _children[child.pid] = child
-    _log.info("training run %s started as process %d", folder.path, child.pid)
+    _log.info("training run %s: %s started as process %d", folder.path, module, child.pid)
     # On Unix, an ended process stays in the process table until its parent asks for its status.
     threading.Thread(target=child.wait, name=f"wait for {folder.id}", daemon=True).start()
     return child

@@ -14,6 +14,7 @@ from workbench.training.events import (
     Failed,
     Finished,
     Paused,
+    Placed,
     Prepared,
     Queued,
     ResourcesUsed,
@@ -75,6 +76,12 @@ class RunProgress:
         since the epoch; 0 before.
     began_epoch : int
         Epochs that were done when this attempt began.
+    node : str
+        Name of the cluster's machine that trains, or did last; empty on this machine.
+    node_seconds : float
+        How long the run has had machines of a cluster, all its attempts together.
+    node_since : float
+        Since when it has the one that it has, in seconds since the epoch; 0 if it has none.
     """
 
     state: str = STARTING
@@ -99,6 +106,15 @@ class RunProgress:
     began_epoch: int = 0
     began_at: float = 0.0
     updated_at: float = 0.0
+    node: str = ""
+    node_seconds: float = 0.0
+    node_since: float = 0.0
+
+    @property
+    def node_hours(self) -> float:
+        """How many hours of a cluster's machines the run has taken up to its last event."""
+        held = self.updated_at - self.node_since if self.node_since else 0.0
+        return (self.node_seconds + held) / 3600
 
     @property
     def is_over(self) -> bool:
@@ -129,11 +145,17 @@ class RunProgress:
 def advance(progress: RunProgress, event: Event) -> RunProgress:
     """Return where the run stands after `event`."""
     progress = replace(progress, updated_at=event.time)
+    if event.final or isinstance(event, Placed | Queued):
+        progress = _node_given_back(progress)
     match event:
         case Queued():
             return replace(
                 progress, state=WAITING, attempt=progress.attempt + 1, resources=None, **_NO_FAILURE
             )
+        case Placed():
+            if not event.node:  # it may have lost another, and waits again
+                return replace(progress, state=WAITING)
+            return replace(progress, state=STARTING, node=event.node, node_since=event.time)
         case Started():
             return _started(progress, event)
         case Prepared():
@@ -190,6 +212,13 @@ _NO_FAILURE: dict[str, Any] = {
     "failure_kind": "",
     "suggestions": (),
 }
+
+
+def _node_given_back(progress: RunProgress) -> RunProgress:
+    if not progress.node_since:
+        return progress
+    held = progress.updated_at - progress.node_since
+    return replace(progress, node_seconds=progress.node_seconds + held, node_since=0.0)
 
 
 def _started(progress: RunProgress, event: Started) -> RunProgress:

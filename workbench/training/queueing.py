@@ -11,16 +11,13 @@ import logging
 import time
 from pathlib import Path
 
-import psutil
-
 from workbench.errors import WorkbenchError
-from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.run_queue import RunQueue
-from workbench.training.config import TrainingConfig, TrainingJob
-from workbench.training.devices import device_keys
-from workbench.training.events import Event, Failed, Queued, format_event
-from workbench.training.processes import spawn
+from workbench.training.config import TrainingJob
+from workbench.training.events import Event, Failed, Queued
+from workbench.training.places import Place, place_at, place_of
+from workbench.training.telling import tell
 
 _log = logging.getLogger(__name__)
 
@@ -78,25 +75,24 @@ def make_room(runs_dir: Path, devices: frozenset[str]) -> None:
             folder.request_stop()
 
 
-def tell(folder: RunFolder, event: Event) -> None:
-    """Append an event to a run that no process is writing to."""
-    folder.drop_half_event()
-    folder.append_event(format_event(event))
-
-
 def _devices_of(folder: RunFolder) -> frozenset[str]:
-    config = _config_of(folder)
-    return frozenset() if config is None else device_keys(config.device)
+    found = _job_of(folder)
+    if found is None:
+        return frozenset()
+    job, place = found
+    return place.devices(job.config)
 
 
 def _is_teaching(folder: RunFolder) -> bool:
-    config = _config_of(folder)
-    return config is not None and config.teaching > 0
+    found = _job_of(folder)
+    return found is not None and found[0].config.teaching > 0
 
 
-def _config_of(folder: RunFolder) -> TrainingConfig | None:
+def _job_of(folder: RunFolder) -> tuple[TrainingJob, Place] | None:
+    """Return what a run trains, and where; None if its folder says nothing that can be."""
     try:
-        return TrainingJob.from_json(folder.read_job()).config
+        job = TrainingJob.from_json(folder.read_job())
+        return job, place_at(job.where)
     except (WorkbenchError, ValueError, TypeError, KeyError) as error:
         _log.warning("training run %s cannot be read: %s", folder.path, error)
         return None
@@ -104,17 +100,8 @@ def _config_of(folder: RunFolder) -> TrainingConfig | None:
 
 def _start(folder: RunFolder) -> None:
     try:
-        child = spawn(folder)
-        # The worker writes this too, but later; other processes must see from now on that it runs.
-        folder.write_process(_record_of(child.pid))
+        place_of(folder).start(folder)
     except (WorkbenchError, ValueError, TypeError, KeyError) as error:
         tell(folder, Failed(time=time.time(), message=f"The run could not be started: {error}"))
     finally:
         folder.remove_queued()
-
-
-def _record_of(pid: int) -> ProcessRecord:
-    try:
-        return ProcessRecord.of(psutil.Process(pid))
-    except psutil.NoSuchProcess:  # ended at once; whoever looks at the run will say so
-        return ProcessRecord.of_ended(pid)

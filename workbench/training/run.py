@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import TrainingError
 from workbench.persistence import ModelStore
 from workbench.persistence.models import ModelInfo
-from workbench.persistence.run_folder import ProcessRecord, RunFolder
+from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingConfig, TrainingJob
 from workbench.training.curves import curves_of
 from workbench.training.events import (
@@ -30,8 +30,8 @@ from workbench.training.events import (
     Stopped,
 )
 from workbench.training.failures import Failure
-from workbench.training.lost import as_shown, explain_lost, failed, seems_lost
-from workbench.training.processes import child_of, kill_tree
+from workbench.training.lost import as_shown, explain_lost, failed
+from workbench.training.places import Place, place_at
 from workbench.training.progress import (
     FAILED,
     FINISHED,
@@ -44,10 +44,11 @@ from workbench.training.progress import (
     RunProgress,
     advance,
 )
-from workbench.training.queueing import enqueue, start_due, take_off, tell
+from workbench.training.queueing import enqueue, start_due, take_off
 from workbench.training.reading import RunReader, parse_events
 from workbench.training.registering import register_once
 from workbench.training.resuming import changed_job, is_resumable
+from workbench.training.telling import tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,7 @@ class Run:
         self._folder = folder
         self._models = models
         self._reader = RunReader(folder)
+        self._place: Place = place_at(self._reader.job.where)
         self._looked_for_turn = 0.0
 
     def __repr__(self) -> str:
@@ -106,7 +108,7 @@ class Run:
         if progress.is_over:
             return progress
         if progress.state == WAITING:
-            if self._folder.read_queued() is not None:
+            if self._place.hands_over or self._folder.read_queued() is not None:
                 return progress
             progress = replace(progress, state=STARTING)
         lost = self._lost()
@@ -166,9 +168,8 @@ class Run:
         started when its turn has come.
         """
         progress = await asyncio.to_thread(self.read_progress)
-        if progress.state == WAITING:
-            await self._look_for_turn()
         if not progress.is_over:
+            await self._see_to_it()
             return progress
         await self.settle()
         # A process that was gone a moment ago may have been cancelled: who did it says so now.
@@ -195,7 +196,7 @@ class Run:
                 if over:
                     return
             elif not await self._declare_lost():
-                await self._look_for_turn()
+                await self._see_to_it()
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def wait(self) -> RunProgress:
@@ -291,19 +292,14 @@ class Run:
         Raises
         ------
         TrainingError
-            If it runs on another machine.
+            If it runs on another machine, or on a cluster that does not answer.
         """
         last = Cancelled(time=time.time())
         async with self._folder.lock():
             progress = await asyncio.to_thread(self.read_progress)
             if progress.is_over or await asyncio.to_thread(take_off, self._folder, last):
                 return
-            record = self._folder.read_process()
-            if record is not None and not record.is_here():
-                raise TrainingError(
-                    f"training run {self.id} runs on {record.host}: cancel it there, or stop it"
-                )
-            await asyncio.to_thread(self._kill, record)
+            await asyncio.to_thread(self._place.end, self._folder)
             if not self._reader.read().is_over:  # it may have been faster
                 await asyncio.to_thread(tell, self._folder, last)
         await asyncio.to_thread(start_due, self._folder.path.parent)
@@ -374,13 +370,16 @@ class Run:
         lines, _ = self._folder.read_events(offset)
         return not lines
 
-    async def _look_for_turn(self) -> None:
+    async def _see_to_it(self) -> None:
+        """Now and then, start the run if its turn has come, and do what its place wants done."""
         now = time.monotonic()
         if now - self._looked_for_turn < _SECONDS_BETWEEN_TURNS:
             return
         self._looked_for_turn = now
         if await asyncio.to_thread(self._folder.read_queued) is not None:
             await asyncio.to_thread(start_due, self._folder.path.parent)
+        else:
+            await asyncio.to_thread(self._place.tend, self._folder)
 
     async def _declare_lost(self) -> bool:
         """Write a last event if the process is gone without one; return whether it is over."""
@@ -400,12 +399,9 @@ class Run:
     def _is_over(self) -> bool:
         return self._reader.read().is_over
 
-    def _kill(self, record: ProcessRecord | None) -> None:
-        kill_tree(record.find() if record is not None else None, child_of(record))
-
     def _lost(self) -> Failure | None:
         """Say that the process is gone; None if it is alive, or nobody here can tell."""
-        if not seems_lost(self._folder):
+        if not self._place.is_lost(self._folder):
             return None
         # It may have written its last event after the events were read above.
         progress = self._reader.read()

@@ -18,10 +18,10 @@ from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.run_queue import RunQueue
 from workbench.training.base_models import fetch_weights
 from workbench.training.checks import ERROR, Problem, check_run, check_settings
-from workbench.training.config import BaseModel, TrainingConfig, TrainingJob
+from workbench.training.config import LOCAL, BaseModel, TrainingConfig, TrainingJob
 from workbench.training.data_versions import version_of
-from workbench.training.devices import device_keys
 from workbench.training.events import Queued
+from workbench.training.places import place_at
 from workbench.training.queueing import enqueue, make_room, start_due
 from workbench.training.run import Run
 
@@ -85,7 +85,11 @@ class TrainingRunner:
         return self._runs_dir
 
     async def check(
-        self, config: TrainingConfig, *, progress: Progress = no_progress
+        self,
+        config: TrainingConfig,
+        *,
+        where: str = LOCAL,
+        progress: Progress = no_progress,
     ) -> list[Problem]:
         """Return what speaks against a run, errors first; nothing is started.
 
@@ -95,6 +99,8 @@ class TrainingRunner:
         Parameters
         ----------
         config : TrainingConfig
+        where : str
+            As for `start`.
         progress : callable, optional
             Told the number of images examined, and to examine; raise from it to cancel.
 
@@ -105,10 +111,17 @@ class TrainingRunner:
         NotFoundError
             If there is no such dataset.
         """
+        place = place_at(where)
         base = await check_settings(self._stores, config)
-        return await check_run(self._stores, config, base, self._runs_dir, progress)
+        return await check_run(self._stores, config, base, self._runs_dir, progress, place=place)
 
-    async def start(self, config: TrainingConfig, *, progress: Progress = no_progress) -> Run:
+    async def start(
+        self,
+        config: TrainingConfig,
+        *,
+        where: str = LOCAL,
+        progress: Progress = no_progress,
+    ) -> Run:
         """Start a training run, or let it wait until its device is free.
 
         1. Settings, dataset and machine are checked, and the starting point is found.
@@ -122,6 +135,10 @@ class TrainingRunner:
         Parameters
         ----------
         config : TrainingConfig
+        where : str
+            ``"local"``: a process of this machine. ``"http://head:8265"`` or
+            ``"ray://head:10001"``: a Ray cluster, which sees to it by itself who is next.
+            ``"ray"``: the one that the environment variable ``RAY_ADDRESS`` names.
         progress : callable, optional
             As for `check`.
 
@@ -134,8 +151,11 @@ class TrainingRunner:
         TrainingError
             If training would fail or be pointless; says why and what to do.
         """
+        place = place_at(where)
+        await asyncio.to_thread(place.name_as_own)
         base = await check_settings(self._stores, config)
-        problems = await check_run(self._stores, config, base, self._runs_dir, progress)
+        runs_dir = self._runs_dir
+        problems = await check_run(self._stores, config, base, runs_dir, progress, place=place)
         errors = [str(problem) for problem in problems if problem.severity == ERROR]
         if errors:
             raise TrainingError(
@@ -145,13 +165,14 @@ class TrainingRunner:
             await asyncio.to_thread(fetch_weights, Path(base.source))
         folder = await asyncio.to_thread(RunFolder.create, self._runs_dir, config.dataset)
         try:
-            await self._write_job(folder, config, base, [str(problem) for problem in problems])
+            warnings = [str(problem) for problem in problems]
+            await self._write_job(folder, config, base, warnings, place.address)
         except BaseException:
             folder.remove()
             raise
         await asyncio.to_thread(enqueue, folder, Queued(time=time.time()))
         if not config.teaching:
-            await asyncio.to_thread(make_room, self._runs_dir, device_keys(config.device))
+            await asyncio.to_thread(make_room, self._runs_dir, place.devices(config))
         await asyncio.to_thread(start_due, self._runs_dir)
         return Run(folder, self._stores.model)
 
@@ -220,7 +241,12 @@ class TrainingRunner:
         return run
 
     async def _write_job(
-        self, folder: RunFolder, config: TrainingConfig, base: BaseModel, warnings: list[str]
+        self,
+        folder: RunFolder,
+        config: TrainingConfig,
+        base: BaseModel,
+        warnings: list[str],
+        where: str,
     ) -> None:
         info = await self._stores.dataset.get(config.dataset)
         snapshot = await self._stores.dataset.snapshot(
@@ -246,5 +272,6 @@ class TrainingRunner:
             version=workbench.__version__,
             dataset_version="" if version is None else version.name,
             version_digest="" if version is None else version.digest,
+            where=where,
         )
         await asyncio.to_thread(folder.write_job, job.to_json())

@@ -3,7 +3,7 @@
 It knows nothing but its run folder. All it has to say goes into the folder's events, all
 that it prints into whatever its output is connected to (the runner gives it ``log.txt``).
 When it ends, it starts the run that waits for its device, if there is one: nobody else may
-be alive then.
+be alive then. On a cluster it does not: there the cluster sees to who is next.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
 
 from workbench.errors import TrainingError
 from workbench.persistence.run_folder import ProcessRecord, RunFolder
@@ -21,13 +20,15 @@ from workbench.training.architectures import require_moderate, write_checked
 from workbench.training.arguments import resume_arguments, train_arguments
 from workbench.training.config import TrainingJob
 from workbench.training.environment import prepare_worker
-from workbench.training.events import Failed, Finished, Started, format_event, parse_event
+from workbench.training.events import Failed, Finished, Started, format_event
 from workbench.training.failures import explain
 from workbench.training.giving_way import step_back
+from workbench.training.places import place_of
 from workbench.training.queueing import start_due
 from workbench.training.reporter import Reporter, of_the_best, our_metrics
 from workbench.training.resuming import Checkpoint, find_checkpoint, finish, put_back
 from workbench.training.run_data import make_ready
+from workbench.training.telling import has_ended
 from workbench.training.weights_check import load_rewritten, rewritten_weights, save_clean
 from workbench.weights.rewriting import Rewritten
 
@@ -136,7 +137,7 @@ def _started(job: TrainingJob, checkpoint: Checkpoint | None) -> Started:
 def _tell_failure(folder: RunFolder, job: TrainingJob, error: Exception) -> None:
     folder.free_reserve()
     folder.drop_half_event()
-    if _has_ended(folder):  # told by a process of its own, as with several GPUs
+    if has_ended(folder):  # told by a process of its own, as with several GPUs
         return
     failure = explain(error, job.config, folder.log_tail())
     event = Failed(
@@ -149,12 +150,6 @@ def _tell_failure(folder: RunFolder, job: TrainingJob, error: Exception) -> None
     folder.append_event(format_event(event))
 
 
-def _has_ended(folder: RunFolder) -> bool:
-    lines, _ = folder.read_events()
-    last: Any = parse_event(lines[-1]) if lines else None
-    return last is not None and last.final
-
-
 def main(arguments: list[str]) -> int:
     """Run the worker; the exit status is 0 only after a run that finished or was stopped."""
     if len(arguments) != 1:
@@ -164,7 +159,8 @@ def main(arguments: list[str]) -> int:
     try:
         train(folder)
     finally:
-        start_due(folder.path.parent, except_pid=os.getpid())
+        if not place_of(folder).hands_over:
+            start_due(folder.path.parent, except_pid=os.getpid())
     return 0
 
 

@@ -69,9 +69,9 @@ class TrainModel(TrainSettings):
         self._book = RunBook()
         self._watching = False
         self._looks, self._lists = Readings(), Readings()
-        self._proposed: TrainingConfig | None = None
+        self._proposed: tuple[TrainingConfig, str] | None = None
         self._mended: Change | None = None
-        self.observe(self._begin_anew, names=list(CHOSEN))
+        self.observe(self._begin_anew, names=[*CHOSEN, "where"])
 
     def _begin_anew(self, _change: Any) -> None:
         """Forget what was wrong with the settings of before."""
@@ -145,7 +145,7 @@ class TrainModel(TrainSettings):
         Parameters
         ----------
         **settings
-            Any field of `TrainingConfig`.
+            Any field of `TrainingConfig`, and ``where``: see `TrainingRunner.start`.
 
         Raises
         ------
@@ -155,7 +155,8 @@ class TrainModel(TrainSettings):
         self._begin()
         try:
             await self.suggest()
-            return await self._start(self.config(**settings))
+            where = settings.pop("where", self.where)
+            return await self._start(self.config(**settings), where)
         except WorkbenchError as error:
             self.error = str(error)
             raise
@@ -169,21 +170,21 @@ class TrainModel(TrainSettings):
         """
         self._begin()
         try:
-            config = await self._check()
-            return None if self.problems else await self._start(config)
+            checked = await self._check()
+            return None if self.problems else await self._start(*checked)
         finally:
             self.busy = False
 
-    async def _check(self) -> TrainingConfig:
+    async def _check(self) -> tuple[TrainingConfig, str]:
         """Look for what speaks against a run; `problems` has it."""
         await self.suggest()
-        config = self.config()
+        config, where = self.config(), self.where
         runner = await self._required_runner(config)
-        problems = await runner.check(config, progress=self._tell())
+        problems = await runner.check(config, where=where, progress=self._tell())
         if problems:
-            self._proposed = config
+            self._proposed = config, where
             self.problems = tuple(problems)
-        return config
+        return config, where
 
     # Mending
 
@@ -238,12 +239,12 @@ class TrainModel(TrainSettings):
         TrainingError
             If there is none, or there are errors among them.
         """
-        config = self._proposed
-        if config is None or not self.can_start_anyway:
+        proposed = self._proposed
+        if proposed is None or not self.can_start_anyway:
             raise TrainingError("no run was found good enough to start: start one first")
         self._begin()
         try:
-            return await self._start(config)
+            return await self._start(*proposed)
         finally:
             self.busy = False
 
@@ -396,9 +397,9 @@ class TrainModel(TrainSettings):
         self.withdraw()
         self.busy, self.error, self.said, self.checked = True, "", "", (0, 0)
 
-    async def _start(self, config: TrainingConfig) -> Run:
+    async def _start(self, config: TrainingConfig, where: str) -> Run:
         runner = await self._required_runner(config)
-        run = await runner.start(config, progress=self._tell())
+        run = await runner.start(config, where=where, progress=self._tell())
         self.withdraw()
         self._book.put([run])
         self.comparison = None

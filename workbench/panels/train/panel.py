@@ -26,6 +26,7 @@ from workbench.panels.train.model import TrainModel
 from workbench.panels.train.run_list import RunList
 from workbench.panels.train.settings import CHOSEN
 from workbench.panels.train.status_line import TrainStatus
+from workbench.panels.train.where import WhereChoice
 from workbench.panels.train.words import log, problem_text, problems_head, status, suggestion
 from workbench.persistence import Stores
 from workbench.training.problems import Problem
@@ -82,13 +83,16 @@ class TrainPanel:
         self._background = Background(self._report)
         self.follower = Follower(self.model.stores, self._background, self._catch_up)
         self.form = TrainForm(self.model)
+        self.where = WhereChoice(self.model)
         self.status_line = TrainStatus()
         self.runs = RunList(self.model, self._spawn)
         self.charts = TrainCharts(self.model, self._background.spawn)
         self._make_start()
         self._make_display()
         start = row(self.start_button, self.copy_button, self.undo_button)
-        left = w.VBox((self.form.view, start, self.status_line, self.form.more.view))
+        left = w.VBox(
+            (self.form.view, start, self.status_line, self.where.view, self.form.more.view)
+        )
         right = w.VBox((self.problems_view, self.nothing, self.run_view, self.charts.view))
         right.add_class("train-run")
         main = w.Box((left, right))
@@ -108,7 +112,7 @@ class TrainPanel:
         self.model.observe(self._watch, names=("run", "progress", "rows"))
         asked = ("dataset", "version", "base_model", "allow_download", "device", "image_size")
         self.model.observe(self._suggest, names=(*asked, "arguments"))
-        self.model.observe(self._show_code, names=list(CHOSEN))
+        self.model.observe(self._show_code, names=[*CHOSEN, "where"])
         self._show_code()
         self._show_problems()
         self._show_run()
@@ -139,6 +143,8 @@ class TrainPanel:
 
     async def start(self, **settings: Any) -> Run:
         """Start a run with the form's settings, any of which may be given; see `TrainingConfig`.
+
+        ``where`` may be given, too: see `TrainingRunner.start`.
 
         Raises
         ------

@@ -15,7 +15,7 @@ from workbench.persistence import Stores, get_stores
 from workbench.persistence.version_models import VersionInfo
 from workbench.training.arguments import check_arguments, parse_arguments
 from workbench.training.base_models import IN_CODE, resolve_base_model
-from workbench.training.config import TrainingConfig
+from workbench.training.config import LOCAL, TrainingConfig
 from workbench.training.defaults import SUGGESTED, Machine, data_facts, suggest
 from workbench.training.devices import Gpu, device_choices, gpus
 from workbench.training.machine_checks import scale_of
@@ -73,6 +73,7 @@ class TrainSettings(t.HasTraits):
     cache = t.Any(_DEFAULT.cache, help="False, ``'ram'`` or ``'disk'``.")
     unlabelled_as_background = t.Bool(False, help="Whether unlabelled images show nothing.")
     arguments = t.Unicode(help="Others of Ultralytics', see `parse_arguments`.")
+    where = t.Unicode(LOCAL, help="The place where it runs, see `TrainingRunner.start`.")
 
     datasets = t.List(t.Unicode(), help="Names of the datasets there are.")
     versions: t.List[tuple[str, str]] = t.List(
@@ -137,6 +138,8 @@ class TrainSettings(t.HasTraits):
                 or field.name in SUGGESTED
             )
         }
+        if self.where != LOCAL:
+            named["where"] = self.where
         return code(
             ("TrainPanel",),
             call("panel = TrainPanel", config.dataset),

@@ -69,6 +69,8 @@ def status(
         parts.append(f"batch {progress.batch} of {progress.batches}")
     if progress.device:
         parts.append(f"on {escape(progress.device)}")
+    if progress.node:
+        parts.append(f"node {escape(progress.node)}, {progress.node_hours:.2f} node-hours")
     left = progress.seconds_left
     if left is not None:
         parts.append(f"{duration(left)} left")

@@ -1,0 +1,175 @@
+"""A Ray cluster of this machine, on loopback only: ``python -m tests.helpers.ray_cluster``.
+
+It runs in a process of its own, so that nothing of Ray comes into the tests' process, and ends
+with that process's input. Each line that it is given is a command: ``add`` adds a node of one
+processor, ``kill`` kills the last one that was added. Each is answered by a line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+_SECONDS_TO_END = 60
+_NOWHERE = "http://127.0.0.1:9"
+OBJECT_STORE_BYTES = 100_000_000
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Even so, its dashboard reports once that it reports nothing, and asks at the addresses where
+    # clouds tell machines about themselves. Port 9 of this machine refuses at once.
+    "RAY_USAGE_STATS_REPORT_URL": _NOWHERE,
+    **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), _NOWHERE),
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1"),
+    # Ray takes 127.0.0.1 for a mistake and listens on the machine's own address instead, except
+    # where it is told that there are no clusters.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+
+
+@dataclass
+class RayCluster:
+    """A cluster that was started by `ray_cluster`.
+
+    Parameters
+    ----------
+    address : str
+        Of its dashboard.
+    process : Popen
+        Whose children all of its processes are.
+    folder : Path
+        What Ray writes.
+    """
+
+    address: str
+    process: subprocess.Popen[str]
+    folder: Path
+
+    def tell(self, command: str) -> None:
+        """Give a command, and wait until it is done."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{command}\n")
+        self.process.stdin.flush()
+        answer = read_answer(self.process.stdout)
+        assert answer == {"done": command}, answer
+
+
+@contextmanager
+def ray_cluster(cpus: int) -> Iterator[RayCluster]:
+    """Start a cluster with one node of so many processors; end it with all its processes."""
+    # Sockets lie in it, whose paths may have 107 bytes: pytest's folders are too deep.
+    folder = Path(tempfile.mkdtemp(prefix="wbr-", dir="/tmp"))
+    python = str(Path(sys.executable).parent)
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment |= SETTINGS | {
+        "RAY_TMPDIR": str(folder),
+        "PATH": os.pathsep.join((python, os.environ.get("PATH", ""))),
+    }
+    with (folder / "cluster.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.helpers.ray_cluster", str(folder), str(cpus)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
+            cwd=Path(__file__).parents[2],
+            start_new_session=True,
+        )
+    try:
+        assert process.stdout is not None
+        found = read_answer(process.stdout)
+        if "address" not in found:
+            raise AssertionError((folder / "cluster.log").read_text())
+        yield RayCluster(f"http://{found['address']}", process, folder)
+    finally:
+        family = [process_of(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(_SECONDS_TO_END)
+        finally:
+            for one in family:
+                if one.is_running():
+                    one.kill()
+            if process.stdout is not None:
+                process.stdout.close()
+            process.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def process_of(pid: int) -> psutil.Process:
+    """Return a process of this machine."""
+    return psutil.Process(pid)
+
+
+def read_answer(stream: IO[str]) -> dict[str, Any]:
+    """Return the next line that is ours: Ray may print others."""
+    for line in stream:
+        if line.startswith("{"):
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+    return {}
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def main(folder: str, cpus: int) -> None:
+    """Run the cluster until the input ends."""
+    from ray.cluster_utils import Cluster
+
+    temp = Path(folder) / "ray"  # Ray writes a file into it without making it
+    temp.mkdir()
+    shared = {
+        "node_ip_address": "127.0.0.1",
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "include_log_monitor": False,
+    }
+    port = free_port()
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={
+            **shared,
+            "num_cpus": cpus,
+            "temp_dir": str(temp),
+            "include_dashboard": True,
+            "dashboard_host": "127.0.0.1",
+            "dashboard_port": port,
+            "dashboard_agent_listen_port": free_port(),
+            "gcs_server_port": free_port(),
+        },
+    )
+    print(json.dumps({"address": f"127.0.0.1:{port}"}), flush=True)
+    added: list[Any] = []
+    for line in sys.stdin:
+        command = line.strip()
+        if command == "add":
+            added.append(
+                cluster.add_node(**shared, num_cpus=1, dashboard_agent_listen_port=free_port())
+            )
+        elif command == "kill":
+            cluster.remove_node(added.pop(), allow_graceful=False)
+        print(json.dumps({"done": command}), flush=True)
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

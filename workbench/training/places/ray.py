@@ -1,0 +1,235 @@
+"""A Ray cluster: a run is a job of it, and a process of this machine follows that job.
+
+1. `RayPlace.start` starts the *keeper* (`workbench.training.places.keeper`), a child process
+   that outlives this one.
+2. The keeper submits a job with the code of this very package. On the node that the cluster
+   chooses, the job (`workbench.training.places.node`) looks whether versions fit, and becomes
+   the same worker as on any machine. It trains in the run's folder, which the nodes share with
+   this machine: events, log, weights and requests are where they always are.
+3. Should the node be lost, the keeper submits another job, which goes on from the checkpoint.
+4. Should the keeper be lost, nothing happens to the job, and whoever next looks at the run
+   starts another keeper, which finds in the run's folder what the cluster calls the job.
+
+Only the keeper speaks to the cluster; a panel reads the run's folder and no more. It speaks to
+none that nobody on this machine has named: a run's folder may come from anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from workbench.errors import InvalidConfigError, TrainingError
+from workbench.persistence.cluster_consent import is_own_cluster, note_own_cluster
+from workbench.persistence.models import DatasetInfo
+from workbench.persistence.run_folder import RunFolder
+from workbench.persistence.run_queue import RunQueue
+from workbench.training.config import BaseModel, TrainingConfig
+from workbench.training.machine_checks import check_disk, scale_of
+from workbench.training.places.local import record_of
+from workbench.training.problems import ERROR, WARNING, Problem
+from workbench.training.processes import python_path, spawn_module
+from workbench.training.telling import has_ended
+
+_log = logging.getLogger(__name__)
+
+RAY = "ray"
+"""Stands for the cluster that the environment variable names."""
+VARIABLE = "RAY_ADDRESS"
+INSTALL = "pip install 'yolo-workbench[ray]'"
+
+_JOBS_PORT = 8265
+_SECONDS_FOR_ANSWER = 5.0
+_SECONDS_TO_END = 60.0
+# Longer than a keeper on another machine ever takes to say again that it is alive.
+_SECONDS_OF_SILENCE = 60.0
+_POLL_SECONDS = 0.1
+_KEEPER = "workbench.training.places.keeper"
+_OTHERS = (VARIABLE, "RAY_API_SERVER_ADDRESS")  # Ray would take them for the address that we give
+_EXPECTED = (
+    "where: expected 'local', 'ray' (the cluster that RAY_ADDRESS names), or the address of a "
+    "cluster such as 'http://head:8265', with ?cpus=4&gpus=1 for more than one processor"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RayPlace:
+    """A Ray cluster; see `workbench.training.places.base.Place`.
+
+    Parameters
+    ----------
+    url : str
+        Of the cluster's dashboard, which takes the jobs.
+    cpus : float
+        Processors that a run gets.
+    gpus : float or None
+        GPUs that a run gets; None: as many as its device names.
+    """
+
+    url: str
+    cpus: float = 1.0
+    gpus: float | None = None
+
+    @classmethod
+    def at(cls, where: str) -> RayPlace:
+        """Return the place of an address; see `workbench.training.places.place_at`.
+
+        Raises
+        ------
+        InvalidConfigError
+            If it is none.
+        """
+        text = os.environ.get(VARIABLE, "").strip() if where == RAY else where
+        if not text:
+            raise InvalidConfigError(f"{_EXPECTED}; {VARIABLE} is not set")
+        try:
+            parts = urlsplit(text if "://" in text else f"ray://{text}")
+            host, port = parts.hostname, parts.port
+            amounts = {name: float(value) for name, value in parse_qsl(parts.query)}
+        except ValueError as error:
+            raise InvalidConfigError(f"{_EXPECTED}; found {text!r} ({error})") from error
+        scheme = {"ray": "http", "http": "http", "https": "https"}.get(parts.scheme)
+        if scheme is None or not host or parts.username or not amounts.keys() <= {"cpus", "gpus"}:
+            raise InvalidConfigError(f"{_EXPECTED}; found {text!r}")
+        if any(not 0 <= amount < float("inf") for amount in amounts.values()):
+            raise InvalidConfigError(f"{_EXPECTED}; found {text!r}")
+        if parts.scheme == "ray" or port is None:
+            port = _JOBS_PORT  # the other ports of a cluster take no jobs
+        shown = f"[{host}]" if ":" in host else host
+        return cls(f"{scheme}://{shown}:{port}", amounts.get("cpus", 1.0), amounts.get("gpus"))
+
+    @property
+    def address(self) -> str:
+        """The address in the form in which `at` takes it again."""
+        gpus = "" if self.gpus is None else f"&gpus={self.gpus:g}"
+        return f"{self.url}?cpus={self.cpus:g}{gpus}"
+
+    @property
+    def hands_over(self) -> bool:
+        """True: the cluster has its own queue."""
+        return True
+
+    def gpus_for(self, config: TrainingConfig) -> float:
+        """Return the number of GPUs that a run is to have."""
+        if self.gpus is not None:
+            return self.gpus
+        device = config.device.replace("cuda:", "").replace("cuda", "0").strip("[]() ")
+        return float(sum(part.strip().isdigit() for part in device.split(",")))
+
+    def name_as_own(self) -> None:
+        """Note that somebody on this machine has named the cluster."""
+        note_own_cluster(self.url)
+
+    def check(
+        self, info: DatasetInfo, config: TrainingConfig, base: BaseModel, runs_dir: Path
+    ) -> list[Problem]:
+        """Return what speaks against a run there: no cluster, another Ray, too little disk."""
+        return [*self._check_cluster(), *check_disk(config, scale_of(base.label), runs_dir)]
+
+    def devices(self, config: TrainingConfig) -> frozenset[str]:
+        """Return no device: those of the cluster are for the cluster to give out."""
+        return frozenset()
+
+    def start(self, folder: RunFolder) -> None:
+        """Start a keeper that sends the run to the cluster."""
+        if not self._is_own():
+            raise TrainingError(self._not_own(folder))
+        folder.remove_task()
+        self._spawn(folder)
+
+    def is_lost(self, folder: RunFolder) -> bool:
+        """Return False: the keeper says it, or whoever starts it again."""
+        return False
+
+    def tend(self, folder: RunFolder) -> None:
+        """Start a keeper if the run has lost its own."""
+        if _is_kept(folder):
+            return
+        if not self._is_own():
+            _log.warning("%s", self._not_own(folder))
+            return
+        with RunQueue(folder.path.parent).lock():
+            if folder.read_queued() is None and not has_ended(folder) and not _is_kept(folder):
+                self._spawn(folder)
+
+    def end(self, folder: RunFolder) -> None:
+        """Let the keeper end the run's job, and wait until it is gone.
+
+        Raises
+        ------
+        TrainingError
+            If the cluster does not answer; the run ends as soon as it does.
+        """
+        if not self._is_own():
+            raise TrainingError(self._not_own(folder))
+        folder.request_cancel()
+        self.tend(folder)
+        limit = time.monotonic() + _SECONDS_TO_END
+        while not has_ended(folder):
+            if time.monotonic() > limit:
+                raise TrainingError(
+                    f"the cluster at {self.url} does not answer: run {folder.id} is cancelled as "
+                    "soon as it does"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _is_own(self) -> bool:
+        if is_own_cluster(self.url):
+            return True
+        named = os.environ.get(VARIABLE, "").strip()
+        return bool(named) and RayPlace.at(named).url == self.url
+
+    def _not_own(self, folder: RunFolder) -> str:
+        return (
+            f"training run {folder.id} is on the cluster {self.url}, to which nobody on this "
+            f"machine has sent anything: if it is yours, set {VARIABLE}={self.url}"
+        )
+
+    def _spawn(self, folder: RunFolder) -> None:
+        environment = {name: value for name, value in os.environ.items() if name not in _OTHERS}
+        child = spawn_module(_KEEPER, folder, environment | python_path() | quiet())
+        folder.write_keeper(record_of(child.pid))
+
+    def _check_cluster(self) -> list[Problem]:
+        if find_spec("ray") is None:
+            text = "a run on a cluster needs Ray, which is not installed here"
+            return [Problem(ERROR, text, INSTALL)]
+        try:
+            with urllib.request.urlopen(
+                f"{self.url}/api/version", timeout=_SECONDS_FOR_ANSWER
+            ) as answer:
+                there = str(json.load(answer)["ray_version"])
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            text = f"no Ray cluster answers at {self.url} ({reason})"
+            remedy = "start one with `ray start --head`, or forward its port 8265 to this machine"
+            return [Problem(ERROR, text, remedy)]
+        here = metadata.version("ray")
+        if there == here:
+            return []
+        text = f"the cluster has Ray {there}, and this machine {here}"
+        return [Problem(WARNING, text, f"if a run fails to start, pip install ray=={there} here")]
+
+
+def quiet() -> dict[str, str]:
+    """Return the environment in which Ray sends nobody word of its use."""
+    return {"RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def _is_kept(folder: RunFolder) -> bool:
+    found = folder.read_keeper()
+    if found is None:
+        return False
+    record, said_at = found
+    if record.is_here():
+        return record.find() is not None
+    return time.time() - said_at < _SECONDS_OF_SILENCE
