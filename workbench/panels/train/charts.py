@@ -68,7 +68,7 @@ class TrainCharts:
         show(self.view, compared is not None or has_epochs or model.is_active)
         show(self.compared, compared is not None)
         for fold in (self.samples_fold, self.epochs_fold):
-            show(fold.view, compared is None and has_epochs)
+            show(fold.view, compared is None)
         if run is None and compared is None:
             return
         run_id = run.id if run is not None else ""

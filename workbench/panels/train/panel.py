@@ -93,7 +93,9 @@ class TrainPanel:
         left = w.VBox(
             (self.form.view, start, self.status_line, self.where.view, self.form.more.view)
         )
-        right = w.VBox((self.problems_view, self.nothing, self.run_view, self.charts.view))
+        # Of one piece, so that it comes at once: parts that come one by one push each other.
+        self.run_box = page(self.run_view, self.charts.view, self.status)
+        right = w.VBox((self.problems_view, self.nothing, self.run_box))
         right.add_class("train-run")
         main = w.Box((left, right))
         main.add_class("train-main")
@@ -248,7 +250,7 @@ class TrainPanel:
         self.epoch_bar = meter(description="Epoch", layout=bar)
         self.status = w.HTML()
         buttons = (self.pause_button, self.resume_button, self.stop_button, self.cancel_button)
-        self.run_view = page(row(*buttons, self.suggestions), self.status, self.bar, self.epoch_bar)
+        self.run_view = page(row(*buttons, self.suggestions), self.bar, self.epoch_bar)
         self.log_text = w.HTML()
         self._log_of: tuple[Any, ...] = ()
         log_fold = Fold("Log", self.log_text)
@@ -323,7 +325,8 @@ class TrainPanel:
         has_run = run is not None and model.comparison is None
         show(self.run_view, has_run)
         show(self.nothing, not has_run and model.comparison is None and not model.problems)
-        show(self.log_view, has_run)
+        show(self.status, has_run)
+        show(self.run_box, has_run or model.comparison is not None)
         if run is None:
             return
         goes_on = progress.state in {STARTING, RUNNING}

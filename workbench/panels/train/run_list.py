@@ -64,7 +64,6 @@ class RunList:
                 self.runs.value = tuple(run_id for run_id in chosen if run_id in ids)
         finally:
             self._is_filling = False
-        show(self.view, bool(rows))
         self.fold.button.description = f"Runs ({len(rows):,})"
         self._enable()
 

@@ -3,6 +3,7 @@
  * page; all views of that model share one session.
  */
 /** @import { CanvasModel, Receiver, Size, View } from "../../types.d.ts" */
+import { pageSession } from "../../shared/static/page_session.mjs";
 import { createSession } from "./session.mjs";
 import { mountView } from "./view.mjs";
 
@@ -40,7 +41,7 @@ export default function boxCanvas() {
         decode,
         now: () => performance.now(),
         names: () => model.get("classes"),
-        id: crypto.getRandomValues(new Uint32Array(2)).join("-"),
+        id: pageSession(),
       });
       /** @type {Receiver<CanvasModel>} */
       const receive = (message, buffers) => session.receive(message, buffers);
