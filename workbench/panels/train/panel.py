@@ -94,7 +94,7 @@ class TrainPanel:
             (self.form.view, start, self.status_line, self.where.view, self.form.more.view)
         )
         # Of one piece, so that it comes at once: parts that come one by one push each other.
-        self.run_box = page(self.run_view, self.charts.view, self.status)
+        self.run_box = page(self.run_view, self.status, self.charts.view)
         right = w.VBox((self.problems_view, self.nothing, self.run_box))
         right.add_class("train-run")
         main = w.Box((left, right))
