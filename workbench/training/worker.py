@@ -24,6 +24,7 @@ from workbench.training.events import Failed, Finished, Started, format_event
 from workbench.training.failures import explain
 from workbench.training.giving_way import step_back
 from workbench.training.places import place_of
+from workbench.training.places.replaced import end_when_replaced
 from workbench.training.queueing import start_due
 from workbench.training.reporter import Reporter, of_the_best, our_metrics
 from workbench.training.resuming import Checkpoint, find_checkpoint, finish, put_back
@@ -156,6 +157,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m workbench.training.worker <run folder>", file=sys.stderr)
         return 2
     folder = RunFolder(Path(arguments[0]).resolve())
+    end_when_replaced(folder)
     try:
         train(folder)
     finally:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ from workbench.training.places import node, place_at
 from workbench.training.places.keeper import versions_here
 from workbench.training.places.local import LocalPlace
 from workbench.training.places.ray import RayPlace
+from workbench.training.places.replaced import VARIABLE
+from workbench.training.processes import python_path
 from workbench.training.progress import RunProgress, advance
 from workbench.training.runner import TrainingRunner
 from workbench.training.telling import tell
@@ -214,3 +219,38 @@ def _sent(trained: Trained, tmp_path: Path, versions: dict[str, str]) -> RunFold
     folder.write_task({"id": "task-1", "versions": versions, "epochs_done": 0, "tries": 1})
     assert folder.job_age() < time.time()
     return folder
+
+
+@pytest.mark.parametrize("by", ["another task", "none"])
+def test_a_process_whose_run_was_taken_away_ends_itself(tmp_path: Path, by: str) -> None:
+    folder = RunFolder(tmp_path)
+    script = """
+import sys, time
+from pathlib import Path
+from workbench.persistence.run_folder import RunFolder
+from workbench.training.places.replaced import end_when_replaced
+end_when_replaced(RunFolder(Path(sys.argv[1])))
+print("at work", flush=True)
+time.sleep(120)
+"""
+    folder.write_task({"id": "mine"})
+    started = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env={**os.environ, **python_path(), VARIABLE: "mine"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with started as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "at work\n"
+            with pytest.raises(subprocess.TimeoutExpired):  # the task is its own
+                process.wait(1.5)
+            if by == "none":
+                folder.remove_task()
+            else:
+                folder.write_task({"id": "another"})
+            assert process.wait(30) == 4
+            assert "another task than mine" in process.stdout.read()
+        finally:
+            process.kill()

@@ -30,6 +30,7 @@ from workbench.training.places.jobs import (
     JobState,
 )
 from workbench.training.places.ray import RayPlace, quiet
+from workbench.training.places.replaced import SECONDS_TO_LET_GO
 from workbench.training.progress import RunProgress
 from workbench.training.reading import RunReader
 from workbench.training.telling import has_ended, tell
@@ -208,7 +209,12 @@ class Keeper:
             goes_on = f"it goes on after epoch {done}" if done else "it begins anew"
             warning = f"{text}; {goes_on}"
             tell(self._folder, Warned(time=time.time(), text=warning[0].upper() + warning[1:]))
-        self._send(Task(id=_new_id(), versions=task.versions, epochs_done=done, tries=tries))
+        again = Task(id=_new_id(), versions=task.versions, epochs_done=done, tries=tries)
+        if lost:
+            # Where its node was lost, its process may be alive, and ends when it sees this.
+            self._folder.write_task(asdict(again))
+            time.sleep(SECONDS_TO_LET_GO)
+        self._send(again)
 
     def _wait_for_cluster(self, text: str) -> None:
         """Wait for a cluster that does not answer; a run that was not sent yet can be ended."""

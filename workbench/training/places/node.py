@@ -18,6 +18,7 @@ from workbench.training.config import TrainingJob
 from workbench.training.environment import worker_environment
 from workbench.training.events import Failed, Placed
 from workbench.training.places.keeper import REFUSED, Task, task_of, versions_here
+from workbench.training.places.replaced import VARIABLE
 from workbench.training.processes import python_path
 from workbench.training.telling import tell
 
@@ -42,16 +43,16 @@ def main(path: Path, task_id: str) -> NoReturn:
         sys.exit(REFUSED)
     where = TrainingJob.from_json(folder.read_job()).where.partition("?")[0]
     tell(folder, Placed(time=time.time(), where=where, task=task_id, node=host))
-    _become_worker(folder)
+    _become_worker(folder, task_id)
 
 
-def _become_worker(folder: RunFolder) -> NoReturn:
+def _become_worker(folder: RunFolder, task_id: str) -> NoReturn:
     log = folder.open_log()
     for stream in (1, 2):
         os.dup2(log, stream)
     os.close(log)
     os.chdir(folder.path)
-    environment = worker_environment(folder.settings_dir) | python_path()
+    environment = worker_environment(folder.settings_dir) | python_path() | {VARIABLE: task_id}
     command = [sys.executable, "-m", "workbench.training.worker", str(folder.path)]
     os.execve(sys.executable, command, environment)
 
