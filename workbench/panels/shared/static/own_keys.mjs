@@ -56,7 +56,9 @@ export function ownKeys(root, home = root) {
   // On the window, because JupyterLab listens on the document before anything below it.
   /** @param {KeyboardEvent} event */
   const fetchKey = (event) => {
-    const isInnermost = root.matches(":hover") && !root.querySelector("[data-wb-keys]:hover");
+    // A page that was left by a key, with the pointer over it, stays ":hover" while it is hidden.
+    const isOver = root.matches(":hover") && root.getClientRects().length > 0;
+    const isInnermost = isOver && !root.querySelector("[data-wb-keys]:hover");
     if (!event.isTrusted || !isInnermost || event.composedPath().includes(root)) return;
     if (isTyping(event.target) || document.querySelector("[aria-modal=true], .jp-Dialog")) return;
     event.stopImmediatePropagation();
