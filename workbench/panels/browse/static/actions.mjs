@@ -17,7 +17,7 @@ const MODES = [
   [
     "suggested",
     "Suggested",
-    "suggest",
+    "find",
     "What models propose, each as a crop: choose the wrong ones and accept the rest",
   ],
   ["trash", "Trash", "delete", "What was deleted, to be restored"],
