@@ -122,7 +122,7 @@ export function createActions({ send, grid, classes, showBoxes, upload, transfer
   const suggest = chosen(
     button(
       "Suggest boxes",
-      "suggest",
+      "find",
       "Have the active model propose boxes on the selected images, to be reviewed",
       guarded(() => act("suggest")),
     ),
@@ -232,7 +232,7 @@ export function createActions({ send, grid, classes, showBoxes, upload, transfer
   const acceptRest = createMenu({
     button: button(
       "Accept the rest",
-      "suggest",
+      "find",
       "Accept what is not selected, and reject what is; one undo takes it back",
       null,
     ),
