@@ -26,6 +26,7 @@ function element({ hovered = false } = {}) {
     hasAttribute: () => false,
     contains: (/** @type {any} */ other) => other === own,
     matches: () => hovered,
+    getClientRects: () => [{}],
     querySelector: () => null,
     getRootNode: () => ({ activeElement: active }),
     focus: () => {
@@ -115,6 +116,9 @@ test("a key that is pressed while the pointer is over the panel comes to it", ()
   assert.deepEqual(keys, ["b"]);
   assert.equal(active, panel);
 
+  panel.getClientRects = () => fake([]); // on a page that is hidden: the browser errs
+  assert.equal(pressElsewhere(), true);
+  panel.getClientRects = () => fake([{}]);
   panel.matches = () => false; // the pointer has left
   assert.equal(pressElsewhere(), true);
   assert.deepEqual(keys, ["b"]);
