@@ -74,5 +74,8 @@ def test_a_run_that_is_started(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     folder = RunFolder.create(tmp_path, "pets")
     process = spawn(folder)  # it finds no settings and ends
     process.wait(120)
-    assert f"training run {folder.path} started as process {process.pid}" in caplog.messages
+    said = (
+        f"training run {folder.path} started as process {process.pid} (workbench.training.worker)"
+    )
+    assert said in caplog.messages
     assert (folder.path / "log.txt").read_text() != ""

@@ -36,6 +36,7 @@ SCRUB = Scrubber([Path("/home/ann/data"), "s3://bucket/models/"])
         (errors.NotStartedError("x"), 503, "not-started"),
         (errors.BusyError("x"), 503, "busy"),
         (errors.SetupError("x"), 503, "setup"),
+        (errors.FetchError("x"), 502, "fetch"),
         (errors.TrainingError("x"), 409, "training"),
         (ValueError("x"), 422, "value"),
         (OSError(errno.ENOSPC, "No space left on device"), 507, "disk-full"),
@@ -61,7 +62,7 @@ def test_every_error_of_ours_is_in_the_table() -> None:
     for family in ours:
         error = family("x", 0, "y") if family is errors.LabelFormatError else family("x")
         assert problem_of(error, SCRUB)["status"] < 500 or family.__name__ in {
-            "BusyError", "NotStartedError", "SetupError", "StorageError",
+            "BusyError", "FetchError", "NotStartedError", "SetupError", "StorageError",
         }, family  # fmt: skip
         assert kind_of(error)
 

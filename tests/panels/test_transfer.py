@@ -291,7 +291,7 @@ async def test_accounts_of_earlier_imports_are_listed_and_opened(
     assert account["can_undo"] is False
     assert account["units"][2]["left"] == info.ledger.left("annotations") == 1
     page.ask("undo")
-    await page.until(lambda: "not known any more" in page.said())
+    await page.until(lambda: "is not known" in page.said())
     assert (await stores.dataset.get("older")).num_images["train"] == 2
 
 

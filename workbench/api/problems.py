@@ -34,6 +34,7 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (errors.ConflictError, 412),
     (errors.BusyError, 503),
     (errors.StorageError, 503),
+    (errors.FetchError, 502),
     (errors.NotStartedError, 503),
     (errors.SetupError, 503),
     (errors.InvalidConfigError, 422),

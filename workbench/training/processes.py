@@ -69,7 +69,7 @@ def spawn_module(
     finally:
         os.close(log)
     _children[child.pid] = child
-    _log.info("training run %s: %s started as process %d", folder.path, module, child.pid)
+    _log.info("training run %s started as process %d (%s)", folder.path, child.pid, module)
     # On Unix, an ended process stays in the process table until its parent asks for its status.
     threading.Thread(target=child.wait, name=f"wait for {folder.id}", daemon=True).start()
     return child
