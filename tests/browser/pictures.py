@@ -2,7 +2,8 @@
 
 ``python -m tests.browser.pictures``, in the project's folder, trains a small model first (about
 two minutes on two cores), then opens each panel in a real JupyterLab on generated data and writes
-a picture of it into ``docs/images``. ``python -m tests.browser.pictures home`` takes that one only.
+a picture of it into ``docs/images``. ``python -m tests.browser.pictures home`` takes that one only,
+and ``job`` the ten pictures of the whole job, with the hand of ``benchmarks/job.py``.
 
 ``python -m tests.browser.pictures --data path/to/bccd`` takes those of ``notebooks/images``, which
 show other people's data: the BCCD dataset of blood cells, or whatever Workbench imports.
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from benchmarks.job import do_job
 from tests.browser.conftest import Lab, LabPage, find_chromium, running_lab
 from workbench import import_dataset, samples
 from workbench.persistence import create_stores
@@ -64,6 +66,9 @@ SHOWN_CELLS = {
 }
 NEED_A_MODEL = {"train", "evaluate", "models"}
 PATIENCE_MS = 120_000
+SETTLES_MS = 3000
+FOLDED = ".jp-SideBar, #jp-bottom-panel { visibility: hidden }"
+"""What is not ours is left out of the pictures of the job."""
 
 
 async def arrange(folder: Path, names: Sequence[str]) -> None:
@@ -92,7 +97,10 @@ def main(names: Sequence[str]) -> None:
     with _opened() as (folder, lab, chromium):
         asyncio.run(arrange(folder, names))
         for name in names:
-            _take(chromium, lab, name, CELLS[name], TARGET / f"{name}.png")
+            if name == "job":
+                take_job(chromium, lab, folder.parent)
+            else:
+                _take(chromium, lab, name, CELLS[name], TARGET / f"{name}.png")
 
 
 def main_of_data(source: Path) -> None:
@@ -133,6 +141,25 @@ def _take(chromium: Browser, lab: Lab, name: str, cell: str, target: Path) -> No
     lab.shut_down_kernels()
 
 
+def take_job(chromium: Browser, lab: Lab, home: Path) -> None:
+    """Take the ten pictures of the whole job while the hand of the benchmark does it."""
+    taken: list[str] = []
+
+    def see(page: Page, name: str) -> None:
+        if name == "trained":
+            page.wait_for_timeout(SETTLES_MS)  # the curves are drawn once an epoch
+        taken.append(name)
+        page.screenshot(path=TARGET / f"job-{len(taken):02}-{name}.png", style=FOLDED)
+        if name == "trained":
+            page.get_by_role("tab", name="Evaluate", exact=True).click()
+            page.get_by_role("button", name="Evaluate").click()
+            page.get_by_role("row", name="cell").first.wait_for(timeout=PATIENCE_MS)
+            see(page, "measured")
+
+    for line in do_job(chromium, lab, home, see).lines():
+        print(line)
+
+
 def show(name: str, page: Page) -> None:
     """Bring a panel into the state that its picture shows."""
     page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
@@ -161,10 +188,10 @@ def show(name: str, page: Page) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", help="of panels; default: all")
+    parser.add_argument("names", nargs="*", help="of panels, or job; default: all")
     parser.add_argument("--data", type=Path, help="take the pictures of this dataset instead")
     options = parser.parse_args()
     if options.data is not None:
         main_of_data(options.data)
     else:
-        main(options.names or list(CELLS))
+        main(options.names or [*CELLS, "job"])
