@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -91,23 +93,31 @@ async def arrange(folder: Path, names: Sequence[str]) -> None:
     await run.wait()
 
 
+def _run(work: Coroutine[Any, Any, object]) -> None:
+    """Run a coroutine in a thread: Playwright has an event loop of its own in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
+
+
 def main(names: Sequence[str]) -> None:
     """Take pictures of generated data, by the names of their panels."""
     TARGET.mkdir(exist_ok=True)
-    with _opened() as (folder, lab, chromium):
-        asyncio.run(arrange(folder, names))
-        for name in names:
-            if name == "job":
-                take_job(chromium, lab, folder.parent)
-            else:
+    panels = [name for name in names if name != "job"]
+    if panels:
+        with _opened() as (folder, lab, chromium):
+            _run(arrange(folder, panels))
+            for name in panels:
                 _take(chromium, lab, name, CELLS[name], TARGET / f"{name}.png")
+    if "job" in names:
+        with _opened() as (folder, lab, chromium):  # empty: that is where the job begins
+            take_job(chromium, lab, folder.parent)
 
 
 def main_of_data(source: Path) -> None:
     """Take pictures of a dataset that somebody has."""
     with _opened() as (folder, lab, chromium):
         stores = create_stores(folder / "data", folder / "models")
-        asyncio.run(import_dataset(stores, source, name="cells"))
+        _run(import_dataset(stores, source, name="cells"))
         for name, cell in SHOWN_CELLS.items():
             _take(chromium, lab, name, cell, SHOWN / f"{name}.png")
 
