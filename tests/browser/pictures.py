@@ -159,6 +159,7 @@ def take_job(chromium: Browser, lab: Lab, home: Path) -> None:
         if name == "trained":
             page.wait_for_timeout(SETTLES_MS)  # the curves are drawn once an epoch
         taken.append(name)
+        page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
         page.screenshot(path=TARGET / f"job-{len(taken):02}-{name}.png", style=FOLDED)
         if name == "trained":
             page.get_by_role("tab", name="Evaluate", exact=True).click()

@@ -64,6 +64,17 @@ def shown(panel: TrainPanel) -> list[str]:
     return [line.children[0].value for line in panel.problem_list.children]
 
 
+async def test_a_dataset_that_has_just_come_is_one_that_is_there(
+    panel: TrainPanel, stores: Stores
+) -> None:
+    await panel.refresh()
+    panel.follower.close()  # it was not followed when it came
+    await stores.dataset.create("cups", ["cup"])
+    panel.model.dataset = "cups"
+    async with asyncio.timeout(20):
+        await eventually(lambda: ("cups", "cups") in panel.form.dataset.options)
+
+
 async def test_a_run_from_code_moves_the_view_to_the_end(panel: TrainPanel, stores: Stores) -> None:
     fractions: list[float] = []
     panel.bar.observe(lambda change: fractions.append(change["new"]), names="value")

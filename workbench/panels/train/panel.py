@@ -196,7 +196,12 @@ class TrainPanel:
         await self.model.refresh()
 
     def _follow(self, change: Mapping[str, Any]) -> None:
-        self._background.spawn(lambda: self.follower.follow(change["new"]))
+        async def work() -> None:
+            await self.follower.follow(change["new"])
+            if change["new"] and change["new"] not in self.model.datasets:
+                await self.model.refresh()  # it came before it was followed
+
+        self._background.spawn(work)
 
     async def _catch_up(self, news: News) -> None:
         if news & {DATASETS, MODELS, "versions"}:
