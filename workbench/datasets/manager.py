@@ -282,8 +282,13 @@ class DatasetManager:
         found = await asyncio.to_thread(links.trusted_links, await self._folder_of(name))
         return [Path(folder) for folder in found]
 
-    async def untrusted_links(self, name: str) -> builtins.list[Path]:
+    async def untrusted_links(self, dataset: str | DatasetInfo) -> builtins.list[Path]:
         """Return the folders that links of a dataset lead to without that you have said so.
+
+        Parameters
+        ----------
+        dataset : str or DatasetInfo
+            Its name, or what is known of it: then the datasets are not listed for it.
 
         Raises
         ------
@@ -292,7 +297,11 @@ class DatasetManager:
         InvalidDatasetError
             If its folder cannot be looked through.
         """
-        found = await asyncio.to_thread(links.untrusted_links, await self._folder_of(name))
+        if isinstance(dataset, str):
+            root = await self._folder_of(dataset)
+        else:
+            root = os.fspath(dataset.path)
+        found = await asyncio.to_thread(links.untrusted_links, root)
         return [Path(folder) for folder in found]
 
     async def _folder_of(self, name: str) -> str:

@@ -251,7 +251,7 @@ class HomeModel(ChangingModel):
         return {name: made for made, name in sorted(found)}
 
     async def _card(self, facts: DatasetFacts, trained_at: datetime | None) -> dict[str, Any]:
-        links = await self._links_out(facts.info.name)
+        links = await self._links_out(facts.info)
         if facts.problem:
             return as_card(facts, None, links)
         num_newer = 0
@@ -267,10 +267,10 @@ class HomeModel(ChangingModel):
         door = next_step(facts, trained_at=trained_at, num_newer=num_newer)
         return as_card(facts, door, links)
 
-    async def _links_out(self, name: str) -> list[str]:
+    async def _links_out(self, dataset: str | DatasetInfo) -> list[str]:
         try:
-            return [str(folder) for folder in await self._datasets.untrusted_links(name)]
+            return [str(folder) for folder in await self._datasets.untrusted_links(dataset)]
         except WorkbenchError as error:
             # What is wrong with such a folder is on its card, from whoever reads the dataset.
-            _log.debug("%s: %s", name, error)
+            _log.debug("the links of a dataset are not looked at: %s", error)
             return []
