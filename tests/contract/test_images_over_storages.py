@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.helpers.pictures import encoded, jpeg
-from tests.storage.sqlite_storage import SqliteStorage
+from tests.helpers.storages import STORAGES
 from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
 from workbench.persistence import ImageStore, LabelStore
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import Annotation, ImageMove, NewImage
 from workbench.persistence.storage import Storage, Write
-from workbench.persistence.storage.bucket import BucketStorage
-from workbench.persistence.storage.memory import MemoryStorage
 from workbench.persistence.stores.dataset import Dataset
 from workbench.persistence.stores.places import DatasetPlaces
 from workbench.testing.storage import contents
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
 ROW = b"0 0.50000000 0.50000000 0.25000000 0.50000000\n"
-
-
-def _bucket(folder: Path) -> Storage:
-    from obstore.store import MemoryStore
-
-    return BucketStorage(MemoryStore(), "bucket/pets")
-
-
-STORAGES: dict[str, Callable[[Path], Storage]] = {
-    "bucket": _bucket,
-    "memory": lambda folder: MemoryStorage("memory/pets"),
-    "sqlite": lambda folder: SqliteStorage(folder / "pets.sqlite"),
-}
 
 
 class _OnePlace(DatasetPlaces):

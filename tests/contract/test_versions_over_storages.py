@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.pictures import jpeg
-from tests.storage.sqlite_storage import SqliteStorage
+from tests.helpers.storages import STORAGES
 from workbench.errors import ConflictError, InvalidDatasetError, NotFoundError
 from workbench.persistence.class_rewrite import Request
 from workbench.persistence.models import ImageMove, no_progress
 from workbench.persistence.storage import Move, Remove, Storage, Write
-from workbench.persistence.storage.bucket import BucketStorage
-from workbench.persistence.storage.memory import MemoryStorage
 from workbench.persistence.stores import class_files, snapshots
 from workbench.persistence.stores.dataset import Dataset
 from workbench.persistence.stores.places import DatasetPlaces
@@ -24,19 +21,6 @@ from workbench.testing.storage import contents
 
 YAML = b"train: images/train\nval: images/val\ntest: images/test\nnames: [cat, dog]\n"
 OBJECTS = ".workbench/versions/objects"
-
-
-def _bucket(folder: Path) -> Storage:
-    from obstore.store import MemoryStore
-
-    return BucketStorage(MemoryStore(), "bucket/pets")
-
-
-STORAGES: dict[str, Callable[[Path], Storage]] = {
-    "bucket": _bucket,
-    "memory": lambda folder: MemoryStorage("memory/pets"),
-    "sqlite": lambda folder: SqliteStorage(folder / "pets.sqlite"),
-}
 
 
 class _Versions(VersionStore, DatasetPlaces):

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.runs import events_of, gone, process_of, reach
 from tests.helpers.training import TINY, Trained, make_shapes
 from tests.helpers.workers import hit_in_epoch
 from workbench.errors import InvalidConfigError, TrainingError
 from workbench.persistence import Stores
-from workbench.persistence.run_folder import ProcessRecord, RunFolder
+from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.run_weights import is_whole
 from workbench.training.config import TrainingConfig
 from workbench.training.events import (
@@ -56,33 +57,6 @@ async def runner(persistence_stores: Stores, tmp_path: Path) -> AsyncIterator[Tr
         await run.cancel()
     for run in await runner.list_runs():
         await run.cancel()
-
-
-def process_of(run: Run) -> ProcessRecord:
-    record = RunFolder(run.path).read_process()
-    assert record is not None
-    return record
-
-
-async def events_of(run: Run) -> list[Event]:
-    return [event async for event in run.events()]
-
-
-async def reach(run: Run, kind: type[Event], *, epoch: int = 0, attempt: int = 1) -> None:
-    """Wait for an event of an epoch, counted from 1, in an attempt, counted from 1."""
-    attempts = 0
-    async for event in run.events():
-        attempts += isinstance(event, Queued)
-        late_enough = attempts >= attempt and getattr(event, "epoch", 0) >= epoch
-        if late_enough and isinstance(event, kind):
-            return
-    raise AssertionError(f"{run.read_progress().message}\n{run.read_log()}")
-
-
-async def gone(record: ProcessRecord) -> None:
-    """Wait until a process has ended: a run says its last word before that."""
-    while record.find() is not None:
-        await asyncio.sleep(0.05)
 
 
 async def test_a_paused_run_goes_on_where_it_was_with_its_optimizer(

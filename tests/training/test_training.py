@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.runs import process_of
 from tests.helpers.training import CLASSES, TINY, Trained, make_shapes
 from workbench.errors import InvalidConfigError, NotFoundError, TrainingError
 from workbench.persistence import Stores
-from workbench.persistence.run_folder import ProcessRecord, RunFolder
 from workbench.training.config import TrainingConfig
 from workbench.training.events import (
     BatchFinished,
@@ -37,12 +37,6 @@ async def runner(persistence_stores: Stores, tmp_path: Path) -> AsyncIterator[Tr
     yield runner
     for run in await runner.list_runs():
         await run.cancel()
-
-
-def process_of(run: Run) -> ProcessRecord:
-    record = RunFolder(run.path).read_process()
-    assert record is not None
-    return record
 
 
 async def started(runner: TrainingRunner, **settings: object) -> Run:

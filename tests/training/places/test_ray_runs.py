@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +12,7 @@ import psutil
 import pytest
 
 from tests.helpers.ray_cluster import RayCluster, ray_cluster
+from tests.helpers.runs import events_of, gone, process_of, reach
 from tests.helpers.training import TINY, install_network_guard, make_shapes
 from workbench.persistence import Stores
 from workbench.persistence.process_record import ProcessRecord
@@ -20,9 +20,7 @@ from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingConfig
 from workbench.training.events import (
     EpochStarted,
-    Event,
     Placed,
-    Queued,
     SamplesSaved,
     Started,
     Warned,
@@ -58,12 +56,6 @@ async def runner(persistence_stores: Stores, tmp_path: Path) -> AsyncIterator[Tr
         await run.cancel()
 
 
-def worker_of(run: Run) -> ProcessRecord:
-    record = RunFolder(run.path).read_process()
-    assert record is not None
-    return record
-
-
 def keeper_of(run: Run) -> ProcessRecord:
     found = RunFolder(run.path).read_keeper()
     assert found is not None
@@ -78,26 +70,6 @@ def addresses_of(cluster: RayCluster) -> set[str]:
             connections = process.net_connections("inet")
             found |= {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
     return found
-
-
-async def events_of(run: Run) -> list[Event]:
-    return [event async for event in run.events()]
-
-
-async def reach(run: Run, kind: type[Event], *, epoch: int = 0, attempt: int = 1) -> None:
-    """Wait for an event of an epoch, counted from 1, in an attempt, counted from 1."""
-    attempts = 0
-    async for event in run.events():
-        attempts += isinstance(event, Queued)
-        late_enough = attempts >= attempt and getattr(event, "epoch", 0) >= epoch
-        if late_enough and isinstance(event, kind):
-            return
-    raise AssertionError(f"{run.read_progress().message}\n{run.read_log()}")
-
-
-async def gone(record: ProcessRecord) -> None:
-    while record.find() is not None:
-        await asyncio.sleep(0.05)
 
 
 async def test_a_run_on_a_cluster_is_what_a_run_on_this_machine_is(
@@ -154,7 +126,7 @@ async def test_a_run_whose_worker_is_killed_goes_on_from_its_checkpoint(
 ) -> None:
     run = await runner.start(TrainingConfig(**ENDLESS), where=cluster.address)
     await reach(run, EpochStarted, epoch=2)
-    os.kill(worker_of(run).pid, signal.SIGKILL)
+    os.kill(process_of(run).pid, signal.SIGKILL)
     await reach(run, Warned)
     done = run.read_progress().epochs_completed
     await reach(run, SamplesSaved, epoch=done + 1)
@@ -173,7 +145,7 @@ async def test_a_run_outlives_its_keeper_and_the_next_who_looks_follows_it(
 ) -> None:
     run = await runner.start(TrainingConfig(**ENDLESS), where=cluster.address)
     await reach(run, EpochStarted)
-    first, worker = keeper_of(run), worker_of(run)
+    first, worker = keeper_of(run), process_of(run)
     os.kill(first.pid, signal.SIGKILL)
     await gone(first)
     # A kernel that was opened later.
@@ -181,7 +153,7 @@ async def test_a_run_outlives_its_keeper_and_the_next_who_looks_follows_it(
     await reach(other, SamplesSaved, epoch=other.read_progress().epoch + 1)
     second = keeper_of(other)
     assert (second != first, second.find() is not None) == (True, True)
-    assert worker_of(other) == worker
+    assert process_of(other) == worker
     await other.cancel()
     assert other.read_progress().state == "cancelled"
     await gone(worker)
