@@ -8,6 +8,8 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -24,6 +26,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="descriptors as 
 
 MOST_OPENED = 20
 """Files and folders that one save opens: each that it needs once, and the way to it."""
+
+MOST_OPENED_WHEN_REMEMBERED = 15
 
 CLOCK_STEP_S = 0.02
 
@@ -57,6 +61,17 @@ async def test_a_save_opens_what_it_needs_once(stores: Stores, tmp_path: Path) -
     with failing(FailingCalls(str(tmp_path), errno.EMFILE, 10**9, lasting=True)) as calls:
         await stores.label.save("pets", "train", "a.jpg", [box(0.2)])
     assert 0 < calls.calls <= MOST_OPENED
+
+
+@pytest.mark.usefixtures("always_remembered")
+async def test_a_save_looks_through_no_folder_that_did_not_change(
+    stores: Stores, tmp_path: Path
+) -> None:
+    await stores.label.save("pets", "train", "a.jpg", [box(0.2)])
+    time.sleep(CLOCK_STEP_S)
+    with failing(FailingCalls(str(tmp_path), errno.EMFILE, 10**9, lasting=True)) as calls:
+        await stores.label.save("pets", "train", "a.jpg", [box(0.3)])
+    assert 0 < calls.calls <= MOST_OPENED_WHEN_REMEMBERED
 
 
 @pytest.mark.usefixtures("always_remembered")
@@ -101,6 +116,21 @@ async def test_what_was_replaced_does_not_stay(stores: Stores, hidden: Path) -> 
         await stores.label.save("pets", "train", "a.jpg", [box(x)])
     await stores.dataset.save_prompts("pets", {})  # waits for whoever tidies up
     assert list((hidden / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(("step_ns", "is_remembered"), [(1_234, True), (2_000_000_000, False)])
+def test_a_clock_of_long_steps_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_ns: int, is_remembered: bool
+) -> None:
+    """On FAT, a folder that changes twice within two seconds has the same time as before."""
+    now_ns = 1_700_000_000_000_000_000
+    changed_ns = (now_ns - 500_000_000) // step_ns * step_ns
+    seen = SimpleNamespace(st_dev=1, st_ino=1, st_mtime_ns=changed_ns, st_ctime_ns=changed_ns)
+    status = cast("os.stat_result", seen)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns)
+    known = Remembered[str]()
+    known.keep(str(tmp_path), status, "empty")
+    assert (known.get(str(tmp_path), status) is not None) == is_remembered
 
 
 def test_a_folder_is_remembered_until_it_changes(

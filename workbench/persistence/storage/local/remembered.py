@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _SETTLED_NS = 3_000_000_000
+_SOON_SETTLED_NS = 100_000_000
+_MILLISECOND_NS = 1_000_000
 _MOST = 256
 
 
@@ -45,8 +47,10 @@ class Remembered(Generic[T]):
             Of the folder *before* it was looked through.
         found : T
         """
-        age_ns = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns)
-        if age_ns > _SETTLED_NS:
+        times = status.st_mtime_ns, status.st_ctime_ns
+        is_fine = all(ns % _MILLISECOND_NS for ns in times)
+        settled_ns = min(_SETTLED_NS, _SOON_SETTLED_NS) if is_fine else _SETTLED_NS
+        if time.time_ns() - max(times) > settled_ns:
             if len(self._known) >= _MOST:
                 self._known.clear()
             self._known[path] = _stamp(status), found

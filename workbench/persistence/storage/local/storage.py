@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -274,7 +274,7 @@ class LocalStorage(Storage):
     def names(self, folder: str) -> builtins.list[str]:
         """See `Storage.names`."""
         if folder.startswith(f"{HIDDEN}/"):
-            return inside.names(self.where, "/".join(check_key(folder)))
+            return self._hidden_names(folder)
         if not self._is_shared(folder):
             return self._own_names(folder)
         path = self._path(folder)
@@ -285,22 +285,31 @@ class LocalStorage(Storage):
         except NotADirectoryError:
             raise no_folder(path) from None
 
+    def _hidden_names(self, folder: str) -> builtins.list[str]:
+        """Return what is in a folder of our own; a save of labels asks for that each time."""
+        path = self._path(folder)
+        with suppress(OSError):  # a link is none that was looked through
+            known = _names.get(path, os.lstat(path))
+            if known is not None:
+                return known.copy()
+        try:
+            with inside.opened(self.where, f"{folder}/.probe") as (_, descriptor):
+                if descriptor is None:
+                    return sorted(os.listdir(path))
+                status, found = os.fstat(descriptor), sorted(os.listdir(descriptor))
+        except FileNotFoundError:
+            return []
+        _names.keep(path, status, found.copy())
+        return found
+
     def _own_names(self, folder: str) -> builtins.list[str]:
         if folder in ("", HIDDEN):  # what is the backend's own is left out there
             return self.list(folder).names
-        path = self._path(folder)
         try:
-            known = _names.get(path, os.lstat(path))
-            if known is not None:
-                return known
-            with inside.opened(*self._place(f"{folder}/.probe")) as (_, descriptor):
-                if descriptor is None:
-                    return os.listdir(path)
-                status, found = os.fstat(descriptor), os.listdir(descriptor)
+            with inside.opened(*self._place(f"{folder}/.probe")) as (last, descriptor):
+                return os.listdir(os.path.dirname(last) if descriptor is None else descriptor)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        _names.keep(path, status, found)
-        return found
 
     def outside(self, keys: Iterable[str]) -> builtins.list[str]:
         """See `Storage.outside`."""
@@ -476,12 +485,13 @@ class LocalWriter(Writer):
 
     def commit(self, changes: Sequence[Change]) -> None:
         """See `Writer.commit`."""
+        if self._at_once(changes):
+            return
         check = _Check(self._storage)
         replaced = check.all(changes)
-        if not self._at_once(changes, replaced):
-            self._with_plan(changes, check.copied)
-            for path, before in replaced.items():
-                _require_newer(path, before)
+        self._with_plan(changes, check.copied)
+        for path, before in replaced.items():
+            _require_newer(path, before)
 
     def purge(self, keys: Sequence[str]) -> None:
         """See `Writer.purge`."""
@@ -512,17 +522,21 @@ class LocalWriter(Writer):
             with suppress(OSError):
                 inside.remove(root, away)
 
-    def _at_once(self, changes: Sequence[Change], replaced: Mapping[str, int]) -> bool:
+    def _at_once(self, changes: Sequence[Change]) -> bool:
         """Write one file, with a line of a log at most: this needs no plan."""
         match changes:
-            case [Write(key, bytes() as data)]:
+            case [Write(_, bytes() as data) as write]:
                 log = None
-            case [Write(key, bytes() as data), Append() as log] if _is_monthly(log.key):
+            case [Write(_, bytes() as data) as write, Append() as log] if _is_monthly(log.key):
                 check_key(log.key)
             case _:
                 return False
-        path = self._storage._path(key)
-        self._journal.write(path, data, log, replaced_ns=replaced.get(path))
+        path = self._storage._path(write.key)
+        if write.if_absent or write.if_stamp is not None:
+            replaced_ns = _Check(self._storage).all([write]).get(path)
+        else:
+            replaced_ns = _time_of(path)
+        self._journal.write(path, data, log, replaced_ns=replaced_ns)
         return True
 
     def _with_plan(self, changes: Sequence[Change], copied: Sequence[str | bytes | Staged]) -> None:
@@ -549,6 +563,13 @@ def _is_monthly(key: str) -> bool:
         case [folder, "history" | "sources", month]:
             return folder == HIDDEN and len(month) == len("2026-01.jsonl")
     return False
+
+
+def _time_of(path: str) -> int | None:
+    """Return when a file was changed that is to be replaced, whatever it is; None if none is."""
+    with suppress(OSError):
+        return os.stat(path).st_mtime_ns
+    return None
 
 
 def _require_newer(path: str, before: int) -> None:
