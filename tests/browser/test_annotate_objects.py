@@ -157,7 +157,7 @@ def test_the_filmstrip_leads_to_images_and_shows_which_are_labelled(
     lab_page.set_theme("JupyterLab Light")
 
 
-def test_in_tabs_the_annotator_is_as_high_as_is_in_sight(
+def test_in_tabs_the_annotator_is_in_sight_below_three_lines_without_scrolling(
     open_lab_page: Callable[..., LabPage], dataset: Path
 ) -> None:
     lab_page = open_lab_page(viewport={"width": 1440, "height": 900})
@@ -165,14 +165,15 @@ def test_in_tabs_the_annotator_is_as_high_as_is_in_sight(
     name = f"tabs_{dataset.name}.ipynb"
     lab_page.lab.write_notebook(
         name,
-        f"from workbench import Workbench\nWorkbench({data!r}).open({dataset.name!r}, 'Annotate')",
+        f"from workbench import Workbench\nwb = Workbench({data!r})\n"
+        f"wb.open({dataset.name!r}, 'Annotate')",
     )
     lab_page.open_notebook(name)
     lab_page.run_all()
     canvas = Canvas(lab_page.page)
     canvas.wait_for_any()
-    lab_page.page.locator(".jp-OutputArea-output").first.evaluate(
-        "element => element.scrollIntoView({ block: 'start' })"
+    lab_page.page.locator(".jp-WindowedPanel-outer").first.evaluate(
+        "element => { element.scrollTop = 0; }"
     )
     status = canvas.root.locator(".wb-status")
     eventually(lambda: _is_wholly_in_sight(lab_page, status), True)

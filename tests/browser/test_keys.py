@@ -16,7 +16,8 @@ SETUP = """
 from workbench import Workbench
 wb = Workbench({data!r})
 """
-PANELS = ("annotate", "browse", "capture", "curate", "train", "evaluate", "models")
+PANELS = ("annotate", "browse", "capture", "curate", "train", "evaluate", "models", "home")
+OF_ALL_DATASETS = {"models", "home"}
 CONTROLS = (
     "button, input, select, textarea, a, label, summary, [role=tab], [role=option], [role=slider],"
     " [role=menuitem], [role=button], [contenteditable=true], .lm-TabBar-tab, .wbg-cell"
@@ -65,7 +66,7 @@ def test_no_click_in_a_panel_leaves_the_keyboard_with_the_notebook(
     lab_page: LabPage, dataset: Path
 ) -> None:
     name = dataset.name
-    made = ["wb.models()" if one == "models" else f'wb.{one}("{name}")' for one in PANELS]
+    made = [f"wb.{one}({'' if one in OF_ALL_DATASETS else repr(name)})" for one in PANELS]
     lab_page.lab.write_notebook("keys.ipynb", SETUP.format(data=str(dataset.parent)), *made)
     lab_page.open_notebook("keys.ipynb")
     lab_page.run_all()

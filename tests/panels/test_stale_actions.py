@@ -5,25 +5,36 @@ Each panel's actions stand in a table here; one that is new must be put into it.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.helpers.pictures import jpeg
+from workbench.capture.push_feed import PushFeed
 from workbench.datasets.dataset import Dataset
 from workbench.datasets.decided import ChangedSinceError
+from workbench.datasets.health import HealthChecker
+from workbench.datasets.manager import DatasetManager
 from workbench.errors import ConflictError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate.messages import CanvasBox, Edit
 from workbench.panels.annotate.model import AnnotateModel, ClassesChangedError
 from workbench.panels.browse import BrowsePanel
+from workbench.panels.capture.model import CaptureModel
 from workbench.panels.curate.model import CurateModel
+from workbench.panels.evaluate.model import EvaluateModel
+from workbench.panels.home.model import HomeModel
 from workbench.panels.models.model import ModelsModel
+from workbench.panels.train.mending import mend
+from workbench.panels.train.model import TrainModel
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation
+from workbench.training.problems import ERROR, NO_VAL, Problem
 
 ROW = "0 0.5 0.5 0.25 0.25\n"
 MANY = [Annotation(0, 0.5, 0.5, 0.02 * step, 0.2) for step in range(1, 23)]
@@ -347,7 +358,165 @@ async def test_a_model_that_was_changed_elsewhere_is_left_as_it_is(
     assert model.models[0].details["note"] == "theirs"  # it is shown now
 
 
+# Home
+
+
+HOME: dict[str, Callable[[HomeModel, str], Awaitable[object]]] = {
+    "rename": lambda m, seen: m.rename("ds", "other", seen=seen),
+    "duplicate": lambda m, seen: m.duplicate("ds", "other", seen=seen),
+    "delete": lambda m, seen: m.delete("ds", seen=seen),
+}
+HOME_NEEDS_NO_LOOK = {
+    *("refresh", "picture", "pack"),  # look
+    *("create", "bring_in"),  # add
+    "restore",  # an entry of the trash never changes
+    "undo",  # refused by the stores
+}
+OF_LINKS = {"trust_links"}
+"""See below: it is decided on where links lead."""
+
+
+def test_every_command_of_home_is_in_the_table() -> None:
+    assert commands(HomeModel) == HOME.keys() | HOME_NEEDS_NO_LOOK | OF_LINKS
+
+
+@pytest.fixture
+def home(stores: Stores) -> Iterator[HomeModel]:
+    model = HomeModel(stores)
+    yield model
+    model.close()
+
+
+@pytest.mark.parametrize("action", HOME)
+async def test_a_dataset_that_was_changed_since_its_card_was_seen_is_left(
+    home: HomeModel, stores: Stores, root: Path, action: str
+) -> None:
+    await home.refresh()
+    [card] = home.cards
+    await stores.label.save("ds", "train", "a.jpg", MANY)
+    untouched = everything(root)
+    with pytest.raises(ConflictError, match=r"it had 4 images, 2 labelled.*it has 4 images, 3"):
+        await HOME[action](home, card["seen"])
+    assert everything(root) == untouched
+
+
+async def test_links_that_lead_elsewhere_by_now_are_not_trusted(
+    home: HomeModel, stores: Stores, root: Path, tmp_path: Path
+) -> None:
+    for name in ("mine", "theirs"):
+        (tmp_path / name).mkdir()
+    (root / "images" / "test").rmdir()
+    (root / "images" / "test").symlink_to(tmp_path / "mine")
+    await home.refresh()
+    [card] = home.cards
+    assert card["links"] == [str(tmp_path / "mine")]
+    (root / "images" / "test").unlink()
+    (root / "images" / "test").symlink_to(tmp_path / "theirs")
+    with pytest.raises(ConflictError, match="lead elsewhere since you looked"):
+        await home.trust_links("ds", card["links"])
+    datasets = DatasetManager.on(stores)
+    assert await datasets.untrusted_links("ds") == [tmp_path / "theirs"]
+
+
+# Train: what it changes in a dataset are its mends. A run trains on a copy of what is there then.
+
+TRAIN_NEEDS_NO_LOOK = {
+    *("open", "refresh", "choose", "compare", "samples", "look", "watch", "wait"),  # look
+    *("start", "propose", "start_anyway"),  # add: what they train on is copied as it is then
+    *("stop", "pause", "resume", "cancel", "move_up"),  # of one run, refused where it is over
+    "undo_mend",  # refused by the stores
+}
+
+
+def test_every_command_of_train_is_in_the_table() -> None:
+    assert commands(TrainModel) == {"mend"} | TRAIN_NEEDS_NO_LOOK
+
+
+async def test_a_dataset_that_was_split_elsewhere_is_not_split_again(
+    stores: Stores, root: Path
+) -> None:
+    problem = Problem(ERROR, "there is nothing to validate on", "split", kind=NO_VAL)
+    await stores.image.move("ds", "a.jpg", "train", "val")
+    untouched = everything(root)
+    with pytest.raises(ConflictError, match="val was empty and has 1 image now"):
+        await mend(stores, "ds", problem)
+    assert everything(root) == untouched
+
+
+async def test_a_finding_that_is_not_so_any_more_is_not_mended(stores: Stores, root: Path) -> None:
+    (root / "images" / "val" / "a.jpg").write_bytes(jpeg(0))
+    checker = HealthChecker(stores)
+    found = (await checker.run("ds", only=["exact-leak"]))["exact-leak"]
+    problem = Problem(ERROR, found.title, "mend", images=found.images, kind="exact-leak")
+    (root / "images" / "val" / "b.jpg").write_bytes(jpeg(1))
+    untouched = everything(root)
+    with pytest.raises(ConflictError, match="not so any more"):
+        await mend(stores, "ds", problem)
+    assert everything(root) == untouched
+
+
+# Evaluate
+
+
+def test_evaluate_changes_nothing() -> None:
+    looks = {"open", "refresh", "evaluate", "evaluate_again", "tiles"}
+    assert commands(EvaluateModel) == looks
+
+
+# Capture
+
+CAPTURE_NEEDS_NO_LOOK = {
+    *("refresh", "catch_up", "open", "choose", "use", "stop", "result", "close", "change"),  # look
+    *("record_from_start", "add_files"),  # add
+    "redo",  # an entry of the trash never changes
+}
+CAPTURE: dict[str, Callable[[CaptureModel], Awaitable[object]]] = {
+    "undo": lambda m: m.undo(),
+    "undo_burst": lambda m: m.undo_burst(),
+    "remove": lambda m: m.remove(m.recent[-1]),
+}
+
+
+def test_every_command_of_capture_is_in_the_table() -> None:
+    assert commands(CaptureModel) == CAPTURE.keys() | CAPTURE_NEEDS_NO_LOOK
+
+
+@pytest.mark.parametrize("action", CAPTURE)
+async def test_a_picture_that_was_labelled_since_it_was_taken_is_not_taken_back(
+    stores: Stores, root: Path, action: str
+) -> None:
+    push = PushFeed()
+    model = CaptureModel(stores, push)
+    await model.open("ds")
+    push.start()
+    model.shoot()
+    push.push(np.zeros((32, 32, 3), np.uint8))
+    async with asyncio.timeout(20):
+        while not model.recent:
+            await asyncio.sleep(0.01)
+    [saved] = model.recent
+    await stores.label.save("ds", "train", saved.info.filename, MANY)
+    untouched = everything(root)
+    await CAPTURE[action](model)
+    assert everything(root) == untouched
+    assert "1 picture was left, labelled" in model.notice.text
+    await model.close()
+
+
 # Annotate
+
+
+ANNOTATE: set[str] = {"take", "save", "restore"}
+"""See below; `restore` is refused by the store, see `LabelStore.revert`."""
+ANNOTATE_NEEDS_NO_LOOK = {
+    *("start", "switch", "catch_up", "open", "load", "look_ahead", "history", "trail"),  # look
+    *("tightened", "box_at", "present_labels", "size_of"),  # look
+    "add_class",  # adds
+}
+
+
+def test_every_command_of_annotate_is_in_the_table() -> None:
+    assert commands(AnnotateModel) == ANNOTATE | ANNOTATE_NEEDS_NO_LOOK
 
 
 async def test_a_box_of_a_class_that_is_another_by_now_is_not_saved(

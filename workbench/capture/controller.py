@@ -71,9 +71,11 @@ class CaptureController:
         self._listener = listener
         self._queue = queue
         self._changed = threading.Condition()
+        label_store = None
         if isinstance(image_store, DataStores):
+            label_store = image_store.label
             dataset_store, image_store = image_store.dataset, image_store.image
-        self._taken = Taken(image_store, dataset, self._changed, self._tell_status)
+        self._taken = Taken(image_store, dataset, self._changed, self._tell_status, label_store)
         self._worker = Worker(
             image_store,
             dataset,
@@ -215,7 +217,7 @@ class CaptureController:
     async def undo(self, count: int = 1) -> list[ImageSaved]:
         """Move the last captured images to the trash, all or none; return them.
 
-        Images that somebody else has moved or deleted since are left alone.
+        Images that somebody has moved, deleted, replaced or labelled since are left alone.
         """
         return await self._taken.take_back(self._taken.last(count))
 

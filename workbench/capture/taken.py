@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from workbench.capture.events import ImageSaved
 from workbench.capture.recording import Tally
-from workbench.persistence import ImageStore
+from workbench.persistence import ImageStore, LabelStore
 from workbench.persistence.models import TrashEntry
 
 
@@ -22,6 +22,8 @@ class Taken:
         Held while anything here is changed or read.
     changed : callable
         Called, without the lock, after images were taken back or brought back.
+    label_store : LabelStore, optional
+        Tells whether somebody has worked on the boxes that a model has found.
     """
 
     def __init__(
@@ -30,9 +32,11 @@ class Taken:
         dataset: str,
         lock: threading.Condition,
         changed: Callable[[], None],
+        label_store: LabelStore | None = None,
     ) -> None:
         self.tally = Tally()
         self._image_store = image_store
+        self._label_store = label_store
         self._dataset = dataset
         self._lock = lock
         self._changed = changed
@@ -67,13 +71,11 @@ class Taken:
     async def take_back(self, images: Sequence[ImageSaved]) -> list[ImageSaved]:
         """Move images to the trash, all or none; return them.
 
-        Those that somebody else has moved or deleted since are left alone.
+        Those that somebody has moved, deleted, replaced or labelled since are left alone.
         """
-        image = self._image_store
-        keys = [(saved.info.split, saved.info.filename) for saved in images]
-        there = [key for key in keys if await image.exists(self._dataset, *key)]
-        entries = await image.delete_many(self._dataset, there) if there else []
-        taken = [s for s, key in zip(images, keys, strict=True) if key in set(there)]
+        taken = [saved for saved in images if await self._is_as_saved(saved)]
+        keys = [(saved.info.split, saved.info.filename) for saved in taken]
+        entries = await self._image_store.delete_many(self._dataset, keys) if keys else []
         with self._lock:
             self._recent = [saved for saved in self._recent if saved not in images]
             # The newest first, so that redo brings the oldest back first, as it was taken.
@@ -95,3 +97,17 @@ class Taken:
             self.tally.count(saved, 1)
         self._changed()
         return saved
+
+    async def _is_as_saved(self, saved: ImageSaved) -> bool:
+        """Whether nobody has done anything to an image since."""
+        key = (saved.info.split, saved.info.filename)
+        if not await self._image_store.exists(self._dataset, *key):
+            return False
+        now = await self._image_store.get(self._dataset, *key)
+        if (now.size_bytes, now.has_labels) != (saved.info.size_bytes, saved.info.has_labels):
+            return False
+        if self._label_store is None or not now.has_labels:
+            return True
+        boxes = await self._label_store.load(self._dataset, *key)
+        edits = await self._label_store.history(self._dataset, *key)
+        return len(boxes) == saved.num_boxes and not edits

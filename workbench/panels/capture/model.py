@@ -6,7 +6,7 @@ No widgets: traits carry state, stores and feed are handed in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -44,6 +44,10 @@ from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 
+_LEFT = (
+    "{what} {was} left, labelled, moved or replaced since by somebody: delete what you do not want "
+    "in Browse"
+)
 MAX_RECENT = 60
 """Pictures of which a page shows some; a session may take a hundred thousand."""
 
@@ -387,15 +391,17 @@ class CaptureModel(traitlets.HasTraits):
 
     async def undo(self) -> None:
         """Move the last picture to the trash."""
-        await self._take_back(await self._opened().undo(), "Nothing to undo")
+        await self._take_back(self._opened().undo, "Nothing to undo")
 
     async def undo_burst(self) -> None:
         """Move the last burst to the trash."""
-        await self._take_back(await self._opened().undo_burst(), "Nothing to undo")
+        await self._take_back(self._opened().undo_burst, "Nothing to undo")
 
     async def remove(self, saved: ImageSaved) -> None:
         """Move one picture to the trash."""
-        await self._take_back(await self._opened().remove(saved), "It is not there any more")
+        await self._take_back(
+            lambda: self._opened().remove(saved), "It is not there any more, or was changed since"
+        )
 
     async def redo(self) -> None:
         """Bring back the picture that was undone last."""
@@ -492,10 +498,19 @@ class CaptureModel(traitlets.HasTraits):
             self.notice = Status(str(error), "problem")
             return None
 
-    async def _take_back(self, taken: list[ImageSaved], otherwise: str) -> None:
+    async def _take_back(
+        self, take: Callable[[], Awaitable[list[ImageSaved]]], otherwise: str
+    ) -> None:
+        before = len(self._opened().recent)
+        taken = await take()
         self._show_recent()
+        left = before - len(self._opened().recent) - len(taken)
         text = f"Deleted {counted(len(taken), 'picture')}; Redo brings back" if taken else otherwise
-        self.notice = Status(text)
+        if left:
+            text = f"Deleted {counted(len(taken), 'picture')}. " + _LEFT.format(
+                what=counted(left, "picture"), was="was" if left == 1 else "were"
+            )
+        self.notice = Status(text, "problem" if left else "info")
 
     def _show_recent(self) -> None:
         self.recent = tuple(self._opened().recent[-MAX_RECENT:])

@@ -109,6 +109,11 @@ async def mend(stores: Stores, dataset: str, problem: Problem) -> Change:
 
 
 async def _split(stores: Stores, dataset: str) -> Change:
+    if there := await stores.image.list(dataset, split="val"):
+        raise ConflictError(
+            f"{dataset}: val was empty and has {counted(len(there), 'image')} now, changed "
+            f"elsewhere; nothing was done. Press Start to check again."
+        )
     images = await stores.image.list(dataset, split="train")
     keys = [(image.split, image.filename) for image in images]
     plan = await SplitPlanner(stores).plan(dataset, _TO_VAL, only=keys)

@@ -2,6 +2,8 @@
 
 /** Below this a picture is of no use, in CSS pixels. */
 const LOWEST = 240;
+/** Share of what is in sight that code above the view may take. */
+const MOST_CODE = 0.2;
 /** Between the end of the view and that of what scrolls. */
 const MARGIN = 10;
 
@@ -30,6 +32,20 @@ function scrollerOf(element) {
   return document.documentElement;
 }
 
+/** @param {Element} from @param {Element} to @returns {number} from the top of one to that of the other */
+const distance = (from, to) => to.getBoundingClientRect().top - from.getBoundingClientRect().top;
+
+/**
+ * What shall be in sight together with a view: the whole cell, so that nobody has to scroll where
+ * the code is a few lines, or else all of its output, the tabs above the view as well.
+ * @param {HTMLElement} root @param {number} sight
+ */
+function topOf(root, sight) {
+  const output = root.closest(".jp-OutputArea-output") ?? root;
+  const cell = root.closest(".jp-CodeCell");
+  return cell && distance(cell, output) <= sight * MOST_CODE ? cell : output;
+}
+
 /**
  * @param {HTMLElement} root of the view @param {HTMLElement} main what is made higher or lower
  * @param {object} options
@@ -54,11 +70,11 @@ export function fitRoom(root, main, { wanted, tell, changed }) {
       scroller = scrollerOf(root);
       observer.observe(scroller);
     }
-    // All of the cell's output shall be in sight together, the tabs above this view as well.
-    const output = root.closest(".jp-OutputArea-output") ?? root;
-    const above = root.getBoundingClientRect().top - output.getBoundingClientRect().top;
+    const sight = scroller.clientHeight;
+    const above =
+      distance(topOf(root, sight), root) + parseFloat(getComputedStyle(scroller).paddingTop);
     const bars = root.offsetHeight - main.offsetHeight;
-    const next = `${heightFor(wanted(), scroller.clientHeight, above + bars)}px`;
+    const next = `${heightFor(wanted(), sight, above + bars)}px`;
     given = next;
     if (main.style.height !== next) main.style.height = next;
   }
