@@ -36,6 +36,13 @@ def test_importing_the_panels_loads_no_learning_library() -> None:
     assert modules_after("import workbench.panels").isdisjoint(HEAVY | SERVER)
 
 
+@pytest.mark.parametrize("panel", ["browse", "curate", "evaluate", "home", "models", "train"])
+def test_a_panel_loads_the_annotator_when_it_is_opened(panel: str) -> None:
+    # It is a second on a slow machine: ipyannotations brings all of matplotlib.
+    found = modules_after(f"import workbench.panels.{panel}")
+    assert found.isdisjoint({"ipyannotations", "matplotlib"})
+
+
 def test_the_command_line_answers_without_heavy_imports() -> None:
     statement = "from workbench.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass"
     assert modules_after(statement).isdisjoint(HEAVY | WIDGETS | {"cv2", "numpy", "jupyterlab"})

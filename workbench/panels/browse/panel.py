@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
+from workbench import panels  # the others are imported once they are opened
 from workbench.labelling.predictor import Predictor
-from workbench.panels import AnnotatePanel
 from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.listing import Listing
 from workbench.panels.browse.model import BrowseModel
@@ -23,6 +23,9 @@ from workbench.panels.shared.following import Follower, News, gone
 from workbench.panels.shared.status import Status, StoppedError
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS, ImageKey
+
+if TYPE_CHECKING:
+    from workbench.panels import AnnotatePanel
 
 
 class BrowsePanel:
@@ -252,7 +255,7 @@ class BrowsePanel:
                 return self.annotator
             self.annotator.close()
         names, at = self._walks[split]
-        panel = AnnotatePanel(
+        panel = panels.AnnotatePanel(
             self.model.dataset,
             split,
             self._stores,

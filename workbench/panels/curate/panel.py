@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
+from workbench import panels  # the others are imported once they are opened
 from workbench.datasets.health import HealthReport
-from workbench.panels import BrowsePanel
 from workbench.panels.curate.classes import ClassesPage
 from workbench.panels.curate.health import HealthPage
 from workbench.panels.curate.model import CurateModel
@@ -30,6 +30,9 @@ from workbench.panels.shared.status import Status, StoppedError
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import ImageKey
+
+if TYPE_CHECKING:
+    from workbench.panels import BrowsePanel
 
 MAX_UNDO_WORDS = 60
 
@@ -203,7 +206,7 @@ class CuratePanel:
     async def _open_gallery(self, images: list[ImageKey], title: str) -> BrowsePanel:
         if self.gallery is not None:
             self._close_gallery()
-        gallery = BrowsePanel(self.model.dataset, self._stores, images=images)
+        gallery = panels.BrowsePanel(self.model.dataset, self._stores, images=images)
         self.gallery = gallery
         self.follower.hold(gallery.follower)
         self._gallery_title.value = f"<b>{escape(title)}</b>"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
+from workbench import panels  # the others are imported once they are opened
 from workbench.evaluation.evaluator import Evaluator
 from workbench.labelling.predictor import Predictor
-from workbench.panels import AnnotatePanel
 from workbench.panels.evaluate.model import CHOICES, GALLERIES, EvaluateModel, Result
 from workbench.panels.evaluate.pages import GalleryPage, PlotsPage
 from workbench.panels.evaluate.tables import compared, numbers
@@ -22,6 +22,9 @@ from workbench.panels.shared.status import Status
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS
+
+if TYPE_CHECKING:
+    from workbench.panels import AnnotatePanel
 
 _PAGES = ("Numbers", "Plots", "Mistakes", "Comparison")
 _NOTHING = "Choose a model and a split, and press Evaluate."
@@ -302,7 +305,9 @@ class EvaluatePanel:
         evaluation = self.model.result.evaluation_of(kind)
         walk = self.model.walk(kind)
         images = list(walk)
-        panel = AnnotatePanel(evaluation.dataset, evaluation.split, self._stores, images=images)
+        panel = panels.AnnotatePanel(
+            evaluation.dataset, evaluation.split, self._stores, images=images
+        )
         panel.canvas.autofocus = True
         self.follower.hold(panel.follower)
         self.annotator = panel
