@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import AsyncMock
 
 import pytest
 
+from tests.helpers.file_server import Server
 from workbench.errors import InvalidConfigError, TrainingError
 from workbench.persistence import ModelStore
 from workbench.persistence.models import ModelInfo
 from workbench.training.base_models import fetch_weights, resolve_base_model, weights_dir
+from workbench.weights import ultralytics_release
+
+WEIGHTS = bytes(range(256)) * 5_000
+DIGEST = hashlib.sha256(WEIGHTS).hexdigest()
 
 
 @pytest.fixture
@@ -112,4 +120,37 @@ def test_a_download_that_fails_says_what_else_to_do(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(TrainingError, match=r"could not be fetched .* start from yolo11n\.yaml"):
         fetch_weights(weights_dir() / "yolo11n.pt")
-    assert not list(weights_dir().glob("*.pt"))
+    assert list(weights_dir().iterdir()) == []
+
+
+@pytest.fixture
+def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Return a server in the place of the release of Ultralytics; it tells of one file."""
+    server = Server()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(ultralytics_release, "_ASSETS", server.url)
+    monkeypatch.setattr(ultralytics_release, "_LISTING", f"{server.url}/release")
+    facts = {"name": "yolo11n.pt", "size": len(WEIGHTS), "digest": f"sha256:{DIGEST}"}
+    server.serve("/release", json.dumps({"assets": [facts]}).encode())
+    yield server
+    server.close()
+
+
+def test_weights_come_from_the_release(release: Server) -> None:
+    release.serve("/yolo11n.pt", WEIGHTS)
+    fetch_weights(weights_dir() / "yolo11n.pt")
+    assert (weights_dir() / "yolo11n.pt").read_bytes() == WEIGHTS
+    assert release.asked == ["/release", "/yolo11n.pt"]
+
+
+def test_weights_that_are_not_those_of_the_release_are_not_kept(release: Server) -> None:
+    release.serve("/yolo11n.pt", WEIGHTS[::-1])
+    with pytest.raises(TrainingError, match=r"SHA-256 .* start from yolo11n\.yaml"):
+        fetch_weights(weights_dir() / "yolo11n.pt")
+    assert list(weights_dir().iterdir()) == []
+
+
+def test_weights_that_the_release_does_not_have_are_said_to_be_missing(release: Server) -> None:
+    with pytest.raises(TrainingError, match=r"yolo11z\.pt: expected its size and digest"):
+        fetch_weights(weights_dir() / "yolo11z.pt")
+    assert release.asked == ["/release"]

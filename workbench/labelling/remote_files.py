@@ -10,16 +10,10 @@ from pathlib import Path
 
 from workbench.training.base_models import weights_dir
 from workbench.weights.fetching import RemoteFile
+from workbench.weights.ultralytics_release import released
 
-_RELEASE = "v8.4.0"
-_ASSETS = f"https://github.com/ultralytics/assets/releases/download/{_RELEASE}"
-_LISTING = f"https://api.github.com/repos/ultralytics/assets/releases/tags/{_RELEASE}"
 _CLIP = "https://openaipublic.azureedge.net/clip/models"
 _VITB32 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
-
-
-def _asset(name: str, megabytes: int) -> RemoteFile:
-    return RemoteFile(name, f"{_ASSETS}/{name}", megabytes * 1_000_000, release=_LISTING)
 
 
 VOCABULARY = RemoteFile(
@@ -34,22 +28,25 @@ ENCODERS = {
     "clip:ViT-B/32": RemoteFile(
         "ViT-B-32.pt", f"{_CLIP}/{_VITB32}/ViT-B-32.pt", 353_976_522, digest=_VITB32
     ),
-    "mobileclip:blt": _asset("mobileclip_blt.ts", 600),
-    "mobileclip2:b": _asset("mobileclip2_b.ts", 254),
+    "mobileclip:blt": released("mobileclip_blt.ts", 600),
+    "mobileclip2:b": released("mobileclip2_b.ts", 254),
 }
 """Text encoders, by Ultralytics' names."""
 
 PROMPTED = {
     file.name: file
     for file in (
-        *(_asset(f"yoloe-11{size}-seg.pt", mb) for size, mb in (("s", 28), ("m", 59), ("l", 71))),
-        *(_asset(f"yoloe-26{size}-seg.pt", mb) for size, mb in (("n", 13), ("s", 32), ("m", 66))),
-        *(_asset(f"yolov8{size}-worldv2.pt", mb) for size, mb in (("s", 26), ("m", 57), ("l", 94))),
+        *(released(f"yoloe-11{size}-seg.pt", mb) for size, mb in (("s", 28), ("m", 59), ("l", 71))),
+        *(released(f"yoloe-26{size}-seg.pt", mb) for size, mb in (("n", 13), ("s", 32), ("m", 66))),
+        *(
+            released(f"yolov8{size}-worldv2.pt", mb)
+            for size, mb in (("s", 26), ("m", 57), ("l", 94))
+        ),
     )
 }
 """Models that are told in words, or shown, what to look for."""
 
-CLICKED = {file.name: file for file in (_asset("mobile_sam.pt", 41), _asset("sam_b.pt", 375))}
+CLICKED = {file.name: file for file in (released("mobile_sam.pt", 41), released("sam_b.pt", 375))}
 """Models that find what a click is on."""
 
 

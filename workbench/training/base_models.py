@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import subprocess
-import sys
 from difflib import get_close_matches
 from pathlib import Path
 
-from workbench.errors import InvalidConfigError, TrainingError
+from workbench.errors import FetchError, InvalidConfigError, TrainingError
 from workbench.persistence import ModelStore
 from workbench.persistence.models import ModelInfo
 from workbench.training.config import BaseModel
-from workbench.training.environment import OFFLINE, cache_dir, ultralytics_folder
+from workbench.training.environment import cache_dir, ultralytics_folder
+from workbench.weights.fetching import fetch
+from workbench.weights.ultralytics_release import released
 
 IN_CODE = "allow_download=True"
 """How a download is allowed in code; a page says what is to be ticked."""
-
-_FETCH = """
-import sys
-from ultralytics.utils.downloads import attempt_download_asset
-attempt_download_asset(sys.argv[1])
-"""
 
 # yolo11n.yaml is yolo11.yaml at scale n; Ultralytics finds it by the same expression.
 _SCALE = re.compile(r"(\d+)([nslmxtcbe])(.+)?$")
@@ -85,30 +78,22 @@ def _outside_the_store(name: str, stored: list[str], allow_download: bool) -> Ba
 
 
 def fetch_weights(target: Path) -> None:
-    """Fetch the pretrained weights that are called like `target`, with Ultralytics' own loader.
+    """Fetch the pretrained weights that are called like `target` from Ultralytics' release.
 
-    Only for a run that was started with ``allow_download=True``.
+    Only for a run that was started with ``allow_download=True``. See `workbench.weights.fetching`:
+    the file is there as a whole, with the size and digest that the release tells, or not at all.
 
     Raises
     ------
     TrainingError
         If they cannot be fetched.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    result = subprocess.run(
-        [sys.executable, "-c", _FETCH, str(target)],
-        cwd=target.parent,
-        env=os.environ | OFFLINE | {"YOLO_CONFIG_DIR": str(cache_dir())},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode or not target.is_file():
-        reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+    try:
+        fetch(released(target.name), target.parent)
+    except FetchError as error:
         raise TrainingError(
-            f"{target.name} could not be fetched ({reason}): connect this machine to the network, "
-            f"put the file at {target}, or start from {target.stem}.yaml"
-        )
+            f"{str(error).rstrip('.')}. Or start from {target.stem}.yaml"
+        ) from error
 
 
 def _from_file(path: Path) -> BaseModel:
