@@ -14,6 +14,7 @@ from workbench.errors import AlreadyExistsError, ConflictError, InvalidNameError
 from workbench.persistence import IMAGE_EXTENSIONS, DataStores
 from workbench.persistence.image_reading import read_image
 from workbench.persistence.models import SPLITS, ImageKey, NewImage, Progress, no_progress
+from workbench.persistence.plain_files import files_below
 from workbench.persistence.sources import ImageSource
 
 NewFile = Path | str | tuple[str, bytes]
@@ -122,7 +123,7 @@ def _expanded(files: Iterable[NewFile]) -> Iterator[Path | tuple[str, bytes]]:
         path = Path(item)
         if path.is_dir():
             yield from sorted(
-                found for found in path.rglob("*") if found.suffix.lower() in IMAGE_EXTENSIONS
+                found for found in files_below(path) if found.suffix.lower() in IMAGE_EXTENSIONS
             )
         else:
             yield path

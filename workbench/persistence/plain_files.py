@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from workbench.persistence.disk_errors import LEADS_NOWHERE
 
@@ -69,6 +71,22 @@ def status_of(path: str, odd: Callable[[], Exception]) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise odd()
     return status
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield all that is below a folder and is no folder, in no order; of links, the link.
+
+    However deep it is: `Path.rglob` and `os.walk` go down by calling themselves. What cannot be
+    listed, or lies deeper than a path may be long, is left out.
+    """
+    waiting = [folder]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                else:
+                    yield Path(entry.path)
 
 
 def is_junction(status: os.stat_result) -> bool:

@@ -7,7 +7,6 @@ we wrote has none of these to begin with, but somebody may hand on a run's folde
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import yaml
@@ -15,6 +14,7 @@ import yaml
 from workbench.errors import TrainingError
 from workbench.persistence.models import SPLITS
 from workbench.persistence.own_files import read_own_file
+from workbench.persistence.plain_files import files_below
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.yaml_bounds import MAX_BYTES, Loader
 from workbench.persistence.yolo.data_yaml import DANGEROUS, parse
@@ -67,7 +67,6 @@ def _refuse_links(data: Path) -> None:
 
 
 def _remove_caches(data: Path) -> None:
-    for found, _, names in os.walk(data):
-        for name in names:
-            if name.endswith(".cache"):
-                Path(found, name).unlink()
+    for path in files_below(data):
+        if path.name.endswith(".cache"):
+            path.unlink()

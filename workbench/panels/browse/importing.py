@@ -16,6 +16,7 @@ from workbench.datasets.formats.view import POINTABLE
 from workbench.datasets.prelabelling import Prelabelled
 from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
 from workbench.persistence import IMAGE_EXTENSIONS
+from workbench.persistence.plain_files import files_below
 
 BATCH = 128
 """Files that are added at once: between batches the user can stop."""
@@ -43,7 +44,7 @@ def new_files(path: Path, *, every: int = 1) -> Iterable[NewFile]:
     """
     path = path.expanduser()
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_EXTENSIONS)
+        found = sorted(p for p in files_below(path) if p.suffix.lower() in IMAGE_EXTENSIONS)
         if not found:
             wanted = ", ".join(sorted(IMAGE_EXTENSIONS))
             raise NotFoundError(f"{path}: expected images in this folder ({wanted}), found none")

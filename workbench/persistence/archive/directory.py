@@ -37,6 +37,7 @@ from workbench.persistence.archive.format import (
     LOCAL,
     MAX16,
     MAX32,
+    MOST_LEVELS,
     STORED,
     refusal,
 )
@@ -261,8 +262,17 @@ def _check_kind(
 
 def plain_name(archive: Path, name: str) -> str:
     """Return a name without empty and ``.`` parts, after refusing what could lead elsewhere."""
-    if _PLAIN.fullmatch(name):
+    is_deep = name.count("/") > MOST_LEVELS
+    if not is_deep and _PLAIN.fullmatch(name):
         return name
+    if is_deep:
+        raise refusal(
+            archive,
+            name,
+            expected=f"at most {MOST_LEVELS} folders in one another",
+            found=f"{name.count('/')}",
+            remedy="repack it with the images in fewer folders",
+        )
     parts = name.split("/")
     if ".." in parts:
         problem = "a path that leads out of the folder ('..')"

@@ -17,11 +17,12 @@ from typing import Self
 
 from workbench.errors import ArchiveError, NotFoundError
 from workbench.persistence.archive.directory import Member, is_litter
-from workbench.persistence.archive.format import BLOCK_BYTES, STORED
+from workbench.persistence.archive.format import BLOCK_BYTES, MOST_LEVELS, STORED
 from workbench.persistence.disk_errors import LEADS_NOWHERE
 from workbench.persistence.links import leads_astray, remedy
 from workbench.persistence.yolo.names import HIDDEN
 
+_SHOWN = 500
 _KEPT_IN_HIDDEN = frozenset({"history", "sources", "suggestions"})
 
 
@@ -157,6 +158,11 @@ def _walk(
     A link to a folder above leads nowhere new; one out of the root is not gone into.
     """
     folder = f"{root}/{prefix}".rstrip("/")
+    if prefix.count("/") > MOST_LEVELS:
+        raise ArchiveError(
+            f"{folder[:_SHOWN]}...: expected at most {MOST_LEVELS} folders in one another, found "
+            f"more; nothing was imported, so leave them out, or move the images up"
+        )
     try:
         status = os.stat(folder)
         here = (status.st_dev, status.st_ino)

@@ -59,6 +59,11 @@ LARGE_BYTES = 8 * 2**20
 
 BLOCK_BYTES = 2**20
 
+MOST_LEVELS = 100
+"""Folders in one another. No dataset has so many, and what goes down them must come to an end."""
+
+_SHOWN = 200
+
 
 def dos_time(seconds: float) -> int:
     """Return a time, in seconds since the epoch, as MS-DOS date and time (4.4.6), local zone.
@@ -91,5 +96,6 @@ def refusal(
     expected, found, remedy : str
         Parts of the sentence, without full stops.
     """
-    where = f"{archive}, member {member!r}" if member else str(archive)
+    shown = f"{member[:_SHOWN]!r}..." if len(member) > _SHOWN else repr(member)
+    where = f"{archive}, member {shown}" if member else str(archive)
     return ArchiveError(f"{where}: expected {expected}, found {found}; {remedy}")

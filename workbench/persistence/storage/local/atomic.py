@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from workbench.persistence.plain_files import write_all
+from workbench.persistence.storage.local import removing
 
 _serial = count()
 
@@ -369,4 +370,4 @@ def remove_file(path: str) -> bool:
 def remove_tree(path: str) -> None:
     """Remove a folder with all that is in it, if it is there."""
     if os.path.lexists(path):
-        shutil.rmtree(path)
+        removing.remove_tree(path)

@@ -18,6 +18,7 @@ from workbench.persistence.storage.local.remembered import Remembered
 from workbench.persistence.yolo.names import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
 
 COUNTER_BYTES = 8
+_NUMBERS = 1 << 8 * COUNTER_BYTES
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class Held:
                 self.tmp.remove(name)
 
     def _write(self, generation: int) -> None:
+        generation %= _NUMBERS  # a stranger may have begun at the last one
         os.lseek(self.counter, 0, os.SEEK_SET)
         os.write(self.counter, generation.to_bytes(COUNTER_BYTES, "little"))
         self.generation = generation

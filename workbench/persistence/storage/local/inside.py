@@ -29,6 +29,7 @@ from workbench.persistence.disk_errors import kind_at
 from workbench.persistence.plain_files import is_junction, read_rest, write_all
 from workbench.persistence.storage.base import MOST_BYTES
 from workbench.persistence.storage.keys import parts_of
+from workbench.persistence.storage.local.removing import remove_tree
 from workbench.persistence.stored_json import parse_json
 
 _log = logging.getLogger(__name__)
@@ -421,7 +422,7 @@ def remove(root: str, name: str) -> None:
 
 def _remove(last: str, folder: int | None) -> None:
     if stat.S_ISDIR(os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode):
-        shutil.rmtree(last, dir_fd=folder)
+        remove_tree(last, folder)
     else:
         os.unlink(last, dir_fd=folder)
 
