@@ -16,7 +16,7 @@ import pytest
 from workbench.errors import ArchiveError, ConflictError, NotFoundError
 from workbench.persistence.archive import Archive, write_zip
 from workbench.persistence.archive.format import LARGE_BYTES
-from workbench.persistence.filesystem import new_file
+from workbench.persistence.storage.local import new_file
 
 
 class StoppedError(Exception):
@@ -243,7 +243,7 @@ import os, signal, sys
 from pathlib import Path
 from workbench.persistence.archive import write_zip
 if not {unnamed}:
-    from workbench.persistence.filesystem import new_file
+    from workbench.persistence.storage.local import new_file
     new_file._UNNAMED = 0
 write_zip(Path(sys.argv[1]), [("a.txt", b"a")], progress=lambda *_: os.kill(os.getpid(), 9))
 """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.backends import BACKENDS, make_backend
-from workbench.persistence import DatasetStore, ImageStore, LabelStore, ModelStore
-
-CONTRACTS = (DatasetStore, ImageStore, LabelStore, ModelStore)
+from tests.storage.sqlite_storage import SqliteStorage
+from workbench.persistence.storage.bucket import BucketStorage
+from workbench.persistence.storage.local import LocalStorage
+from workbench.persistence.storage.memory import MemoryStorage
 
 
 def test_a_backend_that_is_not_configured_is_an_error(tmp_path: Path) -> None:
@@ -17,16 +19,10 @@ def test_a_backend_that_is_not_configured_is_an_error(tmp_path: Path) -> None:
         make_backend("s3", tmp_path)
 
 
-def test_every_implementation_in_the_package_is_under_contract(tmp_path: Path) -> None:
-    tested: set[type] = set()
+def test_every_storage_in_the_package_is_under_contract(tmp_path: Path) -> None:
+    tested = set()
     for kind in BACKENDS:
-        stores = make_backend(kind, tmp_path / kind).stores
-        tested |= {type(s) for s in (stores.dataset, stores.image, stores.label, stores.model)}
-    there = {
-        subclass
-        for contract in CONTRACTS
-        for subclass in contract.__subclasses__()
-        if subclass.__module__.startswith("workbench.")
-    }
-    assert there
-    assert there <= tested
+        backend = make_backend(kind, tmp_path / kind)
+        asyncio.run(backend.stores.dataset.create("pets"))
+        tested.add(type(backend.storage("pets")))
+    assert tested == {BucketStorage, LocalStorage, MemoryStorage, SqliteStorage}

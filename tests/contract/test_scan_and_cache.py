@@ -39,7 +39,9 @@ async def zoo(backend: Backend) -> str:
 # --- scan ------------------------------------------------------------------------------
 
 
-async def test_a_scan_has_the_images_of_the_list_in_its_order(stores: Stores, zoo: str) -> None:
+async def test_a_scan_has_the_images_of_the_list_in_its_order(
+    backend: Backend, stores: Stores, zoo: str
+) -> None:
     table = await stores.image.scan(zoo)
     images = await stores.image.list(zoo)
     splits = [SPLITS[number] for number in table.split]
@@ -54,7 +56,8 @@ async def test_a_scan_has_the_images_of_the_list_in_its_order(stores: Stores, zo
         zip(splits, table.filenames, strict=True)
     )
     assert table.size_bytes.tolist() == [i.size_bytes for i in images]
-    assert np.allclose(table.modified_ns / 1e9, [i.modified_at for i in images])
+    if backend.tells_times:
+        assert np.allclose(table.modified_ns / 1e9, [i.modified_at for i in images])
     assert len(table) == 5
     assert table.classes == ["cat", "dog"]
 

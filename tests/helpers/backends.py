@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
-from workbench.persistence import Stores, create_memory_stores, create_stores
+from tests.storage.sqlite_storage import SqliteStorage
+from workbench.persistence import ModelStore, Stores, create_memory_stores, create_stores
 from workbench.persistence.models import DatasetInfo
+from workbench.persistence.opening import stores_over
 from workbench.persistence.storage import Storage, Write
+from workbench.persistence.storage.bucket import BucketStorage
+from workbench.persistence.storage.memory import MemoryRoots
+from workbench.persistence.stores.catalogue import StoredCatalogue
 
 
 @dataclass
@@ -29,6 +35,11 @@ class Backend:
     stores: Stores
     scratch: Path
     data_dir: Path | None
+
+    @property
+    def tells_times(self) -> bool:
+        """Whether its stamps are times, so that it knows when something was last changed."""
+        return self.kind != "bucket"
 
     async def arrange(self, name: str, files: Mapping[str, bytes]) -> DatasetInfo:
         """Make the dataset `name` out of raw files, as another tool would have written them."""
@@ -76,7 +87,30 @@ def _memory(folder: Path) -> Backend:
     return Backend("memory", create_memory_stores(), folder, None)
 
 
-BACKENDS: dict[str, Callable[[Path], Backend]] = {"filesystem": _filesystem, "memory": _memory}
+def _bucket(folder: Path) -> Backend:
+    from obstore.store import MemoryStore
+
+    return _over("bucket", folder, lambda where: BucketStorage(MemoryStore(), where))
+
+
+def _sqlite(folder: Path) -> Backend:
+    folder.mkdir(exist_ok=True)
+    number = count()
+    return _over("sqlite", folder, lambda where: SqliteStorage(folder / f"{next(number)}.sqlite"))
+
+
+def _over(kind: str, folder: Path, make: Callable[[str], Storage]) -> Backend:
+    roots = MemoryRoots(kind, make)
+    stores = stores_over(StoredCatalogue(roots), ModelStore(make("models")))
+    return Backend(kind, stores, folder, None)
+
+
+BACKENDS: dict[str, Callable[[Path], Backend]] = {
+    "bucket": _bucket,
+    "filesystem": _filesystem,
+    "memory": _memory,
+    "sqlite": _sqlite,
+}
 
 
 def make_backend(kind: str, folder: Path) -> Backend:

@@ -12,11 +12,10 @@ from tests.helpers.pictures import jpeg
 from workbench.errors import ArchiveError, InvalidDatasetError
 from workbench.persistence import Stores, create_memory_stores, create_stores
 from workbench.persistence.disk_format import FORMAT, format_of
-from workbench.persistence.filesystem import DatasetRoot
-from workbench.persistence.filesystem.dataset_paths import DatasetPaths
-from workbench.persistence.filesystem.migrations import bring_up
 from workbench.persistence.models import Annotation
-from workbench.persistence.storage.local.journal import Transaction
+from workbench.persistence.storage import Append, Change, Remove, Storage, Write
+from workbench.persistence.stores.folders import DatasetRoot
+from workbench.persistence.stores.formats import bring_up
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
 NEWER = json.dumps({"format": FORMAT + 1, "created_at": "2031-01-01T00:00:00+00:00"}).encode()
@@ -107,24 +106,25 @@ def test_a_migration_goes_step_by_step_and_a_failed_step_leaves_the_one_before(
     hidden.mkdir()
     (hidden / "dataset.json").write_text(json.dumps({"format": 1, "created_at": MADE}))
     (hidden / "tags.json").write_text('{"odd": ["a.jpg"]}')
-    folder = DatasetRoot(data_dir).open("pets")
+    storage = DatasetRoot(data_dir).open("pets").storage
+    tags = ".workbench/tags.json"
 
-    def capitals(paths: DatasetPaths, change: Transaction) -> None:
-        change.write(paths.tags, Path(paths.tags).read_bytes().upper())
+    def capitals(storage: Storage) -> list[Change]:
+        return [Write(tags, storage.read(tags).upper())]
 
-    def broken(paths: DatasetPaths, change: Transaction) -> None:
-        change.remove(paths.tags)
-        raise OSError("the disk is full")
+    def broken(storage: Storage) -> list[Change]:
+        return [Remove(tags), Append("nowhere.jsonl", b"x")]
 
-    with folder.journal.locked(), pytest.raises(OSError, match="the disk is full"):
-        bring_up(folder.paths, folder.journal, 1, migrations={1: capitals, 2: broken}, current=3)
+    steps = {1: capitals, 2: broken}
+    with storage.lease() as writer, pytest.raises(InvalidDatasetError, match="no log of ours"):
+        bring_up(storage, writer, 1, migrations=steps, current=3)
     assert json.loads((hidden / "dataset.json").read_text()) == {"format": 2, "created_at": MADE}
     assert (hidden / "tags.json").read_text() == '{"ODD": ["A.JPG"]}'
 
-    def emptied(paths: DatasetPaths, change: Transaction) -> None:
-        change.remove(paths.tags)
+    def emptied(storage: Storage) -> list[Change]:
+        return [Remove(tags)]
 
-    with folder.journal.locked():
-        bring_up(folder.paths, folder.journal, 2, migrations={2: emptied}, current=3)
+    with storage.lease() as writer:
+        bring_up(storage, writer, 2, migrations={2: emptied}, current=3)
     assert json.loads((hidden / "dataset.json").read_text()) == {"format": 3, "created_at": MADE}
     assert not (hidden / "tags.json").exists()

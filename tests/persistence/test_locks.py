@@ -12,9 +12,9 @@ import pytest
 
 from workbench.errors import BusyError, NotFoundError
 from workbench.persistence import create_stores
-from workbench.persistence.filesystem.dataset_folder import DatasetRoot
 from workbench.persistence.storage.local import lock
 from workbench.persistence.storage.local.lock import exclusive
+from workbench.persistence.stores.folders import DatasetRoot
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows does not let a folder go while a file in it is open"
@@ -27,7 +27,7 @@ def _waiting_writer(data_dir: Path) -> tuple[threading.Thread, list[str]]:
 
     def write() -> None:
         try:
-            with DatasetRoot(data_dir).open("pets").writing():
+            with DatasetRoot(data_dir).open("pets").leased():
                 try:
                     with exclusive(f"{data_dir}/pets/.workbench/lock", wait=False):
                         outcome.append("somebody else can take the lock as well")

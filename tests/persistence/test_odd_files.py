@@ -20,8 +20,7 @@ import pytest
 from tests.helpers.operations import BOX, DATASET, IMAGE, LABEL, NAMED, STEPS, Step
 from tests.helpers.planted import Planted, limited
 from workbench.errors import WorkbenchError
-from workbench.persistence import Stores
-from workbench.persistence.dataset_store import DatasetStore
+from workbench.persistence import DatasetStore, Stores
 from workbench.persistence.stores.images import ImageStore
 from workbench.persistence.stores.labels import LabelStore
 

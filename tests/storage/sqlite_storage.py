@@ -176,6 +176,8 @@ class SqliteWriter(Writer):
             raise AlreadyExistsError(f"{self._storage.where}/{key} exists already")
 
     def _put(self, database: sqlite3.Connection, key: str, data: bytes) -> None:
-        database.execute("UPDATE s SET stamp = stamp + 1")
+        # Times, to the millisecond, of which no two are alike.
+        now = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000"
+        database.execute(f"UPDATE s SET stamp = max(stamp + 1, {now})")
         query = "INSERT OR REPLACE INTO v SELECT ?, ?, stamp FROM s"
         database.execute(query, [key, data])

@@ -175,13 +175,13 @@ def check_datasets(folder: Path) -> list[Finding]:
     """
     import asyncio
 
-    from workbench.persistence.filesystem.dataset_folder import DatasetRoot
-    from workbench.persistence.filesystem.datasets import FilesystemDatasetStore
+    from workbench.persistence import DatasetStore
+    from workbench.persistence.stores.folders import DatasetRoot
 
     folder = folder.expanduser().absolute()
     if not folder.is_dir():
         return []
-    infos = asyncio.run(FilesystemDatasetStore(DatasetRoot(folder)).list())
+    infos = asyncio.run(DatasetStore(DatasetRoot(folder)).list())
     return [
         Finding(
             Status.PROBLEM,
@@ -204,7 +204,7 @@ def check_models(folder: Path) -> list[Finding]:
     """
     import asyncio
 
-    from workbench.persistence.filesystem import model_store
+    from workbench.persistence.opening import model_store
 
     if not folder.is_dir():
         return []

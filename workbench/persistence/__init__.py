@@ -6,8 +6,8 @@ from pathlib import Path
 from threading import Lock
 
 from workbench.errors import NotStartedError
-from workbench.persistence.dataset_store import DatasetStore
 from workbench.persistence.stores.bundle import DataStores, Stores
+from workbench.persistence.stores.datasets import DatasetStore
 from workbench.persistence.stores.images import ImageStore
 from workbench.persistence.stores.labels import LabelStore
 from workbench.persistence.stores.models import ModelStore
@@ -48,17 +48,18 @@ def create_stores(data_dir: Path | str, models_dir: Path | str) -> Stores:
     SetupError
         If `data_dir` is an address, or what a bucket needs is not there.
     """
-    from workbench.persistence.addresses import local_folder, place_of
-    from workbench.persistence.filesystem import create_filesystem_stores
+    from workbench.persistence.opening import dataset_places, model_store, stores_over
 
-    return create_filesystem_stores(local_folder(data_dir), place_of(models_dir))
+    return stores_over(dataset_places(data_dir), model_store(models_dir))
 
 
 def create_memory_stores() -> Stores:
     """Make stores that keep everything in memory and forget it: for tests and trials."""
-    from workbench.persistence.memory import create_memory_stores as create
+    from workbench.persistence.opening import stores_over
+    from workbench.persistence.storage.memory import MemoryRoots, MemoryStorage
+    from workbench.persistence.stores.catalogue import StoredCatalogue
 
-    return create()
+    return stores_over(StoredCatalogue(MemoryRoots()), ModelStore(MemoryStorage()))
 
 
 _guard = Lock()

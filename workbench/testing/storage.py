@@ -303,6 +303,36 @@ class StorageContract:
         assert after["x"] != before["x"]
         assert storage.marks("nothing") == {}
 
+    def test_what_is_touched_tells_so(self, storage: Storage) -> None:
+        """A value and a folder are told from what they were; another folder stays what it was."""
+        keys = ["a/x", "a", "b", "none"]
+        storage.commit([Write("a/x", b"1"), Write("b/y", b"1")])
+        first = storage.touched(keys)
+        assert storage.touched(keys) == first
+        storage.commit([Write("a/x", b"2")])
+        second = storage.touched(keys)
+        assert [old != new for old, new in zip(first, second, strict=True)] == [
+            *(True, True, False, False)
+        ]
+        storage.commit([Remove("a/x")])
+        assert storage.touched(keys)[:2] != second[:2]
+        assert storage.touched(keys)[2:] == second[2:]
+
+    def test_a_time_of_change_does_not_go_back(self, storage: Storage) -> None:
+        """It grows with each change, or is 0 where nobody knows it."""
+        storage.commit([Write("a/x", b"1")])
+        first = storage.changed_ns(["a"])
+        storage.commit([Write("a/y", b"1")])
+        second = storage.changed_ns(["a"])
+        assert first < second or first == second == 0
+
+    def test_the_files_of_values_hold_them(self, storage: Storage) -> None:
+        """Where there are no files, nothing says that there are."""
+        storage.commit([Write("a/x", b"1"), Write("y", b"2")])
+        paths = storage.file_paths(["a/x", "y"])
+        if paths is not None:
+            assert [Path(path).read_bytes() for path in paths] == [b"1", b"2"]
+
     def test_what_is_kept_here_is_not_outside(self, storage: Storage) -> None:
         """Only what somebody else has led to is, where there is such a thing."""
         storage.commit([Write("a/x", b"1"), Write("b", b"2")])

@@ -24,8 +24,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workbench.errors import FetchError, NotFoundError
-from workbench.persistence.filesystem.new_file import new_file
 from workbench.persistence.models import Progress, no_progress
+from workbench.persistence.storage.local.new_file import new_file
 
 _BLOCK = 2**20
 _SECONDS = 30.0

@@ -39,10 +39,10 @@ from workbench.persistence.archive.format import (
     STORED,
     dos_time,
 )
-from workbench.persistence.filesystem.new_file import new_file
 from workbench.persistence.models import SPLITS, Progress, no_progress
 from workbench.persistence.plain_files import write_all
 from workbench.persistence.storage.local.lock import making
+from workbench.persistence.storage.local.new_file import new_file
 
 _PAIR = struct.Struct("<QQ")
 _SINGLE = struct.Struct("<Q")

@@ -17,6 +17,7 @@ from workbench.persistence.storage.base import (
     Write,
     Writer,
 )
+from workbench.persistence.storage.roots import Roots
 
 __all__ = [
     "Append",
@@ -27,6 +28,7 @@ __all__ = [
     "Mark",
     "Move",
     "Remove",
+    "Roots",
     "Staged",
     "Stamp",
     "Storage",

@@ -12,6 +12,7 @@ called in threads, from several at once; what costs a round trip has a form for 
 from __future__ import annotations
 
 import builtins
+import hashlib
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -343,6 +344,41 @@ class Storage(ABC):
         What lies there is read, and not passed on, see `links`. Most backends have none.
         """
         return []
+
+    def touched(self, keys: Sequence[str]) -> builtins.list[str]:
+        """Return of each key what differs after each change of its value.
+
+        Of a folder, or ``""`` for the root, after each change of what lies directly in it. A
+        backend that can tell it of a folder without a look at each value does so.
+        """
+        return [self._touched(key) for key in keys]
+
+    def _touched(self, key: str) -> str:
+        head = self.head(key) if key else None
+        if head is not None:
+            return f"{head.size}.{head.stamp}"
+        listing = self.list(key)
+        rows = sorted(zip(listing.names, listing.stamps.tolist(), strict=True))
+        found = repr((rows, sorted(listing.folders))).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(found, digest_size=12).hexdigest()
+
+    def changed_ns(self, keys: Sequence[str]) -> int:
+        """Return when one of some values, or of those in some folders, was last changed.
+
+        In nanoseconds since the epoch; 0 if nobody knows.
+        """
+        stamps: builtins.list[Stamp] = []
+        for key in keys:
+            head = self.head(key)
+            stamps += self.list(key).stamps.tolist() if head is None else [head.stamp]
+        return max((stamp for stamp in stamps if isinstance(stamp, int)), default=0)
+
+    def file_paths(self, keys: Sequence[str]) -> builtins.list[str] | None:
+        """Return the paths of the files of many values, through no link; None if there are none.
+
+        For who reads all of them: what is put there meanwhile and is a link is not to be followed.
+        """
+        return None
 
     def local_path(self, key: str) -> Path | None:
         """Return the path of the file that holds the value; None where there is no such file.

@@ -32,6 +32,8 @@ from workbench.persistence.storage.base import (
     Writer,
 )
 from workbench.persistence.storage.keys import check_key
+from workbench.persistence.storage.roots import Roots
+from workbench.persistence.yolo.names import HIDDEN
 
 LONGEST_WAIT_S = 600.0
 
@@ -58,8 +60,9 @@ class MemoryStorage(Storage):
         self._lease = threading.Lock()
         # Held for a moment only: a commit waits for readers, and they for it.
         self._guard = threading.RLock()
-        self.last_stamp = 0
-        """Of the newest value that there ever was."""
+        self._last_stamp = 0
+        # When what lies in a folder was changed last.
+        self._changed: dict[str, int] = {}
 
     def read_many(
         self, keys: Sequence[str], *, most: int = MOST_BYTES
@@ -81,9 +84,12 @@ class MemoryStorage(Storage):
         return None if value is None else value.data
 
     def _new(self, data: bytes) -> _Value:
+        return _Value(bytes(data), self._next_stamp())
+
+    def _next_stamp(self) -> int:
         # Times, as on a disk, but no two alike, however coarse the clock.
-        self.last_stamp = max(time.time_ns(), self.last_stamp + 1)
-        return _Value(bytes(data), self.last_stamp)
+        self._last_stamp = max(time.time_ns(), self._last_stamp + 1)
+        return self._last_stamp
 
     def head(self, key: str) -> Head | None:
         """See `Storage.head`."""
@@ -124,6 +130,13 @@ class MemoryStorage(Storage):
         """See `Storage.consistently`."""
         with self._guard:
             return work()
+
+    def changed_ns(self, keys: Sequence[str]) -> int:
+        """See `Storage.changed_ns`; what was removed from a folder counts, too."""
+        with self._guard:
+            found = [self._changed.get(key, 0) for key in keys]
+            found += [self._values[key].stamp for key in keys if key in self._values]
+        return max(found, default=0)
 
 
 class MemoryWriter(Writer):
@@ -213,7 +226,51 @@ class MemoryWriter(Writer):
     def _set(self, key: str, value: _Value | None, before: dict[str, _Value | None]) -> None:
         values = self._storage._values
         before.setdefault(key, values.get(key))
+        self._storage._changed[key.rpartition("/")[0]] = self._storage._next_stamp()
         if value is None:
             values.pop(key, None)
         else:
             values[key] = value
+
+
+class MemoryRoots(Roots):
+    """Storages in a dict.
+
+    Parameters
+    ----------
+    where : str
+    make : callable, optional
+        Makes an empty storage of some name; others than those in memory are for tests.
+    """
+
+    def __init__(
+        self, where: str = "memory", make: Callable[[str], Storage] = MemoryStorage
+    ) -> None:
+        self.where = where
+        self._make = make
+        self._storages: dict[str, Storage] = {}
+        self._guard = threading.Lock()
+        self.shared = make(f"{where}/{HIDDEN}")
+
+    def at(self, name: str) -> Storage:
+        """See `Roots.at`."""
+        with self._guard:
+            if name not in self._storages:
+                self._storages[name] = self._make(f"{self.where}/{name}")
+            return self._storages[name]
+
+    def names(self) -> list[str]:
+        """See `Roots.names`."""
+        with self._guard:
+            storages = list(self._storages.items())
+        return [name for name, storage in storages if any(_in_root(storage))]
+
+    def remove(self, name: str) -> None:
+        """See `Roots.remove`."""
+        storage = self.at(name)
+        storage.commit([Remove(key) for key in _in_root(storage)])
+
+
+def _in_root(storage: Storage) -> list[str]:
+    root, hidden = storage.list(), storage.list(HIDDEN)
+    return [*root.names, *root.folders, *(f"{HIDDEN}/{n}" for n in hidden.names + hidden.folders)]

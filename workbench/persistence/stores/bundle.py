@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workbench.persistence.dataset_store import DatasetStore
+from workbench.persistence.stores.datasets import DatasetStore
 from workbench.persistence.stores.images import ImageStore
 from workbench.persistence.stores.labels import LabelStore
 from workbench.persistence.stores.models import ModelStore

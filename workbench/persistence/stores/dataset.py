@@ -49,12 +49,21 @@ class Dataset:
     storage : Storage
     """
 
-    __slots__ = ("name", "storage", "trash")
+    __slots__ = ("_storage", "name")
 
     def __init__(self, name: str, storage: Storage) -> None:
         self.name = name
-        self.storage = storage
-        self.trash = Trash(storage, place_in_dataset)
+        self._storage = storage
+
+    @property
+    def storage(self) -> Storage:
+        """What it lies in; raises as `read` does where that has to be looked up."""
+        return self._storage
+
+    @property
+    def trash(self) -> Trash:
+        """What was deleted in it."""
+        return Trash(self.storage, place_in_dataset)
 
     def read(self) -> DataYaml:
         """Return what the dataset's ``data.yaml`` says.

@@ -17,21 +17,21 @@ from workbench.persistence.tags import Tags, check_tags, renamed, tags_bytes, ta
 from workbench.persistence.yolo.names import HIDDEN, check_cache_key
 
 _log = logging.getLogger(__name__)
-_TAGS = f"{HIDDEN}/tags.json"
-_PROMPTS = f"{HIDDEN}/prompts.json"
+TAGS = f"{HIDDEN}/tags.json"
+PROMPTS = f"{HIDDEN}/prompts.json"
 
 
 def read_tags(storage: Storage) -> dict[str, list[str]]:
     """Return file names by tag."""
     try:
-        return tags_from(storage.read(_TAGS), f"{storage.where}/{_TAGS}")
+        return tags_from(storage.read(TAGS), f"{storage.where}/{TAGS}")
     except NotFoundError:
         return {}
 
 
 def tags_written(tags: Tags) -> Write:
     """Return the change that lets a dataset have these tags."""
-    return Write(_TAGS, tags_bytes(tags))
+    return Write(TAGS, tags_bytes(tags))
 
 
 def tags_renamed(storage: Storage, old: str, new: str, *, keep_old: bool) -> list[Write]:
@@ -64,14 +64,14 @@ def read_imports(storage: Storage) -> dict[str, bytes]:
 def read_prompts(storage: Storage) -> dict[int, list[str]]:
     """Return text prompts by class id."""
     try:
-        return prompts_from(storage.read(_PROMPTS), f"{storage.where}/{_PROMPTS}")
+        return prompts_from(storage.read(PROMPTS), f"{storage.where}/{PROMPTS}")
     except NotFoundError:
         return {}
 
 
 def prompts_written(prompts: dict[int, list[str]]) -> Write:
     """Return the change that lets a dataset have these prompts."""
-    return Write(_PROMPTS, prompts_bytes(prompts))
+    return Write(PROMPTS, prompts_bytes(prompts))
 
 
 class SideData:

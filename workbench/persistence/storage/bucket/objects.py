@@ -118,7 +118,7 @@ class Objects:
         try:
             with self._in_words(path):
                 return _found(obs.head(self._store, path))
-        except _MissingError:
+        except (_MissingError, InvalidDatasetError):  # nothing has a name that no bucket takes
             return None
 
     def put(self, path: str, data: bytes) -> None:
@@ -192,8 +192,11 @@ class Objects:
 
     def directly_in(self, folder: str) -> tuple[list[Found], list[str]]:
         """Return the objects directly in a folder, and the names of the folders in it."""
-        with self._in_words(folder):
-            found = obs.list_with_delimiter(self._store, folder or None)
+        try:
+            with self._in_words(folder):
+                found = obs.list_with_delimiter(self._store, folder or None)
+        except InvalidDatasetError:  # nothing has a name that no bucket takes
+            return [], []
         folders = [prefix.rpartition("/")[2] for prefix in found["common_prefixes"]]
         # Consoles make an object named as the folder itself.
         return [_found(meta) for meta in found["objects"] if meta["path"] != folder], folders

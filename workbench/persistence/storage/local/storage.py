@@ -57,6 +57,14 @@ from workbench.persistence.yolo.names import HIDDEN
 _CHUNK = 1 << 20
 _UNFINISHED = ".tmp"
 LEFTOVER_S = 3600
+CLOCK_STEP_S = 0.02
+"""The clock from which file systems take the time of a change makes steps of 1 to 10 ms.
+
+Two changes within one step have the same time. So a time that is younger than this is not
+taken before it is older: else the second of them would never be noticed.
+"""
+_PATIENCE = 10
+"""So often a younger time is waited for; where somebody writes all the time, it is taken."""
 _LOOK_AT_ALL_FROM = 64
 """From so many names in a folder on, a look at all that is in it costs less than one at each."""
 
@@ -323,6 +331,61 @@ class LocalStorage(Storage):
                 if links.leads_astray(self.where, self._path(key)):
                     found.append(key)
         return found
+
+    def touched(self, keys: Sequence[str]) -> builtins.list[str]:
+        """See `Storage.touched`.
+
+        Every change that Workbench makes is a rename, which its folder tells; so do those of
+        other programs that add, remove, rename or replace files.
+        """
+        found: builtins.list[str] = []
+        for _ in range(_PATIENCE):
+            states = [self._status(key) for key in keys]
+            found = [
+                "-" if state is None else f"{state.st_ino}.{state.st_size}.{state.st_mtime_ns}"
+                for state in states
+            ]
+            youngest = max((state.st_mtime_ns for state in states if state is not None), default=0)
+            # A time in the future (another machine's clock) is as good as an old one.
+            if not 0 <= (time.time_ns() - youngest) / 1e9 < CLOCK_STEP_S:
+                break
+            time.sleep(CLOCK_STEP_S)
+        return found
+
+    def changed_ns(self, keys: Sequence[str]) -> int:
+        """See `Storage.changed_ns`; also of what was removed, which its folder tells."""
+        states = [self._status(key) for key in keys]
+        return max((state.st_mtime_ns for state in states if state is not None), default=0)
+
+    def _status(self, key: str) -> os.stat_result | None:
+        try:
+            if not key:
+                return os.stat(self.where)
+            return os.stat(self._path(key), follow_symlinks=self._is_shared(key))
+        except OSError:
+            return None
+
+    def file_paths(self, keys: Sequence[str]) -> builtins.list[str]:
+        """See `Storage.file_paths`."""
+        known: dict[str, tuple[str, frozenset[str]]] = {}
+        paths = []
+        for key in keys:
+            folder, _, name = key.rpartition("/")
+            if folder not in known:
+                known[folder] = self._real_folder(folder)
+            path, linked = known[folder]
+            full = f"{path}/{name}"
+            paths.append(os.path.realpath(full) if name in linked else full)
+        return paths
+
+    def _real_folder(self, folder: str) -> tuple[str, frozenset[str]]:
+        """Return where a folder really lies, and which names in it are links to be followed."""
+        if not self._is_shared(folder):
+            return f"{self.where}/{folder}".rstrip("/"), frozenset()
+        path = os.path.realpath(f"{self.where}/{folder}")
+        with suppress(FileNotFoundError), os.scandir(path) as entries:
+            return path, frozenset(entry.name for entry in entries if entry.is_symlink())
+        return path, frozenset()
 
     @contextmanager
     def open_read(self, key: str) -> Iterator[BinaryIO]:

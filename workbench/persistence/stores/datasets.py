@@ -1,15 +1,22 @@
-"""The contract of dataset stores."""
+"""The dataset store: datasets as a whole, and their way in and out."""
 
 from __future__ import annotations
 
 import asyncio
 import builtins
-from abc import ABC, abstractmethod
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.persistence import archive
 from workbench.persistence.class_rewrite import Request
+from workbench.persistence.disk_errors import as_ours, speaks_plainly
 from workbench.persistence.models import (
     ArchiveLimits,
     ClassRewrite,
@@ -22,25 +29,42 @@ from workbench.persistence.models import (
     Snapshot,
     TrashEntry,
     no_progress,
+    with_notes,
 )
+from workbench.persistence.rules import check_classes, check_classes_seen, check_classes_suffice
 from workbench.persistence.stamps import Stamp
-from workbench.persistence.stores import class_files, snapshots
-from workbench.persistence.stores.side_data import SideData
+from workbench.persistence.storage import Change, Write
+from workbench.persistence.stores import class_files, packing, snapshots
+from workbench.persistence.stores import dataset_facts as facts
+from workbench.persistence.stores.dataset import DATA_YAML, Dataset
+from workbench.persistence.stores.label_reading import load_all
+from workbench.persistence.stores.places import Building, Catalogue
+from workbench.persistence.stores.side_data import SideData, prompts_written, read_prompts
+from workbench.persistence.stores.telling import told
 from workbench.persistence.stores.versions import VersionStore
+from workbench.persistence.yolo.data_yaml import DataYaml
+from workbench.persistence.yolo.yaml_text import rewritten
 
-if TYPE_CHECKING:
-    from workbench.persistence.archive import ArchiveContents, Sink
+_log = logging.getLogger(__name__)
 
 
-class DatasetStore(VersionStore, SideData, ABC):
+@speaks_plainly
+class DatasetStore(VersionStore, SideData):
     """Datasets, their classes and prompts, and their way in and out as zip archives.
 
     Errors are the same for every method: `InvalidNameError` (a ``ValueError``) for a name
     that cannot be used, `AlreadyExistsError` (a ``ValueError``) for one that is taken,
     `NotFoundError` (a ``FileNotFoundError``) for a dataset that is not there.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Which datasets there are, and what each lies in.
     """
 
-    @abstractmethod
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = self._places = catalogue
+
     async def create(self, name: str, classes: Sequence[str] = ()) -> DatasetInfo:
         """Make an empty dataset.
 
@@ -49,8 +73,8 @@ class DatasetStore(VersionStore, SideData, ABC):
         InvalidDatasetError
             If a class name is empty, not a string or occurs twice.
         """
+        return await self.create_from(name, classes, [])
 
-    @abstractmethod
     async def create_from(
         self,
         name: str,
@@ -69,10 +93,18 @@ class DatasetStore(VersionStore, SideData, ABC):
         total : int
             Number of images, if known, for `progress`.
         """
+        target, names = self._catalogue.open(name), check_classes(classes)
 
-    @abstractmethod
+        def work() -> DatasetInfo:
+            with self._catalogue.build(target.name) as building:
+                facts.fill(building, len(names), images, progress, total)
+                made = self._completed(building, DataYaml(names), target)
+            return told(lambda: self._info(target), made)
+
+        return await asyncio.to_thread(work)
+
     async def create_with(
-        self, name: str, fill: Callable[[Sink], ArchiveContents]
+        self, name: str, fill: Callable[[archive.Sink], archive.ArchiveContents]
     ) -> ImportedDataset:
         """Make a dataset of files that are already in its layout: all of them, or nothing at all.
 
@@ -83,32 +115,65 @@ class DatasetStore(VersionStore, SideData, ABC):
             metadata, as paths in the dataset's layout whose names are sound; returns classes
             and what is to be reported. What it raises undoes everything.
         """
+        return await asyncio.to_thread(self._import, name, fill)
 
-    @abstractmethod
     async def get(self, name: str) -> DatasetInfo:
         """Return what the dataset holds at this moment."""
+        dataset = self._catalogue.open(name)
+        return await asyncio.to_thread(lambda: dataset.consistently(lambda: self._info(dataset)))
 
-    @abstractmethod
     async def exists(self, name: str) -> bool:
         """Whether a dataset of this name is there."""
+        dataset = self._catalogue.open(name)
 
-    @abstractmethod
+        def work() -> bool:
+            try:
+                return dataset.has_value(DATA_YAML)
+            except NotFoundError:
+                return False
+
+        return await asyncio.to_thread(work)
+
     async def list(self) -> builtins.list[DatasetInfo]:
         """Return all datasets, sorted by name; one that cannot be read has a `problem`."""
+        return await asyncio.to_thread(self._list)
 
-    @abstractmethod
+    def _list(self) -> builtins.list[DatasetInfo]:
+        found = []
+        for name in self._catalogue.names():
+            try:
+                dataset = self._catalogue.open(name)
+                found.append(dataset.consistently(partial(self._info, dataset)))
+            except NotFoundError as error:  # deleted or renamed meanwhile
+                _log.info("dataset left out of the list: %s", error)
+            except (WorkbenchError, OSError) as error:
+                # Not a warning: whoever lists is told, and each look would say it again.
+                _log.info("dataset %s is damaged: %s", name, error)
+                problem = as_ours(error, name) if isinstance(error, OSError) else error
+                path = self._catalogue.path(name)
+                found.append(DatasetInfo(name, path, [], problem=str(problem)))
+        return found
+
     async def stamp(self, name: str) -> Stamp:
         """Return a stamp that differs after each change of the dataset; no folder is listed."""
+        return await asyncio.to_thread(facts.stamp, self._catalogue.open(name))
 
-    @abstractmethod
     async def stamp_of_all(self) -> str:
         """Return a stamp that differs after a dataset is made, renamed, deleted or restored."""
+        return await asyncio.to_thread(self._catalogue.stamp)
 
-    @abstractmethod
     async def rename(self, name: str, new_name: str) -> DatasetInfo:
         """Give the dataset another name."""
+        dataset, target = self._catalogue.open(name), self._catalogue.open(new_name)
 
-    @abstractmethod
+        def work() -> DatasetInfo:
+            with dataset.leased():
+                made = self._called(self._info(dataset), target)
+                self._catalogue.rename(dataset, target.name)
+            return told(lambda: self._info(target), made)
+
+        return await asyncio.to_thread(work)
+
     async def update_classes(
         self, name: str, classes: Sequence[str], *, expected: Sequence[str] | None = None
     ) -> DatasetInfo:
@@ -130,6 +195,28 @@ class DatasetStore(VersionStore, SideData, ABC):
         InvalidDatasetError
             If a class name is empty, not a string or occurs twice.
         """
+        dataset, names = self._catalogue.open(name), check_classes(classes)
+
+        def work() -> DatasetInfo:
+            with dataset.leased() as (yaml, writer):
+                check_classes_seen(dataset.name, yaml.classes, expected)
+                if len(names) < len(yaml.classes):
+                    counts = load_all(dataset, None).class_counts()
+                    check_classes_suffice(counts, names)
+                prompts = read_prompts(dataset.storage)
+                kept = {i: texts for i, texts in prompts.items() if i < len(names)}
+                now = datetime.now(UTC)
+                made = replace(self._info(dataset), classes=names, modified_at=now)
+                before = dataset.storage.read(DATA_YAML)
+                changes: builtins.list[Change] = [
+                    Write(DATA_YAML, rewritten(before, DataYaml(names, yaml.extra)))
+                ]
+                if kept != prompts:
+                    changes.append(prompts_written(kept))
+                writer.commit(changes)
+            return told(lambda: self._info(dataset), made)
+
+        return await asyncio.to_thread(work)
 
     async def rewrite_classes(
         self,
@@ -192,23 +279,40 @@ class DatasetStore(VersionStore, SideData, ABC):
         """
         await asyncio.to_thread(class_files.undo, self._places.open(name), rewrite_id)
 
-    @abstractmethod
     async def delete(self, name: str) -> TrashEntry:
         """Move the whole dataset to the trash."""
+        dataset = self._catalogue.open(name)
 
-    @abstractmethod
+        def work() -> TrashEntry:
+            with ExitStack() as held:
+                try:
+                    held.enter_context(dataset.leased())
+                except InvalidDatasetError:  # to be rid of a damaged one nothing of it is read
+                    held.enter_context(dataset.storage.lease())
+                return self._catalogue.delete(dataset)
+
+        return await asyncio.to_thread(work)
+
     async def list_trash(self) -> builtins.list[TrashEntry]:
         """Return the deleted datasets, oldest first."""
+        return await asyncio.to_thread(self._catalogue.list_trash)
 
-    @abstractmethod
     async def restore(self, entry_id: str, *, name: str | None = None) -> DatasetInfo:
         """Bring a deleted dataset back, under another name if `name` is given."""
 
-    @abstractmethod
+        def work() -> DatasetInfo:
+            entry, dataset = self._catalogue.deleted(entry_id)
+            target = self._catalogue.open(name or entry.name)
+            made = self._called(facts.info(dataset, Path()), target)
+            self._catalogue.restore(entry_id, target.name)
+            return told(lambda: self._info(target), made)
+
+        return await asyncio.to_thread(work)
+
     async def purge(self, entry_id: str | None = None) -> int:
         """Remove one deleted dataset for good, or all of them; return how many."""
+        return await asyncio.to_thread(self._catalogue.purge, entry_id)
 
-    @abstractmethod
     async def copy_images(
         self,
         name: str,
@@ -227,8 +331,19 @@ class DatasetStore(VersionStore, SideData, ABC):
         NotFoundError
             If one of the images is not there.
         """
+        source, target = self._catalogue.open(name), self._catalogue.open(new_name)
+        keys = set(images)
 
-    @abstractmethod
+        def work() -> DatasetInfo:
+            chosen = {source.find(*key) for key in keys}
+            with self._catalogue.build(target.name) as building:
+                with source.leased() as (yaml, _):
+                    facts.copy_images(source, building, chosen, progress)
+                made = self._completed(building, yaml, target)
+            return told(lambda: self._info(target), made)
+
+        return await asyncio.to_thread(work)
+
     async def export_zip(
         self,
         name: str,
@@ -251,7 +366,7 @@ class DatasetStore(VersionStore, SideData, ABC):
             A folder, which gets ``<name>.zip`` and is made if it is not there, or the archive
             itself if it ends in ``.zip``. An archive of that name is replaced when the new one
             is complete. Default: the folder that holds the
-            datasets.
+            datasets, or where none does, the current one.
 
         Returns
         -------
@@ -263,8 +378,26 @@ class DatasetStore(VersionStore, SideData, ABC):
         InvalidDatasetError
             If links lead outside of the dataset; nothing is written then.
         """
+        dataset = self._catalogue.open(name)
+        wanted = (self._catalogue.folder or Path()) if output_path is None else Path(output_path)
+        keys = None if only is None else set(only)
 
-    @abstractmethod
+        def work() -> Path:
+            chosen = None if keys is None else {dataset.find(*key) for key in keys}
+            data_yaml, members = dataset.consistently(
+                lambda: packing.exported(dataset, chosen, follow_links=follow_links)
+            )
+            return archive.write_zip(
+                archive.archive_path(wanted, dataset.name),
+                chain(
+                    [(DATA_YAML, data_yaml)], members.entries(), archive.empty_splits(members.keys)
+                ),
+                progress=progress,
+                total=len(members.keys) + 1,
+            )
+
+        return await asyncio.to_thread(work)
+
     async def import_zip(
         self,
         zip_path: Path | str,
@@ -286,8 +419,13 @@ class DatasetStore(VersionStore, SideData, ABC):
         ArchiveError
             If the archive is refused; nothing of it is left behind.
         """
+        source, bounds = Path(zip_path), limits or ArchiveLimits()
+        return await asyncio.to_thread(
+            self._import,
+            source.stem if name is None else name,
+            lambda sink: archive.import_archive(source, sink, limits=bounds, progress=progress),
+        )
 
-    @abstractmethod
     async def import_folder(
         self,
         folder: Path | str,
@@ -312,6 +450,37 @@ class DatasetStore(VersionStore, SideData, ABC):
         ArchiveError
             If the folder is refused; nothing of it is left behind.
         """
+
+        def work() -> ImportedDataset:
+            source = Path(folder).expanduser().absolute()
+            return self._import(
+                source.name if name is None else name,
+                lambda sink: archive.import_folder(source, sink, progress=progress),
+            )
+
+        return await asyncio.to_thread(work)
+
+    def _import(
+        self, name: str, read: Callable[[archive.Sink], archive.ArchiveContents]
+    ) -> ImportedDataset:
+        target = self._catalogue.open(name)
+        with self._catalogue.build(target.name) as building:
+            found = read(building.sink)
+            yaml = DataYaml(check_classes(found.classes), found.extra)
+            made = self._completed(building, yaml, target)
+        return with_notes(told(lambda: self._info(target), made), found.notes)
+
+    def _completed(self, building: Building, yaml: DataYaml, target: Dataset) -> DatasetInfo:
+        """Complete what was built; return what it will be called and what is in it."""
+        facts.complete(building, yaml)
+        return self._called(facts.info(building.dataset, Path()), target)
+
+    def _called(self, info: DatasetInfo, target: Dataset) -> DatasetInfo:
+        """Describe a dataset as what it is going to be."""
+        return replace(info, name=target.name, path=self._catalogue.path(target.name))
+
+    def _info(self, dataset: Dataset) -> DatasetInfo:
+        return facts.info(dataset, self._catalogue.path(dataset.name))
 
     async def snapshot(
         self,

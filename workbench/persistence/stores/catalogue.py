@@ -1,0 +1,322 @@
+"""Datasets in storages side by side: one value says which lies where under which name.
+
+So a dataset is made, renamed, deleted and restored by one small commit, however much is in it, and
+wherever nothing can be renamed: in a bucket. A root that holds a ``data.yaml`` and that nothing is
+said of is a dataset of the same name, as whoever has copied a folder of datasets there expects.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from workbench.errors import (
+    AlreadyExistsError,
+    InvalidDatasetError,
+    InvalidNameError,
+    NotFoundError,
+    WorkbenchError,
+)
+from workbench.persistence.disk_format import MAX_BYTES
+from workbench.persistence.models import TrashEntry
+from workbench.persistence.rules import trash_entry
+from workbench.persistence.storage import Roots, Storage, Write, Writer
+from workbench.persistence.storage.keys import is_plain
+from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
+from workbench.persistence.stores.dataset import DATA_YAML, Dataset
+from workbench.persistence.stores.formats import FACTS, bring_up, format_in
+from workbench.persistence.stores.places import Building, Catalogue
+from workbench.persistence.stores.storage_sink import StorageSink
+from workbench.persistence.yolo.data_yaml import DataYaml, parse
+from workbench.persistence.yolo.names import check_name
+
+_log = logging.getLogger(__name__)
+_KNOWN = "datasets.json"
+_EXPECTED = "which dataset lies where"
+_MOST_BYTES = 1 << 28
+_LONGEST_BUILDING = timedelta(days=2)
+"""After this, whoever builds something is taken to be dead, and what is there is removed."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is said of the roots.
+
+    Parameters
+    ----------
+    datasets : dict of str to str
+        Root by name.
+    building : dict of str to str
+        When somebody has begun to build something, by root.
+    trash : dict of str to list
+        Name, time of deletion and root, by the id of the entry.
+    gone : list of str
+        Roots whose contents are to be removed.
+    """
+
+    datasets: dict[str, str] = field(default_factory=dict)
+    building: dict[str, str] = field(default_factory=dict)
+    trash: dict[str, list[str]] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, data: bytes, where: str) -> _Known:
+        """Read it; a stranger's may name nothing but roots."""
+        content = parse_json(data, where, _EXPECTED)
+        try:
+            known = cls(
+                {str(name): str(root) for name, root in content["datasets"].items()},
+                {str(root): time_of(at).isoformat() for root, at in content["building"].items()},
+                {str(i): [*map(str, said)] for i, said in content["trash"].items()},
+                [*map(str, content["gone"])],
+            )
+            for _, at, _ in known.trash.values():
+                time_of(at)
+            if not all(is_plain(root) and not root.startswith(".") for root in known.used()):
+                raise ValueError("a root that is elsewhere")
+            return known
+        except InvalidDatasetError:
+            raise
+        except MALFORMED as error:
+            raise malformed(where, _EXPECTED, error) from error
+
+    def used(self) -> set[str]:
+        """Return the roots that something is said of."""
+        deleted = (root for _, _, root in self.trash.values())
+        return {*self.datasets.values(), *self.building, *deleted, *self.gone}
+
+
+class StoredDataset(Dataset):
+    """A dataset whose place is looked up when it is first used. One for each call of a store."""
+
+    __slots__ = ("_catalogue", "_found")
+
+    def __init__(self, name: str, catalogue: StoredCatalogue) -> None:
+        self.name = name
+        self._catalogue = catalogue
+        self._found: Storage | None = None
+
+    @property
+    def storage(self) -> Storage:
+        """See `Dataset.storage`."""
+        if self._found is None:
+            self._found = self._catalogue.storage_of(self.name)
+        return self._found
+
+    def read(self) -> DataYaml:
+        """See `Dataset.read`."""
+        return self._read()[0]
+
+    def _read(self) -> tuple[DataYaml, int | None]:
+        storage = self.storage
+        data, facts = storage.read_many([DATA_YAML, FACTS], most=max(MAX_BYTES, 1 << 24))
+        number = format_in(facts, self.at(FACTS))
+        if data is None:
+            raise self._catalogue.missing(self.name)
+        if isinstance(data, Exception):
+            raise data
+        return parse(data, self.at(DATA_YAML)), number
+
+    @contextmanager
+    def leased(self) -> Iterator[tuple[DataYaml, Writer]]:
+        """See `Dataset.leased`."""
+        self.read()
+        with self.storage.lease() as writer:
+            if self._catalogue.storage_of(self.name).where != self.storage.where:
+                raise self._catalogue.missing(self.name)  # renamed or deleted meanwhile
+            yaml, number = self._read()
+            bring_up(self.storage, writer, number)
+            yield yaml, writer
+
+
+class StoredCatalogue(Catalogue):
+    """Datasets in storages side by side.
+
+    Parameters
+    ----------
+    roots : Roots
+    """
+
+    def __init__(self, roots: Roots) -> None:
+        self._roots = roots
+
+    def open(self, name: str) -> StoredDataset:
+        """See `DatasetPlaces.open`."""
+        return StoredDataset(check_name(name, "dataset name"), self)
+
+    def path(self, name: str) -> Path:
+        """See `Catalogue.path`; nothing is there."""
+        return Path(f"{self._roots.where}/{name}")
+
+    def names(self) -> list[str]:
+        """See `Catalogue.names`."""
+        # In this order: what is being built is said before the first of it is there.
+        roots = self._roots.names()
+        known = self._known()
+        used = known.used()
+        # Of the others nothing is said: another tool has brought them.
+        unsaid = [root for root in roots if root not in used and self._is_one(root)]
+        return sorted({*known.datasets, *unsaid})
+
+    def stamp(self) -> str:
+        """See `Catalogue.stamp`."""
+        return repr((self._roots.shared.head(_KNOWN), sorted(self._roots.names())))
+
+    def missing(self, name: str) -> NotFoundError:
+        """Return the error for a dataset that is not there."""
+        return NotFoundError(f"dataset {name!r} is not in {self._roots.where}")
+
+    def storage_of(self, name: str) -> Storage:
+        """Return what a dataset lies in; raises `NotFoundError`."""
+        return self._roots.at(self._root_of(self._known(), name))
+
+    @contextmanager
+    def build(self, name: str) -> Iterator[Building]:
+        """See `Catalogue.build`."""
+        root = self._begun(name)
+        try:
+            storage = self._roots.at(root)
+            with storage.lease() as writer:
+                sink = StorageSink(writer)
+                yield Building(Dataset(name, storage), sink, sink.flush)
+                sink.flush()
+            with self._changing() as known:
+                self._require_free(known, name)
+                del known.building[root]
+                known.datasets[name] = root
+        except BaseException:
+            with suppress(WorkbenchError, OSError), self._changing() as known:
+                known.building.pop(root, None)
+                known.gone.append(root)
+            self._sweep()
+            raise
+
+    def _begun(self, name: str) -> str:
+        """Take a root in which a dataset is to be built; remove what the dead have left."""
+        now = datetime.now(UTC)
+        with self._changing() as known:
+            self._require_free(known, name)
+            for root, at in list(known.building.items()):
+                if time_of(at) < now - _LONGEST_BUILDING:
+                    del known.building[root]
+                    known.gone.append(root)
+            is_taken = name in known.used() or name in self._roots.names()
+            root = f"{name[:40]}-{os.urandom(4).hex()}" if is_taken else name
+            known.building[root] = now.isoformat()
+        self._sweep()
+        return root
+
+    def rename(self, dataset: Dataset, name: str) -> None:
+        """See `Catalogue.rename`."""
+        with self._changing() as known:
+            root = self._root_of(known, dataset.name)
+            self._require_free(known, name)
+            known.datasets.pop(dataset.name, None)
+            known.datasets[name] = root
+
+    def delete(self, dataset: Dataset) -> TrashEntry:
+        """See `Catalogue.delete`."""
+        with self._changing() as known:
+            root = self._root_of(known, dataset.name)
+            entry = trash_entry("dataset", dataset.name)
+            known.datasets.pop(dataset.name, None)
+            known.trash[entry.id] = [entry.name, entry.deleted_at.isoformat(), root]
+        return entry
+
+    def list_trash(self) -> list[TrashEntry]:
+        """See `Catalogue.list_trash`."""
+        said = sorted(self._known().trash.items())
+        return [_entry(entry_id, name, at) for entry_id, (name, at, _) in said]
+
+    def deleted(self, entry_id: str) -> tuple[TrashEntry, Dataset]:
+        """See `Catalogue.deleted`."""
+        name, at, root = self._found(self._known(), entry_id)
+        return _entry(entry_id, name, at), Dataset(name, self._roots.at(root))
+
+    def restore(self, entry_id: str, name: str) -> None:
+        """See `Catalogue.restore`."""
+        with self._changing() as known:
+            root = self._found(known, entry_id)[2]
+            self._require_free(known, name)
+            del known.trash[entry_id]
+            known.datasets[name] = root
+
+    def purge(self, entry_id: str | None) -> int:
+        """See `Catalogue.purge`."""
+        with self._changing() as known:
+            if entry_id is not None:
+                self._found(known, entry_id)
+            doomed = [*known.trash] if entry_id is None else [entry_id]
+            known.gone += [known.trash.pop(one)[2] for one in doomed]
+        self._sweep()
+        return len(doomed)
+
+    # --- what is said ------------------------------------------------------------------------
+
+    def _known(self) -> _Known:
+        shared = self._roots.shared
+        (data,) = shared.read_many([_KNOWN], most=_MOST_BYTES)
+        if isinstance(data, Exception):
+            raise data
+        return _Known() if data is None else _Known.of(data, f"{shared.where}/{_KNOWN}")
+
+    @contextmanager
+    def _changing(self) -> Iterator[_Known]:
+        """Yield what is said, to be changed: what it is after the block is committed."""
+        with self._roots.shared.lease() as writer:
+            known = self._known()
+            yield known
+            writer.commit([Write(_KNOWN, json.dumps(asdict(known)).encode())])
+
+    def _is_one(self, root: str) -> bool:
+        try:
+            return check_name(root) == root and self._roots.at(root).exists(DATA_YAML)
+        except InvalidNameError:
+            return False
+
+    def _root_of(self, known: _Known, name: str) -> str:
+        root = known.datasets.get(name)
+        if root is not None:
+            return root
+        if name in known.used() or not self._is_one(name):
+            raise self.missing(name)
+        return name
+
+    def _found(self, known: _Known, entry_id: str) -> list[str]:
+        if entry_id not in known.trash:
+            raise NotFoundError(
+                f"{entry_id!r} is not in the trash of {self._roots.where}: purged or restored?"
+            )
+        return known.trash[entry_id]
+
+    def _require_free(self, known: _Known, name: str) -> None:
+        try:
+            self._root_of(known, name)
+        except NotFoundError:
+            return
+        raise AlreadyExistsError(
+            f"dataset {name!r} exists already in {self._roots.where}; choose another name or "
+            f"delete it first"
+        )
+
+    def _sweep(self) -> None:
+        """Remove what nobody needs any more, as far as that can be."""
+        try:
+            gone = self._known().gone
+            for root in gone:
+                self._roots.remove(root)
+            if gone:
+                with self._changing() as known:
+                    known.gone = [root for root in known.gone if root not in gone]
+        except (WorkbenchError, OSError) as error:
+            _log.warning("what was purged from %s is removed later: %s", self._roots.where, error)
+
+
+def _entry(entry_id: str, name: str, at: str) -> TrashEntry:
+    return TrashEntry(entry_id, "dataset", name, "", time_of(at))
