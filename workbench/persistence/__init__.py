@@ -33,20 +33,20 @@ __all__ = [
 
 
 def create_stores(data_dir: Path | str, models_dir: Path | str) -> Stores:
-    """Make stores over plain files.
+    """Make stores over plain files, or over a bucket.
 
     Parameters
     ----------
     data_dir : Path or str
-        Folder that holds one folder for each dataset; made if missing.
-    models_dir : Path or str
-        Folder that holds one folder for each model; made if missing. Or an address of a bucket:
+        Folder that holds one folder for each dataset; made if missing. Or an address of a bucket:
         ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://container/prefix``.
+    models_dir : Path or str
+        The same for the models.
 
     Raises
     ------
     SetupError
-        If `data_dir` is an address, or what a bucket needs is not there.
+        If what a bucket needs is not there.
     """
     from workbench.persistence.opening import dataset_places, model_store, stores_over
 

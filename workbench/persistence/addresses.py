@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from workbench.errors import SetupError
-from workbench.persistence.storage import Storage
+from workbench.persistence.storage import Roots, Storage
 
 # Two letters at least: one is a drive.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
@@ -33,7 +33,7 @@ def local_folder(place: Path | str) -> Path:
     if isinstance(found, str):
         raise SetupError(
             f"expected a folder for datasets, found an address ({found.partition(':')[0]}:...); "
-            f"only models can be in a bucket yet: copy the datasets to a folder"
+            f"a Workbench has its datasets in a folder yet: copy them to one"
         )
     return found
 
@@ -46,11 +46,23 @@ def bucket_at(address: str) -> Storage:
     SetupError
         If it is none, or the package that reaches buckets is missing.
     """
-    if find_spec("obstore") is None:
-        raise SetupError("a bucket needs the package obstore: pip install 'yolo-workbench[bucket]'")
+    _require_obstore()
     from workbench.persistence.storage.bucket import open_bucket
 
     return open_bucket(address)
+
+
+def roots_at(address: str) -> Roots:
+    """Return the storages side by side at the address of a bucket; raises as `bucket_at` does."""
+    _require_obstore()
+    from workbench.persistence.storage.bucket import BucketRoots
+
+    return BucketRoots(address)
+
+
+def _require_obstore() -> None:
+    if find_spec("obstore") is None:
+        raise SetupError("a bucket needs the package obstore: pip install 'yolo-workbench[bucket]'")
 
 
 def cache_dir() -> Path:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from workbench.persistence.addresses import bucket_at, cache_dir, local_folder, place_of
+from workbench.persistence.addresses import bucket_at, cache_dir, place_of, roots_at
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.stores.bundle import Stores
+from workbench.persistence.stores.catalogue import StoredCatalogue
 from workbench.persistence.stores.content_cache import ContentCache
 from workbench.persistence.stores.datasets import DatasetStore
 from workbench.persistence.stores.folders import DatasetRoot
@@ -29,10 +30,12 @@ def stores_over(datasets: Catalogue, model: ModelStore) -> Stores:
 
 
 def dataset_places(data_dir: Path | str) -> Catalogue:
-    """Return where datasets lie; a folder is made if it is missing."""
-    folder = local_folder(data_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    return DatasetRoot(folder)
+    """Return where datasets lie: in a folder, which is made, or at the address of a bucket."""
+    place = place_of(data_dir)
+    if isinstance(place, str):
+        return StoredCatalogue(roots_at(place))
+    place.mkdir(parents=True, exist_ok=True)
+    return DatasetRoot(place)
 
 
 def model_store(models_dir: Path | str) -> ModelStore:

@@ -173,6 +173,21 @@ class BucketStorage(Storage):
             return [(f"{folder}/something", 0, "")]
         return [(one.path, one.size, one.tag) for one in self._objects.below(folder)]
 
+    def keys_below(self, folder: str) -> builtins.list[str]:
+        """Return the keys of all values below a folder, at whatever depth."""
+
+        def look() -> builtins.list[str]:
+            journal = self._journal
+            found = {one.path for one in self._objects.below(folder) if not is_reserved(one.path)}
+            for key, value in journal.values.items() if journal is not None else ():
+                if value is None:
+                    found.discard(key)
+                elif key.startswith(f"{folder}/"):
+                    found.add(key)
+            return sorted(found)
+
+        return self.consistently(look)
+
     def exists(self, key: str) -> bool:
         """See `Storage.exists`."""
         return self.consistently(lambda: super(BucketStorage, self).exists(key))
