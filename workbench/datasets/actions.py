@@ -155,12 +155,12 @@ class Actions:
         made = await self._stores.dataset.copy_images(
             self._dataset, new_dataset, images, progress=progress
         )
+        seen = await self._stores.dataset.stamp(made.name)
         text = f"{counted(len(images), 'image')} copied into {made.name!r}"
 
         async def undo() -> None:
             with undoing(text):
-                now = await self._stores.dataset.get(made.name)
-                if now.modified_at != made.modified_at:
+                if await self._stores.dataset.stamp(made.name) != seen:
                     raise ConflictError(
                         f"{made.name} has been changed since it was made; delete it yourself "
                         f"if you do not need it"

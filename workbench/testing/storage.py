@@ -303,6 +303,13 @@ class StorageContract:
         assert after["x"] != before["x"]
         assert storage.marks("nothing") == {}
 
+    def test_a_root_is_filled(self, storage: Storage) -> None:
+        """What is written where nobody looks yet is there afterwards, large or small."""
+        with storage.lease() as writer:
+            staged = writer.stage(io.BytesIO(b"large"))
+            writer.fill([Write("a/x", b"small"), Write("a/y", staged)])
+        assert contents(storage) == {"a/x": b"small", "a/y": b"large"}
+
     def test_what_is_touched_tells_so(self, storage: Storage) -> None:
         """A value and a folder are told from what they were; another folder stays what it was."""
         keys = ["a/x", "a", "b", "none"]

@@ -252,7 +252,7 @@ class ImportModel(ChangingModel):
                 dataset, change = plan.dataset, None
             else:
                 made = await plan.apply(self._name, progress=task)
-                dataset, change = made.name, self._making(made)
+                dataset, change = made.name, await self._making(made)
         self._forget_plan()
         account = (await import_accounts(self._stores, dataset))[-1]
         if change is not None:
@@ -262,13 +262,13 @@ class ImportModel(ChangingModel):
         await self._changed(dataset)
         await self._show_account(dataset, account)
 
-    def _making(self, made: DatasetInfo) -> Change:
+    async def _making(self, made: DatasetInfo) -> Change:
+        seen = await self._stores.dataset.stamp(made.name)
         text = f"dataset {made.name!r} imported"
 
         async def undo() -> None:
             with undoing(text):
-                now = await self._datasets.get(made.name)
-                if now.modified_at != made.modified_at:
+                if await self._stores.dataset.stamp(made.name) != seen:
                     raise ConflictError(
                         f"{made.name} has been changed since it was imported; delete it yourself "
                         f"if you do not need it"

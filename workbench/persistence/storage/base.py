@@ -215,6 +215,14 @@ class Writer(ABC):
             If nothing may be changed here.
         """
 
+    def fill(self, values: Sequence[Write]) -> None:
+        """Write values below a root that nobody looks at yet, without any condition.
+
+        They survive a crash of the machine when this returns; when it raises, some may be there.
+        A backend whose commits cost more than so many writes does it without one.
+        """
+        self.commit(values)
+
     def purge(self, keys: Sequence[str]) -> None:
         """Remove what is at some keys and below them, to make room.
 

@@ -6,14 +6,14 @@ import io
 from collections.abc import Iterable
 from typing import Any, BinaryIO, cast
 
-from workbench.persistence.storage import Change, Write, Writer
+from workbench.persistence.storage import Write, Writer
 
 _MOST_BYTES = 32 << 20
 _MOST_VALUES = 1024
 
 
 class StorageSink:
-    """A `Sink` that commits some hundred values at a time, where nobody looks yet.
+    """A `Sink` that writes some hundred values at a time, where nobody looks yet.
 
     Parameters
     ----------
@@ -22,12 +22,12 @@ class StorageSink:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._pending: list[Change] = []
+        self._pending: list[Write] = []
         self._bytes = 0
 
     def write(self, relative_path: str, data: bytes) -> None:
         """Store a whole value."""
-        self._pending.append(Write(relative_path, data, if_absent=True))
+        self._pending.append(Write(relative_path, data))
         self._bytes += len(data)
         if self._bytes >= _MOST_BYTES or len(self._pending) >= _MOST_VALUES:
             self.flush()
@@ -35,12 +35,12 @@ class StorageSink:
     def write_chunks(self, relative_path: str, chunks: Iterable[bytes]) -> None:
         """Store a value that comes in pieces."""
         stream = cast(BinaryIO, io.BufferedReader(_Pieces(chunks)))
-        self._pending.append(Write(relative_path, self._writer.stage(stream), if_absent=True))
+        self._pending.append(Write(relative_path, self._writer.stage(stream)))
 
     def flush(self) -> None:
         """Let all that was written be there."""
         if self._pending:
-            self._writer.commit(self._pending)
+            self._writer.fill(self._pending)
         self._pending, self._bytes = [], 0
 
 

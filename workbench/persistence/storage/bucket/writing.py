@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from workbench.errors import ConflictError, WorkbenchError
-from workbench.persistence.storage.base import Change, Staged, Writer
+from workbench.persistence.storage.base import Change, Staged, Write, Writer
 from workbench.persistence.storage.bucket.head import HeadObject, Seen, now
 from workbench.persistence.storage.bucket.journal import (
     TX,
@@ -24,6 +24,7 @@ from workbench.persistence.storage.bucket.journal import (
     needs,
 )
 from workbench.persistence.storage.bucket.objects import Objects, UnsureError
+from workbench.persistence.storage.keys import check_key
 
 _log = logging.getLogger(__name__)
 
@@ -169,6 +170,18 @@ class Lease(Writer):
             self._change(journal=journal, commit=journal.id)
             self.journal = journal
         self._try_to_carry_out()
+
+    def fill(self, values: Sequence[Write]) -> None:
+        """See `Writer.fill`."""
+        self._settle()
+        calls: list[Callable[[], None]] = []
+        for value in values:
+            check_key(value.key)
+            if isinstance(value.data, Staged):
+                calls.append(_copying(self._objects, value.data.token, value.key))
+            else:
+                calls.append(_streaming(self._objects, value.key, value.data))
+        self._run_while_alive(calls)
 
     def _try_to_carry_out(self) -> None:
         try:
