@@ -107,9 +107,10 @@ def exported(
             if stem(filename) in stems:
                 keys.append(label_key(split, filename))
     if not follow_links:
-        outside = storage.outside([DATA_YAML, *keys])
+        folders = [f"{kind}/{split}" for split in SPLITS for kind in ("images", "labels")]
+        outside = dict.fromkeys(storage.outside([DATA_YAML, *folders, *keys]))
         if outside:
-            raise links.refusal(dataset.name, storage.where, outside, "nothing was exported")
+            raise links.refusal(dataset.name, storage.where, [*outside], "nothing was exported")
     return yaml.to_bytes(), Members(storage, keys, storage.file_paths(keys))
 
 
