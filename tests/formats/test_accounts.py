@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.formats.making import PICTURE, coco, folder, voc
 from tests.helpers.backends import BACKENDS, make_backend
-from workbench import import_accounts, import_dataset, plan_merge
-from workbench.datasets.formats.accounts import Account
-from workbench.persistence import Stores
+from workbench import import_accounts, import_dataset, plan_merge, take_back_import
+from workbench.datasets.formats.accounts import Account, work_since
+from workbench.errors import ConflictError
+from workbench.persistence import Stores, create_stores
 
 OBJECT = (
     "<object><name>cat</name><difficult>1</difficult><occluded>0</occluded><bndbox><xmin>20</xmin>"
@@ -73,3 +75,40 @@ async def test_accounts_travel_in_the_archive(tmp_path: Path, kind: str, own: bo
     some = await stores.dataset.export_zip("pets", tmp_path / "some", only=[("train", "a.jpg")])
     await stores.dataset.import_zip(some, name="some")
     assert await import_accounts(stores, "some") == []
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+async def test_an_import_that_made_the_dataset_is_taken_back(tmp_path: Path, kind: str) -> None:
+    stores = make_backend(kind, tmp_path).stores
+    source = folder(tmp_path / "in", {"a.jpg": PICTURE, "a.xml": voc(OBJECT)})
+    await import_dataset(stores, source, "pets")
+    [account] = [
+        Account.from_bytes(*i) for i in (await stores.dataset.load_imports("pets")).items()
+    ]
+    assert account.made
+    assert account.can_be_taken_back
+    await take_back_import(stores, "pets", account)
+    assert not await stores.dataset.exists("pets")
+    assert [entry.name for entry in await stores.dataset.list_trash()] == ["pets"]
+
+
+@pytest.mark.parametrize("work", ["labels", "tags", "lost"])
+async def test_work_since_is_not_thrown_away_unasked(tmp_path: Path, work: str) -> None:
+    source = folder(tmp_path / "in", {"a.jpg": PICTURE, "a.xml": voc(OBJECT)})
+    data = tmp_path / "data"
+    await import_dataset(create_stores(data, tmp_path / "models"), source, "pets")
+    stores = create_stores(data, tmp_path / "models")  # as after a restart
+    [account] = await import_accounts(stores, "pets")
+    assert await work_since(stores, "pets") == ""
+    if work == "labels":
+        await stores.label.save("pets", "train", "a.jpg", [])
+    elif work == "tags":
+        await stores.dataset.save_tags("pets", {"good": ["a.jpg"]})
+    else:
+        shutil.rmtree(data / "pets" / ".workbench" / "cache")
+    with pytest.raises(ConflictError, match="nothing was undone"):
+        await take_back_import(stores, "pets", account)
+    assert (data / "pets" / "images" / "train" / "a.jpg").read_bytes() == PICTURE
+    await take_back_import(stores, "pets", account, confirmed=True)
+    assert not (data / "pets").exists()
+    assert [entry.name for entry in await stores.dataset.list_trash()] == ["pets"]

@@ -288,11 +288,18 @@ async def test_accounts_of_earlier_imports_are_listed_and_opened(
     assert row["source"] == str(tmp_path / "in")
     page.ask("account", id=row["id"])
     account = await page.until_kind("account")
-    assert account["can_undo"] is False
+    assert (account["can_undo"], account["confirm"]) == (True, "")
     assert account["units"][2]["left"] == info.ledger.left("annotations") == 1
+
+    # It made the dataset, which was worked on since: the page asks first.
+    await stores.label.save("older", "train", "a.jpg", [])
     page.ask("undo")
-    await page.until(lambda: "is not known" in page.said())
+    await page.until(lambda: "has been worked on since" in page.shown["confirm"])
     assert (await stores.dataset.get("older")).num_images["train"] == 2
+    page.ask("undo", confirmed=True)
+    await page.until_kind(None)
+    assert not await stores.dataset.exists("older")
+    assert [entry.name for entry in await stores.dataset.list_trash()] == ["older"]
 
 
 async def test_a_path_on_the_kernels_machine_and_pictures_alone(

@@ -423,6 +423,7 @@ export type TransferAction =
       dataset?: string;
       id?: string;
       path?: string;
+      confirmed?: boolean;
     }
   | { kind: "fetch"; start: number };
 export type Send = (message: TransferAction) => void;
@@ -483,6 +484,8 @@ export interface AccountPage {
   format: string;
   fresh: boolean;
   can_undo: boolean;
+  /** Why undoing asks first; empty: it does not. */
+  confirm: string;
   units: LedgerUnit[];
   by_split: { split: string; pictures: number; annotations: number; left: number }[];
   by_file: { file: string; left: number; repaired: number; noted: number }[];

@@ -16,10 +16,12 @@ from workbench.datasets.formats.ledger import Ledger
 from workbench.errors import ClassesInUseError, ConflictError, ImportFormatError
 from workbench.persistence import DataStores
 from workbench.persistence.models import Annotation
+from workbench.persistence.stamps import PARTS, Stamp
 from workbench.persistence.stored_json import MALFORMED, loads, time_of
 from workbench.persistence.stores.merging import WayBack
 
 _log = logging.getLogger(__name__)
+_AS_MADE = "import.made"
 
 Extras = dict[str, list[tuple[Annotation, dict[str, Any]]]]
 """What boxes carry beyond YOLO, by the file name of their picture."""
@@ -50,6 +52,8 @@ class Account:
         What the dataset's classes were before such an import, and after it.
     undone : bool
         Whether it was taken back.
+    made : bool
+        Whether this import made the dataset.
     """
 
     id: str
@@ -62,11 +66,14 @@ class Account:
     way_back: WayBack | None = None
     classes: tuple[list[str], list[str]] = ([], [])
     undone: bool = False
+    made: bool = False
 
     @property
     def can_be_taken_back(self) -> bool:
         """Whether the way back is known, and there is anything to take back."""
         way = self.way_back
+        if self.made:
+            return not self.undone
         return way is not None and bool(way.added or way.edits or way.replaced)
 
     def to_bytes(self) -> bytes:
@@ -84,6 +91,7 @@ class Account:
             "extras": extras,
             "pictures": self.pictures,
             "undone": self.undone,
+            "made": self.made,
         }
         if self.way_back is not None:
             content["way_back"] = {**asdict(self.way_back), "classes": self.classes}
@@ -114,6 +122,7 @@ class Account:
                 {str(name): str(own) for name, own in content.get("pictures", {}).items()},
                 *_way_back(content.get("way_back")),
                 content.get("undone") is True,
+                content.get("made") is True,
             )
         except MALFORMED as error:
             raise ValueError(f"expected an account of an import, found {error!r}") from error
@@ -138,6 +147,8 @@ def new_account(
     rows: Iterable[tuple[str, Iterable[Row]]],
     ids: Mapping[str, int],
     targets: Mapping[str, str],
+    *,
+    made: bool = False,
 ) -> Account:
     """Return the account of an import that happens now.
 
@@ -149,6 +160,8 @@ def new_account(
         Of the classes.
     targets : mapping of str to str
         Where each picture lies in the dataset (``images/train/a.jpg``), by its name in the source.
+    made : bool
+        Whether it makes the dataset.
     """
     now = datetime.now(UTC)
     identity = f"{now:%Y%m%dt%H%M%S}.{now.microsecond:06d}-{os.urandom(4).hex()}"
@@ -167,7 +180,7 @@ def new_account(
     pictures = {
         name: target.partition("/")[2] for name in sorted(told) if (target := targets.get(name))
     }
-    return Account(identity, now, source, ledger, list(notes), extras, pictures)
+    return Account(identity, now, source, ledger, list(notes), extras, pictures, made=made)
 
 
 async def import_accounts(stores: DataStores, dataset: str) -> list[Account]:
@@ -184,20 +197,62 @@ async def import_accounts(stores: DataStores, dataset: str) -> list[Account]:
     return accounts
 
 
-async def take_back_import(stores: DataStores, dataset: str, account: Account) -> None:
+async def note_as_made(stores: DataStores, dataset: str) -> None:
+    """Keep what tells whether a dataset changes that an import has just made, see `work_since`."""
+    stamp = json.dumps(asdict(await stores.dataset.stamp(dataset)))
+    await stores.dataset.save_cache(dataset, _AS_MADE, stamp.encode())
+
+
+async def work_since(stores: DataStores, dataset: str) -> str:
+    """Return in words whether anything was done to a dataset since an import made it.
+
+    Returns
+    -------
+    str
+        Empty: nothing was.
+    """
+    now = await stores.dataset.stamp(dataset)
+    kept = await stores.dataset.load_cache(dataset, _AS_MADE)
+    try:
+        before = None if kept is None else Stamp(**loads(kept))
+    except MALFORMED:
+        before = None
+    if before is None:
+        return f"{dataset}: it is not known whether it was worked on since it was imported"
+    changed = now.changed_since(before)
+    parts = " and ".join(part for part in PARTS if part in changed)
+    return f"{dataset} has been worked on since it was imported ({parts})" if parts else ""
+
+
+async def take_back_import(
+    stores: DataStores, dataset: str, account: Account, *, confirmed: bool = False
+) -> None:
     """Take an import into a dataset back, as one; its account is kept.
 
-    Classes that it brought go too, unless boxes that were drawn since use them.
+    Classes that it brought go too, unless boxes that were drawn since use them. A dataset that
+    the import made goes to the trash as a whole.
+
+    Parameters
+    ----------
+    stores : DataStores
+    dataset : str
+    account : Account
+    confirmed : bool
+        Whether a dataset that the import made goes to the trash also with work done since.
 
     Raises
     ------
     ConflictError
         If that would destroy what was done since, or was done before; nothing is undone then.
     ImportFormatError
-        If the account does not know the way back: it made the dataset, or is of an earlier release.
+        If the account does not know the way back: it is of an earlier release, or has come along
+        with a copy of the dataset.
     """
     if account.undone:
         raise ConflictError(f"{account.source}: this import was undone already")
+    if account.made:
+        await _take_back_all(stores, dataset, account, confirmed)
+        return
     if account.way_back is None:
         raise ImportFormatError(
             f"{account.source}: the way back from this import is not known. Go back to a version "
@@ -213,3 +268,20 @@ async def take_back_import(stores: DataStores, dataset: str, account: Account) -
             await stores.dataset.update_classes(dataset, before, expected=after)
         except (ClassesInUseError, ConflictError) as error:
             _log.info("%s: the classes of an import stay: %s", dataset, error)
+
+
+async def _take_back_all(
+    stores: DataStores, dataset: str, account: Account, confirmed: bool
+) -> None:
+    makers = [one.id for one in await import_accounts(stores, dataset) if one.made]
+    if makers[-1:] != [account.id]:
+        raise ImportFormatError(
+            f"{account.source}: this import made another dataset, which {dataset} is a copy of; "
+            "nothing was undone"
+        )
+    if not confirmed and (words := await work_since(stores, dataset)):
+        raise ConflictError(
+            f"{words}: undoing the import would take that along, so nothing was undone. Confirm it "
+            "to move the whole dataset to the trash"
+        )
+    await stores.dataset.delete(dataset)

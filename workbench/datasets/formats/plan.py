@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.accounts import note_as_made
 from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.collecting import without_collecting
 from workbench.datasets.formats.columns import labels_in
@@ -288,6 +289,7 @@ class ImportPlan(PlanFacts):
         info = await self._stores.dataset.create_with(
             name, lambda sink: fill(contents.view, contents, sink, progress)
         )
+        await note_as_made(self._stores, info.name)
         return _imported(info, contents)
 
     def close(self) -> None:

@@ -65,6 +65,7 @@ def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -
         ),
         ids,
         {picture.name: contents.targets[picture.name] for picture in contents.pictures},
+        made=True,
     )
     sink.write(f".workbench/imports/{account.id}.json", account.to_bytes())
     return ArchiveContents(contents.classes, contents.reading.extra, contents.notes, images, labels)

@@ -5,7 +5,7 @@ No widgets: `page` says what is to be seen, coroutines do the work. How it goes:
 1. `look` plans an import; nothing has been written.
 2. `choose` and `aim` plan it anew: other choices, another dataset.
 3. `apply` writes all of it or nothing, and the account is shown.
-4. `undo` takes it back as one; that it made a dataset, as long as the kernel runs.
+4. `undo` takes it back as one, in later sessions too.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from typing import Any
 
 import traitlets
 
-from workbench.datasets.changes import Change, undoing
-from workbench.datasets.formats.accounts import Account, import_accounts, take_back_import
+from workbench.datasets.formats.accounts import (
+    Account,
+    import_accounts,
+    take_back_import,
+    work_since,
+)
 from workbench.datasets.formats.choices import Choices
 from workbench.datasets.formats.merging import MergePlan, plan_merge
 from workbench.datasets.formats.naming import default_name
@@ -28,7 +32,6 @@ from workbench.datasets.formats.view import FolderView
 from workbench.datasets.manager import DatasetManager
 from workbench.errors import (
     ArchiveError,
-    ConflictError,
     ImportFormatError,
     NotFoundError,
     WorkbenchError,
@@ -45,7 +48,7 @@ from workbench.panels.shared.changing import ChangingModel, Task
 from workbench.panels.shared.python_code import Name, call, code
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
-from workbench.persistence.models import DatasetInfo, ImageKey
+from workbench.persistence.models import ImageKey
 
 
 class ImportModel(ChangingModel):
@@ -85,7 +88,6 @@ class ImportModel(ChangingModel):
         self._dataset = ""
         self._is_fresh = False
         self._opened: Key | None = None
-        self._undos: dict[tuple[str, str], Change] = {}
 
     @property
     def plan(self) -> ImportPlan | MergePlan | None:
@@ -249,36 +251,26 @@ class ImportModel(ChangingModel):
                 return
             if isinstance(plan, MergePlan):
                 await plan.apply(progress=task)
-                dataset, change = plan.dataset, None
+                dataset = plan.dataset
             else:
                 made = await plan.apply(self._name, progress=task)
-                dataset, change = made.name, await self._making(made)
+                dataset = made.name
         self._forget_plan()
         account = (await import_accounts(self._stores, dataset))[-1]
-        if change is not None:
-            self._undos[dataset, account.id] = change
         self._is_fresh = True
         self.status = Status()
         await self._changed(dataset)
         await self._show_account(dataset, account)
 
-    async def _making(self, made: DatasetInfo) -> Change:
-        seen = await self._stores.dataset.stamp(made.name)
-        text = f"dataset {made.name!r} imported"
-
-        async def undo() -> None:
-            with undoing(text):
-                if await self._stores.dataset.stamp(made.name) != seen:
-                    raise ConflictError(
-                        f"{made.name} has been changed since it was imported; delete it yourself "
-                        f"if you do not need it"
-                    )
-                await self._datasets.delete(made.name)
-
-        return Change(text, undo)
-
-    async def undo(self) -> None:
+    async def undo(self, *, confirmed: bool = False) -> None:
         """Take back the import whose account is shown, as one.
+
+        Where it made the dataset and work was done since, the page asks first.
+
+        Parameters
+        ----------
+        confirmed : bool
+            Whether the page has asked.
 
         Raises
         ------
@@ -288,15 +280,17 @@ class ImportModel(ChangingModel):
         if self._account is None:
             return
         dataset, account = self._dataset, self._account
-        change = self._undos.get((dataset, account.id))
         async with self._doing("Undoing"):
-            if change is None:
-                await take_back_import(self._stores, dataset, account)
-            else:
-                await change.undo()
-                del self._undos[dataset, account.id]
+            if (
+                account.made
+                and not confirmed
+                and (words := await work_since(self._stores, dataset))
+            ):
+                self.page = {**self.page, "confirm": words}
+                return
+            await take_back_import(self._stores, dataset, account, confirmed=confirmed)
         self.close()
-        what = f"import of {account.source}" if change is None else change.description
+        what = f"dataset {dataset!r} imported" if account.made else f"import of {account.source}"
         self.status = Status(f"Undone: {what}.")
         await self._changed(dataset)
 
@@ -329,7 +323,7 @@ class ImportModel(ChangingModel):
             account,
             dataset,
             await self._present(),
-            can_undo=account.can_be_taken_back or (dataset, account.id) in self._undos,
+            can_undo=account.can_be_taken_back,
             fresh=self._is_fresh,
             opened=self._opened,
         )

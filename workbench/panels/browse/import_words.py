@@ -248,6 +248,7 @@ def account_page(
         "format": title_of(ledger.format),
         "fresh": fresh,
         "can_undo": can_undo,
+        "confirm": "",
         "units": _units(ledger),
         "by_split": _by_split(ledger),
         "by_file": _by_file(ledger),

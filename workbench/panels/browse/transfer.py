@@ -66,7 +66,7 @@ class TransferPages:
             "aim": lambda m: imports.aim(str(m["dataset"])),
             "rename": self._rename,
             "apply": lambda _: self._apply(),
-            "undo": lambda _: self._undo(),
+            "undo": self._undo,
             "accounts": lambda _: imports.show_accounts(model.dataset),
             "account": lambda m: imports.show_account(str(m["id"])),
             "lines": lambda m: imports.open_lines(_key(m)),
@@ -166,9 +166,10 @@ class TransferPages:
         await self.imports.apply()
         self._arrivals.clear()
 
-    async def _undo(self) -> None:
-        await self.imports.undo()
-        self._model.status = self.imports.status
+    async def _undo(self, message: Mapping[str, Any]) -> None:
+        await self.imports.undo(confirmed=message.get("confirmed") is True)
+        if not self.imports.page:
+            self._model.status = self.imports.status
 
     async def _show_pictures(self, message: Mapping[str, Any]) -> None:
         key = _key(message)

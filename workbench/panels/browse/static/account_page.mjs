@@ -103,6 +103,7 @@ export function noteList(notes) {
 export function accountPage(page, send) {
   /** @param {string} action */
   const act = (action) => () => send({ kind: "import", action });
+  const undo = () => send({ kind: "import", action: "undo", confirmed: true });
   const splits = page.by_split.map((own) => [
     own.split,
     count(own.pictures),
@@ -122,7 +123,18 @@ export function accountPage(page, send) {
     `+ ${count(left)}`,
     count(repaired),
   ]);
+  const warning = `${page.confirm}. Undoing moves all of it to the trash of the home page.`;
   const body = [
+    ...(page.confirm
+      ? [
+          make(
+            "div",
+            { class: "wbp-question", role: "alert" },
+            make("p", {}, warning),
+            pageButton("Undo it all the same", undo, { "data-keep": "undo-all" }),
+          ),
+        ]
+      : []),
     unitCards(page.units),
     part("What was left out, put right or is worth a look", ledgerRows(page.rows, send)),
     ...(page.notes.length ? [part("Further notes", noteList(page.notes))] : []),
@@ -153,8 +165,8 @@ export function accountPage(page, send) {
       "data-keep": "undo",
       title: page.can_undo
         ? "Take all of it back, as one"
-        : "It was undone already, or made the dataset: delete that on the home page",
-      disabled: !page.can_undo,
+        : "It was undone already, or the way back is not known",
+      disabled: !page.can_undo || page.confirm !== "",
     }),
     pageButton("Back to the gallery", act("close"), { "data-keep": "close" }),
   ];
