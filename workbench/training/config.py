@@ -184,6 +184,9 @@ class TrainingJob:
         Of that version; see `workbench.persistence.version_models.VersionInfo`.
     where : str
         The place where it runs: ``"local"``, or the address of a Ray cluster.
+    sweep : str
+        Id of the sweep of which the run is a trial; empty: of none. A trial does not go to the
+        model store by itself: the best one does, once the sweep is over.
     """
 
     run_id: str
@@ -200,6 +203,7 @@ class TrainingJob:
     dataset_version: str = ""
     version_digest: str = ""
     where: str = LOCAL
+    sweep: str = ""
 
     @property
     def model_name(self) -> str:

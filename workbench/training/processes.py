@@ -18,6 +18,7 @@ import workbench
 from workbench.errors import TrainingError
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
+from workbench.persistence.sweep_folder import SweepFolder
 from workbench.training.environment import worker_environment
 
 _log = logging.getLogger(__name__)
@@ -42,9 +43,9 @@ def spawn(folder: RunFolder) -> subprocess.Popen[bytes]:
 
 
 def spawn_module(
-    module: str, folder: RunFolder, environment: Mapping[str, str]
+    module: str, folder: RunFolder | SweepFolder, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start a process for a run that outlives this one, with its output in the run's log.
+    """Start a process for a run or a sweep that outlives this one, with its output in their log.
 
     Raises
     ------

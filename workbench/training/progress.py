@@ -116,6 +116,25 @@ class RunProgress:
         held = self.updated_at - self.node_since if self.node_since else 0.0
         return (self.node_seconds + held) / 3600
 
+    def best(self, metric: str = "map50_95") -> float | None:
+        """Return the best value on val, 0..1: of the best weights once the run is over.
+
+        Parameters
+        ----------
+        metric : str
+            ``"map50_95"`` or ``"map50"``.
+
+        Returns
+        -------
+        float or None
+            None if none was measured.
+        """
+        known = self.metrics.get(f"best_{metric}")
+        if known is not None:
+            return known
+        measured = (epoch.metrics.get(metric) for epoch in self.history)
+        return max((value for value in measured if value is not None), default=None)
+
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen, unless somebody resumes the run."""

@@ -86,6 +86,8 @@ async def register(
         "state": progress.state,
         CURVES: curves_by_epoch(progress),
     }
+    if job.sweep:
+        details["sweep"] = job.sweep
     for name in numbered(job.model_name):
         try:
             await models.save(

@@ -65,11 +65,12 @@ class Run:
     Parameters
     ----------
     folder : RunFolder
-    models : ModelStore
-        Where the weights go at the end.
+    models : ModelStore, optional
+        Where the weights go at the end; without it they stay where they are, until somebody
+        who has one looks at the run.
     """
 
-    def __init__(self, folder: RunFolder, models: ModelStore) -> None:
+    def __init__(self, folder: RunFolder, models: ModelStore | None) -> None:
         self._folder = folder
         self._models = models
         self._reader = RunReader(folder)
@@ -309,7 +310,7 @@ class Run:
 
         Notes a process that is gone as failed; puts the best weights of a run that
         finished, or was stopped after at least one epoch, into the model store and makes
-        them active.
+        them active. Those of a trial are left to its sweep.
 
         Returns
         -------
@@ -321,7 +322,7 @@ class Run:
         worth_keeping = progress.state == FINISHED or (
             progress.state == STOPPED and progress.epochs_completed > 0
         )
-        if not worth_keeping:
+        if not worth_keeping or self._models is None or self.job.sweep:
             return None
         return await register_once(self._folder, self.job, progress, self._models)
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import overload
 
 import workbench
+from workbench.datasets.grouping import GroupBy
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.persistence import DatasetStore, ImageStore, LabelStore, ModelStore, Stores
 from workbench.persistence.models import Progress, no_progress
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.run_queue import RunQueue
+from workbench.persistence.sweep_folder import SweepFolder
 from workbench.training.base_models import fetch_weights
 from workbench.training.checks import ERROR, Problem, check_run, check_settings
 from workbench.training.config import LOCAL, BaseModel, TrainingConfig, TrainingJob
@@ -24,6 +26,10 @@ from workbench.training.events import Queued
 from workbench.training.places import place_at
 from workbench.training.queueing import enqueue, make_room, start_due
 from workbench.training.run import Run
+from workbench.training.sweeps.halving import Halving
+from workbench.training.sweeps.space import Space
+from workbench.training.sweeps.starting import start_cross_validation, start_sweep
+from workbench.training.sweeps.sweep import Sweep
 
 _log = logging.getLogger(__name__)
 
@@ -175,6 +181,116 @@ class TrainingRunner:
             await asyncio.to_thread(make_room, self._runs_dir, place.devices(config))
         await asyncio.to_thread(start_due, self._runs_dir)
         return Run(folder, self._stores.model)
+
+    async def sweep(
+        self,
+        config: TrainingConfig,
+        space: Space,
+        *,
+        trials: int | None = None,
+        halving: Halving | None = None,
+        at_once: int = 1,
+        metric: str = "map50_95",
+        seed: int = 0,
+        where: str = LOCAL,
+        progress: Progress = no_progress,
+    ) -> Sweep:
+        """Start many runs that differ in some settings, and keep the best of them.
+
+        A process of its own starts one trial after the other; each is an ordinary run. All
+        train on one frozen state of the dataset. At the end the best one's weights go to the
+        model store, and those alone.
+
+        Parameters
+        ----------
+        config : TrainingConfig
+            What all trials have in common.
+        space : mapping of str to list or Between
+            What is tried, by the name of a setting of `TrainingConfig`, or of any other argument
+            of Ultralytics' ``train``: ``{"image_size": [320, 640], "lr0": Between(1e-4, 0.1,
+            log=True)}``.
+        trials : int, optional
+            So many are drawn at random. Default: the whole grid of the listed values.
+        halving : Halving, optional
+            Ends trials early that are behind. Default: all train to their end.
+        at_once : int
+            Trials that are under way at a time. On this machine they take turns on the device in
+            any case; a cluster trains as many at a time as it has room for.
+        metric : str
+            By which they are compared: ``"map50_95"`` or ``"map50"``, on val.
+        seed : int
+            Of the drawing.
+        where : str
+            As for `start`.
+        progress : callable, optional
+            As for `check`.
+
+        Raises
+        ------
+        InvalidConfigError
+            If a setting cannot be, or the space is empty or too large.
+        NotFoundError
+            If there is no such dataset.
+        TrainingError
+            If training would fail or be pointless; says why and what to do.
+        """
+        return await start_sweep(
+            self._stores, self._runs_dir, config, space, trials=trials, halving=halving,
+            at_once=at_once, metric=metric, seed=seed, where=where, progress=progress,
+        )  # fmt: skip
+
+    async def cross_validate(
+        self,
+        config: TrainingConfig,
+        *,
+        folds: int = 5,
+        group_by: GroupBy = "name",
+        at_once: int = 1,
+        seed: int = 0,
+        where: str = LOCAL,
+        progress: Progress = no_progress,
+    ) -> Sweep:
+        """Train once for each fold of the data, measured by that fold, trained on the others.
+
+        Train and val together are dealt into folds; test stays out. How far the values of the
+        folds differ says how much one value can be trusted: `SweepProgress.spread`. None of the
+        models goes to the store.
+
+        Parameters
+        ----------
+        config : TrainingConfig
+        folds : int
+        group_by : callable, mapping, "name", "burst", "looks" or None
+            Which images belong together and so into one fold, see
+            `workbench.datasets.grouping.group_index`; by default frames of one video.
+        at_once, seed, where, progress
+            As for `sweep`.
+
+        Raises
+        ------
+        InvalidConfigError, NotFoundError, TrainingError
+            As `sweep` does, and where there are fewer groups than folds.
+        """
+        return await start_cross_validation(
+            self._stores, self._runs_dir, config, folds=folds, group_by=group_by,
+            at_once=at_once, seed=seed, where=where, progress=progress,
+        )  # fmt: skip
+
+    async def list_sweeps(self) -> list[Sweep]:
+        """Return all sweeps, newest first, and see that those go on that are not over.
+
+        A folder that cannot be read as a sweep is left out and logged.
+        """
+        sweeps = []
+        for folder in reversed(await asyncio.to_thread(SweepFolder.find_all, self._runs_dir)):
+            try:
+                sweep = Sweep(folder, self._stores.model)
+                await sweep.refresh()
+            except (WorkbenchError, ValueError, TypeError) as error:
+                _log.warning("sweep %s is left out: %s", folder.path, error)
+                continue
+            sweeps.append(sweep)
+        return sweeps
 
     async def list_runs(self) -> list[Run]:
         """Return all runs, newest first, and settle those that ended while nobody looked.

@@ -122,7 +122,7 @@ class TrainModel(TrainSettings):
         if not self.dataset and len(self.datasets) == 1:
             self.dataset = self.datasets[0]
         await self._list_models()
-        runner = await self._runner()
+        runner = await self.find_runner()
         if runner is not None:
             self._book.put(await runner.list_runs())
             await self.look()
@@ -179,7 +179,7 @@ class TrainModel(TrainSettings):
         """Look for what speaks against a run; `problems` has it."""
         await self.suggest()
         config, where = self.config(), self.where
-        runner = await self._required_runner(config)
+        runner = await self.required_runner(config)
         problems = await runner.check(config, where=where, progress=self._tell())
         if problems:
             self._proposed = config, where
@@ -302,7 +302,7 @@ class TrainModel(TrainSettings):
 
     async def move_up(self) -> None:
         """Move the run one place forward in the queue."""
-        runner = await self._runner()
+        runner = await self.find_runner()
         if runner is None or self.run is None:
             return
         ids = [run.id for run in await runner.list_waiting()]
@@ -398,7 +398,7 @@ class TrainModel(TrainSettings):
         self.busy, self.error, self.said, self.checked = True, "", "", (0, 0)
 
     async def _start(self, config: TrainingConfig, where: str) -> Run:
-        runner = await self._required_runner(config)
+        runner = await self.required_runner(config)
         run = await runner.start(config, where=where, progress=self._tell())
         self.withdraw()
         self._book.put([run])
@@ -409,8 +409,9 @@ class TrainModel(TrainSettings):
     def _tell(self) -> Any:
         return self._book.teller(lambda done, total: self.set_trait("checked", (done, total)))
 
-    async def _required_runner(self, config: TrainingConfig) -> TrainingRunner:
-        runner = await self._runner(config.dataset)
+    async def required_runner(self, config: TrainingConfig) -> TrainingRunner:
+        """Return what starts runs; TrainingError if there is no dataset to train on."""
+        runner = await self.find_runner(config.dataset)
         if runner is None:
             raise TrainingError(f"there is no dataset {config.dataset!r}: create one first")
         return runner
@@ -436,14 +437,15 @@ class TrainModel(TrainSettings):
         await self._list_rows()
 
     async def _list_rows(self, *, every: bool = False) -> None:
-        runner = await self._runner()
+        runner = await self.find_runner()
         waiting = [] if runner is None else [run.id for run in await runner.list_waiting()]
         known = {} if self.run is None else {self.run.id: self.progress}
         rows: tuple[RunRow, ...] = await self._book.rows(waiting, known, every=every)
         if rows != self.rows:
             self.rows = rows
 
-    async def _runner(self, dataset: str = "") -> TrainingRunner | None:
+    async def find_runner(self, dataset: str = "") -> TrainingRunner | None:
+        """Return what finds runs; None while nobody knows where they are kept."""
         if self._runs_dir is None:
             # The stores keep to themselves where they are; a dataset knows where it lies.
             names = [dataset] if dataset else self.datasets

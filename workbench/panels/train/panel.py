@@ -26,12 +26,15 @@ from workbench.panels.train.model import TrainModel
 from workbench.panels.train.run_list import RunList
 from workbench.panels.train.settings import CHOSEN
 from workbench.panels.train.status_line import TrainStatus
+from workbench.panels.train.sweep import SweepPart
 from workbench.panels.train.where import WhereChoice
 from workbench.panels.train.words import log, problem_text, problems_head, status, suggestion
 from workbench.persistence import Stores
 from workbench.training.problems import Problem
 from workbench.training.progress import PAUSING, RUNNING, STARTING, WAITING, RunProgress
 from workbench.training.run import Run
+from workbench.training.sweeps.space import Space
+from workbench.training.sweeps.sweep import Sweep
 
 _NOTHING = (
     "Nothing trains. Press Start: settings, images and machine are checked first, and the curves "
@@ -87,6 +90,7 @@ class TrainPanel:
         self.status_line = TrainStatus()
         self.runs = RunList(self.model, self._spawn)
         self.charts = TrainCharts(self.model, self._background.spawn)
+        self.sweeps = SweepPart(self.model, self._spawn)
         self._make_start()
         self._make_display()
         start = row(self.start_button, self.copy_button, self.undo_button)
@@ -100,7 +104,7 @@ class TrainPanel:
         main = w.Box((left, right))
         main.add_class("train-main")
         self.view = w.VBox(
-            (main, self.charts.more, self.runs.view, self.log_view),
+            (main, self.charts.more, self.runs.view, self.sweeps.view, self.log_view),
             layout={"width": "100%"},
         )
         self.view.add_class("wb-panel")
@@ -155,6 +159,33 @@ class TrainPanel:
         """
         return await self._background.run(lambda: self.model.start(**settings))
 
+    async def sweep(self, space: Space, *, trials: int | None = None, **options: Any) -> Sweep:
+        """Start many runs that differ in some settings; see `TrainingRunner.sweep`.
+
+        Parameters
+        ----------
+        space : mapping of str to list or Between
+        trials : int, optional
+        **options
+            ``halving``, ``at_once``, ``metric`` and ``where`` as for
+            `TrainingRunner.sweep`, and any field of `TrainingConfig`, which is the same in all
+            trials.
+
+        Raises
+        ------
+        TrainingError
+            If training would fail; says why and what to do.
+        """
+        return await self._background.run(
+            lambda: self.sweeps.model.begin(space, trials=trials, **options)
+        )
+
+    async def cross_validate(self, folds: int = 5, **options: Any) -> Sweep:
+        """Train once for each fold of the data; see `TrainingRunner.cross_validate`."""
+        return await self._background.run(
+            lambda: self.sweeps.model.begin_folds(folds=folds, **options)
+        )
+
     async def wait(self) -> RunProgress:
         """Wait until the run is over; raises `TrainingError` if it failed."""
         return await self._background.run(self.model.wait)
@@ -183,6 +214,7 @@ class TrainPanel:
         """End the panel's work and close its widgets; runs go on."""
         self.follower.close()
         self._background.close()
+        self.sweeps.close()
         for widget in (self.status_line, self.copy_button, self.charts, self.view):
             widget.close()
 

@@ -107,15 +107,6 @@ class RunBook:
         return heard
 
 
-def best_map(progress: RunProgress) -> float | None:
-    """Return the best mAP50-95 on val; None if none was measured."""
-    known = progress.metrics.get("best_map50_95")
-    if known is not None:
-        return known
-    measured = [epoch.metrics.get("map50_95") for epoch in progress.history]
-    return max((value for value in measured if value is not None), default=None)
-
-
 def _row(run_id: str, progress: RunProgress, waiting: Sequence[str]) -> RunRow:
     place = waiting.index(run_id) + 1 if progress.state == WAITING and run_id in waiting else 0
     return RunRow(
@@ -123,6 +114,6 @@ def _row(run_id: str, progress: RunProgress, waiting: Sequence[str]) -> RunRow:
         progress.state,
         progress.epochs_completed,
         progress.epochs,
-        best_map(progress),
+        progress.best(),
         place,
     )
