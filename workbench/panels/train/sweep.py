@@ -77,7 +77,7 @@ class SweepPart:
         self.trials = w.BoundedIntText(description="Trials", min=0, max=1000)
         self.at_once = w.BoundedIntText(description="At once", min=1, max=1000)
         self.ends_early = w.Checkbox(description="End early", indent=False)
-        self.first = w.BoundedIntText(description="First epochs", min=1, max=100_000)
+        self.first = w.BoundedIntText(description="Compare after", min=1, max=100_000)
         self.folds = w.BoundedIntText(description="Folds", min=2, max=100)
         for name in ("space", "trials", "at_once", "ends_early", "first", "folds"):
             w.link((model, name), (getattr(self, name), "value"))
@@ -99,7 +99,7 @@ class SweepPart:
             (
                 field(self.trials, w.HTML(help_text("Drawn at random; 0: all combinations."))),
                 field(self.at_once, w.HTML(help_text("Here they take turns in any case."))),
-                field(self.first, w.HTML(help_text("What each trial gets in any case."))),
+                field(self.first, w.HTML(help_text("Epochs that each trial gets in any case."))),
             )
         )
         numbers.add_class("train-three")
