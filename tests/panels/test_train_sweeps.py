@@ -92,7 +92,7 @@ async def test_what_cannot_be_tried_is_said_and_nothing_is_started(
     panel.sweeps.space.value = "learning_rate: 0.1, 0.2"
     panel.sweeps.start_button.click()
     async with asyncio.timeout(20):
-        while "learning_rate" not in panel.status_line.text:
+        while "learning_rate" not in panel.sweeps.problem.value:
             await asyncio.sleep(0.01)
     assert not model.busy
     assert not list((tmp_path / "runs").glob("*/*/sweep.json"))

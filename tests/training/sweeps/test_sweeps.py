@@ -18,7 +18,6 @@ from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.sweep_folder import SweepFolder
 from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
-from workbench.training.sweeps.halving import Halving
 from workbench.training.sweeps.sweep import Sweep, SweepProgress
 
 
@@ -106,21 +105,6 @@ async def test_a_sweep_outlives_its_driver_and_can_be_cancelled_and_resumed(
     assert [trial.run_id for trial in after.trials] == [trial.run_id for trial in before]
     assert [trial.epochs_completed for trial in after.trials] == [8, 8]
     assert len(await persistence_stores.model.list()) == 1
-
-
-@pytest.mark.long
-async def test_a_trial_that_is_behind_ends_early(runner: TrainingRunner) -> None:
-    config = TrainingConfig(**TINY, epochs=30, patience=0, extra={"warmup_epochs": 0})
-    # The second one learns nothing at all, and is compared after the epochs in which the first
-    # has learned something.
-    space = {"freeze": [0, 24], "optimizer": ["AdamW"], "lr0": [0.002]}
-    sweep = await runner.sweep(config, space, halving=Halving(first=10, factor=2))
-    progress = await sweep.wait()
-    first, second = progress.trials
-    assert (first.state, first.epochs_completed) == ("finished", 30)
-    assert second.state == "ended early"
-    assert 10 <= second.epochs_completed < 30
-    assert progress.best == first
 
 
 @pytest.mark.long

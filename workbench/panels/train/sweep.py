@@ -8,7 +8,9 @@ from typing import Any
 
 import ipywidgets as w
 
+from workbench.errors import WorkbenchError
 from workbench.panels.shared.parts import (
+    Command,
     Fold,
     Spawn,
     button,
@@ -27,6 +29,7 @@ from workbench.panels.train.sweep_words import (
     trials_measured,
     trials_table,
 )
+from workbench.panels.train.words import box
 
 _LINES_TO_DRAW = 2
 
@@ -47,7 +50,7 @@ class SweepPart:
 
     def __init__(self, train: TrainModel, spawn: Spawn) -> None:
         self.model = SweepModel(train)
-        self._spawn = spawn
+        self._spawn = self._saying(spawn)
         self._drawn: object = None
         self._is_filling = False
         self.plots: PlotGrid | None = None
@@ -60,6 +63,21 @@ class SweepPart:
         self.model.observe(self._show, names=("sweep", "progress", "busy", "trained_model"))
         self.model.observe(self._watch, names="progress")
         self._show()
+
+    def _saying(self, spawn: Spawn) -> Spawn:
+        """Return what starts commands, and says here, where the buttons are, why one failed."""
+
+        def start(command: Command) -> None:
+            async def work() -> None:
+                self.problem.value = ""
+                try:
+                    await command()
+                except WorkbenchError as error:
+                    self.problem.value = box(str(error))
+
+            spawn(work)
+
+        return start
 
     def close(self) -> None:
         """Take the plot off the page."""
@@ -89,6 +107,7 @@ class SweepPart:
             "Cross-validate", "random", model.cross_validate, self._spawn,
             tip="Deal train and val into folds, frames of one video into one, and train for each",
         )  # fmt: skip
+        self.problem = w.HTML()
         about = help_text(
             "One setting a line: values, or a range.",
             "Any setting by its name in Python (image_size, batch, epochs, base_model), and any "
@@ -115,6 +134,7 @@ class SweepPart:
                 early,
                 row(self.start_button),
                 row(folds, self.validate_button),
+                self.problem,
             )
         )
         self.form.add_class("train-form")

@@ -9,6 +9,7 @@ from typing import Any
 from workbench.datasets.greys import TEXT
 from workbench.evaluation.palette import COLOURS
 from workbench.panels.shared.parts import table
+from workbench.panels.train.words import METRIC_WORDS, box
 from workbench.training.sweeps.sweep import SweepProgress, Trial
 
 _STATES = {
@@ -19,7 +20,6 @@ _STATES = {
 }
 _HEIGHT = 320
 _WORST = "#9db4c8"
-_METRIC_WORDS = {"map50": "mAP50", "map50_95": "mAP50-95"}
 
 
 def sweep_status(sweep_id: str, progress: SweepProgress, model_name: str) -> str:
@@ -40,17 +40,13 @@ def sweep_status(sweep_id: str, progress: SweepProgress, model_name: str) -> str
         parts += [_spread(progress, metric) for metric in ("map50", "map50_95")]
     elif best is not None:
         parts.append(
-            f"best: trial {best.number}, {_METRIC_WORDS[progress.metric]} "
+            f"best: trial {best.number}, {METRIC_WORDS[progress.metric]} "
             f"{best.value(progress.metric):.3f}"
         )
     if model_name:
         parts.append(f"model <b>{escape(model_name)}</b> is in the store")
     text = " · ".join(parts)
-    message = (
-        f'<div role="alert" class="train-message">{escape(progress.message)}</div>'
-        if progress.message
-        else ""
-    )
+    message = box(progress.message) if progress.message else ""
     return f"<div>{text}<br><small>{escape(sweep_id)}</small></div>{message}"
 
 
@@ -91,7 +87,7 @@ def parallel_figure(progress: SweepProgress, key: str) -> str:
     names = list(dict.fromkeys(name for trial in shown for name in trial.settings))
     dimensions = [_axis(name, [trial.settings.get(name) for trial in shown]) for name in names]
     values = [trial.value(progress.metric) for trial in shown]
-    dimensions.append({"label": _METRIC_WORDS[progress.metric], "values": values})
+    dimensions.append({"label": METRIC_WORDS[progress.metric], "values": values})
     figure = go.Figure(
         go.Parcoords(
             dimensions=dimensions,
@@ -144,8 +140,8 @@ def _axis(name: str, values: list[Any]) -> dict[str, Any]:
 def _spread(progress: SweepProgress, metric: str) -> str:
     mean, deviation = progress.spread(metric)
     if math.isnan(mean):
-        return f"{_METRIC_WORDS[metric]} not measured yet"
-    text = f"{_METRIC_WORDS[metric]} {mean:.3f}"
+        return f"{METRIC_WORDS[metric]} not measured yet"
+    text = f"{METRIC_WORDS[metric]} {mean:.3f}"
     return text if math.isnan(deviation) else f"{text} ± {deviation:.3f}"
 
 
