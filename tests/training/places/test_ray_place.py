@@ -23,10 +23,10 @@ from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingConfig
 from workbench.training.events import Finished, Paused, Placed, Queued
 from workbench.training.places import node, place_at
-from workbench.training.places.keeper import versions_here
 from workbench.training.places.local import LocalPlace
 from workbench.training.places.ray import RayPlace
 from workbench.training.places.replaced import VARIABLE
+from workbench.training.places.versions import versions_here
 from workbench.training.processes import python_path
 from workbench.training.progress import RunProgress, advance
 from workbench.training.runner import TrainingRunner

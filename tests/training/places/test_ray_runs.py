@@ -14,6 +14,7 @@ import pytest
 from tests.helpers.ray_cluster import RayCluster, ray_cluster
 from tests.helpers.runs import events_of, gone, process_of, reach
 from tests.helpers.training import TINY, install_network_guard, make_shapes
+from workbench.errors import TrainingError
 from workbench.persistence import Stores
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
@@ -25,6 +26,8 @@ from workbench.training.events import (
     Started,
     Warned,
 )
+from workbench.training.places import ray
+from workbench.training.places.versions import ask_a_node, versions_here
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
 
@@ -181,3 +184,35 @@ async def test_a_run_that_waits_on_the_cluster_can_be_cancelled_and_stopped(
         assert RunFolder(run.path).read_process() is None
     assert first.read_progress().state == "running"
     await first.cancel()
+
+
+@pytest.mark.long
+async def test_the_trials_of_a_sweep_are_runs_on_the_cluster(
+    cluster: RayCluster, runner: TrainingRunner, persistence_stores: Stores
+) -> None:
+    config = TrainingConfig(**TINY, epochs=1)
+    sweep = await runner.sweep(config, {"seed": [1, 2]}, at_once=2, where=cluster.address)
+    progress = await sweep.wait()
+    assert [trial.state for trial in progress.trials] == ["finished", "finished"]
+    assert all(trial.node_hours > 0 for trial in progress.trials)
+    [model] = await persistence_stores.model.list()
+    assert progress.best is not None
+    assert model.details["run_id"] == progress.best.run_id
+
+
+@pytest.mark.long
+async def test_other_versions_on_a_node_are_named_before_a_run_is_sent(
+    cluster: RayCluster, runner: TrainingRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ask_a_node(cluster.address, 1.0, 0.0)
+    assert found is not None
+    host, versions = found
+    assert versions.items() <= versions_here().items()
+    assert set(versions) == {"python", "torch", "ultralytics"}
+    monkeypatch.setattr(ray, "versions_here", lambda: {**versions, "torch": "1.0"})
+    monkeypatch.setattr(ray, "_fitted", {})
+    with pytest.raises(TrainingError) as told:
+        await runner.start(TrainingConfig(**TINY, epochs=1), where=cluster.address)
+    text = f"the node {host} has torch {versions['torch']} instead of 1.0: `pip install torch==1.0`"
+    assert text in str(told.value)
+    assert await runner.list_runs() == []

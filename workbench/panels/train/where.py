@@ -11,7 +11,8 @@ import ipywidgets as w
 from workbench.panels.shared.parts import field, help_text, show
 from workbench.panels.train.model import TrainModel
 from workbench.training.config import LOCAL
-from workbench.training.places.ray import INSTALL, RAY, VARIABLE
+from workbench.training.places.jobs import INSTALL
+from workbench.training.places.ray import RAY, VARIABLE
 
 _PLACES = [("This machine", LOCAL), ("A Ray cluster", RAY)]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import SetupError, TrainingError
-from workbench.training.places.ray import INSTALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+INSTALL = "pip install 'yolo-workbench[ray]'"
 PENDING, RUNNING, STOPPED = "PENDING", "RUNNING", "STOPPED"
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
 OVER = frozenset({STOPPED, SUCCEEDED, FAILED})
@@ -90,14 +90,12 @@ class ClusterJobs:
         TrainingError
             If the cluster refuses it.
         """
+        packed = {"py_modules": [str(path) for path in modules]} if modules else {}  # none fail
         with self._asking():
             self._connected().submit_job(
                 entrypoint=command,
                 submission_id=job_id,
-                runtime_env={
-                    "py_modules": [str(path) for path in modules],
-                    "env_vars": dict(environment),
-                },
+                runtime_env={**packed, "env_vars": dict(environment)},
                 metadata=dict(metadata),
                 entrypoint_num_cpus=cpus,
                 entrypoint_num_gpus=gpus,
@@ -150,3 +148,8 @@ class ClusterJobs:
             ) from error
         except RuntimeError as error:
             raise TrainingError(f"the Ray cluster at {self._url} says: {error}") from error
+
+
+def quiet() -> dict[str, str]:
+    """Return the environment in which Ray sends nobody word of its use."""
+    return {"RAY_USAGE_STATS_ENABLED": "0"}

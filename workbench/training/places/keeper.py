@@ -11,7 +11,6 @@ import time
 import traceback
 import uuid
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 
 import workbench
@@ -28,17 +27,17 @@ from workbench.training.places.jobs import (
     ClusterJobs,
     ClusterUnreachableError,
     JobState,
+    quiet,
 )
-from workbench.training.places.ray import RayPlace, quiet
+from workbench.training.places.ray import RayPlace
 from workbench.training.places.replaced import SECONDS_TO_LET_GO
+from workbench.training.places.versions import versions_here
 from workbench.training.progress import RunProgress
 from workbench.training.reading import RunReader
 from workbench.training.telling import has_ended, tell
 
 REFUSED = 3
 """Exit status of a job that cannot train on its node, and would not on another like it."""
-CHECKED = ("ultralytics", "torch")
-"""Packages that must be the same on the nodes as here."""
 
 _POLL_SECONDS = 0.5
 _SECONDS_BETWEEN_SIGNS = 5.0
@@ -74,13 +73,6 @@ def task_of(folder: RunFolder) -> Task | None:
     """Return what the cluster knows of a run, or None if it was not sent yet."""
     found = folder.read_task()
     return None if found is None else Task(**found)
-
-
-def versions_here() -> dict[str, str]:
-    """Return the versions that decide whether two machines train alike."""
-    found = {name: metadata.version(name).partition("+")[0] for name in CHECKED}
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return {"python": python, "workbench": workbench.__version__, **found}
 
 
 class Keeper:

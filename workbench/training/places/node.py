@@ -17,8 +17,9 @@ from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingJob
 from workbench.training.environment import worker_environment
 from workbench.training.events import Failed, Placed
-from workbench.training.places.keeper import REFUSED, Task, task_of, versions_here
+from workbench.training.places.keeper import REFUSED, Task, task_of
 from workbench.training.places.replaced import VARIABLE
+from workbench.training.places.versions import mismatch, versions_here
 from workbench.training.processes import python_path
 from workbench.training.telling import tell
 
@@ -38,8 +39,8 @@ def main(path: Path, task_id: str) -> NoReturn:
         )
         sys.exit(REFUSED)
     problem = mismatch(task.versions, versions_here(), host)
-    if problem:
-        tell(folder, Failed(time=time.time(), message=problem))
+    if problem is not None:
+        tell(folder, Failed(time=time.time(), message=": ".join(problem)))
         sys.exit(REFUSED)
     where = TrainingJob.from_json(folder.read_job()).where.partition("?")[0]
     tell(folder, Placed(time=time.time(), where=where, task=task_id, node=host))
@@ -55,19 +56,6 @@ def _become_worker(folder: RunFolder, task_id: str) -> NoReturn:
     environment = worker_environment(folder.settings_dir) | python_path() | {VARIABLE: task_id}
     command = [sys.executable, "-m", "workbench.training.worker", str(folder.path)]
     os.execve(sys.executable, command, environment)
-
-
-def mismatch(wanted: dict[str, str], found: dict[str, str], host: str) -> str:
-    """Return what is wrong with the versions of a node, with the remedy; empty if nothing is."""
-    wrong = [name for name in wanted if found.get(name) != wanted[name]]
-    if not wrong:
-        return ""
-    listed = ", ".join(
-        f"{name} {found.get(name, '(none)')} instead of {wanted[name]}" for name in wrong
-    )
-    packages = [f"{name}=={wanted[name]}" for name in wrong if name not in {"python", "workbench"}]
-    remedy = f"`pip install {' '.join(packages)}` there" if packages else "install the same there"
-    return f"the node {host} has {listed}: {remedy}, or train with the versions that it has"
 
 
 def _find(folder: RunFolder, task_id: str) -> Task | None:

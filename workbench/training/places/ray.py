@@ -35,7 +35,9 @@ from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.run_queue import RunQueue
 from workbench.training.config import BaseModel, TrainingConfig
 from workbench.training.machine_checks import check_disk, scale_of
+from workbench.training.places.jobs import INSTALL, quiet
 from workbench.training.places.local import record_of
+from workbench.training.places.versions import ask_a_node, mismatch, versions_here
 from workbench.training.problems import ERROR, WARNING, Problem
 from workbench.training.processes import python_path, spawn_module
 from workbench.training.telling import has_ended
@@ -45,14 +47,15 @@ _log = logging.getLogger(__name__)
 RAY = "ray"
 """Stands for the cluster that the environment variable names."""
 VARIABLE = "RAY_ADDRESS"
-INSTALL = "pip install 'yolo-workbench[ray]'"
 
 _JOBS_PORT = 8265
 _SECONDS_FOR_ANSWER = 5.0
 _SECONDS_TO_END = 60.0
 # Longer than a keeper on another machine ever takes to say again that it is alive.
 _SECONDS_OF_SILENCE = 60.0
+_SECONDS_THAT_IT_FITS = 600.0
 _POLL_SECONDS = 0.1
+_fitted: dict[tuple[str, float, float], float] = {}
 _KEEPER = "workbench.training.places.keeper"
 _OTHERS = (VARIABLE, "RAY_API_SERVER_ADDRESS")  # Ray would take them for the address that we give
 _EXPECTED = (
@@ -132,8 +135,11 @@ class RayPlace:
     def check(
         self, info: DatasetInfo, config: TrainingConfig, base: BaseModel, runs_dir: Path
     ) -> list[Problem]:
-        """Return what speaks against a run there: no cluster, another Ray, too little disk."""
-        return [*self._check_cluster(), *check_disk(config, scale_of(base.label), runs_dir)]
+        """Return what speaks against a run there: no cluster, other versions, too little disk."""
+        found = self._check_cluster()
+        if not any(problem.severity == ERROR for problem in found):
+            found += self._check_versions(config)
+        return [*found, *check_disk(config, scale_of(base.label), runs_dir)]
 
     def devices(self, config: TrainingConfig) -> frozenset[str]:
         """Return no device: those of the cluster are for the cluster to give out."""
@@ -182,6 +188,23 @@ class RayPlace:
                 )
             time.sleep(_POLL_SECONDS)
 
+    def _check_versions(self, config: TrainingConfig) -> list[Problem]:
+        """Ask a node for its versions; where none answers, the run's own node looks later."""
+        key = self.url, self.cpus, self.gpus_for(config)
+        # What has fitted a moment ago is not asked again: a check comes right before a start.
+        if time.monotonic() - _fitted.get(key, -_SECONDS_THAT_IT_FITS) < _SECONDS_THAT_IT_FITS:
+            return []
+        answer = ask_a_node(*key)
+        if answer is None:
+            return []
+        wanted = {name: one for name, one in versions_here().items() if name != "workbench"}
+        host, found = answer  # the code of Workbench travels with the run
+        wrong = mismatch(wanted, found, host)
+        if wrong is None:
+            _fitted[key] = time.monotonic()
+            return []
+        return [Problem(ERROR, *wrong)]
+
     def _is_own(self) -> bool:
         if is_own_cluster(self.url):
             return True
@@ -218,11 +241,6 @@ class RayPlace:
             return []
         text = f"the cluster has Ray {there}, and this machine {here}"
         return [Problem(WARNING, text, f"if a run fails to start, pip install ray=={there} here")]
-
-
-def quiet() -> dict[str, str]:
-    """Return the environment in which Ray sends nobody word of its use."""
-    return {"RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def _is_kept(folder: RunFolder) -> bool:

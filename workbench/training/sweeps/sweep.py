@@ -14,8 +14,8 @@ from workbench.persistence import ModelStore
 from workbench.persistence.models import ModelInfo
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.sweep_folder import SweepFolder
+from workbench.training.places.jobs import quiet
 from workbench.training.places.local import record_of
-from workbench.training.places.ray import quiet
 from workbench.training.processes import python_path, spawn_module
 from workbench.training.progress import RunProgress
 from workbench.training.reading import RunReader
