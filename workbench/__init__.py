@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from workbench.persistence import get_model_store as get_model_store
     from workbench.persistence import get_stores as get_stores
     from workbench.persistence import set_stores as set_stores
+    from workbench.persistence.copying import copy_dataset as copy_dataset
     from workbench.persistence.models import Annotation as Annotation
     from workbench.persistence.models import DatasetInfo as DatasetInfo
     from workbench.persistence.models import ImageInfo as ImageInfo
@@ -70,6 +71,7 @@ _HOME_OF = {
     "HomePanel": "workbench.panels",
     "ModelsPanel": "workbench.panels",
     "TrainPanel": "workbench.panels",
+    "copy_dataset": "workbench.persistence.copying",
     **dict.fromkeys(
         (
             "DatasetStore",

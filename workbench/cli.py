@@ -83,6 +83,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_data(new)
 
+    copy = commands.add_parser(
+        "copy",
+        help="copy a dataset between folders and buckets",
+        description="Copy a dataset with its versions, trash and history, and compare all bytes "
+        "afterwards. If it is interrupted there is no copy.",
+    )
+    for place in ("source", "target"):
+        copy.add_argument(
+            place, metavar=place.upper(), help="such as data/cups or s3://bucket/data/cups"
+        )
+
     doctor = commands.add_parser(
         "doctor",
         help="check this machine and say what to do about each problem",
@@ -196,6 +207,22 @@ def _new(options: argparse.Namespace) -> int:
     return 0
 
 
+def _copy(options: argparse.Namespace) -> int:
+    from workbench.persistence.copying import copy_dataset
+
+    shown = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        if total and 100 * done // total > shown and sys.stderr.isatty():
+            shown = 100 * done // total
+            print(f"\r{shown} %", end="" if done < total else "\n", file=sys.stderr, flush=True)
+
+    made = asyncio.run(copy_dataset(options.source, options.target, progress=progress))
+    print(f"Dataset {made.name!r} with {sum(made.num_images.values()):,} images is in {made.path}.")
+    return 0
+
+
 def _trust_links(options: argparse.Namespace) -> int:
     from workbench.persistence.links import distrust_links, trust_links
 
@@ -246,6 +273,7 @@ def _serve(options: argparse.Namespace) -> int:
 _COMMANDS = {
     "lab": _lab,
     "new": _new,
+    "copy": _copy,
     "doctor": _doctor,
     "trust-links": _trust_links,
     "serve": _serve,

@@ -11,6 +11,9 @@ from workbench.persistence.yolo.names import HIDDEN
 _log = logging.getLogger(__name__)
 _MOST_BYTES = 1 << 31
 
+CACHE = f"{HIDDEN}/cache"
+"""The folder of all that can be derived again."""
+
 
 def load(dataset: Dataset, key: str) -> bytes | None:
     """Return what is kept under a key, or None."""
@@ -40,4 +43,4 @@ def save(dataset: Dataset, key: str, data: bytes) -> None:
 
 
 def _path(key: str) -> str:
-    return f"{HIDDEN}/cache/{key}"
+    return f"{CACHE}/{key}"

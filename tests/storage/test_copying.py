@@ -1,0 +1,182 @@
+"""A whole dataset copied to another place."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.pictures import jpeg
+from workbench import copy_dataset, create_stores
+from workbench.cli import main
+from workbench.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidDatasetError,
+    InvalidNameError,
+    NotFoundError,
+)
+from workbench.persistence import Stores
+from workbench.persistence.models import Annotation, NewImage
+from workbench.persistence.storage.local import LocalStorage
+
+BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
+OTHER = Annotation(0, 0.25, 0.25, 0.25, 0.5)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """All that belongs to a dataset, but for what is derived and for the locks."""
+    left_out = tuple(f".workbench/{name}" for name in ("cache", "generation", "lock", "tmp", "tx"))
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    return {
+        name: path.read_bytes()
+        for name, path in found.items()
+        if path.is_file() and not name.startswith(left_out)
+    }
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    return create_stores(tmp_path / "data", tmp_path / "models")
+
+
+@pytest.fixture
+async def cups(stores: Stores, tmp_path: Path) -> Path:
+    """A dataset with a history, a version, a trash and a file of another tool."""
+    images = [NewImage(f"{n}.jpg", "train", jpeg(n), [BOX]) for n in range(3)]
+    await stores.dataset.create_from("cups", ["cup"], images)
+    await stores.dataset.freeze("cups", "first")
+    await stores.label.save("cups", "train", "0.jpg", [BOX, OTHER])
+    await stores.image.delete("cups", "train", "2.jpg")
+    await stores.dataset.save_cache("cups", "thing", b"derived")
+    folder = tmp_path / "data" / "cups"
+    (folder / "notes").mkdir()
+    (folder / "notes" / "of us.txt").write_text("taken in May")
+    assert {".workbench/history", ".workbench/trash", ".workbench/versions"} <= {
+        "/".join(name.split("/")[:2]) for name in files_of(folder)
+    }
+    return folder
+
+
+async def test_a_copy_is_the_same_byte_for_byte(cups: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    target = tmp_path / "elsewhere" / "mugs"
+    made = await copy_dataset(cups, target, progress=lambda *steps: seen.append(steps))
+    assert (made.name, made.path, made.classes) == ("mugs", target, ["cup"])
+    assert files_of(target) == files_of(cups)
+    assert not (target / ".workbench" / "cache").exists()
+    assert seen == sorted(seen)
+    assert seen[-1][0] == seen[-1][1]
+
+
+async def test_a_copy_can_be_worked_on(cups: Path, tmp_path: Path) -> None:
+    await copy_dataset(cups, tmp_path / "elsewhere" / "cups")
+    before = files_of(cups)
+    other = create_stores(tmp_path / "elsewhere", tmp_path / "models")
+    [deleted] = await other.image.list_trash("cups")
+    await other.image.restore("cups", deleted.id)
+    [version] = await other.dataset.list_versions("cups")
+    assert version.name == "first"
+    await other.dataset.restore_version("cups", "first")
+    assert len(await other.image.list("cups")) == 3
+    assert await other.label.load("cups", "train", "0.jpg") == [BOX]
+    assert files_of(cups) == before
+
+
+async def test_to_a_bucket_and_back(cups: Path, tmp_path: Path, address: str) -> None:
+    assert await asyncio.to_thread(main, ["copy", str(cups), f"{address}/my cups"]) == 0
+    assert (
+        await asyncio.to_thread(
+            main, ["copy", f"{address}/my cups", str(tmp_path / "back" / "cups")]
+        )
+        == 0
+    )
+    assert files_of(tmp_path / "back" / "cups") == files_of(cups)
+
+
+async def test_what_changes_meanwhile_gives_the_copy_up(
+    cups: Path, stores: Stores, tmp_path: Path
+) -> None:
+    def meanwhile(done: int, total: int) -> None:
+        (cups / "images" / "train" / "0.jpg").write_bytes(jpeg(7))
+
+    target = tmp_path / "elsewhere"
+    with pytest.raises(ConflictError, match=r"images/train/0\.jpg changed"):
+        await copy_dataset(cups, target / "cups", progress=meanwhile)
+    assert not (target / "cups").exists()
+    made = await copy_dataset(cups, target / "cups")
+    assert made.num_images["train"] == 2
+    assert (target / "cups" / "images" / "train" / "0.jpg").read_bytes() == jpeg(7)
+
+
+async def test_labels_drawn_meanwhile_come_along_or_not(cups: Path, tmp_path: Path) -> None:
+    label = cups / "labels" / "train" / "1.txt"
+
+    def meanwhile(done: int, total: int) -> None:
+        if done == 1:
+            label.write_text("0 0.5 0.5 0.125 0.125\n")
+
+    await copy_dataset(cups, tmp_path / "elsewhere" / "cups", progress=meanwhile)
+    assert files_of(tmp_path / "elsewhere" / "cups") == files_of(cups)
+
+
+async def test_bytes_that_come_out_otherwise_are_found(
+    cups: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last file that was written changes on the disk before it is compared."""
+    target = tmp_path / "elsewhere"
+
+    def spoil(done: int, total: int) -> None:
+        for written in target.rglob("labels/train/1.txt"):
+            written.write_text("0 0.5 0.5 0.125 0.125\n")
+
+    with pytest.raises(InvalidDatasetError, match=r"labels/train/1\.txt: expected the bytes"):
+        await copy_dataset(cups, target / "cups", progress=spoil)
+    assert not (target / "cups").exists()
+
+
+async def test_links_that_lead_out_are_not_followed(cups: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(jpeg(9))
+    (cups / "images" / "train" / "x.jpg").symlink_to(secret)
+    with pytest.raises(InvalidDatasetError, match="nothing was copied"):
+        await copy_dataset(cups, tmp_path / "elsewhere" / "cups")
+    assert not (tmp_path / "elsewhere" / "cups").exists()
+
+
+async def test_what_is_there_already_stays(cups: Path, stores: Stores) -> None:
+    await stores.dataset.create("mugs", ["mug"])
+    with pytest.raises(AlreadyExistsError):
+        await copy_dataset(cups, cups.parent / "mugs")
+    assert (await stores.dataset.get("mugs")).classes == ["mug"]
+
+
+async def test_what_is_not_there_is_said(
+    tmp_path: Path, cups: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NotFoundError, match="missing"):
+        await copy_dataset(cups.parent / "missing", tmp_path / "x")
+    assert (
+        await asyncio.to_thread(
+            main, ["copy", str(tmp_path / "nowhere" / "cups"), str(tmp_path / "x")]
+        )
+        == 1
+    )
+    assert "nowhere is not there; expected a dataset" in capsys.readouterr().err
+    assert not (tmp_path / "nowhere").exists()
+    with pytest.raises(InvalidNameError, match="expected a dataset in the place"):
+        await copy_dataset(cups, "s3://bucket")
+
+
+async def test_a_dataset_that_may_only_be_read_is_copied(
+    cups: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: LocalStorage) -> None:
+        raise AssertionError(f"{self.where}: no lease is needed to read")
+
+    build = LocalStorage.lease
+    monkeypatch.setattr(LocalStorage, "lease", refuse)
+    await copy_dataset(cups, tmp_path / "elsewhere" / "cups")
+    monkeypatch.setattr(LocalStorage, "lease", build)
+    assert files_of(tmp_path / "elsewhere" / "cups") == files_of(cups)

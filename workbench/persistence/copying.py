@@ -1,0 +1,84 @@
+"""Copy a dataset between any two places that can hold one: folders and buckets."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from workbench.errors import InvalidNameError, NotFoundError
+from workbench.persistence.addresses import place_of
+from workbench.persistence.disk_errors import in_our_words
+from workbench.persistence.models import DatasetInfo, Progress, no_progress
+
+_EXPECTED = (
+    "expected a dataset in the place that holds it, such as data/cups or s3://bucket/data/cups"
+)
+
+
+async def copy_dataset(
+    source: Path | str, target: Path | str, *, progress: Progress = no_progress
+) -> DatasetInfo:
+    """Copy a dataset with its versions, trash and history, all of it or nothing at all.
+
+    All bytes are compared afterwards. The dataset can be worked on meanwhile; only when images or
+    versions are changed while they are copied, this raises and wants to be called again.
+
+    Parameters
+    ----------
+    source : Path or str
+        The dataset: the path of its folder, or the address of the place in a bucket that holds
+        it, with its name behind: ``s3://bucket/data/cups``.
+    target : Path or str
+        The same of the copy; the folder around it is made if it is not there.
+    progress : callable, optional
+        Called with the number of steps done, and of all.
+
+    Returns
+    -------
+    DatasetInfo
+        Of the copy.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such dataset.
+    AlreadyExistsError
+        If one of this name is at the target.
+    ConflictError
+        If images or versions were changed meanwhile.
+    InvalidDatasetError
+        If links lead out of the dataset, or what was written is not what is read again.
+    InvalidNameError
+        If no dataset can have this name.
+    SetupError
+        If what a bucket needs is not there.
+    """
+    from workbench.persistence.opening import dataset_places
+    from workbench.persistence.stores import copying
+
+    (from_place, name), (to_place, new_name) = _divided(source), _divided(target)
+
+    def work() -> DatasetInfo:
+        if isinstance(from_place, Path) and not from_place.is_dir():
+            raise NotFoundError(f"{from_place} is not there; {_EXPECTED}")
+        with in_our_words(str(target)):
+            return copying.copy_dataset(
+                dataset_places(from_place).open(name),
+                dataset_places(to_place),
+                new_name,
+                progress=progress,
+            )
+
+    return await asyncio.to_thread(work)
+
+
+def _divided(place: Path | str) -> tuple[Path | str, str]:
+    """Return the place that holds a dataset, and the dataset's name."""
+    found = place_of(place)
+    if isinstance(found, Path):
+        path = found.expanduser().absolute()
+        return path.parent, path.name
+    around, _, name = found.rstrip("/").rpartition("/")
+    if not name or around.endswith("/"):
+        raise InvalidNameError(f"{_EXPECTED}; found {found}")
+    return around, name
