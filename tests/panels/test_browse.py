@@ -456,6 +456,21 @@ async def test_long_answers_come_in_parts_and_stop_when_called_off(
     assert all(sum(map(len, m["buffers"])) <= 1500 for m in page.sent)
 
 
+async def test_the_first_pictures_come_soon_and_requests_are_answered_in_turn(
+    page: Page, root: Path
+) -> None:
+    for number in range(100):
+        write_picture(root / "images" / "test" / f"{number:03}.jpg")
+    await page.panel.refresh()
+    number = page.panel.gallery.listing["id"]
+    page.say("want", id=1, listing=number, level=64, ranges=[[0, 48]])
+    page.say("want", id=2, listing=number, level=64, ranges=[[48, 90]])
+    done = lambda: [message["id"] for message in page.sent if message["done"]]  # noqa: E731
+    await page.until_state(done, [1, 2])
+    assert [message["id"] for message in page.sent] == sorted(m["id"] for m in page.sent)
+    assert [len(m["items"]) for m in page.sent if m["id"] == 1] == [4, 8, 16, 16, 4]
+
+
 async def test_filter_select_move_and_undo_as_a_page_does_it(page: Page, root: Path) -> None:
     gallery = page.panel.gallery
     page.say("complete", seq=7, text="spl", cursor=3)

@@ -32,6 +32,9 @@ MESSAGE_BYTES = 900_000
 """More picture bytes than this do not go into one message."""
 AT_ONCE = 16
 """So many pictures are made before a request is looked at again: it may be called off."""
+FIRST = 4
+"""So many in the first piece of an answer, twice as many in each one after it: something is seen
+soon, and most go together."""
 MAX_SIDE = 1024
 LISTINGS_KEPT = 3
 """A page may still ask about the listing before the last."""
@@ -85,6 +88,7 @@ class BrowsePages:
         self._adding = asyncio.Lock()  # files are added in the order in which they came
         self._listings: deque[Listing] = deque(maxlen=LISTINGS_KEPT)
         self._open: set[tuple[str, int]] = set()  # requests under way
+        self._in_turn = asyncio.Lock()  # used on the owner loop only
         self._chosen_by = ""
         gallery.accept = sorted(IMAGE_EXTENSIONS)
         gallery.max_bytes = MAX_FILE_BYTES
@@ -163,14 +167,17 @@ class BrowsePages:
         if listing is not None:
             ranges = checked_ranges(message["ranges"], len(listing))
             places = [place for start, end in ranges for place in range(start, end)]
-        while listing is not None and request in self._open:
-            now, places = places[:AT_ONCE], places[AT_ONCE:]
-            page = await self._model.page(listing, now, side) if now else []
-            if request not in self._open:
-                return
-            self._send_parts(message, page, is_last=not places)
-            if not places:
-                break
+        at_once = FIRST
+        async with self._in_turn:  # what was asked for first is seen first, not half of each
+            while listing is not None and request in self._open:
+                now, places = places[:at_once], places[at_once:]
+                at_once = min(2 * at_once, AT_ONCE)
+                page = await self._model.page(listing, now, side) if now else []
+                if request not in self._open:
+                    return
+                self._send_parts(message, page, is_last=not places)
+                if not places:
+                    break
         self._open.discard(request)
 
     def _send_parts(
