@@ -113,7 +113,7 @@ def test_a_dataset_comes_from_the_browsers_machine_and_goes_there(
     home.get_by_role("button", name="Bring in …").click()
     keep_picture(page, "home-bring-in")
     with page.expect_file_chooser() as chooser:
-        home.get_by_role("button", name="Choose pictures or a zip …").click()
+        home.get_by_role("button", name="Choose pictures, a zip or a video …").click()
     chooser.value.set_files(archive)
     name = home.get_by_label("Name of the dataset")
     assert name.input_value() == "zoo"

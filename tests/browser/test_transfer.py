@@ -14,6 +14,7 @@ from playwright.sync_api import Locator
 from tests.browser.annotating import CLASSES, eventually, scene
 from tests.browser.browsing import Gallery, show_gallery, write_images
 from tests.browser.conftest import Lab, LabPage, keep_picture
+from workbench.samples.video import write_video
 
 pytestmark = pytest.mark.browser
 
@@ -187,3 +188,31 @@ def test_the_selection_is_downloaded_in_another_form(lab_page: LabPage, images: 
     gallery.wait_message("2 images exported to")
     eventually(lambda: len(list((target / "images" / "train").iterdir())), 2)
     assert len(CLASSES) == 3
+
+
+def test_drop_a_video_choose_each_nth_frame_import_and_undo(
+    lab_page: LabPage, images: Path, tmp_path: Path
+) -> None:
+    gallery = show_gallery(lab_page, images)
+    name = f"clip_{uuid4().hex[:8]}"
+    made = images.parent / name
+    video = write_video(tmp_path / f"{name}.avi", seconds=4, fps=5, image_size=(640, 480))
+    drop(lab_page, video.name, video.read_bytes())
+    plan = shown(gallery, "plan")
+    plan.get_by_role("button", name="Import 4 pictures").wait_for()
+    plan.get_by_label("Frames of the videos").select_option("2")
+    keep_picture(lab_page.page, "import-video")
+    plan.get_by_role("button", name="Import 10 pictures").click()
+    account = shown(gallery, "account")
+    frames = sorted(path.name for path in (made / "images" / "train").iterdir())
+    assert frames == [f"frame_{number:06d}.jpg" for number in range(0, 20, 2)]
+
+    # Work since: the page asks before all of it goes to the trash.
+    (made / "labels" / "train" / "frame_000000.txt").write_text("")
+    account.get_by_role("button", name="Undo this import").click()
+    account.get_by_text("has been worked on since it was imported (labels)").wait_for()
+    keep_picture(lab_page.page, "import-undo-asked")
+    assert made.exists()
+    account.get_by_role("button", name="Undo it all the same").click()
+    gallery.wait_message(f"Undone: dataset '{name}' imported.")
+    assert not made.exists()

@@ -20,6 +20,7 @@ from workbench.panels.browse import BrowsePanel
 from workbench.panels.browse.import_words import reason_rows
 from workbench.panels.shared.arrivals import Arrivals
 from workbench.persistence import Stores, create_stores
+from workbench.samples.video import write_video
 
 PATIENCE_S = 120
 """After so long something never comes; nothing here takes a hundredth of that."""
@@ -448,3 +449,29 @@ def _bytes(data: Any) -> bytes:
 
 def zip_bytes(files: Mapping[str, Any]) -> bytes:
     return archives.zip_bytes([(name, _bytes(data)) for name, data in files.items()])
+
+
+async def test_a_dropped_video_is_planned_with_each_nth_frame(
+    page: Page, root: Path, tmp_path: Path
+) -> None:
+    video = write_video(tmp_path / "clip.avi", seconds=2, fps=5, image_size=(64, 48)).read_bytes()
+    assert ".avi" in page.panel.gallery.imports
+    page.drop(("clip.avi", video))
+    plan = await page.until_kind("plan")
+    assert plan["title"] == "clip.avi (from the browser)"
+    assert [s["images"] for s in plan["splits"]] == [2]
+    [frames] = [c for c in plan["choices"] if c["key"] == "frame_step"]
+    assert frames["value"] == "0"
+    page.ask("choose", key="frame_step", value="2")
+    await page.until(lambda: [s["images"] for s in page.shown["splits"]], [5])
+    [frames] = [c for c in page.shown["choices"] if c["key"] == "frame_step"]
+    assert frames["value"] == "2"
+    assert "frame_step=2" in page.shown["code"]
+    page.ask("apply")
+    account = await page.until_kind("account")
+    assert account["units"][1]["taken"] == 5
+    made = sorted(path.name for path in (root.parent / "clip" / "images" / "train").iterdir())
+    assert made == [f"frame_{number:06d}.jpg" for number in (0, 2, 4, 6, 8)]
+    page.ask("undo")
+    await page.until_kind(None)
+    assert not (root.parent / "clip").exists()

@@ -89,6 +89,8 @@ class Contents:
         How many pictures found their annotations by which rule.
     labels : Counter of str
         How many boxes of each class were read, by its name in the source.
+    videos : tuple of str
+        Those in the source, of which frames can be taken.
     """
 
     recognised: Recognised
@@ -102,6 +104,7 @@ class Contents:
     view: FolderView
     pairing: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
+    videos: tuple[str, ...] = ()
 
 
 class PlanFacts:
@@ -156,6 +159,11 @@ class PlanFacts:
     def questions(self) -> list[str]:
         """What has to be answered by `choose` before it can be applied."""
         return list(self._contents.questions)
+
+    @property
+    def videos(self) -> list[str]:
+        """The videos of the source, of which `Choices.frame_step` says what is taken."""
+        return list(self._contents.videos)
 
     @property
     def pairing(self) -> dict[str, int]:
@@ -364,6 +372,7 @@ def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Conte
 def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Contents:
     if not view.pictures and (asked_first := _ask_about_pictures(view, choices)):
         return _nothing_yet(view, asked_first)
+    videos = tuple(view.others(VIDEOS))
     view, failed = converted(view, choices, progress)
     if failed and not view.pictures:
         raise ImportFormatError("; ".join(list(failed.values())[:3]))
@@ -437,6 +446,7 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
         view,
         taken.pairing,
         taken.labels,
+        videos,
     )
 
 

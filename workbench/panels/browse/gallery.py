@@ -105,7 +105,8 @@ class Gallery(anywidget.AnyWidget):
         traitlets.Unicode(), help="extensions of files that may be added, with the dot"
     ).tag(sync=True)
     imports = traitlets.List(
-        traitlets.Unicode(), help="extensions of archives and annotations, which are imported"
+        traitlets.Unicode(),
+        help="extensions of archives, annotations and videos, which are imported",
     ).tag(sync=True)
     max_bytes = traitlets.Int(0, help="that a file may have which is added").tag(sync=True)
     height = traitlets.Int(560, min=200, help="of the grid, CSS pixels").tag(sync=True)

@@ -69,6 +69,9 @@ _CHOICES: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
 )
+_STEPS = (1, 2, 5, 10, 15, 25, 30, 50, 100, 300)
+"""Every how many frames of a video one can be taken, on the page."""
+
 _INTO: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     (
         "existing",
@@ -201,7 +204,17 @@ def _choices(plan: ImportPlan | MergePlan) -> list[dict[str, Any]]:
     for key, label, some in _CHOICES:
         value = one_based if key == "one_based" else getattr(plan.choices, key)
         found.append(_choice(key, label, some, value))
+    if plan.videos:
+        found.append(_frames(plan))
     return found
+
+
+def _frames(plan: ImportPlan | MergePlan) -> dict[str, Any]:
+    step = plan.choices.frame_step
+    usual = "of a video alone about one for each second is taken, else none"
+    steps = sorted({*_STEPS, step} - {0})
+    values = [(str(n), "each is taken" if n == 1 else f"each {n}. is taken") for n in steps]
+    return _choice("frame_step", "Frames of the videos", [("0", usual), *values], str(step))
 
 
 def _choice(key: str, label: str, values: Iterable[tuple[str, str]], value: str) -> dict[str, Any]:
@@ -210,6 +223,8 @@ def _choice(key: str, label: str, values: Iterable[tuple[str, str]], value: str)
 
 def chosen_value(key: str, value: str) -> Any:
     """Return what a choice on the page means to a plan."""
+    if key == "frame_step":
+        return int(value)
     return {"": None, "no": False, "yes": True}[value] if key == "one_based" else value
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from workbench.datasets.actions import Change, Upload
 from workbench.datasets.changes import nothing_to_undo
 from workbench.datasets.formats.tar import ARCHIVES
-from workbench.datasets.formats.view import POINTABLE
+from workbench.datasets.formats.view import POINTABLE, VIDEOS
 from workbench.errors import ConflictError, NotFoundError
 from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.importing import is_dataset, new_files, typed_path
@@ -92,7 +92,7 @@ class BrowsePages:
         self._chosen_by = ""
         gallery.accept = sorted(IMAGE_EXTENSIONS)
         gallery.max_bytes = MAX_FILE_BYTES
-        gallery.imports = sorted({*ARCHIVES, *POINTABLE} - {".txt"})
+        gallery.imports = sorted({*ARCHIVES, *POINTABLE, *VIDEOS} - {".txt"})
         model.observe(self._show_listing, "listing")
         model.observe(self._show_selection, "selection")
         model.observe(self._show_state, ("problem", "status", "work", "undo_text"))

@@ -175,7 +175,7 @@ function render({ model, el }) {
       make(
         "button",
         { class: "wb-button", type: "button", onclick: () => chooseFiles.click() },
-        "Choose pictures or a zip …",
+        "Choose pictures, a zip or a video …",
       ),
       make(
         "button",
