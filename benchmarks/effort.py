@@ -9,6 +9,13 @@ true box is there with its class at the IoU and nothing else. Each action is an 
 `AnnotateModel` takes, as from a page, into real stores. The baseline is the same person
 without suggestions.
 
+Once a model has taken over, the person reviews its suggestions in bulk, in Browse: a page of crops
+by image, from the threshold on. They click the wrong ones, accept the rest, and open only the
+images that are not complete then; where too much of a page is wrong they go image by image until
+the next model. Paid for are also the tabs, the order and the threshold, scrolling, and what is
+needed to open images. A page is finished before the next, so no lesson learns from images that
+are half done.
+
 The model is the product's own: a `Teacher` has it learn from what was reviewed, after 10, 20, 40,
 80 ... images, and lets it take over when it is better on what is held out. Time is simulated: 2 s
 for each action, and a lesson is judged only when its measured training time has passed. What an
@@ -41,6 +48,7 @@ from benchmarks.effort_person import (  # noqa: E402
     class_after,
     cost_of,
     is_right,
+    is_worth_it,
 )
 from benchmarks.measure import print_columns, say  # noqa: E402
 from workbench import samples  # noqa: E402
@@ -51,11 +59,14 @@ from workbench.labelling.predictor import Predictor  # noqa: E402
 from workbench.labelling.teaching import Teacher  # noqa: E402
 from workbench.panels.annotate.messages import CanvasBox, Edit  # noqa: E402
 from workbench.panels.annotate.model import AnnotateModel  # noqa: E402
+from workbench.panels.browse.listing import Listing  # noqa: E402
+from workbench.panels.browse.model import BrowseModel  # noqa: E402
 from workbench.persistence import Stores, create_stores  # noqa: E402
 from workbench.persistence.models import Annotation, ImageKey, NewImage  # noqa: E402
 from workbench.training.runner import TrainingRunner  # noqa: E402
 
 SECONDS_FOR_AN_ACTION = 2.0
+CROPS_ON_A_PAGE = 40
 TAUGHT, MANUAL = "taught", "manual"
 
 
@@ -116,19 +127,112 @@ class Desk:
         ]
         shown = [row for row in rows if (row.score or 0) >= threshold]
         hidden = [row for row in rows if (row.score or 0) < threshold]
-        start = [Shown(r.class_id, r.xyxy, True, place) for place, r in enumerate(shown)]
+        start = await self._labels(picture)
+        start += [Shown(r.class_id, r.xyxy, True, place) for place, r in enumerate(shown)]
         actions = self._person.work(start, picture.truth, self._class)
         self._class = class_after(actions, self._class)
         revision = opened.labels.revision
         for action in actions:
             data = await model.take(_edit(opened.key, revision, action, shown, hidden))
             revision = data.revision
-        stored = await self._stores.label.load(self._dataset, split, name)
-        boxes = [
-            Shown(a.class_id, box)
-            for a, box in zip(stored, _xyxy(stored, picture.size), strict=True)
-        ]
-        return cost_of(actions), is_right(boxes, picture.truth, self._person.least_iou)
+        return cost_of(actions), await self._is_right(picture)
+
+    async def _labels(self, picture: Picture) -> list[Shown]:
+        stored = await self._stores.label.load(self._dataset, *picture.key)
+        boxes = _xyxy(stored, picture.size)
+        return [Shown(a.class_id, box) for a, box in zip(stored, boxes, strict=True)]
+
+    async def _is_right(self, picture: Picture) -> bool:
+        return is_right(await self._labels(picture), picture.truth, self._person.least_iou)
+
+    async def label_page(
+        self, pictures: Sequence[Picture], threshold: float, *, is_new: bool
+    ) -> tuple[list[tuple[int, bool]], int]:
+        """Review a page of crops in Browse, and finish the images that they are of.
+
+        Parameters
+        ----------
+        pictures : sequence of Picture
+            All that are left, in the order of the dataset.
+        threshold : float
+        is_new : bool
+            Whether order and threshold have to be set first.
+
+        Returns
+        -------
+        list of (int, bool)
+            For each image up to that of the last crop what it cost, and whether it is right;
+            empty if the person has seen the page and rather goes image by image.
+        int
+            What the page cost besides.
+        """
+        browse = BrowseModel(self._stores)
+        try:
+            await browse.open(self._dataset)
+            await browse.show("suggested")
+            listing = await browse.sift("images", threshold)
+            crops = min(len(listing), CROPS_ON_A_PAGE)
+            wrong, images = self._wrong_crops(listing, crops, pictures)
+            # The tab of the crops; two clicks for the order, and one and three keys for the score.
+            beside = 1 + 6 * is_new
+            if not is_worth_it(len(wrong), crops):
+                return [], beside + 1  # and back to the annotator
+            browse.select(tuple((place, place + 1) for place in wrong))
+            await browse.accept_rest(0, crops)
+            return await self._finish(browse, pictures[:images], threshold, beside + len(wrong) + 1)
+        finally:
+            browse.close()
+
+    def _wrong_crops(
+        self, listing: Listing, crops: int, pictures: Sequence[Picture]
+    ) -> tuple[list[int], int]:
+        """Return the places of the wrong crops of a page, and up to which image it goes."""
+        waiting = listing.waiting
+        assert waiting is not None
+        rows = listing.rows[:crops].tolist()
+        places: dict[ImageKey, list[int]] = {}
+        for place, row in enumerate(rows):
+            places.setdefault(waiting.key(row), []).append(place)
+        wrong: list[int] = []
+        images = 0
+        for number, picture in enumerate(pictures):
+            here = places.pop(picture.key, [])
+            if not here:
+                continue
+            images = number + 1
+            boxes = [waiting.suggestion(rows[place]) for place in here]
+            corners = _xyxy(boxes, picture.size)
+            shown = [Shown(b.class_id, xyxy) for b, xyxy in zip(boxes, corners, strict=True)]
+            wrong += [here[i] for i in self._person.wrong_of(shown, picture.truth)]
+        wrong += [place for here in places.values() for place in here]  # on what is done already
+        return sorted(wrong), images
+
+    async def _finish(
+        self, browse: BrowseModel, pictures: Sequence[Picture], threshold: float, beside: int
+    ) -> tuple[list[tuple[int, bool]], int]:
+        """Look through images in Browse; mark those without objects, open what is incomplete."""
+        listing = await browse.show("images")
+        beside += 2  # the tab of the images, and scrolling to these
+        place_of = {key: place for place, key in enumerate(listing.keys(((0, len(listing)),)))}
+        empty = [p for p in pictures if not p.truth and not await self._labels(p)]
+        if empty:
+            at = sorted(place_of[p.key] for p in empty)
+            browse.select(tuple((place, place + 1) for place in at))
+            await browse.mark_background()
+            beside += 1
+        done = []
+        opens = False
+        for picture in pictures:
+            is_right_now = await self._is_right(picture)
+            cost = 0
+            if picture in empty:
+                cost = 1  # selected
+            elif not is_right_now:
+                opens = True
+                cost, is_right_now = await self.label(picture, threshold)
+                cost += 1  # selected, to be opened with the others
+            done.append((cost, is_right_now))
+        return done, beside + 2 * opens  # to the annotator, and back
 
 
 def _edit(
@@ -170,6 +274,8 @@ class Session:
         self._person = Person(args.iou)
         self._threshold = 0.25
         self._lesson: Lesson | None = None
+        self._bulk = self._is_new = False
+        self.pages: list[int] = []
 
     async def run(self, classes: list[str]) -> tuple[Tally, Tally]:
         """Label everything twice: with suggestions, and without."""
@@ -181,19 +287,40 @@ class Session:
         desk, other = (Desk(self.stores, name, self._person) for name in (TAUGHT, MANUAL))
         coming: Coming | None = None
         due = due_at(0)
-        for number, picture in enumerate(self._pictures):
+        number = 0
+        while number < len(self._pictures):
             if coming is not None and taught.seconds >= coming.ready_at:
                 await self._take_over(coming, number)
                 coming = None
-            for own, tally, threshold in ((desk, taught, self._threshold), (other, manual, 1.1)):
-                cost, is_right_now = await own.label(picture, threshold)
-                tally.actions.append(cost)
-                tally.wrong += not is_right_now
-            is_due = number + 1 >= due and number + 1 < len(self._pictures)
+            for cost, is_right_now in await self._label_some(desk, self._pictures[number:]):
+                taught.actions.append(cost)
+                taught.wrong += not is_right_now
+            for picture in self._pictures[number : len(taught.actions)]:
+                cost, is_right_now = await other.label(picture, 1.1)
+                manual.actions.append(cost)
+                manual.wrong += not is_right_now
+            number = len(taught.actions)
+            is_due = due <= number < len(self._pictures)
             if coming is None and is_due and len(self.notes) < self._args.rounds:
-                coming, due = await self._teach(number + 1, taught.seconds)
+                coming, due = await self._teach(number, taught.seconds)
         self.predictor.close()
         return taught, manual
+
+    async def _label_some(self, desk: Desk, left: Sequence[Picture]) -> list[tuple[int, bool]]:
+        """Have a page of crops reviewed, or the next image.
+
+        What a page costs besides its images counts at the first of them.
+        """
+        beside = 0
+        if self._bulk:
+            done, beside = await desk.label_page(left, self._threshold, is_new=self._is_new)
+            self._is_new = False
+            if done:
+                self.pages.append(len(done))
+                return [(done[0][0] + beside, done[0][1]), *done[1:]]
+            self._bulk = False
+        cost, is_right_now = await desk.label(left[0], self._threshold)
+        return [(cost + beside, is_right_now)]
 
     async def _teach(self, images: int, now: float) -> tuple[Coming | None, int]:
         """Have the product's teacher train. The person goes on, by the simulated clock."""
@@ -232,6 +359,7 @@ class Session:
         if state.lesson is not None and state.lesson != self._lesson:
             self._lesson, self._threshold = state.lesson, state.lesson.threshold
             await self._teacher.suggest([p.key for p in self._pictures[number:]])
+            self._bulk = self._is_new = not self._args.one_by_one
 
 
 def generated(count: int) -> tuple[list[str], list[Picture]]:
@@ -299,6 +427,7 @@ async def main(args: argparse.Namespace) -> int:
         taught, manual = await session.run(classes)
     if session.notes:
         print_columns([*session.notes[0]], [[*note.values()] for note in session.notes])
+    say(f"{sum(session.pages)} images in {len(session.pages)} pages of crops")
     ratios = report(taught, manual)
     failures = []
     if taught.wrong or manual.wrong:
@@ -323,6 +452,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--iou", type=float, default=0.75)
     parser.add_argument("--rounds", type=int, default=99, help="lessons at most")
+    parser.add_argument("--one-by-one", action="store_true", help="no review of crops in bulk")
     args = parser.parse_args()
     if args.quick:
         args.images, args.rounds = min(args.images, 60), 3

@@ -9,7 +9,10 @@ What a person does on an image, with what is shown of the suggestions:
 - a true box without a suggestion: a drag, and a key before it if the class is another one.
 
 Or, where that is less, `Shift+Backspace` rejects all that is shown, and everything is drawn.
-An image with nothing on it is marked with `B`. Pure.
+An image with nothing on it is marked with `B`.
+
+Suggestions of many images as crops are reviewed in bulk: a click on each wrong one, a click for
+the rest. Who sees too many wrong ones on a page goes on image by image instead. Pure.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from workbench import geometry
 
 Xyxy = tuple[float, float, float, float]
 _WORTH_FIXING = 0.2
+_MOST_WRONG = 0.2
+"""Of a page of crops; with more of them image by image is less work."""
 _EDGES = [(0,), (1,), (2,), (3,), (0, 1), (2, 1), (0, 3), (2, 3)]
 """What one drag moves: an edge, or the two of a corner."""
 
@@ -77,22 +82,27 @@ class Person:
         Parameters
         ----------
         shown : sequence of Shown
-            The suggestions at or above the threshold.
+            The suggestions at or above the threshold, and what is labelled already.
         truth : sequence of Shown
             The true boxes.
         current_class : int
             Of what would be drawn next.
         """
         way = [*self._review(shown, truth, current_class)]
-        if not shown:
+        labels = [box for box in shown if not box.waits]
+        if len(labels) == len(shown):
             return way
-        anew = [Action("reject all", 1, []), *self._review([], truth, current_class)]
+        anew = [Action("reject all", 1, labels), *self._review(labels, truth, current_class)]
         return min(way, anew, key=cost_of)
 
-    def _review(
-        self, shown: Sequence[Shown], truth: Sequence[Shown], current_class: int
-    ) -> Iterator[Action]:
-        plan = _Plan(list(shown), current_class)
+    def wrong_of(self, shown: Sequence[Shown], truth: Sequence[Shown]) -> list[int]:
+        """Return the places of the boxes of an image that are not right as they are."""
+        return self._matched(shown, truth)[0]
+
+    def _matched(
+        self, shown: Sequence[Shown], truth: Sequence[Shown]
+    ) -> tuple[list[int], list[int]]:
+        """Return the places of the wrong boxes, and of the true ones that no box is right for."""
         left = [*range(len(truth))]
         wrong = []
         for place, box in enumerate(shown):
@@ -101,6 +111,13 @@ class Person:
                 wrong.append(place)
             else:
                 left.remove(own)
+        return wrong, left
+
+    def _review(
+        self, shown: Sequence[Shown], truth: Sequence[Shown], current_class: int
+    ) -> Iterator[Action]:
+        plan = _Plan(list(shown), current_class)
+        wrong, left = self._matched(shown, truth)
         for place in wrong:
             box = plan.boxes[place]
             assert box is not None
@@ -199,16 +216,12 @@ def class_after(actions: Sequence[Action], before: int) -> int:
 
 def is_right(boxes: Sequence[Shown], truth: Sequence[Shown], least_iou: float) -> bool:
     """Whether every true box is there with its class, and nothing else."""
-    if len(boxes) != len(truth):
-        return False
-    left = [*range(len(truth))]
-    person = Person(least_iou)
-    for box in boxes:
-        own = person._best(box, truth, left, same_class=True)
-        if own is None:
-            return False
-        left.remove(own)
-    return True
+    return len(boxes) == len(truth) and not Person(least_iou).wrong_of(boxes, truth)
+
+
+def is_worth_it(wrong: int, crops: int) -> bool:
+    """Whether a person who sees a page of crops decides on them there."""
+    return crops > 0 and wrong <= _MOST_WRONG * crops
 
 
 def _dragged(box: Xyxy, true: Xyxy, edges: Sequence[int]) -> Xyxy:

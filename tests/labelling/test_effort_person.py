@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.effort_person import Action, Person, Shown, cost_of, is_right
+from benchmarks.effort_person import Action, Person, Shown, cost_of, is_right, is_worth_it
 
 CUP, SPOON = Shown(0, (10, 10, 50, 50)), Shown(1, (60, 10, 90, 90))
 PERSON = Person(0.75)
@@ -47,3 +47,22 @@ def test_what_is_right() -> None:
     assert not is_right([CUP], [CUP, SPOON], 0.75)
     assert not is_right([CUP, CUP], [CUP, SPOON], 0.75)
     assert not is_right([Shown(1, CUP.xyxy)], [CUP], 0.75)
+
+
+def test_what_is_labelled_already_stays() -> None:
+    actions = PERSON.work([CUP, waiting(CUP, xyxy=(0, 0, 5, 5))], [CUP, SPOON], 0)
+    assert is_right(actions[-1].boxes, [CUP, SPOON], 0.75)
+    assert cost_of(actions) == 4  # one for all that waits, key and drag, Enter
+    assert all(CUP in action.boxes for action in actions)
+
+
+def test_crops_that_a_person_clicks() -> None:
+    loose, other = Shown(0, (0, 0, 60, 70)), Shown(1, CUP.xyxy)
+    assert PERSON.wrong_of([CUP, SPOON], [SPOON, CUP]) == []
+    assert PERSON.wrong_of([loose, CUP, CUP, other], [CUP]) == [0, 2, 3]
+
+
+def test_a_page_with_much_wrong_is_left() -> None:
+    assert is_worth_it(2, 10)
+    assert not is_worth_it(3, 10)
+    assert not is_worth_it(0, 0)
