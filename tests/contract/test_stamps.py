@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.backends import Backend
 from tests.helpers.pictures import jpeg
 from workbench.errors import NotFoundError
 from workbench.persistence import Stores
@@ -45,13 +46,19 @@ CHANGES: dict[str, tuple[str, Callable[[Stores], Awaitable[object]]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_stamp_tells_what_has_changed(stores: Stores, pets: str, change: str) -> None:
+async def test_a_stamp_tells_what_has_changed(
+    backend: Backend, stores: Stores, pets: str, change: str
+) -> None:
     part, act = CHANGES[change]
     before = await stores.dataset.stamp(pets)
     assert await stores.dataset.stamp(pets) == before
 
     await act(stores)
 
+    # A save of labels answers before it lets go of the lease. Until then, a bucket may tell a
+    # value by the commit that wrote it, and afterwards by its own tag.
+    with backend.storage(pets).lease():
+        pass
     after = await stores.dataset.stamp(pets)
     assert part in after.changed_since(before)
     assert (await stores.dataset.stamp(pets)).changed_since(after) == frozenset()
