@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,12 @@ def s3_process() -> Iterator[S3Proxy]:
 
 
 @pytest.fixture
-def s3(s3_process: S3Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
-    """The proxy, without faults; its address and credentials are in the environment."""
+def s3(s3_process: S3Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[S3Proxy]:
+    """The proxy, without faults; its address and credentials are in the environment.
+
+    What is kept on this machine is in a folder of the test's own.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in environment(s3_process).items():

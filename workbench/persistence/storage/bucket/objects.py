@@ -77,6 +77,31 @@ class Objects:
         except _MissingError:
             return None
 
+    def get_unless(self, path: str, known: str | None) -> GetResult | str | None:
+        """Begin to read an object; its tag if it is still the known one, None if not there."""
+        options: GetOptions = {} if known is None else {"if_none_match": known}
+        try:
+            with self._in_words(path):
+                return obs.get(self._store, path, options=options)
+        except _SameError:
+            return known
+        except _MissingError:
+            return None
+
+    def start(self, path: str, length: int) -> bytes | None:
+        """Return the first bytes of an object, None if it is not there."""
+        options: GetOptions = {"range": (0, length)}
+        try:
+            with self._in_words(path):
+                return bytes(obs.get(self._store, path, options=options).bytes())
+        except _MissingError:
+            return None
+        except StorageError:  # services have no word for the beginning of nothing
+            found = self.head(path)
+            if found is None or not found.size:
+                return None if found is None else b""
+            raise
+
     def get_newer(self, path: str, known: Tag | None) -> tuple[bytes, Tag] | Tag | None:
         """Return an object; only its tag if it is still the known one, None if it is not there."""
         options: GetOptions = {} if known is None else {"if_none_match": known.e_tag}

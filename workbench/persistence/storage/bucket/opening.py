@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from obstore.exceptions import BaseError
 from obstore.store import from_url
+from platformdirs import user_cache_path
 
 from workbench.errors import SetupError
+from workbench.persistence.storage.bucket.cache import ReadCache
 from workbench.persistence.storage.bucket.storage import BucketStorage
 
 if TYPE_CHECKING:
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 SCHEMES = ("s3", "gs", "az")
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+_ACCOUNTS = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
 
 
 def open_bucket(address: str, *, ttl_s: float = 20.0) -> BucketStorage:
@@ -51,7 +56,21 @@ def open_bucket(address: str, *, ttl_s: float = 20.0) -> BucketStorage:
         )
     quick = timedelta(seconds=ttl_s / 8)
     patient = _connected(where, timedelta(minutes=15), timedelta(seconds=30))
-    return BucketStorage(patient, where, quick=_connected(where, quick, quick), ttl_s=ttl_s)
+    whose = " ".join(os.environ.get(name, "") for name in (*_ENDPOINTS, *_ACCOUNTS))
+    return BucketStorage(
+        patient,
+        where,
+        quick=_connected(where, quick, quick),
+        ttl_s=ttl_s,
+        cache=_cache(user_cache_path("workbench", appauthor=False) / "objects"),
+        space=f"{whose} {where}",
+    )
+
+
+@lru_cache
+def _cache(folder: Path) -> ReadCache:
+    """Return the one of this process for a folder."""
+    return ReadCache(folder)
 
 
 def _connected(where: str, timeout: timedelta, retrying: timedelta) -> ObjectStore:

@@ -8,10 +8,10 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -27,6 +27,7 @@ from workbench.persistence.storage.base import (
     Storage,
     Writer,
 )
+from workbench.persistence.storage.bucket.cache import Kept, ReadCache
 from workbench.persistence.storage.bucket.head import HeadObject, Seen, now
 from workbench.persistence.storage.bucket.journal import Journal, is_reserved
 from workbench.persistence.storage.bucket.objects import PIECE, Objects
@@ -44,6 +45,35 @@ _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.3
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is known when some keys are read.
+
+    Parameters
+    ----------
+    journal : Journal or None
+        What has to be laid over what is read.
+    copies : mapping
+        What is kept on this machine, which may be old.
+    listed : mapping
+        Tags of objects, as of the same moment.
+    fresh : dict
+        What was fetched, to be kept.
+    """
+
+    journal: Journal | None
+    copies: Mapping[str, Kept]
+    listed: Mapping[str, str]
+    fresh: dict[str, Kept] = field(default_factory=dict)
+
+    def current(self, key: str) -> bytes | None:
+        """Return the copy of an object that is surely still the same; None if nobody knows."""
+        copy = self.copies.get(key)
+        if copy is None or self.listed.get(key) != copy.tag:
+            return None
+        return None if self.journal is not None and key in self.journal.values else copy.data
+
+
 class BucketStorage(Storage):
     """Keys below a prefix of a bucket.
 
@@ -58,6 +88,10 @@ class BucketStorage(Storage):
         what may not arrive after somebody else has begun to write.
     ttl_s : float
         After how long a writer that is silent is taken to be dead.
+    cache : ReadCache, optional
+        Where copies of what was read are kept.
+    space : str
+        What stands before a key there, so that it is no other server's or bucket's.
     """
 
     def __init__(
@@ -67,8 +101,12 @@ class BucketStorage(Storage):
         *,
         quick: ObjectStore | None = None,
         ttl_s: float = 20.0,
+        cache: ReadCache | None = None,
+        space: str = "",
     ) -> None:
         self.where = where
+        self._cache = cache
+        self._space = space
         self._objects = Objects(store, where)
         self._quick = Objects(quick or store, where)
         self._head = HeadObject(self._quick, where)
@@ -86,35 +124,71 @@ class BucketStorage(Storage):
         """See `Storage.read_many`."""
         found: list[bytes | Exception | None] = [None] * len(keys)
 
-        def read(place: int, journal: Journal | None) -> Callable[[], None]:
+        def work() -> None:
+            reading = self._reading(keys)
+            calls = []
+            for place, key in enumerate(keys):
+                copy = reading.current(key)
+                if copy is None:
+                    calls.append(call(place, reading))
+                else:
+                    found[place] = self._short(key, copy, most)
+            self._run(calls)
+            self._keep(reading)
+
+        def call(place: int, reading: _Reading) -> Callable[[], None]:
             def go() -> None:
-                found[place] = self._content(keys[place], journal, most)
+                found[place] = self._content(keys[place], reading, most)
 
             return go
-
-        def work() -> None:
-            journal = self._journal
-            self._run([read(place, journal) for place in range(len(keys))])
 
         if keys:
             self.consistently(work)
         return found
 
-    def _content(self, key: str, journal: Journal | None, most: int) -> bytes | Exception | None:
+    def _content(self, key: str, reading: _Reading, most: int) -> bytes | Exception | None:
         try:
             check_key(key)
-            got = self._begun(key, journal)
-            size = 0 if got is None else len(got) if isinstance(got, bytes) else got.meta["size"]
-            if size > most:
-                return InvalidDatasetError(
-                    f"{self.where}/{key}: expected at most {most:,} bytes, found {size:,}"
-                )
-            return got if got is None or isinstance(got, bytes) else self._objects.body(got)
+            got = self._begun(key, reading)
+            if got is None or isinstance(got, bytes):
+                return None if got is None else self._short(key, got, most)
+            if got.meta["size"] > most:
+                return self._too_long(key, got.meta["size"], most)
+            return self._body(key, got, reading)
         except WorkbenchError as error:
             return error
 
-    def _begun(self, key: str, journal: Journal | None) -> bytes | GetResult | None:
+    def _short(self, key: str, data: bytes, most: int) -> bytes | Exception:
+        return data if len(data) <= most else self._too_long(key, len(data), most)
+
+    def _too_long(self, key: str, size: int, most: int) -> InvalidDatasetError:
+        return InvalidDatasetError(
+            f"{self.where}/{key}: expected at most {most:,} bytes, found {size:,}"
+        )
+
+    def _reading(self, keys: Sequence[str]) -> _Reading:
+        """Find out what is known of some keys without asking the bucket."""
+        copies: dict[str, Kept] = {}
+        if self._cache is not None:
+            names = {f"{self._space}/{key}": key for key in keys}
+            found = self._cache.get_many([*names]).items()
+            copies = {names[name]: copy for name, copy in found}
+        return _Reading(self._journal, copies, getattr(self._local, "listed", None) or {})
+
+    def _body(self, key: str, got: GetResult, reading: _Reading) -> bytes:
+        data = self._objects.body(got)
+        if got.meta["path"] == key:  # and not elsewhere yet
+            reading.fresh[key] = Kept(got.meta["e_tag"] or "", data)
+        return data
+
+    def _keep(self, reading: _Reading) -> None:
+        if self._cache is not None and reading.fresh:
+            fresh = reading.fresh.items()
+            self._cache.put_many({f"{self._space}/{key}": copy for key, copy in fresh})
+
+    def _begun(self, key: str, reading: _Reading) -> bytes | GetResult | None:
         """Begin to read a value, which an open journal may still have elsewhere."""
+        journal = reading.journal
         if journal is not None and key in journal.values:
             value = journal.values[key]
             if value is None:
@@ -124,7 +198,37 @@ class BucketStorage(Storage):
             got = self._objects.get(value.path, if_tag=value.tag or None)
             if got is not None:
                 return got
-        return self._objects.get(key)
+        copy = reading.copies.get(key)
+        found = self._objects.get_unless(key, copy.tag if copy else None)
+        return copy.data if copy and isinstance(found, str) else cast("GetResult | None", found)
+
+    def read_starts(self, keys: Sequence[str], length: int) -> list[bytes | Exception | None]:
+        """See `Storage.read_starts`."""
+        found: list[bytes | Exception | None] = [None] * len(keys)
+
+        def work() -> None:
+            journal = self._journal
+            self._run([call(place, journal) for place in range(len(keys))])
+
+        def call(place: int, journal: Journal | None) -> Callable[[], None]:
+            def go() -> None:
+                found[place] = self._start(keys[place], length, journal)
+
+            return go
+
+        if keys:
+            self.consistently(work)
+        return found
+
+    def _start(self, key: str, length: int, journal: Journal | None) -> bytes | Exception | None:
+        try:
+            check_key(key)
+            if journal is None or key not in journal.values:
+                return self._objects.start(key, length)
+            whole = self._content(key, _Reading(journal, {}, {}), MOST_BYTES)
+            return whole[:length] if isinstance(whole, bytes) else whole
+        except WorkbenchError as error:
+            return error
 
     def head(self, key: str) -> Head | None:
         """See `Storage.head`."""
@@ -148,6 +252,9 @@ class BucketStorage(Storage):
         found, folders = self._objects.directly_in(folder)
         prefix = f"{folder}/" if folder else ""
         found = [one for one in found if not is_reserved(one.path)]
+        listed = getattr(self._local, "listed", None)
+        if listed is not None:
+            listed.update((one.path, one.tag) for one in found)
         folders = [
             name
             for name in folders
@@ -220,11 +327,14 @@ class BucketStorage(Storage):
         check_key(key)
 
         def work() -> BinaryIO | None:
-            got = self._begun(key, self._journal)
+            reading = self._reading([key])
+            got = reading.current(key) or self._begun(key, reading)
             if got is None or isinstance(got, bytes):
                 return None if got is None else io.BytesIO(got)
             if got.meta["size"] <= PIECE:
-                return io.BytesIO(self._objects.body(got))
+                data = self._body(key, got, reading)
+                self._keep(reading)
+                return io.BytesIO(data)
             return cast(BinaryIO, io.BufferedReader(_Large(self._objects, got, self.where), PIECE))
 
         stream = self.consistently(work)
@@ -242,13 +352,13 @@ class BucketStorage(Storage):
         while True:
             result: T | None = None
             failed: WorkbenchError | None = None
-            self._local.view = before
+            self._local.view, self._local.listed = before, {}
             try:
                 result = work()
             except WorkbenchError as error:
                 failed = error
             finally:
-                self._local.view = None
+                self._local.view = self._local.listed = None
             after = self._look()
             if after is before or after.state.commit == before.state.commit:
                 if failed is not None:
