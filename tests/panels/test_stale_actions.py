@@ -32,6 +32,7 @@ from workbench.panels.home.model import HomeModel
 from workbench.panels.models.model import ModelsModel
 from workbench.panels.train.mending import mend
 from workbench.panels.train.model import TrainModel
+from workbench.panels.train.sweep_model import SweepModel
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation
 from workbench.training.problems import ERROR, NO_VAL, Problem
@@ -422,14 +423,23 @@ async def test_links_that_lead_elsewhere_by_now_are_not_trusted(
 
 TRAIN_NEEDS_NO_LOOK = {
     *("open", "refresh", "choose", "compare", "samples", "look", "watch", "wait"),  # look
+    *("find_runner", "required_runner"),  # where runs of a dataset are started from
     *("start", "propose", "start_anyway"),  # add: what they train on is copied as it is then
     *("stop", "pause", "resume", "cancel", "move_up"),  # of one run, refused where it is over
     "undo_mend",  # refused by the stores
 }
 
 
+SWEEP_NEEDS_NO_LOOK = {
+    *("choose", "refresh", "look", "watch"),  # look
+    *("start", "cross_validate", "begin", "begin_folds"),  # add: on a copy of what is there then
+    *("cancel", "resume"),  # of one sweep, refused where it is over
+}
+
+
 def test_every_command_of_train_is_in_the_table() -> None:
     assert commands(TrainModel) == {"mend"} | TRAIN_NEEDS_NO_LOOK
+    assert commands(SweepModel) == SWEEP_NEEDS_NO_LOOK
 
 
 async def test_a_dataset_that_was_split_elsewhere_is_not_split_again(
