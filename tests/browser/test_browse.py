@@ -194,11 +194,11 @@ def test_files_are_added_by_choosing_and_by_dropping(lab_page: LabPage, images: 
         {"name": "big.png", "mimeType": "image/png", "buffer": big},
         {"name": "bad.jpg", "mimeType": "image/jpeg", "buffer": b"no image"},
     ]
-    files.append({"name": "clip.mp4", "mimeType": "video/mp4", "buffer": b"no image"})
+    files.append({"name": "talk.pdf", "mimeType": "application/pdf", "buffer": b"no image"})
     gallery.root.locator("input[type=file]:not([webkitdirectory])").set_input_files(files)  # type: ignore[arg-type]
     eventually(split_of(images, "val"), ["big"])
     assert (images / "images" / "val" / "big.png").read_bytes() == big
-    gallery.wait_message("1 image added to val. 2 files refused: clip.mp4")
+    gallery.wait_message("1 image added to val. 2 files refused: talk.pdf")
     gallery.button("All 2").click()
     gallery.root.get_by_role("dialog", name="Details").get_by_text("bad.jpg").wait_for()
     keep_picture(lab_page.page, "browse-refused")
