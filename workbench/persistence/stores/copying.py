@@ -123,8 +123,9 @@ def _large(storage: Storage) -> dict[str, Mark]:
 
 def _small_keys(storage: Storage) -> Iterator[str]:
     """Yield the keys of all other values; what makes a dataset of them comes last."""
-    yield from (name for name in storage.list().names if name != DATA_YAML)
-    tops = [top for top in storage.list().folders if top not in _LARGE]
+    root = storage.list()
+    yield from (name for name in root.names if name != DATA_YAML)
+    tops = [top for top in root.folders if top not in _LARGE]
     for folder in (found for top in (*tops, HIDDEN) for found in _folders(storage, top)):
         for name in storage.list(folder).names:
             if f"{folder}/{name}" not in _LEFT_OUT:
