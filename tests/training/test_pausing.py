@@ -7,13 +7,12 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.runs import events_of, gone, process_of, reach
-from tests.helpers.training import TINY, Trained, make_shapes
+from tests.helpers.training import TINY, Trained
 from tests.helpers.workers import hit_in_epoch
 from workbench.errors import InvalidConfigError, TrainingError
 from workbench.persistence import Stores
@@ -45,18 +44,6 @@ import os, signal
 def hit(trainer):
     os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-@pytest.fixture
-async def runner(persistence_stores: Stores, tmp_path: Path) -> AsyncIterator[TrainingRunner]:
-    """A runner over the dataset of shapes; what it leaves running is ended."""
-    await make_shapes(persistence_stores)
-    runner = TrainingRunner(persistence_stores, tmp_path / "runs")
-    yield runner
-    for run in await runner.list_waiting():
-        await run.cancel()
-    for run in await runner.list_runs():
-        await run.cancel()
 
 
 async def test_a_paused_run_goes_on_where_it_was_with_its_optimizer(

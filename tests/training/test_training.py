@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -27,16 +26,6 @@ from workbench.training.events import (
 )
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
-
-
-@pytest.fixture
-async def runner(persistence_stores: Stores, tmp_path: Path) -> AsyncIterator[TrainingRunner]:
-    """A runner over the dataset of shapes; what it leaves running is ended."""
-    await make_shapes(persistence_stores)
-    runner = TrainingRunner(persistence_stores, tmp_path / "runs")
-    yield runner
-    for run in await runner.list_runs():
-        await run.cancel()
 
 
 async def started(runner: TrainingRunner, **settings: object) -> Run:

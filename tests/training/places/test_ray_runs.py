@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.ray_cluster import RayCluster, ray_cluster
 from tests.helpers.runs import events_of, gone, process_of, reach
-from tests.helpers.training import TINY, install_network_guard, make_shapes
+from tests.helpers.training import TINY, install_network_guard
 from workbench.errors import TrainingError
 from workbench.persistence import Stores
 from workbench.persistence.process_record import ProcessRecord
@@ -47,16 +47,6 @@ def cluster(network_log: Path) -> Iterator[RayCluster]:
     """A cluster of one node with one processor."""
     with ray_cluster(cpus=1) as found:
         yield found
-
-
-@pytest.fixture
-async def runner(persistence_stores: Stores, tmp_path: Path) -> AsyncIterator[TrainingRunner]:
-    """A runner over the dataset of shapes; what it leaves running is ended."""
-    await make_shapes(persistence_stores)
-    runner = TrainingRunner(persistence_stores, tmp_path / "runs")
-    yield runner
-    for run in await runner.list_runs():
-        await run.cancel()
 
 
 def keeper_of(run: Run) -> ProcessRecord:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tests.helpers.runs import gone
-from tests.helpers.training import TINY, make_shapes
+from tests.helpers.training import TINY
 from workbench.errors import TrainingError
 from workbench.persistence import Stores
 from workbench.persistence.process_record import ProcessRecord
@@ -19,16 +17,6 @@ from workbench.persistence.sweep_folder import SweepFolder
 from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
 from workbench.training.sweeps.sweep import Sweep, SweepProgress
-
-
-@pytest.fixture
-async def runner(persistence_stores: Stores, tmp_path: Path) -> AsyncIterator[TrainingRunner]:
-    """A runner over the dataset of shapes; what it leaves running is ended."""
-    await make_shapes(persistence_stores)
-    runner = TrainingRunner(persistence_stores, tmp_path / "runs")
-    yield runner
-    for sweep in await runner.list_sweeps():
-        await sweep.cancel()
 
 
 def folder_of(runner: TrainingRunner, sweep: Sweep) -> SweepFolder:
