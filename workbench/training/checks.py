@@ -112,12 +112,12 @@ async def check_run(
     TrainingError
         If it has no such version.
     """
-    async with data_of(stores, config, runs_dir) as data:
-        info = await data.dataset.get(config.dataset)
-        table = await data.label.load_all(config.dataset)
-        problems = find_problems(info, table, config.unlabelled_as_background)
-        if not any(problem.severity == ERROR for problem in problems):
-            problems += await _look_at_images(data, config.dataset, table, progress)
+    data = await data_of(stores, config)
+    info = await data.dataset.get(config.dataset)
+    table = await data.label.load_all(config.dataset)
+    problems = find_problems(info, table, config.unlabelled_as_background)
+    if not any(problem.severity == ERROR for problem in problems):
+        problems += await _look_at_images(data, config.dataset, table, progress)
     there = LocalPlace() if place is None else place
     problems += await asyncio.to_thread(there.check, info, config, base, runs_dir)
     return sorted(problems, key=lambda problem: problem.severity != ERROR)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-
 from workbench.errors import TrainingError
 from workbench.persistence import Stores
 from workbench.persistence.frozen_view import frozen_view
@@ -43,9 +39,8 @@ async def require_version(stores: Stores, dataset: str, name: str) -> VersionInf
     return versions[name]
 
 
-@asynccontextmanager
-async def data_of(stores: Stores, config: TrainingConfig, beside: Path) -> AsyncIterator[Stores]:
-    """Yield stores in which the dataset is what a run with these settings trains on.
+async def data_of(stores: Stores, config: TrainingConfig) -> Stores:
+    """Return stores in which the dataset is what a run with these settings trains on.
 
     Those given, unless a version is wanted that is not what the dataset is now; see
     `frozen_view`.
@@ -56,14 +51,11 @@ async def data_of(stores: Stores, config: TrainingConfig, beside: Path) -> Async
         If the settings name a version that does not exist.
     """
     if not config.version:
-        yield stores
-        return
+        return stores
     version = await require_version(stores, config.dataset, config.version)
     if await _is_present(stores, config.dataset, version):
-        yield stores  # where much about the images is known already
-        return
-    async with frozen_view(stores, config.dataset, version.name, beside) as view:
-        yield view
+        return stores  # where much about the images is known already
+    return await frozen_view(stores, config.dataset, version.name)
 
 
 async def _is_present(stores: Stores, dataset: str, version: VersionInfo) -> bool:

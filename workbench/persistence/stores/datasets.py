@@ -37,6 +37,7 @@ from workbench.persistence.storage import Change, Write
 from workbench.persistence.stores import class_files, packing, snapshots
 from workbench.persistence.stores import dataset_facts as facts
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset
+from workbench.persistence.stores.frozen import frozen
 from workbench.persistence.stores.label_reading import load_all
 from workbench.persistence.stores.places import Building, Catalogue
 from workbench.persistence.stores.side_data import SideData, prompts_written, read_prompts
@@ -525,3 +526,18 @@ class DatasetStore(VersionStore, SideData):
             labelled_only=labelled_only,
             progress=progress,
         )
+
+    async def frozen(self, name: str, version: str) -> Catalogue:
+        """Return where the dataset lies as it was when a version was frozen, alone.
+
+        For stores that look at it, see `frozen_view`. Nothing is copied, and nothing can be
+        changed there.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such version.
+        InvalidDatasetError
+            If an image of the version is lost, or was damaged by another program.
+        """
+        return await asyncio.to_thread(frozen, self._places.open(name), version)

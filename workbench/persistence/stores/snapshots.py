@@ -24,7 +24,7 @@ _AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
+class State:
     """A state of a dataset that can be copied.
 
     Parameters
@@ -61,7 +61,7 @@ def take(
         if target.exists() and any(target.iterdir()):
             # What an attempt has left during which the dataset was changed.
             _remove(target)
-        state = _present(dataset, yaml) if version is None else _kept(dataset, version)
+        state = _present(dataset, yaml) if version is None else kept(dataset, version)
         for kind in ("images", "labels"):
             for split in SPLITS:
                 (target / kind / split).mkdir(parents=True, exist_ok=True)
@@ -101,9 +101,9 @@ def _remove(target: Path) -> None:
         shutil.rmtree(target)
 
 
-def _present(dataset: Dataset, yaml: DataYaml) -> _State:
+def _present(dataset: Dataset, yaml: DataYaml) -> State:
     labelled = {split: dataset.label_stems(split) for split in SPLITS}
-    return _State(
+    return State(
         yaml,
         {
             (split, name): stem(name) in labelled[split]
@@ -115,7 +115,8 @@ def _present(dataset: Dataset, yaml: DataYaml) -> _State:
     )
 
 
-def _kept(dataset: Dataset, version: str) -> _State:
+def kept(dataset: Dataset, version: str) -> State:
+    """Return what a version keeps; where its images lie is checked when it is asked."""
     _, contents = version_files.read(dataset, version)
     images = contents.images
 
@@ -124,7 +125,7 @@ def _kept(dataset: Dataset, version: str) -> _State:
         copies = {images[key].sha256: key}
         return version_files.sound_source(dataset, key, images[key], copies)
 
-    return _State(
+    return State(
         contents.yaml,
         {key: images[key].label is not None for key in sorted(images, key=_place)},
         source,
@@ -139,7 +140,7 @@ def _place(key: ImageKey) -> tuple[int, str]:
 
 def _copy(
     dataset: Dataset,
-    state: _State,
+    state: State,
     images: dict[ImageKey, bool],
     target: Path,
     progress: Progress,
