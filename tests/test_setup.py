@@ -190,9 +190,31 @@ def test_ci_runs_what_people_run() -> None:
 
 def test_a_lane_is_chosen_unless_tests_are_named(small_project: Path) -> None:
     (small_project / "tests" / "test_it.py").touch()
-    assert run_tests.lane_for([]) == ("not long", [*run_tests.IN_PARALLEL, "tests"])
-    assert run_tests.lane_for(["--long", "-x"]) == ("long", ["-x", "tests"])
-    assert run_tests.lane_for(["tests/test_it.py"]) == ("", ["tests/test_it.py"])
+    parallel = [*run_tests.IN_PARALLEL, "tests"]
+    assert run_tests.parts_for([]) == [("not long", parallel)]
+    assert run_tests.parts_for(["--long", "-x"]) == [
+        ("long and not browser", [*run_tests.IN_PARALLEL, "-x", "tests"]),
+        ("long and browser", ["-x", "tests"]),
+    ]
+    assert run_tests.parts_for(["tests/test_it.py"]) == [("", ["tests/test_it.py"])]
+
+
+@pytest.mark.parametrize("failing", ["", "@pytest.mark.browser\n"])
+def test_a_lane_fails_if_one_of_its_parts_does(small_project: Path, failing: str) -> None:
+    (small_project / "tests" / "test_it.py").write_text(
+        "import pytest\n"
+        "pytestmark = pytest.mark.long\n"
+        f"{failing}def test_fails(): raise AssertionError\n"
+        "@pytest.mark.browser\n"
+        "def test_clicks(): pass\n"
+        "def test_plain(): pass\n"
+    )
+    assert run_tests.main(["--long"]) == 1
+
+
+def test_a_lane_without_any_test_is_no_success(small_project: Path) -> None:
+    (small_project / "tests" / "test_it.py").write_text("def test_short(): pass\n")
+    assert run_tests.main(["--long"]) == run_tests.NOTHING_CHOSEN
 
 
 def test_long_tests_run_in_the_long_lane_only(
