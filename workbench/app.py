@@ -15,7 +15,7 @@ from workbench.evaluation.evaluator import Evaluator
 from workbench.labelling import ModelLabeller
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
-from workbench.persistence.addresses import local_folder, place_of
+from workbench.persistence.addresses import Places
 from workbench.persistence.models import ImageKey, Progress, no_progress
 from workbench.training.runner import TrainingRunner
 
@@ -73,13 +73,15 @@ class Workbench:
     Parameters
     ----------
     data_dir : Path or str
-        Folder that holds one folder for each dataset.
+        Folder that holds one folder for each dataset, or the address of a place in a bucket,
+        such as ``s3://bucket/data``.
     models_dir : Path or str, optional
         Folder that holds one folder for each model, or the address of a bucket, such as
         ``s3://bucket/models``; default: ``models`` beside `data_dir`.
     runs_dir : Path or str, optional
         Folder that holds one folder for each training run; default: ``runs`` beside
-        `data_dir`.
+        `data_dir`. With data in a bucket, the default is a folder of this user's, which
+        ``wb.runs_dir`` names (``~/.local/state/workbench/runs/...`` on Linux).
 
     Attributes
     ----------
@@ -100,12 +102,9 @@ class Workbench:
         models_dir: Path | str | None = None,
         runs_dir: Path | str | None = None,
     ) -> None:
-        data = local_folder(data_dir).expanduser().absolute()
-        models = place_of(models_dir or data.parent / "models")
-        self.data_dir = data
-        self.models_dir = models if isinstance(models, str) else models.expanduser().absolute()
-        self.runs_dir = Path(runs_dir or data.parent / "runs").expanduser().absolute()
-        self.stores: Stores = create_stores(data_dir=data, models_dir=self.models_dir)
+        places = Places.of(data_dir, models_dir or None, runs_dir or None)
+        self.data_dir, self.models_dir, self.runs_dir = places.data, places.models, places.runs
+        self.stores: Stores = create_stores(data_dir=places.data, models_dir=places.models)
         set_stores(self.stores)
         self.datasets = DatasetManager.on(self.stores)
         self.runner = TrainingRunner(self.stores, self.runs_dir)

@@ -13,6 +13,8 @@ from pathlib import Path
 from workbench import __version__
 from workbench.errors import SetupError, WorkbenchError
 
+_DATA = Path("workbench-data")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
@@ -103,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--data",
         type=Path,
-        default=Path("workbench-data"),
+        default=_DATA,
         metavar="DIR",
         help="the folder that holds the datasets, or will (default: %(default)s)",
     )
@@ -166,9 +168,10 @@ def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data",
         type=Path,
-        default=Path("workbench-data"),
-        metavar="DIR",
-        help="the folder that holds the datasets (default: %(default)s)",
+        default=_DATA,
+        metavar="PLACE",
+        help="the folder that holds the datasets, or the address of a bucket, such as "
+        "s3://bucket/data (default: %(default)s)",
     )
 
 
@@ -198,12 +201,15 @@ def _lab(options: argparse.Namespace) -> int:
 
 def _new(options: argparse.Namespace) -> int:
     from workbench.persistence import create_stores
+    from workbench.persistence.addresses import Places, place_of
 
-    data = options.data.expanduser().absolute()
-    stores = create_stores(data, data.parent / "models")
+    places = Places.of(options.data)
+    stores = create_stores(places.data, places.models)
     classes = [name.strip() for name in options.classes.split(",") if name.strip()]
     info = asyncio.run(stores.dataset.create(options.name, classes))
-    print(f"Dataset {info.name!r} made in {info.path}. Open it with: workbench lab {info.name}")
+    where = place_of(info.path)
+    data = "" if options.data == _DATA else f" --data {place_of(options.data)}"
+    print(f"Dataset {info.name!r} made in {where}. Open it with: workbench lab {info.name}{data}")
     return 0
 
 
@@ -241,7 +247,13 @@ def _trust_links(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     from workbench.doctor import Status, examine, report
+    from workbench.persistence.addresses import place_of
 
+    if isinstance(place_of(options.data), str):
+        raise SetupError(
+            f"{place_of(options.data)}: expected a folder of this machine, found an address; the "
+            f"doctor asks nothing of the network: leave --data out to have the machine looked at"
+        )
     findings = examine(options.data)
     print(report(findings))
     if options.report is not None:

@@ -6,6 +6,7 @@ release and its extension catalogue are switched off.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
@@ -39,26 +40,29 @@ _PACKED = Path(__file__).with_name("notebooks")
 _COPIES = "workbench-notebooks"
 
 
-def dataset_notebook(name: str, data: Path) -> Path | None:
+def dataset_notebook(name: str, data: Path | str) -> Path | None:
     """Return a notebook in the current folder that opens a dataset; made if it is not there.
 
     Parameters
     ----------
     name : str
         Of the dataset.
-    data : Path
-        The folder that holds the datasets.
+    data : Path or str
+        The folder that holds the datasets, or the address of a place in a bucket.
 
     Returns
     -------
     Path or None
         None if there is no such dataset.
     """
-    if Path(name).name != name or not (data.expanduser() / name / "data.yaml").is_file():
+    from workbench.persistence.addresses import place_of
+
+    place = place_of(data)
+    if Path(name).name != name or not _is_dataset(name, place):
         return None
     file = Path(f"{name}.ipynb")
     if not file.exists():
-        lines = ["from workbench import Workbench", "", f"wb = Workbench({str(data)!r})"]
+        lines = ["from workbench import Workbench", "", f"wb = Workbench({str(place)!r})"]
         cell: dict[str, Any] = {
             "id": "open",
             "cell_type": "code",
@@ -70,6 +74,15 @@ def dataset_notebook(name: str, data: Path) -> Path | None:
         notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
         file.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
     return file
+
+
+def _is_dataset(name: str, place: Path | str) -> bool:
+    if isinstance(place, Path):
+        return (place.expanduser() / name / "data.yaml").is_file()
+    from workbench.persistence import create_stores
+    from workbench.persistence.addresses import Places
+
+    return asyncio.run(create_stores(place, Places.of(place).models).dataset.exists(name))
 
 
 def start_lab(

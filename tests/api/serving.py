@@ -36,7 +36,9 @@ class Server:
 
 
 @contextmanager
-def serving(data: Path, *arguments: str, token: str = "") -> Iterator[Server]:
+def serving(
+    data: Path, *arguments: str, token: str = "", folder: Path | None = None
+) -> Iterator[Server]:
     """Run ``workbench serve`` on a free port of this machine; kill it afterwards."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     if token:
@@ -46,7 +48,7 @@ def serving(data: Path, *arguments: str, token: str = "") -> Iterator[Server]:
     )  # fmt: skip
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
-        cwd=data.parent,
+        cwd=folder or data.parent,
     )  # fmt: skip
     assert process.stdout is not None
     printed: list[str] = []

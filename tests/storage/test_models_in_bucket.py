@@ -170,16 +170,6 @@ async def test_facts_of_a_stranger_lead_nowhere(
     assert "cats/model.json" in found.problem
 
 
-async def test_the_datasets_of_a_workbench_are_in_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for place in ("s3://bucket/data", Path("s3://bucket/data")):
-        with pytest.raises(SetupError, match="has its datasets in a folder yet"):
-            Workbench(place, tmp_path / "models")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_without_obstore_it_is_told_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

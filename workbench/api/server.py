@@ -19,7 +19,7 @@ from workbench.api.app import PREFIX, create_app
 from workbench.api.settings import ApiLimits
 from workbench.api.token import TOKEN_VARIABLE, is_token
 from workbench.errors import SetupError
-from workbench.persistence.addresses import bucket_at, local_folder, place_of
+from workbench.persistence.addresses import Places, bucket_at, place_of, roots_at
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _LOOPBACK = ("127.", "::1", "localhost")
 
 def serve(
     *,
-    data_dir: Path,
+    data_dir: Path | str,
     models_dir: Path | str | None = None,
     runs_dir: Path | None = None,
     host: str = "127.0.0.1",
@@ -76,7 +76,10 @@ def serve(
     shown = f"[{address[0]}]" if ":" in address[0] else address[0]
 
     def announce() -> None:
-        print(f"Workbench serves {data_dir} at http://{shown}:{address[1]}{PREFIX}", flush=True)
+        print(
+            f"Workbench serves {place_of(data_dir)} at http://{shown}:{address[1]}{PREFIX}",
+            flush=True,
+        )
         if not given:
             print(f"Clients send the header  Authorization: Bearer {app.state.token}", flush=True)
         if not host.startswith(_LOOPBACK):
@@ -151,21 +154,22 @@ class _BrokenOffInWords:
             _log.warning("%s %s: broken off, the server ends", scope["method"], scope["path"])
 
 
-def _make_folders(data_dir: Path, models_dir: Path | str | None, runs_dir: Path | None) -> None:
+def _make_folders(
+    data_dir: Path | str, models_dir: Path | str | None, runs_dir: Path | None
+) -> None:
     """Make what is missing of the folders, so that what is wrong is told before all else."""
-    data = local_folder(data_dir)
-    beside = data.expanduser().absolute().parent
-    models = place_of(models_dir or beside / "models")
-    if isinstance(models, str):
-        bucket_at(models)
-    for option, folder in (
-        ("--data", data),
-        ("--models", models),
-        ("--runs", Path(runs_dir or beside / "runs")),
+    places = Places.of(data_dir, models_dir, runs_dir)
+    if isinstance(places.data, str):
+        roots_at(places.data)
+    if isinstance(places.models, str):
+        bucket_at(places.models)
+    for option, place in (
+        ("--data", places.data),
+        ("--models", places.models),
+        ("--runs", places.runs),
     ):
-        if isinstance(folder, str):
+        if isinstance(place, str):
             continue
-        place = folder.expanduser()
         found = ""
         try:
             if place.exists() and not place.is_dir():
@@ -177,7 +181,7 @@ def _make_folders(data_dir: Path, models_dir: Path | str | None, runs_dir: Path 
             found = error.strerror or str(error)
         if found:
             raise SetupError(
-                f"{folder}: expected a folder, or a place to make one, found: {found}; "
+                f"{place}: expected a folder, or a place to make one, found: {found}; "
                 f"name another one with {option}"
             )
 

@@ -23,7 +23,7 @@ from workbench.datasets.thumbnails import Thumbnails
 from workbench.errors import NotStartedError
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
-from workbench.persistence.addresses import local_folder, place_of
+from workbench.persistence.addresses import Places
 from workbench.persistence.suggestions import SuggestionTable
 from workbench.training.runner import TrainingRunner
 
@@ -111,10 +111,8 @@ async def open_state(
         As for `workbench.Workbench`.
     limits : ApiLimits, optional
     """
-    data = _place(local_folder(data_dir))
-    given = place_of(models_dir or data.parent / "models")
-    models = given if isinstance(given, str) else _place(given)
-    runs = _place(runs_dir or data.parent / "runs")
+    places = Places.of(data_dir, models_dir or None, runs_dir or None)
+    data, models, runs = places.data, places.models, places.runs
     ours: Stores | None = None
     if stores is None:
         stores = ours = await asyncio.to_thread(create_stores, data, models)
@@ -132,10 +130,6 @@ async def open_state(
             if ours is not None and _current() is ours:
                 set_stores(None)
             await asyncio.to_thread(uploads.__exit__, None, None, None)
-
-
-def _place(folder: Path | str) -> Path:
-    return Path(folder).expanduser().absolute()
 
 
 def _current() -> Stores | None:

@@ -45,7 +45,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         Where training runs are kept.
     predictor : Predictor
         Shared by the panels that let models look at images.
-    data_dir : Path, optional
+    data_dir : Path or str, optional
         Where the datasets are kept, to be shown.
     """
 
@@ -54,7 +54,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         stores: Stores,
         runs_dir: Path,
         predictor: Predictor,
-        data_dir: Path | None = None,
+        data_dir: Path | str | None = None,
     ) -> None:
         self._stores = stores
         self._manager = DatasetManager.on(stores)

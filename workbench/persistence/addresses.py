@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,21 +23,78 @@ def place_of(place: Path | str) -> Path | str:
     return Path(place)
 
 
-def local_folder(place: Path | str) -> Path:
-    """Return a folder.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a workbench has what it keeps: absolute paths, and addresses as texts.
 
-    Raises
-    ------
-    SetupError
-        If it is an address.
+    Parameters
+    ----------
+    data, models : Path or str
+    runs : Path
+        A training run works in a folder of this machine, wherever the data are.
     """
-    found = place_of(place)
-    if isinstance(found, str):
+
+    data: Path | str
+    models: Path | str
+    runs: Path
+
+    @classmethod
+    def of(
+        cls,
+        data_dir: Path | str,
+        models_dir: Path | str | None = None,
+        runs_dir: Path | str | None = None,
+    ) -> Places:
+        """Return the places that were named, and beside the data those that were not.
+
+        Raises
+        ------
+        SetupError
+            If runs shall be at an address, or nothing can be beside the data.
+        """
+        data = _absolute(data_dir)
+        models = _beside(data, "models") if models_dir is None else _absolute(models_dir)
+        runs = runs_beside(data) if runs_dir is None else _absolute(runs_dir)
+        if isinstance(runs, str):
+            raise SetupError(
+                f"expected a folder of this machine for training runs, found an address "
+                f"({runs.partition(':')[0]}:...); name a folder, or none: then it is "
+                f"{runs_beside(data)}"
+            )
+        return cls(data, models, runs)
+
+
+def runs_beside(data: Path | str) -> Path:
+    """Return the folder for the runs on the data of a place: beside it, or this user's."""
+    found = _absolute(data)
+    return _runs_of(found) if isinstance(found, str) else found.parent / "runs"
+
+
+def _runs_of(address: str) -> Path:
+    from platformdirs import user_state_path
+
+    address = address.rstrip("/")
+    name = re.sub(r"[^A-Za-z0-9]+", "-", address)[:60]
+    digest = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return user_state_path("workbench", appauthor=False) / "runs" / f"{name}-{digest}"
+
+
+def _beside(data: Path | str, name: str) -> Path | str:
+    if isinstance(data, Path):
+        return data.parent / name
+    whole = data.rstrip("/")
+    around = whole.rpartition("/")[0]
+    if around.endswith("/"):
         raise SetupError(
-            f"expected a folder for datasets, found an address ({found.partition(':')[0]}:...); "
-            f"a Workbench has its datasets in a folder yet: copy them to one"
+            f"{data}: expected a prefix for the datasets, such as {whole}/data, so that {name} "
+            f"can be beside it; found none: name one, or say where the {name} are"
         )
-    return found
+    return f"{around}/{name}"
+
+
+def _absolute(place: Path | str) -> Path | str:
+    found = place_of(place)
+    return found if isinstance(found, str) else found.expanduser().absolute()
 
 
 def bucket_at(address: str) -> Storage:

@@ -13,7 +13,8 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -217,22 +218,22 @@ async def export_model(
     target = _absolute(folder) / f"{name}{chosen.suffix}"
     if target.exists() and not overwrite:
         raise AlreadyExistsError(f"{target} exists: take another folder, or overwrite=True")
-    samples = (
-        [_absolute(path) for path in images]
-        if images is not None
-        else await _sample_images(stores, info.dataset_name)
-    )
-    job = ExportJob(
-        weights=str(found.path),
-        digest=found.path_digest,
-        format=chosen.name,
-        image_size=int(image_size or _trained_size(info) or found.facts["image_size"] or 640),
-        images=[str(path) for path in samples],
-        restricted=not found.trusted,
-    )
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the result, so that putting it in place is a rename.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
+        samples = (
+            [_absolute(path) for path in images]
+            if images is not None
+            else await _sample_images(stores, info.dataset_name, Path(scratch))
+        )
+        job = ExportJob(
+            weights=str(found.path),
+            digest=found.path_digest,
+            format=chosen.name,
+            image_size=int(image_size or _trained_size(info) or found.facts["image_size"] or 640),
+            images=[str(path) for path in samples],
+            restricted=not found.trusted,
+        )
         answer = await _run(job, Path(scratch), told or _nobody)
         await asyncio.to_thread(_put_in_place, Path(answer["path"]), target)
     return ExportResult(
@@ -277,12 +278,22 @@ def _absolute(path: Path | str) -> Path:
     return Path(path).expanduser().resolve()
 
 
-async def _sample_images(stores: Stores, dataset: str) -> list[Path]:
+async def _sample_images(stores: Stores, dataset: str, scratch: Path) -> list[Path]:
+    """Return files of some images of val; copies, where the dataset lies in none."""
     if dataset and await stores.dataset.exists(dataset):
         found = await stores.image.list(dataset, split="val")
+        found = found[:: max(len(found) // _NUM_SAMPLES, 1)][:_NUM_SAMPLES]
+        for place, image in enumerate(found):
+            if image.path.is_file():
+                continue
+            with suppress(NotFoundError):  # deleted meanwhile
+                data = await stores.image.read_bytes(dataset, image.split, image.filename)
+                path = scratch / f"sample-{place}{image.path.suffix}"
+                await asyncio.to_thread(path.write_bytes, data)
+                found[place] = replace(image, path=path)
         paths = [image.path for image in found if image.path.is_file()]
         if paths:
-            return paths[:: max(len(paths) // _NUM_SAMPLES, 1)][:_NUM_SAMPLES]
+            return paths
     return sorted((ultralytics_folder() / "assets").glob("*.jpg"))
 
 

@@ -17,6 +17,7 @@ from workbench.panels.train.mending import mend
 from workbench.panels.train.runs import RunBook, RunRow
 from workbench.panels.train.settings import CHOSEN, TrainSettings
 from workbench.persistence import Stores
+from workbench.persistence.addresses import runs_beside
 from workbench.training.comparison import RunComparison, compare_runs
 from workbench.training.config import TrainingConfig
 from workbench.training.problems import ERROR, Problem
@@ -452,5 +453,5 @@ class TrainModel(TrainSettings):
             if not names:
                 return None
             info = await DatasetManager.on(self.stores).get(names[0])
-            self._runs_dir = info.path.parent.parent / "runs"
+            self._runs_dir = runs_beside(info.path.parent)
         return TrainingRunner(self.stores, self._runs_dir)

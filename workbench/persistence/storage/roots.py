@@ -28,6 +28,10 @@ class Roots(ABC):
     def names(self) -> list[str]:
         """Return the names of those in which something lies, in any order."""
 
+    def touched(self) -> str:
+        """Return what differs after one has come or gone, as `Storage.touched` does."""
+        return repr(sorted(self.names()))
+
     @abstractmethod
     def remove(self, name: str) -> None:
         """Remove all that lies in one; what a crash leaves of it is removed by another call."""

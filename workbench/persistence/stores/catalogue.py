@@ -166,7 +166,7 @@ class StoredCatalogue(Catalogue):
 
     def stamp(self) -> str:
         """See `Catalogue.stamp`."""
-        return repr((self._roots.shared.head(_KNOWN), sorted(self._roots.names())))
+        return " ".join([*self._roots.shared.touched([_KNOWN]), self._roots.touched()])
 
     def missing(self, name: str) -> NotFoundError:
         """Return the error for a dataset that is not there."""

@@ -96,6 +96,10 @@ def _created_at(dataset: Dataset) -> datetime | None:
 
 def stamp(dataset: Dataset) -> Stamp:
     """Return the stamp of a dataset; raises `NotFoundError` if there is none."""
+    return dataset.consistently(lambda: _stamp(dataset))
+
+
+def _stamp(dataset: Dataset) -> Stamp:
     if not dataset.has_value(DATA_YAML):
         raise NotFoundError(f"{dataset.storage.where} is not there: deleted or renamed meanwhile?")
     suggestions = suggestion_log.keys(dataset.storage)[:_MOST_FILES]

@@ -23,6 +23,10 @@ from workbench.persistence.yolo.names import HIDDEN
 HEAD = f"{HIDDEN}/lock"
 _EXPECTED = "what Workbench writes there"
 _PAUSE_S = 0.05
+ALL = "/"
+"""In place of the names of folders, which are too many."""
+_RECENT = 16
+_MOST_FOLDERS = 16
 
 
 def now() -> float:
@@ -53,6 +57,8 @@ class State:
         Another with each commit.
     journal : Journal or None
         The last commit, until all of it is where it belongs.
+    recent : tuple
+        The last commits, and the folders that values of theirs lie in.
     """
 
     serial: int = 0
@@ -62,11 +68,32 @@ class State:
     ttl_s: float = 0.0
     commit: str = ""
     journal: Journal | None = None
+    recent: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what `_state` reads."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**content, "journal": self.journal and self.journal.to_json()}
+
+    def committed(self, journal: Journal) -> State:
+        """Return the state in which a commit has happened."""
+        folders = {key.rpartition("/")[0] for key in journal.values}
+        told = tuple(sorted(folders)) if len(folders) <= _MOST_FOLDERS else (ALL,)
+        before = self.recent[1 - _RECENT :] or ((self.commit, ()),)
+        recent = (*before, (journal.id, told))
+        return replace(self, journal=journal, commit=journal.id, recent=recent)
+
+    def changed_since(self, commit: str) -> set[str] | None:
+        """Return the folders that commits after another one have changed; None if nobody knows.
+
+        `ALL` among them stands for any.
+        """
+        if commit == self.commit:
+            return set()
+        ids = [one for one, _ in self.recent]
+        if commit not in ids or ids[-1] != self.commit:
+            return None
+        return {folder for _, told in self.recent[ids.index(commit) + 1 :] for folder in told}
 
     def taken(self, holder: str, ttl_s: float) -> State:
         """Return the state in which somebody new may write."""
@@ -156,4 +183,5 @@ def _state(content: dict[str, Any]) -> State:
         ttl_s,
         str(content["commit"]),
         None if journal is None else Journal.of(journal),
+        tuple((str(one), tuple(map(str, told))) for one, told in content.get("recent", ())),
     )

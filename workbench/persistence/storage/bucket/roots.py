@@ -50,6 +50,10 @@ class BucketRoots(Roots):
         """See `Roots.names`."""
         return self._top.list().folders
 
+    def touched(self) -> str:
+        """See `Roots.touched`."""
+        return self._top.touched([""])[0]
+
     def remove(self, name: str) -> None:
         """See `Roots.remove`; also what the storage has kept there for itself."""
         keys = self._top.keys_below(name)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -31,6 +31,7 @@ from workbench.persistence.storage.bucket.cache import Kept, ReadCache
 from workbench.persistence.storage.bucket.head import HeadObject, Seen, now
 from workbench.persistence.storage.bucket.journal import Journal, is_reserved
 from workbench.persistence.storage.bucket.objects import PIECE, Objects
+from workbench.persistence.storage.bucket.touched import Touched
 from workbench.persistence.storage.bucket.writing import Lease, planned, to_stage
 from workbench.persistence.storage.keys import check_key
 
@@ -115,6 +116,7 @@ class BucketStorage(Storage):
         # The newest head that was seen. If it is still the same after a look at something, nothing
         # was committed since, so each look costs one request more than what it looks at.
         self._seen: Seen | None = None
+        self._touched_at = Touched()
         # What the reads of a thread are laid under: the head of its `consistently`, or its lease.
         self._local = threading.local()
 
@@ -305,12 +307,8 @@ class BucketStorage(Storage):
 
         def look(place: int, view: Seen | Lease) -> Callable[[], None]:
             def go() -> None:
-                own = getattr(self._local, "view", None)
-                self._local.view = view  # also in a thread of the pool
-                try:
-                    found[place] = super(BucketStorage, self).exists(keys[place])
-                finally:
-                    self._local.view = own
+                exists = super(BucketStorage, self).exists
+                found[place] = self._as_of(view, lambda: exists(keys[place]))
 
             return go
 
@@ -320,6 +318,43 @@ class BucketStorage(Storage):
         if keys:
             self.consistently(work)
         return found
+
+    def touched(self, keys: Sequence[str]) -> builtins.list[str]:
+        """See `Storage.touched`.
+
+        What other programs write is seen some time later.
+        """
+        state = self._look().state
+        found = self._touched_at.at(state, keys)
+        unknown = [key for key in keys if key not in found]
+        if not unknown:
+            return [found[key] for key in keys]
+        began, looks = now(), dict[str, str]()
+        views: builtins.list[Seen | Lease] = []
+
+        def look(key: str, view: Seen | Lease) -> Callable[[], None]:
+            def go() -> None:
+                looks[key] = self._as_of(view, lambda: self._touched(key))
+
+            return go
+
+        def work() -> None:
+            views.append(self._local.view)
+            self._run([look(key, views[-1]) for key in unknown])
+
+        self.consistently(work)
+        seen = views[-1] if isinstance(views[-1], Seen) else views[-1].seen
+        found |= self._touched_at.note(seen.state, looks, now() - began)
+        return [found[key] for key in keys]
+
+    def _as_of(self, view: Seen | Lease, work: Callable[[], T]) -> T:
+        """Return ``work()`` under a view, also in a thread of the pool."""
+        own = getattr(self._local, "view", None)
+        self._local.view = view
+        try:
+            return work()
+        finally:
+            self._local.view = own
 
     @contextmanager
     def open_read(self, key: str) -> Iterator[BinaryIO]:
@@ -418,9 +453,7 @@ class BucketStorage(Storage):
         if not values or to_stage(values):
             return False
         journal = Journal(os.urandom(8).hex(), values)
-        state = replace(
-            seen.state.taken(os.urandom(8).hex(), self._ttl_s), journal=journal, commit=journal.id
-        )
+        state = seen.state.taken(os.urandom(8).hex(), self._ttl_s).committed(journal)
         limit = now() + self._ttl_s / 2
         made = self._head.swap(seen, state, lambda: now() < limit)
         if made is None:

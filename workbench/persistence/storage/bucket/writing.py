@@ -102,12 +102,14 @@ class Lease(Writer):
             except WorkbenchError as error:
                 _log.info("not renewed: %s", error)
 
-    def _change(self, **fields: Any) -> None:
+    def _change(self, committing: Journal | None = None, **fields: Any) -> None:
         """Change the head, which renews the lease and drops the journal of what is done."""
         with self._guard:
             while not self._lost:
                 sent = now()
-                state = replace(self.seen.state, **{"journal": self.journal, **fields})
+                state = replace(self.seen.state, journal=self.journal, **fields)
+                if committing is not None:
+                    state = state.committed(committing)
                 try:
                     made = self._head.swap(self.seen, state, self._is_alive)
                 except UnsureError:
@@ -116,7 +118,7 @@ class Lease(Writer):
                 if made is not None:
                     self.seen, self._renewed = made, sent
                     return
-                self._find_again("commit" in fields)
+                self._find_again(committing is not None)
             raise self._overtaken()
 
     def _find_again(self, committing: bool) -> None:
@@ -167,7 +169,7 @@ class Lease(Writer):
             return
         journal = Journal(os.urandom(8).hex(), self._small(values))
         with self._guard:
-            self._change(journal=journal, commit=journal.id)
+            self._change(journal)
             self.journal = journal
         self._try_to_carry_out()
 
