@@ -68,6 +68,7 @@ _SAMPLE = 200
 _MANY, _FEW = 2000, 5
 _PLAIN = frozenset({int, float})
 _FAR = 1e15
+_NAMES = ("file_name", "filename", "path", "coco_url", "url", "flickr_url")
 _SHAPES = ("", POLYGON, KEYPOINTS)
 _KEPT_KEYS = frozenset({"attributes", "score", "track_id", "occluded", "truncated", "difficult"})
 
@@ -204,7 +205,8 @@ def _records(
     for place, item in enumerate(file.images, start=1):
         if not isinstance(item, dict):
             continue
-        image_id, name = _id(item.get("id")), item.get("file_name")
+        image_id = _id(item.get("id"))
+        name = next((item[key] for key in _NAMES if item.get(key)), None)
         if image_id is None or not isinstance(name, str) or not name:
             continue
         record = Record(file.where, name, place=place, reviewed=file.annotated, shown=file.shown)
@@ -244,7 +246,7 @@ def _take_plain(
         crowds = [row.get("iscrowd") for row in rows]
     except (TypeError, KeyError, AttributeError):
         return everything  # some are no objects, or have no box: one by one
-    if not rows or {*map(type, image_ids), *map(type, categories)} != {int}:
+    if not rows or not records or {*map(type, image_ids), *map(type, categories)} != {int}:
         return everything
     if {*map(type, boxes)} != {list} or {*map(len, boxes)} != {4}:
         return everything

@@ -68,7 +68,8 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
 def _task(task: dict[str, Any], file: str, place: int) -> Record:
     data = task.get("data") if isinstance(task.get("data"), dict) else task
     record = Record(file, place=place, unit=FRACTIONS, reviewed=False, shown=True)
-    record.picture = next((p for v in (data or {}).values() if (p := _picture_of(v))), "")
+    known = [*(data or {}).values(), task.get("file_upload")]
+    record.picture = next((p for value in known if (p := _picture_of(value))), "")
     folder, slash, base = record.picture.rpartition("/")
     record.also = folder + slash + _PREFIX.sub("", base)
     if data is task:
@@ -121,7 +122,7 @@ def _results(results: list[Any], record: Record) -> None:
         )
         try:
             label = name_of(names[0] if names else None)
-            box, shape = _box(value)
+            box, shape = _box(value, record.size or (1, 1))
         except ValueError as error:
             record.problems.append(Problem(why.BAD_ROW, position, str(error)))
             continue
@@ -132,27 +133,45 @@ def _results(results: list[Any], record: Record) -> None:
         )
 
 
-def _box(value: dict[str, Any]) -> tuple[tuple[float, float, float, float], str]:
+def _box(
+    value: dict[str, Any], size: tuple[int, int]
+) -> tuple[tuple[float, float, float, float], str]:
+    angle = number(value.get("rotation") or 0)
     if "points" in value:
         return point_list(value["points"]), POLYGON
     if "radiusX" in value:
         x, y, across, down = (number(value.get(k)) for k in ("x", "y", "radiusX", "radiusY"))
+        if angle:
+            across, down = _reach(across, down, angle, size)
         return (x - across, y - down, x + across, y + down), POLYGON
     if "rle" in value or "format" in value:
         raise ValueError("a brush stroke, which Label Studio alone can unpack; export it as COCO")
     x, y, width, height = (number(value.get(k)) for k in ("x", "y", "width", "height"))
-    angle = number(value.get("rotation") or 0)
     if not angle:
         return (x, y, x + width, y + height), ""
-    return _turned(x, y, width, height, angle), ROTATED
+    return _turned(x, y, width, height, angle, size), ROTATED
 
 
 def _turned(
-    x: float, y: float, width: float, height: float, degrees: float
+    x: float, y: float, width: float, height: float, degrees: float, size: tuple[int, int]
 ) -> tuple[float, float, float, float]:
-    """Return the box around one that is turned about its upper left corner, in percent."""
+    """Return the box around one that is turned about its upper left corner, in percent.
+
+    It is turned as it is seen, and in a picture that is not square a percent down is not as long as
+    one across.
+    """
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    wide = size[0] / size[1]
     points = [(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)]
-    xs = [x + a * cos - b * sin for a, b in points]
-    ys = [y + a * sin + b * cos for a, b in points]
+    xs = [x + a * cos - b * sin / wide for a, b in points]
+    ys = [y + a * sin * wide + b * cos for a, b in points]
     return min(xs), min(ys), max(xs), max(ys)
+
+
+def _reach(
+    across: float, down: float, degrees: float, size: tuple[int, int]
+) -> tuple[float, float]:
+    """Return how far an ellipse reaches that is turned about its centre, in percent."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    wide = size[0] / size[1]
+    return math.hypot(across * cos, down / wide * sin), math.hypot(across * wide * sin, down * cos)

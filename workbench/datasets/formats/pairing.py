@@ -16,9 +16,10 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from workbench.persistence.archive.directory import fold
+from workbench.persistence.archive.split_words import split_word
 
 _SPLIT_WORD = re.compile(
-    r"(?<![a-z])(?:(train|training|trainval)|(val|valid|validation|minival)|(test|testing))"
+    r"(?<![a-z])(?:(train|training|trainval)|(val|valid|validation|minival|dev|eval)|(test|testing))"
     r"(?:\d{4})?(?:_?data)?(?![a-z0-9])"
 )
 _SPLITS = ("train", "val", "test")
@@ -45,14 +46,8 @@ def split_of(where: str) -> str | None:
 @lru_cache(maxsize=4096)
 def split_of_folder(folder: str) -> str | None:
     """Return the split that the nearest folder tells that tells one."""
-    parts = reversed(folder.lower().split("/"))
+    parts = reversed(folder.split("/"))
     return next((split for p in parts if (split := split_word(p))), None)
-
-
-def split_word(text: str) -> str | None:
-    """Return the split that a word means: ``valid`` and ``val2017`` are ``val``."""
-    text = text.strip().lower().removeprefix("obj_")
-    return _split_in(_SPLIT_WORD.fullmatch(text))
 
 
 def _split_in(match: re.Match[str] | None) -> str | None:
@@ -262,7 +257,9 @@ def _words(folder: str) -> list[str]:
 
 def _ends(file_name: str) -> Iterator[str]:
     """Yield a path as it stands, then without its first folder, and so on."""
-    plain = file_name.replace("\\", "/").partition("?")[0]
+    plain, _, query = file_name.replace("\\", "/").partition("?")
+    # Label Studio serves the files of its machine as /data/local-files/?d=folder/a.jpg.
+    plain = next((part[2:] for part in query.split("&") if part[:2] == "d="), plain)
     for text in (plain, unquote(plain)) if "%" in plain else (plain,):
         parts = [part for part in fold(text).split("/") if part not in ("", ".", "..")]
         for begin in range(len(parts)):

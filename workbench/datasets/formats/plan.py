@@ -17,10 +17,11 @@ from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.collecting import without_collecting
 from workbench.datasets.formats.columns import labels_in
 from workbench.datasets.formats.converting import converted
+from workbench.datasets.formats.given_splits import given_splits
 from workbench.datasets.formats.items import Detection, Options, Reading
 from workbench.datasets.formats.ledger import ANNOTATIONS, FILES, PICTURES, Entry, Ledger
 from workbench.datasets.formats.naming import absolute, default_name, require_free
-from workbench.datasets.formats.reading import Picture, take
+from workbench.datasets.formats.reading import Picture, Taken, take
 from workbench.datasets.formats.recognising import Recognised, kind_of, question, recognise
 from workbench.datasets.formats.registry import READERS, making_sense
 from workbench.datasets.formats.view import (
@@ -406,7 +407,7 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
             f"about, found none of them, such as {first!r}; export with images, or put them into "
             f"a folder images beside it"
         )
-    _give_splits(taken.pictures, choices, ledger)
+    _give_splits(view, taken, choices)
     classes = _classes(view, reading, choices, taken.pictures)
     layout = _layout(view, taken.pictures)
     if layout.clashes and choices.clashes != "rename":
@@ -472,13 +473,26 @@ def _nothing_yet(view: FolderView, asked: str) -> Contents:
     return Contents(recognised, Reading(), [], [], {}, ledger, list(view.notes), [asked], view)
 
 
-def _give_splits(pictures: Sequence[Picture], choices: Choices, ledger: Ledger) -> None:
+def _give_splits(view: FolderView, taken: Taken, choices: Choices) -> None:
+    pictures, ledger = taken.pictures, taken.ledger
     dealt: dict[str, str] = {}
+    listed: dict[str, str] = {}
     if choices.shares:
         dealt = split_by_ratio((p.name for p in pictures), choices.shares, choices.seed)
+    # Lists in a folder of that name are of the splits; those in others may be of anything else,
+    # and count where folders tell nothing.
+    sure = any("imagesets/" in name.lower() for name in view.candidates(".txt"))
+    if not dealt and (sure or any(picture.split is None for picture in pictures)):
+        given = given_splits(view)
+        listed = given.splits
+        if listed and not given.lists <= taken.reading.used:
+            taken.reading.used |= given.lists
+            taken.reading.notes += given.notes
     for picture in pictures:
         if dealt:
             picture.split = dealt[picture.name]
+        elif (sure or picture.split is None) and picture.name in listed:
+            picture.split = listed[picture.name]
         elif picture.split is None:
             picture.split = SPLITS[0]
             ledger.add(Entry(PICTURES, "noted", why.NO_SPLIT, picture.name, 0, picture.name))

@@ -32,10 +32,11 @@ from workbench.datasets.formats.items import (
     Record,
 )
 from workbench.datasets.formats.ledger import ANNOTATIONS, PICTURES, Entry, Ledger
-from workbench.datasets.formats.pairing import Pictures, split_of, split_of_folder, split_word
+from workbench.datasets.formats.pairing import Pictures, split_of, split_of_folder
 from workbench.datasets.formats.view import FolderView
 from workbench.errors import ArchiveError, InvalidFrameError
 from workbench.persistence.archive.directory import fold
+from workbench.persistence.archive.split_words import split_word
 from workbench.persistence.image_bounds import header_of
 from workbench.persistence.image_header import ImageHeader, read_header
 

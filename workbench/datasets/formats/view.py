@@ -37,6 +37,7 @@ TEXT_BYTES = 2**30
 
 _CACHE_BYTES = 64 * 2**20
 _SAMPLE = 24
+_WIDE_SAMPLE = 400
 _BLOCK_BYTES = 2**20
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -462,8 +463,8 @@ def parse_json(data: bytes, where: str) -> Any:
     ImportFormatError
         If it is damaged, or so deep that reading it could exhaust the memory.
     """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        data = data.decode("utf-16", "replace").encode()
+    if wide := wide_encoding(data):
+        data = data.decode(wide, "replace").encode()
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         return orjson.loads(data)
@@ -492,6 +493,22 @@ def hidden(name: str) -> bool:
     return name[:1] == "." or "/." in name
 
 
+def wide_encoding(data: bytes) -> str:
+    """Return the encoding of text with two or four bytes for each letter; empty if it is none."""
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    # Without a mark, the zeros beside the letters of English tell.
+    head = data[:_WIDE_SAMPLE]
+    if len(head) < 4 or b"\0" not in head:
+        return ""
+    zeros = [head[start::2].count(0) * 2 / len(head) for start in (0, 1)]
+    if zeros[0] < 0.1 and zeros[1] > 0.7:
+        return "utf-16-le"
+    return "utf-16-be" if zeros[1] < 0.1 and zeros[0] > 0.7 else ""
+
+
 def decode(data: bytes) -> str:
     """Return text in whatever of the usual encodings it is.
 
@@ -500,8 +517,9 @@ def decode(data: bytes) -> str:
     ImportFormatError
         If it is in none.
     """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
+    wide = wide_encoding(data)
+    if wide:
+        return data.decode(wide, "replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -39,9 +39,11 @@ from workbench.datasets.formats.items import (
     number,
     size_of,
 )
+from workbench.datasets.formats.view import decode
 from workbench.errors import ImportFormatError
 
 _DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.\-]+)["'][^>]*\?>""")
+_DECLARED = re.compile(r"^\s*<\?xml[^>]*\?>")
 _CHALLENGE = re.compile(r"PASCAL VOC|VOC20\d\d Database", re.IGNORECASE)
 _BOXES = re.compile(rb"<\s*(?:\w+:)?(?:bndbox|robndbox|xmin|x_min)\b", re.IGNORECASE)
 _AMPERSAND = re.compile(rb"&(?!(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos);)")
@@ -106,7 +108,11 @@ def parse_xml(data: bytes, where: str) -> Element:
         if declared and not declared[1].lower().startswith((b"utf", b"us-ascii", b"iso-8859-1")):
             # expat itself knows a handful of encodings only, and not GBK or Shift JIS.
             text = data[declared.end() :].decode(declared[1].decode("ascii"))
-        root = _parsed(text)
+        try:
+            root = _parsed(text)
+        except ParseError:
+            # Not in the encoding that it declares, or in none that it declares.
+            root = _parsed(_DECLARED.sub("", decode(data), count=1))
     except LookupError as error:
         raise ImportFormatError(f"{where}: {error}; save it as UTF-8") from error
     except UnicodeDecodeError as error:
@@ -153,6 +159,9 @@ def _object(element: Element, position: int, shift: float) -> Box:
         found, shape = _around_rotated(rotated, name), ROTATED
     elif polygon is not None:
         found, shape = corners(_points(polygon, name)), POLYGON
+    elif element.find("xmin") is not None:  # the corners without an element of their own
+        left, top, right, bottom = (_coordinate(element, name, tag) for tag in _CORNERS)
+        found, shape = (left - shift, top - shift, right, bottom), ""
     else:
         raise ValueError(f"({name}) has no bndbox, robndbox or polygon")
     return Box(

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.columns import BoxTable, PlainBoxes
+from workbench.datasets.formats.given_splits import given_splits
 from workbench.datasets.formats.items import (
     FRACTIONS,
     Box,
@@ -31,7 +33,6 @@ from workbench.errors import ArchiveError, ImportFormatError
 from workbench.persistence.archive import parse_class_list, parse_data_yaml
 from workbench.persistence.archive.data_yaml import MAX_BYTES, MAX_CLASSES
 from workbench.persistence.archive.directory import fold
-from workbench.persistence.archive.split_lists import GivenSplits, find_splits
 from workbench.persistence.stored_json import MALFORMED
 from workbench.persistence.yolo.label_table import parse_plain
 from workbench.persistence.yolo.label_text import SMALLEST
@@ -44,19 +45,25 @@ _PLAIN_TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[0-9eE+\-. \t\r\n]*")
 _ROWS = re.compile(rb"(?:[0-9]{1,4}(?: [0-9]{1,8}(?:\.[0-9]{1,20})?){4,}\n)+")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _SIGNS = re.compile(r"(?<=\s)#.*$|\btensor\b|[\[\](){}\"|]|:(?=\s|$)|(?<=\s)'|'(?=\s)")
+_PBTXT_ITEM = re.compile(r"item\s*\{([^{}]*)\}")
+_PBTXT_ID = re.compile(r"\bid\s*:\s*(\d{1,6})")
+_PBTXT_NAME = re.compile(r"\bname\s*:\s*[\"']([^\"'\n]+)[\"']")
 _WHOLE = re.compile(r"-?\d{1,9}")
 _DECIMAL_COMMA = re.compile(r"-?\d*,\d+")
 _CLASS_LISTS = frozenset(
     {"classes.txt", "_darknet.labels", "labels.txt", "predefined_classes.txt", "_classes.txt",
      "class.txt", "obj_names.txt", "label_map.txt"}
 )  # fmt: skip
+_OTHER_LISTS = frozenset(
+    {"names.txt", "class_names.txt", "classnames.txt", "label.txt", "labelmap.txt",
+     "categories.txt", "label_list.txt", "class_list.txt", "label_names.txt", "classes.csv"}
+)  # fmt: skip
 _NO_LABELS = frozenset({"readme", "license", "requirements", "readme.roboflow", "readme.dataset"})
-_LIST_BYTES = 2**26
 
 
 def detect(view: FolderView) -> Detection:
     """Look for text files with rows of numbers, beside pictures or in a folder of their own."""
-    lists = _given(view).lists
+    lists = given_splits(view).lists
     stems = {fold(stem_of(name)) for name in view.pictures}
     stems |= {fold(name.rpartition("/")[2]) for name in view.pictures}
     named = [
@@ -88,7 +95,7 @@ def detect(view: FolderView) -> Detection:
 
 def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     """Read label files; see `workbench.datasets.formats.items`."""
-    given = _given(view)
+    given = given_splits(view)
     reading = Reading(declared=True, splits=given.splits, notes=list(given.notes))
     reading.used |= set(given.lists)
     _describe(view, reading)
@@ -256,8 +263,8 @@ class RowReader:
                 f"expected 5 columns (class x y width height), found {count + 1}; a polygon has "
                 f"an odd number of columns, 7 or more"
             )
-        if max(map(abs, values)) >= _FAR and shape:
-            raise ValueError("expected coordinates normalised to 0..1, found pixels")
+        if count == 5 and abs(values[4]) >= _FAR:
+            raise ValueError(f"expected a confidence behind the box, found {values[4]:g}")
         return self._box(class_id, x, y, width, height, number, shape, rest, extra), repairs
 
     def _box(
@@ -320,13 +327,21 @@ class RowReader:
             repairs.append(why.CLASS_NAMES)
         return fields, repairs
 
+    @staticmethod
+    def _name(fields: Sequence[str]) -> str:
+        return " ".join(fields).strip("\"'").casefold()
+
     def _numbered(self, fields: list[str]) -> list[str]:
         """Return a row that begins with a name with the class's id in its place."""
         end = next((i for i, field in enumerate(fields) if _is_number(field)), len(fields))
+        # A name may end with a number, and who has the list of names knows.
+        known = (i for i in range(len(fields) - 4, end, -1) if self._name(fields[:i]) in self._ids)
+        end = next(known, end)
         name = " ".join(fields[:end]).strip("\"'")
-        if len(fields) - end != 4:
+        count = len(fields) - end
+        if count < 4 or (count > 5 and count % 2):
             raise ValueError(f"expected a class id first, found {name!r}")
-        class_id = self._ids.get(name.casefold())
+        class_id = self._ids.get(self._name(fields[:end]))
         if class_id is None:
             if not self._open:
                 raise ValueError(f"expected a class id or name first, found {name!r}")
@@ -418,11 +433,11 @@ def _looks_like_row(line: str) -> bool:
     numbers = [field for field in fields if _is_number(field)]
     if not _is_number(fields[0]):
         # A class name and fractions; a name and pixels are another tool's.
-        tail = fields[-4:]
+        tail = fields[-4:] if len(numbers) in (4, 5) else numbers
         return (
-            len(fields) >= 5
-            and len(numbers) == 4
-            and all(_is_number(f) and 0 <= float(f) <= 1.5 for f in tail)
+            len(numbers) >= 4
+            and fields[-len(numbers) :] == numbers
+            and all(0 <= float(f) <= 1.5 for f in tail)
         )
     return len(numbers) == len(fields) >= 5 and float(fields[0]) >= 0
 
@@ -432,29 +447,12 @@ def _is_label(view: FolderView, name: str) -> bool:
 
 
 def _is_list(name: str) -> bool:
+    return _is_class_list(name) or name.rpartition("/")[2].lower() in _OTHER_LISTS
+
+
+def _is_class_list(name: str) -> bool:
     base = name.rpartition("/")[2].lower()
     return base in _CLASS_LISTS or base.endswith((".names", ".labels"))
-
-
-def _given(view: FolderView) -> GivenSplits:
-    """Return the splits that the dataset's own files give to its pictures."""
-    if _given not in view.made:
-        view.made[_given] = _find_given(view)
-    known: GivenSplits = view.made[_given]
-    return known
-
-
-def _find_given(view: FolderView) -> GivenSplits:
-    def read_text(name: str) -> bytes:
-        if view.size(name) > _LIST_BYTES:
-            return b""
-        try:
-            return decode(view.read(name)).encode()
-        except ImportFormatError:
-            return b""
-
-    names = [name for name in view.names if not hidden(name)]
-    return find_splits(names, view.pictures, read_text)
 
 
 # Class names
@@ -473,7 +471,7 @@ def _describe(view: FolderView, reading: Reading) -> None:
         reading.extra = reading.extra or extra
         _agree(view, reading, chosen, name, found)
         chosen = chosen or (name if found else "")
-    for name in [n for n in view.names if _is_list(n) and not hidden(n)]:
+    for name in [n for n in view.names if _is_class_list(n) and not hidden(n)]:
         found, notes = parse_class_list(_small(view, name), f"{view.path}, {name}")
         reading.used.add(name)
         if chosen in _yamls(view) and chosen:
@@ -483,24 +481,64 @@ def _describe(view: FolderView, reading: Reading) -> None:
         reading.notes += [note.replace(f"{view.path}, ", "") for note in notes]
         _agree(view, reading, chosen, name, found)
         chosen = chosen or name
-    if not chosen:
-        _from_notes(view, reading)
+    if not chosen and not _from_other_list(view, reading):
+        _from_json(view, reading)
 
 
-def _from_notes(view: FolderView, reading: Reading) -> None:
-    """Label Studio writes its classes into ``notes.json``, too."""
+def _from_other_list(view: FolderView, reading: Reading) -> bool:
+    """Take class names from a list that is called in a way that other lists are called, too."""
     for name in view.names:
-        if name.rpartition("/")[2].lower() != "notes.json" or view.size(name) > MAX_BYTES:
+        base = name.rpartition("/")[2].lower()
+        if base in _OTHER_LISTS and not hidden(name) and view.size(name) <= MAX_BYTES:
+            found, notes = parse_class_list(_small(view, name), f"{view.path}, {name}")
+        elif base.endswith(".pbtxt") and view.size(name) <= MAX_BYTES:
+            found, notes = _from_pbtxt(_small(view, name).decode()), []
+        else:
+            continue
+        if found:
+            reading.used.add(name)
+            reading.notes += [note.replace(f"{view.path}, ", "") for note in notes]
+            reading.classes[:] = found
+            return True
+    return False
+
+
+def _from_pbtxt(text: str) -> list[str]:
+    """Return the names of a label map of TensorFlow, whose ids count from 1."""
+    pairs = [
+        (int(number[1]), name[1])
+        for item in _PBTXT_ITEM.findall(text)
+        if (number := _PBTXT_ID.search(item)) and (name := _PBTXT_NAME.search(item))
+    ]
+    return [name for _, name in sorted(pairs)]
+
+
+def _from_json(view: FolderView, reading: Reading) -> None:
+    """Take the classes of Label Studio's ``notes.json``, or of a ``classes.json``."""
+    for name in view.names:
+        base = name.rpartition("/")[2].lower()
+        if base not in ("notes.json", "classes.json", "names.json") or view.size(name) > MAX_BYTES:
             continue
         try:
-            categories = parse_json(view.read(name), name).get("categories", [])
-            names = {int(c["id"]): " ".join(str(c["name"]).split()) for c in categories}
+            names = _names_in(parse_json(view.read(name), name))
         except MALFORMED:
             continue
-        if names and max(names) < MAX_CLASSES:
+        if names and min(names) >= 0 and max(names) < MAX_CLASSES:
             reading.used.add(name)
             reading.classes[:] = [names.get(i) or f"class_{i}" for i in range(max(names) + 1)]
             return
+
+
+def _names_in(value: Any) -> dict[int, str]:
+    """Return names of classes by their ids; raises one of `MALFORMED` if there are none."""
+    if isinstance(value, dict) and isinstance(value.get("categories"), list):
+        return {int(c["id"]): " ".join(str(c["name"]).split()) for c in value["categories"]}
+    if isinstance(value, list):
+        return {number: " ".join(str(name).split()) for number, name in enumerate(value)}
+    pairs = [(str(key), str(name)) for key, name in value.items()]
+    if all(name.isdigit() for _, name in pairs):  # the other way round
+        pairs = [(number, name) for name, number in pairs]
+    return {int(number): " ".join(name.split()) for number, name in pairs}
 
 
 def _agree(view: FolderView, reading: Reading, chosen: str, name: str, found: list[str]) -> None:

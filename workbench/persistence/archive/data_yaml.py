@@ -142,8 +142,13 @@ def parse_class_list(text: bytes, where: str) -> tuple[list[str], list[str]]:
     """
     lines = [line.strip() for line in _decode(text, where).rstrip().splitlines()]
     numbered = [_NUMBERED.fullmatch(line) for line in lines]
-    if len(lines) > 1 and all(m and int(m[1]) == n for n, m in enumerate(numbered)):
-        lines = [m[2] for m in numbered if m]  # "0: cat"
+    first = int(numbered[0][1]) if numbered and numbered[0] else -1
+    if (
+        len(lines) > 1
+        and first in (0, 1)
+        and all(m and int(m[1]) == n for n, m in enumerate(numbered, start=first))
+    ):
+        lines = [m[2] for m in numbered if m]  # "0: cat", also "1: cat"
     elif len(lines) == 1 and "," in lines[0]:
         lines = [name.strip().strip("\"'") for name in lines[0].strip("[]").split(",")]
     return _checked(lines, where)
@@ -223,6 +228,10 @@ def _names(node: _Node, where: str) -> list[str]:
         return [by_id.get(i, "") for i in range(max(by_id, default=-1) + 1)]
     if node.tag == "tag:yaml.org,2002:null":
         return []
+    if isinstance(node, yaml.ScalarNode) and re.search(r"[,\n]", node.value.strip()):
+        # Names in one text, by lines or by commas.
+        texts = [text.strip(" '\"[]-\t") for text in re.split(r"[,\n]", node.value)]
+        return [text for text in texts if text]
     raise _problem(where, "a list or mapping of names", repr(node.value), "write names: [...]")
 
 

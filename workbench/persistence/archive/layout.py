@@ -12,7 +12,6 @@ Shapes that occur (``top/`` stands for any folders above, or none)::
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -21,12 +20,12 @@ from workbench.errors import ArchiveError, InvalidNameError
 from workbench.persistence.archive import notes as say
 from workbench.persistence.archive.directory import fold
 from workbench.persistence.archive.split_lists import GivenSplits
+from workbench.persistence.archive.split_words import split_word
 from workbench.persistence.models import SPLITS
 from workbench.persistence.yolo.names import HIDDEN, IMAGE_EXTENSIONS, check_name, portable_name
 
-_SPLIT = re.compile(
-    r"(?:obj_)?(?:(train|training)|(val|valid|validation)|(test|testing))(?:_data|\d{4})?"
-)
+# What folders of pictures inside a split are called, which says nothing of the pictures.
+_PLAIN_FOLDERS = frozenset({"data", "img", "imgs", "image", "image_2", "jpegimages", "pictures"})
 _KEPT_FOLDERS = ("history/", "imports/", "sources/", "suggestions/")
 _KEPT_METADATA = frozenset({"dataset.json", "prompts.json", "tags.json"})
 
@@ -267,19 +266,14 @@ def _extension(name: str) -> str:
     return last[dot:].lower() if dot > 0 else ""
 
 
-def _split_of(folder: str) -> str | None:
-    match = _SPLIT.fullmatch(folder.lower())
-    return SPLITS[match.lastindex - 1] if match and match.lastindex else None
-
-
 def _understand_folders(folders: set[str]) -> dict[str, _Place | None]:
     """Find out what each folder that has images means; None for one that means nothing."""
     parts = {folder: tuple(folder.split("/")) if folder else () for folder in folders}
     if any(part.lower() == "images" for path in parts.values() for part in path):
         return {folder: _place_by_images_folder(path) for folder, path in parts.items()}
     common = _common_prefix(list(parts.values()))
-    if not any(_split_of(path[len(common)]) for path in parts.values() if len(path) > len(common)):
-        if not (common and _split_of(common[-1])):
+    if not any(split_word(path[len(common)]) for path in parts.values() if len(path) > len(common)):
+        if not (common and split_word(common[-1])):
             return {
                 folder: _Place(common, None, path[len(common) :], _label_folders(path))
                 for folder, path in parts.items()
@@ -295,20 +289,19 @@ def _place_by_images_folder(path: tuple[str, ...]) -> _Place | None:
         return None
     before, after = path[:at], path[at + 1 :]
     labels = _label_folders((*before, "labels", *after), path)
-    if after and (split := _split_of(after[0])):
+    if after and (split := split_word(after[0])):
         return _Place(before, split, after[1:], labels)
-    if before and (split := _split_of(before[-1])):
+    if before and (split := split_word(before[-1])):
         return _Place(before[:-1], split, after, labels)
     return _Place(before, None, after, labels)
 
 
 def _place_by_split_folder(path: tuple[str, ...], root: tuple[str, ...]) -> _Place | None:
     below = path[len(root) :]
-    split = _split_of(below[0]) if below else None
+    split = split_word(below[0]) if below else None
     if split is None:
         return None
-    # FiftyOne keeps the images of a split in a folder of this name, which says nothing.
-    inner = below[2:] if below[1:2] == ("data",) else below[1:]
+    inner = below[2:] if below[1:2] and below[1].lower() in _PLAIN_FOLDERS else below[1:]
     return _Place(root, split, inner, _label_folders(path, (*path, "labels")))
 
 

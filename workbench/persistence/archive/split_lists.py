@@ -130,6 +130,7 @@ class _Tree:
                 if not folder:
                     break
                 folder = folder.rpartition("/")[0]
+        self._by_name: dict[str, set[str]] = {}
         self._lists: set[str] = set()
         self._missing: list[str] = []
 
@@ -181,12 +182,34 @@ class _Tree:
         home = name[: len(name) - len(_base(name))]
         for line in self._read(name).decode("utf-8-sig", "replace").splitlines():
             if line.strip():
-                places = _places(_parts(line), home)
-                image = next((self._images[p] for p in places if p in self._images), None)
+                image = self._image(line, home)
                 if image is None:
                     self._missing.append(line.strip())
                 else:
                     yield image
+
+    def _image(self, line: str, home: str) -> str | None:
+        """Return the image that a line of a list means.
+
+        Some lists have the label file behind the image, names without their folders, or without
+        their extensions, too.
+        """
+        for text in dict.fromkeys((line.strip(), re.split(r"[\s,;]", line.strip(), maxsplit=1)[0])):
+            parts = _parts(text)
+            if not parts:
+                continue
+            found = next((self._images[p] for p in _places(parts, home) if p in self._images), None)
+            if found is not None:
+                return found
+            if not self._by_name:
+                for key, image in self._images.items():
+                    base = _base(key)
+                    self._by_name.setdefault(base, set()).add(image)
+                    self._by_name.setdefault(base.rpartition(".")[0], set()).add(image)
+            named = self._by_name.get(fold(parts[-1]), set())
+            if len(named) == 1:
+                return next(iter(named))
+        return None
 
 
 def _parts(path: str) -> list[str]:

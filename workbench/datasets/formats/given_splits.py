@@ -1,0 +1,30 @@
+"""The splits that a dataset's own files give to its pictures, whatever the format of its boxes."""
+
+from __future__ import annotations
+
+from workbench.datasets.formats.view import FolderView, decode, hidden
+from workbench.errors import ImportFormatError
+from workbench.persistence.archive.split_lists import GivenSplits, find_splits
+
+_LIST_BYTES = 2**26
+
+
+def given_splits(view: FolderView) -> GivenSplits:
+    """Return what ``data.yaml``, ``obj.data`` and lists such as ``train.txt`` say; read once."""
+    if given_splits not in view.made:
+        view.made[given_splits] = _find(view)
+    known: GivenSplits = view.made[given_splits]
+    return known
+
+
+def _find(view: FolderView) -> GivenSplits:
+    def read_text(name: str) -> bytes:
+        if view.size(name) > _LIST_BYTES:
+            return b""
+        try:
+            return decode(view.read(name)).encode()
+        except ImportFormatError:
+            return b""
+
+    names = [name for name in view.names if not hidden(name)]
+    return find_splits(names, view.pictures, read_text)
