@@ -8,6 +8,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from tests.storage.sqlite_storage import SqliteStorage
+from workbench.persistence import storage
 from workbench.persistence.storage import Storage
 from workbench.persistence.storage.bucket import BucketStorage
 from workbench.persistence.storage.layout import ANYTHING
@@ -48,7 +49,8 @@ class TestSqlite(StorageContract):
 
 def test_every_backend_of_the_package_is_here() -> None:
     tested = {type(suite().make(Path("/"))) for suite in (TestMemory, TestLocal, TestBucket)}
-    there = {kind for kind in Storage.__subclasses__() if kind.__module__.startswith("workbench.")}
+    below = f"{storage.__name__}."  # a view of one, which nobody writes to, lies elsewhere
+    there = {kind for kind in Storage.__subclasses__() if kind.__module__.startswith(below)}
     assert there
     assert there <= tested
 
