@@ -748,7 +748,7 @@ export type ModelTableModel = Model<{
   empty: string;
 }>;
 export type DownloadModel = Model<
-  { label: string; disabled: boolean },
+  { label: string; why_not: string },
   { kind: "want"; start: number },
   { kind: "piece"; start: number; total: number; name: string } | { kind: "failed" }
 >;

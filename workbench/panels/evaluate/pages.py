@@ -14,7 +14,7 @@ from workbench.panels.evaluate.finding_tiles import FindingTiles
 from workbench.panels.evaluate.meaning import why_none
 from workbench.panels.evaluate.model import SUSPECTS, EvaluateModel
 from workbench.panels.evaluate.tiles import Tile
-from workbench.panels.shared.parts import Spawn, button, help_text, labelled, page, row, show
+from workbench.panels.shared.parts import Spawn, allow, button, help_text, labelled, page, row, show
 from workbench.panels.shared.widgets import PlotGrid
 
 SHOWN = 24
@@ -172,8 +172,9 @@ class GalleryPage:
                     for place, tile in enumerate(made)
                 ]
             self.count.value = f"{start + 1:,} to {start + len(made):,} of {total:,}"
-            self.previous.disabled = start == 0
-            self.next.disabled = start + len(made) >= total
+            is_last = start + len(made) >= total
+            allow(self.previous, "" if start else "These are the first ones.", "Earlier ones")
+            allow(self.next, "These are the last ones." if is_last else "", "Further ones")
             show(self._pager, total > SHOWN)
 
 

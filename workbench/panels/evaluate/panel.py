@@ -17,7 +17,17 @@ from workbench.panels.evaluate.tables import compared, numbers
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import button, empty, help_text, labelled, page, row, show, tabs
+from workbench.panels.shared.parts import (
+    allow,
+    button,
+    empty,
+    help_text,
+    labelled,
+    page,
+    row,
+    show,
+    tabs,
+)
 from workbench.panels.shared.status import Status
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
@@ -91,7 +101,7 @@ class EvaluatePanel:
         self.view = w.VBox((self.main, self._annotate_box), layout={"width": "100%"})
         self.view.add_class("wb-panel")
         self.model.observe(self._show_models, names=("models", "datasets"))
-        self.model.observe(self._show_work, names="work")
+        self.model.observe(self._show_work, names=("work", "models", "dataset"))
         self.model.observe(self._show_result, names="result")
         self.model.observe(self._show_door, names=("lacks_images", "models"))
         self._show_result()
@@ -249,7 +259,15 @@ class EvaluatePanel:
             self._go(self._behind_door, self.model.dataset)
 
     def _show_work(self, _change: Any = None) -> None:
-        self.start.disabled = bool(self.model.work.what)
+        allow(self.start, self._obstacle(), "Let the model look at each image of this split")
+
+    def _obstacle(self) -> str:
+        """Return why nothing can be evaluated now; empty if it can."""
+        if self.model.work.what:
+            return "An evaluation is under way: wait for its end, or press Stop."
+        if not self.model.models:
+            return _NO_MODEL
+        return "" if self.model.dataset else "Choose a dataset first."
 
     def _show_result(self, _change: Any = None) -> None:
         result = self.model.result

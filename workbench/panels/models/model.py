@@ -370,9 +370,11 @@ def _differences(before: ModelInfo, now: ModelInfo) -> list[str]:
     ]
 
 
-def is_usable(info: ModelInfo | None) -> bool:
-    """Whether there is a model, and it can do more than be deleted."""
-    return info is not None and not info.problem
+def obstacle(info: ModelInfo | None) -> str:
+    """Return why nothing can be done with a model but delete it; empty if all can."""
+    if info is None:
+        return "No model is chosen: train one, or bring in weights on the page Import."
+    return "This model is damaged: it can only be deleted." if info.problem else ""
 
 
 def required(model: ModelsModel) -> ModelInfo:

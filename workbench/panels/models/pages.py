@@ -6,11 +6,10 @@ from html import escape
 
 import ipywidgets as w
 
-from workbench.panels.models.model import NOTE, ModelsModel, is_usable, required
-from workbench.panels.shared.parts import Spawn, button, empty, labelled, page, row
+from workbench.panels.models.model import NOTE, ModelsModel, obstacle, required
+from workbench.panels.shared.parts import Spawn, allow, button, empty, labelled, page, row
 from workbench.persistence.models import ModelInfo
 
-_NO_MODEL = "No model is chosen: train one, or bring in weights on the page Import."
 FIGURES = ("mAP50", "mAP50-95", "precision", "recall")
 
 
@@ -47,10 +46,8 @@ class DetailsPage:
     def __init__(self, model: ModelsModel, spawn: Spawn) -> None:
         self._model = model
         self._stored = ("", "")
-        self.activate = button(
-            "Make active", "check", self._activate, spawn, tip="Let it label and predict"
-        )
-        self.delete = button("Delete", "trash", self._delete, spawn, tip="Move it to the trash")
+        self.activate = button("Make active", "check", self._activate, spawn)
+        self.delete = button("Delete", "trash", self._delete, spawn)
         self.name = labelled(w.Text(description="Name"), width="280px")
         self.rename = button("Rename", "pencil", self._rename, spawn)
         self.note = labelled(
@@ -69,17 +66,19 @@ class DetailsPage:
 
     def show(self, info: ModelInfo | None) -> None:
         """Show another model, or none."""
-        self.delete.disabled = info is None
-        for widget in (self.rename, self.save_note):
-            widget.disabled = not is_usable(info)
+        reason = obstacle(info)
+        allow(self.delete, reason if info is None else "", "Move it to the trash")
+        allow(self.rename, reason, "Give it the name beside this button")
+        allow(self.save_note, reason, "Keep the note with the model")
         is_active = info is not None and info.is_active
-        self.activate.disabled = not (is_active or is_usable(info))
+        tip = "Let none label and predict" if is_active else "Let it label and predict"
+        allow(self.activate, "" if is_active else reason, tip)
         self.activate.description = "Make inactive" if is_active else "Make active"
         stored = ("", "") if info is None else (info.name, str(info.details.get(NOTE, "")))
         if stored != self._stored:  # else it may be that somebody is typing
             self._stored = stored
             self.name.value, self.note.value = stored
-        self.facts.value = empty(_NO_MODEL) if info is None else _facts(info)
+        self.facts.value = empty(reason) if info is None else _facts(info)
 
     async def _activate(self) -> None:
         info = required(self._model)

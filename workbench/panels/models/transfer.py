@@ -10,11 +10,12 @@ from typing import Any
 import ipywidgets as w
 
 from workbench.panels.models.incoming import IncomingFile
-from workbench.panels.models.model import ModelsModel, is_usable, required
+from workbench.panels.models.model import ModelsModel, obstacle, required
 from workbench.panels.models.widgets import FileDownload, FileUpload
 from workbench.panels.shared.parts import (
     Confirmation,
     Spawn,
+    allow,
     button,
     empty,
     hint,
@@ -64,8 +65,10 @@ class ExportPage:
 
     def show(self, info: ModelInfo | None) -> None:
         """Show another model, or none."""
-        for widget in (self.export, self.copy, self.download):
-            widget.disabled = not is_usable(info)
+        reason = obstacle(info)
+        allow(self.export, reason, "Write it in this format, and check what it finds")
+        allow(self.copy, reason, "Put the .pt file into the folder above")
+        self.download.why_not = reason
         self.result.value = ""
 
     async def _export(self) -> None:
@@ -205,8 +208,10 @@ class TrashPage:
             (f"{e.name}, {e.deleted_at.astimezone():%Y-%m-%d %H:%M:%S}", e.id) for e in entries
         ]
         set_options(self.entry, titles)  # which chooses one: a list that was empty has none
-        for widget in (self.entry, self.restore, self.remove):
-            widget.disabled = not entries
+        reason = "" if entries else "The trash is empty."
+        allow(self.entry, reason, "Which one")
+        allow(self.restore, reason, "Bring it back, with its weights")
+        allow(self.remove, reason, "Remove it with its weights; asks first")
         self.empty.layout.display = "none" if entries else None
         self.confirmation.withdraw()
 

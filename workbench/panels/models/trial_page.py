@@ -17,9 +17,9 @@ from workbench.panels.live.browser_feed import BrowserFeed
 from workbench.panels.live.feed_watch import FeedWatch, feed_message
 from workbench.panels.live.preview import Preview
 from workbench.panels.models.live_trial import LiveTrial
-from workbench.panels.models.model import Frame, ModelsModel, is_usable, required
+from workbench.panels.models.model import Frame, ModelsModel, obstacle, required
 from workbench.panels.models.widgets import Trial
-from workbench.panels.shared.parts import Spawn, button, labelled, page, row
+from workbench.panels.shared.parts import Spawn, allow, button, labelled, page, row
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.panels.shared.uploads import Uploads
@@ -99,7 +99,7 @@ class TryPage:
 
     def show(self, info: ModelInfo | None) -> None:
         """Let another model look; one that was trained on a dataset begins with that."""
-        self.run.disabled = not is_usable(info)
+        allow(self.run, obstacle(info), "Let the model look at this image")
         if self._opened in self.dataset.options:
             return  # chosen on purpose
         if info is not None and info.dataset_name in self.dataset.options:

@@ -60,7 +60,9 @@ class FileDownload(anywidget.AnyWidget):
     _esm = bundle(STATIC / "file_download.mjs")
 
     label = traitlets.Unicode("Download", help="on the button").tag(sync=True)
-    disabled = traitlets.Bool(False).tag(sync=True)
+    why_not = traitlets.Unicode("", help="why it cannot be pressed now; empty: it can").tag(
+        sync=True
+    )
 
     def __init__(self, on_want: Callable[[int], None], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -134,19 +134,19 @@ def button(words: str, icon: str, command: Command, spawn: Spawn, *, tip: str = 
     return made
 
 
-def allow(button_: w.Button, reason: str, tip: str) -> None:
-    """Let a button be pressed, or say on it why not.
+def allow(control: w.Widget, reason: str, tip: str = "") -> None:
+    """Let a control be used, or say on it why not; nothing else disables one.
 
     Parameters
     ----------
-    button_ : ipywidgets.Button
+    control : ipywidgets.Button or another that has a tooltip
     reason : str
-        Why it cannot be pressed now, and what to do; empty: it can.
+        Why it cannot be used now, and what to do; empty: it can.
     tip : str
-        What it does.
+        What it does, said while it can be used.
     """
-    button_.disabled = bool(reason)
-    button_.tooltip = reason or tip
+    control.disabled = bool(reason)
+    control.tooltip = reason or tip
 
 
 def labelled(control: Any, **layout: str) -> Any:

@@ -7,7 +7,16 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.shared.parts import Fold, card, field, help_text, note_text, number, row
+from workbench.panels.shared.parts import (
+    Fold,
+    allow,
+    card,
+    field,
+    help_text,
+    note_text,
+    number,
+    row,
+)
 from workbench.panels.train.model import TrainModel
 from workbench.panels.train.settings import CHOSEN, LEAST, too_small
 from workbench.persistence.models import SPLITS
@@ -72,6 +81,7 @@ _WORDS = {
 }
 _MAIN = ("dataset", "version", "base_model", "allow_download")
 _RARE = tuple(name for name in CHOSEN if name not in (*_MAIN, *SUGGESTED))
+_FOLLOW = "Set epochs, image size and batch to what is suggested"
 _CACHES = [("No", False), ("In memory", "ram"), ("On the disk", "disk")]
 
 
@@ -115,7 +125,6 @@ class TrainForm:
             control.description, control.tooltip, _ = _WORDS[name]
             control.layout.width = "auto"
         self.follow_button = w.Button(description="Use what is suggested", icon="magic")
-        self.follow_button.tooltip = "Set epochs, image size and batch to what is suggested"
         self.follow_button.on_click(lambda _: model.follow_suggestions())
         self.counts = w.HTML()
         what = card("What is trained", *self._fields(("dataset",)), self.counts)
@@ -163,7 +172,9 @@ class TrainForm:
             if html != hint.value:
                 hint.value = html
         differs = any(getattr(model, name) != s.value for name, s in model.suggestions.items())
-        self.follow_button.disabled = not differs
+        same = "All settings are the suggested ones already."
+        reason = "" if differs else same if model.suggestions else "Choose a dataset first."
+        allow(self.follow_button, reason, _FOLLOW)
 
 
 class _Choice:

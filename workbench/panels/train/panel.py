@@ -17,7 +17,17 @@ import ipywidgets as w
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import Command, Fold, button, empty, meter, page, row, show
+from workbench.panels.shared.parts import (
+    Command,
+    Fold,
+    allow,
+    button,
+    empty,
+    meter,
+    page,
+    row,
+    show,
+)
 from workbench.panels.shared.widgets import CopyButton
 from workbench.panels.train.charts import TrainCharts
 from workbench.panels.train.form import TrainForm
@@ -28,7 +38,15 @@ from workbench.panels.train.settings import CHOSEN
 from workbench.panels.train.status_line import TrainStatus
 from workbench.panels.train.sweep import SweepPart
 from workbench.panels.train.where import WhereChoice
-from workbench.panels.train.words import log, problem_text, problems_head, status, suggestion
+from workbench.panels.train.words import (
+    CHECKING,
+    STANDS,
+    log,
+    problem_text,
+    problems_head,
+    status,
+    suggestion,
+)
 from workbench.persistence import Stores
 from workbench.training.problems import Problem
 from workbench.training.progress import PAUSING, RUNNING, STARTING, WAITING, RunProgress
@@ -40,6 +58,14 @@ _NOTHING = (
     "Nothing trains. Press Start: settings, images and machine are checked first, and the curves "
     "appear here. A run goes on when you close the page."
 )
+_CHOOSE = "Choose a dataset first."
+_NO_DATASET = "There is no dataset yet: make one, or bring one in, on the page Home."
+_START = "Check settings, images and machine, then train"
+_STOP = "Stop after this batch and keep the best weights"
+_PAUSE = "Pause after this epoch, to resume later, also on another day"
+_PAUSE_NOW = "Do not wait for the end of the epoch; what it learned in it is lost"
+_RESUME = "Go on from the last checkpoint"
+_CANCEL = "Kill the run, or take it off the queue: no model comes of it; it can be resumed"
 
 
 class TrainPanel:
@@ -112,7 +138,7 @@ class TrainPanel:
             self._show_message, names=("busy", "checked", "error", "said", "can_undo")
         )
         self.model.observe(self._show_problems, names="problems")
-        self.model.observe(self._show_run, names="problems")
+        self.model.observe(self._show_run, names=("problems", "dataset", "datasets"))
         names = ("run", "progress", "busy", "rows", "can_resume", "trained_model", "comparison")
         self.model.observe(self._show_run, names=names)
         self.model.observe(self._watch, names=("run", "progress", "rows"))
@@ -246,8 +272,7 @@ class TrainPanel:
     def _make_start(self) -> None:
         self.start_button = button("Start", "play", self.model.propose, self._spawn)
         self.start_button.button_style = "primary"
-        self.start_button.tooltip = "Check settings, images and machine, then train"
-        self.copy_button = CopyButton(why="Choose a dataset, and settings that can be")
+        self.copy_button = CopyButton(why="Choose a dataset first, and settings that can be.")
         self.undo_button = button("Undo", "undo", self.model.undo_mend, self._spawn)
         self.undo_button.tooltip = "Take back what was mended in the dataset"
         show(self.undo_button, False)
@@ -268,18 +293,10 @@ class TrainPanel:
 
     def _make_display(self) -> None:
         model, spawn = self.model, self._spawn
-        self.stop_button = button(
-            "Stop", "stop", model.stop, spawn,
-            tip="Stop after this batch and keep the best weights",
-        )  # fmt: skip
+        self.stop_button = button("Stop", "stop", model.stop, spawn)
         self.pause_button = button("Pause", "pause", self._pause, spawn)
-        self.resume_button = button(
-            "Resume", "play", model.resume, spawn, tip="Go on from the last checkpoint"
-        )
-        self.cancel_button = button(
-            "Cancel", "trash", model.cancel, spawn,
-            tip="Kill the run, or take it off the queue: no model comes of it; it can be resumed",
-        )  # fmt: skip
+        self.resume_button = button("Resume", "play", model.resume, spawn)
+        self.cancel_button = button("Cancel", "trash", model.cancel, spawn)
         self.suggestions = row()
         self._suggested: tuple[dict[str, Any], ...] = ()
         bar = {"width": "100%", "margin": "0"}
@@ -358,7 +375,8 @@ class TrainPanel:
 
     def _show_run(self, _: Any = None) -> None:
         model, progress, run = self.model, self.model.progress, self.model.run
-        self.start_button.disabled = model.busy
+        reason = "" if model.dataset else _CHOOSE if model.datasets else _NO_DATASET
+        allow(self.start_button, CHECKING if model.busy else reason, _START)
         has_run = run is not None and model.comparison is None
         show(self.run_view, has_run)
         show(self.nothing, not has_run and model.comparison is None and not model.problems)
@@ -367,17 +385,18 @@ class TrainPanel:
         if run is None:
             return
         goes_on = progress.state in {STARTING, RUNNING}
-        self.stop_button.disabled = not goes_on and progress.state != PAUSING
-        self.pause_button.disabled = not goes_on and progress.state not in {PAUSING, WAITING}
         is_pausing = progress.state == PAUSING
+        stands = STANDS[progress.state]
+        allow(self.stop_button, "" if goes_on or is_pausing else stands, _STOP)
+        can_pause = goes_on or progress.state in {PAUSING, WAITING}
         self.pause_button.description = "Pause now" if is_pausing else "Pause"
-        self.pause_button.tooltip = (
-            "Do not wait for the end of the epoch; what it learned in it is lost"
-            if is_pausing
-            else "Pause after this epoch, to resume later, also on another day"
+        allow(self.pause_button, "" if can_pause else stands, _PAUSE_NOW if is_pausing else _PAUSE)
+        allow(
+            self.resume_button,
+            "" if model.can_resume else f"{stands} There is nothing to resume.",
+            _RESUME,
         )
-        self.resume_button.disabled = not model.can_resume
-        self.cancel_button.disabled = not model.is_active
+        allow(self.cancel_button, "" if model.is_active else stands, _CANCEL)
         self._show_suggestions(progress.suggestions if model.can_resume else ())
         self.bar.value = progress.fraction
         self.epoch_bar.value = progress.batch / progress.batches if progress.batches else 0.0

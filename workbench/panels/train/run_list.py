@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.panels.shared.parts import Fold, Spawn, button, row, show
+from workbench.panels.shared.parts import Fold, Spawn, allow, button, row, show
 from workbench.panels.train.model import TrainModel
 from workbench.panels.train.words import listed
 
@@ -33,14 +33,9 @@ class RunList:
             layout={"width": "auto", "max_width": "760px"},
         )
         self.runs.tooltip = "Choose one to see it, several (with Ctrl or Shift) to compare them"
-        self.compare = button(
-            "Compare", "line-chart", self._compare, spawn, tip="Put the chosen runs side by side"
-        )
+        self.compare = button("Compare", "line-chart", self._compare, spawn)
         self.back = button("Back to the run", "arrow-left", self._back, spawn)
-        self.move_up = button(
-            "Earlier in the queue", "arrow-up", model.move_up, spawn,
-            tip="Let this run have its turn one place earlier",
-        )  # fmt: skip
+        self.move_up = button("Earlier in the queue", "arrow-up", model.move_up, spawn)
         self.fold = Fold("Runs", self.runs, row(self.compare, self.move_up, self.back))
         self.view = self.fold.view
         self.runs.observe(self._choose, "value")
@@ -68,8 +63,11 @@ class RunList:
         self._enable()
 
     def _enable(self, _: Any = None) -> None:
-        self.compare.disabled = len(self.runs.value) < 2
-        self.move_up.disabled = self._model.place < 2
+        is_one = len(self.runs.value) < 2
+        reason = "Choose two or more runs first, with Ctrl or Shift." if is_one else ""
+        allow(self.compare, reason, "Put the chosen runs side by side")
+        reason = "" if self._model.place > 1 else "Choose a run that waits behind another one."
+        allow(self.move_up, reason, "Let this run have its turn one place earlier")
         waits = sum(each.place > 0 for each in self._model.rows)
         show(self.move_up, waits > 1)
         show(self.back, self._model.comparison is not None and self._model.run is not None)

@@ -13,6 +13,7 @@ from workbench.panels.shared.parts import (
     Command,
     Fold,
     Spawn,
+    allow,
     button,
     field,
     help_text,
@@ -29,9 +30,13 @@ from workbench.panels.train.sweep_words import (
     trials_measured,
     trials_table,
 )
-from workbench.panels.train.words import box
+from workbench.panels.train.words import CHECKING, box
 
 _LINES_TO_DRAW = 2
+_START = "Train once for each of these settings; all else is as in the form above"
+_VALIDATE = "Deal train and val into folds, frames of one video into one, and train for each"
+_CANCEL = "End it with all its runs; it can be resumed"
+_RESUME = "Go on with what of it is not done"
 
 
 class SweepPart:
@@ -99,14 +104,8 @@ class SweepPart:
         self.folds = w.BoundedIntText(description="Folds", min=2, max=100)
         for name in ("space", "trials", "at_once", "ends_early", "first", "folds"):
             w.link((model, name), (getattr(self, name), "value"))
-        self.start_button = button(
-            "Start sweep", "search", model.start, self._spawn,
-            tip="Train once for each of these settings; all else is as in the form above",
-        )  # fmt: skip
-        self.validate_button = button(
-            "Cross-validate", "random", model.cross_validate, self._spawn,
-            tip="Deal train and val into folds, frames of one video into one, and train for each",
-        )  # fmt: skip
+        self.start_button = button("Start sweep", "search", model.start, self._spawn)
+        self.validate_button = button("Cross-validate", "random", model.cross_validate, self._spawn)
         self.problem = w.HTML()
         about = help_text(
             "One setting a line: values, or a range.",
@@ -143,10 +142,7 @@ class SweepPart:
         model = self.model
         self.sweeps = w.Dropdown(description="Sweeps", layout={"width": "auto"})
         self.sweeps.observe(self._choose, "value")
-        self.cancel_button = button(
-            "Cancel sweep", "trash", model.cancel, self._spawn,
-            tip="End it with all its runs; it can be resumed",
-        )  # fmt: skip
+        self.cancel_button = button("Cancel sweep", "trash", model.cancel, self._spawn)
         self.resume_button = button("Resume sweep", "play", model.resume, self._spawn)
         self.status = w.HTML()
         self.table = w.HTML()
@@ -185,7 +181,8 @@ class SweepPart:
 
     def _show(self, _: Any = None) -> None:
         model, progress, sweep = self.model, self.model.progress, self.model.sweep
-        self.start_button.disabled = self.validate_button.disabled = model.busy
+        allow(self.start_button, CHECKING if model.busy else "", _START)
+        allow(self.validate_button, CHECKING if model.busy else "", _VALIDATE)
         show(self.display, sweep is not None)
         if sweep is None or progress is None:
             return
@@ -195,8 +192,10 @@ class SweepPart:
                 self.sweeps.value = sweep.id
         finally:
             self._is_filling = False
-        self.cancel_button.disabled = not model.is_active
-        self.resume_button.disabled = not model.can_resume
+        ended = "This sweep has ended already."
+        allow(self.cancel_button, "" if model.is_active else ended, _CANCEL)
+        reason = "" if model.can_resume else "Nothing of this sweep is left to be done."
+        allow(self.resume_button, reason, _RESUME)
         self.status.value = sweep_status(sweep.id, progress, model.trained_model)
         self.table.value = trials_table(progress)
         measured = trials_measured(progress)

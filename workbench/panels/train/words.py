@@ -34,6 +34,20 @@ STATE_WORDS = {
     "failed": "Failed.",
     "cancelled": "Cancelled; no model came of it.",
 }
+STANDS = {
+    "waiting": "This run waits for its turn on the device.",
+    "starting": "This run is loading model and data.",
+    "running": "This run is training.",
+    "stopping": "This run stops after this batch.",
+    "pausing": "This run pauses after this epoch.",
+    "finished": "This run has finished.",
+    "stopped": "This run was stopped already.",
+    "paused": "This run is paused.",
+    "failed": "This run has failed.",
+    "cancelled": "This run was cancelled.",
+}
+"""Why something cannot be done with a run now."""
+CHECKING = "Settings, images and machine are being checked: wait for the end of it."
 _GIB = 2**30
 
 

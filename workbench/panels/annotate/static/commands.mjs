@@ -36,6 +36,10 @@ import {
 import { allowedShift, boxBetween, resized, shifted } from "./geometry.mjs";
 
 export const NOTHING_TO_UNDO = "There is nothing to undo on this image.";
+export const NOTHING_TO_REDO = "There is nothing to redo on this image.";
+export const FIRST_IMAGE = "This is the first image.";
+export const LAST_IMAGE = "This is the last image.";
+export const HAS_BOXES = "There are boxes on this image: delete them first.";
 
 const DUPLICATE_OFFSET = 10;
 const WITHOUT_IMAGE = new Set([
@@ -47,7 +51,7 @@ const WITHOUT_IMAGE = new Set([
   "filmstrip",
   "full-screen",
 ]);
-const NONE_SELECTED = "No box is selected.";
+export const NONE_SELECTED = "No box is selected: click one first.";
 
 /** @typedef {import("./document.mjs").Box} Box */
 
@@ -78,7 +82,7 @@ export function createCommands(session, view) {
   function step(by) {
     const at = session.target();
     if (state.total && (at + by < 0 || at + by >= state.total)) {
-      view.tell(by > 0 ? "This is the last image." : "This is the first image.");
+      view.tell(by > 0 ? LAST_IMAGE : FIRST_IMAGE);
     } else session.step(by);
   }
 
@@ -132,12 +136,9 @@ export function createCommands(session, view) {
     find: () => view.openSuggestions(),
     teach: () => session.teach(),
     "nothing-here": () =>
-      session.boxes().some((box) => !box.proposal)
-        ? view.tell("There are boxes on this image: delete them first.")
-        : session.nothingHere(),
+      session.boxes().some((box) => !box.proposal) ? view.tell(HAS_BOXES) : session.nothingHere(),
     undo: () => (session.canUndo() ? session.undo() : view.tell(NOTHING_TO_UNDO)),
-    redo: () =>
-      session.canRedo() ? session.redo() : view.tell("There is nothing to redo on this image."),
+    redo: () => (session.canRedo() ? session.redo() : view.tell(NOTHING_TO_REDO)),
     delete: () => remove("delete", free(), noneFree("delete")),
     accept() {
       const chosen = selected().filter((box) => box.proposal);

@@ -1,5 +1,12 @@
 /** The bar above the stage and the status line below it. */
-import { activeWithin, icon, make, setAttribute, setText } from "../../shared/static/dom.mjs";
+import {
+  activeWithin,
+  allow,
+  icon,
+  make,
+  setAttribute,
+  setText,
+} from "../../shared/static/dom.mjs";
 import { keyLabel } from "./keys.mjs";
 
 const GROUPS = [
@@ -154,19 +161,18 @@ export function createToolbar({ run, bindings, go, leave, walks, canTeach, light
      * @param {object} view what to show, see `view.mjs`
      * @param {number} view.index
      * @param {number} view.total
-     * @param {Record<string, boolean>} view.enabled
+     * @param {Record<string, string>} view.whyNot of the actions that may be impossible; empty: not now
      * @param {Record<string, boolean>} view.pressed
      * @param {number} view.brightness
      * @param {number} view.contrast
      */
-    update({ index, total: count, enabled, pressed, brightness, contrast }) {
+    update({ index, total: count, whyNot, pressed, brightness, contrast }) {
       const shown = count ? String(index + 1) : "";
       place.dataset.shown = shown;
       if (activeWithin(element) !== place) place.value = shown;
       setText(total, ` / ${count}`);
       for (const [action, element_] of buttons) {
-        // Not `disabled`: that would drop the focus, and the next key would reach the notebook.
-        if (action in enabled) setAttribute(element_, "aria-disabled", !enabled[action]);
+        if (action in whyNot) allow(element_, whyNot[action]);
         if (action in pressed) setAttribute(element_, "aria-pressed", pressed[action]);
       }
       sliders.brightness.value = String(brightness);
@@ -182,6 +188,8 @@ const REVIEW = {
   "reject-all": "Reject all",
 };
 const OF_SELECTION = ["accept", "reject"];
+const NO_PREDICTION_SELECTED = "No prediction is selected: click one first.";
+const NO_PREDICTION_SHOWN = "No prediction has a score this high: move the slider to the left.";
 
 /**
  * The bar for predictions that wait for review. It lies over the stage, so that nothing
@@ -246,7 +254,8 @@ export function createReviewBar({ run, setThreshold, done }) {
       if (activeWithin(element) !== slider) slider.value = String(Math.round(threshold * 100));
       for (const button of buttons) {
         const isOfSelection = OF_SELECTION.includes(button.dataset.action ?? "");
-        setAttribute(button, "aria-disabled", (isOfSelection ? selected : shown) === 0);
+        const none = isOfSelection ? NO_PREDICTION_SELECTED : NO_PREDICTION_SHOWN;
+        allow(button, (isOfSelection ? selected : shown) ? "" : none);
       }
     },
   };

@@ -10,7 +10,15 @@ import { createContextMenu } from "../../shared/static/context_menu.mjs";
 import { activeWithin, make } from "../../shared/static/dom.mjs";
 import { attachBoxMenu } from "./box_menu.mjs";
 import { createClassList } from "./classes.mjs";
-import { createCommands, NOTHING_TO_UNDO } from "./commands.mjs";
+import {
+  createCommands,
+  FIRST_IMAGE,
+  HAS_BOXES,
+  LAST_IMAGE,
+  NONE_SELECTED,
+  NOTHING_TO_REDO,
+  NOTHING_TO_UNDO,
+} from "./commands.mjs";
 import { fromRows, sameRow, toRows } from "./document.mjs";
 import {
   drawBoxes,
@@ -420,6 +428,9 @@ export function mountView(model, session, host) {
     const editable = Boolean(state.frame?.editable);
     const has = state.selection.size > 0;
     const index = session.target();
+    /** @param {string|false} other */
+    const why = (other) =>
+      editable ? other || "" : state.frame?.problem || "There is no image to change.";
     toolbar.update({
       index,
       total: state.total,
@@ -436,14 +447,14 @@ export function mountView(model, session, host) {
         find: Boolean(model.get("work")),
         teach: model.get("teaches"),
       },
-      enabled: {
-        previous: index > 0,
-        next: index < state.total - 1,
-        undo: session.canUndo(),
-        redo: session.canRedo(),
-        delete: editable && has,
-        duplicate: editable && has,
-        "nothing-here": editable && boxes.every((box) => box.proposal),
+      whyNot: {
+        previous: index > 0 ? "" : FIRST_IMAGE,
+        next: index < state.total - 1 ? "" : LAST_IMAGE,
+        undo: session.canUndo() ? "" : NOTHING_TO_UNDO,
+        redo: session.canRedo() ? "" : NOTHING_TO_REDO,
+        delete: why(!has && NONE_SELECTED),
+        duplicate: why(!has && NONE_SELECTED),
+        "nothing-here": why(!boxes.every((box) => box.proposal) && HAS_BOXES),
       },
     });
     const proposals = boxes.filter((box) => box.proposal);

@@ -163,10 +163,10 @@ export function accountPage(page, send) {
     }),
     pageButton("Undo this import", act("undo"), {
       "data-keep": "undo",
-      title: page.can_undo
-        ? "Take all of it back, as one"
-        : "It was undone already, or the way back is not known",
-      disabled: !page.can_undo || page.confirm !== "",
+      title: "Take all of it back, as one",
+      whyNot: page.can_undo
+        ? page.confirm && "Answer the question above first."
+        : "It was undone already, or the way back is not known.",
     }),
     pageButton("Back to the gallery", act("close"), { "data-keep": "close" }),
   ];

@@ -1,7 +1,7 @@
 /** The action bar: what is shown, what is selected, and what can be done to it. */
 /** @import { Do, GalleryMessage, GalleryMode, TransferAction } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
-import { icon, make } from "../../shared/static/dom.mjs";
+import { allow, icon, make } from "../../shared/static/dom.mjs";
 import { className } from "./cells.mjs";
 import { createDialog, createMenu, createPrompt } from "./popup.mjs";
 
@@ -30,6 +30,7 @@ const ORDERS = [
   ["doubtful", "Most doubtful first"],
   ["images", "By image"],
 ];
+const NONE_CHOSEN = "Choose some first: click one, or press Ctrl+A for all.";
 const SPLIT_NAMES = ["train", "val", "test"];
 
 /**
@@ -478,9 +479,8 @@ export function createActions({ send, grid, classes, showBoxes, upload, transfer
       shownMode = state.mode;
       actionGroup.replaceChildren(...(sets[state.mode] ?? []));
     }
-    for (const own of needsSelection) own.setAttribute("aria-disabled", String(state.count === 0));
-    undo.setAttribute("aria-disabled", String(!state.undo));
-    undo.title = state.undo ? `Undo: ${state.undo} (Ctrl+Z)` : "Nothing to undo";
+    for (const own of needsSelection) allow(own, state.count ? "" : NONE_CHOSEN);
+    allow(undo, state.undo ? "" : "Nothing was changed here yet.", `Undo: ${state.undo} (Ctrl+Z)`);
     count.textContent = `${state.count.toLocaleString("en")} selected`;
   }
   update();

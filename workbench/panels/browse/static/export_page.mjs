@@ -17,7 +17,7 @@ export function exportPage(page, send, download) {
   const choose = (key) => (/** @type {string} */ value) =>
     send({ kind: "export", action: "choose", key, value });
   const { pictures = 0, annotations = 0, classes = 0 } = page.counts;
-  const isEmpty = pictures === 0;
+  const whyNot = pictures ? "" : "There is no picture to take out: choose others under “Pictures”.";
   const path = make("input", {
     class: "wbp-field wbp-wide",
     type: "text",
@@ -77,7 +77,7 @@ export function exportPage(page, send, download) {
           },
         },
         path,
-        pageButton("Write", write, { "data-keep": "write", disabled: isEmpty }),
+        pageButton("Write", write, { "data-keep": "write", whyNot }),
       ),
       make(
         "p",
@@ -90,7 +90,7 @@ export function exportPage(page, send, download) {
     pageButton("Download in the browser", download, {
       class: "wbp-primary",
       "data-keep": "download",
-      disabled: isEmpty,
+      whyNot,
     }),
     copyAsPython(page.code),
     pageButton("Back to the gallery", () => send({ kind: "export", action: "close" }), {

@@ -41,8 +41,8 @@ export function planPage(page, send) {
     pageButton(verb, () => send({ kind: "import", action: "apply" }), {
       class: "wbp-primary",
       "data-keep": "apply",
-      disabled: isOpen,
-      title: isOpen ? "Answer the question first" : "All of it, or nothing at all (Ctrl+Enter)",
+      whyNot: isOpen ? "Answer the question above first." : "",
+      title: "All of it, or nothing at all (Ctrl+Enter)",
     }),
     pageButton("Cancel", () => send({ kind: "import", action: "close" }), { "data-keep": "close" }),
     copyAsPython(page.code),
@@ -75,6 +75,9 @@ function question(page, send) {
   );
 }
 
+const HAS_A_NAME = "It goes into a dataset that has a name: choose “A new dataset” first.";
+const NEW_CHOSEN = "It becomes a new dataset: choose “Into the dataset” first.";
+
 /** @param {PlanPage} page @param {Send} send */
 function destination(page, send) {
   const group = `wbp-into-${Math.random().toString(36).slice(2, 8)}`;
@@ -86,7 +89,7 @@ function destination(page, send) {
     value: page.name,
     "aria-label": "Name of the new dataset",
     "data-keep": "name",
-    disabled: Boolean(page.into),
+    whyNot: page.into ? HAS_A_NAME : "",
     onchange: () => send({ kind: "import", action: "rename", name: name.value }),
   });
   const into = choice(
@@ -94,7 +97,7 @@ function destination(page, send) {
     page.datasets.map((own) => [own, own]),
     page.into || first,
     (dataset) => send({ kind: "import", action: "aim", dataset }),
-    { "data-keep": "into", disabled: !page.into },
+    { "data-keep": "into", whyNot: page.into ? "" : NEW_CHOSEN },
   );
   /** @param {string} words @param {boolean} isOn @param {string} dataset @param {string} keep */
   const radio = (words, isOn, dataset, keep) =>
@@ -152,7 +155,7 @@ function classRow({ name, boxes, to, number }, known, send) {
     autocomplete: "off",
     value: to ?? name,
     list: known,
-    disabled: to === null,
+    whyNot: to === null ? `${name} is left out: tick it to take it.` : "",
     "aria-label": `${name} becomes`,
     "data-keep": `class ${name}`,
     onchange: () => become(input.value.trim() || name),

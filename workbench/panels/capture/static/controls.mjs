@@ -267,7 +267,11 @@ export function createControls({ set }) {
         ],
       );
       showBoxes.checked = Boolean(settings.show_boxes);
-      showBoxes.disabled = detections.select.disabled = sure.disabled = !model;
+      const whyNot = model ? "" : "No model is active: make one active on the page Models.";
+      for (const own of [showBoxes, detections.select, sure]) {
+        own.disabled = Boolean(whyNot);
+        own.title = whyNot;
+      }
       setText(modelName, model ? `draw the boxes of ${model}` : "no model is active");
       const mode = settings.mode;
       rateRow.hidden = !["hand", "burst"].includes(mode ?? "");

@@ -7,7 +7,7 @@
  *   kernel  {kind: "piece", start, total, name}  with the bytes as the only buffer
  */
 /** @import { DownloadModel, Receiver, View } from "../../types.d.ts" */
-import { make } from "../../shared/static/dom.mjs";
+import { allow, make } from "../../shared/static/dom.mjs";
 import { createDownload, saveAs } from "../../shared/static/download.mjs";
 
 /** @param {View<DownloadModel>} view */
@@ -20,7 +20,7 @@ function render({ model, el }) {
       class: "jupyter-button wbm-download",
       type: "button",
       onclick: () => {
-        if (download) return;
+        if (download || model.get("why_not")) return;
         download = createDownload();
         show("0 %");
         model.send({ kind: "want", start: 0 });
@@ -32,7 +32,7 @@ function render({ model, el }) {
 
   const show = (share = "") => {
     button.textContent = share ? `Downloading … ${share}` : model.get("label");
-    button.disabled = model.get("disabled") || share !== "";
+    allow(button, model.get("why_not") || (share && "It is on its way: wait until it is here."));
   };
   /** @type {Receiver<DownloadModel>} */
   const receive = (message, buffers) => {
@@ -55,11 +55,11 @@ function render({ model, el }) {
   const refresh = () => {
     if (!download) show();
   };
-  model.on("change:label change:disabled", refresh);
+  model.on("change:label change:why_not", refresh);
   model.on("msg:custom", receive);
   show();
   return () => {
-    model.off("change:label change:disabled", refresh);
+    model.off("change:label change:why_not", refresh);
     model.off("msg:custom", receive);
   };
 }

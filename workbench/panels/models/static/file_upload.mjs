@@ -1,6 +1,6 @@
 /** A button that brings a file of the browser's machine to the kernel, piece by piece. */
 /** @import { FileUploadModel, Receiver, View } from "../../types.d.ts" */
-import { make } from "../../shared/static/dom.mjs";
+import { allow, make } from "../../shared/static/dom.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 
@@ -22,16 +22,17 @@ function render({ model, el }) {
       input.value = "";
     },
   });
+  const pick = () => button.getAttribute("aria-disabled") !== "true" && input.click();
   const button = make(
     "button",
-    { class: "jupyter-button wbm-download", type: "button", onclick: () => input.click() },
+    { class: "jupyter-button wbm-download", type: "button", onclick: pick },
     "",
   );
   el.append(button, input);
 
   const show = (share = "") => {
     button.textContent = share ? `Uploading … ${share}` : model.get("label");
-    button.disabled = share !== "";
+    allow(button, share && "A file is on its way: wait until it is here.");
   };
   const uploader = createUploader({
     send(message, buffers) {

@@ -2,7 +2,7 @@
 /** @import { CopyButtonModel, View } from "../../types.d.ts" */
 
 import { copyBy } from "./copying.mjs";
-import { make } from "./dom.mjs";
+import { allow, make } from "./dom.mjs";
 
 /** @param {View<CopyButtonModel>} view */
 function render({ model, el }) {
@@ -11,15 +11,14 @@ function render({ model, el }) {
     {
       class: "jupyter-button wb-copy",
       type: "button",
-      onclick: () => copyBy(button, model.get("text")),
+      onclick: () => model.get("text") && copyBy(button, model.get("text")),
     },
     "Copy as Python",
   );
   el.append(button);
   const show = () => {
     const text = model.get("text");
-    button.disabled = !text;
-    button.title = text || model.get("why");
+    allow(button, text ? "" : model.get("why"), text);
   };
   model.on("change:text change:why", show);
   show();

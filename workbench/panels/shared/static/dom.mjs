@@ -1,14 +1,17 @@
 /** Small helpers for building the widget's elements. */
 
 /**
- * Make an element. `attributes` with a function value become listeners (`onclick` and so on).
+ * Make an element. `attributes` with a function value become listeners (`onclick` and so on);
+ * `whyNot`, if there is any, disables it and says why.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag @param {Record<string, any>} attributes @param {...(Node|string)} children
  * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
+  const { whyNot = "", ...others } = attributes;
+  const refused = whyNot ? { disabled: true, title: whyNot } : {};
+  for (const [name, value] of Object.entries({ ...others, ...refused })) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else if (value !== null && value !== undefined && value !== false) {
       element.setAttribute(name, value === true ? "" : String(value));
@@ -46,6 +49,21 @@ export function setText(element, text) {
 export function setAttribute(element, name, value) {
   const text = String(value);
   if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+}
+
+/** What controls say that cannot be used now, when they can be. @type {WeakMap<Element, string>} */
+const titles = new WeakMap();
+
+/**
+ * Let a control be used, or say on it why not. It is not `disabled`: that would drop the focus,
+ * and the next key would reach the notebook.
+ * @param {HTMLElement} control @param {string} whyNot empty: it can be used
+ * @param {string} [title] what it does; by itself: the title that it has
+ */
+export function allow(control, whyNot, title) {
+  if (title !== undefined || !titles.has(control)) titles.set(control, title ?? control.title);
+  setAttribute(control, "aria-disabled", Boolean(whyNot));
+  setAttribute(control, "title", whyNot || (titles.get(control) ?? ""));
 }
 
 /** Line drawings, 16 x 16, stroked in the text colour. @type {Record<string, string>} */
