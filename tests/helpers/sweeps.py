@@ -40,6 +40,7 @@ def sweep_of(runs: Path, *names: str, halving: Halving | None = None) -> SweepFo
     settings = [{"seed": number} for number in range(len(names))]
     plan = SweepPlan(settings=settings, jobs=[job() for _ in names], halving=halving, at_once=9)
     plan.write(folder)
+    folder.mark_own()
     SweepNotes(trials=tuple(TrialNotes(run=name) for name in names)).write(folder)
     return folder
 

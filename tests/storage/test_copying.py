@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from workbench.errors import (
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, NewImage
 from workbench.persistence.storage.local import LocalStorage
+from workbench.persistence.storage.local.removing import remove_tree
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
 OTHER = Annotation(0, 0.25, 0.25, 0.25, 0.5)
@@ -68,6 +71,38 @@ async def test_a_copy_is_the_same_byte_for_byte(cups: Path, tmp_path: Path) -> N
     assert not (target / ".workbench" / "cache").exists()
     assert seen == sorted(seen)
     assert seen[-1][0] == seen[-1][1]
+
+
+async def test_what_training_would_run_does_not_come_along(cups: Path, tmp_path: Path) -> None:
+    text = (cups / "data.yaml").read_text()
+    (cups / "data.yaml").write_text(f"{text}licence: MIT\ndownload: import os\n")
+    await copy_dataset(cups, tmp_path / "copy" / "cups")
+    copied = (tmp_path / "copy" / "cups" / "data.yaml").read_text()
+    assert "import os" not in copied
+    assert "# 'download' was left out" in copied
+    assert "licence: MIT" in copied
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="long paths as POSIX has them")
+async def test_files_of_other_tools_are_copied_piece_by_piece(cups: Path, tmp_path: Path) -> None:
+    """However large they are, and however deep the folder that they lie in is."""
+    copied = tmp_path / "copy" / "cups"
+    for part in (400, 800, 1200):
+        cups.joinpath(*["d"] * part).mkdir(parents=True)
+    deep = "/".join([*["d"] * 1200, "note.txt"])
+    (cups / deep).write_text("found")
+    with (cups / "yolo11x.pt").open("wb") as file:
+        file.truncate(64 << 20)  # takes no room on the disk
+    tracemalloc.start()
+    try:
+        await copy_dataset(cups, copied)
+        assert tracemalloc.get_traced_memory()[1] < 24 << 20
+        assert (copied / "yolo11x.pt").stat().st_size == 64 << 20
+        assert (copied / deep).read_text() == "found"
+    finally:
+        tracemalloc.stop()
+        for folder in (cups, tmp_path / "copy"):  # pytest could not
+            remove_tree(str(folder))
 
 
 async def test_a_copy_can_be_worked_on(cups: Path, tmp_path: Path) -> None:

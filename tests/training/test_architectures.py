@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from workbench.errors import InvalidModelError
+from workbench.own_python import python_path
 from workbench.training.architectures import read_architecture, require_moderate, write_checked
 from workbench.training.environment import import_ultralytics, ultralytics_folder
-from workbench.training.processes import python_path
 
 SMALL: dict[str, Any] = {
     "nc": 1,

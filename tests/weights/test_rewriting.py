@@ -17,9 +17,9 @@ import pytest
 from tests.helpers.training import install_network_guard
 from tests.helpers.weights import Say, members, model, packed, program, written
 from workbench.errors import InvalidModelError
+from workbench.own_python import python_path
 from workbench.persistence import create_memory_stores
 from workbench.training.environment import import_ultralytics
-from workbench.training.processes import python_path
 from workbench.training.weights_check import (
     check_weights,
     import_weights,
@@ -232,7 +232,7 @@ def test_a_cache_from_another_machine_is_made_anew(
     mine = rewritten_weights(path)
     assert mine.path != theirs.path
     assert mine.path_digest == theirs.path_digest
-    key = tmp_path / "mine" / "workbench" / "rewritten-weights.key"
+    key = tmp_path / "mine" / "workbench" / "signing.key"
     assert key.stat().st_size == 32
     assert not key.stat().st_mode & 0o077
     # Without a key nothing of the cache is taken, and the weights can be used all the same.

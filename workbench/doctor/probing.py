@@ -7,9 +7,11 @@ terminal: none of that may take the doctor with it.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
 from typing import Any, Literal
+
+from workbench.own_python import own_python, python_path
 
 _TIMEOUT_S = 120.0
 
@@ -29,10 +31,16 @@ def run_probe(name: Literal["torch", "camera"], timeout: float = _TIMEOUT_S) -> 
     dict
         The probe's answer, or ``{"failure": sentence}`` if it did not come to one.
     """
-    command = [sys.executable, "-m", "workbench.doctor.probes", name]
+    command = own_python("-m", "workbench.doctor.probes", name)
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
+            command,
+            env={**os.environ, **python_path()},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return {"failure": f"no answer within {timeout:.0f} s"}

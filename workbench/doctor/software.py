@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from packaging.requirements import Requirement
 
 from workbench import __version__
 from workbench.doctor.findings import Finding, Status
+from workbench.own_python import own_python, python_path
 
 _DISTRIBUTION = "yolo-workbench"
 _SHOWN = ("torch", "torchvision")  # beside our own requirements: what problem reports need
@@ -111,7 +113,8 @@ def check_opencv() -> Finding:
         )
     # In a process of its own: a library that is missing now must not stay half loaded here.
     done = subprocess.run(
-        [sys.executable, "-c", "import cv2; print(cv2.__version__)"],
+        own_python("-c", "import cv2; print(cv2.__version__)"),
+        env={**os.environ, **python_path()},
         capture_output=True,
         text=True,
         check=False,

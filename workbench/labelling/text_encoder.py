@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from workbench.errors import InvalidModelError
 from workbench.labelling.tokens import Tokenizer
+from workbench.own_python import own_python, python_path
 from workbench.training.environment import cache_dir, worker_environment
-from workbench.training.processes import python_path
 from workbench.weights.worker import lock_down
 
 Features = npt.NDArray[np.float32]
@@ -59,7 +59,7 @@ def encode(encoder: Path, vocabulary: Path, texts: Sequence[str]) -> Features:
         }
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "workbench.labelling.text_encoder"],
+                own_python("-m", "workbench.labelling.text_encoder"),
                 input=json.dumps(job).encode(),
                 cwd=scratch,
                 env={**worker_environment(cache_dir() / "ultralytics"), **python_path()},

@@ -41,11 +41,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from workbench.errors import NotFoundError
 from workbench.persistence.disk_errors import in_our_words
+from workbench.persistence.own_folders import is_own, mark_own
 from workbench.persistence.plain_files import read_rest
+from workbench.persistence.process_lock import holding, lock_at
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_weights import RunWeights
 from workbench.persistence.storage.base import MOST_BYTES
@@ -322,6 +324,14 @@ class RunFolder:
 
     # --- the queue
 
+    def mark_own(self) -> None:
+        """Note that somebody on this machine has started the run."""
+        mark_own(self.path)
+
+    def is_own(self) -> bool:
+        """Whether somebody on this machine has started the run, or let it go on."""
+        return is_own(self.path)
+
     def write_queued(self, place: float) -> None:
         """Put the run into the queue; of all that wait, the lowest place is next."""
         self._write_json(self.path / "queued.json", {"place": place})
@@ -403,10 +413,11 @@ class RunFolder:
 
         # Taken without waiting, again and again: a wait in the kernel would block the loop
         # in which the holder may be waiting for its turn.
-        lock = FileLock(self.path / ".lock", thread_local=False)
+        lock = lock_at(self.path / ".lock", _LOCK_POLL_SECONDS)
         while True:
             try:
-                lock.acquire(blocking=False)
+                with in_our_words(self.id):
+                    lock.acquire(blocking=False)
                 break
             except Timeout:
                 await asyncio.sleep(_LOCK_POLL_SECONDS)
@@ -418,7 +429,7 @@ class RunFolder:
     @contextmanager
     def lock_in_thread(self) -> Iterator[None]:
         """Lock the run as `lock` does, in a process or thread without an event loop."""
-        with FileLock(self.path / ".lock", thread_local=False, poll_interval=_LOCK_POLL_SECONDS):
+        with holding(self.path / ".lock", _LOCK_POLL_SECONDS):
             yield
 
     def _write_json(self, path: Path, content: Mapping[str, Any]) -> None:

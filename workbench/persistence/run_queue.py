@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock
-
 from workbench.errors import InvalidDatasetError
+from workbench.persistence.process_lock import holding
 from workbench.persistence.run_folder import RunFolder
 
 _LOCK_POLL_SECONDS = 0.02
@@ -38,8 +37,7 @@ class RunQueue:
     def lock(self) -> Iterator[None]:
         """Lock the queue for all other processes and threads. For threads, not for a loop."""
         self.runs_dir.mkdir(parents=True, exist_ok=True)
-        path = self.runs_dir / ".queue.lock"
-        with FileLock(path, thread_local=False, poll_interval=_LOCK_POLL_SECONDS):
+        with holding(self.runs_dir / ".queue.lock", _LOCK_POLL_SECONDS):
             yield
 
     def waiting(self) -> list[RunFolder]:

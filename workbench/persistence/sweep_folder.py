@@ -27,11 +27,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from workbench.errors import NotFoundError
 from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.models import SPLITS, ImageKey
+from workbench.persistence.own_folders import is_own, mark_own
+from workbench.persistence.process_lock import holding
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import numbered
 from workbench.persistence.storage.local import inside
@@ -130,6 +130,14 @@ class SweepFolder:
         except MALFORMED as error:
             raise malformed(str(self.path / _DRIVER), _NOTED, error) from error
 
+    def mark_own(self) -> None:
+        """Note that somebody on this machine has started the sweep."""
+        mark_own(self.path)
+
+    def is_own(self) -> bool:
+        """Whether somebody on this machine has started the sweep, or let it go on."""
+        return is_own(self.path)
+
     def request_cancel(self) -> None:
         """Ask for the end of the sweep and of its runs."""
         with in_our_words(self.id), inside.writing(str(self.path), "cancel"):
@@ -151,15 +159,13 @@ class SweepFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Lock the sweep for all other processes and threads. For threads, not for a loop."""
-        with FileLock(self.path / ".lock", thread_local=False, poll_interval=_LOCK_POLL_SECONDS):
+        with holding(self.path / ".lock", _LOCK_POLL_SECONDS):
             yield
 
     @contextmanager
     def starting(self) -> Iterator[None]:
         """Keep others from starting a process for the sweep meanwhile. For threads."""
-        with FileLock(
-            self.path / ".starting", thread_local=False, poll_interval=_LOCK_POLL_SECONDS
-        ):
+        with holding(self.path / ".starting", _LOCK_POLL_SECONDS):
             yield
 
     # --- data of a trial

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,10 +21,11 @@ from typing import Any
 import psutil
 
 from workbench.errors import AlreadyExistsError, NotFoundError, SetupError, TrainingError
+from workbench.own_python import own_python, python_path
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo
 from workbench.training.environment import ultralytics_folder, worker_environment
-from workbench.training.processes import kill_tree, own_session, python_path
+from workbench.training.processes import kill_tree, own_session
 from workbench.training.weights_check import rewritten_weights
 from workbench.weights.facts import MAX_IMAGE_SIZE
 
@@ -301,8 +301,7 @@ async def _run(job: ExportJob, scratch: Path, told: Told) -> dict[str, Any]:
     environment = worker_environment(scratch / "settings") | python_path()
     with (scratch / "log.txt").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "workbench.training.export_worker", json.dumps(asdict(job))),
+            *own_python("-m", "workbench.training.export_worker", json.dumps(asdict(job))),
             cwd=scratch,
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,

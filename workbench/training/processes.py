@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-import workbench
 from workbench.errors import TrainingError
+from workbench.own_python import own_python, python_path
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.sweep_folder import SweepFolder
@@ -38,8 +36,9 @@ def spawn(folder: RunFolder) -> subprocess.Popen[bytes]:
     TrainingError
         If no process can be started.
     """
-    environment = worker_environment(folder.settings_dir) | python_path()
-    return spawn_module("workbench.training.worker", folder, environment)
+    return spawn_module(
+        "workbench.training.worker", folder, worker_environment(folder.settings_dir)
+    )
 
 
 def spawn_module(
@@ -57,9 +56,9 @@ def spawn_module(
     log = folder.open_log()
     try:
         child = subprocess.Popen(
-            [sys.executable, "-m", module, str(folder.path)],
+            own_python("-m", module, str(folder.path)),
             cwd=folder.path,
-            env=environment,
+            env={**environment, **python_path(), "PYTHONSAFEPATH": "1"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -86,16 +85,6 @@ def own_session() -> dict[str, Any]:
     if os.name == "nt":
         return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
     return {"start_new_session": True}
-
-
-def python_path() -> dict[str, str]:
-    """Let a child find this package also where it runs from a folder of sources."""
-    home = str(Path(workbench.__file__).resolve().parents[1])
-    inherited = os.environ.get("PYTHONPATH", "")
-    installed = Path(home).name in {"site-packages", "dist-packages"}
-    if installed or home in inherited.split(os.pathsep):
-        return {}
-    return {"PYTHONPATH": os.pathsep.join(filter(None, (home, inherited)))}
 
 
 def kill_tree(parent: psutil.Process | None, child: subprocess.Popen[bytes] | None = None) -> None:

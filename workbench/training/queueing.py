@@ -28,6 +28,7 @@ def enqueue(folder: RunFolder, event: Queued) -> None:
     with queue.lock():
         folder.clear_requests()
         tell(folder, event)
+        folder.mark_own()
         queue.append(folder)
 
 
@@ -44,7 +45,8 @@ def take_off(folder: RunFolder, event: Event) -> bool:
 def start_due(runs_dir: Path, *, except_pid: int | None = None) -> list[str]:
     """Start the waiting runs whose devices are free, in their order; return their ids.
 
-    A run does not overtake one before it that needs the same device.
+    A run does not overtake one before it that needs the same device. One that nobody on this
+    machine has put into the queue is left alone: its folder came from elsewhere.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def start_due(runs_dir: Path, *, except_pid: int | None = None) -> list[str]:
         taken: set[str] = set()
         for folder in queue.going_on(except_pid=except_pid):
             taken |= _devices_of(folder)
-        for folder in queue.waiting():
+        for folder in filter(RunFolder.is_own, queue.waiting()):
             devices = _devices_of(folder)
             if taken.isdisjoint(devices):
                 _start(folder)

@@ -13,7 +13,7 @@ from workbench.errors import InvalidConfigError, InvalidModelError, TrainingErro
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.arguments import resumed_arguments
 from workbench.training.config import TrainingConfig, TrainingJob
-from workbench.training.progress import FINISHED, RESUMABLE, STOPPED, RunProgress
+from workbench.training.progress import FINISHED, RESUMABLE, STOPPED, WAITING, RunProgress
 from workbench.training.weights_check import load_rewritten, rewritten_weights, save_clean
 from workbench.weights.rewriting import Rewritten
 
@@ -53,6 +53,11 @@ def is_resumable(progress: RunProgress, epochs: int) -> bool:
     return progress.state in RESUMABLE and not complete
 
 
+def waits_for_somebody(folder: RunFolder, progress: RunProgress) -> bool:
+    """Whether a run waits for its turn, but not here: its folder came from elsewhere."""
+    return progress.state == WAITING and not folder.is_own()
+
+
 def changed_job(
     folder: RunFolder, progress: RunProgress, changes: Mapping[str, Any]
 ) -> TrainingJob:
@@ -71,7 +76,7 @@ def changed_job(
             f"training run {folder.id} has finished, there is nothing to resume: to train "
             "further, start a run from its model"
         )
-    if progress.state not in RESUMABLE:
+    if progress.state not in RESUMABLE and not waits_for_somebody(folder, progress):
         raise TrainingError(f"training run {folder.id} is {progress.state}: pause or stop it first")
     if not (folder.path / job.data_yaml).is_file():
         raise TrainingError(

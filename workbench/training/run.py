@@ -47,7 +47,7 @@ from workbench.training.progress import (
 from workbench.training.queueing import enqueue, start_due, take_off
 from workbench.training.reading import RunReader, parse_events
 from workbench.training.registering import register_once
-from workbench.training.resuming import changed_job, is_resumable
+from workbench.training.resuming import changed_job, is_resumable, waits_for_somebody
 from workbench.training.telling import tell
 
 if TYPE_CHECKING:
@@ -138,13 +138,15 @@ class Run:
     def is_resumable(self, progress: RunProgress | None = None) -> bool:
         """Say whether `resume` may be called: the run is over, but not finished.
 
+        Or it waits for its turn since it was somewhere else: nobody here has started it.
+
         Parameters
         ----------
         progress : RunProgress, optional
             What `read_progress` or `refresh` returned; default: it is read now.
         """
         known = self.read_progress() if progress is None else progress
-        return is_resumable(known, self.config.epochs)
+        return is_resumable(known, self.config.epochs) or waits_for_somebody(self._folder, known)
 
     def samples(self, epoch: int | None = None) -> list[Path]:
         """Return pictures of what the model found on a few images of val.
@@ -310,7 +312,8 @@ class Run:
 
         Notes a process that is gone as failed; puts the best weights of a run that
         finished, or was stopped after at least one epoch, into the model store and makes
-        them active. Those of a trial are left to its sweep.
+        them active. Those of a trial are left to its sweep, and those of a run that nobody on
+        this machine has started are left where they are.
 
         Returns
         -------
@@ -318,6 +321,8 @@ class Run:
             The model if this call put it there.
         """
         await self._declare_lost()
+        if not await asyncio.to_thread(self._folder.is_own):
+            return None  # who made it has had its weights; here somebody may import them
         progress = await asyncio.to_thread(self.read_progress)
         worth_keeping = progress.state == FINISHED or (
             progress.state == STOPPED and progress.epochs_completed > 0

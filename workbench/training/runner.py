@@ -279,6 +279,8 @@ class TrainingRunner:
     async def list_sweeps(self) -> list[Sweep]:
         """Return all sweeps, newest first, and see that those go on that are not over.
 
+        One that came from elsewhere waits until somebody here resumes it.
+
         A folder that cannot be read as a sweep is left out and logged.
         """
         sweeps = []
@@ -295,9 +297,10 @@ class TrainingRunner:
     async def list_runs(self) -> list[Run]:
         """Return all runs, newest first, and settle those that ended while nobody looked.
 
-        Runs whose turn has come are started. A folder that cannot be read as a run is left
-        out and logged. Of a run whose weights cannot be put into the model store, the
-        reason is logged; `Run.settle` raises it.
+        Runs whose turn has come are started, if somebody on this machine has put them into
+        the queue: one that came from elsewhere waits until it is resumed. A folder that cannot
+        be read as a run is left out and logged. Of a run whose weights cannot be put into the
+        model store, the reason is logged; `Run.settle` raises it.
         """
         runs = []
         for folder in reversed(await asyncio.to_thread(RunFolder.find_all, self._runs_dir)):
@@ -311,7 +314,10 @@ class TrainingRunner:
                 await run.settle()
             except WorkbenchError as error:
                 _log.warning("training run %s: %s", folder.path, error)
-        await asyncio.to_thread(start_due, self._runs_dir)
+        try:
+            await asyncio.to_thread(start_due, self._runs_dir)
+        except WorkbenchError as error:
+            _log.warning("no waiting run is started: %s", error)
         return runs
 
     async def list_waiting(self) -> list[Run]:

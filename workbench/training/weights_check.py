@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from workbench.errors import InvalidModelError
+from workbench.own_python import python_path
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo
 from workbench.training.environment import cache_dir, import_ultralytics, worker_environment
-from workbench.training.processes import python_path
 from workbench.weights import consent
 from workbench.weights.building import build_checkpoint
 from workbench.weights.names import CLASSES

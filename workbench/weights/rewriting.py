@@ -16,7 +16,6 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InvalidModelError, NotFoundError, SetupError
+from workbench.own_python import own_python
 from workbench.weights import consent
 from workbench.weights.archive import MAX_BYTES
 from workbench.weights.container import read
@@ -232,7 +232,7 @@ def _ask(
     patience = _SECONDS + copy.stat().st_size / _BYTES_A_SECOND
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "workbench.weights.worker", json.dumps(job)],
+            own_python("-m", "workbench.weights.worker", json.dumps(job)),
             cwd=copy.parent,
             env=variables,
             stdin=subprocess.DEVNULL,

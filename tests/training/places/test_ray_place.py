@@ -18,6 +18,7 @@ import pytest
 from tests.helpers.ray_cluster import free_port
 from tests.helpers.training import TINY, Trained, make_shapes
 from workbench.errors import InvalidConfigError, TrainingError
+from workbench.own_python import python_path
 from workbench.persistence import Stores
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingConfig
@@ -27,7 +28,6 @@ from workbench.training.places.local import LocalPlace
 from workbench.training.places.ray import RayPlace
 from workbench.training.places.replaced import VARIABLE
 from workbench.training.places.versions import versions_here
-from workbench.training.processes import python_path
 from workbench.training.progress import RunProgress, advance
 from workbench.training.runner import TrainingRunner
 from workbench.training.telling import tell

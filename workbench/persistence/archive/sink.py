@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -48,6 +49,14 @@ class FolderSink:
     def _create(self, relative_path: str) -> int:
         parent = relative_path.rpartition("/")[0]
         if parent not in self._made:
-            os.makedirs(f"{self._folder}/{parent}", exist_ok=True)
-            self._made.add(parent)
+            self._make(parent)
         return os.open(f"{self._folder}/{relative_path}", _WRITE_ONCE, 0o666)
+
+    def _make(self, folder: str) -> None:
+        """Make a folder, one after the other from the top: it may lie as deep as it likes."""
+        self._made.add(folder)
+        at = self._folder
+        for part in folder.split("/"):
+            at = f"{at}/{part}"
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(at)

@@ -1,4 +1,7 @@
-"""A whole dataset copied to another place: versions, trash, history and all, byte for byte."""
+"""A whole dataset copied to another place: versions, trash, history and all, byte for byte.
+
+Only what training would run or fetch, where a ``data.yaml`` says so, does not come along.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from workbench.persistence.stores.dataset import DATA_YAML, Dataset
 from workbench.persistence.stores.places import Building, Catalogue
 from workbench.persistence.stores.trash import TRASH
 from workbench.persistence.stores.version_files import VERSIONS
+from workbench.persistence.yolo.data_yaml import DANGEROUS, parse
 from workbench.persistence.yolo.names import HIDDEN
 
 _CHUNK = 1 << 20
@@ -27,6 +31,10 @@ _MOST_BYTES = 1 << 31
 _NAMED = 3
 _LARGE = ("images", VERSIONS, TRASH)
 """Folders whose values are large and hardly ever change: read without keeping anybody waiting."""
+_SMALL = ("labels", HIDDEN)
+"""Folders that we write to. What lies beside them is of other tools, and may be of any size."""
+_MOST_AT_ONCE = 1 << 24
+"""Bytes of a value of ours beyond which it is read as the large ones are."""
 _LEFT_OUT = RESERVED | {CACHE}
 """What belongs to the place, or is derived again."""
 
@@ -113,33 +121,41 @@ def _copy(storage: Storage, building: Building, key: str) -> bytes:
 
 
 def _large(storage: Storage) -> dict[str, Mark]:
+    """Return what is copied piece by piece: images, versions, and all that may be of any size."""
+    others = [top for top in storage.list().folders if top not in {*_LARGE, *_SMALL}]
+    found = _marks(storage, ["", *_below(storage, *_LARGE, *others)])
+    found |= _marks(storage, _below(storage, *_SMALL), more_than=_MOST_AT_ONCE)
+    return {key: mark for key, mark in found.items() if key not in _LEFT_OUT | {DATA_YAML}}
+
+
+def _marks(storage: Storage, folders: Iterable[str], more_than: int = -1) -> dict[str, Mark]:
+    """Return what tells the values in some folders, of more bytes than that, from any other."""
     return {
-        f"{folder}/{name}": mark
-        for top in _LARGE
-        for folder in _folders(storage, top)
+        f"{folder}/{name}".lstrip("/"): mark
+        for folder in folders
         for name, mark in storage.marks(folder).items()
+        if mark[0] > more_than
     }
 
 
 def _small_keys(storage: Storage) -> Iterator[str]:
     """Yield the keys of all other values; what makes a dataset of them comes last."""
-    root = storage.list()
-    yield from (name for name in root.names if name != DATA_YAML)
-    tops = [top for top in root.folders if top not in _LARGE]
-    for folder in (found for top in (*tops, HIDDEN) for found in _folders(storage, top)):
-        for name in storage.list(folder).names:
-            if f"{folder}/{name}" not in _LEFT_OUT:
+    for folder in _below(storage, *_SMALL):
+        listing = storage.list(folder)
+        for name, size in zip(listing.names, listing.sizes.tolist(), strict=True):
+            if size <= _MOST_AT_ONCE and f"{folder}/{name}" not in _LEFT_OUT:
                 yield f"{folder}/{name}"
     yield DATA_YAML
 
 
-def _folders(storage: Storage, top: str) -> Iterator[str]:
-    """Yield a folder and all below it, but for those that are left out, or large."""
-    yield top
-    for name in storage.list(top).folders:
-        below = f"{top}/{name}"
-        if below not in _LEFT_OUT and below not in _LARGE:
-            yield from _folders(storage, below)
+def _below(storage: Storage, *tops: str) -> Iterator[str]:
+    """Yield folders and all below them, but for those that are left out, or large."""
+    left = [*tops]
+    while left:
+        folder = left.pop()
+        yield folder
+        below = [f"{folder}/{name}" for name in storage.list(folder).folders]
+        left += [key for key in below if key not in _LEFT_OUT and key not in _LARGE]
 
 
 def _rest(source: Dataset) -> _Rest:
@@ -153,8 +169,14 @@ def _rest(source: Dataset) -> _Rest:
             if isinstance(value, Exception):
                 raise value
             if value is not None:
-                values[key] = value
+                values[key] = _harmless(value, source) if key == DATA_YAML else value
     return _Rest(values, _large(source.storage))
+
+
+def _harmless(data: bytes, source: Dataset) -> bytes:
+    """Return a ``data.yaml`` as it is, or without what training would run or fetch."""
+    read = parse(data, source.at(DATA_YAML))
+    return read.to_bytes() if DANGEROUS & read.extra.keys() else data
 
 
 def _refuse_outside(source: Dataset, keys: Iterable[str]) -> None:

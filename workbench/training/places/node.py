@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from workbench.own_python import own_python, python_path
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingJob
 from workbench.training.environment import worker_environment
@@ -20,7 +21,6 @@ from workbench.training.events import Failed, Placed
 from workbench.training.places.keeper import REFUSED, Task, task_of
 from workbench.training.places.replaced import VARIABLE
 from workbench.training.places.versions import mismatch, versions_here
-from workbench.training.processes import python_path
 from workbench.training.telling import tell
 
 _SECONDS_TO_APPEAR = 10.0
@@ -54,7 +54,7 @@ def _become_worker(folder: RunFolder, task_id: str) -> NoReturn:
     os.close(log)
     os.chdir(folder.path)
     environment = worker_environment(folder.settings_dir) | python_path() | {VARIABLE: task_id}
-    command = [sys.executable, "-m", "workbench.training.worker", str(folder.path)]
+    command = own_python("-m", "workbench.training.worker", str(folder.path))
     os.execve(sys.executable, command, environment)
 
 

@@ -39,7 +39,7 @@ from workbench.training.places.jobs import INSTALL, quiet
 from workbench.training.places.local import record_of
 from workbench.training.places.versions import ask_a_node, mismatch, versions_here
 from workbench.training.problems import ERROR, WARNING, Problem
-from workbench.training.processes import python_path, spawn_module
+from workbench.training.processes import spawn_module
 from workbench.training.telling import has_ended
 
 _log = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ class RayPlace:
 
     def _spawn(self, folder: RunFolder) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in _OTHERS}
-        child = spawn_module(_KEEPER, folder, environment | python_path() | quiet())
+        child = spawn_module(_KEEPER, folder, environment | quiet())
         folder.write_keeper(record_of(child.pid))
 
     def _check_cluster(self) -> list[Problem]:

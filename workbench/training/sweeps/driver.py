@@ -82,7 +82,10 @@ class Driver:
             folder = RunFolder(self._folder.runs_dir / run_id)
             if not folder.job_path.is_file():
                 return None
-            self._runs[number] = Run(folder, None)
+            run = Run(folder, None)
+            if run.job.sweep != self._folder.id:  # what is noted may be of anybody
+                return None
+            self._runs[number] = run
             if not folder.read_events()[0]:  # the driver before was killed at that moment
                 self._queue(folder, self._runs[number].job)
         return self._runs.get(number)
@@ -144,8 +147,11 @@ class Driver:
         """
         template, known = self._plan.jobs[number], self._notes.trials[number].run
         folder = RunFolder(self._folder.runs_dir / known) if known else None
-        if folder is None or not folder.path.is_dir():
+        # Of what is noted, only a folder that a driver on this machine has made, and which is no
+        # run yet, is this trial's.
+        if folder is None or not folder.is_own() or folder.job_path.exists():
             folder = RunFolder.create(self._folder.runs_dir, template.config.dataset)
+            folder.mark_own()
             self._note(number, run=folder.id)
         elif folder.data_dir.exists():
             shutil.rmtree(folder.data_dir)

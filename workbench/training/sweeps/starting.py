@@ -222,6 +222,7 @@ async def _freeze(stores: Stores, folder: SweepFolder, config: TrainingConfig) -
 
 async def _begin(stores: Stores, folder: SweepFolder, plan: SweepPlan) -> Sweep:
     await asyncio.to_thread(plan.write, folder)
+    await asyncio.to_thread(folder.mark_own)
     sweep = Sweep(folder, stores.model)
     await asyncio.to_thread(sweep.start)
     return sweep

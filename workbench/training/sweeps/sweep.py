@@ -6,7 +6,7 @@ import asyncio
 import math
 import os
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import TrainingError
@@ -16,7 +16,7 @@ from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.sweep_folder import SweepFolder
 from workbench.training.places.jobs import quiet
 from workbench.training.places.local import record_of
-from workbench.training.processes import python_path, spawn_module
+from workbench.training.processes import spawn_module
 from workbench.training.progress import RunProgress
 from workbench.training.reading import RunReader
 from workbench.training.registering import register_once
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _DRIVER = "workbench.training.sweeps.driver"
 _POLL_SECONDS = 0.5
+_FROM_ELSEWHERE = "its folder came from elsewhere: it goes on here once you resume it"
 NOT_STARTED, ENDED_EARLY = "not started", "ended early"
 
 
@@ -165,6 +166,8 @@ class Sweep:
     def read_progress(self) -> SweepProgress:
         """Read from the disk where the sweep stands; `refresh` does not hold up an event loop."""
         notes = SweepNotes.read(self._folder, self._plan)
+        if notes.state == RUNNING and not self._goes_on():
+            notes = replace(notes, state=CANCELLED, message=_FROM_ELSEWHERE)
         return SweepProgress(
             state=notes.state,
             trials=tuple(self._trial(number, trial) for number, trial in enumerate(notes.trials)),
@@ -281,8 +284,13 @@ class Sweep:
         driver = self._folder.read_driver()
         if driver is not None and (not driver.is_here() or driver.find() is not None):
             return
-        child = spawn_module(_DRIVER, self._folder, os.environ | python_path() | quiet())
+        child = spawn_module(_DRIVER, self._folder, os.environ | quiet())
         self._folder.write_driver(record_of(child.pid))
+
+    def _goes_on(self) -> bool:
+        """Whether somebody here has started the sweep, or another machine carries it on."""
+        driver = self._folder.read_driver()
+        return (driver is not None and not driver.is_here()) or self._folder.is_own()
 
     def _tend(self) -> None:
         with self._folder.starting():
@@ -294,6 +302,7 @@ class Sweep:
             self._folder.clear_requests()
             # Before the new driver is there: nobody is to see the end of before.
             SweepNotes(trials=notes.trials).write(self._folder)
+            self._folder.mark_own()
             self.start()
 
     def _run_folder(self, run_id: str) -> RunFolder:

@@ -271,7 +271,8 @@ class LocalStorage(Storage):
 
     def marks(self, folder: str) -> dict[str, Mark]:
         """See `Storage.marks`; another program may give a file the time of the one before it."""
-        with suppress(FileNotFoundError), os.scandir(self._path(folder)) as entries:
+        path = self._path(folder) if folder else self.where
+        with suppress(FileNotFoundError), os.scandir(path) as entries:
             inodes = {entry.name: entry.inode() for entry in entries}
             return {
                 name: (size, stamp, inodes.get(name, 0))
