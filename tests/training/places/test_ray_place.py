@@ -199,6 +199,7 @@ async def test_a_run_that_names_no_place_holds_up_no_other(
 ) -> None:
     folder = _sent(trained, tmp_path, versions_here())
     folder.write_job({**folder.read_job(), "where": where})
+    folder.mark_own()
     folder.write_queued(1.0)
     runner = TrainingRunner(persistence_stores, tmp_path / "runs")
     assert await runner.list_runs() == []

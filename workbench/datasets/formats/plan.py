@@ -41,6 +41,7 @@ from workbench.errors import (
 )
 from workbench.persistence import DataStores
 from workbench.persistence.archive import Layout, plan_layout
+from workbench.persistence.archive.data_yaml import MAX_CLASSES
 from workbench.persistence.archive.split_lists import GivenSplits
 from workbench.persistence.models import (
     SPLITS,
@@ -506,6 +507,11 @@ def _classes(
     used = {label for picture in pictures for label in labels_in(picture.rows)}
     known = choices.class_list(reading.classes)
     classes = known + sorted(used - set(known))
+    if len(classes) > MAX_CLASSES:
+        raise ImportFormatError(
+            f"{view.path}: expected at most {MAX_CLASSES:,} classes, found {len(classes):,}; take "
+            "some of them with classes=[...], or give several one name with classes={name: name}"
+        )
     if not reading.declared and not choices.classes:
         classes = sorted(classes)
     try:

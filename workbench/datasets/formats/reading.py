@@ -108,6 +108,10 @@ class Taken:
     labels: Counter[str] = field(default_factory=Counter)
 
 
+MOST_BOXES = 300_000
+"""On one picture: as many rows as fit into a label file, however long each is."""
+
+
 def take(
     view: FolderView,
     reading: Reading,
@@ -392,6 +396,11 @@ class _Loop:
             split = self._reading.splits.get(name) or split_of_folder(name.rpartition("/")[0])
             return Picture(name, split, None, None, header.shown)
         split, records = told[name]
+        if sum(len(record.found) for record in records) > MOST_BOXES:
+            for record in records:
+                self._leave_all(why.TOO_MANY, record, name)
+            self._note(PICTURES, "noted", why.ALL_LEFT, records[0], name)
+            return Picture(name, split, None, None, header.shown)
         if plain := self._all_plain(records, rows, name):
             self._ledger.taken[ANNOTATIONS] += len(plain)
             self._note_shapes(records[0], name)

@@ -12,6 +12,7 @@ NO_CATEGORY = "no class"
 BAD_ROW = "unreadable"
 OUTSIDE = "outside"
 TWICE = "twice"
+TOO_MANY = "too many on one picture"
 CLASS_LEFT = "class left out"
 POLYGON_LEFT = "polygon left out"
 DAMAGED_PICTURE = "damaged picture"
@@ -98,6 +99,7 @@ SENTENCES = {
         "{example}"
     ),
     TWICE: "{count} annotations stand in several files and were taken once, such as {example}",
+    TOO_MANY: _OUT + "more than 300,000 stand on one picture, {example}",
     CLASS_LEFT: "{count} annotations of classes that are not wanted were left out: {example}",
     POLYGON_LEFT: "{count} annotations that are more than a box were left out, as was chosen",
     DAMAGED_PICTURE: _OUT + "their picture is damaged, such as {example}",

@@ -14,6 +14,7 @@ import numpy as np
 from workbench.datasets.formats.items import number
 
 _MOST_PIXELS = 2**40
+_MOST_BITS = 45  # of a packed number: enough for these pixels, with its sign
 
 
 def rle_box(mask: Any) -> tuple[float, float, float, float]:
@@ -71,6 +72,8 @@ def _unpacked(text: str | bytes) -> list[int]:
                 raise ValueError("expected a packed mask, found it cut off")
             letter = data[position] - 48
             position += 1
+            if shift >= _MOST_BITS:  # numbers without an end would take for ever
+                raise ValueError("expected runs that fit the mask's size")
             value |= (letter & 0x1F) << shift
             shift += 5
             if not letter & 0x20:

@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, Self, cast
 
-from workbench.errors import ArchiveError
+from workbench.errors import ArchiveError, WorkbenchError
 from workbench.persistence.archive import FolderSink
 from workbench.persistence.archive.directory import fold, is_litter, plain_name
 from workbench.persistence.models import ArchiveLimits
@@ -21,6 +21,14 @@ ARCHIVES = (*_TARS, ".zip")
 
 _RATIO_FROM_BYTES = 1_000_000
 _BLOCK_BYTES = 2**20
+_EXTENDED = frozenset(
+    {
+        *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+        *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    }
+)
+_MOST_OF_A_HEADER, _MOST_OF_SHARED_HEADERS = 2**16, 2**20
+_MOST_HEADERS = 8  # in front of one member
 
 
 def archive_extension(name: str) -> str:
@@ -44,8 +52,9 @@ def naming(path: Path) -> Iterator[None]:
     """Turn what the libraries raise about a damaged archive into an error that names it."""
     try:
         yield
-    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        if isinstance(error, ArchiveError) or not _is_damage(error):
+    # A `ValueError` is what a number gives that is none, in a header of tar's.
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError) as error:
+        if isinstance(error, WorkbenchError) or not _is_damage(error):
             raise
         raise _refusal(
             path, "", "a tar archive", str(error), "it is damaged: fetch it again"
@@ -70,8 +79,12 @@ def unpack(path: Path, folder: str, limits: ArchiveLimits) -> Path:
         limits.max_total_bytes,
         max(_RATIO_FROM_BYTES, int(limits.max_ratio * path.stat().st_size)),
     )
-    with _stream(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+    with (
+        _stream(path) as stream,
+        tarfile.open(fileobj=stream, mode="r|", tarinfo=_bounded()) as archive,
+    ):
         for count, member in enumerate(archive, start=1):
+            cast(Any, archive).members = []  # else all of them stay in memory, with their headers
             if count > limits.max_members:
                 raise _refusal(
                     path, "", f"at most {limits.max_members} members", "more", "split it"
@@ -107,6 +120,36 @@ def unpack(path: Path, folder: str, limits: ArchiveLimits) -> Path:
             if file is not None:
                 sink.write_chunks(name, _blocks(file))
     return Path(folder)
+
+
+def _bounded() -> type[tarfile.TarInfo]:
+    """Return the class of members for one archive, which refuses huge headers.
+
+    A header of names and attributes may stand in front of a member, of any size; tarfile takes
+    it whole into memory, and those that are for all members stay there.
+    """
+    shared = in_a_row = 0
+
+    class Bounded(tarfile.TarInfo):
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+            nonlocal shared, in_a_row
+            found = super().frombuf(buf, encoding, errors)
+            in_a_row = in_a_row + 1 if found.type in _EXTENDED else 0
+            if found.type == tarfile.XGLTYPE:
+                shared += found.size
+            if in_a_row and (
+                found.size > _MOST_OF_A_HEADER
+                or shared > _MOST_OF_SHARED_HEADERS
+                or in_a_row > _MOST_HEADERS
+            ):
+                raise tarfile.ReadError(
+                    f"a header of {found.size:,} bytes, where at most {_MOST_HEADERS} of at most "
+                    f"{_MOST_OF_A_HEADER:,} are read"
+                )
+            return found
+
+    return Bounded
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:

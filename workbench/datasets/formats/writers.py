@@ -65,7 +65,8 @@ def _json(value: Any) -> bytes:
 
 def _attributes(extra: Mapping[str, Any], *but: str) -> dict[str, Any]:
     """Return all that a box carries as plain attributes."""
-    named = dict(extra.get("attributes") or {})
+    found = extra.get("attributes")  # as it came from another tool
+    named = dict(found) if isinstance(found, Mapping) else {}
     return named | {k: v for k, v in extra.items() if k not in ("attributes", *but)}
 
 
