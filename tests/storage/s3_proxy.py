@@ -53,6 +53,7 @@ class S3Proxy:
         self.requests: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
         self.log: list[tuple[str, str]] = []
+        self.spans: list[tuple[float, float]] = []
         self.guard = threading.Lock()
         self.keys: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._faults: list[Fault] = []
@@ -98,6 +99,14 @@ class S3Proxy:
         with self.guard:
             found.update(self.requests - before)
 
+    def rounds(self, spans: list[tuple[float, float]]) -> int:
+        """Return how many requests followed each other, of which no two were under way at once."""
+        found, end = 0, 0.0
+        for began, ended in sorted(spans, key=lambda span: span[1]):
+            if began >= end:
+                found, end = found + 1, ended
+        return found
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -112,6 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         key = unquote(parts.path)
         body = self._body()
         is_list = self.command == "GET" and "list-type" in parts.query
+        began = time.monotonic()
         with proxy.guard:
             proxy.requests["LIST" if is_list else self.command] += 1
             proxy.bytes["up"] += len(body)
@@ -129,6 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
             lock = proxy.keys[key]
         with lock if changing else threading.Lock():
             status, headers, data = self._asked(body)
+        with proxy.guard:
+            proxy.spans.append((began, time.monotonic()))
         if fault == "lost":
             self._hang_up()
             return

@@ -251,7 +251,7 @@ def test_reading_a_block_again_and_again_while_others_write(store: MemoryStore) 
 
 
 def test_a_server_keeps_what_it_is_told(address: str) -> None:
-    storage, other = open_bucket(address, ttl_s=TTL_S), open_bucket(address, ttl_s=TTL_S)
+    storage, other = open_bucket(address), open_bucket(address)
     large = os.urandom(9_000_000)
     with storage.lease() as writer:
         staged = writer.stage(io.BytesIO(large))

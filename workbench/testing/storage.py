@@ -683,6 +683,43 @@ class StorageContract:
         self._in_threads(*[lambda: count(15)] * 3)
         assert storage.read("count") == b"45"
 
+    def test_what_is_decided_on_is_still_so_when_it_is_done(self, storage: Storage) -> None:
+        """Several decide on what they read, and count up: none is lost, each is told its own."""
+        storage.commit([Write("count", b"0")])
+        told: list[int] = []
+
+        def decide() -> tuple[list[Change], int]:
+            number = int(storage.read("count")) + 1
+            return [Write("count", b"%d" % number), Append("log", b".")], number
+
+        def count(times: int) -> None:
+            for _ in range(times):
+                number = storage.transact(decide, values=["count"], heads=["log"])
+                told.append(number)
+
+        self._in_threads(*[lambda: count(10)] * 3)
+        assert storage.read("count") == b"30"
+        assert storage.read("log") == b"." * 30
+        assert sorted(told) == [*range(1, 31)]
+
+    def test_what_is_not_decided_is_not_done(self, storage: Storage) -> None:
+        """What raises while it is decided or checked has changed nothing, and keeps nobody out."""
+
+        def refuse() -> None:
+            raise ConflictError("no")
+
+        def decide() -> tuple[list[Change], int]:
+            refuse()
+            return [Write("a", b"1")], 1
+
+        with pytest.raises(ConflictError):
+            storage.transact(decide)
+        with pytest.raises(ConflictError):
+            storage.transact(lambda: ([Write("a", b"1")], 1), checks=[refuse])
+        assert storage.transact(lambda: ([], storage.exists("a"))) is False
+        assert storage.transact(lambda: ([Write("a", b"2")], "done"), values=["a", "b"]) == "done"
+        assert contents(storage) == {"a": b"2"}
+
     def test_a_lease_ends_with_its_block(self, storage: Storage) -> None:
         """The lease ends also when the block raises."""
         for _ in range(3):

@@ -242,6 +242,9 @@ class Storage(ABC):
     where: str
     """What to call the place in a message: a path, an address."""
 
+    longest_log: int | None = None
+    """Bytes after which a log goes on under another key, where an append writes all of it."""
+
     @abstractmethod
     def read_many(
         self, keys: Sequence[str], *, most: int = MOST_BYTES
@@ -430,6 +433,40 @@ class Storage(ABC):
         with self.lease() as writer:
             writer.commit(changes)
 
+    def transact(
+        self,
+        decide: Callable[[], tuple[Sequence[Change], T]],
+        *,
+        values: Sequence[str] = (),
+        heads: Sequence[str] = (),
+        checks: Sequence[Callable[[], None]] = (),
+    ) -> T:
+        """Decide on changes, make them, and return what was decided besides.
+
+        Between what `decide` reads and what is changed nobody else changes anything. A backend
+        that can do it without a lease calls `decide` once more when somebody was faster.
+
+        Parameters
+        ----------
+        decide : callable
+            Only reads; returns the changes, and what this shall return.
+        values, heads : sequence of str
+            What it will read, and look at: a backend may ask for all of it at once.
+        checks : sequence of callable
+            Look elsewhere, before `decide` is called or again, and raise if nothing shall be done.
+
+        Raises
+        ------
+        WorkbenchError
+            What `decide`, `lease` and `Writer.commit` raise.
+        """
+        with self.lease() as writer:
+            for check in checks:
+                check()
+            changes, result = decide()
+            writer.commit(changes)
+        return result
+
     def keep(self, key: str, data: bytes) -> None:
         """Write under a key what was derived from other values and can be derived again.
 
@@ -451,6 +488,11 @@ class Storage(ABC):
         with self.open_read(key) as source, open(path, "xb") as target:
             shutil.copyfileobj(source, target)
 
+    def copy_out_many(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Do what `copy_out` does for keys, each with a path; a backend may do many at once."""
+        for key, path in pairs:
+            self.copy_out(key, path)
+
     def materialise(self, keys: Sequence[str], folder: Path) -> builtins.list[Path]:
         """Write a file ``folder/<key>`` with the bytes of each key, and return the paths.
 
@@ -462,15 +504,14 @@ class Storage(ABC):
         NotFoundError
             If a value is not there.
         """
-        paths = []
-        for key in keys:
-            path = folder.joinpath(*parts_of(key))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_name(f"{path.name}.part")
-            unfinished.unlink(missing_ok=True)
-            self.copy_out(key, unfinished)
-            unfinished.replace(path)
-            paths.append(path)
+        paths = [folder.joinpath(*parts_of(key)) for key in keys]
+        unfinished = [path.with_name(f"{path.name}.part") for path in paths]
+        for part in unfinished:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.unlink(missing_ok=True)
+        self.copy_out_many([(key, str(part)) for key, part in zip(keys, unfinished, strict=True)])
+        for part, path in zip(unfinished, paths, strict=True):
+            part.replace(path)
         return paths
 
     def missing(self, key: str) -> NotFoundError:

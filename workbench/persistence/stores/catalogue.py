@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from workbench.errors import (
     AlreadyExistsError,
@@ -23,10 +24,10 @@ from workbench.errors import (
     NotFoundError,
     WorkbenchError,
 )
-from workbench.persistence.disk_format import MAX_BYTES
+from workbench.persistence.disk_format import FORMAT, MAX_BYTES
 from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import trash_entry
-from workbench.persistence.storage import Roots, Storage, Write, Writer
+from workbench.persistence.storage import Change, Roots, Storage, Write, Writer
 from workbench.persistence.storage.keys import is_plain
 from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset
@@ -37,6 +38,9 @@ from workbench.persistence.yolo.data_yaml import DataYaml, parse
 from workbench.persistence.yolo.names import check_name
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
 _KNOWN = "datasets.json"
 _EXPECTED = "which dataset lies where"
 _MOST_BYTES = 1 << 28
@@ -92,6 +96,14 @@ class _Known:
         return {*self.datasets.values(), *self.building, *deleted, *self.gone}
 
 
+class _OldFormatError(WorkbenchError):
+    """It has to be brought to the current format first."""
+
+
+class _MovedError(WorkbenchError):
+    """A dataset lies elsewhere than it did, or nowhere."""
+
+
 class StoredDataset(Dataset):
     """A dataset whose place is looked up when it is first used. One for each call of a store."""
 
@@ -108,6 +120,42 @@ class StoredDataset(Dataset):
         if self._found is None:
             self._found = self._catalogue.storage_of(self.name)
         return self._found
+
+    def transact(
+        self,
+        decide: Callable[[DataYaml], tuple[Sequence[Change], T]],
+        *,
+        values: Sequence[str] = (),
+        heads: Sequence[str] = (),
+    ) -> T:
+        """See `Dataset.transact`.
+
+        Where the dataset lies is asked together with all else that has to be known: whoever
+        renames or deletes it holds its lease.
+        """
+        is_new = self._found is None
+        storage = self._found = self._found or self._catalogue.last_of(self.name)
+
+        def work() -> tuple[Sequence[Change], T]:
+            yaml, number = self._read()
+            if number != FORMAT:
+                raise _OldFormatError
+            return decide(yaml)
+
+        def check() -> None:
+            if not self._catalogue.is_at(self.name, storage):
+                raise _MovedError
+
+        keys = [DATA_YAML, FACTS, *values]
+        try:
+            return storage.transact(work, values=keys, heads=heads, checks=[check])
+        except _OldFormatError:
+            return super().transact(decide)
+        except _MovedError:
+            self._found = self._catalogue.storage_of(self.name) if is_new else None
+            if self._found is None:
+                raise self._catalogue.missing(self.name) from None
+            return self.transact(decide, values=values, heads=heads)
 
     def read(self) -> DataYaml:
         """See `Dataset.read`."""
@@ -145,6 +193,7 @@ class StoredCatalogue(Catalogue):
 
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
+        self._last: dict[str, Storage] = {}
 
     def open(self, name: str) -> StoredDataset:
         """See `DatasetPlaces.open`."""
@@ -174,7 +223,18 @@ class StoredCatalogue(Catalogue):
 
     def storage_of(self, name: str) -> Storage:
         """Return what a dataset lies in; raises `NotFoundError`."""
-        return self._roots.at(self._root_of(self._known(), name))
+        found = self._last[name] = self._roots.at(self._root_of(self._known(), name))
+        return found
+
+    def last_of(self, name: str) -> Storage:
+        """Return what it lay in when that was last looked up; raises as `storage_of` does."""
+        return self._last.get(name) or self.storage_of(name)
+
+    def is_at(self, name: str, storage: Storage) -> bool:
+        """Whether a dataset lies in a storage, if that holds one at all."""
+        known = self._known()
+        root = known.datasets.get(name, "" if name in known.used() else name)
+        return bool(root) and self._roots.at(root).where == storage.where
 
     @contextmanager
     def build(self, name: str) -> Iterator[Building]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import compress
 from typing import TypeVar
@@ -17,7 +17,7 @@ from workbench.errors import (
 )
 from workbench.persistence.models import ImageKey
 from workbench.persistence.rules import no_same_stem
-from workbench.persistence.storage import Head, Storage, Writer
+from workbench.persistence.storage import Change, Head, Storage, Writer
 from workbench.persistence.stores.layouts import place_in_dataset
 from workbench.persistence.stores.trash import Trash
 from workbench.persistence.yolo.data_yaml import DataYaml, parse
@@ -87,6 +87,20 @@ class Dataset:
         self.read()
         with self.storage.lease() as writer:
             yield self.read(), writer
+
+    def transact(
+        self,
+        decide: Callable[[DataYaml], tuple[Sequence[Change], T]],
+        *,
+        values: Sequence[str] = (),
+        heads: Sequence[str] = (),
+    ) -> T:
+        """Decide on changes of the dataset and make them; see `Storage.transact`."""
+        with self.leased() as (yaml, writer):
+            changes, result = decide(yaml)
+            if changes:
+                writer.commit(changes)
+        return result
 
     def at(self, key: str) -> str:
         """Return what to call a key in a message."""

@@ -12,16 +12,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from workbench.errors import WorkbenchError
 from workbench.persistence.history import EditRecord, new_edit
 from workbench.persistence.models import Annotation, ImageKey, LabelData
-from workbench.persistence.storage import Append, Storage, Write, Writer
+from workbench.persistence.storage import Append, Storage, Write
+from workbench.persistence.storage.keys import is_plain
 from workbench.persistence.stores import history_log
-from workbench.persistence.stores.dataset import Dataset, label_key
+from workbench.persistence.stores.dataset import Dataset, image_key, label_key
 from workbench.persistence.stores.label_edits import require_plain
 from workbench.persistence.stores.label_reading import read_existing, require_revision
 from workbench.persistence.yolo.data_yaml import DataYaml
@@ -70,74 +71,136 @@ class LabelSaves:
         WorkbenchError, OSError
             As `LabelStore.save` does; a save that raises leaves the others alone.
         """
-        root = dataset.storage.where
         with self._mutex:
-            somebody_works = root in self._waiting
-            self._waiting.setdefault(root, deque()).append(save)
+            somebody_works = dataset.name in self._waiting
+            self._waiting.setdefault(dataset.name, deque()).append(save)
         if not somebody_works:
             try:
                 # Not awaited by itself: it goes on for the others when this one is cancelled.
                 asyncio.get_running_loop().run_in_executor(None, self._work, dataset)
             except RuntimeError as error:  # the loop is being closed, and takes nothing more
-                self._refuse_all(root, error)
+                self._refuse_all(dataset.name, error)
         return await asyncio.wrap_future(save.outcome)
 
     def _work(self, dataset: Dataset) -> None:
         """Carry out what waits for one dataset until nothing does."""
-        root = dataset.storage.where
-        while (saves := self._next(root)) is not None:
-            try:
-                with dataset.leased() as (yaml, writer):
-                    saves += self._come_meanwhile(root)
-                    _carry_out(dataset, yaml, writer, saves)
-            except BaseException as error:  # noqa: BLE001  each of them is told; none may hang
-                for save in saves:
-                    if not save.outcome.done():
-                        save.outcome.set_exception(error)
+        while (some := self._next(dataset.name)) is not None:
+            left, most = deque(some), _MOST
+            while left:
+                decided: list[_Batch] = []
+                try:
+                    batch = self._carry_out(dataset, left, most, decided)
+                except (OSError, WorkbenchError) as error:
+                    # None of it happened. One of them cannot be written: each by itself, so that
+                    # it is the only one that fails.
+                    if not decided:
+                        _refuse(left, error)
+                    elif len(decided[-1].checked) > 1:
+                        most = 1
+                    else:
+                        _refuse(left, error, decided[-1].num_taken)
+                except BaseException as error:  # noqa: BLE001  each of them is told; none may hang
+                    _refuse(left, error)
+                else:
+                    batch.tell()
+                    for _ in range(batch.num_taken):
+                        left.popleft()
 
-    def _next(self, root: str) -> list[Save] | None:
+    def _carry_out(
+        self, dataset: Dataset, saves: deque[Save], most: int, decided: list[_Batch]
+    ) -> _Batch:
+        """Do the first of some saves and of those that come, as many as go into one commit."""
+
+        def decide(yaml: DataYaml) -> tuple[list[Write | Append], _Batch]:
+            saves.extend(self._come_meanwhile(dataset.name))
+            batch = _Batch.of(dataset, yaml, saves, most)
+            decided.append(batch)
+            return batch.changes(dataset.storage), batch
+
+        asked = [(save.split, save.filename) for save in [*saves][:most] if is_plain(save.filename)]
+        return dataset.transact(
+            decide,
+            values=[label_key(*key) for key in asked],
+            heads=[image_key(*key) for key in asked],
+        )
+
+    def _next(self, name: str) -> list[Save] | None:
         """Return some that wait; None if there are none: the next one finds nobody at work."""
         with self._mutex:
-            if not self._waiting[root]:
-                del self._waiting[root]
+            if not self._waiting[name]:
+                del self._waiting[name]
                 return None
-            return self._taken(root)
+            return self._taken(name)
 
-    def _come_meanwhile(self, root: str) -> list[Save]:
+    def _come_meanwhile(self, name: str) -> list[Save]:
         with self._mutex:
-            return self._taken(root)
+            return self._taken(name)
 
-    def _taken(self, root: str) -> list[Save]:
-        queue = self._waiting[root]
+    def _taken(self, name: str) -> list[Save]:
+        queue = self._waiting[name]
         taken = [queue.popleft() for _ in range(min(len(queue), _MOST))]
         # One whose caller has gone before it was begun is not carried out.
         return [save for save in taken if save.outcome.set_running_or_notify_cancel()]
 
-    def _refuse_all(self, root: str, error: Exception) -> None:
+    def _refuse_all(self, name: str, error: Exception) -> None:
         with self._mutex:
-            refused = self._waiting.pop(root)
+            refused = self._waiting.pop(name)
         for save in refused:
             save.outcome.set_exception(error)
 
 
-def _carry_out(dataset: Dataset, yaml: DataYaml, writer: Writer, saves: Sequence[Save]) -> None:
-    """Do all of it, in the order in which it came; needs the lock."""
-    left = deque(saves)
-    while left:
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Saves that are decided on together.
+
+    Parameters
+    ----------
+    checked : list of _Checked
+        Those that may be carried out.
+    refused : list
+        The others, and why.
+    num_taken : int
+        How many of those that wait these are, the first ones.
+    """
+
+    checked: list[_Checked]
+    refused: list[tuple[Save, Exception]]
+    num_taken: int
+
+    @classmethod
+    def of(cls, dataset: Dataset, yaml: DataYaml, saves: Iterable[Save], most: int) -> _Batch:
+        """Check saves in their order, as many as can be done at once."""
         batch: dict[ImageKey, _Checked] = {}
-        while left:
-            save = left[0]
+        refused: list[tuple[Save, Exception]] = []
+        for save in saves:
             try:
                 key = dataset.find(save.split, save.filename)
-                if key in batch:  # decided on what the one before it will have written
+                # Of the same image: decided on what the one before it will have written.
+                if key in batch or len(batch) == most:
                     break
-                checked = _check(dataset, yaml, save, key)
+                batch[key] = _check(dataset, yaml, save, key)
             except Exception as error:  # noqa: BLE001  its caller is told, the others go on
-                save.outcome.set_exception(error)
-            else:
-                batch[key] = checked
-            left.popleft()
-        _write(dataset.storage, writer, list(batch.values()))
+                refused.append((save, error))
+        return cls([*batch.values()], refused, len(batch) + len(refused))
+
+    def changes(self, storage: Storage) -> list[Write | Append]:
+        """Return what is to be written."""
+        changed = [one for one in self.checked if one.edit.before != one.new]
+        writes = [Write(label_key(*one.key), one.new) for one in changed]
+        return [*writes, *history_log.noted(storage, [one.edit for one in changed])]
+
+    def tell(self) -> None:
+        """Tell each what has become of it."""
+        for save, error in self.refused:
+            save.outcome.set_exception(error)
+        for one in self.checked:
+            one.save.outcome.set_result(one.result)
+
+
+def _refuse(saves: deque[Save], error: BaseException, most: int = _MOST * 2) -> None:
+    """Tell the first of some saves that nothing has become of them."""
+    for _ in range(min(most, len(saves))):
+        saves.popleft().outcome.set_exception(error)
 
 
 def _check(dataset: Dataset, yaml: DataYaml, save: Save, key: ImageKey) -> _Checked:
@@ -152,32 +215,3 @@ def _check(dataset: Dataset, yaml: DataYaml, save: Save, key: ImageKey) -> _Chec
     edit = new_edit(split, filename, old, new, save.what)
     result = LabelData(filename, split, clean, revision_of(new))
     return _Checked(save, key, new, edit, result)
-
-
-def _write(storage: Storage, writer: Writer, batch: list[_Checked]) -> None:
-    changes = [one for one in batch if one.edit.before != one.new]
-    if len(changes) > 1:
-        try:
-            writer.commit(_changes(storage, changes))
-        except (OSError, WorkbenchError):
-            # None of it happened. One of them cannot be written: each by itself, so that it
-            # is the only one that fails.
-            pass
-        else:
-            changes = []
-    failed = set()
-    for one in changes:
-        try:
-            writer.commit(_changes(storage, [one]))
-        except (OSError, WorkbenchError) as error:
-            failed.add(one.key)
-            one.save.outcome.set_exception(error)
-    for one in batch:
-        if one.key not in failed:
-            one.save.outcome.set_result(one.result)
-
-
-def _changes(storage: Storage, batch: Sequence[_Checked]) -> list[Write | Append]:
-    edits = [one.edit for one in batch]
-    writes = [Write(label_key(*one.key), one.new) for one in batch]
-    return [*writes, *history_log.noted(storage, edits)]

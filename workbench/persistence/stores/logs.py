@@ -1,4 +1,8 @@
-"""Logs, to which is only appended: one key for each month, or for each source."""
+"""Logs, to which is only appended: one key for each month, or for each source.
+
+Where an append writes the whole log, a month has several: ``2026-11.jsonl``,
+``2026-11_0001.jsonl``.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,18 @@ def longer(storage: Storage, folder: str, data: bytes, *, durable: bool = False)
         later = [name for name in storage.names(folder) if name.endswith(_ENDING)]
     except InvalidDatasetError:  # no folder: whoever writes to it finds out
         later = []
-    return [Append(max([this_month, *(f"{folder}/{name}" for name in later)]), data, durable)]
+    newest = max([this_month, *(f"{folder}/{name}" for name in later)])
+    if storage.longest_log is not None and newest.rpartition("/")[2] in later:
+        (found,) = storage.read_many([newest], most=MOST_BYTES)
+        if isinstance(found, bytes) and len(found) + len(data) > storage.longest_log:
+            newest = _next(newest)
+    return [Append(newest, data, durable)]
+
+
+def _next(key: str) -> str:
+    """Return the key of the log that follows another one, and is listed behind it."""
+    month, _, number = key.removesuffix(_ENDING).partition("_")
+    return f"{month}_{int(number) + 1 if number.isdecimal() else 1:04}{_ENDING}"
 
 
 def keys(storage: Storage, folder: str, ending: str = _ENDING) -> list[str]:

@@ -19,8 +19,8 @@ from workbench.persistence.stores.label_reading import read_whole
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.names import stem
 
-_AT_ONCE = 1024
-"""Label files that are read in one call."""
+_AT_ONCE = 128
+"""Label files that are read in one call, and images that are copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,11 @@ def _copy(
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
         labels = iter(state.labels(list(compress(some, map(images.__getitem__, some)))))
-        for key in some:
-            path = f"{target}/{image_key(*key)}"
-            # Never a link: what a script writes into the original would reach the run, and what
-            # Ultralytics does to a JPEG with bytes behind its end, the original.
-            dataset.storage.copy_out(state.source(key), path)
+        paths = [f"{target}/{image_key(*key)}" for key in some]
+        # Never a link: what a script writes into the original would reach the run, and what
+        # Ultralytics does to a JPEG with bytes behind its end, the original.
+        dataset.storage.copy_out_many([*zip(map(state.source, some), paths, strict=True)])
+        for key, path in zip(some, paths, strict=True):
             line = f"\n{'/'.join(key)} {os.stat(path).st_size}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
             label = next(labels) if images[key] else None

@@ -26,7 +26,7 @@ _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_
 _ACCOUNTS = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
 
 
-def open_bucket(address: str, *, ttl_s: float = 20.0) -> BucketStorage:
+def open_bucket(address: str, *, ttl_s: float = 20.0, is_ours: bool = False) -> BucketStorage:
     """Return the storage at an address; nothing is asked of it yet.
 
     Parameters
@@ -34,7 +34,7 @@ def open_bucket(address: str, *, ttl_s: float = 20.0) -> BucketStorage:
     address : str
         ``s3://bucket/prefix``, ``gs://bucket/prefix`` or ``az://container/prefix``. Endpoint,
         region and credentials are taken from the environment, as obstore does.
-    ttl_s : float
+    ttl_s, is_ours
         As for `BucketStorage`.
 
     Raises
@@ -64,6 +64,7 @@ def open_bucket(address: str, *, ttl_s: float = 20.0) -> BucketStorage:
         ttl_s=ttl_s,
         cache=_cache(user_cache_path("workbench", appauthor=False) / "objects"),
         space=f"{whose} {where}",
+        is_ours=is_ours,
     )
 
 

@@ -35,7 +35,7 @@ class BucketRoots(Roots):
         self._ttl_s = ttl_s
         self._top = open_bucket(address, ttl_s=ttl_s)
         self.where = self._top.where
-        self.shared = open_bucket(f"{self.where}/{HIDDEN}", ttl_s=ttl_s)
+        self.shared = open_bucket(f"{self.where}/{HIDDEN}", ttl_s=ttl_s, is_ours=True)
         self._storages: dict[str, BucketStorage] = {}
         self._guard = threading.Lock()
 

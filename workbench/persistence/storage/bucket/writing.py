@@ -24,6 +24,7 @@ from workbench.persistence.storage.bucket.journal import (
     needs,
 )
 from workbench.persistence.storage.bucket.objects import Objects, UnsureError
+from workbench.persistence.storage.bucket.ours import Ours
 from workbench.persistence.storage.keys import check_key
 
 _log = logging.getLogger(__name__)
@@ -48,10 +49,19 @@ class Lease(Writer):
         For requests that may take long, and for those that are given up soon.
     run : callable
     where : str
+    ours : Ours
+        Is told what this commits.
     """
 
     def __init__(
-        self, head: HeadObject, seen: Seen, objects: Objects, quick: Objects, run: Run, where: str
+        self,
+        head: HeadObject,
+        seen: Seen,
+        objects: Objects,
+        quick: Objects,
+        run: Run,
+        where: str,
+        ours: Ours,
     ) -> None:
         self._head = head
         self.seen = seen
@@ -59,6 +69,7 @@ class Lease(Writer):
         self._quick = quick
         self._run = run
         self._where = where
+        self._ours = ours
         self.journal: Journal | None = seen.journal
         """What this lease has not brought where it belongs yet."""
         self._ttl_s = seen.state.ttl_s
@@ -164,18 +175,27 @@ class Lease(Writer):
     def commit(self, changes: Sequence[Change]) -> None:
         """See `Writer.commit`."""
         self._settle()
-        values = planned(changes, self._where, self._objects, self._run)
+        before = self.seen.state
+        values = planned(
+            changes,
+            self._where,
+            self._objects,
+            self._run,
+            lambda keys: self._ours.values(before, keys),
+        )
         if not values:
             return
         journal = Journal(os.urandom(8).hex(), self._small(values))
         with self._guard:
             self._change(journal)
             self.journal = journal
+        self._ours.carry_on(before, journal)
         self._try_to_carry_out()
 
     def fill(self, values: Sequence[Write]) -> None:
         """See `Writer.fill`."""
         self._settle()
+        self._ours.forget()
         calls: list[Callable[[], None]] = []
         for value in values:
             check_key(value.key)
@@ -257,9 +277,19 @@ def _copying(objects: Objects, source: str, path: str) -> Callable[[], None]:
 
 
 def planned(
-    changes: Sequence[Change], where: str, objects: Objects, run: Run
+    changes: Sequence[Change],
+    where: str,
+    objects: Objects,
+    run: Run,
+    at_hand: Callable[[Sequence[str]], dict[str, bytes | None]],
 ) -> dict[str, Value | None]:
-    """Return what each key holds after changes; raises what `Writer.commit` does."""
+    """Return what each key holds after changes; raises what `Writer.commit` does.
+
+    Parameters
+    ----------
+    at_hand : callable
+        Returns the bytes of those keys whose bytes are known.
+    """
     known: dict[Need, Any] = {}
 
     def look(need: Need) -> Callable[[], None]:
@@ -278,7 +308,10 @@ def planned(
         got = objects.get(path)
         return None if got is None else objects.body(got)
 
-    run([look(need) for need in sorted(needs(changes))])
+    asked = sorted(needs(changes))
+    ready = at_hand([key for kind, key in asked if kind == "body"])
+    known |= {("body", key): data for key, data in ready.items()}
+    run([look(need) for need in asked if need not in known])
     plan = Plan(where, known, read)
     for change in changes:
         plan.make(change)
