@@ -322,7 +322,10 @@ async def test_a_job_that_waits_is_cancelled_at_once(jobs: Jobs) -> None:
     await jobs.close()
 
 
-async def test_a_job_forgotten_while_it_works_leaves_no_file(jobs: Jobs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("closing", [False, True])
+async def test_a_job_forgotten_while_it_works_leaves_no_file(
+    jobs: Jobs, tmp_path: Path, closing: bool
+) -> None:
     ended, made = threading.Event(), tmp_path / "made.zip"
 
     async def work(progress: Progress) -> Any:
@@ -338,7 +341,11 @@ async def test_a_job_forgotten_while_it_works_leaves_no_file(jobs: Jobs, tmp_pat
         await asyncio.sleep(0)
     await jobs.forget(job.id)
     assert jobs.list() == []
+    closed = asyncio.create_task(jobs.close()) if closing else None
+    await asyncio.sleep(0)
     ended.set()
+    if closed is not None:
+        await closed
     for _ in range(3000):
         if job.is_over:
             break

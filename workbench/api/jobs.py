@@ -188,8 +188,9 @@ class Jobs:
     async def close(self) -> None:
         """Stop everything that is under way, and wait for it a little."""
         tasks = [*self._tasks.values()]
-        for identity in self._tasks:
-            self._jobs[identity].cancelling = True
+        for job in self._jobs.values():  # those that were forgotten are cancelled already
+            if job.id in self._tasks:
+                job.cancelling = True
         for seconds in (_CLOSE_SECONDS, 1.0):
             if tasks:
                 _, left = await asyncio.wait(tasks, timeout=seconds)
