@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
+import tempfile
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.formats.making import folder, picture
-from workbench import export, plan_import
+from workbench import export, import_accounts, plan_import, plan_merge
 from workbench.datasets.formats import reading
 from workbench.datasets.formats.rle import rle_box
-from workbench.errors import ArchiveError, ImportFormatError
+from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
 from workbench.persistence import Stores
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [20, 10, 60, 50]}
@@ -118,6 +120,42 @@ async def test_more_classes_than_may_be_are_said_when_it_is_planned(
     source = folder(tmp_path / "in", {"a.png": picture(), "coco.json": document})
     with pytest.raises(ImportFormatError, match=r"at most 10,000 classes, found 10,001"):
         await plan_import(persistence_stores, source)
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+async def test_without_a_folder_for_temporary_files_it_is_said(
+    persistence_stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    source = folder(tmp_path / "in", {"a.png": picture(), "coco.json": _coco([{**BOX, "id": 1}])})
+    await (await plan_import(persistence_stores, source)).apply("pets")
+    if kind == "archive":
+        source = tar(tmp_path / "in.tar.gz", member())
+    more = folder(tmp_path / "more", {"b.png": picture(300), "coco.json": _coco([], "b.png")})
+    merge = await plan_merge(persistence_stores, more, "pets")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    work = plan_import(persistence_stores, source) if kind == "archive" else merge.apply()
+    with pytest.raises(NotFoundError, match="unpacked in the folder for temporary files"):
+        await work
+    assert len(await persistence_stores.image.list("pets")) == 1
+
+
+async def test_an_account_that_a_stranger_wrote_keeps_nothing_from_being_exported(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    source = folder(tmp_path / "in", {"a.png": picture(), "coco.json": _coco([{**BOX, "id": 1}])})
+    info = await (await plan_import(persistence_stores, source)).apply("pets")
+    [kept] = (info.path / ".workbench" / "imports").iterdir()
+    account = json.loads(kept.read_text())
+    [annotation] = await persistence_stores.label.load("pets", "train", "a.png")
+    box = [annotation.class_id, *annotation.xywh]
+    odd = {"attributes": 5, "flags": 5, "score": []}
+    for number, extras in enumerate(([[0, "a", "b", "c", "d", {}]], [[*box, odd]], [[0, {}]])):
+        text = json.dumps({**account, "extras": {"a.png": extras}})
+        (kept.parent / f"20260101t000000.000000-0000000{number}.json").write_text(text)
+    assert len(await import_accounts(persistence_stores, "pets")) == 2
+    for kind in ("cvat", "datumaro", "labelme"):
+        await export(persistence_stores, "pets", format=kind, to=str(tmp_path / kind))
+        assert list((tmp_path / kind).rglob("*.*"))
 
 
 def _coco(rows: list[dict[str, Any]], *names: str) -> dict[str, Any]:

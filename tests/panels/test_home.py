@@ -61,6 +61,21 @@ async def test_a_message_of_an_unknown_kind_is_refused(
     panel.close()
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        *({"kind": "picture"}, {"kind": "download", "name": 5}, {"kind": "fetch"}, {"kind": "go"}),
+        *({"kind": "fetch", "start": "0"}, {"kind": ["go"]}, {"kind": {}}, {}),
+    ],
+    ids=repr,
+)
+async def test_a_message_without_what_it_must_have_is_refused(
+    home: HomePanel, message: dict[str, Any]
+) -> None:
+    home._receive(home.view, message, ())
+    await until(lambda: "The page sent something unknown" in home.model.status.text)
+
+
 async def test_a_dataset_is_made_and_opened_from_the_page(stores: Stores, tmp_path: Path) -> None:
     opened: list[tuple[str, str]] = []
     panel = HomePanel(stores, go=lambda *where: opened.append(where))

@@ -57,6 +57,8 @@ def test_a_block_is_read() -> None:
         (block(magic=b"WBS2"), "does not begin with WBS1"),
         (block(HEADER | {"kind": "eaten"}), "unknown kind 'eaten'"),
         (block(HEADER | {"at": "2026-01-02T03:04:05"}), "a time without time zone"),
+        (block(HEADER | {"at": "9999-12-31T23:59:59+00:00"}), "edge of the calendar"),
+        (block(HEADER | {"at": "0001-01-01T00:00:00+14:00"}), "edge of the calendar"),
         (block(HEADER | {"at": "yesterday"}), "yesterday"),
         (block(HEADER | {"images": "train/a.jpg"}), "its images are no list"),
         (block(HEADER | {"images": ["train/a.jpg", "../b.jpg"]}), "is no image"),

@@ -138,3 +138,5 @@ def test_what_is_no_file_keeps_nobody_waiting(tmp_path: Path) -> None:
         check_weights(tmp_path / "w.pt")
     with pytest.raises(FileNotFoundError, match="but a folder"):
         check_weights(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no weights file"):
+        check_weights("a name with \0")

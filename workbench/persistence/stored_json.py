@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 
 from workbench.errors import InvalidDatasetError
@@ -28,11 +28,14 @@ def parse_json(data: bytes | str, path: str, what: str) -> Any:
 def time_of(text: str) -> datetime:
     """Return a time as we write it; raises `ValueError` for one without a time zone.
 
-    Such a one can be compared with none of ours.
+    Such a one can be compared with none of ours. One at the edge of the calendar could not be
+    shown in every time zone.
     """
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise ValueError(f"a time without time zone, {text!r}")
+    if not MINYEAR < found.year < MAXYEAR:
+        raise ValueError(f"a time at the edge of the calendar, {text!r}")
     return found
 
 

@@ -143,6 +143,8 @@ def _kept(cache: Path, digest: str) -> Rewritten | None:
 @contextlib.contextmanager
 def _reading(source: Path) -> Iterator[Any]:
     """Open a weights file. Only plain files: opening a pipe, for example, could wait for ever."""
+    if "\0" in str(source):  # which is in no file name
+        raise NotFoundError(f"no weights file at {str(source)!r}")
     try:
         flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(source, os.O_RDONLY | flags)

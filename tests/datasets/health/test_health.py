@@ -13,7 +13,8 @@ from tests.helpers.pictures import encoded, jpeg, rotated_jpeg
 from workbench.datasets.health import CHECKS, KINDS, SEVERITIES, HealthChecker, HealthReport
 from workbench.errors import ConflictError
 from workbench.persistence import Stores, create_memory_stores, create_stores
-from workbench.persistence.models import Annotation, ImageKey
+from workbench.persistence.label_models import LabelTable
+from workbench.persistence.models import Annotation, ImageKey, NewImage
 from workbench.samples.dataset import create_shapes
 
 NAME = "shapes"
@@ -382,3 +383,24 @@ async def test_a_damaged_cache_is_made_anew(stores: Stores) -> None:
         again = await _check(stores)
         assert again.examined == 100
         assert again.to_frame().equals(first.to_frame())
+
+
+async def test_a_class_that_is_added_while_health_looks_is_counted_next_time(
+    persistence_stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its boxes are among the labels that are read after the images."""
+    images = [NewImage("a.jpg", "train", jpeg(1), []), NewImage("b.jpg", "val", jpeg(2), [])]
+    await persistence_stores.dataset.create_from("pets", ["cat"], images)
+    read = persistence_stores.label.load_all
+
+    async def load_all(*of: str) -> LabelTable:
+        await persistence_stores.dataset.update_classes("pets", ["cat", "dog"])
+        boxes = [Annotation(1, 0.5, 0.5, 0.2, 0.2)]
+        await persistence_stores.label.save("pets", "train", "a.jpg", boxes)
+        return await read(*of)
+
+    monkeypatch.setattr(persistence_stores.label, "load_all", load_all)
+    report = await HealthChecker(persistence_stores).run("pets")
+    assert report.num_images == 2
+    monkeypatch.undo()
+    assert "class-unused" in (await HealthChecker(persistence_stores).run("pets")).kinds

@@ -109,7 +109,7 @@ class Account:
         try:
             content = loads(data)
             extras: Extras = {
-                str(name): [(Annotation(int(c), x, y, w, h), dict(e)) for c, x, y, w, h, e in found]
+                str(name): [(Annotation(int(c), *map(float, box)), dict(e)) for c, *box, e in found]
                 for name, found in content["extras"].items()
             }
             return cls(

@@ -25,10 +25,11 @@ from workbench.datasets.formats.ledger import Ledger
 from workbench.datasets.formats.naming import absolute
 from workbench.datasets.formats.plan import Contents, PlanFacts, contents_of, leave
 from workbench.datasets.formats.reading import Picture
-from workbench.datasets.formats.view import CONVERTIBLE, VIDEOS, FolderView
+from workbench.datasets.formats.view import CONVERTIBLE, UNPACKED, VIDEOS, FolderView
 from workbench.errors import ImportFormatError
 from workbench.persistence import DataStores
 from workbench.persistence.archive.directory import fold
+from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import (
     SPLITS,
@@ -244,7 +245,10 @@ class MergePlan(PlanFacts):
         """
         if self.questions:
             raise ImportFormatError("; ".join(self.questions))
-        with tempfile.TemporaryDirectory(prefix="workbench-import-") as scratch:
+        with (
+            in_our_words(f"{self._contents.view.path}, {UNPACKED}"),
+            tempfile.TemporaryDirectory(prefix="workbench-import-") as scratch,
+        ):
             images = await asyncio.to_thread(self._unpacked, Path(scratch), progress)
             kept: list[Account] = []
 

@@ -28,6 +28,7 @@ from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.archive import Archive, FolderSink, Member, unpack
 from workbench.persistence.archive.folder import Folder, opened_file
 from workbench.persistence.archive.format import STORED
+from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.foreign_text import made_whole, may_hold_halves
 from workbench.persistence.models import ArchiveLimits
 
@@ -55,6 +56,9 @@ VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"}
 )
 """Extensions of what frames are taken of."""
+
+UNPACKED = "unpacked in the folder for temporary files"
+"""What an error says of where there is no room, say; the variable ``TMPDIR`` names the folder."""
 
 
 class FolderView:
@@ -122,8 +126,9 @@ class FolderView:
             return cls._alone(path)
         view = cls(path)
         try:
-            view._mount(path, "", limits or ArchiveLimits())
-            view._look_inside(limits or ArchiveLimits())
+            with in_our_words(f"{path}, {UNPACKED}"):
+                view._mount(path, "", limits or ArchiveLimits())
+                view._look_inside(limits or ArchiveLimits())
         except BaseException:
             view.close()
             raise

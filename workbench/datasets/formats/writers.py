@@ -65,9 +65,13 @@ def _json(value: Any) -> bytes:
 
 def _attributes(extra: Mapping[str, Any], *but: str) -> dict[str, Any]:
     """Return all that a box carries as plain attributes."""
-    found = extra.get("attributes")  # as it came from another tool
-    named = dict(found) if isinstance(found, Mapping) else {}
+    named = _mapping(extra.get("attributes"))
     return named | {k: v for k, v in extra.items() if k not in ("attributes", *but)}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """Return what should be a mapping as it came from another tool: empty if it is none."""
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def _by_split(items: Sequence[OutItem]) -> Iterator[tuple[str, list[OutItem]]]:
@@ -276,7 +280,7 @@ def labelme(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
                 "label": classes[box.class_id],
                 "points": [[rounded(box.x0), rounded(box.y0)], [rounded(box.x1), rounded(box.y1)]],
                 "shape_type": "rectangle",
-                "flags": dict(box.extra.get("flags") or {}),
+                "flags": _mapping(box.extra.get("flags")),
             }
             for box in item.boxes
         ]

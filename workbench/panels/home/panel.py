@@ -32,6 +32,21 @@ Go = Callable[[str, str], object]
 """Opens a panel, by its title, on a dataset."""
 
 
+_PARTS: dict[Any, dict[str, type]] = {
+    "picture": {"name": str},
+    "go": {"panel": str, "name": str},
+    "download": {"name": str},
+    "fetch": {"start": int},
+}
+"""What a message of some kinds must have; a browser sends what it likes."""
+
+
+def _is_whole(message: Mapping[str, Any]) -> bool:
+    kind = message.get("kind")
+    parts = _PARTS.get(kind, {}) if isinstance(kind, str) else {}
+    return all(type(message.get(name)) is part for name, part in parts.items())
+
+
 class HomeView(anywidget.AnyWidget):
     """Cards of datasets.
 
@@ -139,7 +154,7 @@ class HomePanel:
                 await self.model.refresh()
 
     def _receive(self, _widget: Any, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        kind = message.get("kind")
+        kind = message.get("kind") if _is_whole(message) else None
         session = str(message.get("session", ""))
         if kind == "do":
             self._background.spawn(lambda: self._do(message))
