@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import workbench
 
 project = "Workbench"
@@ -40,3 +43,23 @@ html_theme = "furo"
 html_title = f"Workbench {release}"
 html_show_sphinx = False
 html_copy_source = False
+
+
+def _unfold_attachments(_app: Any, docname: str, source: list[str]) -> None:
+    """Put pictures that a notebook carries in place of their names, which MyST does not know."""
+    if not docname.startswith("notebooks/"):
+        return
+    notebook = json.loads(source[0])
+    for cell in notebook["cells"]:
+        for name, kinds in cell.pop("attachments", {}).items():
+            ((kind, content),) = kinds.items()
+            written = f"data:{kind};base64,{content}"
+            cell["source"] = [
+                line.replace(f"attachment:{name}", written) for line in cell["source"]
+            ]
+    source[0] = json.dumps(notebook)
+
+
+def setup(app: Any) -> None:
+    """Connect what this page adds to Sphinx."""
+    app.connect("source-read", _unfold_attachments)
