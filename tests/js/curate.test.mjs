@@ -5,6 +5,7 @@ import { grouped, stepTo } from "../../workbench/panels/curate/static/finding_li
 import {
   hoverColours,
   plotWidth,
+  showPlots,
   withInk,
 } from "../../workbench/panels/shared/static/plot_grid.mjs";
 import { fake } from "./fakes.mjs";
@@ -64,4 +65,53 @@ test("letters and lines of a figure take the page's colours, and keep their own 
     data: [{ line: { color: "#2a8fd0" }, name: "#808080 and more" }],
   });
   assert.equal(withInk(figure, style({})), figure);
+});
+
+test("plots are drawn anew in a theme that comes while they are laid out", async (context) => {
+  const element = () => ({
+    clientWidth: 900,
+    append() {},
+    setAttribute() {},
+    remove() {},
+  });
+  const root = element();
+  let ink = "black";
+  /** @type {string[]} */
+  const drawn = [];
+  /** @type {(() => void)[]} */
+  const frames = [];
+  let theme = () => {};
+  const globals = fake({
+    matchMedia: () => ({ matches: false, addEventListener() {}, removeEventListener() {} }),
+    document: { body: {}, createElement: (tag) => (tag === "div" ? root : element()) },
+    ResizeObserver: class {
+      observe() {}
+    },
+    MutationObserver: class {
+      constructor(changed) {
+        theme = changed;
+      }
+      observe() {}
+    },
+    requestAnimationFrame: (run) => frames.push(run),
+    getComputedStyle: () => ({
+      getPropertyValue: (name) => (name === "--jp-ui-font-color1" ? ink : ""),
+    }),
+    workbenchPlotly: { react: (_place, _data, layout) => drawn.push(layout.font.color) },
+    workbenchPlotlyComes: Promise.resolve(),
+  });
+  Object.assign(globalThis, globals);
+  context.after(() => {
+    for (const name of Object.keys(globals)) delete fake(globalThis)[name];
+  });
+  const figures = [JSON.stringify({ data: [], layout: { font: { color: "#808080" } } })];
+  showPlots(fake({ model: { get: () => figures, on() {} }, el: element() }));
+  await globals.workbenchPlotlyComes;
+  assert.deepEqual(drawn, ["black"]);
+  // As JupyterLab does it: for a moment there is no room, and no observer is told.
+  [ink, root.clientWidth] = ["white", 0];
+  theme();
+  root.clientWidth = 900;
+  for (const run of frames) run();
+  assert.deepEqual(drawn, ["black", "white"]);
 });

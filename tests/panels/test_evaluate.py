@@ -212,7 +212,8 @@ async def test_without_a_model_the_door_leads_to_train(persistence_stores: Store
     await panel.refresh()
     assert panel.door.description == "Train a model"
     panel.door.click()
-    assert opened == [("Train", "cups")]
+    panel.weights_door.click()
+    assert opened == [("Train", "cups"), ("Models", "")]
     panel.close()
 
 

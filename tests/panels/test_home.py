@@ -218,7 +218,12 @@ async def test_the_tabs_begin_at_home_and_doors_lead_on(tmp_path: Path) -> None:
         tabs = wb.tabs
         await until(lambda: tabs.home.view.ready)
         assert tabs.tabs.titles[tabs.tabs.selected_index] == "Home"
-        assert "page Home" in tabs.message.value
+        assert tabs.message.value == "", "the page Home says itself that there is none"
+        tabs.tabs.selected_index = 2
+        assert "no dataset yet" in tabs.message.value
+        tabs.door.click()
+        await until(lambda: tabs.tabs.selected_index == 0)
+        assert tabs.door.layout.display == "none"
         say(tabs.home, "do", action="create", name="cups", classes="cup")
         await until(lambda: tabs.dataset.value == "cups")
         await until(lambda: tabs.tabs.titles[tabs.tabs.selected_index] == "Browse")

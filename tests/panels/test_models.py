@@ -382,3 +382,15 @@ async def test_a_failure_is_shown_in_words(panel: ModelsPanel) -> None:
     panel.imports.start.click()
     await until(lambda: panel.status.tone == "problem")
     assert "/nowhere/best.pt" in panel.status.text
+
+
+async def test_where_there_is_no_model_doors_lead_to_one(persistence_stores: Stores) -> None:
+    opened: list[str] = []
+    panel = ModelsPanel(persistence_stores, go=lambda title, _dataset: opened.append(title))
+    await panel.refresh()
+    panel.train_door.click()
+    assert opened == ["Train"]
+    panel.import_door.click()
+    assert panel.tabs.titles[panel.tabs.selected_index] == "Import"
+    assert panel.import_door.description == "Bring in weights"
+    panel.close()

@@ -108,4 +108,4 @@ class LiveDetector:
                     self._listener(Detections(sequence, found))
         except Exception as error:  # noqa: BLE001  any model's; the listener shows it
             self._frames.close()
-            self._listener(Detections(sequence, [], f"{type(error).__name__}: {error}"))
+            self._listener(Detections(sequence, [], str(error) or "the model gave no reason"))

@@ -40,6 +40,7 @@ Source = Callable[[], Iterable["Image | Frame | Pause"]]
 number; whoever knows better yields a `Frame`. `Pause` lets time go by."""
 
 _STOP_PATIENCE = 2.0
+_NO_REASON = "the device gave no reason"
 """Seconds that `Feed.stop` waits for a read that is under way."""
 
 _threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
@@ -204,14 +205,14 @@ def _run(source: Source, hub: Hub, session: Session) -> None:
     except WorkbenchError as error:
         state = FeedState("failed", str(error))
     except Exception as error:  # noqa: BLE001  somebody's driver; the state tells it to the user
-        state = FeedState("failed", f"{type(error).__name__}: {error}")
+        state = FeedState("failed", str(error) or _NO_REASON)
     finally:
         try:
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
         except Exception as error:  # noqa: BLE001
-            state = FeedState("failed", f"releasing the device: {type(error).__name__}: {error}")
+            state = FeedState("failed", f"releasing the device: {error or _NO_REASON}")
         hub.end(state, session)
 
 

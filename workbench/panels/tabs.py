@@ -21,8 +21,9 @@ from workbench.panels.models import ModelsPanel
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import labelled, row
+from workbench.panels.shared.parts import labelled, row, show, tabs
 from workbench.panels.shared.readings import Readings
+from workbench.panels.shared.status import in_words
 from workbench.panels.shared.widgets import StatusLine
 from workbench.panels.train import TrainPanel
 from workbench.panels.train.words import listed
@@ -30,7 +31,7 @@ from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, DatasetInfo
 from workbench.training.runner import TrainingRunner
 
-_NO_DATASET = "There is no dataset yet: make one, or bring one in, on the page Home."
+_NO_DATASET = "There is no dataset yet, so there is nothing to show here."
 
 _TITLES = ("Home", "Capture", "Browse", "Curate", "Annotate", "Train", "Evaluate", "Models")
 
@@ -76,36 +77,38 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.train = TrainPanel(None, stores, runs_dir, go=self.go)
         self._runner = TrainingRunner(stores, runs_dir)
         self.evaluate = EvaluatePanel(None, stores, predictor=predictor, go=self.go)
-        self.models = ModelsPanel(stores, predictor=predictor)
+        self.models = ModelsPanel(stores, predictor=predictor, go=self.go)
         self._annotate_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
         self._browse_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
         self._capture_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
         self._curate_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
-        self.tabs = w.Tab(
-            (
-                self.home.view,
-                self._capture_box,
-                self._browse_box,
-                self._curate_box,
-                self._annotate_box,
-                self.train.view,
-                self.evaluate.view,
-                self.models.view,
-            ),
-            titles=_TITLES,
-            selected_index=_TITLES.index("Home"),
+        pages = (
+            self.home.view,
+            self._capture_box,
+            self._browse_box,
+            self._curate_box,
+            self._annotate_box,
+            self.train.view,
+            self.evaluate.view,
+            self.models.view,
         )
+        self.tabs = tabs(dict(zip(_TITLES, pages, strict=True)), self._turned_to)
+        self.door = w.Button(description="Make one, or bring one in", icon="arrow-right")
+        self.door.on_click(lambda _: self.go("Home"))
         choice = row(labelled(self.dataset, max_width="100%"), labelled(self.split))
         # Brings the style sheet and keeps the notebook's keys out of what is around the panels.
         self.status = StatusLine()
-        super().__init__((choice, self.message, self.status, self.tabs), layout={"width": "100%"})
+        super().__init__(
+            (choice, self.message, row(self.door), self.status, self.tabs),
+            layout={"width": "100%"},
+        )
         self.add_class("wb-panel")
         self.add_class("wb-tabs")
         self.dataset.observe(self._choose, "value")
         self.split.observe(self._choose, "value")
         self.train.model.observe(self._show_running, "rows")
-        self.tabs.observe(self._turn_to, "selected_index")
         self._show_seen()
+        self._show_chosen()
         self._background.spawn(self._begin)
 
     def go(self, panel: str, dataset: str = "") -> None:
@@ -156,7 +159,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         names = sorted((info.name for info in found), key=lambda name: name in self._problems)
         self.dataset.options = [(_title(info), info.name) for info in found]
         self.dataset.value = kept if kept in names else next(iter(names), None)
-        self.message.value = self._about_chosen()
+        self._show_chosen()
         if kept == self.dataset.value and was_damaged != (kept in self._problems):
             self._shown = (None, "train")
             self._background.spawn(self._open)
@@ -191,7 +194,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         if self._annotate is not None:
             self._annotate.close()
             self._annotate = None
-        self.message.value = self._about_chosen()
+        self._show_chosen()
         if self.dataset.value is None or self.dataset.value in self._problems:
             self._annotate_box.children = ()
             self._browse_box.children = self._curate_box.children = ()
@@ -215,12 +218,14 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         await self.models.open(self.dataset.value)
         self._show_seen()
 
-    def _about_chosen(self) -> str:
-        """Return what is wrong with the dataset that is chosen; empty if nothing is."""
-        if self.dataset.value is None:
-            return _NO_DATASET
-        problem = self._problems.get(self.dataset.value)
-        return "" if problem is None else f"<b>This dataset is damaged.</b> {escape(problem)}"
+    def _show_chosen(self) -> None:
+        """Say what is wrong with the dataset that is chosen, if something is."""
+        # The page Home says itself that there is none.
+        is_missing = self.dataset.value is None and bool(self.tabs.selected_index)
+        problem = self._problems.get(self.dataset.value or "")
+        damaged = "" if problem is None else f"<b>This dataset is damaged.</b> {escape(problem)}"
+        self.message.value = _NO_DATASET if is_missing else damaged
+        show(self.door, is_missing)
 
     async def _open_capture(self, dataset: str) -> None:
         if self._capture is None:
@@ -243,16 +248,17 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             await self._curate.open(dataset)
         self._curate_box.children = (self._curate.view,)
 
-    def _turn_to(self, change: Any) -> None:
+    def _turned_to(self, title: str) -> None:
         """Bring a page up to date: much may have been changed on the others."""
         self._show_seen()
+        self._show_chosen()
         panels = {
             "Capture": self._capture,
             "Curate": self._curate,
             "Evaluate": self.evaluate,
             "Models": self.models,
         }
-        panel = panels.get(_TITLES[change["new"] or 0])
+        panel = panels.get(title)
         if panel is not None:
             self._background.spawn(panel.refresh)
 
@@ -280,9 +286,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
 
     def _report(self, error: Exception) -> None:
         # Errors hold names of files that may come from a stranger, so they are escaped.
-        self.message.value = (
-            f"<b>That did not work.</b> {escape(str(error) or type(error).__name__)}"
-        )
+        self.message.value = f'<div role="alert">{escape(in_words(error))}</div>'
 
 
 def _title(info: DatasetInfo) -> str:

@@ -260,7 +260,7 @@ class Reporter:
             # A failed picture must not end the training; another release may name things
             # differently.
             self._draws = False
-            text = f"No sample pictures can be drawn ({type(error).__name__}: {error})"
+            text = f"No sample pictures can be drawn: {error}"
             self.emit(Warned(time=time.time(), text=text))
             return
         self.emit(SamplesSaved(time=time.time(), epoch=epoch, names=names))

@@ -29,6 +29,7 @@ from workbench.panels.annotate.teaching import Teaching
 from workbench.panels.annotate.wishes import Wish
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.following import Follower, News, no_such_dataset
+from workbench.panels.shared.status import in_words
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.training.runner import TrainingRunner
@@ -467,4 +468,4 @@ class AnnotatePanel:
             self._background.spawn(self.model.look_ahead)
 
     def _report(self, error: Exception) -> None:
-        self.canvas.notice = str(error) or type(error).__name__
+        self.canvas.notice = in_words(error)

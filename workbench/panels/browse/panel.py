@@ -20,7 +20,7 @@ from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE, MODELS
 from workbench.panels.shared.changing import first_dataset
 from workbench.panels.shared.following import Follower, News, gone
-from workbench.panels.shared.status import Status, StoppedError
+from workbench.panels.shared.status import Status, StoppedError, in_words
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS, ImageKey
 
@@ -305,4 +305,4 @@ class BrowsePanel:
     def _report(self, error: Exception) -> None:
         tone = "info" if isinstance(error, StoppedError) else "problem"
         told = self._transfer.shown or self.model
-        told.status = Status(str(error) or type(error).__name__, tone)
+        told.status = Status(in_words(error), tone)

@@ -21,7 +21,7 @@ from workbench.panels.live.browser_feed import BrowserFeed
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import GONE
 from workbench.panels.shared.following import Follower, News, gone, no_such_dataset
-from workbench.panels.shared.status import Status
+from workbench.panels.shared.status import Status, in_words
 from workbench.persistence import Stores, get_stores
 
 
@@ -234,4 +234,4 @@ class CapturePanel:
         self._display.send({"kind": "ack", "to": session, "seqs": [*sequences]})
 
     def _report(self, error: Exception) -> None:
-        self.model.notice = Status(str(error) or type(error).__name__, "problem")
+        self.model.notice = Status(in_words(error), "problem")

@@ -26,7 +26,7 @@ from workbench.panels.shared.bus import DATASETS, GONE, MODELS
 from workbench.panels.shared.changing import first_dataset
 from workbench.panels.shared.following import Follower, News, gone
 from workbench.panels.shared.parts import Command, button, row, show, tabs
-from workbench.panels.shared.status import Status, StoppedError
+from workbench.panels.shared.status import Status, StoppedError, in_words
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import ImageKey
@@ -257,7 +257,7 @@ class CuratePanel:
 
     def _report(self, error: Exception) -> None:
         tone = "info" if isinstance(error, StoppedError) else "problem"
-        self.model.status = Status(str(error) or type(error).__name__, tone)
+        self.model.status = Status(in_words(error), tone)
 
 
 def _shortened(text: str) -> str:

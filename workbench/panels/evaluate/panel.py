@@ -28,7 +28,7 @@ from workbench.panels.shared.parts import (
     show,
     tabs,
 )
-from workbench.panels.shared.status import Status
+from workbench.panels.shared.status import Status, in_words
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS
@@ -96,7 +96,12 @@ class EvaluatePanel:
         self._make_pages()
         self._make_annotate_box()
         self.main = page(
-            self.form, self.options, self.work.view, self._about, row(self.door), self.tabs
+            self.form,
+            self.options,
+            self.work.view,
+            self._about,
+            row(self.door, self.weights_door),
+            self.tabs,
         )
         self.view = w.VBox((self.main, self._annotate_box), layout={"width": "100%"})
         self.view.add_class("wb-panel")
@@ -198,6 +203,8 @@ class EvaluatePanel:
         self.options = row(self.unlabelled)
         self.door = w.Button(icon="arrow-right", layout={"width": "auto"})
         self.door.on_click(lambda _: self._pass_door())
+        self.weights_door = w.Button(description="Bring in weights", icon="arrow-right")
+        self.weights_door.on_click(lambda _: self._go and self._go("Models", ""))
         self.work = WorkRow(self.model, unit="images")
         self.status = self.work.status
         self._about = w.HTML()
@@ -253,6 +260,7 @@ class EvaluatePanel:
             words, self._behind_door = "Split now", "Splits"
         self.door.description = words
         show(self.door, self._go is not None and bool(words))
+        show(self.weights_door, self._go is not None and not self.model.models)
 
     def _pass_door(self) -> None:
         if self._go is not None and self._behind_door:
@@ -353,7 +361,7 @@ class EvaluatePanel:
         await self.model.evaluate_again()
 
     def _report(self, error: Exception) -> None:
-        self.model.status = Status(str(error) or type(error).__name__, "problem")
+        self.model.status = Status(in_words(error), "problem")
 
 
 def _setter(model: EvaluateModel, name: str) -> Callable[[Mapping[str, Any]], None]:

@@ -23,7 +23,7 @@ from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.esm import bundle, style_sheet
 from workbench.panels.shared.following import Follower, News
 from workbench.panels.shared.refusing import refusal
-from workbench.panels.shared.status import Status, StoppedError
+from workbench.panels.shared.status import Status, StoppedError, in_words
 from workbench.persistence import Stores, get_stores
 
 STATIC = Path(__file__).parent / "static"
@@ -236,4 +236,4 @@ class HomePanel:
 
     def _report(self, error: Exception) -> None:
         tone = "info" if isinstance(error, StoppedError) else "problem"
-        self.model.status = Status(str(error) or type(error).__name__, tone)
+        self.model.status = Status(in_words(error), tone)

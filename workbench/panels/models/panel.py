@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import ipywidgets as w
 
 from workbench.datasets.manager import DatasetManager
 from workbench.labelling.predictor import Predictor
@@ -15,8 +17,8 @@ from workbench.panels.models.widgets import ModelTable
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import MODELS
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import allow, button, page, tabs
-from workbench.panels.shared.status import Status
+from workbench.panels.shared.parts import allow, button, page, row, show, tabs
+from workbench.panels.shared.status import Status, in_words
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import ModelInfo
@@ -24,7 +26,7 @@ from workbench.persistence.models import ModelInfo
 _HEADS = (*FIGURES, "epochs", "dataset", "started from", "made")
 _TEXTS = (5, 6, 7)
 _SPARE = (6, 7, 2, 3)  # the page About has them all
-_NONE = "There is no model yet: train one in the Train panel, or import weights below."
+_NONE = "There is no model yet: train one, or bring in weights."
 
 
 class ModelsPanel:
@@ -44,6 +46,8 @@ class ModelsPanel:
         Default: those of `get_stores`.
     predictor : Predictor, optional
         Shares the model that it has loaded; default: one of the panel's own.
+    go : callable, optional
+        Turns to another panel, by its title and the dataset.
 
     Attributes
     ----------
@@ -52,7 +56,13 @@ class ModelsPanel:
     model : ModelsModel
     """
 
-    def __init__(self, stores: Stores | None = None, *, predictor: Predictor | None = None) -> None:
+    def __init__(
+        self,
+        stores: Stores | None = None,
+        *,
+        predictor: Predictor | None = None,
+        go: Callable[[str, str], object] | None = None,
+    ) -> None:
         stores = stores or get_stores()
         self._stores = stores
         self._predictor = predictor or Predictor(stores)
@@ -74,7 +84,13 @@ class ModelsPanel:
         self.trash = TrashPage(self.model, spawn)
         self.pages = (self.details, self.trial, self.exports, self.imports, self.trash)
         self.tabs = tabs({p.title: p.view for p in self.pages}, lambda _title: None)
-        self.view = page(self.table, self.work.view, self.tabs)
+        self.train_door = w.Button(description="Train a model", icon="arrow-right")
+        self.train_door.on_click(lambda _: go and go("Train", ""))
+        self.import_door = w.Button(description="Bring in weights", icon="arrow-right")
+        self.import_door.on_click(lambda _: self.turn_to(self.imports.title))
+        self._doors = row(*([self.train_door] if go else []), self.import_door)
+        show(self._doors, False)  # until it is known that there is no model
+        self.view = page(self.table, self._doors, self.work.view, self.tabs)
         self.view.add_class("wb-panel")
         self.table.observe(self._choose, "chosen")
         self.model.observe(self._show_models, names=("models", "curves"))
@@ -89,6 +105,10 @@ class ModelsPanel:
     def models(self) -> list[ModelInfo]:
         """The models there are, the newest first."""
         return list(self.model.models)
+
+    def turn_to(self, title: str) -> None:
+        """Show another page, by its title: About, Try, Export, Import or Trash."""
+        self.tabs.selected_index = [each.title for each in self.pages].index(title)
 
     async def open(self, dataset: str) -> None:
         """Try models on the pictures of this dataset.
@@ -137,12 +157,14 @@ class ModelsPanel:
 
     async def _begin(self) -> None:
         await self.model.refresh()
+        self._show_doors()
         await self.trial.refresh()
 
     def _choose(self, change: Mapping[str, Any]) -> None:
         self.model.chosen = change["new"]
 
     def _show_models(self, _change: Any = None) -> None:
+        self._show_doors()
         self.table.rows = [
             {
                 "name": info.name,
@@ -154,6 +176,10 @@ class ModelsPanel:
             for info in self.model.models
         ]
 
+    def _show_doors(self) -> None:
+        """Offer what brings a first model, where there is none."""
+        show(self._doors, not self.model.models)
+
     def _show_chosen(self, _change: Any = None) -> None:
         self.table.chosen = self.model.chosen
         for each in self.pages[:3]:
@@ -164,7 +190,7 @@ class ModelsPanel:
         allow(self.undo_button, "" if what else "Nothing was changed yet.", f"Undo: {what}")
 
     def _report(self, error: Exception) -> None:
-        self.model.status = Status(str(error) or type(error).__name__, "problem")
+        self.model.status = Status(in_words(error), "problem")
 
 
 def _problem(info: ModelInfo) -> str:

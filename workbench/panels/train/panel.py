@@ -28,6 +28,7 @@ from workbench.panels.shared.parts import (
     row,
     show,
 )
+from workbench.panels.shared.status import in_words
 from workbench.panels.shared.widgets import CopyButton
 from workbench.panels.train.charts import TrainCharts
 from workbench.panels.train.form import TrainForm
@@ -321,7 +322,7 @@ class TrainPanel:
         self._background.spawn(work)
 
     def _report(self, error: Exception) -> None:
-        self.model.error = f"{error}" or type(error).__name__
+        self.model.error = in_words(error)
 
     def _watch(self, _: Any = None) -> None:
         if any(not row.is_over for row in self.model.rows) or self.model.is_active:

@@ -64,7 +64,7 @@ function loadPlotly(script) {
 }
 
 /** @param {View<PlotGridModel>} view */
-function render({ model, el }) {
+export function showPlots({ model, el }) {
   const root = document.createElement("div");
   root.className = "wb-plots";
   el.append(root);
@@ -72,6 +72,7 @@ function render({ model, el }) {
   const plots = [];
   const forced = matchMedia("(forced-colors: active)");
 
+  let drawnWidth = 0;
   const draw = () => {
     const plotly = globalThis.workbenchPlotly;
     if (!plotly) return; // it comes, see below
@@ -102,16 +103,18 @@ function render({ model, el }) {
     });
   };
 
-  let drawnWidth = 0;
   const observer = new ResizeObserver(() => {
     if (root.clientWidth === drawnWidth) return;
     drawnWidth = root.clientWidth;
     draw();
   });
   observer.observe(root);
-  const themes = new MutationObserver(draw);
+  // JupyterLab lays its widgets out anew while it changes the theme: until the next frame they have
+  // no width, and after it the width that they had, of which no observer is told.
+  const redraw = () => requestAnimationFrame(draw);
+  const themes = new MutationObserver(redraw);
   themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
-  forced.addEventListener("change", draw);
+  forced.addEventListener("change", redraw);
   model.on("change:figures", draw);
   loadPlotly(model.get("script")).then(draw, (error) => {
     root.textContent = `The plots cannot be drawn: ${error.message}`;
@@ -119,12 +122,12 @@ function render({ model, el }) {
   return () => {
     observer.disconnect();
     themes.disconnect();
-    forced.removeEventListener("change", draw);
+    forced.removeEventListener("change", redraw);
     model.off("change:figures", draw);
     for (const plot of plots) globalThis.workbenchPlotly?.purge(plot);
   };
 }
 
 export default function plotGrid() {
-  return { render };
+  return { render: showPlots };
 }
