@@ -10,16 +10,18 @@ true box is there with its class at the IoU and nothing else. Each action is an 
 without suggestions.
 
 Once a model has taken over, the person reviews its suggestions in bulk, in Browse: a page of crops
-by image, from the threshold on. They click the wrong ones, accept the rest, and open only the
-images that are not complete then; where too much of a page is wrong they go image by image until
-the next model. Paid for are also the tabs, the order and the threshold, scrolling, and what is
-needed to open images. A page is finished before the next, so no lesson learns from images that
-are half done.
+by image, from the score on that the annotator's line names. They click the wrong ones, accept the
+rest, and open only the images that are not complete then; where too much of a page is wrong they go
+image by image until the next model. After a page with little wrong they scroll through several
+before they accept the rest. Paid for are also the tabs, the order and the threshold, scrolling, and
+what is needed to open images. Pages are finished before the next, so no lesson learns from images
+that are half done.
 
 The model is the product's own: a `Teacher` has it learn from what was reviewed, after 10, 20, 40,
 80 ... images, and lets it take over when it is better on what is held out. Time is simulated: 2 s
 for each action, and a lesson is judged only when its measured training time has passed. What an
-image itself needs is never looked at for that.
+image itself needs is never looked at for that. On a machine that others use, too, `--shared` takes
+the processor time of the lesson's main thread, which waits for nobody else, in place of the clock.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ from benchmarks.effort_person import (  # noqa: E402
     Shown,
     class_after,
     cost_of,
+    is_good,
     is_right,
     is_worth_it,
 )
@@ -66,7 +69,8 @@ from workbench.persistence.models import Annotation, ImageKey, NewImage  # noqa:
 from workbench.training.runner import TrainingRunner  # noqa: E402
 
 SECONDS_FOR_AN_ACTION = 2.0
-CROPS_ON_A_PAGE = 40
+CROPS_ON_A_PAGE, IMAGES_ON_A_PAGE = 40, 40
+PAGES_AT_ONCE = 3
 TAUGHT, MANUAL = "taught", "manual"
 
 
@@ -111,6 +115,7 @@ class Desk:
         self._person = person
         self._models: dict[str, AnnotateModel] = {}
         self._class = 0
+        self._pages = 1
 
     async def label(self, picture: Picture, threshold: float) -> tuple[int, bool]:
         """Label an image; return what it cost, and whether the label file is right."""
@@ -145,16 +150,17 @@ class Desk:
     async def _is_right(self, picture: Picture) -> bool:
         return is_right(await self._labels(picture), picture.truth, self._person.least_iou)
 
-    async def label_page(
-        self, pictures: Sequence[Picture], threshold: float, *, is_new: bool
+    async def label_pages(
+        self, pictures: Sequence[Picture], crops_from: float, threshold: float, *, is_new: bool
     ) -> tuple[list[tuple[int, bool]], int]:
-        """Review a page of crops in Browse, and finish the images that they are of.
+        """Review some pages of crops in Browse, and finish the images that they are of.
 
         Parameters
         ----------
         pictures : sequence of Picture
             All that are left, in the order of the dataset.
-        threshold : float
+        crops_from, threshold : float
+            Scores from which on crops are shown, and suggestions in the annotator.
         is_new : bool
             Whether order and threshold have to be set first.
 
@@ -170,16 +176,21 @@ class Desk:
         try:
             await browse.open(self._dataset)
             await browse.show("suggested")
-            listing = await browse.sift("images", threshold)
-            crops = min(len(listing), CROPS_ON_A_PAGE)
+            listing = await browse.sift("images", crops_from)
+            pages = 1 if is_new else self._pages
+            crops = min(len(listing), pages * CROPS_ON_A_PAGE)
+            first = min(crops, CROPS_ON_A_PAGE)
             wrong, images = self._wrong_crops(listing, crops, pictures)
             # The tab of the crops; two clicks for the order, and one and three keys for the score.
             beside = 1 + 6 * is_new
-            if not is_worth_it(len(wrong), crops):
+            if not is_worth_it(sum(place < first for place in wrong), first):
                 return [], beside + 1  # and back to the annotator
+            self._pages = PAGES_AT_ONCE if is_good(len(wrong), crops) else 1
             browse.select(tuple((place, place + 1) for place in wrong))
             await browse.accept_rest(0, crops)
-            return await self._finish(browse, pictures[:images], threshold, beside + len(wrong) + 1)
+            # One key accepts the rest of what is in sight, two clicks that from the first one on.
+            beside += len(wrong) + (1 if crops <= first else 2 + (crops - 1) // CROPS_ON_A_PAGE)
+            return await self._finish(browse, pictures[:images], threshold, beside)
         finally:
             browse.close()
 
@@ -212,7 +223,7 @@ class Desk:
     ) -> tuple[list[tuple[int, bool]], int]:
         """Look through images in Browse; mark those without objects, open what is incomplete."""
         listing = await browse.show("images")
-        beside += 2  # the tab of the images, and scrolling to these
+        beside += 2 + (len(pictures) - 1) // IMAGES_ON_A_PAGE  # the tab of the images, scrolling
         place_of = {key: place for place, key in enumerate(listing.keys(((0, len(listing)),)))}
         empty = [p for p in pictures if not p.truth and not await self._labels(p)]
         if empty:
@@ -272,7 +283,7 @@ class Session:
         self._pictures = pictures
         self._args = args
         self._person = Person(args.iou)
-        self._threshold = 0.25
+        self._threshold = self._crops_from = 0.25
         self._lesson: Lesson | None = None
         self._bulk = self._is_new = False
         self.pages: list[int] = []
@@ -313,7 +324,9 @@ class Session:
         """
         beside = 0
         if self._bulk:
-            done, beside = await desk.label_page(left, self._threshold, is_new=self._is_new)
+            done, beside = await desk.label_pages(
+                left, self._crops_from, self._threshold, is_new=self._is_new
+            )
             self._is_new = False
             if done:
                 self.pages.append(len(done))
@@ -329,14 +342,24 @@ class Session:
         if state.progress is None:  # nothing is held out yet that has a box
             return None, images + 1
         run = (await self._runner.list_runs())[0]
+        worker = None
         with suppress(psutil.Error, OSError, LookupError, ValueError):
+            worker = psutil.Process(
+                json.loads((run.path / "process.json").read_text(encoding="utf-8"))["pid"]
+            )
             # Nobody works on this machine who would be disturbed, and it would be measured.
-            psutil.Process(json.loads((run.path / "process.json").read_text())["pid"]).nice(0)
-        progress = await run.wait()
+            worker.nice(0)
+        start = time.perf_counter() - began
+        busy = 0.0
+        while not (progress := await run.refresh()).is_over:
+            busy = _busy(worker) or busy
+            await asyncio.sleep(0.2)
         if progress.state != "finished":
             raise SystemExit(f"training on {images} images is {progress.state}")
         seconds = time.perf_counter() - began
-        say(f"  taught on {images} images in {seconds:.0f} s")
+        say(f"  taught on {images} images in {seconds:.0f} s, {start + busy:.0f} s of them busy")
+        if self._args.shared:
+            seconds = start + busy
         return Coming(now + seconds, images, seconds), due_at(images)
 
     async def _take_over(self, coming: Coming, number: int) -> None:
@@ -352,14 +375,25 @@ class Session:
                 "saves": f"{last.saved} % on {last.held_out}",
                 "mAP50": f"{last.map50:.2f}",
                 "threshold": f"{last.threshold:.2f}",
+                "crops from": f"{last.crops_from:.2f}",
                 "tightened": "yes" if last.tightens else "no",
                 "": "takes over" if last.takes_over else "not better",
             }
         )
         if state.lesson is not None and state.lesson != self._lesson:
             self._lesson, self._threshold = state.lesson, state.lesson.threshold
+            self._crops_from = state.lesson.crops_from
             await self._teacher.suggest([p.key for p in self._pictures[number:]])
             self._bulk = self._is_new = not self._args.one_by_one
+
+
+def _busy(worker: psutil.Process | None) -> float:
+    """Return the processor time of a process's main thread; 0 if it is not known (any more)."""
+    with suppress(psutil.Error):
+        for thread in worker.threads() if worker else ():
+            if thread.id == worker.pid:
+                return thread.user_time + thread.system_time
+    return 0.0
 
 
 def generated(count: int) -> tuple[list[str], list[Picture]]:
@@ -427,7 +461,7 @@ async def main(args: argparse.Namespace) -> int:
         taught, manual = await session.run(classes)
     if session.notes:
         print_columns([*session.notes[0]], [[*note.values()] for note in session.notes])
-    say(f"{sum(session.pages)} images in {len(session.pages)} pages of crops")
+    say(f"{sum(session.pages)} images in {len(session.pages)} rounds of crops")
     ratios = report(taught, manual)
     failures = []
     if taught.wrong or manual.wrong:
@@ -451,6 +485,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--voc", type=Path, help="a Pascal VOC folder in place of generated images")
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--iou", type=float, default=0.75)
+    parser.add_argument("--shared", action="store_true", help="others use this machine, too")
     parser.add_argument("--rounds", type=int, default=99, help="lessons at most")
     parser.add_argument("--one-by-one", action="store_true", help="no review of crops in bulk")
     args = parser.parse_args()

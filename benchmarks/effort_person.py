@@ -26,8 +26,10 @@ from workbench import geometry
 
 Xyxy = tuple[float, float, float, float]
 _WORTH_FIXING = 0.2
-_MOST_WRONG = 0.2
+_MOST_WRONG = 0.3
 """Of a page of crops; with more of them image by image is less work."""
+_FEW_WRONG = 0.1
+"""With not more of them on a page a person looks at several before they accept the rest."""
 _EDGES = [(0,), (1,), (2,), (3,), (0, 1), (2, 1), (0, 3), (2, 3)]
 """What one drag moves: an edge, or the two of a corner."""
 
@@ -222,6 +224,11 @@ def is_right(boxes: Sequence[Shown], truth: Sequence[Shown], least_iou: float) -
 def is_worth_it(wrong: int, crops: int) -> bool:
     """Whether a person who sees a page of crops decides on them there."""
     return crops > 0 and wrong <= _MOST_WRONG * crops
+
+
+def is_good(wrong: int, crops: int) -> bool:
+    """Whether a person who saw a page of crops trusts the next ones."""
+    return wrong <= _FEW_WRONG * crops
 
 
 def _dragged(box: Xyxy, true: Xyxy, edges: Sequence[int]) -> Xyxy:

@@ -63,6 +63,6 @@ def test_crops_that_a_person_clicks() -> None:
 
 
 def test_a_page_with_much_wrong_is_left() -> None:
-    assert is_worth_it(2, 10)
-    assert not is_worth_it(3, 10)
+    assert is_worth_it(3, 10)
+    assert not is_worth_it(4, 10)
     assert not is_worth_it(0, 0)

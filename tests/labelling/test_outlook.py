@@ -9,7 +9,7 @@ from workbench.labelling.outlook import outlook
 
 
 def lesson(taught: int, map50: float, *, held_out: int = 20) -> Lesson:
-    return Lesson(f"m-{taught}", taught, held_out, map50, 50, 0.5, False, True)
+    return Lesson(f"m-{taught}", taught, held_out, map50, 50, 0.5, 0.3, False, True)
 
 
 def test_few_points_tell_nothing() -> None:

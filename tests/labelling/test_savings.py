@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.labelling.savings import Savings, savings
+from workbench.labelling.savings import Savings, crops_from, savings
 from workbench.persistence.models import Annotation, Prediction
 
 LEFT, RIGHT = Annotation(0, 0.2, 0.5, 0.2, 0.2), Annotation(1, 0.7, 0.5, 0.2, 0.2)
@@ -39,3 +39,24 @@ def test_rejecting_all_bounds_what_bad_suggestions_cost() -> None:
     found = savings([bad, *good], [[RIGHT], *[[LEFT]] * 4])
     # One key rejects the eight, one drag draws the one that is missing.
     assert found == Savings(5, 2, 0.95)
+
+
+def test_as_crops_less_likely_ones_are_worth_to_be_seen() -> None:
+    # Twice something is suspected where nothing is, once rightly: in the annotator four clicks and
+    # keys for one drag, as crops two clicks, and one image less to be opened.
+    doubtful = seen(RIGHT, 0.3)
+    wrong = [Prediction(1, 0.5, 0.1, 0.1, 0.1, 0.3)]
+    suggested = [[seen(LEFT, 0.9), doubtful], *[[seen(LEFT, 0.9), *wrong]] * 2]
+    labels = [[LEFT, RIGHT], [LEFT], [LEFT]]
+    assert savings(suggested, labels).threshold == 0.9
+    assert crops_from(suggested, labels) == 0.3
+
+
+def test_crops_that_are_mostly_wrong_are_left_out() -> None:
+    wrong = [Prediction(1, 0.5, 0.1, 0.1, 0.1, 0.3)]
+    suggested = [[seen(LEFT, 0.9), *wrong * 4]]
+    assert crops_from(suggested, [[LEFT]]) == 0.9
+    # Boxes that lie loosely are right to some, and wrong to others.
+    loose = Prediction(0, 0.25, 0.5, 0.2, 0.2, 0.5)  # an IoU of 0.6
+    assert crops_from([[loose]], [[LEFT]]) == 0.5
+    assert crops_from([[loose]], [[LEFT]], rights=(0.75,)) == 0.95

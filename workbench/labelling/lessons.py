@@ -25,14 +25,19 @@ MOST_IMAGES = 1_000
 
 _LONGEST_PAUSE = 200
 _PRETRAINED = "yolo11n.pt"
-_BATCH, _SEVERAL = 4, 64
-_EPOCHS = (10, 100)
-_FEWEST_IN_EPOCH = 64
-_CPU_PIXELS_A_SECOND = 1.8 * 640**2
-_EPOCH_S, _STEP_S = 0.6, 0.05
-"""What an epoch and a step cost besides, on two cores: validating, keeping weights, AdamW."""
-_SECONDS = (60.0, 2.0, 600.0)
-"""Of a lesson: at least, more for each image, and at most; on a processor."""
+_BATCH = 8
+_FEWEST_IN_EPOCH = 256
+_MOST_COPIED = 256 * 2**20
+_STEPS = (270, 3)
+"""Of a lesson: at least, and more for each image."""
+_ON_GPU = 3
+"""Times as many steps, as they cost next to nothing there."""
+_FEWEST_EPOCHS, _MOST_SECONDS = 3, 600.0
+_CPU_PIXELS_A_SECOND = 1.1e6
+_STEP_S = 0.04
+"""What a step costs besides, on two cores: AdamW, and the many small layers."""
+_SEEN_PIXELS = 32
+_SMALLEST_SIZE, _STRIDE = 96, 32
 
 
 def is_held_out(filename: str) -> bool:
@@ -66,13 +71,34 @@ def divided(reviewed: Sequence[ImageKey]) -> tuple[list[ImageKey], list[ImageKey
     return taught, held_out
 
 
-def repeats(num_taught: int) -> int:
+def repeats(num_taught: int, size_bytes: int = 0) -> int:
     """Return how often each image is there for an epoch.
 
     What an epoch costs besides learning, validating and keeping weights, is the same for eight
     images as for eighty, and on a processor more than to learn from eight.
+
+    Parameters
+    ----------
+    num_taught : int
+    size_bytes : int
+        Of all their files: large ones are not copied as often.
     """
-    return max(-(-_FEWEST_IN_EPOCH // max(num_taught, 1)), 1)
+    wanted = max(-(-_FEWEST_IN_EPOCH // max(num_taught, 1)), 1)
+    return max(min(wanted, _MOST_COPIED // max(size_bytes, 1)), 1)
+
+
+def lesson_size(facts: DataFacts, machine: Machine) -> int:
+    """Return the image size of a lesson.
+
+    On a processor not larger than a small box (a quarter of the boxes are smaller) needs in order
+    to be some 32 pixels wide: a lesson is worth what it learns while the person goes on, and steps
+    cost less on smaller pictures.
+    """
+    usual = int(suggest_image_size(facts, machine).value)
+    if machine.on_gpu or not facts.small_side:
+        return usual
+    enough = -(-_SEEN_PIXELS / facts.small_side // _STRIDE) * _STRIDE
+    return min(max(int(enough), _SMALLEST_SIZE), usual)
 
 
 def lesson_config(
@@ -84,6 +110,7 @@ def lesson_config(
     num_reviewed: int,
     base_model: str | None,
     model_name: str,
+    copies: int = 1,
 ) -> TrainingConfig:
     """Return the settings of a lesson.
 
@@ -102,41 +129,43 @@ def lesson_config(
         the bare architecture.
     model_name : str
         Name for what comes of it.
+    copies : int
+        How often each image is there, see `repeats`.
 
     Notes
     -----
-    Few images need many small steps, and what an epoch costs grows with them: so batches are
-    small and there are as many epochs as fit into the time in which the person reviews some
-    more. The first lessons last a minute or two on two cores.
+    What few images teach depends on the number of optimizer steps. Ultralytics gathers the
+    gradients of 64 images for one (``nbs``); here each small batch is one. There are as many of
+    them as fit into the time in which the person reviews some more: the first lessons last less
+    than a minute on two cores where pictures are small. No lesson ends early, because the steps
+    are most worth at the end, when they become small.
     """
-    size = int(suggest_image_size(facts, machine).value)
-    least, most = _EPOCHS
-    epochs = most
-    batch = _BATCH if num_taught < _SEVERAL else 2 * _BATCH
-    if not machine.on_gpu:
-        shortest, each, longest = _SECONDS
-        seconds = min(shortest + each * num_taught, longest)
-        seen = num_taught * repeats(num_taught)
-        steps = -(-seen // batch)
-        each_epoch = seen * size**2 / _CPU_PIXELS_A_SECOND + steps * _STEP_S + _EPOCH_S
-        epochs = int(seconds / each_epoch)
-    epochs = min(max(epochs, least), most)
+    size = lesson_size(facts, machine)
+    least, more = _STEPS
+    steps = least + more * num_taught
+    if machine.on_gpu:
+        steps *= _ON_GPU
+    else:
+        each = _BATCH * size**2 / _CPU_PIXELS_A_SECOND + _STEP_S
+        steps = min(steps, int(_MOST_SECONDS / each))
+    epochs = max(round(steps * _BATCH / max(num_taught * copies, 1)), _FEWEST_EPOCHS)
     return TrainingConfig(
         dataset=dataset,
         base_model=base_model or _PRETRAINED,
         epochs=epochs,
         image_size=size,
-        batch=batch,
+        batch=_BATCH,
         cache="ram",
-        patience=max(epochs // 2, least),
+        patience=0,
         workers=0,
         model_name=model_name,
         teaching=num_reviewed,
         extra={
             "optimizer": "AdamW",
             "lr0": 0.002,
+            "nbs": _BATCH,
             "warmup_epochs": 1,
-            "close_mosaic": max(epochs // 4, 3),
+            "close_mosaic": epochs // 4,
         },
     )
 
@@ -157,6 +186,9 @@ class Lesson:
         Of 100 boxes of what was held out, so many need not be drawn.
     threshold : float
         From which score on that is so.
+    crops_from : float
+        From which score on to review its suggestions as crops in Browse: lower, as a wrong one
+        costs less there, and a missing one more.
     tightens : bool
         Whether boxes are better when they are drawn in to edges in the picture.
     takes_over : bool
@@ -169,6 +201,7 @@ class Lesson:
     map50: float
     saved: int
     threshold: float
+    crops_from: float
     tightens: bool
     takes_over: bool
 
@@ -197,6 +230,7 @@ class Lesson:
             float(content["map50"]),
             int(content["saved"]),
             float(content["threshold"]),
+            float(content.get("crops_from", content["threshold"])),
             content["tightens"] is True,
             content["takes_over"] is True,
         )
@@ -208,5 +242,6 @@ class Lesson:
             return f"taught on {images}; {self.held_out} held out, too few to tell how good"
         return (
             f"taught on {images}: saves {max(self.saved, 0)} of 100 boxes "
-            f"(mAP50 {self.map50:.2f} on {self.held_out} held out)"
+            f"(mAP50 {self.map50:.2f} on {self.held_out} held out); "
+            f"as crops in Browse from {self.crops_from:.0%}"
         )

@@ -3,6 +3,9 @@
 A person who draws pays 1 for each box. One who reviews pays 1 for each box that is missing and
 2 for each that is wrong (a click and a key), but never more than for rejecting all with one key
 and drawing everything. What is counted is the keys and drags beyond the one that goes on.
+
+As crops of many images, suggestions are judged otherwise: a wrong one is one click, but an image on
+which a box is missing has to be opened and left. So it is best to see less likely ones there, too.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ RIGHT = 0.5
 """IoU from which on a suggestion of the same class is right."""
 THRESHOLDS = [round(step / 20, 2) for step in range(1, 20)]
 _WRONG = 2
+_WRONG_CROP, _INCOMPLETE = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,33 @@ def savings(
     return best
 
 
+def crops_from(
+    suggested: Sequence[Sequence[Prediction]],
+    labels: Sequence[Sequence[Annotation]],
+    *,
+    rights: Sequence[float] = (RIGHT,),
+) -> float:
+    """Return the score from which on it costs least to review suggestions as crops.
+
+    Parameters
+    ----------
+    suggested, labels : sequence of sequence
+        Of each image.
+    rights : sequence of float
+        IoU from which on a suggestion of the same class is right; what several cost is added up.
+    """
+    marked = [
+        (*_marked(found, known, right), len(known))
+        for found, known in zip(suggested, labels, strict=True)
+        for right in rights
+    ]
+
+    def cost(threshold: float) -> int:
+        return sum(_cost_of_crops(scores >= threshold, ok, count) for scores, ok, count in marked)
+
+    return min(reversed(THRESHOLDS), key=cost)  # of equal ones the higher, which shows less
+
+
 Marked = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
 
 
@@ -103,3 +134,12 @@ def _cost(is_shown: npt.NDArray[np.bool_], is_right: npt.NDArray[np.bool_], num_
     taken = int(np.sum(is_shown & is_right))
     wrong = int(np.sum(is_shown)) - taken
     return min(num_labels - taken + _WRONG * wrong, num_labels + 1)
+
+
+def _cost_of_crops(
+    is_shown: npt.NDArray[np.bool_], is_right: npt.NDArray[np.bool_], num_labels: int
+) -> int:
+    taken = int(np.sum(is_shown & is_right))
+    missing = num_labels - taken
+    wrong = int(np.sum(is_shown)) - taken
+    return missing + _INCOMPLETE * (missing > 0) + _WRONG_CROP * wrong

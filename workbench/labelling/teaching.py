@@ -4,7 +4,8 @@
    dataset of their own, those that are held out as its val, and a training run on it starts: a
    process of its own with the lowest priority, which outlives the kernel.
 2. When it has ended, its model and the one before look at what is held out. Only a better one
-   takes over; the other is deleted. The run's folder notes what was found.
+   takes over; the other is deleted. The run's folder notes what was found. Until one takes over
+   the newest is kept: the next lesson begins with what it knows.
 3. The suggestions of the models before are dropped, and the new one looks at the images that
    the person comes to next.
 
@@ -36,7 +37,7 @@ from workbench.labelling.lessons import (
 )
 from workbench.labelling.outlook import Outlook, outlook
 from workbench.labelling.predictor import Predictor
-from workbench.labelling.savings import Savings, savings
+from workbench.labelling.savings import RIGHT, Savings, crops_from, savings
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import (
     Annotation,
@@ -83,6 +84,7 @@ class _Worth:
 
     usual: Savings
     strict: Savings
+    crops_from: float
 
     @property
     def cost(self) -> int:
@@ -309,14 +311,16 @@ class Teacher:
             float(progress.metrics.get("best_map50", 0.0)),
             after.usual.percent,
             after.usual.threshold,
+            after.crops_from,
             tightens,
             is_better,
         )
         await run.write_verdict(lesson.to_json())
-        if not is_better:
-            await self._forget(name)
-        elif before is not None:
-            await self._forget(before.model)
+        # Where none was good enough yet the newest one is kept, for the next lesson to begin with.
+        keeps = name if is_better or before is None else before.model
+        for other in {name, *(one.model for one in self._lessons.values() if one is not None)}:
+            if other != keeps:
+                await self._forget(other)
         return lesson
 
     async def _forget(self, model: str) -> None:
@@ -344,7 +348,11 @@ class Teacher:
         for start in range(0, len(images), _AT_ONCE):
             some = images[start : start + _AT_ONCE]
             await self._look(labeller, some, found, labels)
-        return _Worth(savings(found, labels), savings(found, labels, right=_WELL))
+        return _Worth(
+            savings(found, labels),
+            savings(found, labels, right=_WELL),
+            crops_from(found, labels, rights=(RIGHT, _WELL)),
+        )
 
     async def _look(
         self,
@@ -390,7 +398,8 @@ class Teacher:
             return None  # until chance has held one out
         folder = await asyncio.to_thread(self._make_folder)
         try:
-            view = await self._copied(folder, taught, held_out)
+            copies = await self._copies(taught)
+            view = await self._copied(folder, taught, held_out, copies)
             config = lesson_config(
                 self._dataset,
                 await data_facts(view, self._dataset),
@@ -399,6 +408,7 @@ class Teacher:
                 num_reviewed=len(reviewed),
                 base_model=await self._base(),
                 model_name=await self._free_name(len(reviewed)),
+                copies=copies,
             )
             runner = TrainingRunner(view, self._runner.runs_dir)
             started = await runner.start(config)
@@ -414,17 +424,21 @@ class Teacher:
         self._runner.runs_dir.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=".lesson-", dir=self._runner.runs_dir))
 
+    async def _copies(self, taught: Sequence[ImageKey]) -> int:
+        known = set(taught)
+        listed = await self._stores.image.list(self._dataset, "train")
+        return repeats(
+            len(taught), sum(i.size_bytes for i in listed if (i.split, i.filename) in known)
+        )
+
     async def _copied(
-        self, folder: Path, taught: Sequence[ImageKey], held_out: Sequence[ImageKey]
+        self, folder: Path, taught: Sequence[ImageKey], held_out: Sequence[ImageKey], copies: int
     ) -> Stores:
         """Return stores in which the dataset is what is taught, and what is held out as val."""
         view = create_stores(folder / "data", folder / "models")
         info = await self._stores.dataset.get(self._dataset)
         await view.dataset.create(info.name, info.classes)
-        for split, images, copies in (
-            ("train", taught, repeats(len(taught))),
-            ("val", held_out, 1),
-        ):
+        for split, images, times in (("train", taught, copies), ("val", held_out, 1)):
             for start in range(0, len(images), _AT_ONCE):
                 some = images[start : start + _AT_ONCE]
                 contents = await self._stores.image.read_many(self._dataset, some)
@@ -433,14 +447,16 @@ class Teacher:
                 new = [
                     NewImage(_again(key[1], copy) if copy else key[1], split, data, list(known))
                     for key, data, known in zip(some, contents, boxes, strict=True)
-                    for copy in range(copies)
+                    for copy in range(times)
                     if not isinstance(data, Exception)
                 ]
                 await view.image.add_many(info.name, new)
         return Stores(view.dataset, view.image, view.label, self._stores.model)
 
     async def _base(self) -> str | None:
-        lesson = self._present([one for one in self._lessons.values() if one is not None])
+        """Return what the next lesson begins with: the best so far, or what was not good enough."""
+        lessons = [one for one in self._lessons.values() if one is not None]
+        lesson = self._present(lessons) or (lessons[-1] if lessons else None)
         if lesson is None or not await self._stores.model.exists(lesson.model):
             return None
         return lesson.model

@@ -242,6 +242,14 @@ export function createActions({ send, grid, classes, showBoxes, upload, transfer
       const [first, last] = grid.inSight();
       return [
         { text: `Of the ${last - first} in sight (Shift+Enter)`, run: acceptSight },
+        ...(first > 0
+          ? [
+              {
+                text: `Of the ${last} from the first one to here`,
+                run: () => act("accept_rest", { first: 0, last }),
+              },
+            ]
+          : []),
         {
           text: `Of all ${state.total.toLocaleString("en")} that are listed`,
           run: () => act("accept_rest", { first: 0, last: state.total }),
