@@ -123,6 +123,22 @@ test("the threshold shows and hides at once, and what is hidden is not selected"
   assert.equal(edits()[1].boxes.length, 3);
 });
 
+test("a class can have a threshold of its own, until one for all is set", async () => {
+  const other = { ...suggestion(130, 0.4), class_id: 1 };
+  const { session } = await start({ fields: { proposals: [SURE, DOUBTFUL, other] } });
+  const shown = () =>
+    session
+      .boxes()
+      .filter(session.isShown)
+      .map((box) => box.cls);
+  session.setThreshold(0.5, { 1: 0.3 });
+  assert.deepEqual(shown(), [0, 1]);
+  session.setThreshold(0.3, { 1: 0.5 });
+  assert.deepEqual(shown(), [0, 0]);
+  session.setThreshold(0.3);
+  assert.deepEqual(shown(), [0, 0, 1]);
+});
+
 test("Tab walks what is shown, Backspace rejects, Enter takes the rest", async () => {
   const { commands, edits, goes } = await start();
   commands.run("select-next");

@@ -123,6 +123,12 @@ async def test_suggestions_are_shown_with_score_and_source(page: Page, stores: S
     assert frame["to_review"] == 1  # b.png has nothing at or above the threshold of 0.25
     page.panel.canvas.threshold = 0.1
     assert (await page.open(1))["to_review"] == 2
+    # A class can have one of its own, in place of that.
+    page.panel.canvas.class_thresholds = {"spoon": 0.2}
+    assert (await page.open(0))["to_review"] == 1
+    page.panel.canvas.threshold = 0.9
+    page.panel.canvas.class_thresholds = {"spoon": 0.1}
+    assert (await page.open(1))["to_review"] == 2
     assert (await page.open(2))["proposals"] == []
 
 

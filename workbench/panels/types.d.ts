@@ -124,6 +124,8 @@ export interface CanvasTraits {
   offer: Record<string, string>;
   /** score from which on predictions are shown */
   threshold: number;
+  /** the same for some classes by name, in place of it */
+  class_thresholds: Record<string, number>;
   /** what is under way, in words */
   work: string;
   can_teach: boolean;

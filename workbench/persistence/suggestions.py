@@ -132,13 +132,25 @@ class SuggestionTable:
         """Leave out what a person has rejected on an image."""
         return without_rejected(found, self.rejected.get(key, ()), self.families())
 
-    def best_scores(self) -> Floats:
-        """Return the score of the surest suggestion for each image, -1 where there is none."""
-        best = np.full(len(self.images), -1, dtype=np.float32)
+    def reaching(self, score: float, of_class: Mapping[int, float]) -> npt.NDArray[np.bool_]:
+        """Return for each image whether a suggestion for it is sure enough.
+
+        Parameters
+        ----------
+        score : float
+            From which on one is.
+        of_class : mapping
+            Scores for some class ids, in place of that.
+        """
+        least = np.full(max([*of_class, int(self.class_id.max(initial=0))]) + 1, score)
+        for class_id, own in of_class.items():
+            least[class_id] = own
+        reached = np.zeros(len(self.images), dtype=np.bool_)
         some = np.flatnonzero(np.diff(self.first))
         if len(some):
-            best[some] = np.maximum.reduceat(self.score, self.first[some])
-        return best
+            sure = self.score >= least[self.class_id]
+            reached[some] = np.logical_or.reduceat(sure, self.first[some])
+        return reached
 
     def source(self, source_id: str) -> SuggestionSource | None:
         """Return a source by its id."""

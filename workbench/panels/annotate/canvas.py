@@ -122,6 +122,11 @@ class BoxCanvas(anywidget.AnyWidget):
     threshold = traitlets.Float(
         0.25, min=0, max=1, help="score from which on predictions are shown"
     ).tag(sync=True)
+    class_thresholds: traitlets.Dict[str, float] = traitlets.Dict(
+        key_trait=traitlets.Unicode(),
+        value_trait=traitlets.Float(min=0, max=1),
+        help="the same for some classes by name, in place of it",
+    ).tag(sync=True)
     work = traitlets.Unicode("", help="what is under way, in words").tag(sync=True)
     can_teach = traitlets.Bool(False, help="whether there is a switch for teaching").tag(sync=True)
     teaches = traitlets.Bool(False, help="whether a model learns meanwhile").tag(sync=True)

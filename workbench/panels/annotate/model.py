@@ -334,10 +334,17 @@ class AnnotateModel(traitlets.HasTraits):
         kept = self.review.waiting(filename, labels, rejected=rejected)
         return [*self._proposals.get(filename, ()), *kept]
 
-    def to_review(self, threshold: float) -> int:
-        """Images of the walk that nobody has labelled, with a suggestion at or above a score."""
+    def to_review(self, threshold: float, of_class: Mapping[str, float]) -> int:
+        """Images of the walk that nobody has labelled, with a suggestion at or above a score.
+
+        Parameters
+        ----------
+        of_class : mapping
+            Scores for some classes by their names, in place of `threshold`.
+        """
         names = [name for name in self._names if name not in self._labelled]
-        return self.review.count(names, threshold)
+        ids = {i: of_class[name] for i, name in enumerate(self.classes) if name in of_class}
+        return self.review.count(names, threshold, ids)
 
     def propose(self, filename: str, predictions: Sequence[Prediction]) -> None:
         """Replace the predictions of an image that wait for review; no label is touched."""

@@ -300,7 +300,9 @@ class Pages:
         return {
             "total": self._model.total,
             "labelled": self._model.labelled,
-            "to_review": self._model.to_review(self._canvas.threshold),
+            "to_review": self._model.to_review(
+                self._canvas.threshold, self._canvas.class_thresholds
+            ),
         }
 
     def _waiting(

@@ -7,7 +7,7 @@ suggestion back. What was rejected is noted beside the suggestions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from workbench.panels.annotate.boxes import Size, predictions_of
 from workbench.panels.annotate.messages import CanvasBox, Edit
@@ -40,20 +40,11 @@ class Review:
         self._dataset = dataset
         self._split = split
         self._table: SuggestionTable | None = None
-        self._best: dict[str, float] = {}
+        self._sure: tuple[object, set[str]] = (None, set())
 
     async def refresh(self) -> None:
         """Take in what was suggested or decided since the last time; costs little if nothing."""
-        before = self._table
-        self._table = await self._images.suggestions(self._dataset, known=before)
-        if self._table is not before:
-            self._best = {
-                name: score
-                for (split, name), score in zip(
-                    self._table.images, self._table.best_scores().tolist(), strict=True
-                )
-                if split == self._split
-            }
+        self._table = await self._images.suggestions(self._dataset, known=self._table)
 
     def waiting(
         self, filename: str, labels: Sequence[Annotation], *, rejected: bool = False
@@ -81,10 +72,33 @@ class Review:
         source = None if self._table is None else self._table.source(source_id)
         return "prediction" if source is None else str(source)
 
-    def count(self, filenames: Sequence[str], threshold: float) -> int:
-        """Return how many of some images have a suggestion at or above a score."""
-        best = self._best
-        return sum(best.get(name, -1.0) >= threshold for name in filenames)
+    def count(
+        self, filenames: Sequence[str], threshold: float, of_class: Mapping[int, float]
+    ) -> int:
+        """Return how many of some images have a suggestion at or above a score.
+
+        Parameters
+        ----------
+        of_class : mapping
+            Scores for some class ids, in place of `threshold`.
+        """
+        sure = self._sure_images(threshold, of_class)
+        return sum(name in sure for name in filenames)
+
+    def _sure_images(self, threshold: float, of_class: Mapping[int, float]) -> set[str]:
+        table = self._table
+        if table is None:
+            return set()
+        asked = (table, threshold, dict(of_class))
+        if self._sure[0] != asked:
+            reached = table.reaching(threshold, of_class).tolist()
+            found = {
+                name
+                for (split, name), is_sure in zip(table.images, reached, strict=True)
+                if is_sure and split == self._split
+            }
+            self._sure = (asked, found)
+        return self._sure[1]
 
     def sources_taken(
         self, filename: str, before: Sequence[Annotation], after: Sequence[Annotation]

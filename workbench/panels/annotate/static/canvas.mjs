@@ -8,6 +8,8 @@ import { createSession } from "./session.mjs";
 import { mountView } from "./view.mjs";
 
 const TICK = 1000;
+/** @type {("change:threshold" | "change:class_thresholds" | "change:classes")[]} */
+const FOLLOWED = ["change:threshold", "change:class_thresholds", "change:classes"];
 
 /** localStorage, or null where the page may not use it. */
 function openStorage() {
@@ -58,12 +60,19 @@ export default function boxCanvas() {
         model.save_changes();
       });
       const followThreshold = () => {
-        if (model.get("threshold") !== session.state.threshold)
-          session.setThreshold(model.get("threshold"));
+        const names = Object.entries(model.get("class_thresholds"));
+        const known = model.get("classes");
+        const rows = names.map(([name, score]) => [known.indexOf(name), score]);
+        const ofClass = Object.fromEntries(rows.filter(([cls]) => (cls ?? -1) >= 0));
+        const { threshold, classThresholds } = session.state;
+        const isNew =
+          model.get("threshold") !== threshold ||
+          JSON.stringify(ofClass) !== JSON.stringify(classThresholds);
+        if (isNew) session.setThreshold(model.get("threshold"), ofClass);
       };
       model.on("msg:custom", receive);
       model.on("change:current_class", followClass);
-      model.on("change:threshold", followThreshold);
+      for (const name of FOLLOWED) model.on(name, followThreshold);
       followClass();
       followThreshold();
       session.hello();
@@ -73,7 +82,7 @@ export default function boxCanvas() {
         unsubscribe();
         model.off("msg:custom", receive);
         model.off("change:current_class", followClass);
-        model.off("change:threshold", followThreshold);
+        for (const name of FOLLOWED) model.off(name, followThreshold);
         session.close();
       };
     },

@@ -66,6 +66,7 @@ const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
  * @property {number|null} drawn the selected box if the hand has just drawn it: it takes class keys, and has no handles
  * @property {boolean} selecting whether a drag selects and moves boxes, in place of drawing one
  * @property {number} threshold score from which on predictions are shown
+ * @property {Record<number, number>} classThresholds the same for some classes, in place of it
  * @property {Set<number>} hidden
  * @property {Set<number>} locked
  * @property {number} currentClass of boxes that are drawn next
@@ -122,6 +123,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     drawn: null,
     selecting: false,
     threshold: 0,
+    classThresholds: {},
     hidden: new Set(),
     locked: new Set(),
     currentClass: 0,
@@ -144,7 +146,8 @@ export function createSession({ send, storage, decode, now, id, names = () => []
 
   /** Whether a box is to be seen and reached. @param {Box} box */
   function isShown(box) {
-    const isSure = !box.proposal || box.proposal.score >= state.threshold;
+    const least = state.classThresholds[box.cls] ?? state.threshold;
+    const isSure = !box.proposal || box.proposal.score >= least;
     return isSure && !state.hidden.has(box.id);
   }
 
@@ -484,9 +487,14 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       notify("selection");
     },
 
-    /** Show the predictions from a score on; what is hidden by it is not selected any more. @param {number} threshold */
-    setThreshold(threshold) {
+    /**
+     * Show the predictions from a score on; what is hidden by it is not selected any more.
+     * @param {number} threshold
+     * @param {Record<number, number>} [ofClass] for some classes, in place of it
+     */
+    setThreshold(threshold, ofClass = {}) {
       state.threshold = threshold;
+      state.classThresholds = ofClass;
       const shown = new Set(boxes().flatMap((box) => (isShown(box) ? [box.id] : [])));
       state.selection = new Set([...state.selection].filter((id) => shown.has(id)));
       notify("selection");

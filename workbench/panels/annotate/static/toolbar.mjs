@@ -196,7 +196,7 @@ const NO_PREDICTION_SHOWN = "No prediction has a score this high: move the slide
  * moves when it comes and goes.
  * @param {object} options
  * @param {(action: string) => void} options.run
- * @param {(threshold: number) => void} options.setThreshold while the slider moves
+ * @param {(threshold: number, cls: number|null) => void} options.setThreshold while the slider moves; null: of all classes
  * @param {() => void} options.done the slider was let go
  */
 export function createReviewBar({ run, setThreshold, done }) {
@@ -222,9 +222,38 @@ export function createReviewBar({ run, setThreshold, done }) {
     max: "100",
     step: "1",
     "aria-label": "Show predictions from this score on",
-    oninput: () => setThreshold(Number(slider.value) / 100),
+    oninput: () => setThreshold(Number(slider.value) / 100, chosen()),
     onchange: done,
   });
+  const of = make("select", {
+    class: "wb-of-class",
+    "aria-label": "Class that the score is for",
+    title: "Show one class from a score of its own on; all classes at once take these back",
+    onchange: () => showScore(),
+  });
+  /** @type {{threshold: number, ofClass: Record<number, number>}} */
+  let scores = { threshold: 0, ofClass: {} };
+  const chosen = () => (of.value === "" ? null : Number(of.value));
+  function showScore() {
+    const score = scores.ofClass[chosen() ?? -1] ?? scores.threshold;
+    setText(from, `from ${Math.round(score * 100)}%`);
+    if (activeWithin(element) !== slider) slider.value = String(Math.round(score * 100));
+  }
+  /** @param {string[]} classes */
+  function listClasses(classes) {
+    const { ofClass } = scores;
+    const texts = ["All classes", ...classes].map((name, place) => {
+      const own = ofClass[place - 1];
+      return own === undefined ? name : `${name} (${Math.round(own * 100)}%)`;
+    });
+    of.hidden = classes.length < 2;
+    if (texts.length !== of.options.length) {
+      of.replaceChildren(
+        ...texts.map((_, place) => make("option", { value: place ? String(place - 1) : "" })),
+      );
+    }
+    for (const [place, text] of texts.entries()) setText(of.options[place], text);
+  }
   const from = make("span", { class: "wb-from" });
   const element = make(
     "div",
@@ -237,6 +266,7 @@ export function createReviewBar({ run, setThreshold, done }) {
       slider,
       from,
     ),
+    of,
   );
   return {
     element,
@@ -246,12 +276,15 @@ export function createReviewBar({ run, setThreshold, done }) {
      * @param {number} view.shown of them, at or above the threshold
      * @param {number} view.selected of them
      * @param {number} view.threshold 0..1
+     * @param {Record<number, number>} view.ofClass the same for some classes, in place of it
+     * @param {string[]} view.classes
      */
-    update({ all, shown, selected, threshold }) {
+    update({ all, shown, selected, threshold, ofClass, classes }) {
       element.hidden = all === 0;
       setText(text, shown < all ? `${shown} of ${all} to review` : `${all} to review`);
-      setText(from, `from ${Math.round(threshold * 100)}%`);
-      if (activeWithin(element) !== slider) slider.value = String(Math.round(threshold * 100));
+      scores = { threshold, ofClass };
+      if (activeWithin(element) !== of) listClasses(classes);
+      showScore();
       for (const button of buttons) {
         const isOfSelection = OF_SELECTION.includes(button.dataset.action ?? "");
         const none = isOfSelection ? NO_PREDICTION_SELECTED : NO_PREDICTION_SHOWN;

@@ -283,9 +283,15 @@ export function mountView(model, session, host) {
   });
   const review = createReviewBar({
     run: (action) => answer(() => commands.run(action)),
-    setThreshold(threshold) {
-      session.setThreshold(threshold);
-      model.set("threshold", threshold);
+    setThreshold(threshold, cls) {
+      const names = model.get("classes");
+      const own = cls === null ? {} : { ...state.classThresholds, [cls]: threshold };
+      session.setThreshold(cls === null ? threshold : state.threshold, own);
+      model.set("threshold", state.threshold);
+      model.set(
+        "class_thresholds",
+        Object.fromEntries(Object.entries(own).map(([id, score]) => [names[Number(id)], score])),
+      );
     },
     done() {
       model.save_changes();
@@ -463,6 +469,8 @@ export function mountView(model, session, host) {
       shown: proposals.filter(session.isShown).length,
       selected: proposals.filter((box) => state.selection.has(box.id)).length,
       threshold: state.threshold,
+      ofClass: state.classThresholds,
+      classes: model.get("classes"),
     });
     notice.update(currentNotice(model, session, answer));
   }
