@@ -348,7 +348,7 @@ class Session:
                 json.loads((run.path / "process.json").read_text(encoding="utf-8"))["pid"]
             )
             # Nobody works on this machine who would be disturbed, and it would be measured.
-            worker.nice(0)
+            worker.nice(psutil.Process().nice())
         start = time.perf_counter() - began
         busy = 0.0
         while not (progress := await run.refresh()).is_over:
