@@ -32,7 +32,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +106,21 @@ class Coming:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """From which score on suggestions are shown in the annotator, also of single classes."""
+
+    least: float
+    of_class: Mapping[int, float] = field(default_factory=dict)
+
+    def show(self, row: CanvasBox) -> bool:
+        """Whether a suggestion is shown."""
+        return (row.score or 0) >= self.of_class.get(row.class_id, self.least)
+
+
+NONE_SHOWN = Scores(1.1)
+
+
 class Desk:
     """A person at the annotators of a dataset's splits."""
 
@@ -117,7 +132,7 @@ class Desk:
         self._class = 0
         self._pages = 1
 
-    async def label(self, picture: Picture, threshold: float) -> tuple[int, bool]:
+    async def label(self, picture: Picture, scores: Scores) -> tuple[int, bool]:
         """Label an image; return what it cost, and whether the label file is right."""
         split, name = picture.key
         if split not in self._models:
@@ -130,8 +145,8 @@ class Desk:
             CanvasBox(p.class_id, box, p.confidence, "model", getattr(p, "source", ""))
             for p, box in zip(waiting, _xyxy(waiting, picture.size), strict=True)
         ]
-        shown = [row for row in rows if (row.score or 0) >= threshold]
-        hidden = [row for row in rows if (row.score or 0) < threshold]
+        shown = [row for row in rows if scores.show(row)]
+        hidden = [row for row in rows if not scores.show(row)]
         start = await self._labels(picture)
         start += [Shown(r.class_id, r.xyxy, True, place) for place, r in enumerate(shown)]
         actions = self._person.work(start, picture.truth, self._class)
@@ -151,7 +166,7 @@ class Desk:
         return is_right(await self._labels(picture), picture.truth, self._person.least_iou)
 
     async def label_pages(
-        self, pictures: Sequence[Picture], crops_from: float, threshold: float, *, is_new: bool
+        self, pictures: Sequence[Picture], crops_from: float, scores: Scores, *, is_new: bool
     ) -> tuple[list[tuple[int, bool]], int]:
         """Review some pages of crops in Browse, and finish the images that they are of.
 
@@ -159,8 +174,10 @@ class Desk:
         ----------
         pictures : sequence of Picture
             All that are left, in the order of the dataset.
-        crops_from, threshold : float
-            Scores from which on crops are shown, and suggestions in the annotator.
+        crops_from : float
+            The score from which on crops are shown.
+        scores : Scores
+            Those in the annotator.
         is_new : bool
             Whether order and threshold have to be set first.
 
@@ -190,7 +207,7 @@ class Desk:
             await browse.accept_rest(0, crops)
             # One key accepts the rest of what is in sight, two clicks that from the first one on.
             beside += len(wrong) + (1 if crops <= first else 2 + (crops - 1) // CROPS_ON_A_PAGE)
-            return await self._finish(browse, pictures[:images], threshold, beside)
+            return await self._finish(browse, pictures[:images], scores, beside)
         finally:
             browse.close()
 
@@ -219,7 +236,7 @@ class Desk:
         return sorted(wrong), images
 
     async def _finish(
-        self, browse: BrowseModel, pictures: Sequence[Picture], threshold: float, beside: int
+        self, browse: BrowseModel, pictures: Sequence[Picture], scores: Scores, beside: int
     ) -> tuple[list[tuple[int, bool]], int]:
         """Look through images in Browse; mark those without objects, open what is incomplete."""
         listing = await browse.show("images")
@@ -240,7 +257,7 @@ class Desk:
                 cost = 1  # selected
             elif not is_right_now:
                 opens = True
-                cost, is_right_now = await self.label(picture, threshold)
+                cost, is_right_now = await self.label(picture, scores)
                 cost += 1  # selected, to be opened with the others
             done.append((cost, is_right_now))
         return done, beside + 2 * opens  # to the annotator, and back
@@ -283,7 +300,7 @@ class Session:
         self._pictures = pictures
         self._args = args
         self._person = Person(args.iou)
-        self._threshold = self._crops_from = 0.25
+        self._scores, self._crops_from = Scores(0.25), 0.25
         self._lesson: Lesson | None = None
         self._bulk = self._is_new = False
         self.pages: list[int] = []
@@ -307,7 +324,7 @@ class Session:
                 taught.actions.append(cost)
                 taught.wrong += not is_right_now
             for picture in self._pictures[number : len(taught.actions)]:
-                cost, is_right_now = await other.label(picture, 1.1)
+                cost, is_right_now = await other.label(picture, NONE_SHOWN)
                 manual.actions.append(cost)
                 manual.wrong += not is_right_now
             number = len(taught.actions)
@@ -325,14 +342,14 @@ class Session:
         beside = 0
         if self._bulk:
             done, beside = await desk.label_pages(
-                left, self._crops_from, self._threshold, is_new=self._is_new
+                left, self._crops_from, self._scores, is_new=self._is_new
             )
             self._is_new = False
             if done:
                 self.pages.append(len(done))
                 return [(done[0][0] + beside, done[0][1]), *done[1:]]
             self._bulk = False
-        cost, is_right_now = await desk.label(left[0], self._threshold)
+        cost, is_right_now = await desk.label(left[0], self._scores)
         return [(cost + beside, is_right_now)]
 
     async def _teach(self, images: int, now: float) -> tuple[Coming | None, int]:
@@ -381,7 +398,8 @@ class Session:
             }
         )
         if state.lesson is not None and state.lesson != self._lesson:
-            self._lesson, self._threshold = state.lesson, state.lesson.threshold
+            self._lesson = state.lesson
+            self._scores = Scores(state.lesson.threshold, state.lesson.class_thresholds)
             self._crops_from = state.lesson.crops_from
             await self._teacher.suggest([p.key for p in self._pictures[number:]])
             self._bulk = self._is_new = not self._args.one_by_one

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.effort import Desk, Picture
+from benchmarks.effort import Desk, Picture, Scores
 from benchmarks.effort_person import Person, Shown
 from workbench.persistence import create_stores
 from workbench.persistence.models import NewImage, Prediction
@@ -53,7 +53,7 @@ async def test_a_page_is_paid_for_and_right_at_its_end(tmp_path: Path) -> None:
         "f.png": ([CUP], []),
     }
     desk, pictures = await desk_with(tmp_path, images)
-    done, beside = await desk.label_pages(pictures, 0.5, 0.5, is_new=True)
+    done, beside = await desk.label_pages(pictures, 0.5, Scores(0.5), is_new=True)
     # f.png has no crop, so the page says nothing of it. On d.png the spoon is drawn, with its key.
     assert done == [(0, True), (0, True), (1, True), (1 + 3, True), (0, True)]
     assert beside == PAGE + 1 + 1 + 2  # the wrong crop; background; to the annotator and back
@@ -66,10 +66,10 @@ async def test_after_a_good_page_several_are_reviewed_at_once(tmp_path: Path) ->
     right = [proposed(CUP, 0.9)]
     images = {f"{number:03}.png": ([CUP], right) for number in range(100)}
     desk, pictures = await desk_with(tmp_path, images)
-    done, beside = await desk.label_pages(pictures, 0.5, 0.5, is_new=True)
+    done, beside = await desk.label_pages(pictures, 0.5, Scores(0.5), is_new=True)
     assert done == [(0, True)] * 40
     assert beside == PAGE
-    done, beside = await desk.label_pages(pictures[40:], 0.5, 0.5, is_new=False)
+    done, beside = await desk.label_pages(pictures[40:], 0.5, Scores(0.5), is_new=False)
     assert done == [(0, True)] * 60
     # The tab, a scroll and two clicks for the rest; the images and two scrolls.
     assert beside == 1 + 1 + 2 + 3
@@ -78,5 +78,5 @@ async def test_after_a_good_page_several_are_reviewed_at_once(tmp_path: Path) ->
 async def test_a_page_with_much_wrong_costs_the_look_and_changes_nothing(tmp_path: Path) -> None:
     images = {"a.png": ([CUP], [proposed(CUP, 0.9), proposed(NOWHERE, 0.9)])}
     desk, pictures = await desk_with(tmp_path, images)
-    assert await desk.label_pages(pictures, 0.5, 0.5, is_new=False) == ([], 2)
+    assert await desk.label_pages(pictures, 0.5, Scores(0.5), is_new=False) == ([], 2)
     assert not [*(tmp_path / "data/table/labels").rglob("*.txt")]

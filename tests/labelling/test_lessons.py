@@ -108,7 +108,7 @@ def config_of(facts: DataFacts, images: int, machine: Machine = CPU) -> Training
 
 
 def test_a_lesson_says_what_it_is_worth() -> None:
-    lesson = Lesson("cups-taught-80", 64, 16, 0.8123, 63, 0.4, 0.3, False, True)
+    lesson = Lesson("cups-taught-80", 64, 16, 0.8123, 63, 0.4, 0.3, False, True, {2: 0.6})
     assert str(lesson) == (
         "taught on 64 images: saves 63 of 100 boxes (mAP50 0.81 on 16 held out); "
         "as crops in Browse from 30%"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.labelling.savings import Savings, crops_from, savings
+from workbench.labelling.savings import Savings, crops_from, savings, thresholds_by_class
 from workbench.persistence.models import Annotation, Prediction
 
 LEFT, RIGHT = Annotation(0, 0.2, 0.5, 0.2, 0.2), Annotation(1, 0.7, 0.5, 0.2, 0.2)
@@ -60,3 +60,13 @@ def test_crops_that_are_mostly_wrong_are_left_out() -> None:
     loose = Prediction(0, 0.25, 0.5, 0.2, 0.2, 0.5)  # an IoU of 0.6
     assert crops_from([[loose]], [[LEFT]]) == 0.5
     assert crops_from([[loose]], [[LEFT]], rights=(0.75,)) == 0.95
+
+
+def test_each_class_has_a_threshold_where_there_are_enough_boxes() -> None:
+    nowhere = Prediction(0, 0.5, 0.1, 0.1, 0.1, 0.4)
+    rare = Annotation(2, 0.2, 0.2, 0.1, 0.1)
+    suggested = [[seen(LEFT, 0.9), nowhere, seen(RIGHT, 0.3), seen(rare, 0.2)]] * 9
+    labels = [[LEFT, RIGHT, rare]] * 9
+    assert thresholds_by_class(suggested, labels) == {}
+    suggested, labels = [*suggested, suggested[0][:3]], [*labels, labels[0][:2]]
+    assert thresholds_by_class(suggested, labels) == {0: 0.9, 1: 0.3}

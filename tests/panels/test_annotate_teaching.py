@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from workbench.labelling.lessons import Lesson
 from workbench.panels.annotate import AnnotatePanel
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, NewImage
@@ -64,6 +66,21 @@ async def test_python_turns_it_too(panel: AnnotatePanel) -> None:
     await until_told(panel, "Learns after 10 more images")
     await panel.teach(False)
     await until_told(panel, "")
+
+
+async def test_a_lesson_sets_thresholds_until_a_person_has_chosen_some(
+    panel: AnnotatePanel,
+) -> None:
+    await panel.show(0)
+    first = Lesson("cups-taught-10", 8, 2, 0.5, 40, 0.6, 0.3, False, True, {0: 0.45, 7: 0.2})
+    panel._teaching._set_thresholds(first)
+    assert panel.canvas.threshold == 0.6
+    assert panel.canvas.class_thresholds == {"cup": 0.45}  # there is no class 7 any more
+    panel._teaching._set_thresholds(replace(first, threshold=0.5, class_thresholds={}))
+    assert (panel.canvas.threshold, panel.canvas.class_thresholds) == (0.5, {})
+    panel.canvas.class_thresholds = {"cup": 0.9}
+    panel._teaching._set_thresholds(first)
+    assert (panel.canvas.threshold, panel.canvas.class_thresholds) == (0.5, {"cup": 0.9})
 
 
 async def test_without_a_runner_there_is_no_switch(stores: Stores) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from workbench.persistence.models import ImageKey
@@ -193,6 +193,8 @@ class Lesson:
         Whether boxes are better when they are drawn in to edges in the picture.
     takes_over : bool
         Whether it was better than the one before, so that its suggestions replace those.
+    class_thresholds : mapping
+        The threshold by class id, for classes with enough boxes on what was held out.
     """
 
     model: str
@@ -204,6 +206,7 @@ class Lesson:
     crops_from: float
     tightens: bool
     takes_over: bool
+    class_thresholds: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def can_tell(self) -> bool:
@@ -233,6 +236,7 @@ class Lesson:
             float(content.get("crops_from", content["threshold"])),
             content["tightens"] is True,
             content["takes_over"] is True,
+            {int(key): float(own) for key, own in content.get("class_thresholds", {}).items()},
         )
 
     def __str__(self) -> str:

@@ -10,8 +10,10 @@ which a box is missing has to be opened and left. So it is best to see less like
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +21,12 @@ import numpy.typing as npt
 from workbench import geometry
 from workbench.persistence.models import Annotation, Prediction
 
+Box = TypeVar("Box", bound=Annotation)
+
 RIGHT = 0.5
 """IoU from which on a suggestion of the same class is right."""
 THRESHOLDS = [round(step / 20, 2) for step in range(1, 20)]
+FEWEST_OF_CLASS = 10
 _WRONG = 2
 _WRONG_CROP, _INCOMPLETE = 1, 2
 
@@ -75,6 +80,30 @@ def savings(
         if cost < best.reviewed:
             best = Savings(by_hand, cost, threshold)
     return best
+
+
+def thresholds_by_class(
+    suggested: Sequence[Sequence[Prediction]], labels: Sequence[Sequence[Annotation]]
+) -> dict[int, float]:
+    """Return the threshold where suggestions of a class save most, by class id.
+
+    Of classes with fewer than `FEWEST_OF_CLASS` labels nobody can tell.
+
+    Parameters
+    ----------
+    suggested, labels : sequence of sequence
+        Of each image.
+    """
+    counts = Counter(label.class_id for known in labels for label in known)
+    return {
+        class_id: savings(_of(suggested, class_id), _of(labels, class_id)).threshold
+        for class_id, count in sorted(counts.items())
+        if count >= FEWEST_OF_CLASS
+    }
+
+
+def _of(rows: Sequence[Sequence[Box]], class_id: int) -> list[list[Box]]:
+    return [[box for box in row if box.class_id == class_id] for row in rows]
 
 
 def crops_from(

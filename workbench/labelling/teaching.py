@@ -37,7 +37,7 @@ from workbench.labelling.lessons import (
 )
 from workbench.labelling.outlook import Outlook, outlook
 from workbench.labelling.predictor import Predictor
-from workbench.labelling.savings import RIGHT, Savings, crops_from, savings
+from workbench.labelling.savings import RIGHT, Savings, crops_from, savings, thresholds_by_class
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import (
     Annotation,
@@ -85,6 +85,7 @@ class _Worth:
     usual: Savings
     strict: Savings
     crops_from: float
+    by_class: dict[int, float]
 
     @property
     def cost(self) -> int:
@@ -314,6 +315,7 @@ class Teacher:
             after.crops_from,
             tightens,
             is_better,
+            after.by_class,
         )
         await run.write_verdict(lesson.to_json())
         # Where none was good enough yet the newest one is kept, for the next lesson to begin with.
@@ -352,6 +354,7 @@ class Teacher:
             savings(found, labels),
             savings(found, labels, right=_WELL),
             crops_from(found, labels, rights=(RIGHT, _WELL)),
+            thresholds_by_class(found, labels),
         )
 
     async def _look(

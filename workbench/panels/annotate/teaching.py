@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from workbench.labelling.lessons import Lesson
 from workbench.labelling.predictor import Predictor
 from workbench.labelling.teaching import Teacher, TeachingState
 from workbench.panels.annotate.canvas import BoxCanvas
@@ -49,7 +50,7 @@ class Teaching:
         self._teacher: Teacher | None = None
         self._dataset = ""
         self._reviewed = asyncio.Event()
-        self._set_threshold = _USUAL_THRESHOLD
+        self._set: tuple[float, dict[str, float]] = (_USUAL_THRESHOLD, {})
         canvas.can_teach = runner is not None
 
     async def run(self) -> None:
@@ -92,14 +93,25 @@ class Teaching:
         teacher = self._taught(runner)
         state = await teacher.step()
         if state.lesson is not None and self._canvas.teaches:
-            if self._canvas.threshold == self._set_threshold:  # else the person has chosen one
-                self._canvas.threshold = self._set_threshold = state.lesson.threshold
+            self._set_thresholds(state.lesson)
             ahead = [(self._model.split, name) for name in self._model.unlabelled()[:_AHEAD]]
             if await teacher.suggest(ahead):
                 await self._show()
         if self._canvas.teaches:
             self._canvas.taught = str(state)
         return state
+
+    def _set_thresholds(self, lesson: Lesson) -> None:
+        """Show suggestions from where they save most, unless the person has chosen otherwise."""
+        if (self._canvas.threshold, self._canvas.class_thresholds) != self._set:
+            return
+        of_class = lesson.class_thresholds.items()
+        names = self._model.classes
+        self._set = (
+            lesson.threshold,
+            {names[class_id]: own for class_id, own in of_class if class_id < len(names)},
+        )
+        self._canvas.threshold, self._canvas.class_thresholds = self._set
 
     def _taught(self, runner: TrainingRunner) -> Teacher:
         if self._teacher is None or self._dataset != self._model.dataset:
