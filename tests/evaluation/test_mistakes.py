@@ -46,6 +46,12 @@ def evaluation_of(
     )
 
 
+def test_the_best_thresholds_are_those_of_classes_that_something_finds() -> None:
+    truth = truth_of((0, 0, *A), (0, 1, *B), (1, 0, *A), (1, 1, *B))
+    found = detections_of((0, 0, 0.8, *A), (1, 0, 0.6, *A), (0, 0, 0.3, *B))
+    assert evaluation_of(found, truth).best_thresholds == {"cat": 0.6}
+
+
 def test_each_prediction_and_each_missed_label_stands_in_its_gallery() -> None:
     truth = truth_of((0, 0, *A), (0, 1, *B), (1, 0, *A), (1, 1, *B))
     found = detections_of(

@@ -88,6 +88,16 @@ class Evaluation:
         """Precision, recall and average precision as Ultralytics' validation has them."""
         return measure(self.detections, self.truth, self.classes, len(self.filenames))
 
+    @property
+    def best_thresholds(self) -> dict[str, float]:
+        """The confidence with the highest F1 by class name, of classes with labels."""
+        rows = self.metrics.classes
+        return {
+            self.classes[row.class_id]: row.best_confidence
+            for row in rows
+            if not np.isnan(row.best_confidence)
+        }
+
     @cached_property
     def by_size(self) -> tuple[SizeMetrics, ...]:
         """COCO's metrics for all, small, medium and large objects."""
