@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,6 +19,7 @@ from workbench.labelling.predictor import Predictor
 from workbench.labelling.teaching import Teacher, TeachingState
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import NewImage
+from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
 
 LIMIT_S = 300
@@ -82,13 +84,11 @@ async def test_a_lesson_outlives_who_began_it_and_is_judged_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        teaching,
-        "lesson_config",
-        lambda *args, **rest: replace(
-            lesson_config(*args, **rest), epochs=2, image_size=64, base_model="yolo11n.yaml"
-        ),
-    )
+    def short(*args: Any, base_model: str | None, **rest: Any) -> TrainingConfig:
+        base = base_model or "yolo11n.yaml"
+        return replace(lesson_config(*args, base_model=base, **rest), epochs=1, image_size=64)
+
+    monkeypatch.setattr(teaching, "lesson_config", short)
     await review(stores, 0, 20)
     first = Teacher(stores, "shapes", runner, predictor)
     state = await first.step()
@@ -115,7 +115,7 @@ async def test_a_lesson_outlives_who_began_it_and_is_judged_once(
     assert state.last is not None
     assert state.last.taught == len(expected - held)
     assert state.due == 40
-    # After two epochs it knows nothing: it does not take over, and is kept for the next one only.
+    # After one epoch it knows nothing: it does not take over, and is kept for the next one only.
     assert not state.last.takes_over
     assert state.lesson is None
     assert str(state).startswith("Not good enough yet: taught on")
