@@ -9,6 +9,7 @@ import pytest
 
 from tests.formats.making import BOX, PICTURE, coco, folder, labels, voc, voc_object
 from workbench import import_dataset
+from workbench.datasets.formats.plan import plan_import
 from workbench.errors import ImportFormatError
 from workbench.persistence import Stores
 
@@ -106,6 +107,77 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]]]] = {
     ),
 }
 
+_RECT = '"{""name"":""rect"",""x"":20,""y"":10,""width"":60,""height"":50}"'
+_CLASS = '"{""class"":""cat""}"'
+_TABLES = {
+    "the class before the box": "a.jpg,cat,20,10,80,60\n",
+    "sizes before the class": "a.jpg,200,100,cat,20,10,80,60\n",
+    "no class but its id": "a.jpg,20,10,80,60,0\n",
+    "what makesense.ai writes": "cat,20,10,60,50,a.jpg,200,100\n",
+    "two corners of AutoML": "TRAIN,gs://b/a.jpg,cat,0.1,0.1,,,0.4,0.6,,\n",
+    "four corners of AutoML": "TRAIN,gs://b/a.jpg,cat,.1,.1,.4,.1,.4,.6,.1,.6\n",
+    "spaces between": 'a.jpg 20 10 80 60 0 "cat"\n',
+    "bars between": "a.jpg|20|10|80|60|cat\n",
+    "sides in place of a second corner": "a.jpg,120,40,60,50,cat\na.jpg,20,10,60,50,cat\n",
+    "what VIA writes": (
+        "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,"
+        f"region_attributes\na.jpg,1,{{}},1,0,{_RECT},{_CLASS}\n"
+    ),
+    "columns called Roi": "Filename;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId\na.jpg;20;10;80;60;0\n",
+}
+KINDS |= {
+    f"a table with {kind}": (
+        {**CAT, "a.jpg": PICTURE, "boxes.csv": text},
+        {"train/a": [(0.0, 0.75, 0.65, 0.3, 0.5), (0.0, *BOX)]} if "sides" in kind else ONE,
+    )
+    for kind, text in _TABLES.items()
+}
+
+
+def _frames(names: list[str], boxes: str) -> dict[str, Any]:
+    return {
+        **{f"images/{name}.jpg": PICTURE for name in names},
+        "annotations.xml": f'<annotations><track id="3" label="cat">{boxes}</track></annotations>',
+    }
+
+
+def _shape(frame: int, left: int = 20, outside: int = 0) -> str:
+    return (
+        f'<box frame="{frame}" outside="{outside}" occluded="0" keyframe="1" xtl="{left}" ytl="10"'
+        f' xbr="{left + 60}" ybr="60"/>'
+    )
+
+
+KINDS |= {
+    "a table that is called .txt": (
+        {"a.jpg": PICTURE, "boxes.txt": "filename\tclass\txmin\tymin\txmax\tymax\n"
+         "a.jpg\tcat\t20\t10\t80\t60\n"},
+        ONE,
+    ),
+    "keras-yolo with names of classes": (
+        {"a.jpg": PICTURE, "t.txt": "a.jpg 20,10,80,60,cat\n"},
+        ONE,
+    ),
+    "keras-yolo with a list of classes elsewhere": (
+        {"a.jpg": PICTURE, "t.txt": "a.jpg 20,10,80,60,0\n", "data/classes/coco.names": "cat\n"},
+        ONE,
+    ),
+    "CVAT, frames of a video under other names": (
+        _frames(["0000", "0001"], _shape(0) + _shape(1)),
+        {"train/0000": [(0.0, *BOX)], "train/0001": [(0.0, *BOX)]},
+    ),
+    "CVAT, frames between those that are written down": (
+        _frames(
+            ["frame_000000", "frame_000001", "frame_000004", "frame_000006"],
+            _shape(0) + _shape(4, 60) + _shape(6, 60, 1),
+        ),
+        {
+            "train/frame_000000": [(0.0, *BOX)],
+            "train/frame_000001": [(0.0, 0.3, 0.35, 0.3, 0.5)],
+            "train/frame_000004": [(0.0, 0.45, 0.35, 0.3, 0.5)],
+        },
+    ),
+}  # fmt: skip
 _LISTED = {
     **{f"images/{name}.jpg": PICTURE for name in "ab"},
     **{f"labels/{name}.txt": ROW for name in "ab"},
@@ -206,3 +278,30 @@ async def test_a_list_of_pictures_is_no_list_of_classes(
     files = {**_LISTED, "names.txt": "a\nb\n"}
     info = await import_dataset(persistence_stores, folder(tmp_path / "in" / "set", files))
     assert info.classes == ["cat"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", {"frames": {"0": [{"x1": 20, "y1": 10, "x2": 80, "y2": 60, "tags": ["cat"]}]}}),
+        ("p.json", {"images": [{"fileName": "a.jpg", "regions": [{"tagName": "cat"}]}]}),
+        ("out.manifest", '{"source-ref": "s3://b/a.jpg", "left": 20, "top": 10, "w": 60, "h": 5}'),
+        ("boxes.txt", "cat; a.jpg; 20; 10; 80; 60; night; left\n"),
+    ],
+)
+async def test_what_may_be_annotations_is_asked_about(
+    name: str, content: Any, tmp_path: Path, persistence_stores: Stores
+) -> None:
+    source = folder(tmp_path / "in" / "set", {"a.jpg": PICTURE, name: content})
+    plan = await plan_import(persistence_stores, source)
+    assert name in plan.questions[0]
+
+
+async def test_no_list_of_labels_is_no_empty_picture(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    box = {"category": "cat", "box2d": {"x1": 20, "y1": 10, "x2": 80, "y2": 60}}
+    frames = [{"name": "a.jpg", "labels": [box]}, {"name": "b.jpg", "labels": None}]
+    files = {"a.jpg": PICTURE, "b.jpg": PICTURE, "det.json": frames}
+    info = await import_dataset(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert labels(info) == ONE

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -30,12 +31,14 @@ from workbench.datasets.formats.items import (
     number,
     size_of,
 )
+from workbench.datasets.formats.pairing import stem_of
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.voc_xml import parse_xml
 from workbench.datasets.formats.walking import found, read_bytes
 
 TITLE = "CVAT"
 
+_FRAME = re.compile(r"(?:frame|img|image)?[_ -]?(\d{1,9})", re.IGNORECASE)
 _ROOT = re.compile(rb"<annotations[\s>]")
 _SHAPES = ("box", "polygon", "polyline", "points", "mask", "ellipse", "cuboid", "skeleton")
 _CUBOID = tuple(
@@ -58,6 +61,7 @@ def _is_cvat(view: FolderView, name: str) -> bool:
 def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     """Read annotation files; see `workbench.datasets.formats.items`."""
     reading = Reading(declared=True)
+    numbered = _numbered(view)
 
     def parse(data: bytes, name: str) -> Iterator[Record]:
         root = parse_xml(data, name)
@@ -68,7 +72,7 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
         place = 0
         for place, image in enumerate(root.findall("image"), start=1):
             yield _image(image, name, place)
-        yield from _tracks(root, name, place)
+        yield from _tracks(root, name, place, numbered)
 
     reading.records = read_bytes(view, detection.files, reading, options, parse)
     return reading
@@ -82,25 +86,66 @@ def _image(image: Element, file: str, place: int) -> Record:
     return record
 
 
-def _tracks(root: Element, file: str, place: int) -> Iterator[Record]:
+def _tracks(root: Element, file: str, place: int, numbered: dict[int, str]) -> Iterator[Record]:
     size = root.find("meta//original_size")
     stated = None if size is None else size_of(size.findtext("width"), size.findtext("height"))
     frames: dict[int, Record] = defaultdict(lambda: Record(file, size=stated))
+    there = sorted(numbered)
     position = 0
     for track in root.findall("track"):
+        last: tuple[int, Box] | None = None
         for element in (e for e in track if e.tag in _SHAPES):
             position += 1
+            frame = _frame(element)
             if element.get("outside") == "1":
-                continue  # the thing has left the picture
-            try:
-                frame = int(number(element.get("frame")))
-            except ValueError:
-                frame = -1
+                # The thing has left the picture, and was there until then.
+                if last is not None:
+                    _between(*last, frame, last[1], frames, there)
+                last = None
+                continue
             extra: dict[str, Any] = {"track_id": track.get("id", "")}
+            before = len(frames[frame].boxes)
             _add(frames[frame], element, track.get("label"), position, extra)
+            found = frames[frame].boxes[before:]
+            if last is not None and found:
+                _between(*last, frame, found[0], frames, there)
+            last = (frame, found[0]) if found else None
     for count, (frame, record) in enumerate(sorted(frames.items()), start=place + 1):
         record.picture, record.place = f"frame_{frame:06d}", count
+        record.also = numbered.get(frame, "")
         yield record
+
+
+def _frame(element: Element) -> int:
+    try:
+        return int(number(element.get("frame")))
+    except ValueError:
+        return -1
+
+
+def _between(
+    start: int, first: Box, end: int, second: Box, frames: dict[int, Record], there: Sequence[int]
+) -> None:
+    """Add the boxes of the frames between two that are written down, as CVAT shows them.
+
+    Only of frames whose pictures are there: of a video some are mostly taken.
+    """
+    for frame in there[bisect_right(there, start) : bisect_left(there, end)]:
+        share = (frame - start) / (end - start)
+        x0, y0, x1, y1 = (a + (b - a) * share for a, b in zip(first[1:5], second[1:5], strict=True))
+        extra = {**(first.extra or {}), "interpolated": True}
+        box = Box(first.label, x0, y0, x1, y1, first.place, first.shape, None, extra)
+        frames[frame].boxes.append(box)
+
+
+def _numbered(view: FolderView) -> dict[int, str]:
+    """Return the pictures that are called by a number, as frames of a video are."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for name in view.pictures:
+        match = _FRAME.fullmatch(stem_of(name))
+        if match:
+            found[int(match[1])].append(name)
+    return {frame: names[0] for frame, names in found.items() if len(names) == 1}
 
 
 def _add(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.class_lists import is_class_list
 from workbench.datasets.formats.items import (
     Box,
     Detection,
@@ -23,7 +24,7 @@ from workbench.persistence.archive import parse_class_list
 
 TITLE = "keras-yolo"
 
-_LINE = re.compile(r"(?P<path>.+?\.\w{3,4})(?P<boxes>(?:\s+-?[\d.]+(?:,-?[\d.]+){4})*)\s*")
+_LINE = re.compile(r"(?P<path>.+?\.\w{3,4})(?P<boxes>(?:\s+-?[\d.]+(?:,-?[\d.]+){3},[^\s,]+)*)\s*")
 _CLASS_LISTS = ("classes", "_classes", "class", "voc_classes", "model_classes")
 
 
@@ -49,7 +50,8 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     """Read lists; see `workbench.datasets.formats.items`."""
     reading = Reading(declared=True)
     for name in view.names:
-        if stem_of(name).lower() in _CLASS_LISTS and name.lower().endswith((".txt", ".names")):
+        plain = stem_of(name).lower() in _CLASS_LISTS and name.lower().endswith(".txt")
+        if plain or is_class_list(name):
             reading.used.add(name)
             text = "\n".join(lines_of(view.text(name))).encode()
             names, notes = parse_class_list(text, f"{view.path}, {name}")
@@ -69,6 +71,16 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     return reading
 
 
+def _class_id(text: str, classes: list[str]) -> float:
+    """Return the id of a class, which some lists name in place of it."""
+    try:
+        return number(text)
+    except ValueError:
+        if text not in classes:
+            classes.append(text)
+        return classes.index(text)
+
+
 def _record(text: str, file: str, line: int, classes: list[str]) -> Record:
     match = _LINE.fullmatch(text)
     if match is None:
@@ -78,7 +90,9 @@ def _record(text: str, file: str, line: int, classes: list[str]) -> Record:
     record = Record(file, match["path"], place=line)
     for part in match["boxes"].split():
         try:
-            left, top, right, bottom, class_id = (number(value) for value in part.split(","))
+            *sides, kind = part.split(",")
+            left, top, right, bottom = map(number, sides)
+            class_id = _class_id(kind, classes)
             if class_id < 0 or class_id != int(class_id) or class_id >= 10_000:
                 raise ValueError(f"expected a class id, found {class_id:g}")
         except ValueError as error:

@@ -81,7 +81,9 @@ def _is_bdd(value: Any) -> bool:
 
 def _bdd(value: Any, name: str) -> Iterator[Record]:
     for place, item in enumerate(_bdd_items(value), start=1):
-        record = Record(name, str(item["name"]), place=place, reviewed="labels" in item)
+        record = Record(
+            name, str(item["name"]), place=place, reviewed=isinstance(item.get("labels"), list)
+        )
         for position, row in enumerate(item.get("labels") or (), start=1):
             try:
                 if not row.get("box2d") and not row.get("poly2d"):

@@ -19,11 +19,16 @@ from workbench.persistence.archive.directory import fold
 _log = logging.getLogger(__name__)
 _TALKS_OF_BOXES = re.compile(
     rb"bbox|bndbox|bounding.?box|polygon|annotation|xmin|x_min|points|\"label|<label|segmentation"
-    rb"|objects?\"|rectangle|left_col|prediction.?string|x_?cent|cent..?_?x|encoded.?pixels",
+    rb"|objects?\"|regions?\"|tag_?name|\"x_?1\"|\"left\"|rectangle|left_col|prediction.?string|x_?cent|cent..?_?x|encoded.?pixels",
     re.IGNORECASE,
 )
 _URL_LINE = re.compile(rb"^\s*\"?(?:https?|s3|gs)://\S+", re.IGNORECASE)
 _ASKED_EXTENSIONS = frozenset({".json", ".xml", ".csv", ".tsv", ".ndjson", ".jsonl"})
+_TEXTS = _ASKED_EXTENSIONS | {".txt", ".manifest", ".lst", ".dat", ".idl", ".ann", ".tab"}
+_PICTURE = re.compile(rb"\w\.(?:jpe?g|png|bmp|tiff?|webp|ppm)\b", re.IGNORECASE)
+_NUMBER = re.compile(rb"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
+_LINES = 200
+_CORNERS = 4
 _BINARY = frozenset({".parquet", ".mat", ".h5", ".hdf5", ".arrow", ".lmdb", ".mdb"})
 _TFRECORD = re.compile(r"\.tfrecords?(?:-\d+-of-\d+)?$|\.record(?:-\d+-of-\d+)?$", re.IGNORECASE)
 _HEAD = 64 * 2**10
@@ -173,11 +178,18 @@ def _is_asked(view: FolderView, name: str) -> bool:
     kind = extension(name)
     if kind in _BINARY or _TFRECORD.search(name):
         return True
-    if kind == ".txt":
-        return fold(stem_of(name)) in _stems(view) and view.size(name) > 0
+    if kind == ".txt" and fold(stem_of(name)) in _stems(view):
+        return view.size(name) > 0
+    if kind in _TEXTS and any(map(_is_box_line, view.head(name, _HEAD).splitlines()[:_LINES])):
+        return True
     if kind not in _ASKED_EXTENSIONS:
         return False
     return _TALKS_OF_BOXES.search(view.head(name, _HEAD)) is not None
+
+
+def _is_box_line(line: bytes) -> bool:
+    """Whether a line has a picture and four numbers."""
+    return _PICTURE.search(line) is not None and len(_NUMBER.findall(line)) >= _CORNERS
 
 
 def _stems(view: FolderView) -> set[str]:

@@ -3,7 +3,7 @@
 TensorFlow (``filename, width, height, class, xmin, ymin, xmax, ymax``), VoTT (``image, xmin, ...,
 label``), Open Images (``ImageID, LabelName, XMin, XMax, YMin, YMax`` in fractions, names of classes
 in a file of their own), Kaggle (``image_id, bbox`` as ``[x, y, w, h]``), RetinaNet (no header:
-``path, x1, y1, x2, y2, class``; a path alone shows nothing).
+``path, x1, y1, x2, y2, class``; a path alone shows nothing). See `bare_rows` for more without one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.bare_rows import Shape, shape_of
+from workbench.datasets.formats.class_lists import listed_classes
 from workbench.datasets.formats.items import (
     FRACTIONS,
     PIXELS,
@@ -28,7 +30,7 @@ from workbench.datasets.formats.items import (
     size_of,
 )
 from workbench.datasets.formats.view import FolderView, decode
-from workbench.datasets.formats.walking import found, head_lines, read_bytes
+from workbench.datasets.formats.walking import found, head_lines, owned_texts, read_bytes
 from workbench.errors import ImportFormatError
 
 TITLE = "CSV"
@@ -38,10 +40,12 @@ _COLUMNS = {
                 "filepath", "img", "imgpath", "externalid", "fname"),
     "label": ("class", "label", "labelname", "classname", "category", "name", "object", "tag",
               "classid", "labels"),
-    "left": ("xmin", "x1", "left", "xtl", "bboxxmin", "xminimum"),
-    "top": ("ymin", "y1", "top", "upper", "ytl", "bboxymin", "yminimum"),
-    "right": ("xmax", "x2", "right", "xbr", "bboxxmax", "xmaximum"),
-    "bottom": ("ymax", "y2", "bottom", "lower", "ybr", "bboxymax", "ymaximum"),
+    "left": ("xmin", "x1", "left", "xtl", "bboxxmin", "xminimum", "roix1"),
+    "top": ("ymin", "y1", "top", "upper", "ytl", "bboxymin", "yminimum",
+            "roiy1"),
+    "right": ("xmax", "x2", "right", "xbr", "bboxxmax", "xmaximum", "roix2"),
+    "bottom": ("ymax", "y2", "bottom", "lower", "ybr", "bboxymax", "ymaximum",
+               "roiy2"),
     "x": ("x", "bboxx"),
     "y": ("y", "bboxy"),
     "w": ("w", "bboxw", "bboxwidth", "boxwidth"),
@@ -63,15 +67,22 @@ _MOST_FIELD = 2**20
 def detect(view: FolderView) -> Detection:
     """Look for tables with columns of pictures and corners."""
     files = view.matching([".csv", ".tsv"], lambda name: _is_table(view, name))
+    own = set(owned_texts(view))  # of one picture each, and there may be very many
+    texts = [name for name in view.candidates(".txt") if name not in own]
+    files += [name for name in texts if _accepted(view, name)]
     return found(files, f"{len(files)} tables with a row for each box")
+
+
+def _accepted(view: FolderView, name: str) -> bool:
+    try:
+        return _is_table(view, name)
+    except ImportFormatError:
+        return False
 
 
 def _is_table(view: FolderView, name: str) -> bool:
     rows = list(_rows("\n".join(head_lines(view, name))))
-    if not rows:
-        return False
-    columns = _columns(rows[0])
-    return _is_whole(columns) or any(_is_bare(row) for row in rows[:20])
+    return bool(rows) and (_is_whole(_columns(rows[0])) or shape_of(rows) is not None)
 
 
 def _is_whole(columns: Mapping[str, int]) -> bool:
@@ -79,18 +90,6 @@ def _is_whole(columns: Mapping[str, int]) -> bool:
     starts = {"x", "y"} <= columns.keys() or {"cx", "cy"} <= columns.keys()
     sides = starts and ({"w", "h"} <= columns.keys() or {"width", "height"} <= columns.keys())
     return "picture" in columns and (corners or sides or "box" in columns)
-
-
-def _is_bare(row: Sequence[str]) -> bool:
-    """Whether this is a row of RetinaNet's: path, corners, class."""
-    if len(row) != 6 or not row[0] or not row[5]:
-        return False
-    try:
-        for value in row[1:5]:
-            number(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _columns(header: Sequence[str]) -> dict[str, int]:
@@ -106,10 +105,12 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
 
 def _rows(text: str) -> Iterator[list[str]]:
     first = text.partition("\n")[0]
-    mark = max(",;\t", key=first.count)
+    mark = max(",;\t|", key=first.count)
+    if mark not in first:
+        mark = " "
     csv.field_size_limit(_MOST_FIELD)
     try:
-        for row in csv.reader(io.StringIO(text), delimiter=mark):
+        for row in csv.reader(io.StringIO(text), delimiter=mark, skipinitialspace=mark == " "):
             cells = [cell.strip() for cell in row]
             if mark != ",":
                 cells = [c.replace(",", ".") if _COMMA.fullmatch(c) else c for c in cells]
@@ -122,17 +123,29 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     """Read tables; see `workbench.datasets.formats.items`."""
     reading = Reading()
     named = _descriptions(view, reading)
+    listed = [] if named else listed_classes(view, reading)
+    named |= {str(number): name for number, name in enumerate(listed)}
 
     def parse(data: bytes, name: str) -> Iterator[Record]:
-        rows = list(_rows(decode(data)))
-        columns = _columns(rows[0])
-        if _is_whole(columns):
-            yield from _with_header(rows, columns, name, named)
-        else:
-            yield from _bare(rows, name, named)
+        for record in _records(data, name, named):
+            if not reading.declared and any(box.label in listed for box in record.boxes):
+                reading.declared, reading.classes = True, listed
+            yield record
 
     reading.records = read_bytes(view, detection.files, reading, options, parse)
     return reading
+
+
+def _records(data: bytes, name: str, named: Mapping[str, str]) -> Iterator[Record]:
+    rows = list(_rows(decode(data)))
+    columns = _columns(rows[0])
+    if _is_whole(columns):
+        yield from _with_header(rows, columns, name, named)
+        return
+    shape = shape_of(rows)
+    if shape is None:
+        raise ImportFormatError("expected rows with a picture and four numbers, found none")
+    yield from _bare(rows, shape, name, named)
 
 
 def _descriptions(view: FolderView, reading: Reading) -> dict[str, str]:
@@ -220,19 +233,28 @@ def _box(cell: Mapping[str, str]) -> tuple[float, float, float, float] | None:
     return x, y, x + width, y + height
 
 
-def _bare(rows: list[list[str]], file: str, named: Mapping[str, str]) -> Iterator[Record]:
+def _bare(
+    rows: list[list[str]], shape: Shape, file: str, named: Mapping[str, str]
+) -> Iterator[Record]:
     records: dict[str, Record] = {}
     for line, row in enumerate(rows, start=1):
-        if not row or not row[0]:
+        picture = row[shape.picture] if len(row) > shape.picture else ""
+        if not picture:
             continue
-        record = records.setdefault(row[0], Record(file, row[0], place=line, unit=PIXELS))
-        if len(row) == 1 or not any(row[1:]):
+        record = records.get(picture)
+        if record is None:
+            record = records[picture] = Record(file, picture, place=line, unit=PIXELS)
+            record.split = row[shape.split] if shape.split is not None else None
+        if not any(row[place] for place in shape.numbers if place < len(row)):
+            continue  # listed, and nothing in it
+        try:
+            left, top, right, bottom = (number(row[place]) for place in shape.numbers)
+            label = "object" if shape.label is None else name_of(row[shape.label])
+        except (IndexError, ValueError):
+            expected = "expected a picture, four numbers and a class"
+            record.problems.append(Problem(why.BAD_ROW, line, expected))
             continue
-        if not _is_bare(row):
-            record.problems.append(
-                Problem(why.BAD_ROW, line, "expected path, x1, y1, x2, y2, class")
-            )
-            continue
-        left, top, right, bottom = map(number, row[1:5])
-        record.boxes.append(Box(named.get(row[5], row[5]), left, top, right, bottom, line))
+        if shape.sides:
+            right, bottom = left + right, top + bottom
+        record.boxes.append(Box(named.get(label, label), left, top, right, bottom, line))
     yield from records.values()

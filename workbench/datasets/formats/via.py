@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from workbench.datasets.formats import reasons as why
@@ -19,8 +22,9 @@ from workbench.datasets.formats.items import (
     name_of,
     number,
 )
-from workbench.datasets.formats.view import FolderView
-from workbench.datasets.formats.walking import found, read_json
+from workbench.datasets.formats.view import FolderView, decode, extension, parse_json
+from workbench.datasets.formats.walking import found, read_bytes, read_json
+from workbench.errors import ImportFormatError
 from workbench.persistence.stored_json import MALFORMED
 
 TITLE = "VIA"
@@ -31,7 +35,8 @@ _CLASS_KEYS = ("class", "label", "name", "category", "type", "object", "class_na
 def detect(view: FolderView) -> Detection:
     """Look for JSON files with ``regions`` and ``shape_attributes``."""
     files = view.matching([".json"], lambda name: _is_via(view.json(name)))
-    return found(files, "a JSON file with regions of VIA", 0.95)
+    files += view.matching([".csv"], lambda name: b"region_shape_attributes" in view.head(name))
+    return found(files, "a file with regions of VIA", 0.95)
 
 
 def _is_via(value: Any) -> bool:
@@ -46,8 +51,40 @@ def _is_via(value: Any) -> bool:
 def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     """Read annotation files; see `workbench.datasets.formats.items`."""
     reading = Reading()
-    reading.records = read_json(view, detection.files, reading, options, _parse)
+    tables = [name for name in detection.files if extension(name) == ".csv"]
+    others = [name for name in detection.files if extension(name) != ".csv"]
+    reading.records = chain(
+        read_json(view, others, reading, options, _parse),
+        read_bytes(view, tables, reading, options, _table),
+    )
     return reading
+
+
+def _table(data: bytes, name: str) -> Iterator[Record]:
+    """Read the table that VIA exports: a row for each region, its attributes as JSON."""
+    items: dict[str, dict[str, Any]] = {}
+    for row in csv.DictReader(io.StringIO(decode(data))):
+        picture = row.get("filename") or row.get("#filename") or ""
+        item = items.setdefault(picture, {"filename": picture, "regions": []})
+        shape = row.get("region_shape_attributes") or "{}"
+        if shape.strip() != "{}":
+            item["regions"].append(
+                {key: _cell(row, key) for key in ("region_shape_attributes", "region_attributes")}
+            )
+    for item in items.values():
+        item["regions"] = [
+            {name.removeprefix("region_") if "shape" in name else name: value
+             for name, value in region.items()}
+            for region in item["regions"]
+        ]  # fmt: skip
+    yield from _parse(items, name)
+
+
+def _cell(row: dict[str, Any], key: str) -> Any:
+    try:
+        return parse_json((row.get(key) or "null").encode(), key)
+    except ImportFormatError:
+        return None
 
 
 def _parse(value: Any, name: str) -> Iterator[Record]:

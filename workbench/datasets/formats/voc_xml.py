@@ -112,7 +112,10 @@ def parse_xml(data: bytes, where: str) -> Element:
             root = _parsed(text)
         except ParseError:
             # Not in the encoding that it declares, or in none that it declares.
-            root = _parsed(_DECLARED.sub("", decode(data), count=1))
+            plain = _DECLARED.sub("", decode(data), count=1)
+            if "<object" not in plain.lower():
+                raise  # what is damaged must not look like a picture that shows nothing
+            root = _parsed(plain)
     except LookupError as error:
         raise ImportFormatError(f"{where}: {error}; save it as UTF-8") from error
     except UnicodeDecodeError as error:

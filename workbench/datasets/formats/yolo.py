@@ -11,11 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.class_lists import (
+    from_json,
+    from_other_list,
+    is_class_list,
+    is_other_list,
+    small_text,
+)
 from workbench.datasets.formats.columns import BoxTable, PlainBoxes
 from workbench.datasets.formats.given_splits import given_splits
 from workbench.datasets.formats.items import (
@@ -28,12 +34,11 @@ from workbench.datasets.formats.items import (
     Record,
 )
 from workbench.datasets.formats.pairing import stem_of
-from workbench.datasets.formats.view import FolderView, decode, extension, hidden, parse_json
+from workbench.datasets.formats.view import FolderView, decode, extension, hidden
 from workbench.errors import ArchiveError, ImportFormatError
 from workbench.persistence.archive import parse_class_list, parse_data_yaml
-from workbench.persistence.archive.data_yaml import MAX_BYTES, MAX_CLASSES
+from workbench.persistence.archive.data_yaml import MAX_CLASSES
 from workbench.persistence.archive.directory import fold
-from workbench.persistence.stored_json import MALFORMED
 from workbench.persistence.yolo.label_table import parse_plain
 from workbench.persistence.yolo.label_text import SMALLEST
 
@@ -45,19 +50,8 @@ _PLAIN_TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[0-9eE+\-. \t\r\n]*")
 _ROWS = re.compile(rb"(?:[0-9]{1,4}(?: [0-9]{1,8}(?:\.[0-9]{1,20})?){4,}\n)+")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _SIGNS = re.compile(r"(?<=\s)#.*$|\btensor\b|[\[\](){}\"|]|:(?=\s|$)|(?<=\s)'|'(?=\s)")
-_PBTXT_ITEM = re.compile(r"item\s*\{([^{}]*)\}")
-_PBTXT_ID = re.compile(r"\bid\s*:\s*(\d{1,6})")
-_PBTXT_NAME = re.compile(r"\bname\s*:\s*[\"']([^\"'\n]+)[\"']")
 _WHOLE = re.compile(r"-?\d{1,9}")
 _DECIMAL_COMMA = re.compile(r"-?\d*,\d+")
-_CLASS_LISTS = frozenset(
-    {"classes.txt", "_darknet.labels", "labels.txt", "predefined_classes.txt", "_classes.txt",
-     "class.txt", "obj_names.txt", "label_map.txt"}
-)  # fmt: skip
-_OTHER_LISTS = frozenset(
-    {"names.txt", "class_names.txt", "classnames.txt", "label.txt", "labelmap.txt",
-     "categories.txt", "label_list.txt", "class_list.txt", "label_names.txt", "classes.csv"}
-)  # fmt: skip
 _NO_LABELS = frozenset({"readme", "license", "requirements", "readme.roboflow", "readme.dataset"})
 
 
@@ -447,12 +441,7 @@ def _is_label(view: FolderView, name: str) -> bool:
 
 
 def _is_list(name: str) -> bool:
-    return _is_class_list(name) or name.rpartition("/")[2].lower() in _OTHER_LISTS
-
-
-def _is_class_list(name: str) -> bool:
-    base = name.rpartition("/")[2].lower()
-    return base in _CLASS_LISTS or base.endswith((".names", ".labels"))
+    return is_class_list(name) or is_other_list(name)
 
 
 # Class names
@@ -462,7 +451,7 @@ def _describe(view: FolderView, reading: Reading) -> None:
     """Take class names and other keys from wherever they stand."""
     chosen = ""
     for name in _yamls(view):
-        data = _small(view, name)
+        data = small_text(view, name)
         if b"names" not in data and not _is_data_yaml(name):
             continue
         found, extra, notes = parse_data_yaml(data, f"{view.path}, {name}")
@@ -471,8 +460,8 @@ def _describe(view: FolderView, reading: Reading) -> None:
         reading.extra = reading.extra or extra
         _agree(view, reading, chosen, name, found)
         chosen = chosen or (name if found else "")
-    for name in [n for n in view.names if _is_class_list(n) and not hidden(n)]:
-        found, notes = parse_class_list(_small(view, name), f"{view.path}, {name}")
+    for name in [n for n in view.names if is_class_list(n) and not hidden(n)]:
+        found, notes = parse_class_list(small_text(view, name), f"{view.path}, {name}")
         reading.used.add(name)
         if chosen in _yamls(view) and chosen:
             if found != reading.classes:
@@ -481,64 +470,8 @@ def _describe(view: FolderView, reading: Reading) -> None:
         reading.notes += [note.replace(f"{view.path}, ", "") for note in notes]
         _agree(view, reading, chosen, name, found)
         chosen = chosen or name
-    if not chosen and not _from_other_list(view, reading):
-        _from_json(view, reading)
-
-
-def _from_other_list(view: FolderView, reading: Reading) -> bool:
-    """Take class names from a list that is called in a way that other lists are called, too."""
-    for name in view.names:
-        base = name.rpartition("/")[2].lower()
-        if base in _OTHER_LISTS and not hidden(name) and view.size(name) <= MAX_BYTES:
-            found, notes = parse_class_list(_small(view, name), f"{view.path}, {name}")
-        elif base.endswith(".pbtxt") and view.size(name) <= MAX_BYTES:
-            found, notes = _from_pbtxt(_small(view, name).decode()), []
-        else:
-            continue
-        if found:
-            reading.used.add(name)
-            reading.notes += [note.replace(f"{view.path}, ", "") for note in notes]
-            reading.classes[:] = found
-            return True
-    return False
-
-
-def _from_pbtxt(text: str) -> list[str]:
-    """Return the names of a label map of TensorFlow, whose ids count from 1."""
-    pairs = [
-        (int(number[1]), name[1])
-        for item in _PBTXT_ITEM.findall(text)
-        if (number := _PBTXT_ID.search(item)) and (name := _PBTXT_NAME.search(item))
-    ]
-    return [name for _, name in sorted(pairs)]
-
-
-def _from_json(view: FolderView, reading: Reading) -> None:
-    """Take the classes of Label Studio's ``notes.json``, or of a ``classes.json``."""
-    for name in view.names:
-        base = name.rpartition("/")[2].lower()
-        if base not in ("notes.json", "classes.json", "names.json") or view.size(name) > MAX_BYTES:
-            continue
-        try:
-            names = _names_in(parse_json(view.read(name), name))
-        except MALFORMED:
-            continue
-        if names and min(names) >= 0 and max(names) < MAX_CLASSES:
-            reading.used.add(name)
-            reading.classes[:] = [names.get(i) or f"class_{i}" for i in range(max(names) + 1)]
-            return
-
-
-def _names_in(value: Any) -> dict[int, str]:
-    """Return names of classes by their ids; raises one of `MALFORMED` if there are none."""
-    if isinstance(value, dict) and isinstance(value.get("categories"), list):
-        return {int(c["id"]): " ".join(str(c["name"]).split()) for c in value["categories"]}
-    if isinstance(value, list):
-        return {number: " ".join(str(name).split()) for number, name in enumerate(value)}
-    pairs = [(str(key), str(name)) for key, name in value.items()]
-    if all(name.isdigit() for _, name in pairs):  # the other way round
-        pairs = [(number, name) for name, number in pairs]
-    return {int(number): " ".join(name.split()) for number, name in pairs}
+    if not chosen and not from_other_list(view, reading):
+        from_json(view, reading)
 
 
 def _agree(view: FolderView, reading: Reading, chosen: str, name: str, found: list[str]) -> None:
@@ -570,15 +503,3 @@ def _is_data_yaml(name: str) -> bool:
 
 def _has_names(view: FolderView, name: str) -> bool:
     return not hidden(name) and b"names" in view.head(name)
-
-
-def _small(view: FolderView, name: str) -> bytes:
-    if view.size(name) > MAX_BYTES:
-        raise ArchiveError(
-            f"{view.path}, {name}: expected a text file of at most {MAX_BYTES} bytes, found "
-            f"{view.size(name)}; correct it, or leave it out"
-        )
-    try:
-        return decode(view.read(name)).encode()
-    except ImportFormatError as error:
-        raise ArchiveError(f"{view.path}, {name}: {error}") from error
