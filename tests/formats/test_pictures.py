@@ -211,7 +211,12 @@ async def test_a_video_becomes_frames_at_the_step_that_is_said(
     folder(tmp_path / "in", {"other.jpg": PICTURE})
     plan = await plan_import(persistence_stores, video)
     assert plan.name == "run"
-    assert "of each 5. frame" in "\n".join(plan.notes)
+    notes = "\n".join(plan.notes)
+    assert "of each 5. frame" in notes
+    assert "made of 1 file, such as" in notes
+    assert (
+        "'Frames of the videos' (frame_step)" in notes
+    )  # as the panel calls it, and as Python does
     plan = await plan.choose(frame_step=4)
     info = await plan.apply()
     assert images(info) == [f"train/frame_{n:06d}.jpg" for n in (0, 4, 8)]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats.choices import Choices
 from workbench.datasets.formats.codecs import Pixels, kind_of_picture, pictures_in
 from workbench.datasets.formats.video import frames_of
@@ -142,8 +143,8 @@ class _Conversion:
         if self._made:
             self.notes.insert(
                 0,
-                f"{self._made} pictures were made of {len(self.used)} files, such as "
-                f"{self.used[0]!r}",
+                f"{counted(self._made, 'picture')} {'was' if self._made == 1 else 'were'} made of "
+                f"{counted(len(self.used), 'file')}, such as {self.used[0]!r}",
             )
         view = self._view.with_made(self._folder, self.used, self.failed, self.notes)
         return Made(view, self.failed)
@@ -229,8 +230,9 @@ class _Conversion:
             count += 1
             self._progress(self._done, self._total)
         self.notes.append(
-            f"{name}: {count} pictures were made of it, of each {video.step}. frame "
-            f"({video.rate:.3g} frames a second); choose frame_step for another number"
+            f"{name}: {counted(count, 'picture')} {'was' if count == 1 else 'were'} made of it, of "
+            f"each {video.step}. frame ({video.rate:.3g} frames a second); choose another number "
+            f"by 'Frames of the videos' (frame_step)"
         )
         return count
 
@@ -246,7 +248,7 @@ class _Conversion:
         if self._made >= MAX_MADE:
             raise ImportFormatError(
                 f"{self._view.path}: expected at most {MAX_MADE} pictures to be made, found more; "
-                f"choose a larger frame_step, or import a part"
+                f"choose fewer 'Frames of the videos' (a larger frame_step), or import a part"
             )
         ending = _EXTENSIONS.get(self._choices.convert, usual)
         name = stem + ending

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.class_lists import is_class_list
 from workbench.datasets.formats.items import (
@@ -38,7 +39,7 @@ def detect(view: FolderView) -> Detection:
         and rows_match(view, [name], lambda line: _LINE.fullmatch(line) is not None)
         and rows_match(view, [name], _has_box, 0.05)
     ]
-    return found(files, f"{len(files)} lists of pictures with boxes behind them")
+    return found(files, f"{counted(len(files), 'list')} of pictures with boxes behind them")
 
 
 def _has_box(line: str) -> bool:

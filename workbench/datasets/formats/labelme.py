@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.items import (
     POLYGON,
@@ -33,7 +34,7 @@ _KEPT_KEYS = ("group_id", "difficult", "score", "attributes", "flags", "descript
 def detect(view: FolderView) -> Detection:
     """Look for JSON files with ``shapes``."""
     files = view.matching([".json"], lambda name: _is_labelme(view.json(name)))
-    return found(files, f"{len(files)} JSON files with shapes", 0.95)
+    return found(files, f"{counted(len(files), 'JSON file')} with shapes", 0.95)
 
 
 def _is_labelme(value: Any) -> bool:

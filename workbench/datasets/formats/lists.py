@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.items import (
     MASK,
@@ -52,7 +53,7 @@ class JsonFormat(NamedTuple):
     def detect(self, view: FolderView) -> Detection:
         """Look for JSON files of this form."""
         files = view.matching([".json"], lambda name: self.matches(view.json(name)))
-        return found(files, f"{len(files)} JSON files of {self.TITLE}", 0.9)
+        return found(files, f"{counted(len(files), 'JSON file')} of {self.TITLE}", 0.9)
 
     def read(self, view: FolderView, detection: Detection, options: Options) -> Reading:
         """Read annotation files; see `workbench.datasets.formats.items`."""

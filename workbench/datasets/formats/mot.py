@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.items import (
     Box,
@@ -34,7 +35,7 @@ _CLASSES = (
 def detect(view: FolderView) -> Detection:
     """Look for ``gt.txt`` beside numbered pictures."""
     files = [n for n in view.candidates(".txt") if stem_of(n).lower() == "gt" and _is_mot(view, n)]
-    return found(files, f"{len(files)} sequences with gt.txt", 0.95)
+    return found(files, f"{counted(len(files), 'sequence')} with gt.txt", 0.95)
 
 
 def _is_mot(view: FolderView, name: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.accounts import note_as_made
 from workbench.datasets.formats.choices import Choices, choices_from
@@ -458,9 +459,9 @@ def _ask_about_pictures(view: FolderView, choices: Choices) -> str:
     if not found or choices.convert != "ask":
         return ""
     return (
-        f"{view.path}: found {len(found)} pictures in formats that training does not read, such as "
-        f"{found[0]!r}; choose convert='png' (or 'jpeg') to take copies of them that it reads, or "
-        f"convert='no' to leave them out"
+        f"{view.path}: found {counted(len(found), 'picture')} in formats that training does not "
+        f"read, such as {found[0]!r}; choose convert='png' (or 'jpeg') to take copies of them that "
+        f"it reads, or convert='no' to leave them out"
     )
 
 

@@ -183,8 +183,8 @@ SENTENCES = {
         "choose convert='png' to make an image of each"
     ),
     VIDEO: (
-        "{count} videos were left out, such as {example}: choose frame_step=30 to take each 30th "
-        "frame as an image"
+        "{count} videos were left out, such as {example}: choose 'Frames of the videos' "
+        "(frame_step=30 takes each 30th frame as an image)"
     ),
     NOT_CONVERTED: "{count} files could not be made into pictures, such as {example}",
     MASK_FOLDER: (

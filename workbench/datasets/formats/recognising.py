@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.items import Detection
 from workbench.datasets.formats.pairing import stem_of
@@ -200,9 +201,9 @@ def question(view: FolderView, unknown: Sequence[str]) -> str:
     """Return what is asked about files in no known form."""
     some = ", ".join(repr(name) for name in unknown[:3]) + ", ..." * (len(unknown) > 3)
     return (
-        f"{view.path}: found {len(unknown)} files beside the pictures that may be annotations, in "
-        f"no form that is known here ({some}). Import the pictures alone (unknown='ignore'), "
-        f"or export the annotations again in one of these forms: "
+        f"{view.path}: found {counted(len(unknown), 'file')} beside the pictures that may be "
+        f"annotations, in no form that is known here ({some}). Import the pictures alone "
+        f"(unknown='ignore'), or export the annotations again in one of these forms: "
         f"{', '.join(reader.TITLE for reader in READERS.values())}"
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.items import (
     ROTATED,
@@ -41,7 +42,7 @@ class RowFormat(NamedTuple):
     def detect(self, view: FolderView) -> Detection:
         """Look for text files beside pictures whose rows are of this form."""
         files = rows_match(view, owned_texts(view), self._is_good, 0.8)
-        return found(files, f"{len(files)} text files with rows of {self.TITLE}")
+        return found(files, f"{counted(len(files), 'text file')} with rows of {self.TITLE}")
 
     def _is_good(self, line: str) -> bool:
         try:

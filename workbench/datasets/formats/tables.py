@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.bare_rows import Shape, shape_of
 from workbench.datasets.formats.class_lists import listed_classes
@@ -70,7 +71,7 @@ def detect(view: FolderView) -> Detection:
     own = set(owned_texts(view))  # of one picture each, and there may be very many
     texts = [name for name in view.candidates(".txt") if name not in own]
     files += [name for name in texts if _accepted(view, name)]
-    return found(files, f"{len(files)} tables with a row for each box")
+    return found(files, f"{counted(len(files), 'table')} with a row for each box")
 
 
 def _accepted(view: FolderView, name: str) -> bool:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats.items import Detection, Options, Reading, Record
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.voc_lists import read_lists
@@ -38,7 +39,7 @@ def detect(view: FolderView) -> Detection:
     files = view.matching([".xml"], lambda name: _is_voc(view, name))
     if not files:
         return Detection()
-    return Detection(0.95, f"{len(files)} XML files begin with <annotation>", files)
+    return Detection(0.95, f"{counted(len(files), 'XML file')} with <annotation>", files)
 
 
 def _is_voc(view: FolderView, name: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.class_lists import (
     from_json,
@@ -77,11 +78,13 @@ def detect(view: FolderView) -> Detection:
             return Detection()
         rest = [n for n in named if fold(stem_of(n)) not in stems and _is_label(view, n)]
         return Detection(
-            0.9 * sure + 0.05, f"{len(owned)} text files with rows of numbers", owned + rest
+            0.9 * sure + 0.05,
+            f"{counted(len(owned), 'text file')} with rows of numbers",
+            owned + rest,
         )
     orphans = [name for name in named if _is_label(view, name)]
     if orphans:
-        return Detection(0.3, f"{len(orphans)} text files with rows of numbers", orphans)
+        return Detection(0.3, f"{counted(len(orphans), 'text file')} with rows of numbers", orphans)
     if any(extension(n) in (".yaml", ".yml") and _has_names(view, n) for n in view.names):
         return Detection(0.2, "a data.yaml with class names, and no labels yet", [])
     return Detection()
