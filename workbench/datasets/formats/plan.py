@@ -483,7 +483,8 @@ def _give_splits(view: FolderView, taken: Taken, choices: Choices) -> None:
         dealt = split_by_ratio((p.name for p in pictures), choices.shares, choices.seed)
     # Lists in a folder of that name are of the splits; those in others may be of anything else,
     # and count where folders tell nothing.
-    sure = any("imagesets/" in name.lower() for name in view.candidates(".txt"))
+    lists = (name.lower() for name in view.candidates(".txt"))
+    sure = not taken.reading.splits and any("imagesets/" in name for name in lists)
     if not dealt and (sure or any(picture.split is None for picture in pictures)):
         given = given_splits(view)
         listed = given.splits

@@ -41,14 +41,17 @@ def _assign(view: FolderView, lists: dict[str, list[str]]) -> tuple[dict[str, st
     known: dict[str, list[str]] = {}
     for picture in view.pictures:
         known.setdefault(stem_of(picture), []).append(picture)
+        below = "/".join(picture.rsplit("/", 2)[-2:])
+        if "/" in below:  # lists may have the folder as well
+            known.setdefault(below[: below.rfind(".")], []).append(picture)
     notes: list[str] = []
     found = {split: _resolve(names, known, split, notes) for split, names in lists.items()}
     assigned: dict[str, str] = {}
     several: list[str] = []
     for split in _PRECEDENCE:
-        stems = sorted(found.get(split, ()))
-        several += [f"{stem} went to {assigned[stem]}" for stem in stems if stem in assigned]
-        assigned |= {stem: split for stem in stems if stem not in assigned}
+        pictures = sorted(found.get(split, ()), key=stem_of)
+        several += [f"{stem_of(p)} went to {assigned[p]}" for p in pictures if p in assigned]
+        assigned |= {picture: split for picture in pictures if picture not in assigned}
     if several:
         notes.append(f"{len(several)} images are in several lists: {_examples(several)}")
     rest = found.get("trainval", set()) - assigned.keys()
@@ -58,7 +61,7 @@ def _assign(view: FolderView, lists: dict[str, list[str]]) -> tuple[dict[str, st
             f"trainval.txt lists {len(rest)} images, and there is no train.txt or val.txt: 80 % "
             f"went to train, 20 % to val, picked at random with seed 0"
         )
-    return {p: split for stem, split in assigned.items() for p in known[stem]}, notes
+    return assigned, notes
 
 
 def _resolve(
@@ -71,7 +74,7 @@ def _resolve(
         if stem is None:
             missing.append(name)
         else:
-            found.add(stem)
+            found.update(known[stem])
     if missing:
         notes.append(
             f"{len(missing)} names in the list {split}.txt are of no image here: "
@@ -89,7 +92,9 @@ def _forms(name: str) -> Iterable[str]:
     bare, _, flag = name.rpartition(" ")
     # The lists of single classes say "name -1", "name 0" or "name 1".
     for form in (name, bare.strip()) if flag in {"-1", "0", "1"} else (name,):
-        base = form.replace("\\", "/").rpartition("/")[2]
+        plain = form.replace("\\", "/").strip("/")
+        yield "/".join(plain.rsplit("/", 2)[-2:])
+        base = plain.rpartition("/")[2]
         yield base
         stem, dot, extension = base.rpartition(".")
         if dot and f".{extension.lower()}" in IMAGE_EXTENSIONS:

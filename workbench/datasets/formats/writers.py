@@ -171,14 +171,19 @@ def coco(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
 
 
 def voc(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
-    """``Annotations/a.xml`` and ``ImageSets/Main/train.txt``."""
+    """``Annotations/train/a.xml``, ``ImageSets/Main/train.txt``, and ``labelmap.txt`` of CVAT.
+
+    Lists have the folders of pictures, as who reads them puts the ending behind what stands there.
+    """
     for item in items:
         if item.boxes is not None:
             yield f"Annotations/{item.split}/{item.stem}.xml", _voc(item, classes)
     for split in ("train", "val", "test"):
-        stems = [item.stem for item in items if item.split == split]
-        if stems:
-            yield f"ImageSets/Main/{split}.txt", "".join(f"{stem}\n" for stem in stems).encode()
+        lines = [f"{split}/{item.stem}\n" for item in items if item.split == split]
+        if lines:
+            yield f"ImageSets/Main/{split}.txt", "".join(lines).encode()
+    head = "# label:color_rgb:parts:actions\n"
+    yield "labelmap.txt", (head + "".join(f"{name}:::\n" for name in classes)).encode()
 
 
 def _voc(item: OutItem, classes: Sequence[str]) -> bytes:
