@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 
 import obstore
 import pytest
@@ -29,6 +30,7 @@ from workbench.errors import (
 )
 from workbench.persistence.storage import Append, Move, Remove, Storage, Write
 from workbench.persistence.storage.bucket import BucketStorage, open_bucket
+from workbench.persistence.storage.bucket.objects import _found
 from workbench.testing.storage import contents
 
 HEAD = ".workbench/lock"
@@ -245,6 +247,14 @@ def test_reading_a_block_again_and_again_while_others_write(store: MemoryStore) 
 
     assert storage.consistently(work) == [b"2", b"2"]
     assert calls == 3
+
+
+def test_a_tag_is_the_same_listed_or_looked_at() -> None:
+    """Azure says ``"0x8D"`` of a value and ``0x8D`` in a list; others the same in both."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    said = {"path": "a", "size": 1, "last_modified": moment, "version": None}
+    tags = [_found({**said, "e_tag": tag}).tag for tag in ("0x8D", '"0x8D"', '"d41d8"', "7")]
+    assert tags == ['"0x8D"', '"0x8D"', '"d41d8"', "7"]
 
 
 # Through a server

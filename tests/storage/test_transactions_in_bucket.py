@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.pictures import jpeg
 from tests.storage.s3_proxy import S3Proxy
-from workbench.errors import ConflictError, NotFoundError
+from workbench.errors import ConflictError, NotFoundError, ReadOnlyError
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation
 from workbench.persistence.storage import Write
@@ -146,3 +146,18 @@ async def test_others_wait_no_longer_than_the_save(
     await stores.label.save("cups", "train", "a.jpg", BOXES[:1])
     wait_until_nobody_writes(address)
     assert open_bucket(f"{address}/cups")._head.look().journal is None
+
+
+async def test_each_is_told_its_own_reason(stores: Stores, s3: S3Proxy, address: str) -> None:
+    """One that comes along with another, which cannot be written, is not told of that."""
+    await stores.label.save("cups", "train", "b.jpg", BOXES[:1])
+    wait_until_nobody_writes(address)
+    s3.inject("AccessDenied", "PUT", times=100)
+    found = await asyncio.gather(
+        stores.label.save("cups", "train", "a.jpg", BOXES[:1]),
+        stores.label.save("cups", "train", "none.jpg", BOXES[:1]),
+        return_exceptions=True,
+    )
+    assert [type(error) for error in found] == [ReadOnlyError, NotFoundError]
+    s3.heal()
+    assert await stores.label.load("cups", "train", "a.jpg") == []

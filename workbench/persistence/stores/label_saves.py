@@ -98,13 +98,13 @@ class LabelSaves:
                     elif len(decided[-1].checked) > 1:
                         most = 1
                     else:
-                        _refuse(left, error, decided[-1].num_taken)
+                        decided[-1].tell(error)
+                        _forget(left, decided[-1].num_taken)
                 except BaseException as error:  # noqa: BLE001  each of them is told; none may hang
                     _refuse(left, error)
                 else:
                     batch.tell()
-                    for _ in range(batch.num_taken):
-                        left.popleft()
+                    _forget(left, batch.num_taken)
 
     def _carry_out(
         self, dataset: Dataset, saves: deque[Save], most: int, decided: list[_Batch]
@@ -189,18 +189,26 @@ class _Batch:
         writes = [Write(label_key(*one.key), one.new) for one in changed]
         return [*writes, *history_log.noted(storage, [one.edit for one in changed])]
 
-    def tell(self) -> None:
-        """Tell each what has become of it."""
+    def tell(self, failed: Exception | None = None) -> None:
+        """Tell each what has become of it; if the commit has failed, with its error."""
         for save, error in self.refused:
             save.outcome.set_exception(error)
         for one in self.checked:
-            one.save.outcome.set_result(one.result)
+            if failed is None:
+                one.save.outcome.set_result(one.result)
+            else:
+                one.save.outcome.set_exception(failed)
 
 
-def _refuse(saves: deque[Save], error: BaseException, most: int = _MOST * 2) -> None:
-    """Tell the first of some saves that nothing has become of them."""
-    for _ in range(min(most, len(saves))):
+def _refuse(saves: deque[Save], error: BaseException) -> None:
+    """Tell all that nothing has become of them."""
+    while saves:
         saves.popleft().outcome.set_exception(error)
+
+
+def _forget(saves: deque[Save], count: int) -> None:
+    for _ in range(count):
+        saves.popleft()
 
 
 def _check(dataset: Dataset, yaml: DataYaml, save: Save, key: ImageKey) -> _Checked:

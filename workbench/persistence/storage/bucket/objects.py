@@ -257,7 +257,10 @@ class _SameError(StorageError):
 
 
 def _found(meta: ObjectMeta) -> Found:
-    return Found(meta["path"], meta["e_tag"] or f"{meta['last_modified']}", meta["size"])
+    tag = meta["e_tag"] or f"{meta['last_modified']}"
+    if tag.startswith("0x"):  # Azure leaves the quotes out where it lists, and only there
+        tag = f'"{tag}"'
+    return Found(meta["path"], tag, meta["size"])
 
 
 def _batches(paths: Sequence[str], size: int) -> Iterable[list[str]]:
