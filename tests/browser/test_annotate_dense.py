@@ -79,7 +79,7 @@ def test_a_key_that_has_nothing_to_do_says_why(lab_page: LabPage, dataset: Path)
     hint = canvas.root.locator(".wb-hint")
     for key, text in [
         ("p", "The image shown before has no boxes to copy."),
-        ("Delete", "No box is selected."),
+        ("Delete", "No box is selected: click one first."),
         ("Control+v", "No box has been copied yet."),
         ("Control+y", "There is nothing to redo on this image."),
         ("b", "There are boxes on this image: delete them first."),

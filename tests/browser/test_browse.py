@@ -255,7 +255,7 @@ def test_a_word_is_typed_in_a_menu_and_what_changed_outside_is_looked_for(
     page.keyboard.press("r")
     gallery.cell("new.jpg").wait_for()
     assert (images / "labels" / "train" / "img_04.txt").is_file()
-    assert gallery.button("Undo").get_attribute("title") == "Nothing to undo"
+    assert gallery.button("Undo").get_attribute("title") == "Nothing was changed here yet."
 
 
 def test_among_many_classes_one_is_looked_for(lab_page: LabPage, images: Path) -> None:
