@@ -50,7 +50,8 @@ def test_a_notebook_that_is_not_there_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["lab", str(tmp_path / "no.ipynb")]) == 1
-    assert f"There is no notebook or folder '{tmp_path / 'no.ipynb'}'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"There is no dataset, notebook or folder '{tmp_path / 'no.ipynb'}'" in said
 
 
 def test_a_notebook_opens_in_its_folder(tmp_path: Path) -> None:

@@ -253,8 +253,8 @@ def lab_arguments(target: Path, *, ip: str, port: int | None, browser: bool) -> 
     """
     if not target.exists():
         raise SetupError(
-            f"There is no notebook or folder {str(target)!r}: give the path of one that exists, "
-            f"seen from {str(Path.cwd())!r}"
+            f"There is no dataset, notebook or folder {str(target)!r}: give the path of one that "
+            f"exists, seen from {str(Path.cwd())!r}, or make a dataset with `workbench new`"
         )
     target = target.resolve()
     root = target if target.is_dir() else target.parent

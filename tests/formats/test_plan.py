@@ -359,3 +359,16 @@ async def test_a_slip_in_the_classes_is_told(
     plan = await plan_import(persistence_stores, folder(tmp_path / "in", YOLO))
     with pytest.raises(ImportFormatError, match=found):
         await plan.choose(classes=classes)
+
+
+async def test_classes_that_differ_in_case_are_named_until_they_are_merged(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    source = folder(
+        tmp_path / "pets",
+        {"a.jpg": PICTURE, "a.xml": voc(voc_object("cat") + voc_object("Cat"))},
+    )
+    note = "the classes Cat, cat differ in upper and lower case only"
+    plan = await plan_import(persistence_stores, source)
+    assert note in str(plan)
+    assert note not in str(await plan.choose(classes={"Cat": "cat"}))

@@ -118,7 +118,7 @@ async def test_a_box_without_area_is_left_out_and_reported_by_file_name(
 
     assert info.notes[0] == (
         "1 box lies outside of its image or has no area and was left out, such as in "
-        "'Annotations/b.xml', 1 (50, 30, 50, 30)"
+        "'Annotations/b.xml', entry 1 (50, 30, 50, 30)"
     )
     assert len(_labels(tmp_path, "b.txt").splitlines()) == 1
 

@@ -61,9 +61,10 @@ class Account:
     source: str
     ledger: Ledger
     notes: list[str] = field(default_factory=list)
-    extras: Extras = field(default_factory=dict)
-    pictures: dict[str, str] = field(default_factory=dict)
-    way_back: WayBack | None = None
+    # Of many images these are long: the account can be the last line of a cell.
+    extras: Extras = field(default_factory=dict, repr=False)
+    pictures: dict[str, str] = field(default_factory=dict, repr=False)
+    way_back: WayBack | None = field(default=None, repr=False)
     classes: tuple[list[str], list[str]] = ([], [])
     undone: bool = False
     made: bool = False

@@ -66,9 +66,16 @@ class ExportPlan:
     num_boxes: int
     classes: list[str]
     notes: list[str]
-    _stores: DataStores
-    _dataset: str
-    items: list[OutItem] = field(default_factory=list)
+    _stores: DataStores = field(repr=False)
+    _dataset: str = field(repr=False)
+    items: list[OutItem] = field(default_factory=list, repr=False)
+
+    def __str__(self) -> str:
+        """Return the plan in a few lines."""
+        counts = f"{self.num_images:,} images, {self.num_boxes:,} boxes"
+        return "\n".join(
+            [f"{self.format}: {counts}", f"classes: {', '.join(self.classes)}", *self.notes]
+        )
 
     async def write(
         self,

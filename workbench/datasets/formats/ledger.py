@@ -74,7 +74,7 @@ class Ledger:
     taken: Counter[str] = field(default_factory=Counter)
     by_split: Counter[tuple[str, str]] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list, repr=False)
 
     def add(self, entry: Entry, count: int = 1) -> None:
         """Count something that was left, repaired or is worth a note."""
@@ -142,7 +142,7 @@ class Ledger:
         where = first.picture or first.file
         example = f"{where!r}"
         if first.place and first.picture != first.file and first.file:
-            example = f"{first.file!r}, {first.place}"
+            example = f"{first.file!r}, entry {first.place}"
         detail = f" ({first.detail})" if first.detail else ""
         return of_one(
             SENTENCES[reason].format(count=self.reasons[key], unit=unit, example=example + detail)
@@ -157,7 +157,7 @@ class Ledger:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Return what was left or repaired as a table, a row for each thing."""
+        """Return what was left, repaired or noted as a table, a row for each thing."""
         import pandas as pd
 
         return pd.DataFrame(

@@ -424,6 +424,7 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
     ledger.check()
     asked = recognised.unknown if not recognised.format and choices.unknown == "ask" else []
     notes = [*view.notes, *reading.notes, *ledger.sentences(), *layout.notes]
+    notes += why.on_spellings(classes)
     if choices.shares:
         shares = ", ".join(f"{share:g} to {split}" for split, share in choices.shares.items())
         notes.append(f"images were dealt out to splits at random: {shares}, seed {choices.seed}")

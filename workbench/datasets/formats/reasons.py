@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 # Of annotations that are left out.
 NO_PICTURE = "no picture"
 NO_IMAGE = "not listed"
@@ -242,3 +245,16 @@ SENTENCES = {
     ARCHIVE: "{count} archives beside the pictures were not opened, such as {example}",
 }
 """``{example}`` is the first of them."""
+
+
+def on_spellings(classes: Iterable[str]) -> list[str]:
+    """Return a sentence for each group of classes that differ in upper and lower case only."""
+    spellings: dict[str, set[str]] = defaultdict(set)
+    for name in classes:
+        spellings[name.casefold()].add(name)
+    return [
+        f"the classes {', '.join(sorted(same))} differ in upper and lower case only and stay "
+        f"apart; merge them if they are one"
+        for same in spellings.values()
+        if len(same) > 1
+    ]

@@ -60,8 +60,6 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
 def _records(
     view: FolderView, files: Sequence[str], reading: Reading, options: Options
 ) -> Iterator[Record]:
-    spellings: dict[str, set[str]] = {}
-    spelt: set[str] = set()
     for start in range(0, len(files), _TICK):
         options.tick()
         contents = []
@@ -78,16 +76,4 @@ def _records(
                 reading.unreadable.append((name, str(error)))
                 continue
             reading.used.add(name)
-            # Those of a table are those of many files at once.
-            plain_labels = record.plain.table.labels if record.plain is not None else ()
-            labels = {*plain_labels, *(box.label for box in record.boxes)}
-            for label in labels - spelt:
-                spelt.add(label)
-                spellings.setdefault(label.casefold(), set()).add(label)
             yield record
-    for same in spellings.values():
-        if len(same) > 1:
-            reading.notes.append(
-                f"the classes {', '.join(sorted(same))} differ in upper and lower case only and "
-                f"stay apart; merge them if they are one"
-            )
