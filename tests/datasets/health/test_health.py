@@ -13,8 +13,7 @@ from tests.helpers.pictures import encoded, jpeg, rotated_jpeg
 from workbench.datasets.health import CHECKS, KINDS, SEVERITIES, HealthChecker, HealthReport
 from workbench.errors import ConflictError
 from workbench.persistence import Stores, create_memory_stores, create_stores
-from workbench.persistence.label_models import LabelTable
-from workbench.persistence.models import Annotation, ImageKey, NewImage
+from workbench.persistence.models import Annotation, ImageKey, LabelTable
 from workbench.samples.dataset import create_shapes
 
 NAME = "shapes"
@@ -375,6 +374,29 @@ async def test_a_cancelled_run_keeps_what_it_has(
     assert seen[-1] == (52, 52)
 
 
+@pytest.mark.parametrize("changes", [1, 99])
+async def test_classes_that_others_change_meanwhile_are_looked_at_again(
+    stores: Stores, root: Path, monkeypatch: pytest.MonkeyPatch, changes: int
+) -> None:
+    load_all, label = stores.label.load_all, sorted((root / "labels" / "train").iterdir())[0]
+    made: list[str] = []
+
+    async def change_first(dataset: str) -> LabelTable:
+        if len(made) < changes:
+            classes = (await stores.dataset.get(NAME)).classes
+            made.append(f"new{len(made)}")
+            await stores.dataset.update_classes(NAME, [*classes, made[-1]])
+            label.write_text(f"{len(classes)} 0.5 0.5 0.2 0.2\n")
+        return await load_all(dataset)
+
+    monkeypatch.setattr(stores.label, "load_all", change_first)
+    if changes == 1:
+        assert "new0" in (await _check(stores))["class-absent-val"].details
+    else:
+        with pytest.raises(ConflictError, match=f"{NAME}: its classes were changed"):
+            await _check(stores)
+
+
 async def test_a_damaged_cache_is_made_anew(stores: Stores) -> None:
     first = await _check(stores)
     for damage in (b"", b"{}\n", b'{"images": 5}\nshort', b"\xff" * 99):
@@ -383,24 +405,3 @@ async def test_a_damaged_cache_is_made_anew(stores: Stores) -> None:
         again = await _check(stores)
         assert again.examined == 100
         assert again.to_frame().equals(first.to_frame())
-
-
-async def test_a_class_that_is_added_while_health_looks_is_counted_next_time(
-    persistence_stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its boxes are among the labels that are read after the images."""
-    images = [NewImage("a.jpg", "train", jpeg(1), []), NewImage("b.jpg", "val", jpeg(2), [])]
-    await persistence_stores.dataset.create_from("pets", ["cat"], images)
-    read = persistence_stores.label.load_all
-
-    async def load_all(*of: str) -> LabelTable:
-        await persistence_stores.dataset.update_classes("pets", ["cat", "dog"])
-        boxes = [Annotation(1, 0.5, 0.5, 0.2, 0.2)]
-        await persistence_stores.label.save("pets", "train", "a.jpg", boxes)
-        return await read(*of)
-
-    monkeypatch.setattr(persistence_stores.label, "load_all", load_all)
-    report = await HealthChecker(persistence_stores).run("pets")
-    assert report.num_images == 2
-    monkeypatch.undo()
-    assert "class-unused" in (await HealthChecker(persistence_stores).run("pets")).kinds

@@ -9,8 +9,12 @@ from workbench.datasets.duplicates import find_duplicates
 from workbench.datasets.health.evidence import Evidence
 from workbench.datasets.health.findings import KINDS, SEVERITIES, Finding, HealthReport
 from workbench.datasets.health.registry import CHECKS
+from workbench.errors import ConflictError
 from workbench.persistence import DataStores
 from workbench.persistence.models import Progress, no_progress
+
+# What is unchanged is not read again, so that a second look takes a moment.
+_LOOKS = 3
 
 
 class HealthChecker:
@@ -47,21 +51,31 @@ class HealthChecker:
             If `only` holds a kind that does not exist.
         NotFoundError
             If there is no such dataset.
+        ConflictError
+            If somebody goes on changing its classes all the while.
         """
         unknown = sorted(set(only or ()) - set(KINDS))
         if unknown:
             raise ValueError(f"only: expected some of {', '.join(KINDS)}; found {unknown[0]!r}")
-        duplicates = await find_duplicates(self._stores, dataset, measured=True, progress=progress)
-        evidence = Evidence(
-            classes=duplicates.images.table.classes,
-            duplicates=duplicates,
-            labels=await self._stores.label.load_all(dataset),
-            inspection=await self._stores.label.inspect(dataset),
-            stores=self._stores,
-            dataset=dataset,
-        )
+        evidence = await self._gather(dataset, progress)
         findings = await asyncio.to_thread(_find, evidence, only)
-        return HealthReport(dataset, findings, len(evidence.keys), duplicates.images.examined)
+        examined = evidence.duplicates.images.examined
+        return HealthReport(dataset, findings, len(evidence.keys), examined)
+
+    async def _gather(self, dataset: str, progress: Progress) -> Evidence:
+        """Return labels whose class ids are those of the classes, though others change both."""
+        stores = self._stores
+        for _ in range(_LOOKS):
+            duplicates = await find_duplicates(stores, dataset, measured=True, progress=progress)
+            classes = duplicates.images.table.classes
+            labels = await stores.label.load_all(dataset)
+            inspection = await stores.label.inspect(dataset)
+            if (await stores.dataset.get(dataset)).classes == classes:
+                return Evidence(classes, duplicates, labels, inspection, stores, dataset)
+        raise ConflictError(
+            f"{dataset}: its classes were changed during each of {_LOOKS} looks at it; check it "
+            f"again when whoever changes them is done"
+        )
 
 
 def _find(evidence: Evidence, only: Collection[str] | None) -> list[Finding]:

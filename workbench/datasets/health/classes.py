@@ -56,12 +56,10 @@ def check(evidence: Evidence) -> Iterator[Finding]:
 def _counts(evidence: Evidence) -> dict[str, npt.NDArray[np.int64]]:
     labels = evidence.labels
     split_of_box = np.array(labels.splits, dtype=object)[labels.image_index]
-    # A class that was added since the images were looked at is not counted yet.
-    number = len(evidence.classes)
     return {
-        split: np.bincount(labels.class_id[split_of_box == split], minlength=number)[
-            :number
-        ].astype(np.int64)
+        split: np.bincount(
+            labels.class_id[split_of_box == split], minlength=len(evidence.classes)
+        ).astype(np.int64)
         for split in ("train", "val", "test")
     }
 
