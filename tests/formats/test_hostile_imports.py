@@ -112,6 +112,22 @@ async def test_more_boxes_than_a_label_file_holds_are_left_out(
     assert len(table.class_id) == 1
 
 
+async def test_an_error_shows_the_beginning_of_an_endless_name(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    document = _coco([{**BOX, "id": 1}])
+    document["categories"] = [{"id": 1, "name": "x" * 200_000}]
+    source = folder(tmp_path / "in", {"a.png": picture(), "coco.json": document})
+    with pytest.raises(ImportFormatError, match="xxx") as caught:
+        await plan_import(persistence_stores, source)
+    assert len(str(caught.value)) < 1000
+    deep = member()
+    deep.name = "q/" * 20_000 + "a.png"
+    with pytest.raises(ArchiveError, match="q/q/") as refused:
+        await plan_import(persistence_stores, tar(tmp_path / "in.tar.gz", deep))
+    assert len(str(refused.value)) < 1000
+
+
 async def test_more_classes_than_may_be_are_said_when_it_is_planned(
     persistence_stores: Stores, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ from workbench.persistence.models import TrashEntry
 Frame = npt.NDArray[np.uint8]
 
 JPEG_QUALITY = 95
+_MOST_SHOWN = 200
 _MAX_CLASS_NAME = 200
 
 
@@ -42,11 +43,11 @@ def check_classes(classes: Sequence[str]) -> list[str]:
     names = list(classes)
     for class_id, name in enumerate(names):
         if not isinstance(name, str) or not name.strip() or len(name) > _MAX_CLASS_NAME:
-            raise InvalidDatasetError(f"class {class_id}: expected a name, found {name!r}")
+            raise InvalidDatasetError(f"class {class_id}: expected a name, found {_shown(name)}")
         if any(ord(char) < 32 for char in name):
-            raise InvalidDatasetError(f"class {class_id}: {name!r} holds a control character")
+            raise InvalidDatasetError(f"class {class_id}: {_shown(name)} holds a control character")
         if not is_whole(name):
-            raise InvalidDatasetError(f"class {class_id}: {name!r} holds half a character")
+            raise InvalidDatasetError(f"class {class_id}: {_shown(name)} holds half a character")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise InvalidDatasetError(
@@ -54,6 +55,12 @@ def check_classes(classes: Sequence[str]) -> list[str]:
             f"than once; names must differ"
         )
     return names
+
+
+def _shown(name: object) -> str:
+    """Word a name for an error: its beginning, if it is an endless one."""
+    text = repr(name)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def check_classes_seen(

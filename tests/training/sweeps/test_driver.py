@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from workbench.errors import InvalidDatasetError, TrainingError
 from workbench.persistence import create_memory_stores
 from workbench.persistence.sweep_folder import SweepFolder
 from workbench.training.events import Failed, Finished, Stopped
+from workbench.training.runner import TrainingRunner
 from workbench.training.sweeps.driver import Driver, drive
 from workbench.training.sweeps.halving import Halving
 from workbench.training.sweeps.plan import SweepNotes, SweepPlan
@@ -91,6 +93,25 @@ def test_a_driver_that_breaks_says_so(tmp_path: Path) -> None:
     progress = SweepNotes.read(folder, SweepPlan.read(folder))
     assert progress.state == "failed"
     assert "config.json" in progress.message
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *({"state": None}, {"state": "eaten"}, {"message": 10**30}, {"trials": [{"run": 5}]}),
+        *({"trials": [{"rung": "x"}]}, {"trials": [{"cancelled": 1}]}, {"settings": {"a": 1}}),
+        {"settings": ["x"]},
+    ],
+    ids=repr,
+)
+async def test_a_sweep_of_other_types_is_left_out(tmp_path: Path, odd: dict[str, object]) -> None:
+    folder = sweep_of(tmp_path / "runs", "")
+    path = folder.path / ("sweep.json" if "settings" in odd else "trials.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), **odd}))
+    with pytest.raises(InvalidDatasetError, match="sweep"):
+        SweepNotes.read(folder, SweepPlan.read(folder))
+    runner = TrainingRunner(create_memory_stores(), tmp_path / "runs")
+    assert await runner.list_sweeps() == []
 
 
 @pytest.mark.parametrize("name", ["..", "../../elsewhere", "/etc"])

@@ -13,6 +13,7 @@ from typing import IO, Any, Self, cast
 from workbench.errors import ArchiveError, WorkbenchError
 from workbench.persistence.archive import FolderSink
 from workbench.persistence.archive.directory import fold, is_litter, plain_name
+from workbench.persistence.archive.format import refusal
 from workbench.persistence.models import ArchiveLimits
 
 _TARS = (".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tgz", ".txz", ".tbz2", ".tzst", ".tar")
@@ -187,5 +188,4 @@ def _stream(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _refusal(path: Path, member: str, expected: str, found: str, remedy: str) -> ArchiveError:
-    where = f"{path}, member {member!r}" if member else str(path)
-    return ArchiveError(f"{where}: expected {expected}, found {found}; {remedy}")
+    return refusal(path, member, expected=expected, found=found, remedy=remedy)

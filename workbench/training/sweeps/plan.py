@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from workbench.errors import InvalidConfigError
@@ -14,6 +14,7 @@ from workbench.training.config import TrainingJob
 from workbench.training.sweeps.halving import Halving
 
 RUNNING, FINISHED, CANCELLED, FAILED = "running", "finished", "cancelled", "failed"
+_STATES = frozenset({RUNNING, FINISHED, CANCELLED, FAILED})
 METRICS = ("map50_95", "map50")
 
 
@@ -104,10 +105,13 @@ class SweepPlan:
                 }
             )
             lengths = {len(plan.jobs), len(plan.settings), len(plan.folds) or len(plan.jobs)}
+            whole = isinstance(plan.settings, list) and all(
+                isinstance(settings, dict) for settings in plan.settings
+            )
         except MALFORMED as error:
             raise malformed(str(folder.path), "a sweep", error) from error
-        if len(lengths) != 1:
-            raise malformed(str(folder.path), "a sweep", "lists of other lengths")
+        if len(lengths) != 1 or not whole:
+            raise malformed(str(folder.path), "a sweep", "lists of other lengths or things")
         return plan
 
 
@@ -179,11 +183,23 @@ class SweepNotes:
             trials = tuple(TrialNotes(**trial) for trial in content["trials"])
             notes = cls(**{**content, "trials": trials})
             names = [trial.run for trial in trials]
-            sound = len(trials) == len(plan.jobs) and all(
-                name not in {".", ".."} and not {"/", "\\", "\0"} & set(name) for name in names
+            sound = (
+                len(trials) == len(plan.jobs)
+                and all(map(_is_of_its_types, [notes, *trials]))
+                and notes.state in _STATES
+                and not any(name in {".", ".."} or {"/", "\\", "\0"} & set(name) for name in names)
             )
         except MALFORMED as error:
             raise malformed(str(folder.path), "notes of a sweep", error) from error
         if not sound:
             raise malformed(str(folder.path), "notes of a sweep", "trials that are none of it")
         return notes
+
+
+def _is_of_its_types(notes: SweepNotes | TrialNotes) -> bool:
+    """Whether each value is of the type of its default: what is noted may come from anybody."""
+    return all(
+        type(getattr(notes, one.name)) is type(one.default)
+        for one in fields(notes)
+        if one.default is not MISSING
+    )
