@@ -413,7 +413,7 @@ class Teacher:
                 model_name=await self._free_name(len(reviewed)),
                 copies=copies,
             )
-            runner = TrainingRunner(view, self._runner.runs_dir)
+            runner = TrainingRunner(view, self._runner.runs)
             started = await runner.start(config)
             self._problem = ""
             return await self._runner.get(started.id)

@@ -29,94 +29,52 @@ Meaning (what is in an event, what a state is) lives in `workbench.training`.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
-import unicodedata
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from filelock import Timeout
 
-from workbench.errors import NotFoundError
 from workbench.persistence.disk_errors import in_our_words
-from workbench.persistence.own_folders import is_own, mark_own
 from workbench.persistence.plain_files import read_rest
-from workbench.persistence.process_lock import holding, lock_at
+from workbench.persistence.process_lock import lock_at
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_weights import RunWeights
 from workbench.persistence.storage.base import MOST_BYTES
 from workbench.persistence.storage.local import inside
-from workbench.persistence.storage.local.atomic import remove_file, replace_file
-from workbench.persistence.stored_json import MALFORMED, malformed
+from workbench.persistence.stored_json import MALFORMED
+from workbench.persistence.work_folder import LOCK_POLL_SECONDS, WorkFolder, numbered
 
 __all__ = ["ProcessRecord", "RunFolder", "free_space", "numbered"]
 
-_LOCK_POLL_SECONDS = 0.05
-_EVENTS, _LOG = "events.jsonl", "log.txt"
-_NOTED = "what a training run noted"
+_EVENTS = "events.jsonl"
+_PROCESS, _KEEPER, _TASK = "process.json", "keeper.json", "task.json"
+_QUEUED, _REGISTERED, _VERDICT = "queued.json", "registered.json", "verdict.json"
 _RESERVE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class RunFolder:
-    """The files of one run. Cheap to make; reads and writes only when told to."""
+class RunFolder(WorkFolder):
+    """The files of one run."""
 
-    path: Path
-
-    @classmethod
-    def create(cls, runs_dir: Path, dataset: str, now: datetime | None = None) -> RunFolder:
-        """Make a folder for a new run; its name sorts by time and ends in the dataset's name."""
-        stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S")
-        stem = unicodedata.normalize("NFC", f"{stamp}-{dataset}")
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        for name in numbered(stem):
-            try:
-                (runs_dir / name).mkdir()
-            except FileExistsError:  # two runs started within one second
-                continue
-            folder = cls((runs_dir / name).resolve())
-            folder.weights.folder.mkdir()
-            return folder
-        raise AssertionError("names cannot run out")
-
-    @classmethod
-    def find_all(cls, runs_dir: Path) -> list[RunFolder]:
-        """Return the folders of all runs below `runs_dir`, oldest first."""
-        if not runs_dir.is_dir():
-            return []
-        folders = [cls(entry.resolve()) for entry in sorted(runs_dir.iterdir()) if entry.is_dir()]
-        return [folder for folder in folders if folder.job_path.is_file()]
-
-    @property
-    def id(self) -> str:
-        """The run's id: the name of its folder."""
-        return self.path.name
+    what: ClassVar[str] = "training run"
+    marker: ClassVar[str] = "config.json"
+    inner: ClassVar[tuple[str, ...]] = ("weights",)
 
     @property
     def job_path(self) -> Path:
         """The file with what to train."""
-        return self.path / "config.json"
-
-    @property
-    def data_dir(self) -> Path:
-        """The frozen view of the dataset."""
-        return self.path / "data"
+        return self.path / self.marker
 
     @property
     def events_path(self) -> Path:
         """The file with what happened."""
         return self.path / _EVENTS
-
-    @property
-    def log_path(self) -> Path:
-        """The file with everything that the worker printed."""
-        return self.path / _LOG
 
     @property
     def weights(self) -> RunWeights:
@@ -146,7 +104,7 @@ class RunFolder:
 
     def write_job(self, job: Mapping[str, Any]) -> None:
         """Write the job; from here on the folder is a run."""
-        self._write_json(self.job_path, job)
+        self.write_note(self.marker, job)
 
     def read_job(self) -> dict[str, Any]:
         """Return the job as it was written.
@@ -156,66 +114,44 @@ class RunFolder:
         NotFoundError
             If this folder is no run.
         """
-        job = self._read_json(self.job_path)
-        if job is None:
-            raise NotFoundError(
-                f"{self.path}: no training run here (expected {self.job_path.name})"
-            )
-        return job
+        return self.read_marker()
 
     def job_age(self) -> float:
         """Return the seconds since the job was written."""
         return time.time() - self.job_path.stat().st_mtime
 
-    def remove(self) -> None:
-        """Remove the folder with all that is in it: for a run that never came to be."""
-        shutil.rmtree(self.path)
-
     # --- who trains
 
     def write_process(self, record: ProcessRecord) -> None:
         """Note which process trains."""
-        self._write_json(self.path / "process.json", record.as_json())
+        self.write_record(_PROCESS, record)
 
     def read_process(self) -> ProcessRecord | None:
         """Return which process trains, or None before it said so."""
-        path = self.path / "process.json"
-        content = self._read_json(path)
-        if content is None:
-            return None
-        try:
-            return ProcessRecord.from_json(content)
-        except MALFORMED as error:
-            raise malformed(str(path), _NOTED, error) from error
+        return self.read_record(_PROCESS)
 
     # --- on a cluster
 
     def write_keeper(self, record: ProcessRecord) -> None:
         """Note which process follows the run on its cluster, and that it is alive now."""
-        self._write_json(self.path / "keeper.json", record.as_json())
+        self.write_record(_KEEPER, record)
 
     def read_keeper(self) -> tuple[ProcessRecord, float] | None:
         """Return which process follows the run on its cluster, and when it last said so."""
-        path = self.path / "keeper.json"
-        content = self._read_json(path)
-        if content is None:
-            return None
-        try:
-            return ProcessRecord.from_json(content), path.stat().st_mtime
-        except MALFORMED as error:
-            raise malformed(str(path), _NOTED, error) from error
+        record = self.read_record(_KEEPER)
+        return None if record is None else (record, (self.path / _KEEPER).stat().st_mtime)
 
     def write_task(self, task: Mapping[str, Any]) -> None:
         """Note what the cluster calls the run."""
-        self._write_json(self.path / "task.json", task)
+        self.write_note(_TASK, task)
 
     def read_task(self) -> dict[str, Any] | None:
         """Return what `write_task` noted, or None if the run was not sent yet."""
-        return self._read_json(self.path / "task.json")
+        return self.read_note(_TASK)
 
     def remove_task(self) -> None:
         """Forget what the cluster calls the run: it will be sent anew."""
-        remove_file(str(self.path / "task.json"))
+        self.remove_file(_TASK)
 
     # --- what happened
 
@@ -249,7 +185,7 @@ class RunFolder:
             with inside.reading(str(self.path), _EVENTS) as descriptor:
                 size = os.fstat(descriptor).st_size
                 if size > MOST_BYTES:
-                    raise malformed(str(self.events_path), _NOTED, f"{size:,} bytes")
+                    raise self.damaged(_EVENTS, f"{size:,} bytes")
                 os.lseek(descriptor, offset, os.SEEK_SET)
                 content = read_rest(descriptor)
         except FileNotFoundError:
@@ -258,36 +194,19 @@ class RunFolder:
         lines = content[:complete].decode(errors="replace").splitlines()
         return [line for line in lines if line], offset + complete
 
-    def open_log(self) -> int:
-        """Return a descriptor that appends to the log, for the worker's output."""
-        with in_our_words(self.id):
-            return inside.open_to_append(str(self.path), _LOG)
-
-    def log_tail(self, max_bytes: int = 20_000) -> str:
-        """Return the end of what the worker printed."""
-        try:
-            with inside.reading(str(self.path), _LOG) as descriptor:
-                size = os.fstat(descriptor).st_size
-                os.lseek(descriptor, max(0, size - max_bytes), os.SEEK_SET)
-                return read_rest(descriptor).decode(errors="replace")
-        except FileNotFoundError:
-            return ""
-
     # --- requests
 
     def request_stop(self) -> None:
         """Ask the worker to stop after the batch it is at."""
-        with in_our_words(self.id), inside.writing(str(self.path), "stop"):
-            pass
+        self.ask("stop")
 
     def stop_requested(self) -> bool:
         """Whether somebody asked the worker to stop."""
-        return inside.exists(str(self.path), "stop")
+        return self.is_asked("stop")
 
     def request_pause(self, *, now: bool = False) -> None:
         """Ask the worker to pause after the epoch it is at, or `now`: after the batch."""
-        with in_our_words(self.id):
-            replace_file(str(self.path / "pause"), b"now" if now else b"epoch", str(self.path))
+        self.write("pause", b"now" if now else b"epoch")
 
     def pause_requested(self) -> str:
         """Return ``"epoch"`` or ``"now"`` if somebody asked the worker to pause, else ``""``."""
@@ -296,24 +215,14 @@ class RunFolder:
         except FileNotFoundError:
             return ""
 
-    def request_cancel(self) -> None:
-        """Ask whoever follows the run on its cluster to end it at once."""
-        with in_our_words(self.id), inside.writing(str(self.path), "cancel"):
-            pass
-
-    def cancel_requested(self) -> bool:
-        """Whether somebody asked to end the run at once."""
-        return inside.exists(str(self.path), "cancel")
-
     def clear_requests(self) -> None:
         """Forget that somebody asked for a stop, a pause or an end."""
         for name in ("stop", "pause", "cancel"):
-            remove_file(str(self.path / name))
+            self.remove_file(name)
 
     def request_way(self, until: float) -> None:
         """Ask the worker to leave the processor to a person until then (`time.time`)."""
-        with in_our_words(self.id):
-            replace_file(str(self.path / "give-way"), str(until).encode(), str(self.path))
+        self.write("give-way", str(until).encode())
 
     def way_requested(self) -> float:
         """Return until when a person wants the processor; 0 if nobody does."""
@@ -324,42 +233,32 @@ class RunFolder:
 
     # --- the queue
 
-    def mark_own(self) -> None:
-        """Note that somebody on this machine has started the run."""
-        mark_own(self.path)
-
-    def is_own(self) -> bool:
-        """Whether somebody on this machine has started the run, or let it go on."""
-        return is_own(self.path)
-
     def write_queued(self, place: float) -> None:
         """Put the run into the queue; of all that wait, the lowest place is next."""
-        self._write_json(self.path / "queued.json", {"place": place})
+        self.write_note(_QUEUED, {"place": place})
 
     def read_queued(self) -> float | None:
         """Return the run's place in the queue, or None if it does not wait."""
-        path = self.path / "queued.json"
-        content = self._read_json(path)
+        content = self.read_note(_QUEUED)
         try:
             return None if content is None else float(content["place"])
         except MALFORMED as error:
-            raise malformed(str(path), _NOTED, error) from error
+            raise self.damaged(_QUEUED, error) from error
 
     def remove_queued(self) -> None:
         """Take the run out of the queue."""
-        remove_file(str(self.path / "queued.json"))
+        self.remove_file(_QUEUED)
 
     # --- space for the last event
 
     def make_reserve(self) -> None:
         """Occupy some space, so that a disk that fills up still takes the last event."""
         # Over what is there: a link in its place would lead to some file of the user's.
-        with in_our_words(self.id):
-            replace_file(str(self.path / "reserve"), bytes(_RESERVE_BYTES), str(self.path))
+        self.write("reserve", bytes(_RESERVE_BYTES))
 
     def free_reserve(self) -> None:
         """Give that space back; called before the last event is written."""
-        remove_file(str(self.path / "reserve"))
+        self.remove_file("reserve")
 
     # --- what the model finds
 
@@ -384,27 +283,25 @@ class RunFolder:
 
     def write_registered(self, model_name: str, attempt: int) -> None:
         """Note the name under which the weights went to the model store, and in which attempt."""
-        content = {"model": model_name, "attempt": attempt}
-        self._write_json(self.path / "registered.json", content)
+        self.write_note(_REGISTERED, {"model": model_name, "attempt": attempt})
 
     def read_registered(self) -> tuple[str, int] | None:
         """Return the name of the model that came of this run last, and the attempt, or None."""
-        path = self.path / "registered.json"
-        content = self._read_json(path)
+        content = self.read_note(_REGISTERED)
         if content is None:
             return None
         try:
             return str(content["model"]), int(content.get("attempt", 0))
         except MALFORMED as error:
-            raise malformed(str(path), _NOTED, error) from error
+            raise self.damaged(_REGISTERED, error) from error
 
     def write_verdict(self, verdict: Mapping[str, Any]) -> None:
         """Note how good a run for teaching was found."""
-        self._write_json(self.path / "verdict.json", verdict)
+        self.write_note(_VERDICT, verdict)
 
     def read_verdict(self) -> dict[str, Any] | None:
         """Return how good a run for teaching was found, or None while nobody has looked."""
-        return self._read_json(self.path / "verdict.json")
+        return self.read_note(_VERDICT)
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
@@ -413,47 +310,18 @@ class RunFolder:
 
         # Taken without waiting, again and again: a wait in the kernel would block the loop
         # in which the holder may be waiting for its turn.
-        lock = lock_at(self.path / ".lock", _LOCK_POLL_SECONDS)
+        lock = lock_at(self.path / ".lock", LOCK_POLL_SECONDS)
         while True:
             try:
                 with in_our_words(self.id):
                     lock.acquire(blocking=False)
                 break
             except Timeout:
-                await asyncio.sleep(_LOCK_POLL_SECONDS)
+                await asyncio.sleep(LOCK_POLL_SECONDS)
         try:
             yield
         finally:
             lock.release()
-
-    @contextmanager
-    def lock_in_thread(self) -> Iterator[None]:
-        """Lock the run as `lock` does, in a process or thread without an event loop."""
-        with holding(self.path / ".lock", _LOCK_POLL_SECONDS):
-            yield
-
-    def _write_json(self, path: Path, content: Mapping[str, Any]) -> None:
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        with in_our_words(self.id):
-            replace_file(str(path), text.encode(), str(path.parent))
-
-    def _read_json(self, path: Path) -> dict[str, Any] | None:
-        try:
-            content = inside.read_json(str(path.parent), path.name, _NOTED)
-        except FileNotFoundError:
-            return None
-        if not isinstance(content, dict):
-            raise malformed(str(path), _NOTED, type(content).__name__)
-        return content
-
-
-def numbered(stem: str) -> Iterator[str]:
-    """Yield `stem`, then ``<stem>-2``, ``<stem>-3`` and so on."""
-    yield stem
-    number = 2
-    while True:
-        yield f"{stem}-{number}"
-        number += 1
 
 
 def free_space(folder: Path) -> int:

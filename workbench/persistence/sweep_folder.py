@@ -16,86 +16,32 @@ lives in `workbench.training.sweeps`.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import unicodedata
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from workbench.errors import NotFoundError
-from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.models import SPLITS, ImageKey
-from workbench.persistence.own_folders import is_own, mark_own
-from workbench.persistence.process_lock import holding
 from workbench.persistence.process_record import ProcessRecord
-from workbench.persistence.run_folder import numbered
 from workbench.persistence.storage.local import inside
-from workbench.persistence.storage.local.atomic import remove_file, replace_file
 from workbench.persistence.storage.local.cloning import clone
-from workbench.persistence.stored_json import MALFORMED, malformed
+from workbench.persistence.work_folder import WorkFolder
 
-SWEEPS = "sweeps"
-_PLAN, _TRIALS, _DRIVER, _LOG = "sweep.json", "trials.json", "driver.json", "log.txt"
-_NOTED = "what a sweep noted"
-_LOCK_POLL_SECONDS = 0.05
+_TRIALS, _DRIVER = "trials.json", "driver.json"
 
 
 @dataclass(frozen=True, slots=True)
-class SweepFolder:
-    """The files of one sweep. Cheap to make; reads and writes only when told to."""
+class SweepFolder(WorkFolder):
+    """The files of one sweep."""
 
-    path: Path
-
-    @classmethod
-    def create(cls, runs_dir: Path, dataset: str) -> SweepFolder:
-        """Make a folder for a new sweep; its name sorts by time and ends in the dataset's name."""
-        stem = unicodedata.normalize("NFC", f"{datetime.now():%Y%m%d-%H%M%S}-{dataset}")
-        parent = runs_dir / SWEEPS
-        parent.mkdir(parents=True, exist_ok=True)
-        for name in numbered(stem):
-            try:
-                (parent / name).mkdir()
-            except FileExistsError:  # two were started within one second
-                continue
-            return cls((parent / name).resolve())
-        raise AssertionError("names cannot run out")
-
-    @classmethod
-    def find_all(cls, runs_dir: Path) -> list[SweepFolder]:
-        """Return the folders of all sweeps of runs in `runs_dir`, oldest first."""
-        parent = runs_dir / SWEEPS
-        if not parent.is_dir():
-            return []
-        folders = [cls(entry.resolve()) for entry in sorted(parent.iterdir()) if entry.is_dir()]
-        return [folder for folder in folders if (folder.path / _PLAN).is_file()]
-
-    @property
-    def id(self) -> str:
-        """The sweep's id: the name of its folder."""
-        return self.path.name
-
-    @property
-    def runs_dir(self) -> Path:
-        """The folder that holds the trials' runs."""
-        return self.path.parent.parent
-
-    @property
-    def data_dir(self) -> Path:
-        """The frozen view of the dataset."""
-        return self.path / "data"
-
-    def remove(self) -> None:
-        """Remove the folder with all that is in it: for a sweep that never came to be."""
-        shutil.rmtree(self.path)
+    what: ClassVar[str] = "sweep"
+    marker: ClassVar[str] = "sweep.json"
+    below: ClassVar[str] = "sweeps"
 
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Write what is tried; from here on the folder is a sweep."""
-        self._write_json(_PLAN, plan)
+        self.write_note(self.marker, plan)
 
     def read_plan(self) -> dict[str, Any]:
         """Return what `write_plan` has written.
@@ -105,68 +51,27 @@ class SweepFolder:
         NotFoundError
             If this folder is no sweep.
         """
-        plan = self._read_json(_PLAN)
-        if plan is None:
-            raise NotFoundError(f"{self.path}: no sweep here (expected {_PLAN})")
-        return plan
+        return self.read_marker()
 
     def write_trials(self, trials: Mapping[str, Any]) -> None:
         """Note the run of each trial, and what was decided about it."""
-        self._write_json(_TRIALS, trials)
+        self.write_note(_TRIALS, trials)
 
     def read_trials(self) -> dict[str, Any]:
         """Return what `write_trials` noted; empty before that."""
-        return self._read_json(_TRIALS) or {}
+        return self.read_note(_TRIALS) or {}
 
     def write_driver(self, record: ProcessRecord) -> None:
         """Note which process carries the sweep on."""
-        self._write_json(_DRIVER, record.as_json())
+        self.write_record(_DRIVER, record)
 
     def read_driver(self) -> ProcessRecord | None:
         """Return which process carries the sweep on, or did last."""
-        content = self._read_json(_DRIVER)
-        try:
-            return None if content is None else ProcessRecord.from_json(content)
-        except MALFORMED as error:
-            raise malformed(str(self.path / _DRIVER), _NOTED, error) from error
-
-    def mark_own(self) -> None:
-        """Note that somebody on this machine has started the sweep."""
-        mark_own(self.path)
-
-    def is_own(self) -> bool:
-        """Whether somebody on this machine has started the sweep, or let it go on."""
-        return is_own(self.path)
-
-    def request_cancel(self) -> None:
-        """Ask for the end of the sweep and of its runs."""
-        with in_our_words(self.id), inside.writing(str(self.path), "cancel"):
-            pass
-
-    def cancel_requested(self) -> bool:
-        """Whether somebody asked for the end of the sweep."""
-        return inside.exists(str(self.path), "cancel")
+        return self.read_record(_DRIVER)
 
     def clear_requests(self) -> None:
         """Forget that somebody asked for the end."""
-        remove_file(str(self.path / "cancel"))
-
-    def open_log(self) -> int:
-        """Return a descriptor that appends to the log."""
-        with in_our_words(self.id):
-            return inside.open_to_append(str(self.path), _LOG)
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Lock the sweep for all other processes and threads. For threads, not for a loop."""
-        with holding(self.path / ".lock", _LOCK_POLL_SECONDS):
-            yield
-
-    @contextmanager
-    def starting(self) -> Iterator[None]:
-        """Keep others from starting a process for the sweep meanwhile. For threads."""
-        with holding(self.path / ".starting", _LOCK_POLL_SECONDS):
-            yield
+        self.remove_file("cancel")
 
     # --- data of a trial
 
@@ -219,20 +124,6 @@ class SweepFolder:
             os.fdopen(os.dup(descriptor), "rb") as original,
         ):
             clone(original, str(target))
-
-    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        with in_our_words(self.id):
-            replace_file(str(self.path / name), text.encode(), str(self.path))
-
-    def _read_json(self, name: str) -> dict[str, Any] | None:
-        try:
-            content = inside.read_json(str(self.path), name, _NOTED)
-        except FileNotFoundError:
-            return None
-        if not isinstance(content, dict):
-            raise malformed(str(self.path / name), _NOTED, type(content).__name__)
-        return content
 
 
 def _images(split: str) -> str:

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 def enqueue(folder: RunFolder, event: Queued) -> None:
     """Put a run at the end of the queue."""
-    queue = RunQueue(folder.path.parent)
+    queue = RunQueue(folder.runs_dir)
     with queue.lock():
         folder.clear_requests()
         tell(folder, event)
@@ -34,7 +34,7 @@ def enqueue(folder: RunFolder, event: Queued) -> None:
 
 def take_off(folder: RunFolder, event: Event) -> bool:
     """Take a waiting run off the queue, with a last word; return whether it still waited."""
-    with RunQueue(folder.path.parent).lock():
+    with RunQueue(folder.runs_dir).lock():
         if folder.read_queued() is None:
             return False
         tell(folder, event)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InvalidConfigError, InvalidModelError, TrainingError
+from workbench.errors import InvalidConfigError, InvalidModelError, NotFoundError, TrainingError
+from workbench.persistence import DatasetStore
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.arguments import resumed_arguments
 from workbench.training.config import TrainingConfig, TrainingJob
@@ -78,10 +81,6 @@ def changed_job(
         )
     if progress.state not in RESUMABLE and not waits_for_somebody(folder, progress):
         raise TrainingError(f"training run {folder.id} is {progress.state}: pause or stop it first")
-    if not (folder.path / job.data_yaml).is_file():
-        raise TrainingError(
-            f"{folder.data_dir}: the data that run {folder.id} trains on are gone; start a new run"
-        )
     for name in changes:
         if name not in CHANGEABLE:
             raise InvalidConfigError(
@@ -90,6 +89,41 @@ def changed_job(
             )
     config = TrainingConfig.from_json({**job.config.to_json(), **changes})
     return replace(job, config=config)
+
+
+async def require_data(datasets: DatasetStore | None, folder: RunFolder, job: TrainingJob) -> None:
+    """Make sure that the data are there that a run trains on.
+
+    Those that are gone, or that the machine where the run was at home has kept to itself, are
+    frozen again: from the version of the dataset, or from the dataset if it is still the same.
+
+    Raises
+    ------
+    TrainingError
+        If they cannot be had any more.
+    """
+    if await asyncio.to_thread((folder.path / job.data_yaml).is_file):
+        return
+    gone = TrainingError(
+        f"{folder.data_dir}: the data that run {folder.id} trains on are gone, and dataset "
+        f"{job.config.dataset!r} is not what it was; start a new run"
+    )
+    if datasets is None:
+        raise gone
+    if await asyncio.to_thread(folder.data_dir.exists):
+        await asyncio.to_thread(shutil.rmtree, folder.data_dir)
+    try:
+        found = await datasets.snapshot(
+            job.config.dataset,
+            folder.data_dir,
+            version=job.dataset_version or None,
+            labelled_only=not job.config.unlabelled_as_background,
+        )
+    except NotFoundError as error:
+        raise gone from error
+    if found.digest != job.digest:
+        await asyncio.to_thread(shutil.rmtree, folder.data_dir)
+        raise gone
 
 
 def find_checkpoint(folder: RunFolder) -> Checkpoint | None:

@@ -9,6 +9,7 @@ the need first.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import warnings
 from collections.abc import AsyncIterator, Mapping
@@ -16,10 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import TrainingError
-from workbench.persistence import ModelStore
+from workbench.errors import TrainingError, WorkbenchError
+from workbench.persistence import DatasetStore, ModelStore
 from workbench.persistence.models import ModelInfo
 from workbench.persistence.run_folder import RunFolder
+from workbench.persistence.stores.runs import RunStore
 from workbench.training.config import TrainingConfig, TrainingJob
 from workbench.training.curves import curves_of
 from workbench.training.events import (
@@ -47,12 +49,18 @@ from workbench.training.progress import (
 from workbench.training.queueing import enqueue, start_due, take_off
 from workbench.training.reading import RunReader, parse_events
 from workbench.training.registering import register_once
-from workbench.training.resuming import changed_job, is_resumable, waits_for_somebody
+from workbench.training.resuming import (
+    changed_job,
+    is_resumable,
+    require_data,
+    waits_for_somebody,
+)
 from workbench.training.telling import tell
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 _SECONDS_BETWEEN_TURNS = 2.0
 
@@ -68,11 +76,23 @@ class Run:
     models : ModelStore, optional
         Where the weights go at the end; without it they stay where they are, until somebody
         who has one looks at the run.
+    store : RunStore, optional
+        Where its record is kept; default: in its folder.
+    datasets : DatasetStore, optional
+        Where the data come from again that a run is to be resumed with, if they are gone.
     """
 
-    def __init__(self, folder: RunFolder, models: ModelStore | None) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        models: ModelStore | None,
+        store: RunStore | None = None,
+        datasets: DatasetStore | None = None,
+    ) -> None:
         self._folder = folder
         self._models = models
+        self._store = store or RunStore(folder.runs_dir)
+        self._datasets = datasets
         self._reader = RunReader(folder)
         self._place: Place = place_at(self._reader.job.where)
         self._looked_for_turn = 0.0
@@ -106,7 +126,7 @@ class Run:
         This waits for the disk; `refresh` does not hold up an event loop.
         """
         progress = self._reader.read()
-        if progress.is_over:
+        if progress.is_over or self._store.host_of(self._folder):
             return progress
         if progress.state == WAITING:
             if self._place.hands_over or self._folder.read_queued() is not None:
@@ -146,7 +166,9 @@ class Run:
             What `read_progress` or `refresh` returned; default: it is read now.
         """
         known = self.read_progress() if progress is None else progress
-        return is_resumable(known, self.config.epochs) or waits_for_somebody(self._folder, known)
+        if is_resumable(known, self.config.epochs):
+            return True
+        return waits_for_somebody(self._folder, known) and not self._store.host_of(self._folder)
 
     def samples(self, epoch: int | None = None) -> list[Path]:
         """Return pictures of what the model found on a few images of val.
@@ -227,6 +249,7 @@ class Run:
 
         A run that still waits for its turn is taken off the queue.
         """
+        await self._require_here()
         completed = (await asyncio.to_thread(self.read_progress)).epochs_completed
         last = Stopped(time=time.time(), epochs_completed=completed)
         if not await asyncio.to_thread(take_off, self._folder, last):
@@ -242,6 +265,7 @@ class Run:
         now : bool
             Do not wait for the end of the epoch; what it has learned in it is lost.
         """
+        await self._require_here()
         completed = (await asyncio.to_thread(self.read_progress)).epochs_completed
         last = Paused(time=time.time(), epochs_completed=completed)
         if not await asyncio.to_thread(take_off, self._folder, last):
@@ -254,6 +278,10 @@ class Run:
         were; from the beginning if there is none. A file that was cut off when the process
         was killed is passed over for the copy that was kept.
 
+        A run of another machine goes on here, from what that has kept in the storage of the
+        runs. Where the data that it trains on are gone, or were never here, they are taken from
+        the dataset or its version again, if that is still what it was.
+
         Parameters
         ----------
         **changes
@@ -264,18 +292,25 @@ class Run:
         ------
         TrainingError
             If the run goes on, has finished, or has lost the data it trains on.
+        ConflictError
+            If another machine has done more of it than is known here.
         InvalidConfigError
             If a setting cannot be, or cannot be changed.
         """
+        await self._require_here()
         async with self._folder.lock():
             await asyncio.to_thread(self._note_if_lost)
             progress = await asyncio.to_thread(self.read_progress)
             job = await asyncio.to_thread(changed_job, self._folder, progress, changes)
+            await require_data(self._datasets, self._folder, job)
+            if await asyncio.to_thread(self._store.host_of, self._folder):
+                await asyncio.to_thread(self._store.take_over, self._folder)
             if job != self.job:
                 await asyncio.to_thread(self._folder.write_job, job.to_json())
             event = Queued(time=time.time(), changes=changes)
             await asyncio.to_thread(enqueue, self._folder, event)
-        await asyncio.to_thread(start_due, self._folder.path.parent)
+            await self.keep()
+        await asyncio.to_thread(start_due, self._folder.runs_dir)
 
     async def give_way(self, seconds: float) -> None:
         """Ask a run for teaching to leave the processor to a person for so long."""
@@ -288,6 +323,7 @@ class Run:
     async def write_verdict(self, verdict: Mapping[str, Any]) -> None:
         """Note how good what came of a run for teaching was found."""
         await asyncio.to_thread(self._folder.write_verdict, verdict)
+        await self.keep()
 
     async def cancel(self) -> None:
         """Kill the run with all its processes; nothing of it goes to the model store.
@@ -298,6 +334,7 @@ class Run:
             If it runs on another machine, or on a cluster that does not answer.
         """
         last = Cancelled(time=time.time())
+        await self._require_here()
         async with self._folder.lock():
             progress = await asyncio.to_thread(self.read_progress)
             if progress.is_over or await asyncio.to_thread(take_off, self._folder, last):
@@ -305,7 +342,24 @@ class Run:
             await asyncio.to_thread(self._place.end, self._folder)
             if not self._reader.read().is_over:  # it may have been faster
                 await asyncio.to_thread(tell, self._folder, last)
-        await asyncio.to_thread(start_due, self._folder.path.parent)
+        await self.keep()
+        await asyncio.to_thread(start_due, self._folder.runs_dir)
+
+    async def keep(self, *, grown: bool = True) -> None:
+        """Write what has changed of the run's record to where runs are kept.
+
+        Whoever follows a run does it at each epoch's end; in a folder there is nothing to do.
+        Where it cannot be done, that is logged, and done with the next call.
+
+        Parameters
+        ----------
+        grown : bool
+            Also if only events and log have grown; else these go along with the rest.
+        """
+        try:
+            await asyncio.to_thread(self._store.keep, self._folder, grown=grown)
+        except (WorkbenchError, OSError) as error:
+            _log.warning("training run %s is not kept yet: %s", self.id, error)
 
     async def settle(self) -> ModelInfo | None:
         """Do what remains to be done once a run is over, exactly once over all processes.
@@ -321,9 +375,15 @@ class Run:
             The model if this call put it there.
         """
         await self._declare_lost()
-        if not await asyncio.to_thread(self._folder.is_own):
-            return None  # who made it has had its weights; here somebody may import them
         progress = await asyncio.to_thread(self.read_progress)
+        try:
+            if not await asyncio.to_thread(self._folder.is_own):
+                return None  # who made it has had its weights; here somebody may import them
+            return await self._register(progress)
+        finally:
+            await self.keep(grown=progress.is_over)
+
+    async def _register(self, progress: RunProgress) -> ModelInfo | None:
         worth_keeping = progress.state == FINISHED or (
             progress.state == STOPPED and progress.epochs_completed > 0
         )
@@ -382,10 +442,27 @@ class Run:
         if now - self._looked_for_turn < _SECONDS_BETWEEN_TURNS:
             return
         self._looked_for_turn = now
+        if await asyncio.to_thread(self._store.host_of, self._folder):
+            await asyncio.to_thread(self._fetch)
+            return
+        await self.keep(grown=False)
         if await asyncio.to_thread(self._folder.read_queued) is not None:
-            await asyncio.to_thread(start_due, self._folder.path.parent)
+            await asyncio.to_thread(start_due, self._folder.runs_dir)
         else:
             await asyncio.to_thread(self._place.tend, self._folder)
+
+    def _fetch(self) -> None:
+        try:
+            self._store.fetch(self._folder)
+        except (WorkbenchError, OSError) as error:
+            _log.warning("training run %s is shown as it was: %s", self.id, error)
+
+    async def _require_here(self) -> None:
+        host = await asyncio.to_thread(self._store.host_of, self._folder)
+        if host and not (await asyncio.to_thread(self.read_progress)).is_over:
+            raise TrainingError(
+                f"training run {self.id} runs on {host}: end it, or let it go on, there"
+            )
 
     async def _declare_lost(self) -> bool:
         """Write a last event if the process is gone without one; return whether it is over."""
@@ -407,7 +484,7 @@ class Run:
 
     def _lost(self) -> Failure | None:
         """Say that the process is gone; None if it is alive, or nobody here can tell."""
-        if not self._place.is_lost(self._folder):
+        if self._store.host_of(self._folder) or not self._place.is_lost(self._folder):
             return None
         # It may have written its last event after the events were read above.
         progress = self._reader.read()

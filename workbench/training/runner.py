@@ -17,6 +17,7 @@ from workbench.persistence import DatasetStore, ImageStore, LabelStore, ModelSto
 from workbench.persistence.models import Progress, no_progress
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.run_queue import RunQueue
+from workbench.persistence.stores.runs import RunStore
 from workbench.persistence.sweep_folder import SweepFolder
 from workbench.training.base_models import fetch_weights
 from workbench.training.checks import ERROR, Problem, check_run, check_settings
@@ -44,8 +45,9 @@ class TrainingRunner:
     image_store : ImageStore
     label_store : LabelStore
         Images and labels are looked at before a run starts.
-    runs_dir : Path or str
-        Folder that holds one folder for each run; made when the first run starts.
+    runs_dir : Path, str or RunStore
+        Folder that holds one folder for each run; made when the first run starts. Or the address
+        of a bucket, where the record of each run is kept: ``s3://bucket/runs``.
 
     Notes
     -----
@@ -53,7 +55,7 @@ class TrainingRunner:
     """
 
     @overload
-    def __init__(self, stores: Stores, runs_dir: Path | str, /) -> None: ...
+    def __init__(self, stores: Stores, runs_dir: Path | str | RunStore, /) -> None: ...
     @overload
     def __init__(
         self,
@@ -62,32 +64,44 @@ class TrainingRunner:
         *,
         image_store: ImageStore,
         label_store: LabelStore,
-        runs_dir: Path | str,
+        runs_dir: Path | str | RunStore,
     ) -> None: ...
     def __init__(
         self,
         dataset_store: DatasetStore | Stores,
-        model_store: ModelStore | Path | str,
+        model_store: ModelStore | Path | str | RunStore,
         *,
         image_store: ImageStore | None = None,
         label_store: LabelStore | None = None,
-        runs_dir: Path | str | None = None,
+        runs_dir: Path | str | RunStore | None = None,
     ) -> None:
         match dataset_store, model_store, image_store, label_store, runs_dir:
-            case Stores() as stores, Path() | str() as folder, None, None, None:
+            case Stores() as stores, Path() | str() | RunStore() as runs, None, None, None:
                 self._stores = stores
-            case DatasetStore(), ModelStore(), ImageStore(), LabelStore(), Path() | str() as folder:
+            case (
+                DatasetStore(),
+                ModelStore(),
+                ImageStore(),
+                LabelStore(),
+                Path() | str() | RunStore() as runs,
+            ):
                 self._stores = Stores(dataset_store, image_store, label_store, model_store)
             case _:
                 raise TypeError(
                     "TrainingRunner: expected (stores, runs_dir), or (dataset_store, model_store, "
                     "image_store=, label_store=, runs_dir=)"
                 )
-        self._runs_dir = Path(folder).expanduser().resolve()
+        self._runs = runs if isinstance(runs, RunStore) else RunStore.at(runs)
+        self._runs_dir = self._runs.folder
+
+    @property
+    def runs(self) -> RunStore:
+        """Where the record of the runs is kept."""
+        return self._runs
 
     @property
     def runs_dir(self) -> Path:
-        """The folder that holds the runs."""
+        """The folder in which the runs of this machine work."""
         return self._runs_dir
 
     async def check(
@@ -169,18 +183,20 @@ class TrainingRunner:
             )
         if base.fetch:
             await asyncio.to_thread(fetch_weights, Path(base.source))
-        folder = await asyncio.to_thread(RunFolder.create, self._runs_dir, config.dataset)
+        folder = await asyncio.to_thread(self._runs.create, RunFolder, config.dataset)
         try:
             warnings = [str(problem) for problem in problems]
             await self._write_job(folder, config, base, warnings, place.address)
         except BaseException:
-            folder.remove()
+            self._runs.remove(folder)
             raise
         await asyncio.to_thread(enqueue, folder, Queued(time=time.time()))
         if not config.teaching:
             await asyncio.to_thread(make_room, self._runs_dir, place.devices(config))
         await asyncio.to_thread(start_due, self._runs_dir)
-        return Run(folder, self._stores.model)
+        run = self._run(folder)
+        await run.keep()
+        return run
 
     async def sweep(
         self,
@@ -235,7 +251,7 @@ class TrainingRunner:
             If training would fail or be pointless; says why and what to do.
         """
         return await start_sweep(
-            self._stores, self._runs_dir, config, space, trials=trials, halving=halving,
+            self._stores, self._runs, config, space, trials=trials, halving=halving,
             at_once=at_once, metric=metric, seed=seed, where=where, progress=progress,
         )  # fmt: skip
 
@@ -272,7 +288,7 @@ class TrainingRunner:
             As `sweep` does, and where there are fewer groups than folds.
         """
         return await start_cross_validation(
-            self._stores, self._runs_dir, config, folds=folds, group_by=group_by,
+            self._stores, self._runs, config, folds=folds, group_by=group_by,
             at_once=at_once, seed=seed, where=where, progress=progress,
         )  # fmt: skip
 
@@ -284,9 +300,9 @@ class TrainingRunner:
         A folder that cannot be read as a sweep is left out and logged.
         """
         sweeps = []
-        for folder in reversed(await asyncio.to_thread(SweepFolder.find_all, self._runs_dir)):
+        for folder in reversed(await asyncio.to_thread(self._runs.find_all, SweepFolder)):
             try:
-                sweep = Sweep(folder, self._stores.model)
+                sweep = Sweep(folder, self._stores.model, self._runs)
                 await sweep.refresh()
             except (WorkbenchError, ValueError, TypeError) as error:
                 _log.warning("sweep %s is left out: %s", folder.path, error)
@@ -303,9 +319,9 @@ class TrainingRunner:
         model store, the reason is logged; `Run.settle` raises it.
         """
         runs = []
-        for folder in reversed(await asyncio.to_thread(RunFolder.find_all, self._runs_dir)):
+        for folder in reversed(await asyncio.to_thread(self._runs.find_all, RunFolder)):
             try:
-                run = Run(folder, self._stores.model)
+                run = self._run(folder)
             except (WorkbenchError, ValueError, TypeError) as error:
                 _log.warning("training run %s is left out: %s", folder.path, error)
                 continue
@@ -323,7 +339,7 @@ class TrainingRunner:
     async def list_waiting(self) -> list[Run]:
         """Return the runs that wait for their turn, the next one first."""
         folders = await asyncio.to_thread(RunQueue(self._runs_dir).waiting)
-        return [Run(folder, self._stores.model) for folder in folders]
+        return [self._run(folder) for folder in folders]
 
     async def reorder(self, run_ids: Sequence[str]) -> None:
         """Put the waiting runs into this order.
@@ -358,9 +374,12 @@ class TrainingRunner:
         NotFoundError
             If there is none of this id.
         """
-        run = Run(RunFolder(self._runs_dir / run_id), self._stores.model)
+        run = self._run(await asyncio.to_thread(self._runs.open, RunFolder, run_id))
         await run.settle()
         return run
+
+    def _run(self, folder: RunFolder) -> Run:
+        return Run(folder, self._stores.model, self._runs, self._stores.dataset)
 
     async def _write_job(
         self,

@@ -162,7 +162,7 @@ def main(arguments: list[str]) -> int:
         train(folder)
     finally:
         if not place_of(folder).hands_over:
-            start_due(folder.path.parent, except_pid=os.getpid())
+            start_due(folder.runs_dir, except_pid=os.getpid())
     return 0
 
 

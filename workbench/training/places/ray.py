@@ -163,7 +163,7 @@ class RayPlace:
         if not self._is_own():
             _log.warning("%s", self._not_own(folder))
             return
-        with RunQueue(folder.path.parent).lock():
+        with RunQueue(folder.runs_dir).lock():
             if folder.read_queued() is None and not has_ended(folder) and not _is_kept(folder):
                 self._spawn(folder)
 

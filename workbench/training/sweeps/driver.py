@@ -221,7 +221,7 @@ def drive(folder: SweepFolder) -> None:
     Exception
         Whatever broke it.
     """
-    with folder.lock():  # two would start each trial twice
+    with folder.lock_in_thread():  # two would start each trial twice
         folder.write_driver(ProcessRecord.of_this_process())
         try:
             asyncio.run(Driver(folder).drive())

@@ -16,6 +16,7 @@ from workbench.datasets.grouping import BY_NAME, GroupBy, group_index, known_gro
 from workbench.errors import InvalidConfigError, TrainingError
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey, Progress, no_progress
+from workbench.persistence.stores.runs import RunStore
 from workbench.persistence.sweep_folder import SweepFolder
 from workbench.training.base_models import fetch_weights
 from workbench.training.checks import ERROR, check_run, check_settings
@@ -30,7 +31,7 @@ from workbench.training.sweeps.sweep import Sweep
 
 async def start_sweep(
     stores: Stores,
-    runs_dir: Path,
+    runs: RunStore,
     config: TrainingConfig,
     space: Space,
     *,
@@ -45,21 +46,21 @@ async def start_sweep(
     """Start a sweep; see `TrainingRunner.sweep`."""
     settings = draw_trials(space, trials, seed)
     configs = [with_settings(config, each) for each in settings]
-    folder, jobs = await _prepare(stores, runs_dir, configs, where, progress)
+    folder, jobs = await _prepare(stores, runs, configs, where, progress)
     try:
         plan = SweepPlan(
             settings=settings, jobs=jobs, halving=halving, at_once=at_once, metric=metric,
             created_at=_now(),
         )  # fmt: skip
-        return await _begin(stores, folder, plan)
+        return await _begin(stores, runs, folder, plan)
     except BaseException:
-        folder.remove()
+        runs.remove(folder)
         raise
 
 
 async def start_cross_validation(
     stores: Stores,
-    runs_dir: Path,
+    runs: RunStore,
     config: TrainingConfig,
     *,
     folds: int = 5,
@@ -74,7 +75,7 @@ async def start_cross_validation(
         raise InvalidConfigError(f"folds: expected a whole number from 2 on, found {folds!r}")
     configs = [config] * folds
     known = await known_groups(stores, config.dataset, group_by, progress=progress)
-    folder, jobs = await _prepare(stores, runs_dir, configs, where, progress)
+    folder, jobs = await _prepare(stores, runs, configs, where, progress)
     try:
         images = await asyncio.to_thread(folder.images)
         plan = SweepPlan(
@@ -84,9 +85,9 @@ async def start_cross_validation(
             at_once=at_once,
             created_at=_now(),
         )
-        return await _begin(stores, folder, plan)
+        return await _begin(stores, runs, folder, plan)
     except BaseException:
-        folder.remove()
+        runs.remove(folder)
         raise
 
 
@@ -138,7 +139,7 @@ def deal_folds(
 
 async def _prepare(
     stores: Stores,
-    runs_dir: Path,
+    runs: RunStore,
     configs: Sequence[TrainingConfig],
     where: str,
     progress: Progress,
@@ -149,7 +150,7 @@ async def _prepare(
     bases = await _check_all(stores, configs)
     largest = max(configs, key=lambda config: (config.image_size, config.batch))
     problems = await check_run(
-        stores, largest, bases[_start_of(largest)], runs_dir, progress, place=place
+        stores, largest, bases[_start_of(largest)], runs.folder, progress, place=place
     )
     errors = [str(problem) for problem in problems if problem.severity == ERROR]
     if errors:
@@ -159,12 +160,12 @@ async def _prepare(
     for base in bases.values():
         if base.fetch:
             await asyncio.to_thread(fetch_weights, Path(base.source))
-    folder = await asyncio.to_thread(SweepFolder.create, runs_dir, largest.dataset)
+    folder = await asyncio.to_thread(runs.create, SweepFolder, largest.dataset)
     try:
         warnings = [str(problem) for problem in problems]
         common = await _freeze(stores, folder, largest)
     except BaseException:
-        folder.remove()
+        runs.remove(folder)
         raise
     jobs = [
         TrainingJob(
@@ -220,10 +221,10 @@ async def _freeze(stores: Stores, folder: SweepFolder, config: TrainingConfig) -
     }
 
 
-async def _begin(stores: Stores, folder: SweepFolder, plan: SweepPlan) -> Sweep:
+async def _begin(stores: Stores, runs: RunStore, folder: SweepFolder, plan: SweepPlan) -> Sweep:
     await asyncio.to_thread(plan.write, folder)
     await asyncio.to_thread(folder.mark_own)
-    sweep = Sweep(folder, stores.model)
+    sweep = Sweep(folder, stores.model, runs)
     await asyncio.to_thread(sweep.start)
     return sweep
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import TrainingError
+from workbench.errors import TrainingError, WorkbenchError
 from workbench.persistence import ModelStore
 from workbench.persistence.models import ModelInfo
 from workbench.persistence.run_folder import RunFolder
+from workbench.persistence.stores.runs import RunStore
 from workbench.persistence.sweep_folder import SweepFolder
+from workbench.persistence.work_folder import WorkFolder
 from workbench.training.places.jobs import quiet
 from workbench.training.places.local import record_of
 from workbench.training.processes import spawn_module
@@ -33,6 +38,7 @@ from workbench.training.sweeps.plan import (
 if TYPE_CHECKING:
     import pandas as pd
 
+_log = logging.getLogger(__name__)
 _DRIVER = "workbench.training.sweeps.driver"
 _POLL_SECONDS = 0.5
 _FROM_ELSEWHERE = "its folder came from elsewhere: it goes on here once you resume it"
@@ -142,10 +148,15 @@ class Sweep:
     folder : SweepFolder
     models : ModelStore
         Where the best weights go at the end.
+    store : RunStore, optional
+        Where its record is kept; default: in its folder.
     """
 
-    def __init__(self, folder: SweepFolder, models: ModelStore) -> None:
+    def __init__(
+        self, folder: SweepFolder, models: ModelStore, store: RunStore | None = None
+    ) -> None:
         self._folder = folder
+        self._store = store or RunStore(folder.runs_dir)
         self._models = models
         self._plan = SweepPlan.read(folder)
         self._readers: dict[str, RunReader] = {}  # each event is read once
@@ -218,11 +229,17 @@ class Sweep:
         Where the process that carries it on is gone, another is started; once it is over, the
         best weights go to the model store.
         """
+        host = await asyncio.to_thread(self._store.host_of, self._folder)
+        if host:
+            await asyncio.to_thread(self._exchange, self._store.fetch)
         progress = await asyncio.to_thread(self.read_progress)
-        if not progress.is_over:
-            await asyncio.to_thread(self._tend)
-        else:
+        if progress.is_over:
             await self.settle()
+        elif not host:
+            await asyncio.to_thread(self._tend)
+        if not host:
+            keep = partial(self._store.keep, grown=progress.is_over)
+            await asyncio.to_thread(self._exchange, keep)
         return progress
 
     async def wait(self) -> SweepProgress:
@@ -246,6 +263,7 @@ class Sweep:
         """End the sweep with all its runs that go on; `resume` lets it go on from there."""
         if (await asyncio.to_thread(self.read_progress)).is_over:
             return
+        await self._require_here()
         await asyncio.to_thread(self._folder.request_cancel)
         await self.wait()
 
@@ -260,6 +278,7 @@ class Sweep:
         state = (await asyncio.to_thread(self.read_progress)).state
         if state not in {CANCELLED, FAILED}:
             raise TrainingError(f"sweep {self.id} is {state}: there is nothing to resume")
+        await self._require_here()
         await asyncio.to_thread(self._start_again)
 
     async def settle(self) -> ModelInfo | None:
@@ -290,15 +309,33 @@ class Sweep:
     def _goes_on(self) -> bool:
         """Whether somebody here has started the sweep, or another machine carries it on."""
         driver = self._folder.read_driver()
-        return (driver is not None and not driver.is_here()) or self._folder.is_own()
+        is_elsewhere = driver is not None and not driver.is_here()
+        return is_elsewhere or self._folder.is_own() or bool(self._store.host_of(self._folder))
+
+    async def _require_here(self) -> None:
+        host = await asyncio.to_thread(self._store.host_of, self._folder)
+        if host:
+            raise TrainingError(
+                f"sweep {self.id} is carried on on {host}: cancel or resume it there"
+            )
+
+    def _exchange(self, exchange: Callable[[WorkFolder], None]) -> None:
+        """Keep, or fetch, the sweep and its runs; where that cannot be, it is done later."""
+        try:
+            exchange(self._folder)
+            for trial in SweepNotes.read(self._folder, self._plan).trials:
+                if trial.run:
+                    exchange(self._run_folder(trial.run))
+        except (WorkbenchError, OSError) as error:
+            _log.warning("sweep %s is not kept or found as it is now: %s", self.id, error)
 
     def _tend(self) -> None:
-        with self._folder.starting():
+        with self._folder.lock_in_thread(".starting"):
             self.start()
 
     def _start_again(self) -> None:
         notes = SweepNotes.read(self._folder, self._plan)
-        with self._folder.starting():
+        with self._folder.lock_in_thread(".starting"):
             self._folder.clear_requests()
             # Before the new driver is there: nobody is to see the end of before.
             SweepNotes(trials=notes.trials).write(self._folder)
