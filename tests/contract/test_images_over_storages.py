@@ -17,7 +17,7 @@ from workbench.persistence.models import Annotation, ImageMove, NewImage
 from workbench.persistence.storage import Storage, Write
 from workbench.persistence.stores.dataset import Dataset
 from workbench.persistence.stores.places import DatasetPlaces
-from workbench.testing.storage import contents
+from workbench.testing.contract import contents
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
 ROW = b"0 0.50000000 0.50000000 0.25000000 0.50000000\n"

@@ -13,7 +13,7 @@ from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.storage import Storage, Write
 from workbench.persistence.stores.runs import RunStore
 from workbench.persistence.sweep_folder import SweepFolder
-from workbench.testing.storage import contents
+from workbench.testing.contract import contents
 
 JOB = {"some": "job"}
 

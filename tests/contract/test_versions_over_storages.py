@@ -17,7 +17,7 @@ from workbench.persistence.stores import class_files, snapshots
 from workbench.persistence.stores.dataset import Dataset
 from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.stores.versions import VersionStore
-from workbench.testing.storage import contents
+from workbench.testing.contract import contents
 
 YAML = b"train: images/train\nval: images/val\ntest: images/test\nnames: [cat, dog]\n"
 OBJECTS = ".workbench/versions/objects"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import io
 import sqlite3
@@ -19,6 +20,7 @@ from workbench.persistence.storage import (
     Listing,
     Move,
     Remove,
+    Roots,
     Staged,
     Storage,
     Write,
@@ -113,6 +115,10 @@ class SqliteStorage(Storage):
             if self._last() == before:
                 return result
 
+    def all_keys(self) -> builtins.list[str]:
+        with self._connected() as database:
+            return [str(key) for (key,) in database.execute("SELECT key FROM v")]
+
     def _last(self) -> int:
         with self._connected() as database:
             return int(database.execute("SELECT stamp FROM s").fetchone()[0])
@@ -181,3 +187,23 @@ class SqliteWriter(Writer):
         database.execute(f"UPDATE s SET stamp = max(stamp + 1, {now})")
         query = "INSERT OR REPLACE INTO v SELECT ?, ?, stamp FROM s"
         database.execute(query, [key, data])
+
+
+class SqliteRoots(Roots):
+    """A database for each name, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.where = str(folder)
+        self.shared = SqliteStorage(folder / "shared.sqlite")
+        self._folder = folder
+
+    def at(self, name: str) -> SqliteStorage:
+        return SqliteStorage(self._folder / f"{name}.root")
+
+    def names(self) -> list[str]:
+        found = [path.name.removesuffix(".root") for path in self._folder.glob("*.root")]
+        return [name for name in found if self.at(name).all_keys()]
+
+    def remove(self, name: str) -> None:
+        with self.at(name).lease() as writer:
+            writer.commit([Remove(key) for key in self.at(name).all_keys()])

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from obstore.store import MemoryStore
 
-from tests.storage.sqlite_storage import SqliteStorage
+from tests.storage.sqlite_storage import SqliteRoots, SqliteStorage
 from workbench.persistence import storage
-from workbench.persistence.storage import Storage
+from workbench.persistence.storage import Roots, Storage
 from workbench.persistence.storage.bucket import BucketStorage
 from workbench.persistence.storage.layout import ANYTHING
 from workbench.persistence.storage.local import LocalStorage
-from workbench.persistence.storage.memory import MemoryStorage
-from workbench.testing import StorageContract
+from workbench.persistence.storage.memory import MemoryRoots, MemoryStorage
+from workbench.testing import RootsContract, StorageContract
 
 
 class TestLocal(StorageContract):
@@ -48,6 +48,20 @@ class TestSqlite(StorageContract):
         return SqliteStorage(folder / "storage.sqlite")
 
 
+class TestMemoryRoots(RootsContract):
+    shared_by_processes = False
+
+    def make(self, folder: Path) -> Roots:
+        return MemoryRoots()
+
+
+class TestSqliteRoots(RootsContract):
+    shared_by_processes = True
+
+    def make(self, folder: Path) -> Roots:
+        return SqliteRoots(folder)
+
+
 def test_every_backend_of_the_package_is_here() -> None:
     tested = {type(suite().make(Path("/"))) for suite in (TestMemory, TestLocal, TestBucket)}
     below = f"{storage.__name__}."  # a view of one, which nobody writes to, lies elsewhere
@@ -59,14 +73,16 @@ def test_every_backend_of_the_package_is_here() -> None:
     assert there <= tested
 
 
-def test_a_suite_that_forgets_its_storage_cannot_be_made() -> None:
+@pytest.mark.parametrize("suite", [StorageContract, RootsContract])
+def test_a_suite_that_forgets_its_subject_cannot_be_made(suite: type) -> None:
     with pytest.raises(TypeError, match=r"expected a method make\(folder\)"):
-        type("Forgetful", (StorageContract,), {"shared_by_processes": True})
+        type("Forgetful", (suite,), {"shared_by_processes": True})
 
 
-def test_a_suite_that_forgets_whether_processes_share_it_cannot_be_made() -> None:
+@pytest.mark.parametrize("suite", [StorageContract, RootsContract])
+def test_a_suite_that_forgets_whether_processes_share_it_cannot_be_made(suite: type) -> None:
     with pytest.raises(TypeError, match="expected shared_by_processes"):
-        type("Forgetful", (StorageContract,), {"make": lambda self, folder: MemoryStorage()})
+        type("Forgetful", (suite,), {"make": lambda self, folder: MemoryStorage()})
 
 
 def test_a_suite_is_run_whatever_its_name_is() -> None:
