@@ -67,10 +67,11 @@ class Places:
 def runs_beside(data: Path | str) -> Path:
     """Return the folder for the runs on the data of a place: beside it, or this user's."""
     found = _absolute(data)
-    return _runs_of(found) if isinstance(found, str) else found.parent / "runs"
+    return work_folder_of(found) if isinstance(found, str) else found.parent / "runs"
 
 
-def _runs_of(address: str) -> Path:
+def work_folder_of(address: str) -> Path:
+    """Return this user's folder in which runs work whose data, or record, lie at an address."""
     from platformdirs import user_state_path
 
     address = address.rstrip("/")

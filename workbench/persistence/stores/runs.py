@@ -13,7 +13,6 @@ does, and what happened while nobody looked is written when somebody looks again
 from __future__ import annotations
 
 import builtins
-import hashlib
 import json
 import logging
 import re
@@ -29,8 +28,7 @@ from workbench.errors import (
     StorageError,
     WorkbenchError,
 )
-from workbench.persistence.addresses import bucket_at, place_of
-from workbench.persistence.own_files import state_dir
+from workbench.persistence.addresses import bucket_at, place_of, work_folder_of
 from workbench.persistence.storage import Change, Remove, Staged, Storage, Write, Writer
 from workbench.persistence.storage.layout import ANYTHING
 from workbench.persistence.storage.local import LocalStorage
@@ -127,10 +125,7 @@ class RunStore:
         found = place_of(place)
         if isinstance(found, Path):
             return cls(found.expanduser().resolve())
-        address = found.rstrip("/")
-        name = re.sub(r"[^A-Za-z0-9]+", "-", address)[:60]
-        digest = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        return cls((state_dir() / "runs" / f"{name}-{digest}").resolve(), bucket_at(address))
+        return cls(work_folder_of(found).resolve(), bucket_at(found.rstrip("/")))
 
     # --- finding
 
