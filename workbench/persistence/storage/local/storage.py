@@ -489,11 +489,14 @@ def _by_folder(keys: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
     if not keys:
         return
     before = keys[0][: keys[0].rfind("/") + 1]
-    names = [key[len(before) :] for key in keys if key.startswith(before)]
     # One look at all of them together: at 100,000 keys, each call counts.
-    if len(names) == len(keys) and _is_plain(before, "\n".join(names)):
-        yield before, names
-        return
+    lines = "\n".join(("", *keys))
+    if lines.count(f"\n{before}") == len(keys):
+        together = lines.replace(f"\n{before}", "\n")[1:]
+        names = together.split("\n")
+        if len(names) == len(keys) and _is_plain(before, together):
+            yield before, names
+            return
     for before, group in groupby(keys, lambda key: key[: key.rfind("/") + 1]):
         names = [key[len(before) :] for key in group]
         if _is_plain(before, "\n".join(names)):
