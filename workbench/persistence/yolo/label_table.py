@@ -225,11 +225,14 @@ def _numbers_between(blob: bytes, places: _Places, lengths: _Places) -> npt.NDAr
         boxes *= 10.0
         boxes += digits[place:].take(points)
     last = places[:, 0] - 1
-    class_id = digits.take(last).astype(np.float64)
+    rows = np.empty((len(places), 5))
+    class_id = rows[:, 0]
+    class_id[:] = digits.take(last)
     for place in range(1, class_digits):
         longer = np.flatnonzero(lengths[:, 0] > place)
         class_id[longer] += digits.take(last[longer] - place) * 10.0**place
-    return np.column_stack((class_id, boxes / 10.0**decimals))
+    np.divide(boxes, 10.0**decimals, out=rows[:, 1:])
+    return rows
 
 
 def _numbers(blob: bytes) -> npt.NDArray[np.float64]:
