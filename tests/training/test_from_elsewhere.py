@@ -180,7 +180,10 @@ async def test_what_is_no_lock_holds_up_no_other(
             raise AssertionError
     folder = sweep_of(runs, "")
     (folder.path / ".starting").mkdir()
-    with pytest.raises(InvalidDatasetError, match=r"\.starting.*remove it"), folder.starting():
+    with (
+        pytest.raises(InvalidDatasetError, match=r"\.starting.*remove it"),
+        folder.lock_in_thread(".starting"),
+    ):
         raise AssertionError
     if kind == "link":
         assert (tmp_path / "elsewhere").read_text() == "precious"
