@@ -17,9 +17,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.persistence.storage import Storage
+from workbench.testing.contract import contents
 from workbench.testing.storage_changing import Changing
 from workbench.testing.storage_reading import Reading
 from workbench.testing.storage_sharing import Sharing
+
+__all__ = ["StorageContract", "contents"]
 
 
 class StorageContract(Reading, Changing, Sharing, is_part=True):
