@@ -185,7 +185,8 @@ class SweepNotes:
             names = [trial.run for trial in trials]
             sound = (
                 len(trials) == len(plan.jobs)
-                and all(map(_is_of_its_types, [notes, *trials]))
+                and _is_of_its_types(notes)
+                and all(_is_of_its_types(trial) for trial in trials)
                 and notes.state in _STATES
                 and not any(name in {".", ".."} or {"/", "\\", "\0"} & set(name) for name in names)
             )
