@@ -41,8 +41,8 @@ def hit_in_epoch(epoch: int, hit: str, folder: Path, monkeypatch: pytest.MonkeyP
     """
     script = folder / "worker.py"
     script.write_text(_WORKER.format(epoch=epoch, hit=hit))
-    # The runner calls: python -m workbench.training.worker <run folder>
+    # The runner calls: python -P -m workbench.training.worker <run folder>
     python = folder / "python"
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$3"\n')
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$4"\n')
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))

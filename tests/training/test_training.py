@@ -16,6 +16,7 @@ from tests.helpers.runs import process_of
 from tests.helpers.training import CLASSES, TINY, Trained, make_shapes
 from workbench.errors import InvalidConfigError, NotFoundError, TrainingError
 from workbench.persistence import Stores
+from workbench.persistence.own_folders import mark_own
 from workbench.training.config import TrainingConfig
 from workbench.training.events import (
     BatchFinished,
@@ -140,14 +141,20 @@ async def test_a_run_that_was_registered_is_never_registered_again(
     assert await persistence_stores.model.list() == []
 
 
+def _copied(trained: Trained, runs: Path, *names: str) -> Path:
+    """Return the folder of a run of this machine, with some of the files of another."""
+    copy = runs / trained.run.id
+    for name in names:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_bytes((trained.run.path / name).read_bytes())
+    mark_own(copy)
+    return copy
+
+
 async def test_a_model_saved_by_somebody_who_died_before_noting_it_is_taken_as_it_is(
     trained: Trained, persistence_stores: Stores, tmp_path: Path
 ) -> None:
-    copy = tmp_path / "runs" / trained.run.id
-    copy.mkdir(parents=True)
-    for name in ("config.json", "events.jsonl", "weights/best.pt"):
-        (copy / name).parent.mkdir(exist_ok=True)
-        (copy / name).write_bytes((trained.run.path / name).read_bytes())
+    copy = _copied(trained, tmp_path / "runs", "config.json", "events.jsonl", "weights/best.pt")
     details = {"run_id": trained.run.id}
     weights = copy / "weights" / "best.pt"
     await persistence_stores.model.save("half", weights, "b", "d", details=details)
@@ -162,10 +169,7 @@ async def test_a_model_saved_by_somebody_who_died_before_noting_it_is_taken_as_i
 async def test_a_run_that_has_lost_its_weights_is_listed_and_says_so(
     trained: Trained, persistence_stores: Stores, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    copy = tmp_path / "runs" / trained.run.id
-    copy.mkdir(parents=True)
-    for name in ("config.json", "events.jsonl"):
-        (copy / name).write_bytes((trained.run.path / name).read_bytes())
+    _copied(trained, tmp_path / "runs", "config.json", "events.jsonl")
     [run] = await TrainingRunner(persistence_stores, tmp_path / "runs").list_runs()
     assert run.read_progress().state == "finished"
     assert "expected best.pt" in caplog.text
@@ -176,11 +180,7 @@ async def test_a_run_that_has_lost_its_weights_is_listed_and_says_so(
 async def test_a_name_that_was_taken_in_the_meantime_gets_a_number(
     trained: Trained, persistence_stores: Stores, tmp_path: Path
 ) -> None:
-    copy = tmp_path / "runs" / trained.run.id
-    copy.mkdir(parents=True)
-    for name in ("config.json", "events.jsonl", "weights/best.pt"):
-        (copy / name).parent.mkdir(exist_ok=True)
-        (copy / name).write_bytes((trained.run.path / name).read_bytes())
+    copy = _copied(trained, tmp_path / "runs", "config.json", "events.jsonl", "weights/best.pt")
     name = trained.run.job.model_name
     await persistence_stores.model.save(name, copy / "weights" / "best.pt", "b", "d")
     [run] = await TrainingRunner(persistence_stores, tmp_path / "runs").list_runs()
