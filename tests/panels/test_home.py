@@ -218,15 +218,19 @@ async def test_the_tabs_begin_at_home_and_doors_lead_on(tmp_path: Path) -> None:
         tabs = wb.tabs
         await until(lambda: tabs.home.view.ready)
         assert tabs.tabs.titles[tabs.tabs.selected_index] == "Home"
-        assert tabs.message.value == "", "the page Home says itself that there is none"
+        assert tabs.door.layout.visibility == "hidden", "Home says itself that there is none"
+        assert tabs.dataset.label == "none yet"
+        assert tabs.split.disabled
+        assert "no dataset yet" in tabs.split.tooltip
         tabs.tabs.selected_index = 2
-        assert "no dataset yet" in tabs.message.value
+        assert (tabs.door.layout.visibility, tabs.door.layout.display) == ("visible", None)
         tabs.door.click()
         await until(lambda: tabs.tabs.selected_index == 0)
-        assert tabs.door.layout.display == "none"
         say(tabs.home, "do", action="create", name="cups", classes="cup")
         await until(lambda: tabs.dataset.value == "cups")
         await until(lambda: tabs.tabs.titles[tabs.tabs.selected_index] == "Browse")
+        assert tabs.door.layout.display == "none"
+        assert not tabs.split.disabled
         assert tabs._browse.follower.is_seen
         assert not tabs.home.follower.is_seen
         say(tabs.home, "go", panel="Splits", name="cups")

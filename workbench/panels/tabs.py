@@ -21,7 +21,7 @@ from workbench.panels.models import ModelsPanel
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import labelled, row, show, tabs
+from workbench.panels.shared.parts import allow, labelled, row, show, tabs
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import in_words
 from workbench.panels.shared.widgets import StatusLine
@@ -31,7 +31,9 @@ from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, DatasetInfo
 from workbench.training.runner import TrainingRunner
 
-_NO_DATASET = "There is no dataset yet, so there is nothing to show here."
+_NO_DATASET = "There is no dataset yet: make one, or bring one in, on the page Home."
+
+_NONE = ("none yet", None)
 
 _TITLES = ("Home", "Capture", "Browse", "Curate", "Annotate", "Train", "Evaluate", "Models")
 
@@ -70,7 +72,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._readings = Readings()
         self._background = Background(self._report)
         self.follower = Follower(stores, self._background, self._catch_up)
-        self.dataset = w.Dropdown(description="Dataset")
+        self.dataset = w.Dropdown(description="Dataset", options=[_NONE])
         self.split = w.Dropdown(description="Split", options=SPLITS, value="train")
         self.message = w.HTML()
         self.home = HomePanel(stores, go=self.go, where=str(data_dir or ""))
@@ -93,13 +95,14 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             self.models.view,
         )
         self.tabs = tabs(dict(zip(_TITLES, pages, strict=True)), self._turned_to)
+        # Beside the choice, where it moves no tab away from under the pointer.
         self.door = w.Button(description="Make one, or bring one in", icon="arrow-right")
         self.door.on_click(lambda _: self.go("Home"))
-        choice = row(labelled(self.dataset, max_width="100%"), labelled(self.split))
+        choice = row(labelled(self.dataset, max_width="100%"), labelled(self.split), self.door)
         # Brings the style sheet and keeps the notebook's keys out of what is around the panels.
         self.status = StatusLine()
         super().__init__(
-            (choice, self.message, row(self.door), self.status, self.tabs),
+            (choice, self.message, self.status, self.tabs),
             layout={"width": "100%"},
         )
         self.add_class("wb-panel")
@@ -157,7 +160,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._problems = {info.name: info.problem for info in found if info.problem}
         # One that can be opened is chosen before one that cannot.
         names = sorted((info.name for info in found), key=lambda name: name in self._problems)
-        self.dataset.options = [(_title(info), info.name) for info in found]
+        self.dataset.options = [(_title(info), info.name) for info in found] or [_NONE]
         self.dataset.value = kept if kept in names else next(iter(names), None)
         self._show_chosen()
         if kept == self.dataset.value and was_damaged != (kept in self._problems):
@@ -219,13 +222,16 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._show_seen()
 
     def _show_chosen(self) -> None:
-        """Say what is wrong with the dataset that is chosen, if something is."""
+        """Say that none can be chosen, or what is wrong with the dataset that is."""
+        is_missing = self.dataset.value is None
+        for field in (self.dataset, self.split):
+            allow(field, _NO_DATASET if is_missing else "")
+        show(self.door, is_missing)
         # The page Home says itself that there is none.
-        is_missing = self.dataset.value is None and bool(self.tabs.selected_index)
+        self.door.layout.visibility = "visible" if self.tabs.selected_index else "hidden"
         problem = self._problems.get(self.dataset.value or "")
         damaged = "" if problem is None else f"<b>This dataset is damaged.</b> {escape(problem)}"
-        self.message.value = _NO_DATASET if is_missing else damaged
-        show(self.door, is_missing)
+        self.message.value = damaged
 
     async def _open_capture(self, dataset: str) -> None:
         if self._capture is None:
