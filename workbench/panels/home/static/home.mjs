@@ -159,9 +159,9 @@ function render({ model, el }) {
   /** Files of the browser's machine become a dataset. @param {File[]} files */
   function askName(files) {
     if (!files.length) return;
-    const count = `${files.length.toLocaleString("en")} ${files.length === 1 ? "file" : "files"}`;
+    const count = files.length.toLocaleString("en");
     ask(
-      `Bring in ${count}`,
+      files.length === 1 ? `Bring in ${files[0].name}` : `Bring in ${count} files`,
       "Bring it in",
       [{ name: "name", label: "Name of the dataset", value: transfer.nameOf(files) }],
       ({ name }) => transfer.send(files, name),
