@@ -27,6 +27,11 @@ def test_names_are_guessed() -> None:
     ]
 
 
+def test_the_same_name_comes_before_one_in_other_case() -> None:
+    mapping = guess_mapping({0: "WBC", 1: "wbc", 2: "Wbc"}, ["RBC", "WBC", "wbc"])
+    assert mapping.by_name == {"WBC": "WBC", "wbc": "wbc", "Wbc": "WBC"}
+
+
 def test_one_class_needs_no_name() -> None:
     assert guess_mapping({0: "item"}, ["cell"]).by_name == {"item": "cell"}
     assert guess_mapping({0: "item", 1: "x"}, ["cell"]).by_name == {}

@@ -88,7 +88,7 @@ def guess_mapping(
 ) -> ClassMapping:
     """Guess by their names which classes are the same.
 
-    Taken are names that are equal but for case, separators and a plural's s; then names that a
+    Taken are names that are equal; then names that are equal but for case, separators and a plural's s; then names that a
     class has among its prompts. A model of one class for a dataset of one class needs no name.
 
     Parameters
@@ -104,8 +104,10 @@ def guess_mapping(
     for class_id, texts in (prompts or {}).items():
         if 0 <= class_id < len(classes):
             words |= {_plain(text): class_id for text in texts}
-    words |= {_plain(name): class_id for class_id, name in enumerate(classes)}
-    chosen = {class_id: words.get(_plain(name)) for class_id, name in names.items()}
+    numbered = [*enumerate(classes)]
+    words |= {_plain(name): class_id for class_id, name in reversed(numbered)}  # the first stays
+    same = {name: class_id for class_id, name in numbered}
+    chosen = {class_id: same.get(name, words.get(_plain(name))) for class_id, name in names.items()}
     if len(names) == len(classes) == 1:
         chosen = dict.fromkeys(names, 0)
     return ClassMapping(dict(names), list(classes), chosen)
