@@ -88,8 +88,9 @@ def guess_mapping(
 ) -> ClassMapping:
     """Guess by their names which classes are the same.
 
-    Taken are names that are equal; then names that are equal but for case, separators and a plural's s; then names that a
-    class has among its prompts. A model of one class for a dataset of one class needs no name.
+    Taken are names that are equal; then names that are equal but for case, separators and a
+    plural's s; then names that a class has among its prompts. A model of one class for a dataset
+    of one class needs no name.
 
     Parameters
     ----------
