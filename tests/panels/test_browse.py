@@ -161,6 +161,13 @@ async def test_moving_and_undoing_by_way_of_the_files(model: BrowseModel, root: 
     assert model.undo_text == ""
 
 
+async def test_images_that_are_in_the_split_already_are_not_moved(model: BrowseModel) -> None:
+    choose(model, 0, 3)
+    with pytest.raises(ValueError, match="all 2 selected are in train: choose another split"):
+        await model.move("train")
+    assert model.undo_text == ""
+
+
 async def test_undo_refuses_what_would_destroy_newer_work(model: BrowseModel, root: Path) -> None:
     choose(model, 0)
     await model.move("val")

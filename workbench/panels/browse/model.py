@@ -263,7 +263,10 @@ class BrowseModel(ChangingModel):
 
     async def move(self, split: str) -> None:
         """Move the selected images to another split."""
-        await self._change(self._images(), lambda do, images, _: do.move(images, split))
+        chosen = self._images()
+        if {of for of, _ in chosen} == {split}:
+            raise ValueError(f"all {len(chosen):,} selected are in {split}: choose another split")
+        await self._change(chosen, lambda do, images, _: do.move(images, split))
 
     async def delete(self) -> None:
         """Move the selected images to the trash."""
