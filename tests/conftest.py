@@ -15,8 +15,8 @@ from workbench.persistence import Stores, create_stores, set_stores
 settings.register_profile("workbench", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "workbench")
 
-# Tests here drive browsers, JupyterLabs, kernels and trainings.
-PROCESSES = {"api", "browser", "capture", "panels", "training", "weights"}
+# Tests here drive browsers, JupyterLabs, kernels, trainings and servers of buckets.
+PROCESSES = {"api", "browser", "capture", "labelling", "panels", "storage", "training", "weights"}
 
 
 ROOT = Path(__file__).parents[1]
