@@ -224,6 +224,7 @@ async def test_the_tabs_begin_at_home_and_doors_lead_on(tmp_path: Path) -> None:
         assert "no dataset yet" in tabs.split.tooltip
         tabs.tabs.selected_index = 2
         assert (tabs.door.layout.visibility, tabs.door.layout.display) == ("visible", None)
+        assert "no dataset yet" in tabs._browse_box.children[0].value
         tabs.door.click()
         await until(lambda: tabs.tabs.selected_index == 0)
         say(tabs.home, "do", action="create", name="cups", classes="cup")

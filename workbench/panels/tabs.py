@@ -21,7 +21,7 @@ from workbench.panels.models import ModelsPanel
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import allow, labelled, row, show, tabs
+from workbench.panels.shared.parts import allow, empty, labelled, row, show, tabs
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import in_words
 from workbench.panels.shared.widgets import StatusLine
@@ -80,10 +80,11 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._runner = TrainingRunner(stores, runs_dir)
         self.evaluate = EvaluatePanel(None, stores, predictor=predictor, go=self.go)
         self.models = ModelsPanel(stores, predictor=predictor, go=self.go)
-        self._annotate_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
-        self._browse_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
-        self._capture_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
-        self._curate_box = w.VBox(layout={"width": "100%", "min_height": "640px"})
+        self._nothing = w.HTML(empty(_NO_DATASET))
+        self._annotate_box, self._browse_box, self._capture_box, self._curate_box = (
+            w.VBox(layout={"width": "100%", "min_height": "640px"}) for _ in range(4)
+        )
+        self._boxes = (self._annotate_box, self._browse_box, self._capture_box, self._curate_box)
         pages = (
             self.home.view,
             self._capture_box,
@@ -163,6 +164,8 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.dataset.options = [(_title(info), info.name) for info in found] or [_NONE]
         self.dataset.value = kept if kept in names else next(iter(names), None)
         self._show_chosen()
+        if not names:
+            self._show_nothing()
         if kept == self.dataset.value and was_damaged != (kept in self._problems):
             self._shown = (None, "train")
             self._background.spawn(self._open)
@@ -199,9 +202,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             self._annotate = None
         self._show_chosen()
         if self.dataset.value is None or self.dataset.value in self._problems:
-            self._annotate_box.children = ()
-            self._browse_box.children = self._curate_box.children = ()
-            self._capture_box.children = ()
+            self._show_nothing()
             return
         if is_other:
             await self._open_capture(self.dataset.value)
@@ -220,6 +221,11 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.evaluate.model.dataset = self.dataset.value
         await self.models.open(self.dataset.value)
         self._show_seen()
+
+    def _show_nothing(self) -> None:
+        """Empty the pages of a dataset; they say so where there is none at all."""
+        for box in self._boxes:
+            box.children = (self._nothing,) if self.dataset.value is None else ()
 
     def _show_chosen(self) -> None:
         """Say that none can be chosen, or what is wrong with the dataset that is."""
