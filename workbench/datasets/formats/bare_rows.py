@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from workbench.datasets.formats.items import number
@@ -79,10 +79,9 @@ def shape_of(rows: Sequence[Sequence[str]]) -> Shape | None:
     elif len(numbers) > 4 and (label is None or label < numbers[-1]):
         return None
     found = tuple(numbers[:4])
-    ordered = all(_value(row[found[2]]) > _value(row[found[0]])
-                  and _value(row[found[3]]) > _value(row[found[1]]) for row in full)  # fmt: skip
-    swapped = all(_value(row[found[2]]) < _value(row[found[0]])
-                  and _value(row[found[3]]) < _value(row[found[1]]) for row in full)  # fmt: skip
+    boxes = [[number(row[place]) for place in found] for row in full]
+    ordered = all(x1 > x0 and y1 > y0 for x0, y0, x1, y1 in boxes)
+    swapped = all(x1 < x0 and y1 < y0 for x0, y0, x1, y1 in boxes)
     return Shape(0, found, sides=not (ordered or swapped), label=label)
 
 
@@ -103,8 +102,7 @@ def _automl(rows: Sequence[Sequence[str]]) -> Shape | None:
     return Shape(1, (3, 4, 7, 8), sides=False, label=2, split=0)
 
 
-def _all(rows: Sequence[Sequence[str]], place: int, good: object) -> bool:
-    assert callable(good)
+def _all(rows: Sequence[Sequence[str]], place: int, good: Callable[[str], bool]) -> bool:
     return bool(rows) and all(len(row) > place and good(row[place]) for row in rows)
 
 
@@ -118,7 +116,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _value(text: str) -> float:
-    return number(text)

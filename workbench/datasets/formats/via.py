@@ -66,17 +66,10 @@ def _table(data: bytes, name: str) -> Iterator[Record]:
     for row in csv.DictReader(io.StringIO(decode(data))):
         picture = row.get("filename") or row.get("#filename") or ""
         item = items.setdefault(picture, {"filename": picture, "regions": []})
-        shape = row.get("region_shape_attributes") or "{}"
-        if shape.strip() != "{}":
-            item["regions"].append(
-                {key: _cell(row, key) for key in ("region_shape_attributes", "region_attributes")}
-            )
-    for item in items.values():
-        item["regions"] = [
-            {name.removeprefix("region_") if "shape" in name else name: value
-             for name, value in region.items()}
-            for region in item["regions"]
-        ]  # fmt: skip
+        if (row.get("region_shape_attributes") or "{}").strip() != "{}":
+            attributes = _cell(row, "region_attributes")
+            shape = _cell(row, "region_shape_attributes")
+            item["regions"].append({"shape_attributes": shape, "region_attributes": attributes})
     yield from _parse(items, name)
 
 
