@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from workbench.errors import InvalidModelError
 from workbench.labelling.tokens import Tokenizer
-from workbench.own_python import own_python, python_path
+from workbench.own_python import own_python
 from workbench.training.environment import cache_dir, worker_environment
 from workbench.weights.worker import lock_down
 
@@ -62,7 +62,7 @@ def encode(encoder: Path, vocabulary: Path, texts: Sequence[str]) -> Features:
                 own_python("-m", "workbench.labelling.text_encoder"),
                 input=json.dumps(job).encode(),
                 cwd=scratch,
-                env={**worker_environment(cache_dir() / "ultralytics"), **python_path()},
+                env=worker_environment(cache_dir() / "ultralytics"),
                 capture_output=True,
                 timeout=_SECONDS,
                 check=False,

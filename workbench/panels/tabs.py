@@ -21,7 +21,7 @@ from workbench.panels.models import ModelsPanel
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import allow, empty, labelled, row, show, tabs
+from workbench.panels.shared.parts import NO_DATASET, allow, empty, labelled, row, show, tabs
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import in_words
 from workbench.panels.shared.widgets import StatusLine
@@ -30,8 +30,6 @@ from workbench.panels.train.words import listed
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, DatasetInfo
 from workbench.training.runner import TrainingRunner
-
-_NO_DATASET = "There is no dataset yet: make one, or bring one in, on the page Home."
 
 _NONE = ("none yet", None)
 
@@ -80,7 +78,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._runner = TrainingRunner(stores, runs_dir)
         self.evaluate = EvaluatePanel(None, stores, predictor=predictor, go=self.go)
         self.models = ModelsPanel(stores, predictor=predictor, go=self.go)
-        self._nothing = w.HTML(empty(_NO_DATASET))
+        self._nothing = w.HTML(empty(NO_DATASET))
         self._annotate_box, self._browse_box, self._capture_box, self._curate_box = (
             w.VBox(layout={"width": "100%", "min_height": "640px"}) for _ in range(4)
         )
@@ -231,7 +229,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         """Say that none can be chosen, or what is wrong with the dataset that is."""
         is_missing = self.dataset.value is None
         for field in (self.dataset, self.split):
-            allow(field, _NO_DATASET if is_missing else "")
+            allow(field, NO_DATASET if is_missing else "")
         show(self.door, is_missing)
         # The page Home says itself that there is none.
         self.door.layout.visibility = "visible" if self.tabs.selected_index else "hidden"

@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Any
 
 from workbench.errors import SetupError
+from workbench.own_python import python_path
 
 OFFLINE = {
     "YOLO_OFFLINE": "1",
@@ -69,6 +70,8 @@ def check_torch() -> str | None:
 def worker_environment(settings_dir: Path) -> dict[str, str]:
     """Return the environment variables for a process that trains and reaches no network.
 
+    It finds this package, and looks for no module in the folder that it starts in.
+
     Parameters
     ----------
     settings_dir : Path
@@ -76,7 +79,7 @@ def worker_environment(settings_dir: Path) -> dict[str, str]:
     """
     environment = {key: value for key, value in os.environ.items() if key not in _SECRETS}
     own = {"YOLO_CONFIG_DIR": str(settings_dir), "PYTHONSAFEPATH": "1"}
-    return environment | OFFLINE | _NO_NETWORK | own
+    return environment | OFFLINE | _NO_NETWORK | python_path() | own
 
 
 def import_ultralytics(settings_dir: Path | None = None, *, restricted: bool = True) -> Any:

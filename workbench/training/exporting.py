@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from workbench.errors import AlreadyExistsError, NotFoundError, SetupError, TrainingError
-from workbench.own_python import own_python, python_path
+from workbench.own_python import own_python
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo
 from workbench.training.environment import ultralytics_folder, worker_environment
@@ -298,7 +298,7 @@ async def _sample_images(stores: Stores, dataset: str, scratch: Path) -> list[Pa
 
 
 async def _run(job: ExportJob, scratch: Path, told: Told) -> dict[str, Any]:
-    environment = worker_environment(scratch / "settings") | python_path()
+    environment = worker_environment(scratch / "settings")
     with (scratch / "log.txt").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *own_python("-m", "workbench.training.export_worker", json.dumps(asdict(job))),

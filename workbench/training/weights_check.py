@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from workbench.errors import InvalidModelError
-from workbench.own_python import python_path
 from workbench.persistence import Stores
 from workbench.persistence.models import ModelInfo
 from workbench.training.environment import cache_dir, import_ultralytics, worker_environment
@@ -226,5 +225,5 @@ def _plain_path(path: Path | str) -> Path:
 
 def _rewritten(path: Path, *, trust: bool = False) -> Rewritten:
     with TemporaryDirectory(prefix="workbench-settings-") as settings:
-        environment = worker_environment(Path(settings)) | python_path()
+        environment = worker_environment(Path(settings))
         return rewrite_weights(path, cache_dir() / "rewritten", environment, trust=trust)

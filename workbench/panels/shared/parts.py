@@ -10,6 +10,8 @@ import ipywidgets as w
 
 from workbench.datasets.drawing import class_colour
 
+NO_DATASET = "There is no dataset yet: make one, or bring one in, on the page Home."
+
 Command = Callable[[], Coroutine[Any, Any, Any]]
 Spawn = Callable[[Command], None]
 """Starts a command on the panel's event loop."""

@@ -18,6 +18,7 @@ from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.following import Follower, News
 from workbench.panels.shared.parts import (
+    NO_DATASET,
     Command,
     Fold,
     allow,
@@ -60,7 +61,6 @@ _NOTHING = (
     "appear here. A run goes on when you close the page."
 )
 _CHOOSE = "Choose a dataset first."
-_NO_DATASET = "There is no dataset yet: make one, or bring one in, on the page Home."
 _START = "Check settings, images and machine, then train"
 _STOP = "Stop after this batch and keep the best weights"
 _PAUSE = "Pause after this epoch, to resume later, also on another day"
@@ -376,7 +376,7 @@ class TrainPanel:
 
     def _show_run(self, _: Any = None) -> None:
         model, progress, run = self.model, self.model.progress, self.model.run
-        reason = "" if model.dataset else _CHOOSE if model.datasets else _NO_DATASET
+        reason = "" if model.dataset else _CHOOSE if model.datasets else NO_DATASET
         allow(self.start_button, CHECKING if model.busy else reason, _START)
         has_run = run is not None and model.comparison is None
         show(self.run_view, has_run)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from workbench.own_python import own_python, python_path
+from workbench.own_python import own_python
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingJob
 from workbench.training.environment import worker_environment
@@ -53,7 +53,7 @@ def _become_worker(folder: RunFolder, task_id: str) -> NoReturn:
         os.dup2(log, stream)
     os.close(log)
     os.chdir(folder.path)
-    environment = worker_environment(folder.settings_dir) | python_path() | {VARIABLE: task_id}
+    environment = worker_environment(folder.settings_dir) | {VARIABLE: task_id}
     command = own_python("-m", "workbench.training.worker", str(folder.path))
     os.execve(sys.executable, command, environment)
 
