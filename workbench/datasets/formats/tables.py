@@ -157,7 +157,12 @@ def _descriptions(view: FolderView, reading: Reading) -> dict[str, str]:
         if base.endswith(".csv") and (
             _DESCRIPTIONS in base or base in ("classes.csv", "class.csv")
         ):
-            for row in _rows(decode(view.text(name))):
+            data = view.text(name)
+            try:
+                rows = [*_rows(decode(data))]
+            except ImportFormatError as error:
+                raise ImportFormatError(f"{view.path}, {name}: {error}") from error
+            for row in rows:
                 if len(row) == 2 and all(row):
                     # RetinaNet's is the other way round: a name and a number.
                     code, text = (row[1], row[0]) if row[1].isdigit() else (row[0], row[1])
