@@ -220,8 +220,7 @@ async def test_the_tabs_begin_at_home_and_doors_lead_on(tmp_path: Path) -> None:
         assert tabs.tabs.titles[tabs.tabs.selected_index] == "Home"
         assert tabs.door.layout.visibility == "hidden", "Home says itself that there is none"
         assert tabs.dataset.label == "none yet"
-        assert tabs.split.disabled
-        assert "no dataset yet" in tabs.split.tooltip
+        assert tabs.split.layout.display == "none", "there is none to show a split of"
         tabs.tabs.selected_index = 2
         assert (tabs.door.layout.visibility, tabs.door.layout.display) == ("visible", None)
         assert "no dataset yet" in tabs._browse_box.children[0].value
@@ -231,7 +230,7 @@ async def test_the_tabs_begin_at_home_and_doors_lead_on(tmp_path: Path) -> None:
         await until(lambda: tabs.dataset.value == "cups")
         await until(lambda: tabs.tabs.titles[tabs.tabs.selected_index] == "Browse")
         assert tabs.door.layout.display == "none"
-        assert not tabs.split.disabled
+        assert tabs.split.layout.display is None
         assert tabs._browse.follower.is_seen
         assert not tabs.home.follower.is_seen
         say(tabs.home, "go", panel="Splits", name="cups")

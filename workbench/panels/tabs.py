@@ -21,7 +21,7 @@ from workbench.panels.models import ModelsPanel
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import NO_DATASET, allow, empty, labelled, row, show, tabs
+from workbench.panels.shared.parts import NO_DATASET, empty, labelled, row, show, tabs
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import in_words
 from workbench.panels.shared.widgets import StatusLine
@@ -226,10 +226,9 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             box.children = (self._nothing,) if self.dataset.value is None else ()
 
     def _show_chosen(self) -> None:
-        """Say that none can be chosen, or what is wrong with the dataset that is."""
+        """Say that there is none to choose, or what is wrong with the dataset that is."""
         is_missing = self.dataset.value is None
-        for field in (self.dataset, self.split):
-            allow(field, NO_DATASET if is_missing else "")
+        show(self.split, not is_missing)
         show(self.door, is_missing)
         # The page Home says itself that there is none.
         self.door.layout.visibility = "visible" if self.tabs.selected_index else "hidden"
