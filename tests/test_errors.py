@@ -22,6 +22,7 @@ BUILTINS = {
     "PermissionError": PermissionError,
     "TimeoutError": TimeoutError,
     "OSError": OSError,
+    "ConnectionError": ConnectionError,
 }
 
 

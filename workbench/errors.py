@@ -19,6 +19,7 @@ module::
     ├── NotFoundError           (FileNotFoundError)  what was asked for is not there
     ├── ReadOnlyError           (PermissionError)  a folder that this user may not write to
     ├── StorageError            (OSError)  the disk is full, broken, or something odd lies on it
+    │   └── UnreachableError    (ConnectionError)  no answer came from where the data are
     ├── FetchError              (OSError)  a file from the network that did not come, or is another
     ├── BusyError               (TimeoutError)  another process does not come to an end
     ├── ConflictError           (RuntimeError)  somebody else changed it in the meantime
@@ -118,12 +119,20 @@ class StorageError(WorkbenchError, OSError):
     """
 
 
+class UnreachableError(StorageError, ConnectionError):
+    """No answer came from where the data are, so that nobody knows whether a change was made."""
+
+
 class FetchError(WorkbenchError, OSError):
     """A file that could not be fetched from the network, or is another than it should be."""
 
 
 class BusyError(WorkbenchError, TimeoutError):
     """Another process has been changing the same data for longer than we wait for it."""
+
+
+PASSING = (UnreachableError, BusyError)
+"""What ends by itself, so that the same may be tried again."""
 
 
 class ConflictError(WorkbenchError, RuntimeError):

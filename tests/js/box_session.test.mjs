@@ -640,3 +640,67 @@ test("a box around what was pointed at is an edit of the image it was asked for"
   session.undo();
   assert.equal(session.boxes().length, 1);
 });
+
+test("an edit that was refused for a reason that passes goes out again until it is saved", async () => {
+  const { session, edits, clock } = start();
+  await arrive(session, 0);
+  draw(session);
+  const refuse = () =>
+    session.receive({
+      kind: "not_saved",
+      to: "s1",
+      session: "s1",
+      seq: edits().at(-1).seq,
+      key: edits().at(-1).key,
+      why: "no answer",
+      choices: [{ choice: "retry", text: "Try again" }],
+      passes: true,
+      revision: "r0",
+      boxes: [],
+    });
+  await refuse();
+  session.tick();
+  assert.equal(edits().length, 1, "not at once");
+  clock.now += 6000;
+  session.tick();
+  assert.equal(edits().length, 2);
+  assert.deepEqual(session.saving(), { state: "not saved", why: "img_0.jpg: no answer" });
+  draw(session, 40);
+  await refuse();
+  // With all that was drawn meanwhile, based on what the file had before.
+  clock.now += 6000;
+  session.tick();
+  assert.deepEqual([edits().length, edits()[2].revision, edits()[2].boxes.length], [3, "r0", 2]);
+  await session.receive({
+    kind: "saved",
+    session: "s1",
+    seq: edits()[2].seq,
+    key: edits()[2].key,
+    revision: "r1",
+    labelled: 1,
+  });
+  assert.equal(session.saving().state, "saved");
+  assert.equal(session.outbox.failure(edits()[2].key), null);
+});
+
+test("an image that could not be fetched is asked for again, and the page says why meanwhile", async () => {
+  const { session, sent, clock } = start();
+  await arrive(session, 0);
+  session.go(3);
+  const asked = () => sent.filter((message) => message.kind === "go").length;
+  await session.receive({ kind: "not_shown", to: "s1", index: 3, why: "no answer" });
+  assert.equal(session.state.notShown?.why, "no answer");
+  session.tick();
+  assert.equal(asked(), 1, "not at once");
+  clock.now += 6000;
+  session.tick();
+  clock.now += 6000;
+  session.tick();
+  assert.equal(asked(), 2, "the kernel has not answered yet");
+  await session.receive({ kind: "not_shown", to: "s1", index: 3, why: "no answer" });
+  clock.now += 6000;
+  session.tick();
+  assert.equal(asked(), 3);
+  await arrive(session, 3, { cause: { session: "s1", seq: 1 } });
+  assert.deepEqual([session.state.notShown, session.state.frame?.name], [null, "img_3.jpg"]);
+});

@@ -227,6 +227,8 @@ export interface SavedMessage {
 export interface Failure {
   why: string;
   choices: { choice: "mine" | "theirs" | "retry"; text: string }[];
+  /** Whether it ends by itself: a network that is gone, a service without time. */
+  passes?: boolean;
   revision: string;
   boxes: Row[];
 }
@@ -276,6 +278,7 @@ export type CanvasReceived = To<
   | FrameMessage
   | { kind: "empty" }
   | { kind: "scope"; scope: string }
+  | { kind: "not_shown"; index: number; why: string }
   | SavedMessage
   | NotSavedMessage
   | LabelsMessage

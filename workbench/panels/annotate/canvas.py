@@ -29,8 +29,10 @@ from the kernel
 frame            one image, see `Frame`; ``show`` it or keep it ready; ``cause``: whose ``go``
 empty            there is no image in this walk
 scope            unsaved edits whose keys begin so may be sent now
+not_shown        image ``index``, ``why``; a page that still wants it asks again
 saved            edit ``seq`` of ``session`` is in the label file, which has ``revision`` now
-not_saved        it is not, ``why``, and the ``choices`` that the user has
+not_saved        it is not, ``why``, and the ``choices`` that the user has; if that ``passes``,
+                 the page sends it again by itself
 labels           boxes of image ``key`` that were set in Python
 tightened        ``boxes`` of image ``key``, by the ``ids`` of the request
 clicked          the box, ``xyxy`` in pixels of image ``key``, or null

@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 from workbench.datasets.trail import LabelState
-from workbench.errors import ConflictError, LossySaveError, WorkbenchError
+from workbench.errors import PASSING, ConflictError, LossySaveError, WorkbenchError
 from workbench.panels.annotate.boxes import canvas_boxes
 from workbench.panels.annotate.canvas import BoxCanvas
 from workbench.panels.annotate.messages import CanvasBox, Edit, Frame
 from workbench.panels.annotate.model import AnnotateModel, ClassesChangedError
 from workbench.panels.annotate.picture import Picture
+from workbench.panels.shared.status import in_words
 from workbench.persistence.models import Annotation, LabelData
 
 FRAMES_UNDER_WAY = 6
@@ -77,10 +78,18 @@ class Pages:
         elif message.get("walk") != self._model.walk:
             self._welcome(session)  # the page speaks of a walk that has ended
         elif kind == "go":
-            index = min(max(int(message["index"]), 0), self._model.total - 1)
-            await self._model.open(index, asked_by=message)
+            await self._go(message, session)
         else:
             await self.open_unlabelled(int(message["index"]), asked_by=message)
+
+    async def _go(self, message: Mapping[str, Any], session: str) -> None:
+        index = min(max(int(message["index"]), 0), self._model.total - 1)
+        try:
+            await self._model.open(index, asked_by=message)
+        except PASSING as error:
+            self._canvas.send(
+                {"kind": "not_shown", "to": session, "index": index, "why": in_words(error)}
+            )
 
     async def open_unlabelled(
         self, after: int, asked_by: Mapping[str, Any] | None = None
@@ -169,9 +178,12 @@ class Pages:
 
     async def _refuse(self, edit: Edit, error: Exception) -> None:
         """Tell the page why its edit is not saved, what is in the file, and what it can do."""
-        present = await self._present_labels(edit.key)
+        passes = isinstance(error, PASSING) and bool(edit.session)
+        present = None if passes else await self._present_labels(edit.key)
         choices = [RETRY, DISCARD_MINE]
-        if isinstance(error, ConflictError):
+        if passes:
+            choices = [RETRY]
+        elif isinstance(error, ConflictError):
             choices = [KEEP_MINE, TAKE_THEIRS]
         elif isinstance(error, LossySaveError):
             choices = [AS_BOXES, DISCARD_MINE]
@@ -188,6 +200,7 @@ class Pages:
                 "key": edit.key,
                 "why": _explained(error),
                 "choices": choices,
+                "passes": passes,
                 "revision": edit.revision if present is None else present.revision,
                 "boxes": [box.as_row() for box in boxes],
             }
@@ -334,6 +347,9 @@ def _nearest(states: Iterable[LabelState]) -> list[LabelState]:
 
 
 def _explained(error: Exception) -> str:
+    if isinstance(error, PASSING):
+        kept = "Your edits are kept in this browser, and sent again until they are saved."
+        return f"{in_words(error).rstrip('.')}. {kept}"
     if isinstance(error, ConflictError) and not isinstance(error, ClassesChangedError):
         return (
             "Another program or tab has changed these labels since they were loaded here. "

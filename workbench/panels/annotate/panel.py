@@ -15,7 +15,7 @@ import ipywidgets
 
 from workbench.datasets.manager import DatasetManager
 from workbench.datasets.prelabelling import Labeller, Prelabelled
-from workbench.errors import NotFoundError, WorkbenchError
+from workbench.errors import PASSING, NotFoundError, WorkbenchError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate.annotator import BoxAnnotator
 from workbench.panels.annotate.filmstrip import Filmstrip
@@ -443,6 +443,9 @@ class AnnotatePanel:
             await self._pages.answer(message)
         except MissingFilesError as error:
             self._suggesting.offer(error, Wish("click"))
+        except PASSING:
+            if message["kind"] != "want":  # the page asks again before it shows that image
+                raise
 
     async def _take(self, edit: Edit) -> None:
         await self._ready()

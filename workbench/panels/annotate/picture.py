@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench import geometry
-from workbench.errors import LabelFormatError, NotFoundError, WorkbenchError
+from workbench.errors import PASSING, LabelFormatError, NotFoundError, WorkbenchError
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, ImageInfo, LabelData
 
@@ -103,6 +103,11 @@ class PictureLoader:
             See `Picture`.
         plain : bool
             Encode the pixels anew, for a browser that cannot decode the stored bytes.
+
+        Raises
+        ------
+        UnreachableError, BusyError
+            If nobody can tell now what is there.
         """
         problems: list[str] = []
         info, content = await self._image(name, plain, problems)
@@ -134,6 +139,8 @@ class PictureLoader:
             return info, await images.read_bytes(self._dataset, self._split, name)
         except NotFoundError:
             problems.append(f"{name} is no longer there: it was moved, renamed or deleted.")
+        except PASSING:
+            raise
         except (WorkbenchError, OSError) as error:
             problems.append(f"{name} cannot be shown: {error}")
         return nothing, b""

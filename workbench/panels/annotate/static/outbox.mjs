@@ -4,10 +4,12 @@
  * For each image at most one edit is under way; edits made meanwhile replace each other
  * and go out when the answer is in, based on the revision that the answer names. Until
  * the kernel has acknowledged it, an edit also lies in `storage` (the browser's
- * localStorage), so that it outlives a dead kernel and a page reload.
+ * localStorage), so that it outlives a dead kernel and a page reload. What was refused for a
+ * reason that passes is sent again now and then, and says so until it is saved.
  *
  * @typedef {EditState & {seq: number, since: number, sentAt: number}} Flying
- * @typedef {{waiting: EditState|null, flying: Flying|null, failure: Failure|null, stored: boolean}} Slot
+ * @typedef {Failure & {at: number}} Failed
+ * @typedef {{waiting: EditState|null, flying: Flying|null, failure: Failed|null, stored: boolean}} Slot
  */
 /** @import { EditState, Failure, NotSavedMessage, SavedMessage } from "../../types.d.ts" */
 
@@ -55,7 +57,7 @@ export function createOutbox({ send, storage, changed, now }) {
   /** @param {string} key */
   function launch(key) {
     const slot = slotOf(key);
-    if (slot.flying || !slot.waiting || slot.failure) return;
+    if (slot.flying || !slot.waiting || (slot.failure && !slot.failure.passes)) return;
     lastSeq += 1;
     const flying = { ...slot.waiting, seq: lastSeq, since: now(), sentAt: now() };
     slot.flying = flying;
@@ -98,6 +100,7 @@ export function createOutbox({ send, storage, changed, now }) {
       const slot = slots.get(key);
       if (!slot || slot.flying?.seq !== seq) return false;
       slot.flying = null;
+      slot.failure = null;
       if (slot.waiting) {
         slot.waiting = { ...slot.waiting, revision };
         if (slot.stored) keep(key, slot.waiting);
@@ -111,16 +114,18 @@ export function createOutbox({ send, storage, changed, now }) {
     },
 
     /**
-     * The kernel could not write edit `seq`: hold the newest state until somebody decides.
+     * The kernel could not write edit `seq`: hold the newest state until somebody decides, or
+     * until it is time to try again.
      * @param {Pick<NotSavedMessage, "key" | "seq"> & Failure} message
      */
     failed({ key, seq, ...failure }) {
       const slot = slots.get(key);
       if (!slot?.flying || slot.flying.seq !== seq) return false;
-      const { revision, boxes, labelled, proposals, gone, what, names } = slot.flying;
+      const { revision, boxes, labelled, proposals, gone, what, names, agreed } = slot.flying;
       slot.waiting = slot.waiting ?? { revision, boxes, labelled, proposals, gone, what, names };
+      if (failure.passes && agreed) slot.waiting.agreed = agreed;
       slot.flying = null;
-      slot.failure = failure;
+      slot.failure = { ...failure, at: now() };
       changed();
       return true;
     },
@@ -176,7 +181,8 @@ export function createOutbox({ send, storage, changed, now }) {
     },
 
     /**
-     * Send again what was not answered for `patience` milliseconds; the kernel knows repeats.
+     * Send again what was not answered for `patience` milliseconds, or was refused so long ago
+     * for a reason that passes; the kernel knows repeats.
      * @param {number} patience
      */
     resend(patience) {
@@ -184,6 +190,8 @@ export function createOutbox({ send, storage, changed, now }) {
         if (slot.flying && now() - slot.flying.sentAt >= patience) {
           slot.flying.sentAt = now();
           transmit(key, slot.flying);
+        } else if (slot.failure?.passes && now() - slot.failure.at >= patience) {
+          launch(key);
         }
       }
     },

@@ -58,6 +58,7 @@ const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
  * @property {ImageBitmap|null} bitmap the image at the size of the stage
  * @property {ImageBitmap|null} full all its pixels, for zooming; a while later
  * @property {boolean} loading
+ * @property {{why: string, at: number}|null} notShown why the image that is wanted does not come yet
  * @property {number} walk number of the walk that is shown
  * @property {number} total images in it
  * @property {number} labelled of them
@@ -115,6 +116,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     bitmap: null,
     full: null,
     loading: true,
+    notShown: null,
     walk: 0,
     total: 0,
     labelled: 0,
@@ -162,10 +164,24 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     state.bitmap = entry.bitmap;
     state.full = entry.full;
     state.loading = false;
+    state.notShown = null;
     target = entry.frame.index;
     forgetLostSelection();
     notify(changed ? "frame" : "picture");
     prefetch();
+  }
+
+  function askForTarget() {
+    const entry = frames.at(state.walk, target);
+    const have = entry?.bitmap ? entry.frame.token : null;
+    post({ kind: "go", seq: goSeq, walk: state.walk, index: target, have });
+  }
+
+  /** @param {{index: number, why: string}} message */
+  function receiveNotShown({ index, why }) {
+    if (index !== target) return;
+    state.notShown = { why, at: now() };
+    notify("status");
   }
 
   function prefetch() {
@@ -411,6 +427,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       if (message.kind === "frame") await receiveFrame(message, buffers?.[0]);
       else if (message.kind === "empty") receiveEmpty();
       else if (message.kind === "scope") recover(message.scope);
+      else if (message.kind === "not_shown") receiveNotShown(message);
       else if (message.kind === "saved") receiveSaved(message);
       else if (message.kind === "not_saved") outbox.failed(message);
       else if (message.kind === "labels") receiveLabels(message);
@@ -505,6 +522,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       const goal = Math.min(Math.max(index, 0), state.total - 1);
       if (goal === target || state.total === 0) return;
       target = goal;
+      state.notShown = null;
       goSeq += 1;
       showSerial += 1;
       const entry = frames.at(state.walk, goal);
@@ -515,13 +533,13 @@ export function createSession({ send, storage, decode, now, id, names = () => []
         state.loading = true;
         notify("status");
       }
-      post({
-        kind: "go",
-        seq: goSeq,
-        walk: state.walk,
-        index: goal,
-        have: entry?.bitmap ? entry.frame.token : null,
-      });
+      askForTarget();
+    },
+
+    /** Ask once more for the image that did not come. */
+    goAgain() {
+      if (state.notShown) state.notShown.at = Infinity; // until there is an answer
+      askForTarget();
     },
 
     /** @param {number} by */
@@ -615,6 +633,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     /** Called now and then: what was not answered goes out again; who looks on may zoom soon. */
     tick() {
       sharpen();
+      if (state.notShown && now() - state.notShown.at >= PATIENCE) this.goAgain();
       if (outbox.status().pending) {
         outbox.resend(PATIENCE);
         notify("status");

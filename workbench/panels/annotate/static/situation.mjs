@@ -32,7 +32,7 @@ export function describeProgress(state, work, taught) {
  * @returns {{text: string, tone: "problem"|"info", choices: {text: string, run: () => void}[]}|null}
  */
 export function currentNotice(model, session, answer) {
-  const { frame, loading } = session.state;
+  const { frame, loading, notShown } = session.state;
   /** @type {Failure|null} */
   const failure = frame && session.outbox.failure(frame.key);
   if (failure) {
@@ -78,6 +78,10 @@ export function currentNotice(model, session, answer) {
         run: () => session.openPanel(panel),
       })),
     };
+  if (loading && notShown) {
+    const again = () => answer(() => session.goAgain());
+    return { text: notShown.why, tone: "problem", choices: [{ text: "Try again", run: again }] };
+  }
   if (!frame || loading) return { text: "Loading…", tone: "info", choices: [] };
   if (frame.problem) return { text: frame.problem, tone: "problem", choices: [] };
   return null;

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from workbench.errors import UnreachableError
 from workbench.persistence.storage.bucket.journal import Journal
-from workbench.persistence.storage.bucket.objects import Objects, Tag, UnsureError
+from workbench.persistence.storage.bucket.objects import Objects, Tag
 from workbench.persistence.stored_json import MALFORMED, malformed, parse_json
 from workbench.persistence.yolo.names import HIDDEN
 
@@ -157,7 +158,7 @@ class HeadObject:
                     return Seen(tag, nonce, state)
                 found = self.look()
                 return found if found.nonce == nonce else None
-            except UnsureError:
+            except UnreachableError:
                 if not until():
                     raise
                 time.sleep(_PAUSE_S)

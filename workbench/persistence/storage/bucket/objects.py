@@ -24,6 +24,7 @@ from workbench.errors import (
     InvalidDatasetError,
     ReadOnlyError,
     StorageError,
+    UnreachableError,
     WorkbenchError,
 )
 
@@ -48,10 +49,6 @@ class Tag(NamedTuple):
 
     e_tag: str
     version: str | None
-
-
-class UnsureError(StorageError):
-    """No answer came, so that nobody knows whether it was done."""
 
 
 class Objects:
@@ -270,6 +267,7 @@ def _batches(paths: Sequence[str], size: int) -> Iterable[list[str]]:
 
 _CODE = re.compile(r"<Code>(\w+)</Code>|\"reason\": ?\"(\w+)\"")
 _STATUS = re.compile(r"status code: (\d+)")
+_REQUEST = re.compile(r"^Generic \w+ error: Error performing .*? - (?:HTTP error: )?")
 _ADDRESS = re.compile(r"\w+://\S+")
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "specified bucket does not exist")
 _NO_CREDENTIALS = ("169.254.", "metadata.google.internal", "No credentials", "MissingCredentials")
@@ -327,11 +325,11 @@ def _refusal(error: Exception, where: str, changing: bool) -> WorkbenchError:
             sentence("a service with time for us", "wait a minute, then try again; nothing is lost")
         )
     if not status or status >= 500 or status in (408, 409):
-        return UnsureError(
+        return UnreachableError(
             sentence("an answer", "see to the network and to the endpoint, then try again")
         )
     return StorageError(sentence("the service to do as it is asked", "look that up in its manual"))
 
 
 def _first_line(said: str) -> str:
-    return said.split("\n", 1)[0].strip()[:300]
+    return _REQUEST.sub("", said.split("\n", 1)[0].strip())[:300]

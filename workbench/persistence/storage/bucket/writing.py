@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
 
-from workbench.errors import ConflictError, WorkbenchError
+from workbench.errors import ConflictError, UnreachableError, WorkbenchError
 from workbench.persistence.storage.base import Change, Staged, Write, Writer
 from workbench.persistence.storage.bucket.head import HeadObject, Seen, now
 from workbench.persistence.storage.bucket.journal import (
@@ -23,7 +23,7 @@ from workbench.persistence.storage.bucket.journal import (
     is_reserved,
     needs,
 )
-from workbench.persistence.storage.bucket.objects import Objects, UnsureError
+from workbench.persistence.storage.bucket.objects import Objects
 from workbench.persistence.storage.bucket.ours import Ours
 from workbench.persistence.storage.keys import check_key
 
@@ -123,7 +123,7 @@ class Lease(Writer):
                     state = state.committed(committing)
                 try:
                     made = self._head.swap(self.seen, state, self._is_alive)
-                except UnsureError:
+                except UnreachableError:
                     self._unsure = True
                     raise
                 if made is not None:
