@@ -327,6 +327,9 @@ class Session:
                 cost, is_right_now = await other.label(picture, NONE_SHOWN)
                 manual.actions.append(cost)
                 manual.wrong += not is_right_now
+            if number // 25 != len(taught.actions) // 25:  # what is known when a run is cut off
+                by_hand, ours = sum(manual.actions), sum(taught.actions)
+                say(f"  {len(taught.actions)} images: {by_hand:,} by hand, {ours:,} reviewed")
             number = len(taught.actions)
             is_due = due <= number < len(self._pictures)
             if coming is None and is_due and len(self.notes) < self._args.rounds:

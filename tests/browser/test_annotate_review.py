@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.browser.annotating import HEIGHT, WIDTH, Canvas, eventually, labels_of, show
 from tests.browser.conftest import LabPage, keep_picture
+from workbench.persistence import create_stores
 from workbench.persistence.models import Prediction
 from workbench.persistence.suggestion_blocks import (
     SuggestionSource,
@@ -144,6 +146,33 @@ def test_two_tabs_reviewing_the_same_do_not_fight(
     theirs.root.get_by_role("button", name="Take the file's").click()
     theirs.wait_saved()
     assert labels_of(suggested, 1)() == [FIRST, SECOND, DOUBTFUL]
+
+
+def test_what_another_program_suggests_appears_while_a_box_is_drawn(
+    lab_page: LabPage, suggested: Path
+) -> None:
+    canvas = open_second(lab_page, suggested)
+    canvas.root.get_by_text("3 of 4 to review", exact=True).wait_for()
+    mouse = lab_page.page.mouse
+    mouse.move(*canvas.at(200, 300))
+    mouse.down()
+    mouse.move(*canvas.at(260, 380), steps=3)
+    # Another process, meanwhile: one suggestion somewhere else, one where the hand draws.
+    drawn = (0, 200, 300, 300, 440)
+    found = [prediction((1, 440, 80, 600, 240), 0.7), prediction(drawn, 0.6)]
+    stores = create_stores(suggested.parent, suggested.parent / "models-elsewhere")
+    block = new_block(
+        SuggestionSource("model", "cells-2", "cd" * 32), {("train", "img_1.jpg"): found}
+    )
+    asyncio.run(stores.image.add_suggestions(suggested.name, [block]))
+    canvas.root.get_by_text("5 of 6 to review", exact=True).wait_for()
+    mouse.move(*canvas.at(300, 440), steps=3)
+    mouse.up()
+    eventually(labels_of(suggested, 1), [drawn])
+    canvas.root.get_by_text("4 of 5 to review", exact=True).wait_for()
+    canvas.press("Control+z")
+    eventually(labels_of(suggested, 1), ["no file"])
+    canvas.root.get_by_text("5 of 6 to review", exact=True).wait_for()
 
 
 def test_how_reviewing_looks(lab_page: LabPage, suggested: Path) -> None:

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { createCommands } from "../../workbench/panels/annotate/static/commands.mjs";
+import { makeBox } from "../../workbench/panels/annotate/static/document.mjs";
 import { createSession } from "../../workbench/panels/annotate/static/session.mjs";
 
 const bitmap = { width: 640, height: 480, close() {} };
@@ -232,4 +233,83 @@ test("undo asks for what was rejected in an earlier session, and shows it again"
     session.boxes().map((box) => box.proposal?.score),
     [0.9, 0.4],
   );
+});
+
+/** What the kernel says when others have suggested or decided. */
+const suggested = (session, proposals, rejected = [], key = "ds/train/a.jpg") =>
+  session.receive({ kind: "suggested", key, to_review: 7, proposals, rejected });
+const drawn = makeBox(1, [200, 200, 300, 300]);
+const scores = (session) => session.boxes().map((box) => box.proposal?.score ?? "drawn");
+
+test("what others suggest meanwhile leaves drawn boxes, steps, selection and unsaved edits alone", async () => {
+  const { session, sent, edits } = await start({ fields: { proposals: [SURE, DOUBTFUL] } });
+  session.edit("draw", [...session.boxes(), drawn]);
+  session.select([drawn.id]);
+  const sure = session.boxes()[0].id;
+  // On top of what was drawn, of a newer run that has dropped DOUBTFUL, and somewhere else.
+  const covered = { ...suggestion(0, 0.8, "m2"), class_id: 1, xyxy: [205, 200, 300, 300] };
+  await suggested(session, [SURE, covered, UNLIKELY]);
+  assert.deepEqual(scores(session), [0.9, "drawn", 0.1]);
+  assert.deepEqual([session.boxes()[0].id, session.boxes()[1]], [sure, drawn], "the same boxes");
+  assert.deepEqual([...session.state.selection], [drawn.id]);
+  assert.equal(session.state.toReview, 7);
+  assert.equal(session.saving().state, "saving", "the edit is still under way");
+  assert.equal(edits().length, 1, "and nothing else is");
+  await saved(session, edits()[0], "r1");
+  session.undo();
+  assert.deepEqual(scores(session), [0.9, 0.8, 0.1], "without the box, what it covered is offered");
+  session.redo();
+  assert.deepEqual(scores(session), [0.9, "drawn", 0.1]);
+  session.undo();
+  session.undo();
+  await saved(session, edits()[1], "r2");
+  await saved(session, edits()[2], "r3");
+  const asks = sent.filter(({ kind }) => kind === "want_trail");
+  assert.equal(asks.length, 1, "suggestions were no step of this page");
+});
+
+test("what was decided here and not saved yet stays decided when others suggest", async () => {
+  const { session, commands, edits } = await start({ fields: { proposals: [SURE, DOUBTFUL] } });
+  session.select([session.boxes()[1].id]);
+  commands.run("delete");
+  await suggested(session, [SURE, DOUBTFUL, UNLIKELY]); // the kernel does not know of it yet
+  assert.deepEqual(scores(session), [0.9, 0.1]);
+  session.edit("draw", [...session.boxes(), drawn]);
+  await saved(session, edits()[0], "");
+  assert.deepEqual(edits()[1].gone, [DOUBTFUL], "a later edit says so, too");
+  await saved(session, edits()[1], "r1");
+  await suggested(session, [SURE, UNLIKELY], [DOUBTFUL]);
+  session.undo();
+  session.undo();
+  assert.deepEqual(scores(session), [0.9, 0.4, 0.1], "undo brings back what was rejected");
+});
+
+test("what is rejected elsewhere goes here, and comes back when that is undone there", async () => {
+  const { session, edits } = await start({ fields: { proposals: [SURE, DOUBTFUL] } });
+  await suggested(session, [SURE], [DOUBTFUL]);
+  assert.deepEqual(scores(session), [0.9]);
+  session.edit("draw", [...session.boxes(), drawn]);
+  assert.equal(edits()[0].gone, undefined, "it is not rejected once more");
+  await saved(session, edits()[0], "r1");
+  await suggested(session, [SURE, DOUBTFUL]);
+  assert.deepEqual(scores(session), [0.9, "drawn", 0.4]);
+});
+
+test("what is suggested on an image that is not open waits there", async () => {
+  const { session } = await start();
+  await suggested(session, [SURE], [], "ds/train/b.jpg");
+  assert.deepEqual(scores(session), [0.9, 0.4, 0.1]);
+  assert.equal(session.state.toReview, 7);
+});
+
+test("thousands of suggestions come in without a pause, however many steps there are", async () => {
+  const many = Array.from({ length: 3000 }, (_, i) => suggestion(i / 10, 0.5));
+  const { session } = await start({ fields: { proposals: many } });
+  for (let i = 0; i < 100; i++)
+    session.edit("draw", [...session.boxes(), makeBox(1, [i, 300, i + 1, 301])]);
+  const began = process.cpuUsage();
+  await suggested(session, [...many, suggestion(400, 0.5)]);
+  const { user } = process.cpuUsage(began);
+  assert.ok(user < 2e6, `${user / 1e3} ms`);
+  assert.equal(session.boxes().length, 3101);
 });

@@ -263,6 +263,46 @@ async def test_suggestions_that_come_while_the_panel_is_open_are_shown(
     assert [row["score"] for row in (await page.open(1))["proposals"]] == [0.75]
 
 
+def told(page: Page) -> list[dict[str, Any]]:
+    """What the page was told of suggestions of others."""
+    return [answer for answer in page.answers if answer["kind"] == "suggested"]
+
+
+async def heard(page: Page, count: int) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        while len(told(page)) < count:
+            await asyncio.sleep(0.01)
+    return told(page)[count - 1]
+
+
+async def test_what_another_program_suggests_is_told_without_opening_the_image_again(
+    page: Page, stores: Stores, tmp_path: Path
+) -> None:
+    await page.open(0)
+    frames = len(page.answers)
+    elsewhere = create_stores(tmp_path / "data", tmp_path / "models")
+    other = SuggestionSource("model", "cups-2", "cd" * 32)
+    await elsewhere.image.add_suggestions("cups", [new_block(other, {A: [RIGHT]})])
+    message = await heard(page, 1)
+    assert message["key"] == page.frame["key"]
+    assert [(row["score"], row["source_id"]) for row in message["proposals"]] == [
+        (0.75, MODEL.id), (0.125, MODEL.id), (0.125, other.id)
+    ]  # fmt: skip
+    assert (message["to_review"], message["rejected"]) == (1, [])
+    assert {answer["kind"] for answer in page.answers[frames:]} == {"suggested"}
+
+
+async def test_the_page_is_told_also_of_what_labels_cover_and_of_what_was_rejected(
+    page: Page, stores: Stores
+) -> None:
+    first, second = (await page.open(0))["proposals"]
+    await page.edit("accept", [plain(first)], [second])
+    await page.edit("reject", [plain(first)], [])
+    message = await heard(page, 1)
+    assert message["proposals"] == [first], "undo of accepting leads back to it"
+    assert message["rejected"] == [second]
+
+
 class Slow(Labeller):
     """Finds one box on each picture, once it is let."""
 

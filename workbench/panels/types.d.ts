@@ -247,6 +247,14 @@ export interface LabelsMessage {
   boxes: Row[];
   proposals: ProposalRow[];
 }
+/** What waits for review of an image by now, covered by labels or not, and what was rejected. */
+export interface SuggestedMessage {
+  kind: "suggested";
+  key: string;
+  to_review: number;
+  proposals: ProposalRow[];
+  rejected: ProposalRow[];
+}
 /** The boxes of an image at one time; null while it was not labelled. */
 export type RowState = Row[] | null;
 export interface TrailMessage {
@@ -282,6 +290,7 @@ export type CanvasReceived = To<
   | SavedMessage
   | NotSavedMessage
   | LabelsMessage
+  | SuggestedMessage
   | TrailMessage
   | TightenedMessage
   | ClickedMessage

@@ -34,6 +34,8 @@ saved            edit ``seq`` of ``session`` is in the label file, which has ``r
 not_saved        it is not, ``why``, and the ``choices`` that the user has; if that ``passes``,
                  the page sends it again by itself
 labels           boxes of image ``key`` that were set in Python
+suggested        what others suggest on image ``key`` by now, whatever its labels cover:
+                 ``proposals``, and those of it that were ``rejected``; drawn boxes stay
 tightened        ``boxes`` of image ``key``, by the ``ids`` of the request
 clicked          the box, ``xyxy`` in pixels of image ``key``, or null
 strip            names and states of images around the one that is shown, with small pictures

@@ -179,7 +179,9 @@ class AnnotateModel(traitlets.HasTraits):
         """
         if "classes" in news:
             self.classes = (await self._stores.dataset.get(self.dataset)).classes
-        is_only_own = self._has_saved and news <= {"labels"}
+        if "suggestions" in news:
+            await self.review.refresh()
+        is_only_own = self._has_saved and news <= {"labels", "suggestions"}
         self._has_saved = False
         is_other = False
         # After each box that is drawn here the split need not be listed again: what somebody

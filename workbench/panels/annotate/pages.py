@@ -154,6 +154,25 @@ class Pages:
             frame, labelled=self._model.labelled, to_review=self._progress()["to_review"]
         )
 
+    def announce_suggestions(self) -> None:
+        """Tell the pages what is suggested on the open image by now; nothing else changes there."""
+        picture = self._model.picture
+        if picture is None:
+            return
+        size = picture.width, picture.height
+        waiting = self._waiting(picture.filename, (), size)
+        present = set(waiting)
+        offered = self._waiting(picture.filename, (), size, rejected=True)
+        self._canvas.send(
+            {
+                "kind": "suggested",
+                "key": picture.key,
+                "to_review": self._progress()["to_review"],
+                "proposals": [box.as_row() for box in waiting],
+                "rejected": [box.as_row() for box in offered if box not in present],
+            }
+        )
+
     async def take(self, edit: Edit) -> None:
         """Save a finished edit and answer the page that made it."""
         try:

@@ -356,6 +356,8 @@ class AnnotatePanel:
         is_other = await self.model.catch_up(news)
         if is_other or (was_missing and self.model.picture is None and self.model.total):
             await self._pages.show_again()
+        elif "suggestions" in news:
+            self._pages.announce_suggestions()
 
     async def _switch(
         self, dataset: str, split: str, images: Sequence[str] | None, only: str | None

@@ -53,6 +53,27 @@ export function sameRow(a, b) {
   );
 }
 
+/**
+ * A test whether a prediction is among others, fast where they are thousands.
+ * @param {ProposalRow[]} rows @returns {(row: ProposalRow) => boolean}
+ */
+export function among(rows) {
+  /** @type {Map<number, ProposalRow[]>} */
+  const byLeft = new Map();
+  for (const row of rows) {
+    const at = Math.round(row.xyxy[0]);
+    const near = byLeft.get(at) ?? [];
+    near.push(row);
+    byLeft.set(at, near);
+  }
+  return (row) => {
+    const at = Math.round(row.xyxy[0]);
+    return [at - 1, at, at + 1].some((left) =>
+      byLeft.get(left)?.some((other) => row.source_id === other.source_id && sameRow(row, other)),
+    );
+  };
+}
+
 /** Whether two lists hold the same boxes in the same order. @param {Row[]} a @param {Row[]} b */
 export function sameRows(a, b) {
   return a.length === b.length && a.every((row, i) => sameRow(row, b[i]));
@@ -110,12 +131,15 @@ function overlap(a, b) {
  */
 export function withoutCovered(boxes) {
   const labels = boxes.filter((box) => !box.proposal);
-  const pairs = boxes.flatMap((box) =>
-    box.proposal?.source_id
-      ? labels.map((label) => ({ box, label, iou: overlap(box.xyxy, label.xyxy) }))
-      : [],
-  );
-  const near = pairs.filter(({ iou }) => iou >= COVERED).sort((a, b) => b.iou - a.iou);
+  const near = [];
+  for (const box of boxes) {
+    if (!box.proposal?.source_id) continue;
+    for (const label of labels) {
+      const iou = overlap(box.xyxy, label.xyxy);
+      if (iou >= COVERED) near.push({ box, label, iou });
+    }
+  }
+  near.sort((a, b) => b.iou - a.iou);
   /** @type {Set<number>} */
   const covered = new Set();
   /** @type {Set<string>} */

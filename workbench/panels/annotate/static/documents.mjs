@@ -3,14 +3,15 @@
  * what the kernel says is in the label files.
  */
 /** @import { Frame, ProposalRow, Row } from "../../types.d.ts" */
-import { fromRows, sameRows, toProposalRows, toRows } from "./document.mjs";
-import { commit, createHistory, isFresh } from "./history.mjs";
+import { among, fromRows, sameRows, toProposalRows, toRows, withoutCovered } from "./document.mjs";
+import { commit, createHistory, isFresh, mapStates } from "./history.mjs";
 
 /**
  * @typedef {import("./document.mjs").Box} Box
  * @typedef {import("./history.mjs").History<Box[]>} BoxHistory
  * @typedef {{boxes: Row[], proposals: ProposalRow[], revision: string}} Content  of a file, and to review
  * @typedef {{boxes: Row[], proposals: ProposalRow[]|null, labelled?: boolean}} Unsaved
+ * @typedef {{proposals: ProposalRow[], rejected: ProposalRow[]}} Offered  by others, covered by labels or not
  */
 
 /** Whether there is a label file. @param {{revision: string}} file */
@@ -34,6 +35,37 @@ function recovered(history, { boxes, proposals, labelled = true }) {
 /** @param {BoxHistory} history @param {Content} content */
 function changedElsewhere(history, { boxes, proposals, revision }) {
   return commit(history, "changed elsewhere", fromRows(boxes, proposals), isLabelled({ revision }));
+}
+
+/**
+ * Take over what others suggest by now, also in the states that undo and redo lead to: drawn
+ * boxes, and the boxes' ids, stay. What an edit has decided that the kernel does not know of yet
+ * stays decided.
+ * @param {BoxHistory} history
+ * @param {Offered} offered
+ * @param {ProposalRow[]} known what the page was sent before
+ * @param {boolean} isSettled whether the kernel has all edits
+ */
+function withOffered(history, { proposals, rejected }, known, isSettled) {
+  const [waits, isRejected, isKnown] = [proposals, rejected, known].map(among);
+  const fresh = proposals.filter((row) => !isKnown(row));
+  /** @param {Box[]} state @param {boolean} isPresent */
+  const next = (state, isPresent) => {
+    const kept = state.filter((box) => {
+      const [row] = box.proposal?.source_id ? toProposalRows([box]) : [];
+      return !row || waits(row) || (isRejected(row) && !(isPresent && isSettled));
+    });
+    const has = among(toProposalRows(kept));
+    const added = fromRows(
+      [],
+      fresh.filter((row) => !has(row)),
+    );
+    if (kept.length === state.length && !added.length) return state;
+    const after = withoutCovered([...kept, ...added]);
+    const isSame = after.length === state.length && after.every((box, i) => box === state[i]);
+    return isSame ? state : after;
+  };
+  return mapStates(history, next);
 }
 
 /** @param {(key: string) => Unsaved|null|undefined} unsaved an image's edit that is not on disk yet */
@@ -74,6 +106,28 @@ export function createDocuments(unsaved) {
       const history = histories.get(key);
       const edit = unsaved(key);
       if (history && edit) histories.set(key, recovered(history, edit));
+    },
+
+    /**
+     * Other suggestions for an image; no step, and no drawn box is touched.
+     * @param {Frame} frame as the page was sent it; its proposals become what the page knows now
+     * @param {Offered} offered @returns {boolean} whether the page shows other boxes now
+     */
+    offer(frame, offered) {
+      const { key, proposals: known } = frame;
+      const history = histories.get(key);
+      if (!history) return false;
+      const isSettled = !unsaved(key);
+      const after = withOffered(history, offered, known, isSettled);
+      const shown = toProposalRows(after.present.state);
+      const isShown = among(shown);
+      const stays = among([...offered.proposals, ...(isSettled ? [] : offered.rejected)]);
+      frame.proposals = [
+        ...known.filter((row) => !isShown(row) && (!row.source_id || stays(row))),
+        ...shown,
+      ];
+      histories.set(key, after);
+      return after.present.state !== history.present.state;
     },
 
     /**

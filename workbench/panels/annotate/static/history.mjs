@@ -30,6 +30,21 @@ export function amend(history, state, labelled) {
   return { past: history.past, present: { ...history.present, state, labelled }, future: [] };
 }
 
+/**
+ * The same steps with other states, for what is no edit.
+ * @template S @param {History<S>} history
+ * @param {(state: S, isPresent: boolean) => S} change @returns {History<S>}
+ */
+export function mapStates({ past, present, future }, change) {
+  /** @param {Entry<S>} entry @param {boolean} isPresent */
+  const changed = (entry, isPresent) => ({ ...entry, state: change(entry.state, isPresent) });
+  return {
+    past: past.map((entry) => changed(entry, false)),
+    present: changed(present, true),
+    future: future.map((entry) => changed(entry, false)),
+  };
+}
+
 /** Whether nothing was done here yet. @template S @param {History<S>} history */
 export function isFresh({ past, future }) {
   return past.length === 0 && future.length === 0;

@@ -10,11 +10,11 @@
  * 5. `not_saved` becomes a notice with buttons: "mine" sends the edit again, agreed and
  *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
  */
-/** @import { CanvasReceived, CanvasSent, ClickedMessage, Frame, FrameMessage, How, LabelsMessage, Row, SavedMessage, Size, TightenedMessage, TrailMessage, Where, Xyxy } from "../../types.d.ts" */
+/** @import { CanvasReceived, CanvasSent, ClickedMessage, Frame, FrameMessage, How, LabelsMessage, Row, SavedMessage, Size, SuggestedMessage, TightenedMessage, TrailMessage, Where, Xyxy } from "../../types.d.ts" */
 
 import {
+  among,
   makeBox,
-  sameRow,
   toProposalRows,
   toRows,
   withBox,
@@ -211,9 +211,8 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     if (!frame || !present) return;
     const base = outbox.unsaved(frame.key)?.revision ?? frame.revision;
     const waiting = toProposalRows(boxes());
-    const gone = frame.proposals.filter(
-      (row) => !waiting.some((other) => row.source_id === other.source_id && sameRow(row, other)),
-    );
+    const waits = among(waiting);
+    const gone = frame.proposals.filter((row) => !waits(row));
     outbox.put(
       frame.key,
       {
@@ -313,6 +312,24 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     state.labelled = message.labelled ?? state.labelled;
     state.toReview = message.to_review ?? state.toReview;
     setBoxes(message);
+    notify("status");
+  }
+
+  /** What others suggest by now, while the person goes on with the image. @param {SuggestedMessage} message */
+  function receiveSuggested(message) {
+    state.toReview = message.to_review;
+    const entry = frames.get(message.key);
+    const isOpen = state.frame?.key === message.key;
+    const frame = isOpen ? state.frame : entry?.frame;
+    if (frame) {
+      frame.rejected = message.rejected.length;
+      const isChanged = documents.offer(frame, message);
+      if (entry) entry.frame = frame;
+      if (isOpen && isChanged) {
+        forgetLostSelection();
+        notify("boxes");
+      }
+    }
     notify("status");
   }
 
@@ -431,6 +448,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       else if (message.kind === "saved") receiveSaved(message);
       else if (message.kind === "not_saved") outbox.failed(message);
       else if (message.kind === "labels") receiveLabels(message);
+      else if (message.kind === "suggested") receiveSuggested(message);
       else if (message.kind === "trail") receiveTrail(message);
       else if (message.kind === "tightened") receiveTightened(this.edit, message);
       else if (message.kind === "clicked") receiveClicked(this.edit, message);
