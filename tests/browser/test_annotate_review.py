@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.browser.annotating import HEIGHT, WIDTH, Canvas, eventually, labels_of, show
 from tests.browser.conftest import LabPage, keep_picture
-from workbench.persistence import create_stores
 from workbench.persistence.models import Prediction
 from workbench.persistence.suggestion_blocks import (
+    SuggestionBlock,
     SuggestionSource,
     format_block,
     new_block,
@@ -44,10 +44,15 @@ def suggested(dataset: Path) -> Path:
             ("train", "img_2.jpg"): [prediction(FIRST, 0.75)],
         },
     )
-    folder = dataset / ".workbench" / "suggestions"
-    folder.mkdir(parents=True)
-    (folder / block.file_name).write_bytes(format_block(block))
+    write_block(dataset, block)
     return dataset
+
+
+def write_block(dataset: Path, block: SuggestionBlock) -> None:
+    """Suggest, as another program."""
+    folder = dataset / ".workbench" / "suggestions"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / block.file_name).write_bytes(format_block(block))
 
 
 def rejected(dataset: Path) -> int:
@@ -160,11 +165,8 @@ def test_what_another_program_suggests_appears_while_a_box_is_drawn(
     # Another process, meanwhile: one suggestion somewhere else, one where the hand draws.
     drawn = (0, 200, 300, 300, 440)
     found = [prediction((1, 440, 80, 600, 240), 0.7), prediction(drawn, 0.6)]
-    stores = create_stores(suggested.parent, suggested.parent / "models-elsewhere")
-    block = new_block(
-        SuggestionSource("model", "cells-2", "cd" * 32), {("train", "img_1.jpg"): found}
-    )
-    asyncio.run(stores.image.add_suggestions(suggested.name, [block]))
+    other = SuggestionSource("model", "cells-2", "cd" * 32)
+    write_block(suggested, new_block(other, {("train", "img_1.jpg"): found}))
     canvas.root.get_by_text("5 of 6 to review", exact=True).wait_for()
     mouse.move(*canvas.at(300, 440), steps=3)
     mouse.up()
@@ -176,7 +178,18 @@ def test_what_another_program_suggests_appears_while_a_box_is_drawn(
 
 
 def test_how_reviewing_looks(lab_page: LabPage, suggested: Path) -> None:
+    scores = {"cell": 0.85, "crystal": 0.05}
+    best = {"model": "cells-1", "split": "val", "images": 40, "scores": scores}
+    cache = suggested / ".workbench" / "cache"
+    cache.mkdir(exist_ok=True)
+    (cache / f"thresholds-{MODEL.digest[:40]}.json").write_text(json.dumps(best))
     canvas = open_second(lab_page, suggested)
+    use_best = canvas.root.get_by_role("button", name="Use the evaluation's thresholds")
+    use_best.wait_for()
+    keep_picture(lab_page.page, "light")
+    use_best.click()
+    canvas.root.get_by_text("4 to review", exact=True).wait_for()
+    use_best.wait_for(state="hidden")
     lab_page.set_theme("JupyterLab Dark")
     canvas.click(360, 140)
     keep_picture(lab_page.page, "dark")

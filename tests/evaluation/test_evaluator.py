@@ -20,6 +20,7 @@ from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.evaluator import Evaluator
 from workbench.evaluation.matching import Detections
 from workbench.evaluation.metrics import Metrics, measure
+from workbench.evaluation.thresholds import kept_thresholds
 from workbench.geometry import clip_xywh, to_normalised
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores
@@ -134,6 +135,9 @@ async def test_predictions_and_numbers_are_those_of_ultralytics_val(
     proposed = await bench.evaluator.evaluate("mixed", confidence=SURE, image_size=LARGE)
     await bench.stores.label.save_many("mixed", _near(proposed))
     ours = await bench.evaluator.evaluate("mixed", confidence=SURE, image_size=LARGE, refresh=True)
+    kept = await kept_thresholds(bench.stores, "mixed", ours.weights_digest)
+    assert kept is not None
+    assert kept.scores == ours.best_thresholds
     view = await bench.stores.dataset.snapshot("mixed", tmp_path / "view")
     found, theirs = await asyncio.to_thread(
         _validate, await bench.stores.model.load("tiny"), view.data_yaml, tmp_path

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from workbench.evaluation.findings import Finding, to_frame
 from workbench.evaluation.matching import Detections, Truth
 from workbench.evaluation.mistakes import compare, galleries
 from workbench.evaluation.suspects import suspicious_labels
+from workbench.evaluation.thresholds import keep_thresholds, kept_thresholds
+from workbench.persistence import create_stores
 
 CLASSES = ("cat", "dog")
 A, B = (0, 0, 100, 100), (300, 300, 400, 400)
@@ -50,6 +54,30 @@ def test_the_best_thresholds_are_those_of_classes_that_something_finds() -> None
     truth = truth_of((0, 0, *A), (0, 1, *B), (1, 0, *A), (1, 1, *B))
     found = detections_of((0, 0, 0.8, *A), (1, 0, 0.6, *A), (0, 0, 0.3, *B))
     assert evaluation_of(found, truth).best_thresholds == {"cat": 0.6}
+
+
+async def test_best_thresholds_are_kept_by_weights_but_not_those_of_a_training_split(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stores = create_stores(tmp_path / "data", tmp_path / "models")
+    await stores.dataset.create("pets", CLASSES)
+    truth = truth_of((0, 0, *A), (0, 1, *B), (1, 0, *A), (1, 1, *B))
+    evaluation = evaluation_of(detections_of((0, 0, 0.75, *A), (1, 0, 0.5, *A)), truth)
+    digest = evaluation.weights_digest
+    await keep_thresholds(stores, replace(evaluation, split="train"))
+    assert await kept_thresholds(stores, "pets", digest) is None
+    await keep_thresholds(stores, evaluation)
+    kept = await kept_thresholds(stores, "pets", digest)
+    assert kept is not None
+    assert (str(kept), kept.scores) == ("m on val, 2 images", {"cat": 0.5})
+    assert await kept_thresholds(stores, "pets", "1" * 64) is None
+    await stores.dataset.save_cache(
+        "pets",
+        f"thresholds-{digest[:40]}.json",
+        b'{"model": "m", "split": "val", "images": 2, "scores": {"cat": 7}}',
+    )
+    assert await kept_thresholds(stores, "pets", digest) is None
+    assert "kept thresholds are not used: no score in 0..1 of 'cat'" in caplog.text
 
 
 def test_each_prediction_and_each_missed_label_stands_in_its_gallery() -> None:

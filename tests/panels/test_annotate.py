@@ -15,6 +15,7 @@ from workbench.errors import ConflictError, LossySaveError, NotFoundError
 from workbench.panels.annotate import AnnotatePanel
 from workbench.panels.annotate.messages import CanvasBox, Edit
 from workbench.panels.annotate.model import AnnotateModel
+from workbench.panels.annotate.picture import Picture
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, Prediction
 
@@ -103,6 +104,32 @@ def page(panel: AnnotatePanel, monkeypatch: pytest.MonkeyPatch) -> Page:
 
 
 # Driven from Python
+
+
+async def test_what_others_change_does_not_lead_back_from_an_image_asked_for_meanwhile(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = AnnotateModel.load
+    asked = asyncio.Event()
+
+    async def slow(self: AnnotateModel, index: int, **how: Any) -> Picture:
+        asked.set()
+        await asyncio.sleep(0.2 if index else 0)
+        return await load(self, index, **how)
+
+    panel = AnnotatePanel("ds", stores=stores)
+    try:
+        first = await panel.show(0)
+        await stores.label.save("ds", "train", first.filename, [])
+        monkeypatch.setattr(AnnotateModel, "load", slow)
+        going = asyncio.ensure_future(panel.show(1))
+        await asked.wait()
+        await panel._pages.show_again()  # as after the news of that
+        await going
+        assert panel.current is not None
+        assert panel.current.index == 1
+    finally:
+        panel.close()
 
 
 async def test_walks_the_split(panel: AnnotatePanel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -301,6 +302,26 @@ async def test_the_page_is_told_also_of_what_labels_cover_and_of_what_was_reject
     message = await heard(page, 1)
     assert message["proposals"] == [first], "undo of accepting leads back to it"
     assert message["rejected"] == [second]
+
+
+async def test_an_evaluation_of_what_suggests_offers_its_thresholds(
+    page: Page, stores: Stores
+) -> None:
+    canvas = page.panel.canvas
+    found = {"model": "cups-1", "split": "val", "images": 40, "scores": {"cup": 0.5, "gone": 0.25}}
+    key = f"thresholds-{MODEL.digest[:40]}.json"
+    await page.open(2)
+    await stores.dataset.save_cache("cups", key, json.dumps(found).encode())
+    await page.open(0)
+    async with asyncio.timeout(10):
+        while not canvas.best_thresholds:
+            await asyncio.sleep(0.01)
+    assert canvas.best_thresholds == {"cup": 0.5}  # there is no class "gone" any more
+    assert canvas.best_from == "cups-1 on val, 40 images"
+    await page.open(2)  # where nothing waits
+    async with asyncio.timeout(10):
+        while canvas.best_thresholds:
+            await asyncio.sleep(0.01)
 
 
 class Slow(Labeller):

@@ -31,6 +31,7 @@ from workbench.errors import ImportFormatError, InvalidFrameError, NotFoundError
 from workbench.evaluation.evaluation import Evaluation, Settings
 from workbench.evaluation.labels import Labels, load_labels, map_classes
 from workbench.evaluation.matching import Detections
+from workbench.evaluation.thresholds import keep_thresholds
 from workbench.labelling.network import (
     MAX_DETECTIONS,
     Found,
@@ -179,11 +180,13 @@ class Evaluator:
         kept = None if refresh else await self._kept(request)
         if kept is not None and kept.classes == labels.classes:
             progress(len(labels.filenames), len(labels.filenames))
-            return await asyncio.to_thread(_with_labels, kept, labels, info.name)
-        answer = await self._predict(request, labels.classes, progress)
-        evaluation = await asyncio.to_thread(_assemble, request, labels, answer)
-        data = await asyncio.to_thread(evaluation.to_bytes)
-        await self._stores.dataset.save_cache(dataset, request.key, data)
+            evaluation = await asyncio.to_thread(_with_labels, kept, labels, info.name)
+        else:
+            answer = await self._predict(request, labels.classes, progress)
+            evaluation = await asyncio.to_thread(_assemble, request, labels, answer)
+            data = await asyncio.to_thread(evaluation.to_bytes)
+            await self._stores.dataset.save_cache(dataset, request.key, data)
+        await keep_thresholds(self._stores, evaluation)
         return evaluation
 
     async def _images_digest(self, dataset: str, split: str, filenames: Sequence[str]) -> str:

@@ -126,6 +126,9 @@ export interface CanvasTraits {
   threshold: number;
   /** the same for some classes by name, in place of it */
   class_thresholds: Record<string, number>;
+  /** what an evaluation offers for these, and which one that is, in words */
+  best_thresholds: Record<string, number>;
+  best_from: string;
   /** what is under way, in words */
   work: string;
   can_teach: boolean;

@@ -131,6 +131,12 @@ class BoxCanvas(anywidget.AnyWidget):
         value_trait=traitlets.Float(min=0, max=1),
         help="the same for some classes by name, in place of it",
     ).tag(sync=True)
+    best_thresholds: traitlets.Dict[str, float] = traitlets.Dict(
+        key_trait=traitlets.Unicode(),
+        value_trait=traitlets.Float(min=0, max=1),
+        help="what an evaluation offers for `class_thresholds`",
+    ).tag(sync=True)
+    best_from = traitlets.Unicode("", help="which evaluation that is, in words").tag(sync=True)
     work = traitlets.Unicode("", help="what is under way, in words").tag(sync=True)
     can_teach = traitlets.Bool(False, help="whether there is a switch for teaching").tag(sync=True)
     teaches = traitlets.Bool(False, help="whether a model learns meanwhile").tag(sync=True)

@@ -96,6 +96,7 @@ class AnnotateModel(traitlets.HasTraits):
         self._has_saved = False  # since it caught up last
         self._failures: dict[str, str] = {}
         self._ticket = 0
+        self._opening = 0  # the ticket of what somebody has asked for and not got yet
 
     @property
     def scope(self) -> str:
@@ -253,6 +254,20 @@ class AnnotateModel(traitlets.HasTraits):
             If the walk has no such place.
         """
         self._ticket += 1
+        self._opening = ticket = self._ticket
+        try:
+            return await self._load_and_show(index, asked_by)
+        finally:
+            if self._opening == ticket:
+                self._opening = 0
+
+    async def renew(self, index: int, *, asked_by: Mapping[str, Any] | None = None) -> None:
+        """Open an image that nobody has asked for: unless somebody asks for another meanwhile."""
+        if not self._opening or self._opening != self._ticket:
+            self._ticket += 1
+            await self._load_and_show(index, asked_by)
+
+    async def _load_and_show(self, index: int, asked_by: Mapping[str, Any] | None) -> Picture:
         ticket = self._ticket
         picture = await self.load(index, asked_by=asked_by)
         if ticket == self._ticket:

@@ -124,7 +124,7 @@ class Pages:
             self._canvas.clear()
             return
         if before is None:
-            await self._model.open(0)
+            await self._model.renew(0)
             return
         index = self._model.index_of(before.key)
         if index is None:
@@ -132,10 +132,10 @@ class Pages:
                 f"{before.filename} is not here any more: it was moved, renamed or deleted "
                 f"elsewhere."
             )
-            await self._model.open(min(before.index, self._model.total - 1))
+            await self._model.renew(min(before.index, self._model.total - 1))
             return
         # Pages that show it have its bytes already; others will ask for them.
-        await self._model.open(index, asked_by={"have": before.token})
+        await self._model.renew(index, asked_by={"have": before.token})
 
     async def announce(self, key: str, data: LabelData) -> None:
         """Tell the pages what the labels of an image are now."""

@@ -18,6 +18,7 @@ from workbench.datasets.prelabelling import Labeller, Prelabelled
 from workbench.errors import PASSING, NotFoundError, WorkbenchError
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate.annotator import BoxAnnotator
+from workbench.panels.annotate.evaluated import EvaluatedThresholds
 from workbench.panels.annotate.filmstrip import Filmstrip
 from workbench.panels.annotate.keys import key_bindings
 from workbench.panels.annotate.messages import Edit
@@ -128,6 +129,7 @@ class AnnotatePanel:
         self._pages = Pages(self.model, self.canvas, self._report)
         self._filmstrip = Filmstrip(stores, self.model, self.canvas)
         self._suggesting = Suggesting(stores, self.model, self.canvas, predictor)
+        self._evaluated = EvaluatedThresholds(stores, self.model, self.canvas)
         self._teaching = Teaching(stores, self.model, self.canvas, runner, self._suggesting.loaded)
         self.model.observe(self._follow_classes, "classes")
         self.model.observe(self._follow_picture, "picture")
@@ -333,7 +335,7 @@ class AnnotatePanel:
         if self.model.picture is not None:
             return
         if self.model.total:
-            await self.model.open(0)
+            await self.model.renew(0)
         else:
             self.canvas.send({"kind": "empty"})
 
@@ -358,6 +360,7 @@ class AnnotatePanel:
             await self._pages.show_again()
         elif "suggestions" in news:
             self._pages.announce_suggestions()
+            await self._evaluated.look()
 
     async def _switch(
         self, dataset: str, split: str, images: Sequence[str] | None, only: str | None
@@ -469,6 +472,7 @@ class AnnotatePanel:
         if suggested:
             self.canvas.current_class = suggested
         self._pages.show(picture)
+        self._background.spawn(self._evaluated.look)
         if self.model.clicking.is_loaded:
             self._background.spawn(self.model.look_ahead)
 

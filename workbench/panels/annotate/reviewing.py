@@ -7,6 +7,7 @@ suggestion back. What was rejected is noted beside the suggestions.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from workbench.panels.annotate.boxes import Size, predictions_of
@@ -71,6 +72,14 @@ class Review:
         """Return what people call a source."""
         source = None if self._table is None else self._table.source(source_id)
         return "prediction" if source is None else str(source)
+
+    def weights_digests(self, filename: str) -> list[str]:
+        """Return the digests of the weights that suggest on an image, the most boxes first."""
+        if self._table is None:
+            return []
+        boxes = Counter(one.source for one in self._table.of(self._split, filename))
+        sources = [self._table.source(source_id) for source_id, _ in boxes.most_common()]
+        return [source.digest for source in sources if source is not None and source.digest]
 
     def count(
         self, filenames: Sequence[str], threshold: float, of_class: Mapping[int, float]

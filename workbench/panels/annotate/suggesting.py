@@ -118,7 +118,7 @@ class Suggesting:
             self._canvas.work = ""
         picture = self._model.picture
         if picture is not None:
-            await self._model.open(picture.index)  # with what was found on it
+            await self._model.renew(picture.index)  # with what was found on it
         if done is not None and not done.boxes:
             self._canvas.notice = _nothing_found(done, wish)
         return done

@@ -133,4 +133,4 @@ class Teaching:
         """Show what was found on the open image, unless the person has begun with it."""
         picture, labels = self._model.picture, self._model.labels
         if picture is not None and labels is not None and not labels.revision:
-            await self._model.open(picture.index, asked_by={"have": picture.token})
+            await self._model.renew(picture.index, asked_by={"have": picture.token})

@@ -188,6 +188,7 @@ const REVIEW = {
   "reject-all": "Reject all",
 };
 const OF_SELECTION = ["accept", "reject"];
+const USE_BEST = "Use the evaluation's thresholds";
 const NO_PREDICTION_SELECTED = "No prediction is selected: click one first.";
 const NO_PREDICTION_SHOWN = "No prediction has a score this high: move the slider to the left.";
 
@@ -197,9 +198,10 @@ const NO_PREDICTION_SHOWN = "No prediction has a score this high: move the slide
  * @param {object} options
  * @param {(action: string) => void} options.run
  * @param {(threshold: number, cls: number|null) => void} options.setThreshold while the slider moves; null: of all classes
+ * @param {() => void} options.useBest take the thresholds that an evaluation offers
  * @param {() => void} options.done the slider was let go
  */
-export function createReviewBar({ run, setThreshold, done }) {
+export function createReviewBar({ run, setThreshold, useBest, done }) {
   const text = make("span", { class: "wb-word" });
   const buttons = Object.entries(REVIEW).map(([action, name]) => {
     const press = () => button.getAttribute("aria-disabled") !== "true" && run(action);
@@ -255,6 +257,18 @@ export function createReviewBar({ run, setThreshold, done }) {
     for (const [place, text] of texts.entries()) setText(of.options[place], text);
   }
   const from = make("span", { class: "wb-from" });
+  const bestButton = make(
+    "button",
+    { type: "button", class: "wb-choice wb-best", onmousedown: keepFocus, onclick: useBest },
+    USE_BEST,
+  );
+  /** @param {Record<number, number>} best @param {string} bestFrom */
+  function offerBest(best, bestFrom) {
+    const offered = Object.entries(best);
+    bestButton.hidden = offered.every(([id, score]) => scores.ofClass[+id] === score);
+    const title = `For each class the score with the best F1, from the evaluation of ${bestFrom}`;
+    setAttribute(bestButton, "title", title);
+  }
   const element = make(
     "div",
     { class: "wb-review", role: "toolbar", "aria-label": "Predictions to review", hidden: true },
@@ -267,6 +281,7 @@ export function createReviewBar({ run, setThreshold, done }) {
       from,
     ),
     of,
+    bestButton,
   );
   return {
     element,
@@ -278,13 +293,16 @@ export function createReviewBar({ run, setThreshold, done }) {
      * @param {number} view.threshold 0..1
      * @param {Record<number, number>} view.ofClass the same for some classes, in place of it
      * @param {string[]} view.classes
+     * @param {Record<number, number>} view.best what an evaluation offers for `ofClass`
+     * @param {string} view.bestFrom which one that is
      */
-    update({ all, shown, selected, threshold, ofClass, classes }) {
+    update({ all, shown, selected, threshold, ofClass, classes, best, bestFrom }) {
       element.hidden = all === 0;
       setText(text, shown < all ? `${shown} of ${all} to review` : `${all} to review`);
       scores = { threshold, ofClass };
       if (activeWithin(element) !== of) listClasses(classes);
       showScore();
+      offerBest(best, bestFrom);
       for (const button of buttons) {
         const isOfSelection = OF_SELECTION.includes(button.dataset.action ?? "");
         const none = isOfSelection ? NO_PREDICTION_SELECTED : NO_PREDICTION_SHOWN;

@@ -281,17 +281,31 @@ export function mountView(model, session, host) {
     canTeach: () => model.get("can_teach"),
     light,
   });
+  /** @param {number} threshold @param {Record<number, number>} ofClass */
+  const setThresholds = (threshold, ofClass) => {
+    session.setThreshold(threshold, ofClass);
+    model.set("threshold", threshold);
+    model.set(
+      "class_thresholds",
+      Object.fromEntries(Object.entries(ofClass).map(([id, score]) => [names()[+id], score])),
+    );
+  };
+  /** What an evaluation offers, by class id. @returns {Record<number, number>} */
+  const best = () => {
+    const offered = Object.entries(model.get("best_thresholds"));
+    const known = offered.filter(([name]) => names().includes(name));
+    return Object.fromEntries(known.map(([name, score]) => [names().indexOf(name), score]));
+  };
   const review = createReviewBar({
     run: (action) => answer(() => commands.run(action)),
-    setThreshold(threshold, cls) {
-      const names = model.get("classes");
-      const own = cls === null ? {} : { ...state.classThresholds, [cls]: threshold };
-      session.setThreshold(cls === null ? threshold : state.threshold, own);
-      model.set("threshold", state.threshold);
-      model.set(
-        "class_thresholds",
-        Object.fromEntries(Object.entries(own).map(([id, score]) => [names[Number(id)], score])),
-      );
+    setThreshold: (threshold, cls) =>
+      cls === null
+        ? setThresholds(threshold, {})
+        : setThresholds(state.threshold, { ...state.classThresholds, [cls]: threshold }),
+    useBest() {
+      setThresholds(state.threshold, { ...state.classThresholds, ...best() });
+      model.save_changes();
+      focusStage();
     },
     done() {
       model.save_changes();
@@ -471,6 +485,8 @@ export function mountView(model, session, host) {
       threshold: state.threshold,
       ofClass: state.classThresholds,
       classes: model.get("classes"),
+      best: best(),
+      bestFrom: model.get("best_from"),
     });
     notice.update(currentNotice(model, session, answer));
   }
@@ -605,6 +621,7 @@ export function mountView(model, session, host) {
     "work",
     "teaches",
     "taught",
+    "best_thresholds",
   ].map((name) => /** @type {const} */ (`change:${name}`));
   for (const name of watched) model.on(name, repaint);
   model.on("change:canvas_height", room.reset);
