@@ -156,12 +156,13 @@ def do_job(browser: Browser, lab: Lab, home: Path, see: See = lambda _page, _nam
 
 def _bring_in(page: Page, archive: Path, see: See) -> None:
     page.get_by_role("button", name="Bring in …").click()
-    see(page, "bring-in")
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose pictures or a zip …").click()
+        page.get_by_role("button", name="Choose pictures, a zip or a video …").click()
     chooser.value.set_files(archive)
-    page.get_by_label("Name of the dataset").wait_for()
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name=f"Import {PICTURES} pictures").wait_for()
+    see(page, "bring-in")
+    page.keyboard.press("Control+Enter")
+    page.get_by_role("button", name="Open cells").click()
     page.locator(".wb-gallery:visible").get_by_text(f"{PICTURES} images").first.wait_for()
     see(page, "pictures")
 

@@ -97,6 +97,13 @@ def _middle(element: Locator) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
+def _shown(home: Locator, kind: str) -> Locator:
+    """The page of an import, once it is there."""
+    page = home.locator(f'.wbp-page[data-kind="{kind}"]')
+    page.wait_for()
+    return page
+
+
 def test_a_dataset_comes_from_the_browsers_machine_and_goes_there(
     lab_page: LabPage, tmp_path: Path
 ) -> None:
@@ -115,12 +122,25 @@ def test_a_dataset_comes_from_the_browsers_machine_and_goes_there(
     with page.expect_file_chooser() as chooser:
         home.get_by_role("button", name="Choose pictures, a zip or a video …").click()
     chooser.value.set_files(archive)
-    name = home.get_by_label("Name of the dataset")
+    plan = _shown(home, "plan")
+    name = plan.get_by_label("Name of the new dataset")
     assert name.input_value() == "zoo"
-    page.keyboard.press("Enter")
-    page.locator(".wb-gallery:visible").get_by_text("12 images").first.wait_for()
+    assert not (data / "zoo").exists()
+    assert home.get_by_role("button", name="New dataset").is_hidden()
+    field = plan.get_by_label("platelet becomes")
+    field.fill("thrombocyte")
+    field.press("Tab")
+    plan.locator("tr", has_text="platelet").locator('input[value="thrombocyte"]').wait_for()
+    keep_picture(page, "home-plan")
+    plan.get_by_role("button", name="Import 12 pictures").click()
+    account = _shown(home, "account")
+    assert account.get_by_role("heading", name="Imported into zoo").is_visible()
+    keep_picture(page, "home-account")
     pictures = sorted(file.name for file in root.rglob("*.jpg"))
     assert sorted(file.name for file in (data / "zoo").rglob("*.jpg")) == pictures
+    assert "thrombocyte" in (data / "zoo" / "data.yaml").read_text()
+    account.get_by_role("button", name="Open zoo").click()
+    page.locator(".wb-gallery:visible").get_by_text("12 images").first.wait_for()
 
     # Chromium goes on calling the home page hovered, which was left by Enter: no key is its.
     page.get_by_role("tab", name="Annotate", exact=True).click()
@@ -159,7 +179,12 @@ def test_a_dataset_comes_from_the_browsers_machine_and_goes_there(
                 ));
         }"""
     )
-    home.get_by_role("heading", name="Bring in 2 files").wait_for()
-    home.get_by_label("Name of the dataset").fill("dropped")
-    page.keyboard.press("Enter")
-    eventually(lambda: len(list((data / "dropped").rglob("*.png"))), 2)
+    plan = _shown(home, "plan")
+    plan.get_by_label("Name of the new dataset").fill("dropped")
+    page.keyboard.press("Control+Enter")
+    account = _shown(home, "account")
+    assert len(list((data / "dropped").rglob("*.png"))) == 2
+    account.get_by_role("button", name="Undo this import").click()
+    home.get_by_text("Undone: dataset 'dropped' imported.").wait_for()
+    home.get_by_role("listitem", name="zoo").wait_for()
+    assert not (data / "dropped").exists()

@@ -15,7 +15,7 @@ import pytest
 from tests.helpers.pictures import jpeg
 from workbench.panels import CuratePanel
 from workbench.panels.browse.export_model import ExportModel
-from workbench.panels.browse.import_model import ImportModel
+from workbench.panels.shared.import_model import ImportModel
 from workbench.panels.shared.python_code import Name, call
 from workbench.panels.train.model import TrainModel
 from workbench.persistence import Stores

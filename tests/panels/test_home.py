@@ -134,19 +134,56 @@ async def test_rename_duplicate_delete_and_restore(
     await until(lambda: names(home) == ["glasses", "mugs"])
 
 
-async def test_a_folder_is_brought_in_with_its_account(
-    home: HomePanel, stores: Stores, tmp_path: Path
-) -> None:
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """A folder that another tool has written: a picture with one box."""
     folder = tmp_path / "given"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(jpeg(3))
     (folder / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     (folder / "classes.txt").write_text("cup\n")
-    say(home, "do", action="bring_in", path=str(folder), name="cups")
+    return folder
+
+
+def kind(home: HomePanel) -> str:
+    return str(home.view.page.get("kind", ""))
+
+
+async def test_a_folder_is_planned_before_it_is_brought_in(
+    home: HomePanel, given: Path, tmp_path: Path
+) -> None:
+    say(home, "import", action="look", path=f"'{given}'")
+    await until(lambda: kind(home) == "plan")
+    assert home.view.page["name"] == "given"
+    assert not (tmp_path / "data" / "given").exists()
+    say(home, "import", action="rename", name="cups")
+    say(home, "import", action="apply")
+    await until(lambda: kind(home) == "account")
+    assert [(one["unit"], one["taken"]) for one in home.view.page["units"]][1:] == [
+        ("pictures", 1),
+        ("annotations", 1),
+    ]
     await until(lambda: names(home) == ["cups"])
-    await until(lambda: "brought in" in home.view.status["text"])
-    assert home.view.status["details"]
     assert home.view.cards[0]["boxes"] == 1
+
+
+@pytest.mark.parametrize("kind_of_undo", ["import", "do"])
+async def test_what_was_brought_in_is_undone_from_its_account_and_from_the_cards(
+    home: HomePanel, given: Path, tmp_path: Path, kind_of_undo: str
+) -> None:
+    say(home, "import", action="look", path=str(given))
+    await until(lambda: kind(home) == "plan")
+    say(home, "import", action="apply")
+    await until(lambda: kind(home) == "account")
+    await until(lambda: home.view.undo == "dataset 'given' brought in")
+    if kind_of_undo == "do":
+        say(home, "import", action="close")
+    say(home, kind_of_undo, action="undo")
+    await until(lambda: names(home) == [])
+    await until(lambda: not kind(home))
+    assert home.view.status["text"].startswith("Undone: ")
+    assert home.view.undo == ""
+    assert not (tmp_path / "data" / "given").exists()
 
 
 @pytest.mark.parametrize("action", ["rename", "duplicate", "delete"])

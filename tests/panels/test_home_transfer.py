@@ -52,14 +52,20 @@ class Page:
         async with asyncio.timeout(20):
             return await self.told.get()
 
-    async def sends(self, files: dict[str, bytes], dataset: str, piece: int = 1000) -> None:
+    async def until_kind(self, kind: str) -> dict[str, Any]:
+        async with asyncio.timeout(20):
+            while self.panel.view.page.get("kind") != kind:
+                await asyncio.sleep(0.02)
+        return dict(self.panel.view.page)
+
+    async def sends(self, files: dict[str, bytes], piece: int = 1000) -> None:
         """Send files piece by piece, as `createUploader` does."""
         for index, (path, content) in enumerate(files.items()):
             for offset in range(0, max(len(content), 1), piece):
                 part = content[offset : offset + piece]
                 self.say(
                     "arrive", part, batch=1, index=index, files=len(files), name=Path(path).name,
-                    path=path, size=len(content), offset=offset, dataset=dataset,
+                    path=path, size=len(content), offset=offset,
                 )  # fmt: skip
                 message, _ = await self.hears()
                 assert message == {"kind": "arrived", "to": "page", "batch": 1}
@@ -98,34 +104,48 @@ async def test_a_zip_of_the_browser_becomes_a_dataset(
             "labels/train/a.txt": ROW,
         }
     )
-    await page.sends({"export.zip": archive}, "cups")
-    await until(page, "Dataset 'cups' brought in")
-    root = tmp_path / "data" / "cups"
+    await page.sends({"export.zip": archive})
+    assert (await page.until_kind("plan"))["name"] == "export"
+    root = tmp_path / "data" / "export"
+    assert not root.exists()
+    page.say("import", action="apply")
+    await page.until_kind("account")
     assert (root / "images" / "train" / "a.jpg").read_bytes() == jpeg(1)
     assert (root / "labels" / "train" / "a.txt").read_text().split() == ROW.split()
     assert list(scratch.iterdir()) == []
 
 
-@pytest.mark.parametrize("names", [["one.jpg"], ["one.jpg", "two.jpg"], ["in/one.jpg"]])
+@pytest.mark.parametrize(
+    ("names", "called"),
+    [
+        (["one.jpg"], "one"),
+        (["one.jpg", "two.jpg"], "pictures"),
+        (["in/one.jpg", "in/two.jpg"], "in"),
+    ],
+)
 async def test_pictures_of_the_browser_become_a_dataset(
-    page: Page, tmp_path: Path, names: list[str]
+    page: Page, tmp_path: Path, names: list[str], called: str
 ) -> None:
-    await page.sends({name: jpeg(number) for number, name in enumerate(names)}, "pets")
-    await until(page, "Dataset 'pets' brought in")
-    found = sorted(file.name for file in (tmp_path / "data" / "pets").rglob("*.jpg"))
+    await page.sends({name: jpeg(number) for number, name in enumerate(names)})
+    assert (await page.until_kind("plan"))["name"] == called
+    page.say("import", action="apply")
+    await page.until_kind("account")
+    found = sorted(file.name for file in (tmp_path / "data" / called).rglob("*.jpg"))
     assert found == sorted(Path(name).name for name in names)
 
 
 async def test_what_cannot_be_brought_in_is_told_without_the_temporary_folder(
     page: Page, tmp_path: Path, scratch: Path
 ) -> None:
-    await page.sends({"export.zip": b"no archive at all"}, "cups")
-    await until(page, "export.zip")
-    status = page.panel.view.status
-    assert status["tone"] == "problem"
-    assert str(scratch) not in status["text"]
-    assert list(scratch.iterdir()) == []
-    assert not (tmp_path / "data" / "cups").exists()
+    await page.sends({"export.zip": b"no archive at all"})
+    shown = await page.until_kind("error")
+    assert "export.zip" in shown["text"]
+    assert str(scratch) not in shown["text"]
+    page.say("import", action="close")
+    async with asyncio.timeout(20):
+        while list(scratch.iterdir()):
+            await asyncio.sleep(0.02)
+    assert not (tmp_path / "data" / "export").exists()
 
 
 async def test_a_dataset_is_downloaded_piece_by_piece_and_comes_in_again_the_same(

@@ -17,8 +17,8 @@ from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, pic
 from tests.helpers import archives
 from workbench import import_accounts, import_dataset
 from workbench.panels.browse import BrowsePanel
-from workbench.panels.browse.import_words import reason_rows
 from workbench.panels.shared.arrivals import Arrivals
+from workbench.panels.shared.import_words import reason_rows
 from workbench.persistence import Stores, create_stores
 from workbench.samples.video import write_video
 

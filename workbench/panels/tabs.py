@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from workbench.panels.shared.widgets import StatusLine
 from workbench.panels.train import TrainPanel
 from workbench.panels.train.words import listed
 from workbench.persistence import Stores
-from workbench.persistence.models import SPLITS, DatasetInfo
+from workbench.persistence.models import SPLITS, DatasetInfo, ImageKey
 from workbench.training.runner import TrainingRunner
 
 _NONE = ("none yet", None)
@@ -73,7 +74,9 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.dataset = w.Dropdown(description="Dataset", options=[_NONE])
         self.split = w.Dropdown(description="Split", options=SPLITS, value="train")
         self.message = w.HTML()
-        self.home = HomePanel(stores, go=self.go, where=str(data_dir or ""))
+        self.home = HomePanel(
+            stores, go=self.go, show=self.show_pictures, where=str(data_dir or "")
+        )
         self.train = TrainPanel(None, stores, runs_dir, go=self.go)
         self._runner = TrainingRunner(stores, runs_dir)
         self.evaluate = EvaluatePanel(None, stores, predictor=predictor, go=self.go)
@@ -123,6 +126,15 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             Chosen before; empty: the one that is.
         """
         self._background.spawn(lambda: self._go(panel, dataset))
+
+    def show_pictures(self, dataset: str, images: Sequence[ImageKey], words: str) -> None:
+        """Turn to some pictures in Browse, on any thread; `words` say which."""
+        self._background.spawn(lambda: self._show_pictures(dataset, images, words))
+
+    async def _show_pictures(self, dataset: str, images: Sequence[ImageKey], words: str) -> None:
+        await self._go("Browse", dataset)
+        if self._browse is not None and self.dataset.value == dataset:
+            await self._browse.narrow(images, words)
 
     async def _go(self, panel: str, dataset: str) -> None:
         if dataset and dataset != self.dataset.value:

@@ -426,7 +426,7 @@ export type GalleryReceived = To<
 >;
 export type GalleryModel = Model<GalleryTraits, From<GalleryMessage>, GalleryReceived>;
 
-// -- Imports and exports: workbench/panels/browse/transfer.py, import_words.py, export_model.py
+// -- Imports and exports: panels/shared/import_pages.py, import_words.py, panels/browse/transfer.py, export_model.py
 
 /** A piece of a file that is to be imported, with the folders that it lay in. */
 export type ArrivingPiece = Omit<UploadPiece, "kind"> & { kind: "arrive"; path: string };
@@ -534,13 +534,16 @@ export interface ExportPage {
   path: string;
   download: { name?: string };
 }
-export type TransferPage =
-  | PlanPage
-  | AccountPage
-  | AccountsPage
-  | ErrorPage
-  | ExportPage
-  | { kind?: undefined };
+export type ImportPage = PlanPage | AccountPage | AccountsPage | ErrorPage;
+export type HomePage = ImportPage | { kind?: undefined };
+export type TransferPage = HomePage | ExportPage;
+/** What stands on such a page. */
+export interface PageContent {
+  title: string;
+  words: string;
+  body: (Node | string)[];
+  foot: (Node | string)[];
+}
 
 // -- The home page: workbench/panels/home/panel.py and cards.py
 
@@ -565,18 +568,20 @@ export interface HomeTraits {
   cards: HomeCard[];
   trash: { id: string; name: string; at: string }[];
   ready: boolean;
-  status: { text?: string; tone?: string; details?: string[] };
+  status: { text?: string; tone?: string };
   work: { what?: string; done?: number; total?: number };
   undo: string;
   where: string;
   running: { id: string; text: string; share: number }[];
+  page: HomePage;
 }
 export type HomeSent =
   | { kind: "do"; action: string; [more: string]: string }
   | { kind: "do"; action: "trust_links"; name: string; folders: string[] }
   | { kind: "go"; panel: string; name: string }
   | { kind: "picture"; name: string }
-  | (ArrivingPiece & { session: string; dataset: string })
+  | (ArrivingPiece & { session: string })
+  | Extract<TransferAction, { kind: "import" | "export" }>
   | { kind: "download"; name: string; session: string }
   | { kind: "fetch"; start: number; session: string }
   | { kind: "stop" };

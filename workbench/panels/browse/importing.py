@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from workbench.datasets.actions import NewFile, Upload
 from workbench.datasets.changes import counted
@@ -109,16 +107,6 @@ def batches(files: Iterable[NewFile]) -> Iterator[list[NewFile]]:
             batch, held = [], 0
     if batch:
         yield batch
-
-
-def typed_path(text: str) -> Path:
-    """Return the path that somebody typed, or pasted from elsewhere: in quotes, as a URL."""
-    text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        text = text[1:-1]
-    if text.lower().startswith("file://"):
-        text = url2pathname(urlsplit(text).path)
-    return Path(text).expanduser().absolute()
 
 
 def describe(upload: Upload, split: str) -> str:

@@ -20,11 +20,12 @@ from workbench.datasets.formats.tar import ARCHIVES
 from workbench.datasets.formats.view import POINTABLE, VIDEOS
 from workbench.errors import ConflictError, NotFoundError
 from workbench.panels.browse.gallery import Gallery
-from workbench.panels.browse.importing import is_dataset, new_files, typed_path
+from workbench.panels.browse.importing import is_dataset, new_files
 from workbench.panels.browse.listing import Item, Listing, checked_ranges
 from workbench.panels.browse.model import BrowseModel
 from workbench.panels.browse.transfer import KINDS as TRANSFER_KINDS
 from workbench.panels.browse.transfer import TransferPages
+from workbench.panels.shared.typed_path import typed_path
 from workbench.panels.shared.uploads import MAX_FILE_BYTES, Arrived, Uploads
 from workbench.persistence import IMAGE_EXTENSIONS
 

@@ -124,6 +124,10 @@ class BrowsePanel:
         """
         return await self._background.run(lambda: self._search(query))
 
+    async def narrow(self, images: Sequence[ImageKey], words: str) -> None:
+        """Show some images only; `words` say which: ``"of the import"``."""
+        await self._background.run(lambda: self.model.narrow(images, words))
+
     async def select_all(self) -> int:
         """Select all that is listed; return how much that is."""
         return await self._background.run(self._select_all)

@@ -17,7 +17,7 @@ import traitlets
 
 from workbench.datasets.changes import Change, undoing
 from workbench.datasets.dataset import Dataset
-from workbench.datasets.formats.plan import Imported
+from workbench.datasets.formats.accounts import Account, take_back_import
 from workbench.datasets.manager import DatasetFacts, DatasetManager
 from workbench.datasets.thumbnails import Thumbnail, Thumbnails
 from workbench.errors import ConflictError, WorkbenchError
@@ -54,6 +54,7 @@ class HomeModel(ChangingModel):
         self._datasets = DatasetManager.on(stores)
         self._thumbnails = Thumbnails(stores)
         self._readings = Readings()
+        self._imports: dict[str, Change] = {}  # those that can be undone, by their accounts
 
     async def refresh(self) -> None:
         """Look again which datasets there are, and how far each is."""
@@ -95,19 +96,6 @@ class HomeModel(ChangingModel):
             info = await self._datasets.create(name.strip(), names)
             await self._made(f"dataset {info.name!r} made", info.name)
             return info
-
-    async def bring_in(self, path: Path | str, name: str = "") -> Imported:
-        """Make a dataset of a folder, an archive or an annotation file on the kernel's machine."""
-        async with self._doing("Bringing the data in", wait=True) as progress:
-            made = await self._datasets.import_from(
-                path, name.strip() or None, number=True, progress=progress
-            )
-            await self._made(f"dataset {made.name!r} brought in", made.name)
-            self.status = Status(
-                f"Dataset {made.name!r} brought in.",
-                details=(*str(made.ledger).splitlines(), *made.notes),
-            )
-            return made
 
     async def pack(self, name: str, folder: Path) -> Path:
         """Write all of a dataset into a zip archive in a folder, and return its path."""
@@ -194,6 +182,24 @@ class HomeModel(ChangingModel):
             info = await self._datasets.restore(entry_id)
             await self._made(f"dataset {info.name!r} is back", info.name)
             return info
+
+    def note_import(self, dataset: str, account: Account) -> None:
+        """Remember an import that was done, so that it can be undone from here."""
+
+        async def undo() -> None:
+            await take_back_import(self._stores, dataset, account)
+
+        made = f"dataset {dataset!r} brought in"
+        what = made if account.made else f"import of {account.source} into {dataset!r}"
+        change = Change(what, undo)
+        self._imports[account.id] = change
+        self._note(change)
+
+    def forget_import(self, account: Account) -> None:
+        """Forget an import that was undone from its account."""
+        change = self._imports.pop(account.id, None)
+        if change is not None:
+            self._forget_change(change)
 
     async def undo(self) -> None:
         """Take the last change back.

@@ -7,7 +7,7 @@ the stores -> the model's traits -> the page. A door goes to ``go``, which opens
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,25 +16,26 @@ import anywidget
 import traitlets
 
 from workbench.panels import shared
+from workbench.panels.home.bringing import Go, ImportsOfHome, ShowPictures
 from workbench.panels.home.model import HomeModel
 from workbench.panels.home.transfer import HomeTransfer
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
+from workbench.panels.shared.changing import ChangingModel
 from workbench.panels.shared.esm import bundle, style_sheet
 from workbench.panels.shared.following import Follower, News
+from workbench.panels.shared.import_pages import ImportPages
 from workbench.panels.shared.refusing import refusal
 from workbench.panels.shared.status import Status, StoppedError, in_words
+from workbench.panels.shared.typed_path import typed_path
 from workbench.persistence import Stores, get_stores
 
 STATIC = Path(__file__).parent / "static"
 
-Go = Callable[[str, str], object]
-"""Opens a panel, by its title, on a dataset."""
-
-
 _PARTS: dict[Any, dict[str, type]] = {
     "picture": {"name": str},
     "go": {"panel": str, "name": str},
+    "import": {"action": str},
     "download": {"name": str},
     "fetch": {"start": int},
 }
@@ -56,7 +57,8 @@ class HomeView(anywidget.AnyWidget):
     do           an ``action`` on dataset ``name``, see `HomePanel`
     go           open ``panel`` on dataset ``name``
     picture      a picture of dataset ``name`` is in sight
-    arrive       a piece of what was dropped or chosen, see `HomeTransfer.take`
+    arrive       a piece of what was dropped or chosen, see `ImportPages`
+    import       an ``action`` of the import whose page is shown; ``look`` at ``path`` begins one
     download     pack dataset ``name`` for this page (``session``)
     fetch        send the piece of it that begins at byte ``start``
     stop         stop what is under way
@@ -67,14 +69,15 @@ class HomeView(anywidget.AnyWidget):
     """
 
     _esm = bundle(STATIC / "home.mjs")
-    _css = style_sheet(*shared.LOOK, STATIC / "home.css")
+    _css = style_sheet(*shared.LOOK, shared.STATIC / "pages.css", STATIC / "home.css")
 
     cards = traitlets.List(traitlets.Dict(), help="see `as_card`").tag(sync=True)
     trash = traitlets.List(traitlets.Dict(), help="`id`, `name` and `at` of each").tag(sync=True)
     ready = traitlets.Bool(False, help="whether it is known what there is").tag(sync=True)
-    status = traitlets.Dict(help="`text`, `tone` and `details` of what happened last").tag(
-        sync=True
-    )
+    status = traitlets.Dict(help="`text` and `tone` of what happened last").tag(sync=True)
+    page = traitlets.Dict(
+        help="what is shown of an import in place of the cards; `kind` says which"
+    ).tag(sync=True)
     work = traitlets.Dict(help="`what` is under way, `done` of `total`").tag(sync=True)
     undo = traitlets.Unicode("", help="what undo would take back").tag(sync=True)
     where = traitlets.Unicode("", help="the folder that holds the datasets").tag(sync=True)
@@ -92,6 +95,8 @@ class HomePanel:
         Default: those of `get_stores`.
     go : callable, optional
         ``go(panel, dataset)`` opens another panel; without it there are no doors.
+    show : callable, optional
+        ``show(dataset, images, words)`` opens some pictures.
     where : str
         The folder that holds the datasets, to be shown.
 
@@ -100,10 +105,17 @@ class HomePanel:
     view : HomeView
         What is shown; to put the panel among other widgets.
     model : HomeModel
+    imports : ImportModel
+        What is brought in: looked at, applied, undone.
     """
 
     def __init__(
-        self, stores: Stores | None = None, *, go: Go | None = None, where: str = ""
+        self,
+        stores: Stores | None = None,
+        *,
+        go: Go | None = None,
+        show: ShowPictures | None = None,
+        where: str = "",
     ) -> None:
         stores = stores or get_stores()
         self.model = HomeModel(stores)
@@ -112,7 +124,11 @@ class HomePanel:
         self._start_lock = asyncio.Lock()  # used on the owner loop only
         self._background = Background(self._report)
         self.follower = Follower(stores, self._background, self._catch_up)
+        host = ImportsOfHome(self.model, go, show)
+        self._importing = ImportPages(stores, host, lambda message: self._tell(message, []))
+        self.imports = self._importing.model
         self.model.observe(self._show, ("cards", "trash", "status", "work", "undo_text"))
+        self.imports.observe(self._show, ("page", "status", "work"))
         self.view.on_msg(self._receive)
         self._transfer = HomeTransfer(self.model, self._tell)
         self._background.spawn(self._ready)
@@ -129,6 +145,7 @@ class HomePanel:
         self.model.stop()
         self._background.close()
         self._transfer.stop()
+        self._importing.close()
         self.model.close()
         self.view.close()
 
@@ -163,9 +180,9 @@ class HomePanel:
         elif kind == "go":
             if self._go is not None:
                 self._go(str(message["panel"]), str(message["name"]))
-        elif kind == "arrive":
+        elif kind in ("arrive", "import"):
             piece = bytes(buffers[0]) if buffers else b""
-            self._background.spawn(lambda: self._take(message, piece))
+            self._background.spawn(lambda: self._import(message, piece))
         elif kind == "download":
             self._background.spawn(lambda: self._transfer.pack(str(message["name"]), session))
         elif kind == "fetch":
@@ -177,13 +194,16 @@ class HomePanel:
             text = refusal(message)
             self._background.spawn(lambda: self._refuse(text))
 
-    async def _take(self, message: Mapping[str, Any], piece: bytes) -> None:
-        made = await self._transfer.take(message, piece)
-        if made is not None:
-            self._open("Browse", made.name)
+    async def _import(self, message: Mapping[str, Any], piece: bytes) -> None:
+        await self._ready()
+        if message.get("action") == "look":
+            await self._importing.look(typed_path(str(message["path"])))
+        else:
+            await self._importing.answer(message, piece)
 
     async def _stop_transfer(self) -> None:
         self._transfer.stop()
+        self._importing.stop()
 
     def _tell(self, message: Mapping[str, Any], buffers: list[bytes]) -> None:
         self.view.send(dict(message), buffers=buffers)
@@ -196,9 +216,6 @@ class HomePanel:
         if action == "create":
             info = await model.create(name, str(message.get("classes", "")).split(","))
             self._open("Browse", info.name)
-        elif action == "bring_in":
-            made = await model.bring_in(str(message["path"]), name)
-            self._open("Browse", made.name)
         elif action == "rename":
             await model.rename(name, to, seen=seen)
         elif action == "duplicate":
@@ -223,12 +240,18 @@ class HomePanel:
         if data is not None:
             self.view.send({"kind": "picture", "name": name}, buffers=[data])
 
+    @property
+    def _told(self) -> ChangingModel:
+        """What the page tells of: an import while one is shown, else all datasets."""
+        return self.imports if self._importing.is_shown else self.model
+
     def _show(self, _change: Any) -> None:
-        model = self.model
+        model, told = self.model, self._told
         with self.view.hold_sync():
             self.view.cards, self.view.trash = list(model.cards), list(model.trash)
-            self.view.status = asdict(model.status)
-            self.view.work = asdict(model.work) if model.work.what else {}
+            self.view.status = {"text": told.status.text, "tone": told.status.tone}
+            self.view.work = asdict(told.work) if told.work.what else {}
+            self.view.page = dict(self.imports.page)
             self.view.undo = model.undo_text
 
     async def _refuse(self, text: str) -> None:
@@ -236,4 +259,4 @@ class HomePanel:
 
     def _report(self, error: Exception) -> None:
         tone = "info" if isinstance(error, StoppedError) else "problem"
-        self.model.status = Status(in_words(error), tone)
+        self._told.status = Status(in_words(error), tone)

@@ -1,7 +1,6 @@
-"""Datasets that come from the browser's machine to the home page, and go there.
+"""Datasets that go from the home page to the browser's machine.
 
-What is dropped or chosen comes in pieces, is put together on disk, and is brought in. A download
-is packed as a zip first; then the page asks for one piece after the other.
+A download is packed as a zip first; then the page asks for one piece after the other.
 """
 
 from __future__ import annotations
@@ -13,13 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import NotFoundError, WorkbenchError
+from workbench.errors import NotFoundError
 from workbench.panels.home.model import HomeModel
-from workbench.panels.shared.arrivals import Arrivals
 from workbench.panels.shared.pieces import read_piece
 from workbench.panels.shared.status import Status
-from workbench.persistence import IMAGE_EXTENSIONS
-from workbench.persistence.models import DatasetInfo
 
 Tell = Callable[[Mapping[str, Any], list[bytes]], object]
 """Sends a message to the pages, with its buffers."""
@@ -34,7 +30,7 @@ class _Packed:
 
 
 class HomeTransfer:
-    """Takes what pages send, and gives them what they ask for; used on the owner loop.
+    """Gives pages the datasets that they ask for; used on the owner loop.
 
     Parameters
     ----------
@@ -45,40 +41,7 @@ class HomeTransfer:
     def __init__(self, model: HomeModel, tell: Tell) -> None:
         self._model = model
         self._tell = tell
-        self._arrivals = Arrivals()
-        self._arriving = asyncio.Lock()  # pieces are put together in the order in which they came
         self._packed: dict[str, _Packed] = {}
-
-    async def take(self, message: Mapping[str, Any], piece: bytes) -> DatasetInfo | None:
-        """Take a piece of what was dropped; return the dataset that was made of all of it.
-
-        Parameters
-        ----------
-        message : mapping
-            As for `Arrivals.take`; and ``dataset``, the name that it shall have, if any.
-        piece : bytes
-        """
-        answer = {"kind": "arrived", "to": message["session"], "batch": message["batch"]}
-        try:
-            async with self._arriving:
-                arrived = await asyncio.to_thread(self._arrivals.take, message, piece)
-        except (WorkbenchError, OSError):
-            self._arrivals.clear()
-            self._tell(answer | {"refused": True}, [])
-            raise
-        self._tell(answer, [])
-        if arrived is None:
-            return None
-        path = arrived.path
-        if path.is_file() and path.suffix.lower() in IMAGE_EXTENSIONS:
-            path = path.parent
-        try:
-            return await self._model.bring_in(path, str(message.get("dataset", "")))
-        except WorkbenchError as error:  # told without the folder that it came into
-            self._model.status = Status(self._arrivals.named(str(error)), "problem")
-            return None
-        finally:
-            self._arrivals.clear()
 
     async def pack(self, name: str, session: str) -> None:
         """Pack a dataset for a page, which will ask for it piece by piece."""
@@ -108,8 +71,7 @@ class HomeTransfer:
             self._model.status = Status(f"{name} was sent to your browser.")
 
     def stop(self) -> None:
-        """Forget what has come so far, and what was to be sent."""
-        self._arrivals.clear()
+        """Forget what was to be sent."""
         for session in list(self._packed):
             self._forget(session)
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workbench.errors import ImportFormatError
+from workbench.persistence import IMAGE_EXTENSIONS
 
 MAX_NAME = 200
 """Letters of a file's or folder's name: more do not fit where names are longer than here."""
@@ -38,10 +39,13 @@ class Arrived:
         The file, or the folder.
     origin : str
         What people call it.
+    name : str
+        For a dataset that is made of it; empty: as `path` is called.
     """
 
     path: Path
     origin: str
+    name: str = ""
 
 
 class Arrivals:
@@ -96,7 +100,10 @@ class Arrivals:
         home = Path(coming.folder.name)
         [top, *more] = coming.tops
         if more:
-            return Arrived(home, f"{len(coming.tops):,} files and folders from the browser")
+            origin = f"{len(coming.tops):,} files and folders from the browser"
+            return Arrived(home, origin, "pictures")
+        if Path(top).suffix.lower() in IMAGE_EXTENSIONS and (home / top).is_file():
+            return Arrived(home, f"{top} (from the browser)", Path(top).stem)  # it lies there alone
         return Arrived(home / top, f"{top} (from the browser)")
 
     def clear(self) -> None:

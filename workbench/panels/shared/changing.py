@@ -176,6 +176,11 @@ class ChangingModel(traitlets.HasTraits):
         del self._changes[:-MAX_UNDO]
         self._tell_undo()
 
+    def _forget_change(self, change: Change) -> None:
+        if change in self._changes:
+            self._changes.remove(change)
+            self._tell_undo()
+
     def _forget_changes(self) -> None:
         self._changes.clear()
         self._tell_undo()

@@ -1,5 +1,7 @@
 /** What goes out, in which form, and where to; says before what the format cannot hold. */
 /** @import { ExportPage, Send } from "../../types.d.ts" */
+
+import { noteList } from "../../shared/static/account_page.mjs";
 import { make } from "../../shared/static/dom.mjs";
 import {
   choice,
@@ -9,7 +11,6 @@ import {
   pageButton,
   part,
 } from "../../shared/static/pages.mjs";
-import { noteList } from "./account_page.mjs";
 
 /** @param {ExportPage} page @param {Send} send @param {() => void} download */
 export function exportPage(page, send, download) {

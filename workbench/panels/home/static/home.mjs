@@ -1,8 +1,9 @@
 /** The home page: a card for each dataset, a form for new ones, what to do next, the trash. */
-/** @import { HomeCard, HomeModel, Receiver, View } from "../../types.d.ts" */
+/** @import { HomeCard, HomeModel, HomePage, Receiver, Send, View } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
 import { make, setText } from "../../shared/static/dom.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
+import { createTransferPage, importContent } from "../../shared/static/transfer_page.mjs";
 import { createTransfer } from "./transfer.mjs";
 import { agoText, progressText, sizeText } from "./words.mjs";
 
@@ -19,7 +20,6 @@ function render({ model, el }) {
   const go = (panel, name) => model.send({ kind: "go", panel, name });
 
   const status = make("div", { class: "wbh-status", role: "status" });
-  const details = make("details", { class: "wbh-details", hidden: true });
   const undo = make("button", { class: "wb-button", onclick: () => act({ action: "undo" }) });
   const stop = make(
     "button",
@@ -37,7 +37,7 @@ function render({ model, el }) {
   const dropHere = make(
     "div",
     { class: "wbh-drop", hidden: true },
-    "Drop pictures, a folder or a zip: a new dataset is made of it",
+    "Drop pictures, a folder or a zip: what would come of it is shown first",
   );
   /** What this page sends or takes: words, and how much of it is done. @type {{text: string, share: number|null}} */
   let moving = { text: "", share: null };
@@ -57,7 +57,7 @@ function render({ model, el }) {
       ...(folder ? { webkitdirectory: true } : {}),
       onchange: (/** @type {Event} */ event) => {
         const input = /** @type {HTMLInputElement} */ (event.target);
-        askName([...(input.files ?? [])]);
+        bringIn([...(input.files ?? [])]);
         input.value = "";
       },
     });
@@ -65,23 +65,32 @@ function render({ model, el }) {
   const cards = make("div", { class: "wbh-cards" });
   const trash = make("details", { class: "wbh-trash", hidden: true });
   const dialogue = make("div", { class: "wbh-dialogue", hidden: true });
+  const bring = make("button", { class: "wb-button", onclick: askImport }, "Bring in …");
+  /** Stands in place of the cards while something is brought in. */
+  const page = createTransferPage({
+    send: (message) => {
+      if (message.kind !== "fetch") model.send(message);
+    },
+    leave: () => bring.focus(),
+    /** @param {HomePage} shown @param {Send} ask */
+    contentOf: (shown, ask) => importContent(shown, ask, "Back to all datasets"),
+  });
+  const head = make(
+    "div",
+    { class: "wbh-head" },
+    make("h2", {}, "Datasets"),
+    make("button", { class: "wb-button wb-primary", onclick: askNew }, "New dataset"),
+    bring,
+    undo,
+  );
+  const rest = make("div", { class: "wbh-rest" }, dialogue, running, cards, trash);
   const root = make(
     "div",
     { class: "wb-home", role: "region", "aria-label": "Datasets" },
-    make(
-      "div",
-      { class: "wbh-head" },
-      make("h2", {}, "Datasets"),
-      make("button", { class: "wb-button wb-primary", onclick: askNew }, "New dataset"),
-      make("button", { class: "wb-button", onclick: askImport }, "Bring in …"),
-      undo,
-    ),
+    head,
     make("div", { class: "wbh-line" }, status, meter, stop),
-    details,
-    dialogue,
-    running,
-    cards,
-    trash,
+    rest,
+    page.element,
     chooseFiles,
     chooseFolder,
     dropHere,
@@ -156,16 +165,12 @@ function render({ model, el }) {
     );
   }
 
-  /** Files of the browser's machine become a dataset. @param {File[]} files */
-  function askName(files) {
+  /** Show what would come of files of the browser's machine. @param {File[]} files */
+  function bringIn(files) {
     if (!files.length) return;
-    const count = files.length.toLocaleString("en");
-    ask(
-      files.length === 1 ? `Bring in ${files[0].name}` : `Bring in ${count} files`,
-      "Bring it in",
-      [{ name: "name", label: "Name of the dataset", value: transfer.nameOf(files) }],
-      ({ name }) => transfer.send(files, name),
-    );
+    dialogue.hidden = true;
+    page.expect();
+    transfer.send(files);
   }
 
   function askImport() {
@@ -186,16 +191,15 @@ function render({ model, el }) {
     );
     ask(
       "Bring in a dataset",
-      "Bring it in",
+      "Look at it",
       [
         {
           name: "path",
           label: "Or a folder, archive or annotation file on the machine of the kernel",
           hint: "such as: ~/Downloads/export.zip",
         },
-        { name: "name", label: "Name", hint: "as the file is called", needed: false },
       ],
-      ({ path, name }) => act({ action: "bring_in", path, name }),
+      ({ path }) => page.ask({ kind: "import", action: "look", path }),
       [choose],
     );
   }
@@ -392,7 +396,7 @@ function render({ model, el }) {
   }
 
   function showState() {
-    const { text = "", tone = "info", details: lines = [] } = model.get("status");
+    const { text = "", tone = "info" } = model.get("status");
     const { what = "", done = 0, total = 0 } = model.get("work");
     const count = total ? ` ${done.toLocaleString("en")} of ${total.toLocaleString("en")}` : " …";
     setText(status, moving.text ? `${moving.text} …` : what ? what + count : text);
@@ -402,11 +406,6 @@ function render({ model, el }) {
     const share = moving.text ? moving.share : total ? done / total : null;
     if (share) meter.value = share;
     else meter.removeAttribute("value");
-    details.hidden = lines.length === 0;
-    details.replaceChildren(
-      make("summary", {}, "The account of the import"),
-      make("pre", {}, lines.join("\n")),
-    );
     const last = model.get("undo");
     undo.hidden = !last;
     setText(undo, "Undo");
@@ -453,7 +452,7 @@ function render({ model, el }) {
         event.stopPropagation();
         dropHere.hidden = type === "drop";
         if (type !== "drop") return;
-        transfer.dropped(event.dataTransfer).then(askName, (error) => {
+        transfer.dropped(event.dataTransfer).then(bringIn, (error) => {
           status.dataset.tone = "problem";
           setText(status, `What was dropped cannot be read: ${error.message}`);
         });
@@ -476,7 +475,21 @@ function render({ model, el }) {
     { signal },
   );
 
+  function showPage() {
+    const shown = model.get("page");
+    head.hidden = rest.hidden = Boolean(shown.kind);
+    page.update(shown);
+  }
+  root.addEventListener(
+    "keydown",
+    (event) => {
+      if (page.isOpen() && !event.defaultPrevented && page.key(event)) event.preventDefault();
+    },
+    { signal },
+  );
+
   model.on("msg:custom", receive);
+  model.on("change:page", showPage);
   model.on("change:running", showRunning);
   model.on("change:cards", showCards);
   model.on("change:ready", showCards);
@@ -486,9 +499,11 @@ function render({ model, el }) {
   showTrash();
   showState();
   showRunning();
+  showPage();
   return () => {
     release();
     abort.abort();
+    model.off("change:page", showPage);
     model.off("change:running", showRunning);
     model.off("msg:custom", receive);
     model.off("change:cards", showCards);

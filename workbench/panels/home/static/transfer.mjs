@@ -5,20 +5,6 @@ import { droppedOn, filesIn, pathOf } from "../../shared/static/drop.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 
-/** Endings of files that hold a whole dataset, which give it its name. */
-const ENDING = /(\.tar)?\.[a-z0-9]+$/i;
-
-/**
- * What a dataset is called that is made of files: as the folder or the file, if there is one.
- * @param {string[]} paths with their folders
- */
-export function nameOf(paths) {
-  const tops = new Set(paths.map((path) => path.split("/")[0]));
-  if (tops.size !== 1) return "pictures";
-  const [top] = tops;
-  return paths[0].includes("/") ? top : top.replace(ENDING, "");
-}
-
 /**
  * @param {HomeModel} model
  * @param {object} options
@@ -29,13 +15,12 @@ export function createTransfer(model, { progressed, failed }) {
   const session = pageSession();
   /** @type {File[]} */
   let files = [];
-  let dataset = "";
   /** @type {ReturnType<typeof createDownload>|null} */
   let download = null;
   const uploader = createUploader({
     send: (message, buffers) =>
       model.send(
-        { ...message, kind: "arrive", path: pathOf(files[message.index]), session, dataset },
+        { ...message, kind: "arrive", path: pathOf(files[message.index]), session },
         undefined,
         buffers,
       ),
@@ -53,12 +38,10 @@ export function createTransfer(model, { progressed, failed }) {
   return {
     /** @param {DataTransfer} transfer @returns {Promise<File[]>} */
     dropped: (transfer) => filesIn(droppedOn(transfer)),
-    /** @param {File[]} chosen */
-    nameOf: (chosen) => nameOf(chosen.map(pathOf)),
-    /** Send files, of which a dataset is made. @param {File[]} chosen @param {string} name */
-    send(chosen, name) {
+    /** Send files, of which a dataset can be made. @param {File[]} chosen */
+    send(chosen) {
       uploader.stop();
-      [files, dataset] = [chosen, name];
+      files = chosen;
       uploader.add(files, "");
     },
     /** Take a dataset as a zip. @param {string} name */

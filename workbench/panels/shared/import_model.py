@@ -36,7 +36,8 @@ from workbench.errors import (
     NotFoundError,
     WorkbenchError,
 )
-from workbench.panels.browse.import_words import (
+from workbench.panels.shared.changing import ChangingModel, Task
+from workbench.panels.shared.import_words import (
     Key,
     account_page,
     accounts_page,
@@ -44,7 +45,6 @@ from workbench.panels.browse.import_words import (
     pictures_of,
     plan_page,
 )
-from workbench.panels.shared.changing import ChangingModel, Task
 from workbench.panels.shared.python_code import Name, call, code
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
@@ -90,13 +90,20 @@ class ImportModel(ChangingModel):
         self._opened: Key | None = None
 
     @property
+    def account(self) -> Account | None:
+        """The account that is shown."""
+        return self._account
+
+    @property
     def plan(self) -> ImportPlan | MergePlan | None:
         """What would come of the import that is looked at."""
         return self._plan
 
     # Before anything is written
 
-    async def look(self, path: Path, dataset: str, origin: str = "") -> None:
+    async def look(
+        self, path: Path, dataset: str = "", origin: str = "", *, name: str = ""
+    ) -> None:
         """Show the plan of an import.
 
         Parameters
@@ -104,15 +111,17 @@ class ImportModel(ChangingModel):
         path : Path
             A folder, an archive or an annotation file.
         dataset : str
-            The one that is open: annotations without pictures are meant for it.
+            The one that is open: annotations without pictures are meant for it; empty: none is.
         origin : str
             What people call it; default: its path.
+        name : str
+            Of the dataset to make; default: as `path` is called.
         """
         self.close()
         self._source, self._origin, self._open = path, origin or str(path), dataset
         try:
             async with self._doing("Looking at what there is") as task:
-                self._name = await self._datasets.free_name(default_name(path))
+                self._name = await self._datasets.free_name(name or default_name(path))
                 try:
                     self._plan = await self._planned("", {}, task)
                 except (ArchiveError, ImportFormatError):

@@ -1,7 +1,7 @@
 /** The account of an import: what was found, taken and left, and what it was about. */
 /** @import { AccountsPage, AccountPage, ErrorPage, LedgerRow, LedgerUnit, Send } from "../../types.d.ts" */
-import { make } from "../../shared/static/dom.mjs";
-import { count, counted, pageButton, part, table } from "../../shared/static/pages.mjs";
+import { make } from "./dom.mjs";
+import { count, counted, pageButton, part, table } from "./pages.mjs";
 
 /** @type {Record<string, string>} */
 const OUTCOMES = { left: "Left out", repaired: "Put right", noted: "Note" };
@@ -99,8 +99,8 @@ export function noteList(notes) {
   return make("ul", { class: "wbp-notes" }, ...notes.map((text) => make("li", {}, text)));
 }
 
-/** @param {AccountPage} page @param {Send} send */
-export function accountPage(page, send) {
+/** @param {AccountPage} page @param {Send} send @param {string} back */
+export function accountPage(page, send, back) {
   /** @param {string} action */
   const act = (action) => () => send({ kind: "import", action });
   const undo = () => send({ kind: "import", action: "undo", confirmed: true });
@@ -168,7 +168,7 @@ export function accountPage(page, send) {
         ? page.confirm && "Answer the question above first."
         : "It was undone already, or the way back is not known.",
     }),
-    pageButton("Back to the gallery", act("close"), { "data-keep": "close" }),
+    pageButton(back, act("close"), { "data-keep": "close" }),
   ];
   return {
     title: page.fresh ? `Imported into ${page.dataset}` : `An import into ${page.dataset}`,
@@ -178,8 +178,8 @@ export function accountPage(page, send) {
   };
 }
 
-/** @param {AccountsPage} page @param {Send} send */
-export function accountsPage(page, send) {
+/** @param {AccountsPage} page @param {Send} send @param {string} back */
+export function accountsPage(page, send, back) {
   const rows = page.rows.map(({ id, at, source, format, units }) => {
     const [, pictures, annotations] = units;
     return [
@@ -204,15 +204,15 @@ export function accountsPage(page, send) {
         : make("p", { class: "wbp-none" }, "Nothing was imported into this dataset yet."),
     ],
     foot: [
-      pageButton("Back to the gallery", () => send({ kind: "import", action: "close" }), {
+      pageButton(back, () => send({ kind: "import", action: "close" }), {
         "data-keep": "close",
       }),
     ],
   };
 }
 
-/** @param {ErrorPage} page @param {Send} send */
-export function errorPage(page, send) {
+/** @param {ErrorPage} page @param {Send} send @param {string} back */
+export function errorPage(page, send, back) {
   return {
     title: "This cannot be imported",
     words: page.title,
@@ -221,7 +221,7 @@ export function errorPage(page, send) {
       make("p", { class: "wbp-none" }, "Nothing was written."),
     ],
     foot: [
-      pageButton("Back to the gallery", () => send({ kind: "import", action: "close" }), {
+      pageButton(back, () => send({ kind: "import", action: "close" }), {
         class: "wbp-primary",
         "data-keep": "close",
       }),

@@ -1,7 +1,9 @@
 /** The plan of an import before anything is written; each choice plans it anew. */
 /** @import { PlanClass, PlanPage, Send } from "../../types.d.ts" */
-import { classColour } from "../../shared/static/colours.mjs";
-import { make } from "../../shared/static/dom.mjs";
+
+import { ledgerRows, noteList, unitCards } from "./account_page.mjs";
+import { classColour } from "./colours.mjs";
+import { make } from "./dom.mjs";
 import {
   choice,
   copyAsPython,
@@ -11,8 +13,7 @@ import {
   pageButton,
   part,
   table,
-} from "../../shared/static/pages.mjs";
-import { ledgerRows, noteList, unitCards } from "./account_page.mjs";
+} from "./pages.mjs";
 
 const SPLITS = ["train", "val", "test"];
 
