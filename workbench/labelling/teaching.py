@@ -39,6 +39,7 @@ from workbench.labelling.outlook import Outlook, outlook
 from workbench.labelling.predictor import Predictor
 from workbench.labelling.savings import RIGHT, Savings, crops_from, savings, thresholds_by_class
 from workbench.persistence import Stores, create_stores
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.models import (
     Annotation,
     ImageKey,
@@ -148,6 +149,7 @@ class TeachingState:
         return "; ".join(parts)
 
 
+@speaks_plainly
 class Teacher:
     """Has a model learn from the reviewed images of a dataset.
 

@@ -13,8 +13,8 @@ import inspect
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import aclosing, contextmanager
+from typing import Any, TypeVar, cast
 
 from workbench.errors import (
     InvalidNameError,
@@ -25,6 +25,7 @@ from workbench.errors import (
 )
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the system says when nothing more fits."""
@@ -136,21 +137,23 @@ def in_our_words(where: str) -> Iterator[None]:
         ) from error
 
 
-def speaks_plainly(store: type[T]) -> type[T]:
-    """Decorate a class of stores: each public coroutine raises errors `in_our_words`."""
-    for name, method in inspect.getmembers(store, inspect.iscoroutinefunction):
-        if not name.startswith("_"):
-            setattr(store, name, _plain(method))
-    return store
+def speaks_plainly(door: type[T]) -> type[T]:
+    """Decorate a class that people call: each public method raises errors `in_our_words`."""
+    for name, method in inspect.getmembers(door, inspect.isfunction):
+        is_static = isinstance(inspect.getattr_static(door, name), staticmethod)
+        if not (name.startswith("_") or is_static):
+            setattr(door, name, plainly(method))
+    return door
 
 
-def _plain(method: Callable[..., Any]) -> Callable[..., Any]:
-    signature = inspect.signature(method)
+def plainly(function: F) -> F:
+    """Decorate a function, coroutine or asynchronous generator: it raises errors `in_our_words`."""
+    signature = inspect.signature(function)
 
-    @functools.wraps(method)
-    async def call(*args: Any, **options: Any) -> Any:
+    @contextmanager
+    def words(args: Any, options: Any) -> Iterator[None]:
         try:
-            return await method(*args, **options)
+            yield
         except WorkbenchError:
             raise
         except (OSError, UnicodeEncodeError):
@@ -158,9 +161,33 @@ def _plain(method: Callable[..., Any]) -> Callable[..., Any]:
             with in_our_words(_subject(signature, args, options)):
                 raise
 
-    return call
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        with words(args, options):
+            return function(*args, **options)
+
+    @functools.wraps(function)
+    async def call_later(*args: Any, **options: Any) -> Any:
+        with words(args, options):
+            return await function(*args, **options)
+
+    @functools.wraps(function)
+    async def iterate(*args: Any, **options: Any) -> Any:
+        with words(args, options):
+            async with aclosing(function(*args, **options)) as items:
+                async for item in items:
+                    yield item
+
+    if inspect.isasyncgenfunction(function):
+        return cast(F, iterate)
+    return cast(F, call_later if inspect.iscoroutinefunction(function) else call)
 
 
 def _subject(signature: inspect.Signature, args: Any, options: Any) -> str:
+    """Return what a call was about: what it names, else that of its settings, else itself."""
     given = signature.bind_partial(*args, **options).arguments
-    return "/".join(given[name] for name in _SUBJECTS if isinstance(given.get(name), str))
+    named = [given[name] for name in _SUBJECTS if isinstance(given.get(name), str)]
+    for whose, what in (("config", "dataset"), ("self", "id")):
+        if not named and isinstance(found := getattr(given.get(whose), what, None), str):
+            named = [found]
+    return "/".join(named)

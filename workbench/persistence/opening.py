@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from workbench.persistence.addresses import bucket_at, cache_dir, place_of, roots_at
+from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.stores.bundle import Stores
 from workbench.persistence.stores.catalogue import StoredCatalogue
@@ -34,7 +35,7 @@ def dataset_places(data_dir: Path | str) -> Catalogue:
     place = place_of(data_dir)
     if isinstance(place, str):
         return StoredCatalogue(roots_at(place))
-    place.mkdir(parents=True, exist_ok=True)
+    _make(place)
     return DatasetRoot(place)
 
 
@@ -43,5 +44,10 @@ def model_store(models_dir: Path | str) -> ModelStore:
     place = place_of(models_dir)
     if isinstance(place, str):
         return ModelStore(bucket_at(place), ContentCache(cache_dir() / "weights"))
-    place.mkdir(parents=True, exist_ok=True)
+    _make(place)
     return ModelStore(LocalStorage(os.path.abspath(place), MODELS))
+
+
+def _make(place: Path) -> None:
+    with in_our_words(str(place)):
+        place.mkdir(parents=True, exist_ok=True)

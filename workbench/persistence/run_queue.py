@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from workbench.errors import InvalidDatasetError
+from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.process_lock import holding
 from workbench.persistence.run_folder import RunFolder
 
@@ -36,7 +37,8 @@ class RunQueue:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Lock the queue for all other processes and threads. For threads, not for a loop."""
-        self.runs_dir.mkdir(parents=True, exist_ok=True)
+        with in_our_words(str(self.runs_dir)):
+            self.runs_dir.mkdir(parents=True, exist_ok=True)
         with holding(self.runs_dir / ".queue.lock", _LOCK_POLL_SECONDS):
             yield
 

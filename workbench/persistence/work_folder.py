@@ -59,16 +59,25 @@ class WorkFolder:
         """Make a new folder; its name sorts by time and ends in the dataset's name."""
         stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S")
         parent = runs_dir / cls.below
-        parent.mkdir(parents=True, exist_ok=True)
-        for name in numbered(unicodedata.normalize("NFC", f"{stamp}-{dataset}")):
-            try:
-                (parent / name).mkdir()
-            except FileExistsError:  # two were started within one second
-                continue
-            for inner in cls.inner:
-                (parent / name / inner).mkdir()
-            return cls((parent / name).resolve())
+        with in_our_words(f"{parent}: no folder for a {cls.what} can be made"):
+            parent.mkdir(parents=True, exist_ok=True)
+            for name in numbered(unicodedata.normalize("NFC", f"{stamp}-{dataset}")):
+                try:
+                    (parent / name).mkdir()
+                except FileExistsError:  # two were started within one second
+                    continue
+                return cls((parent / name).resolve())._filled()
         raise AssertionError("names cannot run out")
+
+    def _filled(self) -> Self:
+        """Make what is in it from the beginning, or leave nothing of it."""
+        try:
+            for inner in self.inner:
+                (self.path / inner).mkdir()
+        except BaseException:
+            self.remove()
+            raise
+        return self
 
     @classmethod
     def find_all(cls, runs_dir: Path) -> list[Self]:

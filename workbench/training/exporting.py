@@ -23,6 +23,7 @@ import psutil
 from workbench.errors import AlreadyExistsError, NotFoundError, SetupError, TrainingError
 from workbench.own_python import own_python
 from workbench.persistence import Stores
+from workbench.persistence.disk_errors import plainly
 from workbench.persistence.models import ModelInfo
 from workbench.training.environment import ultralytics_folder, worker_environment
 from workbench.training.processes import kill_tree, own_session
@@ -164,6 +165,7 @@ class ExportJob:
     restricted: bool
 
 
+@plainly
 async def export_model(
     stores: Stores,
     name: str,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.persistence import DatasetStore, ModelStore
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.models import ModelInfo
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.stores.runs import RunStore
@@ -65,6 +66,7 @@ _POLL_SECONDS = 0.2
 _SECONDS_BETWEEN_TURNS = 2.0
 
 
+@speaks_plainly
 class Run:
     """A training run.
 

@@ -14,6 +14,7 @@ import workbench
 from workbench.datasets.grouping import GroupBy
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.persistence import DatasetStore, ImageStore, LabelStore, ModelStore, Stores
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.models import Progress, no_progress
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.run_queue import RunQueue
@@ -35,6 +36,7 @@ from workbench.training.sweeps.sweep import Sweep
 _log = logging.getLogger(__name__)
 
 
+@speaks_plainly
 class TrainingRunner:
     """Starts training runs and finds them again, also those of an earlier kernel.
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from workbench.errors import InvalidModelError
 from workbench.persistence import Stores
+from workbench.persistence.disk_errors import plainly
 from workbench.persistence.models import ModelInfo
 from workbench.training.environment import cache_dir, import_ultralytics, worker_environment
 from workbench.weights import consent
@@ -53,6 +54,7 @@ class WeightsReport:
         return not self.suspicious
 
 
+@plainly
 def check_weights(path: Path | str) -> WeightsReport:
     """Look for code in a weights file; nothing of it is run, and torch is not imported.
 
@@ -67,6 +69,7 @@ def check_weights(path: Path | str) -> WeightsReport:
     return WeightsReport(path, _rewritten(path).suspicious)
 
 
+@plainly
 def rewritten_weights(path: Path | str) -> Rewritten:
     """Return what a weights file is when it is written again, which can be loaded.
 
@@ -130,6 +133,7 @@ def save_clean(found: Rewritten, target: Path, changes: Mapping[str, Any] | None
     return target
 
 
+@plainly
 async def import_weights(
     stores: Stores, path: Path | str, name: str, *, trust: bool = False, origin: str = ""
 ) -> ModelInfo:

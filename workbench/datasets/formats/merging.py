@@ -29,7 +29,7 @@ from workbench.datasets.formats.view import CONVERTIBLE, UNPACKED, VIDEOS, Folde
 from workbench.errors import ImportFormatError
 from workbench.persistence import DataStores
 from workbench.persistence.archive.directory import fold
-from workbench.persistence.disk_errors import in_our_words
+from workbench.persistence.disk_errors import in_our_words, plainly
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import (
     SPLITS,
@@ -210,6 +210,7 @@ class MergePlan(PlanFacts):
         """New pictures that take the place of others of their name."""
         return self._aims.replaced
 
+    @plainly
     async def choose(
         self,
         *,
@@ -233,6 +234,7 @@ class MergePlan(PlanFacts):
         self._close.detach()
         return made
 
+    @plainly
     async def apply(self, *, progress: Progress = no_progress) -> Merged:
         """Do it: all of it, or nothing at all.
 
@@ -317,6 +319,7 @@ class MergePlan(PlanFacts):
         self._close()
 
 
+@plainly
 async def plan_merge(
     stores: DataStores,
     path: Path | str,

@@ -44,6 +44,7 @@ from workbench.persistence import DataStores
 from workbench.persistence.archive import Layout, plan_layout
 from workbench.persistence.archive.data_yaml import MAX_CLASSES
 from workbench.persistence.archive.split_lists import GivenSplits
+from workbench.persistence.disk_errors import plainly
 from workbench.persistence.models import (
     SPLITS,
     DatasetInfo,
@@ -267,6 +268,7 @@ class ImportPlan(PlanFacts):
         self._close.detach()
         return plan
 
+    @plainly
     async def apply(self, name: str | None = None, *, progress: Progress = no_progress) -> Imported:
         """Make the dataset: all of it, or nothing at all. What changed since is planned anew.
 
@@ -317,6 +319,7 @@ def _source(view: FolderView) -> Path:
     return view.path if view.focus is None else view.path / view.focus
 
 
+@plainly
 async def plan_import(
     stores: DataStores,
     path: Path | str,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.persistence import ModelStore
+from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.models import ModelInfo
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.stores.runs import RunStore
@@ -137,6 +138,7 @@ class SweepProgress:
         return mean, statistics.stdev(values) if len(values) > 1 else math.nan
 
 
+@speaks_plainly
 class Sweep:
     """A sweep.
 
