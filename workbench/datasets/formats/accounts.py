@@ -13,7 +13,7 @@ from typing import Any
 from workbench.datasets.changes import undoing
 from workbench.datasets.formats.columns import PlainRows, Row
 from workbench.datasets.formats.ledger import Ledger
-from workbench.errors import ClassesInUseError, ConflictError, ImportFormatError
+from workbench.errors import ClassesInUseError, ConflictError, ImportFormatError, WorkbenchError
 from workbench.persistence import DataStores
 from workbench.persistence.models import Annotation
 from workbench.persistence.stamps import PARTS, Stamp
@@ -199,9 +199,15 @@ async def import_accounts(stores: DataStores, dataset: str) -> list[Account]:
 
 
 async def note_as_made(stores: DataStores, dataset: str) -> None:
-    """Keep what tells whether a dataset changes that an import has just made, see `work_since`."""
-    stamp = json.dumps(asdict(await stores.dataset.stamp(dataset)))
-    await stores.dataset.save_cache(dataset, _AS_MADE, stamp.encode())
+    """Keep what tells whether a dataset changes that an import has just made, see `work_since`.
+
+    The import has happened, so this raises no more; without a note `work_since` does not know.
+    """
+    try:
+        stamp = json.dumps(asdict(await stores.dataset.stamp(dataset)))
+        await stores.dataset.save_cache(dataset, _AS_MADE, stamp.encode())
+    except (OSError, WorkbenchError) as error:
+        _log.warning("%s was imported, which is not noted: %s", dataset, error)
 
 
 async def work_since(stores: DataStores, dataset: str) -> str:

@@ -53,6 +53,7 @@ from workbench.persistence.models import (
     no_progress,
 )
 from workbench.persistence.rules import check_classes
+from workbench.persistence.stopping import to_its_end
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -302,7 +303,8 @@ class ImportPlan(PlanFacts):
         info = await self._stores.dataset.create_with(
             name, lambda sink: fill(contents.view, contents, sink, progress)
         )
-        await note_as_made(self._stores, info.name)
+        made = note_as_made(self._stores, info.name)
+        await to_its_end(f"import as {info.name}", made)
         return _imported(info, contents)
 
     def close(self) -> None:

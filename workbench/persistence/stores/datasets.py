@@ -33,6 +33,7 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import check_classes, check_classes_seen, check_classes_suffice
 from workbench.persistence.stamps import Stamp
+from workbench.persistence.stopping import Stop, to_its_end
 from workbench.persistence.storage import Change, Write
 from workbench.persistence.stores import class_files, packing, snapshots
 from workbench.persistence.stores import dataset_facts as facts
@@ -116,7 +117,7 @@ class DatasetStore(VersionStore, SideData):
             metadata, as paths in the dataset's layout whose names are sound; returns classes
             and what is to be reported. What it raises undoes everything.
         """
-        return await asyncio.to_thread(self._import, name, fill)
+        return await self._to_import(name, fill)
 
     async def get(self, name: str) -> DatasetInfo:
         """Return what the dataset holds at this moment."""
@@ -421,8 +422,7 @@ class DatasetStore(VersionStore, SideData):
             If the archive is refused; nothing of it is left behind.
         """
         source, bounds = Path(zip_path), limits or ArchiveLimits()
-        return await asyncio.to_thread(
-            self._import,
+        return await self._to_import(
             source.stem if name is None else name,
             lambda sink: archive.import_archive(source, sink, limits=bounds, progress=progress),
         )
@@ -451,15 +451,25 @@ class DatasetStore(VersionStore, SideData):
         ArchiveError
             If the folder is refused; nothing of it is left behind.
         """
+        source = await asyncio.to_thread(lambda: Path(folder).expanduser().absolute())
+        return await self._to_import(
+            source.name if name is None else name,
+            lambda sink: archive.import_folder(source, sink, progress=progress),
+        )
 
-        def work() -> ImportedDataset:
-            source = Path(folder).expanduser().absolute()
-            return self._import(
-                source.name if name is None else name,
-                lambda sink: archive.import_folder(source, sink, progress=progress),
-            )
+    async def _to_import(
+        self, name: str, read: Callable[[archive.Sink], archive.ArchiveContents]
+    ) -> ImportedDataset:
+        """Import in a thread; who is cancelled meanwhile gets nothing, or all of it."""
+        stop = Stop()
 
-        return await asyncio.to_thread(work)
+        def read_until_stopped(sink: archive.Sink) -> archive.ArchiveContents:
+            found = read(stop.watch(sink))
+            stop.check()  # the last chance: what comes now makes the dataset
+            return found
+
+        work = asyncio.to_thread(self._import, name, read_until_stopped)
+        return await to_its_end(f"dataset {name}", work, stop)
 
     def _import(
         self, name: str, read: Callable[[archive.Sink], archive.ArchiveContents]

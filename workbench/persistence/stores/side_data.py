@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from workbench.errors import ConflictError, NotFoundError
 from workbench.persistence.prompts import prompts_bytes, prompts_from
 from workbench.persistence.rules import check_prompts
+from workbench.persistence.stopping import Stop, to_its_end
 from workbench.persistence.storage import Storage, Write
 from workbench.persistence.stores import caches, merging
 from workbench.persistence.stores.merging import IMPORTS, Merge, WayBack
@@ -137,7 +139,15 @@ class SideData:
             As `ImageStore.add_many`, `ImageStore.replace_many` and `LabelStore.save_many` do.
         """
         dataset = self._places.open(name)
-        return await asyncio.to_thread(merging.merge, dataset, what)
+        stop = Stop()
+
+        def account(way: WayBack) -> tuple[str, bytes]:
+            made = what.account(way)
+            stop.check()  # the last chance: what comes now is the commit
+            return made
+
+        work = asyncio.to_thread(merging.merge, dataset, replace(what, account=account))
+        return await to_its_end(f"import into {name}", work, stop)
 
     async def take_back(self, name: str, way: WayBack, account: tuple[str, bytes]) -> None:
         """Take a merge back: all of it, or nothing; its classes stay.

@@ -1,0 +1,101 @@
+"""Whoever is cancelled while a thread works for them: what raised has not happened.
+
+A thread cannot be cancelled. So who waits for one goes on waiting after a cancellation (which is
+what Ctrl-C is to a coroutine), the work is asked to stop, and what it says last is the answer: that
+it stopped and undid what it had done; or, if it was complete by then, its result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from workbench.persistence.archive.importer import Sink
+
+__all__ = ["Stop", "to_its_end"]
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class _StoppedError(Exception):
+    """The work has stopped, as it was asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Asks work in a thread to stop; the work looks with `check`, up to its last change."""
+
+    _asked: threading.Event = field(default_factory=threading.Event)
+
+    def ask(self) -> None:
+        """Ask for it."""
+        self._asked.set()
+
+    def check(self) -> None:
+        """Raise what `to_its_end` waits for, if somebody asked."""
+        if self._asked.is_set():
+            raise _StoppedError
+
+    def watch(self, sink: Sink) -> Sink:
+        """Return a sink that looks before each file, and before each piece of a large one."""
+        return _WatchedSink(sink, self)
+
+
+@dataclass(frozen=True, slots=True)
+class _WatchedSink:
+    sink: Sink
+    stop: Stop
+
+    def write(self, relative_path: str, data: bytes) -> None:
+        """See `Sink.write`."""
+        self.stop.check()
+        self.sink.write(relative_path, data)
+
+    def write_chunks(self, relative_path: str, chunks: Iterable[bytes]) -> None:
+        """See `Sink.write_chunks`."""
+        self.sink.write_chunks(relative_path, self._checked(chunks))
+
+    def _checked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.stop.check()
+            yield chunk
+
+
+async def to_its_end(what: str, work: Awaitable[T], stop: Stop | None = None) -> T:
+    """Await work that a cancellation does not break off, but asks to stop.
+
+    Parameters
+    ----------
+    what : str
+        For the log.
+    work : awaitable
+    stop : Stop, optional
+        What the work looks at; default: it is so short that it is waited for.
+
+    Raises
+    ------
+    asyncio.CancelledError
+        If the work has stopped: nothing of it has happened. If it was complete before it looked,
+        its result is returned, and what came too late is logged.
+    """
+    going_on = asyncio.ensure_future(work)
+    asked = stop or Stop()
+    came_too_late = False
+    while not going_on.done():
+        try:
+            await asyncio.wait([going_on])  # which leaves it alone when it is cancelled itself
+        except asyncio.CancelledError:
+            asked.ask()
+            came_too_late = True
+    try:
+        result = going_on.result()
+    except _StoppedError:
+        raise asyncio.CancelledError from None
+    if came_too_late:
+        _log.warning("%s: was complete when it was to be stopped, and is kept", what)
+    return result
