@@ -297,6 +297,10 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "dota turned": ("dota", PIC | {"a.txt": "50 10 80 35 50 60 20 35 cat 0\n"}),
+    "kitti tracking": (
+        "kitti-tracking",
+        {"image_02/0003/000000.jpg": PICTURE, "label_02/0003.txt": f"0 2 {KITTI}"},
+    ),
     "kitti": ("kitti", {"training/image_2/a.jpg": PICTURE, "training/label_2/a.txt": KITTI}),
     "mot": (
         "mot",

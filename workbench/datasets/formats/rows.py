@@ -47,7 +47,7 @@ class RowFormat(NamedTuple):
     def _is_good(self, line: str) -> bool:
         try:
             self.parse(line, 1)
-        except _IgnoredError:
+        except IgnoredError:
             return True
         except ValueError:
             return False
@@ -66,7 +66,7 @@ class RowFormat(NamedTuple):
                 continue
             try:
                 box = self.parse(line, number_of_line)
-            except _IgnoredError:
+            except IgnoredError:
                 record.problems.append(Problem(why.IGNORED, number_of_line))
             except ValueError as error:
                 record.problems.append(Problem(why.BAD_ROW, number_of_line, str(error)))
@@ -75,7 +75,7 @@ class RowFormat(NamedTuple):
         yield record
 
 
-class _IgnoredError(ValueError):
+class IgnoredError(ValueError):
     """A region that is marked as not to be looked at."""
 
 
@@ -106,7 +106,7 @@ def _kitti(line: str, place: int) -> Box | None:
     if fields[0].replace(".", "").isdigit():
         raise ValueError(f"expected the name of a class, found {fields[0]!r}")
     if fields[0] == "DontCare":
-        raise _IgnoredError
+        raise IgnoredError
     left, top, right, bottom = values[3:7]
     extra: dict[str, object] = {}
     if values[0] > 0:
