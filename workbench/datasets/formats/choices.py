@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from workbench.datasets.formats.class_ids import FIRST_IDS
+from workbench.datasets.formats.row_meaning import LAYOUTS, UNITS
 from workbench.errors import ImportFormatError
 from workbench.persistence.models import SPLITS
 
@@ -16,6 +18,9 @@ _VALUES = {
     "unknown": ("ask", "ignore"),
     "convert": ("ask", "no", "png", "jpeg"),
     "clashes": ("rename", "skip", "replace"),
+    "rows": ("auto", *LAYOUTS),
+    "units": ("auto", *UNITS),
+    "first_id": FIRST_IDS,
 }
 
 
@@ -60,6 +65,15 @@ class Choices:
     clashes : str
         What becomes of a picture whose name another one has already: ``rename`` it, ``skip`` it,
         or let it ``replace`` the other.
+    rows : str
+        What the numbers of YOLO's rows are: ``centre`` (x y width height), ``corners``
+        (x1 y1 x2 y2), ``sides`` (left top width height); ``auto``: that which keeps all boxes
+        inside their pictures, YOLO's own if that does.
+    units : str
+        What these numbers count: ``fractions`` of the picture, ``pixels``, ``percent``.
+    first_id : str
+        Whether class ids count from ``0`` or from ``1``, where files have ids for names that
+        stand elsewhere; ``auto``: from 1 where nothing else makes sense.
     """
 
     format: str = ""
@@ -76,6 +90,9 @@ class Choices:
     levels: tuple[int, int] | None = None
     frame_step: int = 0
     clashes: str = "rename"
+    rows: str = "auto"
+    units: str = "auto"
+    first_id: str = "auto"
 
     def __post_init__(self) -> None:
         for name, values in _VALUES.items():

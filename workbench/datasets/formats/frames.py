@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.datasets.formats.items import FRACTIONS, Record
+from workbench.datasets.formats.row_meaning import Meant, RowChoice, meant
 from workbench.datasets.judging import judge_corners
 from workbench.geometry import Boxes
 from workbench.persistence.image_header import TURNED, ImageHeader
 
 _SLACK_PIXELS = 1.0
 _SLACK = 0.01
+_HALF = 0.5
 
 Flags = npt.NDArray[np.bool_]
 
@@ -36,10 +38,14 @@ class Placed:
         Whether there is an area inside the picture.
     clipped, swapped, fractions, pixels : ndarray of bool, shape (boxes,)
         What was put right: see `workbench.datasets.formats.reasons`.
+    meant : Meant or None
+        What rows were found to mean, if that was asked for.
     turned, rescaled, shown : ndarray of bool, shape (records,)
         Of which records all boxes were.
     odd_size, mirrored : ndarray of bool, shape (records,)
         Which nothing tells for sure.
+    halved : ndarray of bool, shape (records,)
+        Which have rows that lost more than half of their area when they were clipped.
     """
 
     boxes: Boxes
@@ -53,10 +59,22 @@ class Placed:
     shown: Flags
     odd_size: Flags
     mirrored: Flags
+    halved: Flags
+    meant: Meant | None = None
 
 
-def place(records: Sequence[Record], headers: Sequence[ImageHeader]) -> Placed:
-    """Turn the boxes of records, each of the picture with that header, into what is stored."""
+def place(
+    records: Sequence[Record], headers: Sequence[ImageHeader], choice: RowChoice | None = None
+) -> Placed:
+    """Turn the boxes of records, each of the picture with that header, into what is stored.
+
+    Parameters
+    ----------
+    records : sequence of Record
+    headers : sequence of ImageHeader
+    choice : RowChoice, optional
+        For rows of YOLO label files, of which has to be found out what they mean.
+    """
     rows = _corners(records)
     counts = np.array([len(record.found) for record in records], dtype=np.int64)
     owner = np.repeat(np.arange(len(records)), counts)
@@ -67,7 +85,12 @@ def place(records: Sequence[Record], headers: Sequence[ImageHeader]) -> Placed:
     fractions = _fractions_for_pixels(records, rows, owner, in_fractions)
     stored = np.array([(h.width, h.height) for h in headers], dtype=np.float64).reshape(-1, 2)
     shown = np.array([h.shown for h in headers], dtype=np.float64).reshape(-1, 2)
-    pixels = in_fractions & _pixels_for_fractions(low, high, shown[owner])
+    if choice is not None:
+        found = meant(low, high, records, owner, (shown, stored), choice)
+        low, high, pixels = found.low, found.high, found.pixels
+    else:
+        found = None
+        pixels = in_fractions & _pixels_for_fractions(low, high, shown[owner])
     in_fractions = (in_fractions & ~pixels) | fractions
     turned, as_shown = frame.turned(high, owner, in_fractions, stored, shown)
     size = np.where(turned[:, None], stored, shown)
@@ -75,14 +98,29 @@ def place(records: Sequence[Record], headers: Sequence[ImageHeader]) -> Placed:
     unit = np.where(in_fractions[:, None], 1.0, divisor[owner])
     low, high = low / unit, high / unit
     judgement = judge_corners(low, high, size[owner])
-    kept, clipped = judgement.kept, judgement.over
     cut_low, cut_high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
     boxes = np.concatenate([(cut_low + cut_high) / 2, cut_high - cut_low], axis=1)
     orientation = np.array([h.orientation for h in headers], dtype=np.int64)
     boxes = _turn(boxes, np.where(turned, orientation, 1)[owner])
     mirrored = (orientation != 1) & ~turned & ~as_shown & ~frame.tells(stored, shown) & (counts > 0)
+    halved = np.zeros(len(records), dtype=np.bool_)
+    if found is not None and judgement.over.any():
+        kept_area = (cut_high - cut_low).prod(axis=1)
+        halved[owner[judgement.over & (kept_area < _HALF * (high - low).prod(axis=1))]] = True
     return Placed(
-        boxes, kept, clipped, swapped, fractions, pixels, turned, rescaled, as_shown, odd, mirrored
+        boxes,
+        judgement.kept,
+        judgement.over,
+        swapped,
+        fractions,
+        pixels,
+        turned,
+        rescaled,
+        as_shown,
+        odd,
+        mirrored,
+        halved,
+        found,
     )
 
 

@@ -151,6 +151,11 @@ class Reading:
         Split by picture, where the format has lists.
     unreadable : list of (str, str)
         Annotation files that cannot be read, and why.
+    rows : bool
+        Whether boxes are rows of four numbers by YOLO's rule, which not everybody keeps to; see
+        `workbench.datasets.formats.row_meaning`.
+    amend : callable, optional
+        Puts right what only all records together tell; gets them, and `Choices.first_id`.
     """
 
     records: Iterable[Record] = ()
@@ -162,6 +167,8 @@ class Reading:
     problems: list[tuple[str, Problem]] = field(default_factory=list)
     splits: dict[str, str] = field(default_factory=dict)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    rows: bool = False
+    amend: Callable[[list[Record], str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

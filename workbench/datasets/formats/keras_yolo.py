@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.class_ids import IdsSeen, count_from_one, note_of, offer
 from workbench.datasets.formats.class_lists import is_class_list
 from workbench.datasets.formats.items import (
     Box,
@@ -63,10 +64,21 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
                 )
             reading.classes, reading.notes = names, reading.notes + notes
 
+    seen, named = IdsSeen(), len(reading.classes)
+
     def parse(lines: list[str], name: str) -> Iterator[Record]:
         for line, text in enumerate(lines, start=1):
             if text.strip():
-                yield _record(text, name, line, reading.classes)
+                yield _record(text, name, line, reading.classes, seen)
+
+    def amend(records: list[Record], first_id: str) -> None:
+        if seen.from_one(named, first_id):
+            count_from_one(records, reading.classes, named)
+            reading.notes.append(note_of(named if first_id == "auto" else 0))
+        elif not named and seen.highest > 0 and not seen.zero and first_id == "auto":
+            reading.notes.append(offer(seen.highest))
+
+    reading.amend = amend
 
     reading.records = read_text(view, detection.files, reading, options, parse)
     return reading
@@ -82,7 +94,7 @@ def _class_id(text: str, classes: list[str]) -> float:
         return classes.index(text)
 
 
-def _record(text: str, file: str, line: int, classes: list[str]) -> Record:
+def _record(text: str, file: str, line: int, classes: list[str], seen: IdsSeen) -> Record:
     match = _LINE.fullmatch(text)
     if match is None:
         record = Record(file, text.split()[0], place=line)
@@ -101,5 +113,6 @@ def _record(text: str, file: str, line: int, classes: list[str]) -> Record:
             continue
         while class_id >= len(classes):
             classes.append(f"class_{len(classes)}")
+        seen.add(int(class_id))
         record.boxes.append(Box(classes[int(class_id)], left, top, right, bottom, line))
     return record

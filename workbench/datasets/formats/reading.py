@@ -33,6 +33,7 @@ from workbench.datasets.formats.items import (
 )
 from workbench.datasets.formats.ledger import ANNOTATIONS, PICTURES, Entry, Ledger
 from workbench.datasets.formats.pairing import Pictures, split_of, split_of_folder
+from workbench.datasets.formats.row_meaning import RowChoice
 from workbench.datasets.formats.view import FolderView
 from workbench.errors import ArchiveError, InvalidFrameError
 from workbench.persistence.archive.directory import fold
@@ -167,11 +168,14 @@ class _Loop:
             if number % _TICK == 0:
                 self._progress(0, total)
             self._ledger.found[ANNOTATIONS] += len(record.found) + len(record.problems)
+            records.append(record)
+        if self._reading.amend is not None:
+            self._reading.amend(records, self._choices.first_id)
+        for record in records:
             if record.plain is None:
                 self.labels.update([box.label for box in record.boxes])
             else:
                 self.labels.update(record.plain.labels())
-            records.append(record)
         self._view.forget()  # the rest needs memory, too
         self._crowds(records)
         return records
@@ -319,7 +323,7 @@ class _Loop:
         """Return the rows of each record and picture; None for boxes that are left."""
         pairs = [(name, record) for name, found in by_picture.items() for record in found]
         records = [record for _, record in pairs]
-        placed = place(records, [headers[name] for name, _ in pairs])
+        placed = place(records, [headers[name] for name, _ in pairs], self._row_choice())
         kept = placed.kept
         repairs = [
             (why.SWAPPED, placed.swapped),
@@ -328,6 +332,15 @@ class _Loop:
             (why.CLIPPED, placed.clipped),
         ]
         changed = placed.clipped | placed.pixels
+        if placed.meant is not None:
+            meant = placed.meant
+            repairs += [
+                (why.CORNER_ROWS, meant.corners),
+                (why.SIDES_ROWS, meant.sides),
+                (why.PERCENT, meant.percent),
+            ]
+            changed |= meant.corners | meant.sides | meant.percent
+            self._reading.notes += meant.notes
         ends = np.cumsum([len(record.found) for record in records], dtype=np.int64)
         # Whether there is more to say of a record than where its boxes are.
         sums = np.append(0, np.cumsum(changed | ~kept))
@@ -364,12 +377,22 @@ class _Loop:
                 if flags[index]:
                     for box in record.found:
                         self._note(ANNOTATIONS, outcome, reason, record, name, box.place)
-            for flags, reason in ((placed.odd_size, why.SIZES), (placed.mirrored, why.MIRRORED)):
+            for flags, reason in (
+                (placed.odd_size, why.SIZES),
+                (placed.mirrored, why.MIRRORED),
+                (placed.halved, why.HALVED),
+            ):
                 if flags[index]:
                     self._note(PICTURES, "noted", reason, record, name)
             start = end
         self._note_repairs(pairs, ends, repairs)
         return rows
+
+    def _row_choice(self) -> RowChoice | None:
+        """Return what was chosen about rows; None where the format leaves no doubt."""
+        if not self._reading.rows:
+            return None
+        return RowChoice(self._choices.rows, self._choices.units)
 
     def _note_repairs(
         self, pairs: list[tuple[str, Record]], ends: Ids, repairs: list[tuple[str, Flags]]

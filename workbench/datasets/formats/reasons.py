@@ -29,6 +29,9 @@ NAME_TAKEN = "name taken"
 
 # Of annotations that are repaired.
 CLIPPED = "clipped"
+CORNER_ROWS = "corners for centre and sides"
+SIDES_ROWS = "corner for centre"
+PERCENT = "percent for fractions"
 SWAPPED = "swapped corners"
 FRACTIONS = "fractions for pixels"
 PIXELS = "pixels for fractions"
@@ -65,6 +68,7 @@ PAGES = "several pages"
 SEVERAL = "several files"
 SIZES = "other size"
 MIRRORED = "mirrored"
+HALVED = "clipped to less than half"
 SHARED_NAME = "shared name"
 NEARLY = "nearly the same name"
 
@@ -126,6 +130,25 @@ SENTENCES = {
     CLIPPED: (
         "{count} boxes reached over the border of their image and were clipped, such as in "
         "{example}"
+    ),
+    HALVED: (
+        "{count} images have boxes that lay for more than half of their area outside and were "
+        "clipped, such as {example}: have a look whether their numbers mean what they were taken "
+        "for"
+    ),
+    CORNER_ROWS: (
+        "{count} rows are two corners (x1 y1 x2 y2) where YOLO has a centre and sides, and were "
+        "read as such, because all boxes are inside of their images that way (rows='centre' takes "
+        "them as they stand), such as {example}"
+    ),
+    SIDES_ROWS: (
+        "{count} rows are the upper left corner and sides (left top width height) where YOLO has "
+        "the centre, and were read as such, because all boxes are inside of their images that way "
+        "(rows='centre' takes them as they stand), such as {example}"
+    ),
+    PERCENT: (
+        "{count} rows are in percent where YOLO has fractions of the picture (0..1), and were read "
+        "as such (units='pixels' takes them as pixels), such as {example}"
     ),
     SWAPPED: "{count} boxes had their corners swapped and were put right, such as {example}",
     FRACTIONS: (

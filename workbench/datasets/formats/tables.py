@@ -12,10 +12,12 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.bare_rows import Shape, shape_of
+from workbench.datasets.formats.class_ids import IdsSeen, note_of
 from workbench.datasets.formats.class_lists import listed_classes
 from workbench.datasets.formats.items import (
     FRACTIONS,
@@ -63,6 +65,7 @@ _MARKS = ("isoccluded", "istruncated", "isgroupof", "isdepiction", "isinside", "
 _COMMA = re.compile(r"-?\d+,\d+")
 _DESCRIPTIONS = "class-descriptions"
 _MOST_FIELD = 2**20
+_MOST_DIGITS = 6
 
 
 def detect(view: FolderView) -> Detection:
@@ -125,16 +128,33 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     reading = Reading()
     named = _descriptions(view, reading)
     listed = [] if named else listed_classes(view, reading)
-    named |= {str(number): name for number, name in enumerate(listed)}
 
     def parse(data: bytes, name: str) -> Iterator[Record]:
-        for record in _records(data, name, named):
-            if not reading.declared and any(box.label in listed for box in record.boxes):
-                reading.declared, reading.classes = True, listed
-            yield record
+        yield from _records(data, name, named)
 
+    reading.amend = partial(_give_names, reading, listed)
     reading.records = read_bytes(view, detection.files, reading, options, parse)
     return reading
+
+
+def _give_names(
+    reading: Reading, listed: Sequence[str], records: list[Record], first_id: str
+) -> None:
+    """Put names of classes in the place of their ids, which may count from 1."""
+    labels = {box.label for record in records for box in record.boxes}
+    seen = IdsSeen()
+    for label in labels:
+        if label.isdecimal() and len(label) < _MOST_DIGITS:
+            seen.add(int(label))
+    first = int(seen.from_one(len(listed), first_id))
+    named = {str(number): name for number, name in enumerate(listed, start=first)}
+    if first:
+        reading.notes.append(note_of(len(listed) if first_id == "auto" else 0))
+    if not listed or labels.isdisjoint(named.keys() | {*listed}):
+        return
+    reading.declared, reading.classes = True, list(listed)
+    for record in records:
+        record.boxes = [box._replace(label=named.get(box.label, box.label)) for box in record.boxes]
 
 
 def _records(data: bytes, name: str, named: Mapping[str, str]) -> Iterator[Record]:

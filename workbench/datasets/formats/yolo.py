@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.class_ids import IdsSeen, count_from_one, note_of, offer
 from workbench.datasets.formats.class_lists import (
     from_json,
     from_other_list,
@@ -93,7 +95,7 @@ def detect(view: FolderView) -> Detection:
 def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     """Read label files; see `workbench.datasets.formats.items`."""
     given = given_splits(view)
-    reading = Reading(declared=True, splits=given.splits, notes=list(given.notes))
+    reading = Reading(declared=True, splits=given.splits, notes=list(given.notes), rows=True)
     reading.used |= set(given.lists)
     _describe(view, reading)
     keypoints = "kpt_shape" in reading.extra
@@ -105,7 +107,7 @@ def _records(
     view: FolderView, files: Sequence[str], reading: Reading, options: Options, keypoints: bool
 ) -> Iterator[Record]:
     parser = RowReader(reading.classes, keypoints)
-    named = len(reading.classes)
+    reading.amend = partial(_amend, reading, parser, len(reading.classes))
     for start in range(0, len(files), _TICK):
         options.tick()
         names, contents = [], []
@@ -125,13 +127,23 @@ def _records(
                 continue
             reading.used.add(name)
             yield record
-    if parser.highest >= named:
-        shifted = named and parser.highest == named and not parser.zero
+
+
+def _amend(
+    reading: Reading, parser: RowReader, named: int, records: list[Record], first_id: str
+) -> None:
+    """Find out what class ids count from, and say what they have no name for."""
+    highest = parser.seen.highest
+    if parser.seen.from_one(named, first_id):
+        count_from_one(records, reading.classes, named)
+        reading.notes.append(note_of(named if first_id == "auto" else 0))
+        highest -= 1
+    elif not named and highest > 0 and not parser.seen.zero and first_id == "auto":
+        reading.notes.append(offer(highest))
+    if highest >= named:
         reading.notes.append(
-            f"label files use class ids up to {parser.highest} and {named} classes are named: the "
+            f"label files use class ids up to {highest} and {named} classes are named: the "
             f"others are called class_{named} and so on; rename them"
-            + ", or count the ids from 0, as YOLO does: no row has the id 0"
-            * bool(shifted)
         )
 
 
@@ -171,22 +183,21 @@ class RowReader:
         self._keypoints = keypoints
         self._open = not classes
         self._ids = {name.casefold(): i for i, name in enumerate(classes)}
-        self.highest = -1
-        self.zero = False
+        self.seen = IdsSeen()
         self._tracks = 0
 
     def plain(self, data: bytes, name: str, boxes: PlainBoxes) -> Record:
         """Take a file whose boxes are known, with the classes that they use."""
         used = boxes.table.class_id[boxes.start : boxes.stop]
         self._use(int(used.max()))
-        self.zero = self.zero or not used.all()
+        self.seen.zero = self.seen.zero or not used.all()
         return Record(name, unit=FRACTIONS, raw=data, plain=boxes)
 
     def _use(self, class_id: int) -> None:
         """Make up a name for a class that has none."""
         while class_id >= len(self._classes):
             self._classes.append(self._made_up(len(self._classes)))
-        self.highest = max(self.highest, class_id)
+        self.seen.add(class_id)
 
     def record(self, data: bytes, name: str) -> Record:
         """Read one file.
@@ -279,7 +290,6 @@ class RowReader:
         if width < SMALLEST or height < SMALLEST:
             raise _NoAreaError(f"the box has no area (width {width:g}, height {height:g})")
         self._use(class_id)
-        self.zero = self.zero or not class_id
         left, top = x - width / 2, y - height / 2
         return Box(
             *(self._classes[class_id], left, top, left + width, top + height),
@@ -425,7 +435,8 @@ def _score(data: bytes) -> float | None:
 
 def _looks_like_row(line: str) -> bool:
     fields = line.replace(",", " ").replace(";", " ").split()
-    if all(_DECIMAL_COMMA.fullmatch(f) for f in line.split()[1:]):
+    behind = line.split()[1:]
+    if behind and all(map(_DECIMAL_COMMA.fullmatch, behind)):
         fields = line.replace(",", ".").split()
     numbers = [field for field in fields if _is_number(field)]
     if not _is_number(fields[0]):

@@ -69,6 +69,34 @@ _CHOICES: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
 )
+_ROWS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "rows",
+        "The numbers of a row are",
+        (
+            ("auto", "as they fit into the pictures"),
+            ("centre", "x y width height, as YOLO has it"),
+            ("corners", "x1 y1 x2 y2"),
+            ("sides", "left top width height"),
+        ),
+    ),
+    (
+        "units",
+        "The numbers of a row count",
+        (
+            ("auto", "as they fit into the pictures"),
+            ("fractions", "fractions of the picture (0..1)"),
+            ("pixels", "pixels"),
+            ("percent", "percent of the picture"),
+        ),
+    ),
+)
+_IDS = (
+    "first_id",
+    "Class ids count from",
+    (("auto", "as the names tell"), ("0", "0"), ("1", "1")),
+)
+_WITH_IDS = ("yolo", "csv", "keras-yolo")
 _STEPS = (1, 2, 5, 10, 15, 25, 30, 50, 100, 300)
 """Every how many frames of a video one can be taken, on the page."""
 
@@ -201,7 +229,8 @@ def _choices(plan: ImportPlan | MergePlan) -> list[dict[str, Any]]:
         now = {"existing": plan.existing, "new": plan.new_pictures}
         found += [_choice(key, label, some, now[key]) for key, label, some in _INTO]
     one_based = {None: "", False: "no", True: "yes"}[plan.choices.one_based]
-    for key, label, some in _CHOICES:
+    more = (_ROWS if plan.format == "yolo" else ()) + ((_IDS,) if plan.format in _WITH_IDS else ())
+    for key, label, some in _CHOICES + more:
         value = one_based if key == "one_based" else getattr(plan.choices, key)
         found.append(_choice(key, label, some, value))
     if plan.videos:
