@@ -81,7 +81,9 @@ class Workbench:
     runs_dir : Path or str, optional
         Folder that holds one folder for each training run; default: ``runs`` beside
         `data_dir`. With data in a bucket, the default is a folder of this user's, which
-        ``wb.runs_dir`` names (``~/.local/state/workbench/runs/...`` on Linux).
+        ``wb.runs_dir`` names (``~/.local/state/workbench/runs/...`` on Linux). Or the address of
+        a bucket, such as ``s3://bucket/runs``, where the record of each run is kept; it works in
+        a folder of this user's, ``wb.runner.runs_dir``.
 
     Attributes
     ----------
@@ -122,7 +124,7 @@ class Workbench:
         if self._tabs is None:
             from workbench.panels.tabs import WorkbenchTabs
 
-            self._tabs = WorkbenchTabs(self.stores, self.runs_dir, self.predictor, self.data_dir)
+            self._tabs = WorkbenchTabs(self.stores, self.runner, self.predictor, self.data_dir)
         return self._tabs
 
     def home(self) -> HomePanel:
@@ -167,7 +169,7 @@ class Workbench:
         """Train on a dataset, see `TrainPanel`."""
         from workbench.panels import TrainPanel
 
-        return self._keep(TrainPanel(dataset, self.stores, self.runs_dir))
+        return self._keep(TrainPanel(dataset, self.stores, self.runner.runs))
 
     def evaluate(self, dataset: str | None = None) -> EvaluatePanel:
         """Measure models on a dataset, see `EvaluatePanel`."""

@@ -143,7 +143,10 @@ def _parser() -> argparse.ArgumentParser:
         help="that of the models (default: beside it), or a bucket: s3://bucket/prefix",
     )
     serve.add_argument(
-        "--runs", type=Path, metavar="DIR", help="that of training runs (default: beside it)"
+        "--runs",
+        type=str,
+        metavar="DIR",
+        help="that of training runs (default: beside it), or a bucket that keeps their record",
     )
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"

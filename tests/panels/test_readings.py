@@ -19,6 +19,7 @@ from workbench.panels.shared.readings import Readings
 from workbench.panels.tabs import WorkbenchTabs
 from workbench.panels.train.model import TrainModel
 from workbench.persistence import Stores
+from workbench.training.runner import TrainingRunner
 
 
 def test_an_older_reading_is_dropped_once_a_newer_one_is_shown() -> None:
@@ -104,7 +105,9 @@ async def test_of_models_what_is_tried(gate: Gate, persistence_stores: Stores) -
 
 async def test_of_the_tabs(gate: Gate, persistence_stores: Stores, tmp_path: Path) -> None:
     predictor = Predictor(persistence_stores, device="cpu")
-    tabs = WorkbenchTabs(persistence_stores, tmp_path / "runs", predictor)
+    tabs = WorkbenchTabs(
+        persistence_stores, TrainingRunner(persistence_stores, tmp_path / "runs"), predictor
+    )
     await _overlap(gate, persistence_stores, tabs._list)
     assert [name for _, name in tabs.dataset.options] == ["newer", "older"]
     tabs.close()
@@ -126,7 +129,9 @@ async def test_in_tabs_models_are_tried_on_the_dataset_that_is_chosen(
     for name in ("cups", "plates"):
         await persistence_stores.dataset.create(name, ["thing"])
     predictor = Predictor(persistence_stores, device="cpu")
-    tabs = WorkbenchTabs(persistence_stores, tmp_path / "runs", predictor)
+    tabs = WorkbenchTabs(
+        persistence_stores, TrainingRunner(persistence_stores, tmp_path / "runs"), predictor
+    )
     tried = tabs.models.trial.dataset
     async with asyncio.timeout(20):
         for name in ("plates", "cups"):

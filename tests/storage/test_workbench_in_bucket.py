@@ -10,6 +10,7 @@ import pytest
 
 from tests.api.serving import serving
 from tests.helpers.pictures import jpeg
+from tests.helpers.sweeps import run_of
 from tests.storage.s3_proxy import S3Proxy
 from workbench import Workbench
 from workbench.cli import main
@@ -48,9 +49,27 @@ def test_nothing_is_beside_a_whole_bucket(data: str, tmp_path: Path) -> None:
     assert Places.of(data, tmp_path).models == tmp_path
 
 
-def test_runs_are_in_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="expected a folder of this machine for training runs"):
-        Places.of(tmp_path, tmp_path, "s3://bucket/runs")
+async def test_runs_are_kept_in_the_bucket_and_seen_on_other_machines(
+    address: str, tmp_path: Path, state_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = f"{address}/data", f"{address}/models", f"{address}/runs"
+    with Workbench(*places) as wb:
+        assert wb.runs_dir == f"{address}/runs"
+        assert wb.runner.runs_dir.is_relative_to(state_home)
+        await wb.datasets.create("cups", ["cup"])
+        folder = run_of(wb.runner.runs_dir, "20260101-000000-cups", 0.25, 0.5)
+        folder.weights.folder.mkdir()
+        (folder.weights.folder / "best.pt").write_bytes(b"weights")
+        (run,) = await wb.runner.list_runs()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state of another machine"))
+    with Workbench(*places) as other:
+        panel = other.train("cups")
+        await panel.refresh()
+        assert [row.id for row in panel.model.rows] == [run.id]
+        (found,) = await other.runner.list_runs()
+        assert found.path != run.path
+        assert panel.model.progress.epochs_completed == 2
+        panel.close()
 
 
 async def test_the_loop_of_a_workbench(address: str, tmp_path: Path) -> None:

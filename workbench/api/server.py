@@ -31,7 +31,7 @@ def serve(
     *,
     data_dir: Path | str,
     models_dir: Path | str | None = None,
-    runs_dir: Path | None = None,
+    runs_dir: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
     allow_origins: Sequence[str] = (),
@@ -155,14 +155,15 @@ class _BrokenOffInWords:
 
 
 def _make_folders(
-    data_dir: Path | str, models_dir: Path | str | None, runs_dir: Path | None
+    data_dir: Path | str, models_dir: Path | str | None, runs_dir: Path | str | None
 ) -> None:
     """Make what is missing of the folders, so that what is wrong is told before all else."""
     places = Places.of(data_dir, models_dir, runs_dir)
     if isinstance(places.data, str):
         roots_at(places.data)
-    if isinstance(places.models, str):
-        bucket_at(places.models)
+    for named in (places.models, places.runs):
+        if isinstance(named, str):
+            bucket_at(named)
     for option, place in (
         ("--data", places.data),
         ("--models", places.models),

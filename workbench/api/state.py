@@ -37,7 +37,7 @@ class ApiState:
     Parameters
     ----------
     stores : Stores
-    runs_dir : Path
+    runs_dir : Path or str
     folder : Path
         For uploads on their way in and archives on their way out; emptied by whoever made it.
     limits : ApiLimits
@@ -48,7 +48,7 @@ class ApiState:
     def __init__(
         self,
         stores: Stores,
-        runs_dir: Path,
+        runs_dir: Path | str,
         folder: Path,
         *,
         limits: ApiLimits | None = None,
@@ -57,7 +57,6 @@ class ApiState:
         self.stores = stores
         self.folder = folder
         self.limits = limits or ApiLimits()
-        self.scrub = Scrubber([*roots, runs_dir, folder, Path.cwd(), Path.home()])
         self.datasets = DatasetManager.on(stores)
         self.runner = TrainingRunner(
             stores.dataset,
@@ -66,6 +65,8 @@ class ApiState:
             label_store=stores.label,
             runs_dir=runs_dir,
         )
+        secret = [*roots, runs_dir, self.runner.runs_dir, folder, Path.cwd(), Path.home()]
+        self.scrub = Scrubber(secret)
         self.predictor = Predictor(stores)
         self.thumbnails = Thumbnails(stores)
         self.jobs = Jobs(self.limits, self.scrub)

@@ -43,8 +43,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
     Parameters
     ----------
     stores : Stores
-    runs_dir : Path
-        Where training runs are kept.
+    runner : TrainingRunner
     predictor : Predictor
         Shared by the panels that let models look at images.
     data_dir : Path or str, optional
@@ -54,7 +53,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
     def __init__(
         self,
         stores: Stores,
-        runs_dir: Path,
+        runner: TrainingRunner,
         predictor: Predictor,
         data_dir: Path | str | None = None,
     ) -> None:
@@ -77,8 +76,8 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.home = HomePanel(
             stores, go=self.go, show=self.show_pictures, where=str(data_dir or "")
         )
-        self.train = TrainPanel(None, stores, runs_dir, go=self.go)
-        self._runner = TrainingRunner(stores, runs_dir)
+        self.train = TrainPanel(None, stores, runner.runs, go=self.go)
+        self._runner = runner
         self.evaluate = EvaluatePanel(None, stores, predictor=predictor, go=self.go)
         self.models = ModelsPanel(stores, predictor=predictor, go=self.go)
         self._nothing = w.HTML(empty(NO_DATASET))

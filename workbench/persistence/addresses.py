@@ -30,13 +30,13 @@ class Places:
     Parameters
     ----------
     data, models : Path or str
-    runs : Path
-        A training run works in a folder of this machine, wherever the data are.
+    runs : Path or str
+        A training run works in a folder of this machine, wherever its record is kept.
     """
 
     data: Path | str
     models: Path | str
-    runs: Path
+    runs: Path | str
 
     @classmethod
     def of(
@@ -50,17 +50,11 @@ class Places:
         Raises
         ------
         SetupError
-            If runs shall be at an address, or nothing can be beside the data.
+            If nothing can be beside the data.
         """
         data = _absolute(data_dir)
         models = _beside(data, "models") if models_dir is None else _absolute(models_dir)
         runs = runs_beside(data) if runs_dir is None else _absolute(runs_dir)
-        if isinstance(runs, str):
-            raise SetupError(
-                f"expected a folder of this machine for training runs, found an address "
-                f"({runs.partition(':')[0]}:...); name a folder, or none: then it is "
-                f"{runs_beside(data)}"
-            )
         return cls(data, models, runs)
 
 

@@ -18,6 +18,7 @@ from workbench.panels.train.runs import RunBook, RunRow
 from workbench.panels.train.settings import CHOSEN, TrainSettings
 from workbench.persistence import Stores
 from workbench.persistence.addresses import runs_beside
+from workbench.persistence.stores.runs import RunStore
 from workbench.training.comparison import RunComparison, compare_runs
 from workbench.training.config import TrainingConfig
 from workbench.training.problems import ERROR, Problem
@@ -42,8 +43,9 @@ class TrainModel(TrainSettings):
         Chosen at first; default: the only one there is.
     stores : Stores, optional
         Default: those of this process.
-    runs_dir : Path or str, optional
-        Where runs are kept; default: ``runs`` beside the folder that holds the datasets.
+    runs_dir : Path, str or RunStore, optional
+        Where runs are kept, a folder or the address of a bucket; default: ``runs`` beside the
+        folder that holds the datasets.
     """
 
     problems = t.Tuple(help="`Problem`s of the run that was to be started; empty: none.")
@@ -63,10 +65,10 @@ class TrainModel(TrainSettings):
         self,
         dataset: str | None = None,
         stores: Stores | None = None,
-        runs_dir: Path | str | None = None,
+        runs_dir: Path | str | RunStore | None = None,
     ) -> None:
         super().__init__(dataset, stores)
-        self._runs_dir = Path(runs_dir) if runs_dir is not None else None
+        self._runs = RunStore.at(runs_dir) if isinstance(runs_dir, Path | str) else runs_dir
         self._book = RunBook()
         self._watching = False
         self._looks, self._lists = Readings(), Readings()
@@ -447,11 +449,11 @@ class TrainModel(TrainSettings):
 
     async def find_runner(self, dataset: str = "") -> TrainingRunner | None:
         """Return what finds runs; None while nobody knows where they are kept."""
-        if self._runs_dir is None:
+        if self._runs is None:
             # The stores keep to themselves where they are; a dataset knows where it lies.
             names = [dataset] if dataset else self.datasets
             if not names:
                 return None
             info = await DatasetManager.on(self.stores).get(names[0])
-            self._runs_dir = runs_beside(info.path.parent)
-        return TrainingRunner(self.stores, self._runs_dir)
+            self._runs = RunStore.at(runs_beside(info.path.parent))
+        return TrainingRunner(self.stores, self._runs)

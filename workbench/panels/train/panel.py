@@ -50,6 +50,7 @@ from workbench.panels.train.words import (
     suggestion,
 )
 from workbench.persistence import Stores
+from workbench.persistence.stores.runs import RunStore
 from workbench.training.problems import Problem
 from workbench.training.progress import PAUSING, RUNNING, STARTING, WAITING, RunProgress
 from workbench.training.run import Run
@@ -88,8 +89,9 @@ class TrainPanel:
         Chosen at first; default: the only one there is.
     stores : Stores, optional
         Default: those of `get_stores`.
-    runs_dir : Path or str, optional
-        Where runs are kept; default: ``runs`` beside the folder that holds the datasets.
+    runs_dir : Path, str or RunStore, optional
+        Where runs are kept, a folder or the address of a bucket; default: ``runs`` beside the
+        folder that holds the datasets.
     go : callable, optional
         Turns to another panel, by its title, with a dataset; without it nothing leads there.
 
@@ -104,7 +106,7 @@ class TrainPanel:
         self,
         dataset: str | None = None,
         stores: Stores | None = None,
-        runs_dir: Path | str | None = None,
+        runs_dir: Path | str | RunStore | None = None,
         *,
         go: Callable[[str, str], object] | None = None,
     ) -> None:
