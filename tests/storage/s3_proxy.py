@@ -45,11 +45,15 @@ class Fault:
 
 
 class S3Proxy:
-    """Between a client and the server at a port; `faults`, `latency_s` may change at any time."""
+    """Between a client and the server at a port.
+
+    `latency_s`, and `page`, the most names in one answer to a list, may change at any time.
+    """
 
     def __init__(self, upstream: int) -> None:
         self.upstream = upstream
         self.latency_s = 0.0
+        self.page = 0
         self.requests: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
         self.log: list[tuple[str, str]] = []
@@ -80,6 +84,7 @@ class S3Proxy:
         with self.guard:
             self._faults.clear()
         self.latency_s = 0.0
+        self.page = 0
 
     def fault_for(self, method: str, key: str) -> str:
         with self.guard:
@@ -159,7 +164,10 @@ class _Handler(BaseHTTPRequestHandler):
         proxy: S3Proxy = self.server.proxy  # type: ignore[attr-defined]
         connection = http.client.HTTPConnection("127.0.0.1", proxy.upstream, timeout=60)
         try:
-            connection.request(self.command, self.path, body, dict(self.headers))
+            path = self.path
+            if proxy.page and "list-type" in path:
+                path = f"{path}&max-keys={proxy.page}"
+            connection.request(self.command, path, body, dict(self.headers))
             answer = connection.getresponse()
             return answer.status, answer.getheaders(), answer.read()
         finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import zipfile
 from pathlib import Path
 
@@ -95,6 +97,42 @@ async def test_the_loop_of_a_workbench(address: str, tmp_path: Path) -> None:
         runner = await model.find_runner("cups")
         assert runner is not None
         assert runner.runs_dir == wb.runs_dir.resolve()
+
+
+async def test_who_saves_is_not_kept_waiting_while_the_dataset_is_copied_for_training(
+    address: str, tmp_path: Path
+) -> None:
+    images = [NewImage(f"{n}.jpg", "train", jpeg(n)) for n in range(3)]
+    with Workbench(f"{address}/data") as wb, Workbench(f"{address}/data") as other:
+        await wb.stores.dataset.create_from("cups", ["cup"], images)
+        saves: list[threading.Thread] = []
+
+        def save() -> None:
+            asyncio.run(other.stores.label.save("cups", "train", "0.jpg", [BOX]))
+
+        def meanwhile(_done: int, _total: int) -> None:
+            if not saves:
+                saves.append(threading.Thread(target=save))
+                saves[0].start()
+                saves[0].join(20)
+                assert not saves[0].is_alive()
+
+        snapshot = await wb.stores.dataset.snapshot("cups", tmp_path / "new", progress=meanwhile)
+        assert snapshot.num_labelled["train"] == 1  # what was saved meanwhile is there
+        assert (snapshot.path / "labels" / "train" / "0.txt").read_text().startswith("0 0.5")
+
+
+async def test_a_listing_in_many_pages_is_a_whole_one(address: str, s3: S3Proxy) -> None:
+    images = [NewImage(f"{n}.jpg", "train", jpeg(n)) for n in range(8)]
+    with Workbench(f"{address}/data") as wb:
+        await wb.stores.dataset.create_from("cups", ["cup"], images)
+        s3.page = 3
+        with s3.counted() as requests:
+            found = await wb.stores.image.list("cups", split="train")
+        assert [image.filename for image in found] == [f"{n}.jpg" for n in range(8)]
+        assert requests["LIST"] >= 3
+        await wb.stores.dataset.delete("cups")
+        assert await wb.stores.dataset.list() == []
 
 
 async def test_what_is_seen_of_a_change(address: str, s3: S3Proxy) -> None:

@@ -245,6 +245,10 @@ class Storage(ABC):
     longest_log: int | None = None
     """Bytes after which a log goes on under another key, where an append writes all of it."""
 
+    is_far: bool = False
+    """Whether reading takes so long that nobody shall be kept from writing meanwhile; a
+    `consistently` of such a one sees also a commit of a single value."""
+
     @abstractmethod
     def read_many(
         self, keys: Sequence[str], *, most: int = MOST_BYTES

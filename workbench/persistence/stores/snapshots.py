@@ -7,9 +7,11 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
+from typing import TypeVar
 
 from workbench.errors import AlreadyExistsError, ReadOnlyError
 from workbench.persistence.models import SPLITS, ImageKey, Progress, Snapshot
@@ -21,6 +23,8 @@ from workbench.persistence.yolo.names import stem
 
 _AT_ONCE = 128
 """Label files that are read in one call, and images that are copied."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +79,7 @@ def take(
         return images, digest
 
     try:
-        try:
-            # Under the lease, so that no move of an image and its labels is seen half done.
-            with dataset.leased() as (yaml, _):
-                images, digest = copy(yaml)
-        except ReadOnlyError:
-            # A dataset that others look after can be trained on, too.
-            images, digest = dataset.consistently(lambda: copy(dataset.read()))
+        images, digest = _undisturbed(dataset, copy)
     except BaseException:
         _remove(target)
         raise
@@ -94,6 +92,37 @@ def take(
         num_labelled={split: num_labelled[split] for split in SPLITS},
         digest=digest,
     )
+
+
+class _DisturbedError(Exception):
+    """Somebody has changed the dataset meanwhile."""
+
+
+def _undisturbed(dataset: Dataset, copy: Callable[[DataYaml], T]) -> T:
+    """Copy a dataset as it is at one moment.
+
+    Where that takes minutes, others shall be able to save meanwhile. So they are kept from it
+    only if somebody did, when most of it is here already and a second copy takes less long.
+    """
+    is_first = True
+
+    def once() -> T:
+        nonlocal is_first
+        if not is_first:
+            raise _DisturbedError
+        is_first = False
+        return copy(dataset.read())
+
+    if dataset.storage.is_far:
+        with suppress(_DisturbedError):
+            return dataset.consistently(once)
+    try:
+        # Under the lease, so that no move of an image and its labels is seen half done.
+        with dataset.leased() as (yaml, _):
+            return copy(yaml)
+    except ReadOnlyError:
+        # A dataset that others look after can be trained on, too.
+        return dataset.consistently(lambda: copy(dataset.read()))
 
 
 def _remove(target: Path) -> None:

@@ -103,6 +103,7 @@ class BucketReader(Storage):
     """
 
     longest_log = 1 << 15
+    is_far = True
 
     def __init__(
         self,
