@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import builtins
-import hashlib
 import os
 import re
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -19,42 +16,31 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 
 from workbench.errors import (
-    AlreadyExistsError,
-    ConflictError,
     InvalidDatasetError,
     NotFoundError,
     WorkbenchError,
 )
 from workbench.persistence import links
-from workbench.persistence.disk_errors import FULL, LEADS_NOWHERE
+from workbench.persistence.disk_errors import LEADS_NOWHERE
 from workbench.persistence.storage.base import (
     MOST_BYTES,
-    Append,
-    Change,
-    Copy,
     Head,
     Listing,
     Mark,
-    Move,
-    Remove,
-    Staged,
     Storage,
-    Write,
     Writer,
 )
 from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.storage.keys import RESERVED, check_key
 from workbench.persistence.storage.layout import Layout
 from workbench.persistence.storage.local import inside
-from workbench.persistence.storage.local.atomic import fsync_folder, remove_file, temporary_name
 from workbench.persistence.storage.local.cloning import clone
-from workbench.persistence.storage.local.journal import Journal, Opener
-from workbench.persistence.storage.local.lock import making
+from workbench.persistence.storage.local.journal import Journal
 from workbench.persistence.storage.local.open_folder import OpenFolder, no_folder
 from workbench.persistence.storage.local.remembered import Remembered
+from workbench.persistence.storage.local.writer import LocalWriter
 from workbench.persistence.yolo.names import HIDDEN
 
-_CHUNK = 1 << 20
 _UNFINISHED = ".tmp"
 LEFTOVER_S = 3600
 CLOCK_STEP_S = 0.02
@@ -191,7 +177,7 @@ class LocalStorage(Storage):
 
     def exists(self, key: str) -> bool:
         """See `Storage.exists`; a link that leads nowhere is something, too."""
-        return os.path.lexists(self._path(key))
+        return os.path.lexists(self.path_of(key))
 
     def existing(self, keys: Sequence[str]) -> builtins.list[bool]:
         """See `Storage.existing`."""
@@ -271,7 +257,7 @@ class LocalStorage(Storage):
 
     def marks(self, folder: str) -> dict[str, Mark]:
         """See `Storage.marks`; another program may give a file the time of the one before it."""
-        path = self._path(folder) if folder else self.where
+        path = self.path_of(folder) if folder else self.where
         with suppress(FileNotFoundError), os.scandir(path) as entries:
             inodes = {entry.name: entry.inode() for entry in entries}
             return {
@@ -286,7 +272,7 @@ class LocalStorage(Storage):
             return self._hidden_names(folder)
         if not self._is_shared(folder):
             return self._own_names(folder)
-        path = self._path(folder)
+        path = self.path_of(folder)
         try:
             return os.listdir(path)
         except FileNotFoundError:
@@ -296,7 +282,7 @@ class LocalStorage(Storage):
 
     def _hidden_names(self, folder: str) -> builtins.list[str]:
         """Return what is in a folder of our own; a save of labels asks for that each time."""
-        path = self._path(folder)
+        path = self.path_of(folder)
         with suppress(OSError):  # a link is none that was looked through
             known = _names.get(path, os.lstat(path))
             if known is not None:
@@ -324,12 +310,12 @@ class LocalStorage(Storage):
         """See `Storage.outside`."""
         found: builtins.list[str] = []
         for folder, names in _names_in(keys).items():
-            path = self._path(folder) if folder else self.where
+            path = self.path_of(folder) if folder else self.where
             if folder and links.leads_astray(self.where, path):
                 found.append(folder)
             for name in _links_among(path, names):
                 key = f"{folder}/{name}".lstrip("/")
-                if links.leads_astray(self.where, self._path(key)):
+                if links.leads_astray(self.where, self.path_of(key)):
                     found.append(key)
         return found
 
@@ -362,7 +348,7 @@ class LocalStorage(Storage):
         try:
             if not key:
                 return os.stat(self.where)
-            return os.stat(self._path(key), follow_symlinks=self._is_shared(key))
+            return os.stat(self.path_of(key), follow_symlinks=self._is_shared(key))
         except OSError:
             return None
 
@@ -408,7 +394,7 @@ class LocalStorage(Storage):
 
     @contextmanager
     def _open_shared(self, key: str) -> Iterator[BinaryIO]:
-        path = self._path(key)
+        path = self.path_of(key)
         if self._shared_head(path) is None:
             raise self.missing(key)
         with open(path, "rb", buffering=0) as file:
@@ -450,9 +436,10 @@ class LocalStorage(Storage):
 
     def local_path(self, key: str) -> Path:
         """See `Storage.local_path`."""
-        return Path(self._path(key))
+        return Path(self.path_of(key))
 
-    def _path(self, key: str) -> str:
+    def path_of(self, key: str) -> str:
+        """Return the path of what is at a key; raises what `check_key` raises."""
         return f"{self.where}/{'/'.join(check_key(key))}"
 
     def _place(self, key: str) -> tuple[str, str]:
@@ -519,263 +506,3 @@ def _without_own(listing: Listing) -> Listing:
         listing.stamps[kept],
         [name for name in listing.folders if f"{HIDDEN}/{name}" not in RESERVED],
     )
-
-
-class LocalWriter(Writer):
-    """The holder of the lock file of one root."""
-
-    def __init__(self, storage: LocalStorage) -> None:
-        self._storage = storage
-        self._journal = storage.journal
-        self._staged: list[str] = []
-
-    def stage(self, stream: BinaryIO) -> Staged:
-        """See `Writer.stage`."""
-        with making(self._storage.where):
-            path = temporary_name(self._journal.tmp)
-            self._staged.append(path)
-            digest = hashlib.sha256()
-            with open(path, "xb") as file:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-                status = os.fstat(file.fileno())
-        return Staged(path, status.st_size, digest.hexdigest(), status.st_mtime_ns)
-
-    def sweep(self) -> None:
-        """Remove what was staged and has got no key; what stays does so until the next lease."""
-        for path in self._staged:
-            with suppress(OSError):
-                remove_file(path)
-
-    def commit(self, changes: Sequence[Change]) -> None:
-        """See `Writer.commit`."""
-        if self._at_once(changes):
-            return
-        check = _Check(self._storage)
-        replaced = check.all(changes)
-        self._with_plan(changes, check.copied)
-        for path, before in replaced.items():
-            _require_newer(path, before)
-
-    def purge(self, keys: Sequence[str]) -> None:
-        """See `Writer.purge`."""
-        try:
-            super().purge(keys)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            # The plan of a transaction finds no room on a full disk. This needs none.
-            self._put_away(keys)
-
-    def _put_away(self, keys: Sequence[str]) -> None:
-        """Rename to where the next to hold the lease removes it, and remove what can be now."""
-        root = self._storage.where
-        done: list[tuple[str, str]] = []
-        try:
-            for key in filter(self._storage.exists, keys):
-                away = f"{HIDDEN}/tmp/{os.path.basename(temporary_name(''))}"
-                inside.rename(root, key, away)
-                done.append((key, away))
-            for folder in {os.path.dirname(key) for key, _ in done}:
-                fsync_folder(f"{root}/{folder}")
-        except BaseException:
-            for key, away in done:
-                inside.rename(root, away, key)
-            raise
-        for _, away in done:
-            with suppress(OSError):
-                inside.remove(root, away)
-
-    def _at_once(self, changes: Sequence[Change]) -> bool:
-        """Write one file, with a line of a log at most: this needs no plan."""
-        match changes:
-            case [Write(_, bytes() as data) as write]:
-                log = None
-            case [Write(_, bytes() as data) as write, Append() as log] if _is_monthly(log.key):
-                check_key(log.key)
-            case _:
-                return False
-        path = self._storage._path(write.key)
-        if write.if_absent or write.if_stamp is not None:
-            replaced_ns = _Check(self._storage).all([write]).get(path)
-        else:
-            replaced_ns = _time_of(path)
-        self._journal.write(path, data, log, replaced_ns=replaced_ns)
-        return True
-
-    def _with_plan(self, changes: Sequence[Change], copied: Sequence[str | bytes | Staged]) -> None:
-        sources = iter(copied)
-        with self._journal.transaction() as transaction:
-            for change in changes:
-                if isinstance(change, Copy):
-                    transaction.copy(self._opener(next(sources)), change.target)
-                else:
-                    transaction.add(change)
-
-    def _opener(self, source: str | bytes | Staged) -> bytes | Opener:
-        match source:
-            case str(key):
-                return partial(self._storage.open_read, key)
-            case Staged(token):
-                return lambda: open(token, "rb")
-        return source
-
-
-def _is_monthly(key: str) -> bool:
-    """Whether a log is one of those that `Journal.write` knows to shorten after a crash."""
-    match key.split("/"):
-        case [folder, "history" | "sources", month]:
-            return folder == HIDDEN and len(month) == len("2026-01.jsonl")
-    return False
-
-
-def _time_of(path: str) -> int | None:
-    """Return when a file was changed that is to be replaced, whatever it is; None if none is."""
-    with suppress(OSError):
-        return os.stat(path).st_mtime_ns
-    return None
-
-
-def _require_newer(path: str, before: int) -> None:
-    """Let a file have another time than the one that it replaced, however coarse the clock is."""
-    with suppress(OSError):  # it has happened, and must not raise any more
-        if os.stat(path).st_mtime_ns == before:
-            os.utime(path, ns=(before + 1, before + 1))
-
-
-@dataclass(frozen=True, slots=True)
-class _New:
-    """A value that a commit makes: the bytes, or the key at which they lie before it."""
-
-    source: bytes | Staged | str
-
-
-class _Check:
-    """Looks through changes before the first is made: does each find what it expects.
-
-    It follows in thought what earlier changes of the same commit do.
-    """
-
-    def __init__(self, storage: LocalStorage) -> None:
-        self._storage = storage
-        # Where what will be at a key lies by now; None for nothing.
-        self._origins: dict[str, str | _New | None] = {}
-        # The keys of that by each folder that they are in.
-        self._below: dict[str, set[str]] = {}
-        self.copied: list[str | bytes | Staged] = []
-        """Of each `Copy`, where its bytes lie before the first change is made."""
-
-    def all(self, changes: Sequence[Change]) -> dict[str, int]:
-        """Raise what `Writer.commit` says; return times of files by the paths that replace them."""
-        replaced: dict[str, int] = {}
-        for change in changes:
-            match change:
-                case Write(key):
-                    before = self._write(change)
-                    if before is not None:
-                        replaced[self._storage._path(key)] = before
-                case Copy(source, target):
-                    before = self._copy(source, target)
-                    if before is not None:
-                        replaced[self._storage._path(target)] = before
-                case Move(source, target):
-                    self._move(source, target)
-                case Remove(key):
-                    check_key(key)
-                    self._take_away(key)
-                case Append(key):
-                    check_key(key)
-        return replaced
-
-    def _write(self, change: Write) -> int | None:
-        check_key(change.key)
-        if change.if_absent and self._is_there(change.key):
-            raise self._occupied(change.key)
-        origin = self._origin(change.key)
-        head = self._head(origin)
-        if change.if_stamp is not None and (head is None or head.stamp != change.if_stamp):
-            raise ConflictError(
-                f"{self._storage.where}/{change.key}: somebody else has changed it meanwhile; "
-                f"get it again"
-            )
-        self._set(change.key, _New(change.data))
-        return None if head is None or origin != change.key else int(head.stamp)
-
-    def _copy(self, source: str, target: str) -> int | None:
-        check_key(source)
-        check_key(target)
-        origin, replaced = self._origin(source), self._origin(target)
-        if not isinstance(origin, _New):
-            if origin is None or self._head(origin) is None:
-                raise self._storage.missing(source)
-            origin = _New(origin)
-        head = self._head(replaced)
-        self.copied.append(origin.source)
-        self._set(target, origin)
-        return None if head is None or replaced != target else int(head.stamp)
-
-    def _move(self, source: str, target: str) -> None:
-        check_key(source)
-        check_key(target)
-        if not self._is_there(source):
-            raise self._storage.missing(source)
-        if self._is_there(target):
-            raise self._occupied(target)
-        origin, below = self._origin(source), self._take_away(source)
-        self._set(target, origin)
-        for rest, place in below.items():
-            self._set(f"{target}{rest}", place)
-
-    def _take_away(self, key: str) -> dict[str, str | _New | None]:
-        """Let nothing be at a key; return what earlier changes have done below it."""
-        below = {changed: self._origins[changed] for changed in self._below.get(key, ())}
-        for changed in below:
-            del self._origins[changed]
-            for folder in _folders_of(changed):
-                self._below[folder].discard(changed)
-        self._set(key, None)
-        return {changed[len(key) :]: origin for changed, origin in below.items()}
-
-    def _is_there(self, key: str) -> bool:
-        if any(self._origins[changed] is not None for changed in self._below.get(key, ())):
-            return True
-        origin = self._origin(key)
-        return self._storage.exists(origin) if isinstance(origin, str) else origin is not None
-
-    def _head(self, origin: str | _New | None) -> Head | None:
-        # Most of what is written is new; to see that nothing is there takes one call.
-        if not isinstance(origin, str) or not os.path.lexists(self._storage._path(origin)):
-            return None
-        try:
-            return self._storage.head(origin)
-        except WorkbenchError:  # something else than a value, which is replaced, too
-            return None
-
-    def _set(self, key: str, origin: str | _New | None) -> None:
-        self._origins[key] = origin
-        for folder in _folders_of(key):
-            self._below.setdefault(folder, set()).add(key)
-
-    def _origin(self, key: str) -> str | _New | None:
-        above, rest = key, ""
-        while above:
-            if above in self._origins:
-                origin = self._origins[above]
-                return f"{origin}{rest}" if isinstance(origin, str) else origin
-            above, _, last = above.rpartition("/")
-            rest = f"/{last}{rest}"
-        return key
-
-    def _occupied(self, key: str) -> AlreadyExistsError:
-        return AlreadyExistsError(f"{self._storage.where}/{key} exists already")
-
-
-def _folders_of(key: str) -> Iterator[str]:
-    """Yield the keys of the folders that a key is in."""
-    end = key.rfind("/")
-    while end > 0:
-        yield key[:end]
-        end = key.rfind("/", 0, end)
