@@ -326,6 +326,10 @@ export interface GalleryTraits {
   problem: string;
   status: { text?: string; tone?: string; details?: string[] };
   progress: { what?: string; done?: number; total?: number };
+  /** who can suggest boxes */
+  labellers: { text: string; how: string; name: string }[];
+  /** files that could be fetched for that: what they are for, and what the button says */
+  offer: Record<string, string>;
   undo: string;
   transfer: TransferPage;
   transfer_state: {
@@ -388,6 +392,7 @@ export interface Do {
   least?: number;
   first?: number;
   last?: number;
+  how?: string;
 }
 export type GalleryMessage =
   | { kind: "want"; id: number; listing: number; level: number; ranges: Ranges }

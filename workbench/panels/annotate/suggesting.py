@@ -15,6 +15,7 @@ from workbench.panels.annotate.canvas import BoxCanvas
 from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.annotate.wishes import Wish, labeller_for
 from workbench.panels.shared.changing import BusyError
+from workbench.panels.shared.offers import offer_of
 from workbench.panels.shared.status import StoppedError
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey
@@ -84,11 +85,7 @@ class Suggesting:
     def offer(self, error: MissingFilesError, wish: Wish) -> None:
         """Offer to fetch what is missing, and then to go on with what it is needed for."""
         self._offered = wish
-        files = counted(len(error.files), "file", "files")
-        self._canvas.offer = {
-            "text": f"{error.need} Fetched files are kept in {error.folder}.",
-            "choice": f"Fetch {files} ({error.size / 1e6:,.0f} MB)",
-        }
+        self._canvas.offer = offer_of(error)
 
     async def _look(
         self, wish: Wish, labeller: Labeller | None, *, fetch: bool

@@ -100,6 +100,12 @@ class Gallery(anywidget.AnyWidget):
     transfer_state = traitlets.Dict(
         help="`status` and `progress` of it, as those of the gallery"
     ).tag(sync=True)
+    labellers: traitlets.List[dict[str, str]] = traitlets.List(
+        help="who can suggest boxes: `text` for people, `how`, and a model's `name`"
+    ).tag(sync=True)
+    offer: traitlets.Dict[str, str] = traitlets.Dict(
+        help="files that could be fetched: `text` says what for, `choice` what the button says"
+    ).tag(sync=True)
     undo = traitlets.Unicode("", help="what undo would take back").tag(sync=True)
     accept = traitlets.List(
         traitlets.Unicode(), help="extensions of files that may be added, with the dot"

@@ -37,7 +37,7 @@ from workbench.panels.browse.reviewing import find_waiting, on_images, rest_of, 
 from workbench.panels.shared.changing import ChangingModel, Task, sentence
 from workbench.panels.shared.status import Status, Work
 from workbench.persistence import Stores
-from workbench.persistence.models import SPLITS, ImageKey
+from workbench.persistence.models import SPLITS, ImageKey, Progress
 
 _PATIENCE_S = 0.2
 """After so long a large dataset that is being read is shown as it was when it was last read."""
@@ -336,9 +336,22 @@ class BrowseModel(ChangingModel):
         NotFoundError
             If no model is active, or it knows none of the dataset's classes.
         """
+        return await self.suggest_by(
+            lambda predictor, _: ModelLabeller(predictor) if labeller is None else labeller
+        )
+
+    async def suggest_by(self, choose: Callable[[Predictor, Progress], Labeller]) -> Prelabelled:
+        """Have boxes proposed as `suggest` does.
+
+        Parameters
+        ----------
+        choose : callable
+            ``choose(predictor, progress)`` returns who looks; `progress` is for files that it
+            fetches before.
+        """
         images, dataset = self._images(), self.dataset
-        chosen = labeller or ModelLabeller(self._predictor)
         with self._showing("Looking for boxes") as progress:
+            chosen = choose(self._predictor, progress)
             done = await prelabel(self._stores, dataset, images, chosen, progress=progress)
         mapping = chosen.mapping if isinstance(chosen, ModelLabeller) else None
         self.status = Status(

@@ -23,6 +23,7 @@ from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.importing import is_dataset, new_files
 from workbench.panels.browse.listing import Item, Listing, checked_ranges
 from workbench.panels.browse.model import BrowseModel
+from workbench.panels.browse.suggesting import SuggestingPages
 from workbench.panels.browse.transfer import KINDS as TRANSFER_KINDS
 from workbench.panels.browse.transfer import TransferPages
 from workbench.panels.shared.typed_path import typed_path
@@ -71,6 +72,8 @@ class BrowsePages:
         stands for the selection.
     transfer : TransferPages
         The pages of imports and exports.
+    suggesting : SuggestingPages
+        Who can be asked to suggest boxes.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class BrowsePages:
         gallery: Gallery,
         annotate: Callable[[Listing, int | None], Awaitable[None]],
         transfer: TransferPages,
+        suggesting: SuggestingPages,
     ) -> None:
         self._model = model
         self._gallery = gallery
@@ -108,7 +112,8 @@ class BrowsePages:
             "split_off": lambda m: model.split_off(str(m["name"])),
             "delete_boxes": lambda _: model.delete_boxes(),
             "copy": lambda m: model.copy_into(str(m["name"])),
-            "suggest": lambda _: model.suggest(),
+            "suggest": suggesting.suggest,
+            "fetch_files": lambda _: suggesting.fetch(),
             "sift": lambda m: model.sift(str(m["order"]), float(m["least"])),
             "accept": lambda _: model.accept(),
             "reject": lambda _: model.reject(),

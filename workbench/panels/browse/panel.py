@@ -15,6 +15,7 @@ from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.listing import Listing
 from workbench.panels.browse.model import BrowseModel
 from workbench.panels.browse.pages import BrowsePages
+from workbench.panels.browse.suggesting import SuggestingPages
 from workbench.panels.browse.transfer import TransferPages
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE, MODELS
@@ -90,7 +91,10 @@ class BrowsePanel:
         )
         self.imports = self._transfer.imports
         self.exports = self._transfer.exports
-        self._pages = BrowsePages(self.model, self.gallery, self._annotate, self._transfer)
+        self._suggesting = SuggestingPages(self._stores, self.model, self.gallery)
+        self._pages = BrowsePages(
+            self.model, self.gallery, self._annotate, self._transfer, self._suggesting
+        )
         self._height = height
         self._make_annotate_bar()
         self._annotate_box = w.VBox(layout={"display": "none", "width": "100%"})
@@ -189,6 +193,8 @@ class BrowsePanel:
                 await self._open(dataset, query)
 
     async def _catch_up(self, news: News) -> None:
+        if MODELS in news:
+            await self._suggesting.list_labellers()
         if self.model.listing is None:
             await self._ready()
         elif GONE in news:
@@ -202,6 +208,7 @@ class BrowsePanel:
         if self.annotator is not None:
             self._close_annotator()
         await self.follower.follow(dataset)
+        await self._suggesting.list_labellers()
         return await self.model.open(dataset, query)
 
     async def _search(self, query: str) -> list[ImageKey]:

@@ -56,12 +56,24 @@ function button(text, drawing, title, onclick, extra = {}) {
  * @param {(message: GalleryMessage) => void} options.send
  * @param {Pick<ReturnType<typeof import("./grid.mjs").createGrid>, "selectAll"|"inSight"|"invert"|"selectNone"|"noteOpened"|"setWish">} options.grid
  * @param {() => string[]} options.classes
+ * @param {() => {text: string, how: string, name: string}[]} options.labellers who can suggest boxes
+ * @param {() => Record<string, string>} options.offer files that could be fetched for that
  * @param {(on: boolean) => void} options.showBoxes
  * @param {(files: File[]) => void} options.upload
  * @param {(message: TransferAction) => void} options.transfer opens a page of imports or exports
  * @param {() => void} options.expect a page may open that was asked for here
  */
-export function createActions({ send, grid, classes, showBoxes, upload, transfer, expect }) {
+export function createActions({
+  send,
+  grid,
+  classes,
+  labellers,
+  offer,
+  showBoxes,
+  upload,
+  transfer,
+  expect,
+}) {
   /** @param {string} action @param {Partial<Omit<Do, "kind" | "action">>} more */
   const act = (action, more = {}) => send({ kind: "do", action, ...more });
   /** @type {{mode: GalleryMode, count: number, total: number, undo: string, dataset: string, tags: string[]}} */
@@ -120,14 +132,26 @@ export function createActions({ send, grid, classes, showBoxes, upload, transfer
       }),
     ),
   );
-  const suggest = chosen(
-    button(
-      "Suggest boxes",
-      "find",
-      "Have the active model propose boxes on the selected images, to be reviewed",
-      guarded(() => act("suggest")),
+  const suggest = createMenu({
+    button: chosen(
+      button(
+        "Suggest boxes",
+        "find",
+        "Have a model propose boxes on the selected images, to be reviewed",
+        null,
+      ),
     ),
-  );
+    name: "Suggest boxes",
+    items() {
+      const { choice } = offer();
+      const fetching = choice ? [{ text: choice, run: () => act("fetch_files") }] : [];
+      const asking = labellers().map(({ text, how, name }) => ({
+        text,
+        run: () => act("suggest", { how, name }),
+      }));
+      return [...fetching, ...asking];
+    },
+  });
   const move = createMenu({
     button: chosen(button("Move to", "move", "Move to another split", null)),
     name: "Move to",
@@ -433,7 +457,7 @@ export function createActions({ send, grid, classes, showBoxes, upload, transfer
   const sets = {
     images: [
       annotate,
-      suggest,
+      suggest.element,
       move.element,
       tag.element,
       background,

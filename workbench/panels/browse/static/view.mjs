@@ -134,6 +134,8 @@ export function mountGallery(model, host) {
     },
     grid,
     classes: () => model.get("classes"),
+    labellers: () => model.get("labellers"),
+    offer: () => model.get("offer"),
     showBoxes: grid.toggleBoxes,
     upload: take,
     transfer(message) {
