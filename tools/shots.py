@@ -22,7 +22,10 @@ from playwright.sync_api import Error as BrowserError
 
 from tests.browser.conftest import Lab, LabPage, find_chromium, running_lab
 from workbench import samples
-from workbench.persistence import create_stores
+from workbench.datasets.dataset import Dataset
+from workbench.labelling import ModelLabeller
+from workbench.labelling.predictor import Predictor
+from workbench.persistence import Stores, create_stores
 from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
 
@@ -89,6 +92,12 @@ def _open_menu(page: Page) -> None:
         page.keyboard.press(key)
 
 
+def _review(page: Page) -> None:
+    page.wait_for_selector('.wb-stage[data-shown$=".jpg"], .wb-stage[data-shown$=".png"]')
+    page.locator(".wb-stage").focus()
+    page.keyboard.press("Tab")
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """One state of one panel.
@@ -122,6 +131,8 @@ STATES = (
     State("annotate", "bare", "full.annotate('bare')"),
     State("annotate", "full", "full.annotate('shapes')"),
     State("annotate", "menu", "full.annotate('shapes')", _open_menu),
+    State("annotate", "review", "full.annotate('review', only='suggested')", _review),
+    State("browse", "suggested", "full.browse('review')", _press("Suggested")),
     State("curate", "health", "full.curate('shapes')", _press("Check")),
     State("curate", "statistics", "full.curate('shapes')", _press("Statistics")),
     State("curate", "splits", "full.curate('shapes')", _press("Splits")),
@@ -147,12 +158,26 @@ async def arrange(folder: Path) -> None:
     stores = create_stores(home / "data", home / "models")
     await samples.create_shapes(stores, "shapes", num_images=60, image_size=160, seed=3)
     await stores.dataset.create("bare", [])
+    await suggest(stores)
     runner = TrainingRunner(stores, home / "runs")
     config = TrainingConfig(
         dataset="shapes", base_model="yolo11n.yaml", epochs=2, image_size=64, workers=0
     )
     run = await runner.start(config)
     await run.wait()
+
+
+async def suggest(stores: Stores) -> None:
+    """Make a dataset on which the sample detector has suggested boxes, and nothing else is."""
+    await samples.create_shapes(stores, "review", num_images=30, image_size=(480, 320), seed=7)
+    dataset = Dataset(stores, "review")
+    for image in await stores.image.list("review"):
+        await stores.label.delete("review", image.split, image.filename)
+    predictor = Predictor(stores, device="cpu")
+    try:
+        await dataset.prelabel("unlabelled", ModelLabeller(predictor, samples.DETECTOR))
+    finally:
+        predictor.close()
 
 
 def starts(folder: Path) -> str:
