@@ -55,7 +55,7 @@ def test_a_dataset_is_made_from_an_empty_folder(lab_page: LabPage, tmp_path: Pat
     eventually(lambda: (tmp_path / "data" / "pets").exists(), False)
     home.get_by_role("button", name="Undo").click()
     eventually(lambda: (tmp_path / "data" / "pets").exists(), True)
-    card.get_by_role("button", name="Split now").click()
+    card.get_by_role("button", name="Choose splits …").click()
     page.get_by_text("Stratify by class").wait_for()
     page.get_by_role("tab", name="Home", exact=True).click()
     card.get_by_role("button", name="Annotate").click()

@@ -196,7 +196,7 @@ async def test_a_split_without_images_has_a_door_to_the_splits(stores: Stores) -
     assert panel.door.layout.display == "none"
     with pytest.raises(NotFoundError, match="Splits"):
         await panel.evaluate(split="test")
-    assert panel.door.description == "Split now"
+    assert panel.door.description == "Choose splits …"
     assert panel.door.layout.display is None
     panel.door.click()
     assert opened == [("Splits", "found")]

@@ -312,6 +312,7 @@ async def test_the_table_has_a_row_for_each_model_and_the_buttons_act_on_the_cho
     panel.details.note.value = "the first"
     panel.details.save_note.click()
     await until(lambda: panel.undo_button.tooltip.startswith("Undo: note of older"))
+    assert panel.undo_button.description.startswith("Undo: note of older")
     assert (await stores.model.get("older")).details == {NOTE: "the first"}
     assert panel.details.note.value == "the first"
     panel.details.activate.click()

@@ -25,7 +25,7 @@ from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE, MODELS
 from workbench.panels.shared.changing import first_dataset
 from workbench.panels.shared.following import Follower, News, gone
-from workbench.panels.shared.parts import Command, button, row, show, tabs
+from workbench.panels.shared.parts import Command, button, row, show, tabs, undo_words
 from workbench.panels.shared.status import Status, StoppedError, in_words
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
@@ -33,8 +33,6 @@ from workbench.persistence.models import ImageKey
 
 if TYPE_CHECKING:
     from workbench.panels import BrowsePanel
-
-MAX_UNDO_WORDS = 60
 
 
 class CuratePanel:
@@ -252,13 +250,9 @@ class CuratePanel:
         what = self.model.undo_text
         # Hidden, not taken away: nothing jumps.
         self.undo_button.layout.visibility = "visible" if what else "hidden"
-        self.undo_button.description = f"Undo: {_shortened(what)}" if what else "Undo"
+        self.undo_button.description = undo_words(what)
         self.undo_button.tooltip = "Undo, the last first: " + "; ".join(self.model.undo_texts)
 
     def _report(self, error: Exception) -> None:
         tone = "info" if isinstance(error, StoppedError) else "problem"
         self.model.status = Status(in_words(error), tone)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_UNDO_WORDS else text[: MAX_UNDO_WORDS - 1] + "…"

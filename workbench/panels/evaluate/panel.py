@@ -257,7 +257,7 @@ class EvaluatePanel:
         if not self.model.models:
             words, self._behind_door = "Train a model", "Train"
         elif self.model.lacks_images:
-            words, self._behind_door = "Split now", "Splits"
+            words, self._behind_door = "Choose splits …", "Splits"
         self.door.description = words
         show(self.door, self._go is not None and bool(words))
         show(self.weights_door, self._go is not None and not self.model.models)

@@ -61,7 +61,9 @@ def next_step(facts: DatasetFacts, *, trained_at: datetime | None, num_newer: in
     if not labelled:
         return Door("Nothing is labelled yet.", "Annotate", "Annotate")
     if not info.num_images["val"]:
-        return Door("No image is in val, so no model could be measured.", "Split now", "Splits")
+        return Door(
+            "No image is in val, so no model could be measured.", "Choose splits …", "Splits"
+        )
     if labelled < images:
         waiting = counted(images - labelled, "image")
         verb = "waits" if images - labelled == 1 else "wait"

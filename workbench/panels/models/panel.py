@@ -17,7 +17,7 @@ from workbench.panels.models.widgets import ModelTable
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import MODELS
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.parts import allow, button, page, row, show, tabs
+from workbench.panels.shared.parts import allow, button, page, row, show, tabs, undo_words
 from workbench.panels.shared.status import Status, in_words
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
@@ -187,6 +187,7 @@ class ModelsPanel:
 
     def _show_undo(self, _change: Any = None) -> None:
         what = self.model.undo_text
+        self.undo_button.description = undo_words(what)
         allow(self.undo_button, "" if what else "Nothing was changed yet.", f"Undo: {what}")
 
     def _report(self, error: Exception) -> None:

@@ -12,6 +12,9 @@ from workbench.datasets.drawing import class_colour
 
 NO_DATASET = "There is no dataset yet: make one, or bring one in, on the page Home."
 
+MAX_UNDO_WORDS = 60
+"""Letters of what a button would undo; all of it is its tip."""
+
 Command = Callable[[], Coroutine[Any, Any, Any]]
 Spawn = Callable[[Command], None]
 """Starts a command on the panel's event loop."""
@@ -149,6 +152,14 @@ def allow(control: w.Widget, reason: str, tip: str = "") -> None:
     """
     control.disabled = bool(reason)
     control.tooltip = reason or tip
+
+
+def undo_words(what: str) -> str:
+    """Return what a button says that takes back `what`; empty: there is nothing."""
+    if not what:
+        return "Undo"
+    is_short = len(what) <= MAX_UNDO_WORDS
+    return f"Undo: {what if is_short else what[: MAX_UNDO_WORDS - 1] + '…'}"
 
 
 def labelled(control: Any, **layout: str) -> Any:

@@ -276,7 +276,7 @@ class TrainPanel:
         self.start_button = button("Start", "play", self.model.propose, self._spawn)
         self.start_button.button_style = "primary"
         self.copy_button = CopyButton(why="Choose a dataset first, and settings that can be.")
-        self.undo_button = button("Undo", "undo", self.model.undo_mend, self._spawn)
+        self.undo_button = button("Undo the repair", "undo", self.model.undo_mend, self._spawn)
         self.undo_button.tooltip = "Take back what was mended in the dataset"
         show(self.undo_button, False)
         self.nothing = w.HTML(empty(_NOTHING))

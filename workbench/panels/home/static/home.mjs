@@ -20,7 +20,10 @@ function render({ model, el }) {
   const go = (panel, name) => model.send({ kind: "go", panel, name });
 
   const status = make("div", { class: "wbh-status", role: "status" });
-  const undo = make("button", { class: "wb-button", onclick: () => act({ action: "undo" }) });
+  const undo = make("button", {
+    class: "wb-button wbh-undo",
+    onclick: () => act({ action: "undo" }),
+  });
   const stop = make(
     "button",
     {
@@ -408,7 +411,7 @@ function render({ model, el }) {
     else meter.removeAttribute("value");
     const last = model.get("undo");
     undo.hidden = !last;
-    setText(undo, "Undo");
+    setText(undo, `Undo: ${last}`);
     undo.title = `Undo: ${last}`;
   }
 
