@@ -23,10 +23,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, repeat
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.coco_classes import (
@@ -240,9 +242,9 @@ def _take_plain(
     rows = file.annotations
     everything = range(len(rows))
     try:
-        image_ids = [row["image_id"] for row in rows]
-        categories = [row["category_id"] for row in rows]
-        boxes = [row["bbox"] for row in rows]
+        image_ids = [*map(itemgetter("image_id"), rows)]
+        categories = [*map(itemgetter("category_id"), rows)]
+        boxes = [*map(itemgetter("bbox"), rows)]
         crowds = [row.get("iscrowd") for row in rows]
     except (TypeError, KeyError, AttributeError):
         return everything  # some are no objects, or have no box: one by one
@@ -257,12 +259,15 @@ def _take_plain(
     numbers = {key: number for number, key in enumerate(records)}
     labels = {key: number for number, key in enumerate(names)}
     try:
-        sides = np.array(boxes, dtype=np.float64)
+        flat = chain.from_iterable(boxes)
+        sides = np.fromiter(flat, dtype=np.float64, count=4 * len(boxes)).reshape(-1, 4)
     except OverflowError:
         return everything
-    owner = np.array([numbers.get(key, -1) for key in image_ids], dtype=np.int64)
-    class_id = np.array([labels.get(key, -1) for key in categories], dtype=np.int64)
-    good = (owner >= 0) & (class_id >= 0) & (np.array(crowds, dtype=object) != 1)
+    owner = _places(numbers, image_ids)
+    class_id = _places(labels, categories)
+    good = (owner >= 0) & (class_id >= 0)
+    if 1 in crowds:
+        good &= np.array(crowds, dtype=object) != 1
     # What is not a number falls out of the comparisons.
     good &= (abs(sides) < _FAR).all(axis=1) & (sides[:, 2:] > 0).all(axis=1)
     bad = np.zeros(len(records), dtype=np.bool_)
@@ -272,11 +277,13 @@ def _take_plain(
     if not len(chosen):
         return everything
     corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], axis=1)[chosen]
-    shapes = np.array([_plain_shape(rows[n]) for n in chosen.tolist()], dtype=np.int64)
+    some = [rows[number] for number in chosen.tolist()]
+    shapes = np.fromiter(map(_plain_shape, some), dtype=np.int64, count=len(some))
+    bare = np.fromiter(map(_KEPT_KEYS.isdisjoint, some), dtype=np.bool_, count=len(some))
     extras: dict[int, Mapping[str, Any]] = {
         place: extra
-        for place, number in enumerate(chosen.tolist())
-        if (extra := _extra(rows[number])) is not None
+        for place in np.flatnonzero(~bare).tolist()
+        if (extra := _extra(some[place])) is not None
     }
     table = BoxTable(
         list(names.values()), class_id[chosen], corners, chosen + 1, shapes, _SHAPES, extras
@@ -289,6 +296,11 @@ def _take_plain(
     left[chosen] = False
     remaining: list[int] = np.flatnonzero(left).tolist()
     return remaining
+
+
+def _places(numbers: Mapping[Id, int], keys: Sequence[Id]) -> npt.NDArray[np.int64]:
+    """Return the number of each key; -1 for one that is unknown."""
+    return np.fromiter(map(numbers.get, keys, repeat(-1)), dtype=np.int64, count=len(keys))
 
 
 def _plain_shape(row: Mapping[str, Any]) -> int:

@@ -7,7 +7,8 @@ object for each is made only where somebody looks at the boxes of one picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, overload
 
@@ -115,6 +116,31 @@ class PlainBoxes(Sequence[Box]):
         return [name for number in found if (name := self.table.shape_names[number])]
 
 
+def runs_of(parts: Iterable[PlainBoxes]) -> Iterator[tuple[BoxTable, int, int]]:
+    """Yield tables with a beginning and an end in them; parts that follow each other are one."""
+    table: BoxTable | None = None
+    start = stop = 0
+    for part in parts:
+        if part.table is table and part.start == stop:
+            stop = part.stop
+            continue
+        if table is not None:
+            yield table, start, stop
+        table, start, stop = part.table, part.start, part.stop
+    if table is not None:
+        yield table, start, stop
+
+
+def count_plain(parts: Iterable[PlainBoxes]) -> Counter[str]:
+    """Return how many boxes of each class some records have."""
+    result: Counter[str] = Counter()
+    for table, start, stop in runs_of(parts):
+        for number, count in enumerate(np.bincount(table.class_id[start:stop]).tolist()):
+            if count:
+                result[table.labels[number]] += count
+    return result
+
+
 class Row(NamedTuple):
     """One box as it will be stored: class name, normalised xywh, and the text to keep for it."""
 
@@ -182,6 +208,14 @@ def labels_in(rows: Rows | None) -> list[str]:
     if isinstance(rows, PlainRows):
         return rows.source.labels()
     return [row.label for row in rows or ()]
+
+
+def count_labels(pictures: Iterable[Rows | None]) -> Counter[str]:
+    """Return how many boxes of each class there are on pictures with these rows."""
+    found = list(pictures)
+    result = count_plain(rows.source for rows in found if isinstance(rows, PlainRows))
+    result.update(row.label for rows in found if isinstance(rows, list) for row in rows)
+    return result
 
 
 def rests_of(raw: bytes) -> list[str]:

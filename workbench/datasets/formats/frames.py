@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.datasets.formats.columns import runs_of
 from workbench.datasets.formats.items import FRACTIONS, Record
 from workbench.datasets.formats.row_meaning import Meant, RowChoice, meant
 from workbench.datasets.judging import judge_corners
@@ -126,12 +128,14 @@ def place(
 
 def _corners(records: Sequence[Record]) -> npt.NDArray[np.float64]:
     """Return the corners of all boxes, record by record."""
-    parts = [
-        np.array([box[1:5] for box in record.boxes], dtype=np.float64).reshape(-1, 4)
-        if record.plain is None
-        else record.plain.table.corners[record.plain.start : record.plain.stop]
-        for record in records
-    ]
+    parts: list[npt.NDArray[np.float64]] = []
+    for in_columns, some in groupby(records, key=lambda record: record.plain is not None):
+        if in_columns:
+            runs = runs_of(record.plain for record in some if record.plain is not None)
+            parts += [table.corners[start:stop] for table, start, stop in runs]
+        else:
+            boxes = [box[1:5] for record in some for box in record.boxes]
+            parts.append(np.array(boxes, dtype=np.float64).reshape(-1, 4))
     return np.concatenate(parts) if parts else np.empty((0, 4))
 
 
@@ -146,6 +150,8 @@ def _fractions_for_pixels(
     Where each picture has a file of its own, all files are looked at together.
     """
     result = np.zeros(len(owner), dtype=np.bool_)
+    if in_fractions.all():
+        return result
     files: dict[str, int] = {}
     number = np.array(
         [files.setdefault(r.file if r.place else "", len(files)) for r in records], dtype=np.int64

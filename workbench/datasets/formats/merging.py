@@ -20,7 +20,7 @@ from workbench.datasets.changes import Change, counted, nothing_to_undo
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.accounts import Account, new_account, take_back_import
 from workbench.datasets.formats.choices import Choices, choices_from
-from workbench.datasets.formats.columns import Row, labels_in
+from workbench.datasets.formats.columns import Row, count_labels
 from workbench.datasets.formats.ledger import Ledger
 from workbench.datasets.formats.naming import absolute
 from workbench.datasets.formats.plan import Contents, PlanFacts, contents_of, leave
@@ -452,7 +452,7 @@ async def _planned(
     images = await stores.image.list(dataset)
     infos = {(image.split, image.filename): image.has_labels for image in images}
     found = await _matches(stores, dataset, list(infos), view, contents)
-    used = {label for picture in contents.pictures for label in labels_in(picture.rows)}
+    used = set(count_labels(picture.rows for picture in contents.pictures))
     before = target.classes
     classes = before + [name for name in contents.classes if name in used - set(before)]
     ids = {name: class_id for class_id, name in enumerate(classes)}

@@ -36,6 +36,7 @@ _SIGNS = re.compile(r"[^\w]|_")
 _KINDS = frozenset({"jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff"})
 
 
+@lru_cache(maxsize=4096)
 def split_of(where: str) -> str | None:
     """Return the split that an annotation file's own name tells, else its folders."""
     folder, _, base = where.rpartition("/")

@@ -16,7 +16,7 @@ from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.accounts import note_as_made
 from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.collecting import without_collecting
-from workbench.datasets.formats.columns import labels_in
+from workbench.datasets.formats.columns import count_labels
 from workbench.datasets.formats.converting import converted
 from workbench.datasets.formats.given_splits import given_splits
 from workbench.datasets.formats.items import Detection, Options, Reading
@@ -205,11 +205,8 @@ class PlanFacts:
 
     def boxes_by_class(self) -> dict[str, int]:
         """Return the number of boxes of each class."""
-        result = dict.fromkeys(self.classes, 0)
-        for picture in self._contents.pictures:
-            for label in labels_in(picture.rows):
-                result[label] += 1
-        return result
+        found = count_labels(picture.rows for picture in self._contents.pictures)
+        return dict.fromkeys(self.classes, 0) | found
 
     def to_frame(self) -> pd.DataFrame:
         """Return the counts as a table, a row for each split."""
@@ -512,7 +509,7 @@ def _give_splits(view: FolderView, taken: Taken, choices: Choices) -> None:
 def _classes(
     view: FolderView, reading: Reading, choices: Choices, pictures: Sequence[Picture]
 ) -> list[str]:
-    used = {label for picture in pictures for label in labels_in(picture.rows)}
+    used = set(count_labels(picture.rows for picture in pictures))
     known = choices.class_list(reading.classes)
     classes = known + sorted(used - set(known))
     if len(classes) > MAX_CLASSES:

@@ -18,8 +18,8 @@ import numpy as np
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.choices import Choices
 from workbench.datasets.formats.codecs import kind_of_picture
-from workbench.datasets.formats.columns import Ids, PlainRows, Row, Rows
-from workbench.datasets.formats.frames import Flags, place
+from workbench.datasets.formats.columns import Ids, PlainBoxes, PlainRows, Row, Rows, count_plain
+from workbench.datasets.formats.frames import Flags, Placed, place
 from workbench.datasets.formats.items import (
     CROWD,
     KEYPOINTS,
@@ -164,6 +164,7 @@ class _Loop:
     def _read(self) -> list[Record]:
         total = len(self._view.pictures)
         records: list[Record] = []
+        in_columns: list[PlainBoxes] = []
         for number, record in enumerate(self._reading.records):
             if number % _TICK == 0:
                 self._progress(0, total)
@@ -175,7 +176,8 @@ class _Loop:
             if record.plain is None:
                 self.labels.update([box.label for box in record.boxes])
             else:
-                self.labels.update(record.plain.labels())
+                in_columns.append(record.plain)
+        self.labels.update(count_plain(in_columns))
         self._view.forget()  # the rest needs memory, too
         self._crowds(records)
         return records
@@ -305,6 +307,10 @@ class _Loop:
 
     def _choose(self, name: str, records: list[Record]) -> tuple[str | None, list[Record]]:
         """Return the split of a picture, and those of its records that count."""
+        given = self._reading.splits.get(name)
+        if len(records) == 1:
+            told = _told(records[0])
+            return given or told or split_of_folder(name.rpartition("/")[0]), records
         if len({record.file for record in records}) > 1:
             self._note(PICTURES, "noted", why.SEVERAL, records[0], name)
         some = [r for r in records if r.reviewed or r.found or r.problems] or records
@@ -314,8 +320,7 @@ class _Loop:
         for record in records:
             if record not in chosen:
                 self._leave_all(why.TWICE, record, name)
-        split = self._reading.splits.get(name) or told or split_of_folder(name.rpartition("/")[0])
-        return split, chosen
+        return given or told or split_of_folder(name.rpartition("/")[0]), chosen
 
     def _place(
         self, by_picture: dict[str, list[Record]], headers: dict[str, ImageHeader]
@@ -344,13 +349,12 @@ class _Loop:
         ends = np.cumsum([len(record.found) for record in records], dtype=np.int64)
         # Whether there is more to say of a record than where its boxes are.
         sums = np.append(0, np.cumsum(changed | ~kept))
-        odd = (np.diff(sums[np.append(0, ends)]) > 0).tolist()
+        odd = ((np.diff(sums[np.append(0, ends)]) > 0) | placed.turned).tolist()
         rows: _RowsOf = {}
         start = 0
-        for index, (name, record) in enumerate(pairs):
-            end = int(ends[index])
-            turned = bool(placed.turned[index])
-            is_odd = turned or odd[index]
+        for (name, record), end, turned, is_odd in zip(
+            pairs, ends.tolist(), placed.turned.tolist(), odd, strict=True
+        ):
             if is_odd:
                 record.raw = None
             if record.plain is not None and not is_odd:
@@ -369,24 +373,34 @@ class _Loop:
                         strict=True,
                     )
                 ]
-            for flags, reason, outcome in (
-                (placed.turned, why.TURNED, "repaired"),
-                (placed.rescaled, why.RESCALED, "repaired"),
-                (placed.shown, why.SHOWN, "noted"),
-            ):
+            start = end
+        self._note_frames(pairs, placed)
+        self._note_repairs(pairs, ends, repairs)
+        return rows
+
+    def _note_frames(self, pairs: list[tuple[str, Record]], placed: Placed) -> None:
+        """Note of which records all boxes were put right, and which nothing tells for sure."""
+        of_boxes = (
+            (placed.turned, why.TURNED, "repaired"),
+            (placed.rescaled, why.RESCALED, "repaired"),
+            (placed.shown, why.SHOWN, "noted"),
+        )
+        of_pictures = (
+            (placed.odd_size, why.SIZES),
+            (placed.mirrored, why.MIRRORED),
+            (placed.halved, why.HALVED),
+        )
+        told = placed.turned | placed.rescaled | placed.shown
+        told = told | placed.odd_size | placed.mirrored | placed.halved
+        for index in told.nonzero()[0].tolist():
+            name, record = pairs[index]
+            for flags, reason, outcome in of_boxes:
                 if flags[index]:
                     for box in record.found:
                         self._note(ANNOTATIONS, outcome, reason, record, name, box.place)
-            for flags, reason in (
-                (placed.odd_size, why.SIZES),
-                (placed.mirrored, why.MIRRORED),
-                (placed.halved, why.HALVED),
-            ):
+            for flags, reason in of_pictures:
                 if flags[index]:
                     self._note(PICTURES, "noted", reason, record, name)
-            start = end
-        self._note_repairs(pairs, ends, repairs)
-        return rows
 
     def _row_choice(self) -> RowChoice | None:
         """Return what was chosen about rows; None where the format leaves no doubt."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -121,7 +122,7 @@ def _records(
         in_columns = _in_columns(contents, reading.classes)
         for name, data, plain in zip(names, contents, in_columns, strict=True):
             try:
-                record = parser.plain(data, name, plain) if plain else parser.record(data, name)
+                record = parser.plain(name, plain) if plain else parser.record(data, name)
             except ImportFormatError as error:
                 reading.unreadable.append((name, str(error)))
                 continue
@@ -147,7 +148,15 @@ def _amend(
         )
 
 
-def _in_columns(contents: list[bytes], classes: list[str]) -> list[PlainBoxes | None]:
+class _Plain(NamedTuple):
+    """A file that holds plain rows only: its boxes, and the least and the greatest of their ids."""
+
+    boxes: PlainBoxes
+    least: int
+    highest: int
+
+
+def _in_columns(contents: list[bytes], classes: list[str]) -> list[_Plain | None]:
     """Return the boxes of the files that hold plain rows only; None for others and for no rows.
 
     Parameters
@@ -159,12 +168,20 @@ def _in_columns(contents: list[bytes], classes: list[str]) -> list[PlainBoxes | 
     _, owner, rows = parse_plain(contents, MAX_CLASSES, anywhere=True)
     half = rows[:, 3:5] / 2
     corners = np.concatenate([rows[:, 1:3] - half, rows[:, 1:3] + half], axis=1)
-    table = BoxTable(classes, rows[:, 0].astype(np.int64), corners)
-    ends = np.cumsum(np.bincount(owner, minlength=len(contents))).tolist()
-    return [
-        PlainBoxes(table, start, end, data) if end > start else None
-        for data, start, end in zip(contents, [0, *ends], ends, strict=False)
-    ]
+    class_id = rows[:, 0].astype(np.int64)
+    table = BoxTable(classes, class_id, corners)
+    counts = np.bincount(owner, minlength=len(contents))
+    found: list[_Plain | None] = [None] * len(contents)
+    places = np.flatnonzero(counts)
+    ends = np.cumsum(counts[places])
+    starts = ends - counts[places]
+    if len(places):
+        least = np.minimum.reduceat(class_id, starts)
+        highest = np.maximum.reduceat(class_id, starts)
+        columns = (column.tolist() for column in (places, starts, ends, least, highest))
+        for place, start, end, low, high in zip(*columns, strict=True):
+            found[place] = _Plain(PlainBoxes(table, start, end, contents[place]), low, high)
+    return found
 
 
 class RowReader:
@@ -186,12 +203,11 @@ class RowReader:
         self.seen = IdsSeen()
         self._tracks = 0
 
-    def plain(self, data: bytes, name: str, boxes: PlainBoxes) -> Record:
+    def plain(self, name: str, found: _Plain) -> Record:
         """Take a file whose boxes are known, with the classes that they use."""
-        used = boxes.table.class_id[boxes.start : boxes.stop]
-        self._use(int(used.max()))
-        self.seen.zero = self.seen.zero or not used.all()
-        return Record(name, unit=FRACTIONS, raw=data, plain=boxes)
+        self._use(found.highest)
+        self.seen.zero = self.seen.zero or not found.least
+        return Record(name, unit=FRACTIONS, raw=found.boxes.raw, plain=found.boxes)
 
     def _use(self, class_id: int) -> None:
         """Make up a name for a class that has none."""
