@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from tests.formats.making import folder, picture
 from workbench import plan_import
 from workbench.datasets.formats import coco, yolo
-from workbench.datasets.formats.columns import PlainBoxes
+from workbench.datasets.formats.columns import (
+    BoxTable,
+    PlainBoxes,
+    PlainRows,
+    Row,
+    count_labels,
+)
 from workbench.datasets.formats.items import Options, Reading, Record
 from workbench.datasets.formats.row_text import label_texts
 from workbench.datasets.formats.voc_plain import plain_records
@@ -32,6 +38,7 @@ PLAIN = {
     "declared": f'<?xml version="1.0" encoding="utf-8"?>\n<annotation>{HEAD}\n</annotation>\n',
     "marks behind": f"<annotation>{HEAD}<object><name>é</name>{BOX}{MARKS}</object></annotation>",
     "spaces": re.sub("><", ">\r\n\t<", f"<annotation>{HEAD}{OBJECT}{OBJECT}</annotation>"),
+    "zeros": f"<annotation>{HEAD}{OBJECT}{OBJECT.replace('>1<', '>007<')}</annotation>",
     "challenge": "<annotation><filename>a.jpg</filename><source><database>The VOC2007 Database"
     "</database><annotation>PASCAL VOC2007</annotation><image>flickr</image></source>"
     f"<size><width>64</width><height>48</height></size>{OBJECT}</annotation>",
@@ -44,6 +51,10 @@ OTHER = {
     "other closing": PLAIN["one"].replace("</pose>", "</difficult>"),
     "no name": PLAIN["one"].replace("red  cat", " "),
     "word": PLAIN["one"].replace("2.5", "two"),
+    "no number": PLAIN["one"].replace("2.5", ""),
+    "two numbers": PLAIN["one"].replace("2.5", "2 5"),
+    "other tag": PLAIN["one"].replace("xmin>", "x1min>"),
+    "between": PLAIN["one"].replace("<object>", "<owner>me</owner><object>"),
     "cut": PLAIN["one"][:-20],
     "polygon": PLAIN["one"].replace("bndbox", "robndbox"),
     "cp1252": PLAIN["marks behind"].encode("cp1252"),
@@ -78,9 +89,24 @@ def test_plain_yolo_files_are_read_row_by_row_as_others_are() -> None:
     names = ["cat", "dog", "hen"]
     columns = yolo._in_columns(texts, names)
     assert [boxes is None for boxes in columns] == [False, True, False]
-    for text, boxes in zip(texts, columns, strict=True):
+    for text, found in zip(texts, columns, strict=True):
         expected = yolo.RowReader(names).record(text, "a.txt").boxes
-        assert list(boxes or ()) == expected
+        assert list(found.boxes if found else ()) == expected
+
+
+def test_plain_yolo_files_tell_which_ids_they_use() -> None:
+    texts = [b"", b"2 0.5 0.5 0.5 0.5\n1 0.5 0.5 0.5 0.5\n", b"", b"0 0.5 0.5 0.5 0.5\n"]
+    found = [file and (file.least, file.highest) for file in yolo._in_columns(texts, ["a"])]
+    assert found == [None, (1, 2), None, (0, 0)]
+
+
+def test_boxes_are_counted_by_class_in_columns_and_in_lists() -> None:
+    table = BoxTable(["cat", "dog"], np.array([0, 1, 1, 0, 1]), np.zeros((5, 4)))
+    other = BoxTable(["hen", "cat"], np.array([1]), np.zeros((1, 4)))
+    parts = [(table, 0, 2), (table, 2, 3), (table, 4, 5), (other, 0, 1)]
+    plain = [PlainRows(PlainBoxes(*part), np.zeros((6, 4)), 0) for part in parts]
+    pictures = [*plain, None, [Row("cow", 0.5, 0.5, 0.1, 0.1), Row("cat", 0.5, 0.5, 0.1, 0.1)], []]
+    assert count_labels(pictures) == {"cat": 3, "dog": 3, "cow": 1}
 
 
 def test_each_row_that_is_odd_keeps_its_file_out_of_the_columns() -> None:
