@@ -50,6 +50,27 @@ def test_numbers_read_together_are_the_nearest_floats(
     assert table.file_index.tolist() == owners
 
 
+def test_rows_over_the_border_are_cut_off_together_as_one_by_one() -> None:
+    good, over = b"0 0.500000 0.500000 0.250000 0.250000\n", b"1 0.900001 0.500000 0.200000 0.1\n"
+    far, outside = b"0 25.5 0.500000 0.250000 0.250000\n", b"0 1.500000 0.5 0.250000 0.250000\n"
+    files = [good, over, good + over, far, good + outside, over + over, b""]
+    table = parse_many(files, [f"{n}.txt" for n in range(len(files))], CLASSES)
+    errors, index, boxes = [], [], []
+    for number, data in enumerate(files):
+        try:
+            found = parse_labels(data, f"{number}.txt", CLASSES).annotations
+        except LabelFormatError as error:
+            errors.append(str(error))
+            continue
+        index += [number] * len(found)
+        boxes += [a.xywh for a in found]
+    assert [str(problem) for problem in table.problems] == errors
+    assert len(errors) == 2
+    assert table.file_index.tolist() == index
+    np.testing.assert_array_equal(table.boxes, np.array(boxes))
+    assert table.boxes[1].tolist() != [0.900001, 0.5, 0.2, 0.1]
+
+
 numbers = st.one_of(
     st.sampled_from(["0.5", "0.25000000", "1.0", "1", "0", ".5", "-0.1", "1e-1", "2.5", "nan", ""]),
     st.sampled_from(["0.0", "0.00000000", "0.00000001", "0.000000001", "0.99999999"]),

@@ -2,9 +2,9 @@
 
 Reading 100,000 files one by one through `parse_labels` takes most of its time in Python.
 Here the bytes of many files are joined and looked at as one array. Files that hold nothing
-but plain rows of five unsigned decimals inside the image (what we and most tools write)
-are parsed together; every other file goes through `parse_labels`, so both ways give the
-same boxes and the same errors.
+but plain rows of five unsigned decimals (what we and most tools write) are parsed together;
+every other file goes through `parse_labels`, so both ways give the same boxes and the same
+errors.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import LabelFormatError
+from workbench.geometry import clip_xywh
 from workbench.persistence.disk_errors import kind_at
 from workbench.persistence.plain_files import read_file, status_of
 from workbench.persistence.yolo.label_text import (
+    FAR,
     MAX_BYTES,
     MAX_ROWS,
     SMALLEST,
@@ -85,7 +87,7 @@ def parse_many(
     num_classes, keypoints
         As for `parse_labels`.
     """
-    plain, file_of_row, rows = parse_plain(contents, num_classes)
+    plain, file_of_row, rows = _clipped(*parse_plain(contents, num_classes, anywhere=True))
     parts_index, parts_rows = [file_of_row], [rows]
     problems: list[LabelFormatError] = []
     for position in np.flatnonzero(~plain).tolist():
@@ -104,6 +106,26 @@ def parse_many(
         order = np.argsort(file_index, kind="stable")
         file_index, rows = file_index[order], rows[order]
     return Columns(file_index, rows[:, 0].astype(np.int64), rows[:, 1:], problems)
+
+
+def _clipped(
+    plain: npt.NDArray[np.bool_],
+    file_of_row: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Cut plain rows off at the border, as `parse_labels` does; what it refuses is not plain.
+
+    Tools that round corners and not centres write some rows of nearly every dataset so.
+    """
+    over = np.flatnonzero(~_are_inside(rows))
+    if not len(over):
+        return plain, file_of_row, rows
+    boxes = clip_xywh(rows[over, 1:])
+    bad = (boxes[:, 2:] < SMALLEST).any(axis=1) | (rows[over, 1:] >= FAR).any(axis=1)
+    rows[over, 1:] = boxes
+    plain[file_of_row[over[bad]]] = False
+    keep = plain[file_of_row]
+    return plain, file_of_row[keep], rows[keep]
 
 
 def join(parts: Sequence[Columns]) -> Columns:
@@ -243,8 +265,14 @@ def _good_rows(
     rows: npt.NDArray[np.float64], num_classes: int, anywhere: bool
 ) -> npt.NDArray[np.bool_]:
     """Whether each row stands for itself: known class, some area, inside the image."""
-    class_id, centre, size = rows[:, 0], rows[:, 1:3], rows[:, 3:5]
-    half = size / 2
-    inside = (centre - half >= -TOLERANCE) & (centre + half <= 1.0 + TOLERANCE)
-    good = ((inside | anywhere) & (size >= SMALLEST)).all(axis=1)
+    class_id, size = rows[:, 0], rows[:, 3:5]
+    good = (size >= SMALLEST).all(axis=1)
+    if not anywhere:
+        good &= _are_inside(rows)
     return np.asarray(good & (class_id < num_classes) & (class_id == np.floor(class_id)))
+
+
+def _are_inside(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    centre, half = rows[:, 1:3], rows[:, 3:5] / 2
+    inside = (centre - half >= -TOLERANCE) & (centre + half <= 1.0 + TOLERANCE)
+    return np.asarray(inside.all(axis=1))

@@ -48,7 +48,9 @@ MAX_ROWS = 400_000
 MAX_ROW = 2**20
 """Characters of a row: a polygon of 50,000 points."""
 
-_FAR = 10.0
+FAR = 10.0
+"""No normalised coordinate is as large, whatever is wrong with it."""
+
 _ROW = re.compile(r"\S[^\r\n]*")  # blank lines, of which there may be millions, cost nothing
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 # Nearly every row: a box whose numbers need no closer look.
@@ -185,7 +187,7 @@ def _class_id(field: str, num_classes: int) -> int:
 def _coordinate(field: str) -> float:
     value = _number(field)
     # Far outside, a number cannot be a normalised coordinate, whatever it is meant to be.
-    if not -_FAR < value < _FAR:
+    if not -FAR < value < FAR:
         raise ValueError(
             f"expected a coordinate normalised to 0..1, found {_shown(field)}; is it in pixels?"
         )
@@ -254,7 +256,7 @@ def _clean(annotation: Annotation, num_classes: int) -> Annotation:
         raise ValueError(f"expected a class id from 0 to {num_classes - 1}; add the class first")
     # Far outside, a number cannot be a normalised coordinate, and NaN is no number at all.
     x, y, width, height = map(float, annotation.xywh)
-    if not (abs(x) < _FAR and abs(y) < _FAR and abs(width) < _FAR and abs(height) < _FAR):
+    if not (abs(x) < FAR and abs(y) < FAR and abs(width) < FAR and abs(height) < FAR):
         raise ValueError("expected numbers normalised to 0..1")
     if width <= 0 or height <= 0:
         raise ValueError("the box has no area")
