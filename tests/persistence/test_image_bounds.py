@@ -19,6 +19,7 @@ from tests.helpers.hostile import png, png_chunk, progressive_jpeg
 from tests.helpers.pictures import encoded, jpeg
 from workbench import import_dataset
 from workbench.datasets.dataset import Dataset
+from workbench.datasets.formats.codecs import pictures_in
 from workbench.datasets.image_facts import TOO_LARGE, examine
 from workbench.datasets.thumbnails import Thumbnail, Thumbnails, decode_reduced
 from workbench.datasets.uploads import add_files
@@ -31,7 +32,7 @@ from workbench.persistence.image_bounds import (
     VARIABLE,
     require_decodable,
 )
-from workbench.persistence.image_header import MAX_PARTS, whole_header
+from workbench.persistence.image_header import MAX_PARTS, is_cut_off, whole_header
 from workbench.persistence.rules import check_decodes, decode, image_size
 
 HUGE = png(30_000, 30_000, depth=1)
@@ -154,6 +155,30 @@ async def test_files_that_are_too_long_or_no_files_are_not_read(stores: Stores, 
         os.mkfifo(pipe)
         upload = await add_files(stores, "sky", [pipe])
         assert "expected an image file" in upload.refused[0][1]
+
+
+@pytest.mark.parametrize("length", [0x7FFFFFFF, 0xFFFFFFFF, 10_000])
+@pytest.mark.parametrize("kind", [b"IDAT", b"tEXt", b"IEND"])
+def test_a_png_does_not_get_the_memory_that_a_part_of_it_names(length: int, kind: bytes) -> None:
+    """OpenCV would take four gigabytes, for most of a minute, for a file of some bytes."""
+    whole = cv2.imencode(".png", np.full((16, 16, 3), 90, np.uint8))[1].tobytes()
+    lying = length.to_bytes(4) + kind
+    place = whole.index(kind) - 4 if kind in whole else whole.index(b"IDAT") - 4
+    data = whole[:place] + lying + whole[place + 8 * (kind in whole) :]
+    for use in (decode, lambda *args: list(pictures_in(*args))):
+        with pytest.raises(InvalidFrameError, match=r"x\.png: expected a whole PNG"):
+            use(data, "x.png")
+    assert decode(whole + b"more behind the end", "x.png").shape == (16, 16, 3)
+
+
+def test_a_png_that_is_cut_off_was_never_decoded() -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (40, 40, 3), np.uint8)
+    data = cv2.imencode(".png", noise)[1].tobytes()
+    for length in range(50, len(data), 37):
+        assert is_cut_off(data[:length])
+        assert cv2.imdecode(np.frombuffer(data[:length], np.uint8), cv2.IMREAD_COLOR) is None
+    assert not is_cut_off(data)
+    assert is_cut_off(data[:33] + png_chunk(b"tEXt", b"") * 1_000_001 + data[33:])
 
 
 def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:

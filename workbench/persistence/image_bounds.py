@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import InvalidFrameError
-from workbench.persistence.image_header import ImageHeader, whole_header
+from workbench.persistence.image_header import ImageHeader, is_cut_off, whole_header
 
 MAX_PIXELS = 100_000_000
 """Pixels of a picture that is decoded. The environment variable `VARIABLE` says otherwise."""
@@ -92,6 +92,21 @@ def require_decodable(data: bytes, where: str) -> ImageHeader:
     return header
 
 
+def require_whole(data: bytes, where: str) -> None:
+    """Make sure that a picture takes no more memory than its header says, see `is_cut_off`.
+
+    Raises
+    ------
+    InvalidFrameError
+        If it is a PNG that is cut off, which could not be decoded anyway; names `where`.
+    """
+    if is_cut_off(data):
+        raise InvalidFrameError(
+            f"{where}: expected a whole PNG, found one that is cut off or damaged: a part of it "
+            f"is longer than the file ({len(data)} bytes); copy or export it again"
+        )
+
+
 def decode_bounded(data: bytes, where: str, flags: int) -> npt.NDArray[np.uint8]:
     """Decode a picture that is not too large, as `cv2.imdecode` does.
 
@@ -111,6 +126,7 @@ def decode_bounded(data: bytes, where: str, flags: int) -> npt.NDArray[np.uint8]
     import cv2
 
     header = require_decodable(data, where)
+    require_whole(data, where)
     picture: Any
     try:
         with _one_at_a_time(header):

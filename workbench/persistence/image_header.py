@@ -21,9 +21,13 @@ TURNED = frozenset({5, 6, 7, 8})
 MAX_PARTS = 10_000
 """Segments, chunks or entries of a header that are looked at; real ones have some hundreds."""
 
+_MAX_CHUNKS = 1_000_000
+"""Of a PNG, which is written in pieces of 8 kB by some; more are not walked through."""
+
 _ORIENTATION = 0x0112
 _EXIF = b"Exif\0\0"
 _PNG = b"\x89PNG\r\n\x1a\n"
+_CHUNK = struct.Struct(">I4s")
 
 # JPEG markers, ITU-T T.81 table B.1: frames are C0 to CF without DHT, JPG and DAC.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -152,6 +156,27 @@ def _png(data: bytes) -> ImageHeader | None:
             layers = _ANIMATED
         position += 12 + length
     return None
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether a PNG says of one of its chunks that it goes on behind the end of the file.
+
+    OpenCV makes room for as much as a chunk says, up to 4 GB, before it reads any of it and finds
+    that there is less. Other decoders, and those of other formats, take what is there.
+    """
+    if not data.startswith(_PNG):
+        return False
+    position = len(_PNG)
+    for _ in range(_MAX_CHUNKS):
+        if position + 12 > len(data):
+            return True
+        length, kind = _CHUNK.unpack_from(data, position)
+        position += 12 + length
+        if kind == b"IEND":
+            break
+    else:
+        return True
+    return position > len(data)
 
 
 def _turned(width: int, height: int, orientation: int, layers: float, bits: int = 8) -> ImageHeader:

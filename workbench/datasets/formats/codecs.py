@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import ImportFormatError, InvalidFrameError
-from workbench.persistence.image_bounds import MAX_BYTES, max_pixels
+from workbench.persistence.image_bounds import MAX_BYTES, max_pixels, require_whole
 from workbench.persistence.image_header import ImageHeader, tiff_pages, whole_header
 
 MAX_PAGES = 10_000
@@ -132,6 +132,7 @@ def _pages_by_opencv(data: bytes, name: str) -> Iterator[Pixels]:
         raise InvalidFrameError(f"{name}: damaged header")
     if data[:2] not in (b"II", b"MM"):
         require_size(header.width, header.height, name, header.layers + header.bits / 8)
+        require_whole(data, name)
         yield _decoded(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), name)
         return
     pages = tiff_pages(data)
