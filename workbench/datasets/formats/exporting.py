@@ -38,6 +38,7 @@ from workbench.persistence.models import (
     no_progress,
 )
 from workbench.persistence.rules import require_distinct_by_case
+from workbench.persistence.scratch import scratch_prefix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +129,7 @@ class ExportPlan:
                 )
         entries = self._entries(images != "none", owner)
         if not isinstance(to, str | Path):
-            with tempfile.TemporaryDirectory(prefix="workbench-export-") as scratch:
+            with tempfile.TemporaryDirectory(prefix=scratch_prefix("export")) as scratch:
                 path = write_zip(Path(scratch) / "out.zip", entries, progress=progress)
                 with path.open("rb") as file:
                     shutil.copyfileobj(file, to, _BLOCK_BYTES)

@@ -39,6 +39,7 @@ from workbench.persistence.models import (
     Progress,
     no_progress,
 )
+from workbench.persistence.scratch import scratch_prefix
 from workbench.persistence.stores.merging import Merge, WayBack
 
 _EXISTING = ("keep", "add", "replace")
@@ -249,7 +250,7 @@ class MergePlan(PlanFacts):
             raise ImportFormatError("; ".join(self.questions))
         with (
             in_our_words(f"{self._contents.view.path}, {UNPACKED}"),
-            tempfile.TemporaryDirectory(prefix="workbench-import-") as scratch,
+            tempfile.TemporaryDirectory(prefix=scratch_prefix("import")) as scratch,
         ):
             images = await asyncio.to_thread(self._unpacked, Path(scratch), progress)
             kept: list[Account] = []

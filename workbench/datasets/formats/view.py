@@ -31,6 +31,7 @@ from workbench.persistence.archive.format import STORED
 from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.foreign_text import made_whole, may_hold_halves
 from workbench.persistence.models import ArchiveLimits
+from workbench.persistence.scratch import scratch_prefix
 
 HEAD_BYTES = 4096
 TEXT_BYTES = 2**30
@@ -275,7 +276,7 @@ class FolderView:
 
     def new_folder(self) -> str:
         """Return a new temporary folder, which goes with the view."""
-        self._temporary.append(tempfile.mkdtemp(prefix="workbench-import-"))
+        self._temporary.append(tempfile.mkdtemp(prefix=scratch_prefix("import")))
         return self._temporary[-1]
 
     def close(self) -> None:

@@ -25,6 +25,7 @@ from workbench.panels.shared.python_code import Name, call, code
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, ImageKey
+from workbench.persistence.scratch import scratch_prefix
 
 _IMAGES = (
     ("copy", "go along"),
@@ -118,7 +119,7 @@ class ExportModel(ChangingModel):
         self.forget_download()
         plan = await self._ready()
         images = "none" if self._chosen["images"] == "none" else "copy"
-        scratch = tempfile.TemporaryDirectory(prefix="workbench-export-")
+        scratch = tempfile.TemporaryDirectory(prefix=scratch_prefix("export"))
         path = Path(scratch.name, f"{self._dataset}-{plan.format}.zip")
         try:
             async with self._doing("Packing") as task:

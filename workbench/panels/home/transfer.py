@@ -16,6 +16,7 @@ from workbench.errors import NotFoundError
 from workbench.panels.home.model import HomeModel
 from workbench.panels.shared.pieces import read_piece
 from workbench.panels.shared.status import Status
+from workbench.persistence.scratch import scratch_prefix
 
 Tell = Callable[[Mapping[str, Any], list[bytes]], object]
 """Sends a message to the pages, with its buffers."""
@@ -46,7 +47,7 @@ class HomeTransfer:
     async def pack(self, name: str, session: str) -> None:
         """Pack a dataset for a page, which will ask for it piece by piece."""
         self._forget(session)
-        folder = tempfile.TemporaryDirectory(prefix="workbench-download-")
+        folder = tempfile.TemporaryDirectory(prefix=scratch_prefix("download"))
         try:
             path = await self._model.pack(name, Path(folder.name))
         except BaseException:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.persistence.scratch import scratch_prefix
+
 MAX_BYTES = 2**32
 """Of a file that is taken in."""
 
@@ -14,7 +16,8 @@ MAX_BYTES = 2**32
 class IncomingFile:
     """Writes the pieces of one file at a time into a temporary folder.
 
-    A new file takes the place of the one before. Nothing of it outlives the interpreter.
+    A new file takes the place of the one before. Nothing of it outlives the
+    interpreter; of one that was killed, the next removes it.
 
     Parameters
     ----------
@@ -55,7 +58,7 @@ class IncomingFile:
             )
         if offset == 0:
             self.clear()
-            self._folder = tempfile.TemporaryDirectory(prefix="workbench-upload-")
+            self._folder = tempfile.TemporaryDirectory(prefix=scratch_prefix("upload"))
             self._sender = sender
         if self._folder is None or sender != self._sender:
             raise ValueError(f"{name}: another file is coming in; upload it again after that")

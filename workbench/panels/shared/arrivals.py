@@ -1,7 +1,7 @@
 """What is dropped to be imported: files of the browser's machine, put together on disk.
 
 Folders and archives may be larger than the memory, so each piece goes to a temporary folder at
-once. Nothing of it outlives the kernel.
+once. Nothing of it outlives the kernel; of one that was killed, the next removes it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS
+from workbench.persistence.scratch import scratch_prefix
 
 MAX_NAME = 200
 """Letters of a file's or folder's name: more do not fit where names are longer than here."""
@@ -76,7 +77,7 @@ class Arrivals:
             if int(message["index"]) or int(message["offset"]):
                 return None  # of what was given up meanwhile
             self.clear()
-            folder = tempfile.TemporaryDirectory(prefix="workbench-import-")
+            folder = tempfile.TemporaryDirectory(prefix=scratch_prefix("import"))
             self._coming = _Coming(sender, folder, {}, [])
         coming = self._coming
         path = _checked(str(message["path"]))

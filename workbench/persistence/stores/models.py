@@ -28,6 +28,7 @@ from workbench.errors import (
 from workbench.persistence.disk_errors import as_ours, speaks_plainly
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
+from workbench.persistence.scratch import scratch_prefix
 from workbench.persistence.storage import Change, Head, Move, Remove, Storage, Write, Writer
 from workbench.persistence.storage.keys import is_plain
 from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
@@ -222,7 +223,7 @@ class ModelStore:
     def _cache(self) -> ContentCache:
         if self._given_cache is not None:
             return self._given_cache
-        folder = tempfile.mkdtemp(prefix="workbench-models-")
+        folder = tempfile.mkdtemp(prefix=scratch_prefix("models"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return ContentCache(Path(folder))
 
