@@ -25,7 +25,7 @@ from workbench.datasets.thumbnails import Thumbnail, Thumbnails, decode_reduced
 from workbench.datasets.uploads import add_files
 from workbench.errors import InvalidFrameError
 from workbench.panels.annotate.picture import PictureLoader
-from workbench.persistence import Stores, create_stores
+from workbench.persistence import Stores, create_stores, image_header
 from workbench.persistence.image_bounds import (
     COLOUR_PIXELS,
     MAX_BYTES,
@@ -158,27 +158,27 @@ async def test_files_that_are_too_long_or_no_files_are_not_read(stores: Stores, 
 
 
 @pytest.mark.parametrize("length", [0x7FFFFFFF, 0xFFFFFFFF, 10_000])
-@pytest.mark.parametrize("kind", [b"IDAT", b"tEXt", b"IEND"])
+@pytest.mark.parametrize("kind", [b"IDAT", b"IEND"])
 def test_a_png_does_not_get_the_memory_that_a_part_of_it_names(length: int, kind: bytes) -> None:
     """OpenCV would take four gigabytes, for most of a minute, for a file of some bytes."""
     whole = cv2.imencode(".png", np.full((16, 16, 3), 90, np.uint8))[1].tobytes()
-    lying = length.to_bytes(4) + kind
-    place = whole.index(kind) - 4 if kind in whole else whole.index(b"IDAT") - 4
-    data = whole[:place] + lying + whole[place + 8 * (kind in whole) :]
+    place = whole.index(kind) - 4
+    data = whole[:place] + length.to_bytes(4) + whole[place + 4 :]
     for use in (decode, lambda *args: list(pictures_in(*args))):
         with pytest.raises(InvalidFrameError, match=r"x\.png: expected a whole PNG"):
             use(data, "x.png")
     assert decode(whole + b"more behind the end", "x.png").shape == (16, 16, 3)
 
 
-def test_a_png_that_is_cut_off_was_never_decoded() -> None:
+def test_a_png_that_is_cut_off_was_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (40, 40, 3), np.uint8)
     data = cv2.imencode(".png", noise)[1].tobytes()
     for length in range(50, len(data), 37):
         assert is_cut_off(data[:length])
         assert cv2.imdecode(np.frombuffer(data[:length], np.uint8), cv2.IMREAD_COLOR) is None
     assert not is_cut_off(data)
-    assert is_cut_off(data[:33] + png_chunk(b"tEXt", b"") * 1_000_001 + data[33:])
+    monkeypatch.setattr(image_header, "_MAX_CHUNKS", 9)
+    assert is_cut_off(data[:33] + png_chunk(b"tEXt", b"") * 9 + data[33:])
 
 
 def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
