@@ -171,7 +171,7 @@ def is_cut_off(data: bytes) -> bool:
         if position + 12 > len(data):
             return True
         length, kind = _CHUNK.unpack_from(data, position)
-        position += 12 + length
+        position += 12 + int(length)
         if kind == b"IEND":
             break
     else:
