@@ -12,9 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.helpers.training import TINY
 from workbench.errors import InvalidModelError
 from workbench.own_python import python_path
+from workbench.persistence import Stores
+from workbench.training import architectures
 from workbench.training.architectures import read_architecture, require_moderate, write_checked
+from workbench.training.checks import check_settings
+from workbench.training.config import TrainingConfig
 from workbench.training.environment import import_ultralytics, ultralytics_folder
 
 SMALL: dict[str, Any] = {
@@ -80,6 +85,21 @@ def test_what_would_run_fetch_or_swell_is_refused(
     path = written(tmp_path, {**SMALL, **changes})
     with pytest.raises(InvalidModelError, match=rf"stranger\.yaml: .*{reason}"):
         read_architecture(str(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["stranger-world.yaml", "yoloe-stranger.yml", "yolov8s-world.yaml"]
+)
+async def test_what_is_trained_with_texts_is_refused_before_it_fails(
+    persistence_stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    source = str(written(tmp_path, SMALL, name)) if "stranger" in name else name
+    config = TrainingConfig(**{**TINY, "base_model": source})
+    monkeypatch.setattr(architectures, "find_spec", lambda _: None)
+    with pytest.raises(InvalidModelError, match=r"the package clip is not installed; start from"):
+        await check_settings(persistence_stores, config)
+    monkeypatch.setattr(architectures, "find_spec", lambda name: name)
+    assert (await check_settings(persistence_stores, config)).label == name
 
 
 @pytest.mark.parametrize(

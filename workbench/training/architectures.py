@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from workbench.training.base_models import without_scale
 from workbench.training.environment import ultralytics_folder
 from workbench.weights.architecture import ArchitectureError, check_architecture
 from workbench.weights.measuring import UNBUILDABLE, TooMuchError, counting, run_through
+
+_TEXT_ENCODER = "clip"
 
 
 def read_architecture(source: str) -> dict[str, Any]:
@@ -63,6 +66,25 @@ def read_architecture(source: str) -> dict[str, Any]:
             "yolo11.yaml; found one without"
         )
     return content  # type: ignore[no-any-return]
+
+
+def require_readable_texts(source: str) -> None:
+    """Refuse an architecture that is trained with texts where nothing can read them.
+
+    Ultralytics goes by the file's name, whatever is in it, and would fail in the run itself.
+
+    Raises
+    ------
+    InvalidModelError
+        If it is one, and the package that reads texts is missing.
+    """
+    stem = Path(source).stem
+    if ("-world" in stem or "yoloe" in stem) and find_spec(_TEXT_ENCODER) is None:
+        raise InvalidModelError(
+            f"{source}: expected an architecture that is trained on boxes alone, found the name of "
+            f"one that reads texts, too, for which the package {_TEXT_ENCODER} is not installed; "
+            "start from another, such as yolo11n.yaml, or rename a file of your own"
+        )
 
 
 def write_checked(source: str, folder: Path) -> Path:

@@ -11,7 +11,7 @@ from workbench.datasets.health import Finding, HealthChecker
 from workbench.errors import InvalidConfigError
 from workbench.persistence import Stores
 from workbench.persistence.models import DatasetInfo, ImageKey, LabelTable, Progress, no_progress
-from workbench.training.architectures import read_architecture
+from workbench.training.architectures import read_architecture, require_readable_texts
 from workbench.training.arguments import check_arguments
 from workbench.training.base_models import resolve_base_model
 from workbench.training.config import BaseModel, TrainingConfig
@@ -77,6 +77,7 @@ async def check_settings(stores: Stores, config: TrainingConfig) -> BaseModel:
         config.base_model, stores.model, allow_download=config.allow_download
     )
     if not base.pretrained:
+        require_readable_texts(base.source)
         await asyncio.to_thread(read_architecture, base.source)
     elif not base.fetch:
         await asyncio.to_thread(rewritten_weights, base.source)
