@@ -282,6 +282,9 @@ async def test_the_head_counts_what_comes(tmp_path: Path) -> None:
         await until(lambda: tabs.dataset.options == (("cups (0 images)", "cups"),))
         await wb.stores.image.save_bytes("cups", "train", "a.jpg", jpeg(1))
         await until(lambda: tabs.dataset.options == (("cups (1 image)", "cups"),))
+        await wb.stores.dataset.delete("cups")
+        await until(lambda: tabs.dataset.options == (("none yet", None),))
+        await until(lambda: tabs.dataset.label == "none yet")
 
 
 async def test_a_dataset_can_be_opened_in_the_tabs_from_python(tmp_path: Path) -> None:

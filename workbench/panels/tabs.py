@@ -171,7 +171,9 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         # One that can be opened is chosen before one that cannot.
         names = sorted((info.name for info in found), key=lambda name: name in self._problems)
         self.dataset.options = [(_title(info), info.name) for info in found] or [_NONE]
-        self.dataset.value = kept if kept in names else next(iter(names), None)
+        chosen = kept if kept in names else next(iter(names), None)
+        # By its place: a value of None takes the choice back, and the field would be blank.
+        self.dataset.index = [name for _, name in self.dataset.options].index(chosen)
         self._show_chosen()
         if not names:
             self._show_nothing()

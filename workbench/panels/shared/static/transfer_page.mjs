@@ -92,6 +92,8 @@ export function createTransferPage({ send, leave, contentOf }) {
       if (content) {
         body.scrollTop = 0;
         heading.focus({ preventScroll: true });
+        // A page that is shorter than the one before would begin above what is seen.
+        heading.scrollIntoView({ block: "nearest" });
       } else leave();
       return true;
     },
