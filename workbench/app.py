@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from workbench.datasets.dataset import Dataset
 from workbench.datasets.manager import DatasetManager
-from workbench.datasets.prelabelling import Labeller, Prelabelled
+from workbench.datasets.prelabelling import HERE, Labeller, Prelabelled
 from workbench.evaluation.evaluator import Evaluator
 from workbench.labelling import ModelLabeller
 from workbench.labelling.predictor import Predictor
@@ -190,6 +190,7 @@ class Workbench:
         labeller: Labeller | Callable[..., Any] | str | Path | None = None,
         *,
         again: bool = False,
+        where: str = HERE,
         progress: Progress = no_progress,
     ) -> Prelabelled:
         """Have boxes proposed for images, to be reviewed in the annotator; no label is touched.
@@ -204,6 +205,10 @@ class Workbench:
             takes one; default: the active model.
         again : bool
             Look also at images that the same source has looked at before.
+        where : str
+            ``"local"``: this machine. A model can also label on a Ray cluster, whose nodes read
+            the pictures themselves: ``"http://head:8265"``, or ``"ray"`` for the one that
+            ``RAY_ADDRESS`` names; with ``?cpus=2&gpus=1`` for what each process gets.
 
         Raises
         ------
@@ -213,7 +218,7 @@ class Workbench:
         if labeller is None or isinstance(labeller, str | Path):
             labeller = ModelLabeller(self.predictor, labeller)
         return await Dataset(self.stores, dataset).prelabel(
-            images, labeller, again=again, progress=progress
+            images, labeller, again=again, where=where, progress=progress
         )
 
     def _keep(self, panel: P) -> P:

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,6 +36,10 @@ SETTINGS = {
     # Ray takes 127.0.0.1 for a mistake and listens on the machine's own address instead, except
     # where it is told that there are no clusters.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # Where other tests keep all processors busy.
+    "RAY_raylet_start_wait_time_s": "180",
+    "RAY_agent_register_timeout_ms": "180000",
+    "RAY_worker_register_timeout_seconds": "180",
 }
 
 
@@ -132,12 +137,36 @@ def free_port() -> int:
         return port
 
 
+def ports() -> dict[str, int]:
+    """Return the ports of a node, which else waits some seconds only to be told of them."""
+    names = ("dashboard_agent_listen", "metrics_agent", "metrics_export", "runtime_env_agent")
+    found = {f"{name}_port": free_port() for name in names}
+    flag = "dashboard_agent_listen_port"
+    os.environ[f"FLAGS_{flag}"] = str(found[flag])  # see `let_nodes_start_slowly`
+    return found
+
+
+def let_nodes_start_slowly(folder: Path) -> None:
+    """Let a node not end itself where its agent takes more than 15 seconds to say its port.
+
+    Ray hands the others of a node's ports to its main process, and forgets this one, which that
+    process then waits for.
+    """
+    services = import_module("ray._private.services")
+    script = folder / "raylet"
+    flag = "dashboard_agent_listen_port"
+    script.write_text(f'#!/bin/sh\nexec "{services.RAYLET_EXECUTABLE}" "$@" --fromenv={flag}\n')
+    script.chmod(0o700)
+    services.RAYLET_EXECUTABLE = str(script)
+
+
 def main(folder: str, cpus: int) -> None:
     """Run the cluster until the input ends."""
     from ray.cluster_utils import Cluster
 
     temp = Path(folder) / "ray"  # Ray writes a file into it without making it
     temp.mkdir()
+    let_nodes_start_slowly(Path(folder))
     shared = {
         "node_ip_address": "127.0.0.1",
         "object_store_memory": OBJECT_STORE_BYTES,
@@ -153,8 +182,8 @@ def main(folder: str, cpus: int) -> None:
             "include_dashboard": True,
             "dashboard_host": "127.0.0.1",
             "dashboard_port": port,
-            "dashboard_agent_listen_port": free_port(),
             "gcs_server_port": free_port(),
+            **ports(),
         },
     )
     print(json.dumps({"address": f"127.0.0.1:{port}"}), flush=True)
@@ -162,9 +191,7 @@ def main(folder: str, cpus: int) -> None:
     for line in sys.stdin:
         command = line.strip()
         if command == "add":
-            added.append(
-                cluster.add_node(**shared, num_cpus=1, dashboard_agent_listen_port=free_port())
-            )
+            added.append(cluster.add_node(**shared, **ports(), num_cpus=1))
         elif command == "kill":
             cluster.remove_node(added.pop(), allow_graceful=False)
         print(json.dumps({"done": command}), flush=True)

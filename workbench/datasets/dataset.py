@@ -17,7 +17,7 @@ from workbench.datasets.bulk_deciding import (
 from workbench.datasets.classes import ClassEditor
 from workbench.datasets.health import HealthChecker, HealthReport
 from workbench.datasets.index import DatasetIndex, Indexer
-from workbench.datasets.prelabelling import BoxRows, Frame, Labeller, Prelabelled, prelabel
+from workbench.datasets.prelabelling import HERE, BoxRows, Frame, Labeller, Prelabelled, prelabel
 from workbench.datasets.query import parse_query
 from workbench.datasets.review_queue import Order, Queued, review_queue
 from workbench.datasets.splits import SplitPlanner
@@ -116,6 +116,7 @@ class Dataset:
         labeller: Labeller | Callable[[list[Frame]], Iterable[BoxRows]],
         *,
         again: bool = False,
+        where: str = HERE,
         progress: Progress = no_progress,
     ) -> Prelabelled:
         """Have boxes proposed for images, to be reviewed; no label is touched.
@@ -128,13 +129,17 @@ class Dataset:
             Who proposes; a function as `FunctionLabeller` takes one.
         again : bool
             Look also at images that the same source has looked at before.
+        where : str
+            ``"local"``: this machine. A model can also label on a Ray cluster, whose nodes read
+            the pictures themselves: ``"http://head:8265"``, or ``"ray"`` for the one that
+            ``RAY_ADDRESS`` names; with ``?cpus=2&gpus=1`` for what each process gets.
 
         Raises
         ------
         NotFoundError, QueryError
         """
         return await prelabel(
-            self._stores, self.name, images, labeller, again=again, progress=progress
+            self._stores, self.name, images, labeller, again=again, where=where, progress=progress
         )
 
     async def review_queue(

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,8 @@ from workbench.persistence.rules import decode
 from workbench.persistence.suggestion_blocks import SuggestionSource, new_block
 
 Frame = npt.NDArray[np.uint8]
+HERE = "local"
+"""The place that is this machine."""
 
 _AT_ONCE = 16
 _SAVED_EVERY_S = 3.0
@@ -77,6 +80,34 @@ class Labeller(ABC):
         frames : sequence of ndarray of uint8, shape (height, width, 3)
             BGR; of several sizes.
         """
+
+    def at(self, where: str) -> Labeller:
+        """Return what labels there in place of this one, which labels on this machine.
+
+        Parameters
+        ----------
+        where : str
+            Address of a cluster.
+
+        Raises
+        ------
+        ValueError
+            If it can label on this machine only.
+        """
+        raise ValueError(
+            f"where: {type(self).__name__} labels on this machine only, and not at {where!r}; a "
+            "model (ModelLabeller) can label on a cluster"
+        )
+
+
+class StoredLabeller(Labeller):
+    """A labeller that reads the pictures itself, where it works."""
+
+    @abstractmethod
+    def label_stored(
+        self, stores: DataStores, dataset: str, keys: Sequence[ImageKey]
+    ) -> AsyncGenerator[dict[ImageKey, list[Prediction] | str], None]:
+        """Yield what is found on pictures, in their order, or why one cannot be read."""
 
 
 BoxRows = Iterable[Sequence[Any]]
@@ -181,6 +212,7 @@ async def prelabel(
     labeller: Labeller | Callable[[list[Frame]], Iterable[BoxRows]],
     *,
     again: bool = False,
+    where: str = HERE,
     progress: Progress = no_progress,
 ) -> Prelabelled:
     """Have boxes proposed for images; see `workbench.datasets.prelabelling`.
@@ -197,6 +229,8 @@ async def prelabel(
         A function is called as `FunctionLabeller` says.
     again : bool
         Look also at images that the same source has looked at before.
+    where : str
+        ``"local"``: this machine. Else a cluster, see `Labeller.at`.
     progress : callable
         Told ``(done, total)``.
 
@@ -208,6 +242,8 @@ async def prelabel(
         If the query cannot be understood.
     """
     worker = labeller if isinstance(labeller, Labeller) else FunctionLabeller(labeller)
+    if where != HERE:
+        worker = worker.at(where)
     keys = await _keys(stores, dataset, images)
     source = await worker.start(await task_of(stores, dataset))
     seen: set[ImageKey] = set()
@@ -272,6 +308,9 @@ class _Run:
 
     async def go(self, keys: Sequence[ImageKey], progress: Progress) -> None:
         progress(0, len(keys))
+        if isinstance(self._labeller, StoredLabeller):
+            await self._go_elsewhere(self._labeller, keys, progress)
+            return
         batches = [keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE)]
         coming = asyncio.create_task(self._read(batches[0] if batches else []))
         try:
@@ -285,10 +324,24 @@ class _Run:
         finally:
             coming.cancel()
 
+    async def _go_elsewhere(
+        self, labeller: StoredLabeller, keys: Sequence[ImageKey], progress: Progress
+    ) -> None:
+        async with aclosing(labeller.label_stored(self._stores, self._dataset, keys)) as answers:
+            async for found in answers:
+                good = {key: one for key, one in found.items() if not isinstance(one, str)}
+                self.failed |= {key: one for key, one in found.items() if isinstance(one, str)}
+                self.done += len(good)
+                await self._keep(good)
+                progress(self.done + len(self.failed), len(keys))
+
     async def _label(self, frames: Mapping[ImageKey, Frame]) -> None:
         found = await self._labeller.label([*frames.values()])
-        self._unsaved.update(zip(frames, found, strict=True))
-        self.boxes += sum(map(len, found))
+        await self._keep(dict(zip(frames, found, strict=True)))
+
+    async def _keep(self, found: Mapping[ImageKey, list[Prediction]]) -> None:
+        self._unsaved.update(found)
+        self.boxes += sum(map(len, found.values()))
         if time.monotonic() - self._saved_at > _SAVED_EVERY_S:
             await self.save()
 
@@ -301,24 +354,31 @@ class _Run:
             await self._stores.image.add_suggestions(self._dataset, [block])
 
     async def _read(self, keys: Sequence[ImageKey]) -> dict[ImageKey, Frame]:
-        contents = await self._stores.image.read_many(self._dataset, keys) if keys else []
-        decoded = await asyncio.gather(
-            *(
-                asyncio.to_thread(_decoded, data, key)
-                for data, key in zip(contents, keys, strict=True)
-            )
-        )
-        frames: dict[ImageKey, Frame] = {}
-        for key, frame in zip(keys, decoded, strict=True):
-            if isinstance(frame, str):
-                self.failed[key] = frame
-            else:
-                frames[key] = frame
+        frames, failed = await read_frames(self._stores, self._dataset, keys)
+        self.failed |= failed
         return frames
 
 
+async def read_frames(
+    stores: DataStores, dataset: str, keys: Sequence[ImageKey]
+) -> tuple[dict[ImageKey, Frame], dict[ImageKey, str]]:
+    """Return pictures, and why some cannot be read: one bad file does not stop the rest."""
+    contents = await stores.image.read_many(dataset, keys) if keys else []
+    decoded = await asyncio.gather(
+        *(asyncio.to_thread(_decoded, data, key) for data, key in zip(contents, keys, strict=True))
+    )
+    frames: dict[ImageKey, Frame] = {}
+    failed: dict[ImageKey, str] = {}
+    for key, frame in zip(keys, decoded, strict=True):
+        if isinstance(frame, str):
+            failed[key] = frame
+        else:
+            frames[key] = frame
+    return frames, failed
+
+
 def _decoded(data: bytes | Exception, key: ImageKey) -> Frame | str:
-    """Return a picture, or why there is none: one bad file does not stop the rest."""
+    """Return a picture, or why there is none."""
     if isinstance(data, Exception):
         return str(data)
     try:

@@ -16,9 +16,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -27,10 +26,12 @@ from importlib import metadata
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import ImportFormatError, InvalidFrameError, NotFoundError
+from workbench.errors import ImportFormatError, NotFoundError
+from workbench.evaluation.batches import Seen, Thresholds, detect_batch, load_batch, readers
 from workbench.evaluation.evaluation import Evaluation, Settings
 from workbench.evaluation.labels import Labels, load_labels, map_classes
 from workbench.evaluation.matching import Detections
+from workbench.evaluation.on_cluster import detect_on_cluster
 from workbench.evaluation.thresholds import keep_thresholds
 from workbench.labelling.network import (
     MAX_DETECTIONS,
@@ -38,13 +39,12 @@ from workbench.labelling.network import (
     Network,
     Scaled,
     Size,
-    scale_for_validation,
     validation_batches,
 )
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores
-from workbench.persistence.models import ModelInfo, Progress, no_progress
-from workbench.persistence.rules import decode
+from workbench.persistence.models import ImageKey, ModelInfo, Progress, no_progress
+from workbench.training.config import LOCAL
 
 _log = logging.getLogger(__name__)
 _BATCH = 16  # as in Ultralytics' validation: the shapes of batches depend on it
@@ -64,6 +64,14 @@ class _Request:
     iou: float
     image_size: int | None
     max_detections: int
+
+    @property
+    def keys(self) -> list[ImageKey]:
+        return [(self.split, name) for name in self.filenames]
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return Thresholds(self.confidence, self.iou, self.max_detections)
 
     @property
     def key(self) -> str:
@@ -118,6 +126,7 @@ class Evaluator:
         image_size: int | None = None,
         unlabelled_as_background: bool = False,
         refresh: bool = False,
+        where: str = LOCAL,
         progress: Progress = no_progress,
     ) -> Evaluation:
         """Predict a split's images and compare with its labels.
@@ -141,6 +150,9 @@ class Evaluator:
             left out.
         refresh : bool
             Predict again even if the same predictions were kept.
+        where : str
+            ``"local"``: this machine. Else the images are looked at by the nodes of a Ray
+            cluster: ``"http://head:8265"``, or ``"ray"`` for the one that ``RAY_ADDRESS`` names.
         progress : callable
             Told ``(done, total)`` in images, from another thread; raise from it to cancel.
 
@@ -155,6 +167,8 @@ class Evaluator:
             If the weights cannot be used.
         SetupError
             If torch or Ultralytics do not work on this machine.
+        TrainingError
+            If the cluster does not answer, or cannot do it.
         """
         for name, value in (("confidence", confidence), ("iou", iou)):
             if not 0 <= value <= 1:
@@ -182,7 +196,7 @@ class Evaluator:
             progress(len(labels.filenames), len(labels.filenames))
             evaluation = await asyncio.to_thread(_with_labels, kept, labels, info.name)
         else:
-            answer = await self._predict(request, labels.classes, progress)
+            answer = await self._predict(request, labels.classes, where, progress)
             evaluation = await asyncio.to_thread(_assemble, request, labels, answer)
             data = await asyncio.to_thread(evaluation.to_bytes)
             await self._stores.dataset.save_cache(dataset, request.key, data)
@@ -209,14 +223,13 @@ class Evaluator:
             return None
 
     async def _predict(
-        self, request: _Request, classes: tuple[str, ...], progress: Progress
+        self, request: _Request, classes: tuple[str, ...], where: str, progress: Progress
     ) -> _Answer:
-        keys = [(request.split, name) for name in request.filenames]
-        sizes = await self._stores.image.measure_many(request.dataset, keys)
+        sizes = await self._stores.image.measure_many(request.dataset, request.keys)
         readable = np.flatnonzero(sizes.min(axis=1) > 0)
         if not len(readable):
             raise NotFoundError(
-                f"{request.dataset}/{request.split}: none of the {len(keys)} images can be read"
+                f"{request.dataset}/{request.split}: none of the {len(sizes)} images can be read"
             )
         names, image_size, stride = await self._predictor.run(
             request.model,
@@ -236,51 +249,74 @@ class Evaluator:
             (readable[chosen], canvas)
             for chosen, canvas in validation_batches(sizes[readable], image_size, stride, _BATCH)
         ]
-        found: list[Found | None] = [None] * len(keys)
-        done = 0
-        readers = ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="workbench")
-        load = partial(self._load, request, image_size, readers)
-        following = asyncio.create_task(load(*batches[0]))
+        found: list[Found | None] = [None] * len(sizes)
+        if where == LOCAL:
+            seen = self._look_here(request, batches, image_size, progress)
+        else:
+            seen = self._look_there(request, batches, image_size, where, progress)
+        async with aclosing(seen):
+            async for batch in seen:
+                good = batch.sizes.min(axis=1) > 0
+                sizes[batch.places[good]] = batch.sizes[good]
+                for place, one in zip(batch.places.tolist(), batch.found, strict=True):
+                    found[place] = one
+        return _Answer(image_size, class_ids, class_notes, found, sizes)
+
+    async def _look_here(
+        self,
+        request: _Request,
+        batches: Sequence[tuple[npt.NDArray[np.int64], Size]],
+        image_size: int,
+        progress: Progress,
+    ) -> AsyncGenerator[Seen, None]:
+        done, total = 0, sum(len(places) for places, _ in batches)
+        pool = readers()
+
+        def load(places: npt.NDArray[np.int64], canvas: Size) -> asyncio.Task[list[Scaled | None]]:
+            keys = [request.keys[place] for place in places]
+            return asyncio.create_task(
+                load_batch(self._stores, request.dataset, keys, image_size, canvas, pool)
+            )
+
+        following = load(*batches[0])
         try:
             for number, (places, _) in enumerate(batches):
                 pictures = await following
                 if number + 1 < len(batches):
-                    following = asyncio.create_task(load(*batches[number + 1]))
+                    following = load(*batches[number + 1])
                 done += len(places)
-                work = partial(_detect, request, pictures, progress, done, len(readable))
-                answers = await self._predictor.run(request.model, work)
-                for place, picture, answer in zip(places, pictures, answers, strict=True):
-                    found[place] = answer
-                    if picture is not None:
-                        sizes[place] = picture.original[::-1]
+                work = partial(_detect, request, pictures, progress, done, total)
+                yield Seen.of(places, pictures, await self._predictor.run(request.model, work))
         finally:
             following.cancel()
-            readers.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
             await asyncio.gather(following, return_exceptions=True)
-        return _Answer(image_size, class_ids, class_notes, found, sizes)
 
-    async def _load(
+    async def _look_there(
         self,
         request: _Request,
+        batches: Sequence[tuple[npt.NDArray[np.int64], Size]],
         image_size: int,
-        readers: ThreadPoolExecutor,
-        places: npt.NDArray[np.int64],
-        canvas: Size,
-    ) -> list[Scaled | None]:
-        """Return the images of a batch as the model sees them; None for one that is damaged."""
-        keys = [(request.split, request.filenames[place]) for place in places]
-        contents = await self._stores.image.read_many(request.dataset, keys)
-        work = partial(_scaled, image_size=image_size, canvas=canvas)
-        return await asyncio.to_thread(lambda: list(readers.map(work, contents)))
-
-
-def _scaled(content: bytes | Exception, *, image_size: int, canvas: Size) -> Scaled | None:
-    if isinstance(content, Exception):
-        return None
-    try:
-        return scale_for_validation(decode(content, "image"), image_size, canvas)
-    except InvalidFrameError:  # noted by name when the answers are put together
-        return None
+        where: str,
+        progress: Progress,
+    ) -> AsyncGenerator[Seen, None]:
+        done, total = 0, sum(len(places) for places, _ in batches)
+        answers = detect_on_cluster(
+            self._stores,
+            request.dataset,
+            request.keys,
+            batches,
+            where=where,
+            weights=await self._stores.model.load(request.model.name),
+            digest=request.weights_digest,
+            image_size=image_size,
+            thresholds=request.thresholds,
+        )
+        async with aclosing(answers):
+            async for seen in answers:
+                done += len(seen.places)
+                progress(done, total)
+                yield seen
 
 
 def _detect(
@@ -291,19 +327,7 @@ def _detect(
     total: int,
     network: Network,
 ) -> list[Found | None]:
-    good = [picture for picture in pictures if picture is not None]
-    answers = iter(
-        network.detect(
-            good,
-            request.confidence,
-            iou=request.iou,
-            max_detections=request.max_detections,
-            several_classes=True,
-        )
-        if good
-        else ()
-    )
-    found = [None if picture is None else next(answers) for picture in pictures]
+    found = detect_batch(network, pictures, request.thresholds)
     progress(done, total)
     return found
 

@@ -92,6 +92,33 @@ class ModelLabeller(Labeller):
         """Which class of the dataset each class of the model is."""
         return None if self._ready is None else self._ready.mapping
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What it is made with besides the model, as keywords."""
+        return {
+            "mapping": dict(self._changes),
+            "confidence": self._confidence,
+            "tiles": self._tiles,
+            "tighten": self._tighten,
+        }
+
+    async def weights(self) -> Path:
+        """Return the file of the model's weights; raises as `start` does."""
+        info, weights = await self._choose()
+        return weights or await self._predictor.stores.model.load(info.name)
+
+    def at(self, where: str) -> Labeller:
+        """See `Labeller.at`.
+
+        Raises
+        ------
+        InvalidConfigError
+            If `where` is no address of a cluster.
+        """
+        from workbench.labelling.cluster.labeller import ClusterLabeller
+
+        return ClusterLabeller(self, where)
+
     async def start(self, task: Task) -> SuggestionSource:
         """Load the model and guess what its classes are in the dataset.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from workbench.errors import NotFoundError, WorkbenchError
+from workbench.persistence.storage import Remove
 from workbench.persistence.stores.dataset import Dataset
 from workbench.persistence.yolo.names import HIDDEN
 
@@ -40,6 +42,11 @@ def save(dataset: Dataset, key: str, data: bytes) -> None:
     # A full or read-only disk, or a folder of a stranger: it will be derived again.
     except (OSError, WorkbenchError) as error:
         _log.warning("%s is not kept: %s", dataset.at(_path(key)), error)
+
+
+def drop(dataset: Dataset, keys: Iterable[str]) -> None:
+    """Remove what is kept under keys; it is no error if nothing is there."""
+    dataset.storage.commit([Remove(_path(key)) for key in keys])
 
 
 def _path(key: str) -> str:

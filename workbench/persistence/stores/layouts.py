@@ -8,7 +8,7 @@ from workbench.persistence.yolo.names import HIDDEN, is_image_name
 
 # Files and folders of ours that transactions write, and how deep one may lie in them.
 _DATASET_FILES = frozenset({"dataset.json", "prompts.json", "tags.json"})
-_DATASET_FOLDERS = frozenset({"history", "imports", "rewrites", "suggestions", "versions"})
+_DATASET_FOLDERS = frozenset({"cache", "history", "imports", "rewrites", "suggestions", "versions"})
 _LOGS = frozenset({"history", "sources"})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from workbench.errors import ConflictError, NotFoundError
@@ -225,3 +225,9 @@ class SideData:
         """
         dataset = self._places.open(name)
         await asyncio.to_thread(caches.save, dataset, check_cache_key(key), bytes(data))
+
+    async def drop_caches(self, name: str, keys: Iterable[str]) -> None:
+        """Remove what `save_cache` kept under these keys, if it is there."""
+        dataset = self._places.open(name)
+        checked = [check_cache_key(key) for key in keys]
+        await asyncio.to_thread(caches.drop, dataset, checked)

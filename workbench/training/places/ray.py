@@ -136,10 +136,31 @@ class RayPlace:
         self, info: DatasetInfo, config: TrainingConfig, base: BaseModel, runs_dir: Path
     ) -> list[Problem]:
         """Return what speaks against a run there: no cluster, other versions, too little disk."""
-        found = self._check_cluster()
+        found = self.check_cluster()
         if not any(problem.severity == ERROR for problem in found):
             found += self._check_versions(config)
         return [*found, *check_disk(config, scale_of(base.label), runs_dir)]
+
+    def check_cluster(self) -> list[Problem]:
+        """Return what speaks against anything there: no Ray here, no cluster, another release."""
+        if find_spec("ray") is None:
+            text = "a run on a cluster needs Ray, which is not installed here"
+            return [Problem(ERROR, text, INSTALL)]
+        try:
+            with urllib.request.urlopen(
+                f"{self.url}/api/version", timeout=_SECONDS_FOR_ANSWER
+            ) as answer:
+                there = str(json.load(answer)["ray_version"])
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            text = f"no Ray cluster answers at {self.url} ({reason})"
+            remedy = "start one with `ray start --head`, or forward its port 8265 to this machine"
+            return [Problem(ERROR, text, remedy)]
+        here = metadata.version("ray")
+        if there == here:
+            return []
+        text = f"the cluster has Ray {there}, and this machine {here}"
+        return [Problem(WARNING, text, f"if a run fails to start, pip install ray=={there} here")]
 
     def devices(self, config: TrainingConfig) -> frozenset[str]:
         """Return no device: those of the cluster are for the cluster to give out."""
@@ -221,26 +242,6 @@ class RayPlace:
         environment = {name: value for name, value in os.environ.items() if name not in _OTHERS}
         child = spawn_module(_KEEPER, folder, environment | quiet())
         folder.write_keeper(record_of(child.pid))
-
-    def _check_cluster(self) -> list[Problem]:
-        if find_spec("ray") is None:
-            text = "a run on a cluster needs Ray, which is not installed here"
-            return [Problem(ERROR, text, INSTALL)]
-        try:
-            with urllib.request.urlopen(
-                f"{self.url}/api/version", timeout=_SECONDS_FOR_ANSWER
-            ) as answer:
-                there = str(json.load(answer)["ray_version"])
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            text = f"no Ray cluster answers at {self.url} ({reason})"
-            remedy = "start one with `ray start --head`, or forward its port 8265 to this machine"
-            return [Problem(ERROR, text, remedy)]
-        here = metadata.version("ray")
-        if there == here:
-            return []
-        text = f"the cluster has Ray {there}, and this machine {here}"
-        return [Problem(WARNING, text, f"if a run fails to start, pip install ray=={there} here")]
 
 
 def _is_kept(folder: RunFolder) -> bool:
