@@ -311,6 +311,14 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
             "s1/seqinfo.ini": "[Sequence]",
         },
     ),
+    "mot without a confidence": (
+        "mot",
+        {"s1/img1/000001.jpg": PICTURE, "s1/gt/gt.txt": "1,5,21,11,60,50\n"},
+    ),
+    "mot of a detector": (
+        "mot",
+        {"s1/img1/000001.jpg": PICTURE, "s1/det/det.txt": "1,-1,21,11,60,50,0,-1,-1,-1\n"},
+    ),
     "imagefolder": (
         "imagefolder",
         PIC
@@ -437,6 +445,7 @@ READ |= {
     "yolo": ("yolo", PIC | {"classes.txt": "cat\n", "a.txt": "0 0.25 0.35 0.3 0.5\n"}),
 }
 _NAMES = {"sa1b": "object", "widerface": "face", "mot": "car"}
+_NAMES |= dict.fromkeys(("mot without a confidence", "mot of a detector"), "pedestrian")
 
 
 @pytest.mark.parametrize("case", READ)
@@ -447,7 +456,7 @@ async def test_every_format_gives_the_box(
     info = await import_dataset(persistence_stores, folder(tmp_path / "in" / "ds", files))
     assert info.ledger.format == kind
     assert [rows for rows in labels(info).values() if rows] == [ONE]
-    assert info.classes == [_NAMES.get(kind, "cat")]
+    assert info.classes == [_NAMES.get(case) or _NAMES.get(kind, "cat")]
     assert info.ledger.found["annotations"] == info.ledger.taken["annotations"] == 1
     assert {entry.reason for entry in info.ledger.entries if entry.outcome == "left"} == set()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from workbench.datasets.formats.class_ids import FIRST_IDS
+from workbench.datasets.formats.encodings import ENCODINGS, USUAL
 from workbench.datasets.formats.row_meaning import LAYOUTS, UNITS
 from workbench.errors import ImportFormatError
 from workbench.persistence.models import SPLITS
@@ -21,6 +22,7 @@ _VALUES = {
     "rows": ("auto", *LAYOUTS),
     "units": ("auto", *UNITS),
     "first_id": FIRST_IDS,
+    "encoding": tuple(ENCODINGS),
 }
 
 
@@ -74,6 +76,8 @@ class Choices:
     first_id : str
         Whether class ids count from ``0`` or from ``1``, where files have ids for names that
         stand elsewhere; ``auto``: from 1 where nothing else makes sense.
+    encoding : str
+        Of text that is not in UTF-8, such as ``gb18030`` or ``shift_jis``.
     """
 
     format: str = ""
@@ -93,6 +97,7 @@ class Choices:
     rows: str = "auto"
     units: str = "auto"
     first_id: str = "auto"
+    encoding: str = USUAL
 
     def __post_init__(self) -> None:
         for name, values in _VALUES.items():

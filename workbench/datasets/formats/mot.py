@@ -1,7 +1,9 @@
 """MOTChallenge: ``seq/gt/gt.txt`` with a row for each box of each frame of ``seq/img1``.
 
-``frame, id, left, top, width, height, confidence, class, visibility``; a confidence of 0 marks
-what is not to be evaluated (https://motchallenge.net/instructions/).
+``frame, id, left, top, width, height, confidence, class, visibility``, of which what is behind the
+height may be left out; a confidence of 0 marks what is not to be evaluated. A sequence without
+truth has ``det/det.txt``, whose confidence is a detector's score
+(https://motchallenge.net/instructions/).
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from workbench.datasets.formats.walking import found, head_lines, lines_of, read
 
 TITLE = "MOTChallenge"
 
+_TRUTH, _DETECTED = "gt", "det"
+
 _CLASSES = (
     *("pedestrian", "person_on_vehicle", "car", "bicycle", "motorbike", "non_mot_vehicle"),
     *("static_person", "distractor", "occluder", "occluder_on_ground", "occluder_full"),
@@ -33,14 +37,26 @@ _CLASSES = (
 
 
 def detect(view: FolderView) -> Detection:
-    """Look for ``gt.txt`` beside numbered pictures."""
-    files = [n for n in view.candidates(".txt") if stem_of(n).lower() == "gt" and _is_mot(view, n)]
-    return found(files, f"{counted(len(files), 'sequence')} with gt.txt", 0.95)
+    """Look for ``gt.txt``, or else ``det.txt``, in folders of these names or beside pictures."""
+    lists: dict[str, dict[str, str]] = {}
+    for name in view.candidates(".txt"):
+        if (kind := stem_of(name).lower()) in (_TRUTH, _DETECTED) and _is_mot(view, name):
+            lists.setdefault(_home(name), {})[kind] = name
+    files = [kinds.get(_TRUTH, kinds.get(_DETECTED, "")) for kinds in lists.values()]
+    of_what = sorted({f"{stem_of(name).lower()}.txt" for name in files})
+    return found(files, f"{counted(len(files), 'sequence')} with {' or '.join(of_what)}", 0.95)
+
+
+def _home(name: str) -> str:
+    """Return the folder of a list's sequence."""
+    return name.rpartition("/")[0].rpartition("/")[0]
 
 
 def _is_mot(view: FolderView, name: str) -> bool:
     lines = head_lines(view, name)
-    return bool(lines) and all(len(line.split(",")) in (7, 8, 9, 10) for line in lines)
+    return bool(lines) and all(
+        6 <= len(values := line.split(",")) <= 10 and values[0].strip().isdigit() for line in lines
+    )
 
 
 def read(view: FolderView, detection: Detection, options: Options) -> Reading:
@@ -50,8 +66,7 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     labels = _labels(view, reading)
 
     def parse(lines: list[str], name: str) -> Iterator[Record]:
-        home = name.rpartition("/")[0].rpartition("/")[0]
-        frames = numbered.get(home, {})
+        frames = numbered.get(_home(name), {})
         records: dict[int, Record] = {
             frame: Record(name, picture, place=max(frame, 1), reviewed=False)
             for frame, picture in frames.items()
@@ -78,7 +93,8 @@ def _row(text: str, line: int, name: str, records: dict[int, Record], labels: li
         return
     record = records.setdefault(int(frame), Record(name, f"img1/{int(frame):06d}", place=line))
     kind = int(values[7]) if len(values) > 7 else 1
-    if len(values) > 6 and values[6] == 0:
+    is_detected = stem_of(name).lower() == _DETECTED
+    if len(values) > 6 and values[6] == 0 and not is_detected:
         record.problems.append(Problem(why.IGNORED, line))
         return
     label = (
@@ -88,7 +104,9 @@ def _row(text: str, line: int, name: str, records: dict[int, Record], labels: li
         if kind < 1
         else f"class_{kind}"
     )
-    extra: dict[str, object] = {"track_id": int(track)}
+    extra: dict[str, object] = {"track_id": int(track)} if track >= 0 else {}
+    if is_detected and len(values) > 6:
+        extra["score"] = values[6]
     if len(values) > 8 and 0 <= values[8] < 1:
         extra["visibility"] = values[8]
     # Pixels count from 1 here.
@@ -100,11 +118,10 @@ def _numbered(view: FolderView) -> dict[str, dict[int, str]]:
     """Return pictures by the folder of their sequence and their number."""
     found_here: dict[str, dict[int, str]] = {}
     for picture in view.pictures:
-        home = picture.rpartition("/")[0].rpartition("/")[0]
         digits = "".join(c for c in stem_of(picture) if c.isdigit())
         if digits:
             # From the folder of the list, which is beside that of the pictures.
-            found_here.setdefault(home, {})[int(digits[-9:])] = picture
+            found_here.setdefault(_home(picture), {})[int(digits[-9:])] = picture
     return found_here
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.datasets.changes import counted
+from workbench.datasets.formats import encodings
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.accounts import note_as_made
 from workbench.datasets.formats.choices import Choices, choices_from
@@ -169,6 +170,11 @@ class PlanFacts:
     def videos(self) -> list[str]:
         """The videos of the source, of which `Choices.frame_step` says what is taken."""
         return list(self._contents.videos)
+
+    @property
+    def has_other_text(self) -> bool:
+        """Whether there is text that is not in UTF-8, see `Choices.encoding`."""
+        return bool(self._contents.view.not_in_utf8)
 
     @property
     def pairing(self) -> dict[str, int]:
@@ -375,6 +381,7 @@ def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Conte
 
 
 def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Contents:
+    view.read_as(choices.encoding)
     if not view.pictures and (asked_first := _ask_about_pictures(view, choices)):
         return _nothing_yet(view, asked_first)
     videos = tuple(view.others(VIDEOS))
@@ -427,6 +434,8 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
     asked = recognised.unknown if not recognised.format and choices.unknown == "ask" else []
     notes = [*view.notes, *reading.notes, *ledger.sentences(), *layout.notes]
     notes += why.on_spellings(classes)
+    if view.not_in_utf8:
+        notes.append(encodings.note_of(view.not_in_utf8, choices.encoding))
     if choices.shares:
         shares = ", ".join(f"{share:g} to {split}" for split, share in choices.shares.items())
         notes.append(f"images were dealt out to splits at random: {shares}, seed {choices.seed}")

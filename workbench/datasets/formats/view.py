@@ -2,7 +2,8 @@
 
 A folder, a zip archive, a tar archive (also ``.gz``, ``.bz2``, ``.xz``, ``.zst``), or one
 annotation file, which stands for the folder that it lies in. Where a folder or an archive holds no
-pictures but archives, these are opened too, one level deep. Archives are held to the same
+pictures but archives, these are opened too, one level deep; so are archives of annotations beside
+pictures that have none. Archives are held to the same
 bounds as everywhere (`ArchiveLimits`); what is a tar or lies in another archive is unpacked
 into a temporary folder, which `FolderView.close` removes.
 """
@@ -23,6 +24,13 @@ from typing import Any, Self
 import orjson
 
 from workbench.datasets.formats import tar
+from workbench.datasets.formats.encodings import (
+    TEXTS,
+    USUAL,
+    first_word,
+    in_utf8,
+    is_other_text,
+)
 from workbench.errors import ArchiveError, ImportFormatError, NotFoundError, WorkbenchError
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.archive import Archive, FolderSink, Member, unpack
@@ -51,6 +59,9 @@ POINTABLE = frozenset(
 CONVERTIBLE = frozenset({".heic", ".heif", ".hif", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"})
 """Extensions of pictures that training does not read, and of which it can be given copies."""
 
+_ANNOTATED = frozenset({".json", ".xml", ".csv", ".ndjson", ".jsonl"})
+"""Extensions of annotation files, whatever these are called; ``.txt`` is that of much else."""
+
 OTHER_PICTURES = CONVERTIBLE | {".dng", ".svg", ".psd", ".cr2", ".nef", ".arw", ".jxl"}
 
 VIDEOS = frozenset(
@@ -77,6 +88,10 @@ class FolderView:
         Those that are pictures and not hidden.
     used : frozenset of str
         Files that stand for others that were made of them, see `with_made`.
+    encoding : str
+        In which text is read that is not in UTF-8, see `read_as`.
+    not_in_utf8 : dict of str to bytes
+        Files that were, each with its first word that tells.
     origin : str
         What people call what was pointed at: its path, unless it came some other way.
     """
@@ -90,6 +105,8 @@ class FolderView:
         self.notes: list[str] = []
         self.used: frozenset[str] = frozenset()
         self.made: dict[object, Any] = {}
+        self.encoding = USUAL
+        self.not_in_utf8: dict[str, bytes] = {}
         self._members: dict[str, tuple[Folder | Archive, Member]] = {}
         self._open: list[Archive] = []
         self._temporary: list[str] = []
@@ -191,6 +208,7 @@ class FolderView:
         view.origin = self.origin
         view.notes = [*self.notes, *notes]
         view.used = frozenset(used)
+        view.encoding = self.encoding
         view._open, view._temporary = self._open, self._temporary
         view._listed = self._listed
         view._members = {n: entry for n, entry in self._members.items() if n not in view.used}
@@ -239,27 +257,63 @@ class FolderView:
         ]
 
     def _look_inside(self, limits: ArchiveLimits) -> None:
-        """Open archives in what has no pictures of its own."""
-        if self.pictures:
-            return
+        """Open archives in what has no pictures of its own, or none but pictures.
+
+        Beside pictures without annotations only archives that hold annotations and no
+        pictures are opened; one that is damaged stays the file that it is.
+        """
         inner = [n for n in self.names if tar.is_archive(n) and not hidden(n)]
-        for name in inner:
-            source, member = self._members.pop(name)
-            if isinstance(source, Folder):
-                place = source.path / member.name
-            else:
-                place = Path(self.new_folder()) / f"inner{tar.archive_extension(name)}"
-                with place.open("wb") as file:
-                    file.writelines(source.chunks(member))
-            if not tar.is_tar(place) and isinstance(source, Archive):
-                folder = Path(self.new_folder())
-                unpack(place, FolderSink(folder), limits)
-                place.unlink()
-                place = folder
-            stem = name[: -len(tar.archive_extension(name))]
-            before = len(self._members)
-            self._mount(place, f"{stem}/", limits)
-            self._as_if_unpacked_here(stem, before)
+        if not self.pictures:
+            for name in inner:
+                self._open_inner(name, self._inner_place(name, limits), limits)
+        elif inner and not self._is_annotated():
+            for name in inner:
+                try:
+                    place = self._inner_place(name, limits)
+                    if not _holds_annotations_alone(place, limits):
+                        continue
+                except ArchiveError as error:
+                    self.notes.append(f"{name} was not opened: {error}")
+                    continue
+                self._open_inner(name, place, limits)
+
+    def _is_annotated(self) -> bool:
+        """Whether there is a file that could hold the annotations of the pictures."""
+        stems = {name[: -len(extension(name))] for name in self.pictures}
+        last = {stem.rpartition("/")[2] for stem in stems}
+        return any(
+            extension(name) in _ANNOTATED
+            or (extension(name) == ".txt" and name[:-4].rpartition("/")[2] in last)
+            for name in self.names
+            if not hidden(name)
+        )
+
+    def _inner_place(self, name: str, limits: ArchiveLimits) -> Path:
+        """Return a zip archive on the disk, or the folder that another archive is unpacked in."""
+        source, member = self._members[name]
+        if isinstance(source, Folder):
+            place = source.path / member.name
+        else:
+            place = Path(self.new_folder()) / f"inner{tar.archive_extension(name)}"
+            with place.open("wb") as file:
+                file.writelines(source.chunks(member))
+        if tar.is_tar(place):
+            with tar.naming(place):
+                return tar.unpack(place, self.new_folder(), limits)
+        if isinstance(source, Archive):
+            folder = Path(self.new_folder())
+            unpack(place, FolderSink(folder), limits)
+            place.unlink()
+            return folder
+        return place
+
+    def _open_inner(self, name: str, place: Path, limits: ArchiveLimits) -> None:
+        """Take what an archive holds in its stead."""
+        del self._members[name]
+        stem = name[: -len(tar.archive_extension(name))]
+        before = len(self._members)
+        self._mount(place, f"{stem}/", limits)
+        self._as_if_unpacked_here(stem, before)
 
     def _as_if_unpacked_here(self, stem: str, before: int) -> None:
         """Drop a folder that an archive and its only top folder are both called."""
@@ -324,11 +378,20 @@ class FolderView:
         return self._members[name][1].size
 
     def read(self, name: str) -> bytes:
-        """Return a file's contents; raises `ArchiveError` if it cannot be read."""
+        """Return a file's contents, text in UTF-8; raises `ArchiveError` if it cannot be read."""
         source, member = self._members[name]
         if isinstance(source, Folder):
-            return self._from_folder(source, member.name, member.size, whole=True)
-        return source.read(member)
+            data = self._from_folder(source, member.name, member.size, whole=True)
+        else:
+            data = source.read(member)
+        return data if data.isascii() else self._in_utf8(name, data)
+
+    def _in_utf8(self, name: str, data: bytes) -> bytes:
+        """Return text of another encoding in UTF-8, and anything else as it is."""
+        if extension(name) not in TEXTS or not is_other_text(data):
+            return data
+        self.not_in_utf8.setdefault(name, first_word(data))
+        return in_utf8(data, self.encoding)
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """Yield a file's contents in blocks; raises `ArchiveError` if it cannot be read."""
@@ -401,6 +464,14 @@ class FolderView:
             self._parsed.popitem(last=False)
         return found
 
+    def read_as(self, encoding: str) -> None:
+        """Read text that is not in UTF-8 in this encoding from now on."""
+        if encoding != self.encoding:
+            self.forget()
+            self.made.clear()
+        self.encoding = encoding
+        self.not_in_utf8.clear()
+
     def forget(self) -> None:
         """Free what `json` has kept."""
         self._parsed.clear()
@@ -452,6 +523,18 @@ def _print_of(folder: Folder) -> bytes:
         when = 0 if extension(member.name) in IMAGE_EXTENSIONS else modified
         digest.update(f"{member.name}\n{member.size} {when}\n".encode("utf-8", "surrogateescape"))
     return digest.digest()
+
+
+def _holds_annotations_alone(place: Path, limits: ArchiveLimits) -> bool:
+    """Whether an archive, or the folder of one, has annotations and no pictures."""
+    if place.is_dir():
+        members = Folder.open(place).members
+    else:
+        archive = Archive.open(place, limits)
+        members = archive.members
+        archive.close()
+    kinds = {extension(member.name) for member in members if not member.ignored}
+    return bool(kinds & (_ANNOTATED | {".txt"})) and not kinds & IMAGE_EXTENSIONS
 
 
 def _accepts(test: Callable[[str], bool], name: str) -> bool:
@@ -533,4 +616,6 @@ def decode(data: bytes) -> str:
             raise ImportFormatError(
                 "expected text, found binary data; is it a label file?"
             ) from None
-        return data.decode("cp1252", "replace")
+        return data.decode(
+            USUAL, "replace"
+        )  # of the head of a file, whose end may be half a letter

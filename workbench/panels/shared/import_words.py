@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.datasets.changes import counted
 from workbench.datasets.formats.accounts import Account
+from workbench.datasets.formats.encodings import ENCODINGS
 from workbench.datasets.formats.ledger import UNITS, Entry, Ledger
 from workbench.datasets.formats.merging import MergePlan
 from workbench.datasets.formats.plan import ImportPlan
@@ -96,6 +97,7 @@ _IDS = (
     "Class ids count from",
     (("auto", "as the names tell"), ("0", "0"), ("1", "1")),
 )
+_TEXT = ("encoding", "Text that is not in UTF-8 is", tuple(ENCODINGS.items()))
 _WITH_IDS = ("yolo", "csv", "keras-yolo")
 _STEPS = (1, 2, 5, 10, 15, 25, 30, 50, 100, 300)
 """Every how many frames of a video one can be taken, on the page."""
@@ -230,6 +232,8 @@ def _choices(plan: ImportPlan | MergePlan) -> list[dict[str, Any]]:
         found += [_choice(key, label, some, now[key]) for key, label, some in _INTO]
     one_based = {None: "", False: "no", True: "yes"}[plan.choices.one_based]
     more = (_ROWS if plan.format == "yolo" else ()) + ((_IDS,) if plan.format in _WITH_IDS else ())
+    if plan.has_other_text:
+        more += (_TEXT,)
     for key, label, some in _CHOICES + more:
         value = one_based if key == "one_based" else getattr(plan.choices, key)
         found.append(_choice(key, label, some, value))
