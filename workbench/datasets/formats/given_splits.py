@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.datasets.formats.view import FolderView, decode, hidden
+from workbench.datasets.formats.encodings import decode
+from workbench.datasets.formats.view import FolderView, hidden
 from workbench.errors import ImportFormatError
 from workbench.persistence.archive.split_lists import GivenSplits, find_splits
 

@@ -19,6 +19,7 @@ from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.bare_rows import Shape, shape_of
 from workbench.datasets.formats.class_ids import IdsSeen, note_of
 from workbench.datasets.formats.class_lists import listed_classes
+from workbench.datasets.formats.encodings import decode
 from workbench.datasets.formats.items import (
     FRACTIONS,
     PIXELS,
@@ -32,7 +33,7 @@ from workbench.datasets.formats.items import (
     number,
     size_of,
 )
-from workbench.datasets.formats.view import FolderView, decode
+from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import found, head_lines, owned_texts, read_bytes
 from workbench.errors import ImportFormatError
 

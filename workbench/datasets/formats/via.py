@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.encodings import decode
 from workbench.datasets.formats.items import (
     POLYGON,
     Box,
@@ -22,7 +23,7 @@ from workbench.datasets.formats.items import (
     name_of,
     number,
 )
-from workbench.datasets.formats.view import FolderView, decode, extension, parse_json
+from workbench.datasets.formats.view import FolderView, extension, parse_json
 from workbench.datasets.formats.walking import found, read_bytes, read_json
 from workbench.errors import ImportFormatError
 from workbench.persistence.stored_json import MALFORMED

@@ -30,6 +30,7 @@ from workbench.datasets.formats.encodings import (
     first_word,
     in_utf8,
     is_other_text,
+    wide_encoding,
 )
 from workbench.errors import ArchiveError, ImportFormatError, NotFoundError, WorkbenchError
 from workbench.persistence import IMAGE_EXTENSIONS
@@ -47,7 +48,6 @@ TEXT_BYTES = 2**30
 
 _CACHE_BYTES = 64 * 2**20
 _SAMPLE = 24
-_WIDE_SAMPLE = 400
 _BLOCK_BYTES = 2**20
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -580,42 +580,3 @@ def extension(name: str) -> str:
 def hidden(name: str) -> bool:
     """Whether a file or a folder above it begins with a dot."""
     return name[:1] == "." or "/." in name
-
-
-def wide_encoding(data: bytes) -> str:
-    """Return the encoding of text with two or four bytes for each letter; empty if it is none."""
-    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
-        return "utf-32"
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    # Without a mark, the zeros beside the letters of English tell.
-    head = data[:_WIDE_SAMPLE]
-    if len(head) < 4 or b"\0" not in head:
-        return ""
-    zeros = [head[start::2].count(0) * 2 / len(head) for start in (0, 1)]
-    if zeros[0] < 0.1 and zeros[1] > 0.7:
-        return "utf-16-le"
-    return "utf-16-be" if zeros[1] < 0.1 and zeros[0] > 0.7 else ""
-
-
-def decode(data: bytes) -> str:
-    """Return text in whatever of the usual encodings it is.
-
-    Raises
-    ------
-    ImportFormatError
-        If it is in none.
-    """
-    wide = wide_encoding(data)
-    if wide:
-        return data.decode(wide, "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        if b"\0" in data:
-            raise ImportFormatError(
-                "expected text, found binary data; is it a label file?"
-            ) from None
-        return data.decode(
-            USUAL, "replace"
-        )  # of the head of a file, whose end may be half a letter

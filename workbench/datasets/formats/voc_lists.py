@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from workbench.datasets.formats.encodings import decode
 from workbench.datasets.formats.pairing import stem_of
-from workbench.datasets.formats.view import FolderView, decode
+from workbench.datasets.formats.view import FolderView
 from workbench.datasets.importing import split_by_ratio
 from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS

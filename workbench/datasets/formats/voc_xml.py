@@ -29,6 +29,7 @@ import defusedxml.ElementTree
 from defusedxml import DefusedXmlException
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.encodings import decode
 from workbench.datasets.formats.items import (
     POLYGON,
     ROTATED,
@@ -39,7 +40,6 @@ from workbench.datasets.formats.items import (
     number,
     size_of,
 )
-from workbench.datasets.formats.view import decode
 from workbench.errors import ImportFormatError
 
 _DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.\-]+)["'][^>]*\?>""")

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from workbench.datasets.formats.encodings import decode
 from workbench.datasets.formats.items import Detection, Options, Reading, Record
 from workbench.datasets.formats.pairing import stem_of
-from workbench.datasets.formats.view import FolderView, decode
+from workbench.datasets.formats.view import FolderView
 from workbench.errors import ImportFormatError
 from workbench.persistence.archive.directory import fold
 
