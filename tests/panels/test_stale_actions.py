@@ -94,6 +94,7 @@ BROWSE_NEEDS_NO_LOOK = {
     "suggest": "adds boxes to be reviewed, and touches no label",
     "annotate": "changes nothing; the annotator has revisions of its own",
     "import": "only adds",
+    "fetch_files": "fetches weights, and touches no dataset",
     "undo": "refused by the stores, see ConflictError there",
     "restore": "an entry of the trash never changes, and a place that is taken is refused",
 }
@@ -369,7 +370,7 @@ HOME: dict[str, Callable[[HomeModel, str], Awaitable[object]]] = {
 }
 HOME_NEEDS_NO_LOOK = {
     *("refresh", "picture", "pack"),  # look
-    *("create", "bring_in"),  # add
+    "create",  # adds; so does what is brought in, see `ImportModel`
     "restore",  # an entry of the trash never changes
     "undo",  # refused by the stores
 }
@@ -519,7 +520,8 @@ async def test_a_picture_that_was_labelled_since_it_was_taken_is_not_taken_back(
 ANNOTATE: set[str] = {"take", "save", "restore"}
 """See below; `restore` is refused by the store, see `LabelStore.revert`."""
 ANNOTATE_NEEDS_NO_LOOK = {
-    *("start", "switch", "catch_up", "open", "load", "look_ahead", "history", "trail"),  # look
+    *("start", "switch", "catch_up", "open", "renew", "load", "look_ahead"),  # look
+    *("history", "trail"),  # look
     *("tightened", "box_at", "present_labels", "size_of"),  # look
     "add_class",  # adds
 }
