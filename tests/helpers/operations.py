@@ -59,6 +59,7 @@ DATASET: dict[str, Step] = {
     "save_tags": lambda s, f, n: s.dataset.save_tags(n, {"good": ["a.jpg"]}),
     "load_cache": lambda s, f, n: s.dataset.load_cache(n, "key"),
     "save_cache": lambda s, f, n: s.dataset.save_cache(n, "key", b"x"),
+    "drop_caches": lambda s, f, n: s.dataset.drop_caches(n, ["key"]),
     "load_imports": lambda s, f, n: s.dataset.load_imports(n),
     "merge": lambda s, f, n: s.dataset.merge(n, _merge()),
     "take_back": lambda s, f, n: s.dataset.take_back(n, WayBack(), ("key", b"{}")),
