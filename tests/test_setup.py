@@ -191,11 +191,13 @@ def test_ci_runs_what_people_run() -> None:
 def test_a_lane_is_chosen_unless_tests_are_named(small_project: Path) -> None:
     (small_project / "tests" / "test_it.py").touch()
     parallel = [*run_tests.IN_PARALLEL, "tests"]
-    assert run_tests.parts_for([]) == [("not long", parallel)]
-    assert run_tests.parts_for(["--long", "-x"]) == [
-        ("long and not browser", [*run_tests.IN_PARALLEL, "-x", "tests"]),
-        ("long and browser", ["-x", "tests"]),
+    assert run_tests.parts_for([]) == [("not long and not nightly", parallel)]
+    long = [
+        ("long and not nightly and not browser", [*run_tests.IN_PARALLEL, "-x", "tests"]),
+        ("long and not nightly and browser", ["-x", "tests"]),
     ]
+    assert run_tests.parts_for(["--long", "-x"]) == long
+    assert run_tests.parts_for(["--nightly", "-x"]) == [*long, ("nightly", ["-x", "tests"])]
     assert run_tests.parts_for(["tests/test_it.py"]) == [("", ["tests/test_it.py"])]
 
 

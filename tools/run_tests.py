@@ -2,7 +2,8 @@
 
 ``python -m tools.run_tests``, in the project's folder, runs the short lane in one process for
 each core; with ``--long``, the other lane runs: long kills and fuzzing in one process for each
-core, then the other browser tests one by one. Further arguments go to pytest; where paths are
+core, then the other browser tests one by one. ``--nightly`` is that lane, and then what is too
+long for every change, one by one. Further arguments go to pytest; where paths are
 among them, all tests below these run, of either lane. Where no browser can be had, the browser
 tests are left out, the last lines say so, and in CI the exit status is 1.
 """
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Files go whole to a process, because what a module sets up is shared by its tests. One thread
 # of PyTorch for each: more threads than cores make it slower by far.
+LANES = ("--long", "--nightly")
 IN_PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -59,14 +61,18 @@ def parts_for(arguments: list[str]) -> list[tuple[str, list[str]]]:
     Tests that are named run whatever their lane. Most run in parallel; the browser tests of
     the long lane do not: a browser, a JupyterLab and a kernel take two cores by themselves.
     """
-    rest = [argument for argument in arguments if argument != "--long"]
+    rest = [argument for argument in arguments if argument not in LANES]
     suites = suites_for(rest)
     if not suites:
         return [("", rest)]
-    parallel = [*IN_PARALLEL, *rest, *suites]
-    if rest != arguments:
-        return [("long and not browser", parallel), ("long and browser", [*rest, *suites])]
-    return [("not long", parallel)]
+    parallel, serial = [*IN_PARALLEL, *rest, *suites], [*rest, *suites]
+    if rest == arguments:
+        return [("not long and not nightly", parallel)]
+    parts = [
+        ("long and not nightly and not browser", parallel),
+        ("long and not nightly and browser", serial),
+    ]
+    return [*parts, ("nightly", serial)] if "--nightly" in arguments else parts
 
 
 def _without_browser(chosen: str) -> str:

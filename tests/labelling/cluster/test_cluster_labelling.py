@@ -23,14 +23,8 @@ from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores
 from workbench.samples import DETECTOR, create_shapes
 
-NIGHTLY = "WORKBENCH_CLUSTER_OF_TWO"
-pytestmark = [
-    pytest.mark.long,
-    # Six minutes on two cores, and on cores that others keep busy its processes come too late.
-    pytest.mark.skipif(
-        NIGHTLY not in os.environ, reason=f"the nightly job runs it, with {NIGHTLY}"
-    ),
-]
+# Six minutes on two cores, and on cores that others keep busy its processes come too late.
+pytestmark = pytest.mark.nightly
 
 IMAGES, PICTURES = 300, 210  # of all, and of those for training
 
