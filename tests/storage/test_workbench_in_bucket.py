@@ -106,11 +106,13 @@ async def test_who_saves_is_not_kept_waiting_while_the_dataset_is_copied_for_tra
     with Workbench(f"{address}/data") as wb, Workbench(f"{address}/data") as other:
         await wb.stores.dataset.create_from("cups", ["cup"], images)
         saves: list[threading.Thread] = []
+        told: list[int] = []
 
         def save() -> None:
             asyncio.run(other.stores.label.save("cups", "train", "0.jpg", [BOX]))
 
-        def meanwhile(_done: int, _total: int) -> None:
+        def meanwhile(done: int, _total: int) -> None:
+            told.append(done)
             if not saves:
                 saves.append(threading.Thread(target=save))
                 saves[0].start()
@@ -120,6 +122,9 @@ async def test_who_saves_is_not_kept_waiting_while_the_dataset_is_copied_for_tra
         snapshot = await wb.stores.dataset.snapshot("cups", tmp_path / "new", progress=meanwhile)
         assert snapshot.num_labelled["train"] == 1  # what was saved meanwhile is there
         assert (snapshot.path / "labels" / "train" / "0.txt").read_text().startswith("0 0.5")
+        # It was copied twice, and the bar did not fall back.
+        assert len(told) > len(images)
+        assert told == sorted(told)
 
 
 async def test_a_listing_in_many_pages_is_a_whole_one(address: str, s3: S3Proxy) -> None:

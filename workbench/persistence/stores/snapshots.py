@@ -58,6 +58,7 @@ def take(
 ) -> Snapshot:
     """Freeze a dataset in a new folder; leaves nothing there if it fails."""
     target = Path(os.path.abspath(folder))
+    progress = _only_forward(progress)
     if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
         raise AlreadyExistsError(f"{target} exists and is not an empty folder")
 
@@ -123,6 +124,18 @@ def _undisturbed(dataset: Dataset, copy: Callable[[DataYaml], T]) -> T:
     except ReadOnlyError:
         # A dataset that others look after can be trained on, too.
         return dataset.consistently(lambda: copy(dataset.read()))
+
+
+def _only_forward(progress: Progress) -> Progress:
+    """Return a progress that does not fall back where a copy is made a second time."""
+    furthest = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal furthest
+        furthest = max(furthest, done)
+        progress(min(furthest, total), total)
+
+    return tell
 
 
 def _remove(target: Path) -> None:
