@@ -36,6 +36,7 @@ PETS: dict[str, Any] = {
     "labels/val/turned.txt": "1 0.40000000 0.75000000 0.60000000 0.30000000\n",
 }
 READ_BACK = sorted(WRITERS)
+NONE = "no picture fits what was chosen: there is none in it"
 
 
 async def _pets(stores: Stores, tmp_path: Path) -> None:
@@ -121,6 +122,21 @@ async def test_some_of_a_dataset_to_a_stream_without_pictures(
         content = json.loads(archive.read(name))
     assert [c["name"] for c in content["categories"]] == ["b & <c>"]
     assert [i["file_name"] for i in content["images"]] == ["a.jpg", "empty.jpg"]
+    nothing = await plan_export(persistence_stores, "pets", format="coco", where="split:test")
+    assert (nothing.num_images, nothing.notes) == (0, [NONE])
+
+
+async def test_names_with_signs_come_back_from_label_studio(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    names = ("é#1", "50%", "x&y%20z", "a+b", "q'u; (1)")
+    rows = "0 0.25000000 0.35000000 0.30000000 0.50000000\n"
+    files = {f"images/train/{name}.jpg": PICTURE for name in names}
+    files |= {f"labels/train/{name}.txt": rows for name in names}
+    folder(tmp_path / "data" / "pets", {"data.yaml": PETS["data.yaml"], **files})
+    await export(persistence_stores, "pets", format="labelstudio", to=tmp_path / "out")
+    again = await import_dataset(persistence_stores, tmp_path / "out", "again")
+    assert labels(again).keys() == {f"train/{name}" for name in names}
 
 
 async def test_what_a_format_cannot_hold_is_said_before(

@@ -10,7 +10,7 @@ import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -35,6 +35,7 @@ from workbench.datasets.formats.pairing import stem_of
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.voc_xml import parse_xml
 from workbench.datasets.formats.walking import found, read_bytes
+from workbench.persistence.archive.directory import fold
 
 TITLE = "CVAT"
 
@@ -65,14 +66,15 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
 
     def parse(data: bytes, name: str) -> Iterator[Record]:
         root = parse_xml(data, name)
-        for label in root.findall("meta//labels/label/name"):
-            text = " ".join((label.text or "").split())
-            if text and text not in reading.classes:
+        for label in root.findall("meta//labels/label"):
+            text = " ".join((label.findtext("name") or "").split())
+            # The points of a skeleton are labels, too, below that of the skeleton.
+            if text and label.find("parent") is None and text not in reading.classes:
                 reading.classes.append(text)
         place = 0
         for place, image in enumerate(root.findall("image"), start=1):
             yield _image(image, name, place)
-        yield from _tracks(root, name, place, numbered)
+        yield from _tracks(root, name, place, _frames_of(name, numbered))
 
     reading.records = read_bytes(view, detection.files, reading, options, parse)
     return reading
@@ -81,6 +83,8 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
 def _image(image: Element, file: str, place: int) -> Record:
     record = Record(file, image.get("name", ""), place=place, split=image.get("subset"))
     record.size = size_of(image.get("width"), image.get("height"))
+    # Who has sorted whole pictures has not said that there is nothing in them.
+    record.reviewed = image.find("tag") is None
     for position, element in enumerate((e for e in image if e.tag in _SHAPES), start=1):
         _add(record, element, element.get("label"), position, {})
     return record
@@ -138,14 +142,30 @@ def _between(
         frames[frame].boxes.append(box)
 
 
-def _numbered(view: FolderView) -> dict[int, str]:
+def _numbered(view: FolderView) -> dict[int, list[str]]:
     """Return the pictures that are called by a number, as frames of a video are."""
     found: dict[int, list[str]] = defaultdict(list)
     for name in view.pictures:
         match = _FRAME.fullmatch(stem_of(name))
         if match:
             found[int(match[1])].append(name)
-    return {frame: names[0] for frame, names in found.items() if len(names) == 1}
+    return found
+
+
+def _frames_of(file: str, numbered: Mapping[int, list[str]]) -> dict[int, str]:
+    """Return the frames of the video that a file is about: of several, that in its folder.
+
+    Or in a folder that is called like the file.
+    """
+    home, own = file.rpartition("/")[0], fold(stem_of(file))
+    found: dict[int, str] = {}
+    for frame, names in numbered.items():
+        beside = [name for name in names if home and name.startswith(f"{home}/")]
+        called = [name for name in names if own in fold(name).split("/")[:-1]]
+        some = next((s for s in (called, beside, names) if len(s) == 1), None)
+        if some:
+            found[frame] = some[0]
+    return found
 
 
 def _add(

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.cvat import rotated_around
 from workbench.datasets.formats.items import (
     KEYPOINTS,
     MASK,
     POLYGON,
+    ROTATED,
     Box,
     Detection,
     Options,
@@ -27,7 +29,8 @@ from workbench.persistence.stored_json import MALFORMED
 
 TITLE = "Datumaro"
 
-_SHAPES = {"polygon": POLYGON, "polyline": POLYGON, "points": KEYPOINTS}
+_SHAPES = {"polygon": POLYGON, "polyline": POLYGON, "ellipse": POLYGON, "points": KEYPOINTS}
+_OF_THE_WHOLE = ("label", "caption")
 
 
 def detect(view: FolderView) -> Detection:
@@ -78,11 +81,13 @@ def _item(item: dict[str, Any], file: str, place: int, names: list[str]) -> Reco
     if isinstance(size, list) and len(size) == 2:
         record.size = size_of(size[1], size[0])
     rows = item.get("annotations")
-    record.reviewed = isinstance(rows, list)
+    # Who has sorted whole pictures has not said that there is nothing in them.
+    kinds = {r.get("type") for r in rows if isinstance(r, dict)} if isinstance(rows, list) else None
+    record.reviewed = kinds is not None and kinds.isdisjoint(_OF_THE_WHOLE)
     for position, row in enumerate(rows if isinstance(rows, list) else (), start=1):
         kind = row.get("type") if isinstance(row, dict) else None
-        if kind in ("label", "caption"):
-            continue  # of the whole picture
+        if kind in _OF_THE_WHOLE:
+            continue
         try:
             box, shape = _box(row, str(kind))
             label_id = row.get("label_id")
@@ -102,9 +107,16 @@ def _box(row: dict[str, Any], kind: str) -> tuple[tuple[float, float, float, flo
     if kind == "bbox":
         x, y, width, height = map(number, row["bbox"])
         return (x, y, x + width, y + height), ""
+    if kind == "rotated_bbox":
+        x, y, width, height, angle = map(number, row.get("bbox") or row["rotated_bbox"])
+        left, top = x - width / 2, y - height / 2
+        return rotated_around(left, top, left + width, top + height, angle), ROTATED
+    if kind == "skeleton":
+        points = [value for part in row["elements"] for value in part["points"]]
+        return corners(map(number, points)), KEYPOINTS
     if kind in _SHAPES:
         points = [number(value) for value in row["points"]]
         return corners(points), _SHAPES[kind]
     if kind == "mask" and "rle" in row:
         return rle_box(row["rle"]), MASK
-    raise ValueError(f"a {kind}, which has no box")
+    raise ValueError(f"{kind}, which has no box")

@@ -451,6 +451,8 @@ def _note_losses(format: str, items: list[OutItem], classes: list[str], notes: l
         if classes != sorted(classes):
             notes.append(f"{writer.title} does not hold the order of the classes")
     unlabelled = sum(item.boxes is None for item in items)
+    if not items:
+        notes.append("no picture fits what was chosen: there is none in it")
     if unlabelled:
         notes.append(f"{unlabelled} pictures are not labelled yet and are in no annotation file")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.items import (
     FRACTIONS,
+    POLYGON,
     Box,
     Detection,
     Options,
@@ -16,6 +17,7 @@ from workbench.datasets.formats.items import (
     Record,
     name_of,
     number,
+    point_list,
 )
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import first_of, found, read_json
@@ -66,18 +68,50 @@ def _samples(samples: list[Any], name: str) -> Iterator[Record]:
     for place, sample in enumerate(samples, start=1):
         if not isinstance(sample, dict):
             continue
-        fields = [
-            field["detections"]
-            for field in sample.values()
-            if isinstance(field, dict) and isinstance(field.get("detections"), list)
-        ]
+        fields = sorted(_fields(sample), key=_rank)
         tags = sample.get("tags")
         splits = [t for t in tags if isinstance(t, str)] if isinstance(tags, list) else []
         record = Record(name, str(sample.get("filepath", "")), place=place, reviewed=bool(fields))
         record.split = next(
             (t for t in splits if t in ("train", "val", "validation", "test")), None
         )
-        yield _filled(record, fields[0] if fields else [], [])
+        for field in fields[1:]:
+            reason = why.PREDICTED if _is_predicted(field.rows) else why.OTHER_GROUP
+            record.problems += [Problem(reason, place, field.name) for _ in field.rows]
+        yield _filled(record, fields[0].rows if fields else [], [])
+
+
+class _Field(NamedTuple):
+    """What one field of a sample holds: boxes, outlines, or one box alone."""
+
+    name: str
+    rows: list[Any]
+
+
+def _fields(sample: dict[str, Any]) -> Iterator[_Field]:
+    for name, field in sample.items():
+        if not isinstance(field, dict):
+            continue
+        rows = next((field[k] for k in ("detections", "polylines") if k in field), None)
+        if isinstance(rows, list):
+            yield _Field(name, rows)
+        elif "bounding_box" in field and "label" in field:
+            yield _Field(name, [field])
+
+
+def _rank(field: _Field) -> tuple[bool, bool, bool]:
+    """Sort key of fields: what a person has drawn comes first, and of that the boxes."""
+    outlines = any(isinstance(row, dict) and "points" in row for row in field.rows)
+    return field.name != "ground_truth", _is_predicted(field.rows), outlines
+
+
+def _is_predicted(rows: list[Any]) -> bool:
+    return any(isinstance(row, dict) and row.get("confidence") is not None for row in rows)
+
+
+def _around(points: Any) -> tuple[float, float, float, float]:
+    """Return the corners of the box around the lines of an outline."""
+    return point_list([point for line in points for point in line])
 
 
 def _filled(record: Record, rows: list[Any], classes: list[str]) -> Record:
@@ -87,13 +121,15 @@ def _filled(record: Record, rows: list[Any], classes: list[str]) -> Record:
             label = row["label"]
             if isinstance(label, int) and not isinstance(label, bool):
                 label = classes[label] if 0 <= label < len(classes) else f"class_{label}"
-            x, y, width, height = map(number, row["bounding_box"])
+            if "points" in row:
+                box, shape = _around(row["points"]), POLYGON
+            else:
+                x, y, width, height = map(number, row["bounding_box"])
+                box, shape = (x, y, x + width, y + height), ""
             name = name_of(label)
         except MALFORMED as error:
             record.problems.append(Problem(why.BAD_ROW, position, str(error)))
             continue
         extra = {key: row[key] for key in ("attributes", "confidence", "index") if row.get(key)}
-        record.boxes.append(
-            Box(name, x, y, x + width, y + height, position, "", None, extra or None)
-        )
+        record.boxes.append(Box(name, *box, position, shape, None, extra or None))
     return record

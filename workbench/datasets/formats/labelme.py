@@ -33,11 +33,12 @@ _KEPT_KEYS = ("group_id", "difficult", "score", "attributes", "flags", "descript
 
 def detect(view: FolderView) -> Detection:
     """Look for JSON files with ``shapes``."""
-    files = view.matching([".json"], lambda name: _is_labelme(view.json(name)))
+    files = view.matching([".json"], lambda name: is_labelme(view.json(name)))
     return found(files, f"{counted(len(files), 'JSON file')} with shapes", 0.95)
 
 
-def _is_labelme(value: Any) -> bool:
+def is_labelme(value: Any) -> bool:
+    """Whether this is what a file of LabelMe holds."""
     return (
         isinstance(value, dict)
         and isinstance(value.get("shapes"), list)
@@ -53,7 +54,7 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
 
 
 def _parse(value: Any, name: str) -> Iterator[Record]:
-    if not _is_labelme(value):
+    if not is_labelme(value):
         raise ImportFormatError("expected shapes, found none")
     record = Record(name, str(value.get("imagePath") or ""))
     record.size = size_of(value.get("imageWidth"), value.get("imageHeight"))

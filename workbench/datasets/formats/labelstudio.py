@@ -1,4 +1,4 @@
-"""Label Studio's own JSON, with all it knows (JSON) or reduced (JSON-MIN).
+"""Label Studio's own JSON, with all it knows (JSON) or reduced (JSON-MIN), and its table of that.
 
 A task has ``data`` with the picture, and ``annotations`` with a ``result`` for each object, in
 percent of the picture as the browser shows it (https://labelstud.io/guide/task_format).
@@ -6,13 +6,17 @@ percent of the picture as the browser shows it (https://labelstud.io/guide/task_
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.encodings import decode
 from workbench.datasets.formats.items import (
     FRACTIONS,
     POLYGON,
@@ -28,21 +32,41 @@ from workbench.datasets.formats.items import (
     point_list,
     size_of,
 )
-from workbench.datasets.formats.view import FolderView
-from workbench.datasets.formats.walking import first_of, found, read_json
+from workbench.datasets.formats.view import FolderView, extension, parse_json
+from workbench.datasets.formats.walking import first_of, found, read_bytes, read_json
+from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS
 
 TITLE = "Label Studio"
 
 _PREFIX = re.compile(r"^[0-9a-f]{4,8}-")
-_LABELS = ("rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels", "labels")
+_LABELS = (
+    *("rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels", "keypointlabels"),
+    "labels",
+)
+_CHOSEN = ("choices", "taxonomy")
+"""What may be said of a shape in place of a label."""
+
+_SAID = (*_CHOSEN, "text", "number", "rating", "datetime")
+
+_SHAPES = (("x", "width"), ("points",), ("x", "radiusX"), ("rle",))
+_PLACE = ("x", "y", "width", "height", "points", "radiusX", "radiusY", "rotation")
+_TABLES = (".csv", ".tsv")
+_TABLE = re.compile(rb"annotation_id|annotator")
+_TABLE_CELL = re.compile(rb'\[\{""[a-z_]+"":')
 _PICTURE = tuple(IMAGE_EXTENSIONS)
 
 
 def detect(view: FolderView) -> Detection:
     """Look for JSON lists of tasks."""
     files = view.matching([".json"], lambda name: _is_tasks(view.json(name)))
-    return found(files, "a JSON list of tasks with data and annotations", 0.95)
+    files += view.matching(_TABLES, lambda name: _is_table(view.head(name)))
+    return found(files, "a list of tasks with data and annotations", 0.95)
+
+
+def _is_table(head: bytes) -> bool:
+    first, _, rest = head.partition(b"\n")
+    return _TABLE.search(first) is not None and _TABLE_CELL.search(rest) is not None
 
 
 def _is_tasks(value: Any) -> bool:
@@ -55,14 +79,48 @@ def _is_tasks(value: Any) -> bool:
 def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     """Read task files; see `workbench.datasets.formats.items`."""
     reading = Reading()
-
-    def parse(value: Any, name: str) -> Iterator[Record]:
-        for place, task in enumerate(value if isinstance(value, list) else [value], start=1):
-            if isinstance(task, dict):
-                yield _task(task, name, place)
-
-    reading.records = read_json(view, detection.files, reading, options, parse)
+    tables = [name for name in detection.files if extension(name) in _TABLES]
+    others = [name for name in detection.files if extension(name) not in _TABLES]
+    reading.records = chain(
+        read_json(view, others, reading, options, _parse),
+        read_bytes(view, tables, reading, options, _table),
+    )
     return reading
+
+
+def _parse(value: Any, name: str) -> Iterator[Record]:
+    seen: set[Any] = set()
+    for place, task in enumerate(value if isinstance(value, list) else [value], start=1):
+        if not isinstance(task, dict):
+            continue
+        record = _task(task, name, place)
+        if "data" not in task and isinstance(key := task.get("id"), int | str):
+            # Reduced, it has a task for each who annotated.
+            if key in seen:
+                further = len(record.boxes) + len(record.problems)
+                record.boxes.clear()
+                record.problems = [Problem(why.OTHER_VERSION, place)] * further
+                record.reviewed = False
+            seen.add(key)
+        yield record
+
+
+def _table(data: bytes, name: str) -> Iterator[Record]:
+    """Read the reduced form as a table, whose cells hold JSON where there is more than a text."""
+    text = decode(data)
+    mark = "\t" if "\t" in text.partition("\n")[0] else ","
+    rows = csv.DictReader(io.StringIO(text), delimiter=mark)
+    tasks = [{key: _cell(value) for key, value in row.items() if key} for row in rows]
+    yield from _parse([{"annotation_id": 0, **task} for task in tasks], name)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            return parse_json(value.encode(), "a cell")
+        except ImportFormatError:
+            return value
+    return value
 
 
 def _task(task: dict[str, Any], file: str, place: int) -> Record:
@@ -73,11 +131,9 @@ def _task(task: dict[str, Any], file: str, place: int) -> Record:
     folder, slash, base = record.picture.rpartition("/")
     record.also = folder + slash + _PREFIX.sub("", base)
     if data is task:
-        for key, value in task.items():
-            if isinstance(value, list) and key != "image":
-                _results([{"value": item} for item in value], record)
-                record.reviewed = True
-        record.reviewed = record.reviewed or "annotation_id" in task
+        lists = [v for key, v in task.items() if isinstance(v, list) and key != "image"]
+        _results([{"value": item} for found in lists for item in found], record)
+        record.reviewed = bool(lists) or "annotation_id" in task
         return record
     versions = task.get("annotations") or task.get("completions") or []
     if not versions:
@@ -86,6 +142,7 @@ def _task(task: dict[str, Any], file: str, place: int) -> Record:
             some = [r for r in results or () if isinstance(r, dict)]
             record.problems += [Problem(why.PREDICTED, place) for _ in some]
     kept = [v for v in versions if isinstance(v, dict) and not v.get("was_cancelled")]
+    kept.sort(key=lambda version: not version.get("ground_truth"))
     for version in kept[:1]:
         record.reviewed = True
         results = version.get("result")
@@ -102,26 +159,40 @@ def _picture_of(value: Any) -> str:
     """Return the path of a picture that a text leads to; empty if it is none."""
     if not isinstance(value, str):
         return ""
-    parts = urlsplit(value)
-    path = parse_qs(parts.query).get("d", [parts.path])[0]
-    return unquote(path) if path.lower().endswith(_PICTURE) else ""
+    for fragments in (True, False):  # a name may have the sign that begins a fragment
+        parts = urlsplit(value, allow_fragments=fragments)
+        path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
+        if path.lower().endswith(_PICTURE):
+            return path
+    return ""
 
 
 def _results(results: list[Any], record: Record) -> None:
-    for position, result in enumerate(results, start=1):
-        if not isinstance(result, dict) or not isinstance(result.get("value"), dict):
-            continue
+    shapes = [
+        (position, result)
+        for position, result in enumerate(results, start=1)
+        if isinstance(result, dict) and isinstance(result.get("value"), dict)
+    ]
+    labelled = {_key(r) for _, r in shapes if _names(r["value"], _LABELS) is not None}
+    chosen = {_key(r): names for _, r in shapes if (names := _names(r["value"], _CHOSEN))}
+    for position, result in shapes:
         value = result["value"]
-        names = next((value[key] for key in _LABELS if isinstance(value.get(key), list)), None)
+        names = _names(value, _LABELS)
         if names is None:
-            continue  # a choice, a text, a relation, or the bare shape of a labelled one
+            bare = any(all(key in value for key in keys) for keys in _SHAPES)
+            if not bare or _key(result) in labelled or not value.keys().isdisjoint(_SAID):
+                continue  # of the whole picture, or said of a shape that has its own turn
+            names = chosen.get(_key(result), [])
         said = (result, value)
         record.size = record.size or next(
             (s for r in said if (s := size_of(r.get("original_width"), r.get("original_height")))),
             None,
         )
+        if not names:
+            record.problems.append(Problem(why.NO_CATEGORY, position))
+            continue
         try:
-            label = name_of(names[0] if names else None)
+            label = name_of(names[0])
             box, shape = _box(value, record.size or (1, 1))
         except ValueError as error:
             record.problems.append(Problem(why.BAD_ROW, position, str(error)))
@@ -131,6 +202,20 @@ def _results(results: list[Any], record: Record) -> None:
         record.boxes.append(
             Box(label, left, top, right, bottom, position, shape, None, extra or None)
         )
+
+
+def _names(value: Mapping[str, Any], keys: tuple[str, ...]) -> list[Any] | None:
+    """Return what is said of a shape; None if nothing is."""
+    found = next((value[key] for key in keys if isinstance(value.get(key), list)), None)
+    if found and isinstance(found[0], list):  # a taxonomy: from the widest to the closest
+        return found[0][-1:]
+    return found
+
+
+def _key(result: Mapping[str, Any]) -> Any:
+    """Return what results about one shape have in common."""
+    key = result.get("id")
+    return key if isinstance(key, str) else str({k: result["value"].get(k) for k in _PLACE})
 
 
 def _box(
@@ -144,6 +229,8 @@ def _box(
         if angle:
             across, down = _reach(across, down, angle, size)
         return (x - across, y - down, x + across, y + down), POLYGON
+    if "keypointlabels" in value:
+        raise ValueError("a point, which has no box")
     if "rle" in value or "format" in value:
         raise ValueError("a brush stroke, which Label Studio alone can unpack; export it as COCO")
     x, y, width, height = (number(value.get(k)) for k in ("x", "y", "width", "height"))

@@ -104,9 +104,10 @@ def _bdd_box(row: dict[str, Any]) -> tuple[tuple[float, float, float, float], st
     if isinstance(box, dict):
         left, top, right, bottom = (number(box.get(key)) for key in ("x1", "y1", "x2", "y2"))
         return (left, top, right, bottom), ""
-    polygon = row["poly2d"]
-    first = polygon[0]
-    return point_list(first["vertices"] if isinstance(first, dict) else polygon), POLYGON
+    parts = row["poly2d"]
+    if isinstance(parts[0], dict):  # a thing that something hides a part of has several
+        parts = [point for part in parts for point in part["vertices"]]
+    return point_list(parts), POLYGON
 
 
 bdd100k = JsonFormat("BDD100K", _is_bdd, _bdd)

@@ -66,7 +66,7 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     labels = _labels(view, reading)
 
     def parse(lines: list[str], name: str) -> Iterator[Record]:
-        frames = numbered.get(_home(name), {})
+        frames = _as_counted(numbered.get(_home(name), {}), lines)
         records: dict[int, Record] = {
             frame: Record(name, picture, place=max(frame, 1), reviewed=False)
             for frame, picture in frames.items()
@@ -77,10 +77,27 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
         yield from records.values()
 
     reading.records = read_text(view, detection.files, reading, options, parse)
+    homes = {_home(name) for name in detection.files}
     for name in view.names:
-        if name.rpartition("/")[2].lower() == "seqinfo.ini":
+        base = name.rpartition("/")[2].lower()
+        if base == "seqinfo.ini":
             reading.used.add(name)
+        elif base == "det.txt" and _home(name) in homes and name not in detection.files:
+            reading.used.add(name)
+            reading.notes.append(f"{name} was left out: a detector's boxes, beside the true ones")
     return reading
+
+
+def _as_counted(pictures: dict[int, str], lines: list[str]) -> dict[int, str]:
+    """Return the pictures of a sequence by the numbers that its rows have.
+
+    Rows count frames from 1. CVAT and others call the first picture ``frame_000000``.
+    """
+    if sorted(pictures) != list(range(len(pictures))):
+        return pictures
+    first = {line.partition(",")[0].strip() for line in lines}
+    from_zero = any(text.isdigit() and int(text) == 0 for text in first)
+    return pictures if from_zero else {n + 1: name for n, name in pictures.items()}
 
 
 def _row(text: str, line: int, name: str, records: dict[int, Record], labels: list[str]) -> None:

@@ -28,6 +28,8 @@ TITLE = "Ultralytics NDJSON"
 
 _MOST_CLASSES = 10_000
 _MOST_DIGITS = 9
+_GROUPS = ("boxes", "bboxes", "segments", "obb", "pose")
+_OF_TASK = {"detect": "boxes", "segment": "segments", "obb": "obb", "pose": "pose"}
 
 
 def detect(view: FolderView) -> Detection:
@@ -49,6 +51,7 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     reading = Reading(declared=True)
 
     def parse(lines: list[str], name: str) -> Iterator[Record]:
+        task = ""
         for line, text in enumerate(lines, start=1):
             if not text.strip():
                 continue
@@ -60,9 +63,10 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
                 yield record
                 continue
             if isinstance(item, dict) and "class_names" in item:
+                task = str(item.get("task"))
                 _classes(item["class_names"], reading.classes)
             elif isinstance(item, dict) and item.get("type", "image") == "image":
-                yield _image(item, name, line, reading.classes)
+                yield _image(item, name, line, reading.classes, task)
 
     reading.records = read_text(view, detection.files, reading, options, parse)
     return reading
@@ -79,7 +83,7 @@ def _classes(names: Any, classes: list[str]) -> None:
         classes[:] = [by_id.get(i) or f"class_{i}" for i in range(max(by_id) + 1)]
 
 
-def _image(item: dict[str, Any], file: str, line: int, classes: list[str]) -> Record:
+def _image(item: dict[str, Any], file: str, line: int, classes: list[str], task: str) -> Record:
     split = item.get("split")
     record = Record(
         file,
@@ -87,15 +91,23 @@ def _image(item: dict[str, Any], file: str, line: int, classes: list[str]) -> Re
         place=line,
         unit=FRACTIONS,
         split=split if isinstance(split, str) else None,
+        shown=True,  # rows of YOLO are of pictures as they are shown
     )
     record.size = size_of(item.get("width"), item.get("height"))
     groups = item.get("annotations")
     if not isinstance(groups, dict):
         record.reviewed = groups is not None
         return record
-    for kind in ("boxes", "bboxes", "segments", "obb", "pose"):
-        rows = groups.get(kind)
-        for row in rows if isinstance(rows, list) else ():
+    record.reviewed = not groups or any(kind in groups for kind in _GROUPS)
+    listed = [(kind, groups[kind]) for kind in _GROUPS if isinstance(groups.get(kind), list)]
+    # A box and its outline are one thing: the group of the dataset's task counts.
+    first = next((kind for kind, rows in listed if kind == _OF_TASK.get(task) and rows), "")
+    first = first or next((kind for kind, rows in listed if rows), "")
+    for kind, rows in listed:
+        for row in rows:
+            if kind != first:
+                record.problems.append(Problem(why.OTHER_GROUP, line, kind))
+                continue
             try:
                 record.boxes.append(_box(row, kind, line, classes))
             except ValueError as error:

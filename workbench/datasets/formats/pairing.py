@@ -91,7 +91,9 @@ class Pictures:
         self._by_end: dict[int, dict[str, list[str]]] = {}
         self._by_stem: dict[str, list[str]] | None = None
 
-    def find(self, where: str, file_names: Iterable[str]) -> dict[str, str]:
+    def find(
+        self, where: str, file_names: Iterable[str], split: str | None = None
+    ) -> dict[str, str]:
         """Return the picture for each name in a list that leads to one.
 
         What lies where it should is taken as it is. A name that leads there only without
@@ -103,9 +105,11 @@ class Pictures:
         where : str
             The annotation file.
         file_names : iterable of str
+        split : str, optional
+            Of these pictures; default: what the file's own name or folder tells.
         """
-        places = [fold(place) for place in _places(where)]
-        split = split_of(where)
+        split = split or split_of(where)
+        places = [fold(place) for place in _places(where, split)]
         found: dict[str, str] = {}
         guessed: dict[str, list[str]] = defaultdict(list)
         for file_name in dict.fromkeys(file_names):
@@ -267,10 +271,9 @@ def _ends(file_name: str) -> Iterator[str]:
             yield "/".join(parts[begin:])
 
 
-def _places(where: str) -> Iterator[str]:
+def _places(where: str, split: str | None) -> Iterator[str]:
     """Yield the folders where an annotation file's pictures may be, the likeliest first."""
     folder, _, base = where.rpartition("/")
-    split = split_of(where)
     # instances_train2017.json is about train2017.
     names = [base.rpartition(".")[0].partition("_")[2], *_FOLDERS.get(split or "", ())]
     own = [name for name in names if name]

@@ -19,6 +19,7 @@ from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.collecting import without_collecting
 from workbench.datasets.formats.columns import count_labels
 from workbench.datasets.formats.converting import converted
+from workbench.datasets.formats.embedded import with_embedded
 from workbench.datasets.formats.given_splits import given_splits
 from workbench.datasets.formats.items import Detection, Options, Reading
 from workbench.datasets.formats.ledger import ANNOTATIONS, FILES, PICTURES, Entry, Ledger
@@ -385,6 +386,7 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
     if not view.pictures and (asked_first := _ask_about_pictures(view, choices)):
         return _nothing_yet(view, asked_first)
     videos = tuple(view.others(VIDEOS))
+    view = with_embedded(view)
     view, failed = converted(view, choices, progress)
     if failed and not view.pictures:
         raise ImportFormatError("; ".join(list(failed.values())[:3]))
@@ -440,11 +442,14 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
         shares = ", ".join(f"{share:g} to {split}" for split, share in choices.shares.items())
         notes.append(f"images were dealt out to splits at random: {shares}, seed {choices.seed}")
     for name, other in recognised.others.items():
+        if reading.used.issuperset(other.files):
+            continue  # read already, and not like this
         notes.append(
             f"there is {READERS[name].TITLE} as well ({other.reason}), which was not taken; choose "
             f"format={name!r} to take it instead"
         )
-    if recognised.format and ledger.found[ANNOTATIONS] == 0:
+    shown_empty = any(picture.rows is not None for picture in taken.pictures)
+    if recognised.format and ledger.found[ANNOTATIONS] == 0 and shown_empty:
         notes.append(
             "no annotation file has a box: all images that they list came in as showing nothing; "
             "if they are not annotated yet, import the pictures without the files"

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -234,8 +234,9 @@ class _Loop:
             others = pictures.find(file, (record.also for record in missing))
             taken = set(paths.values())
             paths |= {r.picture: p for r in missing if (p := others.get(r.also)) not in taken and p}
+            in_splits = _in_their_splits(pictures, file, some, paths)
             for record in some:
-                path = paths.get(record.picture)
+                path = paths.get(record.picture) or in_splits.get((record.split, record.picture))
                 if path is None:
                     self._note(PICTURES, "noted", why.MISSING, record, record.picture)
                     self._leave_all(why.NO_PICTURE, record, record.picture)
@@ -539,6 +540,22 @@ class _Loop:
         self, unit: str, outcome: str, reason: str, record: Record, picture: str, position: int = 0
     ) -> None:
         self._ledger.add(Entry(unit, outcome, reason, record.file, position, picture))
+
+
+def _in_their_splits(
+    pictures: Pictures, file: str, records: Iterable[Record], known: Container[str]
+) -> dict[tuple[str | None, str], str]:
+    """Return the pictures of names that mean one in each split, by split and name."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for record in records:
+        if record.split and record.picture not in known:
+            names[record.split].append(record.picture)
+    return {
+        (said, name): picture
+        for said, some in names.items()
+        if (split := split_word(said)) is not None
+        for name, picture in pictures.find(file, some, split).items()
+    }
 
 
 def _told(record: Record) -> str | None:

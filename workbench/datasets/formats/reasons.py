@@ -21,6 +21,7 @@ POLYGON_LEFT = "polygon left out"
 DAMAGED_PICTURE = "damaged picture"
 PICTURE_LEFT = "picture left out"
 OTHER_VERSION = "another annotator"
+OTHER_GROUP = "said once more"
 PREDICTED = "prediction"
 IGNORED = "ignored region"
 NOT_HERE = "not in the dataset"
@@ -113,8 +114,13 @@ SENTENCES = {
     PICTURE_LEFT: _OUT + "their picture is left out, such as {example}",
     PREDICTED: ("{count} predictions that nobody has accepted were left out, such as in {example}"),
     OTHER_VERSION: (
-        "{count} annotations are further versions of pictures that several people annotated, and "
-        "were left out: the first was taken, such as in {example}"
+        "{count} annotations belong to a further version of a picture that several people "
+        "annotated and were left out: what is marked as the truth was taken, else the first, such "
+        "as in {example}"
+    ),
+    OTHER_GROUP: (
+        "{count} annotations repeat what was taken already of the same picture, as outlines and "
+        "boxes do, and were left out, such as in {example}"
     ),
     NOT_HERE: "{count} {unit} are of no picture of the dataset and were left out: {example}",
     LABELLED_ALREADY: (
@@ -152,7 +158,7 @@ SENTENCES = {
     ),
     SWAPPED: "{count} boxes had their corners swapped and were put right, such as {example}",
     FRACTIONS: (
-        "{count} boxes are fractions of the picture (0..1) where the format has pixels, and were "
+        "{count} boxes are fractions of the picture (0..1) where the format has pixels and were "
         "read as such, such as {example}"
     ),
     PIXELS: (
@@ -183,8 +189,8 @@ SENTENCES = {
         "boxes were taken, such as {example}"
     ),
     OUTLINES: "{count} annotations have outlines (segmentation): their boxes were taken",
-    ROTATED: "{count} annotations are rotated boxes: the upright boxes around them were taken",
-    MASKS: "{count} annotations are masks: the boxes around them were taken",
+    ROTATED: "{count} annotations are rotated: the upright boxes around them were taken",
+    MASKS: "{count} annotations have masks: the boxes around these were taken",
     KEYPOINTS: "{count} annotations have keypoints: only their boxes were taken",
     ROWS: (
         "{count} rows are more than a box (polygon, keypoints, confidence): their boxes are shown, "

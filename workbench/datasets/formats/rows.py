@@ -89,7 +89,7 @@ def _dota(line: str, place: int) -> Box | None:
     rest = fields[8:]
     hard = len(rest) > 1 and rest[-1].isdigit()
     label = " ".join(rest[:-1] if hard else rest)
-    if label.replace(".", "").isdigit():
+    if all(map(_is_number, rest)):
         raise ValueError(f"expected the name of a class, found {label!r}")
     extra = {"difficult": True} if hard and rest[-1] != "0" else None
     xs, ys = {*map(float, fields[:8:2])}, {*map(float, fields[1:8:2])}

@@ -27,6 +27,7 @@ from workbench.datasets.formats.items import (
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import found, read_json
 from workbench.errors import ImportFormatError
+from workbench.persistence.archive.split_words import split_word
 from workbench.persistence.stored_json import MALFORMED
 
 TITLE = "Supervisely"
@@ -69,6 +70,7 @@ def _parse(value: Any, name: str) -> Iterator[Record]:
         raise ImportFormatError("expected size and objects, found neither")
     record = Record(name)
     record.size = size_of(value["size"].get("width"), value["size"].get("height"))
+    record.split = next((n for n in _tags(value) if split_word(n)), None)
     for position, item in enumerate(value["objects"], start=1):
         try:
             box, shape = _box(item)
@@ -76,14 +78,19 @@ def _parse(value: Any, name: str) -> Iterator[Record]:
         except MALFORMED as error:
             record.problems.append(Problem(why.BAD_ROW, position, str(error)))
             continue
-        tags = {
-            str(tag["name"]): tag.get("value")
-            for tag in item.get("tags") or ()
-            if isinstance(tag, dict) and "name" in tag
-        }
+        tags = _tags(item)
         extra = {"attributes": tags} if tags else None
         record.boxes.append(Box(label, *box, position, shape, None, extra))
     yield record
+
+
+def _tags(item: dict[str, Any]) -> dict[str, Any]:
+    """Return the tags of a picture or of an object, with their values."""
+    return {
+        str(tag["name"]): tag.get("value")
+        for tag in item.get("tags") or ()
+        if isinstance(tag, dict) and "name" in tag
+    }
 
 
 def _box(item: dict[str, Any]) -> tuple[tuple[float, float, float, float], str]:
@@ -92,6 +99,8 @@ def _box(item: dict[str, Any]) -> tuple[tuple[float, float, float, float], str]:
     if isinstance(bitmap, dict):
         return _bitmap(bitmap), MASK
     points = item.get("points")
+    if kind == "point":
+        raise ValueError("a point, which has no box")
     if isinstance(points, dict):
         return point_list(points.get("exterior")), "" if kind == "rectangle" else POLYGON
     nodes = item.get("nodes")

@@ -19,8 +19,9 @@ from workbench.datasets.formats.items import (
     point_list,
     size_of,
 )
-from workbench.datasets.formats.view import FolderView
+from workbench.datasets.formats.view import FolderView, extension, hidden, parse_json
 from workbench.datasets.formats.walking import found, read_json
+from workbench.errors import ImportFormatError
 from workbench.persistence.stored_json import MALFORMED
 
 TITLE = "VoTT"
@@ -44,8 +45,29 @@ def _assets(value: Any) -> list[dict[str, Any]]:
 def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     """Read assets; see `workbench.datasets.formats.items`."""
     reading = Reading()
-    reading.records = read_json(view, detection.files, reading, options, _parse)
+
+    def parse(value: Any, name: str) -> Iterator[Record]:
+        _add_tags(value, reading)
+        yield from _parse(value, name)
+
+    reading.records = read_json(view, detection.files, reading, options, parse)
+    for name in view.names:
+        if extension(name) == ".vott" and not hidden(name):
+            try:
+                _add_tags(parse_json(view.read(name), name), reading)
+            except ImportFormatError:
+                continue  # the assets say all but the order of the classes
+            reading.used.add(name)
     return reading
+
+
+def _add_tags(project: Any, reading: Reading) -> None:
+    """Take the classes in the order of the project."""
+    tags = project.get("tags") if isinstance(project, dict) else None
+    names = [tag.get("name") for tag in tags or () if isinstance(tag, dict)]
+    texts = [" ".join(name.split()) for name in names if isinstance(name, str)]
+    reading.classes += [n for n in dict.fromkeys(texts) if n and n not in reading.classes]
+    reading.declared = reading.declared or bool(texts)
 
 
 def _parse(value: Any, name: str) -> Iterator[Record]:
@@ -53,7 +75,8 @@ def _parse(value: Any, name: str) -> Iterator[Record]:
         asset = item["asset"]
         path = str(asset.get("name") or asset.get("path") or "")
         size = asset.get("size") if isinstance(asset.get("size"), dict) else {}
-        record = Record(name, path, place=place, reviewed=asset.get("state") != 1)
+        # 0 and 1: nobody has looked at it, or marked nothing in it.
+        record = Record(name, path, place=place, reviewed=asset.get("state") not in (0, 1))
         record.size = size_of(size.get("width"), size.get("height"))
         for position, region in enumerate(item["regions"], start=1):
             try:

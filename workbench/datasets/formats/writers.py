@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -270,7 +271,7 @@ def _task(item: OutItem, classes: Sequence[str], number: int) -> dict[str, Any]:
                 "value": value,
             }
         )
-    data = {"image": f"/data/local-files/?d=images/{item.split}/{item.filename}"}
+    data = {"image": f"/data/local-files/?d={quote(f'images/{item.split}/{item.filename}')}"}
     return {"id": number, "data": data, "annotations": [{"result": results}]}
 
 

@@ -99,6 +99,8 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     given = given_splits(view)
     reading = Reading(declared=True, splits=given.splits, notes=list(given.notes), rows=True)
     reading.used |= set(given.lists)
+    if given.lists:
+        reading.used |= {n for n in view.names if n.rpartition("/")[2].lower() == "obj.data"}
     _describe(view, reading)
     keypoints = "kpt_shape" in reading.extra
     reading.records = _records(view, detection.files, reading, options, keypoints)

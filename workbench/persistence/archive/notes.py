@@ -13,7 +13,7 @@ _SUBJECT = re.compile(
 _OF_ONE = {
     "were": "was", "are": "is", "have": "has", "hold": "holds", "lie": "lies", "mark": "marks",
     "belong": "belongs", "carry": "carries", "share": "shares", "stand": "stands",
-    "begin": "begins", "their": "its",
+    "begin": "begins", "repeat": "repeats", "their": "its",
 }  # fmt: skip
 
 

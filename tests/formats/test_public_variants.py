@@ -1,0 +1,335 @@
+"""What tools write that nobody thinks of at first: shapes without names, parts, several people."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.formats.making import BOX, PICTURE, folder, images, labels
+from workbench.datasets.formats.plan import plan_import
+from workbench.persistence import Stores
+
+PIC = {"a.jpg": PICTURE}
+CAT, DOG = (0.0, *BOX), (1.0, *BOX)
+RECT = {"name": "rect", "x": 20, "y": 10, "width": 60, "height": 50}
+POLYGON = {"name": "polygon", "all_points_x": [20, 80, 60], "all_points_y": [10, 20, 60]}
+PERCENT = {"x": 10, "y": 10, "width": 30, "height": 50}
+OUTLINE = [0, 0.1, 0.1, 0.4, 0.1, 0.4, 0.6, 0.1, 0.6]
+
+
+def _via(*regions: tuple[Any, Any], **more: Any) -> dict[str, Any]:
+    rows = [{"shape_attributes": s, "region_attributes": a} for s, a in regions]
+    found = {"a.jpg9": {"filename": "a.jpg", "size": 9, "regions": rows}}
+    return PIC | {"via.json": {"_via_img_metadata": found, **more} if more else found}
+
+
+def _via_3(*shapes: list[float], av: Any = None) -> dict[str, Any]:
+    chosen = {"1": "1"} if av is None else av
+    return PIC | {
+        "p.json": {
+            "file": {"1": {"fid": "1", "fname": "a.jpg"}},
+            "view": {"1": {"fid_list": [1]}},
+            "attribute": {"1": {"aname": "kind", "type": 4, "options": {"0": "dog", "1": "cat"}}},
+            "metadata": {
+                str(n): {"vid": "1", "xy": xy, "av": chosen} for n, xy in enumerate(shapes)
+            },
+        }
+    }
+
+
+_VIA_3_TABLE = (
+    "# Exported using VGG Image Annotator\n# CSV_HEADER = metadata_id,file_list,flags,"
+    "temporal_coordinates,spatial_coordinates,metadata\n"
+    '"1_x","[""a.jpg""]",0,"[]","[2,20,10,60,50]","{""1"":""cat""}"\n'
+)
+
+
+def _cvat(inside: str, labels_: str = "<label><name>cat</name></label>") -> str:
+    meta = f"<meta><task><labels>{labels_}</labels></task></meta>"
+    return f"<annotations><version>1.1</version>{meta}{inside}</annotations>"
+
+
+def _shown(label: str, more: str = "") -> str:
+    box = f'<box label="{label}" occluded="0" xtl="20" ytl="10" xbr="80" ybr="60"/>'
+    return f'<image id="0" name="a.jpg" width="200" height="100" {more}>{box}</image>'
+
+
+_SKELETON = (
+    '<image id="0" name="a.jpg" width="200" height="100"><skeleton label="cat"><points label="n" '
+    'outside="0" points="20,10"/><points label="m" points="80,60"/></skeleton></image>'
+)
+_BELOW = "<label><name>n</name><type>points</type><parent>cat</parent></label>"
+_TRACK = '<track id="0" label="cat">{}</track>'.format(
+    "".join(
+        f'<box frame="{n}" outside="{int(n > 2)}" xtl="20" ytl="10" xbr="80" ybr="60"/>'
+        for n in (0, 2, 3)
+    )
+)
+
+
+def _tasks(*results: Any, **more: Any) -> dict[str, Any]:
+    """A task of Label Studio, one list of results for each who annotated."""
+    versions = [
+        {"result": [{"original_width": 200, "original_height": 100, **r} for r in some], **about}
+        for some, about in results
+    ]
+    return PIC | {"t.json": [{"data": {"image": "a.jpg"}, "annotations": versions, **more}]}
+
+
+def _said(label: str) -> dict[str, Any]:
+    return {"type": "rectanglelabels", "value": {**PERCENT, "rectanglelabels": [label]}}
+
+
+_BARE = {"id": "q", "type": "rectangle", "value": PERCENT}
+_LS_CELL = json.dumps([{**PERCENT, "rectanglelabels": ["cat"]}]).replace('"', '""')
+
+
+def _ndjson(task: str, *items: tuple[str, dict[str, Any]]) -> str:
+    lines: list[Any] = [{"type": "dataset", "task": task, "class_names": {"0": "cat", "1": "dog"}}]
+    lines += [{"type": "image", "file": "a.jpg", "split": s, "annotations": a} for s, a in items]
+    return "\n".join(map(json.dumps, lines))
+
+
+def _sample(**fields: Any) -> dict[str, Any]:
+    return {
+        "data/a.jpg": PICTURE,
+        "samples.json": {"samples": [{"filepath": "data/a.jpg", **fields}]},
+    }
+
+
+_DETECTION = {"label": "cat", "bounding_box": [0.1, 0.1, 0.3, 0.5]}
+
+
+def _datumaro(**annotation: Any) -> dict[str, Any]:
+    item = {"id": "a", "annotations": [annotation], "image": {"path": "a.jpg", "size": [100, 200]}}
+    classes = {"label": {"labels": [{"name": "cat"}]}}
+    return PIC | {"annotations/default.json": {"categories": classes, "items": [item]}}
+
+
+def _vott(state: int, *regions: Any) -> dict[str, Any]:
+    asset = {"name": "a.jpg", "state": state, "size": {"width": 200, "height": 100}}
+    tags = [{"name": "dog"}, {"name": "cat"}]
+    return PIC | {
+        "p-export.json": {"tags": tags, "assets": {"1": {"asset": asset, "regions": regions}}}
+    }
+
+
+_REGION = {"type": "RECTANGLE", "tags": ["cat"],
+           "boundingBox": {"left": 20, "top": 10, "width": 60, "height": 50}}  # fmt: skip
+_PARTS = [
+    {"vertices": [[20, 10], [40, 20], [30, 30]]},
+    {"vertices": [[70, 50], [80, 60], [70, 60]]},
+]
+_LABELME = {
+    "version": "5.4.1",
+    "shapes": [{"label": "cat", "points": [[20, 10], [80, 60]], "shape_type": "rectangle"}],
+    "imagePath": "a.jpg",
+    "imageData": base64.b64encode(PICTURE).decode(),
+    "imageHeight": 100,
+    "imageWidth": 200,
+}
+_TAGGED = {
+    "size": {"height": 100, "width": 200},
+    "tags": [{"name": "val", "value": None}],
+    "objects": [{"classTitle": "cat", "geometryType": "rectangle",
+                 "points": {"exterior": [[20, 10], [80, 60]]}}],
+}  # fmt: skip
+
+ONE = {"train/a": [CAT]}
+HALVES = {"train/a": [CAT], "val/a": [DOG]}
+SPLIT = {"images/train/a.jpg": PICTURE, "images/val/a.jpg": PICTURE}
+
+# name: files, rows by picture, classes, annotations that are left
+KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]], list[str], int]] = {
+    "VIA whose regions have no attributes": (_via((POLYGON, {})), ONE, ["object"], 0),
+    "VIA, choices by their ids": (
+        _via((RECT, {"k": "2"}), _via_attributes={"region": {"k": {"options": {"2": "cat"}}}}),
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "VIA, a class that one region lacks": (
+        _via((RECT, {"quality": "bad", "class": ""}), (RECT, {"quality": "good", "class": "cat"})),
+        ONE,
+        ["cat"],
+        1,
+    ),
+    "VIA 3 without attributes": (_via_3([2, 20, 10, 60, 50], av={}), ONE, ["object"], 0),
+    "VIA 3, an ellipse": (_via_3([4, 50, 35, 30, 25]), ONE, ["cat"], 0),
+    "VIA 3, a circle and a point": (
+        _via_3([3, 50, 35, 25], [1, 5, 5]),
+        {"train/a": [(0.0, 0.25, 0.35, 0.25, 0.5)]},
+        ["cat"],
+        1,
+    ),
+    "the table of VIA 3": (PIC | {"via.csv": _VIA_3_TABLE}, ONE, ["cat"], 0),
+    "CVAT, one name in two subsets": (
+        SPLIT | {"a.xml": _cvat(_shown("cat", 'subset="train"') + _shown("dog", 'subset="val"'))},
+        HALVES,
+        ["cat", "dog"],
+        0,
+    ),
+    "CVAT, the points of a skeleton": (
+        PIC | {"a.xml": _cvat(_SKELETON, "<label><name>cat</name></label>" + _BELOW)},
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "CVAT, pictures that were only sorted": (
+        PIC | {"x.xml": _cvat('<image id="0" name="a.jpg"><tag label="cat"/></image>')},
+        {},
+        ["cat"],
+        0,
+    ),
+    "CVAT, two videos whose frames are called alike": (
+        {
+            f"t{n}/{name}": content
+            for n in (0, 1)
+            for name, content in {
+                **{f"images/frame_00000{f}.jpg": PICTURE for f in range(4)},
+                "annotations.xml": _cvat(_TRACK),
+            }.items()
+        },
+        {f"train/{home}frame_00000{n}": [CAT] for home in ("", "t1_") for n in range(3)},
+        ["cat"],
+        0,
+    ),
+    "Label Studio, of two versions the true one": (
+        _tasks(([_said("dog")], {}), ([_said("cat")], {"ground_truth": True})),
+        ONE,
+        ["cat"],
+        1,
+    ),
+    "Label Studio, shapes without a label": (_tasks(([_BARE], {})), {}, [], 1),
+    "Label Studio, what was chosen for a shape": (
+        _tasks(
+            ([_BARE, {**_BARE, "type": "choices", "value": {**PERCENT, "choices": ["cat"]}}], {})
+        ),
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "Label Studio, points": (
+        _tasks(([{"value": {"x": 3, "y": 3, "width": 1, "keypointlabels": ["nose"]}}], {})),
+        {},
+        [],
+        1,
+    ),
+    "the table of Label Studio": (
+        PIC | {"p.csv": f'image,id,label,annotator\n/data/upload/a.jpg,1,"{_LS_CELL}",1\n'},
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "Label Studio, reduced, a task for each who annotated": (
+        PIC
+        | {
+            "min.json": [
+                {"image": "a.jpg", "id": 7, "annotation_id": n, "label": [_said(label)["value"]]}
+                for n, label in enumerate(("cat", "dog"))
+            ]
+        },
+        ONE,
+        ["cat"],
+        1,
+    ),
+    "NDJSON, one name in two splits": (
+        SPLIT
+        | {"d.ndjson": _ndjson("detect", ("train", {"boxes": [CAT]}), ("val", {"boxes": [DOG]}))},
+        HALVES,
+        ["cat", "dog"],
+        0,
+    ),
+    "NDJSON, boxes and their outlines": (
+        PIC | {"d.ndjson": _ndjson("segment", ("train", {"boxes": [CAT], "segments": [OUTLINE]}))},
+        ONE,
+        ["cat", "dog"],
+        1,
+    ),
+    "NDJSON, pictures that were only sorted": (
+        PIC | {"d.ndjson": _ndjson("classify", ("train", {"classification": [0]}))},
+        {},
+        ["cat", "dog"],
+        0,
+    ),
+    "FiftyOne, predictions before the truth": (
+        _sample(
+            model={"detections": [{**_DETECTION, "label": "dog", "confidence": 0.5}]},
+            ground_truth={"detections": [_DETECTION]},
+        ),
+        ONE,
+        ["cat"],
+        1,
+    ),
+    "FiftyOne, outlines": (
+        _sample(
+            gt={"polylines": [{"label": "cat", "points": [[[0.1, 0.1], [0.4, 0.2], [0.3, 0.6]]]}]}
+        ),
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "FiftyOne, one box": (_sample(gt=_DETECTION), ONE, ["cat"], 0),
+    "Datumaro, an ellipse": (
+        _datumaro(type="ellipse", label_id=0, points=[20, 10, 80, 60]),
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "Datumaro, a rotated box": (
+        _datumaro(type="rotated_bbox", label_id=0, bbox=[50, 35, 50, 60, 90]),
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "Datumaro, pictures that were only sorted": (
+        _datumaro(type="label", label_id=0),
+        {},
+        ["cat"],
+        0,
+    ),
+    "Supervisely, a split as a tag": (
+        {"ds/img/a.jpg": PICTURE, "ds/ann/a.jpg.json": _TAGGED},
+        {"val/a": [CAT]},
+        ["cat"],
+        0,
+    ),
+    "BDD100K, a thing in two parts": (
+        PIC | {"b.json": [{"name": "a.jpg", "labels": [{"category": "cat", "poly2d": _PARTS}]}]},
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "VoTT, the order of its tags": (_vott(2, _REGION), {"train/a": [DOG]}, ["dog", "cat"], 0),
+    "VoTT, a picture that nobody visited": (_vott(0), {}, ["dog", "cat"], 0),
+    "MOT whose first frame is called 0": (
+        {
+            **{f"img1/frame_00000{n}.jpg": PICTURE for n in range(2)},
+            "gt/gt.txt": "1,1,21,11,60,50,1,1,1\n",
+            "gt/labels.txt": "cat\n",
+        },
+        {"train/frame_000000": [CAT]},
+        ["cat"],
+        0,
+    ),
+    "LabelMe with the picture inside": ({"x/b.json": _LABELME}, {"train/b": [CAT]}, ["cat"], 0),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_it_comes_out_right(kind: str, tmp_path: Path, persistence_stores: Stores) -> None:
+    files, rows, classes, left = KINDS[kind]
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert not plan.questions
+    assert plan.classes == classes
+    assert plan.ledger.left("annotations") == left
+    assert sum(n["labelled"] for n in plan.counts().values()) == len(rows)
+    assert not any(" as well (" in note for note in plan.notes)
+    if rows:
+        info = await plan.apply()
+        assert labels(info) == rows
+        assert len(images(info)) == sum(n["images"] for n in plan.counts().values())
