@@ -327,6 +327,8 @@ def test_a_long_gallery_is_reached_to_its_end_with_few_elements(
     gallery.cell("copy_0000.jpg").wait_for()
     gallery.wait_painted()
     assert gallery.names() == first
+    # For who has it read out: elements that were used again follow each other as they are seen.
+    eventually(gallery.grid.locator(".wbg-cell:visible .wbg-name").all_inner_texts, first)
 
 
 def test_the_workbench_has_it_as_a_tab(lab_page: LabPage, images: Path) -> None:

@@ -25,9 +25,10 @@ function element({ hovered = false } = {}) {
     tabIndex: 0,
     hasAttribute: () => false,
     contains: (/** @type {any} */ other) => other === own,
-    matches: () => hovered,
+    matches: (/** @type {string} */ selector) => selector === ":hover" && hovered,
     getClientRects: () => [{}],
     querySelector: () => null,
+    querySelectorAll: () => [],
     getRootNode: () => ({ activeElement: active }),
     focus: () => {
       active = own;
@@ -45,7 +46,8 @@ beforeEach(() => {
   globals.KeyboardEvent = Key;
 });
 afterEach(() => {
-  for (const name of ["window", "document", "Element", "KeyboardEvent"]) delete globals[name];
+  for (const name of ["window", "document", "Element", "KeyboardEvent", "MutationObserver"])
+    delete globals[name];
 });
 
 /** Whether an event of a panel is kept in it. @param {string} type */
@@ -77,6 +79,65 @@ test("a click gives the keyboard to what takes it, unless a control has it", () 
   active = panel; // the panel itself, and no control in it
   panel.dispatchEvent(new Event("click"));
   assert.equal(active, home);
+});
+
+test("among tabs, what is clicked beside gives the keyboard to the panel that is seen", () => {
+  const [hidden, seen] = [element(), element()];
+  hidden.getClientRects = () => fake([]);
+  panel.querySelectorAll = () => fake([hidden, seen]);
+  ownKeys(panel);
+  panel.dispatchEvent(new Event("click"));
+  assert.equal(active, seen);
+});
+
+/** A control of the panel, as far as its focus is looked at. */
+function control() {
+  const own = element();
+  own.isConnected = true;
+  own.isDisabled = false;
+  own.matches = (/** @type {string} */ selector) => selector === ":disabled" && own.isDisabled;
+  return own;
+}
+
+/** The browser takes the focus away from a control by itself. @param {any} lost */
+function lose(lost) {
+  active = globals.document.body;
+  const event = fake(new Event("focusout"));
+  Object.defineProperties(event, { target: { value: lost }, relatedTarget: { value: null } });
+  panel.dispatchEvent(event);
+}
+
+test("a control that loses the focus by itself leaves it to the panel, and takes it back", () => {
+  /** @type {(() => void)[]} */
+  const changed = [];
+  globals.document.body = element();
+  globals.requestAnimationFrame = (/** @type {() => void} */ look) => look();
+  globals.MutationObserver = class {
+    /** @param {() => void} react */
+    constructor(react) {
+      changed.push(react);
+    }
+    observe() {}
+    disconnect() {}
+  };
+  ownKeys(panel);
+  const start = control();
+  lose(start); // the window lost it: nothing has become of the control
+  assert.equal(active, globals.document.body);
+  start.isDisabled = true;
+  lose(start);
+  assert.equal(active, panel);
+  start.isDisabled = false;
+  changed.pop()?.();
+  assert.equal(active, start);
+
+  start.isDisabled = true;
+  lose(start);
+  const other = control();
+  active = other; // the person has gone on meanwhile
+  start.isDisabled = false;
+  changed.pop()?.();
+  assert.equal(active, other);
 });
 
 /** Press a key elsewhere on the page; returns whether JupyterLab hears of it. */

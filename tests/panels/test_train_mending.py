@@ -80,6 +80,8 @@ async def test_without_val_split_now_moves_one_in_five_and_undo_brings_them_back
     assert all(problem.kind != NO_VAL for problem in panel.model.problems)
     assert panel.run is None, "a mend starts nothing"
 
+    assert panel.undo_button.description.startswith("Undo: ")
+    assert "moved" in panel.undo_button.tooltip
     panel.undo_button.click()
     await eventually(lambda: names(root, "train") == before)
     assert names(root, "val") == []

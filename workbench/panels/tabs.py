@@ -111,6 +111,8 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.dataset.observe(self._choose, "value")
         self.split.observe(self._choose, "value")
         self.train.model.observe(self._show_running, "rows")
+        for panel in (self.train, self.evaluate):
+            panel.model.observe(self._show_chosen, "dataset")
         self._show_seen()
         self._show_chosen()
         self._background.spawn(self._begin)
@@ -238,13 +240,22 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         for box in self._boxes:
             box.children = (self._nothing,) if self.dataset.value is None else ()
 
-    def _show_chosen(self) -> None:
+    def _show_chosen(self, _change: Any = None) -> None:
         """Say that there is none to choose, or what is wrong with the dataset that is."""
         is_missing = self.dataset.value is None
         show(self.split, not is_missing)
         show(self.door, is_missing)
+        title = _TITLES[self.tabs.selected_index or 0]
         # The page Home says itself that there is none.
-        self.door.layout.visibility = "visible" if self.tabs.selected_index else "hidden"
+        self.door.layout.visibility = "hidden" if title == "Home" else "visible"
+        # The other pages are about all splits, or have a choice of their own.
+        self.split.layout.visibility = "visible" if title == "Annotate" else "hidden"
+        # What is chosen above is not asked again, unless the page is about another one.
+        for panel, choice in (
+            (self.train, self.train.form.dataset_field),
+            (self.evaluate, self.evaluate.dataset),
+        ):
+            show(choice, panel.model.dataset != self.dataset.value)
         problem = self._problems.get(self.dataset.value or "")
         damaged = "" if problem is None else f"<b>This dataset is damaged.</b> {escape(problem)}"
         self.message.value = damaged

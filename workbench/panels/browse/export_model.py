@@ -28,9 +28,9 @@ from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.scratch import scratch_prefix
 
 _IMAGES = (
-    ("copy", "go along"),
-    ("link", "go along as links, where the disk can (a folder only)"),
-    ("none", "stay here: annotations only"),
+    ("copy", "with the annotations"),
+    ("link", "with the annotations, as links where the disk can (a folder only)"),
+    ("none", "none: annotations only"),
 )
 
 

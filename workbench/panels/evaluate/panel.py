@@ -193,7 +193,7 @@ class EvaluatePanel:
         self.chosen = labelled(w.Dropdown(description="Model"), max_width="100%")
         self.against = labelled(w.Dropdown(description="Compare with"), max_width="100%")
         self.unlabelled = w.Checkbox(
-            description="Images without labels show nothing to find",
+            description="Take images without labels as showing nothing",
             indent=False,
             layout={"width": "auto"},
         )

@@ -73,6 +73,8 @@ def _headline(evaluation: Evaluation) -> str:
     )
     words = (
         f"Precision, recall and F1 at confidence {share(metrics.confidence)}, where F1 is highest."
+        if metrics.f1
+        else "Precision, recall and F1 are 0 at every confidence."
     )
     meaning = verdict(evaluation)
     said = f'<p class="wbe-verdict" role="status">{escape(meaning)}</p>' if meaning else ""

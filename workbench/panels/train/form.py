@@ -96,6 +96,8 @@ class TrainForm:
     ----------
     view : ipywidgets.VBox
         What is trained, and the three settings that matter most.
+    dataset_field : ipywidgets.VBox
+        The choice of the dataset, with its help.
     more : Fold
         All other settings.
     """
@@ -127,7 +129,8 @@ class TrainForm:
         self.follow_button = w.Button(description="Use what is suggested", icon="magic")
         self.follow_button.on_click(lambda _: model.follow_suggestions())
         self.counts = w.HTML()
-        what = card("What is trained", *self._fields(("dataset",)), self.counts)
+        (self.dataset_field,) = self._fields(("dataset",))
+        what = card("What is trained", self.dataset_field, self.counts)
         what.children += self._fields(name for name in _MAIN if name != "dataset")
         three = row(*self._fields(SUGGESTED))
         three.add_class("train-three")

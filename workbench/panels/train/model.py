@@ -218,6 +218,11 @@ class TrainModel(TrainSettings):
         finally:
             self.busy = False
 
+    @property
+    def mended(self) -> str:
+        """What the last mend has changed in the dataset; empty: nothing can be undone."""
+        return "" if self._mended is None else self._mended.description
+
     async def undo_mend(self) -> None:
         """Take back what the last mend has changed in the dataset.
 

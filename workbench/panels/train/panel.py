@@ -28,6 +28,7 @@ from workbench.panels.shared.parts import (
     page,
     row,
     show,
+    undo_words,
 )
 from workbench.panels.shared.status import in_words
 from workbench.panels.shared.widgets import CopyButton
@@ -276,8 +277,7 @@ class TrainPanel:
         self.start_button = button("Start", "play", self.model.propose, self._spawn)
         self.start_button.button_style = "primary"
         self.copy_button = CopyButton(why="Choose a dataset first, and settings that can be.")
-        self.undo_button = button("Undo the repair", "undo", self.model.undo_mend, self._spawn)
-        self.undo_button.tooltip = "Take back what was mended in the dataset"
+        self.undo_button = button("Undo", "undo", self.model.undo_mend, self._spawn)
         show(self.undo_button, False)
         self.nothing = w.HTML(empty(_NOTHING))
         self.problems_text = w.HTML()
@@ -346,6 +346,8 @@ class TrainPanel:
                 f"Checking settings, images and machine{images} …" if model.busy else model.said
             )
         show(self.undo_button, model.can_undo)
+        self.undo_button.description = undo_words(model.mended)
+        self.undo_button.tooltip = f"Undo: {model.mended}"
 
     def _show_code(self, _change: Any = None) -> None:
         self.copy_button.text = self.model.as_python()

@@ -10,10 +10,12 @@ const HAND = [
   ["Drag a handle of a clicked box", "Resize it"],
   ["Ctrl+drag", "Move the selected boxes, or select"],
   ["1-9, 0", "Class of the selection and of new boxes"],
-  ["Arrows", "Move the selection by 1 pixel, with Shift by 10"],
-  ["Alt+arrows", "Move its right and bottom edge, with Shift by 10"],
-  ["Wheel, pinch", "Zoom to the pointer"],
+  ["Arrows", "Move the selected boxes by 1 pixel, with Shift by 10; without any: other image"],
+  ["Alt+arrows", "Move their right and bottom edge, with Shift by 10"],
+  ["Right click", "Menu of a box, or of the picture"],
+  ["Wheel, pinch", "Zoom to the pointer; the wheel once you clicked here, with Ctrl always"],
   ["Space+drag, middle button, two fingers", "Move the picture"],
+  ["Enter in the class field", "Choose the class; Shift+Enter: add it as a new one"],
 ];
 
 /** @param {{bindings: () => Record<string, string[]>, texts: () => KeyAction[], leave: () => void}} options */

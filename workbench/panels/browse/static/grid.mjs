@@ -129,6 +129,7 @@ export function createGrid({ send, classes, selected, open, say }) {
       }
       show(cell, position);
     }
+    if (!isMoving) sortCells(from, to);
     // More cells than a screen shows are kept for the next rows, but not for ever.
     for (const cell of spare.splice(Math.max(8, 2 * layout.columns))) cell.close();
     for (const cell of spare) if (!cell.element.hidden) cell.element.hidden = true;
@@ -137,6 +138,25 @@ export function createGrid({ send, classes, selected, open, say }) {
     setAttribute(element, "aria-activedescendant", cells.get(active)?.element.id ?? "");
     if (waiting.length > 0) catchUp();
     noteReady(visible);
+  }
+
+  /**
+   * Let the elements follow each other as they are seen, for who has them read out: cells that
+   * are filled anew stand where they were made.
+   * @param {number} from @param {number} to
+   */
+  function sortCells(from, to) {
+    /** @type {Element|null} */
+    let last = null;
+    for (let position = from; position < to; position++) {
+      const own = cells.get(position)?.element;
+      if (!own) continue;
+      if (own.previousElementSibling !== last) {
+        if (last) last.after(own);
+        else runway.prepend(own);
+      }
+      last = own;
+    }
   }
 
   function newCell() {
@@ -305,7 +325,7 @@ export function createGrid({ send, classes, selected, open, say }) {
       element.scrollTop = scroll.seek(scroll.top);
       requestPaint();
       // After the annotator is closed, the user goes on at the same place, also with keys.
-      if (hasOpened && document.activeElement === document.body) grid.focus();
+      if (hasOpened && document.activeElement?.contains(element)) grid.focus();
       hasOpened = false;
     }
     if (next.width === size.width && next.height === size.height) return;
@@ -316,6 +336,8 @@ export function createGrid({ send, classes, selected, open, say }) {
 
   const grid = {
     element: frame,
+    /** What takes the keys. */
+    keyboard: element,
     focus: () => element.focus({ preventScroll: true }),
     /** The selection is opened elsewhere: come back to here. */
     noteOpened: () => (hasOpened = true),

@@ -200,7 +200,7 @@ export function mountGallery(model, host) {
    */
   const on = (target, type, handler) =>
     target.addEventListener(type, /** @type {EventListener} */ (handler), { signal: abort.signal });
-  const release = ownKeys(root, grid.element);
+  const release = ownKeys(root, grid.keyboard);
   on(root, "keydown", (event) => {
     if (event.isComposing || event.defaultPrevented) return;
     if (transfer.isOpen()) {

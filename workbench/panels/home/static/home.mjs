@@ -481,6 +481,7 @@ function render({ model, el }) {
   function showPage() {
     const shown = model.get("page");
     head.hidden = rest.hidden = Boolean(shown.kind);
+    root.dataset.page = shown.kind ?? "";
     page.update(shown);
   }
   root.addEventListener(

@@ -3,8 +3,11 @@
  * move and delete cells, and its menu offers to delete one.
  *
  * - While the focus is in a panel, no key leaves it.
- * - A click on a part of it that takes no focus, such as a counter, gives the focus to the panel.
+ * - A click on a part of it that takes no focus, such as a counter, gives the focus to the panel;
+ *   among the tabs to the panel that is seen: its keys work as soon as its tab was clicked.
  * - While the pointer is over it and nobody types elsewhere, the next key comes to it, too.
+ * - Where a control that has the focus is disabled, hidden or removed, the panel takes the focus,
+ *   and a control that can be used again takes it back.
  */
 
 import { activeWithin } from "./dom.mjs";
@@ -31,14 +34,18 @@ export function ownKeys(root, home = root) {
   root.dataset.wbKeys = "";
   if (!root.hasAttribute("tabindex")) root.tabIndex = -1;
 
+  const seen = () => [...root.querySelectorAll("[data-wb-keys]")].find(isShown);
+  const taker = () => (home === root && /** @type {HTMLElement|undefined} */ (seen())) || home;
   const takeFocus = () => {
     const active = activeWithin(root);
-    if (!root.contains(active) || active === root) home.focus({ preventScroll: true });
+    if (!root.contains(active) || active === root) taker().focus({ preventScroll: true });
   };
   // The click, and not the press: JupyterLab gives the focus to the notebook after the press.
   root.addEventListener("click", takeFocus, { signal });
   root.addEventListener("pointerup", takeFocus, { signal });
   if (home !== root) root.addEventListener("focus", takeFocus, { signal });
+
+  keepFocus(root, taker, signal);
 
   /** @param {Event} event */
   const stop = (event) => event.stopPropagation();
@@ -57,18 +64,54 @@ export function ownKeys(root, home = root) {
   /** @param {KeyboardEvent} event */
   const fetchKey = (event) => {
     // A page that was left by a key, with the pointer over it, stays ":hover" while it is hidden.
-    const isOver = root.matches(":hover") && root.getClientRects().length > 0;
+    const isOver = root.matches(":hover") && isShown(root);
     const isInnermost = isOver && !root.querySelector("[data-wb-keys]:hover");
     if (!event.isTrusted || !isInnermost || event.composedPath().includes(root)) return;
     if (isTyping(event.target) || document.querySelector("[aria-modal=true], .jp-Dialog")) return;
     event.stopImmediatePropagation();
     takeFocus();
     const again = new KeyboardEvent(event.type, event);
-    home.dispatchEvent(again);
+    taker().dispatchEvent(again);
     if (again.defaultPrevented) event.preventDefault();
   };
   window.addEventListener("keydown", fetchKey, { signal, capture: true });
   return () => abort.abort();
+}
+
+/** @param {Element} element */
+const isShown = (element) => element.getClientRects().length > 0;
+
+/** Whether an element can have the focus. @param {HTMLElement} element */
+const isUsable = (element) => isShown(element) && !element.matches(":disabled");
+
+/**
+ * Take the focus that a control loses by itself: the browser would leave it to nobody, and the
+ * next Tab would begin at the top of the page.
+ * @param {HTMLElement} root @param {() => HTMLElement} taker @param {AbortSignal} signal
+ */
+function keepFocus(root, taker, signal) {
+  const isFree = () => activeWithin(root) === document.body;
+  root.addEventListener(
+    "focusout",
+    (event) => {
+      const lost = /** @type {HTMLElement} */ (event.target);
+      if (event.relatedTarget || lost === root) return;
+      requestAnimationFrame(() => {
+        const home = taker();
+        if (!isFree() || isUsable(lost) || !isUsable(home)) return;
+        home.focus({ preventScroll: true });
+        if (!lost.isConnected) return;
+        const watch = new MutationObserver(() => {
+          if (!isUsable(lost)) return;
+          watch.disconnect();
+          if (activeWithin(root) === home) lost.focus({ preventScroll: true });
+        });
+        watch.observe(lost, { attributes: true, attributeFilter: ["disabled"] });
+        home.addEventListener("focusout", () => watch.disconnect(), { once: true, signal });
+      });
+    },
+    { signal },
+  );
 }
 
 /**

@@ -92,7 +92,8 @@ export function createTransferPage({ send, leave, contentOf }) {
       if (content) {
         body.scrollTop = 0;
         heading.focus({ preventScroll: true });
-        // A page that is shorter than the one before would begin above what is seen.
+        // All of it, with the button at its end; where there is too little room, its heading.
+        element.scrollIntoView({ block: "end", inline: "nearest" });
         heading.scrollIntoView({ block: "nearest" });
       } else leave();
       return true;
