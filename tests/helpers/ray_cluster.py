@@ -2,7 +2,8 @@
 
 It runs in a process of its own, so that nothing of Ray comes into the tests' process, and ends
 with that process's input. Each line that it is given is a command: ``add`` adds a node of one
-processor, ``kill`` kills the last one that was added. Each is answered by a line.
+processor, ``kill`` kills the first one that was added, with all that runs on it, and ``behead``
+kills the head and starts an empty one in its place. Each is answered by a line.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ SETTINGS = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Where other tests keep all processors busy.
     "RAY_raylet_start_wait_time_s": "180",
+    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "180",
     "RAY_agent_register_timeout_ms": "180000",
     "RAY_worker_register_timeout_seconds": "180",
 }
@@ -160,42 +162,75 @@ def let_nodes_start_slowly(folder: Path) -> None:
     services.RAYLET_EXECUTABLE = str(script)
 
 
-def main(folder: str, cpus: int) -> None:
-    """Run the cluster until the input ends."""
-    from ray.cluster_utils import Cluster
+class Nodes:
+    """The nodes of a cluster, each of them some processes of this machine.
 
-    temp = Path(folder) / "ray"  # Ray writes a file into it without making it
-    temp.mkdir()
-    let_nodes_start_slowly(Path(folder))
-    shared = {
-        "node_ip_address": "127.0.0.1",
-        "object_store_memory": OBJECT_STORE_BYTES,
-        "include_log_monitor": False,
-    }
-    port = free_port()
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={
-            **shared,
+    Parameters
+    ----------
+    folder : Path
+        What Ray writes.
+    cpus : int
+        Processors of the head.
+    """
+
+    def __init__(self, folder: Path, cpus: int) -> None:
+        from ray.cluster_utils import Cluster
+
+        temp = folder / "ray"  # Ray writes a file into it without making it
+        temp.mkdir()
+        self.port = free_port()
+        self._shared = {
+            "node_ip_address": "127.0.0.1",
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "include_log_monitor": False,
+        }
+        self._head = {
+            **self._shared,
             "num_cpus": cpus,
             "temp_dir": str(temp),
             "include_dashboard": True,
             "dashboard_host": "127.0.0.1",
-            "dashboard_port": port,
+            "dashboard_port": self.port,
             "gcs_server_port": free_port(),
             **ports(),
-        },
-    )
-    print(json.dumps({"address": f"127.0.0.1:{port}"}), flush=True)
-    added: list[Any] = []
+        }
+        self.cluster = Cluster(initialize_head=True, head_node_args=self._head)
+        self._added: list[Any] = []
+
+    def add(self) -> None:
+        """Add a node of one processor."""
+        self._added.append(self.cluster.add_node(**self._shared, **ports(), num_cpus=1))
+
+    def kill(self) -> None:
+        """Kill the first node that was added, as a power cut does: all that runs on it is gone."""
+        self._kill(self._added.pop(0))
+
+    def behead(self) -> None:
+        """Kill the head, and start one that knows nothing at the same address."""
+        self._kill(self.cluster.head_node)
+        self.cluster.add_node(**self._head | ports())
+
+    def _kill(self, node: Any) -> None:
+        started = [one.process.pid for kind in node.all_processes.values() for one in kind]
+        family = [
+            child for pid in started for child in psutil.Process(pid).children(recursive=True)
+        ]
+        self.cluster.remove_node(node, allow_graceful=False)
+        for one in family:
+            if one.is_running():
+                one.kill()
+
+
+def main(folder: str, cpus: int) -> None:
+    """Run the cluster until the input ends."""
+    let_nodes_start_slowly(Path(folder))
+    nodes = Nodes(Path(folder), cpus)
+    commands = {"add": nodes.add, "kill": nodes.kill, "behead": nodes.behead}
+    print(json.dumps({"address": f"127.0.0.1:{nodes.port}"}), flush=True)
     for line in sys.stdin:
-        command = line.strip()
-        if command == "add":
-            added.append(cluster.add_node(**shared, **ports(), num_cpus=1))
-        elif command == "kill":
-            cluster.remove_node(added.pop(), allow_graceful=False)
-        print(json.dumps({"done": command}), flush=True)
-    cluster.shutdown()
+        commands[line.strip()]()
+        print(json.dumps({"done": line.strip()}), flush=True)
+    nodes.cluster.shutdown()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +79,13 @@ async def suggested(stores: Stores) -> tuple[object, ...]:
     return (table.images, *(column.tolist() for column in columns))
 
 
-def actors_of(cluster: RayCluster) -> list[psutil.Process]:
-    family = psutil.Process(cluster.process.pid).children(recursive=True)
-    return [one for one in family if "NodeWorker" in " ".join(one.cmdline())]
+def actors_of(cluster: RayCluster, doing: str = "NodeWorker") -> list[psutil.Process]:
+    found = []
+    for one in psutil.Process(cluster.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # one that ends just now, or has
+            if doing in " ".join(one.cmdline()):
+                found.append(one)
+    return found
 
 
 async def test_two_nodes_find_what_this_machine_finds(
@@ -142,9 +147,9 @@ async def test_a_share_whose_actor_is_killed_is_done_by_another(
 
     def kill(done: int, total: int) -> None:
         if done and not killed:
-            victim = next(one for one in actors_of(cluster) if "NodeWorker.do" in one.cmdline()[0])
-            os.kill(victim.pid, signal.SIGKILL)
-            killed.append(victim.pid)
+            for victim in actors_of(cluster, "NodeWorker.do")[:1]:  # else at the next call
+                os.kill(victim.pid, signal.SIGKILL)
+                killed.append(victim.pid)
 
     done = await dataset.prelabel("train", labeller, progress=kill)
     assert killed

@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'yolo-workbench[ray]'"
 PENDING, RUNNING, STOPPED = "PENDING", "RUNNING", "STOPPED"
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
+_REFUSED = "Request failed with status code"  # Ray's client, whose errors have no code to ask for
 OVER = frozenset({STOPPED, SUCCEEDED, FAILED})
 
 
 class ClusterUnreachableError(TrainingError):
     """The cluster does not answer, now."""
+
+
+class ClusterTroubledError(ClusterUnreachableError):
+    """The cluster answers that it cannot, now: one that has just begun has nobody for jobs yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,14 @@ class ClusterJobs:
                 f"the Ray cluster at {self._url} does not answer ({type(error).__name__})"
             ) from error
         except RuntimeError as error:
-            raise TrainingError(f"the Ray cluster at {self._url} says: {error}") from error
+            raise refusal(self._url, str(error)) from error
+
+
+def refusal(url: str, words: str) -> TrainingError:
+    """Return what an answer means by which a cluster refuses something."""
+    text = f"the Ray cluster at {url} says: {words}"
+    is_trouble_of_its_own = words.startswith(f"{_REFUSED} 5")
+    return ClusterTroubledError(text) if is_trouble_of_its_own else TrainingError(text)
 
 
 def quiet() -> dict[str, str]:

@@ -25,6 +25,7 @@ from workbench.training.places.jobs import (
     STOPPED,
     SUCCEEDED,
     ClusterJobs,
+    ClusterTroubledError,
     ClusterUnreachableError,
     JobState,
     quiet,
@@ -42,6 +43,8 @@ REFUSED = 3
 _POLL_SECONDS = 0.5
 _SECONDS_BETWEEN_SIGNS = 5.0
 _SECONDS_UNTIL_TOLD = 30.0
+# A head that has just begun takes no jobs for a while; one that never does is to be said.
+_SECONDS_OF_TROUBLE = 300.0
 # A shared folder may show what another machine wrote some seconds later.
 _SECONDS_FOR_LAST_WORDS = 10.0
 _MOST_TRIES = 3
@@ -89,7 +92,10 @@ class Keeper:
         self._place = RayPlace.at(self._reader.job.where)
         self._jobs = ClusterJobs(self._place.url)
         self._silent_since = 0.0
+        self._silence_told = False
+        self._troubled_since = 0.0
         self._over_since = 0.0
+        self._placed = ""
 
     def run(self) -> None:
         """Follow the run until its last word is told."""
@@ -100,9 +106,9 @@ class Keeper:
                 next_sign = time.monotonic() + _SECONDS_BETWEEN_SIGNS
             try:
                 self._look()
-                self._silent_since = 0.0
+                self._silent_since, self._silence_told, self._troubled_since = 0.0, False, 0.0
             except ClusterUnreachableError as error:
-                self._wait_for_cluster(str(error))
+                self._wait_for_cluster(error)
             time.sleep(_POLL_SECONDS)
 
     def _look(self) -> None:
@@ -111,8 +117,10 @@ class Keeper:
             self._send(Task(id=_new_id(), versions=versions_here()))
             return
         state = self._jobs.state(task.id)
-        if state is None:
-            # Or not yet: whoever sent it may have died between the note and the sending.
+        if state is None and not self._has_begun():
+            # Not yet: it was noted, and the sending failed, or whoever was about to send it died.
+            self._send(task)
+        elif state is None:
             self._send_again(task, "the cluster does not know it any more")
         elif not state.is_over:
             self._pass_on_requests(task, state)
@@ -126,7 +134,9 @@ class Keeper:
             self._end()
             return
         self._folder.write_task(asdict(task))
-        tell(self._folder, Placed(time=time.time(), where=place.url, task=task.id))
+        if self._placed != task.id:
+            tell(self._folder, Placed(time=time.time(), where=place.url, task=task.id))
+            self._placed = task.id
         self._jobs.submit(
             task.id,
             f"python -m workbench.training.places.node {_quoted(self._folder.path)} {task.id}",
@@ -208,17 +218,27 @@ class Keeper:
             time.sleep(SECONDS_TO_LET_GO)
         self._send(again)
 
-    def _wait_for_cluster(self, text: str) -> None:
-        """Wait for a cluster that does not answer; a run that was not sent yet can be ended."""
+    def _wait_for_cluster(self, error: ClusterUnreachableError) -> None:
+        """Wait for a cluster that does not answer; a run that was not sent yet can be ended.
+
+        Raises
+        ------
+        ClusterTroubledError
+            If it has been answering for long that it cannot.
+        """
         if task_of(self._folder) is None and self._asked_to_end() is not None:
             self._end()
             return
         now = time.monotonic()
-        if self._silent_since == 0.0:
-            self._silent_since = now
-        elif 0 < now - self._silent_since >= _SECONDS_UNTIL_TOLD:
-            self._silent_since = float("inf")
-            print(f"{text}; waiting for it", flush=True)
+        self._silent_since = self._silent_since or now
+        self._troubled_since = (
+            self._troubled_since or now if isinstance(error, ClusterTroubledError) else 0.0
+        )
+        if self._troubled_since and now - self._troubled_since >= _SECONDS_OF_TROUBLE:
+            raise error
+        if now - self._silent_since >= _SECONDS_UNTIL_TOLD and not self._silence_told:
+            self._silence_told = True
+            print(f"{error}; waiting for it", flush=True)
 
     def _has_begun(self) -> bool:
         """Whether the job that was sent last has said on which node it is."""
