@@ -13,29 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import InvalidFrameError
-from workbench.labelling.network import Found, Network, Scaled, Size, scale_for_validation
+from workbench.labelling.network import (
+    Found,
+    Network,
+    Scaled,
+    Size,
+    Thresholds,
+    scale_for_validation,
+)
 from workbench.persistence import DataStores
 from workbench.persistence.models import ImageKey
 from workbench.persistence.rules import decode
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What counts as found.
-
-    Parameters
-    ----------
-    confidence : float
-        Boxes at or below this are left out.
-    iou : float
-        Of two boxes of a class that overlap more, the less sure one is dropped.
-    max_detections : int
-        In one picture.
-    """
-
-    confidence: float
-    iou: float
-    max_detections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +85,7 @@ def detect_batch(
 ) -> list[Found | None]:
     """Return what a model finds on a batch; None where there is no picture."""
     good = [picture for picture in pictures if picture is not None]
-    answers = iter(
-        network.detect(
-            good,
-            thresholds.confidence,
-            iou=thresholds.iou,
-            max_detections=thresholds.max_detections,
-            several_classes=True,
-        )
-        if good
-        else ()
-    )
+    answers = iter(network.detect(good, thresholds) if good else ())
     return [None if picture is None else next(answers) for picture in pictures]
 
 

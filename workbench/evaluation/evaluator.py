@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import ImportFormatError, NotFoundError
-from workbench.evaluation.batches import Seen, Thresholds, detect_batch, load_batch, readers
+from workbench.evaluation.batches import Seen, detect_batch, load_batch, readers
 from workbench.evaluation.evaluation import Evaluation, Settings
 from workbench.evaluation.labels import Labels, load_labels, map_classes
 from workbench.evaluation.matching import Detections
@@ -39,6 +39,7 @@ from workbench.labelling.network import (
     Network,
     Scaled,
     Size,
+    Thresholds,
     validation_batches,
 )
 from workbench.labelling.predictor import Predictor
@@ -60,18 +61,12 @@ class _Request:
     split: str
     filenames: tuple[str, ...]
     images_digest: str
-    confidence: float
-    iou: float
+    thresholds: Thresholds
     image_size: int | None
-    max_detections: int
 
     @property
     def keys(self) -> list[ImageKey]:
         return [(self.split, name) for name in self.filenames]
-
-    @property
-    def thresholds(self) -> Thresholds:
-        return Thresholds(self.confidence, self.iou, self.max_detections)
 
     @property
     def key(self) -> str:
@@ -79,10 +74,10 @@ class _Request:
             self.weights_digest,
             self.split,
             self.images_digest,
-            self.confidence,
-            self.iou,
+            self.thresholds.confidence,
+            self.thresholds.iou,
             self.image_size,
-            self.max_detections,
+            self.thresholds.max_detections,
             metadata.version("ultralytics"),
         )
         return f"evaluation-{hashlib.sha256(repr(parts).encode()).hexdigest()[:40]}.npz"
@@ -186,10 +181,13 @@ class Evaluator:
             split=split,
             filenames=labels.filenames,
             images_digest=await self._images_digest(dataset, split, labels.filenames),
-            confidence=float(confidence),
-            iou=float(iou),
+            thresholds=Thresholds(
+                float(confidence),
+                float(iou),
+                max_detections=max(MAX_DETECTIONS, labels.most_in_one_image),
+                several_classes=True,
+            ),
             image_size=image_size,
-            max_detections=max(MAX_DETECTIONS, labels.most_in_one_image),
         )
         kept = None if refresh else await self._kept(request)
         if kept is not None and kept.classes == labels.classes:
@@ -351,7 +349,7 @@ def _assemble(request: _Request, labels: Labels, answer: _Answer) -> Evaluation:
         sizes=answer.sizes[good],
         truth=labels.truth(answer.sizes[good]),
         detections=_columns(found, answer.class_ids),
-        settings=Settings(request.confidence, request.iou, answer.image_size),
+        settings=Settings(request.thresholds.confidence, request.thresholds.iou, answer.image_size),
         created_at=datetime.now(UTC),
         notes=(*labels.notes, *notes, *answer.class_notes),
     )

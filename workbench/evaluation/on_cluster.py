@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from workbench.evaluation.batches import (
     Seen,
-    Thresholds,
     detect_batch,
     load_batch,
     readers,
@@ -20,7 +19,7 @@ from workbench.evaluation.batches import (
 )
 from workbench.labelling.cluster.client import ClusterClient
 from workbench.labelling.cluster.task import Answer, ClusterTask
-from workbench.labelling.network import Found, Size
+from workbench.labelling.network import Found, Size, Thresholds
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import DataStores, Stores
 from workbench.persistence.models import ImageKey, ModelInfo

@@ -45,6 +45,28 @@ _SECONDS_FOR_AN_IMAGE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What counts as found.
+
+    Parameters
+    ----------
+    confidence : float
+        Boxes at or below this are left out.
+    iou : float
+        Of two boxes of a class that overlap more, the less sure one is dropped.
+    max_detections : int
+        In one picture.
+    several_classes : bool
+        Whether one box may count for several classes, as it does in validation.
+    """
+
+    confidence: float
+    iou: float = 0.7
+    max_detections: int = MAX_DETECTIONS
+    several_classes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The boxes of one picture.
 
@@ -132,26 +154,8 @@ class Network:
         canvas = tuple(side + (image_size - side) % self.stride for side in inner)
         return _placed(frame, inner, (canvas[0], canvas[1]))
 
-    def detect(
-        self,
-        pictures: Sequence[Scaled],
-        confidence: float,
-        *,
-        iou: float = 0.7,
-        max_detections: int = MAX_DETECTIONS,
-        several_classes: bool = False,
-    ) -> list[Found]:
-        """Find objects in pictures of one shape.
-
-        Parameters
-        ----------
-        confidence : float
-            Boxes at or below this are left out.
-        iou : float
-            Of two boxes of a class that overlap more, the less sure one is dropped.
-        several_classes : bool
-            Whether one box may count for several classes, as it does in validation.
-        """
+    def detect(self, pictures: Sequence[Scaled], thresholds: Thresholds) -> list[Found]:
+        """Find objects in pictures of one shape."""
         import torch
 
         if self._prompted is not None and not self._prompted.count:
@@ -166,11 +170,11 @@ class Network:
                     answer = answer[0]
             outputs = _non_max_suppression()(
                 answer,
-                confidence,
-                iou,
+                thresholds.confidence,
+                thresholds.iou,
                 nc=0 if self._prompted is None else self._prompted.count,
-                multi_label=several_classes,
-                max_det=max_detections,
+                multi_label=thresholds.several_classes,
+                max_det=thresholds.max_detections,
                 max_time_img=_SECONDS_FOR_AN_IMAGE,
                 end2end=bool(getattr(self._backend, "end2end", False)),
             )

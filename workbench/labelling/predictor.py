@@ -17,7 +17,7 @@ import numpy as np
 
 from workbench.errors import NotFoundError
 from workbench.geometry import clip_xywh, to_normalised
-from workbench.labelling.network import Found, Frame, Network, Scaled
+from workbench.labelling.network import Found, Frame, Network, Scaled, Thresholds
 from workbench.persistence import Stores
 from workbench.persistence.image_reading import read_image
 from workbench.persistence.models import ModelInfo, Prediction, Progress, no_progress
@@ -225,10 +225,11 @@ def _by_shape(
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for place, picture in enumerate(pictures):
         by_shape.setdefault(picture.pixels.shape, []).append(place)
+    thresholds = Thresholds(confidence)
     answers: dict[int, Found] = {}
     for places in by_shape.values():
         chosen = [pictures[place] for place in places]
-        answers.update(zip(places, network.detect(chosen, confidence), strict=True))
+        answers.update(zip(places, network.detect(chosen, thresholds), strict=True))
     return [(answers[place], picture) for place, picture in enumerate(pictures)]
 
 
