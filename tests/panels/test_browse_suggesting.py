@@ -78,7 +78,7 @@ async def sources(stores: Stores) -> list[str]:
 
 
 async def test_the_menu_has_the_models_and_follows_them(
-    panel: BrowsePanel, stores: Stores, tmp_path: Path
+    panel: BrowsePanel, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     active = {"text": "The active model", "how": "model", "name": ""}
     assert panel.gallery.labellers == [active, WORDS]
@@ -92,6 +92,12 @@ async def test_the_menu_has_the_models_and_follows_them(
     assert panel.gallery.labellers[1:] == [
         {"text": "cups-1", "how": "model", "name": "cups-1"}, WORDS
     ]  # fmt: skip
+    monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")
+    await stores.model.set_active("cups-1")
+    await until(lambda: len(panel.gallery.labellers) == 4)
+    text = "The active model, cups-1, on the cluster head:8265"
+    there = {"text": text, "how": "model", "name": "", "where": "ray"}
+    assert panel.gallery.labellers[1] == there
 
 
 async def test_a_model_that_is_chosen_is_the_one_that_looks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from tests.helpers.models import NOTHING, add_model, make_found, spread_weights
 from tests.helpers.training import Trained, trained_once
-from workbench.errors import NotFoundError
+from workbench.errors import NotFoundError, TrainingError
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.evaluator import Evaluator
 from workbench.evaluation.findings import Finding
@@ -98,6 +99,17 @@ async def test_the_active_model_is_evaluated_and_every_mistake_stands_in_a_galle
     assert {finding.kind for finding in model.findings("suspects")} >= {"spurious_label"}
     assert result.comparison is None
     assert f"{IMAGES} images of found/val" in model.status.text
+
+
+async def test_the_place_that_is_chosen_is_the_one_that_looks(stores: Stores) -> None:
+    evaluator = AsyncMock(spec=Evaluator)
+    evaluator.evaluate.side_effect = TrainingError("no Ray cluster answers")
+    model = EvaluateModel(stores, evaluator, "found")
+    model.where = "http://head:8265"
+    with pytest.raises(TrainingError, match="no Ray cluster answers"):
+        await model.evaluate()
+    assert evaluator.evaluate.await_args.kwargs["where"] == "http://head:8265"
+    model.close()
 
 
 async def test_two_models_are_compared_and_what_only_one_finds_is_its_own_gallery(

@@ -131,6 +131,8 @@ export interface CanvasTraits {
   best_from: string;
   /** what is under way, in words */
   work: string;
+  /** where else a model can look, as it goes on after its name; empty: nowhere */
+  elsewhere: string;
   can_teach: boolean;
   teaches: boolean;
   taught: string;
@@ -192,7 +194,7 @@ export type CanvasSent = From<
   | { kind: "got"; id: number }
   | ({ kind: "edit"; seq: number; key: string } & EditState)
   | { kind: "submit" }
-  | { kind: "suggest"; how?: How; where?: Where; key?: string; boxes?: Row[] }
+  | { kind: "suggest"; how?: How; where?: Where; key?: string; boxes?: Row[]; at?: "ray" }
   | { kind: "fetch" }
   | { kind: "click"; key: string; point: number[] }
   | { kind: "teach" }
@@ -327,7 +329,7 @@ export interface GalleryTraits {
   status: { text?: string; tone?: string; details?: string[] };
   progress: { what?: string; done?: number; total?: number };
   /** who can suggest boxes */
-  labellers: { text: string; how: string; name: string }[];
+  labellers: { text: string; how: string; name: string; where?: string }[];
   /** files that could be fetched for that: what they are for, and what the button says */
   offer: Record<string, string>;
   undo: string;

@@ -138,6 +138,7 @@ class BoxCanvas(anywidget.AnyWidget):
     ).tag(sync=True)
     best_from = traitlets.Unicode("", help="which evaluation that is, in words").tag(sync=True)
     work = traitlets.Unicode("", help="what is under way, in words").tag(sync=True)
+    elsewhere = traitlets.Unicode("", help="where else a model can look, in words").tag(sync=True)
     can_teach = traitlets.Bool(False, help="whether there is a switch for teaching").tag(sync=True)
     teaches = traitlets.Bool(False, help="whether a model learns meanwhile").tag(sync=True)
     taught = traitlets.Unicode("", help="what it has learnt, in a line").tag(sync=True)

@@ -17,6 +17,7 @@ from workbench.panels.annotate.wishes import Wish, labeller_for
 from workbench.panels.shared.changing import BusyError
 from workbench.panels.shared.offers import offer_of
 from workbench.panels.shared.status import StoppedError
+from workbench.panels.shared.where import on_cluster
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey
 from workbench.weights.fetching import MissingFilesError, fetch_all
@@ -49,6 +50,7 @@ class Suggesting:
         self._is_running = False
         self._is_stopped = False
         self._offered: Wish | None = None
+        canvas.elsewhere = on_cluster()
 
     async def asked(self, message: Mapping[str, Any]) -> None:
         """Begin what a page asks for, or stop what is under way; what was found then stays."""

@@ -18,8 +18,10 @@ from workbench.labelling import (
 )
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate.messages import CanvasBox, MessageError
+from workbench.panels.shared.where import place_wished, placed
 from workbench.persistence import Stores
 from workbench.persistence.models import Progress
+from workbench.training.config import LOCAL
 
 How = Literal["model", "words", "similar", "pixels", "click"]
 Where = Literal["image", "walk", "dataset", "unlabelled"]
@@ -40,12 +42,15 @@ class Wish:
     boxes : tuple of CanvasBox
     key : str
         Of the image that the boxes are on.
+    at : str
+        The place that looks: ``"local"``, or ``"ray"``, for a model only.
     """
 
     how: How = "model"
     where: Where = "unlabelled"
     boxes: tuple[CanvasBox, ...] = ()
     key: str = ""
+    at: str = LOCAL
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> Wish:
@@ -61,7 +66,8 @@ class Wish:
         if how not in get_args(How) or where not in get_args(Where):
             raise MessageError(f"expected a way and a place to look, found {how!r} and {where!r}")
         boxes = tuple(map(CanvasBox.from_row, message.get("boxes") or ()))
-        return cls(how, where, boxes, str(message.get("key") or ""))
+        at = place_wished({"where": message.get("at")})
+        return cls(how, where, boxes, str(message.get("key") or ""), at)
 
 
 async def labeller_for(
@@ -85,7 +91,7 @@ async def labeller_for(
         Told how much of a file has come.
     """
     if wish.how == "model":
-        return ModelLabeller(predictor)
+        return placed(ModelLabeller(predictor), wish.at)
     if wish.how == "words":
         return WordLabeller(predictor, fetch=fetch, progress=progress)
     if image is None or not wish.boxes:

@@ -13,8 +13,11 @@ from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.model import BrowseModel
 from workbench.panels.shared.offers import offer_of
 from workbench.panels.shared.status import Status
+from workbench.panels.shared.where import on_cluster, place_wished, placed
 from workbench.persistence import Stores
 from workbench.persistence.models import Progress
+from workbench.training.config import LOCAL
+from workbench.training.places.ray import RAY
 from workbench.weights.fetching import MissingFilesError
 
 How = Literal["model", "words"]
@@ -22,10 +25,11 @@ How = Literal["model", "words"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who shall suggest: a model of the store (empty: the active one), or words."""
+    """Who shall suggest: a model of the store (empty: the active one), or words; and where."""
 
     how: How = "model"
     name: str = ""
+    where: str = LOCAL
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> Asked:
@@ -34,18 +38,18 @@ class Asked:
         Raises
         ------
         ValueError
-            If there is no such way.
+            If there is no such way, or no such place.
         """
         how: Any = message.get("how") or "model"
         if how not in get_args(How):
             raise ValueError(f"how {how!r}: expected one of {', '.join(get_args(How))}")
-        return cls(how, str(message.get("name") or ""))
+        return cls(how, str(message.get("name") or ""), place_wished(message))
 
     def labeller(self, predictor: Predictor, *, fetch: bool, progress: Progress) -> Labeller:
         """Return who that is."""
         if self.how == "words":
             return WordLabeller(predictor, fetch=fetch, progress=progress)
-        return ModelLabeller(predictor, self.name or None)
+        return placed(ModelLabeller(predictor, self.name or None), self.where)
 
 
 class SuggestingPages:
@@ -74,9 +78,13 @@ class SuggestingPages:
             for info in infos
             if not info.is_active
         ]
+        model = f"The active model{active}"
+        there = on_cluster()
+        elsewhere = {"text": f"{model}, {there}", "how": "model", "name": "", "where": RAY}
         words = {"text": "The classes in words", "how": "words", "name": ""}
         self._gallery.labellers = [
-            {"text": f"The active model{active}", "how": "model", "name": ""},
+            {"text": model, "how": "model", "name": ""},
+            *([elsewhere] if there else []),
             *others,
             words,
         ]

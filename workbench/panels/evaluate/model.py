@@ -26,9 +26,10 @@ from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import SPLITS, ModelInfo, Prediction, Progress
+from workbench.training.config import LOCAL
 
 SUSPECTS = "suspects"
-CHOICES = ("dataset", "split", "model", "against", "unlabelled_as_background")
+CHOICES = ("dataset", "split", "model", "against", "unlabelled_as_background", "where")
 """Traits of `EvaluateModel` that somebody chooses."""
 
 
@@ -128,6 +129,7 @@ class EvaluateModel(ChangingModel):
     model = t.Unicode("", help="name of the model; empty: the active one")
     against = t.Unicode("", help="name of a second model to compare with, or empty")
     unlabelled_as_background = t.Bool(False, help="whether images without labels are of nothing")
+    where = t.Unicode(LOCAL, help="the place that looks, see `Evaluator.evaluate`")
 
     datasets = t.List(t.Unicode(), help="names of the datasets there are")
     models = t.List(t.Instance(ModelInfo), help="the models there are")
@@ -281,6 +283,7 @@ class EvaluateModel(ChangingModel):
             model=name,
             unlabelled_as_background=self.unlabelled_as_background,
             refresh=refresh,
+            where=self.where,
             progress=progress,
         )
 

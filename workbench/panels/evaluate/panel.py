@@ -29,6 +29,7 @@ from workbench.panels.shared.parts import (
     tabs,
 )
 from workbench.panels.shared.status import Status, in_words
+from workbench.panels.shared.where import WhereChoice
 from workbench.panels.shared.work_row import WorkRow
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS
@@ -98,6 +99,7 @@ class EvaluatePanel:
         self.main = page(
             self.form,
             self.options,
+            self.where.view,
             self.work.view,
             self._about,
             row(self.door, self.weights_door),
@@ -123,8 +125,8 @@ class EvaluatePanel:
         Parameters
         ----------
         **choices
-            ``dataset``, ``split``, ``model``, ``against`` (a second model) and
-            ``unlabelled_as_background``, see `EvaluateModel`.
+            ``dataset``, ``split``, ``model``, ``against`` (a second model),
+            ``unlabelled_as_background`` and ``where``, see `EvaluateModel`.
 
         Raises
         ------
@@ -201,6 +203,7 @@ class EvaluatePanel:
         self.start.button_style = "primary"
         self.form = row(self.dataset, self.split, self.chosen, self.against, self.start)
         self.options = row(self.unlabelled)
+        self.where = WhereChoice(self.model, "The machine that looks at the images")
         self.door = w.Button(icon="arrow-right", layout={"width": "auto"})
         self.door.on_click(lambda _: self._pass_door())
         self.weights_door = w.Button(description="Bring in weights", icon="arrow-right")

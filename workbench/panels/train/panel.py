@@ -31,6 +31,7 @@ from workbench.panels.shared.parts import (
     undo_words,
 )
 from workbench.panels.shared.status import in_words
+from workbench.panels.shared.where import WhereChoice
 from workbench.panels.shared.widgets import CopyButton
 from workbench.panels.train.charts import TrainCharts
 from workbench.panels.train.form import TrainForm
@@ -40,7 +41,6 @@ from workbench.panels.train.run_list import RunList
 from workbench.panels.train.settings import CHOSEN
 from workbench.panels.train.status_line import TrainStatus
 from workbench.panels.train.sweep import SweepPart
-from workbench.panels.train.where import WhereChoice
 from workbench.panels.train.words import (
     CHECKING,
     STANDS,
@@ -116,7 +116,7 @@ class TrainPanel:
         self._background = Background(self._report)
         self.follower = Follower(self.model.stores, self._background, self._catch_up)
         self.form = TrainForm(self.model)
-        self.where = WhereChoice(self.model)
+        self.where = WhereChoice(self.model, "The machine that trains", "the folder runs beside it")
         self.status_line = TrainStatus()
         self.runs = RunList(self.model, self._spawn)
         self.charts = TrainCharts(self.model, self._background.spawn)

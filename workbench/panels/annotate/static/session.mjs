@@ -602,11 +602,12 @@ export function createSession({ send, storage, decode, now, id, names = () => []
 
     /**
      * Have boxes proposed, or stop that; without a wish by the active model, on what is not labelled.
-     * @param {{how?: How, where?: Where, boxes?: Box[]}} wish
+     * @param {{how?: How, where?: Where, boxes?: Box[], at?: "ray"}} wish
      */
-    suggest({ how, where, boxes: like } = {}) {
+    suggest({ how, where, boxes: like, at } = {}) {
       const key = state.frame?.key;
-      post({ kind: "suggest", how, where, ...(like && { key, boxes: toRows(like) }) });
+      const own = like && { key, boxes: toRows(like) };
+      post({ kind: "suggest", how, where, ...own, ...(at && { at }) });
     },
 
     /** Have a box drawn around what is at a place. @param {{x: number, y: number}} at image pixels */

@@ -20,9 +20,13 @@ const PLACES = [
 /**
  * @param {ReturnType<typeof import("../../shared/static/context_menu.mjs").createContextMenu>} menu
  * @param {import("./commands.mjs").Session} session
- * @param {{bindings: () => Record<string, string[]>, names: () => string[], opening: () => void}} view
+ * @param {object} view
+ * @param {() => Record<string, string[]>} view.bindings
+ * @param {() => string[]} view.names
+ * @param {() => string} view.elsewhere where else a model can look; empty: nowhere
+ * @param {() => void} view.opening
  */
-export function createSuggestMenu(menu, session, { bindings, names, opening }) {
+export function createSuggestMenu(menu, session, { bindings, names, elsewhere, opening }) {
   /** The selected boxes, or else the one that was drawn last: what is like them is looked for. */
   function examples() {
     const boxes = session.boxes().filter((box) => !box.proposal);
@@ -55,6 +59,9 @@ export function createSuggestMenu(menu, session, { bindings, names, opening }) {
             keys: keyLabel(bindings().suggest?.[0] ?? ""),
             run: () => session.suggest(),
           },
+          ...(elsewhere()
+            ? [{ text: `The same, ${elsewhere()}`, run: () => session.suggest({ at: "ray" }) }]
+            : []),
           { text: "The classes in words", run: () => session.suggest({ how: "words" }) },
         ],
       },

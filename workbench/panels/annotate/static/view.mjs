@@ -233,6 +233,7 @@ export function mountView(model, session, host) {
   const suggestMenu = createSuggestMenu(menu, session, {
     names,
     bindings: () => model.get("bindings"),
+    elsewhere: () => model.get("elsewhere"),
     opening: () => hand.cancel(),
   });
   const objects = createObjectList({

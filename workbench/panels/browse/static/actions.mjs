@@ -56,7 +56,7 @@ function button(text, drawing, title, onclick, extra = {}) {
  * @param {(message: GalleryMessage) => void} options.send
  * @param {Pick<ReturnType<typeof import("./grid.mjs").createGrid>, "selectAll"|"inSight"|"invert"|"selectNone"|"noteOpened"|"setWish">} options.grid
  * @param {() => string[]} options.classes
- * @param {() => {text: string, how: string, name: string}[]} options.labellers who can suggest boxes
+ * @param {() => {text: string, how: string, name: string, where?: string}[]} options.labellers who can suggest boxes
  * @param {() => Record<string, string>} options.offer files that could be fetched for that
  * @param {(on: boolean) => void} options.showBoxes
  * @param {(files: File[]) => void} options.upload
@@ -145,9 +145,9 @@ export function createActions({
     items() {
       const { choice } = offer();
       const fetching = choice ? [{ text: choice, run: () => act("fetch_files") }] : [];
-      const asking = labellers().map(({ text, how, name }) => ({
+      const asking = labellers().map(({ text, ...wish }) => ({
         text,
-        run: () => act("suggest", { how, name }),
+        run: () => act("suggest", wish),
       }));
       return [...fetching, ...asking];
     },
