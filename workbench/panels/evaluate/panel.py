@@ -204,6 +204,7 @@ class EvaluatePanel:
         self.form = row(self.dataset, self.split, self.chosen, self.against, self.start)
         self.options = row(self.unlabelled)
         self.where = WhereChoice(self.model, "The machine that looks at the images")
+        self.where.view.layout.max_width = "420px"
         self.door = w.Button(icon="arrow-right", layout={"width": "auto"})
         self.door.on_click(lambda _: self._pass_door())
         self.weights_door = w.Button(description="Bring in weights", icon="arrow-right")
