@@ -124,7 +124,7 @@ def test_a_head_that_never_takes_jobs_is_said(
     [(NODE_LOST, NODE_LOST.message), (None, "the cluster does not know it any more")],
     ids=["the node", "the head"],
 )
-def test_a_run_that_was_lost_is_sent_again_and_says_after_which_epoch_it_goes_on(
+def test_a_run_that_was_lost_is_sent_again_and_that_is_said(
     folder: RunFolder,
     follow: Callable[[PlayedCluster], None],
     lost: JobState | None,
@@ -144,7 +144,7 @@ def test_a_run_that_was_lost_is_sent_again_and_says_after_which_epoch_it_goes_on
     first, second, third = cluster.sent
     assert first != second == third
     [warning] = told(folder, "Warned")
-    text = f"The run on one is gone without a word ({reason}); it goes on after epoch 2"
+    text = f"The run on one is gone without a word ({reason}); it goes on from its last checkpoint"
     assert warning["text"] == text
 
 

@@ -208,7 +208,8 @@ class Keeper:
             tell(self._folder, failed(failure))
             return
         if lost:
-            goes_on = f"it goes on after epoch {done}" if done else "it begins anew"
+            # After which epoch is for its next process to say: the one before may still save one.
+            goes_on = "it goes on from its last checkpoint" if done else "it begins anew"
             warning = f"{text}; {goes_on}"
             tell(self._folder, Warned(time=time.time(), text=warning[0].upper() + warning[1:]))
         again = Task(id=_new_id(), versions=task.versions, epochs_done=done, tries=tries)
