@@ -95,7 +95,7 @@ async def test_the_menu_has_the_models_and_follows_them(
     monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")
     await stores.model.set_active("cups-1")
     await until(lambda: len(panel.gallery.labellers) == 4)
-    text = "The active model, cups-1, on the cluster head:8265"
+    text = "The same, on the cluster head:8265"
     there = {"text": text, "how": "model", "name": "", "where": "ray"}
     assert panel.gallery.labellers[1] == there
 

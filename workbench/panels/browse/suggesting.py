@@ -80,7 +80,7 @@ class SuggestingPages:
         ]
         model = f"The active model{active}"
         there = on_cluster()
-        elsewhere = {"text": f"{model}, {there}", "how": "model", "name": "", "where": RAY}
+        elsewhere = {"text": f"The same, {there}", "how": "model", "name": "", "where": RAY}
         words = {"text": "The classes in words", "how": "words", "name": ""}
         self._gallery.labellers = [
             {"text": model, "how": "model", "name": ""},
