@@ -62,7 +62,9 @@ BARE = evaluation([], [(0, DISC)])
 )
 def test_a_zero_is_said_in_words(measured: Evaluation, words: str) -> None:
     assert words in verdict(measured)
-    assert words in numbers(Result(measured, None, None))
+    shown = numbers(Result(measured, None, None))
+    assert words in shown
+    assert ("F1 are 0 at every confidence" in shown) == (measured is not HALF)
 
 
 def test_good_numbers_speak_for_themselves() -> None:

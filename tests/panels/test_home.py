@@ -268,6 +268,15 @@ async def test_the_tabs_begin_at_home_and_doors_lead_on(tmp_path: Path) -> None:
         await until(lambda: tabs.tabs.titles[tabs.tabs.selected_index] == "Browse")
         assert tabs.door.layout.display == "none"
         assert tabs.split.layout.display is None
+        assert tabs.split.layout.visibility == "hidden", "Browse is about all splits"
+        for model, choice in (
+            (tabs.train.model, tabs.train.form.dataset_field),
+            (tabs.evaluate.model, tabs.evaluate.dataset),
+        ):
+            await until(lambda model=model: model.dataset == "cups")
+            assert choice.layout.display == "none", "it is chosen above"
+            model.dataset = ""
+            assert choice.layout.display is None, "it is about another one"
         assert tabs._browse.follower.is_seen
         assert not tabs.home.follower.is_seen
         say(tabs.home, "go", panel="Splits", name="cups")
@@ -294,6 +303,7 @@ async def test_a_dataset_can_be_opened_in_the_tabs_from_python(tmp_path: Path) -
         tabs = wb.open("cups", "Annotate")
         await until(lambda: tabs.dataset.value == "cups")
         await until(lambda: tabs.tabs.titles[tabs.tabs.selected_index] == "Annotate")
+        await until(lambda: tabs.split.layout.visibility == "visible")
 
 
 async def test_links_that_lead_out_are_shown_and_can_be_called_ones_own(
