@@ -55,6 +55,21 @@ def test_node_tests_pass(node: Run) -> None:
     node("--test", *map(str, files))
 
 
+def test_marks_of_a_class_keep_their_colour_where_the_system_chooses_colours() -> None:
+    marks = re.compile(r"""class(?:: |=)"([\w-]*(?:swatch|dot|colour))\b""")
+    found = {
+        name
+        for path in sorted(PANELS.rglob("*"))
+        if path.suffix in {".mjs", ".py"}
+        for name in marks.findall(path.read_text("utf-8"))
+    }
+    sheet = (PANELS / "shared" / "static" / "controls.css").read_text("utf-8")
+    _, _, forced = sheet.partition("@media (forced-colors: active)")
+    kept, _, _ = forced.partition("forced-color-adjust: none")
+    assert "wb-swatch" in found
+    assert {name for name in found if not re.search(rf"\.{name}\b(?!-)", kept)} == set()
+
+
 # The joiner
 
 
