@@ -301,6 +301,11 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
         "kitti-tracking",
         {"image_02/0003/000000.jpg": PICTURE, "label_02/0003.txt": f"0 2 {KITTI}"},
     ),
+    "visdrone": (
+        "visdrone",
+        {"train/images/a.jpg": PICTURE, "train/annotations/a.txt": "20,10,60,50,1,1,0,1,\n"},
+    ),
+    "map ground truth": ("oidv4", PIC | {"gt/a.txt": "cat 20 10 80 60 difficult\n"}),
     "kitti": ("kitti", {"training/image_2/a.jpg": PICTURE, "training/label_2/a.txt": KITTI}),
     "mot": (
         "mot",
@@ -444,7 +449,7 @@ READ |= {
     "voc": ("voc", PIC | {"a.xml": voc(voc_object("cat"))}),
     "yolo": ("yolo", PIC | {"classes.txt": "cat\n", "a.txt": "0 0.25 0.35 0.3 0.5\n"}),
 }
-_NAMES = {"sa1b": "object", "widerface": "face", "mot": "car"}
+_NAMES = {"sa1b": "object", "widerface": "face", "mot": "car", "visdrone": "pedestrian"}
 _NAMES |= dict.fromkeys(("mot without a confidence", "mot of a detector"), "pedestrian")
 
 
@@ -456,7 +461,9 @@ async def test_every_format_gives_the_box(
     info = await import_dataset(persistence_stores, folder(tmp_path / "in" / "ds", files))
     assert info.ledger.format == kind
     assert [rows for rows in labels(info).values() if rows] == [ONE]
-    assert info.classes == [_NAMES.get(case) or _NAMES.get(kind, "cat")]
+    named = _NAMES.get(case) or _NAMES.get(kind, "cat")
+    assert info.classes[:1] == [named]
+    assert len(info.classes) == (11 if kind == "visdrone" else 1)
     assert info.ledger.found["annotations"] == info.ledger.taken["annotations"] == 1
     assert {entry.reason for entry in info.ledger.entries if entry.outcome == "left"} == set()
 

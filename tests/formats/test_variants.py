@@ -287,6 +287,8 @@ async def test_a_list_of_pictures_is_no_list_of_classes(
         ("p.json", {"images": [{"fileName": "a.jpg", "regions": [{"tagName": "cat"}]}]}),
         ("out.manifest", '{"source-ref": "s3://b/a.jpg", "left": 20, "top": 10, "w": 60, "h": 5}'),
         ("boxes.txt", "cat; a.jpg; 20; 10; 80; 60; night; left\n"),
+        ("a.jpg.txt", "% bbGt version=3\nBicycle 20 10 60 50 0 0 0 0 0 0 0\n"),
+        ("train.odgt", '{"ID": "a", "gtboxes": [{"tag": "person", "fbox": [20, 10, 60, 50]}]}'),
     ],
 )
 async def test_what_may_be_annotations_is_asked_about(

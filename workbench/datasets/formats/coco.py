@@ -209,9 +209,11 @@ def _records(
             continue
         image_id = _id(item.get("id"))
         name = next((item[key] for key in _NAMES if item.get(key)), None)
-        if image_id is None or not isinstance(name, str) or not name:
+        if image_id is None or not isinstance(name, str | int) or isinstance(name, bool):
             continue
-        record = Record(file.where, name, place=place, reviewed=file.annotated, shown=file.shown)
+        record = Record(
+            file.where, str(name), place=place, reviewed=file.annotated, shown=file.shown
+        )
         record.size = size_of(item.get("width"), item.get("height"))
         records[image_id] = record
     by_corners = _has_corners(file, records)

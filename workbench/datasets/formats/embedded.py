@@ -9,9 +9,10 @@ import base64
 from pathlib import Path
 
 from workbench.datasets.changes import counted
+from workbench.datasets.formats.file_names import extension
 from workbench.datasets.formats.labelme import is_labelme
 from workbench.datasets.formats.pairing import Pictures
-from workbench.datasets.formats.view import FolderView, extension
+from workbench.datasets.formats.view import FolderView
 from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS
 

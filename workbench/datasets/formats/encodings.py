@@ -67,9 +67,8 @@ def decode(data: bytes) -> str:
             raise ImportFormatError(
                 "expected text, found binary data; is it a label file?"
             ) from None
-        return data.decode(
-            USUAL, "replace"
-        )  # of the head of a file, whose end may be half a letter
+        # This may be the head of a file, which ends in half a letter.
+        return data.decode(USUAL, "replace")
 
 
 def wide_encoding(data: bytes) -> str:
@@ -98,7 +97,7 @@ def is_other_text(data: bytes) -> bool:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
-        return not data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        return not wide_encoding(data)
     return False
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from workbench.datasets.formats.encodings import decode
-from workbench.datasets.formats.view import FolderView, hidden
+from workbench.datasets.formats.file_names import hidden
+from workbench.datasets.formats.view import FolderView
 from workbench.errors import ImportFormatError
 from workbench.persistence.archive.split_lists import GivenSplits, find_splits
 

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.encodings import decode
+from workbench.datasets.formats.file_names import extension
 from workbench.datasets.formats.items import (
     FRACTIONS,
     POLYGON,
@@ -32,7 +33,7 @@ from workbench.datasets.formats.items import (
     point_list,
     size_of,
 )
-from workbench.datasets.formats.view import FolderView, extension, parse_json
+from workbench.datasets.formats.view import FolderView, parse_json
 from workbench.datasets.formats.walking import first_of, found, read_bytes, read_json
 from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS

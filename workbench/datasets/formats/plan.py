@@ -20,6 +20,7 @@ from workbench.datasets.formats.collecting import without_collecting
 from workbench.datasets.formats.columns import count_labels
 from workbench.datasets.formats.converting import converted
 from workbench.datasets.formats.embedded import with_embedded
+from workbench.datasets.formats.file_names import extension, hidden
 from workbench.datasets.formats.given_splits import given_splits
 from workbench.datasets.formats.items import Detection, Options, Reading
 from workbench.datasets.formats.ledger import ANNOTATIONS, FILES, PICTURES, Entry, Ledger
@@ -32,8 +33,6 @@ from workbench.datasets.formats.view import (
     OTHER_PICTURES,
     VIDEOS,
     FolderView,
-    extension,
-    hidden,
 )
 from workbench.datasets.formats.writing import fill
 from workbench.datasets.importing import split_by_ratio

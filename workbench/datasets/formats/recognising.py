@@ -9,22 +9,23 @@ from dataclasses import dataclass, field
 
 from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.file_names import extension, hidden
 from workbench.datasets.formats.items import Detection
 from workbench.datasets.formats.pairing import stem_of
 from workbench.datasets.formats.registry import READERS, making_sense
 from workbench.datasets.formats.tar import is_archive
-from workbench.datasets.formats.view import VIDEOS, FolderView, extension, hidden
+from workbench.datasets.formats.view import VIDEOS, FolderView
 from workbench.errors import ArchiveError, ImportFormatError
 from workbench.persistence.archive.directory import fold
 
 _log = logging.getLogger(__name__)
 _TALKS_OF_BOXES = re.compile(
-    rb"bbox|bndbox|bounding.?box|polygon|annotation|xmin|x_min|points|\"label|<label|segmentation"
+    rb"bbox|gtbox|bndbox|bounding.?box|polygon|annotation|xmin|x_min|points|\"label|<label|segmentation"
     rb"|objects?\"|regions?\"|tag_?name|\"x_?1\"|\"left\"|rectangle|left_col|prediction.?string|x_?cent|cent..?_?x|encoded.?pixels",
     re.IGNORECASE,
 )
 _URL_LINE = re.compile(rb"^\s*\"?(?:https?|s3|gs)://\S+", re.IGNORECASE)
-_ASKED_EXTENSIONS = frozenset({".json", ".xml", ".csv", ".tsv", ".ndjson", ".jsonl"})
+_ASKED_EXTENSIONS = frozenset({".json", ".xml", ".csv", ".tsv", ".ndjson", ".jsonl", ".odgt"})
 _TEXTS = _ASKED_EXTENSIONS | {".txt", ".manifest", ".lst", ".dat", ".idl", ".ann", ".tab"}
 _PICTURE = re.compile(rb"\w\.(?:jpe?g|png|bmp|tiff?|webp|ppm)\b", re.IGNORECASE)
 _NUMBER = re.compile(rb"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
@@ -179,7 +180,7 @@ def _is_asked(view: FolderView, name: str) -> bool:
     kind = extension(name)
     if kind in _BINARY or _TFRECORD.search(name):
         return True
-    if kind == ".txt" and fold(stem_of(name)) in _stems(view):
+    if kind == ".txt" and fold(stem_of(name)) in _called(view):
         return view.size(name) > 0
     if kind in _TEXTS and any(map(_is_box_line, view.head(name, _HEAD).splitlines()[:_LINES])):
         return True
@@ -193,8 +194,10 @@ def _is_box_line(line: bytes) -> bool:
     return _PICTURE.search(line) is not None and len(_NUMBER.findall(line)) >= _CORNERS
 
 
-def _stems(view: FolderView) -> set[str]:
-    return {fold(stem_of(name)) for name in view.pictures}
+def _called(view: FolderView) -> set[str]:
+    """Return what the pictures are called, with and without their extensions."""
+    bases = {fold(name.rpartition("/")[2]) for name in view.pictures}
+    return bases | {stem_of(base) for base in bases}
 
 
 def question(view: FolderView, unknown: Sequence[str]) -> str:

@@ -98,6 +98,7 @@ READERS: dict[str, Reader] = {
         ("dota", rows.dota),
         ("kitti", rows.kitti),
         ("oidv4", rows.oidv4),
+        ("visdrone", rows.visdrone),
         ("yolo", yolo),
     )
 }

@@ -1,14 +1,16 @@
-"""Formats of one text file for each picture that are no YOLO: DOTA, KITTI, OIDv4.
+"""Formats of one text file for each picture that are no YOLO: DOTA, KITTI, OIDv4, VisDrone.
 
 ::
 
     20 10 80 10 80 60 20 60 ship 0          DOTA, labelTxt: four corners, class, difficult
     Car 0.00 0 -1.58 20 10 80 60 1.6 ...    KITTI, label_2: 15 or 16 columns
     Apple 20.0 10.0 80.0 60.0               OIDv4 ToolKit, Label: class and corners in pixels
+    20,10,60,50,1,4,0,0                     VisDrone: left, top, sides, score, class, marks
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -30,6 +32,12 @@ from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import found, owned_texts, read_text, rows_match
 
 _DOTA_HEAD = ("imagesource", "gsd")
+_VISDRONE = (
+    *("ignored regions", "pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle"),
+    *("awning-tricycle", "bus", "motor", "others"),
+)
+_VISDRONE_COLUMNS = 8
+_WHOLE = re.compile(r"-?[0-9]{1,7}")
 
 
 class RowFormat(NamedTuple):
@@ -38,11 +46,15 @@ class RowFormat(NamedTuple):
     TITLE: str
     parse: Callable[[str, int], Box | None]
     """Returns the box of a line; None where it is none. Raises `ValueError`."""
+    classes: tuple[str, ...] = ()
+    """In their order, where the format has them."""
+    confidence: float = 0.9
 
     def detect(self, view: FolderView) -> Detection:
         """Look for text files beside pictures whose rows are of this form."""
         files = rows_match(view, owned_texts(view), self._is_good, 0.8)
-        return found(files, f"{counted(len(files), 'text file')} with rows of {self.TITLE}")
+        reason = f"{counted(len(files), 'text file')} with rows of {self.TITLE}"
+        return found(files, reason, self.confidence)
 
     def _is_good(self, line: str) -> bool:
         try:
@@ -55,7 +67,7 @@ class RowFormat(NamedTuple):
 
     def read(self, view: FolderView, detection: Detection, options: Options) -> Reading:
         """Read label files; see `workbench.datasets.formats.items`."""
-        reading = Reading()
+        reading = Reading(classes=list(self.classes), declared=bool(self.classes))
         reading.records = read_text(view, detection.files, reading, options, self._file)
         return reading
 
@@ -120,6 +132,8 @@ def _kitti(line: str, place: int) -> Box | None:
 
 def _oidv4(line: str, place: int) -> Box | None:
     fields = line.split()
+    hard = len(fields) > 5 and fields[-1].lower() == "difficult"
+    fields = fields[:-1] if hard else fields
     if len(fields) < 5:
         raise ValueError(f"expected a class and four corners, found {len(fields)} columns")
     left, top, right, bottom = (number(field) for field in fields[-4:])
@@ -128,7 +142,25 @@ def _oidv4(line: str, place: int) -> Box | None:
         raise ValueError(f"expected the name of a class, found {label!r}")
     if max(abs(left), abs(top), abs(right), abs(bottom)) <= 1.5:
         raise ValueError("expected pixels, found fractions")
-    return Box(name_of(label), left, top, right, bottom, place)
+    extra = {"difficult": True} if hard else None
+    return Box(name_of(label), left, top, right, bottom, place, "", None, extra)
+
+
+def _visdrone(line: str, place: int) -> Box | None:
+    fields = [field.strip() for field in line.strip().removesuffix(",").split(",")]
+    if len(fields) != _VISDRONE_COLUMNS or not all(map(_WHOLE.fullmatch, fields)):
+        raise ValueError(f"expected 8 whole numbers between commas, found {line.strip()[:40]!r}")
+    left, top, width, height, score, kind, cut, covered = map(int, fields)
+    if not 0 <= kind < len(_VISDRONE):
+        raise ValueError(f"expected a class from 0 to {len(_VISDRONE) - 1}, found {kind}")
+    if not kind or not score:
+        raise IgnoredError
+    extra = {"truncated": cut, "occluded": covered}
+    carried = {key: value for key, value in extra.items() if value}
+    return Box(
+        *(_VISDRONE[kind], left, top, left + width, top + height),
+        *(place, "", None, carried or None),
+    )
 
 
 def _is_number(field: str) -> bool:
@@ -142,3 +174,5 @@ def _is_number(field: str) -> bool:
 dota = RowFormat("DOTA", _dota)
 kitti = RowFormat("KITTI", _kitti)
 oidv4 = RowFormat("OIDv4", _oidv4)
+# Whoever reads numbers between commas as YOLO's finds these, too.
+visdrone = RowFormat("VisDrone", _visdrone, _VISDRONE[1:], 0.97)

@@ -15,6 +15,7 @@ from typing import Any
 
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.encodings import decode
+from workbench.datasets.formats.file_names import extension
 from workbench.datasets.formats.items import (
     POLYGON,
     Box,
@@ -28,7 +29,7 @@ from workbench.datasets.formats.items import (
     number,
 )
 from workbench.datasets.formats.via_3 import is_project, is_table, project_of_table, regions_of
-from workbench.datasets.formats.view import FolderView, extension, parse_json
+from workbench.datasets.formats.view import FolderView, parse_json
 from workbench.datasets.formats.walking import found, read_bytes, read_json
 from workbench.errors import ImportFormatError
 from workbench.persistence.stored_json import MALFORMED

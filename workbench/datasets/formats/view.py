@@ -32,9 +32,11 @@ from workbench.datasets.formats.encodings import (
     is_other_text,
     wide_encoding,
 )
+from workbench.datasets.formats.file_names import extension, hidden
+from workbench.datasets.formats.nested import look_inside
 from workbench.errors import ArchiveError, ImportFormatError, NotFoundError, WorkbenchError
 from workbench.persistence import IMAGE_EXTENSIONS
-from workbench.persistence.archive import Archive, FolderSink, Member, unpack
+from workbench.persistence.archive import Archive, Member
 from workbench.persistence.archive.folder import Folder, opened_file
 from workbench.persistence.archive.format import STORED
 from workbench.persistence.disk_errors import in_our_words
@@ -58,9 +60,6 @@ POINTABLE = frozenset(
 
 CONVERTIBLE = frozenset({".heic", ".heif", ".hif", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"})
 """Extensions of pictures that training does not read, and of which it can be given copies."""
-
-_ANNOTATED = frozenset({".json", ".xml", ".csv", ".ndjson", ".jsonl"})
-"""Extensions of annotation files, whatever these are called; ``.txt`` is that of much else."""
 
 OTHER_PICTURES = CONVERTIBLE | {".dng", ".svg", ".psd", ".cr2", ".nef", ".arw", ".jxl"}
 
@@ -146,7 +145,7 @@ class FolderView:
         try:
             with in_our_words(f"{path}, {UNPACKED}"):
                 view._mount(path, "", limits or ArchiveLimits())
-                view._look_inside(limits or ArchiveLimits())
+                look_inside(view, limits or ArchiveLimits())
         except BaseException:
             view.close()
             raise
@@ -225,7 +224,7 @@ class FolderView:
         source, member = self._members[name]
         if isinstance(source, Folder):
             return source.path / member.name
-        path = Path(self.new_folder()) / f"file{extension(name)}"
+        path = Path(self.new_folder()) / f"file{tar.archive_extension(name) or extension(name)}"
         with path.open("wb") as file:
             file.writelines(source.chunks(member))
         return path
@@ -238,8 +237,7 @@ class FolderView:
             self.notes += folder.notes
             self._add(folder, prefix)
         elif tar.is_tar(path):
-            with tar.naming(path):
-                self._mount(tar.unpack(path, self.new_folder(), limits), prefix, limits)
+            self._mount(self.unpacked(path, limits), prefix, limits)
         else:
             if not path.exists():
                 raise NotFoundError(f"{path}: expected a folder or an archive, found nothing")
@@ -247,86 +245,39 @@ class FolderView:
             self._open.append(archive)
             self._add(archive, prefix)
 
+    def unpacked(self, path: Path, limits: ArchiveLimits) -> Path:
+        """Return a temporary folder with what a tar archive holds."""
+        with tar.naming(path):
+            return tar.unpack(path, self.new_folder(), limits)
+
     def _add(self, source: Folder | Archive, prefix: str) -> None:
         for member in source.members:
             if not member.ignored:
                 self._members[prefix + member.name] = (source, member)
+        self._list()
+
+    def _list(self) -> None:
         self.names = list(self._members)
         self.pictures = [
             name for name in self.names if extension(name) in IMAGE_EXTENSIONS and not hidden(name)
         ]
 
-    def _look_inside(self, limits: ArchiveLimits) -> None:
-        """Open archives in what has no pictures of its own, or none but pictures.
+    def is_packed(self, name: str) -> bool:
+        """Whether a file lies in an archive."""
+        return isinstance(self._members[name][0], Archive)
 
-        Beside pictures without annotations only archives that hold annotations and no
-        pictures are opened; one that is damaged stays the file that it is.
-        """
-        inner = [n for n in self.names if tar.is_archive(n) and not hidden(n)]
-        if not self.pictures:
-            for name in inner:
-                self._open_inner(name, self._inner_place(name, limits), limits)
-        elif inner and not self._is_annotated():
-            for name in inner:
-                try:
-                    place = self._inner_place(name, limits)
-                    if not _holds_annotations_alone(place, limits):
-                        continue
-                except ArchiveError as error:
-                    self.notes.append(f"{name} was not opened: {error}")
-                    continue
-                self._open_inner(name, place, limits)
-
-    def _is_annotated(self) -> bool:
-        """Whether there is a file that could hold the annotations of the pictures."""
-        stems = {name[: -len(extension(name))] for name in self.pictures}
-        last = {stem.rpartition("/")[2] for stem in stems}
-        return any(
-            extension(name) in _ANNOTATED
-            or (extension(name) == ".txt" and name[:-4].rpartition("/")[2] in last)
-            for name in self.names
-            if not hidden(name)
-        )
-
-    def _inner_place(self, name: str, limits: ArchiveLimits) -> Path:
-        """Return a zip archive on the disk, or the folder that another archive is unpacked in."""
-        source, member = self._members[name]
-        if isinstance(source, Folder):
-            place = source.path / member.name
-        else:
-            place = Path(self.new_folder()) / f"inner{tar.archive_extension(name)}"
-            with place.open("wb") as file:
-                file.writelines(source.chunks(member))
-        if tar.is_tar(place):
-            with tar.naming(place):
-                return tar.unpack(place, self.new_folder(), limits)
-        if isinstance(source, Archive):
-            folder = Path(self.new_folder())
-            unpack(place, FolderSink(folder), limits)
-            place.unlink()
-            return folder
-        return place
-
-    def _open_inner(self, name: str, place: Path, limits: ArchiveLimits) -> None:
-        """Take what an archive holds in its stead."""
+    def replace(self, name: str, place: Path, prefix: str, limits: ArchiveLimits) -> list[str]:
+        """Take what a folder or an archive holds in the stead of a file; return their names."""
         del self._members[name]
-        stem = name[: -len(tar.archive_extension(name))]
         before = len(self._members)
-        self._mount(place, f"{stem}/", limits)
-        self._as_if_unpacked_here(stem, before)
+        self._mount(place, prefix, limits)
+        return list(self._members)[before:]
 
-    def _as_if_unpacked_here(self, stem: str, before: int) -> None:
-        """Drop a folder that an archive and its only top folder are both called."""
-        doubled = f"{stem}/{stem.rpartition('/')[2]}/"
-        new = list(self._members)[before:]
-        if new and all(name.startswith(doubled) for name in new):
-            for name in new:
-                entry = self._members.pop(name)
-                self._members[f"{stem}/{name[len(doubled) :]}"] = entry
-            self.names = list(self._members)
-            self.pictures = [
-                n for n in self.names if extension(n) in IMAGE_EXTENSIONS and not hidden(n)
-            ]
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Call files otherwise."""
+        for old, new in names.items():
+            self._members[new] = self._members.pop(old)
+        self._list()
 
     def new_folder(self) -> str:
         """Return a new temporary folder, which goes with the view."""
@@ -525,18 +476,6 @@ def _print_of(folder: Folder) -> bytes:
     return digest.digest()
 
 
-def _holds_annotations_alone(place: Path, limits: ArchiveLimits) -> bool:
-    """Whether an archive, or the folder of one, has annotations and no pictures."""
-    if place.is_dir():
-        members = Folder.open(place).members
-    else:
-        archive = Archive.open(place, limits)
-        members = archive.members
-        archive.close()
-    kinds = {extension(member.name) for member in members if not member.ignored}
-    return bool(kinds & (_ANNOTATED | {".txt"})) and not kinds & IMAGE_EXTENSIONS
-
-
 def _accepts(test: Callable[[str], bool], name: str) -> bool:
     try:
         return test(name)
@@ -567,16 +506,3 @@ def parse_json(data: bytes, where: str) -> Any:
         raise ImportFormatError(
             f"{where}: expected JSON, found it damaged: {problem or error}; export it again"
         ) from error
-
-
-def extension(name: str) -> str:
-    """Return the extension of a name in lower case, with its dot; empty if it has none."""
-    dot = name.rfind(".")
-    if dot < 1 or name[dot - 1] == "/" or "/" in (found := name[dot:]):
-        return ""
-    return found.lower()
-
-
-def hidden(name: str) -> bool:
-    """Whether a file or a folder above it begins with a dot."""
-    return name[:1] == "." or "/." in name

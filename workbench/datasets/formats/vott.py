@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.file_names import extension, hidden
 from workbench.datasets.formats.items import (
     POLYGON,
     Box,
@@ -19,7 +20,7 @@ from workbench.datasets.formats.items import (
     point_list,
     size_of,
 )
-from workbench.datasets.formats.view import FolderView, extension, hidden, parse_json
+from workbench.datasets.formats.view import FolderView, parse_json
 from workbench.datasets.formats.walking import found, read_json
 from workbench.errors import ImportFormatError
 from workbench.persistence.stored_json import MALFORMED

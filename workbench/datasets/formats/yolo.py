@@ -28,6 +28,7 @@ from workbench.datasets.formats.class_lists import (
 )
 from workbench.datasets.formats.columns import BoxTable, PlainBoxes
 from workbench.datasets.formats.encodings import decode
+from workbench.datasets.formats.file_names import extension, hidden
 from workbench.datasets.formats.given_splits import given_splits
 from workbench.datasets.formats.items import (
     FRACTIONS,
@@ -39,7 +40,7 @@ from workbench.datasets.formats.items import (
     Record,
 )
 from workbench.datasets.formats.pairing import stem_of
-from workbench.datasets.formats.view import FolderView, extension, hidden
+from workbench.datasets.formats.view import FolderView
 from workbench.errors import ArchiveError, ImportFormatError
 from workbench.persistence.archive import parse_class_list, parse_data_yaml
 from workbench.persistence.archive.data_yaml import MAX_CLASSES
