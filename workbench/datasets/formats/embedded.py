@@ -11,7 +11,7 @@ from pathlib import Path
 from workbench.datasets.changes import counted
 from workbench.datasets.formats.file_names import extension
 from workbench.datasets.formats.labelme import is_labelme
-from workbench.datasets.formats.pairing import Pictures
+from workbench.datasets.formats.pairing import Pictures, stem_of
 from workbench.datasets.formats.view import FolderView
 from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS
@@ -29,12 +29,14 @@ def with_embedded(view: FolderView) -> FolderView:
 
 
 def _unpacked(view: FolderView) -> FolderView:
-    pictures = Pictures(view.pictures)
     folder: Path | None = None
     made: list[str] = []
-    for name in view.candidates(".json"):
-        if pictures.like(name) or not any(mark in view.head(name) for mark in _MARKS):
-            continue
+    names = view.candidates(".json")
+    stems = set(map(stem_of, view.pictures)) if names else set()
+    alone = [n for n in names if stem_of(n) not in stems]
+    asked = [n for n in alone if any(mark in view.head(n) for mark in _MARKS)]
+    pictures = Pictures(view.pictures if asked else ())
+    for name in asked:
         data, kind = _picture_in(view, name, pictures)
         if not data:
             continue
