@@ -103,7 +103,7 @@ async def test_a_lesson_outlives_who_began_it_and_is_judged_once(
     # Few images are there several times, so that an epoch is worth what it costs besides.
     assert len(seen) == len(expected - held) * repeats(len(expected - held))
     assert not list((run.path / "data/images/test").iterdir())
-    assert not list((tmp_path / "runs").glob(".lesson-*"))
+    assert not list((tmp_path / "runs").glob(".workbench-lesson-*"))
     assert await first.is_under_way()
     pid = await _pid(run.path / "process.json")
     assert await _niceness(pid) == 19

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from workbench.persistence import scratch
+from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.scratch import scratch_prefix
 
 _MB = 2**20
@@ -61,6 +64,36 @@ def test_three_of_60_mb_wait_on_the_disk_and_go_after_a_kill(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     scratch._remove_left.cache_clear()
     scratch_prefix("upload")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_every_temporary_folder_says_whose_it_is() -> None:
+    """Others are never removed after a kill; two have a way of their own."""
+    own_way = {"api/upload_folder.py", "weights/rewriting.py"}
+    source = Path(scratch.__file__).parents[1]
+    made = re.compile(r"(?:mkdtemp|TemporaryDirectory)\((?!.*prefix=(?:scratch_)?prefix)")
+    found = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if made.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == own_way
+
+
+def test_a_run_that_never_came_to_be_goes_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = RunFolder.create(tmp_path, "cups")
+    made.write_note(RunFolder.marker, {})
+    monkeypatch.setattr(shutil, "rmtree", lambda path: None)  # as if killed before
+    made.remove()
+    assert RunFolder.find_all(tmp_path) == []
+    [left] = tmp_path.iterdir()
+    monkeypatch.undo()
+    parts = left.name.split("-")
+    left.rename(tmp_path / "-".join([*parts[:2], str(2**22 + 1), *parts[3:]]))
+    scratch._remove_left.cache_clear()
+    RunFolder.create(tmp_path, "mugs").remove()
     assert list(tmp_path.iterdir()) == []
 
 

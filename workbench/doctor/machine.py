@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from workbench.doctor.findings import Finding, Status
+from workbench.persistence.scratch import scratch_prefix
 
 _GIB = 2**30
 _FREE_NEEDED = 1 * _GIB
@@ -155,7 +156,8 @@ def check_data_folder(folder: Path) -> Finding:
     if not existing.is_dir():
         return Finding(Status.PROBLEM, "Data", f"{existing} is a file, not a folder", other)
     try:
-        with tempfile.TemporaryDirectory(prefix=".workbench-doctor-", dir=existing) as trial:
+        prefix = scratch_prefix("doctor", existing)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=existing) as trial:
             (Path(trial) / "file").write_bytes(b"x")
             with FileLock(Path(trial) / "lock", timeout=5):
                 pass

@@ -33,6 +33,7 @@ from workbench.errors import SetupError
 from workbench.persistence import create_stores
 from workbench.persistence.models import SPLITS, DatasetInfo
 from workbench.persistence.run_folder import RunFolder
+from workbench.persistence.scratch import scratch_prefix
 
 _DISTRIBUTION = "yolo-workbench"
 _WIDTH = 100
@@ -134,7 +135,7 @@ def _data(folder: Path) -> str:
 
 async def _datasets(folder: Path) -> list[DatasetInfo]:
     # The stores make their folders; that of the models is none of the user's.
-    with tempfile.TemporaryDirectory(prefix="workbench-report-") as models_dir:
+    with tempfile.TemporaryDirectory(prefix=scratch_prefix("report")) as models_dir:
         return await DatasetManager.on(create_stores(folder, models_dir)).list()
 
 

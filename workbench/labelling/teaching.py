@@ -50,6 +50,7 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import decode
 from workbench.persistence.run_folder import numbered
+from workbench.persistence.scratch import scratch_prefix
 from workbench.persistence.stored_json import MALFORMED
 from workbench.persistence.suggestion_blocks import SuggestionSource
 from workbench.training.defaults import Machine, data_facts
@@ -426,8 +427,9 @@ class Teacher:
             await asyncio.to_thread(shutil.rmtree, folder, True)
 
     def _make_folder(self) -> Path:
-        self._runner.runs_dir.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".lesson-", dir=self._runner.runs_dir))
+        runs_dir = self._runner.runs_dir
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=scratch_prefix("lesson", runs_dir), dir=runs_dir))
 
     async def _copies(self, taught: Sequence[ImageKey]) -> int:
         known = set(taught)

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from workbench.errors import InvalidModelError
 from workbench.labelling.tokens import Tokenizer
 from workbench.own_python import own_python
+from workbench.persistence.scratch import scratch_prefix
 from workbench.training.environment import cache_dir, worker_environment
 from workbench.weights.worker import lock_down
 
@@ -49,7 +50,7 @@ def encode(encoder: Path, vocabulary: Path, texts: Sequence[str]) -> Features:
     InvalidModelError
         If a file is damaged or something else.
     """
-    with tempfile.TemporaryDirectory(prefix="workbench-words-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=scratch_prefix("words")) as scratch:
         target = Path(scratch) / "features.npy"
         job = {
             "encoder": str(encoder),

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import unicodedata
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from workbench.persistence.own_folders import is_own, mark_own
 from workbench.persistence.plain_files import read_rest
 from workbench.persistence.process_lock import holding
 from workbench.persistence.process_record import ProcessRecord
+from workbench.persistence.scratch import scratch_prefix
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import remove_file, replace_file
 from workbench.persistence.stored_json import MALFORMED, malformed
@@ -85,7 +87,9 @@ class WorkFolder:
         parent = runs_dir / cls.below
         if not parent.is_dir():
             return []
-        folders = [cls(entry.resolve()) for entry in sorted(parent.iterdir()) if entry.is_dir()]
+        # Hidden ones are being removed, or are none.
+        found = sorted(entry for entry in parent.iterdir() if not entry.name.startswith("."))
+        folders = [cls(entry.resolve()) for entry in found if entry.is_dir()]
         return [folder for folder in folders if folder.is_there()]
 
     @property
@@ -108,8 +112,16 @@ class WorkFolder:
         return (self.path / self.marker).is_file()
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it: for one that never came to be."""
-        shutil.rmtree(self.path)
+        """Remove the folder with all that is in it: for one that never came to be.
+
+        Nobody sees half of it. What is left if this process is killed meanwhile is removed by the
+        next one that removes such a folder.
+        """
+        parent, gone = self.path.parent, self.path
+        with suppress(OSError):  # some systems move no folder of which a file is open
+            name = f"{scratch_prefix('gone', parent)}{secrets.token_hex(4)}"
+            gone = gone.rename(parent / name)
+        shutil.rmtree(gone)
 
     # --- notes
 

@@ -25,6 +25,7 @@ from workbench.own_python import own_python
 from workbench.persistence import Stores
 from workbench.persistence.disk_errors import plainly
 from workbench.persistence.models import ModelInfo
+from workbench.persistence.scratch import scratch_prefix
 from workbench.training.environment import ultralytics_folder, worker_environment
 from workbench.training.processes import kill_tree, own_session
 from workbench.training.weights_check import rewritten_weights
@@ -222,7 +223,8 @@ async def export_model(
         raise AlreadyExistsError(f"{target} exists: take another folder, or overwrite=True")
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the result, so that putting it in place is a rename.
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
+    prefix = scratch_prefix("export", target.parent)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as scratch:
         samples = (
             [_absolute(path) for path in images]
             if images is not None

@@ -19,6 +19,7 @@ from workbench.errors import InvalidModelError
 from workbench.persistence import Stores
 from workbench.persistence.disk_errors import plainly
 from workbench.persistence.models import ModelInfo
+from workbench.persistence.scratch import scratch_prefix
 from workbench.training.environment import cache_dir, import_ultralytics, worker_environment
 from workbench.weights import consent
 from workbench.weights.building import build_checkpoint
@@ -228,6 +229,6 @@ def _plain_path(path: Path | str) -> Path:
 
 
 def _rewritten(path: Path, *, trust: bool = False) -> Rewritten:
-    with TemporaryDirectory(prefix="workbench-settings-") as settings:
+    with TemporaryDirectory(prefix=scratch_prefix("settings")) as settings:
         environment = worker_environment(Path(settings))
         return rewrite_weights(path, cache_dir() / "rewritten", environment, trust=trust)

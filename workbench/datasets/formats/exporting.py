@@ -184,7 +184,8 @@ class ExportPlan:
             raise NotFoundError(
                 f"{target}: expected a folder {target.parent} to write into, found none"
             )
-        building = Path(tempfile.mkdtemp(prefix=".workbench-export-", dir=target.parent))
+        prefix = scratch_prefix("export", target.parent)
+        building = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
         try:
             sink = FolderSink(building)
             for done, (name, content) in enumerate(entries, start=1):
