@@ -7,14 +7,17 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.helpers.pictures import jpeg
 from workbench import Workbench
 from workbench.datasets.dataset import Dataset
+from workbench.errors import UnreachableError
 from workbench.panels import AnnotatePanel
 from workbench.panels.annotate.messages import CanvasBox, Edit
+from workbench.persistence import DatasetStore, ImageStore, ModelStore
 from workbench.persistence.models import Annotation
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
@@ -71,6 +74,54 @@ async def test_images_that_are_moved_in_browse_are_moved_in_every_panel(wb: Work
     await until(lambda: val.current is not None and val.current.filename == "a.jpg")
 
 
+async def test_panels_whose_data_do_not_answer_say_so_and_go_on_once_they_do(
+    wb: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a bucket whose server is gone when the panels are made, and later is again."""
+    is_away = True
+
+    def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+        async def ask(self: object, *args: Any, **kwargs: Any) -> Any:
+            if is_away:
+                raise UnreachableError("s3://lab/data: expected an answer, found none; look")
+            return await method(self, *args, **kwargs)
+
+        return ask
+
+    for store, names in (
+        (DatasetStore, ("list", "get", "stamp", "stamp_of_all", "load_cache", "list_trash")),
+        (ImageStore, ("scan", "list")),
+        (ModelStore, ("list", "stamp")),
+    ):
+        for name in names:
+            monkeypatch.setattr(store, name, guarded(getattr(store, name)))
+    annotate, browse, curate = wb.annotate("pets"), wb.browse("pets"), wb.curate("pets")
+    home, train = wb.home(), wb.train("pets")
+    evaluate, models = wb.evaluate(), wb.models()
+
+    def words() -> list[str]:
+        told = [panel.model.status.text for panel in (browse, curate, home, evaluate, models)]
+        return [*told, annotate.canvas.notice, train.model.error]
+
+    def is_known() -> list[object]:
+        return [
+            browse.model.listing, curate.model.dataset, home.view.ready, home.model.cards,
+            annotate.model.walk, train.model.datasets, evaluate.model.datasets,
+        ]  # fmt: skip
+
+    await until(lambda: all("found none; look. It is tried again" in text for text in words()))
+    assert not any(is_known())
+    is_away = False
+    await until(lambda: all(is_known()))
+    await until(lambda: not any(words()))
+    is_away = True
+    await until(lambda: all("It is tried again" in text for text in words()))
+    is_away = False
+    await until(lambda: not any(words()))
+    for panel in (annotate, browse, curate, home, train, evaluate, models):
+        panel.close()
+
+
 async def test_pictures_that_come_show_up_where_there_were_none(wb: Workbench) -> None:
     panel = wb.annotate("pets", split="test")
     browse = wb.browse("pets", query="split:test")
@@ -91,6 +142,7 @@ async def test_what_another_process_labels_shows_on_the_open_image(
     code = f"""
 import asyncio
 from workbench import create_stores
+from workbench.persistence import DatasetStore, ImageStore, ModelStore
 from workbench.persistence.models import Annotation
 stores = create_stores({str(wb.data_dir)!r}, {str(wb.models_dir)!r})
 asyncio.run(stores.label.save("pets", "train", "a.jpg", [Annotation(0, .5, .5, .25, .5)]))

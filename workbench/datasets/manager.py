@@ -21,7 +21,7 @@ from workbench.datasets.formats.plan import Imported
 from workbench.datasets.health import HealthReport
 from workbench.datasets.index import UNREADABLE, DatasetIndex, Indexer
 from workbench.datasets.splits import DEFAULT_RATIOS, SplitPlan
-from workbench.errors import NotFoundError, WorkbenchError
+from workbench.errors import PASSING, NotFoundError, WorkbenchError
 from workbench.persistence import DatasetStore, DataStores, ImageStore, LabelStore, links
 from workbench.persistence.models import (
     SPLITS,
@@ -161,6 +161,8 @@ class DatasetManager:
                 continue
             try:
                 found.append(await self._facts(info, no_progress))
+            except PASSING:
+                raise
             except (WorkbenchError, OSError) as error:
                 _log.warning("dataset %s cannot be looked at: %s", info.name, error)
                 found.append(DatasetFacts(info, problem=str(error)))

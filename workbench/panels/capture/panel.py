@@ -180,8 +180,8 @@ class CapturePanel:
         async with self._start_lock:
             if self._is_ready:
                 return
-            self._is_ready = True
             await self.follower.follow(self._dataset or "")
+            self._is_ready = True
             try:
                 await self.model.open(self._dataset)
             except NotFoundError:  # it may come yet, and another one can be chosen

@@ -166,7 +166,9 @@ class HomePanel:
         await self.model.refresh()
 
     async def _catch_up(self, news: News) -> None:
-        if news & {DATASETS, MODELS}:
+        if not self.view.ready:
+            await self._ready()
+        elif news & {DATASETS, MODELS}:
             async with self.model.at_rest():
                 await self.model.refresh()
 

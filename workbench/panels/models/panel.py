@@ -149,6 +149,7 @@ class ModelsPanel:
         if MODELS in news:
             async with self.model.at_rest():
                 await self.model.refresh()
+            self._show_doors()
         await self.trial.refresh()
 
     async def _open(self, dataset: str) -> None:

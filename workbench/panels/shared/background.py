@@ -75,6 +75,11 @@ class Background:
             result.cancel()
         return asyncio.wrap_future(result)
 
+    def report(self, error: Exception) -> None:
+        """Say something of work as its exceptions are said; on the owner loop."""
+        if not self._closed:
+            self._on_error(error)
+
     def close(self) -> None:
         """Cancel what is under way and start nothing more."""
         self._closed = True

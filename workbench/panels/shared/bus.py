@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from workbench.errors import NotFoundError, WorkbenchError
+from workbench.errors import PASSING, NotFoundError, WorkbenchError
 from workbench.owner_loop import OwnerLoop
 from workbench.persistence import Stores
 from workbench.persistence.stamps import PARTS, Stamp
@@ -42,6 +42,8 @@ DATASETS = "datasets"
 """What changed where a dataset was made, renamed, deleted or restored."""
 MODELS = "models"
 """What changed where a model was, or where another one became active."""
+AWAY = "away"
+"""What changed where the data do not answer any more, or answer again."""
 GONE = "gone"
 """What changed where the dataset that somebody listens to is not there any more."""
 
@@ -56,7 +58,7 @@ class Changed:
         The one that is listened to; empty: none.
     what : frozenset of str
         ``"images"``, ``"labels"``, ``"classes"``, ``"tags"``, ``"versions"``,
-        ``"suggestions"`` of that dataset; `DATASETS`, `MODELS`, `GONE`.
+        ``"suggestions"`` of that dataset; `DATASETS`, `MODELS`, `GONE`, `AWAY`.
     """
 
     dataset: str
@@ -86,6 +88,11 @@ class Listening:
             self._bus.look()
 
     @property
+    def away(self) -> str:
+        """Why the data do not answer; empty: they do."""
+        return self._known.get(AWAY, "")
+
+    @property
     def can_hear(self) -> bool:
         """Whether there is still a loop on which it could be told."""
         return not self._owner.loop.is_closed()
@@ -97,6 +104,8 @@ class Listening:
     def _tell(self, present: dict[str, str]) -> None:
         """Compare what there is with what was told last, and tell the difference."""
         known = self._known
+        if known.get(AWAY) and present.get(AWAY):
+            return  # whatever it is called this time
         what = frozenset(n for n, text in present.items() if known.setdefault(n, text) != text)
         known |= present
         if what:
@@ -137,7 +146,7 @@ class Bus:
             Empty: none; then what happens to datasets as a whole, and to models, is told.
         heard : callable
         """
-        known = {**await self._common(), **await self._parts(dataset)}
+        known = await self._present(dataset)
         listening = Listening(dataset, heard, self, OwnerLoop(), known)
         with self._guard:
             self._listening.append(listening)
@@ -185,18 +194,29 @@ class Bus:
         found: dict[str, dict[str, str]] = {}
         for one in attentive:
             if one.dataset not in found:
-                found[one.dataset] = await self._parts(one.dataset)
-            one._tell({**common, **found[one.dataset]})
+                found[one.dataset] = await self._present(one.dataset, common)
+            one._tell(found[one.dataset])
+
+    async def _present(self, dataset: str, common: dict[str, str] | None = None) -> dict[str, str]:
+        if common is None:
+            common = await self._common()
+        if common[AWAY]:  # whatever else is asked would not be answered either
+            return common
+        return common | await self._parts(dataset)
 
     async def _common(self) -> dict[str, str]:
         try:
             return {
+                AWAY: "",
                 DATASETS: await self._stores.dataset.stamp_of_all(),
                 MODELS: await self._stores.model.stamp(),
             }
+        except PASSING as error:
+            _log.info("no answer: %s", error)
+            return {AWAY: str(error)}
         except (WorkbenchError, OSError) as error:
             _log.warning("it cannot be seen whether datasets or models have changed: %s", error)
-            return {}
+            return {AWAY: ""}
 
     async def _parts(self, dataset: str) -> dict[str, str]:
         if not dataset:
@@ -205,6 +225,9 @@ class Bus:
             stamp = await self._stores.dataset.stamp(dataset)
         except NotFoundError:
             return {**_as_dict(Stamp()), GONE: "yes"}
+        except PASSING as error:
+            _log.info("no answer: %s", error)
+            return {AWAY: str(error)}
         except (WorkbenchError, OSError) as error:
             _log.warning("it cannot be seen whether %s has changed: %s", dataset, error)
             return {}

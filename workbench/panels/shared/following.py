@@ -3,7 +3,8 @@
 1. Before a panel reads a dataset it says `Follower.follow`.
 2. Another panel, kernel or program changes something; the bus tells what (see `bus`).
 3. The news is collected while nobody sees the panel, or while it still works on the last.
-4. Then the panel's ``catch_up(news)`` brings its model up to date, and its view follows.
+4. Where the data do not answer any more, the panel says so; once they do, everything is news.
+5. Then the panel's ``catch_up(news)`` brings its model up to date, and its view follows.
 
 Panels that take long to catch up, because the dataset is large, do it less often.
 """
@@ -15,12 +16,17 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from weakref import WeakSet
 
+from workbench.errors import UnreachableError
 from workbench.panels.shared.background import Background
-from workbench.panels.shared.bus import Changed, Listening, bus_of
+from workbench.panels.shared.bus import AWAY, DATASETS, MODELS, Changed, Listening, bus_of
+from workbench.panels.shared.status import PassedError
 from workbench.persistence import Stores
+from workbench.persistence.stamps import PARTS
 
 News = frozenset[str]
 """The parts that changed, see `Changed`."""
+
+_EVERYTHING: News = frozenset({*PARTS, DATASETS, MODELS})
 
 _NAMED = 5
 """So many datasets are named in a message."""
@@ -77,7 +83,14 @@ class Follower:
         inner.is_seen = self._is_seen
 
     async def follow(self, dataset: str) -> None:
-        """Follow this dataset from now on, in place of another; empty: only what concerns all."""
+        """Follow this dataset from now on, in place of another; empty: only what concerns all.
+
+        Raises
+        ------
+        UnreachableError
+            If the data do not answer. They are followed nevertheless, and `catch_up` is called
+            once they do.
+        """
         listening = await self._bus.listen(dataset, self._hear)
         if self._is_closed:
             listening.close()
@@ -86,6 +99,8 @@ class Follower:
             self._listening.close()
         self._listening, self._news = listening, frozenset()
         listening.is_attentive = self._is_seen
+        if listening.away:
+            raise _away(listening.away)
 
     def close(self) -> None:
         """Follow no more."""
@@ -98,7 +113,14 @@ class Follower:
             return
         if changed.dataset != self._listening.dataset:
             return  # of the one before, on its way when another was chosen
-        self._news |= changed.what
+        if AWAY not in changed.what:
+            self._news |= changed.what
+        elif self._listening.away:
+            self._background.report(_away(self._listening.away))
+            return
+        else:
+            self._background.report(PassedError())
+            self._news |= _EVERYTHING
         if not self._is_busy:
             self._is_busy = True
             self._background.spawn(self._work)
@@ -113,6 +135,10 @@ class Follower:
                 await asyncio.sleep(min(_REST * (time.monotonic() - began), 30.0))
         finally:
             self._is_busy = False
+
+
+def _away(why: str) -> UnreachableError:
+    return UnreachableError(f"{why}. It is tried again, and this goes on once there is an answer")
 
 
 def gone(dataset: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from workbench.errors import WorkbenchError
 from workbench.persistence.disk_errors import as_ours
 
-__all__ = ["Status", "StoppedError", "Work", "in_words"]
+__all__ = ["PassedError", "Status", "StoppedError", "Work", "in_words"]
 
 _log = logging.getLogger(__name__)
 _WITH_WORDS = (WorkbenchError, ValueError, RuntimeError, OSError)
@@ -17,6 +17,10 @@ _WITH_WORDS = (WorkbenchError, ValueError, RuntimeError, OSError)
 
 class StoppedError(Exception):
     """The user has stopped an action under way."""
+
+
+class PassedError(Exception):
+    """What was wrong is so no longer: takes the words of the error before away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ def in_words(error: Exception) -> str:
     fault of the program, which stands in the log with the way that led there.
     """
     text = str(error)
+    if isinstance(error, PassedError):
+        return ""
     if isinstance(error, OSError) and error.errno is not None:
         return str(as_ours(error, ""))  # which is `error` if it is one of ours
     if text and isinstance(error, (*_WITH_WORDS, StoppedError)):

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.errors import PASSING, InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence import archive
 from workbench.persistence.class_rewrite import Request
 from workbench.persistence.disk_errors import as_ours, speaks_plainly
@@ -146,6 +146,8 @@ class DatasetStore(VersionStore, SideData):
             try:
                 dataset = self._catalogue.open(name)
                 found.append(dataset.consistently(partial(self._info, dataset)))
+            except PASSING:  # says nothing of a dataset
+                raise
             except NotFoundError as error:  # deleted or renamed meanwhile
                 _log.info("dataset left out of the list: %s", error)
             except (WorkbenchError, OSError) as error:

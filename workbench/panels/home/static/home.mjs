@@ -353,9 +353,17 @@ function render({ model, el }) {
     );
   }
 
+  function showUnknown() {
+    if (!model.get("ready")) showCards();
+  }
+
   function showCards() {
     const found = model.get("cards");
-    if (!model.get("ready")) return cards.replaceChildren(make("p", {}, "Looking …"));
+    if (!model.get("ready")) {
+      const failed = model.get("status")?.tone === "problem";
+      const text = failed ? "It is not known yet which datasets there are." : "Looking …";
+      return cards.replaceChildren(make("p", {}, text));
+    }
     const where = model.get("where");
     const empty = make(
       "p",
@@ -497,6 +505,7 @@ function render({ model, el }) {
   model.on("change:running", showRunning);
   model.on("change:cards", showCards);
   model.on("change:ready", showCards);
+  model.on("change:status", showUnknown);
   model.on("change:trash", showTrash);
   model.on("change:status change:work change:undo", showState);
   showCards();
@@ -512,6 +521,7 @@ function render({ model, el }) {
     model.off("msg:custom", receive);
     model.off("change:cards", showCards);
     model.off("change:ready", showCards);
+    model.off("change:status", showUnknown);
     model.off("change:trash", showTrash);
     model.off("change:status change:work change:undo", showState);
     for (const address of pictures.values()) if (address) URL.revokeObjectURL(address);
