@@ -17,7 +17,9 @@ from tests.storage.s3_proxy import S3Proxy
 from workbench import Workbench
 from workbench.cli import main
 from workbench.errors import SetupError
+from workbench.panels.home.model import HomeModel
 from workbench.panels.train.model import TrainModel
+from workbench.persistence import one_look
 from workbench.persistence.addresses import Places
 from workbench.persistence.models import Annotation, NewImage
 from workbench.persistence.storage import Write
@@ -163,6 +165,59 @@ async def test_what_is_seen_of_a_change(address: str, s3: S3Proxy) -> None:
         assert await wb.stores.dataset.stamp_of_all() == of_all
         await other.stores.dataset.create("plates")
         assert await wb.stores.dataset.stamp_of_all() != of_all
+
+
+async def test_home_asks_for_each_thing_once(address: str, s3: S3Proxy) -> None:
+    images = [NewImage(f"{n}.jpg", "train", jpeg(n), [BOX] * (n % 2)) for n in range(3)]
+    with Workbench(f"{address}/data") as wb, Workbench(f"{address}/data") as other:
+        for name in ("cups", "mugs"):
+            await wb.stores.dataset.create_from(name, ["cup"], images)
+        home = HomeModel(wb.stores)
+        with s3.counted() as first:
+            await home.refresh()
+        with s3.counted() as again:
+            await home.refresh()
+        assert [card["name"] for card in home.cards] == ["cups", "mugs"]
+        # Of each: its head before and after, seven listings, and six small values.
+        assert again.total() <= 6 + 2 * 15
+        assert first.total() <= again.total() + 2 * (len(images) + 1) + 2
+        await other.stores.label.save("mugs", "train", "0.jpg", [BOX, BOX])
+        await home.refresh()
+        assert [card["boxes"] for card in home.cards] == [1, 3]
+        home.close()
+
+
+async def test_all_labels_are_read_in_few_round_trips(address: str, s3: S3Proxy) -> None:
+    images = [NewImage(f"{n}.jpg", "train", jpeg(n), [BOX]) for n in range(5)]
+    with Workbench(f"{address}/data") as wb:
+        await wb.stores.dataset.create_from("cups", ["cup"], images)
+    with Workbench(f"{address}/data") as wb:
+        s3.latency_s = 0.1
+        s3.spans.clear()
+        assert len((await wb.stores.label.load_all("cups")).class_id) == 5
+        # Where it lies in three; the head before and after, all listings at once, all labels.
+        assert s3.rounds(list(s3.spans)) <= 7
+
+
+async def test_one_look_is_as_of_one_moment_of_each_storage(address: str, s3: S3Proxy) -> None:
+    """What somebody else has changed is asked for again, and what they have not is not."""
+    writers, readers = ([open_bucket(f"{address}/{n}") for n in "ab"] for _ in range(2))
+    for writer in writers:
+        writer.commit([Write("x/1", b"old"), Write("y", b"old")])
+    found: list[list[bytes]] = []
+    requests: list[int] = []
+
+    async def work() -> None:
+        with s3.counted() as asked:
+            seen = [reader.read(key) for reader in readers for key in ("x/1", "y")]
+        if not found:
+            writers[0].commit([Write("x/1", b"new"), Write("y", b"new")])
+        found.append(seen + [reader.read("x/1") for reader in readers])
+        requests.append(asked.total())
+
+    await one_look(work)
+    assert found == [[b"old"] * 6, [b"new", b"new", b"old", b"old", b"new", b"old"]]
+    assert requests == [6, 3]
 
 
 def test_a_dataset_is_made_and_opened_from_the_command_line(

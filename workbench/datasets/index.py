@@ -31,7 +31,7 @@ from workbench.datasets.index_table import (
     from_block,
     to_block,
 )
-from workbench.persistence import DataStores
+from workbench.persistence import DataStores, one_look
 from workbench.persistence.models import ImageTable, Progress, no_progress
 
 __all__ = [
@@ -91,6 +91,11 @@ class Indexer:
         NotFoundError
             If there is no such dataset.
         """
+        return await one_look(lambda: self._load(dataset, known, progress))
+
+    async def _load(
+        self, dataset: str, known: DatasetIndex | None, progress: Progress
+    ) -> DatasetIndex:
         scanned_ns = time.time_ns()
         table = await self._stores.image.scan(dataset)
         if known is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 from workbench.errors import NotStartedError
+from workbench.persistence.storage.looks import one_look
 from workbench.persistence.stores.bundle import DataStores, Stores
 from workbench.persistence.stores.datasets import DatasetStore
 from workbench.persistence.stores.images import ImageStore
@@ -28,6 +29,7 @@ __all__ = [
     "get_label_store",
     "get_model_store",
     "get_stores",
+    "one_look",
     "set_stores",
 ]
 

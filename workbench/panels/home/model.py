@@ -25,8 +25,8 @@ from workbench.panels.home.cards import as_card, next_step, summary
 from workbench.panels.shared.changing import ChangingModel, sentence
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
-from workbench.persistence import Stores
-from workbench.persistence.models import DatasetInfo
+from workbench.persistence import Stores, one_look
+from workbench.persistence.models import DatasetInfo, TrashEntry
 
 PICTURE_SIDE = 360
 
@@ -59,10 +59,7 @@ class HomeModel(ChangingModel):
     async def refresh(self) -> None:
         """Look again which datasets there are, and how far each is."""
         is_news = self._readings.begin()
-        found = await self._datasets.list_facts()
-        trained = await self._trained()
-        cards = [await self._card(facts, trained.get(facts.info.name)) for facts in found]
-        trash = await self._datasets.list_trash()
+        cards, trash = await one_look(self._read)
         if not is_news():
             return
         with self.hold_trait_notifications():
@@ -246,6 +243,12 @@ class HomeModel(ChangingModel):
                 f"{name!r} was changed elsewhere since you chose: it had {seen}; it has {now} now. "
                 f"Nothing was done; look again, and repeat it if you still want it."
             )
+
+    async def _read(self) -> tuple[list[dict[str, Any]], list[TrashEntry]]:
+        found = await self._datasets.list_facts()
+        trained = await self._trained()
+        cards = [await self._card(facts, trained.get(facts.info.name)) for facts in found]
+        return cards, await self._datasets.list_trash()
 
     async def _trained(self) -> dict[str, datetime]:
         """Return when the newest model of each dataset was made."""

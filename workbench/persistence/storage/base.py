@@ -310,6 +310,13 @@ class Storage(ABC):
         `work` may be called several times.
         """
 
+    def ahead(self, keys: Sequence[str] = (), folders: Sequence[str] = ()) -> None:
+        """Say within a `consistently` what will be read and listed there, in whatever order.
+
+        A backend that is far asks for all of it at once; others do nothing.
+        """
+        del keys, folders
+
     def names(self, folder: str) -> builtins.list[str]:
         """Return the names of what lies directly in a folder, in any order, without their facts.
 

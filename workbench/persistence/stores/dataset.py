@@ -15,6 +15,7 @@ from workbench.errors import (
     InvalidNameError,
     NotFoundError,
 )
+from workbench.persistence.archive.metadata import FACTS
 from workbench.persistence.models import ImageKey
 from workbench.persistence.rules import no_same_stem
 from workbench.persistence.storage import Change, Head, Storage, Writer
@@ -76,6 +77,11 @@ class Dataset:
             If its ``data.yaml`` cannot be read, or a newer Workbench has written it.
         """
         return parse(self.storage.read(DATA_YAML), self.at(DATA_YAML))
+
+    def ahead(self, splits: Sequence[str]) -> None:
+        """Say that the images and labels of splits will be listed; see `Storage.ahead`."""
+        folders = [f"{kind}/{split}" for split in splits for kind in ("images", "labels")]
+        self.storage.ahead([DATA_YAML, FACTS], folders)
 
     def consistently(self, work: Callable[[], T]) -> T:
         """Return ``work()``, which only reads; see `Storage.consistently`."""

@@ -68,6 +68,7 @@ def info(dataset: Dataset, path: Path) -> DatasetInfo:
 
 
 def _info(dataset: Dataset, path: Path) -> DatasetInfo:
+    dataset.storage.ahead([DATA_YAML, FACTS], _IMAGES)
     yaml = dataset.read()
     created_at = _created_at(dataset)
     modified_at = formats.time_of_change(dataset.storage, [DATA_YAML, PROMPTS, *_IMAGES, *_LABELS])

@@ -26,8 +26,9 @@ _SET_FIELDS = [getattr(ImageInfo, field.name).__set__ for field in fields(ImageI
 
 def list_images(dataset: Dataset, split: str | None) -> list[ImageInfo]:
     """Return the facts of all images of one split, or of all, without opening a file."""
-    dataset.read()
     splits = SPLITS if split is None else (check_split(split),)
+    dataset.ahead(splits)
+    dataset.read()
     with paused_collector():
         return [image for name in splits for image in _list_split(dataset, name)]
 
@@ -83,6 +84,7 @@ def _columns(found: Listing) -> tuple[Integers, Integers]:
 
 
 def _scan(dataset: Dataset, known: Orders) -> tuple[ImageTable, Orders]:
+    dataset.ahead(SPLITS)
     yaml = dataset.read()
     names: list[str] = []
     split_of: list[npt.NDArray[np.int8]] = []

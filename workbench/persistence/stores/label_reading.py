@@ -132,8 +132,9 @@ def require_revision(data: bytes | None, expected: str | None, where: str) -> No
 
 def load_all(dataset: Dataset, split: str | None) -> LabelTable:
     """Return every box of one split, or of all, in columns."""
-    yaml = dataset.read()
     splits = SPLITS if split is None else (check_split(split),)
+    dataset.ahead(splits)
+    yaml = dataset.read()
     filenames: list[str] = []
     split_of: list[str] = []
     labelled: list[bool] = []

@@ -144,6 +144,7 @@ def _remove(target: Path) -> None:
 
 
 def _present(dataset: Dataset, yaml: DataYaml) -> State:
+    dataset.ahead(SPLITS)
     labelled = {split: dataset.label_stems(split) for split in SPLITS}
     return State(
         yaml,

@@ -18,7 +18,7 @@ from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.stores import history_log, logs
 from workbench.persistence.yolo.names import HIDDEN
 
-_FOLDER = f"{HIDDEN}/sources"
+FOLDER = f"{HIDDEN}/sources"
 _COMPARED_BYTES = 256
 _KEPT = 24  # months: about 40 MB for each 100,000 images that were captured in them
 
@@ -28,17 +28,17 @@ def noted(storage: Storage, records: Sequence[SourceRecord]) -> list[Append]:
 
     Not forced to disk: a power cut may cost the last lines, never an image.
     """
-    return logs.longer(storage, _FOLDER, format_sources(records))
+    return logs.longer(storage, FOLDER, format_sources(records))
 
 
 def keys(storage: Storage) -> list[str]:
     """Return the keys of the logs, oldest first."""
-    return logs.keys(storage, _FOLDER)
+    return logs.keys(storage, FOLDER)
 
 
 def revision(storage: Storage) -> str:
     """Return what changes whenever something is noted; empty while nothing is."""
-    return logs.revision(storage, _FOLDER)
+    return logs.revision(storage, FOLDER)
 
 
 @dataclass(frozen=True, slots=True)

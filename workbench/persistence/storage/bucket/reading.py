@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -26,11 +27,12 @@ from workbench.persistence.storage.bucket.cache import Kept, ReadCache
 from workbench.persistence.storage.bucket.head import HeadObject, Seen, State, now
 from workbench.persistence.storage.bucket.journal import Journal, is_reserved
 from workbench.persistence.storage.bucket.large import Large
-from workbench.persistence.storage.bucket.objects import PIECE, Objects
+from workbench.persistence.storage.bucket.objects import PIECE, Found, Objects
 from workbench.persistence.storage.bucket.ours import Ours
 from workbench.persistence.storage.bucket.touched import Touched
 from workbench.persistence.storage.bucket.writing import Lease
 from workbench.persistence.storage.keys import check_key
+from workbench.persistence.storage.looks import current_look
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT_S = 600.0
 _AT_ONCE = 16
-_FILES_AT_ONCE = 32
+_FILES_AT_ONCE = 4
+_FEW, _SMALL = 64, 1 << 16
+"""So many values, of so many bytes, are remembered by who reads them as of one moment."""
 
 T = TypeVar("T")
 
@@ -74,10 +78,18 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was read and looked at before it was asked for."""
+    """What was found as of one moment, some of it before it was asked for."""
 
     values: dict[str, bytes | None] = field(default_factory=dict)
     heads: dict[str, Head | None] = field(default_factory=dict)
+    folders: dict[str, tuple[list[Found], list[str]]] = field(default_factory=dict)
+
+    def note(self, values: Mapping[str, bytes | Exception | None]) -> None:
+        """Remember what was read, if it is little."""
+        if len(values) <= _FEW:
+            for key, data in values.items():
+                if data is None or (isinstance(data, bytes) and len(data) <= _SMALL):
+                    self.values[key] = data
 
 
 class BucketReader(Storage):
@@ -153,11 +165,14 @@ class BucketReader(Storage):
                 found[place] = data if data is None else self._short(key, data, most)
             self._run(calls)
             self._keep(reading)
-            self._ours.note(self._state, {
+            read = {
                 key: data
                 for key, data in zip(keys, found, strict=True)
                 if key not in ready and not isinstance(data, Exception)
-            })  # fmt: skip
+            }
+            self._ours.note(self._state, read)
+            if self._known is not None:
+                self._known.note(read)
 
         def call(place: int, reading: _Reading) -> Callable[[], None]:
             def go() -> None:
@@ -171,11 +186,10 @@ class BucketReader(Storage):
 
     def _at_hand(self, keys: Sequence[str]) -> dict[str, bytes | None]:
         """Return what is known of keys for sure."""
-        fetched: Fetched | None = getattr(self._local, "fetched", None)
-        journal = self._journal
+        known, journal = self._known, self._journal
         ready = self._ours.values(self._state, keys)
-        if fetched is not None:
-            ready |= {key: fetched.values[key] for key in keys if key in fetched.values}
+        if known is not None:
+            ready |= {key: known.values[key] for key in keys if key in known.values}
         if journal is not None:
             ready = {key: data for key, data in ready.items() if key not in journal.values}
         return ready
@@ -202,12 +216,15 @@ class BucketReader(Storage):
 
     def _reading(self, keys: Sequence[str]) -> _Reading:
         """Find out what is known of some keys without asking the bucket."""
-        copies: dict[str, Kept] = {}
-        if self._cache is not None:
-            names = {f"{self._space}/{key}": key for key in keys}
-            found = self._cache.get_many([*names]).items()
-            copies = {names[name]: copy for name, copy in found}
-        return _Reading(self._journal, copies, self._tags())
+        return _Reading(self._journal, self._copies(keys), self._tags())
+
+    def _copies(self, keys: Sequence[str]) -> dict[str, Kept]:
+        """Return what is kept of some keys on this machine."""
+        if self._cache is None:
+            return {}
+        names = {f"{self._space}/{key}": key for key in keys}
+        found = self._cache.get_many([*names]).items()
+        return {names[name]: copy for name, copy in found}
 
     def _tags(self) -> dict[str, str]:
         """Return the tags of objects that were listed as of what is read now, to be added to."""
@@ -281,11 +298,13 @@ class BucketReader(Storage):
         if journal is not None and key in journal.values:
             value = journal.values[key]
             return None if value is None else Head(value.size, journal.id)
-        fetched: Fetched | None = getattr(self._local, "fetched", None)
-        if fetched is not None and key in fetched.heads:
-            return fetched.heads[key]
+        if self._known is not None and key in self._known.heads:
+            return self._known.heads[key]
         found = self._objects.head(key)
-        return None if found is None else Head(found.size, found.tag)
+        head = None if found is None else Head(found.size, found.tag)
+        if self._known is not None:
+            self._known.heads[key] = head
+        return head
 
     def list(self, folder: str = "") -> Listing:
         """See `Storage.list`."""
@@ -308,7 +327,7 @@ class BucketReader(Storage):
         return self.consistently(look)
 
     def _listed(self, folder: str) -> Listing:
-        found, folders = self._objects.directly_in(folder)
+        found, folders = self._directly_in(folder)
         prefix = f"{folder}/" if folder else ""
         found = [one for one in found if not is_reserved(one.path)]
         self._tags().update((one.path, one.tag) for one in found)
@@ -329,6 +348,24 @@ class BucketReader(Storage):
         rows = [row for row in rows if row[0] not in journal.values]
         rows += [(key, value.size, journal.id) for key, value in journal.values.items() if value]
         return Listing.of(folder, rows)
+
+    def _directly_in(self, folder: str) -> tuple[builtins.list[Found], builtins.list[str]]:
+        known = self._known
+        if known is None:
+            return self._objects.directly_in(folder)
+        if folder not in known.folders:
+            known.folders[folder] = self._objects.directly_in(folder)
+        return known.folders[folder]
+
+    def ahead(self, keys: Sequence[str] = (), folders: Sequence[str] = ()) -> None:
+        """See `Storage.ahead`."""
+        if self._known is not None:
+            self._fetch(self._known, values=keys, folders=folders)
+
+    def folders(self) -> builtins.list[str]:
+        """Return the names of the folders directly below the root, as of now."""
+        found = self._objects.directly_in("")[1]
+        return [name for name in found if not name.startswith(".")]
 
     def _rows_below(self, folder: str, journal: Journal) -> Iterable[tuple[str, int, Stamp]]:
         """Return something of a folder, or all of it where the journal may have emptied it."""
@@ -440,39 +477,59 @@ class BucketReader(Storage):
 
     def copy_out_many(self, pairs: Sequence[tuple[str, str]]) -> None:
         """See `Storage.copy_out_many`."""
+        made: builtins.list[str] = []
+        batches = [pairs[n : n + _FILES_AT_ONCE] for n in range(0, len(pairs), _FILES_AT_ONCE)]
 
-        def work(some: Sequence[tuple[str, str]]) -> None:
-            values = self.read_many([key for key, _ in some], most=PIECE)
-            for (key, path), data in zip(some, values, strict=True):
-                if isinstance(data, InvalidDatasetError):  # too large to be held in memory
-                    self.copy_out(key, path)
-                elif isinstance(data, Exception):
-                    raise data
-                elif data is None:
-                    raise self.missing(key)
-                else:
-                    with open(path, "xb") as file:
-                        file.write(data)
+        def work() -> None:
+            while made:  # before somebody has changed something
+                os.unlink(made.pop())
+            moment = self._local.view, self._tags()
+            self._run([copying(batch, *moment) for batch in batches])
 
-        for start in range(0, len(pairs), _FILES_AT_ONCE):
-            work(pairs[start : start + _FILES_AT_ONCE])
+        def copying(
+            batch: Sequence[tuple[str, str]], view: Seen | Lease, tags: Mapping[str, str]
+        ) -> Callable[[], None]:
+            def go() -> None:
+                copies = self._copies([key for key, _ in batch])
+                reading = _Reading(view.journal, copies, tags)
+                for key, path in batch:
+                    self._copy_out(key, path, reading)
+                    made.append(path)
+                self._keep(reading)
+
+            return lambda: self._as_of(view, go)
+
+        if pairs:
+            self.consistently(work)
+
+    def _copy_out(self, key: str, path: str, reading: _Reading) -> None:
+        data = reading.current(key) or self._content(key, reading, PIECE)
+        if isinstance(data, InvalidDatasetError):  # too large to be held in memory
+            self.copy_out(key, path)
+        elif isinstance(data, Exception):
+            raise data
+        elif data is None:
+            raise self.missing(key)
+        else:
+            with open(path, "xb") as file:
+                file.write(data)
 
     def consistently(self, work: Callable[[], T]) -> T:
         """See `Storage.consistently`."""
         if getattr(self._local, "view", None) is not None:
             return work()
+        look = current_look()
+        if look is not None:
+            return self._under(*look.known(self, self._begun_to_look), work)
         limit = now() + LONGEST_WAIT_S
         before = self._seen or self._look()
         while True:
             result: T | None = None
             failed: WorkbenchError | None = None
-            self._local.view, self._local.listed = before, None
             try:
-                result = work()
+                result = self._under(before, Fetched(), work)
             except WorkbenchError as error:
                 failed = error
-            finally:
-                self._local.view = self._local.listed = None
             after = self._look()
             if after is before or after.state.commit == before.state.commit:
                 if failed is not None:
@@ -481,6 +538,24 @@ class BucketReader(Storage):
             if now() > limit:
                 raise self._busy("others to pause")
             before = after
+
+    def _under(self, seen: Seen, known: Fetched, work: Callable[[], T]) -> T:
+        """Return ``work()`` as of a head."""
+        self._local.view, self._local.listed, self._local.known = seen, None, known
+        try:
+            return work()
+        finally:
+            self._local.view = self._local.listed = self._local.known = None
+
+    def _begun_to_look(self) -> tuple[tuple[Seen, Fetched], Callable[[], bool]]:
+        seen = self._look()
+        return (seen, Fetched()), lambda: self._look().state.commit == seen.state.commit
+
+    @property
+    def _known(self) -> Fetched | None:
+        """What was found as of the moment of this thread's reads, to be added to."""
+        known: Fetched | None = getattr(self._local, "known", None)
+        return known
 
     @property
     def _journal(self) -> Journal | None:
@@ -496,37 +571,46 @@ class BucketReader(Storage):
         self._seen = self._head.look(self._seen)
         return self._seen
 
-    def _fetched(
+    def _fetch(
         self,
-        values: Sequence[str],
-        heads: Sequence[str],
-        checks: Sequence[Callable[[], None]],
-    ) -> Fetched:
-        """Read and look at what a decision will ask for, all at once."""
-        found = Fetched()
+        known: Fetched,
+        *,
+        values: Sequence[str] = (),
+        heads: Sequence[str] = (),
+        folders: Sequence[str] = (),
+        checks: Sequence[Callable[[], None]] = (),
+    ) -> None:
+        """Read and look at what will be asked for, all at once; whoever asks is told of errors."""
         todo = [key for key in values if key not in self._at_hand([key])]
-        reading = self._reading(todo)
-        journal = self._journal
+        reading, journal = self._reading(todo), self._journal
+        read: dict[str, bytes | Exception | None] = {}
 
         def get(key: str) -> Callable[[], None]:
             def go() -> None:
-                data = self._content(key, reading, MOST_BYTES)
-                if not isinstance(data, Exception):  # whoever asks for it finds out
-                    found.values[key] = data
+                read[key] = self._content(key, reading, MOST_BYTES)
 
             return go
 
         def look(key: str) -> Callable[[], None]:
             def go() -> None:
                 with suppress(WorkbenchError):
-                    found.heads[key] = self._looked_at(key, journal)
+                    known.heads[key] = self._looked_at(key, journal)
 
             return go
 
-        self._run([*checks, *map(get, todo), *map(look, heads)])
+        def list_(folder: str) -> Callable[[], None]:
+            def go() -> None:
+                with suppress(WorkbenchError):
+                    known.folders[folder] = self._objects.directly_in(folder)
+
+            return go
+
+        unlisted = [folder for folder in folders if folder not in known.folders]
+        self._run([*checks, *map(get, todo), *map(look, heads), *map(list_, unlisted)])
         self._keep(reading)
-        self._ours.note(self._state, found.values)
-        return found
+        found = {key: data for key, data in read.items() if not isinstance(data, Exception)}
+        known.values.update(found)
+        self._ours.note(self._state, found)
 
     def _busy(self, expected: str) -> BusyError:
         return BusyError(

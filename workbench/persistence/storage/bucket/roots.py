@@ -47,8 +47,8 @@ class BucketRoots(Roots):
             return self._storages[name]
 
     def names(self) -> list[str]:
-        """See `Roots.names`."""
-        return self._top.list().folders
+        """See `Roots.names`; nothing is asked of the head, as nothing there is ever moved."""
+        return self._top.folders()
 
     def touched(self) -> str:
         """See `Roots.touched`."""

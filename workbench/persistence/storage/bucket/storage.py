@@ -12,10 +12,11 @@ from typing import NoReturn, TypeVar
 from workbench.errors import WorkbenchError
 from workbench.persistence.storage.base import Change, Writer
 from workbench.persistence.storage.bucket.head import Seen, now
-from workbench.persistence.storage.bucket.journal import Journal
+from workbench.persistence.storage.bucket.journal import Journal, Value
 from workbench.persistence.storage.bucket.reading import LONGEST_WAIT_S, BucketReader, Fetched
 from workbench.persistence.storage.bucket.writing import Lease, planned, to_stage
 from workbench.persistence.storage.keys import check_key
+from workbench.persistence.storage.looks import current_look
 
 _TRIES = 3
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.3
@@ -57,6 +58,9 @@ class BucketStorage(BucketReader):
         """See `Storage.keep`."""
         check_key(key)
         self._objects.put(key, data)
+        look = current_look()
+        if look is not None:
+            look.known(self, self._begun_to_look)[1].values.pop(key, None)
 
     def transact(
         self,
@@ -80,7 +84,11 @@ class BucketStorage(BucketReader):
                     seen = self._look()
                 if seen.state.holder or seen.journal is not None:
                     break
-                done = self._decided(seen, decide, lambda: self._fetched(values, heads, checks))
+                done = self._decided(
+                    seen,
+                    decide,
+                    lambda known: self._fetch(known, values=values, heads=heads, checks=checks),
+                )
                 if done is None:
                     break
                 result, lease, is_sure = done
@@ -100,7 +108,7 @@ class BucketStorage(BucketReader):
         self,
         seen: Seen,
         decide: Callable[[], tuple[Sequence[Change], T]],
-        fetch: Callable[[], Fetched],
+        fetch: Callable[[Fetched], None],
     ) -> tuple[Callable[[], T], Lease | None, bool] | None:
         """Decide as of a head, and commit if nobody has written since.
 
@@ -111,13 +119,15 @@ class BucketStorage(BucketReader):
             first is right unless there was another commit. None if it needs a lease beforehand.
         """
         try:
-            self._local.view, self._local.listed = seen, None
-            try:
-                self._local.fetched = fetch()
+            known = Fetched()
+
+            def plan() -> tuple[T, dict[str, Value | None]]:
+                fetch(known)
                 changes, result = decide()
-                values = planned(changes, self.where, self._objects, self._run, self._at_hand)
-            finally:
-                self._local.view = self._local.listed = self._local.fetched = None
+                run = self._run
+                return result, planned(changes, self.where, self._objects, run, self._at_hand)
+
+            result, values = self._under(seen, known, plan)
         except WorkbenchError as error:
             raised = error  # it may be of what is old by now
             return lambda: _raising(raised), None, True

@@ -1,0 +1,91 @@
+"""One look at many things: a backend that is far away is asked once for each of them.
+
+Each call of a store reads as of one moment, and a backend that is far has to ask for that moment
+before and after. Whoever calls several stores to show one page wants one moment for all of them:
+
+1. `one_look` opens a look, which the calls within find by their context, in whatever thread.
+2. A backend keeps there as of which moment it reads, and what it has found.
+3. At the end each says whether its moment is over. Those forget what they have found, and all is
+   done once more; what the others have found is still at hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast
+
+from workbench.errors import WorkbenchError
+
+_TRIES = 2
+
+T = TypeVar("T")
+
+
+class Look:
+    """What backends know within one look."""
+
+    def __init__(self) -> None:
+        self._found: dict[object, tuple[Any, Callable[[], bool]]] = {}
+        self._guard = threading.Lock()
+
+    def known(self, backend: object, begin: Callable[[], tuple[T, Callable[[], bool]]]) -> T:
+        """Return what a backend knows.
+
+        Parameters
+        ----------
+        backend : object
+        begin : callable
+            Called at its first time; returns what it knows, and what says at the end whether that
+            still holds.
+        """
+        with self._guard:
+            if backend not in self._found:
+                self._found[backend] = begin()
+            return cast(T, self._found[backend][0])
+
+    async def drop_old(self) -> bool:
+        """Forget what does not hold any more; return whether there was any."""
+        backends = list(self._found)
+        holds = await asyncio.gather(
+            *(asyncio.to_thread(self._found[backend][1]) for backend in backends)
+        )
+        for backend, still in zip(backends, holds, strict=True):
+            if not still:
+                del self._found[backend]
+        return not all(holds)
+
+
+_LOOK: ContextVar[Look | None] = ContextVar("look", default=None)
+
+
+def current_look() -> Look | None:
+    """Return the look that this is part of, if any."""
+    return _LOOK.get()
+
+
+async def one_look(work: Callable[[], Awaitable[T]]) -> T:
+    """Return ``await work()``, which only reads from stores, as of one moment of each.
+
+    `work` is called once more if somebody has changed something meanwhile, and then without a
+    common moment if that happens again. It must not leave tasks of its own behind.
+    """
+    if current_look() is not None:
+        return await work()
+    look = Look()
+    for _ in range(_TRIES):
+        failed: WorkbenchError | None = None
+        token = _LOOK.set(look)
+        try:
+            result = await work()
+        except WorkbenchError as error:
+            failed = error
+        finally:
+            _LOOK.reset(token)
+        if not await look.drop_old():
+            if failed is not None:
+                raise failed
+            return result
+    return await work()
