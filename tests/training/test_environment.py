@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.helpers.training import install_network_guard
@@ -124,3 +126,26 @@ def test_a_worker_gets_no_key_no_network_and_settings_of_its_own(
     assert environment["HTTPS_PROXY"] == environment["http_proxy"] == "http://127.0.0.1:9"
     assert environment["YOLO_OFFLINE"] == "1"
     assert environment["YOLO_CONFIG_DIR"] == str(tmp_path)
+
+
+def test_training_leaves_out_what_has_more_pixels_than_are_decoded(tmp_path: Path) -> None:
+    for side in (100, 200):
+        (tmp_path / f"{side}.png").write_bytes(encoded(side))
+    script = f"""
+from pathlib import Path
+from workbench.training.environment import prepare_worker
+prepare_worker(Path({str(tmp_path / "settings")!r}))
+from ultralytics.data.utils import check_image
+for side in (100, 200):
+    try:
+        print(side, check_image({str(tmp_path)!r} + f"/{{side}}.png")[1])
+    except Exception as error:
+        print(side, type(error).__name__)
+"""
+    environment = worker_environment(tmp_path / "settings") | {"WORKBENCH_MAX_PIXELS": "30000"}
+    said = run_python(script, **environment).splitlines()
+    assert said[-2:] == ["100 (100, 100)", "200 DecompressionBombError"]
+
+
+def encoded(side: int) -> bytes:
+    return bytes(cv2.imencode(".png", np.zeros((side, side), np.uint8))[1])

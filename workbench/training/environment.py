@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ from typing import Any
 
 from workbench.errors import SetupError
 from workbench.own_python import python_path
+from workbench.persistence.image_bounds import max_pixels
 
 OFFLINE = {
     "YOLO_OFFLINE": "1",
@@ -137,7 +139,20 @@ def prepare_worker(settings_dir: Path, *, restricted: bool = True) -> Any:
     _provide_fonts(settings_dir / "Ultralytics")
     ultralytics = import_ultralytics(settings_dir, restricted=restricted)
     ultralytics.SETTINGS.update({"sync": False, **dict.fromkeys(_TRACKERS, False)})
+    bound_pictures()
     return ultralytics
+
+
+def bound_pictures() -> None:
+    """Let Ultralytics leave out pictures beyond our bound, like those that it cannot read.
+
+    It asks Pillow for their size first, whose own bound is 179 million pixels, and then decodes
+    them with OpenCV, which has none that would help.
+    """
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = max_pixels() // 2  # Pillow warns from there on, and refuses twice that
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def cache_dir() -> Path:
