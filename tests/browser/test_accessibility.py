@@ -58,7 +58,21 @@ def home(axe: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.mark.parametrize("state", STATES, ids=lambda state: f"{state.panel}-{state.name}")
+# Three minutes: the first state of each panel at each change, the others at night.
+FIRST = {state.panel: state for state in reversed(STATES)}.values()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(
+            state,
+            id=f"{state.panel}-{state.name}",
+            marks=() if state in FIRST else pytest.mark.nightly,
+        )
+        for state in STATES
+    ],
+)
 def test_nothing_serious_is_found(
     open_lab_page: Callable[..., LabPage], home: Path, axe: str, state: State
 ) -> None:

@@ -65,6 +65,7 @@ def test_boxes_are_selected_and_moved_by_dragging_when_asked_for(
     eventually(labels, [(0, 110, 110, 210, 190), (1, 310, 60, 430, 260), (0, 150, 140, 190, 180)])
 
 
+@pytest.mark.nightly
 def test_redo_selects_what_it_brought_back(lab_page: LabPage, dataset: Path) -> None:
     canvas, labels = show(lab_page, dataset), labels_of(dataset)
     canvas.drag((450, 300), (550, 400))
@@ -90,6 +91,7 @@ def test_a_key_that_has_nothing_to_do_says_why(lab_page: LabPage, dataset: Path)
     keep_picture(lab_page.page, "hint")
 
 
+@pytest.mark.nightly
 def test_arrows_on_a_button_or_a_slider_leave_the_image(lab_page: LabPage, dataset: Path) -> None:
     canvas, labels = show(lab_page, dataset), labels_of(dataset)
     canvas.click(150, 140)

@@ -146,6 +146,7 @@ def test_boxes_are_drawn_at_once_while_the_kernel_is_busy(lab_page: LabPage, dat
     eventually(done.exists, True)
 
 
+@pytest.mark.nightly
 def test_a_reloaded_page_shows_what_was_there(lab_page: LabPage, dataset: Path) -> None:
     canvas, before = show(lab_page, dataset), boxes_of(dataset)()
     canvas.drag((450, 300), (550, 400))

@@ -49,6 +49,7 @@ def test_undo_goes_on_where_the_last_session_ended(lab_page: LabPage, dataset: P
     eventually(labels, [CELL, PLATELET, DRAWN, SECOND])
 
 
+@pytest.mark.nightly
 def test_undo_of_the_first_label_leaves_an_image_without_labels(
     lab_page: LabPage, dataset: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_undo_of_the_first_label_leaves_an_image_without_labels(
     canvas.root.get_by_text("1 of 3 labelled").wait_for()
 
 
+@pytest.mark.nightly
 def test_what_python_restores_is_shown_and_can_be_undone(lab_page: LabPage, dataset: Path) -> None:
     canvas, labels = show(lab_page, dataset), labels_of(dataset)
     canvas.click(150, 140)

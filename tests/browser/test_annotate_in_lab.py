@@ -107,6 +107,7 @@ def test_a_box_drawn_while_zoomed_in_is_pixel_exact(lab_page: LabPage, dataset: 
     eventually(labels, [CELL, PLATELET, (0, 493, 341, 507, 356), (0, 20, 300, 60, 360)])
 
 
+@pytest.mark.nightly
 def test_releasing_outside_finishes_the_box_inside_the_image(
     lab_page: LabPage, dataset: Path
 ) -> None:
@@ -296,6 +297,7 @@ def test_predictions_are_accepted_or_rejected_one_by_one(lab_page: LabPage, data
     eventually(labels, [(0, 120, 90, 200, 150), (1, 440, 330, 520, 390)])
 
 
+@pytest.mark.nightly
 def test_an_image_that_cannot_be_shown_does_not_end_the_walk(
     lab_page: LabPage, dataset: Path
 ) -> None:
@@ -332,6 +334,7 @@ def test_themes_narrow_cells_and_the_list_of_keys(lab_page: LabPage, dataset: Pa
     eventually(labels_of(dataset), [CELL, PLATELET, (0, 450, 300, 550, 400)])
 
 
+@pytest.mark.nightly
 def test_every_control_has_a_name(lab_page: LabPage, dataset: Path) -> None:
     canvas = show(lab_page, dataset)
     nameless = canvas.root.evaluate(

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 SETTINGS = "import os\nos.environ['WORKBENCH_TOUR'] = {folder!r}"
 
 
+@pytest.mark.nightly
 def test_the_notebook_runs_and_its_predictions_can_be_accepted(
     lab_page: LabPage, tmp_path: Path
 ) -> None:

@@ -177,6 +177,7 @@ def test_what_another_program_suggests_appears_while_a_box_is_drawn(
     canvas.root.get_by_text("5 of 6 to review", exact=True).wait_for()
 
 
+@pytest.mark.nightly
 def test_how_reviewing_looks(lab_page: LabPage, suggested: Path) -> None:
     scores = {"cell": 0.85, "crystal": 0.05}
     best = {"model": "cells-1", "split": "val", "images": 40, "scores": scores}

@@ -240,6 +240,7 @@ def test_pictures_stay_while_the_list_is_brought_up_to_date(
     assert lab_page.page.evaluate("window.fewest") == 12
 
 
+@pytest.mark.nightly
 def test_a_word_is_typed_in_a_menu_and_what_changed_outside_is_looked_for(
     lab_page: LabPage, images: Path
 ) -> None:
@@ -258,6 +259,7 @@ def test_a_word_is_typed_in_a_menu_and_what_changed_outside_is_looked_for(
     assert gallery.button("Undo").get_attribute("title") == "Nothing was changed here yet."
 
 
+@pytest.mark.nightly
 def test_among_many_classes_one_is_looked_for(lab_page: LabPage, images: Path) -> None:
     names = "\n".join(f"  {number}: part {number} of things" for number in range(40))
     (images / "data.yaml").write_text(f"train: images/train\nval: images/val\nnames:\n{names}\n")
@@ -286,6 +288,7 @@ def test_a_kernel_that_is_gone_is_said(lab_page: LabPage, images: Path) -> None:
     gallery.wait_selected(1)
 
 
+@pytest.mark.nightly
 def test_in_the_dark_and_in_a_narrow_cell(
     open_lab_page: Callable[..., LabPage], images: Path
 ) -> None:

@@ -213,6 +213,7 @@ NOTE_COUNTDOWN = """() => {
 }"""
 
 
+@pytest.mark.nightly
 def test_burst_until_n_after_a_countdown(open_panel: OpenPanel) -> None:
     hand = open_panel()
     hand.root.get_by_role("radio", name="Burst").click()
@@ -255,6 +256,7 @@ def test_no_camera_and_pictures_from_files_instead(open_panel: OpenPanel, tmp_pa
     assert [file.read_bytes() for file in hand.images()] == [picture.read_bytes()]
 
 
+@pytest.mark.nightly
 def test_two_cameras_can_be_chosen_between(open_panel: OpenPanel) -> None:
     hand = open_panel()
     hand.start()
@@ -293,6 +295,7 @@ def test_camera_is_unplugged_while_recording(open_panel: OpenPanel) -> None:
     hand.wait_more_than(saved)
 
 
+@pytest.mark.nightly
 def test_insecure_origin_is_explained(open_panel: OpenPanel, lab: Lab) -> None:
     """A page by http that does not come from localhost has no camera at all."""
     port = lab.url.rstrip("/").rpartition(":")[2]
@@ -329,6 +332,7 @@ def test_kernel_is_restarted_while_recording(open_panel: OpenPanel, lab: Lab) ->
     assert all_are_whole(files)
 
 
+@pytest.mark.nightly
 def test_feed_of_the_kernel_on_a_phone(open_panel: OpenPanel) -> None:
     """Touch, a narrow page, pictures that come from the kernel; a tap, and a burst by holding."""
     hand = open_panel(touch=True)

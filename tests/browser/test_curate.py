@@ -104,6 +104,7 @@ def test_a_finding_is_looked_at_repaired_and_undone(lab_page: LabPage, images: P
     curate.wait_status("Undone: 2 boxes deleted.")
 
 
+@pytest.mark.nightly
 def test_plots_have_numbers_on_hover_without_any_network(lab_page: LabPage, images: Path) -> None:
     page = lab_page.page
     asked: list[str] = []
@@ -156,6 +157,7 @@ def test_a_class_is_renamed_from_the_keyboard_and_no_key_reaches_the_notebook(
     assert cells.count() == number
 
 
+@pytest.mark.nightly
 def test_versions_on_a_narrow_page(open_lab_page: Callable[..., LabPage], images: Path) -> None:
     lab_page = open_lab_page(viewport={"width": 700, "height": 1000}, color_scheme="dark")
     curate = show_panel(lab_page, images)

@@ -181,6 +181,7 @@ def test_the_camera_is_looked_at_until_its_page_is_hidden(page: Page, panel_page
     expect(page.locator(".wbt-words")).to_have_text("")
 
 
+@pytest.mark.nightly
 def test_a_source_of_the_kernel_is_looked_at_and_stopped(page: Page) -> None:
     _turn(page, "Try")
     _panel(page).locator(".wbc-source select").first.select_option("generated")

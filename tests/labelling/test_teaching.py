@@ -77,6 +77,8 @@ async def test_nothing_is_taught_before_ten_are_reviewed(
     assert await runner.list_runs() == []
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)  # lessons have the lowest priority: other tests go first
 async def test_a_lesson_outlives_who_began_it_and_is_judged_once(
     stores: Stores,
     runner: TrainingRunner,
