@@ -58,7 +58,7 @@ async def panel(stores: Stores) -> AsyncIterator[AnnotatePanel]:
 
 
 async def until(is_so: Callable[[], Any]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):  # networks are made and traced, on busy machines slowly
         while not is_so():
             await asyncio.sleep(0.01)
 
@@ -126,6 +126,7 @@ async def test_what_has_the_same_pixels_as_a_box_waits_for_review(
     assert await waiting(stores) == expected
 
 
+@pytest.mark.long
 async def test_missing_files_are_offered_fetched_on_a_click_and_used(
     panel: AnnotatePanel, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
