@@ -110,7 +110,7 @@ def _check_and_evaluate(page: Page) -> None:
     _turn(page, "Capture")
     page.get_by_role("button", name="Start camera").wait_for()
     _turn(page, "Train")
-    page.get_by_text("It is copied for the run").wait_for()
+    page.locator(".wb-note:visible", has_text="Images: train").wait_for(timeout=60 * SECONDS)
     _turn(page, "Evaluate")
     page.locator("button.widget-button:visible", has_text="Evaluate").click()
     status = page.locator(".wb-status-line:visible", has_text="2 images of shapes/val")
