@@ -67,6 +67,7 @@ def looked_at(root: Path) -> set[str]:
     return found
 
 
+@pytest.mark.nightly  # minutes: a lesson is taught
 def test_a_model_learns_from_what_is_drawn_and_suggests_the_rest(
     lab: Lab, lab_page: LabPage
 ) -> None:

@@ -62,6 +62,7 @@ def shown_panel(page: Page, name: str) -> Locator:
     return root
 
 
+@pytest.mark.nightly  # minutes: each key in each panel
 def test_no_click_in_a_panel_leaves_the_keyboard_with_the_notebook(
     lab_page: LabPage, dataset: Path
 ) -> None:

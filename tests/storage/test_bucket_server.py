@@ -13,7 +13,7 @@ from workbench.persistence.storage.bucket import BucketRoots, open_bucket
 from workbench.testing import RootsContract, StorageContract
 
 # A request is given an eighth of it, which a busy machine needs.
-TTL_S = 4.0
+TTL_S = 8.0
 
 
 @pytest.mark.long
