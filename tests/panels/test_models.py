@@ -331,6 +331,8 @@ async def test_what_somebody_is_typing_outlives_a_refresh(panel: ModelsPanel) ->
 async def test_what_is_in_the_trash_is_restored_by_its_button(panel: ModelsPanel) -> None:
     panel.details.delete.click()
     await until(lambda: [entry.name for entry in panel.model.trash] == ["newer"])
+    # The button is for somebody who sees it: it can be pressed a moment after the model is gone.
+    await until(lambda: not panel.trash.restore.disabled)
     panel.trash.restore.click()
     await until(lambda: "newer" in names(panel.model))
     assert panel.trash.restore.disabled
