@@ -22,7 +22,7 @@ from workbench.persistence.models import NewImage
 from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
 
-LIMIT_S = 300
+LIMIT_S = 800  # lessons have the lowest priority: other tests go first
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def test_nothing_is_taught_before_ten_are_reviewed(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)  # lessons have the lowest priority: other tests go first
+@pytest.mark.timeout(900)
 async def test_a_lesson_outlives_who_began_it_and_is_judged_once(
     stores: Stores,
     runner: TrainingRunner,
@@ -140,6 +140,7 @@ async def test_a_lesson_outlives_who_began_it_and_is_judged_once(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 async def test_a_better_model_takes_over_and_its_suggestions_replace_the_older(
     stores: Stores, runner: TrainingRunner, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
