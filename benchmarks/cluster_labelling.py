@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
-import psutil
-
 ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
@@ -57,14 +55,7 @@ class Seen:
 
 def memory(cluster: RayCluster, words: str = "") -> list[int]:
     """Return the bytes that each process of a cluster has, of those whose command has the words."""
-    found = []
-    for one in psutil.Process(cluster.process.pid).children(recursive=True):
-        try:
-            if words in " ".join(one.cmdline()):
-                found.append(one.memory_info().rss)
-        except psutil.NoSuchProcess:  # one that ends just now
-            continue
-    return found
+    return cluster.each(lambda one: one.memory_info().rss, words)
 
 
 async def look(stores: Stores, predictor: Predictor, cluster: RayCluster, seen: Seen) -> float:

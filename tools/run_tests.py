@@ -20,10 +20,11 @@ from tools.browser import CHOSEN, HOW_TO_GET_ONE, get_browser
 
 ROOT = Path(__file__).resolve().parents[1]
 
+LANES = ("--long", "--nightly")
+
 
 # Files go whole to a process, because what a module sets up is shared by its tests. One thread
 # of PyTorch for each: more threads than cores make it slower by far.
-LANES = ("--long", "--nightly")
 IN_PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 

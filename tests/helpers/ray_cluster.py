@@ -15,14 +15,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import psutil
+
+T = TypeVar("T")
 
 _SECONDS_TO_END = 60
 _NOWHERE = "http://127.0.0.1:9"
@@ -71,6 +73,15 @@ class RayCluster:
         self.process.stdin.flush()
         answer = read_answer(self.process.stdout)
         assert answer == {"done": command}, answer
+
+    def each(self, look: Callable[[psutil.Process], T], doing: str = "") -> list[T]:
+        """Return what is seen of each of its processes whose command has these words."""
+        found = []
+        for one in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # one that ends just now, or has
+                if doing in " ".join(one.cmdline()):
+                    found.append(look(one))
+        return found
 
 
 @contextmanager

@@ -28,6 +28,8 @@ TINY = {
     "workers": 0,
     "device": "cpu",
 }
+# Nobody waits for so many: a run that is to be stopped, paused or killed cannot be over before.
+ENDLESS = {**TINY, "epochs": 500, "patience": 0}
 
 # Python imports a module of this name when it starts, in every process that inherits the path.
 _GUARD = """

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.runs import events_of, gone, process_of, reach
-from tests.helpers.training import TINY, Trained
+from tests.helpers.training import ENDLESS, TINY, Trained
 from tests.helpers.workers import hit_in_epoch
 from workbench.errors import InvalidConfigError, TrainingError
 from workbench.persistence import Stores
@@ -34,9 +34,6 @@ from workbench.training.runner import TrainingRunner
 
 # The Train panel's test pauses and resumes a run, too, in the other lane.
 pytestmark = pytest.mark.long
-
-# Nobody waits for so many: a run that is to be stopped, paused or killed cannot be over before.
-ENDLESS = {**TINY, "epochs": 500, "patience": 0}
 
 KILL = """
 import os, signal

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.runs import process_of
-from tests.helpers.training import CLASSES, TINY, Trained, make_shapes
+from tests.helpers.training import CLASSES, ENDLESS, TINY, Trained, make_shapes
 from workbench.errors import InvalidConfigError, NotFoundError, TrainingError
 from workbench.persistence import Stores
 from workbench.persistence.own_folders import mark_own
@@ -31,7 +31,7 @@ from workbench.training.runner import TrainingRunner
 
 async def started(runner: TrainingRunner, **settings: object) -> Run:
     """A run of many epochs that is in its first."""
-    run = await runner.start(TrainingConfig(**{**TINY, "epochs": 500, "patience": 0, **settings}))
+    run = await runner.start(TrainingConfig(**{**ENDLESS, **settings}))
     async for event in run.events():
         if isinstance(event, EpochStarted):
             return run

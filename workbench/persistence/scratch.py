@@ -33,11 +33,10 @@ def scratch_prefix(what: str, beside: Path | None = None) -> str:
     beside : Path, optional
         The folder in which they are, hidden; default: that of the system's temporary files.
     """
+    dot = "" if beside is None else "."
     own = ProcessRecord.of_this_process()
     _remove_left(own.pid, tempfile.gettempdir() if beside is None else os.fspath(beside))
-    return (
-        f"{'' if beside is None else '.'}workbench-{what}-{own.pid}-{int(own.created)}-{_host()}-"
-    )
+    return f"{dot}workbench-{what}-{own.pid}-{int(own.created)}-{_host()}-"
 
 
 @functools.cache

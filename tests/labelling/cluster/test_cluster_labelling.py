@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -80,12 +79,7 @@ async def suggested(stores: Stores) -> tuple[object, ...]:
 
 
 def actors_of(cluster: RayCluster, doing: str = "NodeWorker") -> list[psutil.Process]:
-    found = []
-    for one in psutil.Process(cluster.process.pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # one that ends just now, or has
-            if doing in " ".join(one.cmdline()):
-                found.append(one)
-    return found
+    return cluster.each(lambda one: one, doing)
 
 
 async def test_two_nodes_find_what_this_machine_finds(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.ray_cluster import RayCluster, ray_cluster
 from tests.helpers.runs import events_of, gone, process_of, reach
-from tests.helpers.training import TINY
+from tests.helpers.training import ENDLESS
 from workbench.training.config import TrainingConfig
 from workbench.training.events import EpochStarted, SamplesSaved, Started, Warned
 from workbench.training.run import Run
@@ -16,8 +16,6 @@ from workbench.training.runner import TrainingRunner
 
 # Minutes on two cores, each for a cluster of its own.
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1500)]
-
-ENDLESS = {**TINY, "epochs": 500, "patience": 0}
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.ray_cluster import RayCluster, ray_cluster
 from tests.helpers.runs import events_of, gone, process_of, reach
-from tests.helpers.training import TINY, install_network_guard
+from tests.helpers.training import ENDLESS, TINY, install_network_guard
 from workbench.errors import TrainingError
 from workbench.persistence import Stores
 from workbench.persistence.process_record import ProcessRecord
@@ -30,9 +30,6 @@ from workbench.training.places import ray, versions
 from workbench.training.places.versions import ask_a_node, versions_here
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
-
-# Nobody waits for so many: a run that is to be stopped or killed cannot be over before.
-ENDLESS = {**TINY, "epochs": 500, "patience": 0}
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +54,8 @@ def keeper_of(run: Run) -> ProcessRecord:
 
 def addresses_of(cluster: RayCluster) -> set[str]:
     """Where the processes of a cluster listen."""
-    found = set()
-    for process in psutil.Process(cluster.process.pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # one that ends just now
-            connections = process.net_connections("inet")
-            found |= {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
-    return found
+    connections = chain(*cluster.each(lambda process: process.net_connections("inet")))
+    return {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
 
 
 async def test_a_run_on_a_cluster_is_what_a_run_on_this_machine_is(

@@ -22,10 +22,7 @@ _KINDS = ((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG\r\n\x1a\n", ".png"), (b"BM", ".b
 
 def with_embedded(view: FolderView) -> FolderView:
     """Return what there is, and the pictures that only annotation files hold; looked for once."""
-    if with_embedded not in view.made:
-        view.made[with_embedded] = _unpacked(view)
-    found: FolderView = view.made[with_embedded]
-    return found
+    return view.once(_unpacked)
 
 
 def _unpacked(view: FolderView) -> FolderView:
@@ -34,7 +31,7 @@ def _unpacked(view: FolderView) -> FolderView:
     names = view.candidates(".json")
     stems = set(map(stem_of, view.pictures)) if names else set()
     alone = [n for n in names if stem_of(n) not in stems]
-    asked = [n for n in alone if any(mark in view.head(n) for mark in _MARKS)]
+    asked = [n for n in alone if _is_asked(view.head(n))]
     pictures = Pictures(view.pictures if asked else ())
     for name in asked:
         data, kind = _picture_in(view, name, pictures)
@@ -52,6 +49,10 @@ def _unpacked(view: FolderView) -> FolderView:
         f"and came from there, such as from {made[0]!r}"
     )
     return view.with_made(folder, (), (), [note])
+
+
+def _is_asked(head: bytes) -> bool:
+    return any(mark in head for mark in _MARKS)
 
 
 def _picture_in(view: FolderView, name: str, pictures: Pictures) -> tuple[bytes, str]:

@@ -13,10 +13,7 @@ _LIST_BYTES = 2**26
 
 def given_splits(view: FolderView) -> GivenSplits:
     """Return what ``data.yaml``, ``obj.data`` and lists such as ``train.txt`` say; read once."""
-    if given_splits not in view.made:
-        view.made[given_splits] = _find(view)
-    known: GivenSplits = view.made[given_splits]
-    return known
+    return view.once(_find)
 
 
 def _find(view: FolderView) -> GivenSplits:

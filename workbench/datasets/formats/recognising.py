@@ -180,7 +180,7 @@ def _is_asked(view: FolderView, name: str) -> bool:
     kind = extension(name)
     if kind in _BINARY or _TFRECORD.search(name):
         return True
-    if kind == ".txt" and fold(stem_of(name)) in _called(view):
+    if kind == ".txt" and fold(stem_of(name)) in view.once(_called):
         return view.size(name) > 0
     if kind in _TEXTS and any(map(_is_box_line, view.head(name, _HEAD).splitlines()[:_LINES])):
         return True

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 import orjson
 
@@ -67,6 +67,8 @@ VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"}
 )
 """Extensions of what frames are taken of."""
+
+T = TypeVar("T")
 
 UNPACKED = "unpacked in the folder for temporary files"
 """What an error says of where there is no room, say; the variable ``TMPDIR`` names the folder."""
@@ -414,6 +416,12 @@ class FolderView:
         while len(self._parsed) > 1 and sum(s for s, _ in self._parsed.values()) > _CACHE_BYTES:
             self._parsed.popitem(last=False)
         return found
+
+    def once(self, find: Callable[[FolderView], T]) -> T:
+        """Return ``find(self)``, found once; once more where texts are read otherwise since."""
+        if find not in self.made:
+            self.made[find] = find(self)
+        return cast(T, self.made[find])
 
     def read_as(self, encoding: str) -> None:
         """Read text that is not in UTF-8 in this encoding from now on."""

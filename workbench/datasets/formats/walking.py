@@ -77,12 +77,12 @@ def head_lines(view: FolderView, name: str, most: int = 20) -> list[str]:
 
 def owned_texts(view: FolderView) -> list[str]:
     """Return the text files that are called like a picture."""
-    found: list[str] | None = view.made.get(owned_texts)
-    if found is None:
-        stems = {fold(stem_of(name)) for name in view.pictures}
-        found = [name for name in view.candidates(".txt") if fold(stem_of(name)) in stems]
-        view.made[owned_texts] = found
-    return found
+    return view.once(_owned_texts)
+
+
+def _owned_texts(view: FolderView) -> list[str]:
+    stems = {fold(stem_of(name)) for name in view.pictures}
+    return [name for name in view.candidates(".txt") if fold(stem_of(name)) in stems]
 
 
 def rows_match(

@@ -66,7 +66,7 @@ class Wish:
         if how not in get_args(How) or where not in get_args(Where):
             raise MessageError(f"expected a way and a place to look, found {how!r} and {where!r}")
         boxes = tuple(map(CanvasBox.from_row, message.get("boxes") or ()))
-        at = place_wished({"where": message.get("at")})
+        at = place_wished(message.get("at"))
         return cls(how, where, boxes, str(message.get("key") or ""), at)
 
 

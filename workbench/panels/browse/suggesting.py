@@ -43,7 +43,7 @@ class Asked:
         how: Any = message.get("how") or "model"
         if how not in get_args(How):
             raise ValueError(f"how {how!r}: expected one of {', '.join(get_args(How))}")
-        return cls(how, str(message.get("name") or ""), place_wished(message))
+        return cls(how, str(message.get("name") or ""), place_wished(message.get("where")))
 
     def labeller(self, predictor: Predictor, *, fetch: bool, progress: Progress) -> Labeller:
         """Return who that is."""

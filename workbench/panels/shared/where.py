@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -56,17 +55,17 @@ class WhereChoice:
         self._follow()
 
     def _choose(self, _: Any = None) -> None:
-        on_cluster = self.place.value == RAY
-        where = (self.address.value.strip() or RAY) if on_cluster else LOCAL
+        is_far = self.place.value == RAY
+        where = (self.address.value.strip() or RAY) if is_far else LOCAL
         self._model.set_trait("where", where)
 
     def _follow(self, _: Any = None) -> None:
         where = self._model.trait_values()["where"]
-        on_cluster = where != LOCAL
-        if on_cluster and where != RAY:
+        is_far = where != LOCAL
+        if is_far and where != RAY:
             self.address.value = where
-        self.place.value = RAY if on_cluster else LOCAL
-        show(self._address_field, on_cluster)
+        self.place.value = RAY if is_far else LOCAL
+        show(self._address_field, is_far)
 
 
 def known_cluster() -> str:
@@ -83,7 +82,7 @@ def on_cluster() -> str:
     return f"on the cluster {host}"
 
 
-def place_wished(message: Mapping[str, Any]) -> str:
+def place_wished(where: object) -> str:
     """Return the place that a page wishes; an address comes from Python and the environment only.
 
     Raises
@@ -91,7 +90,7 @@ def place_wished(message: Mapping[str, Any]) -> str:
     ValueError
         If it is neither this machine nor the cluster that the environment names.
     """
-    where = message.get("where") or LOCAL
+    where = where or LOCAL
     if where not in (LOCAL, RAY):
         raise ValueError(f"where {where!r}: expected {LOCAL!r} or {RAY!r}")
     return str(where)
