@@ -187,11 +187,13 @@ test("the status line says what matters most at the moment", () => {
   assert.deepEqual([counted.text, counted.share], ["Adding … 1,000 of 4,000", 0.25]);
   const endless = wordsOf({ ...quiet, progress: { what: "Adding", done: 128, total: 0 } });
   assert.deepEqual([endless.text, endless.share], ["Adding … 128 so far", null]);
-  const sending = { file: 2, files: 40, share: 0.1, split: "val" };
-  assert.match(
+  const sending = { file: 2, files: 40, name: "b.jpg", share: 0.1, split: "val" };
+  assert.equal(
     wordsOf({ ...quiet, sending, progress: { what: "Adding" } }).text,
-    /file 2 of 40 to val/,
+    "Sending file 2 of 40 to val: b.jpg …",
   );
+  const one = { file: 1, files: 1, name: "cells.zip", share: 0.1, split: "" };
+  assert.equal(wordsOf({ ...quiet, sending: one }).text, "Sending cells.zip …");
   assert.equal(wordsOf({ ...quiet, note: "No image." }).tone, "problem");
   assert.match(wordsOf({ ...quiet, sending, isGone: true }).text, /run the cell again/);
   assert.deepEqual(

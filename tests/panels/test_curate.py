@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from workbench.errors import ClassesInUseError, ConflictError, NotFoundError
 from workbench.panels.curate import CuratePanel
+from workbench.panels.curate import statistics as statistics_page
 from workbench.panels.curate.model import CurateModel
 from workbench.panels.curate.versions import NOW
 from workbench.panels.shared.changing import BusyError
@@ -332,10 +334,23 @@ async def test_images_of_a_finding_open_in_the_gallery_and_nothing_else(
     )
 
 
-async def test_the_statistics_page_draws_once_it_is_looked_at(panel: CuratePanel) -> None:
+async def test_the_statistics_page_draws_once_it_is_looked_at(
+    panel: CuratePanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = panel.statistics
     assert page.plots is None
+    assert "Counting" in page._tables.children[0].value
+    may_draw, draw = threading.Event(), statistics_page._figures
+    monkeypatch.setattr(
+        statistics_page, "_figures", lambda found: may_draw.wait(30) and draw(found)
+    )
     panel.tabs.selected_index = 1
+    await eventually(
+        lambda: any("red dog" in table.value for table in page._tables.children), "numbers first"
+    )
+    assert page.plots is None
+    assert "Drawing" in page._plots_box.children[0].value
+    may_draw.set()
     await eventually(lambda: panel.model.is_measured and page.plots is not None, "drawn")
     assert page.plots is not None
     titles = [json.loads(figure)["layout"]["title"]["text"] for figure in page.plots.figures]
@@ -523,8 +538,7 @@ async def test_a_dataset_without_images_is_neither_good_nor_bad(
     assert panel.status.text == panel.health.findings.empty == "There are no images to check yet."
     panel.tabs.selected_index = 1
     page = panel.statistics
-    await eventually(lambda: bool(page._tables.children), "drawn")
-    assert "no images yet" in page._tables.children[0].value
+    await eventually(lambda: "no images yet" in page._tables.children[0].value, "drawn")
     panel.close()
 
 

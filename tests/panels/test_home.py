@@ -270,13 +270,16 @@ async def test_the_tabs_begin_at_home_and_doors_lead_on(tmp_path: Path) -> None:
         assert tabs.split.layout.display is None
         assert tabs.split.layout.visibility == "hidden", "Browse is about all splits"
         for model, choice in (
-            (tabs.train.model, tabs.train.form.dataset_field),
+            (tabs.train.model, tabs.train.form.dataset),
             (tabs.evaluate.model, tabs.evaluate.dataset),
         ):
             await until(lambda model=model: model.dataset == "cups")
             assert choice.layout.display == "none", "it is chosen above"
             model.dataset = ""
             assert choice.layout.display is None, "it is about another one"
+        told = tabs.train.form.view.children[0].children[1]
+        assert told.layout.display is None
+        assert "copy of its own" in told.children[1].value, "what it says is said in tabs, too"
         assert tabs._browse.follower.is_seen
         assert not tabs.home.follower.is_seen
         say(tabs.home, "go", panel="Splits", name="cups")

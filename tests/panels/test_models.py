@@ -391,6 +391,9 @@ async def test_where_there_is_no_model_doors_lead_to_one(persistence_stores: Sto
     opened: list[str] = []
     panel = ModelsPanel(persistence_stores, go=lambda title, _dataset: opened.append(title))
     await panel.refresh()
+    about = panel.details
+    assert all(form.layout.display == "none" for form in about._forms), "there is none to name"
+    assert "no model" not in about.facts.value.lower(), "the table says so already"
     panel.train_door.click()
     assert opened == ["Train"]
     panel.import_door.click()

@@ -252,7 +252,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self.split.layout.visibility = "visible" if title == "Annotate" else "hidden"
         # What is chosen above is not asked again, unless the page is about another one.
         for panel, choice in (
-            (self.train, self.train.form.dataset_field),
+            (self.train, self.train.form.dataset),
             (self.evaluate, self.evaluate.dataset),
         ):
             show(choice, panel.model.dataset != self.dataset.value)

@@ -16,6 +16,8 @@ from workbench.panels.shared.widgets import PlotGrid
 from workbench.persistence.models import SPLITS
 
 SIZES_SHOWN = 8
+_READING = "Counting images and boxes …"
+_DRAWING = "Drawing the plots …"
 
 
 class StatisticsPage:
@@ -37,6 +39,8 @@ class StatisticsPage:
         self._tables = w.Box()
         self._tables.add_class("curate-tables")
         self._plots_box = w.Box(layout={"width": "100%", "overflow": "visible"})
+        self._waiting = w.HTML(empty(_READING))
+        self._tables.children = (self._waiting,)
         self.view = page(self._tables, self._plots_box)
         model.observe(self._follow, "statistics")
 
@@ -57,10 +61,17 @@ class StatisticsPage:
         statistics = self._model.statistics
         if statistics is None:
             return
-        tables, figures = await asyncio.to_thread(_drawn, statistics)
+        # Numbers come at once; drawing waits for a library that takes a second to load.
+        tables = await asyncio.to_thread(_tables, statistics)
         if statistics is not self._model.statistics:
             return  # others have come meanwhile, and are on their way
         self._tables.children = [w.HTML(html) for html in tables]
+        if self.plots is None:
+            self._waiting.value = empty(_DRAWING) if statistics.num_images else ""
+            self._plots_box.children = (self._waiting,)
+        figures = await asyncio.to_thread(_figures, statistics)
+        if statistics is not self._model.statistics:
+            return
         if self.plots is None:
             self.plots = PlotGrid(layout={"width": "100%"})
             self._plots_box.children = (self.plots,)
@@ -69,19 +80,24 @@ class StatisticsPage:
             await self._model.measure()  # other statistics, which are shown when they come
 
 
-def _drawn(statistics: Statistics) -> tuple[list[str], list[str]]:
-    """Return tables as HTML and plots as JSON."""
+def _tables(statistics: Statistics) -> list[str]:
+    """Return tables as HTML, or what is missing for them."""
+    if not statistics.num_images:
+        return [empty("There are no images yet: capture some, or bring some in.")]
+    tables = [_summary(statistics), classes_table(statistics), _sizes(statistics)]
+    if not statistics.num_boxes:
+        tables.append(empty("There are no boxes yet; their plots appear here once there are."))
+    return tables
+
+
+def _figures(statistics: Statistics) -> list[str]:
+    """Return plots as JSON."""
     from workbench.datasets.plots import all_plots, image_sizes
 
     if not statistics.num_images:
-        return [empty("There are no images yet: capture some, or bring some in.")], []
-    tables = [_summary(statistics), classes_table(statistics), _sizes(statistics)]
-    if statistics.num_boxes:
-        figures = list(all_plots(statistics).values())
-    else:
-        tables.append(empty("There are no boxes yet; their plots appear here once there are."))
-        figures = [image_sizes(statistics)]
-    return tables, [figure.to_json() for figure in figures]
+        return []
+    shown = all_plots(statistics).values() if statistics.num_boxes else [image_sizes(statistics)]
+    return [figure.to_json() for figure in shown]
 
 
 def _summary(statistics: Statistics) -> str:

@@ -7,9 +7,10 @@ from html import escape
 import ipywidgets as w
 
 from workbench.panels.models.model import NOTE, ModelsModel, obstacle, required
-from workbench.panels.shared.parts import Spawn, allow, button, empty, labelled, page, row
+from workbench.panels.shared.parts import Spawn, allow, button, empty, labelled, page, row, show
 from workbench.persistence.models import ModelInfo
 
+_ABOUT = "What a model was trained on and how good it is stands here, with its name and your note."
 FIGURES = ("mAP50", "mAP50-95", "precision", "recall")
 
 
@@ -58,11 +59,11 @@ class DetailsPage:
         )
         self.save_note = button("Save note", "save", self._save_note, spawn)
         self.facts = w.HTML()
-        self.view = page(
+        self._forms = (
             row(self.name, self.rename, self.activate, self.delete),
             row(self.note, self.save_note),
-            self.facts,
         )
+        self.view = page(*self._forms, self.facts)
 
     def show(self, info: ModelInfo | None) -> None:
         """Show another model, or none."""
@@ -78,7 +79,9 @@ class DetailsPage:
         if stored != self._stored:  # else it may be that somebody is typing
             self._stored = stored
             self.name.value, self.note.value = stored
-        self.facts.value = empty(reason) if info is None else _facts(info)
+        for form in self._forms:
+            show(form, info is not None)
+        self.facts.value = empty(_ABOUT) if info is None else _facts(info)
 
     async def _activate(self) -> None:
         info = required(self._model)

@@ -23,7 +23,7 @@ from workbench.persistence.models import SPLITS
 from workbench.training.defaults import SUGGESTED
 
 _WORDS = {
-    "dataset": ("Dataset", "It is copied for the run, so you can go on editing it.", ""),
+    "dataset": ("Dataset", "The run has a copy of its own, so you can go on editing.", ""),
     "version": (
         "Version",
         "As it is now, or as it was when you froze a version of it.",
@@ -96,8 +96,8 @@ class TrainForm:
     ----------
     view : ipywidgets.VBox
         What is trained, and the three settings that matter most.
-    dataset_field : ipywidgets.VBox
-        The choice of the dataset, with its help.
+    dataset : ipywidgets.Dropdown
+        The choice of the dataset; hidden where it is made elsewhere, its help stays.
     more : Fold
         All other settings.
     """
@@ -129,9 +129,8 @@ class TrainForm:
         self.follow_button = w.Button(description="Use what is suggested", icon="magic")
         self.follow_button.on_click(lambda _: model.follow_suggestions())
         self.counts = w.HTML()
-        (self.dataset_field,) = self._fields(("dataset",))
-        what = card("What is trained", self.dataset_field, self.counts)
-        what.children += self._fields(name for name in _MAIN if name != "dataset")
+        dataset, *others = self._fields(_MAIN)
+        what = card("What is trained", dataset, self.counts, *others)
         three = row(*self._fields(SUGGESTED))
         three.add_class("train-three")
         self.view = w.VBox((what, three))

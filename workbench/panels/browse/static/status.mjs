@@ -1,5 +1,7 @@
 /** The line that says what happened last, and how far it is with what is under way. */
+/** @import { Sending } from "../../shared/static/upload.mjs" */
 import { make, setText } from "../../shared/static/dom.mjs";
+import { sendingWords } from "../../shared/static/upload.mjs";
 import { createDialog } from "./popup.mjs";
 
 const KERNEL_GONE = "The kernel was restarted or has ended: run the cell again to go on.";
@@ -10,7 +12,6 @@ const PAGE_HINT = "Tab goes through the page · Esc goes back to the gallery";
 /**
  * @typedef {{text?: string, tone?: string, details?: string[]}} Status
  * @typedef {{what?: string, done?: number, total?: number}} Progress
- * @typedef {{file: number, files: number, share: number, split: string}} Sending see `createUploader`
  */
 
 /**
@@ -25,7 +26,7 @@ export function wordsOf({ status, progress, sending, taking, problem, note, isOp
   if (isGone) return { text: KERNEL_GONE, tone: "problem", details: [] };
   if (sending)
     return {
-      text: `Sending file ${count(sending.file)} of ${count(sending.files)} to ${sending.split} …`,
+      text: `${sendingWords(sending)} …`,
       tone: "info",
       share: sending.share,
       details: [],

@@ -84,7 +84,7 @@ export function mountGallery(model, host) {
     send: (message, buffers) =>
       send({ ...message, kind: "arrive", path: pathOf(arriving[message.index]) }, buffers),
     failed: say,
-    progressed: (sending) => status.update({ sending: sending && { ...sending, split: "import" } }),
+    progressed: (sending) => status.update({ sending }),
   });
   /** @param {File[]} files */
   function importFiles(files) {

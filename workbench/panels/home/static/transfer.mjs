@@ -3,7 +3,7 @@
 import { createDownload, saveAs } from "../../shared/static/download.mjs";
 import { droppedOn, filesIn, pathOf } from "../../shared/static/drop.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
-import { createUploader } from "../../shared/static/upload.mjs";
+import { createUploader, sendingWords } from "../../shared/static/upload.mjs";
 
 /**
  * @param {HomeModel} model
@@ -26,12 +26,8 @@ export function createTransfer(model, { progressed, failed }) {
       ),
     failed,
     progressed: (state) => {
-      if (!state) progressed("", null);
-      else
-        progressed(
-          `Sending file ${state.file.toLocaleString("en")} of ${state.files.toLocaleString("en")}`,
-          state.share,
-        );
+      if (state) progressed(sendingWords(state), state.share);
+      else progressed("", null);
     },
   });
 

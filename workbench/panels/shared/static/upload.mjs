@@ -8,11 +8,24 @@
 export const PIECE = 2 * 2 ** 20;
 
 /**
+ * What is on its way, in words: the file by its name, and which of how many it is.
+ * @param {Sending} sending
+ */
+export function sendingWords({ file, files, name, split }) {
+  const to = split ? ` to ${split}` : "";
+  if (files === 1) return `Sending ${name}${to}`;
+  return `Sending file ${file.toLocaleString("en")} of ${files.toLocaleString("en")}${to}: ${name}`;
+}
+
+/**
  * @param {{send: (message: UploadPiece, buffers: ArrayBuffer[]) => void,
  *   failed: (text: string) => void, piece?: number, refusal?: (file: File) => string,
- *   progressed?: (state: {file: number, files: number, share: number, split: string}|null) => void}} options
+ *   progressed?: (state: Sending|null) => void}} options
  *   `refusal`: why a file is not sent at all, empty if it is; `progressed`: told before each
  *   piece which file it is of, over all that is to be sent, and null when nothing is left
+ *
+ * @typedef {{file: number, files: number, name: string, share: number, split: string}} Sending
+ *   `file` counts from 1; `split`: where it goes, empty if nowhere yet
  *
  * @typedef {{batch: number, split: string, className: string, files: File[], bytes: number,
  *   index: number, offset: number, sent: number}} Job
@@ -80,6 +93,7 @@ export function createUploader({
     progressed({
       file: before.files + job.index + 1,
       files,
+      name: job.files[job.index].name,
       share: bytes ? sent / bytes : 0,
       split: job.split,
     });
