@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count, repeat
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from workbench.persistence.suggestion_blocks import (
 )
 
 Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 SAME_BOX = 0.6
@@ -87,7 +88,7 @@ class SuggestionTable:
 
     sources: list[SuggestionSource]
     images: list[ImageKey]
-    first: npt.NDArray[np.int64]
+    first: Longs
     source_index: Ints
     class_id: Ints
     boxes: Floats
@@ -95,10 +96,11 @@ class SuggestionTable:
     rejected: Mapping[ImageKey, list[Rejected]] = field(default_factory=dict)
     looked_at: Mapping[str, set[ImageKey]] = field(default_factory=dict)
     revision: str = ""
-    _place: dict[ImageKey, int] = field(default_factory=dict, init=False)
+    _place: dict[ImageKey, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._place.update({key: place for place, key in enumerate(self.images)})
+        if len(self._place) != len(self.images):
+            self._place.update(zip(self.images, count(), strict=False))
 
     def __len__(self) -> int:
         """Return the number of suggestions."""
@@ -234,17 +236,22 @@ def _overlap(first: Sequence[Annotation], second: Sequence[Annotation]) -> npt.N
     return geometry.iou(*corners)
 
 
-_Row = tuple[int, int]
-"""Where something about an image stands: the number of a block, and the image's place in it."""
+_BLOCK = 32
+"""Bits below those of a block's number where it stands with a place in one integer."""
+_PLACE = (1 << _BLOCK) - 1
 
 
 class _Follower:
-    """What is known of each image under its present name, while blocks and history are read."""
+    """What is known of each image under its present name, while blocks and history are read.
+
+    Where something about an image stands is one integer, the number of a block and the image's
+    place in it: there may be 100,000 images, and a tuple for each takes as long as all the rest.
+    """
 
     def __init__(self, blocks: Sequence[SuggestionBlock]) -> None:
         self._blocks = blocks
-        self.suggested: dict[str, dict[str, _Row]] = {}
-        self.decided: dict[str, list[_Row]] = {}
+        self.suggested: dict[str, dict[str, int]] = {}
+        self.decided: dict[str, list[int]] = {}
         self.mappings: dict[int, list[Mapping[int, int | None]]] = {}
         self.seen: list[int] = []
 
@@ -253,11 +260,10 @@ class _Follower:
         self.seen.append(number)
         if block.kind == "suggested":
             rows = self.suggested.setdefault(block.source.id, {})
-            # Made without a loop in Python: there may be 100,000 images.
-            rows.update(zip(block.images, zip(repeat(number), count()), strict=False))
+            rows.update(zip(block.images, count(number << _BLOCK), strict=False))
         else:
-            for place, name in enumerate(block.images):
-                self.decided.setdefault(name, []).append((number, place))
+            for row, name in enumerate(block.images, number << _BLOCK):
+                self.decided.setdefault(name, []).append(row)
 
     def move(self, source: str, target: str) -> None:
         for rows in self.suggested.values():
@@ -295,7 +301,7 @@ def current_suggestions(
         So many classes the dataset has: what is suggested of another one is left out.
     """
     follower = _follow(blocks, history)
-    present = {"/".join(key): key for key in images}
+    present = dict(zip(map("/".join, images), images, strict=True))
     classes = {
         number: _mapped(blocks[number].class_id, mappings)
         for number, mappings in follower.mappings.items()
@@ -308,21 +314,18 @@ def current_suggestions(
     looked_at: dict[str, set[ImageKey]] = {}
     parts = []
     for source_index, (source_id, rows) in enumerate(follower.suggested.items()):
-        by_block: dict[int, list[tuple[int, int]]] = {}
-        looked_at[source_id] = set()
-        for name, (number, place) in rows.items():
-            key = present.get(name)
-            if key is not None:
-                looked_at[source_id].add(key)
-                position = order.setdefault(key, len(order))
-                by_block.setdefault(number, []).append((place, position))
+        keys, at = _present_rows(rows, present)
+        positions = _positions(keys, order)
+        # A set that is made of a mapping need not look at each name again.
+        looked_at[source_id] = set(order if len(order) == len(keys) else keys)
         parts += [
-            _part(blocks[number], classes.get(number), starts[number], places, source_index)
-            for number, places in by_block.items()
-        ]
+            _part(blocks[number], classes.get(number), starts[number], at[chosen] & _PLACE,
+                  positions[chosen], source_index)
+            for number, chosen in _by_number(at >> _BLOCK)
+        ]  # fmt: skip
     return _table(
         [of_id[source_id] for source_id in follower.suggested],
-        list(order),
+        order,
         parts,
         _rejected(follower, blocks, classes, starts, present),
         looked_at,
@@ -378,6 +381,35 @@ def _known_only(
     return found
 
 
+def _present_rows(
+    rows: Mapping[str, int], present: Mapping[str, ImageKey]
+) -> tuple[list[ImageKey], Longs]:
+    """Return which images are there of those that a source has looked at, and where they stand."""
+    found = [*map(present.get, rows)]
+    at = np.fromiter(rows.values(), np.int64, len(rows))
+    keys = [key for key in found if key is not None]
+    if len(keys) < len(found):
+        at = at[np.fromiter((key is not None for key in found), np.bool_, len(found))]
+    return keys, at
+
+
+def _positions(keys: Sequence[ImageKey], order: dict[ImageKey, int]) -> Longs:
+    """Return the places of images in the table; those that are not in it yet come behind."""
+    if not order:  # of most datasets one source has looked at nearly all
+        order.update(zip(keys, count(), strict=False))
+        return np.arange(len(keys))
+    return np.fromiter((order.setdefault(key, len(order)) for key in keys), np.int64, len(keys))
+
+
+def _by_number(numbers: Longs) -> list[tuple[int, Longs]]:
+    """Return the numbers that there are, and at which places each one stands."""
+    order = np.argsort(numbers, kind="stable")
+    ordered = numbers[order]
+    cuts = np.flatnonzero(np.diff(ordered)) + 1
+    groups = np.split(order, cuts) if len(order) else []
+    return [(int(numbers[group[0]]), group) for group in groups]
+
+
 _Part = tuple[Ints, Ints, Ints, Floats, Floats]
 """Image, source, class, box and score of some suggestions."""
 
@@ -385,21 +417,21 @@ _Part = tuple[Ints, Ints, Ints, Floats, Floats]
 def _part(
     block: SuggestionBlock,
     classes: Ints | None,
-    starts: npt.NDArray[np.int64],
-    places: Sequence[tuple[int, int]],
+    starts: Longs,
+    places: Longs,
+    positions: Longs,
     source_index: int,
 ) -> _Part:
-    """Return the rows of some of a block's images."""
-    chosen = np.array(places, dtype=np.int64)
-    counts = block.counts[chosen[:, 0]].astype(np.int64)
-    image = np.repeat(chosen[:, 1].astype(np.int32), counts)
-    rows: npt.NDArray[np.int64] | slice
-    first, last = int(chosen[0, 0]), int(chosen[-1, 0])
-    if np.array_equal(chosen[:, 0], np.arange(first, last + 1)):  # nothing lies between
+    """Return the rows of a block's images at some places, for these positions in the table."""
+    counts = block.counts[places].astype(np.int64)
+    image = np.repeat(positions.astype(np.int32), counts)
+    rows: Longs | slice
+    first, last = int(places[0]), int(places[-1])
+    if np.array_equal(places, np.arange(first, last + 1)):  # nothing lies between
         rows = slice(int(starts[first]), int(starts[last + 1]))
     else:
         within = np.arange(len(image)) - np.repeat(np.cumsum(counts) - counts, counts)
-        rows = np.repeat(starts[chosen[:, 0]], counts) + within
+        rows = np.repeat(starts[places], counts) + within
     class_id = (block.class_id if classes is None else classes)[rows]
     boxes, score = block.boxes[rows], block.score[rows]
     source = np.full(len(image), source_index, dtype=np.int32)
@@ -412,7 +444,7 @@ def _part(
 
 def _table(
     sources: list[SuggestionSource],
-    images: list[ImageKey],
+    order: dict[ImageKey, int],
     parts: Sequence[_Part],
     rejected: Mapping[ImageKey, list[Rejected]],
     looked_at: Mapping[str, set[ImageKey]],
@@ -425,20 +457,22 @@ def _table(
         else (nothing[0], nothing[0], nothing[0], nothing[1].reshape(0, 4), nothing[1])
     )
     if np.any(np.diff(image) < 0):  # several sources, or an image that was looked at again
-        order = np.argsort(image, kind="stable")
-        image, source, class_id = image[order], source[order], class_id[order]
-        boxes, score = boxes[order], score[order]
-    first = np.searchsorted(image, np.arange(len(images) + 1)).astype(np.int64)
+        by_image = np.argsort(image, kind="stable")
+        image, source, class_id = image[by_image], source[by_image], class_id[by_image]
+        boxes, score = boxes[by_image], score[by_image]
+    first = np.zeros(len(order) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(image, minlength=len(order)), out=first[1:])
     return SuggestionTable(
-        sources, images, first, source, class_id, boxes, score, rejected, looked_at, revision
-    )
+        sources, [*order], first, source, class_id, boxes, score, rejected, looked_at, revision,
+        order,
+    )  # fmt: skip
 
 
 def _rejected(
     follower: _Follower,
     blocks: Sequence[SuggestionBlock],
     classes: Mapping[int, Ints],
-    starts: Sequence[npt.NDArray[np.int64]],
+    starts: Sequence[Longs],
     present: Mapping[str, ImageKey],
 ) -> dict[ImageKey, list[Rejected]]:
     found: dict[ImageKey, list[Rejected]] = {}
@@ -447,7 +481,8 @@ def _rejected(
         if key is None:
             continue
         rejected: list[Rejected] = []
-        for number, place in rows:
+        for at in rows:
+            number, place = at >> _BLOCK, at & _PLACE
             block = blocks[number]
             for row in range(int(starts[number][place]), int(starts[number][place + 1])):
                 class_id = int(classes.get(number, block.class_id)[row])

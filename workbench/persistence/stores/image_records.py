@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import TypeVar
 
 from workbench.persistence.models import SPLITS, ImageKey, TrashEntry
@@ -65,7 +66,7 @@ class ImageRecords:
 
         def work(one: Dataset) -> SuggestionTable:
             num_classes = len(one.read().classes)
-            return suggestion_log.read(one.storage, known, lambda: _keys(one), num_classes)
+            return suggestion_log.read(one.storage, known, lambda: _listed(one), num_classes)
 
         return await self._look(dataset, work)
 
@@ -115,4 +116,8 @@ class ImageRecords:
 
 
 def _keys(dataset: Dataset) -> set[ImageKey]:
-    return {(split, name) for split in SPLITS for name in dataset.image_names(split)}
+    return set(_listed(dataset))
+
+
+def _listed(dataset: Dataset) -> list[ImageKey]:
+    return [key for split in SPLITS for key in zip(repeat(split), dataset.image_names(split))]

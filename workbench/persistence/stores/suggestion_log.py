@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from workbench.persistence.models import ImageKey
 from workbench.persistence.storage import Append, Remove, Storage
+from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.stores import history_log, logs
 from workbench.persistence.suggestion_blocks import (
     SuggestionBlock,
@@ -63,11 +64,12 @@ def read(
     present = f"{revision(storage)} {num_classes}"
     if known is not None and known.revision == present:
         return known
-    blocks: list[SuggestionBlock] = []
-    for key in keys(storage):
-        data = storage.read(key, most=logs.MOST_BYTES)
-        blocks += parse_blocks(data, f"{storage.where}/{key}")
-    if not blocks:
-        return current_suggestions([], [], [], present)
-    history = history_log.read_as_written(storage)
-    return current_suggestions(blocks, history, images(), present, num_classes)
+    with paused_collector():
+        blocks: list[SuggestionBlock] = []
+        for key in keys(storage):
+            data = storage.read(key, most=logs.MOST_BYTES)
+            blocks += parse_blocks(data, f"{storage.where}/{key}")
+        if not blocks:
+            return current_suggestions([], [], [], present)
+        history = history_log.read_as_written(storage)
+        return current_suggestions(blocks, history, images(), present, num_classes)
