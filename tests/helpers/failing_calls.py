@@ -14,7 +14,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -34,6 +34,11 @@ LASTING: dict[int, frozenset[str]] = {
 are no file handles left. Any one call may fail in any way."""
 
 _ALIKE = {errno.EDQUOT: LASTING[errno.ENOSPC], errno.EROFS: LASTING[errno.EACCES]}
+
+
+def could_strike(error: int, lasting: bool) -> frozenset[str]:
+    """Return the kinds of calls that an error strikes, once or while it lasts."""
+    return (LASTING | _ALIKE)[error] if lasting else CALLS
 
 
 @dataclass
@@ -61,10 +66,11 @@ class FailingCalls:
     relative: bool = True
     calls: int = 0
     struck: bool = False
+    kinds: list[str] = field(default_factory=list)
 
     def happens(self, call: str, path: Any) -> None:
         """Count a call that is about to happen, or raise in its place."""
-        if call not in ((LASTING | _ALIKE)[self.error] if self.lasting else CALLS):
+        if call not in could_strike(self.error, self.lasting):
             return
         if isinstance(path, bytes):
             path = os.fsdecode(path)
@@ -73,6 +79,7 @@ class FailingCalls:
             if not counts:
                 return
         self.calls += 1
+        self.kinds.append(call)
         if self.calls == self.first or (self.lasting and 0 < self.first < self.calls):
             self.struck = True
             raise OSError(self.error, os.strerror(self.error), path)

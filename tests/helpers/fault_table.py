@@ -22,12 +22,15 @@ import importlib
 import json
 import shutil
 import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.helpers import crash_points
 from tests.helpers.crash_points import OPERATIONS, Operation, describe, in_child, leftovers, listing
-from tests.helpers.failing_calls import LASTING, FailingCalls, failing
+from tests.helpers.failing_calls import LASTING, FailingCalls, could_strike, failing
 from tests.helpers.pictures import jpeg
 from workbench.errors import WorkbenchError
 from workbench.persistence.rules import image_size
@@ -53,9 +56,9 @@ def _do(operation: Operation, folder: Path, calls: FailingCalls) -> dict[str, An
                 asyncio.run(listing(crash_points.open_stores(folder)))
             except OSError as error:
                 reading = f"cannot be read while the fault lasts: {error!r}"
-    counted, struck = calls.calls, calls.struck
+    kinds, struck = calls.kinds, calls.struck
     now = asyncio.run(listing(crash_points.open_stores(folder)))
-    return {"said": said, "wrong": reading, "now": now, "calls": counted, "struck": struck}
+    return {"said": said, "wrong": reading, "now": now, "kinds": kinds, "struck": struck}
 
 
 async def _later(operation: Operation, folder: Path, again: bool) -> Any:
@@ -67,12 +70,35 @@ async def _later(operation: Operation, folder: Path, again: bool) -> Any:
     return now, await describe(folder), await leftovers(folder)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """What an operation is when no call fails; it is found out once for all faults."""
+
+    done: Any
+    after: Any
+    kinds: list[str]
+
+    def cases(self, error: int, every: int, name: str) -> Iterator[tuple[int, bool]]:
+        """Yield the calls that are to fail, by number, and whether all later ones fail, too.
+
+        Where not all calls fail in turn, each operation and fault begins with another one, so
+        that a sample is not made of first calls.
+        """
+        for lasting in (False, True):
+            strikes = could_strike(error, lasting)
+            total = sum(kind in strikes for kind in self.kinds)
+            offset = zlib.crc32(f"{name} {error} {lasting}".encode()) % max(min(every, total), 1)
+            yield from ((first, lasting) for first in range(1 + offset, total + 1, every))
+
+
 class Table:
     """The faults of one share of the operations."""
 
     def __init__(self, folder: Path, every: int) -> None:
         self.base, self.work, self.every = folder / "base", folder / "work", every
         in_child(lambda: asyncio.run(crash_points.arrange(self.base)))
+        self.fresh()
+        self.before = in_child(lambda: asyncio.run(listing(crash_points.open_stores(self.work))))
 
     def fresh(self) -> Path:
         """Return a fresh copy of what was arranged."""
@@ -80,41 +106,38 @@ class Table:
         shutil.copytree(self.base, self.work)
         return self.work
 
-    def complaints(self, operation: Operation, error: int) -> list[str]:
-        """Return what is wrong with an operation under a fault; the first item counts cases."""
+    def whole(self, operation: Operation) -> Whole:
+        """Do an operation without a fault."""
         self.fresh()
-        work = str(self.work)
-        before = in_child(lambda: asyncio.run(listing(crash_points.open_stores(self.work))))
-        counted = in_child(lambda: _do(operation, self.work, FailingCalls(work, error)))
+        calls = FailingCalls(str(self.work), errno.EIO)
+        counted = in_child(lambda: _do(operation, self.work, calls))
         after = in_child(lambda: asyncio.run(describe(self.work)))
         assert counted is not None
         assert after is not None
-        if before == counted["now"]:
+        return Whole(counted["now"], after, counted["kinds"])
+
+    def complaints(self, name: str, whole: Whole, error: int) -> list[str]:
+        """Return what is wrong with an operation under a fault; the first item counts cases."""
+        if self.before == whole.done:
             return ["0 cases", "the operation does not work"]
         found, cases = [], 0
-        for lasting in (False, True):
+        for first, lasting in whole.cases(error, self.every, name):
+            cases += 1
             self.fresh()
-            calls = FailingCalls(work, error, lasting=lasting)
-            total = in_child(lambda calls=calls: _do(operation, self.work, calls))["calls"]
-            for first in range(1, total + 1, self.every):
-                cases += 1
-                self.fresh()
-                calls = FailingCalls(work, error, first, lasting)
-                wrong = self._case(operation, calls, before, counted["now"], after)
-                name = f"call {first}{' and all later ones' if lasting else ''}"
-                found += [f"{name}: {complaint}" for complaint in wrong]
+            calls = FailingCalls(str(self.work), error, first, lasting)
+            call = f"call {first}{' and all later ones' if lasting else ''}"
+            wrong = self._case(OPERATIONS[name], calls, whole)
+            found += [f"{call}: {complaint}" for complaint in wrong]
         return [f"{cases} cases", *found]
 
-    def _case(
-        self, operation: Operation, calls: FailingCalls, before: Any, done: Any, after: Any
-    ) -> list[str]:
+    def _case(self, operation: Operation, calls: FailingCalls, whole: Whole) -> list[str]:
         seen = in_child(lambda: _do(operation, self.work, calls))
         if seen is None:
             return ["the process died"]
         if not seen["struck"]:
             return []  # a thread was quicker than last time, and there are fewer calls
         wrong = [seen["wrong"]] if seen["wrong"] else []
-        expected = before if seen["said"] else done
+        expected = self.before if seen["said"] else whole.done
         what = f"raised {seen['said']}" if seen["said"] else "was acknowledged"
         if seen["now"] != expected:
             wrong.append(f"{what}, but: {_difference(expected, seen['now'])}")
@@ -126,8 +149,8 @@ class Table:
         now, described, left = again
         if now != expected:
             wrong.append(f"{what}, but found later: {_difference(expected, now)}")
-        if described != after:
-            wrong.append(f"{what}; at the end: {_difference(after, described)}")
+        if described != whole.after:
+            wrong.append(f"{what}; at the end: {_difference(whole.after, described)}")
         if left:
             wrong.append(f"{what}; left over: {left}")
         return wrong
@@ -158,12 +181,13 @@ def main(folder: Path, share: int = 0, shares: int = 1, every: int = 1, only: st
     image_size(jpeg(1), "warm-up")
     crash_points.open_stores(folder / "warm-up")
     table = Table(folder, every)
-    results = {}
+    results: dict[str, list[str]] = {}
     for name, operation in list(OPERATIONS.items())[share::shares]:
         if only in name:
+            whole = table.whole(operation)
             for error in LASTING:
                 case = f"{name}: {errno.errorcode[error]}"
-                results[case] = table.complaints(operation, error)
+                results[case] = table.complaints(name, whole, error)
                 print(case, *results[case][:1], len(results[case]) - 1, file=sys.stderr)
     print(json.dumps(results))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.helpers.sweeps import job
 from tests.helpers.training import install_network_guard
+from workbench.persistence.run_folder import RunFolder
 from workbench.training.environment import worker_environment
+from workbench.training.reporter import Reporter
 
 CHECK = "from workbench.training.environment import check_torch; print(check_torch())"
 
@@ -145,6 +149,19 @@ for side in (100, 200):
     environment = worker_environment(tmp_path / "settings") | {"WORKBENCH_MAX_PIXELS": "30000"}
     said = run_python(script, **environment).splitlines()
     assert said[-2:] == ["100 (100, 100)", "200 DecompressionBombError"]
+
+
+def test_processes_for_several_gpus_have_the_bound_too(tmp_path: Path) -> None:
+    """They get the reporter by pickle, before they look at any picture."""
+    (tmp_path / "reporter").write_bytes(pickle.dumps(Reporter(RunFolder(tmp_path), job())))
+    script = f"""
+import pickle
+from pathlib import Path
+from PIL import Image
+pickle.loads(Path({str(tmp_path / "reporter")!r}).read_bytes())
+print(Image.MAX_IMAGE_PIXELS)
+"""
+    assert run_python(script, WORKBENCH_MAX_PIXELS="30000") == "15000"
 
 
 def encoded(side: int) -> bytes:

@@ -23,6 +23,7 @@ def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with enough of everything and no GPU."""
     use_gpus(monkeypatch)
     monkeypatch.setattr(machine_checks, "free_space", lambda _: 500 * GIB)
+    monkeypatch.setattr(machine_checks, "find_spec", lambda _: "installed")
     monkeypatch.setattr(
         psutil, "virtual_memory", lambda: type("Memory", (), {"available": 64 * GIB})()
     )
@@ -86,6 +87,17 @@ def test_several_gpus_share_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problems("yolo11x.pt", device="0,1", batch=32) == []
     [problem] = problems(device="0,1", batch=-1)
     assert (problem.severity, "multiple of the number" in problem.remedy) == ("error", True)
+
+
+def test_several_gpus_need_what_ultralytics_would_install_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_gpus(monkeypatch, *(Gpu(index, "g", 24 * GIB, 24 * GIB) for index in range(2)))
+    monkeypatch.setattr(machine_checks, "find_spec", lambda _: None)
+    assert problems(device="0") == []
+    [problem] = problems(device="0,1")
+    assert problem.severity == "error"
+    assert "`pip install cloudpickle`" in problem.remedy
 
 
 def test_a_batch_that_a_gpu_measures_needs_one() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -29,6 +30,7 @@ _PROCESS = 0.8 * _GIBIBYTE  # Python, torch and Ultralytics by themselves
 _HALF_PRECISION = 0.6  # of the memory, where a GPU computes in mixed precision
 # last and best, ours and Ultralytics', and one that is being written
 _CHECKPOINT_COPIES = 5
+_HANDS_OVER = "cloudpickle"
 _SCALE = re.compile(r"\d+-?([nsmlx])(?:[-._]|$)")
 
 
@@ -44,6 +46,7 @@ def check_machine(
     scale = scale_of(base.label)
     return [
         *_check_batch(config, bool(on_gpu) or may_have_gpu()),
+        *_check_several(config),
         *_check_memory(config, scale, on_gpu),
         *_check_cache(info, config),
         *check_disk(config, scale, runs_dir),
@@ -111,6 +114,19 @@ def _check_batch(config: TrainingConfig, has_gpu: bool) -> list[Problem]:
         remedy = "Ultralytics takes 16; give a number to choose"
         return [Problem(WARNING, text, remedy, settings=(("batch", 16),))]
     return []
+
+
+def _check_several(config: TrainingConfig) -> list[Problem]:
+    """Ultralytics hands a run to its processes, one for each GPU, by a package of its own choice.
+
+    It would install that without asking, which no run of ours may.
+    """
+    if "," not in config.device or find_spec(_HANDS_OVER):
+        return []
+    text = (
+        f"device {config.device!r}: on several GPUs Ultralytics needs {_HANDS_OVER}, not installed"
+    )
+    return [Problem(ERROR, text, f"`pip install {_HANDS_OVER}`, or take one GPU")]
 
 
 def _check_memory(config: TrainingConfig, scale: str, on_gpu: list[Gpu]) -> list[Problem]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingJob
+from workbench.training.environment import bound_pictures
 from workbench.training.events import (
     BatchFinished,
     CheckpointSaved,
@@ -83,6 +84,11 @@ class Reporter:
         self._stopped = False
         self._paused = False
         self._metrics: dict[str, float] = {}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Come into a process that Ultralytics starts for a GPU: our bound holds there, too."""
+        self.__dict__.update(state)
+        bound_pictures()
 
     def emit(self, event: Event) -> None:
         """Append an event to the run's file."""
