@@ -4,6 +4,10 @@
 takes it light, dark and narrow (700 pixels). The pictures and the sheet, ``sheet.html``, go to
 ``build/shots``: for a person to look at, nothing is compared. ``--only home,train`` takes some
 panels; ``--out DIR`` another folder; ``--contrast`` takes them in high contrast instead.
+
+All states are shown by one kernel in one page, one after the other, each for at most a minute; so
+all of them take minutes. What was cut off goes on with ``--missing``, which leaves out states whose
+pictures are there.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -44,8 +49,38 @@ CONTRASTS: tuple[Look, ...] = (
     ("forced", "JupyterLab Light", WIDE),
 )
 """Of high contrast: a theme of JupyterLab, and a system that chooses the colours itself."""
-SETTLES_MS = 2500
-"""Plots and thumbnails are drawn when they come into sight."""
+SETTLED_MS, SETTLES_MS = 600, 4000
+"""So long nothing has changed: plots and thumbnails, which come when they are in sight, are there;
+and the longest that is waited for it."""
+SETTLED = """([still, longest]) => new Promise((resolve) => {
+    const seen = document.querySelector(".jp-Notebook");
+    let timer = setTimeout(done, still);
+    const end = setTimeout(done, longest);
+    const observer = new MutationObserver(() => {
+        clearTimeout(timer);
+        timer = setTimeout(done, still);
+    });
+    observer.observe(seen, { subtree: true, childList: true, attributes: true });
+    function done() {
+        observer.disconnect();
+        clearTimeout(timer);
+        clearTimeout(end);
+        resolve();
+    }
+})"""
+SHOW = """(source) => {
+    const content = window.jupyterapp.shell.currentWidget.content;
+    content.activeCellIndex = 1;
+    const cell = content.model.cells.get(1);
+    cell.sharedModel.setSource(source);
+    cell.clearExecution();
+    void window.jupyterapp.commands.execute("notebook:run-cell");
+}"""
+IS_SHOWN = """() => {
+    const cell = window.jupyterapp.shell.currentWidget.content.model.cells.get(1);
+    return cell.executionCount !== null;
+}"""
+NOTEBOOK = "panels.ipynb"
 LONGEST_MS = 60_000
 START = """
 from workbench import Workbench
@@ -185,38 +220,59 @@ def starts(folder: Path) -> str:
     return "".join(START.format(name=name, folder=str(folder / name)) for name in ("empty", "full"))
 
 
-def take(
-    state: State, lab: Lab, browser: Browser, out: Path, looks: Sequence[Look] = LOOKS
-) -> list[Path]:
-    """Take a state light, dark and narrow, or in other looks; return the pictures."""
-    notebook = f"{state.panel}-{state.name}.ipynb"
-    lab.write_notebook(notebook, starts(lab.folder), state.cell)
-    page = browser.new_page(viewport={"width": WIDE[0], "height": WIDE[1]})
-    lab_page = LabPage(page, lab)
-    lab_page.open_notebook(notebook)
+def pictures_of(state: State, out: Path, looks: Sequence[Look]) -> list[Path]:
+    """Return where the pictures of a state are, or will be."""
+    return [out / f"{state.panel}-{state.name}-{look}.png" for look, _, _ in looks]
+
+
+def open_page(lab: Lab, browser: Browser) -> LabPage:
+    """Open the notebook in which all states are shown, one after the other in its second cell."""
+    lab.write_notebook(NOTEBOOK, starts(lab.folder), "")
+    lab_page = LabPage(browser.new_page(), lab)
+    lab_page.page.on("pageerror", lab_page.note_error)
+    lab_page.page.set_default_timeout(LONGEST_MS)
+    lab_page.open_notebook(NOTEBOOK)
     lab_page.execute("application:toggle-left-area")
     lab_page.run_all()
+    return lab_page
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing changes any more, or long enough."""
+    page.evaluate(SETTLED, [SETTLED_MS, SETTLES_MS])
+
+
+def take(state: State, lab_page: LabPage, out: Path, looks: Sequence[Look] = LOOKS) -> list[Path]:
+    """Take a state light, dark and narrow, or in other looks; return the pictures."""
+    page = lab_page.page
+    _look(lab_page, looks[0])
+    page.evaluate(SHOW, state.cell)
+    page.wait_for_function(IS_SHOWN, timeout=LONGEST_MS)
     shown = page.locator(".jp-Cell").nth(1).locator(".jp-OutputArea-output").last
     shown.wait_for(timeout=LONGEST_MS)
-    page.wait_for_timeout(SETTLES_MS)
+    settle(page)
     state.act(page)
-    made = []
-    for look, theme, (width, height) in looks:
-        page.emulate_media(forced_colors="active" if look == "forced" else "none")
-        page.set_viewport_size({"width": width, "height": height})
-        lab_page.set_theme(theme)
-        page.wait_for_timeout(SETTLES_MS)
+    made = pictures_of(state, out, looks)
+    for look, path in zip(looks, made, strict=True):
+        _look(lab_page, look)
+        _, _, (width, height) = look
         box = shown.bounding_box()
         if box is not None and box["height"] > height - ROOM:  # all of it, not what is in sight
             page.set_viewport_size({"width": width, "height": int(box["height"]) + ROOM})
-            page.wait_for_timeout(SETTLES_MS)
-        made.append(out / f"{state.panel}-{state.name}-{look}.png")
-        shown.screenshot(path=made[-1])
+            settle(page)
+        shown.screenshot(path=path)
     for error in lab_page.errors:
-        print(f"{notebook}: the page raised {error.splitlines()[0]}")
-    page.close()
-    lab.shut_down_kernels()
+        print(f"{state.panel}, {state.name}: the page raised {error.splitlines()[0]}")
+    lab_page.errors.clear()
     return made
+
+
+def _look(lab_page: LabPage, look: Look) -> None:
+    name, theme, (width, height) = look
+    lab_page.page.emulate_media(forced_colors="active" if name == "forced" else "none")
+    lab_page.page.set_viewport_size({"width": width, "height": height})
+    lab_page.set_theme(theme)
+    settle(lab_page.page)
 
 
 def write_sheet(out: Path, taken: dict[State, list[Path]], failed: dict[State, str]) -> Path:
@@ -268,17 +324,10 @@ def _tile(path: Path, width: int = 640, height: int = 460) -> cv2.typing.MatLike
     return cv2.copyMakeBorder(small, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(136,) * 3)
 
 
-def main() -> int:
-    """Take what was asked for; return 1 if a state could not be taken."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", default="", help="panels, with commas between")
-    parser.add_argument("--contrast", action="store_true", help="in high contrast")
-    parser.add_argument("--out", type=Path, default=OUT)
-    options = parser.parse_args()
-    panels = set(filter(None, options.only.split(",")))
-    wanted = [state for state in STATES if not panels or state.panel in panels]
-    options.out.mkdir(parents=True, exist_ok=True)
-    looks = CONTRASTS if options.contrast else LOOKS
+def take_all(
+    wanted: Sequence[State], out: Path, looks: Sequence[Look]
+) -> tuple[dict[State, list[Path]], dict[State, str]]:
+    """Take states; return their pictures, and why others could not be taken."""
     taken: dict[State, list[Path]] = {}
     failed: dict[State, str] = {}
     with tempfile.TemporaryDirectory(prefix="workbench-shots-") as home:
@@ -289,15 +338,40 @@ def main() -> int:
             browser = playwright.chromium.launch(
                 executable_path=find_chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
             )
+            lab_page = open_page(lab, browser)
             for state in wanted:
-                print(f"{state.panel}: {state.name}", flush=True)
+                begin = time.monotonic()
                 try:
-                    taken[state] = take(state, lab, browser, options.out, looks)
+                    taken[state] = take(state, lab_page, out, looks)
                 except (BrowserError, AssertionError) as error:
                     failed[state] = str(error)
-                    print(f"  failed: {error}")
+                words = f"failed: {failed[state]}" if state in failed else "taken"
+                spent = time.monotonic() - begin
+                print(f"{state.panel}, {state.name}: {words}, {spent:.0f} s", flush=True)
             browser.close()
-    write_contacts(options.out, taken)
+    return taken, failed
+
+
+def main() -> int:
+    """Take what was asked for; return 1 if a state could not be taken."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", default="", help="panels, with commas between")
+    parser.add_argument("--contrast", action="store_true", help="in high contrast")
+    parser.add_argument("--missing", action="store_true", help="only what has no pictures yet")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    panels = set(filter(None, options.only.split(",")))
+    options.out.mkdir(parents=True, exist_ok=True)
+    looks = CONTRASTS if options.contrast else LOOKS
+    there: dict[State, list[Path]] = {}
+    wanted = [state for state in STATES if not panels or state.panel in panels]
+    if options.missing:
+        made = {state: pictures_of(state, options.out, looks) for state in STATES}
+        there = {state: own for state, own in made.items() if all(map(Path.is_file, own))}
+    wanted = [state for state in wanted if state not in there]
+    taken, failed = take_all(wanted, options.out, looks) if wanted else ({}, {})
+    taken = there | taken
+    write_contacts(options.out, {state: taken[state] for state in STATES if state in taken})
     print(f"Look at {write_sheet(options.out, taken, failed)}")
     return int(bool(failed))
 

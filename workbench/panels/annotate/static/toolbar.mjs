@@ -318,6 +318,8 @@ const SAVE_TEXT = { "": "", saved: "Saved", saving: "Saving…", "not saved": "N
 export function createStatusLine() {
   const [name, size, boxes, zoom, progress] = Array.from({ length: 5 }, () => make("span"));
   name.className = "wb-name";
+  for (const spare of [size, zoom]) spare.className = "wb-spare";
+  progress.className = "wb-progress";
   const save = make("span", { class: "wb-save", role: "status" });
   const element = make(
     "div",
@@ -343,6 +345,7 @@ export function createStatusLine() {
       setText(boxes, view.boxes);
       setText(zoom, view.zoom);
       setText(progress, view.progress);
+      setAttribute(progress, "title", view.progress);
       setText(save, SAVE_TEXT[view.saving.state]);
       setAttribute(save, "title", view.saving.why);
       setAttribute(save, "data-state", view.saving.state);

@@ -432,7 +432,7 @@ export function createActions({
     "boxes",
     "Show boxes over the pictures (B)",
     () => toggleBoxes(),
-    { "aria-pressed": "true" },
+    { class: "wb-button wbg-minor", "aria-pressed": "true" },
   );
   const slider = make("input", {
     type: "range",
@@ -445,7 +445,9 @@ export function createActions({
     title: "Size of the pictures (+ and -)",
     oninput: () => grid.setWish(Number(slider.value)),
   });
-  const undo = button("Undo", "undo", "Undo", () => state.undo && act("undo"));
+  const undo = button("Undo", "undo", "Undo", () => state.undo && act("undo"), {
+    class: "wb-button wbg-minor",
+  });
   const refresh = button(
     null,
     "refresh",
