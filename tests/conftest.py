@@ -19,6 +19,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "workbench")
 PROCESSES = {"api", "browser", "capture", "labelling", "panels", "storage", "training", "weights"}
 
 
+# Notebooks, which cannot say so themselves. What this one shows has a test in the short lane.
+AT_NIGHT = {"09_cluster.ipynb"}
+
 ROOT = Path(__file__).parents[1]
 # What tools keep for themselves in the checkout; git ignores these.
 CACHES = {
@@ -68,6 +71,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("browser") and not item.get_closest_marker("smoke"):
             item.add_marker(pytest.mark.long)
+        if item.path.name in AT_NIGHT:
+            item.add_marker(pytest.mark.nightly)
     if not os.environ.get("CI"):
         return
     root = Path(__file__).parent

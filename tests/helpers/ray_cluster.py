@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,27 +23,11 @@ from typing import IO, Any, TypeVar
 
 import psutil
 
+from workbench.training.places.trial import OBJECT_STORE_BYTES, environment, free_port
+
 T = TypeVar("T")
 
 _SECONDS_TO_END = 60
-_NOWHERE = "http://127.0.0.1:9"
-OBJECT_STORE_BYTES = 100_000_000
-SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # Even so, its dashboard reports once that it reports nothing, and asks at the addresses where
-    # clouds tell machines about themselves. Port 9 of this machine refuses at once.
-    "RAY_USAGE_STATS_REPORT_URL": _NOWHERE,
-    **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), _NOWHERE),
-    **dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1"),
-    # Ray takes 127.0.0.1 for a mistake and listens on the machine's own address instead, except
-    # where it is told that there are no clusters.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    # Where other tests keep all processors busy.
-    "RAY_raylet_start_wait_time_s": "180",
-    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "180",
-    "RAY_agent_register_timeout_ms": "180000",
-    "RAY_worker_register_timeout_seconds": "180",
-}
 
 
 @dataclass
@@ -89,12 +72,11 @@ def ray_cluster(cpus: int) -> Iterator[RayCluster]:
     """Start a cluster with one node of so many processors; end it with all its processes."""
     # Sockets lie in it, whose paths may have 107 bytes: pytest's folders are too deep.
     folder = Path(tempfile.mkdtemp(prefix="wbr-", dir="/tmp"))
-    python = str(Path(sys.executable).parent)
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    environment |= SETTINGS | {
+    found = environment() | {
         "RAY_TMPDIR": str(folder),
-        "PATH": os.pathsep.join((python, os.environ.get("PATH", ""))),
+        "XDG_CACHE_HOME": str(folder / "cache"),  # its nodes have nothing yet
     }
+    found.pop("RAY_ADDRESS", None)
     with (folder / "cluster.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.helpers.ray_cluster", str(folder), str(cpus)],
@@ -102,16 +84,16 @@ def ray_cluster(cpus: int) -> Iterator[RayCluster]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=environment,
+            env=found,
             cwd=Path(__file__).parents[2],
             start_new_session=True,
         )
     try:
         assert process.stdout is not None
-        found = read_answer(process.stdout)
-        if "address" not in found:
+        answer = read_answer(process.stdout)
+        if "address" not in answer:
             raise AssertionError((folder / "cluster.log").read_text())
-        yield RayCluster(f"http://{found['address']}", process, folder)
+        yield RayCluster(f"http://{answer['address']}", process, folder)
     finally:
         family = [process_of(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         assert process.stdin is not None
@@ -140,14 +122,6 @@ def read_answer(stream: IO[str]) -> dict[str, Any]:
             answer: dict[str, Any] = json.loads(line)
             return answer
     return {}
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def ports() -> dict[str, int]:

@@ -13,6 +13,7 @@ from workbench.training.events import (
     BatchFinished,
     Cancelled,
     CheckpointSaved,
+    DataFetched,
     EpochFinished,
     EpochStarted,
     Event,
@@ -34,6 +35,7 @@ from workbench.training.events import (
 EVENTS: list[Event] = [
     Queued(time=0.5, changes={"batch": 8, "cache": False}),
     Placed(time=0.6, where="http://head:8265", task="workbench-1", node="näher"),
+    DataFetched(time=0.7, files=16, bytes=2_000_000),
     Started(time=1.0, base_model="yolo11n.pt", pretrained=True, note="Größe “n”", epochs=3),
     Prepared(
         time=2.0, device="cpu", train_images=9, val_images=3, batches=2, versions={"torch": "2"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,6 +15,7 @@ from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.stored_json import loads
 from workbench.training.config import TrainingJob
 from workbench.training.environment import ultralytics_folder
+from workbench.training.node_data import data_of
 
 # Ultralytics' name -> the setting that stands for it.
 _OURS = {
@@ -115,7 +117,7 @@ def train_arguments(job: TrainingJob, folder: RunFolder) -> dict[str, Any]:
     return {
         "plots": False,
         **config.extra,
-        "data": str(folder.path / job.data_yaml),
+        "data": str(data_of(folder) / Path(job.data_yaml).name),
         "epochs": config.epochs,
         "imgsz": config.image_size,
         "batch": config.batch,
@@ -140,7 +142,7 @@ def resume_arguments(job: TrainingJob, folder: RunFolder) -> dict[str, Any]:
     config = job.config
     return {
         "resume": True,
-        "data": str(folder.path / job.data_yaml),
+        "data": str(data_of(folder) / Path(job.data_yaml).name),
         "save_dir": str(folder.results_dir),
         "imgsz": config.image_size,
         "batch": config.batch,

@@ -71,6 +71,20 @@ class Placed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataFetched(Event):
+    """A node of a cluster has the data of the run on its own disk.
+
+    Parameters
+    ----------
+    files, bytes : int
+        So many it did not have before, of another run, and had to fetch.
+    """
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Event):
     """The worker's process is there and begins to load.
 
@@ -308,6 +322,7 @@ _CLASSES: dict[str, type[Event]] = {
     for cls in (
         Queued,
         Placed,
+        DataFetched,
         Started,
         Prepared,
         Warned,

@@ -25,7 +25,7 @@ from workbench.training.events import (
 )
 
 WAITING, STARTING, RUNNING = "waiting", "starting", "running"
-STOPPING, PAUSING = "stopping", "pausing"
+STOPPING, PAUSING, CANCELLING = "stopping", "pausing", "cancelling"
 FINISHED, STOPPED, PAUSED = "finished", "stopped", "paused"
 FAILED, CANCELLED = "failed", "cancelled"
 OVER = frozenset({FINISHED, STOPPED, PAUSED, FAILED, CANCELLED})
@@ -40,8 +40,8 @@ class RunProgress:
     ----------
     state : str
         ``"waiting"`` (in the queue), ``"starting"``, ``"running"``, ``"stopping"``,
-        ``"pausing"``, ``"finished"``, ``"stopped"``, ``"paused"``, ``"failed"`` or
-        ``"cancelled"``.
+        ``"pausing"``, ``"cancelling"`` (as soon as its cluster answers), ``"finished"``,
+        ``"stopped"``, ``"paused"``, ``"failed"`` or ``"cancelled"``.
     attempt : int
         How often the run was put into the queue: 1, and one more for each time that it
         was resumed.

@@ -36,6 +36,7 @@ from workbench.training.failures import Failure
 from workbench.training.lost import as_shown, explain_lost, failed
 from workbench.training.places import Place, place_at
 from workbench.training.progress import (
+    CANCELLING,
     FAILED,
     FINISHED,
     PAUSING,
@@ -130,6 +131,8 @@ class Run:
         progress = self._reader.read()
         if progress.is_over or self._store.host_of(self._folder):
             return progress
+        if self._place.hands_over and self._folder.cancel_requested():
+            return replace(progress, state=CANCELLING)
         if progress.state == WAITING:
             if self._place.hands_over or self._folder.read_queued() is not None:
                 return progress
@@ -330,10 +333,13 @@ class Run:
     async def cancel(self) -> None:
         """Kill the run with all its processes; nothing of it goes to the model store.
 
+        Where its cluster does not answer, the run is ``"cancelling"`` until it does, also if
+        nobody is left here by then: whoever looks at the run next sees to it.
+
         Raises
         ------
         TrainingError
-            If it runs on another machine, or on a cluster that does not answer.
+            If it runs on another machine.
         """
         last = Cancelled(time=time.time())
         await self._require_here()
@@ -341,7 +347,8 @@ class Run:
             progress = await asyncio.to_thread(self.read_progress)
             if progress.is_over or await asyncio.to_thread(take_off, self._folder, last):
                 return
-            await asyncio.to_thread(self._place.end, self._folder)
+            if not await asyncio.to_thread(self._place.end, self._folder):
+                return
             if not self._reader.read().is_over:  # it may have been faster
                 await asyncio.to_thread(tell, self._folder, last)
         await self.keep()

@@ -18,6 +18,7 @@ from workbench.persistence.plain_files import files_below
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.yaml_bounds import MAX_BYTES, Loader
 from workbench.persistence.yolo.data_yaml import DANGEROUS, parse
+from workbench.training.node_data import data_of
 
 _START_ANEW = "start a new run from the dataset instead"
 _LEADS_AWAY = DANGEROUS | {"path"}
@@ -25,6 +26,8 @@ _LEADS_AWAY = DANGEROUS | {"path"}
 
 def make_ready(folder: RunFolder, data_yaml: str) -> None:
     """See that a run's data are data and no more, and remove what Ultralytics would unpickle.
+
+    On a node of a cluster these are what it has of them on its own disk.
 
     Parameters
     ----------
@@ -43,6 +46,9 @@ def make_ready(folder: RunFolder, data_yaml: str) -> None:
             f"{folder.job_path}: expected data in {folder.data_dir}, found {data_yaml!r}; "
             f"{_START_ANEW}"
         )
+    _refuse_links(folder.data_dir)
+    data_dir = data_of(folder)
+    path = data_dir / path.name
     try:
         data = read_own_file(path, MAX_BYTES)
         parse(data, str(path))  # which sees that it is moderate, and that the splits lie in it
@@ -54,8 +60,8 @@ def make_ready(folder: RunFolder, data_yaml: str) -> None:
             f"{path}: expected data that lie beside it, found {key!r}, which training would run, "
             f"fetch or follow; take the line out if it is yours, or {_START_ANEW}"
         )
-    _refuse_links(folder.data_dir)
-    _remove_caches(folder.data_dir)
+    _refuse_links(data_dir)
+    _remove_caches(data_dir)
 
 
 def _refuse_links(data: Path) -> None:

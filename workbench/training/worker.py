@@ -23,6 +23,7 @@ from workbench.training.environment import prepare_worker
 from workbench.training.events import Failed, Finished, Started, format_event
 from workbench.training.failures import explain
 from workbench.training.giving_way import step_back
+from workbench.training.node_data import let_go
 from workbench.training.places import place_of
 from workbench.training.places.replaced import end_when_replaced
 from workbench.training.queueing import start_due
@@ -80,6 +81,7 @@ def train(folder: RunFolder) -> None:
     finally:
         folder.free_reserve()
         folder.remove_start()
+        let_go(folder)
 
 
 def claim(folder: RunFolder) -> None:

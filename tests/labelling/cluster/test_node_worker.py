@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers.ray_cluster import free_port
 from workbench.datasets.dataset import Dataset
 from workbench.datasets.prelabelling import task_of
 from workbench.errors import (
@@ -29,6 +28,7 @@ from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_memory_stores, create_stores
 from workbench.persistence.models import NewImage
 from workbench.samples import DETECTOR, create_shapes
+from workbench.training.places.trial import free_port
 from workbench.training.places.versions import versions_here
 
 

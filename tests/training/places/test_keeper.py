@@ -148,6 +148,21 @@ def test_a_run_that_was_lost_is_sent_again_and_that_is_said(
     assert warning["text"] == text
 
 
+def test_a_cancel_while_the_head_is_gone_is_carried_out_once_it_is_back(
+    folder: RunFolder, follow: Callable[[PlayedCluster], None]
+) -> None:
+    def gone() -> ClusterUnreachableError:
+        folder.request_cancel()
+        return ClusterUnreachableError("gone")
+
+    cluster = PlayedCluster([None], [lambda: begin(folder, epochs=2), gone, gone, None])
+    follow(cluster)
+    assert len(cluster.sent) == 1
+    assert len(told(folder, "Cancelled")) == 1
+    assert not told(folder, "Warned")
+    assert keeper.task_of(folder) is None  # by which a process that lives on knows
+
+
 @pytest.mark.parametrize(
     ("words", "kind"),
     [

@@ -15,18 +15,19 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.ray_cluster import free_port
 from tests.helpers.training import TINY, Trained, make_shapes
-from workbench.errors import InvalidConfigError, TrainingError
+from workbench.errors import InvalidConfigError, SetupError, TrainingError
 from workbench.own_python import python_path
 from workbench.persistence import Stores
+from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingConfig
-from workbench.training.events import Finished, Paused, Placed, Queued
-from workbench.training.places import node, place_at
+from workbench.training.events import Cancelled, Finished, Paused, Placed, Queued
+from workbench.training.places import node, place_at, trial
 from workbench.training.places.local import LocalPlace
 from workbench.training.places.ray import RayPlace
 from workbench.training.places.replaced import VARIABLE
+from workbench.training.places.trial import free_port
 from workbench.training.places.versions import versions_here
 from workbench.training.progress import RunProgress, advance
 from workbench.training.runner import TrainingRunner
@@ -91,6 +92,13 @@ async def test_a_cluster_that_does_not_answer_is_said_before_anything_starts(
     assert await runner.list_runs() == []
 
 
+def test_a_trial_cluster_that_does_not_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = [sys.executable, "-c", "raise SystemExit(3)"]
+    monkeypatch.setattr(trial, "_command", lambda *_: broken)
+    with pytest.raises(TrainingError, match=r"did not start on this machine \(exit status 3\)"):
+        trial.TrialCluster()
+
+
 async def test_without_ray_the_way_to_it_is_said(
     persistence_stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +111,9 @@ async def test_without_ray_the_way_to_it_is_said(
     runner = TrainingRunner(persistence_stores, tmp_path / "runs")
     [problem] = await runner.check(TrainingConfig(**TINY), where="http://127.0.0.1:1")
     assert problem.remedy == "pip install 'yolo-workbench[ray]'"
+    monkeypatch.setattr(trial, "find_spec", lambda _: None)
+    with pytest.raises(SetupError, match="yolo-workbench"):
+        trial.TrialCluster()
 
 
 def test_a_node_with_other_versions_is_refused_and_they_are_named(
@@ -188,6 +199,27 @@ async def test_a_cluster_that_only_a_run_names_is_not_spoken_to(
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+async def test_a_cancel_is_remembered_where_the_cluster_does_not_answer(
+    trained: Trained, persistence_stores: Stores, tmp_path: Path
+) -> None:
+    folder = _sent(trained, tmp_path, versions_here())
+    url = f"http://127.0.0.1:{free_port()}"
+    folder.write_job({**folder.read_job(), "where": url})
+    folder.mark_own()
+    tell(folder, Queued(time=1.0))
+    tell(folder, Placed(time=2.0, where=url, task="task-1", node="theirs"))
+    place_at(url).name_as_own()
+    folder.write_keeper(ProcessRecord.of_this_process())  # one that asks the cluster in vain
+    [run] = await TrainingRunner(persistence_stores, tmp_path / "runs").list_runs()
+    began = time.monotonic()
+    await run.cancel()
+    assert time.monotonic() - began < 30
+    assert (await run.refresh()).state == "cancelling"
+    assert folder.cancel_requested()
+    tell(folder, Cancelled(time=3.0))  # the keeper, once the cluster is back
+    assert (await run.refresh()).state == "cancelled"
 
 
 @pytest.mark.parametrize("where", ["nowhere at all://", 5, None, ["local"]])

@@ -20,6 +20,7 @@ from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingConfig
 from workbench.training.events import (
+    DataFetched,
     EpochStarted,
     Placed,
     SamplesSaved,
@@ -52,6 +53,10 @@ def keeper_of(run: Run) -> ProcessRecord:
     return found[0]
 
 
+def pictures_and_labels(run: Run) -> list[Path]:
+    return [path for path in (run.path / "data").glob("*/*/*") if path.is_file()]
+
+
 def addresses_of(cluster: RayCluster) -> set[str]:
     """Where the processes of a cluster listen."""
     connections = chain(*cluster.each(lambda process: process.net_connections("inet")))
@@ -70,7 +75,9 @@ async def test_a_run_on_a_cluster_is_what_a_run_on_this_machine_is(
     names = [name for event in events if (name := type(event).__name__) not in by_the_clock]
     epoch = ["EpochStarted", "CheckpointSaved", "EpochFinished", "SamplesSaved"]
     placed = ["Placed", "Placed"]
-    assert names == ["Queued", *placed, "Started", "Prepared", *epoch, "Finished"]
+    assert names == ["Queued", *placed, "DataFetched", "Started", "Prepared", *epoch, "Finished"]
+    [fetched] = [event for event in events if isinstance(event, DataFetched)]
+    assert (fetched.files, fetched.bytes > 0) == (len(pictures_and_labels(run)) + 1, True)
     handed, begun = [event for event in events if isinstance(event, Placed)]
     assert (handed.where, handed.node) == (cluster.address, "")
     assert (begun.task, bool(begun.node)) == (handed.task, True)
@@ -101,7 +108,9 @@ async def test_a_run_on_a_cluster_is_paused_resumed_and_stopped(
     await run.stop()
     progress = await run.wait()
     assert (progress.state, progress.attempt) == ("stopped", 2)
-    assert [e.epochs_done for e in await events_of(run) if isinstance(e, Started)] == [0, done]
+    events = await events_of(run)
+    assert [e.epochs_done for e in events if isinstance(e, Started)] == [0, done]
+    assert [e.bytes for e in events if isinstance(e, DataFetched)][1:] == [0]  # they were here
     [model] = await persistence_stores.model.list()
     assert model.epochs_completed == progress.epochs_completed
 

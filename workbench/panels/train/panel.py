@@ -53,7 +53,7 @@ from workbench.panels.train.words import (
 from workbench.persistence import Stores
 from workbench.persistence.stores.runs import RunStore
 from workbench.training.problems import Problem
-from workbench.training.progress import PAUSING, RUNNING, STARTING, WAITING, RunProgress
+from workbench.training.progress import CANCELLING, PAUSING, RUNNING, STARTING, WAITING, RunProgress
 from workbench.training.run import Run
 from workbench.training.sweeps.space import Space
 from workbench.training.sweeps.sweep import Sweep
@@ -401,7 +401,8 @@ class TrainPanel:
             "" if model.can_resume else f"{stands} There is nothing to resume.",
             _RESUME,
         )
-        allow(self.cancel_button, "" if model.is_active else stands, _CANCEL)
+        can_cancel = model.is_active and progress.state != CANCELLING
+        allow(self.cancel_button, "" if can_cancel else stands, _CANCEL)
         self._show_suggestions(progress.suggestions if model.can_resume else ())
         self.bar.value = progress.fraction
         self.epoch_bar.value = progress.batch / progress.batches if progress.batches else 0.0

@@ -50,7 +50,9 @@ def sweep_status(sweep_id: str, progress: SweepProgress, model_name: str) -> str
     return f"<div>{text}<br><small>{escape(sweep_id)}</small></div>{message}"
 
 
-_NOT_DONE = frozenset({"not started", "waiting", "starting", "running", "stopping", "pausing"})
+_NOT_DONE = frozenset(
+    {"not started", "waiting", "starting", "running", "stopping", "pausing", "cancelling"}
+)
 
 
 def trials_table(progress: SweepProgress) -> str:

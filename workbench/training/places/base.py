@@ -59,8 +59,14 @@ class Place(Protocol):
     def tend(self, folder: RunFolder) -> None:
         """Do what a run that goes on may need: called every few seconds by whoever follows it."""
 
-    def end(self, folder: RunFolder) -> None:
+    def end(self, folder: RunFolder) -> bool:
         """End a run at once, with all its processes.
+
+        Returns
+        -------
+        bool
+            False: the place cannot be reached now. The wish is kept in the run's folder, and
+            carried out as soon as it can.
 
         Raises
         ------

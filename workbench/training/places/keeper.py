@@ -19,6 +19,7 @@ from workbench.persistence.run_folder import RunFolder
 from workbench.training.events import Cancelled, Event, Failed, Paused, Placed, Stopped, Warned
 from workbench.training.failures import killed
 from workbench.training.lost import failed
+from workbench.training.node_data import note_contents
 from workbench.training.places.jobs import (
     FAILED,
     PENDING,
@@ -114,6 +115,7 @@ class Keeper:
     def _look(self) -> None:
         task = task_of(self._folder)
         if task is None:
+            note_contents(self._folder)
             self._send(Task(id=_new_id(), versions=versions_here()))
             return
         state = self._jobs.state(task.id)
@@ -195,6 +197,9 @@ class Keeper:
             self._send_again(task, _reason(state))
 
     def _send_again(self, task: Task, reason: str) -> None:
+        if self._folder.cancel_requested():
+            self._let_go()
+            return
         progress = self._progress()
         done = progress.epochs_completed
         lost = self._has_begun()
@@ -236,10 +241,19 @@ class Keeper:
             self._troubled_since or now if isinstance(error, ClusterTroubledError) else 0.0
         )
         if self._troubled_since and now - self._troubled_since >= _SECONDS_OF_TROUBLE:
+            if self._folder.cancel_requested():
+                self._let_go()
+                return
             raise error
         if now - self._silent_since >= _SECONDS_UNTIL_TOLD and not self._silence_told:
             self._silence_told = True
             print(f"{error}; waiting for it", flush=True)
+
+    def _let_go(self) -> None:
+        """Cancel a run of which the cluster knows nothing: what may be alive of it ends itself."""
+        self._folder.remove_task()
+        time.sleep(SECONDS_TO_LET_GO)
+        self._end()
 
     def _has_begun(self) -> bool:
         """Whether the job that was sent last has said on which node it is."""

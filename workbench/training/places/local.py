@@ -56,7 +56,7 @@ class LocalPlace:
     def tend(self, folder: RunFolder) -> None:
         """Do nothing: the process needs nobody."""
 
-    def end(self, folder: RunFolder) -> None:
+    def end(self, folder: RunFolder) -> bool:
         """Kill the run's process with all that it has started."""
         record = folder.read_process()
         if record is not None and not record.is_here():
@@ -64,6 +64,7 @@ class LocalPlace:
                 f"training run {folder.id} runs on {record.host}: cancel it there, or stop it"
             )
         kill_tree(record.find() if record is not None else None, child_of(record))
+        return True
 
 
 def record_of(pid: int) -> ProcessRecord:

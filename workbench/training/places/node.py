@@ -17,9 +17,11 @@ from workbench.own_python import own_python
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingJob
 from workbench.training.environment import worker_environment
-from workbench.training.events import Failed, Placed
+from workbench.training.events import DataFetched, Failed, Placed
+from workbench.training.node_data import VARIABLE as DATA
+from workbench.training.node_data import bring
 from workbench.training.places.keeper import REFUSED, Task, task_of
-from workbench.training.places.replaced import VARIABLE
+from workbench.training.places.replaced import VARIABLE as TASK
 from workbench.training.places.versions import mismatch, versions_here
 from workbench.training.telling import tell
 
@@ -44,16 +46,19 @@ def main(path: Path, task_id: str) -> NoReturn:
         sys.exit(REFUSED)
     where = TrainingJob.from_json(folder.read_job()).where.partition("?")[0]
     tell(folder, Placed(time=time.time(), where=where, task=task_id, node=host))
-    _become_worker(folder, task_id)
+    data = bring(folder)
+    tell(folder, DataFetched(time=time.time(), files=data.files, bytes=data.bytes))
+    _become_worker(folder, task_id, data.path)
 
 
-def _become_worker(folder: RunFolder, task_id: str) -> NoReturn:
+def _become_worker(folder: RunFolder, task_id: str, data: Path) -> NoReturn:
     log = folder.open_log()
     for stream in (1, 2):
         os.dup2(log, stream)
     os.close(log)
     os.chdir(folder.path)
-    environment = worker_environment(folder.settings_dir) | {VARIABLE: task_id}
+    own = {TASK: task_id, DATA: str(data)}
+    environment = worker_environment(folder.settings_dir) | own
     command = own_python("-m", "workbench.training.worker", str(folder.path))
     os.execve(sys.executable, command, environment)
 

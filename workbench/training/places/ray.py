@@ -51,6 +51,8 @@ VARIABLE = "RAY_ADDRESS"
 _JOBS_PORT = 8265
 _SECONDS_FOR_ANSWER = 5.0
 _SECONDS_TO_END = 60.0
+_SECONDS_BETWEEN_LOOKS = 2.0
+_NO_ANSWER = (OSError, ValueError, LookupError, TypeError)
 # Longer than a keeper on another machine ever takes to say again that it is alive.
 _SECONDS_OF_SILENCE = 60.0
 _SECONDS_THAT_IT_FITS = 600.0
@@ -147,11 +149,8 @@ class RayPlace:
             text = "a run on a cluster needs Ray, which is not installed here"
             return [Problem(ERROR, text, INSTALL)]
         try:
-            with urllib.request.urlopen(
-                f"{self.url}/api/version", timeout=_SECONDS_FOR_ANSWER
-            ) as answer:
-                there = str(json.load(answer)["ray_version"])
-        except (OSError, ValueError, LookupError, TypeError) as error:
+            there = self._version()
+        except _NO_ANSWER as error:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             text = f"no Ray cluster answers at {self.url} ({reason})"
             remedy = "start one with `ray start --head`, or forward its port 8265 to this machine"
@@ -188,26 +187,39 @@ class RayPlace:
             if folder.read_queued() is None and not has_ended(folder) and not _is_kept(folder):
                 self._spawn(folder)
 
-    def end(self, folder: RunFolder) -> None:
+    def end(self, folder: RunFolder) -> bool:
         """Let the keeper end the run's job, and wait until it is gone.
 
-        Raises
-        ------
-        TrainingError
-            If the cluster does not answer; the run ends as soon as it does.
+        Where the cluster does not answer, or is slow to, the keeper ends it once it can; it is
+        started again by whoever looks at the run, as ever.
         """
         if not self._is_own():
             raise TrainingError(self._not_own(folder))
         folder.request_cancel()
         self.tend(folder)
         limit = time.monotonic() + _SECONDS_TO_END
+        next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
         while not has_ended(folder):
-            if time.monotonic() > limit:
-                raise TrainingError(
-                    f"the cluster at {self.url} does not answer: run {folder.id} is cancelled as "
-                    "soon as it does"
-                )
+            now = time.monotonic()
+            if now > limit or (now > next_look and not self._answers()):
+                return False
+            if now > next_look:
+                next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
             time.sleep(_POLL_SECONDS)
+        return True
+
+    def _version(self) -> str:
+        """Return the cluster's release of Ray, or raise one of `_NO_ANSWER`."""
+        url = f"{self.url}/api/version"
+        with urllib.request.urlopen(url, timeout=_SECONDS_FOR_ANSWER) as answer:
+            return str(json.load(answer)["ray_version"])
+
+    def _answers(self) -> bool:
+        try:
+            self._version()
+        except _NO_ANSWER:
+            return False
+        return True
 
     def _check_versions(self, config: TrainingConfig) -> list[Problem]:
         """Ask a node for its versions; where none answers, the run's own node looks later."""

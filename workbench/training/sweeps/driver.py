@@ -23,7 +23,7 @@ from workbench.training.config import TrainingJob
 from workbench.training.events import Queued
 from workbench.training.places import place_at
 from workbench.training.progress import CANCELLED as RUN_CANCELLED
-from workbench.training.progress import RunProgress
+from workbench.training.progress import CANCELLING, RunProgress
 from workbench.training.queueing import enqueue, make_room, start_due
 from workbench.training.run import Run
 from workbench.training.sweeps.plan import (
@@ -203,7 +203,7 @@ class Driver:
             if not progress.is_over:
                 await self._runs[number].cancel()
                 stands = self._runs[number].read_progress()
-                self._note(number, cancelled=stands.state == RUN_CANCELLED)
+                self._note(number, cancelled=stands.state in {RUN_CANCELLED, CANCELLING})
         self._notes = replace(self._notes, state=CANCELLED)
         self._notes.write(self._folder)
         start_due(self._folder.runs_dir)
