@@ -118,3 +118,39 @@ def test_only_folders_of_the_dead_are_removed(
     scratch_prefix("upload")
     assert sorted(tmp_path.iterdir()) == sorted([living, link, *kept])
     assert (kept[0] / "deep").is_dir()
+
+
+MAKE = """
+import sys
+from pathlib import Path
+from workbench.persistence.run_folder import RunFolder
+made = RunFolder.create(Path(sys.argv[1]), sys.argv[2])
+(made.data_dir / "images").mkdir(parents=True)
+if sys.argv[2] == "ready":
+    made.write_job({})
+print(made.id)
+"""
+
+
+def test_what_a_killed_process_began_as_a_run_is_removed_by_the_next(tmp_path: Path) -> None:
+    """Only what a process of ours noted as its own, and what is no run yet."""
+
+    def left_by_another(name: str) -> RunFolder:
+        command = [sys.executable, "-c", MAKE, str(tmp_path / "runs"), name]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return RunFolder(tmp_path / "runs" / done.stdout.strip())
+
+    ready, half = left_by_another("ready"), left_by_another("half")
+    assert sorted(path.name for path in ready.path.iterdir()) == ["config.json", "data", "weights"]
+    strangers = tmp_path / "runs" / "strangers"
+    shutil.copytree(half.path, strangers)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(half.path / "maker.json", tmp_path / "elsewhere")
+    (tmp_path / "runs" / "link").symlink_to(tmp_path / "elsewhere")
+
+    mine = [RunFolder.create(tmp_path / "runs", "mine") for _ in range(2)]
+
+    assert not half.path.exists()
+    assert all(path.exists() for path in (ready.path, strangers, *(made.path for made in mine)))
+    assert (tmp_path / "runs" / "link").is_symlink()
+    assert (tmp_path / "elsewhere" / "maker.json").exists()

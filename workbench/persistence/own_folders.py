@@ -24,7 +24,7 @@ _FILE = "started-here.json"
 def mark_own(folder: Path) -> None:
     """Note that somebody on this machine has started what a folder describes."""
     with in_our_words(folder.name):
-        text = json.dumps({"signature": _expected(folder)})
+        text = json.dumps({"signature": own_signature(folder)})
         replace_file(str(folder / _FILE), text.encode(), str(folder))
 
 
@@ -33,13 +33,20 @@ def is_own(folder: Path) -> bool:
     try:
         with in_our_words(folder.name):
             content = inside.read_json(str(folder), _FILE, "who has started a run")
-            found = content.get("signature") if isinstance(content, dict) else None
-            expected = _expected(folder)
+            return is_signed(folder, content)
     except (FileNotFoundError, InvalidDatasetError):
         return False
-    return isinstance(found, str) and found.isascii() and hmac.compare_digest(found, expected)
 
 
-def _expected(folder: Path) -> str:
+def is_signed(folder: Path, content: object) -> bool:
+    """Whether what was read from a folder has the signature of `own_signature`."""
+    found = content.get("signature") if isinstance(content, dict) else None
+    if not isinstance(found, str) or not found.isascii():
+        return False
+    return hmac.compare_digest(found, own_signature(folder))
+
+
+def own_signature(folder: Path) -> str:
+    """Return what only this user on this machine can write, and for this very folder."""
     # A copy has another number, even where it takes the place of the folder that it is one of.
     return signature(f"started here: {folder.stat().st_ino} {folder.resolve()}")

@@ -18,9 +18,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from workbench.errors import NotFoundError
+from workbench.errors import NotFoundError, WorkbenchError
 from workbench.persistence.disk_errors import in_our_words
-from workbench.persistence.own_folders import is_own, mark_own
+from workbench.persistence.own_folders import is_own, is_signed, mark_own, own_signature
 from workbench.persistence.plain_files import read_rest
 from workbench.persistence.process_lock import holding
 from workbench.persistence.process_record import ProcessRecord
@@ -31,6 +31,7 @@ from workbench.persistence.stored_json import MALFORMED, malformed
 
 LOCK_POLL_SECONDS = 0.05
 _LOG = "log.txt"
+_MAKER = "maker.json"  # in one that is not yet what it is to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class WorkFolder:
         parent = runs_dir / cls.below
         with in_our_words(f"{parent}: no folder for a {cls.what} can be made"):
             parent.mkdir(parents=True, exist_ok=True)
+            cls._remove_half_made(parent)
             for name in numbered(unicodedata.normalize("NFC", f"{stamp}-{dataset}")):
                 try:
                     (parent / name).mkdir()
@@ -74,12 +76,40 @@ class WorkFolder:
     def _filled(self) -> Self:
         """Make what is in it from the beginning, or leave nothing of it."""
         try:
+            self.note_maker()
             for inner in self.inner:
                 (self.path / inner).mkdir()
         except BaseException:
             self.remove()
             raise
         return self
+
+    def note_maker(self) -> None:
+        """Note that this process makes the folder what it is to be.
+
+        If it is killed before that, the next one that makes a folder beside it removes what is
+        left, which may be a whole copy of a dataset.
+        """
+        record = ProcessRecord.of_this_process().as_json()
+        self.write_note(_MAKER, {**record, "signature": own_signature(self.path)})
+
+    @classmethod
+    def _remove_half_made(cls, parent: Path) -> None:
+        """Remove what processes that are gone began to make, here and for this user."""
+        with os.scandir(parent) as entries:
+            names = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
+        for folder in [cls((parent / name).resolve()) for name in names if name[0] != "."]:
+            with suppress(OSError, WorkbenchError):  # it can stay: nobody takes it for a run
+                if not folder.is_there() and folder._is_abandoned():
+                    folder.remove()
+
+    def _is_abandoned(self) -> bool:
+        """Whether a process of this machine and user has noted that it makes it, and is gone."""
+        content = self.read_note(_MAKER)
+        if not is_signed(self.path, content):
+            return False
+        maker = self.read_record(_MAKER)
+        return maker is not None and maker.is_here() and maker.find() is None
 
     @classmethod
     def find_all(cls, runs_dir: Path) -> list[Self]:
@@ -142,6 +172,8 @@ class WorkFolder:
         """Write one of the files with JSON."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         self.write(name, text.encode())
+        if name == self.marker:
+            self.remove_file(_MAKER)
 
     def read_note(self, name: str) -> dict[str, Any] | None:
         """Return what is in one of the files with JSON, or None if it is not there."""

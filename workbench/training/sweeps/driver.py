@@ -153,8 +153,10 @@ class Driver:
             folder = RunFolder.create(self._folder.runs_dir, template.config.dataset)
             folder.mark_own()
             self._note(number, run=folder.id)
-        elif folder.data_dir.exists():
-            shutil.rmtree(folder.data_dir)
+        else:
+            folder.note_maker()
+            if folder.data_dir.exists():
+                shutil.rmtree(folder.data_dir)
         images, labelled = self._folder.copy_data(folder.data_dir, self._plan.fold(number))
         job = replace(
             template,
