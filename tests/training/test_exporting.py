@@ -12,9 +12,10 @@ import psutil
 import pytest
 
 from tests.helpers.models import spread_weights
+from tests.helpers.pictures import encoded, jpeg
 from tests.helpers.training import CLASSES, Trained, install_network_guard
-from workbench.errors import AlreadyExistsError, NotFoundError, SetupError
-from workbench.persistence import create_memory_stores
+from workbench.errors import AlreadyExistsError, InvalidFrameError, NotFoundError, SetupError
+from workbench.persistence import create_memory_stores, create_stores
 from workbench.persistence.models import ModelInfo
 from workbench.training import exporting
 from workbench.training.export_worker import choose_threshold, compare
@@ -143,6 +144,32 @@ async def test_what_cannot_be_exported_is_refused_first(
     monkeypatch.setitem(exporting.FORMATS, "onnx", absent)
     with pytest.raises(SetupError, match=r"ONNX needs no_such_module.*`pip install it`"):
         await export_model(trained.stores, "any", tmp_path)
+
+
+async def test_models_are_compared_on_what_can_be_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture beyond our bound reaches no decoder of others, and a damaged one ends nothing."""
+    monkeypatch.setenv("WORKBENCH_MAX_PIXELS", "1000")
+    stores = create_stores(tmp_path / "data", tmp_path / "models")
+    await stores.dataset.create("cups", ["cup"])
+    val = tmp_path / "data" / "cups" / "images" / "val"
+    for name, data in {
+        "a.jpg": jpeg(1),
+        "b.jpg": jpeg(2)[:60],
+        "c.png": encoded(".png", 3, 100),
+    }.items():
+        (val / name).write_bytes(data)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    [sample] = await exporting._sample_images(stores, "cups", scratch)
+    assert sample.read_bytes() == jpeg(1)
+    for bad in ("b.jpg", "c.png"):
+        with pytest.raises(InvalidFrameError, match=bad):
+            exporting._checked(val / bad)
+    (val / "a.jpg").unlink()
+    own = await exporting._sample_images(stores, "cups", scratch)
+    assert {path.parent.name for path in own} == {"assets"}
 
 
 def test_the_same_answers_agree_in_any_order() -> None:

@@ -13,18 +13,26 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from workbench.errors import AlreadyExistsError, NotFoundError, SetupError, TrainingError
+from workbench.errors import (
+    AlreadyExistsError,
+    InvalidFrameError,
+    NotFoundError,
+    SetupError,
+    TrainingError,
+)
 from workbench.own_python import own_python
 from workbench.persistence import Stores
 from workbench.persistence.disk_errors import plainly
-from workbench.persistence.models import ModelInfo
+from workbench.persistence.image_bounds import decode_bounded
+from workbench.persistence.image_reading import read_image
+from workbench.persistence.models import ImageInfo, ModelInfo
 from workbench.persistence.scratch import scratch_prefix
 from workbench.training.environment import ultralytics_folder, worker_environment
 from workbench.training.processes import kill_tree, own_session
@@ -208,6 +216,8 @@ async def export_model(
         If there is no such format.
     NotFoundError
         If the model or its weights are not there.
+    InvalidFrameError
+        If one of the images is none, is damaged, or has too many pixels.
     AlreadyExistsError
         If there is something of the result's name, and `overwrite` is False.
     SetupError
@@ -225,11 +235,10 @@ async def export_model(
     # Beside the result, so that putting it in place is a rename.
     prefix = scratch_prefix("export", target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as scratch:
-        samples = (
-            [_absolute(path) for path in images]
-            if images is not None
-            else await _sample_images(stores, info.dataset_name, Path(scratch))
-        )
+        if images is None:
+            samples = await _sample_images(stores, info.dataset_name, Path(scratch))
+        else:
+            samples = [await asyncio.to_thread(_checked, _absolute(path)) for path in images]
         job = ExportJob(
             weights=str(found.path),
             digest=found.path_digest,
@@ -283,22 +292,28 @@ def _absolute(path: Path | str) -> Path:
 
 
 async def _sample_images(stores: Stores, dataset: str, scratch: Path) -> list[Path]:
-    """Return files of some images of val; copies, where the dataset lies in none."""
+    """Return copies of some images of val; of those that can be decoded, if there are any."""
+    found: list[ImageInfo] = []
     if dataset and await stores.dataset.exists(dataset):
         found = await stores.image.list(dataset, split="val")
-        found = found[:: max(len(found) // _NUM_SAMPLES, 1)][:_NUM_SAMPLES]
-        for place, image in enumerate(found):
-            if image.path.is_file():
-                continue
-            with suppress(NotFoundError):  # deleted meanwhile
-                data = await stores.image.read_bytes(dataset, image.split, image.filename)
-                path = scratch / f"sample-{place}{image.path.suffix}"
-                await asyncio.to_thread(path.write_bytes, data)
-                found[place] = replace(image, path=path)
-        paths = [image.path for image in found if image.path.is_file()]
-        if paths:
-            return paths
-    return sorted((ultralytics_folder() / "assets").glob("*.jpg"))
+    copies = []
+    for place, image in enumerate(found[:: max(len(found) // _NUM_SAMPLES, 1)][:_NUM_SAMPLES]):
+        with suppress(NotFoundError, InvalidFrameError):  # deleted meanwhile, damaged, too large
+            data = await stores.image.read_bytes(dataset, image.split, image.filename)
+            await asyncio.to_thread(_require_picture, data, image.filename)
+            copies.append(scratch / f"sample-{place}{image.path.suffix}")
+            await asyncio.to_thread(copies[-1].write_bytes, data)
+    return copies or sorted((ultralytics_folder() / "assets").glob("*.jpg"))
+
+
+def _require_picture(data: bytes, where: str) -> None:
+    """Ultralytics decodes whatever it is given, of any size, and breaks off at what is none."""
+    decode_bounded(data, where, 1)
+
+
+def _checked(path: Path) -> Path:
+    _require_picture(read_image(str(path)), str(path))
+    return path
 
 
 async def _run(job: ExportJob, scratch: Path, told: Told) -> dict[str, Any]:
