@@ -149,7 +149,7 @@ class Workbench:
         """Look through the images of a dataset; `choices` are those of `BrowsePanel`."""
         from workbench.panels import BrowsePanel
 
-        shared = {"predictor": self.predictor, **choices}
+        shared = {"predictor": self.predictor, "runner": self.runner, **choices}
         return self._keep(BrowsePanel(dataset, self.stores, **shared))
 
     def capture(self, dataset: str | None = None, **choices: Any) -> CapturePanel:

@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 
 from workbench.datasets.prelabelling import Frame, Labeller, Task
-from workbench.panels.browse import BrowsePanel, suggesting
+from workbench.labelling import Example
+from workbench.panels.browse import BrowsePanel
+from workbench.panels.browse.prompt_lines import mapping_of, prompts_of
+from workbench.panels.shared import looking
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.models import NewImage, Prediction
+from workbench.persistence.models import Annotation, NewImage, Prediction
 from workbench.persistence.suggestion_blocks import SuggestionSource
+from workbench.training.runner import TrainingRunner
 from workbench.weights.fetching import MissingFilesError, RemoteFile
 
 WORDS = {"text": "The classes in words", "how": "words", "name": ""}
@@ -38,6 +42,10 @@ class Finds(Labeller):
         return [[Prediction(0, 0.5, 0.5, 0.25, 0.25, 0.5)] for _ in frames]
 
 
+def said(examples: Sequence[Example]) -> list[tuple[list[float], list[int]]]:
+    return [(one.boxes.ravel().tolist(), list(one.class_ids)) for one in examples]
+
+
 @pytest.fixture
 async def stores(tmp_path: Path) -> Stores:
     made = create_stores(tmp_path / "data", tmp_path / "models")
@@ -52,10 +60,17 @@ async def panel(
     stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[BrowsePanel]:
     monkeypatch.setattr(
-        suggesting, "ModelLabeller", lambda _, name: Finds(f"model {name or 'active'}")
+        looking,
+        "ModelLabeller",
+        lambda _, name, mapping: Finds(f"model {name or 'active'}{mapping or ''}"),
     )
     monkeypatch.setattr(
-        suggesting, "WordLabeller", lambda _, fetch, progress: Finds("words", fetch, tmp_path)
+        looking, "WordLabeller", lambda _, fetch, progress: Finds("words", fetch, tmp_path)
+    )
+    monkeypatch.setattr(
+        looking,
+        "SimilarLabeller",
+        lambda _, examples, fetch, progress: Finds(f"like {said(examples)}"),
     )
     made = BrowsePanel("cups", stores)
     await made.select_all()
@@ -107,7 +122,7 @@ async def test_a_model_that_is_chosen_is_the_one_that_looks(
     await until(lambda: "suggested" in panel.model.status.text)
     assert await sources(stores) == ["test model cups-1"]
     do(panel, "suggest", how="magic")
-    await until(lambda: "'magic': expected one of model, words" in panel.model.status.text)
+    await until(lambda: "'magic': expected one of model, weights" in panel.model.status.text)
 
 
 async def test_missing_files_are_named_and_fetched_only_when_that_is_chosen(
@@ -123,3 +138,64 @@ async def test_missing_files_are_named_and_fetched_only_when_that_is_chosen(
     await until(lambda: "suggested" in panel.model.status.text)
     assert await sources(stores) == ["test words"]
     assert panel.gallery.offer == {}
+
+
+async def test_weights_on_disk_look_with_their_classes(
+    panel: BrowsePanel, stores: Stores, tmp_path: Path
+) -> None:
+    do(panel, "suggest", how="weights", name=f"'{tmp_path}/a b.pt'", text="mug = cup, dog =")
+    await until(lambda: "suggested" in panel.model.status.text)
+    mapping = "{'mug': 'cup', 'dog': None}"
+    assert await sources(stores) == [f"test model {tmp_path}/a b.pt{mapping}"]
+    do(panel, "suggest", how="weights")
+    await until(lambda: "expected the path of a weights file" in panel.model.status.text)
+
+
+async def test_words_are_kept_with_the_dataset(panel: BrowsePanel, stores: Stores) -> None:
+    assert panel.gallery.words == {}
+    do(panel, "suggest", how="words", text="cup: a cup,  a   mug ,")
+    await until(lambda: panel.gallery.offer)  # weights are missing; what was typed is not lost
+    assert await stores.dataset.get_prompts("cups") == {0: ["a cup", "a mug"]}
+    assert panel.gallery.words == {"0": ["a cup", "a mug"]}
+    do(panel, "suggest", how="words", text="cup: cup\nmug: a mug")
+    await until(lambda: "line 2, 'mug: a mug': expected the name" in panel.model.status.text)
+
+
+async def test_what_is_like_selected_boxes_is_looked_for(
+    panel: BrowsePanel, stores: Stores
+) -> None:
+    do(panel, "suggest", how="similar", images="all")
+    await until(lambda: "no box is selected" in panel.model.status.text)
+    await stores.label.save("cups", "train", "a.png", [Annotation(0, 0.5, 0.5, 0.25, 0.5)])
+    await panel.refresh()
+    await panel.model.show("objects")
+    await panel.select_all()
+    do(panel, "suggest", how="similar", images="unlabelled")
+    await until(lambda: "suggested" in panel.model.status.text)
+    assert await sources(stores) == ["test like [([24.0, 16.0, 40.0, 48.0], [0])]"]
+    looked_at = (await stores.image.suggestions("cups")).looked_at
+    assert [*looked_at.values()] == [{("train", "b.png")}]
+
+
+async def test_what_was_taught_is_offered_where_lessons_can_be_known(
+    stores: Stores, tmp_path: Path
+) -> None:
+    panel = BrowsePanel("cups", stores, runner=TrainingRunner(stores, tmp_path / "runs"))
+    try:
+        await panel.select_all()
+        assert "taught" in [one["how"] for one in panel.gallery.labellers]
+        do(panel, "suggest", how="taught")
+        await until(lambda: "Nothing was taught on cups yet" in panel.model.status.text)
+    finally:
+        panel.close()
+
+
+def test_what_is_typed_is_read() -> None:
+    classes = ["cup", "cup: red", "a_b"]
+    text = "cup: red: a red cup\n\n cup: mug, \na_b: a b"
+    assert prompts_of(text, classes) == {1: ["a red cup"], 0: ["mug"]}
+    with pytest.raises(ValueError, match="line 2: expected one line for cup"):
+        prompts_of("cup: a\ncup: b", classes)
+    assert mapping_of(" kitty = cat, dog =,") == {"kitty": "cat", "dog": None}
+    with pytest.raises(ValueError, match="'cat': expected a class of the model, ="):
+        mapping_of("cat")

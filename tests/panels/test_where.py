@@ -48,7 +48,7 @@ async def test_a_model_looks_where_a_page_wishes(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")
     for where, kind in (("ray", ClusterLabeller), ("local", ModelLabeller), (None, ModelLabeller)):
         asked = Asked.from_message({"where": where})
-        assert type(asked.labeller(PREDICTOR, fetch=False, progress=no_progress)) is kind
+        assert type(asked.looker.labeller(PREDICTOR, fetch=False, progress=no_progress)) is kind
         wish = Wish.from_message({"at": where})
         found = await labeller_for(
             wish, MagicMock(), None, PREDICTOR, fetch=False, progress=no_progress

@@ -233,17 +233,27 @@ class Teacher:
         What models before it have suggested is dropped. Images that it has looked at already
         cost nothing.
         """
+        labeller = await self.labeller()
+        if labeller is None:
+            return 0
+        done = await prelabel(self._stores, self._dataset, images, labeller, progress=progress)
+        return done.boxes
+
+    async def labeller(self) -> TaughtLabeller | None:
+        """Return the best model so far as somebody who suggests; None if there is none yet.
+
+        What models before it have suggested is dropped.
+        """
         lesson = self._present([one for one in self._lessons.values() if one is not None])
         if lesson is None or not await self._stores.model.exists(lesson.model):
-            return 0
+            return None
         labeller = TaughtLabeller(self._predictor, lesson.model, tighten=lesson.tightens)
         source = await labeller.start(await task_of(self._stores, self._dataset))
         table = await self._stores.image.suggestions(self._dataset)
         for other in table.sources:
             if other.kind == TAUGHT and other.id != source.id:
                 await self._stores.image.drop_suggestions(self._dataset, other.id)
-        done = await prelabel(self._stores, self._dataset, images, labeller, progress=progress)
-        return done.boxes
+        return labeller
 
     async def give_way(self) -> None:
         """Note that the person is at work: on a small machine a lesson waits for a moment."""

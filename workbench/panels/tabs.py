@@ -269,7 +269,9 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
 
     async def _open_browse(self, dataset: str) -> None:
         if self._browse is None:
-            self._browse = BrowsePanel(dataset, self._stores, predictor=self._predictor)
+            self._browse = BrowsePanel(
+                dataset, self._stores, predictor=self._predictor, runner=self._runner
+            )
         else:
             await self._browse.open(dataset)
         self._browse_box.children = (self._browse.view,)

@@ -330,6 +330,7 @@ export interface GalleryTraits {
   progress: { what?: string; done?: number; total?: number };
   /** who can suggest boxes */
   labellers: { text: string; how: string; name: string; where?: string }[];
+  words: Record<string, string[]>;
   /** files that could be fetched for that: what they are for, and what the button says */
   offer: Record<string, string>;
   undo: string;
@@ -395,6 +396,9 @@ export interface Do {
   first?: number;
   last?: number;
   how?: string;
+  where?: string;
+  text?: string;
+  images?: string;
 }
 export type GalleryMessage =
   | { kind: "want"; id: number; listing: number; level: number; ranges: Ranges }

@@ -9,16 +9,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from workbench.datasets.prelabelling import Labeller
-from workbench.labelling import (
-    Example,
-    LookAlikeLabeller,
-    ModelLabeller,
-    SimilarLabeller,
-    WordLabeller,
-)
+from workbench.labelling import Example
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate.messages import CanvasBox, MessageError
-from workbench.panels.shared.where import place_wished, placed
+from workbench.panels.shared.looking import Looker
+from workbench.panels.shared.where import place_wished
 from workbench.persistence import Stores
 from workbench.persistence.models import Progress
 from workbench.training.config import LOCAL
@@ -90,15 +85,13 @@ async def labeller_for(
     progress : callable
         Told how much of a file has come.
     """
-    if wish.how == "model":
-        return placed(ModelLabeller(predictor), wish.at)
-    if wish.how == "words":
-        return WordLabeller(predictor, fetch=fetch, progress=progress)
-    if image is None or not wish.boxes:
-        raise ValueError("Draw a box first, or select some: what is like them is looked for.")
-    frame = await stores.image.load(*image)
-    corners = np.array([box.xyxy for box in wish.boxes], dtype=np.float64)
-    examples = [Example(frame, corners, [box.class_id for box in wish.boxes])]
-    if wish.how == "pixels":
-        return LookAlikeLabeller(examples)
-    return SimilarLabeller(predictor, examples, fetch=fetch, progress=progress)
+    examples: list[Example] = []
+    if wish.how in ("similar", "pixels"):
+        if image is None or not wish.boxes:
+            raise ValueError("Draw a box first, or select some: what is like them is looked for.")
+        frame = await stores.image.load(*image)
+        corners = np.array([box.xyxy for box in wish.boxes], dtype=np.float64)
+        examples = [Example(frame, corners, [box.class_id for box in wish.boxes])]
+    how = "model" if wish.how == "click" else wish.how
+    looker = Looker(how, where=wish.at, examples=examples)
+    return looker.labeller(predictor, fetch=fetch, progress=progress)

@@ -103,6 +103,9 @@ class Gallery(anywidget.AnyWidget):
     labellers: traitlets.List[dict[str, str]] = traitlets.List(
         help="who can suggest boxes: `text` for people, `how`, and a model's `name`"
     ).tag(sync=True)
+    words: traitlets.Dict[str, list[str]] = traitlets.Dict(
+        help="what is looked for in words by class id, where it is not the class's name"
+    ).tag(sync=True)
     offer: traitlets.Dict[str, str] = traitlets.Dict(
         help="files that could be fetched: `text` says what for, `choice` what the button says"
     ).tag(sync=True)

@@ -336,23 +336,32 @@ class BrowseModel(ChangingModel):
         NotFoundError
             If no model is active, or it knows none of the dataset's classes.
         """
-        return await self.suggest_by(
-            lambda predictor, _: ModelLabeller(predictor) if labeller is None else labeller
-        )
 
-    async def suggest_by(self, choose: Callable[[Predictor, Progress], Labeller]) -> Prelabelled:
+        async def choose(predictor: Predictor, _: Progress) -> Labeller:
+            return ModelLabeller(predictor) if labeller is None else labeller
+
+        return await self.suggest_by(choose)
+
+    async def suggest_by(
+        self,
+        choose: Callable[[Predictor, Progress], Awaitable[Labeller]],
+        images: str | None = None,
+    ) -> Prelabelled:
         """Have boxes proposed as `suggest` does.
 
         Parameters
         ----------
         choose : callable
-            ``choose(predictor, progress)`` returns who looks; `progress` is for files that it
-            fetches before.
+            ``await choose(predictor, progress)`` returns who looks; `progress` is for files that
+            it fetches before.
+        images : str, optional
+            A query of the images to look at; default: the selected ones.
         """
-        images, dataset = self._images(), self.dataset
+        dataset = self.dataset
+        chosen_images = self._images() if images is None else images
         with self._showing("Looking for boxes") as progress:
-            chosen = choose(self._predictor, progress)
-            done = await prelabel(self._stores, dataset, images, chosen, progress=progress)
+            chosen = await choose(self._predictor, progress)
+            done = await prelabel(self._stores, dataset, chosen_images, chosen, progress=progress)
         mapping = chosen.mapping if isinstance(chosen, ModelLabeller) else None
         self.status = Status(
             describe_suggestions(done),

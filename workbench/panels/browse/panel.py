@@ -24,6 +24,7 @@ from workbench.panels.shared.following import Follower, News, gone
 from workbench.panels.shared.status import Status, StoppedError, in_words
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import SPLITS, ImageKey
+from workbench.training.runner import TrainingRunner
 
 if TYPE_CHECKING:
     from workbench.panels import AnnotatePanel
@@ -55,6 +56,9 @@ class BrowsePanel:
         Of the gallery, in CSS pixels.
     predictor : Predictor, optional
         Runs the model that suggests boxes; default: one of its own.
+    runner : TrainingRunner, optional
+        Ran the lessons of what was taught in the annotator; without one *Suggest boxes* does not
+        offer that model. `Workbench.browse` gives it one.
 
     Attributes
     ----------
@@ -78,6 +82,7 @@ class BrowsePanel:
         images: Sequence[ImageKey] | None = None,
         height: int = 560,
         predictor: Predictor | None = None,
+        runner: TrainingRunner | None = None,
     ) -> None:
         self._stores = stores or get_stores()
         self._first = (dataset, query)
@@ -91,7 +96,7 @@ class BrowsePanel:
         )
         self.imports = self._transfer.imports
         self.exports = self._transfer.exports
-        self._suggesting = SuggestingPages(self._stores, self.model, self.gallery)
+        self._suggesting = SuggestingPages(self._stores, self.model, self.gallery, runner)
         self._pages = BrowsePages(
             self.model, self.gallery, self._annotate, self._transfer, self._suggesting
         )
@@ -209,7 +214,9 @@ class BrowsePanel:
             self._close_annotator()
         await self.follower.follow(dataset)
         await self._suggesting.list_labellers()
-        return await self.model.open(dataset, query)
+        listing = await self.model.open(dataset, query)
+        await self._suggesting.list_words(dataset)
+        return listing
 
     async def _search(self, query: str) -> list[ImageKey]:
         await self._ready()

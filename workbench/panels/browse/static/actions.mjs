@@ -4,6 +4,7 @@ import { classColour } from "../../shared/static/colours.mjs";
 import { allow, icon, make } from "../../shared/static/dom.mjs";
 import { className } from "./cells.mjs";
 import { createDialog, createMenu, createPrompt } from "./popup.mjs";
+import { createSuggestForms } from "./suggest_forms.mjs";
 
 /** @type {[GalleryMode, string, string, string][]} */
 const MODES = [
@@ -29,6 +30,13 @@ const ORDERS = [
   ["surest", "Surest first"],
   ["doubtful", "Most doubtful first"],
   ["images", "By image"],
+];
+/** What is like some boxes, and on which images. @type {[string, string, string][]} */
+const SIMILAR = [
+  ["similar", "unlabelled", "Like these, on images without labels"],
+  ["similar", "all", "Like these, on all images"],
+  ["pixels", "unlabelled", "The same pixels, on images without labels"],
+  ["pixels", "all", "The same pixels, on all images"],
 ];
 const NONE_CHOSEN = "Choose some first: click one, or press Ctrl+A for all.";
 const SPLIT_NAMES = ["train", "val", "test"];
@@ -57,6 +65,7 @@ function button(text, drawing, title, onclick, extra = {}) {
  * @param {Pick<ReturnType<typeof import("./grid.mjs").createGrid>, "selectAll"|"inSight"|"invert"|"selectNone"|"noteOpened"|"setWish">} options.grid
  * @param {() => string[]} options.classes
  * @param {() => {text: string, how: string, name: string, where?: string}[]} options.labellers who can suggest boxes
+ * @param {() => Record<string, string[]>} options.words what is looked for by class id
  * @param {() => Record<string, string>} options.offer files that could be fetched for that
  * @param {(on: boolean) => void} options.showBoxes
  * @param {(files: File[]) => void} options.upload
@@ -68,6 +77,7 @@ export function createActions({
   grid,
   classes,
   labellers,
+  words,
   offer,
   showBoxes,
   upload,
@@ -143,14 +153,30 @@ export function createActions({
     ),
     name: "Suggest boxes",
     items() {
-      const { choice } = offer();
-      const fetching = choice ? [{ text: choice, run: () => act("fetch_files") }] : [];
       const asking = labellers().map(({ text, ...wish }) => ({
         text,
         run: () => act("suggest", wish),
       }));
-      return [...fetching, ...asking];
+      return [...fetching(), ...asking, ...forms.items()];
     },
+  });
+  const forms = createSuggestForms({ menu: suggest.element, act, classes, words });
+  const fetching = () => {
+    const { choice } = offer();
+    return choice ? [{ text: choice, run: () => act("fetch_files") }] : [];
+  };
+  const similar = createMenu({
+    button: chosen(
+      button("Find similar", "find", "Have what is like the selected boxes proposed", null),
+    ),
+    name: "Find similar",
+    items: () => [
+      ...fetching(),
+      ...SIMILAR.map(([how, images, text]) => ({
+        text,
+        run: () => act("suggest", { how, images }),
+      })),
+    ],
   });
   const move = createMenu({
     button: chosen(button("Move to", "move", "Move to another split", null)),
@@ -468,7 +494,7 @@ export function createActions({
       save,
       more.element,
     ],
-    objects: [reclassify.element, splitOff.element, removeBoxes, annotate],
+    objects: [reclassify.element, splitOff.element, similar.element, removeBoxes, annotate],
     suggested: [acceptRest.element, accept, reject, annotate, order, leastLabel],
     trash: [restore],
   };

@@ -4,9 +4,9 @@ import { createTypeAhead } from "../../shared/static/type_ahead.mjs";
 
 /**
  * @param {HTMLElement} button @param {HTMLElement} panel
- * @param {{opened?: () => void}} hooks
+ * @param {{opened?: () => void, back?: HTMLElement}} hooks `back`: has the keyboard afterwards
  */
-function attachPopup(button, panel, { opened } = {}) {
+function attachPopup(button, panel, { opened, back: after = button } = {}) {
   panel.hidden = true;
   button.setAttribute("aria-expanded", "false");
   const element = make("div", { class: "wbg-popup-holder" }, button, panel);
@@ -28,7 +28,7 @@ function attachPopup(button, panel, { opened } = {}) {
       if (panel.hidden) return;
       panel.hidden = true;
       button.setAttribute("aria-expanded", "false");
-      if (back) button.focus();
+      if (back) after.focus();
     },
   };
   button.addEventListener("click", () => (panel.hidden ? popup.open() : popup.close()));
@@ -222,4 +222,45 @@ export function createDialog(button, name, ...content) {
     opened: () =>
       /** @type {HTMLElement|null} */ (panel.querySelector("input, select, button"))?.focus(),
   });
+}
+
+/**
+ * A form that an item of a menu opens, where the menu's button is.
+ * @param {HTMLElement} holder of the menu and its button
+ * @param {object} options
+ * @param {string} options.name
+ * @param {string} options.action
+ * @param {HTMLElement[]} options.content
+ * @param {HTMLElement} options.focus
+ * @param {() => void} [options.opened]
+ * @param {() => boolean} options.run returns whether the form is done
+ */
+export function createForm(holder, { name, action, content, focus, opened, run }) {
+  const form = make(
+    "form",
+    {
+      onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        if (run()) popup.close();
+      },
+    },
+    ...content,
+    make("button", { type: "submit", class: "wb-choice" }, action),
+  );
+  const panel = make(
+    "div",
+    { class: "wbg-popup wbg-form", role: "dialog", "aria-label": name },
+    form,
+  );
+  const anchor = make("button", { type: "button", hidden: true });
+  const popup = attachPopup(anchor, panel, {
+    back: /** @type {HTMLElement} */ (holder.querySelector("button")),
+    opened() {
+      opened?.();
+      focus.focus();
+    },
+  });
+  popup.element.classList.add("wbg-nested");
+  holder.append(popup.element);
+  return popup;
 }

@@ -135,6 +135,7 @@ export function mountGallery(model, host) {
     grid,
     classes: () => model.get("classes"),
     labellers: () => model.get("labellers"),
+    words: () => model.get("words"),
     offer: () => model.get("offer"),
     showBoxes: grid.toggleBoxes,
     upload: take,
