@@ -10,17 +10,10 @@
  * 5. `not_saved` becomes a notice with buttons: "mine" sends the edit again, agreed and
  *    based on the revision that is there; "theirs" drops it and asks for the file's boxes.
  */
-/** @import { CanvasReceived, CanvasSent, ClickedMessage, Frame, FrameMessage, How, LabelsMessage, Row, SavedMessage, Size, SuggestedMessage, TightenedMessage, TrailMessage, Where, Xyxy } from "../../types.d.ts" */
+/** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, LabelsMessage, Row, SavedMessage, Size, SuggestedMessage, TrailMessage } from "../../types.d.ts" */
 
-import {
-  among,
-  makeBox,
-  toProposalRows,
-  toRows,
-  withBox,
-  withChanged,
-  withoutCovered,
-} from "./document.mjs";
+import { createAsking } from "./asking.mjs";
+import { among, toProposalRows, toRows, withoutCovered } from "./document.mjs";
 import { createDocuments, isLabelled } from "./documents.mjs";
 import { createFrames } from "./frames.mjs";
 import { amend, commit, redo, undo } from "./history.mjs";
@@ -107,8 +100,6 @@ export function createSession({ send, storage, decode, now, id, names = () => []
   let showSerial = 0;
   let lastMark = "";
   let lastEdit = 0;
-  /** What the kernel was asked to draw in. @type {{key: string, before: Map<number, Box>} | null} */
-  let tightening = null;
 
   /** @type {State} */
   const state = {
@@ -383,38 +374,35 @@ export function createSession({ send, storage, decode, now, id, names = () => []
   }
 
   /**
-   * Boxes that the kernel has drawn in; what was changed or left meanwhile stays.
-   * @param {(what: string, boxesAfter: Box[]) => void} edit @param {TightenedMessage} message
+   * A finished edit.
+   * @param {string} what @param {import("./document.mjs").Box[]} boxesAfter
+   * @param {string} merge edits in quick succession with the same mark are one step of undo
    */
-  function receiveTightened(edit, message) {
-    const asked = tightening;
-    if (!asked || asked.key !== message.key || state.frame?.key !== message.key) return;
-    tightening = null;
-    /** @type {Map<number, Xyxy>} */
-    const found = new Map();
-    message.ids.forEach((box, i) => {
-      const before = asked.before.get(box);
-      const now_ = boxes().find((own) => own.id === box);
-      const isMoved = before?.xyxy.some((value, side) => value !== message.boxes[i][side]);
-      if (before && now_?.xyxy === before.xyxy && isMoved) found.set(box, message.boxes[i]);
-    });
-    if (!found.size) return;
-    const changed = withChanged(boxes(), new Set(found.keys()), (box) => ({
-      xyxy: found.get(box.id) ?? box.xyxy,
-    }));
-    edit("tighten", changed);
+  function edit(what, boxesAfter, merge = "") {
+    const next = withoutCovered(boxesAfter);
+    const before = current();
+    if (!state.frame?.editable || !before) return;
+    const { key } = state.frame;
+    const mark = merge && `${key} ${merge}`;
+    const joins = mark && mark === lastMark && now() - lastEdit < MERGE_WITHIN;
+    // Rejecting predictions alone does not make an image a labelled one.
+    const labelled = before.present.labelled || toRows(next).length > 0;
+    documents.set(
+      key,
+      joins ? amend(before, next, labelled) : commit(before, what, next, labelled),
+    );
+    trails.forget(key);
+    lastMark = mark;
+    lastEdit = now();
+    forgetLostSelection();
+    put(what);
+    notify("boxes");
   }
 
-  /** @param {(what: string, boxesAfter: Box[]) => void} edit @param {ClickedMessage} message */
-  function receiveClicked(edit, { key, xyxy }) {
-    if (!xyxy || state.frame?.key !== key) return;
-    const box = makeBox(state.currentClass, xyxy);
-    edit("draw", withBox(boxes(), box));
-    Object.assign(state, { selection: new Set([box.id]), drawn: box.id });
-    notify("selection");
-  }
+  const asking = createAsking({ post, state, boxes, edit, notify });
 
   return {
+    ...asking.wishes,
     state,
     boxes,
     isShown,
@@ -450,39 +438,15 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       else if (message.kind === "labels") receiveLabels(message);
       else if (message.kind === "suggested") receiveSuggested(message);
       else if (message.kind === "trail") receiveTrail(message);
-      else if (message.kind === "tightened") receiveTightened(this.edit, message);
-      else if (message.kind === "clicked") receiveClicked(this.edit, message);
+      else if (message.kind === "tightened") asking.receiveTightened(message);
+      else if (message.kind === "clicked") asking.receiveClicked(message);
       else if (message.kind === "strip") {
         strip.received(message, buffers);
         notify("strip");
       } else console.warn("workbench: unknown message from the kernel", message);
     },
 
-    /**
-     * A finished edit.
-     * @param {string} what @param {import("./document.mjs").Box[]} boxesAfter
-     * @param {string} merge edits in quick succession with the same mark are one step of undo
-     */
-    edit(what, boxesAfter, merge = "") {
-      const next = withoutCovered(boxesAfter);
-      const before = current();
-      if (!state.frame?.editable || !before) return;
-      const { key } = state.frame;
-      const mark = merge && `${key} ${merge}`;
-      const joins = mark && mark === lastMark && now() - lastEdit < MERGE_WITHIN;
-      // Rejecting predictions alone does not make an image a labelled one.
-      const labelled = before.present.labelled || toRows(next).length > 0;
-      documents.set(
-        key,
-        joins ? amend(before, next, labelled) : commit(before, what, next, labelled),
-      );
-      trails.forget(key);
-      lastMark = mark;
-      lastEdit = now();
-      forgetLostSelection();
-      put(what);
-      notify("boxes");
-    },
+    edit,
 
     /** One step back; beyond this page's own steps those of earlier sessions. */
     undo: stepBack,
@@ -598,55 +562,6 @@ export function createSession({ send, storage, decode, now, id, names = () => []
         setBoxes({ key, boxes: failure.boxes, revision: failure.revision });
         post({ kind: "want", key });
       }
-    },
-
-    /**
-     * Have boxes proposed, or stop that; without a wish by the active model, on what is not labelled.
-     * @param {{how?: How, where?: Where, boxes?: Box[], at?: "ray"}} wish
-     */
-    suggest({ how, where, boxes: like, at } = {}) {
-      const key = state.frame?.key;
-      const own = like && { key, boxes: toRows(like) };
-      post({ kind: "suggest", how, where, ...own, ...(at && { at }) });
-    },
-
-    /** Have a box drawn around what is at a place. @param {{x: number, y: number}} at image pixels */
-    clickAt(at) {
-      const { frame } = state;
-      if (frame) post({ kind: "click", key: frame.key, point: [at.x, at.y] });
-    },
-
-    /** Fetch the files that were offered, and go on. */
-    fetchFiles() {
-      post({ kind: "fetch" });
-    },
-
-    /** Have a model learn from what is reviewed, or stop that. */
-    teach() {
-      post({ kind: "teach" });
-    },
-
-    /** Have boxes of this image drawn in to what they show. @param {Box[]} chosen */
-    tighten(chosen) {
-      const { frame } = state;
-      if (!frame?.editable) return;
-      const ids = chosen.map((box) => box.id);
-      tightening = { key: frame.key, before: new Map(chosen.map((box) => [box.id, box])) };
-      post({ kind: "tighten", key: frame.key, ids, boxes: chosen.map((box) => [...box.xyxy]) });
-    },
-
-    /** Open a panel that brings images. @param {string} panel */
-    openPanel(panel) {
-      post({ kind: "open", panel });
-    },
-
-    /** Append a class to the dataset. @param {string} name */
-    addClass(name) {
-      post({ kind: "add_class", name });
-    },
-
-    submit() {
-      post({ kind: "submit" });
     },
 
     /** Called now and then: what was not answered goes out again; who looks on may zoom soon. */
