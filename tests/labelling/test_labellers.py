@@ -71,7 +71,7 @@ async def test_classes_can_be_chosen(predictor: Predictor) -> None:
     await labeller.start(Task(["bean", "pea"]))
     found = await labeller.label(frames(4))
     assert {p.class_id for one in found for p in one} <= {0}
-    with pytest.raises(NotFoundError, match="none is the same by name; say which is which"):
+    with pytest.raises(NotFoundError, match="none is the same by name; rename classes in Curate"):
         await ModelLabeller(predictor).start(Task(["bean", "pea"]))
 
 

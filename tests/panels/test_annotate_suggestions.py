@@ -96,6 +96,9 @@ class _FindsNothing(Labeller):
 async def test_it_is_told_when_nothing_was_found(panel: AnnotatePanel) -> None:
     await panel.show(0)
     await panel.suggest(_FindsNothing())
-    assert panel.canvas.notice == "Nothing was found on 2 images without labels by test nothing."
+    assert panel.canvas.notice == (
+        "Nothing was found on 2 images without labels by test nothing. "
+        "Label more and train again, or let another model look."
+    )
     await panel.suggest(_FindsNothing())
     assert "no new image for test nothing" in panel.canvas.notice

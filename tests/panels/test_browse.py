@@ -877,6 +877,9 @@ async def test_boxes_are_suggested_on_what_is_selected(
     await model.suggest(_Finds())
     assert model.status.text == ("There is no new image for test finds, 2 images looked at before.")
     await model.suggest(_FindsNothing())
-    assert model.status.text == "Nothing was found on 2 images by test nothing."
+    assert model.status.text == (
+        "Nothing was found on 2 images by test nothing. "
+        "Label more and train again, or let another model look."
+    )
     with pytest.raises(NotFoundError, match="no model is active"):
         await model.suggest()

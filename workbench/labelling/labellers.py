@@ -136,8 +136,8 @@ class ModelLabeller(Labeller):
         if not mapping.by_name:
             raise NotFoundError(
                 f"{info.name} knows {', '.join(names.values())}, and the dataset has "
-                f"{', '.join(task.classes)}: none is the same by name; say which is which with "
-                f"mapping={{...}}"
+                f"{', '.join(task.classes)}: none is the same by name; rename classes in Curate, "
+                f"or say from Python which is which, with mapping={{...}}"
             )
         digest = await self._digest(info, weights)
         self._ready = _Ready(info, weights, mapping, task.object_size if self._tiles else None)

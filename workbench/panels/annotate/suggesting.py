@@ -15,7 +15,7 @@ from workbench.panels.annotate.canvas import BoxCanvas
 from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.annotate.wishes import Wish, labeller_for
 from workbench.panels.shared.changing import BusyError
-from workbench.panels.shared.offers import offer_of
+from workbench.panels.shared.offers import FINDS_MORE, offer_of
 from workbench.panels.shared.status import StoppedError
 from workbench.panels.shared.where import on_cluster
 from workbench.persistence import Stores
@@ -169,10 +169,10 @@ class Suggesting:
 def _nothing_found(done: Prelabelled, wish: Wish) -> str:
     if wish.where != "unlabelled":
         images = counted(done.images, "image", "images")
-        return f"Nothing was found on {images} by {done.source}."
+        return f"Nothing was found on {images} by {done.source}. {FINDS_MORE}"
     if done.images:
         images = counted(done.images, "image without labels", "images without labels")
-        return f"Nothing was found on {images} by {done.source}."
+        return f"Nothing was found on {images} by {done.source}. {FINDS_MORE}"
     if done.known:
         return f"There is no new image for {done.source}: it has looked at all without labels."
     return "Every image of this walk has labels: there is none to look at."

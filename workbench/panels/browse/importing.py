@@ -13,6 +13,7 @@ from workbench.datasets.formats.tar import is_archive
 from workbench.datasets.formats.view import POINTABLE
 from workbench.datasets.prelabelling import Prelabelled
 from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
+from workbench.panels.shared.offers import FINDS_MORE
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.plain_files import files_below
 
@@ -135,5 +136,5 @@ def describe_suggestions(done: Prelabelled) -> str:
         boxes = counted(done.boxes, "box", "boxes")
         return f"{boxes} suggested on {images} by {source}{rest} Annotate shows them for review."
     if done.images:
-        return f"Nothing was found on {images} by {source}{rest}"
+        return f"Nothing was found on {images} by {source}{rest} {FINDS_MORE}"
     return f"There is no new image for {source}{rest}"

@@ -1,9 +1,12 @@
-"""What a panel says where files are missing that could be fetched: nothing is fetched unasked."""
+"""What a panel says where a model cannot look, or finds nothing; nothing is fetched unasked."""
 
 from __future__ import annotations
 
 from workbench.datasets.changes import counted
 from workbench.weights.fetching import MissingFilesError
+
+FINDS_MORE = "Label more and train again, or let another model look."
+"""What to do where nothing was found."""
 
 
 def offer_of(error: MissingFilesError) -> dict[str, str]:

@@ -19,16 +19,7 @@ import {
   NOTHING_TO_REDO,
   NOTHING_TO_UNDO,
 } from "./commands.mjs";
-import { fromRows, sameRow, toRows } from "./document.mjs";
-import {
-  drawBoxes,
-  drawCrosshair,
-  drawMarquee,
-  drawPicture,
-  IN_FILE,
-  labelText,
-  prepare,
-} from "./draw.mjs";
+import { labelText } from "./draw.mjs";
 import { createFilmstrip } from "./filmstrip.mjs";
 import {
   centred,
@@ -43,6 +34,7 @@ import { createHelp, createHint, createNotice } from "./help.mjs";
 import { attachPointer } from "./input.mjs";
 import { attachKeyboard } from "./keyboard.mjs";
 import { createObjectList } from "./objects.mjs";
+import { createPainter, describeReduction } from "./painting.mjs";
 import { fitRoom } from "./room.mjs";
 import { currentNotice, describeCount, describeProgress, isBackground } from "./situation.mjs";
 import { createSuggestMenu } from "./suggest_menu.mjs";
@@ -76,6 +68,7 @@ export function mountView(model, session, host) {
     ...Object.values(layers),
   );
 
+  const painter = createPainter({ layers, stageElement, model, session });
   let size = { width: 1, height: 1 };
   let viewport = { scale: 1, x: 0, y: 0 };
   let isFitted = true;
@@ -354,78 +347,12 @@ export function mountView(model, session, host) {
     request = 0;
     const todo = new Set(stale);
     stale.clear();
-    const ratio = devicePixelRatio;
-    if (todo.has("picture")) paintPicture(ratio);
-    if (todo.has("boxes")) paintBoxes(ratio);
-    if (todo.has("active")) paintActive(ratio);
+    const sight = { size, viewport, ratio: devicePixelRatio };
+    if (todo.has("picture")) painter.picture(sight);
+    if (todo.has("boxes")) painter.boxes(sight, preview);
+    if (todo.has("active")) painter.active(sight, preview, crosshair ? pointer : null);
     if (todo.has("controls")) updateControls();
     if (todo.has("status") || todo.has("controls")) updateStatus();
-  }
-
-  /** @param {number} ratio */
-  function paintPicture(ratio) {
-    const context = prepare(layers.picture, size, ratio);
-    if (state.frame && state.bitmap)
-      drawPicture(context, viewport, sourceFor(state.bitmap, ratio), image());
-    // For tests, and for code that lays something over the stage.
-    stageElement.dataset.shown = state.bitmap ? (state.frame?.name ?? "") : "";
-    stageElement.dataset.viewport = JSON.stringify(viewport);
-  }
-
-  /** What to paint from: all pixels only where the reduced picture would show. @param {ImageBitmap} bitmap @param {number} ratio */
-  function sourceFor(bitmap, ratio) {
-    const wanted = viewport.scale * ratio * image().width;
-    if (wanted <= bitmap.width * 1.01) return bitmap;
-    if (!state.full) session.sharpen();
-    return state.full ?? bitmap;
-  }
-
-  /** Words for a picture that has fewer pixels than the image; its boxes do not. */
-  function describeReduction() {
-    const part = state.full ? state.full.width / image().width : 1;
-    return part < 0.995 ? ` (picture reduced to ${Math.round(part * 100)}%, boxes exact)` : "";
-  }
-
-  const look = () => ({
-    names: names(),
-    fillOpacity: model.get("opacity"),
-    selection: state.selection,
-    locked: state.locked,
-    bare: new Set(state.drawn === null ? [] : [state.drawn]),
-  });
-
-  /** @param {number} ratio */
-  function paintBoxes(ratio) {
-    const context = prepare(layers.boxes, size, ratio);
-    if (!state.frame) return;
-    const atRest = session
-      .boxes()
-      .filter((box) => session.isShown(box) && !preview?.hide.has(box.id));
-    const mine = toRows(session.boxes());
-    const inFile = session.outbox.failure(state.frame.key)?.boxes ?? [];
-    const theirs = inFile.filter((row) => !mine.some((own) => sameRow(own, row)));
-    const shadows = fromRows(
-      [],
-      theirs.map((row) => ({ ...row, score: 1, source: IN_FILE })),
-    );
-    drawBoxes(context, viewport, [...shadows, ...atRest], look(), size);
-  }
-
-  /** @param {number} ratio */
-  function paintActive(ratio) {
-    const context = prepare(layers.active, size, ratio);
-    if (crosshair && pointer) drawCrosshair(context, pointer, size);
-    if (preview?.boxes.length) {
-      const selection = new Set(preview.boxes.map((box) => box.id));
-      drawBoxes(
-        context,
-        viewport,
-        preview.boxes,
-        { ...look(), selection, bare: preview.bare ? selection : new Set() },
-        size,
-      );
-    }
-    if (preview?.marquee) drawMarquee(context, preview.marquee);
   }
 
   function updateControls() {
@@ -507,7 +434,7 @@ export function mountView(model, session, host) {
     const count = boxes.length - proposals.length;
     statusLine.update({
       name: frame?.name ?? "",
-      size: frame?.width ? `${frame.width} × ${frame.height}${describeReduction()}` : "",
+      size: frame?.width ? `${frame.width} × ${frame.height}${describeReduction(state)}` : "",
       boxes: frame ? describeCount(session, count, waiting) : "",
       zoom: frame?.width
         ? `${Math.round(viewport.scale * devicePixelRatio * 100)}%${at ? ` · ${Math.floor(at.x)}, ${Math.floor(at.y)}` : ""}`
