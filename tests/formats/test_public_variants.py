@@ -143,8 +143,59 @@ ONE = {"train/a": [CAT]}
 HALVES = {"train/a": [CAT], "val/a": [DOG]}
 SPLIT = {"images/train/a.jpg": PICTURE, "images/val/a.jpg": PICTURE}
 
+
+def _turned(angle: float) -> dict[str, Any]:
+    """A file of Supervisely with a box of 50 x 60 pixels about the centre of `BOX`."""
+    one = {"classTitle": "cat", "geometryType": "oriented_bbox", "angle": angle,
+           "points": {"exterior": [[25, 5], [75, 65]], "interior": []}}  # fmt: skip
+    return PIC | {"ann/a.jpg.json": {"size": {"height": 100, "width": 200}, "objects": [one]}}
+
+
+_CREATEML = [
+    {"image": "a.jpg", "annotations": [
+        {"label": "cat", "coordinates": {"x": 50, "y": 35, "width": 60, "height": 50}}]},
+]  # fmt: skip
+_BY_ID = {
+    "images": {"7": {"file_name": "a.jpg", "width": 200, "height": 100}},
+    "categories": {"1": "cat"},
+}
+_COCO_ROW = {"category_id": 1, "bbox": [20, 10, 60, 50]}
+_SCORED = "0 0.9 0.25 0.35 0.3 0.5\n1 0.8 0.25 0.35 0.3 0.5\n"
+
 # name: files, rows by picture, classes, annotations that are left
 KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]], list[str], int]] = {
+    "Supervisely, a box turned by radians": (_turned(1.5707963), ONE, ["cat"], 0),
+    "Supervisely, a box turned by degrees": (_turned(90), ONE, ["cat"], 0),
+    "CreateML, the list inside an object": (
+        PIC | {"_annotations.json": {"version": 1, "images": _CREATEML}},
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "COCO, everything under its id": (
+        PIC | {"c.json": _BY_ID | {"annotations": {"3": {"image_id": 7, **_COCO_ROW}}}},
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "COCO, annotations under the ids of pictures": (
+        PIC | {"c.json": _BY_ID | {"annotations": {"7": [_COCO_ROW, {"category_id": 1}]}}},
+        ONE,
+        ["cat"],
+        1,
+    ),
+    "YOLO, the score before the box": (
+        PIC | {"a.txt": _SCORED, "classes.txt": "cat\ndog\n"},
+        {"train/a": [CAT, DOG]},
+        ["cat", "dog"],
+        0,
+    ),
+    "YOLO, the score behind the box": (
+        PIC | {"a.txt": "0 0.25 0.35 0.3 0.5 0.9\n", "classes.txt": "cat\n"},
+        {"train/a": [(*CAT, 0.9)]},
+        ["cat"],
+        0,
+    ),
     "VIA whose regions have no attributes": (_via((POLYGON, {})), ONE, ["object"], 0),
     "VIA, choices by their ids": (
         _via((RECT, {"k": "2"}), _via_attributes={"region": {"k": {"options": {"2": "cat"}}}}),

@@ -51,6 +51,16 @@ class Judgement:
 Numbers = npt.NDArray[np.float64]
 
 
+def either(flags: Flags) -> Flags:
+    """Return ``flags.any(axis=1)`` of two columns, in a fraction of the time."""
+    return np.asarray(flags[:, 0] | flags[:, 1])
+
+
+def both(flags: Flags) -> Flags:
+    """Return ``flags.all(axis=1)`` of two columns, in a fraction of the time."""
+    return np.asarray(flags[:, 0] & flags[:, 1])
+
+
 def judge_corners(low: Numbers, high: Numbers, sizes: Numbers) -> Judgement:
     """Judge boxes by their corners, as shares of the picture, before they are clipped.
 
@@ -65,9 +75,9 @@ def judge_corners(low: Numbers, high: Numbers, sizes: Numbers) -> Judgement:
         thinnest = np.where(sizes > 0, THINNEST_PIXELS / sizes, 0.0)
     least = np.maximum(SMALLEST, thinnest) - _EXACT
     inside = np.clip(high, 0.0, 1.0) - np.clip(low, 0.0, 1.0)
-    empty = np.asarray((high - low < least).any(axis=1))
-    outside = np.asarray((inside < least).any(axis=1)) & ~empty
-    beyond = np.asarray((np.maximum(-low, high - 1) > OVERHANG).any(axis=1))
+    empty = either(high - low < least)
+    outside = either(inside < least) & ~empty
+    beyond = either(np.maximum(-low, high - 1) > OVERHANG)
     return Judgement(empty, outside, beyond & ~empty & ~outside)
 
 

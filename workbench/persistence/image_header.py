@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 HEAD_BYTES = 4096
 """Enough for the headers of nearly all files that come without a preview in their EXIF."""
@@ -33,6 +34,8 @@ _CHUNK = struct.Struct(">I4s")
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _APP1, _SCAN, _END = 0xE1, 0xDA, 0xD9
+# Tables, comments and application data stand before the frame in every file and say nothing here.
+_PASSED = frozenset({0xC4, 0xDB, 0xDD, 0xE0, *range(0xE2, 0xF0), 0xFE})
 _BASELINE = frozenset({0xC0, 0xC1})
 
 
@@ -117,6 +120,9 @@ def _jpeg(data: bytes) -> ImageHeader | None:
             if position < 0:
                 return None
         marker = data[position + 1]
+        if marker in _PASSED:
+            position += 2 + (data[position + 2] << 8 | data[position + 3])
+            continue
         if marker == 0xFF:  # any number of fill bytes may precede a marker
             rest = data[position : position + _FILL_BYTES]
             position += max(len(rest) - len(rest.lstrip(b"\xff")) - 1, 1)
@@ -128,8 +134,7 @@ def _jpeg(data: bytes) -> ImageHeader | None:
             height, width = struct.unpack_from(">HH", data, position + 5)
             if not width or not height:  # given later, in a DNL segment, which few can read
                 return None
-            several = marker not in _BASELINE
-            return ImageHeader(width, height, orientation, 2.0 if several else 1.0, several)
+            return _header_of_jpeg(width, height, orientation, marker not in _BASELINE)
         if marker in (_SCAN, _END):
             return None
         (length,) = struct.unpack_from(">H", data, position + 2)
@@ -137,6 +142,12 @@ def _jpeg(data: bytes) -> ImageHeader | None:
             orientation = _exif_orientation(data[position + 10 : position + 2 + length])
         position += 2 + length
     return None
+
+
+@lru_cache(maxsize=4096)
+def _header_of_jpeg(width: int, height: int, orientation: int, several: bool) -> ImageHeader:
+    """Return what such pictures have in common: most of a data set are alike."""
+    return ImageHeader(width, height, orientation, 2.0 if several else 1.0, several)
 
 
 def _png(data: bytes) -> ImageHeader | None:

@@ -29,13 +29,13 @@ _PBTXT_NAME = re.compile(r"\bname\s*:\s*[\"']([^\"'\n]+)[\"']")
 
 def is_class_list(name: str) -> bool:
     """Whether a file is called as lists of classes are, and nothing else."""
-    base = name.rpartition("/")[2].lower()
+    base = name[name.rfind("/") + 1 :].lower()
     return base in _CLASS_LISTS or base.endswith((".names", ".labels"))
 
 
 def is_other_list(name: str) -> bool:
     """Whether a file is called as lists of classes are, and other lists as well."""
-    return name.rpartition("/")[2].lower() in _OTHER_LISTS
+    return name[name.rfind("/") + 1 :].lower() in _OTHER_LISTS
 
 
 def listed_classes(view: FolderView, reading: Reading) -> list[str]:

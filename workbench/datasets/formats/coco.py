@@ -36,6 +36,7 @@ from workbench.datasets.formats.coco_classes import (
     CocoFile,
     Id,
     ascending,
+    by_ids,
     number_classes,
 )
 from workbench.datasets.formats.columns import BoxTable, PlainBoxes
@@ -56,6 +57,7 @@ from workbench.datasets.formats.items import (
 )
 from workbench.datasets.formats.rle import rle_box
 from workbench.datasets.formats.view import FolderView
+from workbench.datasets.judging import both
 from workbench.errors import ImportFormatError
 
 TITLE = "COCO"
@@ -97,7 +99,7 @@ def _is_coco(view: FolderView, name: str) -> bool:
         )
     if not isinstance(found, dict):
         return named
-    images, rows = found.get("images"), found.get("annotations")
+    images, rows = by_ids(found.get("images"), "id"), by_ids(found.get("annotations"), "image_id")
     some = [r for r in rows[:_SAMPLE] if isinstance(r, dict)] if isinstance(rows, list) else []
     if any("segments_info" in row for row in some):
         return False
@@ -152,14 +154,15 @@ def parse(found: Any, where: str, above: str = "") -> CocoFile:
     ImportFormatError
         If it is not in COCO's form.
     """
-    if not isinstance(found, dict) or not isinstance(found.get("images"), list):
+    images = by_ids(found.get("images"), "id") if isinstance(found, dict) else None
+    if not isinstance(images, list):
         keys = ", ".join(map(repr, list(found)[:5])) if isinstance(found, dict) else "none"
         raise ImportFormatError(
             f"{above}{where}: expected COCO's keys 'images', 'annotations' and 'categories', found "
             f"{keys or 'none'}; export it again as COCO, or take the file away to import the "
             f"pictures alone"
         )
-    rows = found.get("annotations")
+    rows = by_ids(found.get("annotations"), "image_id")
     if rows is not None and not isinstance(rows, list):
         raise ImportFormatError(
             f"{above}{where}: expected a list as 'annotations', found {type(rows).__name__}; "
@@ -167,7 +170,7 @@ def parse(found: Any, where: str, above: str = "") -> CocoFile:
         )
     return CocoFile(
         where,
-        found["images"],
+        images,
         _categories(found.get("categories")),
         rows or [],
         rows is not None,
@@ -190,6 +193,9 @@ def _contributor(found: dict[str, Any]) -> str:
 
 def _categories(items: Any) -> list[Category]:
     by_id: dict[Id, Category] = {}
+    if isinstance(items, dict):
+        named = {key: {"name": v} if isinstance(v, str) else v for key, v in items.items()}
+        items = by_ids(named, "id")
     for item in items if isinstance(items, list) else []:
         category_id = _id(item.get("id")) if isinstance(item, dict) else None
         if category_id is not None:
@@ -271,7 +277,8 @@ def _take_plain(
     if 1 in crowds:
         good &= np.array(crowds, dtype=object) != 1
     # What is not a number falls out of the comparisons.
-    good &= (abs(sides) < _FAR).all(axis=1) & (sides[:, 2:] > 0).all(axis=1)
+    near = abs(sides) < _FAR
+    good &= both(near[:, :2]) & both(near[:, 2:]) & both(sides[:, 2:] > 0)
     bad = np.zeros(len(records), dtype=np.bool_)
     bad[owner[~good & (owner >= 0)]] = True
     chosen = np.flatnonzero(good & ~bad[owner])
@@ -280,7 +287,7 @@ def _take_plain(
         return everything
     corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], axis=1)[chosen]
     some = [rows[number] for number in chosen.tolist()]
-    shapes = np.fromiter(map(_plain_shape, some), dtype=np.int64, count=len(some))
+    shapes = np.fromiter(map(_plain_shape, some), dtype=np.uint8, count=len(some))
     bare = np.fromiter(map(_KEPT_KEYS.isdisjoint, some), dtype=np.bool_, count=len(some))
     extras: dict[int, Mapping[str, Any]] = {
         place: extra

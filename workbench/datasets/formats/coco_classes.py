@@ -50,6 +50,27 @@ class CocoFile:
     shown: bool = False
 
 
+def by_ids(found: Any, key: str) -> Any:
+    """Return objects that stand under their ids as a list, with the id in each that lacks it.
+
+    Parameters
+    ----------
+    found : object
+        Anything but a mapping of objects, or of lists of objects, is returned as it is.
+    key : str
+        What the ids are.
+    """
+    if not isinstance(found, dict) or not found:
+        return found
+    rows = []
+    for name, value in found.items():
+        some = value if isinstance(value, list) else [value]
+        if not all(isinstance(row, dict) for row in some):
+            return found
+        rows += [row if key in row else {**row, key: name} for row in some]
+    return rows
+
+
 def ascending(value: Id) -> tuple[bool, Id]:
     """Sort key of ids: numbers first."""
     return isinstance(value, str), value

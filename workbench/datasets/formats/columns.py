@@ -34,7 +34,7 @@ class BoxTable:
         ``x0, y0, x1, y1``, in the unit of the record.
     places : ndarray of int64, shape (boxes,), or None
         Line or element in the file; None: they count from 1 in each record.
-    shapes : ndarray of int64, shape (boxes,), or None
+    shapes : ndarray of uint8, shape (boxes,), or None
         What each is more than a box, as its place in `shape_names`; None: nothing.
     shape_names : sequence of str
     extras : dict of int to mapping
@@ -45,7 +45,7 @@ class BoxTable:
     class_id: Ids
     corners: Numbers
     places: Ids | None = None
-    shapes: Ids | None = None
+    shapes: npt.NDArray[np.uint8] | None = None
     shape_names: Sequence[str] = ("",)
     extras: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -173,7 +173,7 @@ class PlainRows(Sequence[Row]):
         self.start = start
 
     def __len__(self) -> int:
-        return len(self.source)
+        return self.source.stop - self.source.start
 
     def __iter__(self) -> Iterator[Row]:
         for box, row in zip(self.source, self.xywh().tolist(), strict=True):

@@ -32,12 +32,21 @@ def detect(view: FolderView) -> Detection:
 
 
 def _is_createml(value: Any) -> bool:
-    if not isinstance(value, list):
-        return False
-    items = [item for item in value[:200] if isinstance(item, dict)]
+    pictures = _listed(value)
+    items = [item for item in pictures[:200] if isinstance(item, dict)]
     listed = [item for item in items if _first(item, _PICTURE) and _objects(item) is not None]
     rows = [row for item in listed for row in _objects(item) or () if isinstance(row, dict)]
-    return bool(listed) and (not rows or any("coordinates" in row for row in rows))
+    # An empty list is a sign of its own only where nothing stands around it.
+    bare = not rows and isinstance(value, list)
+    return bool(listed) and (bare or any("coordinates" in row for row in rows))
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return the list of pictures: the file itself, or the only list in it."""
+    if isinstance(value, list):
+        return value
+    lists = [v for v in value.values() if isinstance(v, list)] if isinstance(value, dict) else []
+    return lists[0] if len(lists) == 1 else []
 
 
 def _first(item: dict[str, Any], keys: tuple[str, ...]) -> Any:
@@ -56,7 +65,7 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
 
 
 def _parse(value: Any, name: str) -> Iterator[Record]:
-    for place, item in enumerate(value, start=1):
+    for place, item in enumerate(_listed(value), start=1):
         if not isinstance(item, dict):
             continue
         record = Record(name, _first(item, _PICTURE), place=place)

@@ -6,7 +6,6 @@ picture is called ``frame_000012`` (https://docs.cvat.ai/docs/manual/advanced/xm
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -29,6 +28,7 @@ from workbench.datasets.formats.items import (
     corners,
     name_of,
     number,
+    rotated_around,
     size_of,
 )
 from workbench.datasets.formats.pairing import stem_of
@@ -212,13 +212,3 @@ def _box(element: Element) -> tuple[tuple[float, float, float, float], str]:
 
 def _points(text: str) -> tuple[float, float, float, float]:
     return corners(number(v) for v in text.replace(";", ",").split(",") if v.strip())
-
-
-def rotated_around(
-    left: float, top: float, right: float, bottom: float, degrees: float
-) -> tuple[float, float, float, float]:
-    """Return the box around a box that is turned about its centre."""
-    x, y, width, height = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
-    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
-    across, down = width * cos + height * sin, width * sin + height * cos
-    return x - across / 2, y - down / 2, x + across / 2, y + down / 2

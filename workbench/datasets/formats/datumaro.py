@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from workbench.datasets.formats import reasons as why
-from workbench.datasets.formats.cvat import rotated_around
 from workbench.datasets.formats.items import (
     KEYPOINTS,
     MASK,
@@ -20,6 +19,7 @@ from workbench.datasets.formats.items import (
     Record,
     corners,
     number,
+    rotated_around,
     size_of,
 )
 from workbench.datasets.formats.rle import rle_box

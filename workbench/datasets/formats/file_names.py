@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def extension(name: str) -> str:
     """Return the extension of a name in lower case, with its dot; empty if it has none."""
@@ -9,6 +11,23 @@ def extension(name: str) -> str:
     if dot < 1 or name[dot - 1] == "/" or "/" in (found := name[dot:]):
         return ""
     return found.lower()
+
+
+def by_extension(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the names that are not hidden, by their extension."""
+    found: dict[str, list[str]] = {}
+    written: dict[str, list[str]] = {}
+    for name in names:
+        if name[:1] == "." or "/." in name:
+            continue
+        end = name[name.rfind(".") :]
+        known = written.get(end)
+        if known is None:
+            known = found.setdefault(extension(name), [])
+            if end[0] == "." and "/" not in end:
+                written[end] = known
+        known.append(name)
+    return found
 
 
 def hidden(name: str) -> bool:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from workbench.datasets.formats.columns import runs_of
 from workbench.datasets.formats.items import FRACTIONS, Record
 from workbench.datasets.formats.row_meaning import Meant, RowChoice, meant
-from workbench.datasets.judging import judge_corners
+from workbench.datasets.judging import both, either, judge_corners
 from workbench.geometry import Boxes
 from workbench.persistence.image_header import TURNED, ImageHeader
 
@@ -159,9 +159,10 @@ def _fractions_for_pixels(
     if not len(owner):
         return result
     group = number[owner]
+    sizes, halves = abs(rows), rows != np.floor(rows)
     most, broken = np.zeros(len(files)), np.zeros(len(files))
-    np.maximum.at(most, group, abs(rows).max(axis=1))
-    np.maximum.at(broken, group, (rows != np.floor(rows)).any(axis=1).astype(float))
+    np.maximum.at(most, group, np.maximum.reduce([sizes[:, n] for n in range(4)]))
+    np.maximum.at(broken, group, (either(halves[:, :2]) | either(halves[:, 2:])).astype(float))
     result = (most[group] <= 1.0 + _SLACK) & (broken[group] > 0)
     return np.asarray(result & ~in_fractions)
 
@@ -170,9 +171,11 @@ def _pixels_for_fractions(
     low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], size: npt.NDArray[np.float64]
 ) -> Flags:
     """Whether boxes that cannot be fractions are inside the picture as pixels."""
-    far = (high > 1.5).any(axis=1) & ((high - low) > 1.0).all(axis=1)
-    inside = (low >= -_SLACK_PIXELS).all(axis=1) & (high <= size + _SLACK_PIXELS).all(axis=1)
-    return np.asarray(far & inside)
+    far = either(high > 1.5)
+    if not far.any():
+        return far
+    far &= both((high - low) > 1.0)
+    return far & both(low >= -_SLACK_PIXELS) & both(high <= size + _SLACK_PIXELS)
 
 
 class _Frames:

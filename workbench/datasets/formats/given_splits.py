@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from workbench.datasets.formats.encodings import decode
-from workbench.datasets.formats.file_names import hidden
 from workbench.datasets.formats.view import FolderView
 from workbench.errors import ImportFormatError
 from workbench.persistence.archive.split_lists import GivenSplits, find_splits
 
 _LIST_BYTES = 2**26
+_TELLING = (".yaml", ".yml", ".data", ".txt")
 
 
 def given_splits(view: FolderView) -> GivenSplits:
@@ -25,5 +25,4 @@ def _find(view: FolderView) -> GivenSplits:
         except ImportFormatError:
             return b""
 
-    names = [name for name in view.names if not hidden(name)]
-    return find_splits(names, view.pictures, read_text)
+    return find_splits(view.others(_TELLING), view.pictures, read_text)

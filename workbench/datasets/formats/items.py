@@ -6,6 +6,7 @@ are the business of one loop, see `workbench.datasets.formats.reading`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -237,6 +238,16 @@ def point_list(points: Any) -> tuple[float, float, float, float]:
     except (TypeError, KeyError) as error:
         raise ValueError(f"expected points, found {str(points)[:60]}") from error
     return corners(flat)
+
+
+def rotated_around(
+    left: float, top: float, right: float, bottom: float, degrees: float
+) -> tuple[float, float, float, float]:
+    """Return the box around a box that is turned about its centre."""
+    x, y, width, height = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
+    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    across, down = width * cos + height * sin, width * sin + height * cos
+    return x - across / 2, y - down / 2, x + across / 2, y + down / 2
 
 
 def number(value: Any) -> float:

@@ -83,6 +83,10 @@ class Ledger:
         if self.reasons[key] <= _KEPT:
             self.entries.append(entry)
 
+    def has_room(self, entry: Entry) -> bool:
+        """Whether more like this one are kept; all are counted."""
+        return self.reasons[entry.unit, entry.outcome, entry.reason] < _KEPT
+
     def add_all(self, entry: Entry, places: Sequence[int]) -> None:
         """Count the same of several places in a file."""
         key = entry.unit, entry.outcome, entry.reason

@@ -58,7 +58,7 @@ class _DatasetView(FolderView):
         self._source = source
         self.keys = {f"images/{split}/{filename}": (split, filename) for split, filename in heads}
         self._pixels = {name: heads[key] for name, key in self.keys.items()}
-        self.names = [*source.names, *self.keys]
+        self._list([*source.names, *self.keys])
         self.pictures = list(self.keys)
         self.notes = source.notes
 

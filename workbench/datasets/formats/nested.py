@@ -26,7 +26,7 @@ _ANNOTATED = frozenset({".json", ".xml", ".csv", ".ndjson", ".jsonl"})
 
 def look_inside(view: FolderView, limits: ArchiveLimits) -> None:
     """Open archives in what has no pictures of its own, or none but pictures."""
-    inner = [name for name in view.names if tar.is_archive(name) and not hidden(name)]
+    inner = [name for name in view.others(tar.LAST_EXTENSIONS) if tar.is_archive(name)]
     if not view.pictures:
         for name in inner:
             _open(view, name, _on_disk(view, name, limits), limits)

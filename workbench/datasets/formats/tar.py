@@ -20,6 +20,9 @@ _TARS = (".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tgz", ".txz", ".tbz2", 
 ARCHIVES = (*_TARS, ".zip")
 """Extensions of all archives that are read."""
 
+LAST_EXTENSIONS = frozenset(name[name.rindex(".") :] for name in ARCHIVES)
+"""What the names of archives end in, and those of some other files."""
+
 _RATIO_FROM_BYTES = 1_000_000
 _BLOCK_BYTES = 2**20
 _EXTENDED = frozenset(

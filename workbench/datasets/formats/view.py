@@ -11,11 +11,10 @@ into a temporary folder, which `FolderView.close` removes.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -32,13 +31,12 @@ from workbench.datasets.formats.encodings import (
     is_other_text,
     wide_encoding,
 )
-from workbench.datasets.formats.file_names import extension, hidden
+from workbench.datasets.formats.file_names import by_extension, extension
 from workbench.datasets.formats.nested import look_inside
-from workbench.errors import ArchiveError, ImportFormatError, NotFoundError, WorkbenchError
+from workbench.errors import ImportFormatError, NotFoundError, WorkbenchError
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.archive import Archive, Member
-from workbench.persistence.archive.folder import Folder, opened_file
-from workbench.persistence.archive.format import STORED
+from workbench.persistence.archive.folder import Folder, member_of
 from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.foreign_text import made_whole, may_hold_halves
 from workbench.persistence.models import ArchiveLimits
@@ -50,8 +48,7 @@ TEXT_BYTES = 2**30
 
 _CACHE_BYTES = 64 * 2**20
 _SAMPLE = 24
-_BLOCK_BYTES = 2**20
-_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_AT_ONCE = 1000
 
 POINTABLE = frozenset(
     {".json", ".yaml", ".yml", ".xml", ".csv", ".ndjson", ".jsonl", ".data", ".txt"}
@@ -113,7 +110,6 @@ class FolderView:
         self._temporary: list[str] = []
         self._parsed: OrderedDict[str, tuple[int, Any]] = OrderedDict()
         self._by_extension: dict[str, list[str]] = {}
-        self._roots: dict[int, str] = {}
         self._folders: dict[Path, Folder] = {}
         self._listed: Folder | None = None
 
@@ -169,9 +165,7 @@ class FolderView:
     def _alone(cls, file: Path) -> Self:
         """View one file, whatever lies beside it."""
         view = cls(file.parent, file.name)
-        size = file.stat().st_size
-        member = Member(file.name, b"", STORED, 0, size, size, 0, 0, False)
-        view._add(Folder(file.parent, [member], []), "")
+        view._add(Folder(file.parent, [member_of(file.name, file.stat().st_size)], []), "")
         return view
 
     @classmethod
@@ -179,8 +173,7 @@ class FolderView:
         """View some files under the names that are given for them."""
         view = cls(next(iter(places.values()), Path()).parent)
         for name, place in places.items():
-            size = place.stat().st_size
-            member = Member(place.name, b"", STORED, 0, size, size, 0, 0, False)
+            member = member_of(place.name, place.stat().st_size)
             view._members[name] = (view._folder(place.parent), member)
         view._add(Folder(view.path, [], []), "")
         return view
@@ -219,7 +212,11 @@ class FolderView:
 
     def others(self, extensions: Collection[str]) -> list[str]:
         """Return the files of some extensions that are not hidden."""
-        return [n for n in self.names if extension(n) in extensions and not hidden(n)]
+        found = [some for kind in extensions if (some := self._by_extension.get(kind))]
+        if len(found) < 2:
+            return [*found[0]] if found else []
+        wanted = {name for some in found for name in some}
+        return [name for name in self.names if name in wanted]
 
     def place(self, name: str) -> Path:
         """Return where a file lies on the disk; one in an archive is unpacked for that."""
@@ -256,13 +253,12 @@ class FolderView:
         for member in source.members:
             if not member.ignored:
                 self._members[prefix + member.name] = (source, member)
-        self._list()
+        self._list(self._members)
 
-    def _list(self) -> None:
-        self.names = list(self._members)
-        self.pictures = [
-            name for name in self.names if extension(name) in IMAGE_EXTENSIONS and not hidden(name)
-        ]
+    def _list(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+        self._by_extension = by_extension(self.names)
+        self.pictures = self.others(IMAGE_EXTENSIONS)
 
     def is_packed(self, name: str) -> bool:
         """Whether a file lies in an archive."""
@@ -279,7 +275,7 @@ class FolderView:
         """Call files otherwise."""
         for old, new in names.items():
             self._members[new] = self._members.pop(old)
-        self._list()
+        self._list(self._members)
 
     def new_folder(self) -> str:
         """Return a new temporary folder, which goes with the view."""
@@ -334,7 +330,7 @@ class FolderView:
         """Return a file's contents, text in UTF-8; raises `ArchiveError` if it cannot be read."""
         source, member = self._members[name]
         if isinstance(source, Folder):
-            data = self._from_folder(source, member.name, member.size, whole=True)
+            data = source.beginning(member, member.size, whole=True)
         else:
             data = source.read(member)
         return data if data.isascii() else self._in_utf8(name, data)
@@ -360,29 +356,8 @@ class FolderView:
         """Return the beginning of a file."""
         source, member = self._members[name]
         if isinstance(source, Folder):
-            return self._from_folder(source, member.name, length)
+            return source.beginning(member, length)
         return source.head(member, length)
-
-    def _from_folder(self, source: Folder, name: str, length: int, *, whole: bool = False) -> bytes:
-        # Joined and read without pathlib and file objects: there are 100,000 of them.
-        root = self._roots.get(id(source))
-        if root is None:
-            root = self._roots[id(source)] = str(source.path)
-        try:
-            descriptor = opened_file(f"{root}/{name}", _READ)
-            try:
-                data = os.read(descriptor, max(length, 1) + whole)
-                # What ends before the length that was asked for is read to its end.
-                while whole and len(data) > length and (more := os.read(descriptor, _BLOCK_BYTES)):
-                    data += more
-                return data
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise ArchiveError(
-                f"{root}/{name}: expected a file that can be read, found: {error.strerror}; see to "
-                f"it and import again"
-            ) from error
 
     def text(self, name: str) -> bytes:
         """Return the whole of an annotation file.
@@ -441,10 +416,6 @@ class FolderView:
         """Return the files of some extensions that are not hidden; just the one pointed at."""
         if self.focus is not None and extension(self.focus) in extensions:
             return [self.focus]
-        if not self._by_extension:
-            for name in self.names:
-                if not hidden(name):
-                    self._by_extension.setdefault(extension(name), []).append(name)
         found = [self._by_extension.get(kind, []) for kind in extensions]
         return found[0] if len(found) == 1 else [name for names in found for name in names]
 
@@ -478,9 +449,14 @@ def _print_of(folder: Folder) -> bytes:
     Pictures that are exchanged for others of their length are not told apart.
     """
     digest = blake2b(digest_size=16)
-    for member, modified in zip(folder.members, folder.modified, strict=True):
-        when = 0 if extension(member.name) in IMAGE_EXTENSIONS else modified
-        digest.update(f"{member.name}\n{member.size} {when}\n".encode("utf-8", "surrogateescape"))
+    for start in range(0, len(folder.members), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        rows = [
+            f"{member.name}\n{member.size} "
+            f"{0 if extension(member.name) in IMAGE_EXTENSIONS else modified}\n"
+            for member, modified in zip(folder.members[part], folder.modified[part], strict=True)
+        ]
+        digest.update("".join(rows).encode("utf-8", "surrogateescape"))
     return digest.digest()
 
 

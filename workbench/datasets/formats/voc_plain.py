@@ -117,23 +117,27 @@ class _Objects:
     def take(self, body: bytes) -> int | None:
         """Take the objects that stand between head and end; return how many, None if unsure."""
         first, *parts = body.split(b"<object>")
-        boxes, kinds = [], []
+        if first:
+            return None
+        boxes, around = [], []
         for part in parts:
             before, _, rest = part.partition(b"<bndbox>")
             box, _, after = rest.partition(b"</bndbox>")
-            kind = self._numbers.get((before, after))
-            if kind is None:
-                kind = self._number(before, after)
-            shape = box.translate(_ALL_ZEROS)
-            if kind < 0 or not (shape in self._shapes or self._is_box(shape)):
-                return None
             boxes.append(box)
-            kinds.append(kind)
-        if first:
+            around.append((before, after))
+        kinds = [self._kind_of(pair) for pair in around]
+        shapes = b"\0".join(boxes).translate(_ALL_ZEROS).split(b"\0") if boxes else []
+        if -1 in kinds or len(shapes) != len(boxes):
+            return None
+        if not all(shape in self._shapes or self._is_box(shape) for shape in set(shapes)):
             return None
         self.boxes += boxes
         self.kinds += kinds
         return len(kinds)
+
+    def _kind_of(self, around: tuple[bytes, bytes]) -> int:
+        number = self._numbers.get(around)
+        return self._number(*around) if number is None else number
 
     def _number(self, before: bytes, after: bytes) -> int:
         """Return the place in `what` of an object with these texts; -1 if they are not plain."""

@@ -8,10 +8,9 @@ from typing import Any
 
 from workbench.datasets.formats.encodings import decode
 from workbench.datasets.formats.items import Detection, Options, Reading, Record
-from workbench.datasets.formats.pairing import stem_of
+from workbench.datasets.formats.pairing import folded_stems
 from workbench.datasets.formats.view import FolderView
 from workbench.errors import ImportFormatError
-from workbench.persistence.archive.directory import fold
 
 _TICK = 500
 _NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -81,8 +80,9 @@ def owned_texts(view: FolderView) -> list[str]:
 
 
 def _owned_texts(view: FolderView) -> list[str]:
-    stems = {fold(stem_of(name)) for name in view.pictures}
-    return [name for name in view.candidates(".txt") if fold(stem_of(name)) in stems]
+    texts = view.candidates(".txt")
+    stems = set(folded_stems(view.pictures)) if texts else set()
+    return [n for n, stem in zip(texts, folded_stems(texts), strict=True) if stem in stems]
 
 
 def rows_match(

@@ -124,41 +124,49 @@ def coco_json(items: Sequence[OutItem], classes: Sequence[str]) -> bytes:
     parts = {
         "info": _json({"description": "written by Workbench"}),
         "images": _json(images),
-        "annotations": b"[" + b",".join(rows) + b"]",
+        "annotations": b"[" + b"".join(rows)[1:] + b"]",
         "categories": _json(categories),
     }
     return b"{" + b",".join(b'"%b":%b' % (key.encode(), part) for key, part in parts.items()) + b"}"
 
 
-def _coco_rows(found: OutColumns, numbers: Sequence[int]) -> list[bytes]:
-    """Return the annotations of pictures with these ids as text, put together from columns."""
+def _coco_rows(found: OutColumns, numbers: Sequence[int]) -> Iterator[bytes]:
+    """Yield the annotations of pictures with these ids as text, with a comma before each.
+
+    It is put together from columns, some thousand rows at once.
+    """
     low, size = found.corners[:, :2], found.corners[:, 2:] - found.corners[:, :2]
     boxes = np.round(np.concatenate([low, size], axis=1), DECIMALS) + 0.0
     areas = np.round(boxes[:, 2] * boxes[:, 3], DECIMALS)
     images = np.array(numbers, dtype=np.int64)[found.owner]
-    columns = (
-        range(1, len(areas) + 1),
-        images.tolist(),
-        (found.class_id + 1).tolist(),
-        _texts(boxes, b"],["),
-        _texts(areas, b","),
-    )
-    rows = [_COCO_ROW % row for row in zip(*columns, strict=True)] if len(areas) else []
-    for place, extra in found.extras.items():
-        more = _json({key: value for key, value in extra.items() if key not in _COCO_KEYS})
-        rows[place] = more[:-1] + b"," * (len(more) > 2) + rows[place][1:]
-    return rows
+    ids = np.arange(1, len(areas) + 1)
+    step = len(_COCO_ROW)
+    for start in range(0, len(areas), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        pieces = list(_COCO_ROW) * len(ids[part])
+        for place, column in enumerate((ids, images, found.class_id + 1, boxes, areas)):
+            between = b"," if column.ndim == 1 else b"],["
+            pieces[2 * place + 1 :: step] = _texts(column[part], between)
+        for row in range(start, start + len(ids[part])) if found.extras else ():
+            if extra := found.extras.get(row):
+                more = _json({k: v for k, v in extra.items() if k not in _COCO_KEYS})
+                inner = more[1:-1] + b"," * (len(more) > 2)
+                pieces[(row - start) * step] = _COCO_ROW[0].replace(b"{", b"{" + inner)
+        yield b"".join(pieces)
 
 
+_ROWS_AT_ONCE = 10_000
+# What stands between the columns; those have the places that are empty here.
 _COCO_ROW = (
-    b'{"id":%d,"image_id":%d,"category_id":%d,"bbox":[%b],"area":%b,"segmentation":[],"iscrowd":0}'
+    *(b',{"id":', b"", b',"image_id":', b"", b',"category_id":', b"", b',"bbox":[', b""),
+    *(b'],"area":', b"", b',"segmentation":[],"iscrowd":0}'),
 )
 _COCO_KEYS = frozenset(
     {"id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd"}
 )  # fmt: skip
 
 
-def _texts(numbers: npt.NDArray[np.float64], between: bytes) -> list[bytes]:
+def _texts(numbers: npt.NDArray[Any], between: bytes) -> list[bytes]:
     """Return the text of each number or row of numbers; a whole number without a point."""
     text = orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY)
     text = text.replace(b".0,", b",").replace(b".0]", b"]")

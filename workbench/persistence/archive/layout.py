@@ -111,7 +111,7 @@ def plan_layout(names: Sequence[str], given: GivenSplits | None = None) -> Layou
     given = given or GivenSplits()
     images = images_of(names)
     texts: dict[str, list[str]] = {}
-    for name in names:
+    for name in names if len(images) < len(names) else ():
         if _extension(name) == ".txt" and name not in given.lists:
             texts.setdefault(fold(name), []).append(name)
     if not images:
@@ -191,6 +191,8 @@ class _Plan:
         self._add_label(name[: name.rfind(".")], _label(split, filename), split, place)
 
     def _add_label(self, stem: str, label: str, split: str, place: _Place) -> None:
+        if not self._texts:
+            return
         text = f"{fold(stem)}.txt"
         for folder in place.label_folders:
             members = self._texts.get(folder + text)

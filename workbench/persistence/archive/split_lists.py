@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from workbench.persistence.archive.data_yaml import parse_split_paths
 from workbench.persistence.archive.directory import fold
@@ -120,19 +121,29 @@ class _Tree:
 
     def __init__(self, names: Sequence[str], images: Sequence[str], read: Read) -> None:
         self._read = read
-        self._texts = {fold(name): name for name in names if name.lower().endswith(".txt")}
-        self._images = {fold(name): name for name in images}
-        self._below: dict[str, list[str]] = {}
+        self._names, self._all = names, images
+        in_folder: dict[str, list[str]] = {}
         for image in images:
-            folder = fold(image).rpartition("/")[0]
+            in_folder.setdefault(image[: max(image.rfind("/"), 0)], []).append(image)
+        self._below: dict[str, list[str]] = {}
+        for folder, inside in in_folder.items():
+            above = fold(folder)
             while True:
-                self._below.setdefault(folder, []).append(image)
-                if not folder:
+                self._below.setdefault(above, []).extend(inside)
+                if not above:
                     break
-                folder = folder.rpartition("/")[0]
+                above = above.rpartition("/")[0]
         self._by_name: dict[str, set[str]] = {}
         self._lists: set[str] = set()
         self._missing: list[str] = []
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        return {fold(name): name for name in self._names if name.lower().endswith(".txt")}
+
+    @cached_property
+    def _images(self) -> dict[str, str]:
+        return {fold(name): name for name in self._all}
 
     def assign(self, name: str, paths: dict[str, list[str]]) -> GivenSplits:
         """Return the splits that the file `name` gives by `paths`."""
