@@ -28,6 +28,7 @@ from workbench.training.places.trial import OBJECT_STORE_BYTES, environment, fre
 T = TypeVar("T")
 
 _SECONDS_TO_END = 60
+_SECONDS_TO_JOIN = 300
 
 
 @dataclass
@@ -179,12 +180,13 @@ class Nodes:
             "gcs_server_port": free_port(),
             **ports(),
         }
-        self.cluster = Cluster(initialize_head=True, head_node_args=self._head)
+        self.cluster = Cluster()
+        self._start(**self._head)
         self._added: list[Any] = []
 
     def add(self) -> None:
         """Add a node of one processor."""
-        self._added.append(self.cluster.add_node(**self._shared, **ports(), num_cpus=1))
+        self._added.append(self._start(**self._shared, **ports(), num_cpus=1))
 
     def kill(self) -> None:
         """Kill the first node that was added, as a power cut does: all that runs on it is gone."""
@@ -193,7 +195,15 @@ class Nodes:
     def behead(self) -> None:
         """Kill the head, and start one that knows nothing at the same address."""
         self._kill(self.cluster.head_node)
-        self.cluster.add_node(**self._head | ports())
+        self._start(**self._head | ports())
+
+    def _start(self, **options: Any) -> Any:
+        """Start a node, and wait until it has joined: where others keep all processors busy, that
+        takes longer than the half minute after which Ray gives up."""
+        node = self.cluster.add_node(wait=False, **options)
+        services = import_module("ray._private.services")
+        services.wait_for_node(node.gcs_address, node.plasma_store_socket_name, _SECONDS_TO_JOIN)
+        return node
 
     def _kill(self, node: Any) -> None:
         started = [one.process.pid for kind in node.all_processes.values() for one in kind]

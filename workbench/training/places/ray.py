@@ -52,6 +52,7 @@ _JOBS_PORT = 8265
 _SECONDS_FOR_ANSWER = 5.0
 _SECONDS_TO_END = 60.0
 _SECONDS_BETWEEN_LOOKS = 2.0
+_UNANSWERED = 3
 _NO_ANSWER = (OSError, ValueError, LookupError, TypeError)
 # Longer than a keeper on another machine ever takes to say again that it is alive.
 _SECONDS_OF_SILENCE = 60.0
@@ -198,13 +199,14 @@ class RayPlace:
         folder.request_cancel()
         self.tend(folder)
         limit = time.monotonic() + _SECONDS_TO_END
-        next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
+        next_look, unanswered = 0.0, 0
         while not has_ended(folder):
-            now = time.monotonic()
-            if now > limit or (now > next_look and not self._answers()):
-                return False
-            if now > next_look:
+            if time.monotonic() > next_look:
+                unanswered = 0 if self._answers() else unanswered + 1
                 next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
+            # Once is no sign: a head that is busy may be late, too.
+            if unanswered >= _UNANSWERED or time.monotonic() > limit:
+                return False
             time.sleep(_POLL_SECONDS)
         return True
 
