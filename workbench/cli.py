@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "copy",
         help="copy a dataset between folders and buckets",
         description="Copy a dataset with its versions, trash and history, and compare all bytes "
-        "afterwards. If it is interrupted there is no copy.",
+        "afterwards. If it is interrupted there is no copy; the same command goes on where it was.",
     )
     for place in ("source", "target"):
         copy.add_argument(

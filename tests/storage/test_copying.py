@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.helpers.pictures import jpeg
+from tests.storage.s3_proxy import S3Proxy
 from workbench import copy_dataset, create_stores
 from workbench.cli import main
 from workbench.errors import (
@@ -18,11 +21,13 @@ from workbench.errors import (
     InvalidDatasetError,
     InvalidNameError,
     NotFoundError,
+    UnreachableError,
 )
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, NewImage
 from workbench.persistence.storage.local import LocalStorage
 from workbench.persistence.storage.local.removing import remove_tree
+from workbench.persistence.stores import copying
 
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
 OTHER = Annotation(0, 0.25, 0.25, 0.25, 0.5)
@@ -37,6 +42,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
         for name, path in found.items()
         if path.is_file() and not name.startswith(left_out)
     }
+
+
+@pytest.fixture(autouse=True)
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is noted of copies is in a folder of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -169,6 +180,69 @@ async def test_bytes_that_come_out_otherwise_are_found(
     with pytest.raises(InvalidDatasetError, match=r"labels/train/1\.txt: expected the bytes"):
         await copy_dataset(cups, target / "cups", progress=spoil)
     assert not (target / "cups").exists()
+
+
+async def test_a_killed_copy_goes_on_where_it_was(
+    cups: Path, stores: Stores, tmp_path: Path
+) -> None:
+    """What it had copied is not read again, unless the source or the copy has changed since."""
+    for n in range(3, 7):
+        await stores.image.save("cups", "train", f"{n}.jpg", np.full((20, 20, 3), n * 9, np.uint8))
+    target = tmp_path / "elsewhere" / "cups"
+    kill = (
+        "import asyncio, os, pathlib, sys\n"
+        "from workbench.persistence.copying import copy_dataset\n"
+        "from workbench.persistence.stores import copying\n"
+        "copying._MOST_TOGETHER = 1\n"
+        "around = pathlib.Path(sys.argv[2]).parent\n"
+        "def die(done, total):\n"
+        "    if len([*around.rglob('images/train/*.jpg')]) == 4:\n"
+        "        os._exit(9)\n"
+        "asyncio.run(copy_dataset(sys.argv[1], sys.argv[2], progress=die))\n"
+    )
+    killed = [sys.executable, "-c", kill, str(cups), str(target)]
+    assert await asyncio.to_thread(subprocess.call, killed) == 9
+    assert not target.exists()
+    left = sorted((target.parent / ".workbench" / "staging").rglob("images/train/*.jpg"))
+    assert len(left) == 4
+    spoilt, changed, *_ = (path.name for path in left)
+    left[0].write_bytes(b"damaged")
+    (cups / "images" / "train" / changed).write_bytes(jpeg(40))
+    there = {path.name: path.stat().st_mtime_ns for path in left}
+    # Who makes another dataset there leaves it alone.
+    await create_stores(target.parent, tmp_path / "models").dataset.create("other", ["cup"])
+    await copy_dataset(cups, target)
+    assert files_of(target) == files_of(cups)
+    same = {
+        name
+        for name, written in there.items()
+        if (target / "images/train" / name).stat().st_mtime_ns == written
+    }
+    assert same == there.keys() - {spoilt, changed}
+    assert not [*(tmp_path / "cache" / "workbench" / "copies").iterdir()]
+    assert not [*(target.parent / ".workbench" / "staging").iterdir()]
+
+
+async def test_a_copy_to_a_bucket_goes_on_where_it_was(
+    cups: Path, tmp_path: Path, s3: S3Proxy, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "_MOST_TOGETHER", 1)
+
+    def break_off(done: int, total: int) -> None:
+        if len(written()) == 2:
+            raise UnreachableError("the network is gone")
+
+    def written() -> list[str]:
+        return [path for method, path in s3.log if method == "PUT" and "/images/" in path]
+
+    s3.log.clear()
+    with pytest.raises(UnreachableError):
+        await copy_dataset(cups, f"{address}/cups", progress=break_off)
+    assert len(written()) == 2
+    await copy_dataset(cups, f"{address}/cups")
+    assert len(written()) == len(set(written())), "none twice"
+    await copy_dataset(f"{address}/cups", tmp_path / "back" / "cups")
+    assert files_of(tmp_path / "back" / "cups") == files_of(cups)
 
 
 async def test_links_that_lead_out_are_not_followed(cups: Path, tmp_path: Path) -> None:

@@ -181,6 +181,12 @@ async def test_home_asks_for_each_thing_once(address: str, s3: S3Proxy) -> None:
         # Of each: its head before and after, seven listings, and six small values.
         assert again.total() <= 6 + 2 * 15
         assert first.total() <= again.total() + 2 * (len(images) + 1) + 2
+        s3.latency_s = 0.1
+        s3.spans.clear()
+        await home.refresh()
+        s3.latency_s = 0.0
+        # Of one after the other it would be as many more for each dataset.
+        assert s3.rounds(list(s3.spans)) <= 9
         await other.stores.label.save("mugs", "train", "0.jpg", [BOX, BOX])
         await home.refresh()
         assert [card["boxes"] for card in home.cards] == [1, 3]

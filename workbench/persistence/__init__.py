@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 from workbench.errors import NotStartedError
-from workbench.persistence.storage.looks import one_look
+from workbench.persistence.storage.looks import both, one_look, together
 from workbench.persistence.stores.bundle import DataStores, Stores
 from workbench.persistence.stores.datasets import DatasetStore
 from workbench.persistence.stores.images import ImageStore
@@ -22,6 +22,7 @@ __all__ = [
     "LabelStore",
     "ModelStore",
     "Stores",
+    "both",
     "create_memory_stores",
     "create_stores",
     "get_dataset_store",
@@ -31,6 +32,7 @@ __all__ = [
     "get_stores",
     "one_look",
     "set_stores",
+    "together",
 ]
 
 

@@ -21,7 +21,9 @@ async def copy_dataset(
     """Copy a dataset with its versions, trash and history, all of it or nothing at all.
 
     All bytes are compared afterwards. The dataset can be worked on meanwhile; only when images or
-    versions are changed while they are copied, this raises and wants to be called again.
+    versions are changed while they are copied, this raises and wants to be called again. It then
+    goes on where it was, as after a broken connection or a kill: what was written, and is still
+    that by its content, is not copied again.
 
     Parameters
     ----------

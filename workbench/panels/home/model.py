@@ -25,7 +25,7 @@ from workbench.panels.home.cards import as_card, next_step, summary
 from workbench.panels.shared.changing import ChangingModel, sentence
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
-from workbench.persistence import Stores, one_look
+from workbench.persistence import Stores, both, one_look, together
 from workbench.persistence.models import DatasetInfo, TrashEntry
 
 PICTURE_SIDE = 360
@@ -245,10 +245,11 @@ class HomeModel(ChangingModel):
             )
 
     async def _read(self) -> tuple[list[dict[str, Any]], list[TrashEntry]]:
-        found = await self._datasets.list_facts()
-        trained = await self._trained()
-        cards = [await self._card(facts, trained.get(facts.info.name)) for facts in found]
-        return cards, await self._datasets.list_trash()
+        (found, trained), trash = await both(
+            both(self._datasets.list_facts(), self._trained()), self._datasets.list_trash()
+        )
+        cards = [self._card(facts, trained.get(facts.info.name)) for facts in found]
+        return await together(cards), trash
 
     async def _trained(self) -> dict[str, datetime]:
         """Return when the newest model of each dataset was made."""

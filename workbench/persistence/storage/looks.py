@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
@@ -22,6 +22,7 @@ from workbench.errors import WorkbenchError
 _TRIES = 2
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 class Look:
@@ -29,6 +30,7 @@ class Look:
 
     def __init__(self) -> None:
         self._found: dict[object, tuple[Any, Callable[[], bool]]] = {}
+        self._beginning: dict[object, threading.Lock] = {}
         self._guard = threading.Lock()
 
     def known(self, backend: object, begin: Callable[[], tuple[T, Callable[[], bool]]]) -> T:
@@ -42,6 +44,8 @@ class Look:
             still holds.
         """
         with self._guard:
+            one_at_a_time = self._beginning.setdefault(backend, threading.Lock())
+        with one_at_a_time:
             if backend not in self._found:
                 self._found[backend] = begin()
             return cast(T, self._found[backend][0])
@@ -64,6 +68,25 @@ _LOOK: ContextVar[Look | None] = ContextVar("look", default=None)
 def current_look() -> Look | None:
     """Return the look that this is part of, if any."""
     return _LOOK.get()
+
+
+async def together(works: Iterable[Awaitable[T]]) -> list[T]:
+    """Return the results of several works that are done at once; none goes on after this.
+
+    Of several that raise, the first in their order is raised.
+    """
+    found = await asyncio.gather(*works, return_exceptions=True)
+    for result in found:
+        if isinstance(result, BaseException):
+            raise result
+    return cast(list[T], found)
+
+
+async def both(one: Awaitable[T], other: Awaitable[S]) -> tuple[T, S]:
+    """Return the results of two works that are done at once, as `together` does."""
+    works: list[Awaitable[Any]] = [one, other]
+    first, second = await together(works)
+    return first, second
 
 
 async def one_look(work: Callable[[], Awaitable[T]]) -> T:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ from workbench.errors import (
 from workbench.persistence.disk_format import FORMAT, MAX_BYTES
 from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import trash_entry
-from workbench.persistence.storage import Change, Roots, Storage, Write, Writer
+from workbench.persistence.storage import Change, Remove, Roots, Storage, Write, Writer
 from workbench.persistence.storage.keys import is_plain
 from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset
@@ -35,7 +35,7 @@ from workbench.persistence.stores.formats import FACTS, bring_up, format_in
 from workbench.persistence.stores.places import Building, Catalogue
 from workbench.persistence.stores.storage_sink import StorageSink
 from workbench.persistence.yolo.data_yaml import DataYaml, parse
-from workbench.persistence.yolo.names import check_name
+from workbench.persistence.yolo.names import HIDDEN, check_name
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ T = TypeVar("T")
 _KNOWN = "datasets.json"
 _EXPECTED = "which dataset lies where"
 _MOST_BYTES = 1 << 28
+_REMOVED_AT_ONCE = 1000
 _LONGEST_BUILDING = timedelta(days=2)
 """After this, whoever builds something is taken to be dead, and what is there is removed."""
 
@@ -62,12 +63,15 @@ class _Known:
         Name, time of deletion and root, by the id of the entry.
     gone : list of str
         Roots whose contents are to be removed.
+    tokens : dict of str to str
+        What to know for who wants to go on with what is being built, by root.
     """
 
     datasets: dict[str, str] = field(default_factory=dict)
     building: dict[str, str] = field(default_factory=dict)
     trash: dict[str, list[str]] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
+    tokens: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, data: bytes, where: str) -> _Known:
@@ -79,6 +83,7 @@ class _Known:
                 {str(root): time_of(at).isoformat() for root, at in content["building"].items()},
                 {str(i): [*map(str, said)] for i, said in content["trash"].items()},
                 [*map(str, content["gone"])],
+                {str(root): str(token) for root, token in content.get("tokens", {}).items()},
             )
             for _, at, _ in known.trash.values():
                 time_of(at)
@@ -237,38 +242,51 @@ class StoredCatalogue(Catalogue):
         return bool(root) and self._roots.at(root).where == storage.where
 
     @contextmanager
-    def build(self, name: str) -> Iterator[Building]:
+    def build(self, name: str, *, token: str = "") -> Iterator[Building]:
         """See `Catalogue.build`."""
-        root = self._begun(name)
+        root = self._begun(name, token)
         try:
             storage = self._roots.at(root)
             with storage.lease() as writer:
                 sink = StorageSink(writer)
-                yield Building(Dataset(name, storage), sink, sink.flush)
+                yield Building(
+                    Dataset(name, storage),
+                    sink,
+                    sink.flush,
+                    lambda keys: _remove_others(storage, writer, keys),
+                )
                 sink.flush()
             with self._changing() as known:
                 self._require_free(known, name)
                 del known.building[root]
+                known.tokens.pop(root, None)
                 known.datasets[name] = root
         except BaseException:
-            with suppress(WorkbenchError, OSError), self._changing() as known:
-                known.building.pop(root, None)
-                known.gone.append(root)
-            self._sweep()
+            if not token:
+                with suppress(WorkbenchError, OSError), self._changing() as known:
+                    known.building.pop(root, None)
+                    known.gone.append(root)
+                self._sweep()
             raise
 
-    def _begun(self, name: str) -> str:
+    def _begun(self, name: str, token: str) -> str:
         """Take a root in which a dataset is to be built; remove what the dead have left."""
         now = datetime.now(UTC)
         with self._changing() as known:
             self._require_free(known, name)
             for root, at in list(known.building.items()):
+                if token and known.tokens.get(root) == token:
+                    known.building[root] = now.isoformat()
+                    return root
                 if time_of(at) < now - _LONGEST_BUILDING:
                     del known.building[root]
+                    known.tokens.pop(root, None)
                     known.gone.append(root)
             is_taken = name in known.used() or name in self._roots.names()
             root = f"{name[:40]}-{os.urandom(4).hex()}" if is_taken else name
             known.building[root] = now.isoformat()
+            if token:
+                known.tokens[root] = token
         self._sweep()
         return root
 
@@ -376,6 +394,19 @@ class StoredCatalogue(Catalogue):
                     known.gone = [root for root in known.gone if root not in gone]
         except (WorkbenchError, OSError) as error:
             _log.warning("what was purged from %s is removed later: %s", self._roots.where, error)
+
+
+def _remove_others(storage: Storage, writer: Writer, keys: Collection[str]) -> None:
+    """Remove all that is in a storage but some keys."""
+    others, left = list[str](), ["", HIDDEN]
+    while left:
+        folder = left.pop()
+        listing = storage.list(folder)
+        below = [f"{folder}/{name}".lstrip("/") for name in listing.names]
+        others += [key for key in below if key not in keys]
+        left += [f"{folder}/{name}".lstrip("/") for name in listing.folders]
+    for start in range(0, len(others), _REMOVED_AT_ONCE):
+        writer.commit([Remove(key) for key in others[start : start + _REMOVED_AT_ONCE]])
 
 
 def _entry(entry_id: str, name: str, at: str) -> TrashEntry:

@@ -6,10 +6,11 @@ Only what training would run or fetch, where a ``data.yaml`` says so, does not c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from workbench.errors import ConflictError, InvalidDatasetError
+from workbench.errors import AlreadyExistsError, ConflictError, InvalidDatasetError, NotFoundError
 from workbench.persistence import links
 from workbench.persistence.models import DatasetInfo, Progress, no_progress
 from workbench.persistence.storage import Storage
@@ -17,6 +18,7 @@ from workbench.persistence.storage.base import Mark
 from workbench.persistence.storage.keys import RESERVED
 from workbench.persistence.stores import dataset_facts
 from workbench.persistence.stores.caches import CACHE
+from workbench.persistence.stores.copy_log import Copied, CopyLog
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset
 from workbench.persistence.stores.places import Building, Catalogue
 from workbench.persistence.stores.trash import TRASH
@@ -25,6 +27,9 @@ from workbench.persistence.yolo.data_yaml import DANGEROUS, parse
 from workbench.persistence.yolo.names import HIDDEN
 
 _CHUNK = 1 << 20
+_WHOLE, _MOST_TOGETHER = 1 << 23, 256
+"""Bytes of values that are held in memory together, and how many those are; larger ones are
+copied piece by piece."""
 _AT_ONCE = 64
 """Values that are read in one call."""
 _MOST_BYTES = 1 << 31
@@ -55,6 +60,9 @@ def copy_dataset(
     What is large is read first, while others may go on working. Then all that is small is read
     at once, as of a moment between two changes, and whether the large values are still those.
 
+    A copy that was interrupted is gone on with by the next of the same source and target on this
+    machine: what it had written, and what is still that by its content, is not copied again.
+
     Parameters
     ----------
     source : Dataset
@@ -83,30 +91,85 @@ def copy_dataset(
         If links lead out of the dataset, or what was written is not what is read again.
     """
     source.read()
+    log = CopyLog(source.storage.where, str(target.path(name)))
+    try:
+        with target.build(name, token=log.begin()) as building:
+            made = _built(source, target.path(name), building, log, progress)
+    except AlreadyExistsError:
+        log.end()
+        raise
+    log.end()
+    return replace(made, name=name)
+
+
+def _built(
+    source: Dataset, path: Path, building: Building, log: CopyLog, progress: Progress
+) -> DatasetInfo:
     storage = source.storage
-    with target.build(name) as building:
-        large = source.consistently(lambda: _large(storage))
-        _refuse_outside(source, large)
-        digests: dict[str, bytes] = {}
-        total = 2 * (len(large) + sum(1 for _ in _small_keys(storage)))
-        for key in large:
-            digests[key] = _copy(storage, building, key)
-            progress(len(digests), total)
-        rest = source.consistently(lambda: _rest(source))
-        _require_same(source, large, rest.large)
-        for key, value in rest.values.items():
-            building.sink.write(key, value)
-            digests[key] = hashlib.sha256(value).digest()
+    large = source.consistently(lambda: _large(storage))
+    _refuse_outside(source, large)
+    total = 2 * (len(large) + sum(1 for _ in _small_keys(storage)))
+    digests = _still_there(building, log.copied(), large)
+    building.drop_others(digests.keys())
+    compared = frozenset(digests)
+    progress(2 * len(compared), total)
+    for keys in _batches([key for key in large if key not in compared], lambda key: large[key][0]):
+        copied = _copy(source, building, keys, large)
         building.flush()
-        total = max(total, 2 * len(digests))
-        progress(len(digests), total)
-        _compare(building, digests, lambda done: progress(len(digests) + done, total))
-        made = replace(dataset_facts.info(building.dataset, target.path(name)), name=name)
-        progress(total, total)
+        log.note({key: Copied(large[key], digest) for key, digest in copied.items()})
+        for number in range(1, len(copied) + 1):
+            progress(len(compared) + len(digests) + number, total)
+        digests |= copied
+    rest = source.consistently(lambda: _rest(source))
+    _require_same(source, large, rest.large)
+    for key, value in rest.values.items():
+        building.sink.write(key, value)
+        digests[key] = hashlib.sha256(value).digest()
+    building.flush()
+    total = max(total, 2 * len(digests))
+    progress(len(compared) + len(digests), total)
+    sizes = {key: mark[0] for key, mark in large.items()}
+    sizes |= {key: len(value) for key, value in rest.values.items()}
+    written = {key: digest for key, digest in digests.items() if key not in compared}
+    before = total - len(written)
+    _compare(building, written, sizes, lambda done: progress(before + done, total))
+    made = dataset_facts.info(building.dataset, path)
+    progress(total, total)
     return made
 
 
-def _copy(storage: Storage, building: Building, key: str) -> bytes:
+def _still_there(
+    building: Building, copied: Mapping[str, Copied], large: Mapping[str, Mark]
+) -> dict[str, bytes]:
+    """Return the digests of those values that an attempt before has copied, and that are sound."""
+    wanted = {key: one.digest for key, one in copied.items() if large.get(key) == one.mark}
+    sizes = {key: large[key][0] for key in wanted}
+    storage = building.dataset.storage
+    return {
+        key: digest
+        for keys in _batches([*wanted], sizes.__getitem__)
+        for key, digest in _digests(storage, keys, sizes).items()
+        if digest == wanted[key]
+    }
+
+
+def _copy(
+    source: Dataset, building: Building, keys: Sequence[str], marks: Mapping[str, Mark]
+) -> dict[str, bytes]:
+    """Copy some values; return their digests. Those that are gone by now are left out."""
+    if len(keys) == 1 and marks[keys[0]][0] > _WHOLE:
+        return {keys[0]: _copy_large(source.storage, building, keys[0])}
+    digests: dict[str, bytes] = {}
+    for key, value in zip(keys, source.storage.read_many(keys), strict=True):
+        if isinstance(value, Exception):
+            raise value
+        if value is not None:
+            building.sink.write(key, value)
+            digests[key] = hashlib.sha256(value).digest()
+    return digests
+
+
+def _copy_large(storage: Storage, building: Building, key: str) -> bytes:
     """Copy one value in pieces; return its digest."""
     digest = hashlib.sha256()
 
@@ -197,17 +260,51 @@ def _require_same(source: Dataset, before: dict[str, Mark], now: dict[str, Mark]
     )
 
 
-def _compare(building: Building, digests: dict[str, bytes], done: Callable[[int], None]) -> None:
+def _compare(
+    building: Building,
+    digests: Mapping[str, bytes],
+    sizes: Mapping[str, int],
+    done: Callable[[int], None],
+) -> None:
     """Read all that was written once more; raise if it is something else."""
-    for number, (key, digest) in enumerate(digests.items(), start=1):
-        found = hashlib.sha256()
-        with building.dataset.storage.open_read(key) as stream:
+    number = 0
+    for keys in _batches([*digests], sizes.__getitem__):
+        found = _digests(building.dataset.storage, keys, sizes)
+        for key in keys:
+            if found.get(key) != digests[key]:
+                raise InvalidDatasetError(
+                    f"{building.dataset.at(key)}: expected the bytes that were written there, "
+                    f"found others when they were read again; nothing was copied: see to the "
+                    f"disk or the server, and copy again"
+                )
+            number += 1
+            done(number)
+
+
+def _digests(storage: Storage, keys: Sequence[str], sizes: Mapping[str, int]) -> dict[str, bytes]:
+    """Return the digests of the values that are there."""
+    if len(keys) > 1 or sizes[keys[0]] <= _WHOLE:
+        values = zip(keys, storage.read_many(keys), strict=True)
+        return {key: hashlib.sha256(v).digest() for key, v in values if isinstance(v, bytes)}
+    found = hashlib.sha256()
+    try:
+        with storage.open_read(keys[0]) as stream:
             while piece := stream.read(_CHUNK):
                 found.update(piece)
-        if found.digest() != digest:
-            raise InvalidDatasetError(
-                f"{building.dataset.at(key)}: expected the bytes that were written there, found "
-                f"others when they were read again; nothing was copied: see to the disk or the "
-                f"server, and copy again"
-            )
-        done(number)
+    except NotFoundError:
+        return {}
+    return {keys[0]: found.digest()}
+
+
+def _batches(keys: Sequence[str], size_of: Callable[[str], int]) -> Iterator[list[str]]:
+    """Yield keys of values that are small together, and those of large ones by themselves."""
+    batch, size = list[str](), 0
+    for key in keys:
+        own = size_of(key)
+        if batch and (size + own > _WHOLE or len(batch) >= _MOST_TOGETHER):
+            yield batch
+            batch, size = [], 0
+        batch.append(key)
+        size += own
+    if batch:
+        yield batch

@@ -35,6 +35,7 @@ from workbench.persistence.rules import check_classes, check_classes_seen, check
 from workbench.persistence.stamps import Stamp
 from workbench.persistence.stopping import Stop, to_its_end
 from workbench.persistence.storage import Change, Write
+from workbench.persistence.storage.looks import together
 from workbench.persistence.stores import class_files, packing, snapshots
 from workbench.persistence.stores import dataset_facts as facts
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset
@@ -138,25 +139,27 @@ class DatasetStore(VersionStore, SideData):
 
     async def list(self) -> builtins.list[DatasetInfo]:
         """Return all datasets, sorted by name; one that cannot be read has a `problem`."""
-        return await asyncio.to_thread(self._list)
+        names = await asyncio.to_thread(self._catalogue.names)
+        if self._catalogue.folder is not None:
+            found = await asyncio.to_thread(lambda: [self._listed(name) for name in names])
+        else:  # most of it may be waiting for a server
+            found = await together(asyncio.to_thread(self._listed, name) for name in names)
+        return [info for info in found if info is not None]
 
-    def _list(self) -> builtins.list[DatasetInfo]:
-        found = []
-        for name in self._catalogue.names():
-            try:
-                dataset = self._catalogue.open(name)
-                found.append(dataset.consistently(partial(self._info, dataset)))
-            except PASSING:  # says nothing of a dataset
-                raise
-            except NotFoundError as error:  # deleted or renamed meanwhile
-                _log.info("dataset left out of the list: %s", error)
-            except (WorkbenchError, OSError) as error:
-                # Not a warning: whoever lists is told, and each look would say it again.
-                _log.info("dataset %s is damaged: %s", name, error)
-                problem = as_ours(error, name) if isinstance(error, OSError) else error
-                path = self._catalogue.path(name)
-                found.append(DatasetInfo(name, path, [], problem=str(problem)))
-        return found
+    def _listed(self, name: str) -> DatasetInfo | None:
+        try:
+            dataset = self._catalogue.open(name)
+            return dataset.consistently(partial(self._info, dataset))
+        except PASSING:  # says nothing of a dataset
+            raise
+        except NotFoundError as error:  # deleted or renamed meanwhile
+            _log.info("dataset left out of the list: %s", error)
+            return None
+        except (WorkbenchError, OSError) as error:
+            # Not a warning: whoever lists is told, and each look would say it again.
+            _log.info("dataset %s is damaged: %s", name, error)
+            problem = as_ours(error, name) if isinstance(error, OSError) else error
+            return DatasetInfo(name, self._catalogue.path(name), [], problem=str(problem))
 
     async def stamp(self, name: str) -> Stamp:
         """Return a stamp that differs after each change of the dataset; no folder is listed."""

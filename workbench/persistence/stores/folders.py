@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -131,14 +131,22 @@ class DatasetRoot(Catalogue):
         return " ".join(self._trash.storage.touched(["", TRASH]))
 
     @contextmanager
-    def build(self, name: str) -> Iterator[Building]:
+    def build(self, name: str, *, token: str = "") -> Iterator[Building]:
         """See `Catalogue.build`."""
-        with self._staging.build(self._place(name)) as folder:
+        with self._staging.build(self._place(name), token) as folder:
+
+            def drop_others(keys: Collection[str]) -> None:
+                for around, _, files in os.walk(folder):
+                    for path in (os.path.join(around, file) for file in files):
+                        if os.path.relpath(path, folder).replace(os.sep, "/") not in keys:
+                            os.unlink(path)
+
             for split in SPLITS:
-                os.makedirs(f"{folder}/images/{split}")
-                os.makedirs(f"{folder}/labels/{split}")
-            os.makedirs(f"{folder}/{HIDDEN}/tmp")
-            yield Building(self._at(folder), FolderSink(Path(folder)), lambda: None)
+                os.makedirs(f"{folder}/images/{split}", exist_ok=True)
+                os.makedirs(f"{folder}/labels/{split}", exist_ok=True)
+            os.makedirs(f"{folder}/{HIDDEN}/tmp", exist_ok=True)
+            sink = FolderSink(Path(folder))
+            yield Building(self._at(folder), sink, lambda: None, drop_others)
 
     def rename(self, dataset: Dataset, name: str) -> None:
         """See `Catalogue.rename`."""

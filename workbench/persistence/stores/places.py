@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +66,14 @@ class Building:
         What its values are written to, by key, each once.
     flush : callable
         Lets all that was written be there.
+    drop_others : callable
+        Removes what an attempt before has left, but for these keys.
     """
 
     dataset: Dataset
     sink: Sink
     flush: Callable[[], None]
+    drop_others: Callable[[Collection[str]], None]
 
 
 class Catalogue(DatasetPlaces):
@@ -97,8 +100,15 @@ class Catalogue(DatasetPlaces):
         """Return what differs after one is made, renamed, deleted or restored."""
 
     @abstractmethod
-    def build(self, name: str) -> AbstractContextManager[Building]:
+    def build(self, name: str, *, token: str = "") -> AbstractContextManager[Building]:
         """Make a dataset: it is there when the block has ended well, and else leaves nothing.
+
+        Parameters
+        ----------
+        name : str
+        token : str, optional
+            What nobody else can guess. What a block has made that did not end well is there again
+            in the next with the same token; nobody else sees it, and it goes after two days.
 
         Raises
         ------

@@ -21,8 +21,9 @@ from workbench.persistence.stores.label_reading import read_whole
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.names import stem
 
-_AT_ONCE = 128
-"""Label files that are read in one call, and images that are copied."""
+_AT_ONCE, _AT_ONCE_FAR = 128, 1024
+"""Label files that are read in one call, and images that are copied: the more, the less often
+all have to wait for the last of them."""
 
 T = TypeVar("T")
 
@@ -191,8 +192,9 @@ def _copy(
     """Copy images and labels; return the digest of what was copied."""
     digest = hashlib.sha256(repr(state.yaml.classes).encode())
     keys, done = list(images), 0
-    for start in range(0, len(keys), _AT_ONCE):
-        some = keys[start : start + _AT_ONCE]
+    at_once = _AT_ONCE_FAR if dataset.storage.is_far else _AT_ONCE
+    for start in range(0, len(keys), at_once):
+        some = keys[start : start + at_once]
         labels = iter(state.labels(list(compress(some, map(images.__getitem__, some)))))
         paths = [f"{target}/{image_key(*key)}" for key in some]
         # Never a link: what a script writes into the original would reach the run, and what

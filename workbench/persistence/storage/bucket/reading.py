@@ -6,6 +6,7 @@ import builtins
 import io
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 LONGEST_WAIT_S = 600.0
 _AT_ONCE = 16
 _FILES_AT_ONCE = 4
+_MOST_WAITING = 1 << 23
+"""Bytes that wait for being put away together."""
 _FEW, _SMALL = 64, 1 << 16
 """So many values, of so many bytes, are remembered by who reads them as of one moment."""
 
@@ -74,6 +77,36 @@ class _Reading:
         if copy is None or self.listed.get(key) != copy.tag:
             return None
         return None if self.journal is not None and key in self.journal.values else copy.data
+
+
+class _Fresh:
+    """What several threads have fetched, put away many at a time.
+
+    Parameters
+    ----------
+    put_away : callable
+    """
+
+    def __init__(self, put_away: Callable[[Mapping[str, Kept]], None]) -> None:
+        self._put_away = put_away
+        self._guard = threading.Lock()
+        self._waiting: dict[str, Kept] = {}
+        self._bytes = 0
+
+    def add(self, fresh: Mapping[str, Kept]) -> None:
+        """Take over some."""
+        with self._guard:
+            self._waiting.update(fresh)
+            self._bytes += sum(len(copy.data) for copy in fresh.values())
+            is_full = self._bytes >= _MOST_WAITING
+        if is_full:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put all away."""
+        with self._guard:
+            fresh, self._waiting, self._bytes = self._waiting, {}, 0
+        self._put_away(fresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +214,7 @@ class BucketReader(Storage):
             return go
 
         if keys:
-            self.consistently(work)
+            (self._at_once if len(keys) == 1 else self.consistently)(work)
         return found
 
     def _at_hand(self, keys: Sequence[str]) -> dict[str, bytes | None]:
@@ -235,15 +268,18 @@ class BucketReader(Storage):
         return listed[1]
 
     def _body(self, key: str, got: GetResult, reading: _Reading) -> bytes:
-        data = self._objects.body(got)
-        if got.meta["path"] == key:  # and not elsewhere yet
-            reading.fresh[key] = Kept(got.meta["e_tag"] or "", data)
+        data, meta = self._objects.body(got), got.meta
+        if meta["path"] == key:  # and not elsewhere yet
+            reading.fresh[key] = Kept(meta["e_tag"] or "", data)
         return data
 
     def _keep(self, reading: _Reading) -> None:
-        if self._cache is not None and reading.fresh:
-            fresh = reading.fresh.items()
-            self._cache.put_many({f"{self._space}/{key}": copy for key, copy in fresh})
+        self._put_away(reading.fresh)
+
+    def _put_away(self, fresh: Mapping[str, Kept]) -> None:
+        """Keep copies on this machine."""
+        if self._cache is not None and fresh:
+            self._cache.put_many({f"{self._space}/{key}": copy for key, copy in fresh.items()})
 
     def _begun(self, key: str, reading: _Reading) -> bytes | GetResult | None:
         """Begin to read a value, which an open journal may still have elsewhere."""
@@ -292,7 +328,7 @@ class BucketReader(Storage):
     def head(self, key: str) -> Head | None:
         """See `Storage.head`."""
         check_key(key)
-        return self.consistently(lambda: self._looked_at(key, self._journal))
+        return self._at_once(lambda: self._looked_at(key, self._journal))
 
     def _looked_at(self, key: str, journal: Journal | None) -> Head | None:
         if journal is not None and key in journal.values:
@@ -391,7 +427,8 @@ class BucketReader(Storage):
 
     def exists(self, key: str) -> bool:
         """See `Storage.exists`."""
-        return self.consistently(lambda: super(BucketReader, self).exists(key))
+        found = self.head(key) is not None
+        return found or self.consistently(lambda: super(BucketReader, self).exists(key))
 
     def existing(self, keys: Sequence[str]) -> builtins.list[bool]:
         """See `Storage.existing`."""
@@ -483,11 +520,15 @@ class BucketReader(Storage):
         def work() -> None:
             while made:  # before somebody has changed something
                 os.unlink(made.pop())
-            moment = self._local.view, self._tags()
-            self._run([copying(batch, *moment) for batch in batches])
+            view, tags, fresh = self._local.view, self._tags(), _Fresh(self._put_away)
+            self._run([copying(batch, view, tags, fresh) for batch in batches])
+            fresh.flush()
 
         def copying(
-            batch: Sequence[tuple[str, str]], view: Seen | Lease, tags: Mapping[str, str]
+            batch: Sequence[tuple[str, str]],
+            view: Seen | Lease,
+            tags: Mapping[str, str],
+            fresh: _Fresh,
         ) -> Callable[[], None]:
             def go() -> None:
                 copies = self._copies([key for key, _ in batch])
@@ -495,7 +536,7 @@ class BucketReader(Storage):
                 for key, path in batch:
                     self._copy_out(key, path, reading)
                     made.append(path)
-                self._keep(reading)
+                fresh.add(reading.fresh)
 
             return lambda: self._as_of(view, go)
 
@@ -538,6 +579,16 @@ class BucketReader(Storage):
             if now() > limit:
                 raise self._busy("others to pause")
             before = after
+
+    def _at_once(self, work: Callable[[], T]) -> T:
+        """Return ``work()``, which asks for one value only.
+
+        After a look at the head that is as of one moment, whatever is committed meanwhile: the
+        value is what it was at the look, or what somebody has made of it since.
+        """
+        if getattr(self._local, "view", None) is not None or current_look() is not None:
+            return self.consistently(work)
+        return self._under(self._look(), Fetched(), work)
 
     def _under(self, seen: Seen, known: Fetched, work: Callable[[], T]) -> T:
         """Return ``work()`` as of a head."""
@@ -623,12 +674,25 @@ class BucketReader(Storage):
         return ThreadPoolExecutor(_AT_ONCE, "bucket")
 
     def _run(self, calls: Iterable[Callable[[], None]]) -> None:
-        """Call all, several at once; all have returned when this returns or raises."""
+        """Call all, several at once, until one raises; those begun have returned after this.
+
+        This thread helps, so that a few calls do not wait for the many of another thread.
+        """
         todo = list(calls)
-        if len(todo) == 1:
-            todo[0]()
-            return
-        done = [self._pool.submit(call) for call in todo]
-        wait(done)
-        for one in done:
-            one.result()
+        left = iter(todo)
+
+        def help_out() -> None:
+            try:
+                for call in left:
+                    call()
+            except BaseException:
+                deque(left, maxlen=0)
+                raise
+
+        helpers = [self._pool.submit(help_out) for _ in todo[1:_AT_ONCE]]
+        try:
+            help_out()
+        finally:
+            wait(begun := [helper for helper in helpers if not helper.cancel()])
+        for helper in begun:
+            helper.result()

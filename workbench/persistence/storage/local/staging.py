@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -19,6 +20,8 @@ from workbench.persistence.storage.local.syncing import synced
 from workbench.persistence.yolo.names import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDERS
 
 _STAGING = f"{HIDDEN}/staging"
+_GOES_ON = "goes-on-"
+_GOES_ON_S = 2 * 24 * 3600
 
 
 class Staging:
@@ -33,13 +36,16 @@ class Staging:
         self._folder = f"{data_dir}/{_STAGING}"
 
     @contextmanager
-    def build(self, target: str) -> Iterator[str]:
+    def build(self, target: str, token: str = "") -> Iterator[str]:
         """Yield an empty folder that becomes `target` when the block ends well.
 
         Parameters
         ----------
         target : str
             Path of the dataset to make.
+        token : str, optional
+            What nobody else can guess. The folder stays for two days if the block does not end
+            well, and the next block with this token gets it, with what is in it.
 
         Raises
         ------
@@ -53,18 +59,23 @@ class Staging:
         require_free(target)
         with self.locked():
             self._sweep()
-        folder = temporary_name(self._folder)
+        folder = f"{self._folder}/{_GOES_ON}{token}" if token else temporary_name(self._folder)
         with making(self._data_dir), exclusive(f"{folder}.lock"):
+            is_left = bool(token)
             try:
-                os.mkdir(folder)
+                if not (token and os.path.isdir(folder)):
+                    require_free(target)  # whoever held the lock may have made it
+                    os.mkdir(folder)
                 with synced(folder):
                     yield folder
                 self.place(folder, target)
+                is_left = False
             finally:
                 # What cannot be removed now is removed by the next to build something.
-                with suppress(OSError):
-                    remove_tree(folder)
-                    remove_file(f"{folder}.lock")
+                if not is_left:
+                    with suppress(OSError):
+                        remove_tree(folder)
+                        remove_file(f"{folder}.lock")
 
     def place(self, folder: str, target: str) -> None:
         """Rename a complete dataset to where it shall be, unless something is there already."""
@@ -93,7 +104,7 @@ class Staging:
 
     def _sweep(self) -> None:
         for name in inside.names(self._data_dir, _STAGING):
-            if not name.endswith(".lock"):
+            if not name.endswith(".lock") or self._goes_on(name):
                 continue
             try:
                 with exclusive(f"{self._folder}/{name}", wait=False):
@@ -101,6 +112,14 @@ class Staging:
                     inside.remove(self._data_dir, f"{_STAGING}/{name}")
             except (BlockingIOError, InvalidDatasetError):
                 continue
+
+    def _goes_on(self, name: str) -> bool:
+        """Whether somebody may still go on with what was left there."""
+        if not name.startswith(_GOES_ON):
+            return False
+        with suppress(OSError):
+            return time.time() - os.lstat(f"{self._folder}/{name}").st_mtime < _GOES_ON_S
+        return False
 
 
 def require_free(target: str) -> None:
