@@ -227,7 +227,7 @@ def pictures_of(state: State, out: Path, looks: Sequence[Look]) -> list[Path]:
 
 def open_page(lab: Lab, browser: Browser) -> LabPage:
     """Open the notebook in which all states are shown, one after the other in its second cell."""
-    lab.write_notebook(NOTEBOOK, starts(lab.folder), "")
+    lab.write_notebook(NOTEBOOK, starts(lab.folder), "None")  # an empty cell has no count
     lab_page = LabPage(browser.new_page(), lab)
     lab_page.page.on("pageerror", lab_page.note_error)
     lab_page.page.set_default_timeout(LONGEST_MS)
