@@ -49,9 +49,9 @@ CONTRASTS: tuple[Look, ...] = (
     ("forced", "JupyterLab Light", WIDE),
 )
 """Of high contrast: a theme of JupyterLab, and a system that chooses the colours itself."""
-SETTLED_MS, SETTLES_MS = 600, 4000
-"""So long nothing has changed: plots and thumbnails, which come when they are in sight, are there;
-and the longest that is waited for it."""
+COMES_MS, SETTLED_MS, SETTLES_MS = 1500, 600, 4000
+"""What a panel has to find its data; so long nothing has changed: plots and thumbnails, which come
+when they are in sight, are there; and the longest that is waited for it."""
 SETTLED = """([still, longest]) => new Promise((resolve) => {
     const seen = document.querySelector(".jp-Notebook");
     let timer = setTimeout(done, still);
@@ -250,8 +250,10 @@ def take(state: State, lab_page: LabPage, out: Path, looks: Sequence[Look] = LOO
     page.wait_for_function(IS_SHOWN, timeout=LONGEST_MS)
     shown = page.locator(".jp-Cell").nth(1).locator(".jp-OutputArea-output").last
     shown.wait_for(timeout=LONGEST_MS)
+    page.wait_for_timeout(COMES_MS)
     settle(page)
     state.act(page)
+    page.wait_for_timeout(COMES_MS)
     made = pictures_of(state, out, looks)
     for look, path in zip(looks, made, strict=True):
         _look(lab_page, look)
