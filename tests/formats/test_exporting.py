@@ -102,6 +102,19 @@ async def test_yolo_that_ultralytics_reads(tmp_path: Path, persistence_stores: S
     assert (tmp_path / "unpacked" / described["test"]).is_dir()
 
 
+async def test_ndjson_names_pictures_where_ultralytics_looks(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    """Without an address it takes ``images/SPLIT`` below the folder that the first line names."""
+    await _pets(persistence_stores, tmp_path)
+    await export(persistence_stores, "pets", format="ndjson", to=tmp_path / "out")
+    lines = (tmp_path / "out/dataset.ndjson").read_text().splitlines()
+    head, *found = map(json.loads, lines)
+    assert [item["file"] for item in found] == ["a.jpg", "empty.jpg", "turned.jpg"]
+    for item in found:
+        assert (tmp_path / "out" / head["path"] / "images" / item["split"] / item["file"]).is_file()
+
+
 async def test_some_of_a_dataset_to_a_stream_without_pictures(
     tmp_path: Path, persistence_stores: Stores
 ) -> None:

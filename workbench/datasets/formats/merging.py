@@ -21,9 +21,10 @@ from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.accounts import Account, new_account, take_back_import
 from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.columns import Row, count_labels
+from workbench.datasets.formats.contents import Contents, contents_of, leave
 from workbench.datasets.formats.ledger import Ledger
 from workbench.datasets.formats.naming import absolute
-from workbench.datasets.formats.plan import Contents, PlanFacts, contents_of, leave
+from workbench.datasets.formats.plan import PlanFacts
 from workbench.datasets.formats.reading import Picture
 from workbench.datasets.formats.view import CONVERTIBLE, UNPACKED, VIDEOS, FolderView
 from workbench.errors import ImportFormatError

@@ -15,10 +15,11 @@ import numpy as np
 
 from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.coco import SHOWN
+from workbench.datasets.formats.contents import contents_of
 from workbench.datasets.formats.exporting import plan_export
 from workbench.datasets.formats.naming import absolute, require_free
 from workbench.datasets.formats.outgoing import OutItem, columns_of
-from workbench.datasets.formats.plan import Imported, ImportPlan, contents_of
+from workbench.datasets.formats.plan import Imported, ImportPlan
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.writers import coco_json
 from workbench.errors import ImportFormatError

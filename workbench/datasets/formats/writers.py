@@ -346,9 +346,9 @@ def table(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
 
 
 def ndjson(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
-    """``dataset.ndjson`` as Ultralytics reads it."""
+    """``dataset.ndjson`` as Ultralytics reads it: pictures are in ``images/SPLIT`` below `path`."""
     names = {str(n): name for n, name in enumerate(classes)}
-    lines = [_json({"type": "dataset", "task": "detect", "class_names": names})]
+    lines = [_json({"type": "dataset", "task": "detect", "path": ".", "class_names": names})]
     for item in items:
         if item.boxes is None:
             continue
@@ -360,7 +360,7 @@ def ndjson(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
             _json(
                 {
                     "type": "image",
-                    "file": f"images/{item.split}/{item.filename}",
+                    "file": item.filename,
                     "split": item.split,
                     "width": item.width,
                     "height": item.height,

@@ -19,7 +19,7 @@ from workbench.persistence.disk_format import format_of, newer_problem
 from workbench.persistence.models import SPLITS, Progress
 
 if TYPE_CHECKING:
-    from workbench.datasets.formats.plan import Contents
+    from workbench.datasets.formats.contents import Contents
     from workbench.datasets.formats.reading import Picture
 
 _BLOCK = 1000
