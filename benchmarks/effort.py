@@ -3,6 +3,10 @@
     python benchmarks/effort.py --check                  # 200 generated images, some 20 minutes
     python benchmarks/effort.py --quick                  # 60 images, two rounds, for a look
     python benchmarks/effort.py --voc path/to/BCCD --images 300 --iou 0.5
+    python benchmarks/effort.py --voc path/to/BCCD --images 300 --iou 0.5 --folder kept
+
+With `--folder` all of it is kept there, and the same command goes on where it was cut off: a lesson
+goes on by itself meanwhile. What it took is then read from its events.
 
 A simulated person (`effort_person.py`) labels images in the order of their names, until every
 true box is there with its class at the IoU and nothing else. Each action is an edit that
@@ -33,9 +37,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -131,6 +136,15 @@ class Desk:
         self._models: dict[str, AnnotateModel] = {}
         self._class = 0
         self._pages = 1
+
+    @property
+    def habits(self) -> tuple[int, int]:
+        """The class that is chosen, and how many pages of crops are looked at together."""
+        return self._class, self._pages
+
+    @habits.setter
+    def habits(self, known: Sequence[int]) -> None:
+        self._class, self._pages = known
 
     async def label(self, picture: Picture, scores: Scores) -> tuple[int, bool]:
         """Label an image; return what it cost, and whether the label file is right."""
@@ -294,6 +308,7 @@ class Session:
     def __init__(self, folder: Path, pictures: Sequence[Picture], args: argparse.Namespace) -> None:
         self.stores = create_stores(folder / "data", folder / "models")
         self.predictor = Predictor(self.stores)
+        self._kept = folder / "session.json"
         self.notes: list[dict[str, str]] = []
         self._runner = TrainingRunner(self.stores, folder / "runs")
         self._teacher = Teacher(self.stores, TAUGHT, self._runner, self.predictor)
@@ -307,15 +322,21 @@ class Session:
 
     async def run(self, classes: list[str]) -> tuple[Tally, Tally]:
         """Label everything twice: with suggestions, and without."""
-        for name in (TAUGHT, MANUAL):
-            await self.stores.dataset.create(name, classes=classes)
-            images = [NewImage(p.key[1], p.key[0], p.content) for p in self._pictures]
-            await self.stores.image.add_many(name, images)
         taught, manual = Tally(), Tally()
         desk, other = (Desk(self.stores, name, self._person) for name in (TAUGHT, MANUAL))
         coming: Coming | None = None
         due = due_at(0)
-        number = 0
+        if self._kept.exists():
+            known = json.loads(self._kept.read_text(encoding="utf-8"))
+            taught, manual = Tally(**known["taught"]), Tally(**known["manual"])
+            desk.habits, other.habits = known["habits"]
+            coming, due = await self._go_on(known, taught)
+        else:
+            for name in (TAUGHT, MANUAL):
+                await self.stores.dataset.create(name, classes=classes)
+                images = [NewImage(p.key[1], p.key[0], p.content) for p in self._pictures]
+                await self.stores.image.add_many(name, images)
+        number = len(taught.actions)
         while number < len(self._pictures):
             if coming is not None and taught.seconds >= coming.ready_at:
                 await self._take_over(coming, number)
@@ -334,8 +355,54 @@ class Session:
             is_due = due <= number < len(self._pictures)
             if coming is None and is_due and len(self.notes) < self._args.rounds:
                 coming, due = await self._teach(number, taught.seconds)
+            self._keep(
+                taught=asdict(taught),
+                manual=asdict(manual),
+                habits=[desk.habits, other.habits],
+                coming=coming and asdict(coming),
+                due=due,
+            )
         self.predictor.close()
         return taught, manual
+
+    def _keep(self, **known: Any) -> None:
+        """Note how far it is, whole or not at all: it may be cut off at any moment."""
+        known |= {
+            "notes": self.notes,
+            "pages": self.pages,
+            "lesson": self._lesson and self._lesson.to_json(),
+            "bulk": [self._bulk, self._is_new],
+        }
+        new = self._kept.with_suffix(".new")
+        new.write_text(json.dumps(known), encoding="utf-8")
+        new.replace(self._kept)
+
+    async def _go_on(self, known: Mapping[str, Any], taught: Tally) -> tuple[Coming | None, int]:
+        """Go on where another process was cut off; a lesson that it had begun is waited for."""
+        self.notes, self.pages = known["notes"], known["pages"]
+        self._bulk, self._is_new = known["bulk"]
+        for name in (TAUGHT, MANUAL):  # what was begun when it was cut off is done again
+            begun = [p.key for p in self._pictures[len(taught.actions) :]]
+            await self.stores.label.delete_many(name, begun)
+        if known["lesson"]:
+            self._follow(Lesson.from_json(known["lesson"]))
+        if known["coming"]:
+            return Coming(**known["coming"]), known["due"]
+        runs = await self._runner.list_runs()
+        if len(runs) <= len(self.notes):
+            return None, known["due"]
+        progress = await runs[0].wait()
+        images = runs[0].config.teaching
+        if progress.state != "finished":
+            raise SystemExit(f"training on {images} images is {progress.state}")
+        seconds = progress.updated_at - progress.began_at
+        say(f"  taught on {images} images in {seconds:.0f} s, by its events")
+        return Coming(taught.seconds + seconds, images, seconds), due_at(images)
+
+    def _follow(self, lesson: Lesson) -> None:
+        self._lesson = lesson
+        self._scores = Scores(lesson.threshold, lesson.class_thresholds)
+        self._crops_from = lesson.crops_from
 
     async def _label_some(self, desk: Desk, left: Sequence[Picture]) -> list[tuple[int, bool]]:
         """Have a page of crops reviewed, or the next image.
@@ -401,9 +468,7 @@ class Session:
             }
         )
         if state.lesson is not None and state.lesson != self._lesson:
-            self._lesson = state.lesson
-            self._scores = Scores(state.lesson.threshold, state.lesson.class_thresholds)
-            self._crops_from = state.lesson.crops_from
+            self._follow(state.lesson)
             await self._teacher.suggest([p.key for p in self._pictures[number:]])
             self._bulk = self._is_new = not self._args.one_by_one
 
@@ -470,10 +535,12 @@ def report(taught: Tally, manual: Tally) -> dict[str, float]:
 
 
 async def main(args: argparse.Namespace) -> int:
-    with tempfile.TemporaryDirectory() as scratch:
+    with nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
         if args.voc:
-            classes, pictures = await from_voc(args.voc, args.images, folder / "truth")
+            with tempfile.TemporaryDirectory() as truth:
+                classes, pictures = await from_voc(args.voc, args.images, Path(truth))
         else:
             classes, pictures = generated(args.images)
         boxes = sum(len(p.truth) for p in pictures)
@@ -508,6 +575,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--iou", type=float, default=0.75)
     parser.add_argument("--shared", action="store_true", help="others use this machine, too")
     parser.add_argument("--rounds", type=int, default=99, help="lessons at most")
+    parser.add_argument("--folder", type=Path, help="kept there, to go on where it was cut off")
     parser.add_argument("--one-by-one", action="store_true", help="no review of crops in bulk")
     args = parser.parse_args()
     if args.quick:
