@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from workbench.errors import SetupError, TrainingError
-from workbench.training.places.jobs import INSTALL, ClusterJobs, ClusterUnreachableError, quiet
+from workbench.training.places.jobs import INSTALL, quiet
 from workbench.training.processes import kill_tree, own_session
 
 _NOWHERE = "http://127.0.0.1:9"
@@ -41,9 +41,8 @@ SETTINGS: Final = {
 """The environment of a cluster that is of this machine alone."""
 OBJECT_STORE_BYTES: Final = 100_000_000
 
-_SECONDS_TO_START = 240.0
+_SECONDS_TO_START = 480.0
 _POLL_SECONDS = 0.2
-_PROBE = "workbench-is-anybody-there"
 
 
 class TrialCluster:
@@ -99,7 +98,7 @@ class TrialCluster:
     def _wait(self) -> None:
         """Wait until it takes jobs."""
         limit = time.monotonic() + _SECONDS_TO_START
-        while not self._takes_jobs():
+        while not self._is_up():
             ended = self._process.poll()
             if ended is not None or time.monotonic() > limit:
                 reason = "it took too long" if ended is None else f"exit status {ended}"
@@ -109,14 +108,14 @@ class TrialCluster:
                 )
             time.sleep(_POLL_SECONDS)
 
-    def _takes_jobs(self) -> bool:
+    def _is_up(self) -> bool:
+        """Whether its node has joined: the head answers long before that."""
         try:
-            with urllib.request.urlopen(f"{self.address}/api/version", timeout=5) as answer:
-                json.load(answer)
-            ClusterJobs(self.address).state(_PROBE)
-        except (OSError, ValueError, ClusterUnreachableError):
+            with urllib.request.urlopen(f"{self.address}/nodes?view=summary", timeout=5) as answer:
+                nodes = json.load(answer)["data"]["summary"]
+            return any(node["raylet"].get("state") == "ALIVE" for node in nodes)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return False
-        return True
 
 
 def environment() -> dict[str, str]:
@@ -141,6 +140,8 @@ def _command(cpus: int, port: int) -> list[str]:
         "dashboard-host": "127.0.0.1",
         "dashboard-port": port,
         "dashboard-agent-listen-port": free_port(),
+        "dashboard-agent-grpc-port": free_port(),
+        "runtime-env-agent-port": free_port(),
         "metrics-export-port": free_port(),
         "ray-client-server-port": free_port(),
         "num-cpus": cpus,
