@@ -103,8 +103,9 @@ class TrialCluster:
             if ended is not None or time.monotonic() > limit:
                 reason = "it took too long" if ended is None else f"exit status {ended}"
                 raise TrainingError(
-                    f"Ray did not start on this machine ({reason}): `ray start --head --block` in "
-                    "a terminal says why"
+                    f"Ray did not start on this machine ({reason}): where other programs keep all "
+                    "processors busy its own come too late, so try again when they are done; else "
+                    "`ray start --head --block` in a terminal says why"
                 )
             time.sleep(_POLL_SECONDS)
 
