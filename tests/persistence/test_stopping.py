@@ -174,3 +174,38 @@ async def test_what_fails_after_it_was_to_stop_says_so() -> None:
     task.cancel()
     with pytest.raises(ValueError, match="for a reason"):
         await task
+
+
+async def test_who_is_cancelled_too_late_is_at_the_next_thing_that_it_waits_for() -> None:
+    got: list[int] = []
+
+    async def work() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    async def script() -> None:
+        got.append(await to_its_end("it", work()))
+        got.append(await to_its_end("it", work()))  # is complete, too: what is begun is ended
+        await asyncio.sleep(3600)
+
+    task = asyncio.create_task(script())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert got == [7, 7]
+    assert task.cancelling() == 1
+
+
+async def test_a_limit_of_time_that_came_too_late_ends_nothing_else() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> int:
+        await ended.wait()
+        return 7
+
+    asyncio.get_running_loop().call_later(0.05, ended.set)
+    async with asyncio.timeout(0.01):
+        assert await to_its_end("it", work()) == 7
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)

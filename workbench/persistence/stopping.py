@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from workbench.persistence.archive.importer import Sink
 
@@ -81,7 +81,8 @@ async def to_its_end(what: str, work: Awaitable[T], stop: Stop | None = None) ->
     ------
     asyncio.CancelledError
         If the work has stopped: nothing of it has happened. If it was complete before it looked,
-        its result is returned, and what came too late is logged.
+        its result is returned, and what came too late is logged; a task that goes on all the same
+        (a script, whose Ctrl-C this was) is cancelled at the next thing that it waits for.
     """
     going_on = asyncio.ensure_future(work)
     asked = stop or Stop()
@@ -98,4 +99,12 @@ async def to_its_end(what: str, work: Awaitable[T], stop: Stop | None = None) ->
         raise asyncio.CancelledError from None
     if came_too_late:
         _log.warning("%s: was complete when it was to be stopped, and is kept", what)
+        asyncio.get_running_loop().call_soon(_ask_again, asyncio.current_task())
     return result
+
+
+def _ask_again(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task that goes on although it was cancelled, unless that was taken back."""
+    if task is not None and not task.done() and task.cancelling():
+        task.uncancel()  # it is the same request, not a second one
+        task.cancel()
