@@ -364,7 +364,7 @@ def test_answers_that_do_not_arrive(
 def test_a_commit_that_cannot_be_carried_out_has_happened(
     s3: S3Proxy, address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    storage, other = open_bucket(address, ttl_s=TTL_S), open_bucket(address, ttl_s=TTL_S)
+    storage, other = open_bucket(address, ttl_s=4), open_bucket(address, ttl_s=4)
     s3.inject("InternalError", "PUT", "/a", times=1000)
     with caplog.at_level(logging.WARNING, "workbench"):
         storage.commit([Write("a", b"1"), Write("b", b"2")])
