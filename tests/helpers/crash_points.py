@@ -6,8 +6,9 @@ one JSON object, operation to list of complaints. For each operation:
 1. It is done once in full, on a copy of an arranged folder. An audit hook and a wrapper
    around ``os.write`` count its steps. (``fsync`` is no step: what a process has done
    outlives the process, synced or not.)
-2. For each step, a fresh copy gets a fresh process, which dies just before that step (or
-   half way through it, where bytes are written), without any clean-up: ``os._exit``.
+2. For each step (of an operation with many, if that is asked for, each ``every``-th only), a
+   fresh copy gets a fresh process, which dies just before that step (or half way through it,
+   where bytes are written), without any clean-up: ``os._exit``.
 3. Another fresh process opens the stores and describes all there is, the trash included,
    with what comes back when each entry of it is restored.
 
@@ -43,6 +44,7 @@ from workbench.persistence.stores.merging import Merge
 BOX = Annotation(0, 0.5, 0.5, 0.25, 0.5)
 BIRD = Annotation(2, 0.25, 0.75, 0.125, 0.25)
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+ALL_OF = 24
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate"}
 
 Operation = Callable[[Stores, Path], Awaitable[object]]
@@ -424,8 +426,11 @@ async def _done(operation: Operation, stores: Stores, folder: Path) -> None:
     await operation(stores, folder)
 
 
-def complaints(base: Path, work: Path, operation: Operation) -> list[str]:
-    """Return what is wrong after deaths in `operation`; the first item tells the steps."""
+def complaints(base: Path, work: Path, operation: Operation, every: int = 1) -> list[str]:
+    """Return what is wrong after deaths in `operation`; the first item tells the steps.
+
+    Of an operation with more than `ALL_OF` steps, each `every`-th is taken.
+    """
 
     def fresh() -> Path:
         shutil.rmtree(work, ignore_errors=True)
@@ -441,7 +446,7 @@ def complaints(base: Path, work: Path, operation: Operation) -> list[str]:
     if not steps or before == after:
         return ["0 steps", f"the operation does not work: {steps} steps"]
     found = [f"{steps} steps"]
-    for step in range(1, steps + 1):
+    for step in range(1, steps + 1, every if steps > ALL_OF else 1):
         fresh()
         if in_child(lambda step=step: dying_at(step, operation, work)) is not None:
             found.append(f"step {step}: not reached")
@@ -471,7 +476,7 @@ def _difference(seen: Any, before: Any, after: Any) -> str:
     return f"found {seen}, before {before}, after {after}" if seen not in (before, after) else "="
 
 
-def main(folder: Path, share: int = 0, shares: int = 1) -> None:
+def main(folder: Path, share: int = 0, shares: int = 1, every: int = 1) -> None:
     """Print what is wrong with every operation whose position is `share` modulo `shares`."""
     folder = folder / f"share-{share}"
     folder.mkdir()
@@ -484,7 +489,7 @@ def main(folder: Path, share: int = 0, shares: int = 1) -> None:
     in_child(lambda: asyncio.run(arrange(base)))
     assert (base / "data" / "pets").is_dir()
     results = {
-        name: complaints(base, folder / "work", operation)
+        name: complaints(base, folder / "work", operation, every)
         for name, operation in list(OPERATIONS.items())[share::shares]
     }
     print(json.dumps(results))

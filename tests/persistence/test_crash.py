@@ -53,13 +53,29 @@ def test_two_processes_at_work_on_one_dataset_lose_nothing(tmp_path: Path) -> No
 # --- at every step ------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def deaths() -> dict[str, list[str]]:
-    """What was wrong after a death at each step of each operation; two processes share the work."""
+@pytest.fixture(
+    scope="module",
+    params=[3, pytest.param(1, marks=pytest.mark.nightly)],
+    ids=["a third", "all"],
+)
+def deaths(request: pytest.FixtureRequest) -> dict[str, list[str]]:
+    """What was wrong after deaths in each operation; two processes share the work.
+
+    Of the many steps of a long operation, each third for every change, and all at night.
+    """
+    every = str(request.param)
     with quick_folder() as folder:
         workers = [
             subprocess.Popen(
-                [sys.executable, "-m", "tests.helpers.crash_points", str(folder), str(i), "2"],
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.helpers.crash_points",
+                    str(folder),
+                    str(i),
+                    "2",
+                    every,
+                ],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 # One thread, so that forking is safe.
