@@ -190,6 +190,7 @@ def test_layers_that_do_not_fit_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.nightly  # only another Ultralytics could change it
 def test_all_detectors_of_ultralytics_are_taken() -> None:
     import_ultralytics()
     found = (ultralytics_folder() / "cfg" / "models").glob("*/*.yaml")
