@@ -53,6 +53,7 @@ from benchmarks.crash_workload import (  # noqa: E402
     replayed,
 )
 from tests.helpers.folders import quick_folder  # noqa: E402
+from tests.helpers.shares import in_shares  # noqa: E402
 from workbench.persistence import Stores, create_stores  # noqa: E402
 from workbench.persistence.models import SPLITS  # noqa: E402
 
@@ -403,25 +404,7 @@ def _leftovers(root: Path) -> list[str]:
 def injected(folder: Path, every: int) -> tuple[int, list[str]]:
     """Let each `every`-th call of every operation fail; return the cases, and what was wrong."""
     shares = min(os.cpu_count() or 1, MOST_WORKERS)
-    workers = [
-        subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tests.helpers.fault_table"),
-                *(str(folder), str(share), str(shares), str(every)),
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
-        )
-        for share in range(shares)
-    ]
-    outputs = [worker.communicate()[0] for worker in workers]
-    if any(worker.returncode for worker in workers):
-        raise DifferenceError("a table of faults broke off; run tests.helpers.fault_table")
-    table: dict[str, list[str]] = {}
-    for output in outputs:
-        table |= json.loads(output)
+    table = in_shares("tests.helpers.fault_table", folder, every, shares=shares, quiet=True)
     cases = sum(int(first.split()[0]) for first, *_ in table.values())
     return cases, [f"{name}: {line}" for name, (_, *lines) in table.items() for line in lines]
 

@@ -16,6 +16,7 @@ from tests.helpers.crash_points import BOX, OPERATIONS
 from tests.helpers.failing_calls import LASTING
 from tests.helpers.folders import quick_folder
 from tests.helpers.pictures import jpeg
+from tests.helpers.shares import in_shares
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation
 
@@ -63,29 +64,8 @@ def deaths(request: pytest.FixtureRequest) -> dict[str, list[str]]:
 
     Of the many steps of a long operation, each third for every change, and all at night.
     """
-    every = str(request.param)
     with quick_folder() as folder:
-        workers = [
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "tests.helpers.crash_points",
-                    str(folder),
-                    str(i),
-                    "2",
-                    every,
-                ],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                # One thread, so that forking is safe.
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-            )
-            for i in range(2)
-        ]
-        outputs = [worker.communicate()[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0]
-    return json.loads(outputs[0]) | json.loads(outputs[1])
+        return in_shares("tests.helpers.crash_points", folder, request.param)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -127,24 +107,9 @@ def test_whichever_call_fails_what_raised_did_not_happen() -> None:
     All of them take half an hour on two cores: the nightly job runs them, with
     ``WORKBENCH_FAULTS_EVERY=1``.
     """
-    every = os.environ.get("WORKBENCH_FAULTS_EVERY", "45")
+    every = int(os.environ.get("WORKBENCH_FAULTS_EVERY", "45"))
     with quick_folder() as folder:
-        workers = [
-            subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "tests.helpers.fault_table"),
-                    *(str(folder), str(i), "2", every),
-                ],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-            )
-            for i in range(2)
-        ]
-        outputs = [worker.communicate()[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0]
-    table: dict[str, list[str]] = json.loads(outputs[0]) | json.loads(outputs[1])
+        table = in_shares("tests.helpers.fault_table", folder, every, quiet=True)
     assert len(table) == len(OPERATIONS) * len(LASTING)
     assert all(int(first.split()[0]) > 0 for first, *_ in table.values())
     assert {name: wrong for name, (_, *wrong) in table.items() if wrong} == {}

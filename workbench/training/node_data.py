@@ -26,6 +26,7 @@ from workbench.persistence.plain_files import files_below
 from workbench.persistence.run_folder import RunFolder, free_space
 from workbench.persistence.scratch import scratch_prefix
 from workbench.training.environment import cache_dir
+from workbench.weights.rewriting import file_digest
 
 VARIABLE: Final = "WORKBENCH_RUN_DATA"
 """Environment variable of a process that trains on a node: where its view of the data is."""
@@ -61,7 +62,7 @@ def note_contents(folder: RunFolder) -> None:
     """Note the digest of each file of a run's data in its folder."""
     names = [name for name, _ in _files(folder.data_dir)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        digests = pool.map(lambda name: _digest_of(folder.data_dir / name), names)
+        digests = pool.map(lambda name: file_digest(folder.data_dir / name), names)
         folder.write_note(_NOTE, dict(zip(names, digests, strict=True)))
 
 
@@ -191,11 +192,6 @@ def _copy(source: Path, target: Path) -> tuple[int, str]:
             writing.write(block)
             size += len(block)
     return size, digest.hexdigest()
-
-
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _known(digests: Mapping[str, object], name: str) -> str:

@@ -27,6 +27,8 @@ import numpy.typing as npt
 from workbench.errors import NotFoundError, WorkbenchError
 from workbench.persistence.storage.keys import check_key, parts_of
 
+UNFINISHED_S = 2 * 24 * 3600
+"""After so many seconds what somebody has begun to build, and left, is removed by who comes by."""
 MOST_BYTES = 1 << 28
 """The largest value that is read as a whole unless the caller says otherwise."""
 

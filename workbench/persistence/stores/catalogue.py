@@ -28,6 +28,7 @@ from workbench.persistence.disk_format import FORMAT, MAX_BYTES
 from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import trash_entry
 from workbench.persistence.storage import Change, Remove, Roots, Storage, Write, Writer
+from workbench.persistence.storage.base import UNFINISHED_S
 from workbench.persistence.storage.keys import is_plain
 from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset
@@ -45,8 +46,6 @@ _KNOWN = "datasets.json"
 _EXPECTED = "which dataset lies where"
 _MOST_BYTES = 1 << 28
 _REMOVED_AT_ONCE = 1000
-_LONGEST_BUILDING = timedelta(days=2)
-"""After this, whoever builds something is taken to be dead, and what is there is removed."""
 
 
 @dataclass(slots=True)
@@ -278,7 +277,7 @@ class StoredCatalogue(Catalogue):
                 if token and known.tokens.get(root) == token:
                     known.building[root] = now.isoformat()
                     return root
-                if time_of(at) < now - _LONGEST_BUILDING:
+                if time_of(at) < now - timedelta(seconds=UNFINISHED_S):
                     del known.building[root]
                     known.tokens.pop(root, None)
                     known.gone.append(root)

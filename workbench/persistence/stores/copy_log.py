@@ -16,11 +16,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from workbench.persistence.storage.base import Mark
+from workbench.persistence.storage.base import UNFINISHED_S, Mark
 from workbench.persistence.stored_json import MALFORMED
-
-GOES_ON_S = 2 * 24 * 3600
-"""After so long what an interrupted copy has left is removed by whoever comes by."""
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +97,7 @@ class CopyLog:
 
     def _remove_old(self) -> None:
         for path in self._path.parent.glob("*.jsonl"):
-            if _age_s(path) > GOES_ON_S:
+            if _age_s(path) > UNFINISHED_S:
                 path.unlink(missing_ok=True)
 
 

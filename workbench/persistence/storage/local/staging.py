@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from workbench.errors import AlreadyExistsError, InvalidDatasetError
+from workbench.persistence.storage.base import UNFINISHED_S
 from workbench.persistence.storage.local import inside
 from workbench.persistence.storage.local.atomic import (
     move_durably,
@@ -21,7 +22,6 @@ from workbench.persistence.yolo.names import HIDDEN, HIDDEN_FILES, HIDDEN_FOLDER
 
 _STAGING = f"{HIDDEN}/staging"
 _GOES_ON = "goes-on-"
-_GOES_ON_S = 2 * 24 * 3600
 
 
 class Staging:
@@ -118,7 +118,7 @@ class Staging:
         if not name.startswith(_GOES_ON):
             return False
         with suppress(OSError):
-            return time.time() - os.lstat(f"{self._folder}/{name}").st_mtime < _GOES_ON_S
+            return time.time() - os.lstat(f"{self._folder}/{name}").st_mtime < UNFINISHED_S
         return False
 
 
