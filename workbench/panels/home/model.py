@@ -245,11 +245,12 @@ class HomeModel(ChangingModel):
             )
 
     async def _read(self) -> tuple[list[dict[str, Any]], list[TrashEntry]]:
-        (found, trained), trash = await both(
-            both(self._datasets.list_facts(), self._trained()), self._datasets.list_trash()
-        )
+        (found, trained), trash = await both(self._known(), self._datasets.list_trash())
         cards = [self._card(facts, trained.get(facts.info.name)) for facts in found]
         return await together(cards), trash
+
+    async def _known(self) -> tuple[list[DatasetFacts], dict[str, datetime]]:
+        return await both(self._datasets.list_facts(), self._trained())
 
     async def _trained(self) -> dict[str, datetime]:
         """Return when the newest model of each dataset was made."""

@@ -83,7 +83,11 @@ async def together(works: Iterable[Awaitable[T]]) -> list[T]:
 
 
 async def both(one: Awaitable[T], other: Awaitable[S]) -> tuple[T, S]:
-    """Return the results of two works that are done at once, as `together` does."""
+    """Return the results of two works that are done at once, as `together` does.
+
+    Neither may be a ``both(…)`` itself: cancelled before it begins, it would leave its own two
+    works unawaited, of which Python warns.
+    """
     works: list[Awaitable[Any]] = [one, other]
     first, second = await together(works)
     return first, second
