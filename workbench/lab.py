@@ -167,14 +167,21 @@ def listen(server: ServerApp, *, others: bool) -> None:
 
 
 def _leave_out(extension: str, settings: dict[str, Any]) -> None:
-    """Let the pages of a server do without one of JupyterLab's own extensions."""
+    """Let the pages of a server do without one of JupyterLab's own extensions.
+
+    They do not ask whether JupyterLab is to be built again either, for which it starts Node.js
+    each time that a page is opened: what comes with an installation is built already.
+    """
     earlier = settings.get("page_config_hook")
 
     def without(handler: object, page_config: dict[str, Any]) -> dict[str, Any]:
         if earlier is not None:
             page_config = earlier(handler, page_config)
         disabled = page_config.get("disabledExtensions", [])
-        return page_config | {"disabledExtensions": [*disabled, extension]}
+        return page_config | {
+            "disabledExtensions": [*disabled, extension],
+            "buildCheck": False,
+        }
 
     settings["page_config_hook"] = without
 
