@@ -12,7 +12,6 @@ from workbench.datasets.changes import counted
 from workbench.datasets.formats import encodings
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.choices import Choices
-from workbench.datasets.formats.collecting import without_collecting
 from workbench.datasets.formats.columns import count_labels
 from workbench.datasets.formats.converting import converted
 from workbench.datasets.formats.embedded import with_embedded
@@ -43,6 +42,7 @@ from workbench.persistence.models import (
     Progress,
 )
 from workbench.persistence.rules import check_classes
+from workbench.persistence.storage.collector import paused_collector
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Contents:
 
 def contents_of(view: FolderView, choices: Choices, progress: Progress) -> Contents:
     """Look at everything once, and say what would come of it. Blocks."""
-    with without_collecting():
+    with paused_collector():
         return _contents_of(view, choices, progress)
 
 
