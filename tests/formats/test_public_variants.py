@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.making import BOX, PICTURE, folder, images, labels
+from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, voc
 from workbench.datasets.formats.plan import plan_import
 from workbench.persistence import Stores
 
@@ -160,6 +160,9 @@ _BY_ID = {
     "categories": {"1": "cat"},
 }
 _COCO_ROW = {"category_id": 1, "bbox": [20, 10, 60, 50]}
+_IN_ATTRIBUTES = voc(
+    '<object name="cat"><bndbox xmin="20" ymin="10" xmax="80" ymax="60"/></object>'
+)
 _SCORED = "0 0.9 0.25 0.35 0.3 0.5\n1 0.8 0.25 0.35 0.3 0.5\n"
 
 # name: files, rows by picture, classes, annotations that are left
@@ -276,6 +279,19 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]], list[
         ["cat"],
         0,
     ),
+    "Label Studio, reduced, as an old version wrote it": (
+        PIC | {"min.json": [{"id": 7, "image": "a.jpg", "label": [_said("cat")["value"]]}]},
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "COCO, boxes as text": (
+        PIC | {"t.json": coco({"bbox": "[20, 10, 60, 50]"})},
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "VOC, all in attributes": (PIC | {"a.xml": _IN_ATTRIBUTES}, ONE, ["cat"], 0),
     "Label Studio, reduced, a task for each who annotated": (
         PIC
         | {

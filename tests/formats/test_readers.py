@@ -574,11 +574,12 @@ def test_whatever_a_file_holds_it_is_read_counted_or_named(case: str, data: st.D
         assert all(str(root) in message for message in named)
 
 
-async def test_a_list_of_classes_that_is_no_text_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["class-descriptions.csv", "_classes.txt"])
+async def test_a_list_of_classes_that_is_no_text_is_named(tmp_path: Path, name: str) -> None:
     """Found by the test above."""
-    [(_, files)] = [found for found in READ.values() if "class-descriptions.csv" in found[1]]
-    root = folder(tmp_path / "in", files | {"class-descriptions.csv": b"\0\x80"})
-    with pytest.raises(ImportFormatError, match=r"in, class-descriptions\.csv: expected text"):
+    files = next(found for _, found in READ.values() if name in found)
+    root = folder(tmp_path / "in", files | {name: b"\0\x80"})
+    with pytest.raises(ImportFormatError, match=rf"in, {re.escape(name)}: expected text"):
         await plan_import(create_memory_stores(), root)
 
 

@@ -67,6 +67,7 @@ SHOWN = "supervision"
 
 _NAMED_LIKE_COCO = re.compile(r"instances[_.].*\.json|.*\.coco\.json", re.IGNORECASE)
 _WAS_COCO = re.compile(rb'"(?:images|annotations)"\s*:\s*\[')
+_BETWEEN_NUMBERS = re.compile(r"\s*[,;\s]\s*")
 _TICK = 20_000
 _SAMPLE = 200
 _MANY, _FEW = 2000, 5
@@ -397,6 +398,8 @@ def _box(value: Any) -> tuple[float, float, float, float] | None:
     """Return the corners of ``[x, y, width, height]``; None if these are none with an area."""
     if isinstance(value, dict):
         value = [value.get(key) for key in ("x", "y", "width", "height")]
+    if isinstance(value, str):  # "[20, 10, 60, 50]", as a table that was turned into JSON has it
+        value = _BETWEEN_NUMBERS.split(value.strip(" []()"))
     if not isinstance(value, list) or len(value) != 4:
         return None
     x, y, width, height = value

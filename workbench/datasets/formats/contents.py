@@ -143,7 +143,7 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
         ledger.by_split[ANNOTATIONS, split] += picture.num_boxes
     _count_files(view, recognised, reading, targets, failed, ledger)
     ledger.check()
-    asked = recognised.unknown if not recognised.format and choices.unknown == "ask" else []
+    asked = _asked(view, recognised, reading) if choices.unknown == "ask" else ""
     notes = [*view.notes, *reading.notes, *ledger.sentences(), *layout.notes]
     notes += why.on_spellings(classes)
     if view.not_in_utf8:
@@ -172,11 +172,26 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
         targets,
         ledger,
         notes,
-        [question(view, asked)] if asked else [],
+        [asked] if asked else [],
         view,
         taken.pairing,
         taken.labels,
         videos,
+    )
+
+
+def _asked(view: FolderView, recognised: Recognised, reading: Reading) -> str:
+    """Return what is asked about annotations of which nothing could be read; empty if nothing."""
+    if not recognised.format:
+        return question(view, recognised.unknown) if recognised.unknown else ""
+    if len({name for name, _ in reading.unreadable}) < len(recognised.detection.files):
+        return ""
+    first, problem = reading.unreadable[0]
+    return (
+        f"{view.path}: found {counted(len(reading.unreadable), 'annotation file')} "
+        f"({READERS[recognised.format].TITLE}), and not one can be read, such as {first!r} "
+        f"({problem}). Import the pictures alone (unknown='ignore'), or export the annotations "
+        f"again"
     )
 
 

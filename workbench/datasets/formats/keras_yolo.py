@@ -20,7 +20,7 @@ from workbench.datasets.formats.items import (
 )
 from workbench.datasets.formats.pairing import stem_of
 from workbench.datasets.formats.view import FolderView
-from workbench.datasets.formats.walking import found, lines_of, owned_texts, read_text, rows_match
+from workbench.datasets.formats.walking import found, owned_texts, read_text, rows_match, text_of
 from workbench.errors import ImportFormatError
 from workbench.persistence.archive import parse_class_list
 
@@ -55,8 +55,7 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
         plain = stem_of(name).lower() in _CLASS_LISTS and name.lower().endswith(".txt")
         if plain or is_class_list(name):
             reading.used.add(name)
-            text = "\n".join(lines_of(view.text(name))).encode()
-            names, notes = parse_class_list(text, f"{view.path}, {name}")
+            names, notes = parse_class_list(text_of(view, name).encode(), f"{view.path}, {name}")
             if reading.classes and names != reading.classes:
                 raise ImportFormatError(
                     f"{view.path}, {name}: expected the same classes as in the other list, found "

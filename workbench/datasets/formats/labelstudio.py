@@ -41,10 +41,11 @@ from workbench.persistence import IMAGE_EXTENSIONS
 TITLE = "Label Studio"
 
 _PREFIX = re.compile(r"^[0-9a-f]{4,8}-")
-_LABELS = (
-    *("rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels", "keypointlabels"),
-    "labels",
-)
+_OF_SHAPES = (
+    "rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels", "keypointlabels"
+)  # fmt: skip
+_LABELS = (*_OF_SHAPES, "labels")
+_SAMPLE = 200
 _CHOSEN = ("choices", "taxonomy")
 """What may be said of a shape in place of a label."""
 
@@ -74,7 +75,18 @@ def _is_tasks(value: Any) -> bool:
     task = value if isinstance(value, dict) else first_of(value, dict)
     if isinstance(task.get("data"), dict):
         return any(isinstance(task.get(key), list) for key in ("annotations", "completions"))
-    return isinstance(task.get("annotation_id"), int) and any(_picture_of(v) for v in task.values())
+    if not any(_picture_of(v) for v in task.values()):
+        return False
+    some = value[:_SAMPLE] if isinstance(value, list) else [task]
+    return isinstance(task.get("annotation_id"), int) or any(map(_has_shapes, some))
+
+
+def _has_shapes(task: Any) -> bool:
+    """Whether a reduced task has shapes with labels in one of its lists."""
+    if not isinstance(task, dict):
+        return False
+    items = chain.from_iterable(v for v in task.values() if isinstance(v, list))
+    return any(isinstance(item, dict) and not item.keys().isdisjoint(_OF_SHAPES) for item in items)
 
 
 def read(view: FolderView, detection: Detection, options: Options) -> Reading:

@@ -23,7 +23,7 @@ from workbench.datasets.formats.items import (
 )
 from workbench.datasets.formats.pairing import stem_of
 from workbench.datasets.formats.view import FolderView
-from workbench.datasets.formats.walking import found, head_lines, lines_of, read_text
+from workbench.datasets.formats.walking import found, head_lines, read_text, text_of
 
 TITLE = "MOTChallenge"
 
@@ -146,5 +146,5 @@ def _labels(view: FolderView, reading: Reading) -> list[str]:
     for name in view.names:
         if name.rpartition("/")[2].lower() == "labels.txt":
             reading.used.add(name)
-            return [line.strip() for line in lines_of(view.text(name)) if line.strip()]
+            return [line.strip() for line in text_of(view, name).splitlines() if line.strip()]
     return list(_CLASSES)

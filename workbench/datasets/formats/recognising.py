@@ -21,7 +21,7 @@ from workbench.persistence.archive.directory import fold
 _log = logging.getLogger(__name__)
 _TALKS_OF_BOXES = re.compile(
     rb"bbox|gtbox|bndbox|bounding.?box|polygon|annotation|xmin|x_min|points|\"label|<label|segmentation"
-    rb"|objects?\"|regions?\"|tag_?name|\"x_?1\"|\"left\"|rectangle|left_col|prediction.?string|x_?cent|cent..?_?x|encoded.?pixels",
+    rb"|objects?\"|regions?\"|tag_?name|\"x_?1\"|\"left\"|rectangle|left_col|prediction.?string|x_?cent|cent..?_?x|encoded.?pixels|<loc_?\d",
     re.IGNORECASE,
 )
 _URL_LINE = re.compile(rb"^\s*\"?(?:https?|s3|gs)://\S+", re.IGNORECASE)
@@ -31,7 +31,14 @@ _PICTURE = re.compile(rb"\w\.(?:jpe?g|png|bmp|tiff?|webp|ppm)\b", re.IGNORECASE)
 _NUMBER = re.compile(rb"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
 _LINES = 200
 _CORNERS = 4
-_BINARY = frozenset({".parquet", ".mat", ".h5", ".hdf5", ".arrow", ".lmdb", ".mdb"})
+_BINARY = frozenset(
+    {
+        *(".parquet", ".mat", ".h5", ".hdf5", ".arrow", ".feather", ".lmdb", ".mdb"),
+        *(".xlsx", ".xls", ".ods", ".db", ".sqlite", ".sqlite3"),
+        *(".pkl", ".pickle", ".npz"),
+    }
+)
+_NAMED_ANNOTATIONS = re.compile(r"annot", re.IGNORECASE)
 _TFRECORD = re.compile(r"\.tfrecords?(?:-\d+-of-\d+)?$|\.record(?:-\d+-of-\d+)?$", re.IGNORECASE)
 _HEAD = 64 * 2**10
 # May be pointed at although they hold no annotations.
@@ -186,6 +193,8 @@ def _is_asked(view: FolderView, name: str) -> bool:
         return True
     if kind not in _ASKED_EXTENSIONS:
         return False
+    if _NAMED_ANNOTATIONS.search(name.rpartition("/")[2]) and view.size(name) > 0:
+        return True
     return _TALKS_OF_BOXES.search(view.head(name, _HEAD)) is not None
 
 

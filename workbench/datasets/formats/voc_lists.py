@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from workbench.datasets.formats.encodings import decode
 from workbench.datasets.formats.pairing import stem_of
 from workbench.datasets.formats.view import FolderView
+from workbench.datasets.formats.walking import text_of
 from workbench.datasets.importing import split_by_ratio
-from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS
 
 # An image in two lists goes to the first of these: what scores are measured on stays whole.
@@ -26,10 +25,7 @@ def read_lists(view: FolderView) -> tuple[dict[str, str], list[str], set[str]]:
     # Beside those of the pictures (Main) there may be others of segmentations and of actions.
     main = [(name, match) for name, match in found if "/main/" in name.lower()]
     for name, match in main or found:
-        try:
-            lines = decode(view.read(name)).splitlines()
-        except ImportFormatError as error:
-            raise ImportFormatError(f"{view.path}, {name}: {error}") from error
+        lines = text_of(view, name).splitlines()
         split = match[1].lower().replace("valid", "val")
         lists.setdefault(split, []).extend(line.strip() for line in lines if line.strip())
         used.add(name)

@@ -151,7 +151,7 @@ def _parsed(text: bytes | str) -> Element:
 
 
 def _object(element: Element, position: int, shift: float) -> Box:
-    name = " ".join(element.findtext("name", "").split())
+    name = " ".join(_text(element, "name").split())
     if not name:
         raise ValueError("has no name")
     box, rotated, polygon = (element.find(tag) for tag in ("bndbox", "robndbox", "polygon"))
@@ -162,7 +162,7 @@ def _object(element: Element, position: int, shift: float) -> Box:
         found, shape = _around_rotated(rotated, name), ROTATED
     elif polygon is not None:
         found, shape = corners(_points(polygon, name)), POLYGON
-    elif element.find("xmin") is not None:  # the corners without an element of their own
+    elif _text(element, "xmin"):  # the corners without an element of their own
         left, top, right, bottom = (_coordinate(element, name, tag) for tag in _CORNERS)
         found, shape = (left - shift, top - shift, right, bottom), ""
     else:
@@ -215,8 +215,13 @@ def _points(polygon: Element, name: str) -> Iterator[float]:
         yield _coordinate(polygon, name, f"y{position}")
 
 
+def _text(element: Element, tag: str) -> str:
+    """Return what an element says in another one within, or in an attribute."""
+    return element.findtext(tag) or element.get(tag) or ""
+
+
 def _coordinate(box: Element, name: str, tag: str) -> float:
-    text = box.findtext(tag, "").strip()
+    text = _text(box, tag).strip()
     try:
         return number(text.replace(",", ".") if _COMMA.fullmatch(text) else text)
     except ValueError:

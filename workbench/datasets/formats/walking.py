@@ -64,6 +64,20 @@ def lines_of(data: bytes) -> list[str]:
     return _NEWLINE.split(decode(data))
 
 
+def text_of(view: FolderView, name: str) -> str:
+    """Return a file's text in any of the usual encodings.
+
+    Raises
+    ------
+    ImportFormatError
+        If it is none; with the file's name.
+    """
+    try:
+        return decode(view.text(name))
+    except ImportFormatError as error:
+        raise ImportFormatError(f"{view.path}, {name}: {error}") from error
+
+
 def head_lines(view: FolderView, name: str, most: int = 20) -> list[str]:
     """Return the first lines of a file that are not blank and whole; none if it is no text."""
     head = view.head(name)
