@@ -194,7 +194,7 @@ def test_a_lane_is_chosen_unless_tests_are_named(small_project: Path) -> None:
     assert run_tests.parts_for([]) == [("not long and not nightly", parallel)]
     long = [
         ("long and not nightly and not browser", [*run_tests.IN_PARALLEL, "-x", "tests"]),
-        ("long and not nightly and browser", ["-x", "tests"]),
+        ("long and not nightly and browser", [*run_tests.IN_PAIRS, "-x", "tests"]),
     ]
     assert run_tests.parts_for(["--long", "-x"]) == long
     assert run_tests.parts_for(["--nightly", "-x"]) == [*long, ("nightly", ["-x", "tests"])]

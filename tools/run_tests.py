@@ -2,7 +2,7 @@
 
 ``python -m tools.run_tests``, in the project's folder, runs the short lane in one process for
 each core; with ``--long``, the other lane runs: long kills and fuzzing in one process for each
-core, then the other browser tests one by one. ``--nightly`` is that lane, and then what is too
+core, then the other browser tests in two. ``--nightly`` is that lane, and then what is too
 long for every change, one by one. Further arguments go to pytest; where paths are
 among them, all tests below these run, of either lane. Where no browser can be had, the browser
 tests are left out, the last lines say so, and in CI the exit status is 1.
@@ -26,6 +26,9 @@ LANES = ("--long", "--nightly")
 # Files go whole to a process, because what a module sets up is shared by its tests. One thread
 # of PyTorch for each: more threads than cores make it slower by far.
 IN_PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile")
+# A browser, a JupyterLab and a kernel are four processes that wait for each other: two of these
+# sets keep two cores busy, and more of them only make each other late.
+IN_PAIRS = ("--numprocesses", "2", "--dist", "loadfile")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 # pytest's exit statuses when all went well, and when no test was chosen: in one part of a lane
@@ -59,21 +62,21 @@ def run_tests(arguments: list[str], settings: dict[str, str]) -> int:
 def parts_for(arguments: list[str]) -> list[tuple[str, list[str]]]:
     """Return, for each run of pytest, which markers are chosen, and its other arguments.
 
-    Tests that are named run whatever their lane. Most run in parallel; the browser tests of
-    the long lane do not: a browser, a JupyterLab and a kernel take two cores by themselves.
+    Tests that are named run whatever their lane. Most run in one process for each core; the
+    browser tests of the long lane in two.
     """
     rest = [argument for argument in arguments if argument not in LANES]
     suites = suites_for(rest)
     if not suites:
         return [("", rest)]
-    parallel, serial = [*IN_PARALLEL, *rest, *suites], [*rest, *suites]
+    parallel, pairs = ([*how, *rest, *suites] for how in (IN_PARALLEL, IN_PAIRS))
     if rest == arguments:
         return [("not long and not nightly", parallel)]
     parts = [
         ("long and not nightly and not browser", parallel),
-        ("long and not nightly and browser", serial),
+        ("long and not nightly and browser", pairs),
     ]
-    return [*parts, ("nightly", serial)] if "--nightly" in arguments else parts
+    return [*parts, ("nightly", [*rest, *suites])] if "--nightly" in arguments else parts
 
 
 def _without_browser(chosen: str) -> str:
