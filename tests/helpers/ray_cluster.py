@@ -9,7 +9,6 @@ kills the head and starts an empty one in its place. Each is answered by a line.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import IO, Any, TypeVar
 import psutil
 
 from workbench.training.places.trial import OBJECT_STORE_BYTES, environment, free_port
+from workbench.training.places.trial_head import let_nodes_start_slowly
 
 T = TypeVar("T")
 
@@ -128,24 +128,7 @@ def read_answer(stream: IO[str]) -> dict[str, Any]:
 def ports() -> dict[str, int]:
     """Return the ports of a node, which else waits some seconds only to be told of them."""
     names = ("dashboard_agent_listen", "metrics_agent", "metrics_export", "runtime_env_agent")
-    found = {f"{name}_port": free_port() for name in names}
-    flag = "dashboard_agent_listen_port"
-    os.environ[f"FLAGS_{flag}"] = str(found[flag])  # see `let_nodes_start_slowly`
-    return found
-
-
-def let_nodes_start_slowly(folder: Path) -> None:
-    """Let a node not end itself where its agent takes more than 15 seconds to say its port.
-
-    Ray hands the others of a node's ports to its main process, and forgets this one, which that
-    process then waits for.
-    """
-    services = import_module("ray._private.services")
-    script = folder / "raylet"
-    flag = "dashboard_agent_listen_port"
-    script.write_text(f'#!/bin/sh\nexec "{services.RAYLET_EXECUTABLE}" "$@" --fromenv={flag}\n')
-    script.chmod(0o700)
-    services.RAYLET_EXECUTABLE = str(script)
+    return {f"{name}_port": free_port() for name in names}
 
 
 class Nodes:
@@ -218,7 +201,7 @@ class Nodes:
 
 def main(folder: str, cpus: int) -> None:
     """Run the cluster until the input ends."""
-    let_nodes_start_slowly(Path(folder))
+    let_nodes_start_slowly()
     nodes = Nodes(Path(folder), cpus)
     commands = {"add": nodes.add, "kill": nodes.kill, "behead": nodes.behead}
     print(json.dumps({"address": f"127.0.0.1:{nodes.port}"}), flush=True)

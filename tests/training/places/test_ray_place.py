@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.helpers.training import TINY, Trained, make_shapes
@@ -23,7 +24,7 @@ from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingConfig
 from workbench.training.events import Cancelled, Finished, Paused, Placed, Queued
-from workbench.training.places import node, place_at, trial
+from workbench.training.places import node, place_at, trial, trial_head
 from workbench.training.places.local import LocalPlace
 from workbench.training.places.ray import RayPlace
 from workbench.training.places.replaced import VARIABLE
@@ -97,6 +98,36 @@ def test_a_trial_cluster_that_does_not_start_is_said(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(trial, "_command", lambda *_: broken)
     with pytest.raises(TrainingError, match=r"did not start on this machine \(exit status 3\)"):
         trial.TrialCluster()
+
+
+def test_a_node_is_told_the_port_of_its_agent() -> None:
+    node = ["raylet", "--dashboard_agent_command=python agent.py --listen-port=4711 --node-id=5"]
+    assert trial_head.telling_the_port(node) == [*node, "--dashboard_agent_listen_port=4711"]
+    for other in (["gcs_server"], ["raylet", "--dashboard_agent_command=agent --listen-port=0"]):
+        assert trial_head.telling_the_port(other) == other
+
+
+def test_a_trial_cluster_ends_with_a_process_that_is_killed() -> None:
+    head = """
+import subprocess
+from workbench.training.places.trial_head import end_with_input
+end_with_input()
+subprocess.run(["sh", "-c", "sleep 300 & sleep 300"])
+"""
+    script = """
+import sys
+from workbench.training.places import trial
+trial._command = lambda *_: [sys.executable, "-c", sys.argv[1]]
+trial.TrialCluster()
+"""
+    command = [sys.executable, "-c", script, head]
+    with subprocess.Popen(command, env={**os.environ, **python_path()}) as owner:
+        one = psutil.Process(owner.pid)
+        while len(below := one.children(recursive=True)) < 4:  # the head, sh and what that does
+            time.sleep(0.05)
+        owner.kill()
+    _, alive = psutil.wait_procs(below, timeout=60)
+    assert alive == []
 
 
 async def test_without_ray_the_way_to_it_is_said(

@@ -1,6 +1,7 @@
 """A Ray cluster of this machine alone, for a while, to try what a cluster does.
 
-It listens on loopback only, reports to nobody, and ends with the process that has started it.
+It listens on loopback only, reports to nobody, and ends with the process that has started it, also
+where that is killed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from workbench.errors import SetupError, TrainingError
+from workbench.own_python import own_python, python_path
 from workbench.training.places.jobs import INSTALL, quiet
 from workbench.training.processes import kill_tree, own_session
 
@@ -68,8 +70,8 @@ class TrialCluster:
         self.address = f"http://127.0.0.1:{port}"
         self._process = subprocess.Popen(
             _command(cpus, port),
-            env={**environment(), "RAY_ADDRESS": ""},
-            stdin=subprocess.DEVNULL,
+            env={**environment(), **python_path(), "RAY_ADDRESS": ""},
+            stdin=subprocess.PIPE,  # see `trial_head`
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             **own_session(),
@@ -94,6 +96,8 @@ class TrialCluster:
         """End it with all that runs on it."""
         atexit.unregister(self.stop)
         kill_tree(None, self._process)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
     def _wait(self) -> None:
         """Wait until it takes jobs."""
@@ -148,5 +152,5 @@ def _command(cpus: int, port: int) -> list[str]:
         "num-cpus": cpus,
         "object-store-memory": OBJECT_STORE_BYTES,
     }
-    start = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start"]
-    return [*start, "--head", "--block", *(f"--{name}={value}" for name, value in options.items())]
+    given = [f"--{name}={value}" for name, value in options.items()]
+    return own_python("-m", "workbench.training.places.trial_head", *given)
