@@ -160,6 +160,9 @@ _BY_ID = {
     "categories": {"1": "cat"},
 }
 _COCO_ROW = {"category_id": 1, "bbox": [20, 10, 60, 50]}
+_JOINED = coco({"bbox": [20, 10, 60, 50]}, names=("a.jpg", "b.jpg"))
+for _image in _JOINED["images"]:
+    _image["id"] = 1
 _IN_ATTRIBUTES = voc(
     '<object name="cat"><bndbox xmin="20" ymin="10" xmax="80" ymax="60"/></object>'
 )
@@ -290,6 +293,18 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]], list[
         ONE,
         ["cat"],
         0,
+    ),
+    "COCO, a box drawn from its last corner": (
+        PIC | {"t.json": coco({"bbox": [80, 60, -60, -50]}, {"bbox": [5, 5, -1, -1]})},
+        ONE,
+        ["cat"],
+        1,
+    ),
+    "COCO, two files joined without new ids": (
+        PIC | {"b.jpg": PICTURE, "t.json": _JOINED},
+        {},
+        ["cat"],
+        1,
     ),
     "VOC, all in attributes": (PIC | {"a.xml": _IN_ATTRIBUTES}, ONE, ["cat"], 0),
     "Label Studio, reduced, a task for each who annotated": (

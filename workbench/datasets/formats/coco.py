@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.datasets.formats import reasons as why
+from workbench.datasets.formats.coco_boxes import FAR, PLAIN, around, box_of, drawn_backwards
 from workbench.datasets.formats.coco_classes import (
     Category,
     CocoFile,
@@ -51,7 +52,6 @@ from workbench.datasets.formats.items import (
     Problem,
     Reading,
     Record,
-    corners,
     number,
     size_of,
 )
@@ -67,12 +67,9 @@ SHOWN = "supervision"
 
 _NAMED_LIKE_COCO = re.compile(r"instances[_.].*\.json|.*\.coco\.json", re.IGNORECASE)
 _WAS_COCO = re.compile(rb'"(?:images|annotations)"\s*:\s*\[')
-_BETWEEN_NUMBERS = re.compile(r"\s*[,;\s]\s*")
 _TICK = 20_000
 _SAMPLE = 200
 _MANY, _FEW = 2000, 5
-_PLAIN = frozenset({int, float})
-_FAR = 1e15
 _NAMES = ("file_name", "filename", "path", "coco_url", "url", "flickr_url")
 _SHAPES = ("", POLYGON, KEYPOINTS)
 _KEPT_KEYS = frozenset({"attributes", "score", "track_id", "occluded", "truncated", "difficult"})
@@ -211,6 +208,7 @@ def _records(
 ) -> Iterator[Record]:
     """Yield what a file says of each picture, in the order of its images."""
     records: dict[Id, Record] = {}
+    shared: dict[Id, list[Record]] = {}
     for place, item in enumerate(file.images, start=1):
         if not isinstance(item, dict):
             continue
@@ -222,6 +220,9 @@ def _records(
             file.where, str(name), place=place, reviewed=file.annotated, shown=file.shown
         )
         record.size = size_of(item.get("width"), item.get("height"))
+        if (before := records.get(image_id)) is not None and before.picture != record.picture:
+            # Two files were joined without new ids: what is said of this one may mean either.
+            shared.setdefault(image_id, [before]).append(record)
         records[image_id] = record
     by_corners = _has_corners(file, records)
     if by_corners:
@@ -237,7 +238,18 @@ def _records(
         if by_corners and isinstance(row, dict):
             row = row | {"bbox": _as_sides(row.get("bbox"))}
         _take(row, place, file, names, records, reading)
+    for image_id, some in shared.items():
+        _leave_ambiguous(records.pop(image_id), some)
+        yield from some
     yield from records.values()
+
+
+def _leave_ambiguous(record: Record, some: Sequence[Record]) -> None:
+    """Leave what was said of one of several pictures that have the same id."""
+    left = [Problem(why.AMBIGUOUS, box.place) for box in record.found]
+    for one in some:
+        one.plain, one.boxes, one.reviewed = None, [], False
+    record.problems += left
 
 
 def _take_plain(
@@ -261,7 +273,7 @@ def _take_plain(
         return everything
     if {*map(type, boxes)} != {list} or {*map(len, boxes)} != {4}:
         return everything
-    if not {*map(type, chain.from_iterable(boxes))} <= _PLAIN:
+    if not {*map(type, chain.from_iterable(boxes))} <= PLAIN:
         return everything
     if not {*map(type, crowds)} <= {int, type(None)}:
         return everything
@@ -278,7 +290,7 @@ def _take_plain(
     if 1 in crowds:
         good &= np.array(crowds, dtype=object) != 1
     # What is not a number falls out of the comparisons.
-    near = abs(sides) < _FAR
+    near = abs(sides) < FAR
     good &= both(near[:, :2]) & both(near[:, 2:]) & both(sides[:, 2:] > 0)
     bad = np.zeros(len(records), dtype=np.bool_)
     bad[owner[~good & (owner >= 0)]] = True
@@ -378,9 +390,11 @@ def _take(
         return
     outline = row.get("segmentation")
     try:
-        box, shape = _box(row.get("bbox")), ""
+        box, shape = box_of(row.get("bbox")), ""
+        if box is None and not outline:
+            box = drawn_backwards(row.get("bbox"))
         if box is None:
-            box = rle_box(outline) if isinstance(outline, dict) else _around(outline)
+            box = rle_box(outline) if isinstance(outline, dict) else around(outline)
             shape = MASK if isinstance(outline, dict) else ""
         shape = shape or (POLYGON if outline and isinstance(outline, list) else "")
         shape = CROWD if crowd else shape or (KEYPOINTS if row.get("keypoints") else "")
@@ -392,39 +406,6 @@ def _take(
     record.boxes.append(
         Box(names[category], left, top, right, bottom, place, shape, None, _extra(row))
     )
-
-
-def _box(value: Any) -> tuple[float, float, float, float] | None:
-    """Return the corners of ``[x, y, width, height]``; None if these are none with an area."""
-    if isinstance(value, dict):
-        value = [value.get(key) for key in ("x", "y", "width", "height")]
-    if isinstance(value, str):  # "[20, 10, 60, 50]", as a table that was turned into JSON has it
-        value = _BETWEEN_NUMBERS.split(value.strip(" []()"))
-    if not isinstance(value, list) or len(value) != 4:
-        return None
-    x, y, width, height = value
-    # Nearly all are plain numbers, which NaN and infinity fall out of.
-    if not (type(x) in _PLAIN and type(y) in _PLAIN and type(width) in _PLAIN
-            and type(height) in _PLAIN and -_FAR < x < _FAR and -_FAR < y < _FAR
-            and 0 < width < _FAR and 0 < height < _FAR):  # fmt: skip
-        try:
-            x, y, width, height = map(number, value)
-        except ValueError:
-            return None
-    return (x, y, x + width, y + height) if width > 0 and height > 0 else None
-
-
-def _around(outline: Any) -> tuple[float, float, float, float]:
-    """Return the corners of the box around polygons, ``[[x1, y1, x2, y2, ...], ...]``."""
-    if not isinstance(outline, list) or not outline:
-        raise ValueError("neither a box nor an outline")
-    polygons = outline if isinstance(outline[0], list) else [outline]
-    if not all(isinstance(polygon, list) and len(polygon) % 2 == 0 for polygon in polygons):
-        raise ValueError("an outline with half a point")
-    left, top, right, bottom = corners(number(v) for polygon in polygons for v in polygon)
-    if right <= left or bottom <= top:
-        raise ValueError("an outline without an area")
-    return left, top, right, bottom
 
 
 def _id(value: Any) -> Id | None:
