@@ -19,7 +19,7 @@ import pytest
 
 from tests.helpers.operations import BOX, DATASET, IMAGE, LABEL, NAMED, STEPS, Step
 from tests.helpers.planted import Planted, limited
-from workbench.errors import WorkbenchError
+from workbench.errors import ArchiveError, WorkbenchError
 from workbench.persistence import DatasetStore, Stores
 from workbench.persistence.stores.images import ImageStore
 from workbench.persistence.stores.labels import LabelStore
@@ -174,3 +174,13 @@ async def test_what_is_odd_is_named_with_what_to_do(planted: Planted) -> None:
         await stores.image.load("pets", "train", "a.jpg")
     with pytest.raises(WorkbenchError, match=r"val/b\.txt: expected a file, found a link that"):
         await stores.label.load("pets", "val", "b.jpg")
+
+
+async def test_an_endless_label_file_fills_no_archive(planted: Planted, tmp_path: Path) -> None:
+    """Five gigabytes of nothing, which take no room where they lie."""
+    with (planted.pets / "labels/train/a.txt").open("wb") as file:
+        file.truncate(5 * 2**30)
+    out = tmp_path / "out"
+    with pytest.raises(ArchiveError, match=r"train/a\.txt: expected a file of at most 16,777,216"):
+        await planted.stores().dataset.export_zip("pets", out)
+    assert [*out.iterdir()] == []

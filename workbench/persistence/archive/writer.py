@@ -82,6 +82,7 @@ def write_zip(
     progress: Progress = no_progress,
     total: int = 0,
     zip64_limit: int = MAX32,
+    most_bytes: Callable[[str], int] | None = None,
 ) -> Path:
     """Write a zip archive; `output` changes only when the new one is complete and on disk.
 
@@ -105,6 +106,8 @@ def write_zip(
         Number of entries, if known, for `progress`.
     zip64_limit : int
         Sizes and offsets from this on are written in the 64-bit form. Tests lower it.
+    most_bytes : callable, optional
+        Takes a member's name and returns how large its file may be; default: as large as it is.
 
     Returns
     -------
@@ -120,7 +123,8 @@ def write_zip(
     ConflictError
         If a file of `entries` is not there any more.
     ArchiveError
-        If a name cannot be written as UTF-8 or is too long for the format.
+        If a name cannot be written as UTF-8 or is too long for the format, or a file is larger
+        than it may be.
     """
     output = Path(output)
     if not output.parent.is_dir():
@@ -132,7 +136,7 @@ def write_zip(
         making(str(output.parent), "choose another folder for the archive"),
         new_file(output) as descriptor,
     ):
-        writer = _Writer(descriptor, output, zip64_limit)
+        writer = _Writer(descriptor, output, zip64_limit, most_bytes)
         done = 0
 
         def tick() -> None:
@@ -161,7 +165,14 @@ def empty_splits(names: Iterable[str]) -> list[tuple[str, bytes]]:
 class _Writer:
     """The archive's bytes on their way to a file: pending blocks and the growing directory."""
 
-    def __init__(self, descriptor: int, output: Path, zip64_limit: int) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        output: Path,
+        zip64_limit: int,
+        most_bytes: Callable[[str], int] | None,
+    ) -> None:
+        self._most_bytes = most_bytes
         self._descriptor = descriptor
         self._output = output
         self._limit = zip64_limit
@@ -189,6 +200,7 @@ class _Writer:
                     f"{path}: expected a file for the archive {self._output}, found a folder or "
                     f"a device; move it away and export again"
                 )
+            self._require_bound(name, path, status.st_size)
             modified = dos_time(status.st_mtime)
             if status.st_size > LARGE_BYTES:
                 self._add_large(name, source, status.st_size, modified, tick)
@@ -196,6 +208,14 @@ class _Writer:
                 self.add_bytes(name, _read_up_to(source, status.st_size), modified)
         finally:
             os.close(source)
+
+    def _require_bound(self, name: str, path: Path | str, size: int) -> None:
+        most = size if self._most_bytes is None else self._most_bytes(name)
+        if size > most:
+            raise ArchiveError(
+                f"{path}: expected a file of at most {most:,} bytes for the archive "
+                f"{self._output}, found {size:,}; correct it or move it away, and export again"
+            )
 
     def add_bytes(self, name: str, data: bytes, modified: int) -> None:
         """Add a member whose contents are at hand."""

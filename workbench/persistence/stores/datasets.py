@@ -384,6 +384,8 @@ class DatasetStore(VersionStore, SideData):
         ------
         InvalidDatasetError
             If links lead outside of the dataset; nothing is written then.
+        ArchiveError
+            If a file is larger than any that is read here; nothing is written then either.
         """
         dataset = self._catalogue.open(name)
         wanted = (self._catalogue.folder or Path()) if output_path is None else Path(output_path)
@@ -401,6 +403,7 @@ class DatasetStore(VersionStore, SideData):
                 ),
                 progress=progress,
                 total=len(members.keys) + 1,
+                most_bytes=packing.most_bytes,
             )
 
         return await asyncio.to_thread(work)

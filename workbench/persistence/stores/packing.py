@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from workbench.errors import ConflictError
-from workbench.persistence import links
+from workbench.persistence import image_bounds, links
 from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.storage import Storage
@@ -20,6 +20,7 @@ from workbench.persistence.stores.dataset import DATA_YAML, Dataset, image_key, 
 from workbench.persistence.stores.formats import FACTS
 from workbench.persistence.stores.merging import IMPORTS
 from workbench.persistence.stores.side_data import PROMPTS, TAGS
+from workbench.persistence.yolo import label_text
 from workbench.persistence.yolo.names import stem
 
 _AT_ONCE = 64
@@ -66,6 +67,13 @@ class Members:
                 f"removed or renamed meanwhile; export again"
             )
         return data
+
+
+def most_bytes(key: str) -> int:
+    """Return how large a value may be that goes into an archive: as large as can be read again."""
+    if key.startswith("labels/"):
+        return label_text.MAX_BYTES
+    return image_bounds.MAX_BYTES if key.startswith("images/") else _MOST_BYTES
 
 
 def exported(
