@@ -37,6 +37,7 @@ _JP2 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 _BROKEN = (
     *(OSError, SyntaxError, EOFError, ValueError, IndexError, TypeError, KeyError),
     *(OverflowError, ArithmeticError, struct.error, MemoryError, RuntimeError),
+    *(AssertionError, AttributeError),  # where Pillow takes for granted what a file did not say
 )
 """What the decoders raise at damaged files."""
 
@@ -94,7 +95,7 @@ def pictures_in(data: bytes, name: str) -> Iterator[Pixels]:
     except (InvalidFrameError, ImportFormatError):
         raise
     except _BROKEN as error:
-        raise InvalidFrameError(f"{name}: damaged {kind}: {error}") from error
+        raise InvalidFrameError(f"{name}: damaged {kind}: {str(error) or 'it cannot be decoded'}") from error
 
 
 def require_size(width: int, height: int, name: str, layers: float = 1.0) -> None:
