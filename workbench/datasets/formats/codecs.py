@@ -95,7 +95,9 @@ def pictures_in(data: bytes, name: str) -> Iterator[Pixels]:
     except (InvalidFrameError, ImportFormatError):
         raise
     except _BROKEN as error:
-        raise InvalidFrameError(f"{name}: damaged {kind}: {str(error) or 'it cannot be decoded'}") from error
+        raise InvalidFrameError(
+            f"{name}: damaged {kind}: {str(error) or 'it cannot be decoded'}"
+        ) from error
 
 
 def require_size(width: int, height: int, name: str, layers: float = 1.0) -> None:
