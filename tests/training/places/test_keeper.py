@@ -163,6 +163,21 @@ def test_a_cancel_while_the_head_is_gone_is_carried_out_once_it_is_back(
     assert keeper.task_of(folder) is None  # by which a process that lives on knows
 
 
+def test_a_cancel_does_not_wait_for_a_cluster_that_is_gone_for_good(
+    folder: RunFolder, follow: Callable[[PlayedCluster], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "_SECONDS_TO_BE_HEARD", 0.0)
+    silence = ClusterUnreachableError("gone")
+
+    def cancelled() -> ClusterUnreachableError:
+        folder.request_cancel()
+        return silence
+
+    follow(PlayedCluster([None], [lambda: begin(folder, epochs=2), silence, cancelled]))
+    assert len(told(folder, "Cancelled")) == 1
+    assert keeper.task_of(folder) is None  # by which a process that lives on knows
+
+
 @pytest.mark.parametrize(
     ("words", "kind"),
     [

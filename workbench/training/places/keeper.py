@@ -44,6 +44,8 @@ REFUSED = 3
 _POLL_SECONDS = 0.5
 _SECONDS_BETWEEN_SIGNS = 5.0
 _SECONDS_UNTIL_TOLD = 30.0
+# One that was shut down, as a trial is, never answers.
+_SECONDS_TO_BE_HEARD = 60.0
 # A head that has just begun takes no jobs for a while; one that never does is to be said.
 _SECONDS_OF_TROUBLE = 300.0
 # A shared folder may show what another machine wrote some seconds later.
@@ -225,7 +227,7 @@ class Keeper:
         self._send(again)
 
     def _wait_for_cluster(self, error: ClusterUnreachableError) -> None:
-        """Wait for a cluster that does not answer; a run that was not sent yet can be ended.
+        """Wait for a cluster that does not answer, but not to end a run there for ever.
 
         Raises
         ------
@@ -240,17 +242,17 @@ class Keeper:
         self._troubled_since = (
             self._troubled_since or now if isinstance(error, ClusterTroubledError) else 0.0
         )
+        if self._folder.cancel_requested() and now - self._silent_since >= _SECONDS_TO_BE_HEARD:
+            self._let_go()
+            return
         if self._troubled_since and now - self._troubled_since >= _SECONDS_OF_TROUBLE:
-            if self._folder.cancel_requested():
-                self._let_go()
-                return
             raise error
         if now - self._silent_since >= _SECONDS_UNTIL_TOLD and not self._silence_told:
             self._silence_told = True
             print(f"{error}; waiting for it", flush=True)
 
     def _let_go(self) -> None:
-        """Cancel a run of which the cluster knows nothing: what may be alive of it ends itself."""
+        """Cancel a run without its cluster: what may be alive of it ends itself."""
         self._folder.remove_task()
         time.sleep(SECONDS_TO_LET_GO)
         self._end()

@@ -39,6 +39,7 @@ SETTINGS: Final = {
     "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "180",
     "RAY_agent_register_timeout_ms": "180000",
     "RAY_worker_register_timeout_seconds": "180",
+    "RAY_worker_niceness": "0",  # else what looks at pictures has what all others leave
 }
 """The environment of a cluster that is of this machine alone."""
 OBJECT_STORE_BYTES: Final = 100_000_000
