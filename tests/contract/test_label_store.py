@@ -282,6 +282,8 @@ async def test_load_all_is_every_box_in_columns(
     assert table.boxes_per_image().tolist() == [2, 0, 0, 1]
     assert (table.image_index.dtype, table.class_id.dtype) == (np.int64, np.int64)
     assert (table.boxes.dtype, table.labelled.dtype) == (np.float64, np.bool_)
+    assert repr(table) == "<LabelTable: 3 boxes of 4 images>"
+    assert repr(await img.scan(pets)) == "<ImageTable: 4 images>"
 
     val = await lbl.load_all(pets, "val")
     assert (val.filenames, val.splits) == (["a.jpg"], ["val"])

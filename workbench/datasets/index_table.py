@@ -94,6 +94,10 @@ class DatasetIndex:
         """Return the number of images."""
         return len(self.filenames)
 
+    def __repr__(self) -> str:
+        """Say how much there is; see `LabelTable`."""
+        return f"<DatasetIndex: {len(self):,} images, {len(self.class_id):,} boxes>"
+
     def key(self, position: int) -> ImageKey:
         """Return what identifies the image at a position."""
         return SPLITS[self.split[position]], self.filenames[position]

@@ -79,6 +79,10 @@ class ImageTable:
         """Return the number of images."""
         return len(self.filenames)
 
+    def __repr__(self) -> str:
+        """Say how much there is; see `LabelTable`."""
+        return f"<ImageTable: {len(self):,} images>"
+
 
 @dataclass(frozen=True, slots=True)
 class NewImage:

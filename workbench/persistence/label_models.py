@@ -164,6 +164,11 @@ class LabelTable:
         """Return the number of boxes."""
         return len(self.class_id)
 
+    def __repr__(self) -> str:
+        """Say how much there is: all of it, asyncio would write and throw away, too."""
+        bad = f", {len(self.problems):,} unreadable files" if self.problems else ""
+        return f"<LabelTable: {len(self):,} boxes of {len(self.filenames):,} images{bad}>"
+
     def class_counts(self, num_classes: int = 0) -> npt.NDArray[np.int64]:
         """Count the boxes by class id, shape ``(max(num_classes, highest id + 1),)``."""
         return np.bincount(self.class_id, minlength=num_classes).astype(np.int64)
