@@ -206,6 +206,8 @@ def _looks_like_row(line: str) -> bool:
     if behind and all(map(DECIMAL_COMMA.fullmatch, behind)):
         fields = line.replace(",", ".").split()
     numbers = [field for field in fields if is_number(field)]
+    if len(fields) < 4:
+        return False  # of a line of commas there is nothing at all
     if not is_number(fields[0]):
         # A class name and fractions; a name and pixels are another tool's.
         tail = fields[-4:] if len(numbers) in (4, 5) else numbers
