@@ -184,6 +184,9 @@ def test_a_dataset_comes_from_the_browsers_machine_and_goes_there(
     page.keyboard.press("Control+Enter")
     account = _shown(home, "account")
     assert len(list((data / "dropped").rglob("*.png"))) == 2
+    card = home.locator("article[aria-label=dropped]")
+    card.get_by_text("There are no classes yet.").wait_for(state="attached")
+    assert card.locator("button", has_text="Annotate").count() == 1, "what is next is said once"
     account.get_by_role("button", name="Undo this import").click()
     home.get_by_text("Undone: dataset 'dropped' imported.").wait_for()
     home.get_by_role("listitem", name="zoo").wait_for()

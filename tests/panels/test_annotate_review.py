@@ -325,14 +325,19 @@ async def test_an_evaluation_of_what_suggests_offers_its_thresholds(
 
 
 class Slow(Labeller):
-    """Finds one box on each picture, once it is let."""
+    """Finds one box on each picture, once it is let; before, it may load for a while."""
 
     def __init__(self) -> None:
+        self.is_loading = asyncio.Event()
+        self.is_loaded = asyncio.Event()
+        self.is_loaded.set()
         self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
         self.looked = 0
 
     async def start(self, task: Task) -> SuggestionSource:
+        self.is_loading.set()
+        await self.is_loaded.wait()
         return SuggestionSource("test", "slow")
 
     async def label(self, frames: Sequence[Frame]) -> list[list[Prediction]]:
@@ -347,7 +352,12 @@ async def test_boxes_are_suggested_on_what_nobody_has_labelled(page: Page, store
     await page.panel.model.start()
     await page.open(2)
     labeller = Slow()
+    labeller.is_loaded.clear()
     under_way = asyncio.ensure_future(page.panel.suggest(labeller))
+    async with asyncio.timeout(10):
+        await labeller.is_loading.wait()
+    assert page.panel.canvas.work == "Looking for boxes: 0 of 2", "also while the model is loaded"
+    labeller.is_loaded.set()
     async with asyncio.timeout(10):
         await labeller.begun.wait()
     assert page.panel.canvas.work == "Looking for boxes: 0 of 2"

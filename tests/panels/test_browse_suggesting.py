@@ -151,6 +151,16 @@ async def test_weights_on_disk_look_with_their_classes(
     await until(lambda: "expected the path of a weights file" in panel.model.status.text)
 
 
+async def test_what_is_not_labelled_is_suggested_on_and_shown(
+    panel: BrowsePanel, stores: Stores
+) -> None:
+    await stores.label.save("cups", "train", "a.png", [])
+    done = await panel.suggest(Finds("own"))
+    assert (done.images, done.boxes) == (1, 1)
+    assert panel.model.listing is not None
+    assert [panel.model.listing.mode, len(panel.model.listing)] == ["suggested", 1]
+
+
 async def test_words_are_kept_with_the_dataset(panel: BrowsePanel, stores: Stores) -> None:
     assert panel.gallery.words == {}
     do(panel, "suggest", how="words", text="cup: a cup,  a   mug ,")

@@ -112,6 +112,14 @@ async def test_the_place_that_is_chosen_is_the_one_that_looks(stores: Stores) ->
     model.close()
 
 
+async def test_a_model_can_be_chosen_by_its_name(panel: EvaluatePanel) -> None:
+    await panel.choose("blind")
+    assert (panel.model.model, panel.chosen.value) == ("blind", "blind")
+    with pytest.raises(NotFoundError):
+        await panel.choose("gone")
+    assert panel.chosen.value == "blind"
+
+
 async def test_two_models_are_compared_and_what_only_one_finds_is_its_own_gallery(
     model: EvaluateModel,
 ) -> None:

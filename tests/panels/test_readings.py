@@ -99,7 +99,7 @@ async def test_of_evaluate(gate: Gate, persistence_stores: Stores) -> None:
 async def test_of_models_what_is_tried(gate: Gate, persistence_stores: Stores) -> None:
     panel = ModelsPanel(persistence_stores)
     await _overlap(gate, persistence_stores, panel.trial.refresh)
-    assert list(panel.trial.dataset.options) == ["newer", "older"]
+    assert [name for _, name in panel.trial.dataset.options] == ["newer", "older"]
     panel.close()
 
 

@@ -37,8 +37,16 @@ async def stores(persistence_stores: Stores) -> Stores:
 
 
 @pytest.fixture
-async def panel(stores: Stores, tmp_path: Path) -> AsyncIterator[TrainPanel]:
-    panel = TrainPanel("shapes", stores, tmp_path / "runs")
+def opened() -> list[tuple[str, ...]]:
+    """Where doors of the panel led."""
+    return []
+
+
+@pytest.fixture
+async def panel(
+    stores: Stores, tmp_path: Path, opened: list[tuple[str, ...]]
+) -> AsyncIterator[TrainPanel]:
+    panel = TrainPanel("shapes", stores, tmp_path / "runs", go=lambda *where: opened.append(where))
     yield panel
     # Also those that the panel has not listed yet: who is forgotten trains on beside all others.
     for run in await TrainingRunner(stores, tmp_path / "runs").list_runs():
@@ -76,7 +84,9 @@ async def test_a_dataset_that_has_just_come_is_one_that_is_there(
         await eventually(lambda: ("cups", "cups") in panel.form.dataset.options)
 
 
-async def test_a_run_from_code_moves_the_view_to_the_end(panel: TrainPanel, stores: Stores) -> None:
+async def test_a_run_from_code_moves_the_view_to_the_end(
+    panel: TrainPanel, stores: Stores, opened: list[tuple[str, ...]]
+) -> None:
     fractions: list[float] = []
     panel.bar.observe(lambda change: fractions.append(change["new"]), names="value")
     beats = 0
@@ -89,6 +99,7 @@ async def test_a_run_from_code_moves_the_view_to_the_end(panel: TrainPanel, stor
 
     heart = asyncio.create_task(beat())
     run = await panel.start(epochs=2, **QUICK)
+    assert panel.doors.layout.display == "none", "there is no model yet"
     progress = await panel.wait()
     heart.cancel()
 
@@ -123,6 +134,10 @@ async def test_a_run_from_code_moves_the_view_to_the_end(panel: TrainPanel, stor
     active = await stores.model.get_active()
     assert active is not None
     assert active.name == run.read_model_name()
+    assert panel.doors.layout.display is None
+    panel.evaluate_door.click()
+    panel.suggest_door.click()
+    assert opened == [(where, "shapes", active.name) for where in ("Evaluate", "Browse")]
 
 
 async def test_buttons_start_and_cancel_and_a_second_panel_finds_the_run(

@@ -245,6 +245,7 @@ async def prelabel(
     if where != HERE:
         worker = worker.at(where)
     keys = await _keys(stores, dataset, images)
+    progress(0, len(keys))  # before a model is loaded, which may take a while
     source = await worker.start(await task_of(stores, dataset))
     seen: set[ImageKey] = set()
     if not again:

@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets as w
 
 from workbench.datasets.manager import DatasetManager
+from workbench.labelling import ModelLabeller
 from workbench.labelling.predictor import Predictor
 from workbench.panels.annotate import AnnotatePanel
 from workbench.panels.browse import BrowsePanel
@@ -117,7 +118,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._show_chosen()
         self._background.spawn(self._begin)
 
-    def go(self, panel: str, dataset: str = "") -> None:
+    def go(self, panel: str, dataset: str = "", model: str = "") -> None:
         """Turn to a panel, by its title, or to a page of Curate; on any thread.
 
         Parameters
@@ -125,8 +126,10 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         panel : str
         dataset : str
             Chosen before; empty: the one that is.
+        model : str
+            Chosen in Evaluate; in Browse it suggests boxes on what is not labelled.
         """
-        self._background.spawn(lambda: self._go(panel, dataset))
+        self._background.spawn(lambda: self._go(panel, dataset, model))
 
     def show_pictures(self, dataset: str, images: Sequence[ImageKey], words: str) -> None:
         """Turn to some pictures in Browse, on any thread; `words` say which."""
@@ -137,7 +140,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         if self._browse is not None and self.dataset.value == dataset:
             await self._browse.narrow(images, words)
 
-    async def _go(self, panel: str, dataset: str) -> None:
+    async def _go(self, panel: str, dataset: str, model: str = "") -> None:
         if dataset and dataset != self.dataset.value:
             await self._list()
             if dataset in [value for _, value in self.dataset.options]:
@@ -147,6 +150,10 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         if title != panel and self._curate is not None:
             self._curate.turn_to(panel)
         self.tabs.selected_index = _TITLES.index(title)
+        if model and title == "Evaluate":
+            await self.evaluate.choose(model)
+        elif model and title == "Browse" and self._browse is not None:
+            await self._browse.suggest(ModelLabeller(self._predictor, model))
 
     async def _begin(self) -> None:
         await self.follower.follow("")

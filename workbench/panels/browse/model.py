@@ -321,7 +321,9 @@ class BrowseModel(ChangingModel):
             "Copying",
         )
 
-    async def suggest(self, labeller: Labeller | None = None) -> Prelabelled:
+    async def suggest(
+        self, labeller: Labeller | None = None, images: str | None = None
+    ) -> Prelabelled:
         """Have boxes proposed for the selected images, to be reviewed in the annotator.
 
         Stopping keeps what was found; the next time goes on from there.
@@ -330,6 +332,8 @@ class BrowseModel(ChangingModel):
         ----------
         labeller : Labeller, optional
             Default: the active model.
+        images : str, optional
+            A query of the images to look at; default: the selected ones.
 
         Raises
         ------
@@ -340,7 +344,7 @@ class BrowseModel(ChangingModel):
         async def choose(predictor: Predictor, _: Progress) -> Labeller:
             return ModelLabeller(predictor) if labeller is None else labeller
 
-        return await self.suggest_by(choose)
+        return await self.suggest_by(choose, images)
 
     async def suggest_by(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from workbench import panels  # the others are imported once they are opened
+from workbench.datasets.prelabelling import Labeller, Prelabelled
 from workbench.labelling.predictor import Predictor
 from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.listing import Listing
@@ -137,6 +138,21 @@ class BrowsePanel:
         """Show some images only; `words` say which: ``"of the import"``."""
         await self._background.run(lambda: self.model.narrow(images, words))
 
+    async def suggest(self, labeller: Labeller | None = None) -> Prelabelled:
+        """Have boxes proposed on what is not labelled, and show those that wait for review.
+
+        Parameters
+        ----------
+        labeller : Labeller, optional
+            Default: the active model.
+
+        Raises
+        ------
+        NotFoundError
+            If no model is active, or it knows none of the dataset's classes.
+        """
+        return await self._background.run(lambda: self._suggest(labeller))
+
     async def select_all(self) -> int:
         """Select all that is listed; return how much that is."""
         return await self._background.run(self._select_all)
@@ -217,6 +233,12 @@ class BrowsePanel:
         listing = await self.model.open(dataset, query)
         await self._suggesting.list_words(dataset)
         return listing
+
+    async def _suggest(self, labeller: Labeller | None) -> Prelabelled:
+        await self._ready()
+        done = await self.model.suggest(labeller, "unlabelled")
+        await self.model.show("suggested")
+        return done
 
     async def _search(self, query: str) -> list[ImageKey]:
         await self._ready()

@@ -15,6 +15,7 @@ from workbench.panels.shared.parts import (
     Spawn,
     allow,
     button,
+    choice,
     hint,
     labelled,
     notes,
@@ -74,12 +75,12 @@ class ClassesPage:
         self._show_plan()
 
     def _make_fields(self) -> None:
-        self.which = labelled(w.Dropdown(description="Class"))
+        self.which = choice("Class")
         self.name = labelled(
             w.Text(description="New name", placeholder="such as: red cell"), width="260px"
         )
         self.sources = labelled(w.SelectMultiple(description="Classes", rows=5), width="260px")
-        self.into = labelled(w.Dropdown(description="Into"))
+        self.into = choice("Into")
         self.with_boxes = w.Checkbox(description="and all its boxes", indent=False)
         self.with_boxes.layout.width = "auto"
         self.order = labelled(w.Select(description="Order", rows=6), width="260px")
@@ -146,7 +147,7 @@ class ClassesPage:
             self.sources.index = ()  # before the options: the page knows no option behind the last
             self.sources.options = options
             for field in (self.which, self.into, self.order):
-                field.options = ()
+                set_options(field, ())
                 set_options(field, options)
             self.name.value = ""
             self.with_boxes.value = False

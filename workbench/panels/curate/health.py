@@ -15,8 +15,8 @@ from workbench.panels.curate.model import CurateModel
 from workbench.panels.shared.parts import (
     Spawn,
     button,
+    choice,
     hint,
-    labelled,
     lines,
     page,
     row,
@@ -66,7 +66,7 @@ class HealthPage:
     def _make_detail(self, spawn: Spawn) -> None:
         self._about = w.HTML()
         self.images_button = button("Show images", "picture-o", self._open_images, spawn)
-        self.repair = labelled(w.Dropdown(description="Repair"), max_width="100%")
+        self.repair = choice("Repair", max_width="100%")
         self.repair.observe(self._forget_preview, "value")
         self.preview_button = button("Preview", "eye", self._preview, spawn)
         self.apply_button = button("Apply", "check", self._apply, spawn)
@@ -110,7 +110,7 @@ class HealthPage:
         show(self.images_button, bool(finding.images) and finding.kind not in _NOT_TO_BE_SEEN)
         self.images_button.description = f"Show {counted(len(finding.images), 'image')}"
         options = [(repair.title, place) for place, repair in enumerate(finding.repairs)]
-        self.repair.options = ()
+        set_options(self.repair, ())
         set_options(self.repair, options)
         show(self._repairs, bool(options))
         self._shown.value = ""

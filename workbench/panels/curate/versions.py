@@ -16,6 +16,7 @@ from workbench.panels.shared.parts import (
     Spawn,
     allow,
     button,
+    choice,
     empty,
     hint,
     labelled,
@@ -57,10 +58,10 @@ class VersionsPage:
         )
         self.freeze_button = button("Freeze", "snowflake-o", self._freeze, spawn)
         self.table = w.HTML()
-        self.first = labelled(w.Dropdown(description="From"))
-        self.second = labelled(w.Dropdown(description="to"))
+        self.first = choice("From")
+        self.second = choice("to")
         self.compare_button = button("Compare", "exchange", self._compare, spawn)
-        self.chosen = labelled(w.Dropdown(description="Version"))
+        self.chosen = choice("Version")
         self.restore_button = button("Restore …", "history", self._ask_restore, spawn)
         self.delete_button = button("Delete …", "trash", self._ask_delete, spawn)
         self.confirmation = Confirmation(spawn)

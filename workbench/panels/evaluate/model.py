@@ -133,6 +133,7 @@ class EvaluateModel(ChangingModel):
 
     datasets = t.List(t.Unicode(), help="names of the datasets there are")
     models = t.List(t.Instance(ModelInfo), help="the models there are")
+    is_read = t.Bool(False, help="whether it is known which datasets and models there are")
     lacks_images = t.Bool(False, help="whether the last evaluation found none in the split")
     result = t.Instance(Result, allow_none=True, help="of the last evaluation")
 
@@ -164,6 +165,18 @@ class EvaluateModel(ChangingModel):
         await self.refresh()
         self.dataset = name
 
+    async def choose(self, model: str) -> None:
+        """Choose the model that is evaluated next.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such model.
+        """
+        name = (await self._stores.model.get(model)).name
+        await self.refresh()
+        self.model = name
+
     async def refresh(self) -> None:
         """Look again which datasets and models there are."""
         is_news = self._readings.begin()
@@ -179,6 +192,7 @@ class EvaluateModel(ChangingModel):
         self.models = models
         self.model = self.model if self.model in names else ""
         self.against = self.against if self.against in names else ""
+        self.is_read = True
 
     async def evaluate(self, *, refresh: bool = False) -> Result:
         """Evaluate what is chosen; predictions that were kept are used again.

@@ -14,7 +14,7 @@ from workbench.panels.evaluate.finding_tiles import FindingTiles
 from workbench.panels.evaluate.meaning import why_none
 from workbench.panels.evaluate.model import SUSPECTS, EvaluateModel
 from workbench.panels.evaluate.tiles import Tile
-from workbench.panels.shared.parts import Spawn, allow, button, help_text, labelled, page, row, show
+from workbench.panels.shared.parts import Spawn, allow, button, choice, help_text, page, row, show
 from workbench.panels.shared.widgets import PlotGrid
 
 SHOWN = 24
@@ -106,7 +106,7 @@ class GalleryPage:
         self._open = open_finding
         self._start = 0
         self._turn = asyncio.Lock()
-        self.kind = labelled(w.Dropdown(description="Show"), max_width="100%")
+        self.kind = choice("Show", max_width="100%")
         self.about = w.HTML()
         self.tiles = FindingTiles()
         self.tiles.on_open = self._click

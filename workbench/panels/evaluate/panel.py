@@ -18,8 +18,11 @@ from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.following import Follower, News
 from workbench.panels.shared.parts import (
+    NO_DATASET,
+    NONE_YET,
     allow,
     button,
+    choice,
     empty,
     help_text,
     labelled,
@@ -45,6 +48,7 @@ _MORE = (
 )
 _NO_MODEL = "There is no model yet: train one, or bring in weights in Models."
 _ACTIVE = "the active model"
+_LOOKING = "looking …"
 
 
 class EvaluatePanel:
@@ -107,10 +111,12 @@ class EvaluatePanel:
         )
         self.view = w.VBox((self.main, self._annotate_box), layout={"width": "100%"})
         self.view.add_class("wb-panel")
-        self.model.observe(self._show_models, names=("models", "datasets"))
-        self.model.observe(self._show_work, names=("work", "models", "dataset"))
+        self.model.observe(self._show_models, names=("models", "datasets", "is_read"))
+        known = ("models", "datasets", "is_read", "dataset")
+        self.model.observe(self._show_work, names=("work", *known))
         self.model.observe(self._show_result, names="result")
-        self.model.observe(self._show_door, names=("lacks_images", "models"))
+        self.model.observe(self._show_door, names=("lacks_images", *known))
+        self._show_models()
         self._show_result()
         self._show_work()
         self._show_door()
@@ -159,6 +165,16 @@ class EvaluatePanel:
         """
         await self._background.run(lambda: self.model.open(dataset))
 
+    async def choose(self, model: str) -> None:
+        """Choose the model that is evaluated next.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such model.
+        """
+        await self._background.run(lambda: self.model.choose(model))
+
     def turn_to(self, title: str) -> None:
         """Turn to a page: Numbers, Plots, Mistakes or Comparison."""
         self.tabs.selected_index = _PAGES.index(title)
@@ -190,10 +206,10 @@ class EvaluatePanel:
 
     def _make_form(self) -> None:
         spawn = self._background.spawn
-        self.dataset = labelled(w.Dropdown(description="Dataset"), max_width="100%")
+        self.dataset = choice("Dataset", max_width="100%")
         self.split = labelled(w.Dropdown(description="Split", options=SPLITS, value="val"))
-        self.chosen = labelled(w.Dropdown(description="Model"), max_width="100%")
-        self.against = labelled(w.Dropdown(description="Compare with"), max_width="100%")
+        self.chosen = choice("Model", max_width="100%")
+        self.against = choice("Compare with", max_width="100%")
         self.unlabelled = w.Checkbox(
             description="Take images without labels as showing nothing",
             indent=False,
@@ -243,9 +259,13 @@ class EvaluatePanel:
     def _show_models(self, _change: Any = None) -> None:
         model = self.model
         titles = [(f"{m.name} (active)" if m.is_active else m.name, m.name) for m in model.models]
+        unknown = NONE_YET if model.is_read else _LOOKING
         options = {
-            "dataset": [("choose …", ""), *((name, name) for name in model.datasets)],
-            "model": [(_ACTIVE, ""), *titles],
+            "dataset": [
+                ("choose …" if model.datasets else unknown, ""),
+                *((name, name) for name in model.datasets),
+            ],
+            "model": [(_ACTIVE if titles else unknown, ""), *titles],
             "against": [("no other", ""), *titles],
         }
         for name, field in self._choices().items():
@@ -253,18 +273,29 @@ class EvaluatePanel:
             field.options = options[name]
             if kept in [value for _, value in options[name]]:
                 field.value = kept
-        self._about.value = help_text(_NOTHING, _MORE) if model.models else empty(_NO_MODEL)
+        self._about.value = (
+            empty(self._missing()) if self._missing() else help_text(_NOTHING, _MORE)
+        )
+
+    def _missing(self) -> str:
+        """Return what there has to be before anything can be evaluated; empty if it is there."""
+        if not self.model.is_read:
+            return ""
+        if not self.model.datasets:
+            return NO_DATASET
+        return "" if self.model.models else _NO_MODEL
 
     def _show_door(self, _change: Any = None) -> None:
         """Offer what is missing before anything can be evaluated."""
+        missing = self._missing()
         words, self._behind_door = "", ""
-        if not self.model.models:
+        if missing == _NO_MODEL:
             words, self._behind_door = "Train a model", "Train"
-        elif self.model.lacks_images:
+        elif self.model.lacks_images and not missing:
             words, self._behind_door = "Choose splits …", "Splits"
         self.door.description = words
         show(self.door, self._go is not None and bool(words))
-        show(self.weights_door, self._go is not None and not self.model.models)
+        show(self.weights_door, self._go is not None and missing == _NO_MODEL)
 
     def _pass_door(self) -> None:
         if self._go is not None and self._behind_door:
@@ -277,9 +308,9 @@ class EvaluatePanel:
         """Return why nothing can be evaluated now; empty if it can."""
         if self.model.work.what:
             return "An evaluation is under way: wait for its end, or press Stop."
-        if not self.model.models:
-            return _NO_MODEL
-        return "" if self.model.dataset else "Choose a dataset first."
+        if not self.model.is_read:
+            return "It is not known yet which models there are."
+        return self._missing() or ("" if self.model.dataset else "Choose a dataset first.")
 
     def _show_result(self, _change: Any = None) -> None:
         result = self.model.result

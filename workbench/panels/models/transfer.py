@@ -17,12 +17,14 @@ from workbench.panels.shared.parts import (
     Spawn,
     allow,
     button,
+    choice,
     empty,
     hint,
     labelled,
     page,
     row,
     set_options,
+    show,
 )
 from workbench.panels.shared.pieces import read_piece
 from workbench.persistence.models import ModelInfo
@@ -191,14 +193,13 @@ class TrashPage:
 
     def __init__(self, model: ModelsModel, spawn: Spawn) -> None:
         self._model = model
-        self.entry = labelled(w.Dropdown(description="Deleted"), max_width="100%")
+        self.entry = choice("Deleted", max_width="100%")
         self.restore = button("Restore", "history", self._restore, spawn)
         self.remove = button("Remove for good …", "trash", self._ask, spawn)
         self.confirmation = Confirmation(spawn)
         self.empty = w.HTML(empty("The trash is empty."))
-        self.view = page(
-            self.empty, row(self.entry, self.restore, self.remove), self.confirmation.view
-        )
+        self._entries = row(self.entry, self.restore, self.remove)
+        self.view = page(self.empty, self._entries, self.confirmation.view)
         model.observe(self._show, "trash")
         self._show()
 
@@ -212,7 +213,8 @@ class TrashPage:
         allow(self.entry, reason, "Which one")
         allow(self.restore, reason, "Bring it back, with its weights")
         allow(self.remove, reason, "Remove it with its weights; asks first")
-        self.empty.layout.display = "none" if entries else None
+        show(self._entries, bool(entries))
+        show(self.empty, not entries)
         self.confirmation.withdraw()
 
     async def _restore(self) -> None:

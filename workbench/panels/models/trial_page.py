@@ -19,7 +19,16 @@ from workbench.panels.live.preview import Preview
 from workbench.panels.models.live_trial import LiveTrial
 from workbench.panels.models.model import Frame, ModelsModel, obstacle, required
 from workbench.panels.models.widgets import Trial
-from workbench.panels.shared.parts import Spawn, allow, button, labelled, page, row
+from workbench.panels.shared.parts import (
+    Spawn,
+    allow,
+    button,
+    choice,
+    labelled,
+    page,
+    row,
+    set_options,
+)
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.panels.shared.uploads import Uploads
@@ -50,9 +59,9 @@ class TryPage:
         self._model = model
         self._spawn = spawn
         self.live: LiveTrial = model.live
-        self.dataset = labelled(w.Dropdown(description="Dataset"), max_width="100%")
+        self.dataset = choice("Dataset", max_width="100%")
         self.split = labelled(w.Dropdown(description="Split", options=SPLITS, value="val"))
-        self.image = labelled(w.Dropdown(description="Image"), max_width="100%")
+        self.image = choice("Image", max_width="100%")
         self.run = button("Find objects", "search", self._try, spawn)
         self.trial = Trial()
         self.trial.host = self
@@ -82,7 +91,7 @@ class TryPage:
         """
         self._opened = dataset
         await self.refresh()
-        if dataset in self.dataset.options:
+        if self._offers(dataset):
             self.dataset.value = dataset
 
     async def refresh(self) -> None:
@@ -93,16 +102,17 @@ class TryPage:
             return
         info = self._model.info
         wanted = self.dataset.value or self._opened or (info.dataset_name if info else "")
-        self.dataset.options = names
-        self.dataset.value = wanted if wanted in names else next(iter(names), None)
+        set_options(self.dataset, [(name, name) for name in names])
+        if wanted in names:
+            self.dataset.value = wanted
         await self._list_images()
 
     def show(self, info: ModelInfo | None) -> None:
         """Let another model look; one that was trained on a dataset begins with that."""
         allow(self.run, obstacle(info), "Let the model look at this image")
-        if self._opened in self.dataset.options:
+        if self._offers(self._opened):
             return  # chosen on purpose
-        if info is not None and info.dataset_name in self.dataset.options:
+        if info is not None and self._offers(info.dataset_name):
             self.dataset.value = info.dataset_name
 
     def close(self) -> None:
@@ -114,6 +124,9 @@ class TryPage:
 
     # Pictures of a dataset
 
+    def _offers(self, dataset: str) -> bool:
+        return (dataset, dataset) in self.dataset.options
+
     def _list(self, _change: Mapping[str, Any]) -> None:
         self._spawn(self._list_images)
 
@@ -122,9 +135,7 @@ class TryPage:
         is_news = self._lists.begin()
         names = await self._model.images(dataset, split) if dataset else []
         if (dataset, split) == (self.dataset.value, self.split.value) and is_news():
-            kept = self.image.value
-            self.image.options = names
-            self.image.value = kept if kept in names else next(iter(names), None)
+            set_options(self.image, [(name, name) for name in names])
 
     async def _try(self) -> None:
         info = required(self._model)

@@ -169,6 +169,15 @@ def labelled(control: Any, **layout: str) -> Any:
     return control
 
 
+NONE_YET = "none yet"
+"""Stands in a choice while there is nothing to choose; its value is None."""
+
+
+def choice(description: str, **layout: str) -> w.Dropdown:
+    """Return a choice without options, which says so; `set_options` gives it some."""
+    return labelled(w.Dropdown(description=description, options=[(NONE_YET, None)]), **layout)
+
+
 def set_options(field: Any, options: Sequence[tuple[str, Any]], *, first: Any = None) -> None:
     """Offer other options to choose from; what was chosen stays so, if it is there still.
 
@@ -176,14 +185,17 @@ def set_options(field: Any, options: Sequence[tuple[str, Any]], *, first: Any = 
     ----------
     field : Dropdown or Select
     options : sequence of (str, object)
-        Words and value of each.
+        Words and value of each. A Dropdown without any says so; its value is None then.
     first : object
         Chosen if nothing was that is there still; default: the first option.
     """
     values = [value for _, value in options]
     kept, had_options = field.value, bool(field.options)
     field.options = options
-    if had_options and kept in values:
+    if not options and isinstance(field, w.Dropdown):
+        field.options = [(NONE_YET, None)]
+        field.index = 0  # a value of None takes the choice back, and the field would be blank
+    elif had_options and kept in values:
         field.value = kept
     elif values:
         field.value = values[0] if first is None else first

@@ -94,7 +94,8 @@ class TrainPanel:
         Where runs are kept, a folder or the address of a bucket; default: ``runs`` beside the
         folder that holds the datasets.
     go : callable, optional
-        Turns to another panel, by its title, with a dataset; without it nothing leads there.
+        Turns to another panel, by its title, with a dataset and, where one was trained, a model;
+        without it nothing leads there.
 
     Attributes
     ----------
@@ -109,7 +110,7 @@ class TrainPanel:
         stores: Stores | None = None,
         runs_dir: Path | str | RunStore | None = None,
         *,
-        go: Callable[[str, str], object] | None = None,
+        go: Callable[..., object] | None = None,
     ) -> None:
         self.model = TrainModel(dataset, stores, runs_dir)
         self._go = go
@@ -128,7 +129,7 @@ class TrainPanel:
             (self.form.view, start, self.status_line, self.where.view, self.form.more.view)
         )
         # Of one piece, so that it comes at once: parts that come one by one push each other.
-        self.run_box = page(self.run_view, self.status, self.charts.view)
+        self.run_box = page(self.run_view, self.status, self.doors, self.charts.view)
         right = w.VBox((self.problems_view, self.nothing, self.run_box))
         right.add_class("train-run")
         main = w.Box((left, right))
@@ -306,6 +307,13 @@ class TrainPanel:
         self.bar = meter(description="Run", layout=bar)
         self.epoch_bar = meter(description="Epoch", layout=bar)
         self.status = w.HTML()
+        self.evaluate_door = w.Button(description="Evaluate it", icon="arrow-right")
+        self.evaluate_door.on_click(lambda _: self._pass_door("Evaluate"))
+        self.suggest_door = w.Button(description="Suggest boxes on the rest", icon="arrow-right")
+        self.evaluate_door.tooltip = "How good the model of this run is, and where it is wrong"
+        self.suggest_door.tooltip = "Let the model propose boxes on every image without labels"
+        self.suggest_door.on_click(lambda _: self._pass_door("Browse"))
+        self.doors = row(self.evaluate_door, self.suggest_door)
         buttons = (self.pause_button, self.resume_button, self.stop_button, self.cancel_button)
         self.run_view = page(row(*buttons, self.suggestions), self.bar, self.epoch_bar)
         self.log_text = w.HTML()
@@ -387,6 +395,7 @@ class TrainPanel:
         show(self.nothing, not has_run and model.comparison is None and not model.problems)
         show(self.status, has_run)
         show(self.run_box, has_run or model.comparison is not None)
+        show(self.doors, has_run and self._go is not None and bool(model.trained_model))
         if run is None:
             return
         goes_on = progress.state in {STARTING, RUNNING}
@@ -418,6 +427,11 @@ class TrainPanel:
         shown = (run.id, progress.attempt, progress.state, len(progress.history))
         if self.log_button.value and shown != self._log_of:
             self._background.spawn(self._show_log)
+
+    def _pass_door(self, panel: str) -> None:
+        """Take the model of the run that is shown to another panel."""
+        if self._go is not None and self.model.run is not None:
+            self._go(panel, self.model.run.job.config.dataset, self.model.trained_model)
 
     def _show_suggestions(self, changes: tuple[dict[str, Any], ...]) -> None:
         if changes == self._suggested:

@@ -15,6 +15,7 @@ from workbench.panels.shared.parts import (
     Spawn,
     allow,
     button,
+    choice,
     field,
     help_text,
     row,
@@ -140,7 +141,7 @@ class SweepPart:
 
     def _make_display(self) -> None:
         model = self.model
-        self.sweeps = w.Dropdown(description="Sweeps", layout={"width": "auto"})
+        self.sweeps = choice("Sweeps")
         self.sweeps.observe(self._choose, "value")
         self.cancel_button = button("Cancel sweep", "trash", model.cancel, self._spawn)
         self.resume_button = button("Resume sweep", "play", model.resume, self._spawn)

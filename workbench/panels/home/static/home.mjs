@@ -230,7 +230,16 @@ function render({ model, el }) {
       ...(problem
         ? []
         : [
-            make("button", { class: "wb-button", onclick: () => go("Annotate", name) }, "Annotate"),
+            // What is to be done next is said once, above.
+            ...(card.next?.button === "Annotate"
+              ? []
+              : [
+                  make(
+                    "button",
+                    { class: "wb-button", onclick: () => go("Annotate", name) },
+                    "Annotate",
+                  ),
+                ]),
             make("button", { class: "wb-button", onclick: () => askRename(card) }, "Rename"),
             make("button", { class: "wb-button", onclick: () => askDuplicate(card) }, "Duplicate"),
             make(
