@@ -43,6 +43,18 @@ def test_a_panel_loads_the_annotator_when_it_is_opened(panel: str) -> None:
     assert found.isdisjoint({"ipyannotations", "matplotlib"})
 
 
+def test_boxes_are_drawn_before_ipyannotations_is_loaded(tmp_path: Path) -> None:
+    data, models = str(tmp_path / "data"), str(tmp_path / "models")
+    opened = f"""
+import asyncio
+from workbench import AnnotatePanel, create_stores
+async def open():
+    AnnotatePanel("cups", stores=create_stores({data!r}, {models!r})).close()
+asyncio.run(open())
+"""
+    assert modules_after(opened).isdisjoint({"ipyannotations", "matplotlib"})
+
+
 def test_the_command_line_answers_without_heavy_imports() -> None:
     statement = "from workbench.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass"
     assert modules_after(statement).isdisjoint(HEAVY | WIDGETS | {"cv2", "numpy", "jupyterlab"})

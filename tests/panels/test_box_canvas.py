@@ -152,6 +152,20 @@ def test_options_reach_the_canvas(annotator: BoxAnnotator) -> None:
     assert annotator.canvas.current_class == "x"
 
 
+def test_a_canvas_that_is_there_stays_as_it_is() -> None:
+    canvas = BoxCanvas(classes=["x", "y"])
+    canvas.current_class, canvas.opacity, canvas.image_contrast = "y", 0.5, 2
+    annotator = BoxAnnotator(canvas=canvas)
+    assert annotator.canvas is canvas
+    assert annotator.options == ["x", "y"]
+    assert (canvas.current_class, canvas.opacity, canvas.image_contrast) == ("y", 0.5, 2)
+    canvas.classes = ["x", "y", "z"]
+    assert annotator.options == ["x", "y", "z"]
+    annotator.options = ["w"]
+    assert (canvas.classes, canvas.current_class) == (["w"], "w")
+    annotator.close()
+
+
 def test_no_child_is_without_a_view(annotator: BoxAnnotator) -> None:
     assert annotator.event_watcher not in annotator.children
     assert all(child._view_name for child in annotator.children)

@@ -11,6 +11,9 @@ from ipyannotations.images.annotator import Annotator
 
 from workbench.panels.annotate.canvas import BoxCanvas
 
+_SHOWN = ("current_class", "opacity", "image_brightness", "image_contrast")
+"""What the base class links controls of its own to, which begin as they like."""
+
 
 class BoxAnnotator(Annotator):  # type: ignore[misc]
     """Draw, move, resize and delete boxes on an image.
@@ -29,6 +32,8 @@ class BoxAnnotator(Annotator):  # type: ignore[misc]
         Applied to `data` before it is returned and submitted.
     controls : bool
         Show the buttons Undo, Skip and Submit below the canvas.
+    canvas : BoxCanvas, optional
+        Worked with as it is, in place of a new one; `options` are its classes then.
     """
 
     CanvasClass = BoxCanvas
@@ -40,16 +45,24 @@ class BoxAnnotator(Annotator):  # type: ignore[misc]
         data_postprocessor: Callable[[list[dict[str, Any]]], Any] | None = None,
         *,
         controls: bool = True,
+        canvas: BoxCanvas | None = None,
         **kwargs: Any,
     ) -> None:
+        shown = {} if canvas is None else {name: getattr(canvas, name) for name in _SHOWN}
+        if canvas is not None:
+            self.CanvasClass = lambda *_, **__: canvas
+            options = canvas.classes
         with warnings.catch_warnings():
             # ipyannotations 0.5 hands ipyevents an argument that it does not know.
             warnings.filterwarnings("ignore", "Passing unrecognized arguments", DeprecationWarning)
             super().__init__(canvas_size, list(options), data_postprocessor, **kwargs)
         # The base class has linked its opacity slider, which starts at a fill that hides
-        # small things.
+        # small things, as its other controls were to what a canvas has that was there before.
         self.canvas.opacity = BoxCanvas.opacity.default_value
+        for name, value in shown.items():
+            setattr(self.canvas, name, value)
         ipywidgets.dlink((self, "options"), (self.canvas, "classes"), list)
+        ipywidgets.dlink((self.canvas, "classes"), (self, "options"), list)
         # The base class puts its view-less key listener among the children, which shows as
         # a red box; and it would take Enter on any button for a submit. The canvas has
         # keys of its own.

@@ -9,7 +9,8 @@ import asyncio
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
@@ -17,7 +18,7 @@ from workbench.datasets.manager import DatasetManager
 from workbench.datasets.prelabelling import Labeller, Prelabelled
 from workbench.errors import PASSING, NotFoundError, WorkbenchError
 from workbench.labelling.predictor import Predictor
-from workbench.panels.annotate.annotator import BoxAnnotator
+from workbench.panels.annotate.canvas import BoxCanvas
 from workbench.panels.annotate.evaluated import EvaluatedThresholds
 from workbench.panels.annotate.filmstrip import Filmstrip
 from workbench.panels.annotate.keys import key_bindings
@@ -35,6 +36,9 @@ from workbench.persistence import Stores, get_stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.training.runner import TrainingRunner
 from workbench.weights.fetching import MissingFilesError
+
+if TYPE_CHECKING:
+    from workbench.panels.annotate.annotator import BoxAnnotator
 
 _EVERYTHING: News = frozenset({"classes", "images", "labels"})
 """What may have changed before somebody asks for a fresh look."""
@@ -97,8 +101,7 @@ class AnnotatePanel:
     view : ipywidgets.VBox
         What is shown; to put the panel among other widgets.
     model : AnnotateModel
-    annotator : BoxAnnotator
-        The ipyannotations annotator inside.
+    canvas : BoxCanvas
     """
 
     def __init__(
@@ -118,9 +121,8 @@ class AnnotatePanel:
         stores = stores or get_stores()
         self._stores = stores
         self.model = AnnotateModel(stores, dataset, split, images=images, only=only)
-        self.annotator = BoxAnnotator((900, height), controls=False, layout={"width": "100%"})
-        self.canvas = self.annotator.canvas
-        self.view = ipywidgets.VBox((self.annotator,), layout={"width": "100%"})
+        self.canvas = BoxCanvas((900, height))
+        self.view = ipywidgets.VBox((self.canvas,), layout={"width": "100%"})
         self.canvas.walks = True
         self._go = go
         self.canvas.doors = [] if go is None else ["Browse", "Capture"]
@@ -140,6 +142,17 @@ class AnnotatePanel:
         self._background.spawn(self._go_on_teaching)
 
     # From Python
+
+    @cached_property
+    def annotator(self) -> BoxAnnotator:
+        """An ipyannotations annotator over the canvas.
+
+        Made when it is first asked for: ipyannotations brings all of matplotlib, for which nobody
+        should wait who wants to draw boxes.
+        """
+        from workbench.panels.annotate.annotator import BoxAnnotator
+
+        return BoxAnnotator(canvas=self.canvas, controls=False, layout={"width": "100%"})
 
     @property
     def current(self) -> Picture | None:
@@ -312,7 +325,8 @@ class AnnotatePanel:
         self._filmstrip.close()
         self.follower.close()
         self._background.close()
-        for widget in (self.canvas, self.annotator, self.view):
+        made = self.__dict__.get("annotator")
+        for widget in (self.canvas, self.view, *(() if made is None else (made,))):
             widget.close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -462,7 +476,10 @@ class AnnotatePanel:
         await self._teaching.go_on()
 
     def _follow_classes(self, change: Mapping[str, Any]) -> None:
-        self.annotator.options = list(change["new"])
+        names = list(change["new"])
+        self.canvas.classes = names
+        if self.canvas.current_class not in names:
+            self.canvas.current_class = names[0] if names else None
 
     def _follow_picture(self, change: Mapping[str, Any]) -> None:
         picture = change["new"]
