@@ -210,12 +210,12 @@ class TrashPage:
         ]
         set_options(self.entry, titles)  # which chooses one: a list that was empty has none
         reason = "" if entries else "The trash is empty."
-        allow(self.entry, reason, "Which one")
-        allow(self.restore, reason, "Bring it back, with its weights")
-        allow(self.remove, reason, "Remove it with its weights; asks first")
+        self.confirmation.withdraw()
         show(self._entries, bool(entries))
         show(self.empty, not entries)
-        self.confirmation.withdraw()
+        allow(self.entry, reason, "Which one")
+        allow(self.remove, reason, "Remove it with its weights; asks first")
+        allow(self.restore, reason, "Bring it back, with its weights")
 
     async def _restore(self) -> None:
         if self.entry.value:

@@ -175,7 +175,9 @@ NONE_YET = "none yet"
 
 def choice(description: str, **layout: str) -> w.Dropdown:
     """Return a choice without options, which says so; `set_options` gives it some."""
-    return labelled(w.Dropdown(description=description, options=[(NONE_YET, None)]), **layout)
+    made = labelled(w.Dropdown(description=description), **layout)
+    set_options(made, ())
+    return made
 
 
 def set_options(field: Any, options: Sequence[tuple[str, Any]], *, first: Any = None) -> None:
