@@ -470,7 +470,7 @@ async def test_a_finding_that_is_not_so_any_more_is_not_mended(stores: Stores, r
 
 
 def test_evaluate_changes_nothing() -> None:
-    looks = {"open", "refresh", "evaluate", "evaluate_again", "tiles"}
+    looks = {"open", "choose", "refresh", "evaluate", "evaluate_again", "tiles"}
     assert commands(EvaluateModel) == looks
 
 

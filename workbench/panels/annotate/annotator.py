@@ -36,7 +36,7 @@ class BoxAnnotator(Annotator):  # type: ignore[misc]
         Worked with as it is, in place of a new one; `options` are its classes then.
     """
 
-    CanvasClass = BoxCanvas
+    CanvasClass: Callable[..., BoxCanvas] = BoxCanvas
 
     def __init__(
         self,
