@@ -19,6 +19,7 @@ from workbench.doctor.machine import (
     check_browser,
     check_camera,
     check_data_folder,
+    check_datasets,
     check_gpu,
     check_shared_memory,
     judge_free_space,
@@ -272,11 +273,16 @@ def test_a_report_counts_the_data_and_names_nothing_of_it(
     before = files_below(data)
     monkeypatch.chdir(data.parent)
     finding = Finding(Status.PROBLEM, "Data", f"{data} is full", f"Run `{Path.home()}/bin/x`.")
-    monkeypatch.setattr("workbench.doctor.examine", lambda _: [finding])
+    (data / "unlisted" / "data.yaml").write_text("names: [prototype")
+    damaged = check_datasets(data)
+    assert "unlisted is damaged" in damaged[0].text
+    monkeypatch.setattr("workbench.doctor.examine", lambda _: [finding, *damaged])
     assert main(["doctor", "--data", "data", "--report", "said.txt"]) == 1
+    before = files_below(data)
     assert "The report is in said.txt" in capsys.readouterr().out
     text = Path("said.txt").read_text()
-    assert "1 datasets in 2 folders" in text
+    assert "2 datasets in 2 folders" in text
+    assert "a dataset is damaged" in text
     assert "1: 2 classes; images: 0 in train, 1 in val, 0 in test" in text
     assert "<data> is full" in text
     assert "Run `~/bin/x`." in text

@@ -163,6 +163,13 @@ _COCO_ROW = {"category_id": 1, "bbox": [20, 10, 60, 50]}
 _JOINED = coco({"bbox": [20, 10, 60, 50]}, names=("a.jpg", "b.jpg"))
 for _image in _JOINED["images"]:
     _image["id"] = 1
+
+
+def _row(box: tuple[float, ...]) -> str:
+    """A row of YOLO."""
+    return " ".join(map(str, (int(box[0]), *box[1:]))) + "\n"
+
+
 _IN_ATTRIBUTES = voc(
     '<object name="cat"><bndbox xmin="20" ymin="10" xmax="80" ymax="60"/></object>'
 )
@@ -299,6 +306,47 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]], list[
         ONE,
         ["cat"],
         1,
+    ),
+    "YOLO, names that differ in their case": (
+        {"images/A.jpg": PICTURE, "images/a.jpg": PICTURE, "classes.txt": "cat\ndog\n"}
+        | {"labels/A.txt": _row(CAT), "labels/a.txt": _row(DOG)},
+        {"train/A": [CAT], "train/a_jpg": [DOG]},
+        ["cat", "dog"],
+        0,
+    ),
+    "YOLO, a name with two extensions beside the same with one": (
+        {"images/a.jpg": PICTURE, "images/a.jpg.jpg": PICTURE, "classes.txt": "# ours\ncat\ndog\n"}
+        | {"labels/a.txt": _row(CAT), "labels/a.jpg.txt": _row(DOG)},
+        {"train/a": [CAT], "train/a.jpg": [DOG]},
+        ["cat", "dog"],
+        0,
+    ),
+    "COCO, names that differ in their case": (
+        PIC
+        | {"A.jpg": PICTURE, "t.json": coco({"bbox": [20, 10, 60, 50]}, names=("A.jpg", "a.jpg"))},
+        {"train/A": [CAT], "train/a_jpg": []},
+        ["cat"],
+        0,
+    ),
+    "COCO, a picture called by its name": (
+        PIC | {"t.json": coco({"bbox": [20, 10, 60, 50], "image_id": "a"})},
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "COCO, annotations of none of its pictures": (
+        PIC | {"t.json": coco({"bbox": [20, 10, 60, 50], "image_id": 7})},
+        {},
+        ["cat"],
+        1,
+    ),
+    "classes in JSON, by their ids": (
+        PIC
+        | {"a.txt": _row(DOG)}
+        | {"classes.json": [{"id": 1, "name": "dog"}, {"id": 0, "name": "cat"}]},
+        {"train/a": [DOG]},
+        ["cat", "dog"],
+        0,
     ),
     "COCO, two files joined without new ids": (
         PIC | {"b.jpg": PICTURE, "t.json": _JOINED},

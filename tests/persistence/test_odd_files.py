@@ -184,3 +184,13 @@ async def test_an_endless_label_file_fills_no_archive(planted: Planted, tmp_path
     with pytest.raises(ArchiveError, match=r"train/a\.txt: expected a file of at most 16,777,216"):
         await planted.stores().dataset.export_zip("pets", out)
     assert [*out.iterdir()] == []
+
+
+async def test_a_damaged_dataset_comes_back_from_the_trash_as_it_was(planted: Planted) -> None:
+    (planted.pets / "data.yaml").write_text("names: [a")
+    stores = planted.stores()
+    entry = await stores.dataset.delete("pets")
+    back = await stores.dataset.restore(entry.id)
+    assert (back.name, back.path) == ("pets", planted.pets)
+    assert "not valid YAML" in back.problem
+    assert (planted.pets / "data.yaml").read_text() == "names: [a"

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from workbench.datasets.formats.merging import plan_merge
 from workbench.datasets.formats.plan import plan_import
 from workbench.errors import StorageError
 from workbench.persistence import Stores
-from workbench.persistence.models import Progress
+from workbench.persistence.models import Annotation, ImageMove, Progress
 from workbench.persistence.stopping import Stop, to_its_end
 from workbench.persistence.stores import dataset_facts, merging
 
@@ -124,6 +125,50 @@ async def test_one_that_is_cancelled_too_late_returns_what_it_made(
     assert made.name == "pets"
     assert made.num_images["train"] == 3
     assert "dataset pets: was complete when it was to be stopped, and is kept" in caplog.text
+
+
+async def _cancelled_in_the_middle(change: Coroutine[Any, Any, object]) -> None:
+    """Cancel a change whose thread is at work, as Ctrl-C does, and wait for its end."""
+    task = asyncio.ensure_future(change)
+    while not task.done() and not threading.active_count() > 1:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_change_that_is_cancelled_goes_on_behind_nobodys_back(
+    stores: Stores, tmp_path: Path
+) -> None:
+    """When the wait is over, it has happened or it never will."""
+    await stores.dataset.import_folder(folder(tmp_path / "source", FILES), "pets")
+    names = [info.filename for info in await stores.image.list("pets")]
+    box = [Annotation(0, 0.5, 0.5, 0.1, 0.1)]
+    for change in (
+        stores.image.move_many("pets", [ImageMove(n, "train", "val") for n in names]),
+        stores.label.save_many("pets", {("val", n): box for n in names}),
+        stores.image.delete_many("pets", [("val", n) for n in names[1:]]),
+    ):
+        await _cancelled_in_the_middle(change)
+        before = await stores.dataset.stamp("pets")
+        await asyncio.sleep(0.1)
+        assert await stores.dataset.stamp("pets") == before
+    assert [info.filename for info in await stores.image.list("pets")] == names[:1]
+    assert await stores.label.load("pets", "val", names[0]) == box
+
+
+async def test_an_export_that_is_cancelled_leaves_no_archive(
+    stores: Stores, tmp_path: Path
+) -> None:
+    await stores.dataset.import_folder(folder(tmp_path / "source", FILES), "pets")
+    (tmp_path / "out").mkdir()
+    cancel = Canceller(at=2)
+    export = stores.dataset.export_zip("pets", tmp_path / "out", progress=cancel)
+    cancel.task = asyncio.create_task(export)
+    with pytest.raises(asyncio.CancelledError):
+        await cancel.task
+    assert [*(tmp_path / "out").iterdir()] == []
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -34,12 +34,15 @@ class Finding:
         What was found.
     remedy : str
         What to do about it; every problem has one.
+    shared : str
+        What a report says in place of both, where they tell names or contents; empty: the same.
     """
 
     status: Status
     topic: str
     text: str
     remedy: str = ""
+    shared: str = ""
 
     def __post_init__(self) -> None:
         if self.status is Status.PROBLEM and not self.remedy:

@@ -190,6 +190,7 @@ def check_datasets(folder: Path) -> list[Finding]:
             "Dataset",
             f"{info.name} is damaged: {info.problem}",
             f"Look at {info.path}; the other datasets can be used meanwhile.",
+            shared="a dataset is damaged",
         )
         for info in infos
         if info.problem
@@ -217,6 +218,7 @@ def check_models(folder: Path) -> list[Finding]:
             f"{info.name} is damaged: {info.problem}",
             f"Put {info.path}/model.json back from a copy, or delete the model in the models "
             f"panel, which moves it to the trash; the other models can be used meanwhile.",
+            shared="a model is damaged",
         )
         for info in asyncio.run(model_store(folder).list())
         if info.problem

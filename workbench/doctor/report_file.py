@@ -66,7 +66,11 @@ def write_report(target: Path, findings: Sequence[Finding], data_dir: Path) -> P
     private = private_words(folder)
     # Before lines are broken: a path with spaces would be found no more behind a line's end.
     told = [
-        replace(one, text=redact(one.text, private), remedy=redact(one.remedy, private))
+        replace(
+            one,
+            text=redact(one.shared or one.text, private),
+            remedy="see what the doctor says itself" if one.shared else redact(one.remedy, private),
+        )
         for one in findings
     ]
     parts = [_heading(), report(told, _WIDTH), _machine(), _data(folder), _packages()]

@@ -98,6 +98,8 @@ def _names_in(value: Any) -> dict[int, str]:
     if isinstance(value, dict) and isinstance(value.get("categories"), list):
         return {int(c["id"]): " ".join(str(c["name"]).split()) for c in value["categories"]}
     if isinstance(value, list):
+        if value and all(isinstance(item, dict) for item in value):
+            return {int(item["id"]): " ".join(str(item["name"]).split()) for item in value}
         return {number: " ".join(str(name).split()) for number, name in enumerate(value)}
     pairs = [(str(key), str(name)) for key, name in value.items()]
     if all(name.isdigit() for _, name in pairs):  # the other way round

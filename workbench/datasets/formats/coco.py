@@ -238,6 +238,9 @@ def _records(
         if by_corners and isinstance(row, dict):
             row = row | {"bbox": _as_sides(row.get("bbox"))}
         _take(row, place, file, names, records, reading)
+    if file.annotations and not any(r.found or r.problems for r in records.values()):
+        for record in records.values():
+            record.reviewed = False  # what it says is of no picture that it lists
     for image_id, some in shared.items():
         _leave_ambiguous(records.pop(image_id), some)
         yield from some
@@ -359,6 +362,17 @@ def _has_corners(file: CocoFile, records: Mapping[Id, Record]) -> bool:
     return total >= _FEW and over * _FEW >= total
 
 
+def _called(name: str, records: Mapping[Id, Record]) -> Record | None:
+    """Return the picture that annotations call by its name, where COCO has its id."""
+    plain = name.rpartition("/")[2]
+    some = [
+        r
+        for r in records.values()
+        if plain in (base := r.picture.rpartition("/")[2], base.rpartition(".")[0])
+    ]
+    return some[0] if len(some) == 1 else None
+
+
 def _as_sides(box: Any) -> Any:
     try:
         x, y, right, bottom = map(number, box)
@@ -380,6 +394,8 @@ def _take(
         return
     image_id = _id(row.get("image_id"))
     record = records.get(image_id) if image_id is not None else None
+    if record is None and isinstance(row.get("image_id"), str):
+        record = _called(row["image_id"], records)
     if record is None:
         reading.problems.append((file.where, Problem(why.NO_IMAGE, place)))
         return

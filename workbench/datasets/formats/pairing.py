@@ -112,6 +112,16 @@ class Pictures:
     def _by_path(self) -> dict[str, str]:
         return {fold(name): name for name in self.names}
 
+    @cached_property
+    def _twins(self) -> dict[str, list[str]]:
+        """Pictures whose paths differ in the case of letters only, or in how these are composed."""
+        if len(self._by_path) == len(self.names):
+            return {}
+        alike: dict[str, list[str]] = defaultdict(list)
+        for name in self.names:
+            alike[fold(name)].append(name)
+        return {path: names for path, names in alike.items() if len(names) > 1}
+
     def find(
         self, where: str, file_names: Iterable[str], split: str | None = None
     ) -> dict[str, str]:
@@ -135,7 +145,9 @@ class Pictures:
         guessed: dict[str, list[str]] = defaultdict(list)
         for file_name in dict.fromkeys(file_names):
             ends = [*_ends(file_name)]
-            picture = self._at(places, ends[0]) if ends else None
+            picture = self._exactly(where, file_name, split) if self._twins else None
+            if picture is None and ends:
+                picture = self._at(places, ends[0])
             if picture is not None:
                 found[file_name] = picture
             elif ends and (guess := self._guess(places, ends, split)) is not None:
@@ -163,14 +175,14 @@ class Pictures:
             None, one, or those that nothing tells apart.
         """
         found = self._stems().get(fold(stem_of(file)), [])
-        best = self._nearest(found, file)
+        best = _truest(self._nearest(found, file), file)
         if len(best) > 1:
             base = fold(hint.replace("\\", "/").rpartition("/")[2])
             said = [name for name in best if fold(name).rpartition("/")[2] == base]
             return said or best
         if not best and hint:
-            hinted = self._stems().get(fold(stem_of(hint.replace("\\", "/"))), [])
-            return self._nearest(hinted, file)
+            path = hint.replace("\\", "/")
+            return _truest(self._nearest(self._stems().get(fold(stem_of(path)), []), file), path)
         return best
 
     def nearly(self, files: Iterable[str], taken: Collection[str]) -> dict[str, str]:
@@ -231,9 +243,18 @@ class Pictures:
     def _at(self, places: list[str], end: str) -> str | None:
         for place in places:
             picture = self._by_path.get(place + end)
-            if picture is not None:
+            if picture is not None and place + end not in self._twins:
                 return picture
         return None
+
+    def _exactly(self, where: str, file_name: str, split: str | None) -> str | None:
+        """Return the picture of exactly this path; of twins it is the one that is meant."""
+        path = file_name.replace("\\", "/").removeprefix("./")
+        return next((n for p in _places(where, split) if (n := p + path) in self._all), None)
+
+    @cached_property
+    def _all(self) -> frozenset[str]:
+        return frozenset(self.names)
 
     def _guess(self, places: list[str], ends: list[str], split: str | None) -> str | None:
         elsewhere = self._same_split(self._ending(ends[0]), split)
@@ -261,9 +282,27 @@ class Pictures:
         if depth not in self._by_end:
             index: dict[str, list[str]] = defaultdict(list)
             for path, name in self._by_path.items():
-                index["/".join(path.rsplit("/", depth)[-depth:])].append(name)
+                alike = self._twins.get(path, [name])
+                index["/".join(path.rsplit("/", depth)[-depth:])].extend(alike)
             self._by_end[depth] = index
         return self._by_end[depth].get(end, [])
+
+
+def _truest(pictures: list[str], file: str) -> list[str]:
+    """Return those of several pictures that are called most as a file is.
+
+    Of ``IMG_1.jpg`` and ``img_1.jpg``, and of ``a.jpg`` and ``a.jpg.jpg``, each has its own file.
+    Pictures that differ in their extension only remain together.
+    """
+    if len(pictures) < 2:
+        return pictures
+    stem, folders = stem_of(file), {*file.split("/")[:-1]}
+    marks: dict[tuple[bool, bool, int], list[str]] = defaultdict(list)
+    for name in pictures:
+        own = stem_of(name)
+        shared = len(folders.intersection(name.split("/")[:-1]))
+        marks[own == stem, fold(own) == fold(stem), shared].append(name)
+    return marks[max(marks)]
 
 
 @lru_cache(maxsize=4096)

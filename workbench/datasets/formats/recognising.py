@@ -21,7 +21,8 @@ from workbench.persistence.archive.directory import fold
 _log = logging.getLogger(__name__)
 _TALKS_OF_BOXES = re.compile(
     rb"bbox|gtbox|bndbox|bounding.?box|polygon|annotation|xmin|x_min|points|\"label|<label|segmentation"
-    rb"|objects?\"|regions?\"|tag_?name|\"x_?1\"|\"left\"|rectangle|left_col|prediction.?string|x_?cent|cent..?_?x|encoded.?pixels|<loc_?\d",
+    rb"|objects?\"|regions?\"|tag_?name|\"x_?1\"|\"left\"|rectangle|left_col|prediction.?string|x_?cent|cent..?_?x|encoded.?pixels|<loc_?\d"
+    rb"|(?:^|[,;\t])\"?x\"?[,;\t] ?\"?y\"?[,;\t]",
     re.IGNORECASE,
 )
 _URL_LINE = re.compile(rb"^\s*\"?(?:https?|s3|gs)://\S+", re.IGNORECASE)

@@ -64,7 +64,9 @@ def _yamls(view: FolderView) -> list[str]:
     if known:
         depth = known[0].count("/")
         first = [name for name in known if name.count("/") == depth]
-        return sorted(first, key=lambda n: not n.rpartition("/")[2].startswith("data."))[:1]
+        first.sort(key=lambda n: not n.rpartition("/")[2].startswith("data."))
+        # One of each folder: those of several exports side by side have to agree.
+        return [*{name.rpartition("/")[0]: name for name in reversed(first)}.values()][::-1]
     return found
 
 

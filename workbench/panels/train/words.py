@@ -76,7 +76,10 @@ def status(
         In the queue, counted from 1; 0 if it does not wait.
     can_resume : bool
     """
-    parts = [f"<b>{escape(STATE_WORDS[progress.state])}</b>"]
+    said = STATE_WORDS[progress.state]
+    if progress.state == "stopped" and not progress.epochs_completed and not model_name:
+        said = "Stopped before an epoch was complete; no model came of it."
+    parts = [f"<b>{escape(said)}</b>"]
     if place:
         parts.append(f"number {place} in the queue")
     if progress.epoch:

@@ -141,6 +141,8 @@ def parse_class_list(text: bytes, where: str) -> tuple[list[str], list[str]]:
         If it is no UTF-8.
     """
     lines = [line.strip() for line in _decode(text, where).rstrip().splitlines()]
+    while len(lines) > 1 and lines[0].startswith("# "):
+        del lines[0]  # a comment, which somebody has written above
     numbered = [_NUMBERED.fullmatch(line) for line in lines]
     first = int(numbered[0][1]) if numbered and numbered[0] else -1
     if (

@@ -305,14 +305,21 @@ class DatasetStore(VersionStore, SideData):
         return await asyncio.to_thread(self._catalogue.list_trash)
 
     async def restore(self, entry_id: str, *, name: str | None = None) -> DatasetInfo:
-        """Bring a deleted dataset back, under another name if `name` is given."""
+        """Bring a deleted dataset back, under another name if `name` is given.
+
+        One that was damaged comes back as damaged, see `DatasetInfo.problem`.
+        """
 
         def work() -> DatasetInfo:
             entry, dataset = self._catalogue.deleted(entry_id)
             target = self._catalogue.open(name or entry.name)
-            made = self._called(facts.info(dataset, Path()), target)
+            try:
+                found = facts.info(dataset, Path())
+            except InvalidDatasetError as error:
+                found = DatasetInfo(entry.name, Path(), [], problem=str(error))
+            made = self._called(found, target)
             self._catalogue.restore(entry_id, target.name)
-            return told(lambda: self._info(target), made)
+            return told(lambda: self._listed(target.name) or made, made)
 
         return await asyncio.to_thread(work)
 
@@ -391,6 +398,12 @@ class DatasetStore(VersionStore, SideData):
         wanted = (self._catalogue.folder or Path()) if output_path is None else Path(output_path)
         keys = None if only is None else set(only)
 
+        stop = Stop()
+
+        def go_on(done: int, total: int) -> None:
+            stop.check()
+            progress(done, total)
+
         def work() -> Path:
             chosen = None if keys is None else {dataset.find(*key) for key in keys}
             data_yaml, members = dataset.consistently(
@@ -401,12 +414,12 @@ class DatasetStore(VersionStore, SideData):
                 chain(
                     [(DATA_YAML, data_yaml)], members.entries(), archive.empty_splits(members.keys)
                 ),
-                progress=progress,
+                progress=go_on,
                 total=len(members.keys) + 1,
                 most_bytes=packing.most_bytes,
             )
 
-        return await asyncio.to_thread(work)
+        return await to_its_end(f"export of {name}", asyncio.to_thread(work), stop)
 
     async def import_zip(
         self,

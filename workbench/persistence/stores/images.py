@@ -24,6 +24,7 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import check_decodes, check_frame, decode, encode
 from workbench.persistence.sources import ImageSource, new_records
+from workbench.persistence.stopping import to_its_end
 from workbench.persistence.stores import (
     image_adding,
     image_facts,
@@ -61,7 +62,7 @@ class ImageStore(ImageRecords):
 
     async def _change(self, name: str, work: Callable[[Dataset], T]) -> T:
         dataset = self._places.open(name)
-        return await asyncio.to_thread(work, dataset)
+        return await to_its_end(f"a change of dataset {name}", asyncio.to_thread(work, dataset))
 
     async def save(
         self,
@@ -241,7 +242,7 @@ class ImageStore(ImageRecords):
 
         For what works on whole datasets: it makes no object for each image but its name.
         """
-        return await self._change(dataset, image_listing.scan)
+        return await asyncio.to_thread(image_listing.scan, self._places.open(dataset))
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> ImageInfo:
         """Move an image to another split, together with its label file.

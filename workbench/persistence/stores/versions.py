@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from workbench.persistence.models import Progress, no_progress
+from workbench.persistence.stopping import to_its_end
 from workbench.persistence.stores import version_files as files
 from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.version_models import VersionComparison, VersionInfo
@@ -72,7 +73,9 @@ class VersionStore:
         AlreadyExistsError
             If a label file without an image is in the way; names it.
         """
-        return await asyncio.to_thread(files.restore, self._places.open(name), version, progress)
+        dataset = self._places.open(name)
+        work = asyncio.to_thread(files.restore, dataset, version, progress)
+        return await to_its_end(f"version {version} of dataset {name}", work)
 
     async def keep_version(self, name: str, version: str) -> VersionInfo:
         """Keep an automatic version until somebody deletes it, because it is referred to.
