@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, voc
+from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, voc, voc_object
 from workbench.datasets.formats.plan import plan_import
 from workbench.persistence import Stores
 
@@ -170,6 +170,7 @@ def _row(box: tuple[float, ...]) -> str:
     return " ".join(map(str, (int(box[0]), *box[1:]))) + "\n"
 
 
+_BNDBOX = "<bndbox><xmin>120</xmin><ymin>10</ymin><xmax>180</xmax><ymax>60</ymax></bndbox>"
 _IN_ATTRIBUTES = voc(
     '<object name="cat"><bndbox xmin="20" ymin="10" xmax="80" ymax="60"/></object>'
 )
@@ -339,6 +340,55 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]], list[
         {},
         ["cat"],
         1,
+    ),
+    "COCO, two files that list the same pictures, each with boxes of one": (
+        PIC
+        | {"b.jpg": PICTURE}
+        | {"train.json": coco({"bbox": [20, 10, 60, 50]}, names=("a.jpg", "b.jpg"))}
+        | {"val.json": coco({"bbox": [20, 10, 60, 50]}, names=("b.jpg", "a.jpg"))},
+        {"train/a": [CAT], "val/b": [CAT]},
+        ["cat"],
+        0,
+    ),
+    "LabelMe, a picture that was only sorted": (
+        PIC
+        | {"a.json": {"version": "5", "shapes": [], "imagePath": "a.jpg", "flags": {"cat": True}}},
+        {},
+        [],
+        0,
+    ),
+    "LabelMe, a picture that was checked": (
+        PIC
+        | {
+            "a.json": {
+                "version": "5",
+                "shapes": [],
+                "imagePath": "a.jpg",
+                "flags": {"checked": True},
+            }
+        },
+        {"train/a": []},
+        [],
+        0,
+    ),
+    "Supervisely, a picture that was only sorted": (
+        PIC
+        | {
+            "ann/a.jpg.json": {
+                "size": {"height": 100, "width": 200},
+                "tags": [{"name": "cat"}],
+                "objects": [],
+            }
+        },
+        {},
+        [],
+        0,
+    ),
+    "VOC, two boxes in one object": (
+        PIC | {"a.xml": voc(voc_object("cat").replace("</object>", f"{_BNDBOX}</object>"))},
+        {"train/a": [CAT, (0.0, 0.75, 0.35, 0.3, 0.5)]},
+        ["cat"],
+        0,
     ),
     "classes in JSON, by their ids": (
         PIC

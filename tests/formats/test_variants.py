@@ -305,6 +305,14 @@ async def test_what_may_be_annotations_is_asked_about(
     assert name in plan.questions[0]
 
 
+async def test_annotations_that_are_cut_off_are_named_as_damaged(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {"a.jpg": PICTURE, "instances.json": b'{"images": [{"id": 1, "file_name": "a.j'}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert "cannot read them: instances.json: expected JSON, found it damaged" in plan.questions[0]
+
+
 async def test_no_list_of_labels_is_no_empty_picture(
     tmp_path: Path, persistence_stores: Stores
 ) -> None:

@@ -20,6 +20,7 @@ from workbench.datasets.formats.items import (
     corners,
     number,
     rotated_around,
+    said_by,
     size_of,
 )
 from workbench.datasets.formats.rle import rle_box
@@ -94,7 +95,7 @@ def _item(item: dict[str, Any], file: str, place: int, names: list[str]) -> Reco
             if not isinstance(label_id, int) or label_id < 0:
                 raise ValueError("no label_id")
         except MALFORMED as error:
-            record.problems.append(Problem(why.BAD_ROW, position, str(error)))
+            record.problems.append(Problem(why.BAD_ROW, position, said_by(error)))
             continue
         label = names[label_id] if label_id < len(names) else f"class_{label_id}"
         attributes = row.get("attributes")

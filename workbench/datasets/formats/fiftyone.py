@@ -18,6 +18,7 @@ from workbench.datasets.formats.items import (
     name_of,
     number,
     point_list,
+    said_by,
 )
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import first_of, found, read_json
@@ -128,7 +129,7 @@ def _filled(record: Record, rows: list[Any], classes: list[str]) -> Record:
                 box, shape = (x, y, x + width, y + height), ""
             name = name_of(label)
         except MALFORMED as error:
-            record.problems.append(Problem(why.BAD_ROW, position, str(error)))
+            record.problems.append(Problem(why.BAD_ROW, position, said_by(error)))
             continue
         extra = {key: row[key] for key in ("attributes", "confidence", "index") if row.get(key)}
         record.boxes.append(Box(name, *box, position, shape, None, extra or None))

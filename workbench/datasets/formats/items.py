@@ -276,6 +276,11 @@ def size_of(width: Any, height: Any) -> tuple[int, int] | None:
     return found if min(found) > 0 else None
 
 
+def said_by(error: Exception) -> str:
+    """Return what is wrong with a row, in words: of a missing key Python says the key alone."""
+    return f"has no {error}" if isinstance(error, KeyError) else str(error)
+
+
 def name_of(value: Any) -> str:
     """Return the name of a class with single spaces.
 

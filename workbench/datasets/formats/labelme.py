@@ -37,6 +37,11 @@ def detect(view: FolderView) -> Detection:
     return found(files, f"{counted(len(files), 'JSON file')} with shapes", 0.95)
 
 
+_SAYS_LOOKED_AT = frozenset(
+    {"reviewed", "checked", "verified", "done", "empty", "background", "negative"}
+)
+
+
 def is_labelme(value: Any) -> bool:
     """Whether this is what a file of LabelMe holds."""
     return (
@@ -69,6 +74,13 @@ def _parse(value: Any, name: str) -> Iterator[Record]:
             )
         except ValueError as error:
             record.problems.append(Problem(why.BAD_ROW, position, str(error)))
+    flags = value.get("flags")
+    if not value["shapes"] and isinstance(flags, dict):
+        # The picture as a whole was put into a class, which says nothing of what is where on it.
+        record.reviewed = not any(
+            set_ is True and str(name).lower() not in _SAYS_LOOKED_AT
+            for name, set_ in flags.items()
+        )
     yield record
 
 

@@ -27,6 +27,7 @@ from workbench.datasets.formats.items import (
     name_of,
     number,
     point_list,
+    said_by,
     size_of,
 )
 from workbench.datasets.formats.view import FolderView
@@ -92,7 +93,7 @@ def _bdd(value: Any, name: str) -> Iterator[Record]:
                 box, shape = _bdd_box(row)
                 label = name_of(row.get("category"))
             except MALFORMED as error:
-                record.problems.append(Problem(why.BAD_ROW, position, str(error)))
+                record.problems.append(Problem(why.BAD_ROW, position, said_by(error)))
                 continue
             extra = {"attributes": row["attributes"]} if row.get("attributes") else None
             record.boxes.append(Box(label, *box, position, shape, None, extra))
@@ -132,7 +133,7 @@ def _sa1b(value: Any, name: str) -> Iterator[Record]:
         try:
             x, y, width, height = map(number, row["bbox"])
         except MALFORMED as error:
-            record.problems.append(Problem(why.BAD_ROW, position, str(error)))
+            record.problems.append(Problem(why.BAD_ROW, position, said_by(error)))
             continue
         # The masks of SA-1B are of no class.
         record.boxes.append(Box("object", x, y, x + width, y + height, position, MASK))

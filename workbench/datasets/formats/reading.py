@@ -318,7 +318,9 @@ class _Loop:
             return given or told or split_of_folder(name.rpartition("/")[0]), records
         if len({record.file for record in records}) > 1:
             self._note(PICTURES, "noted", why.SEVERAL, records[0], name)
-        some = [r for r in records if r.reviewed or r.found or r.problems] or records
+        # A file that lists a picture without a box says less of it than one that has some.
+        with_boxes = [r for r in records if r.found or r.problems]
+        some = with_boxes or [r for r in records if r.reviewed] or records
         splits = [_told(record) for record in some]
         told = min(splits, key=_PRECEDENCE.index)
         chosen = [record for record, split in zip(some, splits, strict=True) if split == told]

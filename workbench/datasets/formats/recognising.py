@@ -31,6 +31,7 @@ _TEXTS = _ASKED_EXTENSIONS | {".txt", ".manifest", ".lst", ".dat", ".idl", ".ann
 _PICTURE = re.compile(rb"\w\.(?:jpe?g|png|bmp|tiff?|webp|ppm)\b", re.IGNORECASE)
 _NUMBER = re.compile(rb"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
 _LINES = 200
+_LOOKED_AT = 20
 _CORNERS = 4
 _BINARY = frozenset(
     {
@@ -196,7 +197,9 @@ def _is_asked(view: FolderView, name: str) -> bool:
         return False
     if _NAMED_ANNOTATIONS.search(name.rpartition("/")[2]) and view.size(name) > 0:
         return True
-    return _TALKS_OF_BOXES.search(view.head(name, _HEAD)) is not None
+    if _TALKS_OF_BOXES.search(view.head(name, _HEAD)) is not None:
+        return True
+    return view.size(name) > 0 and bool(_damage(view, name))
 
 
 def _is_box_line(line: bytes) -> bool:
@@ -213,12 +216,30 @@ def _called(view: FolderView) -> set[str]:
 def question(view: FolderView, unknown: Sequence[str]) -> str:
     """Return what is asked about files in no known form."""
     some = ", ".join(repr(name) for name in unknown[:3]) + ", ..." * (len(unknown) > 3)
+    damaged = [said for name in unknown[:_LOOKED_AT] if (said := _damage(view, name))]
+    if damaged:
+        return (
+            f"{view.path}: found {counted(len(unknown), 'file')} beside the pictures that may be "
+            f"annotations ({some}), and cannot read them: {damaged[0]}. Export them again, or "
+            f"import the pictures alone (unknown='ignore')"
+        )
     return (
         f"{view.path}: found {counted(len(unknown), 'file')} beside the pictures that may be "
         f"annotations, in no form that is known here ({some}). Import the pictures alone "
         f"(unknown='ignore'), or export the annotations again in one of these forms: "
         f"{', '.join(reader.TITLE for reader in READERS.values())}"
     )
+
+
+def _damage(view: FolderView, name: str) -> str:
+    """Return what is wrong with a file that is to be JSON; empty: nothing, or it is to be none."""
+    if extension(name) != ".json":
+        return ""
+    try:
+        view.json(name)
+    except ImportFormatError as error:
+        return str(error).removeprefix(f"{view.path}, ").partition("; export it again")[0]
+    return ""
 
 
 def kind_of(view: FolderView, name: str, others: Iterable[Detection]) -> str:

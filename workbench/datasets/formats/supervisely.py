@@ -25,6 +25,7 @@ from workbench.datasets.formats.items import (
     number,
     point_list,
     rotated_around,
+    said_by,
     size_of,
 )
 from workbench.datasets.formats.view import FolderView
@@ -74,13 +75,16 @@ def _parse(value: Any, name: str) -> Iterator[Record]:
         raise ImportFormatError("expected size and objects, found neither")
     record = Record(name)
     record.size = size_of(value["size"].get("width"), value["size"].get("height"))
-    record.split = next((n for n in _tags(value) if split_word(n)), None)
+    told = _tags(value)
+    record.split = next((n for n in told if split_word(n)), None)
+    # Of a picture that was only put into a class as a whole nobody has said what is where on it.
+    record.reviewed = bool(value["objects"]) or all(split_word(n) for n in told)
     for position, item in enumerate(value["objects"], start=1):
         try:
             box, shape = _box(item)
             label = name_of(item.get("classTitle"))
         except MALFORMED as error:
-            record.problems.append(Problem(why.BAD_ROW, position, str(error)))
+            record.problems.append(Problem(why.BAD_ROW, position, said_by(error)))
             continue
         tags = _tags(item)
         extra = {"attributes": tags} if tags else None

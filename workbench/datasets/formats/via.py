@@ -27,6 +27,7 @@ from workbench.datasets.formats.items import (
     corners,
     name_of,
     number,
+    said_by,
 )
 from workbench.datasets.formats.via_3 import is_project, is_table, project_of_table, regions_of
 from workbench.datasets.formats.view import FolderView, parse_json
@@ -119,7 +120,7 @@ def _parse(reading: Reading, value: Any, name: str) -> Iterator[Record]:
                 box, kind = _box(region["shape_attributes"])
                 label = labels.of(region.get("region_attributes"))
             except MALFORMED as error:
-                record.problems.append(Problem(why.BAD_ROW, position, str(error)))
+                record.problems.append(Problem(why.BAD_ROW, position, said_by(error)))
                 continue
             if label is None:
                 record.problems.append(Problem(why.NO_CATEGORY, position))

@@ -81,11 +81,26 @@ def parse_voc(data: bytes, where: str = "annotation", *, one_based: bool | None 
     if not objects and _BOXES.search(data):
         record.problems.append(Problem(why.BAD_ROW, 1, "boxes that are in no <object>"))
     for position, element in enumerate(objects, start=1):
-        try:
-            record.boxes.append(_object(element, position, 1.0 if shifted else 0.0))
-        except ValueError as error:
-            record.problems.append(Problem(why.BAD_ROW, position, str(error)))
+        for one in _one_box_each(element):
+            try:
+                record.boxes.append(_object(one, position, 1.0 if shifted else 0.0))
+            except ValueError as error:
+                record.problems.append(Problem(why.BAD_ROW, position, str(error)))
     return record
+
+
+def _one_box_each(element: Element) -> list[Element]:
+    """Return an object once for each of its boxes; nearly all have one."""
+    boxes = element.findall("bndbox")
+    if len(boxes) < 2:
+        return [element]
+    rest = [part for part in element if part.tag != "bndbox"]
+    found = []
+    for box in boxes:
+        one = Element(element.tag, element.attrib)
+        one.extend([*rest, box])
+        found.append(one)
+    return found
 
 
 def is_of_the_challenge(source: str) -> bool:
