@@ -347,6 +347,22 @@ def test_layers_that_would_take_the_machine_are_refused_before_they_run(
         load_rewritten(rewritten_weights(path))
 
 
+def test_what_ultralytics_needs_to_run_a_model_is_there_or_it_is_refused(tmp_path: Path) -> None:
+    import torch
+
+    path = tmp_path / "w.pt"
+    for changes, reason in (
+        ({"stride": "x"}, "expected strides of 0 to 4096 pixels, found 'x'"),
+        ({"stride": torch.full((3,), float("nan"))}, "expected strides"),
+        ({"names": {}}, "expected a name for each class of the model, found none"),
+    ):
+        path = saved(tmp_path, "yolo11n", **changes)
+        with pytest.raises(InvalidModelError, match=reason):
+            load_rewritten(rewritten_weights(path))
+    path = saved(tmp_path, "yolo11n", names={0: "cat", 1: "\ud800"})
+    assert rewritten_weights(path).facts["class_names"] == ["cat", "?"]
+
+
 def test_a_model_of_an_old_torch_is_taken(tmp_path: Path) -> None:
     yolo = import_ultralytics().YOLO("yolo11n.yaml")
     upsample = yolo.model.model[11]

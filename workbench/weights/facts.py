@@ -100,7 +100,8 @@ def _class_names(names: Any, where: str) -> list[str]:
         raise InvalidModelError(
             f"{where}: expected a name for each class of the model, found something else"
         )
-    return [names[key][:_MAX_NAME] for key in ids]
+    # Half characters, which no file of ours could hold, become question marks.
+    return [names[key][:_MAX_NAME].encode("utf-8", "replace").decode() for key in ids]
 
 
 def _image_size(arguments: dict[Any, Any], state: dict[Any, Any]) -> int:

@@ -27,6 +27,7 @@ UNBUILDABLE = (
 )
 """What Ultralytics and torch raise for layers that do not fit each other."""
 
+_MAX_STRIDE = 4096
 _SIDE = 256  # with which Ultralytics measures a new model, too
 
 
@@ -49,6 +50,7 @@ def require_moderate_model(model: Any, where: str) -> None:
     InvalidModelError
         If it would, or cannot be run.
     """
+    _require_what_runs_need(model, where)
     try:
         shape = _without_numbers(model)
         layers = shape.model
@@ -63,6 +65,27 @@ def require_moderate_model(model: Any, where: str) -> None:
             f"{where}: the layers of this model do not fit each other ({type(error).__name__}: "
             f"{error}); nothing of it was run"
         ) from error
+
+
+def _require_what_runs_need(model: Any, where: str) -> None:
+    """Refuse a model of which Ultralytics could not say how to cut pictures, or what it finds."""
+    import torch
+
+    stride = getattr(model, "stride", None)
+    if stride is not None and not (
+        isinstance(stride, torch.Tensor)
+        and stride.numel()
+        and bool(((stride >= 0) & (stride <= _MAX_STRIDE)).all())  # NaN is neither
+    ):
+        raise InvalidModelError(
+            f"{where}: expected strides of 0 to {_MAX_STRIDE} pixels, found {str(stride)[:80]!r}; "
+            "get the weights again from where they come from"
+        )
+    if not getattr(model, "names", {0: ""}):
+        raise InvalidModelError(
+            f"{where}: expected a name for each class of the model, found none; get the weights "
+            "again from where they come from"
+        )
 
 
 def _without_numbers(model: Any) -> Any:
