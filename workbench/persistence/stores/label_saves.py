@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from workbench.errors import WorkbenchError
 from workbench.persistence.history import EditRecord, new_edit
 from workbench.persistence.models import Annotation, ImageKey, LabelData
+from workbench.persistence.stopping import Stop, to_its_end
 from workbench.persistence.storage import Append, Storage, Write
 from workbench.persistence.storage.keys import is_plain
 from workbench.persistence.stores import history_log
@@ -43,6 +44,16 @@ class Save:
     discard_other_rows: bool
     what: str
     outcome: Future[LabelData] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True)
+class _Withdrawal(Stop):
+    """Takes a save back that was not begun; one that was goes to its end."""
+
+    outcome: Future[LabelData] = field(default_factory=Future)
+
+    def ask(self) -> None:
+        self.outcome.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,9 @@ class LabelSaves:
                 asyncio.get_running_loop().run_in_executor(None, self._work, dataset)
             except RuntimeError as error:  # the loop is being closed, and takes nothing more
                 self._refuse_all(dataset.name, error)
-        return await asyncio.wrap_future(save.outcome)
+        answer = asyncio.wrap_future(save.outcome)
+        where = f"labels of {save.filename} in {dataset.name}"
+        return await to_its_end(where, answer, _Withdrawal(outcome=save.outcome))
 
     def _work(self, dataset: Dataset) -> None:
         """Carry out what waits for one dataset until nothing does."""
