@@ -19,7 +19,7 @@ import pytest
 
 from tests.helpers.operations import BOX, DATASET, IMAGE, LABEL, NAMED, STEPS, Step
 from tests.helpers.planted import Planted, limited
-from workbench.errors import ArchiveError, WorkbenchError
+from workbench.errors import ArchiveError, InvalidDatasetError, WorkbenchError
 from workbench.persistence import DatasetStore, Stores
 from workbench.persistence.stores.images import ImageStore
 from workbench.persistence.stores.labels import LabelStore
@@ -184,6 +184,25 @@ async def test_an_endless_label_file_fills_no_archive(planted: Planted, tmp_path
     with pytest.raises(ArchiveError, match=r"train/a\.txt: expected a file of at most 16,777,216"):
         await planted.stores().dataset.export_zip("pets", out)
     assert [*out.iterdir()] == []
+
+
+async def test_an_endless_picture_goes_into_no_version(planted: Planted) -> None:
+    with (planted.pets / "images/train/a.jpg").open("wb") as file:
+        file.truncate(5 * 2**30)
+    with pytest.raises(
+        InvalidDatasetError, match=r"a\.jpg: expected an image of at most 268,435,456"
+    ):
+        await planted.stores().dataset.freeze("pets", "v1")
+
+
+async def test_a_link_that_leads_nowhere_is_not_to_be_trusted_but_deleted(
+    planted: Planted, tmp_path: Path
+) -> None:
+    (planted.pets / "images/train/gone.jpg").symlink_to("/nowhere/a.jpg")
+    with pytest.raises(InvalidDatasetError, match=r"not there: images/train/gone\.jpg") as refused:
+        await planted.stores().dataset.export_zip("pets", tmp_path / "out")
+    assert "Delete the links" in str(refused.value)
+    assert "trust-links" not in str(refused.value)
 
 
 async def test_a_damaged_dataset_comes_back_from_the_trash_as_it_was(planted: Planted) -> None:

@@ -28,11 +28,18 @@ VARIABLE = "WORKBENCH_FOLLOW_LINKS"
 _NAMED = 3
 
 
-def remedy(root: str) -> str:
-    """Return what to do about links that lead out of a folder."""
+def remedy_of_folder(root: str) -> str:
+    """Return what to do about links that lead out of a folder, be it a dataset or none yet."""
     return (
         "Put the files themselves there, or, if the links are your own, say so once for this "
-        f"folder: `workbench trust-links {shlex.quote(os.path.abspath(root))}`, or "
+        f"folder: `workbench trust-links {shlex.quote(os.path.abspath(root))}`"
+    )
+
+
+def remedy(root: str) -> str:
+    """Return what to do about links that lead out of a dataset."""
+    return (
+        f"{remedy_of_folder(root)}, or "
         f'`await wb.datasets.trust_links("{os.path.basename(os.path.abspath(root))}")`, or '
         "*They are mine* on its card of the home page"
     )
@@ -276,12 +283,24 @@ def refusal(dataset: str, root: str, outside: list[str], undone: str) -> Invalid
     outside : list of str
         The links, below the dataset's folder.
     """
-    named = ", ".join(outside[:_NAMED])
-    more = f" and {len(outside) - _NAMED} more" if len(outside) > _NAMED else ""
+    gone = [name for name in outside if not os.path.exists(f"{root}/{name}")]
+    there = [name for name in outside if name not in gone]
+    found, todo = [], []
+    if there:
+        found.append(f"links that lead out of it: {_some(there)}")
+        todo.append(remedy(root))
+    if gone:  # to say that these are one's own would help nobody
+        found.append(f"links to files that are not there: {_some(gone)}")
+        todo.append("Delete the links that lead nowhere, or put their files back")
     return InvalidDatasetError(
-        f"{dataset}: expected files inside the dataset, found links that lead out of it: "
-        f"{named}{more}; {undone}. {remedy(root)}"
+        f"{dataset}: expected files inside the dataset, found {', and '.join(found)}; {undone}. "
+        f"{'. '.join(todo)}"
     )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def require_inside(dataset: str, root: str, files: Iterable[tuple[str, str]], undone: str) -> None:

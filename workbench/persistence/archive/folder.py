@@ -20,7 +20,7 @@ from workbench.errors import ArchiveError, NotFoundError
 from workbench.persistence.archive.directory import Member, is_litter
 from workbench.persistence.archive.format import BLOCK_BYTES, MOST_LEVELS, STORED
 from workbench.persistence.disk_errors import LEADS_NOWHERE
-from workbench.persistence.links import leads_astray, remedy
+from workbench.persistence.links import leads_astray, remedy_of_folder
 from workbench.persistence.yolo.names import HIDDEN
 
 _SHOWN = 500
@@ -88,15 +88,10 @@ class Folder:
             modified.append(status.st_mtime_ns)
         notes = []
         if dangling:
-            notes.append(
-                f"{len(dangling)} links lead to files that are not there and were left out, "
-                f"such as {dangling[0]!r}"
-            )
+            notes.append(_left_out(dangling, "to files that are not there"))
         if outside:
-            notes.append(
-                f"{len(outside)} links lead out of the folder and were left out, such as "
-                f"{outside[0]!r}. {remedy(os.fspath(path))}"
-            )
+            note = _left_out(outside, "out of the folder")
+            notes.append(f"{note}. {remedy_of_folder(os.fspath(path))}")
         return cls(path, members, notes, modified)
 
     def __enter__(self) -> Self:
@@ -168,6 +163,13 @@ class Folder:
                 f"{path}: expected a file that can be read, found: {error.strerror}; see to it and "
                 f"import again"
             ) from error
+
+
+def _left_out(links: list[str], where: str) -> str:
+    lead, were = (
+        ("1 link leads", "was") if len(links) == 1 else (f"{len(links)} links lead", "were")
+    )
+    return f"{lead} {where} and {were} left out, such as {links[0]!r}"
 
 
 def member_of(name: str, size: int) -> Member:

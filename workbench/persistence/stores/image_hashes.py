@@ -9,6 +9,7 @@ import zlib
 from typing import Any
 
 from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.persistence.image_bounds import MAX_BYTES
 from workbench.persistence.models import SPLITS, Progress
 from workbench.persistence.storage import Mark, Storage
 from workbench.persistence.stored_json import MALFORMED, inflate, parse_json
@@ -40,6 +41,7 @@ def hash_images(dataset: Dataset, progress: Progress) -> Hashes:
             refuse_odd(dataset, image_key(split, filename))
             continue  # moved or deleted meanwhile
         if old is None or old[0] != mark:
+            _require_bound(dataset, image_key(split, filename), mark[0])
             try:
                 old = mark, sha256_of(dataset.storage, image_key(split, filename))
             except NotFoundError:
@@ -52,6 +54,14 @@ def hash_images(dataset: Dataset, progress: Progress) -> Hashes:
         data = zlib.compress(json.dumps(settled).encode(), 1)
         caches.save(dataset, _CACHE, data)
     return hashes
+
+
+def _require_bound(dataset: Dataset, key: str, size: int) -> None:
+    if size > MAX_BYTES:
+        raise InvalidDatasetError(
+            f"{dataset.at(key)}: expected an image of at most {MAX_BYTES:,} bytes, found {size:,}; "
+            f"delete it, or move it away"
+        )
 
 
 def _is_settled(mark: Mark, newest: int) -> bool:

@@ -166,7 +166,7 @@ class OpenFolder:
             try:
                 data = read(descriptor, chunk)
                 if not 0 < len(data) < enough:
-                    data += self._checked_rest(descriptor, os.path.basename(path), data, most)
+                    data = self._checked_whole(descriptor, os.path.basename(path), data, most)
                 found.append(data)
             except (OSError, WorkbenchError) as error:
                 found.append(self._no_value(os.path.basename(path), error))
@@ -209,8 +209,8 @@ class OpenFolder:
                 found.append(False)
         return found
 
-    def _checked_rest(self, descriptor: int, name: str, data: bytes, most: int) -> bytes:
-        """Return what is left of a file that is empty, large, or none."""
+    def _checked_whole(self, descriptor: int, name: str, data: bytes, most: int) -> bytes:
+        """Return all of a file that is empty, large, or none, of which `data` is the beginning."""
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise refusal(f"{self._path}/{name}", "a file")
@@ -218,10 +218,13 @@ class OpenFolder:
             raise too_large(f"{self._path}/{name}", status.st_size, most)
         if not data:  # empty: there is nothing more to be asked for
             return b""
+        # In one piece where that goes: two of a quarter of a gigabyte are too much to have at once.
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        data = os.read(descriptor, status.st_size)
         parts = []
         while more := os.read(descriptor, _LARGE_CHUNK):
             parts.append(more)
-        return b"".join(parts)
+        return b"".join([data, *parts]) if parts else data
 
     def _no_value(self, name: str, error: Exception) -> Exception | None:
         path = f"{self._path}/{name}"
