@@ -184,7 +184,9 @@ def _asked(view: FolderView, recognised: Recognised, reading: Reading) -> str:
     """Return what is asked about annotations of which nothing could be read; empty if nothing."""
     if not recognised.format:
         return question(view, recognised.unknown) if recognised.unknown else ""
-    if len({name for name, _ in reading.unreadable}) < len(recognised.detection.files):
+    # A dataset may have a list of classes alone, and no annotation file at all.
+    unread = {name for name, _ in reading.unreadable}
+    if not unread or not unread.issuperset(recognised.detection.files):
         return ""
     first, problem = reading.unreadable[0]
     return (
