@@ -283,8 +283,10 @@ def refusal(dataset: str, root: str, outside: list[str], undone: str) -> Invalid
     outside : list of str
         The links, below the dataset's folder.
     """
-    gone = [name for name in outside if not os.path.exists(f"{root}/{name}")]
-    there = [name for name in outside if name not in gone]
+    there: list[str] = []
+    gone: list[str] = []
+    for name in outside:
+        (there if os.path.exists(f"{root}/{name}") else gone).append(name)
     found, todo = [], []
     if there:
         found.append(f"links that lead out of it: {_some(there)}")

@@ -231,13 +231,14 @@ def _records(
             f"read as such, since many would reach out of their pictures otherwise"
         )
     rest = range(len(file.annotations)) if by_corners else _take_plain(file, names, records)
+    named = _by_name(records) if rest else {}
     for index in rest:
         row, place = file.annotations[index], index + 1
         if place % _TICK == 0:
             options.tick()
         if by_corners and isinstance(row, dict):
             row = row | {"bbox": _as_sides(row.get("bbox"))}
-        _take(row, place, file, names, records, reading)
+        _take(row, place, file, names, records, named, reading)
     if file.annotations and not any(r.found or r.problems for r in records.values()):
         for record in records.values():
             record.reviewed = False  # what it says is of no picture that it lists
@@ -362,15 +363,17 @@ def _has_corners(file: CocoFile, records: Mapping[Id, Record]) -> bool:
     return total >= _FEW and over * _FEW >= total
 
 
-def _called(name: str, records: Mapping[Id, Record]) -> Record | None:
-    """Return the picture that annotations call by its name, where COCO has its id."""
-    plain = name.rpartition("/")[2]
-    some = [
-        r
-        for r in records.values()
-        if plain in (base := r.picture.rpartition("/")[2], base.rpartition(".")[0])
-    ]
-    return some[0] if len(some) == 1 else None
+def _by_name(records: Mapping[Id, Record]) -> dict[str, Record | None]:
+    """Return the pictures by what annotations may call them in place of COCO's ids.
+
+    Names with and without extension; None for one that several pictures have.
+    """
+    found: dict[str, Record | None] = {}
+    for record in records.values():
+        base = record.picture.rpartition("/")[2]
+        for name in {base, base.rpartition(".")[0]}:
+            found[name] = None if name in found else record
+    return found
 
 
 def _as_sides(box: Any) -> Any:
@@ -387,6 +390,7 @@ def _take(
     file: CocoFile,
     names: Mapping[Id, str],
     records: Mapping[Id, Record],
+    named: Mapping[str, Record | None],
     reading: Reading,
 ) -> None:
     if not isinstance(row, dict):
@@ -394,8 +398,8 @@ def _take(
         return
     image_id = _id(row.get("image_id"))
     record = records.get(image_id) if image_id is not None else None
-    if record is None and isinstance(row.get("image_id"), str):
-        record = _called(row["image_id"], records)
+    if record is None and isinstance(name := row.get("image_id"), str):  # "000001" is one, too
+        record = named.get(name.rpartition("/")[2])
     if record is None:
         reading.problems.append((file.where, Problem(why.NO_IMAGE, place)))
         return

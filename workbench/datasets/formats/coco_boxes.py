@@ -15,16 +15,16 @@ _BETWEEN_NUMBERS = re.compile(r"\s*[,;\s]\s*")
 
 def box_of(value: Any) -> tuple[float, float, float, float] | None:
     """Return the corners of ``[x, y, width, height]``; None if these are none with an area."""
-    value = _four(value)
-    if not isinstance(value, list) or len(value) != 4:
+    four = _four(value)
+    if four is None:
         return None
-    x, y, width, height = value
+    x, y, width, height = four
     # Nearly all are plain numbers, which NaN and infinity fall out of.
     if not (type(x) in PLAIN and type(y) in PLAIN and type(width) in PLAIN
             and type(height) in PLAIN and -FAR < x < FAR and -FAR < y < FAR
             and 0 < width < FAR and 0 < height < FAR):  # fmt: skip
         try:
-            x, y, width, height = map(number, value)
+            x, y, width, height = map(number, four)
         except ValueError:
             return None
     return (x, y, x + width, y + height) if width > 0 and height > 0 else None
@@ -35,11 +35,11 @@ def drawn_backwards(value: Any) -> tuple[float, float, float, float] | None:
 
     None if it is none. A side of -1 stands for no box, and nobody draws to the left of a picture.
     """
-    value = _four(value)
-    if not isinstance(value, list) or len(value) != 4:
+    four = _four(value)
+    if four is None:
         return None
     try:
-        x, y, width, height = map(number, value)
+        x, y, width, height = map(number, four)
     except ValueError:
         return None
     backwards = (width < -1 or height < -1) and abs(width) > 1 and abs(height) > 1
@@ -60,10 +60,10 @@ def around(outline: Any) -> tuple[float, float, float, float]:
     return left, top, right, bottom
 
 
-def _four(value: Any) -> Any:
-    """Return a box as a list, also one that is an object or a text; whatever else as it is."""
+def _four(value: Any) -> list[Any] | None:
+    """Return the four parts of a box, also of one that is an object or a text; None: it is none."""
     if isinstance(value, dict):
         return [value.get(key) for key in ("x", "y", "width", "height")]
     if isinstance(value, str):  # "[20, 10, 60, 50]", as a table that was turned into JSON has it
-        return _BETWEEN_NUMBERS.split(value.strip(" []()"))
-    return value
+        value = _BETWEEN_NUMBERS.split(value.strip(" []()"))
+    return value if isinstance(value, list) and len(value) == 4 else None
