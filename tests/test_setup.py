@@ -351,6 +351,7 @@ def small_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(run_tests, "get_browser", lambda: tmp_path / "chromium")
     # One process: starting others takes longer than the tests of such a project.
     monkeypatch.setattr(run_tests, "IN_PARALLEL", ())
+    monkeypatch.setattr(run_tests, "IN_PAIRS", ())
     return tmp_path
 
 
