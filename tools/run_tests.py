@@ -1,8 +1,8 @@
 """Run the tests: unit, contract, panels, notebooks, and one of each heavy kind.
 
-``python -m tools.run_tests``, in the project's folder, runs the short lane in one process for
-each core; with ``--long``, the other lane runs: long kills and fuzzing in one process for each
-core, then the other browser tests in two. ``--nightly`` is that lane, and then what is too
+``python -m tools.run_tests``, in the project's folder, runs the short lane in one process more
+than there are cores; with ``--long``, the other lane runs: long kills and fuzzing in as many,
+then the other browser tests in two. ``--nightly`` is that lane, and then what is too
 long for every change, one by one. Further arguments go to pytest; where paths are
 among them, all tests below these run, of either lane. Where no browser can be had, the browser
 tests are left out, the last lines say so, and in CI the exit status is 1.
@@ -24,8 +24,9 @@ LANES = ("--long", "--nightly")
 
 
 # Files go whole to a process, because what a module sets up is shared by its tests. One thread
-# of PyTorch for each: more threads than cores make it slower by far.
-IN_PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile")
+# of PyTorch for each: more threads than cores make it slower by far. One process more than
+# cores, because each waits for disks, kernels and browsers for a quarter of its time.
+IN_PARALLEL = ("--numprocesses", str((os.cpu_count() or 1) + 1), "--dist", "loadfile")
 # A browser, a JupyterLab and a kernel are four processes that wait for each other: two of these
 # sets keep two cores busy, and more of them only make each other late.
 IN_PAIRS = ("--numprocesses", "2", "--dist", "loadfile")
@@ -62,8 +63,8 @@ def run_tests(arguments: list[str], settings: dict[str, str]) -> int:
 def parts_for(arguments: list[str]) -> list[tuple[str, list[str]]]:
     """Return, for each run of pytest, which markers are chosen, and its other arguments.
 
-    Tests that are named run whatever their lane. Most run in one process for each core; the
-    browser tests of the long lane in two.
+    Tests that are named run whatever their lane. Most run in one process more than there
+    are cores; the browser tests of the long lane in two.
     """
     rest = [argument for argument in arguments if argument not in LANES]
     suites = suites_for(rest)
