@@ -334,9 +334,9 @@ async def test_what_is_in_the_trash_is_restored_by_its_button(panel: ModelsPanel
     # The button is for somebody who sees it: it can be pressed a moment after the model is gone.
     await until(lambda: not panel.trash.restore.disabled)
     panel.trash.restore.click()
-    await until(lambda: "newer" in names(panel.model))
-    assert panel.trash.restore.disabled
-    assert panel.status.text == "Model newer is back."
+    await until(lambda: panel.status.text == "Model newer is back.")
+    assert "newer" in names(panel.model)
+    await until(lambda: panel.trash.restore.disabled)
 
 
 async def test_weights_that_are_gone_or_changed_are_marked(

@@ -140,3 +140,23 @@ async def test_in_tabs_models_are_tried_on_the_dataset_that_is_chosen(
                 await asyncio.sleep(0.02)
     tabs.close()
     predictor.close()
+
+
+async def test_in_tabs_the_last_page_that_was_asked_for_is_turned_to(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    for name in ("cups", "plates"):
+        await persistence_stores.dataset.create(name, ["thing"])
+    predictor = Predictor(persistence_stores, device="cpu")
+    tabs = WorkbenchTabs(
+        persistence_stores, TrainingRunner(persistence_stores, tmp_path / "runs"), predictor
+    )
+    async with asyncio.timeout(20):
+        while tabs.dataset.value != "cups":
+            await asyncio.sleep(0.02)
+        # The first has a dataset to open, the second has nothing to wait for.
+        turns = await asyncio.gather(tabs._go("Models", "plates"), tabs._go("Train", ""))
+    assert turns == [False, True]
+    assert tabs.tabs.get_title(tabs.tabs.selected_index) == "Train"
+    tabs.close()
+    predictor.close()

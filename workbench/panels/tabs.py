@@ -69,6 +69,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._shown: tuple[str | None, str] = (None, "train")
         self._opening = asyncio.Lock()  # used on the owner loop only
         self._readings = Readings()
+        self._turns = 0
         self._background = Background(self._report)
         self.follower = Follower(stores, self._background, self._catch_up)
         self.dataset = w.Dropdown(description="Dataset", options=[_NONE])
@@ -136,16 +137,21 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._background.spawn(lambda: self._show_pictures(dataset, images, words))
 
     async def _show_pictures(self, dataset: str, images: Sequence[ImageKey], words: str) -> None:
-        await self._go("Browse", dataset)
-        if self._browse is not None and self.dataset.value == dataset:
+        is_wanted = await self._go("Browse", dataset)
+        if is_wanted and self._browse is not None and self.dataset.value == dataset:
             await self._browse.narrow(images, words)
 
-    async def _go(self, panel: str, dataset: str, model: str = "") -> None:
+    async def _go(self, panel: str, dataset: str, model: str = "") -> bool:
+        """Turn to a page; return whether it is still the last one that was asked for."""
+        self._turns += 1
+        turn = self._turns
         if dataset and dataset != self.dataset.value:
             await self._list()
             if dataset in [value for _, value in self.dataset.options]:
                 self.dataset.value = dataset
                 await self._open()
+        if turn != self._turns:
+            return False
         title = panel if panel in _TITLES else "Curate"
         if title != panel and self._curate is not None:
             self._curate.turn_to(panel)
@@ -154,6 +160,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
             await self.evaluate.choose(model)
         elif model and title == "Browse" and self._browse is not None:
             await self._browse.suggest(ModelLabeller(self._predictor, model))
+        return True
 
     async def _begin(self) -> None:
         await self.follower.follow("")
