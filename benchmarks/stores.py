@@ -193,7 +193,9 @@ def exporting(bench: Bench) -> list[Row]:
     def product() -> float:
         os.sync()
         return timed(
-            lambda: bench.runner.run(bench.stores.dataset.export_zip(DATASET, bench.archive))
+            lambda: bench.runner.run(
+                bench.stores.dataset.export_zip(DATASET, bench.archive, overwrite=True)
+            )
         )
 
     def baseline() -> float:
@@ -418,7 +420,9 @@ def measure(bench: Bench, images: int, only: set[str]) -> list[Row]:
             say(f"measuring {name}")
             rows += task(bench)
         elif name == "export":
-            bench.runner.run(bench.stores.dataset.export_zip(DATASET, bench.archive))
+            bench.runner.run(
+                bench.stores.dataset.export_zip(DATASET, bench.archive, overwrite=True)
+            )
     if not only or "start" in only:
         say("measuring start")
         rows += starting()

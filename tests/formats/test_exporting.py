@@ -19,7 +19,7 @@ from workbench import export, import_accounts, import_dataset, plan_export
 from workbench.datasets.formats.exporting import to_dataframe
 from workbench.datasets.formats.objects import to_coco
 from workbench.datasets.formats.writers import WRITERS
-from workbench.errors import AlreadyExistsError, ImportFormatError, StorageError
+from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundError, StorageError
 from workbench.persistence import Stores
 
 PETS: dict[str, Any] = {
@@ -92,7 +92,7 @@ async def test_yolo_that_ultralytics_reads(tmp_path: Path, persistence_stores: S
     )
     assert len((out / "train/empty.txt").read_text().split()) == 5
     assert (out / "val/turned.txt").read_text() == files["labels/val/turned.txt"]
-    assert any(note.startswith("2 label files mix boxes") for note in done.notes)
+    assert any(note.startswith("2 label files with boxes beside") for note in done.notes)
     described = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())
     for split in ("train", "val", "test"):
         assert (tmp_path / "out" / described[split]).is_dir()
@@ -166,7 +166,10 @@ async def test_what_a_format_cannot_hold_is_said_before(
     )
     await import_dataset(persistence_stores, source)
     plan = await plan_export(persistence_stores, "pets", format="createml")
-    assert plan.notes == ["CreateML does not hold all that 1 boxes carry beyond their class"]
+    assert plan.notes == [
+        "CreateML does not hold what boxes carry beyond their class: difficult (1); COCO, "
+        "Pascal VOC, CVAT for images, LabelMe and Datumaro hold it"
+    ]
     await export(persistence_stores, "pets", format="voc", to=tmp_path / "out")
     text = (tmp_path / "out/Annotations/train/a.xml").read_text()
     assert "<difficult>1</difficult>" in text
@@ -187,6 +190,24 @@ async def test_what_cannot_be_written_leaves_nothing(
     (tmp_path / "full" / "x").write_text("mine")
     with pytest.raises(AlreadyExistsError, match="full"):
         await export(persistence_stores, "pets", format="voc", to=tmp_path / "full")
+    (tmp_path / "full" / "old.zip").write_bytes(b"older")
+    for kind in READ_BACK:
+        for change in (False, True):
+            with pytest.raises(AlreadyExistsError, match=r"full.*nothing was|overwrite=True"):
+                await export(
+                    persistence_stores,
+                    "pets",
+                    format=kind,
+                    to=tmp_path / "full" / ("" if change else "old.zip"),
+                    overwrite=change,
+                )
+    assert (tmp_path / "full" / "old.zip").read_bytes() == b"older"
+    with pytest.raises(NotFoundError, match="make it first, or choose another"):
+        await export(persistence_stores, "pets", format="voc", to=tmp_path / "no" / "out")
+    await export(
+        persistence_stores, "pets", format="voc", to=tmp_path / "full/old.zip", overwrite=True
+    )
+    assert zipfile.is_zipfile(tmp_path / "full" / "old.zip")
     for wrong in ({"format": "xyz"}, {"classes": ["no"]}, {"splits": ["valid"]}):
         with pytest.raises(ImportFormatError, match="expected"):
             await plan_export(persistence_stores, "pets", **{"format": "voc", **wrong})

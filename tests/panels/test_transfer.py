@@ -401,13 +401,16 @@ async def test_an_export_to_the_kernels_machine_replaces_nothing(
     page.ask("write", kind="export", path=str(archive))
     await page.until(page.said, f"1 image exported to {archive}")
     before = archive.read_bytes()
-    for path in ("out.zip", f'"{archive}"', archive.as_uri()):
-        page.panel.exports.status = type(page.panel.exports.status)()
+    left = "is there already and was left as it is"
+    for number, path in enumerate(("out.zip", f'"{archive}"', archive.as_uri()), start=2):
         page.ask("write", kind="export", path=path)
-        await page.until(page.said, f"{archive} is there already: choose another name")
+        made = tmp_path / f"out-{number}.zip"
+        await page.until(page.said, f"1 image exported to {made} (out.zip {left})")
+        assert made.is_file()
     assert archive.read_bytes() == before
     page.ask("write", kind="export", path="out")
-    await page.until(lambda: "expected no such folder" in page.said())
+    await page.until(page.said, f"1 image exported to {tmp_path / 'out-2'} (out {left})")
+    assert (tmp_path / "out-2/images/val/b.jpg").is_file()
 
 
 async def test_what_is_stopped_leaves_nothing_behind(

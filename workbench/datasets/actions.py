@@ -174,11 +174,12 @@ class Actions:
         keys: Iterable[ImageKey],
         zip_path: Path | str,
         *,
+        overwrite: bool = False,
         progress: Progress = no_progress,
     ) -> Path:
         """Write images with their labels as a zip archive; see `DatasetStore.export_zip`."""
         return await self._stores.dataset.export_zip(
-            self._dataset, zip_path, only=_distinct(keys), progress=progress
+            self._dataset, zip_path, only=_distinct(keys), overwrite=overwrite, progress=progress
         )
 
     async def add_files(

@@ -331,11 +331,17 @@ class DatasetManager:
         *,
         only: Collection[ImageKey] | None = None,
         follow_links: bool = False,
+        overwrite: bool = False,
         progress: Progress = no_progress,
     ) -> Path:
         """Write a dataset as a zip archive in YOLO format; see `DatasetStore.export_zip`."""
         return await self._stores.dataset.export_zip(
-            name, output_path, only=only, follow_links=follow_links, progress=progress
+            name,
+            output_path,
+            only=only,
+            follow_links=follow_links,
+            overwrite=overwrite,
+            progress=progress,
         )
 
     async def export(
@@ -345,11 +351,18 @@ class DatasetManager:
         format: str,
         to: Path | str | BinaryIO,
         where: str = "",
+        overwrite: bool = False,
         progress: Progress = no_progress,
     ) -> Exported:
         """Write a dataset in the form that another tool reads; see `exporting.export`."""
         return await export(
-            self._stores, name, format=format, to=to, where=where, progress=progress
+            self._stores,
+            name,
+            format=format,
+            to=to,
+            where=where,
+            overwrite=overwrite,
+            progress=progress,
         )
 
     async def health(

@@ -6,14 +6,16 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats.accounts import Extras, import_accounts
 from workbench.datasets.formats.outgoing import (
     DECIMALS,
@@ -27,7 +29,7 @@ from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundErro
 from workbench.geometry import xywh_to_xyxy
 from workbench.owner_loop import OwnerLoop
 from workbench.persistence import DataStores, links
-from workbench.persistence.archive import FolderSink, empty_splits, write_zip
+from workbench.persistence.archive import FolderSink, empty_splits, require_free, write_zip
 from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.models import (
     SPLITS,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 _IMAGES = ("copy", "link", "none")
 _SAME = 1e-6
+_NAMED = 5
 _BLOCK_BYTES = 2**20
 
 
@@ -83,6 +86,7 @@ class ExportPlan:
         to: Path | str | BinaryIO,
         *,
         images: str = "copy",
+        overwrite: bool = False,
         progress: Progress = no_progress,
     ) -> Path | None:
         """Write it: all of it, or nothing.
@@ -94,11 +98,14 @@ class ExportPlan:
             something open for writing, which gets a zip archive.
         images : str
             ``copy`` pictures, ``link`` them (in a folder, where the disk can), or ``none``.
+        overwrite : bool
+            Replace an archive that is there, when the new one is complete. A folder that holds
+            something is never replaced.
 
         Raises
         ------
         AlreadyExistsError
-            If the folder holds something.
+            If the folder holds something, or the archive is there and was not to be replaced.
         NotFoundError
             If there is no folder to write into.
         StorageError, ReadOnlyError
@@ -113,12 +120,13 @@ class ExportPlan:
         owner = OwnerLoop()
         place = os.fspath(to) if isinstance(to, str | Path) else "a stream"
         with in_our_words(f"{self._dataset}, export to {place}"):
-            return await asyncio.to_thread(self._write, to, images, progress, owner)
+            return await asyncio.to_thread(self._write, to, images, overwrite, progress, owner)
 
     def _write(
         self,
         to: Path | str | BinaryIO,
         images: str,
+        overwrite: bool,
         progress: Progress,
         owner: OwnerLoop,
     ) -> Path | None:
@@ -136,6 +144,7 @@ class ExportPlan:
             return None
         target = Path(to).expanduser().absolute()
         if target.suffix.lower() == ".zip":
+            require_free(target, overwrite=overwrite)
             return write_zip(target, entries, progress=progress, total=len(self.items))
         return self._write_folder(target, entries, images == "link", progress)
 
@@ -178,11 +187,13 @@ class ExportPlan:
     ) -> Path:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise AlreadyExistsError(
-                f"{target}: expected no such folder, or an empty one; choose another"
+                f"{target}: expected no such folder, or an empty one; nothing was written: choose "
+                f"another name, or empty it yourself first"
             )
         if not target.parent.is_dir():
             raise NotFoundError(
-                f"{target}: expected a folder {target.parent} to write into, found none"
+                f"{target}: expected a folder {target.parent} to write into, found none; make it "
+                f"first, or choose another"
             )
         prefix = scratch_prefix("export", target.parent)
         building = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
@@ -312,6 +323,7 @@ async def export(
     only: Collection[ImageKey] | None = None,
     classes: Sequence[str] | None = None,
     images: str = "copy",
+    overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Exported:
     """Write a dataset in the form that another tool reads.
@@ -326,7 +338,7 @@ async def export(
     plan = await plan_export(
         stores, name, format=format, splits=splits, where=where, only=only, classes=classes
     )
-    path = await plan.write(to, images=images, progress=progress)
+    path = await plan.write(to, images=images, overwrite=overwrite, progress=progress)
     return Exported(path, plan.num_images, plan.num_boxes, plan.notes)
 
 
@@ -342,8 +354,8 @@ async def _items(
     table = await stores.label.load_many(name, keys)
     if table.problems:
         notes.append(
-            f"{len(table.problems)} label files cannot be read, and their pictures go out as not "
-            f"labelled: {table.problems[0]}"
+            f"{counted(len(table.problems), 'label file')} left out as unreadable, its picture as "
+            f"not labelled: {table.problems[0]}"
         )
     broken = await _rows_beyond_boxes(stores, name) if format == "yolo" or table.problems else {}
     extras = await _extras(stores, name)
@@ -364,15 +376,15 @@ async def _items(
             items.append(OutItem(*key, width, height, boxes, kept))
         start = stop
     if unread:
-        notes.append(f"{unread} pictures cannot be read and do not go out")
+        notes.append(f"{counted(unread, 'picture')} left out: what cannot be read does not go out")
     if format == "yolo":
         mixed = sum(
             1 for key in keys if key in broken and not broken[key][0] and not broken[key][1]
         )
         if mixed:
             notes.append(
-                f"{mixed} label files mix boxes with polygons or hold confidences, for which "
-                f"Ultralytics drops the picture: their boxes are written"
+                f"{counted(mixed, 'label file')} with boxes beside polygons, or with confidences, "
+                f"for which Ultralytics drops the picture: the boxes are written"
             )
     return items
 
@@ -440,22 +452,37 @@ async def _rows_beyond_boxes(
 
 def _note_losses(format: str, items: list[OutItem], classes: list[str], notes: list[str]) -> None:
     writer = WRITERS[format]
-    kept = writer.keeps
     found = columns_of(items)
-    lost = 0 if kept is None else sum(bool(e.keys() - kept) for e in found.extras.values())
-    if lost:
-        notes.append(f"{writer.title} does not hold all that {lost} boxes carry beyond their class")
+    if lost := _lost(found.extras.values(), writer.keeps):
+        holding = [w.title for w in WRITERS.values() if w.keeps is None or lost.keys() <= w.keeps]
+        # Some hold everything, so there are always several.
+        named = ", ".join(f"{name} ({number:,})" for name, number in lost.most_common())
+        notes.append(
+            f"{writer.title} does not hold what boxes carry beyond their class: {named}; "
+            f"{' and '.join([', '.join(holding[:-1]), holding[-1]])} hold it"
+        )
     if not writer.keeps_order:
         unused = set(classes) - {classes[n] for n in np.unique(found.class_id).tolist()}
         if unused:
-            notes.append(f"{writer.title} does not hold the {len(unused)} classes without a box")
+            named = ", ".join(sorted(unused)[:_NAMED]) + ", ..." * (len(unused) > _NAMED)
+            notes.append(f"{writer.title} does not hold classes without a box: {named}")
         if classes != sorted(classes):
             notes.append(f"{writer.title} does not hold the order of the classes")
     unlabelled = sum(item.boxes is None for item in items)
     if not items:
         notes.append("no picture fits what was chosen: there is none in it")
     if unlabelled:
-        notes.append(f"{unlabelled} pictures are not labelled yet and are in no annotation file")
+        notes.append(f"{counted(unlabelled, 'picture')} not labelled yet: in no annotation file")
+
+
+def _lost(extras: Iterable[Mapping[str, Any]], kept: Collection[str] | None) -> Counter[str]:
+    """Count what boxes carry and a format does not hold, by name; attributes by their own."""
+    lost: Counter[str] = Counter()
+    for extra in extras if kept is not None else ():
+        for name in extra.keys() - (kept or ()):
+            inner = extra[name] if name == "attributes" else None
+            lost.update(map(str, inner) if inner and isinstance(inner, Mapping) else [name])
+    return lost
 
 
 async def to_dataframe(

@@ -8,6 +8,7 @@ piece: no message and no memory holds all of it.
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -18,7 +19,7 @@ import traitlets
 from workbench.datasets.changes import counted
 from workbench.datasets.formats.exporting import ExportPlan, plan_export
 from workbench.datasets.formats.writers import WRITERS
-from workbench.errors import AlreadyExistsError, NotFoundError, WorkbenchError
+from workbench.errors import NotFoundError, WorkbenchError
 from workbench.panels.shared.changing import ChangingModel
 from workbench.panels.shared.pieces import read_piece
 from workbench.panels.shared.python_code import Name, call, code
@@ -98,20 +99,20 @@ class ExportModel(ChangingModel):
     async def write(self, path: Path) -> Path:
         """Write it to the kernel's machine, into a new folder or a zip archive.
 
+        If there is something of that name, it gets the next one that is free.
+
         Raises
         ------
-        AlreadyExistsError
-            If there is something already.
         NotFoundError
             If there is no folder to write into, or nothing to write.
         """
-        if path.suffix.lower() == ".zip" and await asyncio.to_thread(path.exists):
-            raise AlreadyExistsError(f"{path} is there already: choose another name")
         plan = await self._ready()
+        free = await asyncio.to_thread(_free_path, path)
         async with self._doing("Exporting") as task:
-            made = await plan.write(path, images=self._chosen["images"], progress=task)
+            made = await plan.write(free, images=self._chosen["images"], progress=task)
         assert made is not None
-        self.status = Status(f"{counted(plan.num_images, 'image')} exported to {made}")
+        taken = "" if free == path else f" ({path.name} is there already and was left as it is)"
+        self.status = Status(f"{counted(plan.num_images, 'image')} exported to {made}{taken}")
         return made
 
     async def prepare(self) -> Path:
@@ -216,6 +217,15 @@ class ExportModel(ChangingModel):
             "code": self.as_python(),
             "download": {} if download is None else {"name": download.name},
         }
+
+
+def _free_path(path: Path) -> Path:
+    """Return a path, or the first of ``name-2``, ``name-3`` ... that nothing would be lost at."""
+    free, number = path, 2
+    while os.path.lexists(free) and not (free.is_dir() and not any(free.iterdir())):
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        number += 1
+    return free
 
 
 def _counts(plan: ExportPlan) -> dict[str, Any]:

@@ -26,7 +26,12 @@ from workbench.persistence.archive.importer import (
 from workbench.persistence.archive.layout import Layout, plan_layout
 from workbench.persistence.archive.reader import Archive, Member
 from workbench.persistence.archive.sink import FolderSink
-from workbench.persistence.archive.writer import archive_path, empty_splits, write_zip
+from workbench.persistence.archive.writer import (
+    archive_path,
+    empty_splits,
+    require_free,
+    write_zip,
+)
 
 __all__ = [
     "Archive",
@@ -42,6 +47,7 @@ __all__ = [
     "parse_class_list",
     "parse_data_yaml",
     "plan_layout",
+    "require_free",
     "unpack",
     "write_zip",
 ]

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from workbench.errors import ArchiveError, ConflictError, NotFoundError
+from workbench.errors import AlreadyExistsError, ArchiveError, ConflictError, NotFoundError
 from workbench.persistence.archive.format import (
     BLOCK_BYTES,
     CENTRAL,
@@ -73,6 +73,22 @@ def archive_path(output: Path, name: str) -> Path:
     with making(str(output), "choose another folder for the archive"):
         output.mkdir(parents=True, exist_ok=True)
     return output / f"{name}.zip"
+
+
+def require_free(output: Path, *, overwrite: bool) -> None:
+    """Refuse to replace what is there, unless that was asked for.
+
+    Raises
+    ------
+    AlreadyExistsError
+        If there is something of this name.
+    """
+    if overwrite or not os.path.lexists(output):
+        return
+    raise AlreadyExistsError(
+        f"{output} is there already and was left as it is: choose another name, delete it, or "
+        f"pass overwrite=True to replace it"
+    )
 
 
 def write_zip(

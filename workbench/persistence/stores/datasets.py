@@ -365,6 +365,7 @@ class DatasetStore(VersionStore, SideData):
         *,
         only: Collection[ImageKey] | None = None,
         follow_links: bool = False,
+        overwrite: bool = False,
         progress: Progress = no_progress,
     ) -> Path:
         """Write the dataset as a zip archive that any YOLO tool reads.
@@ -378,9 +379,10 @@ class DatasetStore(VersionStore, SideData):
             such links are an error: somebody else's may lead to what is yours alone.
         output_path : Path or str, optional
             A folder, which gets ``<name>.zip`` and is made if it is not there, or the archive
-            itself if it ends in ``.zip``. An archive of that name is replaced when the new one
-            is complete. Default: the folder that holds the
-            datasets, or where none does, the current one.
+            itself if it ends in ``.zip``. Default: the folder that holds the datasets, or where
+            none does, the current one.
+        overwrite : bool
+            Replace an archive of that name, when the new one is complete.
 
         Returns
         -------
@@ -389,6 +391,8 @@ class DatasetStore(VersionStore, SideData):
 
         Raises
         ------
+        AlreadyExistsError
+            If there is an archive of that name, and `overwrite` was not asked for.
         InvalidDatasetError
             If links lead outside of the dataset; nothing is written then.
         ArchiveError
@@ -409,8 +413,10 @@ class DatasetStore(VersionStore, SideData):
             data_yaml, members = dataset.consistently(
                 lambda: packing.exported(dataset, chosen, follow_links=follow_links)
             )
+            output = archive.archive_path(wanted, dataset.name)
+            archive.require_free(output, overwrite=overwrite)
             return archive.write_zip(
-                archive.archive_path(wanted, dataset.name),
+                output,
                 chain(
                     [(DATA_YAML, data_yaml)], members.entries(), archive.empty_splits(members.keys)
                 ),
