@@ -142,6 +142,8 @@ REFUSED = {
     "nested": ("names: [[cat], [dog]]\n", r"plain text"),
     "one text": ("names: cat\n", r"found 'cat'; write names"),
     "tabs": ("names:\n\t- cat\n", r"not valid YAML.*tabs"),
+    "cut off": ("names: [a, b\ntrain: x\n", r"not valid YAML.*: in line 2: "),
+    "no text": ("names:\n- \0\n", r"not valid YAML.*: in line 2: bytes that are no text"),
     "another layout": ("train: ../train/images\nnames: [cat]\n", r"images/train.*import_folder"),
 }
 

@@ -43,6 +43,17 @@ def size_problem(size: int) -> Problem | None:
     return Problem(f"at most {MAX_BYTES} bytes", f"{size}", "keep only the class names in it")
 
 
+def where_of(error: Exception, text: str | bytes) -> str:
+    """Return in which line a text is no YAML and why, in a few words, from what PyYAML raised."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"in line {error.problem_mark.line + 1}: {error.problem}"
+    if isinstance(error, yaml.reader.ReaderError):
+        before = text[: error.position]
+        lines = before.count("\n") if isinstance(before, str) else before.count(b"\n")
+        return f"in line {lines + 1}: bytes that are no text"
+    return " ".join(str(error).split())
+
+
 def problem_of(text: str | bytes, *, nested_aliases: bool = True) -> Problem | None:
     """Return why a file must not be built into values, None if it may be.
 

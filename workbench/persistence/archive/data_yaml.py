@@ -23,6 +23,7 @@ from workbench.persistence.yaml_bounds import (
     Loader,
     problem_of,
     size_problem,
+    where_of,
 )
 from workbench.persistence.yolo.data_yaml import DANGEROUS
 
@@ -187,9 +188,11 @@ def _compose(text: str, where: str) -> _Node | None:
     except yaml.YAMLError as error:
         tabs = "\n\t" in text
         remedy = "put spaces for the tabs at the beginning of lines" if tabs else "correct it"
-        found = " ".join(str(error).split())
+        found = where_of(error, text)
         # The parser may have a limit of its own that is met first, so ours is named in any case.
-        raise _problem(where, f"YAML of at most {MAX_DEPTH} levels", found, remedy) from error
+        raise _problem(
+            where, f"YAML (key: value, at most {MAX_DEPTH} levels)", found, remedy
+        ) from error
     return root
 
 

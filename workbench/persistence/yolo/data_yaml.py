@@ -23,6 +23,7 @@ from workbench.persistence.yaml_bounds import (
     Problem,
     problem_of,
     size_problem,
+    where_of,
 )
 
 _log = logging.getLogger(__name__)
@@ -97,11 +98,12 @@ def parse(data: bytes, path: str) -> DataYaml:
     except InvalidDatasetError:
         raise
     except CONSTRUCTING as error:
-        found = " ".join(str(error).split())
+        found = where_of(error, data)
         hint = " (YAML has no tabs at the beginning of a line)" if b"\n\t" in data else ""
         # The parser may have a limit of its own that is met first, so ours is named in any case.
         raise InvalidDatasetError(
-            f"{path}: not valid YAML of at most {MAX_DEPTH} levels: {found}{hint}; correct it"
+            f"{path}: not valid YAML (key: value, at most {MAX_DEPTH} levels): {found}{hint}; "
+            f"correct it"
         ) from error
     if not isinstance(content, dict) or content.get("names") is None:
         raise InvalidDatasetError(
