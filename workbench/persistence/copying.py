@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from workbench.errors import InvalidNameError, NotFoundError
 from workbench.persistence.addresses import place_of
 from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.models import DatasetInfo, Progress, no_progress
+from workbench.persistence.stopping import watched_in_thread
 
 _EXPECTED = (
     "expected a dataset in the place that holds it, such as data/cups or s3://bucket/data/cups"
@@ -60,7 +60,7 @@ async def copy_dataset(
 
     (from_place, name), (to_place, new_name) = _divided(source), _divided(target)
 
-    def work() -> DatasetInfo:
+    def work(report: Progress) -> DatasetInfo:
         if isinstance(from_place, Path) and not from_place.is_dir():
             raise NotFoundError(f"{from_place} is not there; {_EXPECTED}")
         with in_our_words(str(target)):
@@ -68,10 +68,10 @@ async def copy_dataset(
                 dataset_places(from_place).open(name),
                 dataset_places(to_place),
                 new_name,
-                progress=progress,
+                progress=report,
             )
 
-    return await asyncio.to_thread(work)
+    return await watched_in_thread(f"copy of {source}", work, progress)
 
 
 def _divided(place: Path | str) -> tuple[Path | str, str]:

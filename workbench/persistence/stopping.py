@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from workbench.persistence.archive.importer import Sink
+from workbench.persistence.models import Progress
 
-__all__ = ["Stop", "to_its_end"]
+__all__ = ["Stop", "done_in_thread", "to_its_end", "watched_in_thread"]
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -84,7 +85,7 @@ async def to_its_end(what: str, work: Awaitable[T], stop: Stop | None = None) ->
         its result is returned, and what came too late is logged; a task that goes on all the same
         (a script, whose Ctrl-C this was) is cancelled at the next thing that it waits for.
     """
-    going_on = asyncio.ensure_future(work)
+    going_on = asyncio.ensure_future(_caught(work))
     asked = stop or Stop()
     came_too_late = False
     while not going_on.done():
@@ -94,13 +95,53 @@ async def to_its_end(what: str, work: Awaitable[T], stop: Stop | None = None) ->
             asked.ask()
             came_too_late = True
     try:
-        result = going_on.result()
+        result, interrupt = going_on.result()
     except _StoppedError:
         raise asyncio.CancelledError from None
+    if interrupt is not None:
+        raise interrupt
     if came_too_late:
         _log.warning("%s: was complete when it was to be stopped, and is kept", what)
         asyncio.get_running_loop().call_soon(_ask_again, asyncio.current_task())
-    return result
+    return cast("T", result)
+
+
+async def _caught(work: Awaitable[T]) -> tuple[T | None, BaseException | None]:
+    """Return what work gives, or what interrupts it: raised by a task, that ends the loop."""
+    try:
+        return await work, None
+    except (KeyboardInterrupt, SystemExit) as interrupt:
+        return None, interrupt
+
+
+async def done_in_thread(what: str, work: Callable[..., T], *values: Any) -> T:
+    """Do a change in a thread, which is short enough to be waited for; see `to_its_end`.
+
+    What only reads needs none of this: `asyncio.to_thread`, which leaves it to itself.
+    """
+    return await to_its_end(what, asyncio.to_thread(work, *values))
+
+
+async def watched_in_thread(what: str, work: Callable[[Progress], T], progress: Progress) -> T:
+    """Do a change in a thread, which can be stopped whenever it says how far it is.
+
+    Parameters
+    ----------
+    what : str
+        For the log.
+    work : callable
+        Gets the progress to report to, which raises when it is to stop. So it reports none behind
+        its commit, and undoes what it has done when that raises.
+    progress : callable
+        Gets what the work reports.
+    """
+    stop = Stop()
+
+    def report(done: int, total: int) -> None:
+        stop.check()
+        progress(done, total)
+
+    return await to_its_end(what, asyncio.to_thread(work, report), stop)
 
 
 def _ask_again(task: asyncio.Task[Any] | None) -> None:

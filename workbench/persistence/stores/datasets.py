@@ -33,7 +33,7 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import check_classes, check_classes_seen, check_classes_suffice
 from workbench.persistence.stamps import Stamp
-from workbench.persistence.stopping import Stop, to_its_end
+from workbench.persistence.stopping import Stop, done_in_thread, to_its_end, watched_in_thread
 from workbench.persistence.storage import Change, Write
 from workbench.persistence.storage.looks import together
 from workbench.persistence.stores import class_files, packing, snapshots
@@ -98,13 +98,13 @@ class DatasetStore(VersionStore, SideData):
         """
         target, names = self._catalogue.open(name), check_classes(classes)
 
-        def work() -> DatasetInfo:
+        def work(report: Progress) -> DatasetInfo:
             with self._catalogue.build(target.name) as building:
-                facts.fill(building, len(names), images, progress, total)
+                facts.fill(building, len(names), images, report, total)
                 made = self._completed(building, DataYaml(names), target)
             return told(lambda: self._info(target), made)
 
-        return await asyncio.to_thread(work)
+        return await watched_in_thread(f"dataset {name}", work, progress)
 
     async def create_with(
         self, name: str, fill: Callable[[archive.Sink], archive.ArchiveContents]
@@ -179,7 +179,7 @@ class DatasetStore(VersionStore, SideData):
                 self._catalogue.rename(dataset, target.name)
             return told(lambda: self._info(target), made)
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"a change of dataset {name}", work)
 
     async def update_classes(
         self, name: str, classes: Sequence[str], *, expected: Sequence[str] | None = None
@@ -223,7 +223,7 @@ class DatasetStore(VersionStore, SideData):
                 writer.commit(changes)
             return told(lambda: self._info(dataset), made)
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"a change of dataset {name}", work)
 
     async def rewrite_classes(
         self,
@@ -272,7 +272,7 @@ class DatasetStore(VersionStore, SideData):
             rows = {dataset.find(*key): patch for key, patch in copied.items()}
             return class_files.rewrite(dataset, request, rows)
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"a change of dataset {name}", work)
 
     async def undo_rewrite(self, name: str, rewrite_id: str) -> None:
         """Put classes, prompts and label files back to what they were, byte for byte.
@@ -284,7 +284,9 @@ class DatasetStore(VersionStore, SideData):
         NotFoundError
             If there is no such rewrite, or it has been undone.
         """
-        await asyncio.to_thread(class_files.undo, self._places.open(name), rewrite_id)
+        dataset = self._places.open(name)
+        what = f"a change of dataset {name}"
+        await done_in_thread(what, class_files.undo, dataset, rewrite_id)
 
     async def delete(self, name: str) -> TrashEntry:
         """Move the whole dataset to the trash."""
@@ -298,7 +300,7 @@ class DatasetStore(VersionStore, SideData):
                     held.enter_context(dataset.storage.lease())
                 return self._catalogue.delete(dataset)
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"a change of dataset {name}", work)
 
     async def list_trash(self) -> builtins.list[TrashEntry]:
         """Return the deleted datasets, oldest first."""
@@ -321,11 +323,11 @@ class DatasetStore(VersionStore, SideData):
             self._catalogue.restore(entry_id, target.name)
             return told(lambda: self._listed(target.name) or made, made)
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"dataset {entry_id} of the trash", work)
 
     async def purge(self, entry_id: str | None = None) -> int:
         """Remove one deleted dataset for good, or all of them; return how many."""
-        return await asyncio.to_thread(self._catalogue.purge, entry_id)
+        return await done_in_thread("emptying the trash", self._catalogue.purge, entry_id)
 
     async def copy_images(
         self,
@@ -348,15 +350,15 @@ class DatasetStore(VersionStore, SideData):
         source, target = self._catalogue.open(name), self._catalogue.open(new_name)
         keys = set(images)
 
-        def work() -> DatasetInfo:
+        def work(report: Progress) -> DatasetInfo:
             chosen = {source.find(*key) for key in keys}
             with self._catalogue.build(target.name) as building:
                 with source.leased() as (yaml, _):
-                    facts.copy_images(source, building, chosen, progress)
+                    facts.copy_images(source, building, chosen, report)
                 made = self._completed(building, yaml, target)
             return told(lambda: self._info(target), made)
 
-        return await asyncio.to_thread(work)
+        return await watched_in_thread(f"dataset {new_name}", work, progress)
 
     async def export_zip(
         self,
@@ -402,13 +404,7 @@ class DatasetStore(VersionStore, SideData):
         wanted = (self._catalogue.folder or Path()) if output_path is None else Path(output_path)
         keys = None if only is None else set(only)
 
-        stop = Stop()
-
-        def go_on(done: int, total: int) -> None:
-            stop.check()
-            progress(done, total)
-
-        def work() -> Path:
+        def work(report: Progress) -> Path:
             chosen = None if keys is None else {dataset.find(*key) for key in keys}
             data_yaml, members = dataset.consistently(
                 lambda: packing.exported(dataset, chosen, follow_links=follow_links)
@@ -420,12 +416,12 @@ class DatasetStore(VersionStore, SideData):
                 chain(
                     [(DATA_YAML, data_yaml)], members.entries(), archive.empty_splits(members.keys)
                 ),
-                progress=go_on,
+                progress=report,
                 total=len(members.keys) + 1,
                 most_bytes=packing.most_bytes,
             )
 
-        return await to_its_end(f"export of {name}", asyncio.to_thread(work), stop)
+        return await watched_in_thread(f"export of {name}", work, progress)
 
     async def import_zip(
         self,
@@ -555,14 +551,13 @@ class DatasetStore(VersionStore, SideData):
             If an image of the version is lost, or was damaged by another program.
         """
         dataset = self._places.open(name)
-        return await asyncio.to_thread(
-            snapshots.take,
-            dataset,
-            folder,
-            version=version,
-            labelled_only=labelled_only,
-            progress=progress,
-        )
+
+        def work(report: Progress) -> Snapshot:
+            return snapshots.take(
+                dataset, folder, version=version, labelled_only=labelled_only, progress=report
+            )
+
+        return await watched_in_thread(f"snapshot of {name}", work, progress)
 
     async def frozen(self, name: str, version: str) -> Catalogue:
         """Return where the dataset lies as it was when a version was frozen, alone.

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from workbench.persistence.models import SPLITS, ImageKey, TrashEntry
 from workbench.persistence.sources import ImageSource
+from workbench.persistence.stopping import done_in_thread
 from workbench.persistence.storage import Change
 from workbench.persistence.stores import source_log, suggestion_log, trash
 from workbench.persistence.stores.dataset import Dataset
@@ -35,7 +36,7 @@ class ImageRecords:
             with self._places.changing(name) as (_, writer):
                 writer.commit(changes)
 
-        await asyncio.to_thread(work)
+        await done_in_thread(f"a change of dataset {name}", work)
 
     async def sources(self, dataset: str) -> dict[ImageKey, ImageSource]:
         """Return where the images came from of which that is known, by split and name.

@@ -24,7 +24,7 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import check_decodes, check_frame, decode, encode
 from workbench.persistence.sources import ImageSource, new_records
-from workbench.persistence.stopping import to_its_end
+from workbench.persistence.stopping import done_in_thread
 from workbench.persistence.stores import (
     image_adding,
     image_facts,
@@ -62,7 +62,7 @@ class ImageStore(ImageRecords):
 
     async def _change(self, name: str, work: Callable[[Dataset], T]) -> T:
         dataset = self._places.open(name)
-        return await to_its_end(f"a change of dataset {name}", asyncio.to_thread(work, dataset))
+        return await done_in_thread(f"a change of dataset {name}", work, dataset)
 
     async def save(
         self,
@@ -99,7 +99,7 @@ class ImageStore(ImageRecords):
             data = encode(frame, filename)
             return image_adding.write(one, split, filename, data, overwrite=overwrite)
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"image {filename}", work)
 
     async def save_bytes(
         self, dataset: str, split: str, filename: str, data: bytes, *, overwrite: bool = True
@@ -118,7 +118,7 @@ class ImageStore(ImageRecords):
             check_decodes(data, filename)
             return image_adding.write(one, split, filename, bytes(data), overwrite=overwrite)
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"image {filename}", work)
 
     async def add_many(
         self, dataset: str, images: Sequence[NewImage], *, sources: Sequence[ImageSource] = ()

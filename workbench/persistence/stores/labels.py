@@ -17,7 +17,7 @@ from workbench.persistence.models import (
     RowPatch,
     TrashEntry,
 )
-from workbench.persistence.stopping import to_its_end
+from workbench.persistence.stopping import done_in_thread
 from workbench.persistence.stores import label_edits, label_inspection, label_reading
 from workbench.persistence.stores.dataset import Dataset, label_key
 from workbench.persistence.stores.label_saves import LabelSaves, Save
@@ -51,7 +51,7 @@ class LabelStore:
 
     async def _change(self, name: str, work: Callable[[Dataset], T]) -> T:
         dataset = self._places.open(name)
-        return await to_its_end(f"a change of dataset {name}", asyncio.to_thread(work, dataset))
+        return await done_in_thread(f"a change of dataset {name}", work, dataset)
 
     async def save(
         self,

@@ -29,6 +29,7 @@ from workbench.persistence.disk_errors import as_ours, speaks_plainly
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
 from workbench.persistence.scratch import scratch_prefix
+from workbench.persistence.stopping import done_in_thread
 from workbench.persistence.storage import Change, Head, Move, Remove, Storage, Write, Writer
 from workbench.persistence.storage.keys import is_plain
 from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
@@ -107,7 +108,7 @@ class ModelStore:
             "class_names": list(class_names),
             "details": dict(details or {}),
         }
-        return await asyncio.to_thread(self._save, name, Path(weights_path), facts)
+        return await done_in_thread(f"model {name}", self._save, name, Path(weights_path), facts)
 
     def _save(self, name: str, weights: Path, facts: dict[str, Any]) -> ModelInfo:
         name = check_name(name, "model name")
@@ -237,7 +238,7 @@ class ModelStore:
                 writer.commit([_activation(stored)])
             return None if stored is None else told(lambda: self._info(stored), made)
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread("the active model", work)
 
     async def get_active(self) -> ModelInfo | None:
         """Return the active model, or None; a damaged one says so, see `ModelInfo.problem`."""
@@ -267,7 +268,7 @@ class ModelStore:
             made = replace(info, name=target, path=path)
             return told(lambda: self._info(target), made)
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"model {name}", work)
 
     async def update_details(self, name: str, changes: Mapping[str, Any]) -> ModelInfo:
         """Change what else is known of a model; its weights and the other facts stay.
@@ -289,7 +290,7 @@ class ModelStore:
                 writer.commit([Write(key, data)])
             return told(lambda: self._info(name), replace(info, details=details))
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"model {name}", work)
 
     async def delete(self, name: str) -> TrashEntry:
         """Move a model, also a damaged one, to the trash; if it was active, none is."""
@@ -308,7 +309,7 @@ class ModelStore:
                 writer.commit(changes)
             return trashed.entry
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"model {name}", work)
 
     async def list_trash(self) -> builtins.list[TrashEntry]:
         """Return the deleted models, oldest first."""
@@ -332,7 +333,7 @@ class ModelStore:
                 writer.commit([Move(trashed, wanted), Remove(found.folder)])
             return told(lambda: self._info(wanted), made) if not made.problem else made
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread(f"model {entry_id} of the trash", work)
 
     async def purge(self, entry_id: str | None = None) -> int:
         """Remove one deleted model for good, or all of them; return how many."""
@@ -344,7 +345,7 @@ class ModelStore:
                 writer.purge([*(one.folder for one in doomed), *left])
             return len(doomed)
 
-        return await asyncio.to_thread(work)
+        return await done_in_thread("emptying the trash", work)
 
     async def _consistently(self, work: Callable[[], T]) -> T:
         return await asyncio.to_thread(self._storage.consistently, work)

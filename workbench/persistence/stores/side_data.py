@@ -10,7 +10,7 @@ from dataclasses import replace
 from workbench.errors import ConflictError, NotFoundError
 from workbench.persistence.prompts import prompts_bytes, prompts_from
 from workbench.persistence.rules import check_prompts
-from workbench.persistence.stopping import Stop, to_its_end
+from workbench.persistence.stopping import Stop, done_in_thread, to_its_end
 from workbench.persistence.storage import Storage, Write
 from workbench.persistence.stores import caches, merging
 from workbench.persistence.stores.merging import IMPORTS, Merge, WayBack
@@ -122,7 +122,7 @@ class SideData:
                     )
                 writer.commit([tags_written(checked)])
 
-        await asyncio.to_thread(work)
+        await done_in_thread(f"a change of dataset {name}", work)
 
     async def load_imports(self, name: str) -> dict[str, bytes]:
         """Return the accounts of imports into the dataset by their keys, oldest first."""
@@ -169,7 +169,8 @@ class SideData:
             If something of it is not there any more.
         """
         dataset = self._places.open(name)
-        await asyncio.to_thread(merging.take_back, dataset, way, account)
+        what = f"taking back an import into {name}"
+        await done_in_thread(what, merging.take_back, dataset, way, account)
 
     async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
         """Keep text prompts (for YOLO-World and its like) by class id, replacing all earlier ones.
@@ -186,7 +187,7 @@ class SideData:
                 checked = check_prompts(prompts, len(yaml.classes))
                 writer.commit([prompts_written(checked)])
 
-        await asyncio.to_thread(work)
+        await done_in_thread(f"a change of dataset {name}", work)
 
     async def get_prompts(self, name: str) -> dict[int, list[str]]:
         """Return the prompts by class id; empty if none were saved."""
@@ -224,10 +225,11 @@ class SideData:
             If `key` is anything else.
         """
         dataset = self._places.open(name)
-        await asyncio.to_thread(caches.save, dataset, check_cache_key(key), bytes(data))
+        what = f"a cache of dataset {name}"
+        await done_in_thread(what, caches.save, dataset, check_cache_key(key), bytes(data))
 
     async def drop_caches(self, name: str, keys: Iterable[str]) -> None:
         """Remove what `save_cache` kept under these keys, if it is there."""
         dataset = self._places.open(name)
         checked = [check_cache_key(key) for key in keys]
-        await asyncio.to_thread(caches.drop, dataset, checked)
+        await done_in_thread(f"a cache of dataset {name}", caches.drop, dataset, checked)

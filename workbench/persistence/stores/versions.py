@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from workbench.persistence.models import Progress, no_progress
-from workbench.persistence.stopping import to_its_end
+from workbench.persistence.stopping import done_in_thread, watched_in_thread
 from workbench.persistence.stores import version_files as files
 from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.version_models import VersionComparison, VersionInfo
@@ -36,7 +36,11 @@ class VersionStore:
             If there is a version of that name; versions never change.
         """
         dataset = self._places.open(name)
-        return await asyncio.to_thread(files.freeze, dataset, version, note, progress)
+        return await watched_in_thread(
+            f"version {version} of dataset {name}",
+            lambda report: files.freeze(dataset, version, note, report),
+            progress,
+        )
 
     async def list_versions(self, name: str) -> list[VersionInfo]:
         """Return the versions of a dataset, oldest first."""
@@ -74,16 +78,21 @@ class VersionStore:
             If a label file without an image is in the way; names it.
         """
         dataset = self._places.open(name)
-        work = asyncio.to_thread(files.restore, dataset, version, progress)
-        return await to_its_end(f"version {version} of dataset {name}", work)
+        return await watched_in_thread(
+            f"version {version} of dataset {name}",
+            lambda report: files.restore(dataset, version, report),
+            progress,
+        )
 
     async def keep_version(self, name: str, version: str) -> VersionInfo:
         """Keep an automatic version until somebody deletes it, because it is referred to.
 
         Others stay anyway.
         """
-        return await asyncio.to_thread(files.keep, self._places.open(name), version)
+        what = f"version {version} of dataset {name}"
+        return await done_in_thread(what, files.keep, self._places.open(name), version)
 
     async def delete_version(self, name: str, version: str) -> None:
         """Remove a version for good, with the images that no other one has."""
-        await asyncio.to_thread(files.delete, self._places.open(name), version)
+        what = f"version {version} of dataset {name}"
+        await done_in_thread(what, files.delete, self._places.open(name), version)
