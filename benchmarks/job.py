@@ -51,7 +51,9 @@ COUNT = """() => {
                 (node?.nodeType === 1 ? node : node?.parentElement)?.closest(".wb-panel"));
             if (entry.hadRecentInput || !ours.length) continue;
             window.job.shift += entry.value;
-            window.job.moved.push(...ours.map((node) => `${node.nodeName}.${node.className}`));
+            const when = (entry.startTime / 1000).toFixed(1);
+            window.job.moved.push(...ours.map((node) =>
+                `${when} s: ${node.nodeName}.${node.className} ${JSON.stringify(entry.sources.map((o)=>[o.previousRect,o.currentRect]))} ${document.querySelector(".lm-mod-current .lm-TabBar-tabLabel")?.textContent} ${performance.now()/1000}`));
         }
     }).observe({ type: "layout-shift" });
 }"""
@@ -208,7 +210,7 @@ def _train(page: Page, see: See) -> None:
     page.get_by_role("tab", name="Train", exact=True).click()
     panel = page.locator(".wb-panel .train-main")
     panel.get_by_text("Suggested:").first.wait_for()
-    panel.get_by_label("Epochs").click(click_count=3)
+    panel.get_by_label("Epochs").click()  # which selects what is in it
     page.keyboard.type(str(EPOCHS))
     see(page, "settings")
     # By its words: the letter that draws its icon is part of its name for Playwright.

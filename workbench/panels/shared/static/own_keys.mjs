@@ -6,6 +6,7 @@
  * - A click on a part of it that takes no focus, such as a counter, gives the focus to the panel;
  *   among the tabs to the panel that is seen: its keys work as soon as its tab was clicked.
  * - While the pointer is over it and nobody types elsewhere, the next key comes to it, too.
+ * - A first click into a field for a number selects it: it is about to be replaced.
  * - Where a control that has the focus is disabled, hidden or removed, the panel takes the focus,
  *   and a control that can be used again takes it back.
  */
@@ -46,6 +47,7 @@ export function ownKeys(root, home = root) {
   if (home !== root) root.addEventListener("focus", takeFocus, { signal });
 
   keepFocus(root, taker, signal);
+  selectNumbers(root, signal);
 
   /** @param {Event} event */
   const stop = (event) => event.stopPropagation();
@@ -109,6 +111,32 @@ function keepFocus(root, taker, signal) {
         watch.observe(lost, { attributes: true, attributeFilter: ["disabled"] });
         home.addEventListener("focusout", () => watch.disconnect(), { once: true, signal });
       });
+    },
+    { signal },
+  );
+}
+
+/**
+ * Select a field for a number that is clicked on for the first time, so that one click and the
+ * digits are enough. After the press: the browser puts the cursor into it then.
+ * @param {HTMLElement} root @param {AbortSignal} signal
+ */
+function selectNumbers(root, signal) {
+  /** @type {EventTarget|null} */
+  let entered = null;
+  root.addEventListener(
+    "pointerdown",
+    ({ target }) => {
+      entered = activeWithin(root) === target ? null : target;
+    },
+    { signal, capture: true },
+  );
+  root.addEventListener(
+    "click",
+    ({ target }) => {
+      const isNumber = target instanceof HTMLInputElement && target.type === "number";
+      if (isNumber && target === entered) target.select();
+      entered = null;
     },
     { signal },
   );
