@@ -53,7 +53,7 @@ COUNT = """() => {
             window.job.shift += entry.value;
             const when = (entry.startTime / 1000).toFixed(1);
             window.job.moved.push(...ours.map((node) =>
-                `${when} s: ${node.nodeName}.${node.className} ${JSON.stringify(entry.sources.map((o)=>[o.previousRect,o.currentRect]))} ${document.querySelector(".lm-mod-current .lm-TabBar-tabLabel")?.textContent} ${performance.now()/1000}`));
+                `${when} s: ${node.nodeName}.${node.className}`));
         }
     }).observe({ type: "layout-shift" });
 }"""

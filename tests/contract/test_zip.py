@@ -149,15 +149,15 @@ async def test_an_export_makes_the_folder_that_it_goes_to(
     assert zipfile.is_zipfile(path)
 
 
-async def test_an_export_replaces_an_older_archive_when_asked_to(
+async def test_an_export_replaces_an_older_archive_unless_told_not_to(
     stores: Stores, full: str, tmp_path: Path
 ) -> None:
     target = tmp_path / "full.zip"
     target.write_bytes(b"an older export")
     with pytest.raises(AlreadyExistsError, match=r"full\.zip is there already.*overwrite=True"):
-        await stores.dataset.export_zip(full, tmp_path)
+        await stores.dataset.export_zip(full, tmp_path, overwrite=False)
     assert target.read_bytes() == b"an older export"
-    await stores.dataset.export_zip(full, tmp_path, overwrite=True)
+    await stores.dataset.export_zip(full, tmp_path)
     assert zipfile.is_zipfile(target)
     assert [p.name for p in tmp_path.glob("*.zip*")] == ["full.zip"]
 
@@ -187,7 +187,7 @@ async def test_a_cancelled_export_leaves_the_older_archive(
         raise StoppedError
 
     with pytest.raises(StoppedError):
-        await ds.export_zip(full, folder, overwrite=True, progress=stop)
+        await ds.export_zip(full, folder, progress=stop)
     assert (folder / "full.zip").read_bytes() == b"an older export"
     assert [p.name for p in folder.iterdir()] == ["full.zip"]
 

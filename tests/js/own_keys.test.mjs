@@ -81,6 +81,24 @@ test("a click gives the keyboard to what takes it, unless a control has it", () 
   assert.equal(active, home);
 });
 
+test("a first click into a field for a number selects it, the next ones put the cursor", () => {
+  let selected = 0;
+  const number = Object.assign(control(), { type: "number", select: () => selected++ });
+  const word = Object.assign(control(), { type: "text", select: () => selected++ });
+  ownKeys(panel);
+  const press = (/** @type {any} */ field) => {
+    for (const type of ["pointerdown", "click"]) {
+      panel.dispatchEvent(Object.defineProperty(new Event(type), "target", { value: field }));
+      active = field;
+    }
+  };
+  press(number);
+  assert.equal(selected, 1);
+  press(number);
+  press(word);
+  assert.equal(selected, 1);
+});
+
 test("among tabs, what is clicked beside gives the keyboard to the panel that is seen", () => {
   const [hidden, seen] = [element(), element()];
   hidden.getClientRects = () => fake([]);

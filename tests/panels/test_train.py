@@ -99,7 +99,7 @@ async def test_a_run_from_code_moves_the_view_to_the_end(
 
     heart = asyncio.create_task(beat())
     run = await panel.start(epochs=2, **QUICK)
-    assert panel.doors.layout.display == "none", "there is no model yet"
+    assert panel.doors.layout.visibility == "hidden", "there is no model yet"
     progress = await panel.wait()
     heart.cancel()
 
@@ -134,7 +134,8 @@ async def test_a_run_from_code_moves_the_view_to_the_end(
     active = await stores.model.get_active()
     assert active is not None
     assert active.name == run.read_model_name()
-    assert panel.doors.layout.display is None
+    assert panel.doors.layout.visibility == "visible"
+    assert panel.doors.layout.display is None, "its place was kept"
     panel.evaluate_door.click()
     panel.suggest_door.click()
     assert opened == [(where, "shapes", active.name) for where in ("Evaluate", "Browse")]

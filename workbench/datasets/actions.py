@@ -174,7 +174,7 @@ class Actions:
         keys: Iterable[ImageKey],
         zip_path: Path | str,
         *,
-        overwrite: bool = False,
+        overwrite: bool = True,
         progress: Progress = no_progress,
     ) -> Path:
         """Write images with their labels as a zip archive; see `DatasetStore.export_zip`."""

@@ -331,7 +331,7 @@ class DatasetManager:
         *,
         only: Collection[ImageKey] | None = None,
         follow_links: bool = False,
-        overwrite: bool = False,
+        overwrite: bool = True,
         progress: Progress = no_progress,
     ) -> Path:
         """Write a dataset as a zip archive in YOLO format; see `DatasetStore.export_zip`."""

@@ -395,7 +395,9 @@ class TrainPanel:
         show(self.nothing, not has_run and model.comparison is None and not model.problems)
         show(self.status, has_run)
         show(self.run_box, has_run or model.comparison is not None)
-        show(self.doors, has_run and self._go is not None and bool(model.trained_model))
+        # Its place is kept: nothing else moves when the model is there.
+        show(self.doors, has_run and self._go is not None)
+        self.doors.layout.visibility = "visible" if model.trained_model else "hidden"
         if run is None:
             return
         goes_on = progress.state in {STARTING, RUNNING}

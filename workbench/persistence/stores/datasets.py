@@ -367,7 +367,7 @@ class DatasetStore(VersionStore, SideData):
         *,
         only: Collection[ImageKey] | None = None,
         follow_links: bool = False,
-        overwrite: bool = False,
+        overwrite: bool = True,
         progress: Progress = no_progress,
     ) -> Path:
         """Write the dataset as a zip archive that any YOLO tool reads.
@@ -384,7 +384,7 @@ class DatasetStore(VersionStore, SideData):
             itself if it ends in ``.zip``. Default: the folder that holds the datasets, or where
             none does, the current one.
         overwrite : bool
-            Replace an archive of that name, when the new one is complete.
+            Replace an archive of that name, when the new one is complete; else leave it alone.
 
         Returns
         -------
@@ -394,7 +394,7 @@ class DatasetStore(VersionStore, SideData):
         Raises
         ------
         AlreadyExistsError
-            If there is an archive of that name, and `overwrite` was not asked for.
+            If there is an archive of that name, and `overwrite` is False.
         InvalidDatasetError
             If links lead outside of the dataset; nothing is written then.
         ArchiveError

@@ -134,8 +134,8 @@ function selectNumbers(root, signal) {
   root.addEventListener(
     "click",
     ({ target }) => {
-      const isNumber = target instanceof HTMLInputElement && target.type === "number";
-      if (isNumber && target === entered) target.select();
+      const field = /** @type {HTMLInputElement|null} */ (target);
+      if (field?.type === "number" && field === entered) field.select();
       entered = null;
     },
     { signal },
