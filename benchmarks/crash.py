@@ -239,7 +239,7 @@ class Arena:
         left = _leftovers(self.root)
         if self._unnamed_archives():
             # Killed in the blink in which a complete archive takes the place of an older one.
-            asyncio.run(stores.dataset.export_zip(DATASET, self.folder / "exports", overwrite=True))
+            asyncio.run(stores.dataset.export_zip(DATASET, self.folder / "exports"))
         left += self._unnamed_archives()
         if left:
             raise DifferenceError(f"left over after the next write: {left}")

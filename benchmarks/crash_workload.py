@@ -422,8 +422,8 @@ async def _exported(stores: Stores, folder: Path) -> Path:
     """Export the dataset; again, as the error says, if another process took a file away."""
     for _ in range(EXPORTS):
         with suppress(ConflictError):
-            return await stores.dataset.export_zip(DATASET, folder, overwrite=True)
-    return await stores.dataset.export_zip(DATASET, folder, overwrite=True)
+            return await stores.dataset.export_zip(DATASET, folder)
+    return await stores.dataset.export_zip(DATASET, folder)
 
 
 async def _perform_on_all(stores: Stores, op: Op, folder: Path) -> str | None:

@@ -193,9 +193,7 @@ def exporting(bench: Bench) -> list[Row]:
     def product() -> float:
         os.sync()
         return timed(
-            lambda: bench.runner.run(
-                bench.stores.dataset.export_zip(DATASET, bench.archive, overwrite=True)
-            )
+            lambda: bench.runner.run(bench.stores.dataset.export_zip(DATASET, bench.archive))
         )
 
     def baseline() -> float:
@@ -420,9 +418,7 @@ def measure(bench: Bench, images: int, only: set[str]) -> list[Row]:
             say(f"measuring {name}")
             rows += task(bench)
         elif name == "export":
-            bench.runner.run(
-                bench.stores.dataset.export_zip(DATASET, bench.archive, overwrite=True)
-            )
+            bench.runner.run(bench.stores.dataset.export_zip(DATASET, bench.archive))
     if not only or "start" in only:
         say("measuring start")
         rows += starting()

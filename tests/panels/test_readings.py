@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,15 +103,31 @@ async def test_of_models_what_is_tried(gate: Gate, persistence_stores: Stores) -
     panel.close()
 
 
-async def test_of_the_tabs(gate: Gate, persistence_stores: Stores, tmp_path: Path) -> None:
+@pytest.fixture
+async def open_tabs(
+    persistence_stores: Stores, tmp_path: Path
+) -> AsyncIterator[Callable[[], WorkbenchTabs]]:
+    """Open the tabs, which look at what there is from then on."""
     predictor = Predictor(persistence_stores, device="cpu")
-    tabs = WorkbenchTabs(
-        persistence_stores, TrainingRunner(persistence_stores, tmp_path / "runs"), predictor
-    )
+    runner = TrainingRunner(persistence_stores, tmp_path / "runs")
+    opened: list[WorkbenchTabs] = []
+
+    def make() -> WorkbenchTabs:
+        opened.append(WorkbenchTabs(persistence_stores, runner, predictor))
+        return opened[-1]
+
+    yield make
+    for tabs in opened:
+        tabs.close()
+    predictor.close()
+
+
+async def test_of_the_tabs(
+    gate: Gate, persistence_stores: Stores, open_tabs: Callable[[], WorkbenchTabs]
+) -> None:
+    tabs = open_tabs()
     await _overlap(gate, persistence_stores, tabs._list)
     assert [name for _, name in tabs.dataset.options] == ["newer", "older"]
-    tabs.close()
-    predictor.close()
 
 
 async def test_of_capture(gate: Gate, persistence_stores: Stores) -> None:
@@ -124,33 +140,25 @@ async def test_of_capture(gate: Gate, persistence_stores: Stores) -> None:
 
 
 async def test_in_tabs_models_are_tried_on_the_dataset_that_is_chosen(
-    persistence_stores: Stores, tmp_path: Path
+    persistence_stores: Stores, open_tabs: Callable[[], WorkbenchTabs]
 ) -> None:
     for name in ("cups", "plates"):
         await persistence_stores.dataset.create(name, ["thing"])
-    predictor = Predictor(persistence_stores, device="cpu")
-    tabs = WorkbenchTabs(
-        persistence_stores, TrainingRunner(persistence_stores, tmp_path / "runs"), predictor
-    )
+    tabs = open_tabs()
     tried = tabs.models.trial.dataset
     async with asyncio.timeout(20):
         for name in ("plates", "cups"):
             tabs.go("Models", name)
             while tried.value != name:
                 await asyncio.sleep(0.02)
-    tabs.close()
-    predictor.close()
 
 
 async def test_in_tabs_the_last_page_that_was_asked_for_is_turned_to(
-    persistence_stores: Stores, tmp_path: Path
+    persistence_stores: Stores, open_tabs: Callable[[], WorkbenchTabs]
 ) -> None:
     for name in ("cups", "plates"):
         await persistence_stores.dataset.create(name, ["thing"])
-    predictor = Predictor(persistence_stores, device="cpu")
-    tabs = WorkbenchTabs(
-        persistence_stores, TrainingRunner(persistence_stores, tmp_path / "runs"), predictor
-    )
+    tabs = open_tabs()
     async with asyncio.timeout(20):
         while tabs.dataset.value != "cups":
             await asyncio.sleep(0.02)
@@ -158,5 +166,3 @@ async def test_in_tabs_the_last_page_that_was_asked_for_is_turned_to(
         turns = await asyncio.gather(tabs._go("Models", "plates"), tabs._go("Train", ""))
     assert turns == [False, True]
     assert tabs.tabs.get_title(tabs.tabs.selected_index) == "Train"
-    tabs.close()
-    predictor.close()

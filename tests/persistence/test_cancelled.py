@@ -252,7 +252,7 @@ class Gate:
     def _ended(self) -> None:
         self._at_work -= 1
 
-    async def open(self) -> None:
+    def open(self) -> None:
         self._open.set()
 
     async def all_have_ended(self) -> None:
@@ -288,7 +288,7 @@ async def test_what_is_cancelled_goes_on_behind_nobodys_back(
     task.cancel()
     for _ in range(3):
         await asyncio.sleep(0)
-    await gate.open()
+    gate.open()
     try:
         await task
         has_happened = True
