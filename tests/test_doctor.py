@@ -270,12 +270,19 @@ def test_a_report_counts_the_data_and_names_nothing_of_it(
 ) -> None:
     data = tmp_path / "employer" / "data"
     asyncio.run(arrange_secrets(data))
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    (place / "their.txt").write_text("")
+    (data / "codename" / "labels" / "val" / "link.txt").symlink_to(place / "their.txt")
     before = files_below(data)
     monkeypatch.chdir(data.parent)
     finding = Finding(Status.PROBLEM, "Data", f"{data} is full", f"Run `{Path.home()}/bin/x`.")
     (data / "unlisted" / "data.yaml").write_text("names: [prototype")
     damaged = check_datasets(data)
     assert "unlisted is damaged" in damaged[0].text
+    assert f"codename has links that lead out of it, to {place}: " in damaged[1].text
+    assert f"`workbench trust-links {data / 'codename'}`." in damaged[1].remedy
+    assert len(damaged) == 2
     monkeypatch.setattr("workbench.doctor.examine", lambda _: [finding, *damaged])
     assert main(["doctor", "--data", "data", "--report", "said.txt"]) == 1
     before = files_below(data)
@@ -283,11 +290,20 @@ def test_a_report_counts_the_data_and_names_nothing_of_it(
     text = Path("said.txt").read_text()
     assert "2 datasets in 2 folders" in text
     assert "a dataset is damaged" in text
+    assert "a dataset has links that lead out of it" in text
     assert "1: 2 classes; images: 0 in train, 1 in val, 0 in test" in text
     assert "<data> is full" in text
     assert "Run `~/bin/x`." in text
     assert "ipywidgets" in text
-    for secret in ("codename", "prototype", "patient", "portrait", "unlisted", "employer"):
+    for secret in (
+        "codename",
+        "prototype",
+        "patient",
+        "portrait",
+        "unlisted",
+        "employer",
+        "elsewhere",
+    ):
         assert secret not in text
     assert files_below(data) == before
 

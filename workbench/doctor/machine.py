@@ -7,17 +7,22 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from workbench.doctor.findings import Finding, Status
+from workbench.errors import InvalidDatasetError
 from workbench.persistence.scratch import scratch_prefix
+
+if TYPE_CHECKING:
+    from workbench.persistence.models import DatasetInfo
 
 _GIB = 2**30
 _FREE_NEEDED = 1 * _GIB
 _FREE_COMFORTABLE = 10 * _GIB
 _SHARED_MEMORY_COMFORTABLE = 1 * _GIB
+_NAMED = 3
 _CPU = "training runs on the CPU"
 
 
@@ -168,7 +173,7 @@ def check_data_folder(folder: Path) -> Finding:
 
 
 def check_datasets(folder: Path) -> list[Finding]:
-    """Find the datasets that cannot be read.
+    """Find the datasets that cannot be read, and those whose links lead out of them.
 
     Parameters
     ----------
@@ -184,7 +189,7 @@ def check_datasets(folder: Path) -> list[Finding]:
     if not folder.is_dir():
         return []
     infos = asyncio.run(DatasetStore(DatasetRoot(folder)).list())
-    return [
+    damaged = [
         Finding(
             Status.PROBLEM,
             "Dataset",
@@ -195,6 +200,35 @@ def check_datasets(folder: Path) -> list[Finding]:
         for info in infos
         if info.problem
     ]
+    leading_out = [_links_found(info) for info in infos if not info.problem]
+    return damaged + [finding for finding in leading_out if finding is not None]
+
+
+def _links_found(info: DatasetInfo) -> Finding | None:
+    """Return what is to be said of links that lead out of a dataset, if there are some."""
+    from workbench.persistence.links import remedy_of_folder, untrusted_links
+
+    try:
+        folders = untrusted_links(str(info.path))
+    except InvalidDatasetError as error:
+        return Finding(
+            Status.PROBLEM,
+            "Dataset",
+            str(error),
+            f"Look at {info.path}; the other datasets can be used meanwhile.",
+            shared="a dataset cannot be looked through",
+        )
+    if not folders:
+        return None
+    more = f" and {len(folders) - _NAMED} more" if len(folders) > _NAMED else ""
+    return Finding(
+        Status.NOTE,
+        "Dataset",
+        f"{info.name} has links that lead out of it, to {', '.join(folders[:_NAMED])}{more}: what "
+        f"lies there is shown and trained on, and goes into no export and no version",
+        f"{remedy_of_folder(str(info.path))}.",
+        shared="a dataset has links that lead out of it",
+    )
 
 
 def check_models(folder: Path) -> list[Finding]:

@@ -85,7 +85,9 @@ def unpacked(packed: bytes) -> bytes:
 
 def malformed(path: str, what: str, found: object) -> InvalidDatasetError:
     """Return the error for one of our own files that says something impossible."""
-    named = repr(found) if isinstance(found, Exception) else str(found)
+    named = str(found)
+    if isinstance(found, Exception):  # what Python says of it is for who mends it
+        named = f"something else ({'no ' if isinstance(found, KeyError) else ''}{found})"
     return InvalidDatasetError(f"{path}: expected {what}, found {named}; remove the file")
 
 
