@@ -166,7 +166,10 @@ def test_a_data_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_data_folder_to_come_is_not_made(tmp_path: Path) -> None:
-    assert "will be made" in check_data_folder(tmp_path / "a" / "b").text
+    assert "will be made" in check_data_folder(tmp_path / "a").text
+    mistyped = check_data_folder(tmp_path / "a" / "b")
+    assert mistyped.status is Status.NOTE
+    assert f"the first that is there is {tmp_path}" in mistyped.text
     assert list(tmp_path.iterdir()) == []
 
 

@@ -118,6 +118,11 @@ def _states(p: Planting) -> None:
     p.note("background", image)
     (p.root / "images/train/gone.jpg").symlink_to("nowhere.jpg")
     p.note("missing-image", p.root / "images/train/gone.jpg")
+    image, _ = p.donor()
+    elsewhere = p.root.parent / f"elsewhere{image.suffix}"
+    image.rename(elsewhere)
+    image.symlink_to(elsewhere)
+    p.note("leads-out", image)
     (p.root / "labels/val/lost.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     p.note("orphan-label", p.root / "labels/val/lost.txt")
 

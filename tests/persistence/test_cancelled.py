@@ -17,6 +17,7 @@ import pytest
 
 from tests.helpers.operations import BOX, DATASET, IMAGE, KEY, LABEL
 from tests.helpers.planted import Planted, state
+from workbench.datasets.formats.exporting import plan_export
 from workbench.persistence import DatasetStore, ModelStore, Stores
 from workbench.persistence.copying import copy_dataset
 from workbench.persistence.inspection import LabelRepair
@@ -208,13 +209,18 @@ async def _copied(_: Stores, folder: Path) -> Callable[[], Awaitable[object]]:
     return partial(copy_dataset, folder / "data" / "pets", folder / "data" / "copied")
 
 
+async def _exported(stores: Stores, folder: Path) -> Callable[[], Awaitable[object]]:
+    plan = await plan_export(stores, "pets", format="coco")
+    return partial(plan.write, folder / "out")
+
+
 PLAIN = {"dataset": DATASET, "image": IMAGE, "label": LABEL, "model": {}}
 CHANGES: dict[str, Change] = {
     f"{store}.{name}": change
     for store in STORES
     for name, change in ({n: _plain(s) for n, s in PLAIN[store].items()} | PREPARED[store]).items()
     if name not in READS[store] | OTHERWISE.get(store, set())
-} | {"copy_dataset": _copied}
+} | {"copy_dataset": _copied, "export": _exported}
 
 
 def test_every_change_is_in_the_table() -> None:

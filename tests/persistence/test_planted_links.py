@@ -91,6 +91,24 @@ async def test_no_operation_changes_what_a_linked_folder_leads_to(
     assert refused
 
 
+@pytest.mark.parametrize("kind", ["images", "labels"])
+async def test_two_splits_that_are_one_folder_are_damage(planted: Planted, kind: str) -> None:
+    link = planted.pets / kind / "test"
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.symlink_to("train")
+    stores = planted.stores()
+    pets, sound = await stores.dataset.list()
+    assert f"{link}: expected a folder of its own for each split, found a link" in pets.problem
+    assert not sound.problem
+    before = list(state(planted.pets))
+    with pytest.raises(InvalidDatasetError, match="Delete the link"):
+        await stores.image.delete("pets", "test", "a.jpg")
+    assert list(state(planted.pets)) == before
+    link.unlink()
+    assert [info.problem for info in await stores.dataset.list()] == ["", ""]
+
+
 async def test_orphans_in_a_linked_folder_stay_where_they_are(planted: Planted) -> None:
     elsewhere = plant(planted, "labels/val")
     stores = planted.stores()

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +32,7 @@ from workbench.persistence.models import (
     TrashEntry,
     no_progress,
 )
+from workbench.persistence.stopping import done_in_thread
 
 _log = logging.getLogger(__name__)
 
@@ -275,7 +277,8 @@ class DatasetManager:
         """
         root = await self._folder_of(name)
         shown = None if only is None else [os.fspath(folder) for folder in only]
-        found = await asyncio.to_thread(links.trust_links, root, only=shown)
+        work = partial(links.trust_links, root, only=shown)
+        found = await done_in_thread(f"what is said of the links of {name}", work)
         return [Path(folder) for folder in found]
 
     async def distrust_links(self, name: str, *, but: Collection[Path] = ()) -> None:
@@ -288,7 +291,8 @@ class DatasetManager:
             Folders to which its links may lead still.
         """
         kept = [os.fspath(folder) for folder in but]
-        await asyncio.to_thread(links.distrust_links, await self._folder_of(name), but=kept)
+        work = partial(links.distrust_links, await self._folder_of(name), but=kept)
+        await done_in_thread(f"what is said of the links of {name}", work)
 
     async def trusted_links(self, name: str) -> builtins.list[Path]:
         """Return the folders that `trust_links` was said of; raises as it does."""

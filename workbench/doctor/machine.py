@@ -169,6 +169,15 @@ def check_data_folder(folder: Path) -> Finding:
     except (OSError, NotImplementedError) as error:
         return Finding(Status.PROBLEM, "Data", f"{existing} cannot be used: {error}", other)
     free = shutil.disk_usage(existing).free
+    if folder.parent not in (existing, existing.parent):
+        return Finding(
+            Status.NOTE,
+            "Data",
+            f"{folder} is not there, nor is the folder above it: the first that is there is "
+            f"{existing}, with {free / _GIB:.1f} GiB free",
+            "If the name is meant like this, nothing is to be done: the folders are made when the "
+            "first dataset is.",
+        )
     return judge_free_space(folder, free, exists=existing == folder)
 
 

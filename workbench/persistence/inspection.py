@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workbench.persistence.models import Annotation
 
@@ -64,11 +64,15 @@ class LabelInspection:
         Split and name of label files that belong to no image.
     has_keypoints : bool
         Whether the dataset says that each box is followed by keypoints.
+    outside : list of str
+        Images, label files or whole folders of a split that are links to where nobody said that
+        they may lead: ``images/train/a.jpg``.
     """
 
     files: list[LabelFileReport]
     orphans: list[tuple[str, str]]
     has_keypoints: bool = False
+    outside: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple, Self
 
 from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.persistence.basic_models import SPLITS
 from workbench.persistence.link_consent import distrust, trust, trusted_folders
 from workbench.persistence.plain_files import is_junction
 from workbench.persistence.yolo.names import HIDDEN
@@ -81,6 +82,38 @@ def _is_astray(real_root: str, real_path: str) -> bool:
     if _is_in(real_root, real_path) or os.environ.get(VARIABLE, "") == "1":
         return False
     return not any(_is_in(folder, real_path) for folder in trusted_folders(real_root))
+
+
+def require_distinct_splits(root: str) -> None:
+    """Make sure that no two splits of a dataset are one folder, which links can make of them.
+
+    Their images would count twice, and what is done to one would be done to the other.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If two are.
+    """
+    for kind in ("images", "labels"):
+        folders = [f"{root}/{kind}/{split}" for split in SPLITS]
+        linked = [folder for folder in folders if _is_link(folder)]
+        for link in linked:
+            real = os.path.realpath(link)
+            for other in folders:
+                if other != link and os.path.realpath(other) == real:
+                    raise InvalidDatasetError(
+                        f"{link}: expected a folder of its own for each split, found a link to "
+                        f"what {other} is; so each file would be there twice, and a change of one "
+                        f"would change both. Delete the link, or put copies in its place"
+                    )
+
+
+def _is_link(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISLNK(status.st_mode) or is_junction(status)
 
 
 def trust_links(root: str, *, only: Collection[str] | None = None) -> list[str]:

@@ -101,6 +101,7 @@ _WITHOUT_REPAIR = {
     "unlabelled",
     "background",
     "missing-image",
+    "leads-out",
     "unread",
     "same-stem",
     "same-name-across-splits",
@@ -242,6 +243,31 @@ async def test_one_image_that_must_stay_does_not_keep_others_from_their_repair(
         (root / f"images/train/{name}.jpg").write_bytes(rotated_jpeg(seed, 64, 96))
     await (await _check(stores))["exif-rotation"].repairs[0].apply()
     assert (await _check(stores))["exif-rotation"].images == [("train", f"{names[0]}.jpg")]
+
+
+async def test_labels_behind_a_link_stay_and_the_rest_is_repaired(
+    stores: Stores, root: Path, first: Path, tmp_path: Path
+) -> None:
+    other = root / f"labels/train/{_others(root, first)[0]}.txt"
+    mine = tmp_path / "mine.txt"
+    good = "0 0.5 0.5 0.2 0.2\n"
+    for path in (first, other, mine):
+        path.write_text(f"{good}9 0.5 0.5 0.2 0.2\n")
+    first.unlink()
+    first.symlink_to(mine)
+    report = await _check(stores)
+    assert report["leads-out"].details == [f"labels/train/{first.name}"]
+    for finding in report:  # of whatever kind: one that raises would be the last
+        for repair in finding.repairs:
+            await (await repair.apply()).undo()
+    repair = report["unknown-class"].repairs[0]
+    assert f"left as it is: train/{first.stem}.jpg, whose labels are behind" in (
+        await repair.preview()
+    )
+    await repair.apply()
+    assert other.read_text() == good
+    assert mine.read_text() == f"{good}9 0.5 0.5 0.2 0.2\n"
+    assert first.is_symlink()
 
 
 async def test_a_gif_becomes_a_png(stores: Stores, root: Path, first: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import tempfile
@@ -41,6 +40,7 @@ from workbench.persistence.models import (
 )
 from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.scratch import scratch_prefix
+from workbench.persistence.stopping import watched_in_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,11 @@ class ExportPlan:
         owner = OwnerLoop()
         place = os.fspath(to) if isinstance(to, str | Path) else "a stream"
         with in_our_words(f"{self._dataset}, export to {place}"):
-            return await asyncio.to_thread(self._write, to, images, overwrite, progress, owner)
+
+            def work(report: Progress) -> Path | None:
+                return self._write(to, images, overwrite, report, owner)
+
+            return await watched_in_thread(f"export to {place}", work, progress)
 
     def _write(
         self,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from workbench.datasets.changes import BoxRef
 from workbench.datasets.duplicates import Duplicates
 from workbench.datasets.fact_cache import Facts
+from workbench.datasets.health.links import Links
 from workbench.datasets.health.repairs import Repairs
 from workbench.datasets.image_facts import GOOD
 from workbench.persistence import DataStores
@@ -47,7 +48,12 @@ class Evidence:
     def repairs(self) -> Repairs:
         """Makes the repairs that findings offer."""
         sharing = [key for keys in self.sharing for key in keys]
-        return Repairs(self.stores, self.dataset, sharing)
+        return Repairs(self.stores, self.dataset, sharing, self.links)
+
+    @cached_property
+    def links(self) -> Links:
+        """The images and label files that are links out of the dataset, or lie behind one."""
+        return Links(frozenset(self.inspection.outside))
 
     @cached_property
     def sharing(self) -> list[list[ImageKey]]:

@@ -20,6 +20,7 @@ SEVERITY_OF: Mapping[str, Severity] = {
     "unlabelled": "info",
     "background": "info",
     "missing-image": "error",
+    "leads-out": "warning",
     "orphan-label": "warning",
     "corrupt": "error",
     "truncated": "error",

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from workbench.datasets.health import boxes, classes, files, leakage, naming, quality, rows, states
+from workbench.datasets.health import (
+    boxes,
+    classes,
+    files,
+    leakage,
+    links,
+    naming,
+    quality,
+    rows,
+    states,
+)
 from workbench.datasets.health.evidence import Evidence
 from workbench.datasets.health.findings import Finding
 
@@ -29,6 +39,7 @@ class Check:
 CHECKS: tuple[Check, ...] = (
     Check(("unlabelled", "background", "missing-image", "orphan-label"), states.check),
     Check(("corrupt", "truncated", "too-large", "unread", "tiny-image"), files.check_pixels),
+    Check(("leads-out",), links.check),
     Check(("wrong-extension", "exif-rotation", "trailing-bytes"), files.check_encoding),
     Check(("same-stem", "same-name-across-splits", "name-not-nfc"), naming.check),
     Check(

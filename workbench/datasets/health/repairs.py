@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from workbench.datasets.actions import Actions, moved_back
 from workbench.datasets.changes import BoxRef, Change, counted, nothing_to_undo, undoing
 from workbench.datasets.health.findings import Repair
+from workbench.datasets.health.links import Links
 from workbench.datasets.health.reencoding import NewBytes
 from workbench.errors import WorkbenchError
 from workbench.persistence import DataStores
@@ -28,15 +29,18 @@ class Repairs:
     sharing : collection of (str, str)
         Images that share a label file with another. No repair takes one of them elsewhere:
         the labels would go along, or stand in the way, and be missing from the other.
+    links : Links
+        What lies elsewhere, and is left as it is: the rest is repaired without it.
     """
 
     def __init__(
-        self, stores: DataStores, dataset: str, sharing: Collection[ImageKey] = ()
+        self, stores: DataStores, dataset: str, sharing: Collection[ImageKey], links: Links
     ) -> None:
         self._stores = stores
         self._dataset = dataset
         self._actions = Actions(stores, dataset)
         self._sharing = frozenset(sharing)
+        self._links = links
 
     def trash_images(self, title: str, images: Sequence[ImageKey]) -> Repair:
         """Move images with their labels to the trash."""
@@ -47,9 +51,9 @@ class Repairs:
 
     def trash_labels(self, title: str, images: Sequence[ImageKey]) -> Repair:
         """Move label files to the trash."""
-        keys = list(images)
+        keys, left_out = self._of_this_dataset(images)
         text = f"{counted(len(keys), 'image')} become unlabelled; the label files go to the trash"
-        lines = map(_path, keys)
+        lines = [*left_out, *map(_path, keys)]
         return Repair(title, _saying(text, lines), lambda: self._actions.clear_labels(keys))
 
     def trash_orphans(self, title: str, orphans: Sequence[tuple[str, str]]) -> Repair:
@@ -68,21 +72,21 @@ class Repairs:
 
     def remove_boxes(self, title: str, boxes: Sequence[BoxRef]) -> Repair:
         """Remove boxes of label files that can be read."""
-        refs = list(boxes)
-        images = len({ref.image for ref in refs})
-        text = f"{counted(len(refs), 'box', 'boxes')} on {counted(images, 'image')} removed"
-        lines = (f"{_path(ref.image)}: box {ref.position}" for ref in refs)
+        keys, left_out = self._of_this_dataset(dict.fromkeys(ref.image for ref in boxes))
+        kept = frozenset(keys)
+        refs = [ref for ref in boxes if ref.image in kept]
+        text = f"{counted(len(refs), 'box', 'boxes')} on {counted(len(keys), 'image')} removed"
+        lines = [*left_out, *(f"{_path(ref.image)}: box {ref.position}" for ref in refs)]
         return Repair(title, _saying(text, lines), lambda: self._actions.delete_boxes(refs))
 
     def change_rows(
         self, title: str, changes: Sequence[tuple[LabelFileReport, RowChanges]]
     ) -> Repair:
         """Replace or remove rows of label files, whether these can be read or not."""
-        repairs = {
-            (report.split, report.filename): LabelRepair(report.revision, rows)
-            for report, rows in changes
-        }
-        lines = [line for report, rows in changes for line in _row_lines(report, rows)]
+        wanted = {(report.split, report.filename): (report, rows) for report, rows in changes}
+        keys, left_out = self._of_this_dataset(wanted)
+        repairs = {key: LabelRepair(wanted[key][0].revision, wanted[key][1]) for key in keys}
+        lines = [line for key in keys for line in _row_lines(*wanted[key])]
         files = counted(len(repairs), "label file")
         text = f"{counted(len(lines), 'row')} of {files} changed"
 
@@ -90,7 +94,7 @@ class Repairs:
             edits = await self._stores.label.repair_many(self._dataset, repairs, what="repair")
             return self._revertible(text, edits)
 
-        return Repair(title, _saying(text, lines), apply)
+        return Repair(title, _saying(text, [*left_out, *lines]), apply)
 
     def replace_images(self, title: str, images: Sequence[ImageKey], new_bytes: NewBytes) -> Repair:
         """Give images other bytes, and perhaps another extension."""
@@ -148,7 +152,28 @@ class Repairs:
             for key in images
             if key in self._sharing
         ]
-        return [key for key in images if key not in self._sharing], lines
+        lines += [
+            f"left as it is: {_path(key)}, whose folder is a link that leads out of the dataset"
+            for key in images
+            if self._links.fix_files(key)
+        ]
+        return [
+            key for key in images if key not in self._sharing and not self._links.fix_files(key)
+        ], lines
+
+    def _of_this_dataset(self, images: Iterable[ImageKey]) -> tuple[list[ImageKey], list[str]]:
+        """Return images whose labels can be changed, and a line on each other one."""
+        keys: list[ImageKey] = []
+        lines: list[str] = []
+        for key in images:
+            if self._links.fix_labels(key):
+                lines.append(
+                    f"left as it is: {_path(key)}, whose labels are behind a link that leads out "
+                    "of the dataset"
+                )
+            else:
+                keys.append(key)
+        return keys, lines
 
     def _restorable(self, text: str, entries: list[str]) -> Change:
         async def undo() -> None:

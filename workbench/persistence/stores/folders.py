@@ -11,6 +11,7 @@ from pathlib import Path
 from workbench.errors import InvalidDatasetError
 from workbench.persistence.archive import FolderSink
 from workbench.persistence.disk_format import MAX_BYTES
+from workbench.persistence.links import require_distinct_splits
 from workbench.persistence.models import SPLITS, TrashEntry
 from workbench.persistence.storage import Writer
 from workbench.persistence.storage.local import LocalStorage, inside
@@ -74,6 +75,7 @@ class DatasetFolder(Dataset):
     def read(self) -> DataYaml:
         """See `Dataset.read`."""
         self._formats.read(self.root)
+        require_distinct_splits(self.root)
         return self._yamls.read(f"{self.root}/{DATA_YAML}")
 
     @contextmanager

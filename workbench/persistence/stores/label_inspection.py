@@ -15,7 +15,7 @@ from workbench.persistence.inspection import (
     LabelRow,
 )
 from workbench.persistence.models import SPLITS
-from workbench.persistence.stores.dataset import Dataset, label_key
+from workbench.persistence.stores.dataset import Dataset, image_key, label_key
 from workbench.persistence.stores.label_reading import read_many
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import plain_files
@@ -48,16 +48,20 @@ def inspect(dataset: Dataset) -> LabelInspection:
     yaml = dataset.read()
     files: list[LabelFileReport] = []
     orphans: list[tuple[str, str]] = []
+    outside: list[str] = []
     for split in SPLITS:
         stems = dataset.label_stems(split)
-        owners = [name for name in dataset.image_names(split) if stem(name) in stems]
+        names = dataset.image_names(split)
+        owners = [name for name in names if stem(name) in stems]
+        outside += dataset.storage.outside(image_key(split, name) for name in names)
+        outside += dataset.storage.outside(label_key(split, name) for name in owners)
         unowned = stems - {stem(name) for name in owners} - NO_LABELS
         orphans += [(split, f"{name}.txt") for name in sorted(unowned)]
         for start in range(0, len(owners), _BATCH):
             images = [(split, name) for name in owners[start : start + _BATCH]]
             contents = read_many(dataset.storage, [label_key(*image) for image in images])
             files += report_all(images, [data or b"" for data in contents], yaml)
-    return LabelInspection(files, orphans, yaml.has_keypoints)
+    return LabelInspection(files, orphans, yaml.has_keypoints, outside)
 
 
 def report_all(
