@@ -48,7 +48,7 @@ class FolderFeed(Feed):
         if fps is not None and not fps > 0:
             raise ValueError(f"fps: expected more than 0, found {fps}")
         if not folder.is_dir():
-            raise NotFoundError(f"{folder}: no such folder")
+            raise NotFoundError(f"{folder}: no such folder; check the path")
         self.files = sorted(
             file for file in folder.iterdir() if file.suffix.lower() in IMAGE_EXTENSIONS
         )

@@ -138,7 +138,7 @@ def _open(path: Path) -> Any:
     import cv2
 
     if not path.is_file():
-        raise NotFoundError(f"{path}: no such video file")
+        raise NotFoundError(f"{path}: no such video file; check the path")
     capture = cv2.VideoCapture(str(path), cv2.CAP_ANY)
     if not capture.isOpened():
         capture.release()

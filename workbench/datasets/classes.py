@@ -161,7 +161,9 @@ class ClassEditor:
         for place, name in enumerate(names):
             _check_name(name)
             if name in view.classes or name in names[:place]:
-                raise InvalidDatasetError(f"{self._dataset} has a class {name!r} already")
+                raise InvalidDatasetError(
+                    f"{self._dataset} has a class {name!r} already; choose another name"
+                )
         text = f"{', '.join(map(repr, names))} added as new {_CLASSES[len(names) > 1]}"
         same: dict[int, int | None] = {i: i for i in range(len(view.classes))}
         plan = self._plan(view, text, [*view.classes, *names], same)

@@ -42,9 +42,9 @@ from workbench.datasets.query_parsing import (
     QueryError,
     Word,
     alternatives_of,
-    similar,
     split_words,
 )
+from workbench.persistence.similar import similar
 
 __all__ = ["Completion", "Query", "QueryError", "complete", "parse_query"]
 

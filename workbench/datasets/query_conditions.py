@@ -19,9 +19,9 @@ from workbench.datasets.query_parsing import (
     QueryError,
     Word,
     quote,
-    similar,
 )
 from workbench.persistence.models import SPLITS
+from workbench.persistence.similar import similar
 
 Mask = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]

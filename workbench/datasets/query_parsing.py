@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -177,15 +176,6 @@ def quote(value: str) -> str:
     if not _NEEDS_QUOTES.search(value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def similar(text: str, choices: Sequence[str]) -> list[str]:
-    """Return the choices that a mistyped text is most like."""
-    by_lower = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(text.lower(), list(by_lower), n=3, cutoff=0.6)
-    if len(text) > 1:  # a part of a name that nobody remembers in full
-        found += [choice for choice in by_lower if text.lower() in choice and choice not in found]
-    return [by_lower[choice] for choice in found[:3]]
 
 
 def alternatives_of(words: Sequence[Word]) -> list[list[Word]]:

@@ -264,7 +264,10 @@ def _chosen(
     wanted = set(map(tuple, only))
     missing = wanted.difference(keys)
     if missing:
-        raise NotFoundError(f"{dataset}: no image {'/'.join(min(missing))}")
+        raise NotFoundError(
+            f"{dataset}: no image {'/'.join(min(missing))}: renamed, moved or deleted meanwhile? "
+            f"list() names those that are there"
+        )
     return np.array([key in wanted for key in keys], dtype=np.bool_)
 
 

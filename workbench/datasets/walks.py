@@ -127,7 +127,10 @@ def _require_all(names: Sequence[str], present: Collection[str], where: str) -> 
     missing = [name for name in names if name not in present]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise NotFoundError(f"{where} has no image {', '.join(missing[:5])}{more}")
+        raise NotFoundError(
+            f"{where} has no image {', '.join(missing[:5])}{more}: renamed, moved or deleted "
+            f"meanwhile? list() names those that are there"
+        )
 
 
 async def _by_last_change(stores: DataStores, dataset: str, split: str) -> dict[str, int]:

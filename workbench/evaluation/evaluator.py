@@ -48,6 +48,7 @@ from workbench.persistence.models import ImageKey, ModelInfo, Progress, no_progr
 from workbench.training.config import LOCAL
 
 _log = logging.getLogger(__name__)
+_DAMAGED = "Health, in Curate, names what is wrong with each"
 _BATCH = 16  # as in Ultralytics' validation: the shapes of batches depend on it
 
 
@@ -227,7 +228,8 @@ class Evaluator:
         readable = np.flatnonzero(sizes.min(axis=1) > 0)
         if not len(readable):
             raise NotFoundError(
-                f"{request.dataset}/{request.split}: none of the {len(sizes)} images can be read"
+                f"{request.dataset}/{request.split}: none of the {len(sizes)} images can be read; "
+                f"{_DAMAGED}"
             )
         names, image_size, stride = await self._predictor.run(
             request.model,
@@ -338,7 +340,9 @@ def _assemble(request: _Request, labels: Labels, answer: _Answer) -> Evaluation:
     labels = labels.keep(good)
     found = [one for one in answer.found if one is not None]
     if not found:
-        raise NotFoundError(f"{request.dataset}/{request.split}: no image could be read")
+        raise NotFoundError(
+            f"{request.dataset}/{request.split}: no image could be read; {_DAMAGED}"
+        )
     return Evaluation(
         dataset=request.dataset,
         split=request.split,

@@ -174,7 +174,7 @@ class ModelLabeller(Labeller):
         if isinstance(self._model, Path):
             path = self._model.expanduser()
             if not path.is_file():
-                raise NotFoundError(f"{path}: expected a weights file, found none")
+                raise NotFoundError(f"{path}: expected a weights file, found none; check the path")
             return ModelInfo(path.stem, path, "", "", datetime.now(UTC)), path
         return await self._predictor.choose(self._model), None
 

@@ -259,7 +259,7 @@ def _frame(image: Image) -> Frame:
     try:
         data = read_image(str(path))
     except FileNotFoundError as error:
-        raise NotFoundError(f"{path}: no such image file") from error
+        raise NotFoundError(f"{path}: no such image file; check the path") from error
     return decode(data, str(path))
 
 

@@ -102,7 +102,7 @@ class _ToldLabeller(Labeller):
         if isinstance(self._model, Path):
             path = self._model.expanduser()
             if not path.is_file():
-                raise NotFoundError(f"{path}: expected a weights file, found none")
+                raise NotFoundError(f"{path}: expected a weights file, found none; check the path")
             return _info(path), path
         name = self._model or _first_there()
         if name not in remote_files.PROMPTED:

@@ -272,7 +272,10 @@ def find_edits(
             first = found[name][0] if name in found else record.before
             found[name] = (first, record.after)
     if wanted:
-        raise NotFoundError(f"the history lacks {len(wanted)} of the edits: {min(wanted)!r}")
+        raise NotFoundError(
+            f"the history lacks {len(wanted)} of the edits, such as {min(wanted)!r}; history() "
+            f"lists them"
+        )
     return {_place(name): contents for name, contents in found.items()}
 
 

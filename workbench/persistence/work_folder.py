@@ -165,7 +165,10 @@ class WorkFolder:
         """
         content = self.read_note(self.marker)
         if content is None:
-            raise NotFoundError(f"{self.path}: no {self.what} here (expected {self.marker})")
+            raise NotFoundError(
+                f"{self.path}: no {self.what} here (expected {self.marker}); check the path, or "
+                f"was it deleted?"
+            )
         return content
 
     def write_note(self, name: str, content: Mapping[str, Any]) -> None:

@@ -73,7 +73,7 @@ def _outside_the_store(name: str, stored: list[str], allow_download: bool) -> Ba
     if path.is_file():
         return _from_file(path)
     if path.name != name:
-        raise InvalidConfigError(f"base_model: there is no file {path}")
+        raise InvalidConfigError(f"base_model: there is no file {path}; check the path")
     return _from_name(name, stored, allow_download)
 
 

@@ -372,7 +372,10 @@ def _kill(pid: int) -> None:
 
 def _put_in_place(made: Path, target: Path) -> None:
     if not made.exists():
-        raise NotFoundError(f"{made}: expected the exported model, found nothing")
+        raise NotFoundError(
+            f"{made}: expected the exported model, found nothing: was it deleted meanwhile? "
+            f"Export again"
+        )
     if target.is_dir():
         shutil.rmtree(target)
     made.replace(target)

@@ -16,6 +16,11 @@ TENSORS = "tensors"
 _TENSORS = frozenset({"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"})
 _MAX_CLASSES = 100_000
 _MAX_NAME = 1000
+_SHOWN = 5
+_REMEDY = (
+    "take the best.pt or last.pt that Ultralytics' training writes, saved as a whole model and "
+    "not as its numbers alone (state_dict)"
+)
 
 MAX_IMAGE_SIZE = 4096
 """Pixels of a side that a file may ask for; a picture of it takes 200 MB as a network sees it."""
@@ -49,7 +54,8 @@ def facts_of(checkpoint: Any, where: str) -> dict[str, Any]:
     state = model.state if isinstance(model, Made) else None
     if not isinstance(model, Made) or not isinstance(state, dict):
         raise InvalidModelError(
-            f"{where}: expected a checkpoint of Ultralytics with a model in it, found none"
+            f"{where}: expected a checkpoint of Ultralytics with a model in it, found "
+            f"{_what(checkpoint)}; {_REMEDY}"
         )
     arguments = _settings(content.get("train_args"))
     own = state.get("task")
@@ -80,6 +86,17 @@ def _is_tensors(checkpoint: Any) -> bool:
     )
 
 
+def _what(checkpoint: Any) -> str:
+    """Return in words what a file holds in place of a model."""
+    if isinstance(checkpoint, Made):
+        return f"a {checkpoint.name.rpartition('.')[2][:_MAX_NAME]} by itself"
+    if not isinstance(checkpoint, dict):
+        return f"a {type(checkpoint).__name__}"
+    keys = [key[:_MAX_NAME] for key in checkpoint if isinstance(key, str)]
+    shown = f"{', '.join(keys[:_SHOWN])}{', ...' * (len(keys) > _SHOWN)}"
+    return f"a dict of {shown}" if keys else "an empty dict" if not checkpoint else "a dict"
+
+
 def _settings(value: Any) -> dict[Any, Any]:
     if isinstance(value, Made) and value.name in NAMESPACES:
         value = value.state
@@ -94,11 +111,13 @@ def _class_names(names: Any, where: str) -> list[str]:
     if isinstance(names, list | tuple):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or len(names) > _MAX_CLASSES:
-        raise InvalidModelError(f"{where}: expected a model with names of its classes")
+        raise InvalidModelError(
+            f"{where}: expected a model with names of its classes, found none; {_REMEDY}"
+        )
     ids = sorted(key for key in names if isinstance(key, int))
     if len(ids) != len(names) or not all(isinstance(name, str) for name in names.values()):
         raise InvalidModelError(
-            f"{where}: expected a name for each class of the model, found something else"
+            f"{where}: expected a name for each class of the model, found something else; {_REMEDY}"
         )
     # Half characters, which no file of ours could hold, become question marks.
     return [names[key][:_MAX_NAME].encode("utf-8", "replace").decode() for key in ids]

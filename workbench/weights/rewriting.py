@@ -36,6 +36,7 @@ _MOST_KEPT = 2 * 2**30
 _SECONDS_KEPT = 3600  # what somebody may be reading at this moment
 _SUFFIX = ".safetensors"
 _TRUSTED = ".trusted"
+_REMEDY = "check the path: a training leaves weights/best.pt in its folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def _kept(cache: Path, digest: str) -> Rewritten | None:
 def _reading(source: Path) -> Iterator[Any]:
     """Open a weights file. Only plain files: opening a pipe, for example, could wait for ever."""
     if "\0" in str(source):  # which is in no file name
-        raise NotFoundError(f"no weights file at {str(source)!r}")
+        raise NotFoundError(f"no weights file at {str(source)!r}; {_REMEDY}")
     try:
         flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(source, os.O_RDONLY | flags)
@@ -158,16 +159,18 @@ def _reading(source: Path) -> Iterator[Any]:
     except NotFoundError:
         raise
     except FileNotFoundError as error:
-        raise NotFoundError(f"no weights file at {source}") from error
+        raise NotFoundError(f"no weights file at {source}; {_REMEDY}") from error
     except OSError as error:
-        raise InvalidModelError(f"{source}: this file cannot be read ({error.strerror})") from error
+        raise InvalidModelError(
+            f"{source}: this file cannot be read ({error.strerror}); let it be yours to read"
+        ) from error
 
 
 def _check_plain(source: Path, status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise NotFoundError(f"no weights file at {source}, but a folder")
+        raise NotFoundError(f"no weights file at {source}, but a folder; {_REMEDY}")
     if not stat.S_ISREG(status.st_mode):
-        raise InvalidModelError(f"{source}: expected a file, found a pipe or a device")
+        raise InvalidModelError(f"{source}: expected a file, found a pipe or a device; {_REMEDY}")
     if status.st_size > MAX_BYTES:
         raise InvalidModelError(
             f"{source}: this file has {status.st_size:,} bytes; weights of at most "

@@ -46,10 +46,14 @@ def new_files(path: Path, *, every: int = 1) -> Iterable[NewFile]:
         found = sorted(p for p in files_below(path) if p.suffix.lower() in IMAGE_EXTENSIONS)
         if not found:
             wanted = ", ".join(sorted(IMAGE_EXTENSIONS))
-            raise NotFoundError(f"{path}: expected images in this folder ({wanted}), found none")
+            raise NotFoundError(
+                f"{path}: expected images in this folder ({wanted}), found none; choose another"
+            )
         return found
     if not path.is_file():
-        raise NotFoundError(f"{path}: there is no such file or folder on the kernel's machine")
+        raise NotFoundError(
+            f"{path}: there is no such file or folder on the kernel's machine; check the path"
+        )
     if path.suffix.lower() in IMAGE_EXTENSIONS:
         return [path]
     return video_frames(path, every=every)

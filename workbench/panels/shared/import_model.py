@@ -322,7 +322,9 @@ class ImportModel(ChangingModel):
         accounts = await import_accounts(self._stores, self._dataset)
         found = next((account for account in accounts if account.id == identity), None)
         if found is None:
-            raise NotFoundError(f"{self._dataset}: there is no account {identity!r}")
+            raise NotFoundError(
+                f"{self._dataset}: there is no account {identity!r}; import_accounts lists them"
+            )
         self._is_fresh = False
         await self._show_account(self._dataset, found)
 

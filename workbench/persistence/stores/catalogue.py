@@ -27,6 +27,7 @@ from workbench.errors import (
 from workbench.persistence.disk_format import FORMAT, MAX_BYTES
 from workbench.persistence.models import TrashEntry
 from workbench.persistence.rules import trash_entry
+from workbench.persistence.similar import instead
 from workbench.persistence.storage import Change, Remove, Roots, Storage, Write, Writer
 from workbench.persistence.storage.base import UNFINISHED_S
 from workbench.persistence.storage.keys import is_plain
@@ -221,9 +222,10 @@ class StoredCatalogue(Catalogue):
         """See `Catalogue.stamp`."""
         return " ".join([*self._roots.shared.touched([_KNOWN]), self._roots.touched()])
 
-    def missing(self, name: str) -> NotFoundError:
-        """Return the error for a dataset that is not there."""
-        return NotFoundError(f"dataset {name!r} is not in {self._roots.where}")
+    def missing(self, name: str, known: Collection[str] = ()) -> NotFoundError:
+        """Return the error for a dataset that is not there; `known` are the names of some."""
+        hint = instead(name, known, all_of_them="list()", none="list() names all that are")
+        return NotFoundError(f"dataset {name!r} is not in {self._roots.where}; {hint}")
 
     def storage_of(self, name: str) -> Storage:
         """Return what a dataset lies in; raises `NotFoundError`."""
@@ -362,13 +364,14 @@ class StoredCatalogue(Catalogue):
         if root is not None:
             return root
         if name in known.used() or not self._is_one(name):
-            raise self.missing(name)
+            raise self.missing(name, known.datasets)
         return name
 
     def _found(self, known: _Known, entry_id: str) -> list[str]:
         if entry_id not in known.trash:
             raise NotFoundError(
-                f"{entry_id!r} is not in the trash of {self._roots.where}: purged or restored?"
+                f"{entry_id!r} is not in the trash of {self._roots.where}: purged or restored? "
+                f"list_trash() names what is"
             )
         return known.trash[entry_id]
 

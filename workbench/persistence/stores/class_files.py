@@ -121,7 +121,10 @@ def _digest(data: bytes) -> bytes:
 
 def _memory_key(dataset: Dataset, rewrite_id: str) -> str:
     if not rewrite_id.isalnum():
-        raise NotFoundError(f"{dataset.name}: no change of classes {rewrite_id!r}")
+        raise NotFoundError(
+            f"{dataset.name}: no change of classes {rewrite_id!r}; undo one by the id that the "
+            f"change gave"
+        )
     return f"{_REWRITES}/{rewrite_id}{_MEMORY}"
 
 

@@ -16,7 +16,7 @@ from workbench.errors import (
     NotFoundError,
 )
 from workbench.persistence.archive.metadata import FACTS
-from workbench.persistence.models import ImageKey
+from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.rules import no_same_stem
 from workbench.persistence.storage import Change, Head, Storage, Writer
 from workbench.persistence.stores.layouts import place_in_dataset
@@ -171,7 +171,17 @@ class Dataset:
                 odd = "; found a link that leads nowhere: delete it"
         except InvalidDatasetError as error:
             odd = f"; {error}"
-        raise NotFoundError(f"{self.name}: no image {filename!r} in {split} ({self.at(key)}){odd}")
+        raise NotFoundError(
+            f"{self.name}: no image {filename!r} in {split} ({self.at(key)})"
+            f"{odd or self._instead(split, filename)}"
+        )
+
+    def _instead(self, split: str, filename: str) -> str:
+        """Return in which other split an image is; else where to look."""
+        for other in SPLITS:
+            if other != split and self.storage.exists(image_key(other, filename)):
+                return f"; it is in {other}"
+        return "; list() names those that are there"
 
     def require_free(self, split: str, filename: str) -> None:
         """Make sure that an image may get this name.
@@ -182,7 +192,9 @@ class Dataset:
             If one has it, or would share its label file.
         """
         if self.storage.exists(image_key(split, filename)):
-            raise AlreadyExistsError(f"{self.name}: {split} has an image {filename!r} already")
+            raise AlreadyExistsError(
+                f"{self.name}: {split} has an image {filename!r} already; choose another name"
+            )
         self.require_free_stem(split, filename)
 
     def require_free_stem(self, split: str, filename: str) -> None:

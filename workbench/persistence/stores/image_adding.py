@@ -32,7 +32,9 @@ def write(
     key = image_key(split, filename)
     with dataset.leased() as (_, writer):
         if not overwrite and dataset.storage.exists(key):
-            raise AlreadyExistsError(f"{dataset.name}: {split} has an image {filename!r} already")
+            raise AlreadyExistsError(
+                f"{dataset.name}: {split} has an image {filename!r} already; choose another name"
+            )
         dataset.require_free_stem(split, filename)
         writer.commit([Write(key, data)])
     return info(dataset, split, filename, data)
@@ -104,7 +106,9 @@ def content_bytes(image: NewImage, filename: str) -> bytes:
         try:
             data = read_image(os.fspath(content))
         except FileNotFoundError:
-            raise NotFoundError(f"{content}: expected an image file, found none") from None
+            raise NotFoundError(
+                f"{content}: expected an image file, found none; check the path"
+            ) from None
         image_size(data, os.fspath(content))
         return data
     if isinstance(content, bytes):

@@ -128,7 +128,8 @@ def delete(
         require_revision(old, expected_revision, where)
         if old is None:
             raise NotFoundError(
-                f"{dataset.name}: {filename!r} in {split} has no label file ({where})"
+                f"{dataset.name}: {filename!r} in {split} has no label file ({where}): there "
+                f"is nothing to delete"
             )
         entry, changes = _put_away(dataset, split, filename, old, what)
         writer.commit(changes)
@@ -286,7 +287,8 @@ def move(dataset: Dataset, filename: str, from_split: str, to_split: str) -> Non
                 break
         else:
             raise NotFoundError(
-                f"{dataset.name}: no image {filename!r} in {from_split} or {to_split}"
+                f"{dataset.name}: no image {filename!r} in {from_split} or {to_split}; "
+                f"list() names those that are"
             )
         source, target = label_key(from_split, found), label_key(to_split, found)
         if from_split == to_split or not dataset.storage.exists(source):

@@ -154,6 +154,8 @@ def require_orphan(name: str, exists: bool, owned: bool, dataset: str, split: st
     """
     # Names of files that came from elsewhere may be anything but a way out of the folder.
     if name != os.path.basename(name) or not name.endswith(".txt") or not exists:
-        raise NotFoundError(f"{dataset}: no label file {name!r} in {split}")
+        raise NotFoundError(
+            f"{dataset}: no label file {name!r} in {split}: deleted meanwhile? Look again"
+        )
     if owned:
         raise ConflictError(f"{dataset}: {split}/{name} belongs to an image (by now); look again")

@@ -29,6 +29,7 @@ from workbench.persistence.disk_errors import as_ours, speaks_plainly
 from workbench.persistence.models import ModelInfo, TrashEntry
 from workbench.persistence.rules import changed_details, check_metrics
 from workbench.persistence.scratch import scratch_prefix
+from workbench.persistence.similar import instead
 from workbench.persistence.stopping import done_in_thread
 from workbench.persistence.storage import Change, Head, Move, Remove, Storage, Write, Writer
 from workbench.persistence.storage.keys import is_plain
@@ -41,6 +42,7 @@ from workbench.persistence.yolo.names import HIDDEN, check_name
 
 _log = logging.getLogger(__name__)
 _FACTS = "model.json"
+_NO_MODELS = "there is none yet: train one, or import_weights brings one in"
 _ACTIVE = f"{HIDDEN}/active.json"
 _ZIP = b"PK\x03\x04"
 _EXPECTED = "the facts of a model"
@@ -113,7 +115,10 @@ class ModelStore:
     def _save(self, name: str, weights: Path, facts: dict[str, Any]) -> ModelInfo:
         name = check_name(name, "model name")
         if not weights.is_file():
-            raise NotFoundError(f"no weights file at {weights}")
+            raise NotFoundError(
+                f"no weights file at {weights}{', but a folder' * weights.is_dir()}; check the "
+                f"path: a training leaves weights/best.pt in its folder"
+            )
         file = f"weights{weights.suffix or '.pt'}"
         # Built where nobody looks, so that there is no moment at which half a model is there.
         draft = f"{HIDDEN}/new/{os.urandom(8).hex()}"
@@ -209,7 +214,10 @@ class ModelStore:
         def work() -> Path:
             info = self._info(name)
             if info.weights_state == "missing":
-                raise NotFoundError(f"model {name!r} has lost its weights: {info.path} is gone")
+                raise NotFoundError(
+                    f"model {name!r} has lost its weights: {info.path} is gone; put the file "
+                    f"back, or delete the model and save it again"
+                )
             key = f"{name}/{info.path.name}"
             if self._storage.local_path(key) is not None:
                 return info.path
@@ -328,7 +336,10 @@ class ModelStore:
                 trashed = f"{found.folder}/{found.files[0][0]}"
                 [content] = self._storage.read_many([f"{trashed}/{_FACTS}"])
                 if content is None:
-                    raise NotFoundError(f"{self._where(trashed)}: there is no {_FACTS} in it")
+                    raise NotFoundError(
+                        f"{self._where(trashed)}: expected {_FACTS} in it, found none, so it "
+                        f"cannot be restored; save its weights anew, or purge it"
+                    )
                 made = self._as_it_is(wanted, trashed, content, self._active_name())
                 writer.commit([Move(trashed, wanted), Remove(found.folder)])
             return told(lambda: self._info(wanted), made) if not made.problem else made
@@ -358,7 +369,9 @@ class ModelStore:
         return path or self._cache.path(weights["sha256"], weights["file"])
 
     def _missing(self, name: str) -> NotFoundError:
-        return NotFoundError(f"model {name!r} is not in {self._storage.where}")
+        there = [one for one in self._storage.list().folders if not one.startswith(".")]
+        hint = instead(name, there, all_of_them="list()", none=_NO_MODELS)
+        return NotFoundError(f"model {name!r} is not in {self._storage.where}; {hint}")
 
     def _require(self, name: str) -> None:
         if not self._storage.exists(f"{name}/{_FACTS}"):
@@ -366,7 +379,10 @@ class ModelStore:
 
     def _require_free(self, name: str) -> None:
         if self._storage.exists(name):
-            raise AlreadyExistsError(f"model {name!r} exists already in {self._storage.where}")
+            raise AlreadyExistsError(
+                f"model {name!r} exists already in {self._storage.where}; choose another name, or "
+                f"delete that one first"
+            )
 
     def _active_name(self) -> str | None:
         try:

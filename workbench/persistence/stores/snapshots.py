@@ -61,7 +61,9 @@ def take(
     target = Path(os.path.abspath(folder))
     progress = _only_forward(progress)
     if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
-        raise AlreadyExistsError(f"{target} exists and is not an empty folder")
+        raise AlreadyExistsError(
+            f"{target} exists and is not an empty folder; choose another, or one that is not there"
+        )
 
     def copy(yaml: DataYaml) -> tuple[dict[ImageKey, bool], str]:
         if target.exists() and any(target.iterdir()):

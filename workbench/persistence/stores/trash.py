@@ -166,7 +166,8 @@ def find(trash: Trash, entry_id: str) -> Trashed:
     found = _read(trash, entry_id) if is_plain(entry_id) else None
     if found is None:
         raise NotFoundError(
-            f"{entry_id!r} is not in the trash ({trash.storage.where}/{TRASH}): purged or restored?"
+            f"{entry_id!r} is not in the trash ({trash.storage.where}/{TRASH}): purged or "
+            f"restored? list_trash() names what is"
         )
     return found
 

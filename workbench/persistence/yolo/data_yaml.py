@@ -15,6 +15,7 @@ import yaml
 from workbench.errors import InvalidDatasetError, NotFoundError
 from workbench.persistence.links import leads_astray, remedy
 from workbench.persistence.models import SPLITS
+from workbench.persistence.similar import NO_DATASETS, instead
 from workbench.persistence.yaml_bounds import (
     CONSTRUCTING,
     MAX_BYTES,
@@ -219,15 +220,33 @@ class DataYamlCache:
                     f"{path}: expected a file, found a link to one that is not there; repair or "
                     f"delete it"
                 ) from None
-            folder = os.path.dirname(path)
-            hint = "; it has no data.yaml" if os.path.isdir(folder) else ""
-            raise NotFoundError(
-                f"dataset {os.path.basename(folder)!r} is not in {os.path.dirname(folder)}{hint}"
-            ) from None
+            raise NotFoundError(_not_there(os.path.dirname(path))) from None
         parsed = parse(data, path)
         _log.info("dataset opened: %s, %d classes", os.path.dirname(path), len(parsed.classes))
         self._known[path] = (stamp, parsed)
         return parsed
+
+
+def _not_there(folder: str) -> str:
+    """Return that a folder is no dataset, and which beside it are some."""
+    root, name = os.path.split(folder)
+    if os.path.isdir(folder):
+        return (
+            f"dataset {name!r} is not in {root}: its folder has no data.yaml; bring it in with "
+            f"import_dataset, under another name"
+        )
+    try:
+        with os.scandir(root) as entries:
+            beside = [one.name for one in entries if not one.name.startswith(".")]
+    except OSError:  # of a folder that is not there, either, nothing is in it
+        beside = []
+    return f"dataset {name!r} is not in {root}; " + instead(
+        name,
+        beside,
+        all_of_them="list()",
+        none=NO_DATASETS,
+        is_one=lambda one: os.path.isfile(f"{root}/{one}/data.yaml"),
+    )
 
 
 def _require_inside(path: str) -> None:
