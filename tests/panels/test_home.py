@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -93,12 +94,18 @@ async def test_a_dataset_is_made_and_opened_from_the_page(stores: Stores, tmp_pa
 
 
 async def test_a_card_says_what_there_is_and_shows_a_picture(
-    home: HomePanel, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    home: HomePanel, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    weights = tmp_path / "best.pt"
+    weights.write_bytes(b"weights")
+    home.follower.is_seen = False  # so that it reads only where it is told to
     await stores.dataset.create("cups", ["cup"])
     for number, name in enumerate("ab"):
         await stores.image.save_bytes("cups", "train", f"{name}.jpg", jpeg(number))
     await stores.label.save("cups", "train", "a.jpg", [BOX, BOX])
+    await stores.model.save("new", weights, "yolo11n.yaml", "cups")
+    scan = mock.AsyncMock(side_effect=stores.image.scan)
+    monkeypatch.setattr(stores.image, "scan", scan)
     await home.refresh()
     [card] = home.view.cards
     assert (card["images"], card["labelled"], card["boxes"]) == (2, 1, 2)
@@ -109,6 +116,7 @@ async def test_a_card_says_what_there_is_and_shows_a_picture(
     say(home, "picture", name="cups")
     await until(lambda: sent)
     assert sent[0][1]["buffers"][0][:2] == b"\xff\xd8"
+    assert scan.await_count == 1, "the folders are listed once for all that a card shows"
 
 
 async def test_datasets_that_others_make_show_up(home: HomePanel, stores: Stores) -> None:

@@ -57,6 +57,8 @@ class DatasetFacts:
         Of all images together.
     problem : str
         Why nothing more is known than `info`; empty if all is well.
+    index : DatasetIndex or None
+        What was counted; None where there is a problem.
     """
 
     info: DatasetInfo
@@ -65,6 +67,7 @@ class DatasetFacts:
     num_unreadable: int = 0
     size_bytes: int = 0
     problem: str = ""
+    index: DatasetIndex | None = field(default=None, repr=False, compare=False)
 
     @property
     def num_boxes(self) -> int:
@@ -414,4 +417,5 @@ def _facts_of(info: DatasetInfo, index: DatasetIndex) -> DatasetFacts:
         dict(zip(index.classes, counts, strict=True)),
         int((index.state == UNREADABLE).sum()),
         int(index.size_bytes.sum()),
+        index=index,
     )

@@ -5,7 +5,6 @@ No widgets: traits carry state, coroutines do the work, stores are handed in.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -18,6 +17,7 @@ import traitlets
 from workbench.datasets.changes import Change, undoing
 from workbench.datasets.dataset import Dataset
 from workbench.datasets.formats.accounts import Account, take_back_import
+from workbench.datasets.index import DatasetIndex
 from workbench.datasets.manager import DatasetFacts, DatasetManager
 from workbench.datasets.thumbnails import Thumbnail, Thumbnails
 from workbench.errors import ConflictError, WorkbenchError
@@ -26,11 +26,15 @@ from workbench.panels.shared.changing import ChangingModel, sentence
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores, both, one_look, together
-from workbench.persistence.models import DatasetInfo, TrashEntry
+from workbench.persistence.models import DatasetInfo, ImageKey, TrashEntry
 
 PICTURE_SIDE = 360
 
 _log = logging.getLogger(__name__)
+
+
+_Pictured = tuple[ImageKey, int]
+"""An image that stands for its dataset, and when it was last changed."""
 
 
 class HomeModel(ChangingModel):
@@ -54,6 +58,7 @@ class HomeModel(ChangingModel):
         self._datasets = DatasetManager.on(stores)
         self._thumbnails = Thumbnails(stores)
         self._readings = Readings()
+        self._pictured: dict[str, _Pictured] = {}  # what was found for the cards, by dataset
         self._imports: dict[str, Change] = {}  # those that can be undone, by their accounts
 
     async def refresh(self) -> None:
@@ -71,18 +76,22 @@ class HomeModel(ChangingModel):
 
     async def picture(self, name: str) -> bytes | None:
         """Return a picture of a dataset as JPEG; None if there is none."""
-        index = await Dataset(self._stores, name).index()
-        if not len(index):
+        data = await self._thumbnail(name, self._pictured.get(name))
+        if data is None:  # nobody has read the dataset yet, or the image is gone since
+            data = await self._thumbnail(name, _pictured(await self._index(name)))
+        return data
+
+    async def _thumbnail(self, name: str, wanted: _Pictured | None) -> bytes | None:
+        if wanted is None:
             return None
-        # One with boxes says most.
-        place = int(np.argmax(index.num_boxes))
+        key, modified_ns = wanted
         [made] = await self._thumbnails.get(
-            name,
-            [index.key(place)],
-            size=PICTURE_SIDE,
-            modified_ns=[int(index.modified_ns[place])],
+            name, [key], size=PICTURE_SIDE, modified_ns=[modified_ns]
         )
         return made.data if isinstance(made, Thumbnail) else None
+
+    async def _index(self, name: str) -> DatasetIndex:
+        return await Dataset(self._stores, name).index()
 
     # What is done with a whole dataset
 
@@ -246,6 +255,11 @@ class HomeModel(ChangingModel):
 
     async def _read(self) -> tuple[list[dict[str, Any]], list[TrashEntry]]:
         (found, trained), trash = await both(self._known(), self._datasets.list_trash())
+        self._pictured = {
+            facts.info.name: pictured
+            for facts in found
+            if facts.index is not None and (pictured := _pictured(facts.index)) is not None
+        }
         cards = [self._card(facts, trained.get(facts.info.name)) for facts in found]
         return await together(cards), trash
 
@@ -263,18 +277,12 @@ class HomeModel(ChangingModel):
 
     async def _card(self, facts: DatasetFacts, trained_at: datetime | None) -> dict[str, Any]:
         links = await self._links_out(facts.info)
-        if facts.problem:
+        if facts.index is None:
             return as_card(facts, None, links)
         num_newer = 0
         if trained_at is not None:
-            try:
-                index = await Dataset(self._stores, facts.info.name).index()
-            except (WorkbenchError, OSError) as error:
-                return as_card(facts, None, links) | {"problem": str(error)}
             since_ns = int(trained_at.timestamp() * 1e9)
-            num_newer = await asyncio.to_thread(
-                lambda: int((index.label_modified_ns > since_ns).sum())
-            )
+            num_newer = int((facts.index.label_modified_ns > since_ns).sum())
         door = next_step(facts, trained_at=trained_at, num_newer=num_newer)
         return as_card(facts, door, links)
 
@@ -285,3 +293,11 @@ class HomeModel(ChangingModel):
             # What is wrong with such a folder is on its card, from whoever reads the dataset.
             _log.debug("the links of a dataset are not looked at: %s", error)
             return []
+
+
+def _pictured(index: DatasetIndex) -> _Pictured | None:
+    """Return the image with the most boxes, which says most; None if there is none."""
+    if not len(index):
+        return None
+    place = int(np.argmax(index.num_boxes))
+    return index.key(place), int(index.modified_ns[place])

@@ -47,7 +47,7 @@ class ImageRecords:
 
         def work(one: Dataset) -> dict[ImageKey, ImageSource]:
             one.read()
-            return source_log.read(one.storage, self._sources, _keys(one))
+            return source_log.read(one.storage, self._sources, lambda: _keys(one))
 
         return await self._look(dataset, work)
 

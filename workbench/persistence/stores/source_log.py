@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from workbench.persistence.models import ImageKey
@@ -92,11 +92,11 @@ class SourceReader:
 
 
 def read(
-    storage: Storage, reader: SourceReader, images: Collection[ImageKey]
+    storage: Storage, reader: SourceReader, images: Callable[[], Collection[ImageKey]]
 ) -> dict[ImageKey, ImageSource]:
-    """Return the sources of those images."""
+    """Return the sources of those images, which are asked for only if any source is known."""
     with paused_collector():
         records = [record for key in keys(storage) for record in reader.records(storage, key)]
     if not records:
         return {}
-    return current_sources(records, history_log.read_as_written(storage), images)
+    return current_sources(records, history_log.read_as_written(storage), images())
