@@ -45,6 +45,7 @@ from workbench.persistence.models import Annotation  # noqa: E402
 FULL, QUICK = 20_000, 400
 LATENCY_S = 0.02
 AT_ONCE = 16
+TRIES = 3
 NAME = "many"
 ADDRESS = f"s3://{BUCKET}/data"
 BACKEND = ROOT / "workbench" / "persistence" / "storage" / "bucket"
@@ -223,28 +224,45 @@ async def all_labels(bench: Bench) -> None:
     )  # fmt: skip
     ratio = cost.taken_s / bare.taken_s
     bench.add("  beside obstore", bare, f"{ratio:.2f}x its time", ratio, 1.5, "1.5x")
-    with bench.counted() as listing:
-        for split in ("train", "val", "test"):
-            for kind in ("images", "labels"):
-                obstore.list(store, f"{kind}/{split}").collect()
-    local = create_stores(bench.folder / "local", bench.folder / "models")
-    await local.dataset.create(NAME, ["cup"])
-    for key in names:
-        image = key.replace("labels", "images").replace("txt", "jpg")
-        for path, data in ((image, b""), (key, b"0 0.5 0.5 0.25 0.25\n")):
-            (bench.folder / "local" / NAME / path).write_bytes(data)
-    began = time.perf_counter()
-    await local.label.load_all(NAME)
-    local_s = time.perf_counter() - began
-    with bench.counted() as cost:
-        await bench.stores().label.load_all(NAME)
-    again = cost.of("GET", f"/{NAME}/labels/")
+    await fill_folder(bench, names)
+    tries = [await listed_and_again(bench, store) for _ in range(TRIES)]
+    # The server shares the processors with all else: of each the fastest counts.
+    listings, costs, locally = zip(*tries, strict=True)
+    listing, cost = (min(some, key=lambda one: one.taken_s) for some in (listings, costs))
+    local_s = min(locally)
+    again = max(one.of("GET", f"/{NAME}/labels/") for one in costs)
     bench.add("the same again", cost, f"{again} GETs of labels", again, 0, "0 GETs")
     most = listing.taken_s + 2 * local_s
     bench.add(
         "  beside a bare listing and a folder", listing, seconds(cost.taken_s), cost.taken_s, most,
         seconds(most),
     )  # fmt: skip
+
+
+async def fill_folder(bench: Bench, names: list[str]) -> None:
+    """Put the same labels into a folder."""
+    local = create_stores(bench.folder / "local", bench.folder / "models")
+    await local.dataset.create(NAME, ["cup"])
+    for key in names:
+        image = key.replace("labels", "images").replace("txt", "jpg")
+        for path, data in ((image, b""), (key, b"0 0.5 0.5 0.25 0.25\n")):
+            (bench.folder / "local" / NAME / path).write_bytes(data)
+
+
+async def listed_and_again(bench: Bench, store: Any) -> tuple[Cost, Cost, float]:
+    """Return what a bare listing costs, reading all labels again, and the seconds of a folder."""
+    import obstore
+
+    with bench.counted() as listing:
+        for split in ("train", "val", "test"):
+            for kind in ("images", "labels"):
+                obstore.list(store, f"{kind}/{split}").collect()
+    with bench.counted() as again:
+        await bench.stores().label.load_all(NAME)
+    local = create_stores(bench.folder / "local", bench.folder / "models")
+    began = time.perf_counter()
+    await local.label.load_all(NAME)
+    return listing, again, time.perf_counter() - began
 
 
 async def one_save(bench: Bench) -> None:

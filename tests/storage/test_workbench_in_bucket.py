@@ -201,8 +201,8 @@ async def test_all_labels_are_read_in_few_round_trips(address: str, s3: S3Proxy)
         s3.latency_s = 0.1
         s3.spans.clear()
         assert len((await wb.stores.label.load_all("cups")).class_id) == 5
-        # Where it lies in three; the head before and after, all listings at once, all labels.
-        assert s3.rounds(list(s3.spans)) <= 7
+        # Where it lies together with its head in two; all listings at once, all labels, the head.
+        assert s3.rounds(list(s3.spans)) <= 5
 
 
 async def test_one_look_is_as_of_one_moment_of_each_storage(address: str, s3: S3Proxy) -> None:

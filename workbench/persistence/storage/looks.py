@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterable
-from contextvars import ContextVar
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar, cast
 
 from workbench.errors import WorkbenchError
@@ -91,6 +92,14 @@ async def both(one: Awaitable[T], other: Awaitable[S]) -> tuple[T, S]:
     works: list[Awaitable[Any]] = [one, other]
     first, second = await together(works)
     return first, second
+
+
+def side_by_side(one: Callable[[], T], other: Callable[[], S]) -> tuple[T, S]:
+    """Return the results of two calls, the second of which another thread makes meanwhile."""
+    with ThreadPoolExecutor(1, "beside") as pool:
+        second = pool.submit(copy_context().run, other)
+        first = one()
+        return first, second.result()
 
 
 async def one_look(work: Callable[[], Awaitable[T]]) -> T:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ from workbench.persistence.similar import instead
 from workbench.persistence.storage import Change, Remove, Roots, Storage, Write, Writer
 from workbench.persistence.storage.base import UNFINISHED_S
 from workbench.persistence.storage.keys import is_plain
+from workbench.persistence.storage.looks import side_by_side
 from workbench.persistence.stored_json import MALFORMED, malformed, parse_json, time_of
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset
 from workbench.persistence.stores.formats import FACTS, bring_up, format_in
@@ -199,6 +201,7 @@ class StoredCatalogue(Catalogue):
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
         self._last: dict[str, Storage] = {}
+        self._said: set[str] = set()
 
     def open(self, name: str) -> StoredDataset:
         """See `DatasetPlaces.open`."""
@@ -229,7 +232,15 @@ class StoredCatalogue(Catalogue):
 
     def storage_of(self, name: str) -> Storage:
         """Return what a dataset lies in; raises `NotFoundError`."""
-        found = self._last[name] = self._roots.at(self._root_of(self._known(), name))
+        if self._roots.shared.is_far and name not in self._said:
+            # Nothing need be said of it: what is said and what is there are asked at once.
+            is_one, known = side_by_side(lambda: self._is_one(name), self._known)
+            root = self._root_of(known, name, lambda: is_one)
+        else:
+            known = self._known()
+            root = self._root_of(known, name)
+        (self._said.add if name in known.datasets else self._said.discard)(name)
+        found = self._last[name] = self._roots.at(root)
         return found
 
     def last_of(self, name: str) -> Storage:
@@ -359,11 +370,11 @@ class StoredCatalogue(Catalogue):
         except InvalidNameError:
             return False
 
-    def _root_of(self, known: _Known, name: str) -> str:
+    def _root_of(self, known: _Known, name: str, is_one: Callable[[], bool] | None = None) -> str:
         root = known.datasets.get(name)
         if root is not None:
             return root
-        if name in known.used() or not self._is_one(name):
+        if name in known.used() or not (is_one or partial(self._is_one, name))():
             raise self.missing(name, known.datasets)
         return name
 

@@ -34,6 +34,7 @@ from workbench.persistence.storage.bucket.touched import Touched
 from workbench.persistence.storage.bucket.writing import Lease
 from workbench.persistence.storage.keys import check_key
 from workbench.persistence.storage.looks import current_look
+from workbench.persistence.yolo.names import HIDDEN
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -365,7 +366,8 @@ class BucketReader(Storage):
     def _listed(self, folder: str) -> Listing:
         found, folders = self._directly_in(folder)
         prefix = f"{folder}/" if folder else ""
-        found = [one for one in found if not is_reserved(one.path)]
+        if not folder or folder.split("/")[0] == HIDDEN:
+            found = [one for one in found if not is_reserved(one.path)]
         self._tags().update((one.path, one.tag) for one in found)
         folders = [
             name
