@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -70,6 +71,12 @@ async def panel(stores: Stores) -> AsyncIterator[CuratePanel]:
     await made.open("ds")
     yield made
     made.close()
+
+
+@pytest.fixture
+def without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens the panel waits for no library that only some tables need."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
 
 
 def labels(root: Path, name: str = "a", split: str = "train") -> str:
@@ -361,6 +368,7 @@ async def test_the_statistics_page_draws_once_it_is_looked_at(
     assert "red dog" in html
 
 
+@pytest.mark.usefixtures("without_pandas")
 async def test_the_splits_page_shows_what_would_move(panel: CuratePanel, root: Path) -> None:
     page = panel.splits
     page.shares["train"].value = page.shares["val"].value = 50
@@ -413,6 +421,7 @@ async def test_the_classes_page_renames_and_puts_in_order(panel: CuratePanel, ro
     await eventually(lambda: labels(root, "b").startswith("1 "), "reordered")
 
 
+@pytest.mark.usefixtures("without_pandas")
 async def test_the_versions_page_asks_before_it_restores(panel: CuratePanel, root: Path) -> None:
     page = panel.versions
     page.name.value = "first"

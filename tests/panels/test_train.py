@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import fields
 from html import escape
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -261,7 +262,10 @@ async def test_suggestions_follow_dataset_and_device_until_somebody_chooses(
 ) -> None:
     gpu = Gpu(0, "Fast", 24 * 2**30, 20 * 2**30)
     monkeypatch.setattr(train_settings, "gpus", lambda: [gpu])
+    looked = mock.AsyncMock(side_effect=train_settings.data_facts)
+    monkeypatch.setattr(train_settings, "data_facts", looked)
     panel = TrainPanel("shapes", stores, tmp_path / "runs")
+    panel.follower.is_seen = False  # so that it looks only where it is told to
     model, form = panel.model, panel.form
     await panel.refresh()
     assert [value for _, value in form.device.options][:2] == ["", "0"]
@@ -277,6 +281,7 @@ async def test_suggestions_follow_dataset_and_device_until_somebody_chooses(
     assert model.own == ("epochs",)
     await stores.dataset.create_from("large", CLASSES, shapes(6, 2, size=640))
     await panel.refresh()
+    looked.reset_mock()
     form.dataset.value = "large"
     await eventually(lambda: form.image_size.value == 320)
     assert form.epochs.value == 20, "what somebody chose was overwritten"
@@ -288,6 +293,7 @@ async def test_suggestions_follow_dataset_and_device_until_somebody_chooses(
     assert form.follow_button.disabled
     form.device.value = ""
     await eventually(lambda: form.epochs.value == 300)
+    assert looked.await_count == 2, "what it suggested was no reason to look once more"
     panel.close()
 
 

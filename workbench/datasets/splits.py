@@ -89,15 +89,27 @@ class SplitPlan:
         """
         import pandas as pd
 
-        rows = ["images", "unlabelled", "background", *self.classes]
-        before, after = _rows(self.before), _rows(self.after)
+        names, before, after = self.counts()
         total = np.maximum(after.sum(axis=1), 1)
         columns = {}
         for position, split in enumerate(SPLITS):
             columns[split, "before"] = before[:, position]
             columns[split, "after"] = after[:, position]
             columns[split, "share"] = after[:, position] / total
-        return pd.DataFrame(columns, index=pd.Index(rows, name="count"))
+        return pd.DataFrame(columns, index=pd.Index(names, name="count"))
+
+    def counts(self) -> tuple[list[str], Ints, Ints]:
+        """Return the rows of the preview: what each counts, then numbers before and after.
+
+        Returns
+        -------
+        list of str
+            ``"images"``, ``"unlabelled"``, ``"background"``, then the classes.
+        ndarray of int64, shape (rows, 3), twice
+            By split.
+        """
+        names = ["images", "unlabelled", "background", *self.classes]
+        return names, _rows(self.before), _rows(self.after)
 
     async def apply(self) -> Change:
         """Move the images, all of them or none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.datasets.changes import Change, counted, undoing
 from workbench.errors import ConflictError
@@ -86,21 +86,38 @@ def to_frame(comparison: VersionComparison) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows: list[tuple[str, str, str, str, int, int]] = []
+    return pd.DataFrame(differences(comparison), columns=Difference._fields)
+
+
+class Difference(NamedTuple):
+    """One row of a comparison; see `to_frame`."""
+
+    change: str
+    split: str
+    filename: str
+    from_split: str
+    boxes_added: int
+    boxes_removed: int
+
+
+def differences(comparison: VersionComparison) -> list[Difference]:
+    """Return a comparison as the rows of a table; see `to_frame`."""
+    rows: list[Difference] = []
     for change, keys in (
         ("image added", comparison.added),
         ("image removed", comparison.removed),
         ("image changed", comparison.changed),
         ("unreadable", comparison.unreadable),
     ):
-        rows += [(change, split, filename, "", 0, 0) for split, filename in keys]
-    rows += [("moved", m.to_split, m.filename, m.from_split, 0, 0) for m in comparison.moved]
+        rows += [Difference(change, split, filename, "", 0, 0) for split, filename in keys]
     rows += [
-        ("boxes", d.split, d.filename, "", d.boxes_added, d.boxes_removed)
+        Difference("moved", m.to_split, m.filename, m.from_split, 0, 0) for m in comparison.moved
+    ]
+    rows += [
+        Difference("boxes", d.split, d.filename, "", d.boxes_added, d.boxes_removed)
         for d in comparison.labels
     ]
-    columns = ["change", "split", "filename", "from_split", "boxes_added", "boxes_removed"]
-    return pd.DataFrame(rows, columns=columns)
+    return rows
 
 
 def in_words(found: VersionComparison) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -172,11 +174,17 @@ def resumed_arguments(
     return {**numbers, **train_arguments(job, folder)}
 
 
-def _known_arguments() -> dict[str, Any]:
+def _known_arguments() -> Mapping[str, Any]:
     """Return Ultralytics' arguments with their defaults."""
     path = ultralytics_folder() / "cfg" / "default.yaml"
+    return _read_arguments(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _read_arguments(path: Path, _modified_ns: int) -> Mapping[str, Any]:
+    """Read a file of arguments, once: each letter of a field asks for them."""
     content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return content
+    return MappingProxyType(content)
 
 
 def _check_number(name: str, value: object, default: object) -> None:

@@ -434,8 +434,11 @@ def _same(first: Statistics, second: Statistics) -> bool:
 
 
 def _prepare(statistics: Statistics) -> None:
-    """Do in a thread what would hold up the event loop: count, and import pandas."""
-    statistics.classes_frame()  # what it counts is kept
+    """Count in a thread what the pages show, which would hold up the event loop; it is kept.
+
+    Without tables of pandas: importing it takes longer than all else that a first look needs.
+    """
+    _ = statistics.boxes_by_class, statistics.images_by_class
 
 
 def _summary(report: HealthReport) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from workbench.datasets.versions import in_words, to_frame
+from workbench.datasets.versions import differences, in_words
 from workbench.panels.curate.model import CurateModel
 from workbench.panels.shared.parts import (
     Confirmation,
@@ -155,19 +155,19 @@ def _versions_table(versions: list[VersionInfo]) -> str:
 
 def _comparison_table(found: VersionComparison) -> str:
     summary = f"<p>{escape(in_words(found))}</p>"
-    frame = to_frame(found)
-    if frame.empty:
+    lines = differences(found)
+    if not lines:
         return summary
     rows = [
         [
-            escape(str(line.change)),
+            escape(line.change),
             escape(f"{line.split}/{line.filename}"),
-            escape(str(line.from_split)),
+            escape(line.from_split),
             f"+{line.boxes_added} −{line.boxes_removed}" if line.change == "boxes" else "",
         ]
-        for line in frame.head(ROWS_SHOWN).itertuples()
+        for line in lines[:ROWS_SHOWN]
     ]
-    more = len(frame) - ROWS_SHOWN
-    caption = f"Differences (the first {ROWS_SHOWN} of {len(frame):,})" if more > 0 else ""
+    more = len(lines) - ROWS_SHOWN
+    caption = f"Differences (the first {ROWS_SHOWN} of {len(lines):,})" if more > 0 else ""
     heads = ["what", "image", "from", "boxes"]
     return summary + table(caption or "Differences", heads, rows, texts=(1, 2))

@@ -339,7 +339,8 @@ class TrainPanel:
             self._background.spawn(self.model.watch)
 
     def _suggest(self, _: Any = None) -> None:
-        self._background.spawn(self.model.suggest)
+        if not self.model.is_answered:  # it was not the suggestion itself that changed a setting
+            self._background.spawn(self.model.suggest)
 
     async def _pause(self) -> None:
         await self.model.pause(now=self.model.progress.state == PAUSING)

@@ -96,6 +96,7 @@ class TrainSettings(t.HasTraits):
         self._given_stores = stores
         self._gpus: list[Gpu] | None = None
         self._is_suggesting = False
+        self._answered: tuple[Any, ...] | None = None
         self._asks, self._model_lists = Readings(), Readings()
         self.observe(self._take_as_own, names=list(SUGGESTED))
         self.observe(lambda _: self.set_trait("version", ""), names="dataset")
@@ -176,6 +177,7 @@ class TrainSettings(t.HasTraits):
             if asked == self._asked():
                 break  # else they are answers to something else
         if is_news():
+            self._answered = asked
             self.versions, self.notes, self.suggestions = versions, notes, found
             self.images = images
             self._apply()
@@ -190,6 +192,11 @@ class TrainSettings(t.HasTraits):
         """Set all settings that are suggested, also those that somebody has set."""
         self.own = ()
         self._apply()
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether what was last suggested is for the settings as they are."""
+        return self._asked() == self._answered
 
     def _asked(self) -> tuple[Any, ...]:
         size = self.image_size if "image_size" in self.own else 0
