@@ -122,7 +122,9 @@ def test_several_processes_keep_copies_at_the_same_time(folder: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_second_look_at_listed_values_asks_for_none_of_them(address: str, s3: S3Proxy) -> None:
+def test_a_second_look_at_listed_values_asks_for_none_of_them(
+    address: str, s3: S3Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = open_bucket(address)
     keys = [f"labels/train/{n}.txt" for n in range(30)]
     storage.commit([Write(key, key.encode()) for key in keys])
@@ -146,6 +148,20 @@ def test_a_second_look_at_listed_values_asks_for_none_of_them(address: str, s3: 
     with s3.counted() as third:
         assert read()[3:5] == [b"new", keys[4].encode()]
     assert third == {"LIST": 1, "GET": 3}
+
+    # What is copied for the first time is looked for here once, not by each thread: they would
+    # wait for the one that puts away.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another cache"))
+    looks: list[int] = []
+    get_many = ReadCache.get_many
+    monkeypatch.setattr(
+        ReadCache, "get_many", lambda self, paths: looks.append(len(paths)) or get_many(self, paths)
+    )
+    for name, kept in (("first", 0), ("second", len(keys))):
+        looks.clear()
+        paths = open_bucket(address).materialise(keys, tmp_path / name)
+        assert [path.read_bytes() for path in paths[3:5]] == [b"new", keys[4].encode()]
+        assert sum(looks) == kept
 
 
 @pytest.mark.long

@@ -73,15 +73,34 @@ class ReadCache:
     def get_many(self, paths: Sequence[str]) -> dict[str, Kept]:
         """Return the copies that are here, by path: the whole one, with server and bucket."""
         found: dict[str, Kept] = {}
-        if self._connection is None and not (self._folder / _FILE).exists():
-            return found
-
-        def look(database: sqlite3.Connection) -> None:
-            for start in range(0, len(paths), _AT_ONCE):
-                self._get_some(database, paths[start : start + _AT_ONCE], found)
-
-        self._do(look)
+        self._look(paths, lambda database, some: self._get_some(database, some, found))
         return found
+
+    def known(self, paths: Sequence[str]) -> set[str]:
+        """Return those paths of which a copy is here, or was: nothing of it is read."""
+        found: set[str] = set()
+
+        def look(database: sqlite3.Connection, some: Sequence[str]) -> None:
+            by_name = {_name(path): path for path in some}
+            query = f"SELECT name FROM copy WHERE name IN ({_marks(by_name)})"
+            found.update(by_name[name] for (name,) in database.execute(query, [*by_name]))
+
+        self._look(paths, look)
+        return found
+
+    def _look(
+        self, paths: Sequence[str], look: Callable[[sqlite3.Connection, Sequence[str]], None]
+    ) -> None:
+        """Look for paths, some at a time, if there is anything to look in."""
+        if not paths or (self._connection is None and not (self._folder / _FILE).exists()):
+            return
+        batches = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
+
+        def each(database: sqlite3.Connection) -> None:
+            for batch in batches:
+                look(database, batch)
+
+        self._do(each)
 
     def _get_some(
         self, database: sqlite3.Connection, paths: Sequence[str], found: dict[str, Kept]

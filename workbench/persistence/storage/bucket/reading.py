@@ -7,7 +7,7 @@ import io
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -259,6 +259,15 @@ class BucketReader(Storage):
         names = {f"{self._space}/{key}": key for key in keys}
         found = self._cache.get_many([*names]).items()
         return {names[name]: copy for name, copy in found}
+
+    def _known_here(self, keys: Sequence[str]) -> set[str]:
+        """Return those keys of which something is kept on this machine."""
+        if self._cache is None:
+            return set()
+        start = len(self._space) + 1
+        return {
+            name[start:] for name in self._cache.known([f"{self._space}/{key}" for key in keys])
+        }
 
     def _tags(self) -> dict[str, str]:
         """Return the tags of objects that were listed as of what is read now, to be added to."""
@@ -523,17 +532,20 @@ class BucketReader(Storage):
             while made:  # before somebody has changed something
                 os.unlink(made.pop())
             view, tags, fresh = self._local.view, self._tags(), _Fresh(self._put_away)
-            self._run([copying(batch, view, tags, fresh) for batch in batches])
+            # Once for all: a thread that looks waits while another one puts away.
+            known = self._known_here([key for key, _ in pairs])
+            self._run([copying(batch, known, view, tags, fresh) for batch in batches])
             fresh.flush()
 
         def copying(
             batch: Sequence[tuple[str, str]],
+            known: Set[str],
             view: Seen | Lease,
             tags: Mapping[str, str],
             fresh: _Fresh,
         ) -> Callable[[], None]:
             def go() -> None:
-                copies = self._copies([key for key, _ in batch])
+                copies = self._copies([key for key, _ in batch if key in known])
                 reading = _Reading(view.journal, copies, tags)
                 for key, path in batch:
                     self._copy_out(key, path, reading)
