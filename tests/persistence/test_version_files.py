@@ -204,3 +204,18 @@ async def test_a_snapshot_of_a_damaged_version_is_refused(
     await backend.stores.image.save_bytes(set_, *A, jpeg(0))
     shot = await backend.stores.dataset.snapshot(set_, target, version="v1")
     assert (shot.path / "images/train/a.jpg").read_bytes() == jpeg(0)
+
+
+async def test_a_version_of_labels_that_pack_to_nothing_can_be_restored(
+    backend: Backend, set_: str
+) -> None:
+    label = folder_of(backend) / f"labels/{A[0]}/{A[1].rpartition('.')[0]}.txt"
+    odd = b"\0" * 4_000_000
+    label.write_bytes(odd)
+    for copy in range(4):  # more than a small file may hold
+        label.with_name(f"other{copy}.txt").write_bytes(odd)
+        (label.parents[2] / f"images/{A[0]}/other{copy}.jpg").write_bytes(jpeg(copy))
+    await backend.stores.dataset.freeze(set_, "odd")
+    label.write_bytes(b"")
+    await backend.stores.dataset.restore_version(set_, "odd")
+    assert label.read_bytes() == odd

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +20,14 @@ from workbench.errors import ConflictError, InvalidDatasetError, LabelFormatErro
 from workbench.persistence.history import ClassRecord, ClassUndoRecord
 from workbench.persistence.models import ClassRewrite, RowPatch
 from workbench.persistence.rules import check_classes, check_classes_seen
-from workbench.persistence.stored_json import MALFORMED, inflate, malformed, parse_json, texts
+from workbench.persistence.stored_json import (
+    MALFORMED,
+    inflate,
+    malformed,
+    packed,
+    parse_json,
+    texts,
+)
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_rows import apply_patches, map_classes
 from workbench.persistence.yolo.label_table import parse_many
@@ -237,7 +243,7 @@ def _memory(
         },
         "labels": {path: revision_of(files.get(path, data)) for path, data in state.labels.items()},
     }
-    return zlib.compress(json.dumps(content).encode(), 1)
+    return packed(lambda: [json.dumps(content).encode()], 1)
 
 
 def _keyed(prompts: Prompts) -> dict[str, list[str]]:

@@ -29,7 +29,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import NotFoundError
-from workbench.persistence.stored_json import MALFORMED, loads, time_of
+from workbench.persistence.stored_json import MALFORMED, lines_of, loads, time_of
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
@@ -124,19 +124,16 @@ def _bytes(text: str | None) -> bytes | None:
     return None if text is None else text.encode("utf-8", "surrogateescape")
 
 
-# A line without what changed and when is none; to ask the JSON reader takes its time.
-_SHORTEST = 40
-
-
 def parse_records(data: bytes) -> list[Record]:
     """Read a history; lines that a crash cut off are left out."""
-    records = []
-    for line in data.split(b"\n"):
-        if len(line) >= _SHORTEST:
-            record = _record(line)
-            if record is not None:
-                records.append(record)
-    return records
+    return [record for record in map(_record, lines_of(data)) if record is not None]
+
+
+def parse_ways(data: bytes) -> list[Record]:
+    """Read of a history what says where images went and what became of classes, and no edits."""
+    lines = (line for line in lines_of(data) if b'"from"' in line or b'"classes' in line)
+    records = (record for record in map(_record, lines) if record is not None)
+    return [record for record in records if not isinstance(record, EditRecord)]
 
 
 def parse_records_about(newest_first: Iterable[bytes], split: str, filename: str) -> list[Record]:

@@ -28,7 +28,7 @@ from workbench.persistence.history import (
     Record,
 )
 from workbench.persistence.models import ImageKey, Prediction
-from workbench.persistence.stored_json import MALFORMED, loads, time_of
+from workbench.persistence.stored_json import MALFORMED, lines_of, loads, time_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,9 @@ def _line(record: SourceRecord) -> bytes:
     return json.dumps(content, ensure_ascii=False).encode()
 
 
-# A line without an image and a time is none; to ask the JSON reader takes its time.
-_SHORTEST = 40
-
-
 def parse_sources(data: bytes) -> list[SourceRecord]:
     """Read noted sources; lines that a crash cut off are left out."""
-    lines = (line for line in data.split(b"\n") if len(line) >= _SHORTEST)
-    return [record for record in map(_record, lines) if record is not None]
+    return [record for record in map(_record, lines_of(data)) if record is not None]
 
 
 def _record(line: bytes) -> SourceRecord | None:

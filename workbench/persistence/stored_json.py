@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
+from collections.abc import Callable, Iterable
 from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 
@@ -60,6 +62,14 @@ def loads(data: bytes | str) -> Any:
     return found
 
 
+_LINE = re.compile(rb"[^\n]{40,}")
+
+
+def lines_of(data: bytes) -> list[bytes]:
+    """Return the lines of a log that are long enough to be some: ours have a time and a name."""
+    return _LINE.findall(data)
+
+
 MAX_RATIO = 40
 """How many times the size of a packed file its contents may have, beyond `_SMALL_PACKED`. Hashes
 and coordinates are most of what we pack, and do not shrink to a tenth."""
@@ -68,19 +78,47 @@ _SMALL = 1 << 20
 _SMALL_PACKED = 1 << 24
 
 
-def unpacked(packed: bytes) -> bytes:
-    """Return what `zlib.compress` packed; raises `ValueError` if it is damaged, or a bomb."""
-    most = max(_SMALL_PACKED, MAX_RATIO * len(packed))
+def packed(pieces: Callable[[], Iterable[bytes]], level: int) -> bytes:
+    """Pack what `unpacked` gives back.
+
+    Parameters
+    ----------
+    pieces : callable
+        Gives the bytes piece by piece; called again if they would pass for a bomb, as a million
+        equal rows do. They are then kept as they are.
+    level : int
+        Of zlib.
+    """
+    data, size = _deflated(pieces(), level)
+    return data if size <= _most_of(len(data)) else _deflated(pieces(), 0)[0]
+
+
+def _deflated(pieces: Iterable[bytes], level: int) -> tuple[bytes, int]:
+    packer, size = zlib.compressobj(level), 0
+    parts = []
+    for piece in pieces:
+        size += len(piece)
+        parts.append(packer.compress(piece))
+    return b"".join([*parts, packer.flush()]), size
+
+
+def _most_of(size: int) -> int:
+    """Return how many bytes a packed file of some size may hold."""
+    return max(_SMALL_PACKED, MAX_RATIO * size)
+
+
+def unpacked(data: bytes) -> bytes:
+    """Return what `packed` packed; raises `ValueError` if it is damaged, or a bomb."""
     unpacker = zlib.decompressobj()
     try:
-        data = unpacker.decompress(packed, most)
+        found = unpacker.decompress(data, _most_of(len(data)))
     except zlib.error as error:
         raise ValueError(str(error)) from error
     if unpacker.unconsumed_tail:
         raise ValueError(f"more than {MAX_RATIO} times its size when unpacked")
     if not unpacker.eof:
         raise ValueError("it ends too early")
-    return data
+    return found
 
 
 def malformed(path: str, what: str, found: object) -> InvalidDatasetError:

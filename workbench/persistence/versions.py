@@ -8,15 +8,16 @@ their SHA-256, so that versions share them.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import re
-import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from workbench.persistence.class_rewrite import Prompts
@@ -26,6 +27,7 @@ from workbench.persistence.stored_json import (
     MALFORMED,
     inflate,
     malformed,
+    packed,
     parse_json,
     texts,
     time_of,
@@ -38,6 +40,9 @@ from workbench.persistence.yolo.names import could_be_image, stem
 
 _EXPECTED = "a version of a dataset"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_PLAIN = re.compile(rb"[\t\n\r -~]*")
+_AT_ONCE = 64
+"""Images whose labels become text together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +113,29 @@ def to_bytes(info: VersionInfo, contents: Contents) -> bytes:
         "digest": info.digest,
         "serial": info.serial,
     }
+    # Dates and the like, which data.yaml may hold, are no JSON; they come back as text.
+    return json.dumps(head).encode() + b"\n" + packed(lambda: _body(contents), 6)
+
+
+def _body(contents: Contents) -> Iterator[bytes]:
+    """Yield the body of a version's file, never more than some images at a time."""
     body = {
         "extra": contents.yaml.extra,
         "prompts": {str(class_id): texts for class_id, texts in contents.prompts.items()},
         "tags": contents.tags,
         "trash": {path: _text(data) for path, data in contents.trash.items()},
-        "images": [
-            [split, filename, entry.sha256, entry.size, _text(entry.label)]
-            for (split, filename), entry in contents.images.items()
-        ],
     }
-    # Dates and the like, which data.yaml may hold, are no JSON; they come back as text.
-    packed = zlib.compress(json.dumps(body, default=str).encode(), 6)
-    return json.dumps(head).encode() + b"\n" + packed
+    yield json.dumps(body, default=str).encode().removesuffix(b"}") + b', "images": ['
+    entries = iter(contents.images.items())
+    mark = b""
+    while some := list(islice(entries, _AT_ONCE)):
+        rows = [
+            [split, filename, entry.sha256, entry.size, _text(entry.label)]
+            for (split, filename), entry in some
+        ]
+        yield mark + json.dumps(rows).encode()[1:-1]
+        mark = b", "
+    yield b"]}"
 
 
 def read_info(line: bytes, path: str) -> VersionInfo:
@@ -155,9 +170,9 @@ def read_info(line: bytes, path: str) -> VersionInfo:
 
 def from_bytes(data: bytes, path: str) -> tuple[VersionInfo, Contents]:
     """Read a version's file; raises as `read_info` does."""
-    line, _, packed = data.partition(b"\n")
+    line, _, body_bytes = data.partition(b"\n")
     info = read_info(line, path)
-    body: Any = parse_json(inflate(packed, path, _EXPECTED), path, _EXPECTED)
+    body: Any = parse_json(inflate(body_bytes, path, _EXPECTED), path, _EXPECTED)
     try:
         extra = dict(body["extra"])
         if extra.keys() & OUR_KEYS:
@@ -168,8 +183,9 @@ def from_bytes(data: bytes, path: str) -> tuple[VersionInfo, Contents]:
             tags=check_tags({tag: list(names) for tag, names in body["tags"].items()}),
             images=dict(_entry(*values) for values in body["images"]),
             trash={
-                name: text.encode("utf-8", "surrogateescape")
-                for name, text in body["trash"].items()
+                name: label
+                for name, kept in body["trash"].items()
+                if (label := _bytes(kept)) is not None
             },
         )
     except MALFORMED as error:
@@ -186,12 +202,19 @@ def _entry(split: Any, filename: Any, sha256: Any, size: Any, label: Any) -> tup
     return (split, filename), Entry(sha256, size, _bytes(label))
 
 
-def _text(data: bytes | None) -> str | None:
-    return None if data is None else data.decode("utf-8", "surrogateescape")
+def _text(data: bytes | None) -> str | dict[str, str] | None:
+    """Return a label file for JSON, which makes six bytes of each that is no text."""
+    if data is None:
+        return None
+    if _PLAIN.fullmatch(data):
+        return data.decode("ascii")
+    return {"base64": base64.b64encode(data).decode("ascii")}
 
 
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("utf-8", "surrogateescape")
+def _bytes(kept: str | dict[str, str] | None) -> bytes | None:
+    if isinstance(kept, dict):
+        return base64.b64decode(kept["base64"], validate=True)
+    return None if kept is None else kept.encode("utf-8", "surrogateescape")
 
 
 # --- restoring ----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from workbench.persistence.history import (
     LabelRecord,
@@ -10,6 +10,7 @@ from workbench.persistence.history import (
     format_records,
     parse_records,
     parse_records_about,
+    parse_ways,
 )
 from workbench.persistence.storage import Append, Storage
 from workbench.persistence.stores import logs
@@ -45,11 +46,19 @@ def read(storage: Storage) -> list[LabelRecord]:
 
 def read_as_written(storage: Storage) -> list[Record]:
     """Return the whole history, oldest first, with the class ids of the time."""
-    return [
-        record
-        for key in keys(storage)
-        for record in parse_records(storage.read(key, most=logs.MOST_BYTES))
-    ]
+    return list(_records(storage, parse_records))
+
+
+def read_ways(storage: Storage) -> list[Record]:
+    """Return what the history says of images that moved and of classes, as `read_as_written`."""
+    return list(_records(storage, parse_ways))
+
+
+def _records(storage: Storage, parse: Callable[[bytes], list[Record]]) -> Iterator[Record]:
+    for key in keys(storage):
+        with storage.open_read(key) as file:
+            for _, piece in logs.pieces(file):
+                yield from parse(piece)
 
 
 def read_about(storage: Storage, split: str, filename: str) -> list[LabelRecord]:
@@ -59,4 +68,5 @@ def read_about(storage: Storage, split: str, filename: str) -> list[LabelRecord]
 
 def _lines_newest_first(storage: Storage) -> Iterator[bytes]:
     for key in reversed(keys(storage)):
-        yield from reversed(storage.read(key, most=logs.MOST_BYTES).split(b"\n"))
+        with storage.open_read(key) as file:
+            yield from logs.lines_newest_first(file)

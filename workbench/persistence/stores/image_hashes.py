@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import zlib
 from typing import Any
 
 from workbench.errors import InvalidDatasetError, NotFoundError
 from workbench.persistence.image_bounds import MAX_BYTES
 from workbench.persistence.models import SPLITS, Progress
 from workbench.persistence.storage import Mark, Storage
-from workbench.persistence.stored_json import MALFORMED, inflate, parse_json
+from workbench.persistence.stored_json import MALFORMED, inflate, packed, parse_json
 from workbench.persistence.stores import caches
 from workbench.persistence.stores.dataset import Dataset, image_key
 
@@ -51,7 +50,7 @@ def hash_images(dataset: Dataset, progress: Progress) -> Hashes:
     newest = time.time_ns() - _SETTLED
     settled = {key: value for key, value in hashes.items() if _is_settled(value[0], newest)}
     if settled != known:
-        data = zlib.compress(json.dumps(settled).encode(), 1)
+        data = packed(lambda: [json.dumps(settled).encode()], 1)
         caches.save(dataset, _CACHE, data)
     return hashes
 

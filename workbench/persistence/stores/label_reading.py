@@ -28,7 +28,7 @@ from workbench.persistence.yolo.names import check_split, label_names
 # cost small.
 _BATCH = 2048
 
-MOST_BYTES = 1 << 25
+MOST_BYTES = 2 * MAX_BYTES
 """Of a label file no more is read: whoever finds so much of one knows that it is none."""
 
 _SHOWN = 200

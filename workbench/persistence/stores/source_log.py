@@ -79,16 +79,20 @@ class SourceReader:
                 if file.read(len(known.before)) != known.before:
                     known = None
                     file.seek(0)
-            data = file.read()
-        start, records = (0, []) if known is None else (known.end, known.records)
-        # Each record has its line break in front: the last line may be half of one, still.
-        whole = max(data.rfind(b"\n"), 0)
-        records = records + parse_sources(data[:whole])
-        seen = data[:whole] if known is None else known.before + data[:whole]
-        self._known[storage.where, key] = _Parsed(start + whole, seen[-_COMPARED_BYTES:], records)
+            end, before = (0, b"") if known is None else (known.end, known.before)
+            records = [] if known is None else list(known.records)
+            unfinished = b""
+            for place, piece in logs.pieces(file):
+                # Each record has its line break in front: the last line may be half of one, still.
+                if not piece.endswith(b"\n"):
+                    unfinished = piece
+                    break
+                records += parse_sources(piece)
+                end, before = place, (before + piece)[-_COMPARED_BYTES:]
+        self._known[storage.where, key] = _Parsed(end, before, records)
         while len(self._known) > _KEPT:
             self._known.pop(next(iter(self._known)), None)
-        return records + parse_sources(data[whole:])
+        return records + parse_sources(unfinished)
 
 
 def read(
@@ -99,4 +103,4 @@ def read(
         records = [record for key in keys(storage) for record in reader.records(storage, key)]
     if not records:
         return {}
-    return current_sources(records, history_log.read_as_written(storage), images())
+    return current_sources(records, history_log.read_ways(storage), images())

@@ -71,5 +71,5 @@ def read(
             blocks += parse_blocks(data, f"{storage.where}/{key}")
         if not blocks:
             return current_suggestions([], [], [], present)
-        history = history_log.read_as_written(storage)
+        history = history_log.read_ways(storage)
         return current_suggestions(blocks, history, images(), present, num_classes)
