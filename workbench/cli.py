@@ -12,6 +12,7 @@ from pathlib import Path
 
 from workbench import __version__
 from workbench.errors import SetupError, WorkbenchError
+from workbench.persistence.counting import counted
 
 _DATA = Path("workbench-data")
 
@@ -228,7 +229,10 @@ def _copy(options: argparse.Namespace) -> int:
             print(f"\r{shown} %", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
     made = asyncio.run(copy_dataset(options.source, options.target, progress=progress))
-    print(f"Dataset {made.name!r} with {sum(made.num_images.values()):,} images is in {made.path}.")
+    print(
+        f"Dataset {made.name!r} with {counted(sum(made.num_images.values()), 'image')} is in "
+        f"{made.path}."
+    )
     return 0
 
 

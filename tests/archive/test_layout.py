@@ -191,7 +191,7 @@ def test_no_split_and_subfolders_are_told() -> None:
 REFUSED = {
     "no images": (
         ["data.yaml", "labels/train/a.txt"],
-        r"images \(\.bmp.*1 text files.*images/train",
+        r"images \(\.bmp.*1 text file, .* 1 other; .*images/train",
     ),
     "nothing": ([], r"no files at all"),
     "an archive inside": (["export/dataset.zip"], r"unpack that"),

@@ -102,7 +102,7 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(backend: Backend, s
             await ds.rewrite_classes(set_, classes, mapping)
     with pytest.raises(ConflictError, match="by now"):
         await ds.rewrite_classes(set_, ["x"], {1: 0, 2: 0}, expected=["cat", "dog"])
-    with pytest.raises(ConflictError, match="'dog' has 1 boxes by now, not 2"):
+    with pytest.raises(ConflictError, match="'dog' has 1 box by now, not 2"):
         await ds.rewrite_classes(set_, ["cat"], {1: 0, 2: 0}, expected_boxes={1: 2})
     with pytest.raises(NotFoundError):
         await ds.rewrite_classes(set_, ["cat", "b", "c"], {}, patches={("val", "no.jpg"): []})

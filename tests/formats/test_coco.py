@@ -313,7 +313,7 @@ async def test_class_ids_follow_the_category_ids(
     assert info.classes == ["bike", "class_5", "mouse", "mouse_2", "toothbrush"]
     assert [row.split()[0] for row in text.splitlines()] == ["4", "2", "3", "0", "1"]
     assert notes == [
-        "result.json does not name 1 of its categories: they are called 'class_5'; rename them",
+        "result.json does not name 1 category, called 'class_5' here; rename what has no name",
         "'things' only stand above other categories and have no boxes: left out of the classes",
         "several categories are called 'mouse'; one is the class 'mouse_2' now",
     ]

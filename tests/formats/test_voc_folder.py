@@ -256,7 +256,7 @@ async def test_lists_that_disagree_keep_what_scores_are_measured_on(
     }
     assert sorted(info.notes) == [
         "1 image lies in no split and went to train, such as 'JPEGImages/c.jpg'",
-        "1 names in the list train.txt are of no image here: ghost",
+        "1 name in the list train.txt without an image here: ghost",
         "2 images are in several lists: a went to test, b went to val",
     ]
 

@@ -50,10 +50,10 @@ def test_a_sound_dataset_has_nothing_to_complain_about() -> None:
     ("images", "problem", "remedy"),
     [
         ([("val", [0])], "no images in train", "capture or import"),
-        ([("train", None), ("val", [0])], "none of its 1 images in train has a box", "label some"),
-        ([("train", []), ("val", [0])], "none of its 1 images in train has a box", "label some"),
+        ([("train", None), ("val", [0])], "there is no box on 1 image in train", "label some"),
+        ([("train", []), ("val", [0])], "there is no box on 1 image in train", "label some"),
         ([("train", [0])], "no images in val", "move some images to val"),
-        ([("train", [0]), ("val", None)], "none of its 1 images in val has a box", "label some"),
+        ([("train", [0]), ("val", None)], "there is no box on 1 image in val", "label some"),
         ([("train", [0, 7]), ("val", [0])], "class ids 7", "append the missing names"),
     ],
 )

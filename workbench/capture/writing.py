@@ -14,6 +14,7 @@ from workbench.capture.recording import Chosen
 from workbench.capture.settings import CaptureSettings
 from workbench.errors import InvalidNameError, NotFoundError
 from workbench.persistence import ImageStore
+from workbench.persistence.counting import counted
 from workbench.persistence.models import Annotation, NewImage, Prediction
 from workbench.persistence.sources import ImageSource
 
@@ -99,5 +100,6 @@ def explain(error: Exception, dataset: str, saved: int) -> str:
     else:
         problem = "an image could not be saved"
         remedy = "put that right, then record again"
-    kept = f"{saved} images of this session are saved and intact" if saved else "nothing was saved"
+    images = counted(saved, "image of this session is", "images of this session are")
+    kept = f"{images} saved and intact" if saved else "nothing was saved"
     return f"Capture has stopped: {problem} ({error}). {remedy.capitalize()}. {kept.capitalize()}."

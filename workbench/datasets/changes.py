@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
+from workbench.persistence.counting import counted
 from workbench.persistence.models import Annotation
+
+__all__ = ["BoxRef", "Change", "counted", "nothing_to_undo", "undoing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,3 @@ def undoing(description: str) -> Iterator[None]:
             f"cannot undo ({description}), because things have changed since; "
             f"nothing was undone: {error}"
         ) from error
-
-
-def counted(number: int, what: str, plural: str | None = None) -> str:
-    """Return ``"1 image"``, ``"2 images"``; every message counts in the same way."""
-    return f"{number:,} {what if number == 1 else plural or what + 's'}"

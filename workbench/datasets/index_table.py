@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from workbench.datasets.columns import pack, pack_names, unpack, unpack_names
 from workbench.datasets.places import find_places
+from workbench.persistence.counting import counted
 from workbench.persistence.models import SPLITS, ImageKey
 
 UNLABELLED, BACKGROUND, LABELLED, UNREADABLE = range(4)
@@ -96,7 +97,8 @@ class DatasetIndex:
 
     def __repr__(self) -> str:
         """Say how much there is; see `LabelTable`."""
-        return f"<DatasetIndex: {len(self):,} images, {len(self.class_id):,} boxes>"
+        boxes = counted(len(self.class_id), "box", "boxes")
+        return f"<DatasetIndex: {counted(len(self), 'image')}, {boxes}>"
 
     def key(self, position: int) -> ImageKey:
         """Return what identifies the image at a position."""

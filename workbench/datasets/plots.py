@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.datasets.changes import counted
 from workbench.datasets.drawing import class_colour
 from workbench.datasets.greys import GRID, TEXT
 from workbench.datasets.statistics import HEAT_MAP_CELLS, Statistics
@@ -272,7 +273,7 @@ def _series(
         chosen = sorted(frequent.tolist())
     series = [(names[number], _web_colour(number), class_id == number) for number in chosen]
     if len(chosen) < len(names):
-        others = f"{len(names) - len(chosen):,} other classes"
+        others = counted(len(names) - len(chosen), "other class", "other classes")
         series.append((others, TEXT, ~np.isin(class_id, chosen)))
     return series
 

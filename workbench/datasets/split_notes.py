@@ -84,6 +84,6 @@ def about_unreadable(table: LabelTable) -> list[str]:
     if not table.problems:
         return []
     return [
-        f"{counted(len(table.problems), 'label file')} cannot be read and count as empty "
+        f"{counted(len(table.problems), 'label file')} cannot be read, counted as empty "
         f"(the first: {table.problems[0]})"
     ]

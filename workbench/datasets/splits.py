@@ -30,6 +30,7 @@ from workbench.persistence.models import (
 if TYPE_CHECKING:
     import pandas as pd
 
+_STAY = "images stay where they are"
 DEFAULT_RATIOS: Mapping[str, float] = {"train": 0.8, "val": 0.2}
 
 Ints = npt.NDArray[np.int64]
@@ -212,14 +213,14 @@ class SplitPlanner:
         if twins.any():
             dealt &= ~twins
             notes.append(
-                f"{counted(int(twins.sum()), 'image')} stay where they are, because other splits "
-                f"have images of the same name (the first: {names[twins][0]})"
+                f"{counted(int(twins.sum()), 'image stays where it is', _STAY)}, because other "
+                f"splits have images of the same name (the first: {names[twins][0]})"
             )
         group = _by_name(group_index(table.filenames, group_by), table.filenames)
         units, unit_of = np.unique(group[dealt], return_inverse=True)
         if group_by is not None and 0 < len(units) < min(int((shares > 0).sum()), dealt.sum()):
             raise ValueError(
-                f"group_by: {counted(int(dealt.sum()), 'image')} form only "
+                f"group_by: {counted(int(dealt.sum()), 'image forms', 'images form')} only "
                 f"{counted(len(units), 'group')}, too few for {int((shares > 0).sum())} splits; "
                 f"group by something else, or not at all"
             )

@@ -134,7 +134,8 @@ def in_words(found: VersionComparison) -> str:
     ]
     if found.boxes_added or found.boxes_removed:
         on = counted(len(found.labels), "image")
-        parts.append(f"{found.boxes_added:,} boxes added, {found.boxes_removed:,} removed on {on}")
+        added = counted(found.boxes_added, "box", "boxes")
+        parts.append(f"{added} added, {found.boxes_removed:,} removed on {on}")
     elif found.labels:
         parts.append(f"labels of {counted(len(found.labels), 'image')} changed")
     parts += [f"class {old!r} renamed to {new!r}" for old, new in found.renamed.items()]

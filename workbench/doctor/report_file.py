@@ -31,6 +31,7 @@ from workbench.datasets.manager import DatasetManager
 from workbench.doctor.findings import Finding, report
 from workbench.errors import SetupError
 from workbench.persistence import create_stores
+from workbench.persistence.counting import counted
 from workbench.persistence.models import SPLITS, DatasetInfo
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.scratch import scratch_prefix
@@ -114,7 +115,7 @@ def _heading() -> str:
 def _machine() -> str:
     memory = psutil.virtual_memory()
     return (
-        f"Machine: {platform.machine()}, {os.cpu_count()} processors, "
+        f"Machine: {platform.machine()}, {counted(os.cpu_count() or 1, 'processor')}, "
         f"{memory.total / _GIB:.1f} GiB memory, {memory.available / _GIB:.1f} GiB of it free; "
         f"file names in {sys.getfilesystemencoding()}"
     )
@@ -125,13 +126,15 @@ def _data(folder: Path) -> str:
         return "Data: there is no data folder yet"
     datasets = asyncio.run(_datasets(folder))
     folders = sum(1 for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    lines = [f"Data: {len(datasets)} datasets in {folders} folders"]
+    lines = [f"Data: {counted(len(datasets), 'dataset')} in {counted(folders, 'folder')}"]
     for number, info in enumerate(datasets, start=1):
         if info.problem:  # whose words name folders and classes
             lines.append(f"  {number}: damaged")
             continue
         images = ", ".join(f"{info.num_images[split]} in {split}" for split in SPLITS)
-        lines.append(f"  {number}: {len(info.classes)} classes; images: {images}")
+        lines.append(
+            f"  {number}: {counted(len(info.classes), 'class', 'classes')}; images: {images}"
+        )
     runs = len(RunFolder.find_all(folder.parent / "runs"))
     lines.append(f"Training runs beside it: {runs}")
     return "\n".join(lines)

@@ -44,6 +44,7 @@ from workbench.labelling.network import (
 )
 from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores
+from workbench.persistence.counting import counted
 from workbench.persistence.models import ImageKey, ModelInfo, Progress, no_progress
 from workbench.training.config import LOCAL
 
@@ -228,8 +229,8 @@ class Evaluator:
         readable = np.flatnonzero(sizes.min(axis=1) > 0)
         if not len(readable):
             raise NotFoundError(
-                f"{request.dataset}/{request.split}: none of the {len(sizes)} images can be read; "
-                f"{_DAMAGED}"
+                f"{request.dataset}/{request.split}: expected images that can be read, found "
+                f"{counted(len(sizes), 'damaged image')}; {_DAMAGED}"
             )
         names, image_size, stride = await self._predictor.run(
             request.model,

@@ -32,6 +32,7 @@ from workbench.evaluation.findings import (
     thresholds_by_class,
 )
 from workbench.evaluation.matching import Bools, Floats, Ints, match, overlapping
+from workbench.persistence.counting import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,7 +178,8 @@ def compare(first: Evaluation, second: Evaluation, confidence: Thresholds = None
     if first.labels_digest != second.labels_digest:
         raise ValueError(
             f"expected two evaluations of the same labels, found {first.dataset}/{first.split} "
-            f"with {len(first.truth)} labels on {len(first.filenames)} images and "
+            f"with {counted(len(first.truth), 'label')} on "
+            f"{counted(len(first.filenames), 'image')} and "
             f"{second.dataset}/{second.split} with {len(second.truth)} on "
             f"{len(second.filenames)}; evaluate both again"
         )

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 from workbench.evaluation.evaluation import Evaluation
 from workbench.persistence import Stores
+from workbench.persistence.counting import counted
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class KeptThresholds:
 
     def __str__(self) -> str:
         """Return what they are from, for people: ``cups-1 on val, 40 images``."""
-        return f"{self.model} on {self.split}, {self.images:,} images"
+        return f"{self.model} on {self.split}, {counted(self.images, 'image')}"
 
 
 def _key(weights_digest: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from workbench.persistence.counting import counted
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -77,7 +79,7 @@ class ClassMapping:
         """Return one line for people: ``kitty → cat, 78 classes left out``."""
         taken = ", ".join(f"{old} → {new}" for old, new in self.by_name.items())
         rest = len(self.names) - len(self.by_name)
-        left = f"{rest} {'class' if rest == 1 else 'classes'} left out" if rest else ""
+        left = f"{counted(rest, 'class', 'classes')} left out" if rest else ""
         return ", ".join(part for part in (taken, left) if part) or "no classes"
 
 

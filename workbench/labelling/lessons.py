@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from workbench.persistence.counting import counted
 from workbench.persistence.models import ImageKey
 from workbench.training.config import TrainingConfig
 from workbench.training.defaults import DataFacts, Machine, suggest_image_size
@@ -241,7 +242,7 @@ class Lesson:
 
     def __str__(self) -> str:
         """Return one line for people: what it has learnt from, how good it is, what it saves."""
-        images = f"{self.taught:,} image{'' if self.taught == 1 else 's'}"
+        images = counted(self.taught, "image")
         if not self.can_tell:
             return f"taught on {images}; {self.held_out} held out, too few to tell how good"
         return (

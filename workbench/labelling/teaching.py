@@ -39,6 +39,7 @@ from workbench.labelling.outlook import Outlook, outlook
 from workbench.labelling.predictor import Predictor
 from workbench.labelling.savings import RIGHT, Savings, crops_from, savings, thresholds_by_class
 from workbench.persistence import Stores, create_stores
+from workbench.persistence.counting import counted
 from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.models import (
     Annotation,
@@ -145,7 +146,7 @@ class TeachingState:
             parts.append(self.problem)
         elif self.reviewed < self.due:
             more = self.due - self.reviewed
-            images = f"{more:,} more image{'' if more == 1 else 's'}"
+            images = counted(more, "more image")
             parts.append(f"learns again after {images}" if parts else f"Learns after {images}")
         return "; ".join(parts)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from workbench.datasets.changes import counted
 from workbench.datasets.manager import DatasetManager
 from workbench.labelling import ModelLabeller
 from workbench.labelling.predictor import Predictor
@@ -342,4 +343,4 @@ def _title(info: DatasetInfo) -> str:
     if info.problem:
         return f"{info.name} (damaged)"
     images = sum(info.num_images.values())
-    return f"{info.name} ({images} image{'' if images == 1 else 's'})"
+    return f"{info.name} ({counted(images, 'image')})"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ConflictError, InvalidDatasetError, LabelFormatError
+from workbench.persistence.counting import counted
 from workbench.persistence.history import ClassRecord, ClassUndoRecord
 from workbench.persistence.models import ClassRewrite, RowPatch
 from workbench.persistence.rules import check_classes, check_classes_seen
@@ -123,7 +124,8 @@ def plan(state: State, request: Request, serial: int = 0) -> Planned:
         found = int(counts[class_id]) if class_id < len(counts) else 0
         if found != expected:
             raise ConflictError(
-                f"{state.name}: class {old[class_id]!r} has {found} boxes by now, not {expected}; "
+                f"{state.name}: class {old[class_id]!r} has {counted(found, 'box', 'boxes')} by "
+                f"now, not {expected}; "
                 f"look again"
             )
     yaml = DataYaml(classes, state.yaml.extra)
@@ -172,7 +174,8 @@ def check_mapping(
     for old, new in full.items():
         if new is not None and not 0 <= new < num_new:
             raise InvalidDatasetError(
-                f"mapping: class id {old} would become {new}, of {num_new} classes; "
+                f"mapping: class id {old} would become {new}, of "
+                f"{counted(num_new, 'class', 'classes')}; "
                 f"say what becomes of it, None to remove its boxes"
             )
     return full
@@ -203,7 +206,8 @@ def _require_readable(state: State) -> np.ndarray[tuple[int], np.dtype[np.int64]
         raise LabelFormatError(
             state.name,
             0,
-            f"{len(problems)} label files cannot be read, so that nobody knows their classes; "
+            f"{counted(len(problems), 'label file')} cannot be read, so that nobody knows all "
+            f"classes; "
             f"nothing was changed. Repair or remove: {named}{more}",
         )
     return np.bincount(columns.class_id, minlength=len(state.yaml.classes)).astype(np.int64)

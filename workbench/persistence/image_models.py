@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from workbench.persistence.counting import counted
 from workbench.persistence.label_models import Annotation
 
 
@@ -81,7 +82,7 @@ class ImageTable:
 
     def __repr__(self) -> str:
         """Say how much there is; see `LabelTable`."""
-        return f"<ImageTable: {len(self):,} images>"
+        return f"<ImageTable: {counted(len(self), 'image')}>"
 
 
 @dataclass(frozen=True, slots=True)

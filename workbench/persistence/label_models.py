@@ -9,6 +9,8 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from workbench.persistence.counting import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
@@ -166,8 +168,9 @@ class LabelTable:
 
     def __repr__(self) -> str:
         """Say how much there is: all of it, asyncio would write and throw away, too."""
-        bad = f", {len(self.problems):,} unreadable files" if self.problems else ""
-        return f"<LabelTable: {len(self):,} boxes of {len(self.filenames):,} images{bad}>"
+        bad = f", {counted(len(self.problems), 'unreadable file')}" if self.problems else ""
+        images = counted(len(self.filenames), "image")
+        return f"<LabelTable: {counted(len(self), 'box', 'boxes')} of {images}{bad}>"
 
     def class_counts(self, num_classes: int = 0) -> npt.NDArray[np.int64]:
         """Count the boxes by class id, shape ``(max(num_classes, highest id + 1),)``."""

@@ -19,6 +19,7 @@ from workbench.errors import (
     InvalidDatasetError,
     InvalidFrameError,
 )
+from workbench.persistence.counting import counted
 from workbench.persistence.foreign_text import is_whole
 from workbench.persistence.image_bounds import decode_bounded, header_of
 from workbench.persistence.models import TrashEntry
@@ -102,10 +103,15 @@ def check_classes_suffice(counts: npt.NDArray[np.int64], classes: Sequence[str])
     ClassesInUseError
         With the counts of the ids that would be left over.
     """
-    orphans = [f"{i} ({n} boxes)" for i, n in enumerate(counts.tolist()) if n and i >= len(classes)]
+    orphans = [
+        f"{i} ({counted(n, 'box', 'boxes')})"
+        for i, n in enumerate(counts.tolist())
+        if n and i >= len(classes)
+    ]
     if orphans:
         raise ClassesInUseError(
-            f"{len(classes)} classes are too few: labels use the class ids {', '.join(orphans)}; "
+            f"{counted(len(classes), 'class is', 'classes are')} too few: labels use the class "
+            f"ids {', '.join(orphans)}; "
             f"keep those classes, or remove their boxes first"
         )
 

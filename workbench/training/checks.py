@@ -10,6 +10,7 @@ import numpy as np
 from workbench.datasets.health import Finding, HealthChecker
 from workbench.errors import InvalidConfigError
 from workbench.persistence import Stores
+from workbench.persistence.counting import counted
 from workbench.persistence.models import DatasetInfo, ImageKey, LabelTable, Progress, no_progress
 from workbench.training.architectures import read_architecture, require_readable_texts
 from workbench.training.arguments import check_arguments
@@ -160,19 +161,19 @@ def _errors(info: DatasetInfo, table: LabelTable) -> list[Problem]:
         kind = NO_TRAIN if len(splits) else NO_IMAGES
         errors.append((kind, "there are no images in train", "capture or import some"))
     elif not boxes["train"]:
-        text = f"none of its {images['train']} images in train has a box"
+        text = f"there is no box on {counted(images['train'], 'image')} in train"
         errors.append((NO_BOXES, text, "label some first"))
     if not images["val"]:
         text = "there are no images in val, without which nobody can tell how good the model gets"
         errors.append((NO_VAL, text, "move some images to val, about one in five"))
     elif not boxes["val"]:
-        text = f"none of its {images['val']} images in val has a box"
+        text = f"there is no box on {counted(images['val'], 'image')} in val"
         errors.append((NO_BOXES, text, "label some, or move labelled images to val"))
     unknown = np.unique(table.class_id[table.class_id >= len(info.classes)])
     if len(unknown):
         text = (
             f"labels use class ids {', '.join(map(str, unknown))}, but the dataset has "
-            f"{len(info.classes)} classes"
+            f"{counted(len(info.classes), 'class', 'classes')}"
         )
         errors.append((UNKNOWN_CLASS, text, "append the missing names or correct the labels"))
     return [Problem(ERROR, text, remedy, kind=kind) for kind, text, remedy in errors]

@@ -15,6 +15,7 @@ import psutil
 
 from workbench.datasets.index import DatasetIndex, Indexer
 from workbench.persistence import Stores
+from workbench.persistence.counting import counted
 from workbench.persistence.models import SPLITS
 from workbench.training.config import TrainingConfig
 from workbench.training.devices import Gpu, may_have_gpu
@@ -208,7 +209,7 @@ def suggest_epochs(facts: DataFacts, machine: Machine, image_size: int) -> Sugge
     three hours.
     """
     count = facts.num_train
-    images = f"{count:,} labelled image{'' if count == 1 else 's'} in train, on {machine.words}"
+    images = f"{counted(count, 'labelled image')} in train, on {machine.words}"
     if machine.on_gpu:
         return Suggestion(300 if count <= _FEW else 100 if count <= _MANY else 50, images)
     least, most = _CPU_EPOCHS
@@ -230,7 +231,9 @@ def suggest_batch(facts: DataFacts, machine: Machine, scale: str, image_size: in
     few = 2 ** max(facts.num_train // _STEPS, 1).bit_length() // 2
     batch = min(max(few, _SMALLEST_BATCH), _USUAL_BATCH)
     why = (
-        "usual" if batch == _USUAL_BATCH else f"so that {facts.num_train} images make several steps"
+        "usual"
+        if batch == _USUAL_BATCH
+        else f"so that {counted(facts.num_train, 'image makes', 'images make')} several steps"
     )
     if machine.num_gpus == 1 and facts.num_train >= _FEW:
         return Suggestion(-1, "as many as fill 60 % of the GPU's memory")

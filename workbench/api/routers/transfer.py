@@ -26,6 +26,7 @@ from workbench.datasets.formats.ledger import UNITS, Ledger
 from workbench.datasets.formats.naming import require_free
 from workbench.datasets.formats.plan import Imported, ImportPlan, plan_import
 from workbench.datasets.formats.writers import WRITERS
+from workbench.persistence.counting import counted
 from workbench.persistence.models import Progress
 
 router = router_of("import and export")
@@ -164,7 +165,7 @@ def _larger(plan: ImportPlan, state: ApiState) -> list[str]:
     names = [name for name, (width, height) in plan.sizes().items() if width * height > most]
     if not names:
         return []
-    count = "a picture has" if len(names) == 1 else f"{len(names)} pictures have"
+    count = counted(len(names), "picture has", "pictures have")
     return [f"{count} more than {most} pixels and may not be shown, for example {names[0]}"]
 
 

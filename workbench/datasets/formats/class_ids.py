@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats.items import Record
 from workbench.errors import ImportFormatError
 
@@ -61,7 +62,8 @@ class IdsSeen:
 
 def note_of(named: int) -> str:
     """Return what is said where ids are taken as counted from 1."""
-    what = f"no row has the id 0, and {named} is one although {named} classes are named"
+    classes = counted(named, "class is", "classes are")
+    what = f"no row has the id 0, and {named} is one although {classes} named"
     return (
         f"class ids were taken as counted from 1: {what}; choose first_id='0' if they count from 0"
         if named

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple
 
+from workbench.datasets.changes import counted
+
 Id = int | str
 """Of an image or category. COCO has integers; some tools write them as text."""
 
@@ -145,8 +147,8 @@ def _made_up(files: Sequence[CocoFile], described: Sequence[Sequence[Category]])
         made_up = [category.name for category in categories if not names.get(category.id)]
         if made_up:
             notes.append(
-                f"{file.where} does not name {len(made_up)} of its categories: they are called "
-                f"{_some(made_up)}; rename them"
+                f"{file.where} does not name {counted(len(made_up), 'category', 'categories')}, "
+                f"called {_some(made_up)} here; rename what has no name"
             )
     return notes
 

@@ -138,8 +138,9 @@ class _Conversion:
         if self._levels is not None and any(name in self.used for name in deep):
             low, high = self._levels
             self.notes.append(
-                f"{len(deep)} files have more than 8 bits for each value: {low:g}..{high:g} became "
-                f"0..255 in all of them; choose levels=(low, high) for another range"
+                f"{counted(len(deep), 'file has', 'files have')} more than 8 bits for each value: "
+                f"{low:g}..{high:g} became "
+                f"0..255; choose levels=(low, high) for another range"
             )
         if self._made:
             self.notes.insert(
@@ -202,7 +203,9 @@ class _Conversion:
                 self.failed[name] = str(error)
                 return
             made = self._made - before
-            self.notes.append(f"only the first {made} pictures could be made of it: {error}")
+            self.notes.append(
+                f"only the first {counted(made, 'picture')} could be made of it: {error}"
+            )
         if made:
             self.used.append(name)
         else:

@@ -76,7 +76,7 @@ class ExportPlan:
 
     def __str__(self) -> str:
         """Return the plan in a few lines."""
-        counts = f"{self.num_images:,} images, {self.num_boxes:,} boxes"
+        counts = f"{counted(self.num_images, 'image')}, {counted(self.num_boxes, 'box', 'boxes')}"
         return "\n".join(
             [f"{self.format}: {counts}", f"classes: {', '.join(self.classes)}", *self.notes]
         )

@@ -171,7 +171,8 @@ def _said(meaning: Meaning, others: Sequence[Meaning], count: int) -> list[str]:
     (layout, unit), (other, other_unit) = meaning, others[0]
     change = f"rows={other!r}" if other != layout else f"units={other_unit!r}"
     return [
-        f"{counted(count, 'row')} were read as {COLUMNS[layout]} in {unit}, and would be inside "
+        f"{counted(count, 'row was', 'rows were')} read as {COLUMNS[layout]} in {unit}, and would "
+        f"be inside "
         f"their pictures as {COLUMNS[other]} in {other_unit}, too: have a look, and choose "
         f"{change} if that is what they are"
     ]

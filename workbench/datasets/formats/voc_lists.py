@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from workbench.datasets.changes import counted
 from workbench.datasets.formats.pairing import stem_of
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import text_of
@@ -50,12 +51,16 @@ def _assign(view: FolderView, lists: dict[str, list[str]]) -> tuple[dict[str, st
         several += [f"{stem_of(p)} went to {assigned[p]}" for p in pictures if p in assigned]
         assigned |= {picture: split for picture in pictures if picture not in assigned}
     if several:
-        notes.append(f"{len(several)} images are in several lists: {_examples(several)}")
+        notes.append(
+            f"{counted(len(several), 'image is', 'images are')} in several lists: "
+            f"{_examples(several)}"
+        )
     rest = found.get("trainval", set()) - assigned.keys()
     if rest and "train" not in found and "val" not in found:
         assigned |= split_by_ratio(rest, {"train": 0.8, "val": 0.2}, 0)
         notes.append(
-            f"trainval.txt lists {len(rest)} images, and there is no train.txt or val.txt: 80 % "
+            f"trainval.txt lists {counted(len(rest), 'image')}, and there is no train.txt or "
+            f"val.txt: 80 % "
             f"went to train, 20 % to val, picked at random with seed 0"
         )
     return assigned, notes
@@ -74,7 +79,7 @@ def _resolve(
             found.update(known[stem])
     if missing:
         notes.append(
-            f"{len(missing)} names in the list {split}.txt are of no image here: "
+            f"{counted(len(missing), 'name')} in the list {split}.txt without an image here: "
             f"{_examples(missing)}"
         )
     return found

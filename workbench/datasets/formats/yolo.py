@@ -152,7 +152,8 @@ def _amend(
         reading.notes.append(offer(highest))
     if highest >= named:
         reading.notes.append(
-            f"label files use class ids up to {highest} and {named} classes are named: the "
+            f"label files use class ids up to {highest} and "
+            f"{counted(named, 'class is', 'classes are')} named: the "
             f"others are called class_{named} and so on; rename them"
         )
 

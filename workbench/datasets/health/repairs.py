@@ -59,7 +59,7 @@ class Repairs:
     def trash_orphans(self, title: str, orphans: Sequence[tuple[str, str]]) -> Repair:
         """Move label files without an image to the trash."""
         names = list(orphans)
-        text = f"{counted(len(names), 'label file')} go to the trash"
+        text = f"{counted(len(names), 'label file goes', 'label files go')} to the trash"
 
         async def apply() -> Change:
             entries = await self._stores.label.delete_orphans(self._dataset, names)

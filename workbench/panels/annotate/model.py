@@ -16,6 +16,7 @@ from typing import Any
 
 import traitlets
 
+from workbench.datasets.changes import counted
 from workbench.datasets.classes import ClassEditor
 from workbench.datasets.manager import DatasetManager
 from workbench.datasets.trail import Trail, read_trail, same_boxes
@@ -289,7 +290,9 @@ class AnnotateModel(traitlets.HasTraits):
             Encode the pixels anew, for a browser that cannot decode the stored bytes.
         """
         if not 0 <= index < len(self._names):
-            raise IndexError(f"the walk has {len(self._names)} images, there is no number {index}")
+            raise IndexError(
+                f"the walk has {counted(len(self._names), 'image')}, none has number {index}"
+            )
         name = self._names[index]
         key = self._scope + name
         await self.review.refresh()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from workbench import panels  # the others are imported once they are opened
+from workbench.datasets.changes import counted
 from workbench.evaluation.evaluator import Evaluator
 from workbench.labelling.predictor import Predictor
 from workbench.panels.evaluate.model import CHOICES, GALLERIES, EvaluateModel, Result
@@ -360,7 +361,9 @@ class EvaluatePanel:
             raise ValueError(f"kind: expected one of {', '.join(GALLERIES)}, found {kind!r}")
         found = self.model.findings(kind)
         if not 0 <= number < len(found) or self.model.result is None:
-            raise ValueError(f"{kind}: there are {len(found)} findings, none has number {number}")
+            raise ValueError(
+                f"{kind}: expected one of {counted(len(found), 'finding')}, found number {number}"
+            )
         if self.annotator is not None:
             self.annotator.close()
         evaluation = self.model.result.evaluation_of(kind)
@@ -376,7 +379,8 @@ class EvaluatePanel:
             panel.model.propose(name, predictions)
         title = self.model.result.describe(kind).title
         self._title.value = (
-            f"<b>{escape(title)}</b> of {escape(evaluation.model)}: {len(images):,} images of "
+            f"<b>{escape(title)}</b> of {escape(evaluation.model)}: "
+            f"{counted(len(images), 'image')} of "
             f"{escape(evaluation.dataset)}/{evaluation.split}. Dashed boxes are predictions."
         )
         self._annotate_box.children = (self._annotate_bar, panel.view)

@@ -71,7 +71,9 @@ def next_step(facts: DatasetFacts, *, trained_at: datetime | None, num_newer: in
     if trained_at is None:
         return Door("No model was trained on it yet.", "Train", "Train")
     if num_newer >= FEW:
-        return Door(f"The model is older than {num_newer:,} labels.", "Train again", "Train")
+        return Door(
+            f"The model is older than {counted(num_newer, 'label')}.", "Train again", "Train"
+        )
     return None
 
 

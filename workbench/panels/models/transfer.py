@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from workbench.datasets.changes import counted
 from workbench.panels.models.incoming import IncomingFile
 from workbench.panels.models.model import ModelsModel, obstacle, required
 from workbench.panels.models.widgets import FileDownload, FileUpload
@@ -237,12 +238,13 @@ def _export_words(made: ExportResult) -> str:
     if not check.is_conclusive:
         return (
             f"{made_of}<p>⚠ Nothing could be compared: the model itself finds nothing on the "
-            f"{check.images} images that were tried.</p>"
+            f"{counted(check.images, 'image that was', 'images that were')} tried.</p>"
         )
     verdict = "✓ It finds the same" if check.agrees else "⚠ It does not find the same"
     return (
-        f"{made_of}<p>{verdict}: {check.boxes:,} boxes on {check.images} images from a confidence "
-        f"of {check.confidence:.2g} on, {check.unmatched} of them unmatched, edges at most "
+        f"{made_of}<p>{verdict}: {counted(check.boxes, 'box', 'boxes')} on "
+        f"{counted(check.images, 'image')} from a confidence of {check.confidence:.2g} on, "
+        f"{check.unmatched} of them unmatched, edges at most "
         f"{check.max_offset:.2f} pixels apart, confidences "
         f"{check.max_confidence_difference:.4f}.</p>"
     )

@@ -171,7 +171,8 @@ def plan_page(
     }
     if isinstance(plan, MergePlan):
         page["facts"] = [
-            f"{counted(len(plan.new), 'picture')} are new, {len(plan.found):,} are there already"
+            f"{counted(len(plan.new), 'picture is', 'pictures are')} new, {len(plan.found):,} "
+            f"there already"
             + (f", {len(plan.replaced):,} replace others" if plan.replaced else ""),
             f"{counted(len(plan.labels), 'picture')} that are there get labels",
         ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import traitlets as t
 
+from workbench.datasets.changes import counted
 from workbench.errors import InvalidConfigError, WorkbenchError
 from workbench.panels.shared.python_code import call, code
 from workbench.panels.shared.readings import Readings
@@ -255,4 +256,4 @@ def too_small(name: str, least: int) -> str:
 def _version_words(version: VersionInfo) -> tuple[str, str]:
     images = sum(version.num_images.values())
     frozen = f"{version.created_at.astimezone():%Y-%m-%d}"
-    return f"{version.name} · {images:,} images · {frozen}", version.name
+    return f"{version.name} · {counted(images, 'image')} · {frozen}", version.name

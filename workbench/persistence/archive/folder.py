@@ -19,6 +19,7 @@ from typing import Self
 from workbench.errors import ArchiveError, NotFoundError
 from workbench.persistence.archive.directory import Member, is_litter
 from workbench.persistence.archive.format import BLOCK_BYTES, MOST_LEVELS, STORED
+from workbench.persistence.counting import counted
 from workbench.persistence.disk_errors import LEADS_NOWHERE
 from workbench.persistence.links import leads_astray, remedy_of_folder
 from workbench.persistence.yolo.names import HIDDEN
@@ -166,9 +167,8 @@ class Folder:
 
 
 def _left_out(links: list[str], where: str) -> str:
-    lead, were = (
-        ("1 link leads", "was") if len(links) == 1 else (f"{len(links)} links lead", "were")
-    )
+    lead = counted(len(links), "link leads", "links lead")
+    were = "was" if len(links) == 1 else "were"
     return f"{lead} {where} and {were} left out, such as {links[0]!r}"
 
 

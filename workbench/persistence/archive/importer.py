@@ -31,6 +31,7 @@ from workbench.persistence.archive.format import LARGE_BYTES, refusal
 from workbench.persistence.archive.layout import Layout, images_of, plan_layout
 from workbench.persistence.archive.reader import Archive
 from workbench.persistence.archive.split_lists import GivenSplits, find_splits
+from workbench.persistence.counting import counted
 from workbench.persistence.disk_format import format_of, newer_problem
 from workbench.persistence.models import ArchiveLimits, Progress, no_progress
 
@@ -162,8 +163,9 @@ def _import(archive: Source, sink: Sink, progress: Progress, what: str) -> Archi
     highest = _copy(archive, layout, sink, progress, notes)
     if highest >= len(classes):
         notes.append(
-            f"label files use class ids up to {highest} and the {what} names {len(classes)} "
-            f"classes: the others are called class_{len(classes)} and so on; rename them"
+            f"label files use class ids up to {highest} and the {what} names "
+            f"{counted(len(classes), 'class', 'classes')}: the others are called "
+            f"class_{len(classes)} and so on; rename them"
         )
         classes = classes + [f"class_{index}" for index in range(len(classes), highest + 1)]
     elif not classes:

@@ -21,6 +21,7 @@ from workbench.persistence.archive import notes as say
 from workbench.persistence.archive.directory import fold
 from workbench.persistence.archive.split_lists import GivenSplits
 from workbench.persistence.archive.split_words import split_word
+from workbench.persistence.counting import counted
 from workbench.persistence.models import SPLITS
 from workbench.persistence.yolo.names import HIDDEN, IMAGE_EXTENSIONS, check_name, portable_name
 
@@ -381,13 +382,16 @@ def _find_class_lists(names: Sequence[str], root: tuple[str, ...]) -> list[str]:
 
 def _no_images(names: Sequence[str]) -> str:
     extensions = ", ".join(sorted(IMAGE_EXTENSIONS))
-    found = f"{len(names)} other files, such as {names[0]!r}" if names else "no files at all"
+    found = (
+        f"{counted(len(names), 'other file')}, such as {names[0]!r}" if names else "no files at all"
+    )
     if any(_extension(name) == ".zip" for name in names):
         remedy = "if the dataset is in an archive inside this one, unpack that and import it"
     elif any(say.DROPPED.get(_extension(name)) == say.NO_CODEC for name in names):
         remedy = "convert the images to JPEG or PNG"
     elif labels := sum(_extension(name) == ".txt" for name in names):
-        found = f"{labels} text files, such as labels are, and {len(names) - labels} others"
+        others = counted(len(names) - labels, "other")
+        found = f"{counted(labels, 'text file')}, such as labels are, and {others}"
         remedy = (
             "export the dataset again with its images (in CVAT: tick 'Save images'), or put them "
             "into images/train, images/val and images/test"

@@ -16,6 +16,7 @@ from functools import cached_property
 
 from workbench.persistence.archive.data_yaml import parse_split_paths
 from workbench.persistence.archive.directory import fold
+from workbench.persistence.counting import counted
 from workbench.persistence.models import SPLITS
 
 Read = Callable[[str], bytes]
@@ -163,14 +164,16 @@ class _Tree:
             )
         elif overlap := len(train & (val | test)):
             notes.append(
-                f"{name} names {overlap} images for train and for another split as well: they "
-                f"did not go to train"
+                f"{name} names {counted(overlap, 'image')} for train and for another split as "
+                f"well, "
+                f"which did not go to train"
             )
         splits = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")
         splits |= dict.fromkeys(val, "val")
         if self._missing:
             notes.append(
-                f"{len(self._missing)} images that {name} names are not there, such as "
+                f"{counted(len(self._missing), 'image is', 'images are')} named in {name} and not "
+                f"there, such as "
                 f"{self._missing[0]!r}"
             )
         return GivenSplits(splits, home, frozenset(self._lists), notes)

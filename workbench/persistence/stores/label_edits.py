@@ -11,6 +11,7 @@ from workbench.errors import (
     LossySaveError,
     NotFoundError,
 )
+from workbench.persistence.counting import counted
 from workbench.persistence.history import EditRecord, find_edit, find_edits, new_edit, select_edits
 from workbench.persistence.inspection import LabelRepair
 from workbench.persistence.models import (
@@ -57,7 +58,8 @@ def require_plain(old: bytes, where: str, yaml: DataYaml) -> None:
         raise LossySaveError(f"{error} Saving would replace the whole file: {remedy}") from error
     if lost:
         raise LossySaveError(
-            f"{where} has {lost} rows that are more than a box (polygon, keypoints or a "
+            f"{where} has {counted(lost, 'row that is', 'rows that are')} more than a box "
+            f"(polygon, keypoints or a "
             f"confidence); saving would leave only their boxes: {remedy}"
         )
 

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import cast
 
 from workbench.errors import ConflictError, InvalidDatasetError
+from workbench.persistence.counting import counted
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import Annotation, ImageKey, NewImage
 from workbench.persistence.rules import check_classes
@@ -152,7 +153,8 @@ def take_back(dataset: Dataset, way: WayBack, account: tuple[str, bytes]) -> Non
         found = dataset.storage.read_many([label_key(*key) for key in keys])
         if _digest(keys, found) != way.labels:
             raise ConflictError(
-                f"{dataset.name}: boxes of the {len(keys):,} images that came in have been changed "
+                f"{dataset.name}: boxes of {counted(len(keys), 'image')} that came in have been "
+                f"changed "
                 "since; undoing would destroy that work, so nothing was undone"
             )
         label_edits.revert_many(one, way.edits, "undo")

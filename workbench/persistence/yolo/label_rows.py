@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from workbench.errors import ConflictError, InvalidBoxError
+from workbench.persistence.counting import counted
 from workbench.persistence.history import (
     ClassRecord,
     ClassUndoRecord,
@@ -154,7 +155,8 @@ def apply_patches(
 def _check(patch: RowPatch, rows: Sequence[Annotation], where: str, num_classes: int) -> None:
     if not 0 <= patch.position < len(rows):
         raise ConflictError(
-            f"{where}: expected a box at position {patch.position}, found {len(rows)} boxes; "
+            f"{where}: expected a box at position {patch.position}, found "
+            f"{counted(len(rows), 'box', 'boxes')}; "
             f"somebody has changed them meanwhile, so look again"
         )
     if patch.expected is not None and not _same(rows[patch.position], patch.expected):

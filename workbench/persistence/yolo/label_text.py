@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 from workbench.errors import InvalidBoxError, LabelFormatError
 from workbench.geometry import clip_xywh
+from workbench.persistence.counting import counted
 from workbench.persistence.models import Annotation
 
 DECIMALS = 8
@@ -178,7 +179,7 @@ def _class_id(field: str, num_classes: int) -> int:
     if value >= num_classes:
         named = int(value) if value < 1e15 else _shown(field)
         raise ValueError(
-            f"class id {named}, but the dataset has {num_classes} classes "
+            f"class id {named}, but the dataset has {counted(num_classes, 'class', 'classes')} "
             f"(ids start at 0); add the class to data.yaml or correct the id"
         )
     return int(value)
