@@ -139,6 +139,28 @@ _TAGGED = {
                  "points": {"exterior": [[20, 10], [80, 60]]}}],
 }  # fmt: skip
 
+_LANE = {"category": "cat", "poly2d": [{"vertices": [[9, 9], [50, 50]], "closed": False}]}
+_AREA = {"category": "drivable area", "poly2d": [{"vertices": [[9, 9], [50, 50], [9, 50]]}]}
+_MARKED = {"category": "curb", "poly2d": [[9, 9, "L"], [50, 50, "L"]]}
+_ROADS = [
+    {
+        "name": "a.jpg",
+        "labels": [
+            _LANE,
+            _AREA,
+            {"category": "cat", "box2d": {"x1": 20, "y1": 10, "x2": 80, "y2": 60}},
+        ],
+    },
+    {"name": "b.jpg", "labels": [{**_MARKED, "attributes": {"laneStyle": "solid"}}, _AREA]},
+]
+_FINDINGS = (
+    "image_id,class_name,x_min,y_min,x_max,y_max\na,cat,20,10,80,60\na,No finding,,,,\n"
+    "b,No finding,nan,NaN,nan,nan\nc,No_finding,0,0,1,1\nd,cat,,,,\n"
+)
+_NAMED_CATEGORIES = coco(
+    *({"bbox": [20, 10, 60, 50], "category_id": c} for c in (1, "cat", " 1.0", "2")),
+    categories=[{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+)
 ONE = {"train/a": [CAT]}
 HALVES = {"train/a": [CAT], "val/a": [DOG]}
 SPLIT = {"images/train/a.jpg": PICTURE, "images/val/a.jpg": PICTURE}
@@ -482,6 +504,32 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]], list[
         PIC | {"b.json": [{"name": "a.jpg", "labels": [{"category": "cat", "poly2d": _PARTS}]}]},
         ONE,
         ["cat"],
+        0,
+    ),
+    "BDD100K, lanes and areas of the road": (
+        PIC | {"b.jpg": PICTURE, "b.json": _ROADS},
+        ONE,
+        ["cat"],
+        4,
+    ),
+    "CSV, pictures without a finding": (
+        PIC | {"b.jpg": PICTURE, "c.jpg": PICTURE, "d.jpg": PICTURE, "train.csv": _FINDINGS},
+        {**ONE, "train/b": [], "train/c": []},
+        ["cat"],
+        1,
+    ),
+    "VOC of pictures that were only sorted": (
+        PIC
+        | {"a.xml": voc(voc_object("cat")), "b.jpg": PICTURE}
+        | {"b.xml": voc("<classification><name>dog</name></classification>", name="b.jpg")},
+        ONE,
+        ["cat"],
+        0,
+    ),
+    "COCO, categories by name and as text": (
+        PIC | {"c.json": _NAMED_CATEGORIES},
+        {"train/a": [CAT] * 3 + [DOG]},
+        ["cat", "dog"],
         0,
     ),
     "VoTT, the order of its tags": (_vott(2, _REGION), {"train/a": [DOG]}, ["dog", "cat"], 0),

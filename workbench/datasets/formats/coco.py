@@ -67,6 +67,7 @@ SHOWN = "supervision"
 
 _NAMED_LIKE_COCO = re.compile(r"instances[_.].*\.json|.*\.coco\.json", re.IGNORECASE)
 _WAS_COCO = re.compile(rb'"(?:images|annotations)"\s*:\s*\[')
+_WHOLE = re.compile(r"\s*\+?(-?[0-9]{1,18})(?:\.0{1,9})?\s*")
 _TICK = 20_000
 _SAMPLE = 200
 _MANY, _FEW = 2000, 5
@@ -166,15 +167,33 @@ def parse(found: Any, where: str, above: str = "") -> CocoFile:
             f"{above}{where}: expected a list as 'annotations', found {type(rows).__name__}; "
             f"export it again as COCO"
         )
+    categories = _categories(found.get("categories"))
+    rows = _with_ids(rows or [], categories) if rows is not None else None
     return CocoFile(
         where,
         images,
-        _categories(found.get("categories")),
+        categories,
         rows or [],
         rows is not None,
         _used(rows or []),
         _contributor(found) in ("Label Studio", SHOWN),
     )
+
+
+def _with_ids(rows: list[Any], categories: Sequence[Category]) -> list[Any]:
+    """Return annotations with the ids of categories where some tool has written their names."""
+    ids = {category.id for category in categories}
+    called = {one.name: one.id for one in categories if one.name and one.name not in ids}
+    if not any(isinstance(row, dict) and isinstance(row.get("category_id"), str) for row in rows):
+        return rows
+    return [
+        {**row, "category_id": called[name]}
+        if isinstance(row, dict)
+        and isinstance(text := row.get("category_id"), str)
+        and (name := " ".join(text.split())) in called
+        else row
+        for row in rows
+    ]
 
 
 def _used(rows: list[Any]) -> set[Id]:
@@ -432,7 +451,8 @@ def _id(value: Any) -> Id | None:
     if type(value) is int:
         return value
     if isinstance(value, str):
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else value
+        whole = _WHOLE.fullmatch(value)
+        return int(whole[1]) if whole else value
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) else None

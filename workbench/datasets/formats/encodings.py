@@ -65,7 +65,8 @@ def decode(data: bytes) -> str:
     except UnicodeDecodeError:
         if b"\0" in data:
             raise ImportFormatError(
-                "expected text, found binary data; is it a label file?"
+                "expected text, found binary data: another file was given this name; put the right "
+                "one there, or take it away"
             ) from None
         # This may be the head of a file, which ends in half a letter.
         return data.decode(USUAL, "replace")

@@ -63,6 +63,10 @@ class JsonFormat(NamedTuple):
         return reading
 
 
+_ROADS = re.compile(r"(?:lane|drivable|area/).*|direct|alternative", re.IGNORECASE)
+_ROAD_MARKS = frozenset({"laneDirection", "laneStyle", "laneTypes", "laneType", "areaType"})
+
+
 def _bdd_items(value: Any) -> list[dict[str, Any]]:
     if isinstance(value, dict) and isinstance(value.get("frames"), list):
         if "name" in value:  # one file for each picture: its frames have objects and no name
@@ -92,6 +96,9 @@ def _bdd(value: Any, name: str) -> Iterator[Record]:
                     continue  # a lane or a drivable area without a shape
                 box, shape = _bdd_box(row)
                 label = name_of(row.get("category"))
+                if shape and _is_road(row, label):
+                    record.problems.append(Problem(why.NO_THING, position, label))
+                    continue
             except MALFORMED as error:
                 record.problems.append(Problem(why.BAD_ROW, position, said_by(error)))
                 continue
@@ -109,6 +116,17 @@ def _bdd_box(row: dict[str, Any]) -> tuple[tuple[float, float, float, float], st
     if isinstance(parts[0], dict):  # a thing that something hides a part of has several
         parts = [point for part in parts for point in part["vertices"]]
     return point_list(parts), POLYGON
+
+
+def _is_road(row: dict[str, Any], label: str) -> bool:
+    """Whether an outline is of the road: a lane, which is a line, or an area that is drivable."""
+    parts = [part for part in row["poly2d"] if isinstance(part, dict)]
+    attributes = row.get("attributes")
+    return (
+        _ROADS.fullmatch(label) is not None
+        or any(part.get("closed") is False for part in parts)
+        or (isinstance(attributes, dict) and not _ROAD_MARKS.isdisjoint(attributes))
+    )
 
 
 bdd100k = JsonFormat("BDD100K", _is_bdd, _bdd)

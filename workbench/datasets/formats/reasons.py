@@ -11,6 +11,7 @@ NO_IMAGE = "not listed"
 AMBIGUOUS = "ambiguous"
 CROWDS = "crowds"
 NO_BOX = "no box"
+NO_THING = "no thing"
 NO_CATEGORY = "no class"
 BAD_ROW = "unreadable"
 OUTSIDE = "outside"
@@ -99,6 +100,10 @@ SENTENCES = {
     NO_BOX: (
         _OUT + "they have neither a box with finite numbers and an area nor a polygon, such as "
         "{example}"
+    ),
+    NO_THING: (
+        "{count} annotations are lines or areas of the road, of which a box says nothing, and were "
+        "left out, such as {example}"
     ),
     NO_CATEGORY: "{count} annotations without a category were left out, such as {example}",
     BAD_ROW: "{count} annotations cannot be read and were left out, such as {example}",

@@ -41,7 +41,7 @@ TITLE = "CSV"
 
 _COLUMNS = {
     "picture": ("filename", "image", "imageid", "imagename", "imagepath", "path", "file", "frame",
-                "filepath", "img", "imgpath", "externalid", "fname"),
+                "filepath", "img", "imgpath", "externalid", "fname", "patientid"),
     "label": ("class", "label", "labelname", "classname", "category", "name", "object", "tag",
               "classid", "labels"),
     "left": ("xmin", "x1", "left", "xtl", "bboxxmin", "xminimum", "roix1"),
@@ -61,8 +61,16 @@ _COLUMNS = {
     "height": ("height", "imageheight", "imgheight"),
     "split": ("split", "set", "subset"),
 }  # fmt: skip
+_SIDES = _COLUMNS.keys() - {"picture", "label", "width", "height", "split"}
 _MARKS = ("isoccluded", "istruncated", "isgroupof", "isdepiction", "isinside", "occluded",
           "truncated", "difficult", "confidence", "score")  # fmt: skip
+# Labels that say that there is nothing, of rows without a box or with one that stands for none.
+_NOTHING = frozenset(
+    {"", "no finding", "no findings", "nothing", "none", "no object", "no objects", "no box",
+     "negative", "normal", "background", "empty", "null", "nan", "n/a"}
+)  # fmt: skip
+_STAND_INS = frozenset({(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 1.0, 1.0)})
+_NO_NUMBERS = frozenset({"nan", "null", "none", "n/a", "na"})
 _COMMA = re.compile(r"-?\d+,\d+")
 _DESCRIPTIONS = "class-descriptions"
 _MOST_FIELD = 2**20
@@ -203,6 +211,7 @@ def _with_header(
         if not any(row):
             continue
         cell = {key: row[place] for key, place in columns.items() if place < len(row)}
+        cell |= {key: "" for key in _SIDES & cell.keys() if cell[key].lower() in _NO_NUMBERS}
         picture = cell.get("picture", "")
         record = records.get(picture)
         if record is None:
@@ -217,9 +226,12 @@ def _with_header(
         except ValueError as error:
             record.problems.append(Problem(why.BAD_ROW, line, str(error)))
             continue
-        if box is None:
-            continue  # listed, and nothing in it
         text = cell.get("label", "")
+        says_nothing = _plain(text) in _NOTHING
+        if box is None or (box in _STAND_INS and text and says_nothing):
+            if not says_nothing:
+                record.problems.append(Problem(why.NO_BOX, line))
+            continue  # listed, and nothing in it
         label = named.get(text, text) if "label" in columns else "object"
         if not label:
             record.problems.append(Problem(why.NO_CATEGORY, line))
@@ -227,6 +239,10 @@ def _with_header(
         extra = {n: row[p] for n, p in marks.items() if p < len(row) and row[p] not in ("", "0")}
         record.boxes.append(Box(name_of(label), *box, line, "", None, extra or None))
     yield from records.values()
+
+
+def _plain(label: str) -> str:
+    return " ".join(label.lower().replace("_", " ").replace("-", " ").split())
 
 
 def _box(cell: Mapping[str, str]) -> tuple[float, float, float, float] | None:

@@ -49,6 +49,7 @@ _BOXES = re.compile(rb"<\s*(?:\w+:)?(?:bndbox|robndbox|xmin|x_min)\b", re.IGNORE
 _AMPERSAND = re.compile(rb"&(?!(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos);)")
 _COMMA = re.compile(r"-?\d+,\d+")
 _MARKS = ("difficult", "truncated", "occluded", "pose")
+_OF_THE_WHOLE = ("classification", "classification/name", "class", "label", "category", "tag")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -80,6 +81,8 @@ def parse_voc(data: bytes, where: str = "annotation", *, one_based: bool | None 
     objects = root.findall("object") or root.findall("objects/object")
     if not objects and _BOXES.search(data):
         record.problems.append(Problem(why.BAD_ROW, 1, "boxes that are in no <object>"))
+    if not objects and any((root.findtext(tag) or "").strip() for tag in _OF_THE_WHOLE):
+        record.reviewed = False  # the picture was sorted, and nobody has looked for things in it
     for position, element in enumerate(objects, start=1):
         for one in _one_box_each(element):
             try:
