@@ -33,6 +33,8 @@ help: ## show this list
 .PHONY: env
 env: $(STAMP) ## make .venv and install into it; the other commands do so themselves
 
+# Not compiled while it is installed: most of it is never imported, and what is, Python compiles
+# then and keeps.
 $(STAMP): pyproject.toml requirements.lock
 	@set -e; \
 	if [ ! -f "$@" ] || [ "$$(cat "$@")" = "$$(pwd -P)" ] \
@@ -53,7 +55,7 @@ $(STAMP): pyproject.toml requirements.lock
 	fi; \
 	echo "Installing into $(VENV): once, some minutes, several GB with PyTorch"; \
 	rm -f "$@"; \
-	$(PY) -m pip install --disable-pip-version-check -c requirements.lock -e '.[dev]'; \
+	$(PY) -m pip install --disable-pip-version-check --no-compile -c requirements.lock -e '.[dev]'; \
 	pwd -P > "$@"
 
 .PHONY: lab
