@@ -380,6 +380,7 @@ def test_any_bytes_whatever(
             "1 images that are listed are not there and were left out",
             "1 image that is listed is not there and was left out",
         ),
+        ("1 rows are in pixels, and were read", "1 row is in pixels, and was read"),
         ("1 classes were added", "1 classes were added"),
         ("12 other files were dropped", "12 other files were dropped"),
     ],

@@ -67,6 +67,7 @@ async def test_a_plan_writes_nothing_and_says_what_would_come(
     assert plan.boxes_by_class() == {"cat": 1, "dog": 1}
     assert plan.to_frame().loc["train", "boxes"] == 2
     assert "2 annotations found: 2 taken" in str(plan)
+    assert "train: 1 image, 1 labelled, 2 boxes\nval: 1 image, 1 labelled, 0 boxes" in str(plan)
 
     info = await plan.apply()
 

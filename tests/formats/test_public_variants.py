@@ -532,6 +532,14 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]], list[
         ["cat", "dog"],
         0,
     ),
+    "YOLO, labels of before beside those of now": (
+        {"s/images/a.jpg": PICTURE, "s/images/b.jpg": PICTURE, "s/labels/a.txt": "0 .25 .35 .3 .5"}
+        | {f"s/labels_old/{n}.txt": "1 .5 .5 .2 .2" for n in "ab"}
+        | {"classes.txt": "cat\ndog\n"},
+        ONE,
+        ["cat", "dog"],
+        0,
+    ),
     "VoTT, the order of its tags": (_vott(2, _REGION), {"train/a": [DOG]}, ["dog", "cat"], 0),
     "VoTT, a picture that nobody visited": (_vott(0), {}, ["dog", "cat"], 0),
     "MOT whose first frame is called 0": (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.datasets.formats.reasons import SENTENCES
 from workbench.persistence.archive.notes import of_one
+from workbench.persistence.counting import counted
 from workbench.persistence.stored_json import MALFORMED
 
 if TYPE_CHECKING:
@@ -155,8 +156,9 @@ class Ledger:
     def __str__(self) -> str:
         """Return the account in three lines."""
         return "\n".join(
-            f"{self.found[unit]:,} {unit} found: {self.taken[unit]:,} taken"
-            f" ({self.repaired(unit):,} repaired), {self.left(unit):,} left"
+            f"{counted(self.found[unit], unit.removesuffix('s'), unit)} found: "
+            f"{self.taken[unit]:,} taken ({self.repaired(unit):,} repaired), "
+            f"{self.left(unit):,} left"
             for unit in UNITS
         )
 

@@ -25,6 +25,7 @@ from workbench.errors import (
     ImportFormatError,
 )
 from workbench.persistence import DataStores
+from workbench.persistence.counting import counted
 from workbench.persistence.disk_errors import plainly
 from workbench.persistence.models import (
     SPLITS,
@@ -165,9 +166,9 @@ class PlanFacts:
         lines = [f"{title} ({self.confidence:.0%} sure: {self.reason})", str(self.ledger)]
         for split, numbers in self.counts().items():
             if numbers["images"]:
-                lines.append(
-                    f"{split}: " + ", ".join(f"{n:,} {what}" for what, n in numbers.items())
-                )
+                pictures = counted(numbers["images"], "image")
+                boxes = counted(numbers["boxes"], "box", "boxes")
+                lines.append(f"{split}: {pictures}, {numbers['labelled']:,} labelled, {boxes}")
         lines += [f"classes: {', '.join(self.classes)}", *self.notes, *self.questions]
         return "\n".join(lines)
 

@@ -51,6 +51,11 @@ TITLE = "YOLO"
 
 _TICK = 500
 _ROWS = re.compile(rb"(?:[0-9]{1,4}(?: [0-9]{1,8}(?:\.[0-9]{1,20})?){4,}\n)+")
+# ``labels`` of ``labels_old``, and whatever lies above it.
+_OLD = re.compile(
+    r"(?=((?:.*/)?labels?)[ _.-]?(?:old|bak|backup|before|prev|previous|orig|original|copy)/)",
+    re.IGNORECASE,
+)
 _NO_LABELS = frozenset({"readme", "license", "requirements", "readme.roboflow", "readme.dataset"})
 
 
@@ -98,6 +103,27 @@ def _label_files(view: FolderView) -> tuple[list[str], list[str]]:
     return owned, others
 
 
+def _without_old(files: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return label files, and those of folders that are an earlier state of another one's.
+
+    Of a folder such as ``labels_old`` nothing is taken where there is a ``labels`` beside it:
+    together they would give pictures the boxes of both.
+    """
+    if not any(map(_OLD.search, files)):
+        return [*files], []
+    current = {name[: place + 1] for name in files for place in _slashes(name)}
+    kept: list[str] = []
+    old: list[str] = []
+    for name in files:
+        is_old = any(f"{found[1]}/" in current for found in _OLD.finditer(name))
+        (old if is_old else kept).append(name)
+    return (kept, old) if kept else (old, [])
+
+
+def _slashes(name: str) -> list[int]:
+    return [place for place, sign in enumerate(name) if sign == "/"]
+
+
 def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     """Read label files; see `workbench.datasets.formats.items`."""
     given = given_splits(view)
@@ -107,7 +133,14 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
         reading.used |= {n for n in view.names if n.rpartition("/")[2].lower() == "obj.data"}
     describe(view, reading)
     keypoints = "kpt_shape" in reading.extra
-    reading.records = _records(view, detection.files, reading, options, keypoints)
+    files, old = _without_old(detection.files)
+    if old:
+        reading.notes.append(
+            f"{counted(len(old), 'label file lies', 'label files lie')} in a folder that is called "
+            f"like an earlier state of another and left out, such as {old[0]!r}; move the other "
+            f"folder away to have this one read"
+        )
+    reading.records = _records(view, files, reading, options, keypoints)
     return reading
 
 

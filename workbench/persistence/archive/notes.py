@@ -8,7 +8,7 @@ from workbench.persistence.yolo.names import IMAGE_EXTENSIONS
 
 _SUBJECT = re.compile(
     r"^1 (?P<before>[^,:.(\d]*?)(?P<what>annotation|archive|box|file|image|prediction|row|video)"
-    r"(?:e?s)\b(?P<after>[^,:]*)"
+    r"(?:e?s)\b(?P<after>[^,:]*(?:, and (?:were|are|have)\b)?)"
 )
 _OF_ONE = {
     "were": "was", "are": "is", "have": "has", "hold": "holds", "lie": "lies", "mark": "marks",
