@@ -67,47 +67,42 @@ class Objects:
 
     def get(self, path: str, *, if_tag: str | None = None) -> GetResult | None:
         """Begin to read an object; None if it is not there, or is another one by now."""
-        options: GetOptions = {} if if_tag is None else {"if_match": if_tag}
-        try:
-            with self._in_words(path):
-                return obs.get(self._store, path, options=options)
-        except _MissingError:
-            return None
+        return self._begun(path, {} if if_tag is None else {"if_match": if_tag})
 
     def get_unless(self, path: str, known: str | None) -> GetResult | str | None:
         """Begin to read an object; its tag if it is still the known one, None if not there."""
-        options: GetOptions = {} if known is None else {"if_none_match": known}
         try:
-            with self._in_words(path):
-                return obs.get(self._store, path, options=options)
+            return self._begun(path, {} if known is None else {"if_none_match": known})
         except _SameError:
             return known
-        except _MissingError:
-            return None
+
+    def get_newer(self, path: str, known: Tag | None) -> tuple[bytes, Tag] | Tag | None:
+        """Return an object; only its tag if it is still the known one, None if it is not there."""
+        got = self.get_unless(path, known.e_tag if known else None)
+        if got is None or isinstance(got, str):
+            return None if got is None else known
+        return self.body(got), Tag(got.meta["e_tag"] or "", got.meta["version"])
+
+    def read(self, path: str, start: int, end: int, if_tag: str) -> bytes | None:
+        """Return bytes of an object, None if it is gone or another one."""
+        got = self._begun(path, {"if_match": if_tag, "range": (start, end)})
+        return None if got is None else self.body(got)
 
     def start(self, path: str, length: int) -> bytes | None:
         """Return the first bytes of an object, None if it is not there."""
-        options: GetOptions = {"range": (0, length)}
         try:
-            with self._in_words(path):
-                return bytes(obs.get(self._store, path, options=options).bytes())
-        except _MissingError:
-            return None
+            got = self._begun(path, {"range": (0, length)})
+            return None if got is None else self.body(got)
         except StorageError:  # services have no word for the beginning of nothing
             found = self.head(path)
             if found is None or not found.size:
                 return None if found is None else b""
             raise
 
-    def get_newer(self, path: str, known: Tag | None) -> tuple[bytes, Tag] | Tag | None:
-        """Return an object; only its tag if it is still the known one, None if it is not there."""
-        options: GetOptions = {} if known is None else {"if_none_match": known.e_tag}
+    def _begun(self, path: str, options: GetOptions) -> GetResult | None:
         try:
             with self._in_words(path):
-                got = obs.get(self._store, path, options=options)
-                return bytes(got.bytes()), Tag(got.meta["e_tag"] or "", got.meta["version"])
-        except _SameError:
-            return known
+                return obs.get(self._store, path, options=options)
         except _MissingError:
             return None
 
@@ -125,15 +120,6 @@ class Objects:
             if not piece:
                 return
             yield bytes(piece)
-
-    def read(self, path: str, start: int, end: int, if_tag: str) -> bytes | None:
-        """Return bytes of an object, None if it is gone or another one."""
-        options: GetOptions = {"if_match": if_tag, "range": (start, end)}
-        try:
-            with self._in_words(path):
-                return bytes(obs.get(self._store, path, options=options).bytes())
-        except _MissingError:
-            return None
 
     def head(self, path: str) -> Found | None:
         """Look at an object."""

@@ -13,7 +13,8 @@ from workbench.errors import WorkbenchError
 from workbench.persistence.storage.base import Change, Writer
 from workbench.persistence.storage.bucket.head import Seen, now
 from workbench.persistence.storage.bucket.journal import Journal, Value
-from workbench.persistence.storage.bucket.reading import LONGEST_WAIT_S, BucketReader, Fetched
+from workbench.persistence.storage.bucket.moments import LONGEST_WAIT_S, Fetched
+from workbench.persistence.storage.bucket.reading import BucketReader
 from workbench.persistence.storage.bucket.writing import Lease, planned, to_stage
 from workbench.persistence.storage.keys import check_key
 from workbench.persistence.storage.looks import current_look
@@ -29,7 +30,7 @@ def _raising(error: WorkbenchError) -> NoReturn:
 
 
 class BucketStorage(BucketReader):
-    """Keys below a prefix of a bucket; the parameters are those of `BucketReader`."""
+    """Keys below a prefix of a bucket; the parameters are those of `BucketMoments`."""
 
     @contextmanager
     def lease(self) -> Iterator[Writer]:
