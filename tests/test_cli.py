@@ -234,6 +234,11 @@ def test_links_are_trusted_and_no_longer(
     assert not leads_astray(str(folder), str(folder / "images/train/a.jpg"))
     assert main(["trust-links", str(folder), "--forget"]) == 0
     assert leads_astray(str(folder), str(folder / "images/train/a.jpg"))
+    assert main(["trust-links", str(folder), "--forget"]) == 0
+    assert "nothing to take back" in capsys.readouterr().out
+    (folder / "data.yaml").touch()
+    assert main(["trust-links", str(tmp_path)]) == 1
+    assert "found one that holds 1 dataset; say it for each" in capsys.readouterr().err
     assert main(["trust-links", str(tmp_path / "nothing")]) == 1
     assert "expected the folder of a dataset" in capsys.readouterr().err
 

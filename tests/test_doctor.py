@@ -77,7 +77,10 @@ def test_a_torch_that_kills_its_process_leaves_the_doctor_alive(
 
 def test_a_probe_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shadow("torch", "import time; time.sleep(600)", tmp_path, monkeypatch)
-    assert run_probe("torch", timeout=2) == {"failure": "no answer within 2 s"}
+    assert run_probe("torch", timeout=2) == {
+        "failure": "no answer within 2 s",
+        "late": True,
+    }
 
 
 def test_a_probe_that_prints_and_warns_still_answers(
@@ -197,6 +200,13 @@ def test_free_space(free: int, status: Status) -> None:
 
 def test_a_system_without_shared_memory_has_no_finding(tmp_path: Path) -> None:
     assert check_shared_memory(tmp_path / "shm") == []
+
+
+def test_a_busy_machine_is_no_broken_pytorch() -> None:
+    late = check_torch_pair({"failure": "no answer within 120 s", "late": True})
+    assert late.status is Status.NOTE
+    assert "again" in late.remedy
+    assert check_torch_pair({"failure": "exit status -11: no message"}).status is Status.PROBLEM
 
 
 def test_packages_that_do_not_fit_are_named() -> None:

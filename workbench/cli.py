@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -237,13 +238,25 @@ def _copy(options: argparse.Namespace) -> int:
 
 
 def _trust_links(options: argparse.Namespace) -> int:
-    from workbench.persistence.links import distrust_links, trust_links
+    from workbench.persistence.links import distrust_links, trust_links, trusted_links
 
     folder = options.folder.expanduser().absolute()
     if options.forget:
+        known = trusted_links(str(folder))
         distrust_links(str(folder))
-        print(f"What was said of links in {folder} is taken back.")
+        print(
+            f"What was said of links in {folder} is taken back."
+            if known
+            else f"Nothing was said of links in {folder}; there is nothing to take back."
+        )
         return 0
+    below = [path.parent.name for path in sorted(folder.glob("*/data.yaml"))]
+    if below and not (folder / "data.yaml").exists():
+        raise SetupError(
+            f"{folder}: expected the folder of one dataset, found one that holds "
+            f"{counted(len(below), 'dataset')}; say it for each whose links are your own: "
+            f"`workbench trust-links {shlex.quote(str(folder / below[0]))}`"
+        )
     found = trust_links(str(folder))
     for target in found:
         print(f"Links in {folder} may lead to {target}.")

@@ -29,7 +29,8 @@ def run_probe(name: Literal["torch", "camera"], timeout: float = _TIMEOUT_S) -> 
     Returns
     -------
     dict
-        The probe's answer, or ``{"failure": sentence}`` if it did not come to one.
+        The probe's answer, or ``{"failure": sentence}`` if it did not come to one; with a
+        ``"late"`` beside it if it was only too slow.
     """
     command = own_python("-m", "workbench.doctor.probes", name)
     try:
@@ -43,7 +44,7 @@ def run_probe(name: Literal["torch", "camera"], timeout: float = _TIMEOUT_S) -> 
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return {"failure": f"no answer within {timeout:.0f} s"}
+        return {"failure": f"no answer within {timeout:.0f} s", "late": True}
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         return {"failure": f"exit status {done.returncode}: {said[-1] if said else 'no message'}"}

@@ -145,6 +145,13 @@ def check_torch_pair(probe: Mapping[str, Any]) -> Finding:
     probe : mapping
         What the ``torch`` probe found.
     """
+    if probe.get("late"):
+        return Finding(
+            Status.NOTE,
+            "PyTorch",
+            f"whether it can be loaded is not known: {probe['failure']}",
+            "Run the doctor again when the machine has less to do.",
+        )
     if "failure" in probe:
         return Finding(
             Status.PROBLEM,

@@ -64,15 +64,15 @@ class LabelInspection:
         Split and name of label files that belong to no image.
     has_keypoints : bool
         Whether the dataset says that each box is followed by keypoints.
-    outside : list of str
+    outside : dict of str to str
         Images, label files or whole folders of a split that are links to where nobody said that
-        they may lead: ``images/train/a.jpg``.
+        they may lead, ``images/train/a.jpg``, and where they lead.
     """
 
     files: list[LabelFileReport]
     orphans: list[tuple[str, str]]
     has_keypoints: bool = False
-    outside: list[str] = field(default_factory=list)
+    outside: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,7 @@ async def test_labels_behind_a_link_stay_and_the_rest_is_repaired(
     first.unlink()
     first.symlink_to(mine)
     report = await _check(stores)
-    assert report["leads-out"].details == [f"labels/train/{first.name}"]
+    assert report["leads-out"].details == [f"labels/train/{first.name} leads to {mine}"]
     for finding in report:  # of whatever kind: one that raises would be the last
         for repair in finding.repairs:
             await (await repair.apply()).undo()

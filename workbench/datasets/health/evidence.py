@@ -53,7 +53,7 @@ class Evidence:
     @cached_property
     def links(self) -> Links:
         """The images and label files that are links out of the dataset, or lie behind one."""
-        return Links(frozenset(self.inspection.outside))
+        return Links(self.inspection.outside)
 
     @cached_property
     def sharing(self) -> list[list[ImageKey]]:

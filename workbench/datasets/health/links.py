@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,11 @@ class Links:
 
     Parameters
     ----------
-    names : frozenset of str
+    names : mapping of str to str
         As `LabelInspection.outside` has them.
     """
 
-    names: frozenset[str]
+    names: Mapping[str, str]
 
     def fix_files(self, image: ImageKey) -> bool:
         """Whether an image can be neither moved nor deleted: its whole folder is elsewhere."""
@@ -51,9 +51,10 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         "leads-out",
         f"{counted(len(links.names), 'link')} out of the dataset",
-        "What lies there is shown and trained on, and never changed; it goes into no version, no "
-        "copy and no export. Put the files themselves there, or say on the dataset's card of the "
-        "home page that the links are your own.",
+        "What lies there is shown and trained on, and never changed; versions, copies and exports "
+        "of the dataset are refused. Put the files themselves there, or, if the links are your "
+        "own, say so once: *They are mine* on its card of the home page, or `workbench "
+        "trust-links` with its folder.",
         [key for key in evidence.keys if links.concern(key)],
-        details=sorted(links.names),
+        details=[f"{name} leads to {target}" for name, target in sorted(links.names.items())],
     )

@@ -61,7 +61,9 @@ def inspect(dataset: Dataset) -> LabelInspection:
             images = [(split, name) for name in owners[start : start + _BATCH]]
             contents = read_many(dataset.storage, [label_key(*image) for image in images])
             files += report_all(images, [data or b"" for data in contents], yaml)
-    return LabelInspection(files, orphans, yaml.has_keypoints, outside)
+    # Only a disk of this machine has links, and there `where` is a folder.
+    targets = {key: os.path.realpath(f"{dataset.storage.where}/{key}") for key in outside}
+    return LabelInspection(files, orphans, yaml.has_keypoints, targets)
 
 
 def report_all(

@@ -153,9 +153,9 @@ def take_back(dataset: Dataset, way: WayBack, account: tuple[str, bytes]) -> Non
         found = dataset.storage.read_many([label_key(*key) for key in keys])
         if _digest(keys, found) != way.labels:
             raise ConflictError(
-                f"{dataset.name}: boxes of {counted(len(keys), 'image')} that came in have been "
-                f"changed "
-                "since; undoing would destroy that work, so nothing was undone"
+                f"{dataset.name}: boxes have been changed since on some of the "
+                f"{counted(len(keys), 'image')} that came in; undoing would destroy that work, so "
+                f"nothing was undone"
             )
         label_edits.revert_many(one, way.edits, "undo")
         image_replacing.undo(one, way.replaced)
