@@ -123,7 +123,7 @@ async def test_unreadable_label_files_are_named_and_nothing_is_done(
             "labels/train/b.txt": b"1 0.5 nonsense\n",
         },
     )
-    with pytest.raises(LabelFormatError, match=r"1 label files cannot be read.*b\.txt, line 1"):
+    with pytest.raises(LabelFormatError, match=r"1 label file cannot be read.*b\.txt, line 1"):
         await backend.stores.dataset.rewrite_classes("bad", ["dog", "cat"], {0: 1, 1: 0})
     assert (await backend.stores.label.load("bad", *A))[0].class_id == 1
 

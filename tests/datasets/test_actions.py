@@ -192,7 +192,7 @@ async def test_a_box_that_is_not_what_was_chosen_is_left_alone(stores: Stores) -
     before = await contents(stores)
     with pytest.raises(ConflictError, match="another one than was chosen"):
         await actions.delete_boxes([BoxRef(*C, 0, DOG), BoxRef(*A, 0, DOG)])
-    with pytest.raises(ConflictError, match="found 1 boxes"):
+    with pytest.raises(ConflictError, match="found 1 box;"):
         await actions.reclassify([BoxRef(*A, 0), BoxRef(*C, 1)], 0)
     with pytest.raises(InvalidBoxError, match="class id 2"):
         await actions.reclassify([BoxRef(*A, 0)], 2)

@@ -382,5 +382,5 @@ async def test_unknown_choices_and_findings_are_refused(panel: EvaluatePanel) ->
         await panel.evaluate(modle="sees")
     with pytest.raises(ValueError, match="expected one of"):
         await panel.annotate("mistakes")
-    with pytest.raises(ValueError, match="none has number 0"):
+    with pytest.raises(ValueError, match="0 findings, found number 0"):
         await panel.annotate("suspects")
