@@ -70,7 +70,9 @@ LONG_TEXT = b"a: &a " + b"x" * 100_000 + b"\nb: [" + b", ".join([b"*a"] * 1_000)
         (b"names: [cat]\nx: !!bool perhaps", "valid YAML"),
         (b"names: [cat]\nx: !!int ''", "valid YAML"),
         (b"names: [cat]\nx: !!timestamp today", "valid YAML"),
-        (b"names: [cat]\nx: " + b"9" * 5_000, "valid YAML"),
+        (b"names: [cat]\nx: " + b"9" * 5_000, "1,000 digits"),
+        (b"names: [cat]\nx: 1" + b":1" * 400_000, "1,000 digits"),
+        (b"names: [cat]\nx: !!float '1" + b" : 1" * 200_000 + b".5'", "1,000 digits"),
     ],
 )
 async def test_a_moved_folder_with_a_dangerous_data_yaml_is_refused_in_one_sentence(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.errors import InvalidDatasetError
+from workbench.training.curves import curves_of
 from workbench.training.events import (
     BatchFinished,
     Cancelled,
@@ -31,6 +35,7 @@ from workbench.training.events import (
     format_event,
     parse_event,
 )
+from workbench.training.progress import RunProgress, advance_all
 
 EVENTS: list[Event] = [
     Queued(time=0.5, changes={"batch": 8, "cache": False}),
@@ -123,6 +128,30 @@ def test_fields_of_a_newer_version_are_left_out() -> None:
 def test_a_line_that_is_no_event_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match=r"expected|needs"):
         parse_event(line)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+@pytest.mark.parametrize("odd", ["x", -1.5, [5], {"a": []}, True, 10**400, None])
+def test_a_value_of_another_kind_makes_no_event_that_cannot_be_counted_with(
+    event: Event, odd: object
+) -> None:
+    """A stranger's line is left out, or what is read of it is what its fields say."""
+    content = json.loads(format_event(event))
+    for name in content.keys() - {"event"}:
+        line = json.dumps({**content, name: odd})
+        found = [*_read([line])]
+        assert all(type(getattr(e, name)) is type(getattr(event, name)) for e in found)
+        progress = advance_all(RunProgress(), [*found, event])
+        assert progress.fraction >= 0
+        assert progress.node_hours is not None
+        curves_of(progress)
+        progress.best()
+
+
+def _read(lines: list[str]) -> Iterator[Event]:
+    for line in lines:
+        with suppress(InvalidDatasetError):
+            yield parse_event(line)
 
 
 @given(st.text())

@@ -8,18 +8,23 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.helpers.sweeps import job, run_of, sweep_of
-from workbench.errors import InvalidDatasetError, TrainingError
+from workbench.errors import InvalidDatasetError, TrainingError, WorkbenchError
 from workbench.own_python import own_python, python_path
 from workbench.persistence import Stores, create_memory_stores
+from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.run_queue import RunQueue
 from workbench.training.events import Queued
 from workbench.training.processes import spawn_module
+from workbench.training.progress import CANCELLED
 from workbench.training.queueing import enqueue, start_due
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
@@ -93,6 +98,44 @@ async def test_a_run_that_was_put_into_the_queue_elsewhere_waits_for_somebody(
     with pytest.raises(TrainingError, match="the data that run theirs trains on are gone"):
         await run.resume()
     await Run(mine, None).cancel()
+
+
+@pytest.mark.parametrize("pid", [0, -1])
+async def test_to_cancel_a_run_of_elsewhere_ends_no_process_of_mine(
+    tmp_path: Path, pid: int
+) -> None:
+    mine = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        theirs = run_of(tmp_path, "theirs", 0.5, is_over=False)
+        record = ProcessRecord.of(psutil.Process(mine.pid))
+        theirs.write_process(record if pid == 0 else replace(record, pid=pid))
+        run = Run(theirs, None)
+        with suppress(WorkbenchError):  # what names no process is damaged, and says so
+            await run.cancel()
+        assert mine.poll() is None
+        if pid == 0:
+            assert run.read_progress().state == CANCELLED
+    finally:
+        mine.communicate(b"\n")
+
+
+async def test_one_odd_run_leaves_the_others_in_the_list(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    run_of(tmp_path, "good", 0.5)
+    record = ProcessRecord.of_this_process().as_json()
+    for number, (name, odd) in enumerate(
+        [
+            ("process.json", {**record, "pid": -1}),
+            ("config.json", {**job("x").to_json(), "where": 5}),
+            ("config.json", {**job("x").to_json(), "warnings": 5}),
+            ("config.json", {"format": 1}),
+        ]
+    ):
+        folder = run_of(tmp_path, f"odd{number}", 0.5, is_over=False)
+        folder.write_note(name, odd)
+    runs = await TrainingRunner(persistence_stores, tmp_path).list_runs()
+    assert "good" in [run.id for run in runs]
 
 
 def test_a_copy_of_a_run_of_mine_is_not_mine(tmp_path: Path) -> None:

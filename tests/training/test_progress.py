@@ -17,7 +17,7 @@ from workbench.training.events import (
     Stopped,
     Warned,
 )
-from workbench.training.progress import RunProgress, advance
+from workbench.training.progress import RunProgress, advance, advance_all
 
 BEGUN: list[Event] = [
     Started(time=0, base_model="m", pretrained=False, note="from scratch", epochs=4),
@@ -31,6 +31,7 @@ def after(*events: Event) -> RunProgress:
     progress = RunProgress()
     for event in events:
         progress = advance(progress, event)
+    assert advance_all(RunProgress(), events) == progress
     return progress
 
 
@@ -88,3 +89,12 @@ def test_a_cancelled_run_is_over() -> None:
 def test_warnings_add_up() -> None:
     warned = after(Warned(time=1, text="a"), Warned(time=2, text="b"))
     assert warned.warnings == ("a", "b")
+
+
+def test_epochs_after_the_checkpoint_are_reported_again() -> None:
+    again = Started(time=90, base_model="m", pretrained=False, note="", epochs=4, epochs_done=1)
+    epochs = [EpochFinished(time=20.0 + n, epoch=n, epochs=4, seconds=1.0) for n in (1, 2, 3)]
+    progress = after(*BEGUN, Warned(time=16, text="a"), *epochs, again, epochs[1])
+    assert [epoch.epoch for epoch in progress.history] == [1, 2]
+    assert progress.warnings == ("a",)
+    assert progress.epochs_completed == 2

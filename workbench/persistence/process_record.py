@@ -48,7 +48,10 @@ class ProcessRecord:
     @classmethod
     def from_json(cls, content: Any) -> ProcessRecord:
         """Return what `as_json` has written; raises one of `MALFORMED` at anything else."""
-        return cls(int(content["pid"]), float(content["created"]), str(content["host"]))
+        pid = int(content["pid"])
+        if pid <= 0:  # no process; and to a signal, a whole group of them
+            raise ValueError(f"the process {pid}")
+        return cls(pid, float(content["created"]), str(content["host"]))
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as JSON types."""

@@ -30,6 +30,8 @@ from workbench.persistence.storage.local.atomic import remove_file, replace_file
 from workbench.persistence.stored_json import MALFORMED, malformed
 
 LOCK_POLL_SECONDS = 0.05
+_MOST_BYTES = 1 << 24
+"""Of a note: the job of a run with 100,000 names of classes has a tenth of that."""
 _LOG = "log.txt"
 _MAKER = "maker.json"  # in one that is not yet what it is to be
 
@@ -181,7 +183,7 @@ class WorkFolder:
     def read_note(self, name: str) -> dict[str, Any] | None:
         """Return what is in one of the files with JSON, or None if it is not there."""
         try:
-            content = inside.read_json(str(self.path), name, self.noted)
+            content = inside.read_json(str(self.path), name, self.noted, most=_MOST_BYTES)
         except FileNotFoundError:
             return None
         if not isinstance(content, dict):

@@ -21,6 +21,11 @@ MAX_DEPTH = 20
 MAX_NODES = 100_000
 """Names, numbers, lists and mappings in a file; with 10,000 classes there are 20,000."""
 
+MAX_DIGITS = 1_000
+"""Of a number: one to the base of 60 (``1:30``), as YAML 1.1 has them, takes quadratic time."""
+
+_OF_NUMBERS = frozenset("0123456789:_.+- \t\n")
+
 # The C parser, where PyYAML was built with it, takes a tenth of the time.
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -81,6 +86,8 @@ def problem_of(text: str | bytes, *, nested_aliases: bool = True) -> Problem | N
             return Problem(f"at most {MAX_NODES:,} names and numbers", "more", "simplify it")
         if isinstance(event, yaml.ScalarEvent):
             total += len(event.value)
+            if len(event.value) > MAX_DIGITS and _OF_NUMBERS.issuperset(event.value):
+                return Problem(f"numbers of at most {MAX_DIGITS:,} digits", "more", "shorten it")
             if event.anchor is not None:
                 written_out[event.anchor] = len(event.value) + 1
         elif isinstance(event, yaml.CollectionStartEvent):

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from workbench.errors import InvalidConfigError
+from workbench.persistence.stored_json import MALFORMED
+from workbench.training.typed import typed
 
 LOCAL = "local"
 """The place of a run that is a process of the machine that it was started on."""
@@ -236,11 +238,24 @@ class TrainingJob:
                 f"training job: expected format 1, found {content.get('format')!r}; "
                 "it was written by a newer Workbench, update this one"
             )
-        values["config"] = TrainingConfig.from_json(values["config"])
-        base = dict(values["base_model"])
-        base.pop("trusted", None)  # of before consent was kept outside of what travels
-        values["base_model"] = BaseModel(**base)
-        return cls(**values)
+        try:
+            config = TrainingConfig.from_json(values.pop("config"))
+            base = dict(values.pop("base_model"))
+            base.pop("trusted", None)  # of before consent was kept outside of what travels
+            base_model = BaseModel(**_all_of(BaseModel, base))
+            return cls(config=config, base_model=base_model, **_all_of(cls, values))
+        except InvalidConfigError:
+            raise
+        except MALFORMED as error:
+            raise InvalidConfigError(f"training job: {error}; it is none of Workbench's") from error
+
+
+def _all_of(cls: type[BaseModel] | type[TrainingJob], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all values as the annotations of their fields say; raises `TypeError` if not so."""
+    unknown = values.keys() - {item.name for item in fields(cls)}
+    if unknown:
+        raise TypeError(f"{min(unknown)}: no such field")
+    return typed(fields(cls), values)
 
 
 def _check_whole(name: str, value: object, least: int) -> None:

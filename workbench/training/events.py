@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from workbench.errors import InvalidDatasetError
 from workbench.persistence.stored_json import loads
+from workbench.training.typed import typed
 
 _NAN = float("nan")
 
@@ -340,6 +341,8 @@ _CLASSES: dict[str, type[Event]] = {
     )
 }
 
+_FIELDS = {cls: fields(cls) for cls in _CLASSES.values()}
+
 
 def format_event(event: Event) -> str:
     """Return the event as one line of JSON, without the line's end."""
@@ -367,13 +370,13 @@ def parse_event(line: str) -> Event:
         raise InvalidDatasetError(
             f'expected {{"event": one of {", ".join(_CLASSES)}}}, found {line[:80]!r}'
         )
-    known = {item.name: item for item in fields(cls)}
-    values = {name: _with_nan(value) for name, value in content.items() if name in known}
+    known = _FIELDS[cls]
     try:
-        return cls(**values)
+        return cls(**typed(known, {name: _with_nan(value) for name, value in content.items()}))
     except TypeError as error:
+        needed = ", ".join(item.name for item in known)
         raise InvalidDatasetError(
-            f"{cls.__name__} needs {', '.join(known)}; found {line[:80]!r}"
+            f"{cls.__name__} needs {needed}; found {line[:80]!r} ({error})"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -222,6 +223,34 @@ def advance(progress: RunProgress, event: Event) -> RunProgress:
         case Cancelled():
             return replace(progress, state=CANCELLED)
     return progress
+
+
+def advance_all(progress: RunProgress, events: Iterable[Event]) -> RunProgress:
+    """Return where the run stands after all of `events`, in time that grows with their number.
+
+    `advance` copies what there is of epochs and warnings for each one more.
+    """
+    epochs: list[EpochFinished] = []
+    warnings: list[str] = []
+
+    def with_all(known: RunProgress) -> RunProgress:
+        history = (*known.history, *epochs)
+        return replace(known, history=history, warnings=(*known.warnings, *warnings))
+
+    for event in events:
+        if isinstance(event, EpochFinished):
+            epochs.append(event)
+            completed = progress.epochs_completed + event.complete
+            progress = replace(progress, updated_at=event.time, epochs_completed=completed)
+        elif isinstance(event, Warned):
+            warnings.append(event.text)
+            progress = replace(progress, updated_at=event.time)
+        elif isinstance(event, Started) and epochs:
+            progress = advance(with_all(progress), event)
+            epochs, warnings = [], []
+        else:
+            progress = advance(progress, event)
+    return with_all(progress) if epochs or warnings else progress
 
 
 _STATE_AFTER: dict[type[Event], str] = {Finished: FINISHED, Stopped: STOPPED, Paused: PAUSED}

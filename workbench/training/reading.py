@@ -7,10 +7,11 @@ import time
 from threading import Lock
 
 from workbench.errors import InvalidDatasetError
+from workbench.persistence.counting import counted
 from workbench.persistence.run_folder import RunFolder
 from workbench.training.config import TrainingJob
 from workbench.training.events import Event, Failed, Queued, parse_event
-from workbench.training.progress import RunProgress, advance
+from workbench.training.progress import RunProgress, advance, advance_all
 
 _log = logging.getLogger(__name__)
 
@@ -45,20 +46,23 @@ class RunReader:
             except InvalidDatasetError as error:
                 # A link or a pipe, say: the run is shown as failed, with what to do about it.
                 return advance(self._progress, Failed(time=time.time(), message=str(error)))
-            for event in parse_events(lines):
-                self._progress = advance(self._progress, event)
-                if isinstance(event, Queued) and event.changes:
-                    self._job = TrainingJob.from_json(self._folder.read_job())
+            events = parse_events(lines)
+            self._progress = advance_all(self._progress, events)
+            if any(isinstance(event, Queued) and event.changes for event in events):
+                self._job = TrainingJob.from_json(self._folder.read_job())
             return self._progress
 
 
 def parse_events(lines: list[str]) -> list[Event]:
     """Return the events of some lines, without those that cannot be read."""
-    events = []
+    events: list[Event] = []
+    left_out: list[ValueError] = []
     for line in lines:
         try:
             events.append(parse_event(line))
         except ValueError as error:
-            # A newer version may tell of things that this one does not know.
-            _log.warning("training event left out: %s", error)
+            left_out.append(error)
+    if left_out:  # a newer version may tell of things that this one does not know
+        others = f" (and {counted(len(left_out) - 1, 'other')})" if len(left_out) > 1 else ""
+        _log.warning("training event left out%s: %s", others, left_out[0])
     return events

@@ -109,6 +109,7 @@ class FolderView:
         self._open: list[Archive] = []
         self._temporary: list[str] = []
         self._parsed: OrderedDict[str, tuple[int, Any]] = OrderedDict()
+        self._no_json: dict[str, str] = {}
         self._by_extension: dict[str, list[str]] = {}
         self._folders: dict[Path, Folder] = {}
         self._listed: Folder | None = None
@@ -385,8 +386,14 @@ class FolderView:
         if name in self._parsed:
             self._parsed.move_to_end(name)
             return self._parsed[name][1]
+        if name in self._no_json:
+            raise ImportFormatError(self._no_json[name])
         data = self.text(name)
-        found = parse_json(data, f"{self.path}, {name}")
+        try:
+            found = parse_json(data, f"{self.path}, {name}")
+        except ImportFormatError as error:
+            self._no_json[name] = str(error)  # each format asks for it
+            raise
         self._parsed[name] = (len(data), found)
         while len(self._parsed) > 1 and sum(s for s, _ in self._parsed.values()) > _CACHE_BYTES:
             self._parsed.popitem(last=False)
@@ -409,6 +416,7 @@ class FolderView:
     def forget(self) -> None:
         """Free what `json` has kept."""
         self._parsed.clear()
+        self._no_json.clear()
 
     # Looking for formats
 

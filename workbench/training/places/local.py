@@ -57,7 +57,13 @@ class LocalPlace:
         """Do nothing: the process needs nobody."""
 
     def end(self, folder: RunFolder) -> bool:
-        """Kill the run's process with all that it has started."""
+        """Kill the run's process with all that it has started.
+
+        Of a run that nobody on this machine has started, no process is there to be killed: what
+        its folder names is anybody's.
+        """
+        if not folder.is_own():
+            return True
         record = folder.read_process()
         if record is not None and not record.is_here():
             raise TrainingError(
