@@ -18,6 +18,7 @@ from workbench.datasets.formats import reading
 from workbench.datasets.formats.rle import rle_box
 from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
 from workbench.persistence import Stores
+from workbench.persistence.yolo.label_text import MAX_BYTES, MAX_ROWS
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [20, 10, 60, 50]}
 
@@ -99,7 +100,8 @@ async def test_more_boxes_than_a_label_file_holds_are_left_out(
     persistence_stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others come in; the bound is smaller here, as that many take a while."""
-    assert reading.MOST_BOXES * 55 < 2**24  # the longest row, and the bound of a label file
+    assert reading.MOST_BOXES * 55 < MAX_BYTES  # the longest row
+    assert reading.MOST_BOXES <= MAX_ROWS
     monkeypatch.setattr(reading, "MOST_BOXES", 20)
     rows = [{**BOX, "id": n, "bbox": [n, 10, 60, 50]} for n in range(21)]
     rows.append({**BOX, "id": 99, "image_id": 2})

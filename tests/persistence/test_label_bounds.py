@@ -55,7 +55,7 @@ async def test_one_endless_label_file_is_named_and_the_others_are_read(
     assert {Path(problem.path).name for problem in table.problems} == {"long.txt", "row.txt"}
     with pytest.raises(LabelFormatError, match=r"row\.txt, line 2: .*1,048,576 characters"):
         await labels.load("cups", "train", "row.jpg")
-    with pytest.raises(LabelFormatError, match=r"long\.txt: .*4,194,304 bytes"):
+    with pytest.raises(LabelFormatError, match=r"long\.txt: .*8,388,608 bytes"):
         await labels.load("cups", "train", "long.jpg")
     report = await Dataset(stores, "cups").health()
     [finding] = [one for one in report.findings if one.kind == "unreadable-labels"]

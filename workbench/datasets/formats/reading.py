@@ -114,7 +114,7 @@ class Taken:
     labels: Counter[str] = field(default_factory=Counter)
 
 
-MOST_BOXES = 300_000
+MOST_BOXES = 100_000
 """On one picture: as many rows as fit into a label file, however long each is."""
 
 

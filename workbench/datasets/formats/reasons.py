@@ -112,7 +112,7 @@ SENTENCES = {
         "{example}"
     ),
     TWICE: "{count} annotations stand in several files and were taken once, such as {example}",
-    TOO_MANY: _OUT + "more than 300,000 stand on one picture, {example}",
+    TOO_MANY: _OUT + "more than 100,000 stand on one picture, {example}",
     CLASS_LEFT: "{count} annotations of classes that are not wanted were left out: {example}",
     POLYGON_LEFT: "{count} annotations that are more than a box were left out, as was chosen",
     DAMAGED_PICTURE: _OUT + "their picture is damaged, such as {example}",

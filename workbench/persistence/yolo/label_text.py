@@ -40,8 +40,8 @@ SMALLEST = 10.0**-DECIMALS
 TOLERANCE = 1e-7
 """How far a rounded box may stick out of the image and still count as inside."""
 
-MAX_BYTES = 2**22
-"""Of a label file that is read: a dozen times what an image of a thousand polygons takes."""
+MAX_BYTES = 2**23
+"""Of a label file that is read: as many boxes as it may have, with room to spare."""
 
 MAX_ROWS = 100_000
 """Of a label file; as many as it can have of ordinary boxes."""
