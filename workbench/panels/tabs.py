@@ -24,7 +24,6 @@ from workbench.panels.models import ModelsPanel
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.opening import at_once
 from workbench.panels.shared.parts import NO_DATASET, empty, labelled, row, show, tabs
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import in_words
@@ -53,7 +52,6 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         Where the datasets are kept, to be shown.
     """
 
-    @at_once
     def __init__(
         self,
         stores: Stores,

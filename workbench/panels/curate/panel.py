@@ -25,7 +25,6 @@ from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE, MODELS
 from workbench.panels.shared.changing import first_dataset
 from workbench.panels.shared.following import Follower, News, gone
-from workbench.panels.shared.opening import at_once
 from workbench.panels.shared.parts import Command, button, row, show, tabs, undo_words
 from workbench.panels.shared.status import Status, StoppedError, in_words
 from workbench.panels.shared.work_row import WorkRow
@@ -65,7 +64,6 @@ class CuratePanel:
         The gallery while the images of a finding are shown in it.
     """
 
-    @at_once
     def __init__(self, dataset: str | None = None, stores: Stores | None = None) -> None:
         self._stores = stores or get_stores()
         self._first = dataset

@@ -18,7 +18,6 @@ from workbench.panels.evaluate.tables import compared, numbers
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.opening import at_once
 from workbench.panels.shared.parts import (
     NO_DATASET,
     NONE_YET,
@@ -81,7 +80,6 @@ class EvaluatePanel:
         The annotator while findings are open in it.
     """
 
-    @at_once
     def __init__(
         self,
         dataset: str | None = None,

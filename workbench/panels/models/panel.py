@@ -17,7 +17,6 @@ from workbench.panels.models.widgets import ModelTable
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import MODELS
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.opening import at_once
 from workbench.panels.shared.parts import allow, button, page, row, show, tabs, undo_words
 from workbench.panels.shared.status import Status, in_words
 from workbench.panels.shared.work_row import WorkRow
@@ -57,7 +56,6 @@ class ModelsPanel:
     model : ModelsModel
     """
 
-    @at_once
     def __init__(
         self,
         stores: Stores | None = None,

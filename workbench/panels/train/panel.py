@@ -17,7 +17,6 @@ import ipywidgets as w
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.following import Follower, News
-from workbench.panels.shared.opening import at_once
 from workbench.panels.shared.parts import (
     NO_DATASET,
     Command,
@@ -105,7 +104,6 @@ class TrainPanel:
     model : TrainModel
     """
 
-    @at_once
     def __init__(
         self,
         dataset: str | None = None,
