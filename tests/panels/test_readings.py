@@ -166,3 +166,8 @@ async def test_in_tabs_the_last_page_that_was_asked_for_is_turned_to(
         turns = await asyncio.gather(tabs._go("Models", "plates"), tabs._go("Train", ""))
     assert turns == [False, True]
     assert tabs.tabs.get_title(tabs.tabs.selected_index) == "Train"
+    turning = asyncio.ensure_future(tabs._go("Models", "cups"))
+    await asyncio.sleep(0)
+    tabs.tabs.selected_index = tabs.tabs.titles.index("Browse")  # as a click does
+    assert not await turning
+    assert tabs.tabs.get_title(tabs.tabs.selected_index) == "Browse"

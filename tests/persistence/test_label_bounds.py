@@ -11,14 +11,20 @@ import pytest
 
 from tests.helpers.pictures import jpeg
 from workbench import Dataset
-from workbench.errors import InvalidDatasetError, LabelFormatError, WorkbenchError
+from workbench.errors import InvalidBoxError, InvalidDatasetError, LabelFormatError, WorkbenchError
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.history import parse_records
 from workbench.persistence.models import Annotation
 from workbench.persistence.sources import parse_sources
 from workbench.persistence.stored_json import loads, parse_json, unpacked
 from workbench.persistence.yolo.label_table import parse_many
-from workbench.persistence.yolo.label_text import MAX_BYTES, MAX_ROW, MAX_ROWS, parse_labels
+from workbench.persistence.yolo.label_text import (
+    MAX_BYTES,
+    MAX_ROW,
+    MAX_ROWS,
+    clean_annotations,
+    parse_labels,
+)
 from workbench.training.events import parse_event
 
 ROW = b"0 0.5 0.5 0.2 0.2\n"
@@ -87,6 +93,10 @@ def test_rows_without_end_are_none() -> None:
     assert parse_many([data], ["x.txt"], 1).problems == []
     with pytest.raises(LabelFormatError, match=r"line 100001: .*100,000 rows"):
         parse_labels(data + ROW, "x.txt", 1)
+    box = Annotation(0, 0.5, 0.5, 0.1, 0.1)
+    assert len(clean_annotations([box] * MAX_ROWS, 1, "x.txt")) == MAX_ROWS
+    with pytest.raises(InvalidBoxError, match="100,000 boxes"):
+        clean_annotations([box] * (MAX_ROWS + 1), 1, "x.txt")
     [problem] = parse_many([data + ROW], ["x.txt"], 1).problems
     assert "100,000 rows" in str(problem)
 

@@ -300,6 +300,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
 
     def _turned_to(self, title: str) -> None:
         """Bring a page up to date: much may have been changed on the others."""
+        self._turns += 1  # a hand that turns to a page has asked later than what is on its way
         self._show_seen()
         self._show_chosen()
         panels = {

@@ -238,10 +238,16 @@ def clean_annotations(
     Raises
     ------
     InvalidBoxError
-        If a box is NaN, empty inside the image, or of an unknown class.
+        If a box is NaN, empty inside the image, or of an unknown class, or if there are more than
+        can be read again.
     """
-    cleaned = []
+    cleaned: list[Annotation] = []
     for position, annotation in enumerate(annotations):
+        if position == MAX_ROWS:
+            raise InvalidBoxError(
+                f"{where}: expected at most {MAX_ROWS:,} boxes on an image, found more; cut it "
+                f"into several"
+            )
         try:
             cleaned.append(_clean(annotation, num_classes))
         except ValueError as error:
