@@ -13,7 +13,6 @@ from pathlib import Path
 
 from workbench import __version__
 from workbench.errors import SetupError, WorkbenchError
-from workbench.persistence.counting import counted
 
 _DATA = Path("workbench-data")
 
@@ -220,6 +219,7 @@ def _new(options: argparse.Namespace) -> int:
 
 def _copy(options: argparse.Namespace) -> int:
     from workbench.persistence.copying import copy_dataset
+    from workbench.persistence.counting import counted
 
     shown = -1
 
@@ -238,6 +238,7 @@ def _copy(options: argparse.Namespace) -> int:
 
 
 def _trust_links(options: argparse.Namespace) -> int:
+    from workbench.persistence.counting import counted
     from workbench.persistence.links import distrust_links, trust_links, trusted_links
 
     folder = options.folder.expanduser().absolute()

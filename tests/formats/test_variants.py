@@ -288,7 +288,6 @@ async def test_a_list_of_pictures_is_no_list_of_classes(
         ("out.manifest", '{"source-ref": "s3://b/a.jpg", "left": 20, "top": 10, "w": 60, "h": 5}'),
         ("boxes.txt", "cat; a.jpg; 20; 10; 80; 60; night; left\n"),
         ("a.jpg.txt", "% bbGt version=3\nBicycle 20 10 60 50 0 0 0 0 0 0 0\n"),
-        ("t.csv", "patientId,x,y,width,height,Target\na,20,10,60,50,1\n"),
         ("labels.xlsx", b"PK\x03\x04"),
         ("annotations.pkl", b"\x80\x04]."),
         ("_annotations.train.jsonl", '{"image": "a.jpg", "suffix": "<loc0102><loc0102> cat"}'),
