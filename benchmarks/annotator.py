@@ -195,10 +195,16 @@ def lag(bench: Bench, subject: Subject, case: Case) -> tuple[Times, Traffic]:
         return Times(lags), hand.traffic
 
 
-def walk(bench: Bench, subject: Subject, size: tuple[int, int], added: float) -> Times:
+def walk(
+    bench: Bench,
+    subject: Subject,
+    size: tuple[int, int],
+    added: float,
+    write: Callable[[Path, int, int, int], None] = write_walk,
+) -> Times:
     """Time from image to image of a walk."""
     images = bench.walks + 3
-    with bench.show(subject, lambda folder: write_walk(folder, *size, images)) as hand:
+    with bench.show(subject, lambda folder: write(folder, *size, images)) as hand:
         hand.picture(*size)
         if subject.focus:
             hand.page.locator(f"{subject.root} {subject.focus}").first.focus()
@@ -297,7 +303,7 @@ TASKS = {"lag": measure_lag, "next": measure_next, "saved": measure_saved}
 def main() -> int:
     """Measure; return the exit status."""
     options = _options()
-    with _bench(options.quick) as bench:
+    with annotating(options.quick) as bench:
         lines = [line for name in options.only for line in TASKS[name](bench)]
     print_columns(HEADINGS, [line.cells() for line in lines])
     missed = [line for line in lines if line.missed]
@@ -307,7 +313,8 @@ def main() -> int:
 
 
 @contextmanager
-def _bench(quick: bool) -> Iterator[Bench]:
+def annotating(quick: bool) -> Iterator[Bench]:
+    """Start a JupyterLab behind a relay, and a browser."""
     with (
         tempfile.TemporaryDirectory(prefix="annotator-") as home,
         tempfile.TemporaryDirectory(prefix="annotator-lab-") as folder,

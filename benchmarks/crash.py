@@ -14,6 +14,8 @@ After that, single calls of the operating system fail, as `tests.helpers.fault_t
 (all of them in the nightly job; here each ``--every``-th): what raised has not happened,
 then and later, everything else can be read, and a second try works.
 
+At last a storage in memory raises at random operations, as `crash_raises` has it.
+
 ``--check`` exits 1 at the first difference; ``--quick`` takes less than a minute.
 """
 
@@ -43,6 +45,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
+from benchmarks.crash_raises import Raises, raise_often  # noqa: E402
 from benchmarks.crash_workload import (  # noqa: E402
     BASE_CLASSES,
     DATASET,
@@ -438,6 +441,29 @@ def failed(options: argparse.Namespace) -> bool:
     return not wrong
 
 
+def raised_in_memory(folder: Path, seed: int, times: int) -> Raises:
+    """Let a storage in memory raise so often; raises `DifferenceError` as `Arena.check` does."""
+    arena = Arena(folder)
+
+    async def check(stores: Stores, world: World, what: str) -> None:
+        _compare(world, await _found(stores, arena), world.classes, what)
+
+    return asyncio.run(raise_often(folder, seed, times, check))
+
+
+def raised(options: argparse.Namespace) -> bool:
+    """Let a storage in memory raise, and say what came of it; return whether all was there."""
+    started = time.perf_counter()
+    with quick_folder() as folder:
+        try:
+            seen = raised_in_memory(folder, options.seed, 60 if options.quick else options.raises)
+        except DifferenceError as difference:
+            print(f"in memory (seed {options.seed}): {difference}")
+            return False
+    print(f"{seen}; {time.perf_counter() - started:.0f} s.", flush=True)
+    return True
+
+
 def main() -> int:
     """Do what the command line asks for; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -447,11 +473,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 at the first difference")
     parser.add_argument("--quick", action="store_true", help="few kills, few faults")
     parser.add_argument("--every", type=int, default=75, help="of all calls, how many fail")
-    parser.add_argument("--only", choices=("kills", "faults"), help="one half of it")
+    parser.add_argument("--only", choices=("kills", "faults", "raises"), help="one part of it")
+    parser.add_argument("--raises", type=int, default=300, help="how often memory raises")
     options = parser.parse_args()
-    halves = {"kills": killed, "faults": failed}
-    chosen = [options.only] if options.only else list(halves)
-    if not all(halves[half](options) for half in chosen):
+    parts = {"kills": killed, "faults": failed, "raises": raised}
+    chosen = [options.only] if options.only else list(parts)
+    if not all(parts[part](options) for part in chosen):
         return int(options.check)
     print("0 acknowledged lost, 0 that raised and happened, 0 datasets unreadable.")
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.crash import Arena
+from benchmarks.crash import Arena, raised_in_memory
 from tests.helpers.archives import small_dataset
 from tests.helpers.crash_points import BOX, OPERATIONS
 from tests.helpers.failing_calls import LASTING
@@ -49,6 +49,12 @@ def test_two_processes_at_work_on_one_dataset_lose_nothing(tmp_path: Path) -> No
         arena.work_to_the_end(seed=7, steps=60)
     assert arena.tally.operations == 120
     assert not arena.tally.cut_off
+
+
+def test_what_a_storage_in_memory_refuses_has_not_happened(tmp_path: Path) -> None:
+    seen = raised_in_memory(tmp_path, seed=3, times=12)
+    assert seen.by_call.total() == 12
+    assert len(seen.by_operation) > 3
 
 
 # --- at every step ------------------------------------------------------------------------

@@ -9,8 +9,9 @@ import pytest
 from obstore.store import MemoryStore
 
 from tests.storage.sqlite_storage import SqliteRoots, SqliteStorage
+from workbench.errors import UnreachableError
 from workbench.persistence import storage
-from workbench.persistence.storage import Roots, Storage
+from workbench.persistence.storage import Head, Roots, Storage
 from workbench.persistence.storage.bucket import BucketStorage
 from workbench.persistence.storage.layout import ANYTHING
 from workbench.persistence.storage.local import LocalStorage
@@ -89,3 +90,18 @@ def test_a_suite_is_run_whatever_its_name_is() -> None:
     made = {"make": lambda self, folder: MemoryStorage(), "shared_by_processes": False}
     assert not StorageContract.__test__
     assert type("Bucket", (StorageContract,), made).__test__
+
+
+class Silent(MemoryStorage):
+    """One that nobody answers for."""
+
+    def head(self, key: str) -> Head | None:
+        raise UnreachableError(f"{key}: no answer")
+
+
+def test_what_cannot_be_seen_is_not_said_to_be_there() -> None:
+    silent = Silent()
+    with pytest.raises(UnreachableError):
+        silent.exists("images/train/a.jpg")
+    with pytest.raises(UnreachableError):
+        silent.existing(["images/train/a.jpg"])

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import NotFoundError, WorkbenchError
+from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence.storage.keys import check_key, parts_of
 
 UNFINISHED_S = 2 * 24 * 3600
@@ -427,12 +427,18 @@ class Storage(ABC):
         return content
 
     def exists(self, key: str) -> bool:
-        """Whether anything is at a key, or below it."""
+        """Whether anything is at a key, or below it.
+
+        Raises
+        ------
+        WorkbenchError
+            If it cannot be told: what is not seen is neither there nor missing.
+        """
         check_key(key)
         try:
             if self.head(key) is not None:
                 return True
-        except WorkbenchError:  # no value, but something
+        except InvalidDatasetError:  # no value, but something
             return True
         below = self.list(key)
         return bool(below.names or below.folders)

@@ -16,7 +16,7 @@ from workbench.persistence.sources import SourceRecord
 from workbench.persistence.storage import Change, Staged, Write
 from workbench.persistence.stores import history_log, source_log
 from workbench.persistence.stores.dataset import Dataset, image_key, label_key
-from workbench.persistence.stores.image_facts import info
+from workbench.persistence.stores.image_facts import changed_info
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels
 from workbench.persistence.yolo.names import check_image, stem
@@ -30,6 +30,7 @@ def write(
 ) -> ImageInfo:
     """Store the encoded bytes of one image."""
     key = image_key(split, filename)
+    size = image_size(data, dataset.at(key))
     with dataset.leased() as (_, writer):
         if not overwrite and dataset.storage.exists(key):
             raise AlreadyExistsError(
@@ -37,7 +38,7 @@ def write(
             )
         dataset.require_free_stem(split, filename)
         writer.commit([Write(key, data)])
-    return info(dataset, split, filename, data)
+    return changed_info(dataset, (split, filename), size, size_bytes=len(data))
 
 
 def add(
@@ -48,10 +49,18 @@ def add(
     keys = distinct_keys(images)
     # Encoding takes longest, and needs no lease.
     contents = _encoded(images, [filename for _, filename in keys])
+    sizes = [image_size(data, filename) for data, (_, filename) in zip(contents, keys, strict=True)]
     with dataset.leased() as (yaml, writer):
         changes = additions(dataset, yaml, images, keys, contents)
         writer.commit([*changes, *source_log.noted(dataset.storage, sources)])
-    return [info(dataset, *key, data) for key, data in zip(keys, contents, strict=True)]
+    return [
+        changed_info(
+            *(dataset, key, size),
+            size_bytes=len(data),
+            has_labels=image.annotations is not None,
+        )
+        for image, key, size, data in zip(images, keys, sizes, contents, strict=True)
+    ]
 
 
 def additions(

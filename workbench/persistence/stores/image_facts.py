@@ -17,6 +17,7 @@ from workbench.persistence.image_reading import no_image, too_large
 from workbench.persistence.models import ImageInfo, ImageKey, Progress
 from workbench.persistence.rules import image_size
 from workbench.persistence.stores.dataset import Dataset, image_key, label_key
+from workbench.persistence.stores.telling import told
 from workbench.persistence.stores.times import seconds_of
 
 _AT_ONCE = 256
@@ -130,14 +131,45 @@ def measured(dataset: Dataset, key: str) -> tuple[int, int]:
         return 0, 0
 
 
-def info(dataset: Dataset, split: str, filename: str, data: bytes | None = None) -> ImageInfo:
-    """Return one image's facts, read from `data` if the caller has the bytes at hand."""
+def info(dataset: Dataset, split: str, filename: str) -> ImageInfo:
+    """Return one image's facts."""
     key = dataset.require_image(split, filename)
-    content = read_value(dataset, key) if data is None else data
-    return sized_info(dataset, split, filename, *image_size(content, dataset.at(key)))
+    size = image_size(read_value(dataset, key), dataset.at(key))
+    return _sized_info(dataset, split, filename, *size)
 
 
-def sized_info(dataset: Dataset, split: str, filename: str, width: int, height: int) -> ImageInfo:
+def changed_info(
+    dataset: Dataset,
+    image: ImageKey,
+    size: tuple[int, int],
+    *,
+    size_bytes: int = 0,
+    has_labels: bool = False,
+) -> ImageInfo:
+    """Return the facts of an image that a change has made; it raises no more.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    image : tuple of str
+    size : tuple of int
+        Width and height.
+    size_bytes, has_labels
+        What is said where the image cannot be looked at.
+    """
+    made = ImageInfo(
+        filename=image[1],
+        split=image[0],
+        path=Path(dataset.at(image_key(*image))),
+        width=size[0],
+        height=size[1],
+        size_bytes=size_bytes,
+        has_labels=has_labels,
+    )
+    return told(lambda: _sized_info(dataset, *image, *size), made)
+
+
+def _sized_info(dataset: Dataset, split: str, filename: str, width: int, height: int) -> ImageInfo:
     """Return the facts of an image whose size is known, without opening it."""
     head = dataset.image_head(split, filename)
     return ImageInfo(

@@ -12,7 +12,7 @@ from workbench.persistence.models import SPLITS, ImageInfo, ImageKey, ImageMove
 from workbench.persistence.storage import Change, Move
 from workbench.persistence.stores import history_log
 from workbench.persistence.stores.dataset import Dataset, image_key, label_key
-from workbench.persistence.stores.image_facts import measured, sized_info
+from workbench.persistence.stores.image_facts import changed_info, measured
 from workbench.persistence.stores.side_data import tags_renamed
 from workbench.persistence.yolo.names import check_split, stem
 
@@ -22,7 +22,7 @@ def move_one(dataset: Dataset, way: ImageMove) -> ImageInfo:
     [found] = _found(dataset, [way])
     size = measured(dataset, dataset.require_image(found.from_split, found.filename))
     _move(dataset, [found])
-    return sized_info(dataset, found.to_split, found.filename, *size)
+    return changed_info(dataset, (found.to_split, found.filename), size)
 
 
 def move_many(dataset: Dataset, moves: Sequence[ImageMove]) -> None:
@@ -71,7 +71,7 @@ def rename(dataset: Dataset, split: str, filename: str, new_filename: str) -> Im
             *history_log.noted(dataset.storage, new_moves([(source, target)])),
         ]
         writer.commit(changes)
-    return sized_info(dataset, split, new_filename, *size)
+    return changed_info(dataset, (split, new_filename), size)
 
 
 def _way(dataset: Dataset, source: ImageKey, target: ImageKey) -> list[Change]:

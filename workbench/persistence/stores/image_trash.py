@@ -10,7 +10,7 @@ from workbench.persistence.models import ImageInfo, ImageKey, TrashEntry
 from workbench.persistence.storage import Change, Move, Remove, Writer
 from workbench.persistence.stores import history_log, trash
 from workbench.persistence.stores.dataset import Dataset, label_key
-from workbench.persistence.stores.image_facts import measured, sized_info
+from workbench.persistence.stores.image_facts import changed_info, measured
 from workbench.persistence.stores.image_replacing import REPLACED
 from workbench.persistence.stores.label_inspection import ORPHAN, require_orphan
 from workbench.persistence.stores.label_reading import read_existing, read_one
@@ -55,7 +55,7 @@ def restore_image(dataset: Dataset, entry_id: str) -> ImageInfo:
         found = trash.find_kind(dataset.trash, entry_id, "image")
         _restore(dataset, writer, [entry_id])
         size = told(lambda: measured(dataset, found.files[0][1]), (0, 0))
-    return sized_info(dataset, found.entry.split, found.entry.name, *size)
+    return changed_info(dataset, (found.entry.split, found.entry.name), size)
 
 
 def restore_many(dataset: Dataset, entry_ids: Sequence[str]) -> None:
