@@ -237,7 +237,7 @@ def _read_tags(data: bytes) -> object:
 
 def _read_version(data: bytes) -> object:
     import workbench.persistence.stores.datasets  # noqa: F401, before what it needs itself
-    from workbench.persistence.versions import from_bytes
+    from workbench.persistence.version_bytes import from_bytes
 
     return len(from_bytes(data, "v.version")[1].images)
 

@@ -50,7 +50,8 @@ from workbench.persistence.stores.models import ModelStore
 from workbench.persistence.suggestion_blocks import parse_blocks
 from workbench.persistence.suggestions import current_suggestions
 from workbench.persistence.tags import tags_from
-from workbench.persistence.versions import from_bytes, plan_restoration
+from workbench.persistence.version_bytes import from_bytes
+from workbench.persistence.versions import plan_restoration
 from workbench.persistence.yolo.data_yaml import DataYaml, parse
 from workbench.persistence.yolo.label_rows import map_classes, with_present_classes
 from workbench.persistence.yolo.label_table import parse_many

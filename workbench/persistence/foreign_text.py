@@ -15,7 +15,7 @@ _NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _MAY_HOLD = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 
-def may_hold_halves(data: bytes) -> bool:
+def may_hold_halves(data: bytes | bytearray) -> bool:
     """Whether JSON may hold halves of characters: cheap, and right where it says no."""
     return _MAY_HOLD.search(data) is not None
 

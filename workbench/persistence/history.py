@@ -21,6 +21,7 @@ Each line *begins* with a newline: one that a crash cut off spoils no other.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,9 +30,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import NotFoundError
-from workbench.persistence.stored_json import MALFORMED, lines_of, loads, time_of
+from workbench.persistence.stored_json import (
+    MALFORMED,
+    Kept,
+    bytes_of,
+    kept,
+    lines_of,
+    loads,
+    time_of,
+)
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
+_LONG = 1 << 20
+"""Bytes of a label file beyond which its text must not take much more than they do in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,10 @@ def new_moves(ways: Iterable[tuple[tuple[str, str], tuple[str, str]]]) -> list[M
 
 def format_records(records: Iterable[Record]) -> bytes:
     """Return the bytes to append for `records`."""
-    return b"".join(b"\n" + _line(record) for record in records)
+    found = io.BytesIO()  # a list of lines, to be joined, would take twice as much
+    for record in records:
+        found.write(b"\n" + _line(record))
+    return found.getvalue()
 
 
 def _line(record: Record) -> bytes:
@@ -115,13 +129,11 @@ def _line(record: Record) -> bytes:
     return _ENCODER.encode(content).encode("utf-8", "surrogateescape")
 
 
-# Bytes that are no UTF-8 survive the way through JSON and back as lone surrogates.
-def _text(data: bytes | None) -> str | None:
-    return None if data is None else data.decode("utf-8", "surrogateescape")
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("utf-8", "surrogateescape")
+def _text(data: bytes | None) -> Kept:
+    if data is None or len(data) > _LONG:
+        return kept(data)
+    # Bytes that are no UTF-8 survive the way through JSON and back as lone surrogates.
+    return data.decode("utf-8", "surrogateescape")
 
 
 def parse_records(data: bytes) -> list[Record]:
@@ -177,7 +189,7 @@ def _record(line: bytes) -> Record | None:
         if "classes_undone" in content:
             return ClassUndoRecord(at, str(content["classes_undone"]))
         split, _, filename = content["image"].partition("/")
-        before, after = _bytes(content["before"]), _bytes(content["after"])
+        before, after = bytes_of(content["before"]), bytes_of(content["after"])
         what = str(content.get("what", ""))
         return EditRecord(content["id"], at, split, filename, before, after, what)
     except MALFORMED:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import os
 import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import MAXYEAR, MINYEAR, datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from workbench.errors import InvalidDatasetError
 from workbench.persistence.foreign_text import may_hold_halves, require_names
@@ -41,7 +44,7 @@ def time_of(text: str) -> datetime:
     return found
 
 
-def loads(data: bytes | str) -> Any:
+def loads(data: bytes | bytearray | str) -> Any:
     """Return what JSON text says; raises nothing but `ValueError` if it is none.
 
     Megabytes of next to nothing but brackets and commas, which become twenty times as many
@@ -78,7 +81,10 @@ _SMALL = 1 << 20
 _SMALL_PACKED = 1 << 24
 
 
-def packed(pieces: Callable[[], Iterable[bytes]], level: int) -> bytes:
+_MOST_PACKED = 1 << 31
+
+
+def packed(pieces: Callable[[], Iterable[bytes]], level: int, *, head: bytes = b"") -> bytes:
     """Pack what `unpacked` gives back.
 
     Parameters
@@ -88,18 +94,25 @@ def packed(pieces: Callable[[], Iterable[bytes]], level: int) -> bytes:
         equal rows do. They are then kept as they are.
     level : int
         Of zlib.
+    head : bytes
+        What stands in front, as it is.
     """
-    data, size = _deflated(pieces(), level)
-    return data if size <= _most_of(len(data)) else _deflated(pieces(), 0)[0]
+    data, size = _deflated(pieces(), level, head)
+    if size > _most_of(len(data) - len(head)):
+        del data  # there may be no room for both
+        data, _ = _deflated(pieces(), 0, head)
+    return data
 
 
-def _deflated(pieces: Iterable[bytes], level: int) -> tuple[bytes, int]:
+def _deflated(pieces: Iterable[bytes], level: int, head: bytes) -> tuple[bytes, int]:
     packer, size = zlib.compressobj(level), 0
-    parts = []
+    found = io.BytesIO()  # gives its bytes without a second copy
+    found.write(head)
     for piece in pieces:
         size += len(piece)
-        parts.append(packer.compress(piece))
-    return b"".join([*parts, packer.flush()]), size
+        found.write(packer.compress(piece))
+    found.write(packer.flush())
+    return found.getvalue(), size
 
 
 def _most_of(size: int) -> int:
@@ -119,6 +132,81 @@ def unpacked(data: bytes) -> bytes:
     if not unpacker.eof:
         raise ValueError("it ends too early")
     return found
+
+
+_AT_ONCE = 1 << 18
+
+
+def unpacked_lines(file: BinaryIO) -> Iterator[bytes | bytearray]:
+    """Yield the lines of what `packed` packed, from where the file stands; as `unpacked` raises."""
+    begun = bytearray()
+    for piece in _inflated(file):
+        first, *others = piece.split(b"\n")
+        begun += first
+        if not others:
+            continue
+        yield begun
+        yield from others[:-1]
+        begun = bytearray(others[-1])
+    yield begun
+
+
+def _inflated(file: BinaryIO) -> Iterator[bytes]:
+    start = file.tell()
+    size = file.seek(0, os.SEEK_END) - start
+    file.seek(start)
+    if size > _MOST_PACKED:
+        raise ValueError(f"{size:,} bytes, more than any of ours has")
+    left = _most_of(size)
+    unpacker = zlib.decompressobj()
+    while not unpacker.eof:
+        data = file.read(_AT_ONCE)
+        if not data:
+            raise ValueError("it ends too early")
+        for piece in _inflated_of(unpacker, data):
+            left -= len(piece)
+            if left < 0:
+                raise ValueError(f"more than {MAX_RATIO} times its size when unpacked")
+            yield piece
+
+
+def _inflated_of(unpacker: Any, data: bytes) -> Iterator[bytes]:
+    """Yield what comes out of some bytes, a bounded number at a time."""
+    piece = bytes(_AT_ONCE)
+    while data or len(piece) == _AT_ONCE:
+        try:
+            piece = unpacker.decompress(data, _AT_ONCE)
+        except zlib.error as error:
+            raise ValueError(str(error)) from error
+        data = unpacker.unconsumed_tail
+        yield piece
+
+
+Kept = str | dict[str, str] | None
+"""A label file in JSON; see `kept`."""
+
+_PLAIN = re.compile(rb"[\t\n\r -~]*")
+_ESCAPED = b'\t\n\r"\\'
+
+
+def kept(data: bytes | None) -> Kept:
+    """Return a label file for JSON, in which it takes no more than a third of its size beyond it.
+
+    Six bytes become of each that is no text.
+    """
+    if data is None:
+        return None
+    escaped = len(data) - len(data.translate(None, _ESCAPED))
+    if 3 * escaped <= len(data) and _PLAIN.fullmatch(data):
+        return data.decode("ascii")
+    return {"base64": base64.b64encode(data).decode("ascii")}
+
+
+def bytes_of(kept: Kept) -> bytes | None:
+    """Return what `kept` was made of; raises `ValueError` or the like if it is nothing of it."""
+    if isinstance(kept, dict):
+        return base64.b64decode(kept["base64"], validate=True)
+    return None if kept is None else kept.encode("utf-8", "surrogateescape")
 
 
 def malformed(path: str, what: str, found: object) -> InvalidDatasetError:

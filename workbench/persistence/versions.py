@@ -1,48 +1,25 @@
 """Named, immutable states of a dataset: what they hold, and the way back to one.
 
-A version is written as one line of JSON, `VersionInfo`, that a listing reads alone, and
-behind it everything else, compressed: classes, prompts, tags, and for each image the
-SHA-256 of its bytes and the text of its label file. The images' bytes are kept apart, by
-their SHA-256, so that versions share them.
+A version holds classes, prompts, tags, and for each image the SHA-256 of its bytes and its label
+file; see `version_bytes`. The images' bytes are kept apart, by their SHA-256, so that versions
+share them.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
-import os
-import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any
 
 from workbench.persistence.class_rewrite import Prompts
 from workbench.persistence.history import ClassRecord, Record, new_edit, new_moves
 from workbench.persistence.models import SPLITS, ImageKey, ImageMove
-from workbench.persistence.stored_json import (
-    MALFORMED,
-    inflate,
-    malformed,
-    packed,
-    parse_json,
-    texts,
-    time_of,
-)
-from workbench.persistence.tags import check_tags
 from workbench.persistence.version_models import KEPT_AUTOMATIC, VersionInfo
-from workbench.persistence.yolo.data_yaml import OUR_KEYS, DataYaml
+from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_rows import map_classes
-from workbench.persistence.yolo.names import could_be_image, stem
-
-_EXPECTED = "a version of a dataset"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_PLAIN = re.compile(rb"[\t\n\r -~]*")
-_AT_ONCE = 64
-"""Images whose labels become text together."""
+from workbench.persistence.yolo.names import stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,127 +71,6 @@ class Contents:
             digest=digest.hexdigest(),
             serial=serial,
         )
-
-
-# --- bytes --------------------------------------------------------------------------------
-
-
-def to_bytes(info: VersionInfo, contents: Contents) -> bytes:
-    """Return the bytes of a version's file."""
-    head = {
-        "format": 1,
-        "name": info.name,
-        "created_at": info.created_at.isoformat(),
-        "note": info.note,
-        "automatic": info.automatic,
-        "classes": info.classes,
-        "num_images": info.num_images,
-        "num_labelled": info.num_labelled,
-        "digest": info.digest,
-        "serial": info.serial,
-    }
-    # Dates and the like, which data.yaml may hold, are no JSON; they come back as text.
-    return json.dumps(head).encode() + b"\n" + packed(lambda: _body(contents), 6)
-
-
-def _body(contents: Contents) -> Iterator[bytes]:
-    """Yield the body of a version's file, never more than some images at a time."""
-    body = {
-        "extra": contents.yaml.extra,
-        "prompts": {str(class_id): texts for class_id, texts in contents.prompts.items()},
-        "tags": contents.tags,
-        "trash": {path: _text(data) for path, data in contents.trash.items()},
-    }
-    yield json.dumps(body, default=str).encode().removesuffix(b"}") + b', "images": ['
-    entries = iter(contents.images.items())
-    mark = b""
-    while some := list(islice(entries, _AT_ONCE)):
-        rows = [
-            [split, filename, entry.sha256, entry.size, _text(entry.label)]
-            for (split, filename), entry in some
-        ]
-        yield mark + json.dumps(rows).encode()[1:-1]
-        mark = b", "
-    yield b"]}"
-
-
-def read_info(line: bytes, path: str) -> VersionInfo:
-    """Read the first line of a version's file; `path` is for the message.
-
-    Raises
-    ------
-    InvalidDatasetError
-        If it is none.
-    """
-    head = parse_json(line, path, _EXPECTED)
-    try:
-        info = VersionInfo(
-            name=head["name"],
-            created_at=time_of(head["created_at"]),
-            note=str(head["note"]),
-            automatic=bool(head["automatic"]),
-            classes=texts(head["classes"]),
-            num_images={split: int(head["num_images"][split]) for split in SPLITS},
-            num_labelled={split: int(head["num_labelled"][split]) for split in SPLITS},
-            digest=str(head["digest"]),
-            serial=int(head.get("serial", 0)),
-        )
-        if os.path.basename(path) != f"{info.name}.version":
-            raise ValueError(f"the name {info.name!r}")
-        if info.created_at.tzinfo is None:
-            raise ValueError(f"a time without time zone, {info.created_at}")
-    except MALFORMED as error:
-        raise malformed(path, _EXPECTED, error) from error
-    return info
-
-
-def from_bytes(data: bytes, path: str) -> tuple[VersionInfo, Contents]:
-    """Read a version's file; raises as `read_info` does."""
-    line, _, body_bytes = data.partition(b"\n")
-    info = read_info(line, path)
-    body: Any = parse_json(inflate(body_bytes, path, _EXPECTED), path, _EXPECTED)
-    try:
-        extra = dict(body["extra"])
-        if extra.keys() & OUR_KEYS:
-            raise ValueError(f"other folders in its data.yaml, {extra!r}")
-        contents = Contents(
-            yaml=DataYaml(list(info.classes), extra),
-            prompts={int(number): texts(kept) for number, kept in body["prompts"].items()},
-            tags=check_tags({tag: list(names) for tag, names in body["tags"].items()}),
-            images=dict(_entry(*values) for values in body["images"]),
-            trash={
-                name: label
-                for name, kept in body["trash"].items()
-                if (label := _bytes(kept)) is not None
-            },
-        )
-    except MALFORMED as error:
-        raise malformed(path, _EXPECTED, error) from error
-    return info, contents
-
-
-def _entry(split: Any, filename: Any, sha256: Any, size: Any, label: Any) -> tuple[ImageKey, Entry]:
-    # Each becomes a path, so whoever wrote them, they lead to one image and nowhere else.
-    if split not in SPLITS or not could_be_image(filename):
-        raise ValueError(f"an image {split!r}/{filename!r}")
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256) or not isinstance(size, int):
-        raise ValueError(f"{sha256!r} of {size!r} bytes for the image {split}/{filename}")
-    return (split, filename), Entry(sha256, size, _bytes(label))
-
-
-def _text(data: bytes | None) -> str | dict[str, str] | None:
-    """Return a label file for JSON, which makes six bytes of each that is no text."""
-    if data is None:
-        return None
-    if _PLAIN.fullmatch(data):
-        return data.decode("ascii")
-    return {"base64": base64.b64encode(data).decode("ascii")}
-
-
-def _bytes(kept: str | dict[str, str] | None) -> bytes | None:
-    if isinstance(kept, dict):
-        return base64.b64decode(kept["base64"], validate=True)
-    return None if kept is None else kept.encode("utf-8", "surrogateescape")
 
 
 # --- restoring ----------------------------------------------------------------------------
@@ -377,8 +233,3 @@ def superseded(known: Iterable[VersionInfo], kept: Collection[str]) -> list[str]
     automatic = sorted((info for info in known if info.automatic), key=age)
     old = automatic[: max(len(automatic) - KEPT_AUTOMATIC, 0)]
     return [info.name for info in old if info.name not in kept]
-
-
-def shas(all_contents: Iterable[Contents]) -> set[str]:
-    """Return the SHA-256 of every image that some versions keep."""
-    return {entry.sha256 for contents in all_contents for entry in contents.images.values()}

@@ -14,7 +14,7 @@ from workbench.errors import (
     NotFoundError,
     WorkbenchError,
 )
-from workbench.persistence import links, version_comparison, versions
+from workbench.persistence import links, version_bytes, version_comparison, versions
 from workbench.persistence.models import SPLITS, ImageKey, Progress
 from workbench.persistence.storage import Change, Copy, Move, Remove, Write, Writer
 from workbench.persistence.stores import history_log, side_data, trash
@@ -34,8 +34,6 @@ VERSIONS = f"{HIDDEN}/versions"
 
 _OBJECTS = f"{VERSIONS}/objects"
 _SUFFIX = ".version"
-_LONGEST_LINE = 1 << 22
-_MOST_BYTES = 1 << 31
 _AT_ONCE = 4096
 """Images that are kept, or let go, by one commit."""
 
@@ -51,7 +49,7 @@ def freeze(dataset: Dataset, version: str, note: str, progress: Progress) -> Ver
         info = contents.info(
             _name(key), note, automatic=False, serial=_next_serial(list_all(dataset))
         )
-        kept = Write(key, versions.to_bytes(info, contents), if_absent=True)
+        kept = Write(key, version_bytes.to_bytes(info, contents), if_absent=True)
         _commit(dataset, writer, _not_kept(dataset, contents), [kept])
     return info
 
@@ -63,8 +61,8 @@ def list_all(dataset: Dataset) -> list[VersionInfo]:
     for key in _keys(dataset):
         try:
             with dataset.storage.open_read(key) as file:
-                line = file.readline(_LONGEST_LINE)
-            found.append(versions.read_info(line, dataset.at(key)))
+                line = file.readline(version_bytes.LONGEST_LINE)
+            found.append(version_bytes.read_info(line, dataset.at(key)))
         except (InvalidDatasetError, NotFoundError) as error:
             _log.warning("version left out of the list: %s", error)
     return sorted(found, key=versions.age)
@@ -102,7 +100,7 @@ def restore(dataset: Dataset, version: str, progress: Progress) -> VersionInfo:
         changes = [
             *_image_changes(plan, wanted),
             *_other_changes(dataset, plan, present, wanted),
-            Write(_key(name), versions.to_bytes(kept, present), if_absent=True),
+            Write(_key(name), version_bytes.to_bytes(kept, present), if_absent=True),
         ]
         gone = versions.superseded([*known, kept], {version, name})
         changes += [Remove(_key(old)) for old in gone]
@@ -117,7 +115,7 @@ def keep(dataset: Dataset, version: str) -> VersionInfo:
         info, contents = read(dataset, version)
         if info.automatic:
             info = replace(info, automatic=False)
-            writer.commit([Write(_key(version), versions.to_bytes(info, contents))])
+            writer.commit([Write(_key(version), version_bytes.to_bytes(info, contents))])
     return info
 
 
@@ -200,8 +198,13 @@ def _objects(dataset: Dataset) -> dict[str, int]:
 
 
 def _read(dataset: Dataset, key: str) -> tuple[VersionInfo, Contents]:
-    data = dataset.storage.read(key, most=_MOST_BYTES)
-    return versions.from_bytes(data, dataset.at(key))
+    with dataset.storage.open_read(key) as file:
+        return version_bytes.from_file(file, dataset.at(key))
+
+
+def _shas(dataset: Dataset, key: str) -> set[str]:
+    with dataset.storage.open_read(key) as file:
+        return version_bytes.shas_of(file, dataset.at(key))
 
 
 def _unknown(dataset: Dataset, version: str) -> NotFoundError:
@@ -304,7 +307,8 @@ def _sweep_later(dataset: Dataset, writer: Writer) -> None:
 
 def _sweep(dataset: Dataset, writer: Writer) -> None:
     try:
-        used = versions.shas(_read(dataset, key)[1] for key in _keys(dataset))
+        used: set[str] = set()
+        used = used.union(*(_shas(dataset, key) for key in _keys(dataset)))
     except (InvalidDatasetError, NotFoundError) as error:
         # That version may have the last copy of an image.
         _log.warning("no image of a version is removed as long as one cannot be read: %s", error)

@@ -21,9 +21,9 @@ from workbench.persistence.history import (
 )
 from workbench.persistence.models import Annotation, RowPatch
 from workbench.persistence.yolo.data_yaml import DataYaml
-from workbench.persistence.yolo.label_text import is_plain, parse_labels
+from workbench.persistence.yolo.label_text import MAX_ROWS, ROW, is_plain, parse_labels
 
-_LINES = re.compile(r"(\r\n|\r|\n)")
+_END = re.compile(r"\r\n|\r|\n")
 _BOM = "\ufeff"
 _SAME = 1e-6
 """Fractions of the image by which a box may differ after its way through a label file."""
@@ -41,25 +41,27 @@ def rewrite_rows(data: bytes, new_class: Callable[[int, int], int | None]) -> by
         row. Positions count the rows that are not blank, as `parse_labels` does.
     """
     text = data.decode("utf-8")
-    mark = _BOM if text.startswith(_BOM) else ""
-    pieces = _LINES.split(text[len(mark) :])
-    result, position = [mark], 0
-    for line, end in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
-        fields = line.split(None, 1)
-        if fields:
-            old = int(float(fields[0]))
-            new = new_class(position, old)
-            position += 1
-            if new is None:
-                continue
-            if new != old:
-                start = line.index(fields[0])
-                line = f"{line[:start]}{new}{line[start + len(fields[0]) :]}"
-        result += (line, end)
-    return "".join(result).encode()
+    place = len(_BOM) if text.startswith(_BOM) else 0
+    result = [text[:place]]
+    for position, row in enumerate(ROW.finditer(text, place)):
+        if position == MAX_ROWS:
+            raise ValueError(f"more than {MAX_ROWS:,} rows, which is no label file")
+        field = row[0].split(None, 1)[0]
+        old = int(float(field))
+        new = new_class(position, old)
+        if new is None:
+            start = max(text.rfind(end, place, row.start()) for end in "\r\n") + 1 or place
+            following = _END.match(text, row.end())
+            result.append(text[place:start])
+            place = following.end() if following else row.end()
+        elif new != old:
+            result += text[place : row.start()], str(new)
+            place = row.start() + len(field)
+    return "".join([*result, text[place:]]).encode()
 
 
 _CLASS = re.compile(rb"^[0-9]+", re.MULTILINE)
+_ANY_CLASS = 10**9
 
 
 def map_classes(data: bytes, mapping: Mapping[int, int | None]) -> bytes:
@@ -69,12 +71,21 @@ def map_classes(data: bytes, mapping: Mapping[int, int | None]) -> bytes:
     ----------
     mapping : mapping of int to int or None
         From old class id to new; None removes the rows. Ids that are not in it stay.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        If something is to change in what nobody can read.
     """
-    used = set(map(int, _CLASS.findall(data)))
-    if is_plain(data, 1 + max(used, default=0)) and None not in {mapping.get(i, i) for i in used}:
-        # Files as we write them, by far the most: one pass in C.
-        text = {b"%d" % i: b"%d" % new for i in used if (new := mapping.get(i, i)) not in (i, None)}
-        return _CLASS.sub(lambda match: text.get(match[0].lstrip(b"0") or b"0", match[0]), data)
+    if all(old == new for old, new in mapping.items()):
+        return data
+    if is_plain(data, _ANY_CLASS):  # as we write them, by far the most: one pass in C
+        used = set(map(int, _CLASS.findall(data)))
+        if None not in {mapping.get(i, i) for i in used}:
+            text = {
+                b"%d" % i: b"%d" % new for i in used if (new := mapping.get(i, i)) not in (i, None)
+            }
+            return _CLASS.sub(lambda match: text.get(match[0].lstrip(b"0") or b"0", match[0]), data)
     return rewrite_rows(data, lambda _, class_id: mapping.get(class_id, class_id))
 
 

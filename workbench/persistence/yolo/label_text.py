@@ -52,7 +52,9 @@ MAX_ROW = 2**20
 FAR = 10.0
 """No normalised coordinate is as large, whatever is wrong with it."""
 
-_ROW = re.compile(r"\S[^\r\n]*")  # blank lines, of which there may be millions, cost nothing
+ROW = re.compile(r"\S[^\r\n]*")
+"""A row without the spaces before it: blank lines, of which there may be millions, cost nothing."""
+
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 # Nearly every row: a box whose numbers need no closer look.
 _PLAIN_BOX = re.compile(r"[0-9]{1,9}(?: [01]\.[0-9]+){4}")
@@ -103,7 +105,7 @@ def parse_labels(
     annotations: list[Annotation] = []
     other_rows = 0
     # Ultralytics reads label files with universal newlines, so "\r" ends a line too.
-    for match in _ROW.finditer(text):
+    for match in ROW.finditer(text):
         line = match[0]
         try:
             if len(line) > MAX_ROW:
