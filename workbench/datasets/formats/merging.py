@@ -41,7 +41,9 @@ from workbench.persistence.models import (
     no_progress,
 )
 from workbench.persistence.scratch import scratch_prefix
+from workbench.persistence.stores.dataset import image_key
 from workbench.persistence.stores.merging import Merge, WayBack
+from workbench.persistence.yolo.names import stem
 
 _EXISTING = ("keep", "add", "replace")
 _NEW = ("add", "leave")
@@ -57,7 +59,7 @@ class _DatasetView(FolderView):
         super().__init__(source.path, source.focus)
         self.origin = source.origin
         self._source = source
-        self.keys = {f"images/{split}/{filename}": (split, filename) for split, filename in heads}
+        self.keys = {image_key(*key): key for key in heads}
         self._pixels = {name: heads[key] for name, key in self.keys.items()}
         self._list([*source.names, *self.keys])
         self.pictures = list(self.keys)
@@ -301,7 +303,7 @@ class MergePlan(PlanFacts):
         for name, (split, filename) in self.replaced.items():
             old = await self._stores.image.read_bytes(self.dataset, split, filename)
             data = await asyncio.to_thread(self._contents.view.read, name)
-            renamed = _stem(filename) + Path(name).suffix.lower()
+            renamed = stem(filename) + Path(name).suffix.lower()
             made.append(ImageReplacement(split, filename, renamed, data, old))
         return made
 
@@ -458,7 +460,7 @@ async def _planned(
     before = target.classes
     classes = before + [name for name in contents.classes if name in used - set(before)]
     ids = {name: class_id for class_id, name in enumerate(classes)}
-    owners = {(split, fold(_stem(filename))): (split, filename) for split, filename in infos}
+    owners = {(split, fold(stem(filename))): (split, filename) for split, filename in infos}
     taken = set(owners)
     aims = _Aims(classes, {}, {}, found, {})
     ledger = contents.ledger
@@ -481,7 +483,7 @@ async def _planned(
             leave(ledger, picture, why.NOT_HERE, whole=True)
             continue
         _, split, filename = contents.targets[picture.name].split("/")
-        place = split, fold(_stem(filename))
+        place = split, fold(stem(filename))
         if place not in taken or choices.clashes == "rename":
             aims.new[picture.name] = _free(split, filename, taken)
         elif choices.clashes == "replace" and place in owners:
@@ -498,12 +500,12 @@ async def _planned(
 
 def _free(split: str, filename: str, taken: set[tuple[str, str]]) -> ImageKey:
     """Return a key whose label file no other picture has, and keep it."""
-    stem, suffix = _stem(filename), filename[len(_stem(filename)) :]
+    base, suffix = stem(filename), filename[len(stem(filename)) :]
     name, number = filename, 2
-    while (split, fold(_stem(name))) in taken:
-        name = f"{stem}_{number}{suffix}"
+    while (split, fold(stem(name))) in taken:
+        name = f"{base}_{number}{suffix}"
         number += 1
-    taken.add((split, fold(_stem(name))))
+    taken.add((split, fold(stem(name))))
     return split, name
 
 
@@ -513,7 +515,3 @@ def _annotations(rows: Sequence[Row], ids: Mapping[str, int]) -> list[Annotation
 
 def _rounded(box: Annotation) -> tuple[float, ...]:
     return (box.class_id, *(round(value, _SAME) for value in box.xywh))
-
-
-def _stem(filename: str) -> str:
-    return filename[: filename.rfind(".")]

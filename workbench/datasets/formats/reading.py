@@ -40,6 +40,7 @@ from workbench.persistence.archive.directory import fold
 from workbench.persistence.archive.split_words import split_word
 from workbench.persistence.image_bounds import header_of
 from workbench.persistence.image_header import ImageHeader, read_header
+from workbench.persistence.yolo.label_text import MAX_ROWS
 
 _TICK = 500
 
@@ -112,10 +113,6 @@ class Taken:
     ledger: Ledger
     pairing: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
-
-
-MOST_BOXES = 100_000
-"""On one picture: as many rows as fit into a label file, however long each is."""
 
 
 def take(
@@ -440,7 +437,7 @@ class _Loop:
             split = self._reading.splits.get(name) or split_of_folder(name.rpartition("/")[0])
             return Picture(name, split, None, None, header.shown)
         split, records = told[name]
-        if sum([len(record.found) for record in records]) > MOST_BOXES:
+        if sum([len(record.found) for record in records]) > MAX_ROWS:
             for record in records:
                 self._leave_all(why.TOO_MANY, record, name)
             self._note(PICTURES, "noted", why.ALL_LEFT, records[0], name)

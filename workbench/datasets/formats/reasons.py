@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from workbench.persistence.yolo.label_text import MAX_ROWS
+
 # Of annotations that are left out.
 NO_PICTURE = "no picture"
 NO_IMAGE = "not listed"
@@ -112,7 +114,7 @@ SENTENCES = {
         "{example}"
     ),
     TWICE: "{count} annotations stand in several files and were taken once, such as {example}",
-    TOO_MANY: _OUT + "more than 100,000 stand on one picture, {example}",
+    TOO_MANY: _OUT + f"more than {MAX_ROWS:,} stand on one picture, {{example}}",
     CLASS_LEFT: "{count} annotations of classes that are not wanted were left out: {example}",
     POLYGON_LEFT: "{count} annotations that are more than a box were left out, as was chosen",
     DAMAGED_PICTURE: _OUT + "their picture is damaged, such as {example}",

@@ -17,6 +17,7 @@ from workbench.persistence.archive.format import LARGE_BYTES
 from workbench.persistence.archive.metadata import CHECKS, FACTS, problem_with
 from workbench.persistence.disk_format import format_of, newer_problem
 from workbench.persistence.models import SPLITS, Progress
+from workbench.persistence.stores.dataset import label_key
 
 if TYPE_CHECKING:
     from workbench.datasets.formats.contents import Contents
@@ -51,7 +52,7 @@ def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -
         _, split, filename = target.split("/")
         images[split] += 1
         if picture.rows is not None:
-            sink.write(f"labels/{split}/{_stem(filename)}.txt", next(labelled))
+            sink.write(label_key(split, filename), next(labelled))
             labels[split] += 1
         done += 1
         progress(done, total)
@@ -140,7 +141,3 @@ def _ticking(chunks: Iterator[bytes], progress: Progress, done: int, total: int)
     for chunk in chunks:
         yield chunk
         progress(done, total)
-
-
-def _stem(filename: str) -> str:
-    return filename[: filename.rfind(".")]

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 from workbench.datasets.changes import counted
 from workbench.datasets.health.findings import Finding
 from workbench.persistence.models import ImageKey
+from workbench.persistence.stores.dataset import image_key, label_key
 
 if TYPE_CHECKING:
     from workbench.datasets.health.evidence import Evidence
+
+_REMEDY = (
+    "Put the files themselves there; or, if the links are your own, say so once: They are mine on "
+    "the dataset's card of the home page, or workbench trust-links with its folder."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +39,12 @@ class Links:
 
     def fix_labels(self, image: ImageKey) -> bool:
         """Whether the labels of an image cannot be changed."""
-        split, filename = image
-        label = f"labels/{split}/{filename.rpartition('.')[0]}.txt"
-        return label in self.names or f"labels/{split}" in self.names
+        split, _ = image
+        return label_key(*image) in self.names or f"labels/{split}" in self.names
 
     def concern(self, image: ImageKey) -> bool:
         """Whether an image or its labels are elsewhere."""
-        own = f"images/{'/'.join(image)}" in self.names
+        own = image_key(*image) in self.names
         return own or self.fix_labels(image) or self.fix_files(image)
 
 
@@ -51,10 +56,10 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         "leads-out",
         f"{counted(len(links.names), 'link')} out of the dataset",
-        "What lies there is shown and trained on, and never changed; versions, copies and exports "
-        "of the dataset are refused. Put the files themselves there, or, if the links are your "
-        "own, say so once: *They are mine* on its card of the home page, or `workbench "
-        "trust-links` with its folder.",
+        "What lies there is shown and trained on, and goes into no version, copy or export.",
         [key for key in evidence.keys if links.concern(key)],
-        details=[f"{name} leads to {target}" for name, target in sorted(links.names.items())],
+        details=[
+            _REMEDY,
+            *(f"{name} leads to {target}" for name, target in sorted(links.names.items())),
+        ],
     )
