@@ -23,6 +23,7 @@ from workbench.datasets.formats.plan import plan_import
 from workbench.datasets.formats.writers import WRITERS
 from workbench.datasets.manager import DatasetManager
 from workbench.errors import InvalidDatasetError, LabelFormatError, WorkbenchError
+from workbench.persistence.links import distrust_links, trust_links, trusted_links
 from workbench.persistence.models import Annotation
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links as POSIX has them")
@@ -232,6 +233,37 @@ async def test_whoever_trusts_the_links_of_a_dataset_can_do_all_with_it(
     with pytest.raises(InvalidDatasetError, match=SENTENCE):
         await stores.dataset.export_zip("pets", linked.folder / "again.zip")
     assert not asked.stat().st_mode & 0o077
+
+
+def test_taking_back_a_part_takes_no_more_wherever_it_is_cut_off(
+    linked: Planted, asked: Path
+) -> None:
+    root = str(linked.pets)
+    home, tmp = trust_links(root)
+    before = asked.read_bytes()
+    distrust_links(root, but=[tmp])
+    after = asked.read_bytes()
+    assert trusted_links(root) == [tmp]
+    assert after.startswith(before)
+    found = set()
+    for length in range(len(before), len(after) + 1):  # killed there, or on a full disk
+        asked.write_bytes(after[:length])
+        found.add(tuple(trusted_links(root)))
+    assert found == {(home, tmp), (tmp,)}
+    trust_links(root)
+    assert trusted_links(root) == [home, tmp]
+    distrust_links(root)
+    assert trusted_links(root) == []
+
+
+@pytest.mark.parametrize("but", ["/", 7, [7, "relative"], {"/": 1}, None])
+def test_what_somebody_else_wrote_there_is_trusted_nowhere(
+    linked: Planted, asked: Path, but: object
+) -> None:
+    asked.parent.mkdir(parents=True)
+    said = {"dataset": os.path.realpath(linked.pets), "folders": None, "but": but}
+    asked.write_text(json.dumps(said) + "\n[]\n7\n")
+    assert trusted_links(str(linked.pets)) == []
 
 
 async def test_a_yes_is_for_this_folder_and_for_where_its_links_led(

@@ -18,7 +18,8 @@ from tests.helpers.training import install_network_guard
 from tests.helpers.weights import Say, members, model, packed, program, written
 from workbench.errors import InvalidModelError
 from workbench.own_python import python_path
-from workbench.persistence import create_memory_stores
+from workbench.persistence import create_memory_stores, scratch
+from workbench.persistence.scratch import scratch_prefix
 from workbench.training.environment import import_ultralytics
 from workbench.training.weights_check import (
     check_weights,
@@ -226,6 +227,29 @@ def test_another_file_in_the_cache_is_never_loaded(tmp_path: Path, cache: Path) 
         (cache / f"{name}.safetensors").write_bytes(theirs)
     assert load_rewritten(rewritten_weights(mine))["extra"] == "mine"
     assert first.path.read_bytes() == whole
+
+
+def test_what_a_killed_process_copied_goes_with_the_next(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights may have gigabytes; and the folder of one that is at work stays."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    path = written(tmp_path / "w.pt", packed(members(model())))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    prefix = scratch_prefix("reading", cache)
+    own = cache / f"{prefix}own"
+    left = [
+        place.parent / place.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+        for place in (own, tmp_path / "state/workbench" / f"{prefix.replace('reading', 'key')}x")
+    ]
+    for folder in (own, *left):
+        folder.mkdir(parents=True)
+        (folder / "weights.pt").write_bytes(b"")
+    scratch._remove_left.cache_clear()
+    rewritten_weights(path)
+    assert own.is_dir()
+    assert not any(folder.exists() for folder in left)
 
 
 def test_a_cache_from_another_machine_is_made_anew(
@@ -526,4 +550,4 @@ def test_a_storage_that_was_cut_off_is_told_by_the_users_own_file_name(tmp_path:
     with pytest.raises(InvalidModelError) as refused:
         check_weights(path)
     assert str(refused.value).startswith(f"{path}: ")
-    assert ".reading-" not in str(refused.value)
+    assert "-reading-" not in str(refused.value)

@@ -56,20 +56,22 @@ def trust(real_root: str, folders: Iterable[str]) -> None:
     _note(real_root, sorted(folders))
 
 
-def distrust(real_root: str) -> None:
-    """Forget what was said of a dataset's links.
+def distrust(real_root: str, *, but: Iterable[str] = ()) -> None:
+    """Forget what was said of a dataset's links, but for those to some folders.
 
     Raises
     ------
     SetupError
         If it cannot be written down.
     """
-    _note(real_root, None)
+    _note(real_root, None, sorted(but))
 
 
-def _note(real_root: str, folders: Sequence[str] | None) -> None:
+def _note(real_root: str, folders: Sequence[str] | None, but: Sequence[str] | None = None) -> None:
     path = state_dir() / _FILE
     said = {"dataset": real_root, "folders": folders, "at": f"{datetime.now(UTC):%Y-%m-%d}"}
+    if but:
+        said["but"] = but  # on the same line: either both are said, or nothing
     try:
         append_line(path, json.dumps(said))
     except OSError as error:
@@ -86,14 +88,19 @@ def _read(path: Path, _stamp: tuple[int, int, int]) -> dict[str, frozenset[str]]
     for line in read_own_file(path, _MAX_BYTES).split(b"\n"):
         try:
             said = json.loads(line)
-            dataset, folders = said["dataset"], said["folders"]
-        except (ValueError, TypeError, KeyError, RecursionError):
+            dataset, folders, but = said["dataset"], said["folders"], said.get("but", [])
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             continue
         if not isinstance(dataset, str) or not isinstance(folders, list | None):
             continue
         if folders is None:
-            found.pop(dataset, None)
-            continue
-        plain = [f for f in folders if isinstance(f, str) and os.path.isabs(f)]
-        found[dataset] = found.get(dataset, frozenset()) | frozenset(plain)
+            found[dataset] = _plain(but)
+        else:
+            found[dataset] = found.get(dataset, frozenset()) | _plain(folders)
     return found
+
+
+def _plain(folders: object) -> frozenset[str]:
+    if not isinstance(folders, list):
+        return frozenset()
+    return frozenset(f for f in folders if isinstance(f, str) and os.path.isabs(f))

@@ -161,10 +161,7 @@ def distrust_links(root: str, *, but: Iterable[str] = ()) -> None:
     SetupError
         If it cannot be written down.
     """
-    real, kept = os.path.realpath(root), list(but)
-    distrust(real)
-    if kept:
-        trust(real, kept)
+    distrust(os.path.realpath(root), but=but)
 
 
 def trusted_links(root: str) -> list[str]:

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from workbench.persistence.own_files import read_own_file, state_dir
+from workbench.persistence.scratch import scratch_prefix
 
 _FILE = "signing.key"
 _LENGTH = 32
@@ -38,12 +39,12 @@ def _key() -> bytes:
 
 def _make(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Written beside it, so that nobody reads half a key. mkstemp lets nobody else read it.
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{_FILE}-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+    # Written beside it, so that nobody reads half a key; and of two who do so at once, the first
+    # has made it. What one who is killed leaves there is removed by the next.
+    prefix = scratch_prefix("key", path.parent)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as folder:
+        draft = Path(folder) / _FILE
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(os.urandom(_LENGTH))
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)

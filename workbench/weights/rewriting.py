@@ -25,6 +25,7 @@ from typing import Any
 
 from workbench.errors import InvalidModelError, NotFoundError, SetupError
 from workbench.own_python import own_python
+from workbench.persistence.scratch import scratch_prefix
 from workbench.weights import consent
 from workbench.weights.archive import MAX_BYTES
 from workbench.weights.container import read
@@ -183,7 +184,8 @@ def _scratch(cache: Path) -> Iterator[Path]:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         # In the folder itself, so that putting the result in place is a rename.
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".reading-") as folder:
+        prefix = scratch_prefix("reading", cache)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=prefix) as folder:
             yield Path(folder)
     except OSError as error:
         if isinstance(error, NotFoundError):
@@ -277,7 +279,7 @@ def _drop_old(cache: Path, newest: Path) -> None:
             total -= size
             with contextlib.suppress(OSError):
                 path.unlink()
-    for folder in cache.glob(".reading-*"):  # of processes that were killed
+    for folder in cache.glob(".reading-*"):  # of earlier releases that were killed
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > 24 * _SECONDS_KEPT:
                 shutil.rmtree(folder, ignore_errors=True)
