@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from workbench.persistence.archive.importer import Sink
 from workbench.persistence.models import Progress
@@ -85,7 +85,7 @@ async def to_its_end(what: str, work: Awaitable[T], stop: Stop | None = None) ->
         its result is returned, and what came too late is logged; a task that goes on all the same
         (a script, whose Ctrl-C this was) is cancelled at the next thing that it waits for.
     """
-    going_on = asyncio.ensure_future(_caught(work))
+    going_on = work if isinstance(work, asyncio.Future) else asyncio.ensure_future(_caught(work))
     asked = stop or Stop()
     came_too_late = False
     while not going_on.done():
@@ -95,23 +95,31 @@ async def to_its_end(what: str, work: Awaitable[T], stop: Stop | None = None) ->
             asked.ask()
             came_too_late = True
     try:
-        result, interrupt = going_on.result()
+        result = going_on.result()
     except _StoppedError:
         raise asyncio.CancelledError from None
-    if interrupt is not None:
-        raise interrupt
+    except _InterruptedError as error:
+        raise error.interrupt from None
     if came_too_late:
         _log.warning("%s: was complete when it was to be stopped, and is kept", what)
         asyncio.get_running_loop().call_soon(_ask_again, asyncio.current_task())
-    return cast("T", result)
+    return result
 
 
-async def _caught(work: Awaitable[T]) -> tuple[T | None, BaseException | None]:
-    """Return what work gives, or what interrupts it: raised by a task, that ends the loop."""
+class _InterruptedError(Exception):
+    """Work was interrupted."""
+
+    def __init__(self, interrupt: BaseException) -> None:
+        super().__init__(str(interrupt))
+        self.interrupt = interrupt
+
+
+async def _caught(work: Awaitable[T]) -> T:
+    """Return what work gives; what interrupts it is wrapped: raised by a task, it ends the loop."""
     try:
-        return await work, None
+        return await work
     except (KeyboardInterrupt, SystemExit) as interrupt:
-        return None, interrupt
+        raise _InterruptedError(interrupt) from None
 
 
 async def done_in_thread(what: str, work: Callable[..., T], *values: Any) -> T:

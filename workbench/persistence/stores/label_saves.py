@@ -13,7 +13,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from workbench.errors import WorkbenchError
@@ -73,6 +73,7 @@ class LabelSaves:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._waiting: dict[str, deque[Save]] = {}
+        self._threads = ThreadPoolExecutor(thread_name_prefix="label-saves")
 
     async def save(self, dataset: Dataset, save: Save) -> LabelData:
         """Replace the labels of one image, together with whatever else waits; durable at the end.
@@ -88,8 +89,9 @@ class LabelSaves:
         if not somebody_works:
             try:
                 # Not awaited by itself: it goes on for the others when this one is cancelled.
-                asyncio.get_running_loop().run_in_executor(None, self._work, dataset)
-            except RuntimeError as error:  # the loop is being closed, and takes nothing more
+                # Nor is a loop told when it ends: the answers are enough.
+                self._threads.submit(self._work, dataset)
+            except RuntimeError as error:  # Python ends, and starts nothing more
                 self._refuse_all(dataset.name, error)
         answer = asyncio.wrap_future(save.outcome)
         where = f"labels of {save.filename} in {dataset.name}"
