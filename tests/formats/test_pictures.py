@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -202,6 +203,33 @@ async def test_a_file_with_more_pages_than_the_bound_is_left(
     plan = await plan_import(persistence_stores, source, convert="png")
     assert [e.picture for e in plan.ledger.some("not converted")] == ["s.tif"]
     assert plan.counts()["train"]["images"] == 1
+
+
+@pytest.mark.parametrize("name", ["many.gif", "deep.tif"])
+async def test_a_conversion_can_be_broken_off_within_a_file(
+    tmp_path: Path, persistence_stores: Stores, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    pages = _gif(40)
+    if name == "deep.tif":
+        path = tmp_path / "t.tif"
+        assert cv2.imwritemulti(str(path), [np.full((10, 20), n, np.uint16) for n in range(40)])
+        pages = path.read_bytes()
+    source = folder(tmp_path / "in" / "big", {name: pages})
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    made: list[int] = []
+
+    def stop(done: int, total: int) -> None:
+        assert done <= total
+        made.append(len([*temporary.rglob("*.png")]))
+        if len(made) == 12:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await plan_import(persistence_stores, source, convert="png", progress=stop)
+    assert made[-1] < 12
+    assert [*temporary.iterdir()] == []
 
 
 async def test_a_video_becomes_frames_at_the_step_that_is_said(

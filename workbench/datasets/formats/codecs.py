@@ -88,8 +88,8 @@ def pictures_in(data: bytes, name: str) -> Iterator[Pixels]:
             total += picture.shape[0] * picture.shape[1]
             if number > MAX_PAGES or total > MAX_TOTAL_PIXELS:
                 raise InvalidFrameError(
-                    f"{name}: expected at most {MAX_PAGES} pictures of {MAX_TOTAL_PIXELS / 1e9:g} "
-                    f"thousand million pixels together, found more; take it apart"
+                    f"{name}: expected at most {MAX_PAGES:,} pictures of "
+                    f"{MAX_TOTAL_PIXELS / 1e9:g} thousand million pixels together, found more; take it apart"
                 )
             yield picture
     except (InvalidFrameError, ImportFormatError):

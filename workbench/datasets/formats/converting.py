@@ -186,6 +186,7 @@ class _Conversion:
             self._tick()
             try:
                 for picture in pictures_in(self._view.read(name), name):
+                    self._go_on()
                     if picture.dtype != np.uint8:
                         levels.see(picture)
             except (InvalidFrameError, ArchiveError):
@@ -215,6 +216,7 @@ class _Conversion:
         count = 0
         first: Pixels | None = None
         for count, picture in enumerate(pictures_in(self._view.read(name), name), start=1):
+            self._go_on()
             if count == 1:
                 first = picture  # alone, it keeps the name
                 continue
@@ -232,7 +234,7 @@ class _Conversion:
         for number, frame in video.frames:
             self._write(f"{self._stem(name)}/frame_{number:06d}", frame, usual=".jpg")
             count += 1
-            self._progress(self._done, self._total)
+            self._go_on()
         self.notes.append(
             f"{name}: {counted(count, 'picture')} {'was' if count == 1 else 'were'} made of it, of "
             f"each {video.step}. frame ({video.rate:.3g} frames a second); choose another number "
@@ -283,3 +285,7 @@ class _Conversion:
     def _tick(self) -> None:
         self._progress(self._done, self._total)
         self._done += 1
+
+    def _go_on(self) -> None:
+        """Say that it is still at the same file, which may have thousands of pictures."""
+        self._progress(self._done - 1, self._total)
