@@ -89,7 +89,8 @@ def pictures_in(data: bytes, name: str) -> Iterator[Pixels]:
             if number > MAX_PAGES or total > MAX_TOTAL_PIXELS:
                 raise InvalidFrameError(
                     f"{name}: expected at most {MAX_PAGES:,} pictures of "
-                    f"{MAX_TOTAL_PIXELS / 1e9:g} thousand million pixels together, found more; take it apart"
+                    f"{MAX_TOTAL_PIXELS / 1e9:g} thousand million pixels together, "
+                    f"found more; take it apart"
                 )
             yield picture
     except (InvalidFrameError, ImportFormatError):
