@@ -190,3 +190,25 @@ def test_what_a_cluster_cannot_now_is_no_refusal(words: str, kind: type[Exceptio
     error = refusal(WHERE, words)
     assert words in str(error)
     assert isinstance(error, ClusterUnreachableError) == (kind is not None)
+
+
+def test_a_cluster_that_is_silent_is_said_and_that_it_is_back(
+    folder: RunFolder, follow: Callable[[PlayedCluster], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "_SECONDS_UNTIL_TOLD", 0.0)
+    gone = ClusterUnreachableError("http://head:8265 does not answer")
+    states = [lambda: begin(folder), gone, gone, RUNNING, RUNNING, lambda: finish(folder)]
+    follow(PlayedCluster([None], states))
+    silent, back = (event["text"] for event in told(folder, "Warned"))
+    assert "http://head:8265 does not answer" in silent
+    assert "goes on" in silent
+    assert "answers again" in back
+
+
+def test_a_short_silence_is_not_said(
+    folder: RunFolder, follow: Callable[[PlayedCluster], None]
+) -> None:
+    gone = ClusterUnreachableError("http://head:8265 does not answer")
+    states = [lambda: begin(folder), gone, RUNNING, lambda: finish(folder)]
+    follow(PlayedCluster([None], states))
+    assert not told(folder, "Warned")

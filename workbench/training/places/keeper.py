@@ -109,7 +109,7 @@ class Keeper:
                 next_sign = time.monotonic() + _SECONDS_BETWEEN_SIGNS
             try:
                 self._look()
-                self._silent_since, self._silence_told, self._troubled_since = 0.0, False, 0.0
+                self._hear_again()
             except ClusterUnreachableError as error:
                 self._wait_for_cluster(error)
             time.sleep(_POLL_SECONDS)
@@ -217,8 +217,7 @@ class Keeper:
         if lost:
             # After which epoch is for its next process to say: the one before may still save one.
             goes_on = "it goes on from its last checkpoint" if done else "it begins anew"
-            warning = f"{text}; {goes_on}"
-            tell(self._folder, Warned(time=time.time(), text=warning[0].upper() + warning[1:]))
+            self._warn(f"{text}; {goes_on}")
         again = Task(id=_new_id(), versions=task.versions, epochs_done=done, tries=tries)
         if lost:
             # Where its node was lost, its process may be alive, and ends when it sees this.
@@ -250,6 +249,20 @@ class Keeper:
         if now - self._silent_since >= _SECONDS_UNTIL_TOLD and not self._silence_told:
             self._silence_told = True
             print(f"{error}; waiting for it", flush=True)
+            self._warn(
+                f"since {_clock(now - self._silent_since)} the cluster has not answered ({error}); "
+                "what runs there goes on, and is followed again as soon as it answers"
+            )
+
+    def _hear_again(self) -> None:
+        """Note that the cluster answers, and say so where its silence was told."""
+        if self._silence_told and not self._progress().is_over:
+            since = _clock(time.monotonic() - self._silent_since)
+            self._warn(f"the cluster answers again, after it had not since {since}")
+        self._silent_since, self._silence_told, self._troubled_since = 0.0, False, 0.0
+
+    def _warn(self, text: str) -> None:
+        tell(self._folder, Warned(time=time.time(), text=text[0].upper() + text[1:]))
 
     def _let_go(self) -> None:
         """Cancel a run without its cluster: what may be alive of it ends itself."""
@@ -287,6 +300,10 @@ def _new_id() -> str:
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "'\"'\"'") + "'"
+
+
+def _clock(seconds_ago: float) -> str:
+    return time.strftime("%H:%M", time.localtime(time.time() - seconds_ago))
 
 
 def _reason(state: JobState) -> str:
