@@ -45,7 +45,8 @@ panel
 
 def in_bucket(s3: S3Proxy) -> Subject:
     """Return the annotator, on the dataset in the bucket that has its folder's name."""
-    cell = CELL.format(told=environment(s3), bucket=BUCKET)
+    # Pairs, not a dict: the cell is formatted once more, and braces would be taken for fields.
+    cell = CELL.format(told=[*environment(s3).items()], bucket=BUCKET)
     ours = WORKBENCH
     return Subject("in a bucket", ours.kind, ours.root, ours.focus, ours.next_key, cell)
 
