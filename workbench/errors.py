@@ -15,6 +15,7 @@ module::
     ├── LossySaveError          (ValueError)  saving would destroy rows that are not boxes
     ├── ArchiveError            (ValueError)  a zip that is not imported, and why
     ├── ImportFormatError       (ValueError)  files of another tool that cannot be read
+    ├── ExportError             (ValueError)  an export that asks for what cannot be written
     ├── InvalidModelError       (ValueError)  a weights file that is damaged, or no detection model
     ├── NotFoundError           (FileNotFoundError)  what was asked for is not there
     ├── ReadOnlyError           (PermissionError)  a folder that this user may not write to
@@ -98,6 +99,10 @@ class ArchiveError(WorkbenchError, ValueError):
 
 class ImportFormatError(WorkbenchError, ValueError):
     """Files of another tool that cannot be read as what they claim to be."""
+
+
+class ExportError(WorkbenchError, ValueError):
+    """An export that asks for a format, a class or a split that there is not."""
 
 
 class InvalidModelError(WorkbenchError, ValueError):

@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "gzip": (lambda: b"\x1f\x8b\x08" + bytes(50), r"a gzip file.*repack"),
     "7-Zip": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(50), r"a 7-Zip archive.*repack"),
     "web page": (lambda: b"<!doctype html><title>404</title>", r"a web page"),
-    "anything": (lambda: b"hello world, hello world", r"starts with b'hello world, hel'"),
+    "anything": (lambda: b"hello world, hello world", r"found a file that is none"),
 }
 
 

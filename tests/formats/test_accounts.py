@@ -11,7 +11,7 @@ from tests.formats.making import PICTURE, coco, folder, voc
 from tests.helpers.backends import BACKENDS, make_backend
 from workbench import import_accounts, import_dataset, plan_merge, take_back_import
 from workbench.datasets.formats.accounts import Account, work_since
-from workbench.errors import ConflictError
+from workbench.errors import ConflictError, NotFoundError
 from workbench.persistence import Stores, create_stores
 
 OBJECT = (
@@ -91,6 +91,26 @@ async def test_an_import_that_made_the_dataset_is_taken_back(tmp_path: Path, kin
     await take_back_import(stores, "pets", account)
     assert not await stores.dataset.exists("pets")
     assert [entry.name for entry in await stores.dataset.list_trash()] == ["pets"]
+
+
+async def test_an_import_is_taken_back_by_the_id_of_its_account(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    stores = persistence_stores
+    source = folder(tmp_path / "in", {"a.jpg": PICTURE, "a.xml": voc(OBJECT)})
+    await import_dataset(stores, source, "pets")
+    more = folder(tmp_path / "more", {"x.json": coco({"bbox": [0, 0, 9, 9]})})
+    await (await plan_merge(stores, more, "pets", existing="add")).apply()
+    made, stale = await import_accounts(stores, "pets")
+    with pytest.raises(NotFoundError, match=f"found 'that one'.*{stale.id}"):
+        await take_back_import(stores, "pets", "that one")
+    await take_back_import(stores, "pets", stale.id)
+    for again in (stale, stale.id):  # which was read before it was taken back
+        with pytest.raises(ConflictError, match="undone already"):
+            await take_back_import(stores, "pets", again)
+    await take_back_import(stores, "pets", made.id, confirmed=True)
+    with pytest.raises(NotFoundError, match="taken back already"):
+        await take_back_import(stores, "pets", made)
 
 
 @pytest.mark.parametrize("work", ["labels", "tags", "lost"])

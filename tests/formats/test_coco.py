@@ -266,7 +266,7 @@ async def test_keypoints_alone_give_their_boxes(tmp_path: Path, persistence_stor
     }
     info = await _import(persistence_stores, tmp_path, files)
     assert _labels(info) == {"train/1.txt": CUP}
-    assert info.notes == ["1 annotation has keypoints: only their boxes were taken"]
+    assert info.notes == ["1 annotation has keypoints: only its box was taken"]
 
 
 async def test_unlabelled_background_and_missing_pictures_are_kept_apart(
@@ -401,14 +401,14 @@ async def test_what_is_no_box_is_left_out_and_counted(
     )
     assert text == f"{CUP}0 0.90000000 0.25000000 0.20000000 0.50000000\n{DOG}"
     assert [note.partition(", such as ")[0] for note in notes] == [
-        "1 annotation was left out: their image is not listed",
+        "1 annotation was left out: its image is not listed",
         "8 annotations were left out: they have neither a box with finite numbers and an area nor "
         "a polygon",
-        "1 box reached over the border of its image and was clipped",
         "1 annotation without a category was left out",
         "1 annotation of crowds (iscrowd) was left out: such a box holds many things at once",
         "1 box lies outside of its image or has no area and was left out",
-        "1 annotation has outlines (segmentation): their boxes were taken",
+        "1 box reached over the border of its image and was clipped",
+        "1 annotation has outlines (segmentation): its box was taken",
     ]
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.formats.making import PICTURE, folder, images, labels, picture
+from tests.formats.making import PICTURE, folder, images, labels, picture, voc, voc_object
 from tests.helpers.backends import BACKENDS, make_backend
-from workbench import export, import_accounts, import_dataset, plan_export
+from workbench import export, import_accounts, import_dataset, plan_export, plan_import
 from workbench.datasets.formats.exporting import to_dataframe
 from workbench.datasets.formats.objects import to_coco
 from workbench.datasets.formats.writers import WRITERS
-from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundError, StorageError
+from workbench.errors import AlreadyExistsError, ExportError, NotFoundError, StorageError
 from workbench.persistence import Stores
 
 PETS: dict[str, Any] = {
@@ -62,6 +62,7 @@ async def test_there_and_back(
             before.path / "images" / name
         ).read_bytes()
     assert again.ledger.left("annotations") == again.ledger.repaired("annotations") == 0
+    assert not [entry for entry in again.ledger.entries if entry.outcome == "left"]
     if WRITERS[kind].keeps_order:
         assert again.classes == before.classes
     else:
@@ -75,6 +76,44 @@ async def test_there_and_back(
             assert one[0] == other[0]
             for number, (x, y) in enumerate(zip(one[1:], other[1:], strict=True)):
                 assert abs(x - y) * size[number % 2] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"classes": ["ants"]}, r"'ants'; did you mean 'ant'\? It has 'ant', 'b & <c>', 'unused'"),
+        ({"classes": ["ant", "zebra"]}, "'zebra'; it has 'ant', 'b & <c>', 'unused'"),
+        ({"splits": ["vale"]}, r"'vale'; did you mean 'val'\? It has 'val', 'train', 'test'"),
+        ({"format": "coca"}, "expected one of yolo, coco"),
+    ],
+)
+async def test_what_is_not_there_to_be_exported_is_told_with_what_is(
+    tmp_path: Path, persistence_stores: Stores, wrong: dict[str, Any], told: str
+) -> None:
+    await _pets(persistence_stores, tmp_path)
+    asked: dict[str, Any] = {"format": "voc", "to": tmp_path / "out", **wrong}
+    with pytest.raises(ExportError, match=told):
+        await export(persistence_stores, "pets", **asked)
+    assert not (tmp_path / "out").exists()
+
+
+async def test_a_labelmap_of_cvat_has_the_order_of_the_classes_and_a_background(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    head = "# label:color_rgb:parts:actions\n"
+    source = folder(
+        tmp_path / "in",
+        {
+            "JPEGImages/a.jpg": PICTURE,
+            "Annotations/a.xml": voc(voc_object("cat")),
+            "labelmap.txt": f"{head}zebra:1,2,3::\nbackground:0,0,0::\na: b:9,9,9::x\ncat:4,5,6::",
+        },
+    )
+    info = await import_dataset(persistence_stores, source, "pets")
+    assert info.classes == ["zebra", "a: b", "cat"]
+    (source / "labelmap.txt").write_text("what else is called so\n")
+    plan = await plan_import(persistence_stores, source, "again")
+    assert plan.classes == ["cat"]
 
 
 async def test_yolo_that_ultralytics_reads(tmp_path: Path, persistence_stores: Stores) -> None:
@@ -209,7 +248,7 @@ async def test_what_cannot_be_written_leaves_nothing(
     )
     assert zipfile.is_zipfile(tmp_path / "full" / "old.zip")
     for wrong in ({"format": "xyz"}, {"classes": ["no"]}, {"splits": ["valid"]}):
-        with pytest.raises(ImportFormatError, match="expected"):
+        with pytest.raises(ExportError, match="expected"):
             await plan_export(persistence_stores, "pets", **{"format": "voc", **wrong})
 
     def stop(done: int, total: int) -> None:

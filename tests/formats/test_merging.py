@@ -11,6 +11,7 @@ import pytest
 from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, picture
 from tests.helpers.backends import BACKENDS, make_backend
 from workbench import import_accounts, plan_merge
+from workbench.datasets.class_names import near_name
 from workbench.datasets.formats.accounts import take_back_import
 from workbench.errors import ConflictError, ImportFormatError, WorkbenchError
 from workbench.persistence import Stores, create_stores
@@ -64,6 +65,138 @@ async def test_labels_alone_for_the_pictures_that_are_there(
     assert (await persistence_stores.dataset.get("pets")).classes == ["dog"]
 
 
+async def test_a_plan_says_what_is_new_there_already_or_contradicts(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    root = folder(
+        tmp_path / "data" / "pets",
+        {
+            **BASE,
+            "images/train/c.jpg": picture(64, 48),
+            "labels/train/c.txt": ROW + "0 0.25 0.35 0.3 0.5\n",
+            "images/train/d.jpg": picture(48, 64),
+            "labels/train/d.txt": ROW,
+        },
+    )
+    source = folder(
+        tmp_path / "in",
+        {
+            "data.yaml": "names: [ox, dog]\n",
+            **{f"images/{p.name}": p.read_bytes() for p in sorted(root.rglob("*.jpg"))},
+            "images/new.jpg": picture(50, 60),
+            "labels/a.txt": "0 0.25 0.35 0.3 0.5\n",  # has none yet
+            "labels/b.txt": "1 0.5000004 0.5 0.1 0.1\n",  # the same
+            "labels/c.txt": "1 0.25 0.35 0.3 0.5\n",  # one of two
+            "labels/d.txt": "0 0.5 0.5 0.1 0.1\n",  # of another class
+            "labels/new.txt": "1 0.25 0.35 0.3 0.5\n",
+        },
+    )
+    expected = {
+        "keep": (2, {"there already": 1, "labelled already": 2}, "which are kept"),
+        "add": (3, {"there already": 2}, "to which boxes are added"),
+        "replace": (4, {"there already": 1}, "which are replaced"),
+    }
+    for existing, (taken, reasons, words) in expected.items():
+        plan = await plan_merge(persistence_stores, source, "pets", existing=existing)
+        assert sorted(plan.same) == ["images/b.jpg"]
+        assert sorted(plan.contradicted) == ["images/c.jpg", "images/d.jpg"]
+        assert plan.facts()[0] == "1 picture is new, 4 pictures are there already"
+        assert plan.facts()[2:] == [
+            "1 picture has the same labels already, which stay as they are",
+            f"2 pictures have other labels already, {words}",
+        ]
+        assert "; ".join(plan.facts()) in str(plan)
+        assert plan.ledger.taken["annotations"] == taken
+        assert plan.counts()["train"] == {"images": 1, "labelled": taken, "boxes": taken}
+        assert plan.ledger.taken["pictures"] == 1
+        found = {k[2]: n for k, n in plan.ledger.reasons.items() if k[0] == "annotations"}
+        assert found == reasons
+        told = " ".join(plan.notes)
+        assert "4 pictures are in the dataset already" in told
+        assert "went to train" not in told.replace("1 image lies in no split and went to train", "")
+        merged = await plan.apply()
+        assert len(merged.labelled) == taken - 1
+        if existing == "keep":  # ox is of a.jpg alone
+            assert (root / "labels/train/d.txt").read_text() == ROW
+        await merged.change.undo()
+
+
+async def test_a_class_that_no_box_comes_in_with_is_not_added(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    folder(tmp_path / "data" / "pets", BASE)
+    source = folder(
+        tmp_path / "in",
+        {
+            "data.yaml": "names: [ox]\n",
+            "images/b.jpg": OTHER,
+            "labels/b.txt": "0 0.3 0.3 0.1 0.1\n",
+        },
+    )
+    plan = await plan_merge(persistence_stores, source, "pets")
+    assert (plan.classes, plan.boxes_by_class()) == (["dog"], {"dog": 0})
+    plan = await plan.choose(existing="add")
+    assert (plan.classes, plan.boxes_by_class()) == (["dog", "ox"], {"dog": 0, "ox": 1})
+
+
+async def test_annotations_alone_count_no_pictures(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    folder(
+        tmp_path / "data" / "pets",
+        {**BASE, **{f"images/train/{n}.jpg": picture(30 + n, 30) for n in range(3)}},
+    )
+    source = folder(tmp_path / "in", {"boxes.json": COCO})
+    plan = await plan_merge(persistence_stores, source, "pets")
+    assert plan.ledger.found["pictures"] == plan.ledger.taken["pictures"] == 0
+    assert plan.facts()[:2] == ["0 pictures are new", "1 picture that is there gets labels"]
+    assert not any("unlabelled" in note or "no split" in note for note in plan.notes)
+    assert plan.source_splits()["train"]["images"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("Dog", "in upper and lower case only"),
+        ("dogs", "in signs or a plural only"),
+        ("a_dog", "in signs or a plural only"),
+        ("cat", ""),
+        ("dog", ""),
+    ],
+)
+async def test_a_class_that_may_be_one_of_the_dataset_is_offered(
+    tmp_path: Path, persistence_stores: Stores, name: str, near: str
+) -> None:
+    folder(tmp_path / "data" / "pets", BASE)
+    source = folder(
+        tmp_path / "in",
+        {"a.jpg": PICTURE, "boxes.json": {**COCO, "categories": [{"id": 1, "name": name}]}},
+    )
+    plan = await plan_merge(persistence_stores, source, "pets")
+    assert plan.near_classes == ({name: "dog"} if near else {})
+    said = [note for note in plan.notes if "would be new" in note]
+    assert [near in note for note in said] == [True] * bool(near)
+    if near:
+        plan = await plan.choose(classes={name: plan.near_classes[name]})
+        assert (plan.classes, plan.near_classes) == (["dog"], {})
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "near"),
+    [
+        ("colour", ["color", "size"], "color"),
+        ("platelet", ["Platelets"], "Platelets"),
+        ("traffic light", ["Traffic_lights"], "Traffic_lights"),
+        ("class_1", ["class_2", "class_10"], None),
+        ("cat", ["car", "bat"], None),
+        ("left hand", ["right hand"], None),
+        ("Zebra", ["zebra", "ZEBRA"], "zebra"),
+    ],
+)
+def test_names_that_may_mean_the_same(name: str, others: list[str], near: str | None) -> None:
+    assert near_name(name, others) == near
+
+
 @pytest.mark.parametrize(("existing", "rows"), [("add", 2), ("replace", 1)])
 async def test_pictures_with_labels_can_get_others(
     tmp_path: Path, persistence_stores: Stores, existing: str, rows: int
@@ -111,7 +244,9 @@ async def test_more_pictures_and_those_that_are_there_by_content_or_name(
     plan = await plan_merge(persistence_stores, source, "pets", new="leave")
     merged = await plan.apply()
     assert merged.added == []
-    assert merged.ledger.left("pictures") == 2
+    left = [entry.reason for entry in merged.ledger.entries if entry.unit == "pictures"]
+    assert sorted(left) == ["not in the dataset"] * 2 + ["picture there already"] * 2
+    assert merged.change.description == "labels of 1 image imported"
 
 
 async def test_what_changed_meanwhile_is_not_overrun(

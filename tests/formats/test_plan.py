@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import lzma
 import os
+import re
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,10 @@ from tests.formats.making import (
 )
 from tests.helpers.archives import write_zip, zip_bytes
 from workbench import import_dataset
+from workbench.datasets.formats import reasons
 from workbench.datasets.formats.ledger import Entry, Ledger
 from workbench.datasets.formats.plan import plan_import
-from workbench.errors import ArchiveError, ImportFormatError
+from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
 from workbench.persistence import Stores
 
 ROW = "0 0.25 0.35 0.3 0.5\n"
@@ -212,6 +215,18 @@ async def test_pointing_at_the_annotation_file(tmp_path: Path, persistence_store
         await import_dataset(persistence_stores, yolo / "other.csv", "no")
 
 
+async def test_an_annotation_file_from_a_browser_finds_no_pictures_of_others(
+    tmp_path: Path, persistence_stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder(tmp_path, {"others/a.jpg": PICTURE, "sent/boxes.json": coco({"bbox": [1, 2, 3, 4]})})
+    with pytest.raises(ArchiveError, match="found none"):
+        await plan_import(persistence_stores, tmp_path / "sent" / "boxes.json")
+    folder(tmp_path / "mine", {"b/a.jpg": PICTURE, "c/boxes.json": coco({"bbox": [1, 2, 3, 4]})})
+    plan = await plan_import(persistence_stores, tmp_path / "mine" / "c" / "boxes.json")
+    assert plan.ledger.taken["annotations"] == 1
+
+
 async def test_pictures_that_are_none_are_told(tmp_path: Path, persistence_stores: Stores) -> None:
     source = folder(
         tmp_path / "in" / "pets",
@@ -360,6 +375,78 @@ async def test_a_slip_in_the_classes_is_told(
     plan = await plan_import(persistence_stores, folder(tmp_path / "in", YOLO))
     with pytest.raises(ImportFormatError, match=found):
         await plan.choose(classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.jpg", PICTURE, "found a picture; import the folder that it lies in"),
+        ("a.heic", b"....ftypheic", "found a picture"),
+        ("a.py", b"print('hello')\n", "found a file that is none of them"),
+        ("a.zip", b"hello world, hello world", "found a file that is none"),
+        ("b", b"", "found a file that is none of them"),
+    ],
+)
+async def test_a_file_that_is_nothing_to_import_is_told_in_words(
+    tmp_path: Path, persistence_stores: Stores, name: str, content: bytes, told: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ArchiveError, match=told) as refusal:
+        await plan_import(persistence_stores, tmp_path / name)
+    assert "b'" not in str(refusal.value)
+    assert "\\x" not in str(refusal.value)
+
+
+async def test_a_path_that_leads_nowhere_is_told_with_what_is_near(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    folder(tmp_path / "exports", {"pets.zip": b"PK", ".pets": b""})
+    for wrong, near in (
+        ("exports/pest.zip", "did you mean .*exports/pets.zip"),
+        ("export/pets.zip", "did you mean .*/exports"),
+        ("exports/kangaroo", "exports is there, and has nothing that is called like 'kangaroo'"),
+    ):
+        with pytest.raises(NotFoundError, match=near):
+            await plan_import(persistence_stores, tmp_path / wrong)
+
+
+@pytest.mark.parametrize(
+    ("xml", "told"),
+    [
+        ("<annotation><object>", "its end before its last tag is closed"),
+        ("<annotation><object></annotation>", "a closing tag that is not that"),
+        ("<annotation><object a></object></annotation>", "a character that may not stand there"),
+        ("<annotation/><object/>", "more behind its end"),
+        ('<?xml version="1.0" encoding="klingon"?><annotation/>', "encoding 'klingon'"),
+        ('<?xml version="1.0" encoding="gb2312"?><annotation>\x80</annotation>', "'gb2312'"),
+    ],
+)
+async def test_damaged_xml_is_told_in_words(
+    tmp_path: Path, persistence_stores: Stores, xml: str, told: str
+) -> None:
+    files = {"a.jpg": PICTURE, "b.jpg": PICTURE, "b.xml": voc(voc_object())}
+    source = folder(tmp_path / "in", {**files, "a.xml": xml.encode("latin-1")})
+    plan = await plan_import(persistence_stores, source)
+    [entry] = plan.ledger.some("damaged file")
+    assert re.search(told, entry.detail)
+    assert not re.search(r"codec|Error|not well-formed|Exception", entry.detail)
+
+
+async def test_a_choice_of_splits_that_is_none_is_told_with_one_that_is(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in", YOLO))
+    with pytest.raises(ImportFormatError, match=r"such as \{'test': 'val'\}.*found 'valid'"):
+        await plan.choose(splits={"test": "valid"})
+
+
+@pytest.mark.parametrize("reason", reasons.SENTENCES)
+def test_of_one_thing_no_sentence_speaks_as_of_many(reason: str) -> None:
+    one = reasons.sentence_of(reason, 1, "pictures", "'x'")
+    head = one.partition(": ")[0].partition(", such as")[0].partition(" because ")[0]
+    assert one.startswith("1 ")
+    assert not re.search(r"^1 \w*(?:s|es) (?:are|were|have)\b|\bthey\b|<|\|", head), one
+    assert not re.search(r"\btheir\b", one.partition(" because ")[0]), one
 
 
 async def test_classes_that_differ_in_case_are_named_until_they_are_merged(

@@ -95,6 +95,14 @@ async def eventually(holds: Callable[[], bool], what: str) -> None:
     assert holds(), what
 
 
+async def test_the_dataset_is_named(panel: CuratePanel, stores: Stores) -> None:
+    assert ">ds</h3>" in panel.name.value
+    assert panel.name in panel.work.view.children
+    await stores.dataset.create("a & b", ["c"])
+    await panel.open("a & b")
+    await eventually(lambda: ">a &amp; b</h3>" in panel.name.value, "named")
+
+
 # Health
 
 

@@ -99,6 +99,7 @@ async def test_a_card_says_what_there_is_and_shows_a_picture(
     weights = tmp_path / "best.pt"
     weights.write_bytes(b"weights")
     home.follower.is_seen = False  # so that it reads only where it is told to
+    await home.refresh()  # it has begun to read by itself
     await stores.dataset.create("cups", ["cup"])
     for number, name in enumerate("ab"):
         await stores.image.save_bytes("cups", "train", f"{name}.jpg", jpeg(number))
@@ -117,6 +118,28 @@ async def test_a_card_says_what_there_is_and_shows_a_picture(
     await until(lambda: sent)
     assert sent[0][1]["buffers"][0][:2] == b"\xff\xd8"
     assert scan.await_count == 1, "the folders are listed once for all that a card shows"
+
+
+@pytest.mark.parametrize("damaged", [1, 3, 40])
+async def test_a_picture_that_cannot_be_read_stands_for_no_dataset(
+    home: HomePanel,
+    stores: Stores,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damaged: int,
+) -> None:
+    await stores.dataset.create("cups", ["cup"])
+    for number in range(damaged + 1):
+        await stores.image.save_bytes("cups", "train", f"{number:03}.jpg", jpeg(number))
+        boxes = [BOX] * 2 if number < damaged else [BOX]
+        await stores.label.save("cups", "train", f"{number:03}.jpg", boxes)
+    for path in sorted((tmp_path / "data" / "cups" / "images" / "train").iterdir())[:damaged]:
+        path.write_bytes(path.read_bytes()[:300])
+    get = mock.AsyncMock(side_effect=home.model._thumbnails.get)
+    monkeypatch.setattr(home.model._thumbnails, "get", get)
+    found = await home.model.picture("cups")
+    assert (found is not None) == (damaged < 6)
+    assert get.await_count <= 2 * 6
 
 
 async def test_datasets_that_others_make_show_up(home: HomePanel, stores: Stores) -> None:
@@ -155,6 +178,14 @@ def given(tmp_path: Path) -> Path:
 
 def kind(home: HomePanel) -> str:
     return str(home.view.page.get("kind", ""))
+
+
+async def test_a_path_that_leads_nowhere_is_told_with_what_is_near(
+    home: HomePanel, given: Path
+) -> None:
+    say(home, "import", action="look", path=str(given.parent / "givne"))
+    await until(lambda: kind(home) == "error")
+    assert f"did you mean {given}?" in home.view.page["text"]
 
 
 async def test_a_folder_is_planned_before_it_is_brought_in(
@@ -341,11 +372,35 @@ async def test_links_that_lead_out_are_shown_and_can_be_called_ones_own(
     assert card["links"] == [str(tmp_path / "far"), str(tmp_path / "later")]
     say(home, "do", action="trust_links", name="cups", folders=card["links"])
     await until(lambda: home.view.cards[0]["links"] == [])
+    assert home.view.cards[0]["trusted"] == card["links"]
     assert (await stores.dataset.export_zip("cups", tmp_path)).exists()
     say(home, "do", action="undo")
     await until(lambda: len(home.view.cards[0]["links"]) == 2)
+    assert home.view.cards[0]["trusted"] == []
     with pytest.raises(InvalidDatasetError):
         await stores.dataset.export_zip("cups", tmp_path / "again.zip")
+
+
+async def test_what_was_said_of_links_is_taken_back_from_the_card(
+    home: HomePanel, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    await stores.dataset.create("cups", ["cup"])
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "a.jpg").write_bytes(jpeg(1))
+    train = tmp_path / "data" / "cups" / "images" / "train"
+    (train / "a.jpg").symlink_to(tmp_path / "far" / "a.jpg")
+    far = [str(tmp_path / "far")]
+    say(home, "do", action="trust_links", name="cups", folders=far)
+    await until(lambda: home.view.cards and home.view.cards[0]["trusted"] == far)
+    say(home, "do", action="distrust_links", name="cups")
+    await until(lambda: home.view.cards[0]["links"] == far)
+    assert home.view.cards[0]["trusted"] == []
+    assert "not followed any more" in home.model.status.text
+    with pytest.raises(InvalidDatasetError):
+        await stores.dataset.export_zip("cups", tmp_path)
+    say(home, "do", action="undo")
+    await until(lambda: home.view.cards[0]["trusted"] == far)
 
 
 async def test_what_was_said_of_links_before_outlives_an_undo(

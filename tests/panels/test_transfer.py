@@ -127,8 +127,8 @@ async def test_drop_a_zip_change_the_plan_apply_read_the_account_undo(
         "export",
     )
     assert plan["classes"] == [
-        {"name": "cat", "boxes": 2, "to": "cat", "number": 0},
-        {"name": "dog", "boxes": 1, "to": "dog", "number": 1},
+        {"name": "cat", "boxes": 2, "to": "cat", "number": 0, "near": ""},
+        {"name": "dog", "boxes": 1, "to": "dog", "number": 1, "near": ""},
     ]
     assert [(s["split"], s["images"], s["boxes"]) for s in plan["splits"]] == [
         ("train", 2, 3),
@@ -195,10 +195,11 @@ async def test_a_dropped_folder_goes_into_the_dataset_that_is_open_and_out_again
     page.ask("aim", dataset="pets")
     await page.until(lambda: page.shown["into"], "pets")
     assert page.shown["known"] == ["dog", "cat"]
+    assert [own["near"] for own in page.shown["classes"]] == ["", ""]
     page.ask("choose", key="class", value=["cat", "dog"])
     await page.until(lambda: page.shown["known"], ["dog"])
     page.ask("choose", key="clashes", value="replace")
-    await page.until(lambda: "1 replace others" in page.shown["facts"][0])
+    await page.until(lambda: "1 replaces another" in page.shown["facts"][0])
     page.ask("choose", key="clashes", value="rename")
     await page.until(lambda: "3 pictures are new, 0" in page.shown["facts"][0])
     page.ask("apply")
@@ -216,7 +217,7 @@ async def test_annotations_alone_are_for_the_dataset_that_is_open(page: Page, ro
     boxes = coco({"bbox": [10, 10, 20, 20]}, names=("b.jpg",))
     page.drop(("boxes.json", _bytes(boxes)))
     plan = await page.until_kind("plan")
-    assert (plan["into"], plan["facts"][1]) == ("pets", "1 picture that are there get labels")
+    assert (plan["into"], plan["facts"][1]) == ("pets", "1 picture that is there gets labels")
     page.ask("apply")
     await page.until_kind("account")
     assert (root / "labels/val/b.txt").read_text().startswith("1 ")

@@ -95,8 +95,12 @@ TRICKS = {
     "a path that leads out": (packed([*members(GOOD), (f"{TOP}/../x", b"")]), "leads out"),
     "cut off": (packed(members(GOOD))[:-30], "truncated|cut off"),
     "empty": (b"", "empty file"),
-    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "found a file that starts with"),
-    "a bare pickle": (EVIL, "found a file that starts with"),
+    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "found a file that is none"),
+    "a bare pickle": (EVIL, "a pickle by itself|found a file that is none"),
+    "an old PyTorch": (
+        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.",
+        r"an old PyTorch \(before 1\.6\)",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -551,3 +552,37 @@ def test_a_storage_that_was_cut_off_is_told_by_the_users_own_file_name(tmp_path:
         check_weights(path)
     assert str(refused.value).startswith(f"{path}: ")
     assert "-reading-" not in str(refused.value)
+
+    assert ".reading-" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("what", "found"),
+    [
+        ("state", r"tensors without the architecture .*\(a state_dict\).*take the best\.pt"),
+        ("inner", r"tensors without the architecture .*\(a state_dict\)"),
+        ("tensor", "a tensor by itself|not there"),
+        ("number", "found a number by itself"),
+        ("list", "found a list by itself"),
+        ("table", "found a table of epoch, note"),
+        ("old", r"an old PyTorch \(before 1\.6\)"),
+    ],
+)
+async def test_what_is_no_model_is_told_in_words(tmp_path: Path, what: str, found: str) -> None:
+    import torch
+
+    network = torch.nn.Conv2d(3, 4, 1)
+    content: Any = {
+        "state": network.state_dict(),
+        "inner": {"model": network.state_dict(), "epoch": 3},
+        "tensor": torch.zeros(3),
+        "number": 3,
+        "list": [1, 2],
+        "table": {"epoch": 3, "note": "x"},
+        "old": network.state_dict(),
+    }[what]
+    path = tmp_path / "w.pt"
+    torch.save(content, path, _use_new_zipfile_serialization=what != "old")
+    with pytest.raises(InvalidModelError, match=found) as refusal:
+        await import_weights(create_memory_stores(), path, "model")
+    assert not re.search(r"_rebuild|OrderedDict|a dict\b|torch\._|\bint\b", str(refusal.value))

@@ -65,6 +65,8 @@ _FLAT = 1.5  # grey levels; below, there is nothing to be sharp
 _END = b"\xff\xd9"
 # FF 00 is a coded FF, and restart markers belong to the scan.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7]", re.DOTALL)
+TAIL_BYTES = 64
+"""Of a file, which tell in nearly all cases whether it is whole."""
 _PNG_END = b"IEND\xaeB`\x82"  # the last chunk's name and checksum
 
 
@@ -124,6 +126,38 @@ def _examine_one(fact: np.void, data: bytes, small: Grey, measured: bool) -> Non
     small[:] = shrink(grey)
     if measured:
         _measure(fact, grey)
+
+
+def is_truncated(data: bytes) -> bool:
+    """Whether a picture is cut off before its end, as `examine` says it."""
+    header = whole_header(data)
+    if data[:2] == b"\xff\xd8":  # its markers tell, whatever can be decoded of it
+        return header is not None and jpeg_end(data) is None
+    return _is_cut(data, header) and bool(examine([data], measured=False)["state"] == TRUNCATED)
+
+
+def may_be_truncated(head: bytes, tail: bytes, size: int) -> bool:
+    """Whether it takes the whole file to tell whether a picture is cut off.
+
+    Parameters
+    ----------
+    head : bytes
+        The beginning of the file, of 16 bytes at least.
+    tail : bytes
+        Its last bytes, `TAIL_BYTES` at least; both are all of it where it is shorter. Empty: they
+        are not known, and nothing is told.
+    size : int
+        Of the whole file.
+    """
+    if not tail:
+        return False
+    if head[:2] == b"\xff\xd8":
+        return not tail.endswith(_END)
+    if head[:4] == b"RIFF":
+        return int.from_bytes(head[4:8], "little") + 8 > size
+    if head[:2] == b"BM":
+        return int.from_bytes(head[2:6], "little") > size
+    return head[:4] == b"\x89PNG" and _PNG_END not in tail[-TAIL_BYTES:]
 
 
 def sniff(data: bytes) -> str:
@@ -236,4 +270,4 @@ def _is_cut(data: bytes, header: ImageHeader | None) -> bool:
     if data.startswith(b"BM"):
         return int.from_bytes(data[2:6], "little") > len(data)
     # A little may stand behind the end, of what others have appended.
-    return data.startswith(b"\x89PNG") and _PNG_END not in data[-64:]
+    return data.startswith(b"\x89PNG") and _PNG_END not in data[-TAIL_BYTES:]

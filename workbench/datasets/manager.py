@@ -297,9 +297,16 @@ class DatasetManager:
         work = partial(links.distrust_links, await self._folder_of(name), but=kept)
         await done_in_thread(f"what is said of the links of {name}", work)
 
-    async def trusted_links(self, name: str) -> builtins.list[Path]:
-        """Return the folders that `trust_links` was said of; raises as it does."""
-        found = await asyncio.to_thread(links.trusted_links, await self._folder_of(name))
+    async def trusted_links(self, dataset: str | DatasetInfo) -> builtins.list[Path]:
+        """Return the folders that `trust_links` was said of; raises as it does.
+
+        Parameters
+        ----------
+        dataset : str or DatasetInfo
+            As for `untrusted_links`.
+        """
+        root = await self._root_of(dataset)
+        found = await asyncio.to_thread(links.trusted_links, root)
         return [Path(folder) for folder in found]
 
     async def untrusted_links(self, dataset: str | DatasetInfo) -> builtins.list[Path]:
@@ -317,12 +324,14 @@ class DatasetManager:
         InvalidDatasetError
             If its folder cannot be looked through.
         """
-        if isinstance(dataset, str):
-            root = await self._folder_of(dataset)
-        else:
-            root = os.fspath(dataset.path)
+        root = await self._root_of(dataset)
         found = await asyncio.to_thread(links.untrusted_links, root)
         return [Path(folder) for folder in found]
+
+    async def _root_of(self, dataset: str | DatasetInfo) -> str:
+        if isinstance(dataset, str):
+            return await self._folder_of(dataset)
+        return os.fspath(dataset.path)
 
     async def _folder_of(self, name: str) -> str:
         # One whose data.yaml is such a link is listed, and tells no more than where it is.

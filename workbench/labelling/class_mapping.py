@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from workbench.datasets.class_names import plain_name
 from workbench.persistence.counting import counted
 
 if TYPE_CHECKING:
@@ -106,18 +106,15 @@ def guess_mapping(
     words: dict[str, int] = {}
     for class_id, texts in (prompts or {}).items():
         if 0 <= class_id < len(classes):
-            words |= {_plain(text): class_id for text in texts}
+            words |= {plain_name(text): class_id for text in texts}
     numbered = [*enumerate(classes)]
-    words |= {_plain(name): class_id for class_id, name in reversed(numbered)}  # the first stays
+    words |= {
+        plain_name(name): class_id for class_id, name in reversed(numbered)
+    }  # the first stays
     same = {name: class_id for class_id, name in numbered}
-    chosen = {class_id: same.get(name, words.get(_plain(name))) for class_id, name in names.items()}
+    chosen = {
+        class_id: same.get(name, words.get(plain_name(name))) for class_id, name in names.items()
+    }
     if len(names) == len(classes) == 1:
         chosen = dict.fromkeys(names, 0)
     return ClassMapping(dict(names), list(classes), chosen)
-
-
-def _plain(name: str) -> str:
-    words = re.sub(r"[\W_]+", " ", name.casefold()).split()
-    if words and words[0] in {"a", "an", "the"} and len(words) > 1:
-        words = words[1:]
-    return " ".join(word[:-1] if len(word) > 3 and word.endswith("s") else word for word in words)

@@ -27,6 +27,7 @@ from workbench.errors import InvalidModelError
 from workbench.labelling.prompts import Prompted, prompted
 from workbench.persistence.models import ModelInfo
 from workbench.training.weights_check import load_rewritten, ready_model, rewritten_weights
+from workbench.weights.facts import not_to_detect
 
 Frame = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -338,7 +339,7 @@ def _load_model(info: ModelInfo, weights: Path) -> tuple[Any, int]:
         if task == "segment":  # YOLOE is handed out with masks only
             model = ready_model(load_rewritten(found))
         if task != "detect" and (model is None or prompted(model) is None):
-            raise InvalidModelError(f"expected a detection model, found one for {task!r}")
+            raise not_to_detect(task, "")
         model = model or ready_model(load_rewritten(found))
         return model, int(found.facts["image_size"])
     except InvalidModelError as error:

@@ -478,6 +478,8 @@ export interface PlanClass {
   /** null: left out */
   to: string | null;
   number: number | null;
+  /** A class of the dataset that this one, which would be new, may mean; else empty. */
+  near: string;
 }
 export interface PlanPage {
   kind: "plan";
@@ -574,6 +576,8 @@ export interface HomeCard {
   next: { text: string; button: string; panel: string } | null;
   /** Folders outside of it that its links lead to, of which nobody has said that it is meant. */
   links: string[];
+  /** Those of which somebody has said that the links there are his own. */
+  trusted: string[];
 }
 export interface HomeTraits {
   cards: HomeCard[];

@@ -8,8 +8,10 @@ from workbench.errors import InvalidNameError, NotFoundError
 from workbench.persistence.addresses import place_of
 from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.models import DatasetInfo, Progress, no_progress
+from workbench.persistence.similar import similar
 from workbench.persistence.stopping import watched_in_thread
 
+_NAMED = 5
 _EXPECTED = (
     "expected a dataset in the place that holds it, such as data/cups or s3://bucket/data/cups"
 )
@@ -63,15 +65,32 @@ async def copy_dataset(
     def work(report: Progress) -> DatasetInfo:
         if isinstance(from_place, Path) and not from_place.is_dir():
             raise NotFoundError(f"{from_place} is not there; {_EXPECTED}")
+        places = dataset_places(from_place)
         with in_our_words(str(target)):
-            return copying.copy_dataset(
-                dataset_places(from_place).open(name),
-                dataset_places(to_place),
-                new_name,
-                progress=report,
-            )
+            try:
+                return copying.copy_dataset(
+                    places.open(name), dataset_places(to_place), new_name, progress=report
+                )
+            except NotFoundError as error:
+                known = places.names()
+                if name in known or (isinstance(from_place, Path) and (from_place / name).exists()):
+                    raise
+                raise NotFoundError(_not_there(from_place, name, known)) from error
 
     return await watched_in_thread(f"copy of {source}", work, progress)
+
+
+def _not_there(place: Path | str, name: str, known: list[str]) -> str:
+    """Return that there is no such dataset, and what was meant or is there instead."""
+    near = similar(name, known)
+    if near:
+        hint = f"did you mean {' or '.join(f'{place}/{one}' for one in near)}?"
+    elif known:
+        more = ", ..." * (len(known) > _NAMED)
+        hint = f"it holds {', '.join(map(repr, known[:_NAMED]))}{more}"
+    else:
+        hint = f"it holds none; {_EXPECTED}"
+    return f"dataset {name!r} is not in {place}; {hint}"
 
 
 def _divided(place: Path | str) -> tuple[Path | str, str]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
 
 NO_DATASETS = "there is none yet: create() makes one, import_dataset brings one in"
 _SHOWN = 3
+_LISTED = 10_000
+"""Of a folder, of which names are compared."""
 
 
 def similar(text: str, choices: Sequence[str]) -> list[str]:
@@ -54,3 +59,19 @@ def instead(
     more = ", ..." * (len(some) > _SHOWN)
     are = "is" if len(some) == 1 else "are"
     return f"there {are} {', '.join(map(repr, some[:_SHOWN]))}{more}; {all_of_them} names all"
+
+
+def what_is_near(path: Path) -> str:
+    """Return in words what a path was meant for that leads nowhere: what is called alike there."""
+    folder = path.parent
+    while not folder.is_dir() and folder != folder.parent:
+        folder, path = folder.parent, folder
+    try:
+        with os.scandir(folder) as entries:
+            names = [one.name for one in islice(entries, _LISTED)]
+    except OSError as error:
+        return f"{folder} may not be looked into: {error.strerror}"
+    near = similar(path.name, [name for name in names if not name.startswith(".")])
+    if near:
+        return f"did you mean {' or '.join(str(folder / name) for name in near)}?"
+    return f"{folder} is there, and has nothing that is called like {path.name!r}"

@@ -23,6 +23,7 @@ from workbench.persistence.scratch import scratch_prefix
 from workbench.training.environment import cache_dir, import_ultralytics, worker_environment
 from workbench.weights import consent
 from workbench.weights.building import build_checkpoint
+from workbench.weights.facts import not_to_detect
 from workbench.weights.names import CLASSES
 from workbench.weights.rewriting import Rewritten, file_digest, rewrite_weights
 
@@ -172,9 +173,7 @@ async def import_weights(
         found = await asyncio.to_thread(rewritten_weights, path)
     facts = found.facts
     if facts["task"] != "detect":
-        raise InvalidModelError(
-            f"{path}: expected a detection model, found one for {facts['task']!r}"
-        )
+        raise not_to_detect(facts["task"], f"{path}: ")
     saved = await stores.model.save(
         name,
         path,

@@ -33,6 +33,8 @@ _INNER = re.compile(
 )
 _DESCRIPTORS = (16, 24)  # signature, checksum and two sizes of four or of eight bytes
 _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch's number in front, pickled
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _AGAIN = "get it again from where it comes from"
 
 
@@ -58,7 +60,7 @@ class WeightsArchive:
         try:
             self._zip = Archive.open(path, limits)
         except ArchiveError as error:
-            raise self._refusal(str(error)) from error
+            raise self._refusal(_older_form(path) or str(error)) from error
         try:
             self._members = self._check_layout()
         except BaseException:
@@ -171,3 +173,17 @@ class WeightsArchive:
             f"{self._path}: expected weights of Ultralytics (best.pt), a zip exactly as torch "
             f"writes it; {reason}; {_AGAIN}"
         )
+
+
+def _older_form(path: Path) -> str:
+    """Return in words which form of before the zip a file has; empty: none."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head.startswith(_LEGACY):
+        return (
+            "this is a file of an old PyTorch (before 1.6), which wrote no zip: whoever has made "
+            "it can load it and save it again with a newer one"
+        )
+    if _PICKLE.match(head):
+        return "this is a pickle by itself, which is not what torch writes"
+    return ""

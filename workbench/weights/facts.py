@@ -9,14 +9,13 @@ from workbench.errors import InvalidModelError
 from workbench.weights.meaning import scalar
 from workbench.weights.names import MODELS, NAMESPACES, SCALARS
 from workbench.weights.program import Made
+from workbench.weights.words import STATE, content_of, is_tensors
 
 TENSORS = "tensors"
 """The task of a file that holds tensors by their names, and no model."""
 
-_TENSORS = frozenset({"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"})
 _MAX_CLASSES = 100_000
 _MAX_NAME = 1000
-_SHOWN = 5
 _REMEDY = (
     "take the best.pt or last.pt that Ultralytics' training writes, saved as a whole model and "
     "not as its numbers alone (state_dict)"
@@ -47,54 +46,40 @@ def facts_of(checkpoint: Any, where: str) -> dict[str, Any]:
     InvalidModelError
         If there is no model in it.
     """
-    if _is_tensors(checkpoint):
+    if is_tensors(checkpoint):
         return {"task": TENSORS, "class_names": [], "image_size": 0}
-    content = checkpoint if isinstance(checkpoint, dict) else {}
-    model = content.get("ema") or content.get("model")
+    found = checkpoint if isinstance(checkpoint, dict) else {}
+    model = found.get("ema") or found.get("model")
     state = model.state if isinstance(model, Made) else None
     if not isinstance(model, Made) or not isinstance(state, dict):
         raise InvalidModelError(
             f"{where}: expected a checkpoint of Ultralytics with a model in it, found "
-            f"{_what(checkpoint)}; {_REMEDY}"
+            f"{content_of(checkpoint)}; {_REMEDY}"
         )
-    arguments = _settings(content.get("train_args"))
+    arguments = _settings(found.get("train_args"))
     own = state.get("task")
     task = own if isinstance(own, str) else arguments.get("task")
-    results = content.get("train_results")
+    results = found.get("train_results")
     epochs = results.get("epoch") if isinstance(results, dict) else None
-    epoch = content.get("epoch")
+    epoch = found.get("epoch")
     return {
         "task": task if isinstance(task, str) else MODELS.get(model.name, "detect"),
         "class_names": _class_names(state.get("names"), where),
         "base_model": _text(arguments.get("model")),
         "epochs": len(epochs) if isinstance(epochs, list) else 0,
-        "metrics": _numbers(content.get("train_metrics")),
+        "metrics": _numbers(found.get("train_metrics")),
         "image_size": _image_size(arguments, state),
         "epoch": epoch if isinstance(epoch, int) else -1,
-        "best_fitness": _number(content.get("best_fitness")),
-        "resumable": content.get("optimizer") is not None and isinstance(epoch, int) and epoch >= 0,
+        "best_fitness": _number(found.get("best_fitness")),
+        "resumable": found.get("optimizer") is not None and isinstance(epoch, int) and epoch >= 0,
     }
 
 
-def _is_tensors(checkpoint: Any) -> bool:
-    """Whether it is tensors by their names, and nothing else: what networks of SAM come as."""
-    return (
-        isinstance(checkpoint, dict)
-        and bool(checkpoint)
-        and all(isinstance(name, str) for name in checkpoint)
-        and all(isinstance(one, Made) and one.name in _TENSORS for one in checkpoint.values())
-    )
-
-
-def _what(checkpoint: Any) -> str:
-    """Return in words what a file holds in place of a model."""
-    if isinstance(checkpoint, Made):
-        return f"a {checkpoint.name.rpartition('.')[2][:_MAX_NAME]} by itself"
-    if not isinstance(checkpoint, dict):
-        return f"a {type(checkpoint).__name__}"
-    keys = [key[:_MAX_NAME] for key in checkpoint if isinstance(key, str)]
-    shown = f"{', '.join(keys[:_SHOWN])}{', ...' * (len(keys) > _SHOWN)}"
-    return f"a dict of {shown}" if keys else "an empty dict" if not checkpoint else "a dict"
+def not_to_detect(task: str, where: str) -> InvalidModelError:
+    """Return the error for weights of another task than detection."""
+    found = STATE if task == TENSORS else f"one for {task!r}"
+    remedy = f"; {_REMEDY}" if task == TENSORS else ""
+    return InvalidModelError(f"{where}expected a detection model, found {found}{remedy}")
 
 
 def _settings(value: Any) -> dict[Any, Any]:

@@ -41,6 +41,7 @@ from workbench.weights.names import (
     STORAGES,
 )
 from workbench.weights.program import Made, Named, Ordered, Stored, checked_key
+from workbench.weights.words import STATE, content_of, is_tensors, kind_of, named
 
 MAX_DEPTH = 200
 """Of things within things. The deepest models have about 20."""
@@ -128,7 +129,7 @@ class Meaning:
         self.nodes: list[list[Any]] = []
         self.storages: list[Storage] = []
         if not isinstance(checkpoint, dict):
-            raise self._refusal("a checkpoint with a model in it", "something else")
+            raise self._refusal("a checkpoint with a model in it", content_of(checkpoint))
         if checkpoint.get("modelopt"):
             raise self._refusal("a model that was not quantised for a device", "one that was")
         if not trusted:
@@ -146,7 +147,8 @@ class Meaning:
             is_model = isinstance(model, Made) and model.name in MODELS
             state = model.state if is_model else None
             if not isinstance(state, dict) or not isinstance(state.get("yaml"), dict):
-                raise self._refusal("a whole model of Ultralytics", "layers by themselves")
+                found = STATE if is_tensors(model) else "layers by themselves"
+                raise self._refusal("a whole model of Ultralytics", found)
 
     # One thing
 
@@ -208,7 +210,7 @@ class Meaning:
             return self._named(value.name)
         if isinstance(value, Made):
             return self._made(value, depth)
-        raise self._refusal("plain data, tensors and layers", f"a {type(value).__name__}")
+        raise self._refusal("plain data, tensors and layers", kind_of(value))
 
     def _bytes(self, value: bytes) -> int:
         return self._add("bytes", self._text_of(base64.b64encode(value).decode()))
@@ -226,7 +228,7 @@ class Meaning:
         # A class could be called where a layer is expected: it is only taken to own a method.
         if self._trusted and self._is_class(name):
             return self._class(name)
-        raise self._refusal("plain data, tensors and layers", f"{name} by itself")
+        raise self._refusal("plain data, tensors and layers", f"{named(name)} by itself")
 
     def _class(self, name: str) -> int:
         if not self._is_class(name):
@@ -260,10 +262,9 @@ class Meaning:
         except _MISSHAPEN as error:
             if isinstance(error, InvalidModelError):
                 raise
-            raise self._refusal(f"{name} as torch writes it", "another form of it") from error
-        found = (
-            f"{name}, the loss of a training" if name in LOSSES else f"{name} in a place for none"
-        )
+            what = named(name)
+            raise self._refusal(f"{what} as torch writes it", "another form of it") from error
+        found = named(name) if name in LOSSES else f"{named(name)} in a place for none"
         raise self._refusal("plain data, tensors and layers", found)
 
     def _plain(self, made: Made, depth: int) -> int | None:

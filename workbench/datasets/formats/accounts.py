@@ -13,7 +13,13 @@ from typing import Any
 from workbench.datasets.changes import undoing
 from workbench.datasets.formats.columns import PlainRows, Row
 from workbench.datasets.formats.ledger import Ledger
-from workbench.errors import ClassesInUseError, ConflictError, ImportFormatError, WorkbenchError
+from workbench.errors import (
+    ClassesInUseError,
+    ConflictError,
+    ImportFormatError,
+    NotFoundError,
+    WorkbenchError,
+)
 from workbench.persistence import DataStores
 from workbench.persistence.models import Annotation
 from workbench.persistence.stamps import PARTS, Stamp
@@ -22,6 +28,7 @@ from workbench.persistence.stores.merging import WayBack
 
 _log = logging.getLogger(__name__)
 _AS_MADE = "import.made"
+_NAMED = 5
 
 Extras = dict[str, list[tuple[Annotation, dict[str, Any]]]]
 """What boxes carry beyond YOLO, by the file name of their picture."""
@@ -232,7 +239,7 @@ async def work_since(stores: DataStores, dataset: str) -> str:
 
 
 async def take_back_import(
-    stores: DataStores, dataset: str, account: Account, *, confirmed: bool = False
+    stores: DataStores, dataset: str, account: Account | str, *, confirmed: bool = False
 ) -> None:
     """Take an import into a dataset back, as one; its account is kept.
 
@@ -243,7 +250,8 @@ async def take_back_import(
     ----------
     stores : DataStores
     dataset : str
-    account : Account
+    account : Account or str
+        One of `import_accounts`, or its ``id``.
     confirmed : bool
         Whether a dataset that the import made goes to the trash also with work done since.
 
@@ -254,7 +262,10 @@ async def take_back_import(
     ImportFormatError
         If the account does not know the way back: it is of an earlier release, or has come along
         with a copy of the dataset.
+    NotFoundError
+        If the dataset has no such account, or is not there any more.
     """
+    account = await _as_it_is_kept(stores, dataset, account)
     if account.undone:
         raise ConflictError(f"{account.source}: this import was undone already")
     if account.made:
@@ -275,6 +286,30 @@ async def take_back_import(
             await stores.dataset.update_classes(dataset, before, expected=after)
         except (ClassesInUseError, ConflictError) as error:
             _log.info("%s: the classes of an import stay: %s", dataset, error)
+
+
+async def _as_it_is_kept(stores: DataStores, dataset: str, account: Account | str) -> Account:
+    """Return what the dataset says of an import now: who asks may have read it long ago."""
+    given = account if isinstance(account, Account) else None
+    identity = account if isinstance(account, str) else account.id
+    try:
+        accounts = await import_accounts(stores, dataset)
+    except NotFoundError as error:
+        if given is None or not given.made:
+            raise
+        raise NotFoundError(
+            f"{dataset}: the dataset that this import made is not there any more, so the import "
+            f"was taken back already, or the dataset was deleted or renamed; the trash has it in "
+            f"the first two cases"
+        ) from error
+    found = next((one for one in accounts if one.id == identity), given)
+    if found is None:
+        known = ", ".join(repr(one.id) for one in accounts[-_NAMED:]) or "none"
+        raise NotFoundError(
+            f"{dataset}: expected the id of one of its imports, found {identity!r}; the last are "
+            f"{known}, and import_accounts returns all"
+        )
+    return found
 
 
 async def _take_back_all(

@@ -119,7 +119,8 @@ class Choices:
         wrong = [s for pair in self.splits.items() for s in pair if s not in SPLITS]
         if wrong:
             raise ImportFormatError(
-                f"splits: expected {', '.join(SPLITS)} by one of these, found {wrong[0]!r}"
+                f"splits: expected a mapping of splits to others, such as {{'test': 'val'}}, and "
+                f"of {', '.join(SPLITS)} alone, found {wrong[0]!r}"
             )
 
     def _check_classes(self) -> None:

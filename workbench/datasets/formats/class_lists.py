@@ -22,6 +22,7 @@ _OTHER_LISTS = frozenset(
     {"names.txt", "class_names.txt", "classnames.txt", "label.txt", "labelmap.txt",
      "categories.txt", "label_list.txt", "class_list.txt", "label_names.txt", "classes.csv"}
 )  # fmt: skip
+_BACKGROUND = ["background", "0,0,0"]
 _PBTXT_ITEM = re.compile(r"item\s*\{([^{}]*)\}")
 _PBTXT_ID = re.compile(r"\bid\s*:\s*(\d{1,6})")
 _PBTXT_NAME = re.compile(r"\bname\s*:\s*[\"']([^\"'\n]+)[\"']")
@@ -47,6 +48,27 @@ def listed_classes(view: FolderView, reading: Reading) -> list[str]:
             reading.notes += [note.replace(f"{view.path}, ", "") for note in notes]
             return found
     return []
+
+
+def from_labelmap(view: FolderView, reading: Reading) -> None:
+    """Take class names in their order from a ``labelmap.txt``, as CVAT writes it beside VOC.
+
+    ``name:colour:parts:actions`` in each line; CVAT's first one is the background, which is no
+    class.
+    """
+    for name in view.names:
+        if name.rpartition("/")[2].lower() != "labelmap.txt" or hidden(name):
+            continue
+        if view.size(name) > MAX_BYTES:
+            continue
+        lines = [line for line in small_text(view, name).decode().splitlines() if line.strip()]
+        rows = [line.rsplit(":", 3) for line in lines if not line.startswith("#")]
+        if rows and all(len(row) == 4 and row[0].strip() for row in rows):
+            found = [" ".join(row[0].split()) for row in rows if row[:2] != _BACKGROUND]
+            reading.classes += [one for one in dict.fromkeys(found) if one not in reading.classes]
+            reading.declared = True
+            reading.used.add(name)
+            return
 
 
 def from_other_list(view: FolderView, reading: Reading) -> bool:

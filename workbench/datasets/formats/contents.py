@@ -34,9 +34,11 @@ from workbench.errors import (
     ImportFormatError,
     InvalidDatasetError,
 )
+from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.archive import Layout, plan_layout
 from workbench.persistence.archive.data_yaml import MAX_CLASSES
 from workbench.persistence.archive.split_lists import GivenSplits
+from workbench.persistence.links import remedy_of_folder
 from workbench.persistence.models import (
     SPLITS,
     Progress,
@@ -102,6 +104,7 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
         raise ImportFormatError("; ".join(list(failed.values())[:3]))
     recognised = recognise(view, choices.format)
     if not view.pictures:
+        _refuse_links(view)
         try:
             plan_layout(view.names)  # which tells what is missing
         except ArchiveError as error:
@@ -299,19 +302,33 @@ def _leave_clashes(
     gone = set(clashes)
     if which == "replace":  # the last of each name stays
         gone = gone.union(clashes.values()) - set({o: n for n, o in clashes.items()}.values())
-    for picture in pictures:
-        if picture.name in gone:
-            leave(ledger, picture, why.NAME_TAKEN, whole=True)
+    leave(ledger, [picture for picture in pictures if picture.name in gone], why.NAME_TAKEN)
     pictures[:] = [picture for picture in pictures if picture.name not in gone]
 
 
-def leave(ledger: Ledger, picture: Picture, reason: str, *, whole: bool = False) -> None:
-    """Count the boxes of a picture, which were taken, as left; `whole`: the picture, too."""
+def leave(ledger: Ledger, pictures: Sequence[Picture], reason: str, *, whole: bool = True) -> None:
+    """Count pictures that were taken as left, with their boxes; not `whole`: just these."""
+    for picture in pictures:
+        split = picture.split or SPLITS[0]
+        units = [ANNOTATIONS] * picture.num_boxes + [PICTURES] * whole
+        for unit in units:
+            ledger.add(Entry(unit, "left", reason, picture.name, 0, picture.name, split))
+            ledger.taken[unit] -= 1
+        ledger.put_right[ANNOTATIONS] -= len(picture.repaired)
+    names = {picture.name for picture in pictures}
+    ledger.withdraw(names, lambda key: whole or key[0] == ANNOTATIONS or key[2] in why.OF_BOXES)
+
+
+def leave_boxes(ledger: Ledger, picture: Picture, reason: str, is_left: Sequence[bool]) -> None:
+    """Count some of the boxes of a picture, which were taken, as left."""
+    if all(is_left):
+        leave(ledger, [picture], reason, whole=False)
+        return
     split = picture.split or SPLITS[0]
-    units = [ANNOTATIONS] * picture.num_boxes + [PICTURES] * whole
-    for unit in units:
-        ledger.add(Entry(unit, "left", reason, picture.name, 0, picture.name, split))
-        ledger.taken[unit] -= 1
+    for _ in filter(None, is_left):
+        ledger.add(Entry(ANNOTATIONS, "left", reason, picture.name, 0, picture.name, split))
+        ledger.taken[ANNOTATIONS] -= 1
+    ledger.put_right[ANNOTATIONS] -= sum(is_left[number] for number in picture.repaired)
 
 
 def _count_files(
@@ -326,6 +343,7 @@ def _count_files(
     # What pictures were made of is taken with these.
     ledger.found[FILES] += len(view.used)
     ledger.taken[FILES] += len(view.used)
+    _count_links(view, ledger)
     for name in view.names:
         if name in pictures:
             continue
@@ -353,3 +371,22 @@ def _count_files(
         else:
             reason = kind_of(view, name, recognised.others.values())
             ledger.add(Entry(FILES, "left", reason, name))
+
+
+def _refuse_links(view: FolderView) -> None:
+    """Refuse what holds no pictures but links to some, with what to do about them."""
+    found = [name for name, reason in view.links.items() if reason == why.LEADS_OUT]
+    if found:
+        links = counted(len(found), "link that leads", "links that lead")
+        raise ArchiveError(
+            f"{view.path}: expected pictures, found {links} out of the folder, such as "
+            f"{found[0]!r}. {remedy_of_folder(str(view.path))}"
+        )
+
+
+def _count_links(view: FolderView, ledger: Ledger) -> None:
+    for name, reason in view.links.items():
+        is_picture = extension(name) in IMAGE_EXTENSIONS and not hidden(name)
+        unit = PICTURES if is_picture else FILES
+        ledger.found[unit] += 1
+        ledger.add(Entry(unit, "left", reason, name, 0, name if is_picture else ""))

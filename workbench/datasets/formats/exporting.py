@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,6 +13,7 @@ import numpy.typing as npt
 
 from workbench.datasets.changes import counted
 from workbench.datasets.formats.accounts import Extras, import_accounts
+from workbench.datasets.formats.export_plan import ExportPlan
 from workbench.datasets.formats.outgoing import (
     DECIMALS,
     OutBoxes,
@@ -24,12 +22,9 @@ from workbench.datasets.formats.outgoing import (
     columns_of,
 )
 from workbench.datasets.formats.writers import WRITERS
-from workbench.errors import AlreadyExistsError, ImportFormatError, NotFoundError
+from workbench.errors import ExportError
 from workbench.geometry import xywh_to_xyxy
-from workbench.owner_loop import OwnerLoop
-from workbench.persistence import DataStores, links
-from workbench.persistence.archive import FolderSink, empty_splits, require_free, write_zip
-from workbench.persistence.disk_errors import in_our_words
+from workbench.persistence import DataStores
 from workbench.persistence.models import (
     SPLITS,
     Annotation,
@@ -38,202 +33,14 @@ from workbench.persistence.models import (
     Progress,
     no_progress,
 )
-from workbench.persistence.rules import require_distinct_by_case
-from workbench.persistence.scratch import scratch_prefix
-from workbench.persistence.stopping import watched_in_thread
+from workbench.persistence.similar import similar
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_IMAGES = ("copy", "link", "none")
 _SAME = 1e-6
 _NAMED = 5
-_BLOCK_BYTES = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class ExportPlan:
-    """What will be written, and what the format cannot hold; nothing has been written.
-
-    Parameters
-    ----------
-    format : str
-    num_images, num_boxes : int
-    classes : list of str
-    notes : list of str
-    items : list of OutItem
-        The pictures with their boxes.
-    """
-
-    format: str
-    num_images: int
-    num_boxes: int
-    classes: list[str]
-    notes: list[str]
-    _stores: DataStores = field(repr=False)
-    _dataset: str = field(repr=False)
-    items: list[OutItem] = field(default_factory=list, repr=False)
-
-    def __str__(self) -> str:
-        """Return the plan in a few lines."""
-        counts = f"{counted(self.num_images, 'image')}, {counted(self.num_boxes, 'box', 'boxes')}"
-        return "\n".join(
-            [f"{self.format}: {counts}", f"classes: {', '.join(self.classes)}", *self.notes]
-        )
-
-    async def write(
-        self,
-        to: Path | str | BinaryIO,
-        *,
-        images: str = "copy",
-        overwrite: bool = False,
-        progress: Progress = no_progress,
-    ) -> Path | None:
-        """Write it: all of it, or nothing.
-
-        Parameters
-        ----------
-        to : Path, str or binary file
-            A folder that is not there yet or is empty; an archive, if it ends in ``.zip``; or
-            something open for writing, which gets a zip archive.
-        images : str
-            ``copy`` pictures, ``link`` them (in a folder, where the disk can), or ``none``.
-        overwrite : bool
-            Replace an archive that is there, when the new one is complete. A folder that holds
-            something is never replaced.
-
-        Raises
-        ------
-        AlreadyExistsError
-            If the folder holds something, or the archive is there and was not to be replaced.
-        NotFoundError
-            If there is no folder to write into.
-        StorageError, ReadOnlyError
-            If the disk is full, or may not be written to.
-        InvalidDatasetError
-            If two images would be one file on a disk that ignores upper and lower case.
-        """
-        if images not in _IMAGES:
-            raise ImportFormatError(
-                f"images: expected one of {', '.join(_IMAGES)}, found {images!r}"
-            )
-        owner = OwnerLoop()
-        place = os.fspath(to) if isinstance(to, str | Path) else "a stream"
-        with in_our_words(f"{self._dataset}, export to {place}"):
-
-            def work(report: Progress) -> Path | None:
-                return self._write(to, images, overwrite, report, owner)
-
-            return await watched_in_thread(f"export to {place}", work, progress)
-
-    def _write(
-        self,
-        to: Path | str | BinaryIO,
-        images: str,
-        overwrite: bool,
-        progress: Progress,
-        owner: OwnerLoop,
-    ) -> Path | None:
-        if images != "none":
-            for split in SPLITS:  # as for an archive of the store
-                require_distinct_by_case(
-                    (i.filename for i in self.items if i.split == split), split
-                )
-        entries = self._entries(images != "none", owner)
-        if not isinstance(to, str | Path):
-            with tempfile.TemporaryDirectory(prefix=scratch_prefix("export")) as scratch:
-                path = write_zip(Path(scratch) / "out.zip", entries, progress=progress)
-                with path.open("rb") as file:
-                    shutil.copyfileobj(file, to, _BLOCK_BYTES)
-            return None
-        target = Path(to).expanduser().absolute()
-        if target.suffix.lower() == ".zip":
-            require_free(target, overwrite=overwrite)
-            return write_zip(target, entries, progress=progress, total=len(self.items))
-        return self._write_folder(target, entries, images == "link", progress)
-
-    def _entries(self, with_images: bool, owner: OwnerLoop) -> Iterator[tuple[str, str | bytes]]:
-        writer = WRITERS[self.format]
-        yield from writer.files(self.items, self.classes)
-        if self.format == "yolo":
-            # Every folder that data.yaml names has to be there, also an empty one.
-            used = {item.split for item in self.items} if with_images else set()
-            yield from empty_splits(f"images/{split}/" for split in used)
-        if not with_images:
-            return
-        home = os.fspath(owner.wait_for(self._stores.dataset.get(self._dataset)).path)
-        root = os.path.realpath(home)
-        outside: list[str] = []
-        folders: dict[str, links.Split] = {}
-        on_disk: dict[str, bool] = {}
-        for item in self.items:
-            name = writer.picture.format(split=item.split, filename=item.filename)
-            if item.split not in folders:
-                folder = links.Split.look(root, f"images/{item.split}", outside)
-                folders[item.split] = folder
-                on_disk[item.split] = Path(folder.path).is_dir()
-            # Links within the dataset lead here; what is read is what was looked at.
-            _, path = folders[item.split].entry(item.filename, outside)
-            if outside:
-                raise links.refusal(self._dataset, home, outside, "nothing was exported")
-            if on_disk[item.split]:
-                yield name, path
-                continue
-            read = self._stores.image.read_bytes(self._dataset, item.split, item.filename)
-            yield name, owner.wait_for(read)
-
-    def _write_folder(
-        self,
-        target: Path,
-        entries: Iterator[tuple[str, str | bytes]],
-        link: bool,
-        progress: Progress,
-    ) -> Path:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise AlreadyExistsError(
-                f"{target}: expected no such folder, or an empty one; nothing was written: choose "
-                f"another name, or empty it yourself first"
-            )
-        if not target.parent.is_dir():
-            raise NotFoundError(
-                f"{target}: expected a folder {target.parent} to write into, found none; make it "
-                f"first, or choose another"
-            )
-        prefix = scratch_prefix("export", target.parent)
-        building = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-        try:
-            sink = FolderSink(building)
-            for done, (name, content) in enumerate(entries, start=1):
-                if name.endswith("/"):
-                    (building / name).mkdir(parents=True, exist_ok=True)
-                elif isinstance(content, bytes):
-                    sink.write(name, content)
-                elif not (link and _linked(content, building / name)):
-                    sink.write_chunks(name, _blocks(content))
-                progress(done, len(self.items))
-            building.chmod(0o755)
-            if target.exists():
-                target.rmdir()
-            building.rename(target)
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
-            raise
-        return target
-
-
-def _linked(source: str, target: Path) -> bool:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or one without links
-        return False
-    return True
-
-
-def _blocks(path: str) -> Iterator[bytes]:
-    with Path(path).open("rb", buffering=0) as file:
-        while block := file.read(_BLOCK_BYTES):
-            yield block
+_LISTED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,23 +92,22 @@ async def plan_export(
 
     Raises
     ------
-    ImportFormatError
+    ExportError
         If there is no such format, class or split.
     NotFoundError
         If there is no such dataset.
     """
     if format not in WRITERS:
-        raise ImportFormatError(f"format: expected one of {', '.join(WRITERS)}, found {format!r}")
+        raise ExportError(f"format: expected one of {', '.join(WRITERS)}, found {format!r}")
     info = await stores.dataset.get(name)
     wanted = list(info.classes if classes is None else classes)
-    for what, unknown in (
-        ("class", set(wanted) - set(info.classes)),
-        ("split", set(splits or ()) - set(SPLITS)),
+    for what, asked, there in (
+        ("class", wanted, info.classes),
+        ("split", list(splits or ()), list(SPLITS)),
     ):
-        if unknown:
-            raise ImportFormatError(
-                f"{name}: expected a {what} of the dataset, found {min(unknown)!r}"
-            )
+        unknown = next((one for one in asked if one not in there), None)
+        if unknown is not None:
+            raise ExportError(f"{name}: {_there_is_no(what, str(unknown), there)}")
     keys = [(image.split, image.filename) for image in await stores.image.list(name)]
     chosen = set(keys if only is None else only)
     if where:
@@ -314,6 +120,16 @@ async def plan_export(
     _note_losses(format, items, wanted, notes)
     boxes = sum(len(item.boxes or ()) for item in items)
     return ExportPlan(format, len(items), boxes, wanted, notes, stores, name, items)
+
+
+def _there_is_no(what: str, name: str, there: Sequence[str]) -> str:
+    """Return that a name is none of those there are, with these; the nearest come first."""
+    near = similar(name, there)
+    hint = f"did you mean {' or '.join(map(repr, near))}? It has" if near else "it has"
+    rest = [*near, *(one for one in there if one not in near)]
+    more = f" and {len(rest) - _LISTED:,} more" if len(rest) > _LISTED else ""
+    known = ", ".join(map(repr, rest[:_LISTED])) + more if rest else "none"
+    return f"expected a {what} of the dataset, found {name!r}; {hint} {known}"
 
 
 async def export(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workbench.datasets.formats.reasons import SENTENCES
-from workbench.persistence.archive.notes import of_one
+from workbench.datasets.formats.reasons import SENTENCES, sentence_of
 from workbench.persistence.counting import counted
 from workbench.persistence.stored_json import MALFORMED
 
@@ -20,6 +19,9 @@ UNITS = (FILES, PICTURES, ANNOTATIONS)
 
 _KEPT = 20_000
 """So many entries of one reason are kept; all are counted."""
+
+Key = tuple[str, str, str]
+"""Unit, outcome and reason."""
 
 
 class Entry(NamedTuple):
@@ -64,6 +66,8 @@ class Ledger:
         By unit.
     by_split : Counter of (str, str)
         What was taken, by unit and split.
+    put_right : Counter of str
+        How many of what was taken were repaired, by unit; each once, whatever was done to it.
     reasons : Counter of (str, str, str)
         What was left or repaired, by unit, outcome and reason.
     entries : list of Entry
@@ -74,8 +78,11 @@ class Ledger:
     found: Counter[str] = field(default_factory=Counter)
     taken: Counter[str] = field(default_factory=Counter)
     by_split: Counter[tuple[str, str]] = field(default_factory=Counter)
-    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    put_right: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[Key] = field(default_factory=Counter)
     entries: list[Entry] = field(default_factory=list, repr=False)
+    # Of how many entries beyond these the pictures are, so that they can be withdrawn.
+    _beyond: dict[Key, Counter[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def add(self, entry: Entry, count: int = 1) -> None:
         """Count something that was left, repaired or is worth a note."""
@@ -83,6 +90,12 @@ class Ledger:
         self.reasons[key] += count
         if self.reasons[key] <= _KEPT:
             self.entries.append(entry)
+        else:
+            self._count_beyond(key, entry.picture, count)
+
+    def _count_beyond(self, key: Key, picture: str, count: int) -> None:
+        if picture and key[1] != "left":
+            self._beyond.setdefault(key, Counter())[picture] += count
 
     def has_room(self, entry: Entry) -> bool:
         """Whether more like this one are kept; all are counted."""
@@ -96,6 +109,41 @@ class Ledger:
         before, after = entry[:4], entry[5:]
         new = tuple.__new__  # without the call of the class: there may be thousands
         self.entries += [new(Entry, (*before, place, *after)) for place in places[:room]]
+        if len(places) > room:
+            self._count_beyond(key, entry.picture, len(places) - room)
+
+    def withdraw(self, pictures: Collection[str], wanted: Callable[[Key], bool]) -> None:
+        """Forget what was repaired or noted of pictures that are not taken after all.
+
+        Parameters
+        ----------
+        pictures : collection of str
+            By their names in the source.
+        wanted : callable
+            Whether what has this unit, outcome and reason is forgotten; asked of no ``left``.
+        """
+        gone = {key for key in self.reasons if key[1] != "left" and wanted(key)}
+        if not gone or not pictures:
+            return
+        kept = []
+        for entry in self.entries:
+            key = entry[:3]
+            if key in gone and entry.picture in pictures:
+                self.reasons[key] -= 1
+            else:
+                kept.append(entry)
+        for key in gone & self._beyond.keys():
+            beyond = self._beyond[key]
+            self.reasons[key] -= sum(beyond.pop(picture, 0) for picture in pictures)
+        self.entries = kept
+        self.reasons = +self.reasons
+
+    def disown(self, unit: str) -> None:
+        """Count nothing of a unit: it is not the source's; what is noted of it stays."""
+        self.found[unit] = self.taken[unit] = 0
+        for key in [key for key in self.reasons if key[0] == unit and key[1] == "left"]:
+            del self.reasons[key]
+        self.entries = [e for e in self.entries if (e.unit, e.outcome) != (unit, "left")]
 
     def left(self, unit: str) -> int:
         """Return how many of a unit were left out."""
@@ -104,9 +152,8 @@ class Ledger:
         )
 
     def repaired(self, unit: str) -> int:
-        """Return how many of a unit were taken after a repair."""
-        pairs = self.reasons.items()
-        return sum(n for (u, outcome, _), n in pairs if (u, outcome) == (unit, "repaired"))
+        """Return how many of what was taken of a unit were repaired, each once."""
+        return self.put_right[unit]
 
     def check(self) -> None:
         """Make sure that nothing was lost on the way.
@@ -114,14 +161,16 @@ class Ledger:
         Raises
         ------
         AssertionError
-            If what was found is not what was taken and what was left.
+            If what was found is not what was taken and what was left, or more was repaired than
+            was taken.
         """
         for unit in UNITS:
             taken, left = self.taken[unit], self.left(unit)
-            if self.found[unit] != taken + left:
+            if self.found[unit] != taken + left or not 0 <= self.repaired(unit) <= taken:
                 raise AssertionError(
                     f"the account of this import does not add up: {self.found[unit]} {unit} found, "
-                    f"{taken} taken and {left} left; nothing was imported, please report this"
+                    f"{taken} taken and {left} left, {self.repaired(unit)} repaired; nothing was "
+                    f"imported, please report this"
                 )
 
     def some(self, reason: str, limit: int = 12) -> list[Entry]:
@@ -149,9 +198,7 @@ class Ledger:
         if first.place and first.picture != first.file and first.file:
             example = f"{first.file!r}, entry {first.place}"
         detail = f" ({first.detail})" if first.detail else ""
-        return of_one(
-            SENTENCES[reason].format(count=self.reasons[key], unit=unit, example=example + detail)
-        )
+        return sentence_of(reason, self.reasons[key], unit, example + detail)
 
     def __str__(self) -> str:
         """Return the account in three lines."""
@@ -186,6 +233,7 @@ class Ledger:
             "found": dict(self.found),
             "taken": dict(self.taken),
             "by_split": [[*key, n] for key, n in self.by_split.items()],
+            "repaired": dict(self.put_right),
             "reasons": [[*key, n] for key, n in self.reasons.items()],
             "entries": [list(entry) for entry in self.entries],
         }
@@ -203,7 +251,18 @@ class Ledger:
             ledger = cls(str(found["format"]), Counter(found["found"]), Counter(found["taken"]))
             ledger.by_split.update({(u, s): int(n) for u, s, n in found["by_split"]})
             ledger.reasons.update({(u, o, r): int(n) for u, o, r, n in found["reasons"]})
+            ledger.put_right.update(_put_right(ledger, found.get("repaired")))
             ledger.entries += [Entry(*row) for row in found["entries"]]
         except MALFORMED as error:
             raise ValueError(f"expected an account of an import, found {error!r}") from error
         return ledger
+
+
+def _put_right(ledger: Ledger, kept: Any) -> dict[str, int]:
+    """Return how much was repaired; accounts of earlier releases count the repairs alone."""
+    if kept is not None:
+        return {str(unit): int(count) for unit, count in kept.items()}
+    found: Counter[str] = Counter()
+    for (unit, outcome, _), count in ledger.reasons.items():
+        found[unit] += count * (outcome == "repaired")
+    return {unit: min(count, ledger.taken[unit]) for unit, count in found.items()}

@@ -8,32 +8,36 @@ dataset has. Classes of the same name are one; others are appended, so no box ch
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from workbench.datasets.changes import Change, counted, nothing_to_undo
+from workbench.datasets.class_names import how_they_differ, near_name
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.accounts import Account, new_account, take_back_import
 from workbench.datasets.formats.choices import Choices, choices_from
-from workbench.datasets.formats.columns import Row, count_labels
-from workbench.datasets.formats.contents import Contents, contents_of, leave
-from workbench.datasets.formats.ledger import Ledger
+from workbench.datasets.formats.columns import count_labels
+from workbench.datasets.formats.contents import Contents, contents_of
+from workbench.datasets.formats.ledger import PICTURES, Ledger
+from workbench.datasets.formats.merge_aims import (
+    Aims,
+    Target,
+    aims_of,
+    annotations_of,
+    leave_there,
+)
+from workbench.datasets.formats.merge_matching import DatasetView, find_those_there, heads_of
 from workbench.datasets.formats.naming import absolute
 from workbench.datasets.formats.plan import PlanFacts
-from workbench.datasets.formats.reading import Picture
 from workbench.datasets.formats.view import CONVERTIBLE, UNPACKED, VIDEOS, FolderView
 from workbench.errors import ImportFormatError
 from workbench.persistence import DataStores
-from workbench.persistence.archive.directory import fold
 from workbench.persistence.disk_errors import in_our_words, plainly
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import (
-    SPLITS,
     Annotation,
     ImageKey,
     NewImage,
@@ -41,43 +45,8 @@ from workbench.persistence.models import (
     no_progress,
 )
 from workbench.persistence.scratch import scratch_prefix
-from workbench.persistence.stores.dataset import image_key
 from workbench.persistence.stores.merging import Merge, WayBack
 from workbench.persistence.yolo.names import stem
-
-_EXISTING = ("keep", "add", "replace")
-_NEW = ("add", "leave")
-_BATCH = 256
-_SAME = 6
-"""Decimals in which two boxes have to agree to be one."""
-
-
-class _DatasetView(FolderView):
-    """A source of annotations whose pictures are those of a dataset."""
-
-    def __init__(self, source: FolderView, heads: Mapping[ImageKey, bytes]) -> None:
-        super().__init__(source.path, source.focus)
-        self.origin = source.origin
-        self._source = source
-        self.keys = {image_key(*key): key for key in heads}
-        self._pixels = {name: heads[key] for name, key in self.keys.items()}
-        self._list([*source.names, *self.keys])
-        self.pictures = list(self.keys)
-        self.notes = source.notes
-
-    def size(self, name: str) -> int:
-        return len(self._pixels[name]) if name in self._pixels else self._source.size(name)
-
-    def read(self, name: str) -> bytes:
-        return self._pixels[name] if name in self._pixels else self._source.read(name)
-
-    def head(self, name: str, length: int = 4096) -> bytes:
-        if name in self._pixels:
-            return self._pixels[name][:length]
-        return self._source.head(name, length)
-
-    def close(self) -> None:
-        self._source.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,44 +72,11 @@ class Merged:
     notes: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The dataset that is added to, with its classes before, and the choices about it."""
-
-    dataset: str
-    classes: list[str]
-    existing: str
-    new: str
-
-    def __post_init__(self) -> None:
-        for text, allowed in ((self.existing, _EXISTING), (self.new, _NEW)):
-            if text not in allowed:
-                raise ImportFormatError(f"expected one of {', '.join(allowed)}, found {text!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Aims:
-    """What happens to which pictures.
-
-    Parameters
-    ----------
-    classes : list of str
-        Of the dataset afterwards.
-    labels : dict of (str, str) to list of Annotation
-        For pictures that are there, all that they will have.
-    new : dict of str to (str, str)
-        New pictures, by their names in the source.
-    found : dict of str to (str, str)
-        Those that are there.
-    replaced : dict of str to (str, str)
-        New pictures that take the place of others with the same name.
-    """
-
-    classes: list[str]
-    labels: dict[ImageKey, list[Annotation]]
-    new: dict[str, ImageKey]
-    found: dict[str, ImageKey]
-    replaced: dict[str, ImageKey]
+_KEPT = {
+    "keep": "which are kept",
+    "add": "to which boxes are added",
+    "replace": "which are replaced",
+}
 
 
 class MergePlan(PlanFacts):
@@ -153,8 +89,8 @@ class MergePlan(PlanFacts):
         Stays open until the plan is applied, closed or forgotten.
     contents : Contents
     choices : Choices
-    target : _Target
-    aims : _Aims
+    target : Target
+    aims : Aims
     """
 
     def __init__(
@@ -163,8 +99,8 @@ class MergePlan(PlanFacts):
         view: FolderView,
         contents: Contents,
         choices: Choices,
-        target: _Target,
-        aims: _Aims,
+        target: Target,
+        aims: Aims,
     ) -> None:
         super().__init__(contents, choices)
         self._stores = stores
@@ -213,6 +149,79 @@ class MergePlan(PlanFacts):
     def replaced(self) -> dict[str, ImageKey]:
         """New pictures that take the place of others of their name."""
         return self._aims.replaced
+
+    @property
+    def same(self) -> dict[str, ImageKey]:
+        """Pictures that are there with just these labels, by their names in the source."""
+        return self._aims.same
+
+    @property
+    def contradicted(self) -> dict[str, ImageKey]:
+        """Pictures that are there with other labels; `existing` says what becomes of these."""
+        return self._aims.contradicted
+
+    @property
+    def near_classes(self) -> dict[str, str]:
+        """Classes that would be new, with the one of the dataset that each may mean."""
+        found = {}
+        for name, boxes in self.source_classes.items():
+            wanted = self.choices.class_of(name)
+            if boxes and wanted is not None and wanted not in self._target.classes:
+                near = near_name(wanted, self._target.classes)
+                if near is not None:
+                    found[name] = near
+        return found
+
+    @property
+    def notes(self) -> list[str]:
+        """Everything odd, a sentence for each kind."""
+        return [
+            *super().notes,
+            *(
+                f"the class {self.choices.class_of(name)!r} would be new, and differs "
+                f"{how_they_differ(str(self.choices.class_of(name)), near)} from {near!r}, which "
+                f"the dataset has: choose classes={{{name!r}: {near!r}}} if they are one"
+                for name, near in self.near_classes.items()
+            ),
+        ]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many images, labels and boxes come into which split of the dataset."""
+        return self._aims.counts()
+
+    def source_splits(self) -> dict[str, dict[str, int]]:
+        """Return the counts of the pictures that come in, by the split that the source tells."""
+        return self._counts(
+            lambda picture: picture.given,
+            [p for p in self._contents.pictures if p.name in self.new or p.name in self.replaced],
+        )
+
+    def boxes_by_class(self) -> dict[str, int]:
+        """Return the number of boxes of each class that come in."""
+        return dict.fromkeys(self.classes, 0) | count_labels(self._aims.rows.values())
+
+    def facts(self) -> list[str]:
+        """Return in words what is new, what is there already, and what contradicts it."""
+        there = counted(len(self.found), "picture is", "pictures are")
+        lines = [f"{counted(len(self.new), 'picture is', 'pictures are')} new"]
+        if not isinstance(self._view, DatasetView):
+            lines[0] += f", {there} there already"
+        if self.replaced:
+            lines[0] += f", {counted(len(self.replaced), 'replaces another', 'replace others')}"
+        get_some = self.labels.keys() - set(self.replaced.values())
+        get = counted(len(get_some), "picture that is there gets", "pictures that are there get")
+        lines.append(f"{get} labels")
+        if self.same:
+            have = counted(len(self.same), "picture has", "pictures have")
+            lines.append(f"{have} the same labels already, which stay as they are")
+        if self.contradicted:
+            have = counted(len(self.contradicted), "picture has", "pictures have")
+            lines.append(f"{have} other labels already, {_KEPT[self.existing]}")
+        return lines
+
+    def __str__(self) -> str:
+        """Return the plan in a few lines."""
+        return "\n".join([f"Into {self.dataset}: {'; '.join(self.facts())}", super().__str__()])
 
     @plainly
     async def choose(
@@ -274,13 +283,11 @@ class MergePlan(PlanFacts):
     def _account(self, way: WayBack) -> Account:
         ids = {name: class_id for class_id, name in enumerate(self.classes)}
         every = self.new | self.found | self.replaced
-        rows = [
-            (key[1], self._pictures[name].rows or ())
-            for name, key in every.items()
-            if name in self.new or key in self.labels
-        ]
+        rows = [(every[name][1], found) for name, found in self._aims.rows.items()]
         places = {name: "/".join(("images", *key)) for name, key in every.items()}
-        account = new_account(self._view.origin, self.ledger, self.notes, rows, ids, places)
+        account = new_account(
+            self._view.origin, self.ledger, self._contents.notes, rows, ids, places
+        )
         return replace(account, way_back=way, classes=(self._target.classes, self.classes))
 
     def _unpacked(self, scratch: Path, progress: Progress) -> list[NewImage]:
@@ -292,7 +299,7 @@ class MergePlan(PlanFacts):
             with path.open("wb") as file:
                 file.writelines(self._contents.view.chunks(name))
             rows = self._pictures[name].rows
-            boxes = None if rows is None else _annotations(rows, ids)
+            boxes = None if rows is None else annotations_of(rows, ids)
             images.append(NewImage(filename, split, path, boxes))
             progress(done, len(self.new))
         return images
@@ -308,9 +315,10 @@ class MergePlan(PlanFacts):
         return made
 
     def _change(self, way: WayBack, account: Account) -> Change:
-        pictures = counted(len(way.added) + len(way.replaced), "image")
-        text = f"{pictures} and labels of {counted(len(way.edits), 'image')} imported"
-        if not (way.added or way.edits or way.replaced):
+        parts = [counted(number, "image")] if (number := len(way.added) + len(way.replaced)) else []
+        parts += [f"labels of {counted(len(way.edits), 'image')}"] if way.edits else []
+        text = f"{' and '.join(parts) or 'nothing'} imported"
+        if not parts:
             return Change(text, nothing_to_undo)
 
         async def undo() -> None:
@@ -362,156 +370,52 @@ async def plan_merge(
     """
     chosen = choices_from(Choices(), choices)
     info = await stores.dataset.get(dataset)
-    target = _Target(info.name, info.classes, existing, new)
+    target = Target(info.name, info.classes, existing, new)
     view = await asyncio.to_thread(FolderView.open, absolute(path), may_be_bare=True)
     view.origin = origin or view.origin
     try:
         if not (view.pictures or view.others(CONVERTIBLE | VIDEOS)):
             keys = [(image.split, image.filename) for image in await stores.image.list(dataset)]
-            view = _DatasetView(view, await _heads(stores, dataset, keys))
+            view = DatasetView(view, await heads_of(stores, dataset, keys))
         return await _planned(stores, target, view, chosen, progress)
     except BaseException:
         view.close()
         raise
 
 
-async def _heads(
-    stores: DataStores, dataset: str, keys: Sequence[ImageKey]
-) -> dict[ImageKey, bytes]:
-    heads: dict[ImageKey, bytes] = {}
-    for start in range(0, len(keys), _BATCH):
-        batch = keys[start : start + _BATCH]
-        for key, data in zip(batch, await stores.image.read_many(dataset, batch), strict=True):
-            if isinstance(data, bytes):
-                # Enough for the size; what has a longer header is kept whole.
-                heads[key] = data if len(data) < 2**16 else data[: 2**16]
-    return heads
-
-
-async def _matches(
-    stores: DataStores,
-    dataset: str,
-    keys: Sequence[ImageKey],
-    view: FolderView,
-    contents: Contents,
-) -> dict[str, ImageKey]:
-    """Return the dataset's picture for each of the source's that it has already."""
-    if isinstance(view, _DatasetView):
-        return dict(view.keys)
-    view = contents.view
-    table = await stores.image.scan(dataset)
-    lengths: dict[int, list[ImageKey]] = {}
-    for filename, split, size in zip(
-        table.filenames, table.split.tolist(), table.size_bytes.tolist(), strict=True
-    ):
-        lengths.setdefault(size, []).append((SPLITS[split], filename))
-    named: dict[str, list[ImageKey]] = {}
-    for known in keys:
-        named.setdefault(fold(known[1]), []).append(known)
-    found: dict[str, ImageKey] = {}
-    owned: set[ImageKey] = set()
-    for picture in contents.pictures:
-        same_length = lengths.get(view.size(picture.name), [])
-        key: ImageKey | None = await _same_bytes(stores, dataset, same_length, view, picture.name)
-        if key is None:
-            base = fold(picture.name.rpartition("/")[2])
-            key = await _same_size(stores, dataset, named.get(base, []), picture)
-        if key is not None and key not in owned:
-            owned.add(key)
-            found[picture.name] = key
-    return found
-
-
-async def _same_bytes(
-    stores: DataStores, dataset: str, keys: Sequence[ImageKey], view: FolderView, name: str
-) -> ImageKey | None:
-    if not keys:
-        return None
-    digest = hashlib.sha256(await asyncio.to_thread(view.read, name)).digest()
-    for key in keys:
-        data = await stores.image.read_bytes(dataset, *key)
-        if hashlib.sha256(data).digest() == digest:
-            return key
-    return None
-
-
-async def _same_size(
-    stores: DataStores, dataset: str, keys: Sequence[ImageKey], picture: Picture
-) -> ImageKey | None:
-    if len(keys) != 1:
-        return None
-    sizes = await stores.image.measure_many(dataset, keys)
-    return keys[0] if tuple(sizes[0].tolist()) == picture.size else None
-
-
 async def _planned(
     stores: DataStores,
-    target: _Target,
+    target: Target,
     view: FolderView,
     choices: Choices,
     progress: Progress,
 ) -> MergePlan:
-    dataset = target.dataset
     contents = await asyncio.to_thread(contents_of, view, choices, progress)
-    images = await stores.image.list(dataset)
-    infos = {(image.split, image.filename): image.has_labels for image in images}
-    found = await _matches(stores, dataset, list(infos), view, contents)
-    used = set(count_labels(picture.rows for picture in contents.pictures))
-    before = target.classes
-    classes = before + [name for name in contents.classes if name in used - set(before)]
-    ids = {name: class_id for class_id, name in enumerate(classes)}
-    owners = {(split, fold(stem(filename))): (split, filename) for split, filename in infos}
-    taken = set(owners)
-    aims = _Aims(classes, {}, {}, found, {})
-    ledger = contents.ledger
-    for picture in contents.pictures:
-        key = found.get(picture.name)
-        if key is not None:
-            if picture.rows is None:
-                continue
-            if infos[key] and target.existing == "keep":
-                leave(ledger, picture, why.LABELLED_ALREADY)
-                continue
-            boxes = _annotations(picture.rows, ids)
-            if infos[key] and target.existing == "add":
-                old = await stores.label.load(dataset, *key)
-                seen = {_rounded(box) for box in old}
-                boxes = old + [box for box in boxes if _rounded(box) not in seen]
-            aims.labels[key] = boxes
-            continue
-        if target.new == "leave":
-            leave(ledger, picture, why.NOT_HERE, whole=True)
-            continue
-        _, split, filename = contents.targets[picture.name].split("/")
-        place = split, fold(stem(filename))
-        if place not in taken or choices.clashes == "rename":
-            aims.new[picture.name] = _free(split, filename, taken)
-        elif choices.clashes == "replace" and place in owners:
-            key = owners.pop(place)
-            aims.replaced[picture.name] = key
-            if picture.rows is not None:
-                aims.labels[key] = _annotations(picture.rows, ids)
-        else:
-            leave(ledger, picture, why.NAME_TAKEN, whole=True)
+    images = await stores.image.list(target.dataset)
+    present: dict[ImageKey, list[Annotation] | None] = {
+        (image.split, image.filename): [] if image.has_labels else None for image in images
+    }
+    found = await find_those_there(stores, target.dataset, list(present), view, contents)
+    labelled = [
+        key
+        for picture in contents.pictures
+        if picture.rows is not None
+        and (key := found.get(picture.name)) is not None
+        and present[key] is not None
+    ]
+    table = await stores.label.load_many(target.dataset, labelled)
+    if table.problems and target.existing == "add":
+        raise table.problems[0]
+    present |= zip(labelled, table.annotations_by_image(), strict=True)
+    ledger, told = contents.ledger, set(contents.ledger.sentences())
+    aims = aims_of(contents, target, found, present, choices.clashes)
+    if isinstance(view, DatasetView):
+        ledger.disown(PICTURES)
+        ledger.withdraw(found, lambda key: key[0] == PICTURES and key[2] in why.OF_COMING)
+    else:
+        leave_there(contents, found)
     ledger.check()
-    contents.notes[:] = dict.fromkeys([*contents.notes, *ledger.sentences()])
+    # The sentences are said anew: fewer come in than if a dataset was made of all of it.
+    others = [note for note in contents.notes if note not in told]
+    contents.notes[:] = dict.fromkeys([*others, *ledger.sentences()])
     return MergePlan(stores, view, contents, choices, target, aims)
-
-
-def _free(split: str, filename: str, taken: set[tuple[str, str]]) -> ImageKey:
-    """Return a key whose label file no other picture has, and keep it."""
-    base, suffix = stem(filename), filename[len(stem(filename)) :]
-    name, number = filename, 2
-    while (split, fold(stem(name))) in taken:
-        name = f"{base}_{number}{suffix}"
-        number += 1
-    taken.add((split, fold(stem(name))))
-    return split, name
-
-
-def _annotations(rows: Sequence[Row], ids: Mapping[str, int]) -> list[Annotation]:
-    return [Annotation(ids[r.label], r.x, r.y, r.width, r.height) for r in rows]
-
-
-def _rounded(box: Annotation) -> tuple[float, ...]:
-    return (box.class_id, *(round(value, _SAME) for value in box.xywh))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,9 +136,11 @@ class PlanFacts:
         """Return the numbers of images, labelled images and boxes by split."""
         return self._counts(lambda picture: picture.split or SPLITS[0])
 
-    def _counts(self, split_of: Callable[[Picture], str]) -> dict[str, dict[str, int]]:
+    def _counts(
+        self, split_of: Callable[[Picture], str], pictures: Sequence[Picture] | None = None
+    ) -> dict[str, dict[str, int]]:
         result = {split: {"images": 0, "labelled": 0, "boxes": 0} for split in SPLITS}
-        for picture in self._contents.pictures:
+        for picture in self._contents.pictures if pictures is None else pictures:
             here = result[split_of(picture)]
             here["images"] += 1
             here["labelled"] += picture.rows is not None
@@ -165,7 +167,7 @@ class PlanFacts:
         title = READERS[self.format].TITLE if self.format else "Pictures"
         lines = [f"{title} ({self.confidence:.0%} sure: {self.reason})", str(self.ledger)]
         for split, numbers in self.counts().items():
-            if numbers["images"]:
+            if numbers["images"] or numbers["labelled"]:
                 pictures = counted(numbers["images"], "image")
                 boxes = counted(numbers["boxes"], "box", "boxes")
                 lines.append(f"{split}: {pictures}, {numbers['labelled']:,} labelled, {boxes}")

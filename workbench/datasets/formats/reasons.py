@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 
+from workbench.persistence.archive.notes import of_one
 from workbench.persistence.yolo.label_text import MAX_ROWS
 
 # Of annotations that are left out.
@@ -29,6 +31,8 @@ PREDICTED = "prediction"
 IGNORED = "ignored region"
 NOT_HERE = "not in the dataset"
 LABELLED_ALREADY = "labelled already"
+THERE_ALREADY = "there already"
+PICTURE_THERE = "picture there already"
 NAME_TAKEN = "name taken"
 
 # Of annotations that are repaired.
@@ -67,6 +71,7 @@ NOT_ANNOTATED = "file without annotations"
 ALL_LEFT = "all annotations left"
 MISSING = "missing"
 NO_SPLIT = "no split"
+CUT_OFF = "cut off"
 DEEP = "more than 8 bits"
 PAGES = "several pages"
 SEVERAL = "several files"
@@ -88,24 +93,35 @@ SCRIPT = "script"
 OTHER_FILE = "other file"
 HIDDEN_FILE = "hidden"
 ARCHIVE = "archive"
+DANGLING = "link to nothing"
+LEADS_OUT = "link that leads out"
+
+OF_COMING = frozenset(
+    {UNLISTED, NOT_ANNOTATED, ALL_LEFT, UNLABELLED_LEFT, NO_SPLIT, CUT_OFF, DEEP, PAGES}
+)
+"""Notes about pictures that come in; of those that are there already they would be wrong."""
+
+OF_BOXES = frozenset({SEVERAL, SIZES, MIRRORED, HALVED, NEARLY})
+"""Notes about pictures whose boxes come in."""
 
 _OUT = "{count} annotations were left out: "
 
 SENTENCES = {
-    NO_PICTURE: _OUT + "their picture is not there, such as {example}",
-    NO_IMAGE: _OUT + "their image is not listed, such as {example}",
+    NO_PICTURE: _OUT + "<their|its> picture is not there, such as {example}",
+    NO_IMAGE: _OUT + "<their|its> image is not listed, such as {example}",
     AMBIGUOUS: _OUT + "several pictures could be meant, such as {example}",
     CROWDS: (
         "{count} annotations of crowds (iscrowd) were left out: such a box holds many things at "
         "once"
     ),
     NO_BOX: (
-        _OUT + "they have neither a box with finite numbers and an area nor a polygon, such as "
+        _OUT
+        + "<they have|it has> neither a box with finite numbers and an area nor a polygon, such as "
         "{example}"
     ),
     NO_THING: (
-        "{count} annotations are lines or areas of the road, of which a box says nothing, and were "
-        "left out, such as {example}"
+        "{count} annotations were left out, of whose line or area of the road a box says nothing, "
+        "such as {example}"
     ),
     NO_CATEGORY: "{count} annotations without a category were left out, such as {example}",
     BAD_ROW: "{count} annotations cannot be read and were left out, such as {example}",
@@ -117,8 +133,8 @@ SENTENCES = {
     TOO_MANY: _OUT + f"more than {MAX_ROWS:,} stand on one picture, {{example}}",
     CLASS_LEFT: "{count} annotations of classes that are not wanted were left out: {example}",
     POLYGON_LEFT: "{count} annotations that are more than a box were left out, as was chosen",
-    DAMAGED_PICTURE: _OUT + "their picture is damaged, such as {example}",
-    PICTURE_LEFT: _OUT + "their picture is left out, such as {example}",
+    DAMAGED_PICTURE: _OUT + "<their|its> picture is damaged, such as {example}",
+    PICTURE_LEFT: _OUT + "<their|its> picture is left out, such as {example}",
     PREDICTED: ("{count} predictions that nobody has accepted were left out, such as in {example}"),
     OTHER_VERSION: (
         "{count} annotations belong to a further version of a picture that several people "
@@ -131,8 +147,12 @@ SENTENCES = {
     ),
     NOT_HERE: "{count} {unit} are of no picture of the dataset and were left out: {example}",
     LABELLED_ALREADY: (
-        "{count} annotations are of pictures that have labels already and were left out, such as "
-        "{example}"
+        "{count} annotations are of pictures that have other labels already, which were kept, such "
+        "as {example}"
+    ),
+    THERE_ALREADY: "{count} annotations are in the dataset already, such as of {example}",
+    PICTURE_THERE: (
+        "{count} pictures are in the dataset already and were not copied again, such as {example}"
     ),
     NAME_TAKEN: (
         "{count} {unit} were left out because another picture has the name, such as {example}"
@@ -145,8 +165,8 @@ SENTENCES = {
         "{example}"
     ),
     HALVED: (
-        "{count} images have boxes that lay for more than half of their area outside and were "
-        "clipped, such as {example}: have a look whether their numbers mean what they were taken "
+        "{count} images have boxes of which more than half lay outside and was cut off, such as "
+        "{example}: have a look whether <their|its> numbers mean what they were taken "
         "for"
     ),
     CORNER_ROWS: (
@@ -181,33 +201,42 @@ SENTENCES = {
         "as {example}"
     ),
     SIGNS: (
-        "{count} rows have brackets, quotes, comments or other signs beside their numbers, and "
-        "were read without them, such as {example}"
+        "{count} rows have brackets, quotes, comments or other signs beside <their|its> numbers, "
+        "and <were|was> read without them, such as {example}"
     ),
     COMMAS: "{count} rows are separated by commas or semicolons and were read, such as {example}",
     UTF16: "{count} rows are in another encoding than UTF-8 and were read, such as {example}",
     CLASS_NAMES: "{count} rows begin with a class name in place of a number, such as {example}",
     KEYPOINT_ROWS: (
-        "{count} rows hold a box and keypoints although data.yaml has no kpt_shape: their boxes "
-        "were taken, such as {example}"
+        "{count} rows hold a box and keypoints although data.yaml has no kpt_shape: <their boxes "
+        "were|its box was> taken, such as {example}"
     ),
     CROWDS_TAKEN: (
-        "{count} annotations are marked as crowds (iscrowd), as all of their file are: their "
-        "boxes were taken, such as {example}"
+        "{count} annotations are marked as crowds (iscrowd), as is all of <their|its> file: <their "
+        "boxes were|its box was> taken, such as {example}"
     ),
-    OUTLINES: "{count} annotations have outlines (segmentation): their boxes were taken",
-    ROTATED: "{count} annotations are rotated: the upright boxes around them were taken",
-    MASKS: "{count} annotations have masks: the boxes around these were taken",
-    KEYPOINTS: "{count} annotations have keypoints: only their boxes were taken",
+    OUTLINES: (
+        "{count} annotations have outlines (segmentation): <their boxes were|its box was> taken"
+    ),
+    ROTATED: (
+        "{count} annotations are rotated: the upright <boxes around them were|box around it was> "
+        "taken"
+    ),
+    MASKS: "{count} annotations have masks: the <boxes around these were|box around it was> taken",
+    KEYPOINTS: "{count} annotations have keypoints: only <their boxes were|its box was> taken",
     ROWS: (
-        "{count} rows are more than a box (polygon, keypoints, confidence): their boxes are shown, "
-        "and the rows kept as they are"
+        "{count} rows are more than a box (polygon, keypoints, confidence): <their boxes "
+        "are|its box is> shown, and <the rows kept as they are|the row kept as it is>"
     ),
     SHOWN: (
         "{count} boxes are for the picture as it is shown, although the size that is written "
-        "beside them is that of before its EXIF rotation, such as {example}"
+        "beside <them|it> is that of before its EXIF rotation, such as {example}"
     ),
     DAMAGED: "{count} images are damaged and were left out, such as {example}",
+    CUT_OFF: (
+        "{count} images are cut off before their end and come in so, such as {example}: training "
+        "leaves such a picture out, so copy or download it again"
+    ),
     NOT_A_PICTURE: "{count} images hold something else and were left out, such as {example}",
     NO_CODEC: (
         "{count} images are in formats that training does not read and were left out, such as "
@@ -249,13 +278,13 @@ SENTENCES = {
         "those of val, and these before those of train; of one split, the boxes of all were taken"
     ),
     SIZES: (
-        "{count} images have another size than their annotations say, such as {example}: their "
+        "{count} images have another size than their annotations say, such as {example}: the "
         "boxes were taken as pixels of the image, have a look at them"
     ),
     MIRRORED: (
         "{count} images are turned or mirrored by their EXIF, and the annotations do not tell "
-        "whether their boxes are, such as {example}: they were taken as boxes of the picture as it "
-        "is shown, have a look at them"
+        "whether <their|its> boxes are, such as {example}: they were taken as boxes of the picture "
+        "as it is shown, have a look at them"
     ),
     NEARLY: (
         "{count} images have a name that differs a little from that of their annotation file, and "
@@ -266,7 +295,7 @@ SENTENCES = {
         "such as {example}"
     ),
     FILE_UNREADABLE: (
-        "{count} annotation files cannot be read, such as {example}: their images came in "
+        "{count} annotation files cannot be read, such as {example}: <their|its> images came in "
         "unlabelled"
     ),
     OTHER_FORMAT: (
@@ -278,9 +307,21 @@ SENTENCES = {
     PICKLE: "{count} pickle files were dropped, such as {example}: opening one can run code",
     OTHER_FILE: "{count} other files were dropped, such as {example}",
     HIDDEN_FILE: "{count} hidden files were dropped, such as {example}",
+    DANGLING: ("{count} {unit} behind links to what is not there were left out, such as {example}"),
+    LEADS_OUT: (
+        "{count} {unit} behind links that lead out of the folder were left out, such as {example}"
+    ),
     ARCHIVE: "{count} archives beside the pictures were not opened, such as {example}",
 }
-"""``{example}`` is the first of them."""
+"""``{example}`` is the first of them; of ``<their|its>`` the second is said of one thing."""
+
+_EITHER = re.compile(r"<([^|>]*)\|([^>]*)>")
+
+
+def sentence_of(reason: str, count: int, unit: str, example: str) -> str:
+    """Return what is said of so many things."""
+    text = _EITHER.sub(lambda found: found[2 if count == 1 else 1], SENTENCES[reason])
+    return of_one(text.format(count=count, unit=unit, example=example))
 
 
 def on_spellings(classes: Iterable[str]) -> list[str]:

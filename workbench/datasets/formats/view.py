@@ -33,14 +33,17 @@ from workbench.datasets.formats.encodings import (
 )
 from workbench.datasets.formats.file_names import by_extension, extension
 from workbench.datasets.formats.nested import look_inside
-from workbench.errors import ImportFormatError, NotFoundError, WorkbenchError
+from workbench.datasets.formats.reasons import DANGLING, LEADS_OUT
+from workbench.datasets.image_facts import TAIL_BYTES
+from workbench.errors import ArchiveError, ImportFormatError, NotFoundError, WorkbenchError
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.archive import Archive, Member
-from workbench.persistence.archive.folder import Folder, member_of
+from workbench.persistence.archive.folder import Folder, member_of, opened_file
 from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.foreign_text import made_whole, may_hold_halves
 from workbench.persistence.models import ArchiveLimits
 from workbench.persistence.scratch import scratch_prefix
+from workbench.persistence.similar import what_is_near
 
 HEAD_BYTES = 4096
 TEXT_BYTES = 2**30
@@ -84,6 +87,8 @@ class FolderView:
         Of all files, with forward slashes, without litter.
     pictures : list of str
         Those that are pictures and not hidden.
+    links : dict of str to str
+        Links that were left out, and the reason of each.
     used : frozenset of str
         Files that stand for others that were made of them, see `with_made`.
     encoding : str
@@ -101,6 +106,7 @@ class FolderView:
         self.names: list[str] = []
         self.pictures: list[str] = []
         self.notes: list[str] = []
+        self.links: dict[str, str] = {}
         self.used: frozenset[str] = frozenset()
         self.made: dict[object, Any] = {}
         self.encoding = USUAL
@@ -154,7 +160,10 @@ class FolderView:
     def _around(cls, file: Path, may_be_bare: bool) -> Self:
         """View the folder of a file, or the one above it if the pictures are there."""
         views = []
-        for folder in (file.parent, file.parent.parent):
+        above = file.parent.parent
+        # What was sent from a browser lies alone in a folder of ours, among those of everybody.
+        is_of_all = above == above.parent or above.samefile(tempfile.gettempdir())
+        for folder in (file.parent,) if is_of_all else (file.parent, above):
             view = cls(folder, file.relative_to(folder).as_posix())
             view._mount(folder, "", ArchiveLimits())
             if may_be_bare or view.pictures or view.others(CONVERTIBLE | VIDEOS):
@@ -166,7 +175,7 @@ class FolderView:
     def _alone(cls, file: Path) -> Self:
         """View one file, whatever lies beside it."""
         view = cls(file.parent, file.name)
-        view._add(Folder(file.parent, [member_of(file.name, file.stat().st_size)], []), "")
+        view._add(Folder(file.parent, [member_of(file.name, file.stat().st_size)]), "")
         return view
 
     @classmethod
@@ -176,12 +185,12 @@ class FolderView:
         for name, place in places.items():
             member = member_of(place.name, place.stat().st_size)
             view._members[name] = (view._folder(place.parent), member)
-        view._add(Folder(view.path, [], []), "")
+        view._add(Folder(view.path, []), "")
         return view
 
     def _folder(self, path: Path) -> Folder:
         if path not in self._folders:
-            self._folders[path] = Folder(path, [], [])
+            self._folders[path] = Folder(path, [])
         return self._folders[path]
 
     def with_made(
@@ -202,6 +211,7 @@ class FolderView:
         view = FolderView(self.path, self.focus)
         view.origin = self.origin
         view.notes = [*self.notes, *notes]
+        view.links = self.links
         view.used = frozenset(used)
         view.encoding = self.encoding
         view._open, view._temporary = self._open, self._temporary
@@ -234,13 +244,20 @@ class FolderView:
             folder = Folder.open(path)
             if path == self.path:
                 self._listed = folder
-            self.notes += folder.notes
+            self.links |= {prefix + name: DANGLING for name in folder.dangling}
+            self.links |= {prefix + name: LEADS_OUT for name in folder.outside}
+            self.notes += [folder.remedy] * bool(folder.outside)
             self._add(folder, prefix)
         elif tar.is_tar(path):
             self._mount(self.unpacked(path, limits), prefix, limits)
         else:
             if not path.exists():
-                raise NotFoundError(f"{path}: expected a folder or an archive, found nothing")
+                raise NotFoundError(
+                    f"{path}: expected a folder, an archive or an annotation file, found nothing; "
+                    f"{what_is_near(path)}"
+                )
+            if path == self.path:
+                _require_archive(path)
             archive = Archive.open(path, limits)
             self._open.append(archive)
             self._add(archive, prefix)
@@ -360,6 +377,11 @@ class FolderView:
             return source.beginning(member, length)
         return source.head(member, length)
 
+    def ends(self, name: str, length: int = HEAD_BYTES) -> tuple[bytes, bytes]:
+        """Return the beginning of a file and its last bytes, which may be the same."""
+        source, member = self._members[name]
+        return source.ends(member, length, TAIL_BYTES)
+
     def text(self, name: str) -> bytes:
         """Return the whole of an annotation file.
 
@@ -449,6 +471,34 @@ class FolderView:
             good = [name for name in sample if _accepts(test, name)]
             found += names if len(good) > len(sample) // 2 else good
         return found
+
+
+def _require_archive(path: Path) -> None:
+    """Refuse a file that is nothing that may be pointed at, with what to do about it.
+
+    Raises
+    ------
+    ArchiveError
+        If it has neither the name of an archive nor the beginning of one.
+    """
+    if tar.is_archive(path.name):
+        return
+    try:
+        with open(path, "rb", opener=opened_file) as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return  # whoever opens it as an archive says why
+    if head.startswith((b"PK", b"Rar!", b"7z")):
+        return
+    if extension(path.name) in IMAGE_EXTENSIONS | OTHER_PICTURES:
+        raise ArchiveError(
+            f"{path}: expected a folder, an archive or an annotation file, found a picture; import "
+            f"the folder that it lies in, or add it to a dataset (in Browse: Add images)"
+        )
+    raise ArchiveError(
+        f"{path}: expected a folder, an archive (zip, tar), a video or an annotation file "
+        f"({', '.join(sorted(POINTABLE))}), found a file that is none of them; choose another"
+    )
 
 
 def _print_of(folder: Folder) -> bytes:

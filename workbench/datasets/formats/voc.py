@@ -7,6 +7,8 @@
         JPEGImages/      000001.jpg ...
         ImageSets/Main/  train.txt val.txt test.txt trainval.txt    names without extension
 
+    labelmap.txt         the classes in their order, as CVAT and we write it
+
     pictures/            a.jpg a.xml b.jpg b.xml ...        labelImg: side by side
     train/ valid/        a.jpg a.xml ...                    Roboflow
 
@@ -21,6 +23,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from workbench.datasets.changes import counted
+from workbench.datasets.formats.class_lists import from_labelmap
 from workbench.datasets.formats.items import Detection, Options, Reading, Record
 from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.voc_lists import read_lists
@@ -53,6 +56,7 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     """Read annotation files; see `workbench.datasets.formats.items`."""
     splits, notes, lists = read_lists(view)
     reading = Reading(splits=splits, notes=notes, used=lists)
+    from_labelmap(view, reading)
     reading.records = _records(view, detection.files, reading, options)
     return reading
 

@@ -24,6 +24,7 @@ import re
 from collections.abc import Callable, Iterator
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, ParseError
+from xml.parsers.expat import errors
 
 import defusedxml.ElementTree
 from defusedxml import DefusedXmlException
@@ -106,6 +107,17 @@ def _one_box_each(element: Element) -> list[Element]:
     return found
 
 
+_DAMAGES = {
+    errors.XML_ERROR_NO_ELEMENTS: "its end before its last tag is closed: it may be cut off",
+    errors.XML_ERROR_UNCLOSED_TOKEN: "its end within a tag: it may be cut off",
+    errors.XML_ERROR_TAG_MISMATCH: "a closing tag that is not that of the tag that was opened last",
+    errors.XML_ERROR_INVALID_TOKEN: "a character that may not stand there",
+    errors.XML_ERROR_UNDEFINED_ENTITY: "a name of a character (such as &nbsp;) that XML has not",
+    errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT: "more behind its end",
+    errors.XML_ERROR_SYNTAX: "text that is no XML",
+}
+
+
 def is_of_the_challenge(source: str) -> bool:
     """Whether what a file says of its origin means that its pixels count from 1."""
     return _CHALLENGE.search(source) is not None
@@ -135,17 +147,32 @@ def parse_xml(data: bytes, where: str) -> Element:
                 raise  # what is damaged must not look like a picture that shows nothing
             root = _parsed(plain)
     except LookupError as error:
-        raise ImportFormatError(f"{where}: {error}; save it as UTF-8") from error
+        encoding = declared[1].decode("ascii") if declared else ""
+        raise ImportFormatError(
+            f"{where}: says that it is in the encoding {encoding!r}, which is not known here; save "
+            f"it as UTF-8"
+        ) from error
     except UnicodeDecodeError as error:
-        raise ImportFormatError(f"{where}: is not in the encoding it declares: {error}") from error
+        raise ImportFormatError(
+            f"{where}: is not in the encoding {error.encoding!r}, which it says it is in; save it "
+            f"as UTF-8"
+        ) from error
     except DefusedXmlException as error:
         raise ImportFormatError(
-            f"{where}: declares XML entities, which annotations never need and attacks use "
-            f"({type(error).__name__})"
+            f"{where}: declares XML entities, which annotations never need and attacks use"
         ) from error
     except (ParseError, ValueError) as error:
-        raise ImportFormatError(f"{where}: expected XML, found {error}") from error
+        raise ImportFormatError(f"{where}: expected XML, found {_damage(error)}") from error
     return root
+
+
+def _damage(error: Exception) -> str:
+    """Return in words what is wrong with XML."""
+    if not isinstance(error, ParseError):
+        return "what is none"
+    line, column = error.position
+    what = _DAMAGES.get(errors.messages.get(error.code, ""), "something that is none")
+    return f"{what} in line {line} at character {column + 1}"
 
 
 def _parsed(text: bytes | str) -> Element:

@@ -414,7 +414,7 @@ def imagefolder(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
 WRITERS = {
     "yolo": Writer("YOLO", "images/{split}/{filename}", yolo),
     "coco": Writer("COCO", "images/{split}/{filename}", coco, keeps=None),
-    "voc": Writer("Pascal VOC", "JPEGImages/{split}/{filename}", voc, False, _VOC_KEYS),
+    "voc": Writer("Pascal VOC", "JPEGImages/{split}/{filename}", voc, keeps=_VOC_KEYS),
     "cvat": Writer("CVAT for images", "images/{split}/{filename}", cvat, keeps=None),
     "labelstudio": Writer("Label Studio", "images/{split}/{filename}", labelstudio, False),
     "labelme": Writer("LabelMe", "{split}/{filename}", labelme, False, _LABELME_KEYS),

@@ -139,7 +139,7 @@ def check_ranges(evidence: Evidence) -> Iterator[Finding]:
         (
             "box-over-border",
             over,
-            "that stick out of the image",
+            "sticking out of the image",
             "A detector cannot see beyond the border, and learns boxes that are too large.",
             "Clip to the image",
             as_box,

@@ -17,7 +17,8 @@ from typing import Any
 import traitlets
 
 from workbench.datasets.changes import counted
-from workbench.datasets.formats.exporting import ExportPlan, plan_export
+from workbench.datasets.formats.export_plan import ExportPlan
+from workbench.datasets.formats.exporting import plan_export
 from workbench.datasets.formats.writers import WRITERS
 from workbench.errors import NotFoundError, WorkbenchError
 from workbench.panels.shared.changing import ChangingModel

@@ -60,6 +60,8 @@ class CuratePanel:
     view : ipywidgets.VBox
         What is shown; to put the panel among other widgets.
     model : CurateModel
+    name : ipywidgets.HTML
+        What the dataset is called.
     gallery : BrowsePanel or None
         The gallery while the images of a finding are shown in it.
     """
@@ -83,11 +85,15 @@ class CuratePanel:
         self.undo_button = button("Undo", "undo", self.model.undo, self._start)
         self.work = WorkRow(self.model, self.undo_button)
         self.status = self.work.status
+        self.name = w.HTML(layout={"max_width": "40%"})
+        self.work.view.children = (self.name, *self.work.view.children)
         self._make_gallery_box()
         self.view = w.VBox((self.work.view, self.tabs, self._gallery_box), layout={"width": "100%"})
         self.view.add_class("wb-panel")
         self.model.observe(self._show_undo, "undo_text")
+        self.model.observe(self._show_name, "dataset")
         self._show_undo()
+        self._show_name()
         self._background.spawn(self._ready)
 
     # From Python
@@ -245,6 +251,10 @@ class CuratePanel:
         # What was changed by renaming files is known already (see `following`); label files that
         # an editor has overwritten in place are not.
         self._start(self._refresh)
+
+    def _show_name(self, _change: Any = None) -> None:
+        name = escape(self.model.dataset)
+        self.name.value = f'<h3 class="wb-heading" title="The dataset">{name}</h3>' if name else ""
 
     def _show_undo(self, _change: Any = None) -> None:
         what = self.model.undo_text

@@ -77,7 +77,12 @@ def next_step(facts: DatasetFacts, *, trained_at: datetime | None, num_newer: in
     return None
 
 
-def as_card(facts: DatasetFacts, door: Door | None, links: Sequence[str] = ()) -> dict[str, Any]:
+def as_card(
+    facts: DatasetFacts,
+    door: Door | None,
+    links: Sequence[str] = (),
+    trusted: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return what a page is sent of a dataset.
 
     Parameters
@@ -86,6 +91,8 @@ def as_card(facts: DatasetFacts, door: Door | None, links: Sequence[str] = ()) -
     door : Door or None
     links : sequence of str
         The folders outside of it that its links lead to, and of which nobody has said so.
+    trusted : sequence of str
+        Those of which somebody has said that the links there are his own.
     """
     info = facts.info
     images = sum(info.num_images.values())
@@ -102,6 +109,7 @@ def as_card(facts: DatasetFacts, door: Door | None, links: Sequence[str] = ()) -
         "bytes": facts.size_bytes,
         "touched": touched,
         "links": list(links),
+        "trusted": list(trusted),
         "next": None
         if door is None
         else {"text": door.text, "button": door.button, "panel": door.panel},

@@ -33,8 +33,10 @@ PICTURE_SIDE = 360
 _log = logging.getLogger(__name__)
 
 
-_Pictured = tuple[ImageKey, int]
-"""An image that stands for its dataset, and when it was last changed."""
+_Pictured = list[tuple[ImageKey, int]]
+"""Images that can stand for their dataset, the best first, and when each was last changed."""
+_TRIES = 6
+"""So many are tried where those before cannot be read."""
 
 
 class HomeModel(ChangingModel):
@@ -82,13 +84,13 @@ class HomeModel(ChangingModel):
         return data
 
     async def _thumbnail(self, name: str, wanted: _Pictured | None) -> bytes | None:
-        if wanted is None:
-            return None
-        key, modified_ns = wanted
-        [made] = await self._thumbnails.get(
-            name, [key], size=PICTURE_SIDE, modified_ns=[modified_ns]
-        )
-        return made.data if isinstance(made, Thumbnail) else None
+        for key, modified_ns in wanted or ():
+            [made] = await self._thumbnails.get(
+                name, [key], size=PICTURE_SIDE, modified_ns=[modified_ns]
+            )
+            if isinstance(made, Thumbnail):
+                return made.data
+        return None
 
     async def _index(self, name: str) -> DatasetIndex:
         return await Dataset(self._stores, name).index()
@@ -182,6 +184,18 @@ class HomeModel(ChangingModel):
 
             await self._done(f"the links of {name!r} are followed now", undo)
 
+    async def distrust_links(self, name: str) -> None:
+        """Take back that the links of a dataset are one's own."""
+        async with self._doing("Taking back what was said", wait=True):
+            before = await self._datasets.trusted_links(name)
+            await self._datasets.distrust_links(name)
+
+            async def undo() -> None:
+                with undoing("distrust of the links"):
+                    await self._datasets.trust_links(name, only=before)
+
+            await self._done(f"the links of {name!r} are not followed any more", undo)
+
     async def restore(self, entry_id: str) -> DatasetInfo:
         """Bring a deleted dataset back."""
         async with self._doing("Restoring", wait=True):
@@ -258,7 +272,7 @@ class HomeModel(ChangingModel):
         self._pictured = {
             facts.info.name: pictured
             for facts in found
-            if facts.index is not None and (pictured := _pictured(facts.index)) is not None
+            if facts.index is not None and (pictured := _pictured(facts.index))
         }
         cards = [self._card(facts, trained.get(facts.info.name)) for facts in found]
         return await together(cards), trash
@@ -276,15 +290,15 @@ class HomeModel(ChangingModel):
         return {name: made for made, name in sorted(found)}
 
     async def _card(self, facts: DatasetFacts, trained_at: datetime | None) -> dict[str, Any]:
-        links = await self._links_out(facts.info)
+        links, trusted = await self._links_out(facts.info), await self._links_trusted(facts.info)
         if facts.index is None:
-            return as_card(facts, None, links)
+            return as_card(facts, None, links, trusted)
         num_newer = 0
         if trained_at is not None:
             since_ns = int(trained_at.timestamp() * 1e9)
             num_newer = int((facts.index.label_modified_ns > since_ns).sum())
         door = next_step(facts, trained_at=trained_at, num_newer=num_newer)
-        return as_card(facts, door, links)
+        return as_card(facts, door, links, trusted)
 
     async def _links_out(self, dataset: str | DatasetInfo) -> list[str]:
         try:
@@ -294,10 +308,11 @@ class HomeModel(ChangingModel):
             _log.debug("the links of a dataset are not looked at: %s", error)
             return []
 
+    async def _links_trusted(self, dataset: DatasetInfo) -> list[str]:
+        return [str(folder) for folder in await self._datasets.trusted_links(dataset)]
 
-def _pictured(index: DatasetIndex) -> _Pictured | None:
-    """Return the image with the most boxes, which says most; None if there is none."""
-    if not len(index):
-        return None
-    place = int(np.argmax(index.num_boxes))
-    return index.key(place), int(index.modified_ns[place])
+
+def _pictured(index: DatasetIndex) -> _Pictured:
+    """Return the images with the most boxes, which say most; of equals the first."""
+    places = np.argsort(-index.num_boxes, kind="stable")[:_TRIES].tolist()
+    return [(index.key(place), int(index.modified_ns[place])) for place in places]

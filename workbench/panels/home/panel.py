@@ -226,6 +226,8 @@ class HomePanel:
             await model.delete(name, seen=seen)
         elif action == "trust_links":
             await model.trust_links(name, [str(folder) for folder in message.get("folders", ())])
+        elif action == "distrust_links":
+            await model.distrust_links(name)
         elif action == "restore":
             await model.restore(str(message["id"]))
         elif action == "undo":

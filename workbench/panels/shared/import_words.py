@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from workbench.datasets.changes import counted
 from workbench.datasets.formats.accounts import Account
 from workbench.datasets.formats.encodings import ENCODINGS
 from workbench.datasets.formats.ledger import UNITS, Entry, Ledger
@@ -170,12 +169,7 @@ def plan_page(
         "choices": _choices(plan),
     }
     if isinstance(plan, MergePlan):
-        page["facts"] = [
-            f"{counted(len(plan.new), 'picture is', 'pictures are')} new, {len(plan.found):,} "
-            f"there already"
-            + (f", {len(plan.replaced):,} replace others" if plan.replaced else ""),
-            f"{counted(len(plan.labels), 'picture')} that are there get labels",
-        ]
+        page["facts"] = plan.facts()
     return page
 
 
@@ -205,11 +199,13 @@ def _units(ledger: Ledger) -> list[dict[str, Any]]:
 
 def _classes(plan: ImportPlan | MergePlan) -> list[dict[str, Any]]:
     numbers = {name: number for number, name in enumerate(plan.classes)}
+    near = plan.near_classes if isinstance(plan, MergePlan) else {}
     rows = []
     for name, boxes in plan.source_classes.items():
         to = plan.choices.class_of(name)
         number = None if to is None else numbers.get(to)
-        rows.append({"name": name, "boxes": boxes, "to": to, "number": number})
+        row = {"name": name, "boxes": boxes, "to": to, "number": number}
+        rows.append({**row, "near": near.get(name, "")})
     return rows[:_CLASSES]
 
 

@@ -134,8 +134,8 @@ def _no_end(file: io.FileIO, archive: Path, length: int, trailing: bool) -> Arch
         archive,
         "",
         expected=_A_ZIP,
-        found=f"a file that starts with {head!r}",
-        remedy="choose a zip archive",
+        found="a file that is none",
+        remedy="choose another",
     )
 
 

@@ -38,20 +38,43 @@ class Folder:
     ----------
     path : Path or str
     members : list of Member
-    notes : list of str
-        What could not be looked at.
     modified : list of int
         When each member was written to, in nanoseconds; empty if nobody has looked.
+    dangling, outside : list of str
+        Links that were left out: to what is not there, and out of the folder.
     """
 
     def __init__(
-        self, path: Path, members: list[Member], notes: list[str], modified: Sequence[int] = ()
+        self,
+        path: Path,
+        members: list[Member],
+        modified: Sequence[int] = (),
+        *,
+        dangling: Sequence[str] = (),
+        outside: Sequence[str] = (),
     ) -> None:
         self.path = path
         self.root = str(path)
         self.members = members
-        self.notes = notes
         self.modified = modified
+        self.dangling = dangling
+        self.outside = outside
+
+    @property
+    def notes(self) -> list[str]:
+        """What was not looked at, and what to do about it."""
+        notes = []
+        if self.dangling:
+            notes.append(_left_out(self.dangling, "to files that are not there"))
+        if self.outside:
+            note = _left_out(self.outside, "out of the folder")
+            notes.append(f"{note}. {self.remedy}")
+        return notes
+
+    @property
+    def remedy(self) -> str:
+        """What to do about links that lead out of the folder; empty if there are none."""
+        return remedy_of_folder(os.fspath(self.path)) if self.outside else ""
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
@@ -87,13 +110,7 @@ class Folder:
                 continue
             members.append(member_of(name, status.st_size))
             modified.append(status.st_mtime_ns)
-        notes = []
-        if dangling:
-            notes.append(_left_out(dangling, "to files that are not there"))
-        if outside:
-            note = _left_out(outside, "out of the folder")
-            notes.append(f"{note}. {remedy_of_folder(os.fspath(path))}")
-        return cls(path, members, notes, modified)
+        return cls(path, members, modified, dangling=dangling, outside=outside)
 
     def __enter__(self) -> Self:
         return self
@@ -146,10 +163,8 @@ class Folder:
         ArchiveError
             If it may not be read, is gone, or is no file any more.
         """
-        # Joined and read without pathlib and file objects: there are 100,000 of them.
-        path = f"{self.root}/{member.name}"
         try:
-            descriptor = os.open(path, _READ)
+            descriptor = self._opened(member)
             try:
                 data = os.read(descriptor, (length or 1) + whole)
                 if not data or len(data) != min(length, member.size):
@@ -160,13 +175,46 @@ class Folder:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise ArchiveError(
-                f"{path}: expected a file that can be read, found: {error.strerror}; see to it and "
-                f"import again"
-            ) from error
+            raise self._not_read(member, error) from error
+
+    def ends(self, member: Member, length: int, last: int) -> tuple[bytes, bytes]:
+        """Return the beginning of a file and at least its last bytes; raises as `beginning` does.
+
+        Parameters
+        ----------
+        member : Member
+        length : int
+            How much of the beginning.
+        last : int
+            How much of the end, which has to be less.
+        """
+        try:
+            descriptor = self._opened(member)
+            try:
+                head = os.read(descriptor, length)
+                if len(head) != min(length, member.size):
+                    _require_file(descriptor)
+                if member.size <= length:
+                    return head, head
+                os.lseek(descriptor, max(member.size - last, 0), os.SEEK_SET)
+                return head, os.read(descriptor, last)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise self._not_read(member, error) from error
+
+    def _opened(self, member: Member) -> int:
+        # Joined and opened without pathlib and file objects: there are 100,000 of them.
+        return os.open(f"{self.root}/{member.name}", _READ)
+
+    def _not_read(self, member: Member, error: OSError) -> ArchiveError:
+        return ArchiveError(
+            f"{self.root}/{member.name}: expected a file that can be read, found: "
+            f"{error.strerror}; see to it and import again"
+        )
 
 
-def _left_out(links: list[str], where: str) -> str:
+def _left_out(links: Sequence[str], where: str) -> str:
     lead = counted(len(links), "link leads", "links lead")
     were = "was" if len(links) == 1 else "were"
     return f"{lead} {where} and {were} left out, such as {links[0]!r}"

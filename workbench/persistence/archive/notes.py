@@ -7,13 +7,14 @@ import re
 from workbench.persistence.yolo.names import IMAGE_EXTENSIONS
 
 _SUBJECT = re.compile(
-    r"^1 (?P<before>[^,:.(\d]*?)(?P<what>annotation|archive|box|file|image|prediction|row|video)"
+    r"^1 (?P<before>[^,:.(\d]*?)"
+    r"(?P<what>annotation|archive|box|file|image|picture|prediction|row|video)"
     r"(?:e?s)\b(?P<after>[^,:]*(?:, and (?:were|are|have)\b)?)"
 )
 _OF_ONE = {
     "were": "was", "are": "is", "have": "has", "hold": "holds", "lie": "lies", "mark": "marks",
     "belong": "belongs", "carry": "carries", "share": "shares", "stand": "stands",
-    "begin": "begins", "repeat": "repeats", "their": "its",
+    "begin": "begins", "come": "comes", "repeat": "repeats", "their": "its",
 }  # fmt: skip
 
 

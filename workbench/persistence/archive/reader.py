@@ -170,6 +170,30 @@ class Archive:
         at = self._at(member, self.check(member), length)
         return self._block[at : at + length]
 
+    def ends(self, member: Member, length: int, last: int) -> tuple[bytes, bytes]:
+        """Return the beginning and at least the last bytes of a member; nothing is checked."""
+        if member.method == DEFLATED:
+            # What is packed has to be unpacked from its beginning.
+            chunks = self.chunks(member)
+            head = tail = next(chunks, b"")
+            try:
+                for chunk in chunks:
+                    tail = tail[-last:] + chunk
+            except ArchiveError:  # whoever takes the member is told
+                tail = b""
+            return head[:length], tail
+        start = self.check(member)
+        size = member.packed_size
+        at = self._at(member, start, min(length, size))
+        head = self._block[at : at + length][:size]
+        if size <= length:
+            return head, head
+        at = start + size - last - self._block_start
+        if at + last <= len(self._block):
+            return head, self._block[at : at + last]
+        # Without the block, in which the next member begins or soon will.
+        return head, read_at(self._file, self.path, start + size - last, last)
+
     def _inflate(self, member: Member, packed: bytes) -> bytes:
         unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
         # One byte more than the directory says is enough to know that it is wrong.

@@ -69,12 +69,14 @@ function render({ model, el }) {
   const trash = make("details", { class: "wbh-trash", hidden: true });
   const dialogue = make("div", { class: "wbh-dialogue", hidden: true });
   const bring = make("button", { class: "wb-button", onclick: askImport }, "Bring in …");
+  /** What was asked for last, as long as nothing was found there. */
+  let typed = "";
   /** Stands in place of the cards while something is brought in. */
   const page = createTransferPage({
     send: (message) => {
       if (message.kind !== "fetch") model.send(message);
     },
-    leave: () => bring.focus(),
+    leave: () => (typed ? askImport() : bring.focus()),
     /** @param {HomePage} shown @param {Send} ask */
     contentOf: (shown, ask) => importContent(shown, ask, "Back to all datasets"),
   });
@@ -122,6 +124,7 @@ function render({ model, el }) {
     const close = () => {
       dialogue.hidden = true;
     };
+    const cancel = make("button", { class: "wb-button", type: "button", onclick: close }, "Cancel");
     const form = make(
       "form",
       {
@@ -142,12 +145,12 @@ function render({ model, el }) {
         "div",
         { class: "wbh-row" },
         make("button", { class: "wb-button wb-primary", type: "submit" }, answer),
-        make("button", { class: "wb-button", type: "button", onclick: close }, "Cancel"),
+        cancel,
       ),
     );
     dialogue.replaceChildren(form);
     dialogue.hidden = false;
-    (inputs[0] ?? form.querySelector("button"))?.focus();
+    (inputs[0] ?? cancel).focus(); // a question is not agreed to by accident
     inputs[0]?.select();
   }
 
@@ -199,10 +202,14 @@ function render({ model, el }) {
         {
           name: "path",
           label: "Or a folder, archive or annotation file on the machine of the kernel",
+          value: typed,
           hint: "such as: ~/Downloads/export.zip",
         },
       ],
-      ({ path }) => page.ask({ kind: "import", action: "look", path }),
+      ({ path }) => {
+        typed = path;
+        page.ask({ kind: "import", action: "look", path });
+      },
       [choose],
     );
   }
@@ -271,7 +278,10 @@ function render({ model, el }) {
         "Delete",
       ),
     );
-    const links = card.links.length ? [linksOf(card)] : [];
+    const links = [
+      ...(card.links.length ? [linksOf(card)] : []),
+      ...(card.trusted.length ? [trustedOf(card)] : []),
+    ];
     if (problem) {
       return make(
         "article",
@@ -339,27 +349,56 @@ function render({ model, el }) {
     );
   }
 
+  /** @param {string[]} folders */
+  function someOf(folders) {
+    const more = folders.length > LINKS_SHOWN ? ` and ${folders.length - LINKS_SHOWN} more` : "";
+    return folders.slice(0, LINKS_SHOWN).join(", ") + more;
+  }
+
   /** What leads out of a dataset, and the way to say that it is meant. @param {HomeCard} card */
-  function linksOf({ name, links }) {
-    const shown = links.slice(0, LINKS_SHOWN).join(", ");
-    const more = links.length > LINKS_SHOWN ? ` and ${links.length - LINKS_SHOWN} more` : "";
+  function linksOf(card) {
     return make(
       "div",
       { class: "wbh-next" },
-      make("span", {}, `Links lead out of it, to ${shown}${more}.`),
+      make("span", {}, `Links lead out of it, to ${someOf(card.links)}.`),
+      make("button", { class: "wb-button", onclick: () => askTrust(card) }, "They are mine …"),
+    );
+  }
+
+  /** That links are followed, and the way back. @param {HomeCard} card */
+  function trustedOf({ name, trusted }) {
+    return make(
+      "div",
+      { class: "wbh-next wbh-trusted" },
+      make(
+        "span",
+        { title: "You have said that these links are your own." },
+        `🔗 Its links to ${someOf(trusted)} are followed.`,
+      ),
       make(
         "button",
         {
           class: "wb-button",
-          title:
-            "From then on what lies there is changed, exported and kept in versions like the rest " +
-            "of the dataset. Say so only if you have made these links.",
-          onclick: () =>
-            model.send({ kind: "do", action: "trust_links", name, folders: [...links] }),
+          title: "What lies there is shown and trained on still, and no longer changed or exported",
+          onclick: () => act({ action: "distrust_links", name }),
         },
-        "They are mine",
+        "Not mine",
       ),
     );
+  }
+
+  /** @param {HomeCard} card */
+  function askTrust({ name, links }) {
+    const words = [
+      `Links in ${name} lead to ${links.join(", ")}.`,
+      "If you have made them: from then on what lies there is changed, exported and kept in " +
+        "versions like the rest of the dataset. If you do not know them, cancel: a stranger’s " +
+        "link may lead to any file of yours, and what is exported may be passed on.",
+    ];
+    const then = () => model.send({ kind: "do", action: "trust_links", name, folders: [...links] });
+    ask(`Are the links of ${name} your own?`, "They are mine", [], then, [
+      ...words.map((text) => make("p", {}, text)),
+    ]);
   }
 
   function showUnknown() {
@@ -497,6 +536,7 @@ function render({ model, el }) {
 
   function showPage() {
     const shown = model.get("page");
+    if (shown.kind && shown.kind !== "error") typed = "";
     head.hidden = rest.hidden = Boolean(shown.kind);
     root.dataset.page = shown.kind ?? "";
     page.update(shown);

@@ -139,13 +139,16 @@ function classes(page, send) {
     counted(page.classes.length, "class").replace("classs", "classes"),
     make("datalist", { id: known }, ...names.map((name) => make("option", { value: name }))),
     rows.length
-      ? table("Classes", ["Class", "Boxes", "Becomes", "Id", "Take"], rows, { texts: [2], marks })
+      ? table("Classes", ["Class", "Boxes found", "Becomes", "Id", "Take"], rows, {
+          texts: [2],
+          marks,
+        })
       : make("p", { class: "wbp-none" }, "No class: nothing is labelled."),
   );
 }
 
 /** @param {PlanClass} own @param {string} known @param {Send} send */
-function classRow({ name, boxes, to, number }, known, send) {
+function classRow({ name, boxes, to, number, near }, known, send) {
   /** @param {string|null} value */
   const become = (value) =>
     send({ kind: "import", action: "choose", key: "class", value: [name, value] });
@@ -172,10 +175,15 @@ function classRow({ name, boxes, to, number }, known, send) {
     class: "wbp-dot",
     style: number === null ? "" : `background:${classColour(number).fill}`,
   });
+  const offer = pageButton(`It is ${near}`, () => become(near), {
+    class: "wbp-quiet",
+    "data-keep": `near ${name}`,
+    title: `${near} is in the dataset, and ${to} would be new beside it`,
+  });
   return [
     make("span", {}, dot, name),
     count(boxes),
-    input,
+    near ? make("span", { class: "wbp-line" }, input, offer) : input,
     number === null ? "" : String(number),
     take,
   ];
@@ -198,7 +206,7 @@ function splits(page, send) {
   ]);
   return part(
     "Splits",
-    table("Splits", ["Split", "Pictures", "Labelled", "Boxes", "Goes to"], rows),
+    table("Splits", ["Split", "Pictures", "Labelled", "Boxes taken", "Goes to"], rows),
   );
 }
 
