@@ -59,6 +59,7 @@ def test_corners_and_back(boxes: list[tuple[float, ...]]) -> None:
 @given(st.lists(st.tuples(*[st.floats(-3, 3)] * 2, *[st.floats(0.001, 3)] * 2), max_size=5))
 def test_clipping_keeps_what_is_inside(boxes: list[tuple[float, ...]]) -> None:
     clipped = geometry.clip_xywh(boxes)
+    assert [list(geometry.clip_box(*one)) for one in boxes] == clipped.tolist()
     before = geometry.xywh_to_xyxy(boxes)
     after = geometry.xywh_to_xyxy(clipped)
     assert ((after >= -1e-12) & (after <= 1 + 1e-12)).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 import tempfile
 import tracemalloc
@@ -111,6 +112,24 @@ async def test_more_boxes_than_a_label_file_holds_are_left_out(
     await plan.apply("pets")
     table = await persistence_stores.label.load_all("pets")
     assert len(table.class_id) == 1
+
+
+async def test_a_label_file_with_too_many_rows_is_named_and_the_others_come_in(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    files = {
+        "images/a.png": picture(),
+        "images/b.png": picture(),
+        "labels/a.txt": b"0 1 1 1 1\n" * (MAX_ROWS + 1),
+        "labels/b.txt": b"0 0.5 0.5 0.2 0.2\n",
+        "data.yaml": b"names: [cup]\n",
+    }
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in", files))
+    assert re.search(r"labels/a\.txt.*at most 100,000 rows", str(plan))
+    assert len([*plan.ledger.some("unreadable")]) <= 1
+    await plan.apply("pets")
+    table = await persistence_stores.label.load_all("pets")
+    assert (len(table.class_id), table.labelled.tolist()) == (1, [False, True])
 
 
 async def test_an_error_shows_the_beginning_of_an_endless_name(

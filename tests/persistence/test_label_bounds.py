@@ -17,6 +17,9 @@ from workbench.persistence.history import parse_records
 from workbench.persistence.models import Annotation
 from workbench.persistence.sources import parse_sources
 from workbench.persistence.stored_json import loads, parse_json, unpacked
+from workbench.persistence.stores import label_inspection, label_reading
+from workbench.persistence.yolo import label_text
+from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import parse_many
 from workbench.persistence.yolo.label_text import (
     MAX_BYTES,
@@ -91,14 +94,58 @@ def test_a_file_at_the_bound_is_read() -> None:
 def test_rows_without_end_are_none() -> None:
     data = ROW * MAX_ROWS
     assert parse_many([data], ["x.txt"], 1).problems == []
-    with pytest.raises(LabelFormatError, match=r"line 100001: .*100,000 rows"):
+    with pytest.raises(LabelFormatError, match=r"x\.txt: .*100,000 rows"):
         parse_labels(data + ROW, "x.txt", 1)
+    # Blank lines are no rows, however they end.
+    blank = b"\r\n \r\n".join([ROW.strip()] * 10) + b"\r\n" * MAX_ROWS
+    assert len(parse_labels(blank, "x.txt", 1).annotations) == 10
     box = Annotation(0, 0.5, 0.5, 0.1, 0.1)
     assert len(clean_annotations([box] * MAX_ROWS, 1, "x.txt")) == MAX_ROWS
     with pytest.raises(InvalidBoxError, match="100,000 boxes"):
         clean_annotations([box] * (MAX_ROWS + 1), 1, "x.txt")
     [problem] = parse_many([data + ROW], ["x.txt"], 1).problems
     assert "100,000 rows" in str(problem)
+
+
+def test_no_row_of_a_file_with_too_many_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read that many takes seconds, in each of the files of a folder."""
+    data = b"0 1 1 1 1\n" * (MAX_ROWS + 1)
+
+    def read(*_: object) -> float:
+        raise AssertionError("a row was read")
+
+    monkeypatch.setattr(label_text, "_number", read)
+    monkeypatch.setattr(label_inspection, "_values", read)
+    with pytest.raises(LabelFormatError, match="100,000 rows"):
+        parse_labels(data, "x.txt", 1)
+    [report] = label_inspection.report_all([("train", "x.jpg")], [data], DataYaml(["cup"], {}))
+    assert (report.rows, "100,000 rows" in report.problem) == ([], True)
+
+
+async def test_large_label_files_are_read_some_at_a_time(
+    base: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(label_reading, "_FIRST", 3)
+    monkeypatch.setattr(label_reading, "_MOST_AT_ONCE", 5 * len(ROW))
+    for number in range(20):
+        (base / f"images/val/{number:02}.jpg").write_bytes(jpeg(number))
+        (base / f"labels/val/{number:02}.txt").write_bytes(ROW * (number // 4))
+    whole, read_many = [], label_reading.read_many
+    monkeypatch.setattr(
+        label_reading, "read_many", lambda s, keys: whole.append(read_many(s, keys)) or whole[-1]
+    )
+    keys = [("val", f"{number:02}.jpg") for number in range(19, -1, -1)]
+    table = await stores.label.load_many("cups", keys)
+    assert max(len(some) for some in whole) < 20
+    assert sum(map(len, whole)) == 20
+    assert [int((table.image_index == n).sum()) for n in range(20)] == [n // 4 for n in range(20)][
+        ::-1
+    ]
+    table = await stores.label.load_all("cups")
+    place = table.filenames.index("00.jpg")
+    assert [int((table.image_index == place + n).sum()) for n in range(20)] == [
+        n // 4 for n in range(20)
+    ]
 
 
 def test_a_message_shows_the_beginning_of_an_endless_word() -> None:

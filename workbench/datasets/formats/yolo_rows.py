@@ -11,8 +11,9 @@ from workbench.datasets.formats.class_ids import IdsSeen
 from workbench.datasets.formats.columns import PlainBoxes
 from workbench.datasets.formats.encodings import decode
 from workbench.datasets.formats.items import FRACTIONS, Box, Problem, Record
+from workbench.errors import ImportFormatError
 from workbench.persistence.archive.data_yaml import MAX_CLASSES
-from workbench.persistence.yolo.label_text import SMALLEST
+from workbench.persistence.yolo.label_text import SMALLEST, TOO_MANY_ROWS, has_too_many_rows
 
 NEWLINE = re.compile(r"\r\n|\r|\n")
 DECIMAL_COMMA = re.compile(r"-?\d*,\d+")
@@ -68,7 +69,7 @@ class RowReader:
         Raises
         ------
         ImportFormatError
-            If it is no text.
+            If it is no text, or has more rows than any label file.
         """
         record = Record(name, unit=FRACTIONS)
         if _PLAIN_TEXT.fullmatch(data):
@@ -77,6 +78,8 @@ class RowReader:
             record.raw = None if data.startswith(b"\xef\xbb\xbf") else data
         else:
             text, plain = decode(data), False
+        if has_too_many_rows(text):
+            raise ImportFormatError(f"{name}: {TOO_MANY_ROWS}")
         other = data.startswith((b"\xff\xfe", b"\xfe\xff"))
         lines = NEWLINE.split(text)
         self._tracks = _track_column(lines, name) if plain else 0

@@ -16,15 +16,15 @@ from workbench.persistence.inspection import (
 )
 from workbench.persistence.models import SPLITS
 from workbench.persistence.stores.dataset import Dataset, image_key, label_key
-from workbench.persistence.stores.label_reading import read_many
+from workbench.persistence.stores.label_reading import read_some
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_table import plain_files
 from workbench.persistence.yolo.label_text import (
     MAX_BYTES,
     MAX_ROW,
-    MAX_ROWS,
     clean_annotations,
     format_labels,
+    has_too_many_rows,
     parse_labels,
     revision_of,
 )
@@ -36,7 +36,6 @@ ORPHAN = "orphan"
 # LabelImg and others leave their list of classes among the labels; it is none.
 NO_LABELS = frozenset({"classes"})
 
-_BATCH = 2048
 _MARK = "\xef\xbb\xbf"  # the UTF-8 byte order mark, read as Latin-1
 _ROW = re.compile(r"[^\r\n]*\S[^\r\n]*")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -57,9 +56,9 @@ def inspect(dataset: Dataset) -> LabelInspection:
         outside += dataset.storage.outside(label_key(split, name) for name in owners)
         unowned = stems - {stem(name) for name in owners} - NO_LABELS
         orphans += [(split, f"{name}.txt") for name in sorted(unowned)]
-        for start in range(0, len(owners), _BATCH):
-            images = [(split, name) for name in owners[start : start + _BATCH]]
-            contents = read_many(dataset.storage, [label_key(*image) for image in images])
+        keys = [label_key(split, name) for name in owners]
+        for start, contents in read_some(dataset.storage, keys):
+            images = [(split, name) for name in owners[start : start + len(contents)]]
             files += report_all(images, [data or b"" for data in contents], yaml)
     # Only a disk of this machine has links, and there `where` is a folder.
     targets = {key: os.path.realpath(f"{dataset.storage.where}/{key}") for key in outside}
@@ -93,10 +92,10 @@ def _rows(data: bytes) -> list[LabelRow]:
     rows: list[LabelRow] = []
     # Latin-1 takes every byte for what it is, so a row of another encoding hides no other.
     text = data.decode("latin-1").removeprefix(_MARK)
+    if has_too_many_rows(text):
+        return []
     number, counted = 1, 0
     for match in _ROW.finditer(text):
-        if len(rows) == MAX_ROWS:
-            return []
         number += len(_NEWLINE.findall(text, counted, match.start()))
         counted = match.start()
         rows.append(LabelRow(number, len(rows), match[0], _values(match[0])))

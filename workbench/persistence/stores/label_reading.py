@@ -25,8 +25,10 @@ from workbench.persistence.yolo.label_text import (
 from workbench.persistence.yolo.names import check_split, label_names
 
 # Files parsed at once: few enough for the processor's cache, and enough to make Python's own
-# cost small.
+# cost small; where they are large, fewer.
 _BATCH = 2048
+_FIRST = 64
+_MOST_AT_ONCE = 1 << 24
 
 MOST_BYTES = 2 * MAX_BYTES
 """Of a label file no more is read: whoever finds so much of one knows that it is none."""
@@ -117,6 +119,18 @@ def read_many(storage: Storage, keys: Sequence[str]) -> list[bytes | None]:
     return [_why(data) if isinstance(data, Exception) else data for data in found]
 
 
+def read_some(storage: Storage, keys: Sequence[str]) -> Iterator[tuple[int, list[bytes | None]]]:
+    """Yield some label files at a time, as `read_many`, with the number of files before them."""
+    start, count = 0, _FIRST
+    while start < len(keys):
+        found = read_many(storage, keys[start : start + count])
+        yield start, found
+        start += len(found)
+        size = sum(len(data or b"") for data in found)
+        few = _MOST_AT_ONCE * len(found) // max(size, 1)
+        count = max(1, min(_BATCH, 4 * count, few))
+
+
 def _why(error: Exception) -> bytes:
     return f"<{error}>"[:_SHOWN].encode(errors="replace")
 
@@ -169,9 +183,8 @@ def _read_columns(
     dataset: Dataset, keys: list[str], yaml: DataYaml
 ) -> Iterator[tuple[int, Columns]]:
     """Yield the boxes of some label files at a time, with the number of files before them."""
-    for start in range(0, len(keys), _BATCH):
-        batch = keys[start : start + _BATCH]
-        yield start, _columns(dataset, batch, read_many(dataset.storage, batch), yaml)
+    for start, contents in read_some(dataset.storage, keys):
+        yield start, _columns(dataset, keys[start : start + len(contents)], contents, yaml)
 
 
 def _columns(
@@ -194,11 +207,11 @@ def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
     parts = []
     for number in range(len(SPLITS)):
         places = np.flatnonzero(splits == number)
-        for some in np.array_split(places, range(_BATCH, len(places), _BATCH)):
-            keys = [label_key(*images[place]) for place in some.tolist()]
-            contents = read_many(dataset.storage, keys)
+        keys = [label_key(*images[place]) for place in places.tolist()]
+        for start, contents in read_some(dataset.storage, keys):
+            some = places[start : start + len(contents)]
             labelled[some] = [data is not None for data in contents]
-            part = _columns(dataset, keys, contents, yaml)
+            part = _columns(dataset, keys[start : start + len(contents)], contents, yaml)
             parts.append(replace(part, file_index=some[part.file_index]))
     columns = join(parts)
     order = np.argsort(columns.file_index, kind="stable")

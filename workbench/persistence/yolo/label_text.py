@@ -25,9 +25,10 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from workbench.errors import InvalidBoxError, LabelFormatError
-from workbench.geometry import clip_xywh
+from workbench.geometry import clip_box
 from workbench.persistence.counting import counted
 from workbench.persistence.models import Annotation
 
@@ -102,6 +103,8 @@ def parse_labels(
     if len(data) > MAX_BYTES:
         raise LabelFormatError(os.fspath(path), 0, too_long(len(data)))
     text = _decode(data, path)
+    if has_too_many_rows(text):
+        raise LabelFormatError(os.fspath(path), 0, TOO_MANY_ROWS)
     annotations: list[Annotation] = []
     other_rows = 0
     # Ultralytics reads label files with universal newlines, so "\r" ends a line too.
@@ -113,8 +116,6 @@ def parse_labels(
                     f"expected a row of at most {MAX_ROW:,} characters, found {len(line):,}; "
                     f"is it a label file?"
                 )
-            if len(annotations) == MAX_ROWS:
-                raise ValueError(f"expected at most {MAX_ROWS:,} rows; is it a label file?")
             fields = line.split()
             class_id = _class_id(fields[0], num_classes)
             plain = _PLAIN_BOX.fullmatch(line)
@@ -125,6 +126,16 @@ def parse_labels(
             raise LabelFormatError(os.fspath(path), number, str(error)) from None
         other_rows += len(values) != 4
     return ParsedLabels(annotations, other_rows)
+
+
+TOO_MANY_ROWS = f"expected at most {MAX_ROWS:,} rows, found more; is it a label file?"
+
+
+def has_too_many_rows(text: str) -> bool:
+    """Whether a file has more rows than are read; asked before reading them takes seconds."""
+    if text.count("\n") + text.count("\r") < MAX_ROWS:
+        return False
+    return next(islice(ROW.finditer(text), MAX_ROWS, None), None) is not None
 
 
 def too_long(length: int) -> str:
@@ -217,7 +228,7 @@ def _checked(class_id: int, x: float, y: float, width: float, height: float) -> 
         )
     if _inside(x, width) and _inside(y, height):
         return Annotation(class_id, x, y, width, height)
-    x, y, width, height = clip_xywh([x, y, width, height])[0].tolist()
+    x, y, width, height = clip_box(x, y, width, height)
     if width < SMALLEST or height < SMALLEST:
         raise ValueError("the box lies outside the image; remove or correct the row")
     return Annotation(class_id, x, y, width, height)
@@ -270,7 +281,7 @@ def _clean(annotation: Annotation, num_classes: int) -> Annotation:
     if width <= 0 or height <= 0:
         raise ValueError("the box has no area")
     if not (_inside(x, width) and _inside(y, height)):
-        x, y, width, height = clip_xywh([x, y, width, height])[0].tolist()
+        x, y, width, height = clip_box(x, y, width, height)
     x, y = round(x, DECIMALS) + 0.0, round(y, DECIMALS) + 0.0
     width, height = round(width, DECIMALS), round(height, DECIMALS)
     if width < SMALLEST or height < SMALLEST:
