@@ -191,3 +191,81 @@ def test_a_dataset_comes_from_the_browsers_machine_and_goes_there(
     home.get_by_text("Undone: dataset 'dropped' imported.").wait_for()
     home.get_by_role("listitem", name="zoo").wait_for()
     assert not (data / "dropped").exists()
+
+
+def test_a_mistyped_path_stays_and_nearly_the_same_class_is_offered(
+    lab_page: LabPage, tmp_path: Path
+) -> None:
+    page = lab_page.page
+    data = tmp_path / "data"
+    write_images(tmp_path, "pets")
+    more = write_images(tmp_path / "given", "more")
+    yaml = more / "data.yaml"
+    yaml.write_text(yaml.read_text().replace("platelet", "Platelets"))
+    lab_page.lab.write_notebook(
+        "near.ipynb", "from workbench import Workbench", f"Workbench({str(data)!r})"
+    )
+    lab_page.open_notebook("near.ipynb")
+    lab_page.run_all()
+    home = page.get_by_role("region", name="Datasets")
+    home.get_by_role("button", name="Bring in …").click()
+    field = home.get_by_label("Or a folder, archive or annotation file on the machine")
+    field.fill(str(more.with_name("mroe")))
+    field.press("Enter")
+    error = _shown(home, "error")
+    error.get_by_text(f"did you mean {more}?").wait_for()
+    keep_picture(page, "home-near")
+    error.get_by_role("button", name="Back to all datasets").click()
+    assert field.input_value() == str(more.with_name("mroe"))
+    field.fill(str(more))
+    field.press("Enter")
+    plan = _shown(home, "plan")
+    assert plan.get_by_role("columnheader", name="Boxes found").is_visible()
+    assert plan.get_by_role("columnheader", name="Boxes taken").is_visible()
+    plan.get_by_label("Into the dataset").check()
+    plan.get_by_text("12 pictures are there already").wait_for()
+    offer = plan.get_by_role("button", name="It is platelet")
+    offer.wait_for()
+    keep_picture(page, "home-merge")
+    offer.click()
+    offer.wait_for(state="detached")
+    assert plan.get_by_label("Platelets becomes").input_value() == "platelet"
+    plan.get_by_text("7 pictures have the same labels already").wait_for()
+    plan.get_by_role("button", name="Cancel").click()
+    home.get_by_role("button", name="Bring in …").click()
+    assert field.input_value() == ""
+
+
+def test_links_are_followed_after_a_question_and_no_longer_on_a_click(
+    lab_page: LabPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = lab_page.page
+    data = tmp_path / "data"
+    root = write_images(tmp_path, "pets")
+    (tmp_path / "far").mkdir()
+    first = min((root / "images" / "train").iterdir())
+    first.rename(tmp_path / "far" / first.name)
+    first.symlink_to(tmp_path / "far" / first.name)
+    lab_page.lab.write_notebook(
+        "links.ipynb",
+        f"import os; os.environ['XDG_STATE_HOME'] = {str(tmp_path / 'state')!r}",
+        "from workbench import Workbench",
+        f"Workbench({str(data)!r})",
+    )
+    lab_page.open_notebook("links.ipynb")
+    lab_page.run_all()
+    home = page.get_by_role("region", name="Datasets")
+    card = home.get_by_role("listitem", name="pets")
+    card.get_by_role("button", name="They are mine …").click()
+    question = home.get_by_role("form", name="Are the links of pets your own?")
+    question.get_by_text("a stranger’s link may lead to any file").wait_for()
+    keep_picture(page, "home-links-question")
+    page.keyboard.press("Enter")  # agrees to nothing
+    question.wait_for(state="hidden")
+    assert not (tmp_path / "state").exists()
+    card.get_by_role("button", name="They are mine …").click()
+    question.get_by_role("button", name="They are mine").click()
+    card.get_by_text("are followed").wait_for()
+    keep_picture(page, "home-links-trusted")
+    card.get_by_role("button", name="Not mine").click()
+    card.get_by_role("button", name="They are mine …").wait_for()

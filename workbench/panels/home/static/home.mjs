@@ -373,7 +373,7 @@ function render({ model, el }) {
       make(
         "span",
         { title: "You have said that these links are your own." },
-        `🔗 Its links to ${someOf(trusted)} are followed.`,
+        `↗ Its links to ${someOf(trusted)} are followed.`,
       ),
       make(
         "button",

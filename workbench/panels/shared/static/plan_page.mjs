@@ -31,7 +31,13 @@ export function planPage(page, send) {
       "div",
       { class: "wbp-columns" },
       classes(page, send),
-      make("div", { class: "wbp-stack" }, splits(page, send), pairs(page)),
+      make(
+        "div",
+        { class: "wbp-stack" },
+        // None of its pictures goes anywhere where they are all in the dataset already.
+        ...(page.splits.length ? [splits(page, send)] : []),
+        pairs(page),
+      ),
     ),
     part("What is odd about it", ledgerRows(page.rows, send)),
     ...(page.notes.length ? [part("Further notes", noteList(page.notes))] : []),
