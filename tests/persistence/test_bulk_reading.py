@@ -93,6 +93,44 @@ def test_a_file_called_plain_loses_nothing_as_boxes(
         assert len(parsed.annotations) == len(file)
 
 
+SPACES = st.sampled_from([" ", "  ", "\t", " \t"])
+NUMBERS = st.sampled_from(
+    ["0.5", ".5", "1.", "0.25", "1", "00.5", "5e-1", ".", "-0.1", "0.30000001"]
+)
+ODD_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["0", "01", "119", "120", "1.0"]),
+        st.lists(st.tuples(SPACES, NUMBERS), min_size=3, max_size=6),
+        st.sampled_from(["\n", "\r\n", " \n", "\n\n", "\r", ""]),
+    ),
+    max_size=4,
+)
+
+
+@given(st.lists(ODD_ROWS, min_size=1, max_size=3))
+def test_rows_with_any_spaces_and_spellings_are_read_together_as_one_by_one(
+    files: list[list[tuple[str, list[tuple[str, str]], str]]],
+) -> None:
+    contents = [
+        "".join(
+            f"{class_id}{''.join(map(''.join, numbers))}{end}" for class_id, numbers, end in file
+        ).encode()
+        for file in files
+    ]
+    table = parse_many(contents, ["x.txt"] * len(files), CLASSES)
+    problems, boxes = [], []
+    for place, data in enumerate(contents):
+        try:
+            found = parse_labels(data, "x.txt", CLASSES).annotations
+        except LabelFormatError as error:
+            problems.append(str(error))
+        else:
+            boxes += [(place, a.class_id, *a.xywh) for a in found]
+    columns = (table.file_index.tolist(), table.class_id.tolist(), *table.boxes.T.tolist())
+    assert [*zip(*columns, strict=True)] == boxes
+    assert [str(problem) for problem in table.problems] == problems
+
+
 def test_what_we_write_is_called_plain_and_unknown_classes_are_not() -> None:
     row = b" 0.50000000 0.50000000 0.25000000 0.25000000\n"
     assert is_plain(b"", 1)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.faults import DATASET_WIDE, contents, outcome, plant_all, subjects
 from tests.helpers.pictures import encoded, jpeg, rotated_jpeg
-from workbench.datasets.health import CHECKS, KINDS, SEVERITIES, HealthChecker, HealthReport
+from workbench.datasets.health import CHECKS, KINDS, SEVERITIES, HealthChecker, HealthReport, boxes
 from workbench.errors import ConflictError
 from workbench.persistence import Stores, create_memory_stores, create_stores
 from workbench.persistence.models import Annotation, ImageKey, LabelTable
@@ -168,6 +168,25 @@ async def test_a_repair_says_which_images_it_leaves_without_a_box(
     assert "counts as reviewed" in preview
     assert (await repair.apply()).description == said
     assert first.read_text() == ""
+
+
+async def test_of_very_many_boxes_some_are_named_and_all_are_counted(
+    stores: Stores, root: Path, first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boxes, "MOST_LISTED", 4)
+    other = root / f"labels/train/{_others(root, first)[0]}.txt"
+    first.write_text("0 0.5 0.5 0.2 0.2\n" * 6)
+    other.write_text("1 0.50 .5 0.2 0.2\n" * 4)  # written in another way, and alike all the same
+    finding = (await _check(stores, "duplicate-box"))["duplicate-box"]
+    assert finding.title == "8 rows written twice in a label file"
+    assert len(finding.boxes) == 4
+    assert "first 4 are named" in finding.details[0]
+    await finding.repairs[0].apply()
+    finding = (await _check(stores, "duplicate-box"))["duplicate-box"]
+    assert (len(finding.boxes), finding.details) == (4, [])
+    await finding.repairs[0].apply()
+    assert "duplicate-box" not in (await _check(stores)).kinds
+    assert len(first.read_text().splitlines()) == len(other.read_text().splitlines()) == 1
 
 
 async def test_undoing_never_destroys_newer_work(stores: Stores, root: Path) -> None:

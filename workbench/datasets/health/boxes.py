@@ -16,6 +16,9 @@ from workbench.persistence.models import LabelTable
 SAME_IOU = 0.9
 """Overlap from which two boxes are about one thing."""
 
+MOST_LISTED = 1_000_000
+"""Boxes that one finding names and one repair changes: each takes some hundred bytes."""
+
 CROWD = 2000  # boxes on one image
 _ROUNDING = 1e-9
 _FEWEST = 20  # boxes of a class from which its sizes have a distribution
@@ -41,40 +44,41 @@ def check_overlaps(evidence: Evidence) -> Iterator[Finding]:
     # What stands twice is told of once; without the copies, the rest are pairs of their own.
     fresh = ~np.isin(first, again) & ~np.isin(second, again)
     if len(again):
-        refs = [evidence.box_ref(box) for box in again.tolist()]
+        refs = _refs(evidence, again)
         yield Finding(
             "duplicate-box",
-            f"{counted(len(refs), 'row')} written twice in a label file",
+            f"{counted(len(again), 'row')} written twice in a label file",
             "Ultralytics removes the copies when it reads them; other tools count them twice.",
             images_of(refs),
             refs,
             [evidence.repairs.remove_boxes("Remove the copies", refs)],
+            _left_out(again),
         )
     twice = np.unique(second[same_class & ~equal & fresh])
     if len(twice):
-        refs = [evidence.box_ref(box) for box in twice.tolist()]
+        refs = _refs(evidence, twice)
         yield Finding(
             "near-duplicate-box",
-            f"{counted(len(refs), 'box', 'boxes')} drawn again over one of the same class",
+            f"{counted(len(twice), 'box', 'boxes')} drawn again over one of the same class",
             f"Two boxes that overlap by more than {SAME_IOU:.0%} (IoU) are about one thing: the "
             "model is taught to find it twice.",
             images_of(refs),
             refs,
             [evidence.repairs.remove_boxes("Remove the later ones", refs)],
+            _left_out(twice),
         )
     disputed = ~same_class & fresh
     if disputed.any():
-        pairs = zip(first[disputed].tolist(), second[disputed].tolist(), strict=True)
-        refs = [evidence.box_ref(box) for pair in pairs for box in pair]
+        both = np.column_stack([first[disputed], second[disputed]])
+        refs = _refs(evidence, both.reshape(-1))
         names = evidence.classes
         details = [
             f"{a.split}/{a.filename}: {names[labels.class_id[i]]} and {names[labels.class_id[j]]}"
-            for i, j in zip(first[disputed].tolist(), second[disputed].tolist(), strict=True)
-            for a in [evidence.box_ref(i)]
+            for (i, j), a in zip(both[: MOST_LISTED // 2].tolist(), refs[::2], strict=True)
         ]
         yield Finding(
             "contradicting-box",
-            f"{counted(len(details), 'pair')} of boxes of two classes on one thing",
+            f"{counted(len(both), 'pair')} of boxes of two classes on one thing",
             "Whatever the model answers there, one of the two boxes calls it wrong.",
             images_of(refs),
             list(dict.fromkeys(refs)),
@@ -82,27 +86,35 @@ def check_overlaps(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+def _refs(evidence: Evidence, boxes: Indices) -> list[BoxRef]:
+    return [evidence.box_ref(box) for box in boxes[:MOST_LISTED].tolist()]
+
+
+def _left_out(boxes: Indices) -> list[str]:
+    """Say so where there are more boxes than are named."""
+    if len(boxes) <= MOST_LISTED:
+        return []
+    return [f"the first {MOST_LISTED:,} are named here; repair these and check again for the rest"]
+
+
 def _written_alike(evidence: Evidence, first: Indices, second: Indices) -> _Chosen:
     """Return of which pairs of equal boxes the rows are equal too.
 
     Two polygons may well have one box around them, and are two things nevertheless.
     """
-    pairs = [
-        (evidence.box_ref(a), evidence.box_ref(b))
-        for a, b in zip(first.tolist(), second.tolist(), strict=True)
-    ]
-    images = {one.image for one, _ in pairs}
-    rows = {
-        (report.split, report.filename, row.position): row.values
-        for report in evidence.inspection.files
-        if (report.split, report.filename) in images
-        for row in report.rows
-    }  # none of files of plain boxes: there, equal boxes are equal rows
-
-    def row(box: BoxRef) -> tuple[float, ...]:
-        return rows.get((*box.image, box.position), ())
-
-    return np.array([row(one) == row(other) for one, other in pairs], dtype=np.bool_)
+    alike = np.ones(len(first), dtype=np.bool_)  # of files of plain boxes, equal boxes are
+    reports = {(report.split, report.filename): report for report in evidence.inspection.files}
+    images = evidence.labels.image_index[first]
+    order = np.argsort(images, kind="stable")
+    for pairs in np.split(order, np.flatnonzero(np.diff(images[order])) + 1):
+        report = reports.get(evidence.label_keys[images[pairs[0]]]) if len(pairs) else None
+        if report is None:
+            continue
+        rows = {row.position: row.values for row in report.rows}
+        for pair in pairs.tolist():
+            one, other = evidence.positions[[first[pair], second[pair]]].tolist()
+            alike[pair] = rows.get(one, ()) == rows.get(other, ())
+    return alike
 
 
 def _overlapping(evidence: Evidence) -> tuple[Indices, Indices]:
@@ -181,15 +193,17 @@ def check_sizes(evidence: Evidence) -> Iterator[Finding]:
             "Often a click by mistake: nothing in it can be learnt.",
         ),
     ):
-        refs = [evidence.box_ref(box) for box in np.flatnonzero(chosen).tolist()]
+        boxes = np.flatnonzero(chosen)
+        refs = _refs(evidence, boxes)
         if refs:
             yield Finding(
                 kind,
-                f"{counted(len(refs), 'box', 'boxes')} {what}",
+                f"{counted(len(boxes), 'box', 'boxes')} {what}",
                 why,
                 images_of(refs),
                 refs,
                 [evidence.repairs.remove_boxes("Remove these boxes", refs)],
+                _left_out(boxes),
             )
 
 

@@ -30,9 +30,11 @@ from workbench.persistence.yolo.label_text import (
     too_long,
 )
 
-# A file of plain rows: unsigned decimals only, so that numpy reads them exactly as
-# `parse_labels` does.
-_PLAIN = re.compile(rb"(?:[0-9]+(?: [0-9]+(?:\.[0-9]+)?){4}\n)*")
+# A file of plain rows, with whatever spaces between: unsigned decimals only, so that numpy reads
+# them exactly as `parse_labels` does.
+_PLAIN = re.compile(
+    rb"(?:[0-9]+(?:[ \t]+(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)){4}[ \t]*\r?\n)*", re.ASCII
+)
 
 # What is no digit in a row where every coordinate has a point, as in nearly all files.
 _SEPARATORS = np.frombuffer(b" . . . .\n", dtype=np.uint8)
