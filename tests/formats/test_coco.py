@@ -19,7 +19,7 @@ from workbench import import_dataset
 from workbench.datasets.formats.coco import parse
 from workbench.datasets.formats.frames import place
 from workbench.datasets.formats.items import Box, Record
-from workbench.datasets.formats.view import parse_json
+from workbench.datasets.formats.json_text import parse_json
 from workbench.errors import AlreadyExistsError, ArchiveError, ImportFormatError
 from workbench.geometry import to_pixels
 from workbench.persistence import Stores

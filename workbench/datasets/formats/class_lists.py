@@ -8,7 +8,8 @@ from typing import Any
 from workbench.datasets.formats.encodings import decode
 from workbench.datasets.formats.file_names import hidden
 from workbench.datasets.formats.items import Reading
-from workbench.datasets.formats.view import FolderView, parse_json
+from workbench.datasets.formats.json_text import parse_json
+from workbench.datasets.formats.view import FolderView
 from workbench.errors import ArchiveError, ImportFormatError
 from workbench.persistence.archive import parse_class_list
 from workbench.persistence.archive.data_yaml import MAX_BYTES, MAX_CLASSES

@@ -15,19 +15,20 @@ from workbench.datasets.formats.choices import Choices
 from workbench.datasets.formats.columns import count_labels
 from workbench.datasets.formats.converting import converted
 from workbench.datasets.formats.embedded import with_embedded
-from workbench.datasets.formats.file_names import extension, hidden
+from workbench.datasets.formats.file_names import (
+    CONVERTIBLE,
+    OTHER_PICTURES,
+    VIDEOS,
+    extension,
+    hidden,
+)
 from workbench.datasets.formats.given_splits import given_splits
 from workbench.datasets.formats.items import Detection, Options, Reading
 from workbench.datasets.formats.ledger import ANNOTATIONS, FILES, PICTURES, Entry, Ledger
 from workbench.datasets.formats.reading import Picture, Taken, take
 from workbench.datasets.formats.recognising import Recognised, kind_of, question, recognise
 from workbench.datasets.formats.registry import READERS, making_sense
-from workbench.datasets.formats.view import (
-    CONVERTIBLE,
-    OTHER_PICTURES,
-    VIDEOS,
-    FolderView,
-)
+from workbench.datasets.formats.view import FolderView
 from workbench.datasets.importing import split_by_ratio
 from workbench.errors import (
     ArchiveError,

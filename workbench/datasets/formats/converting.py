@@ -20,9 +20,9 @@ import numpy.typing as npt
 from workbench.datasets.changes import counted
 from workbench.datasets.formats.choices import Choices
 from workbench.datasets.formats.codecs import Pixels, kind_of_picture, pictures_in
-from workbench.datasets.formats.file_names import extension, hidden
+from workbench.datasets.formats.file_names import CONVERTIBLE, VIDEOS, extension, hidden
 from workbench.datasets.formats.video import frames_of
-from workbench.datasets.formats.view import CONVERTIBLE, VIDEOS, FolderView
+from workbench.datasets.formats.view import FolderView
 from workbench.errors import ArchiveError, ImportFormatError, InvalidFrameError
 from workbench.persistence.image_header import whole_header
 

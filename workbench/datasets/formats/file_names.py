@@ -4,6 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+POINTABLE = frozenset(
+    {".json", ".yaml", ".yml", ".xml", ".csv", ".ndjson", ".jsonl", ".data", ".txt"}
+)
+"""Extensions of files that somebody may point at in place of their folder."""
+
+CONVERTIBLE = frozenset({".heic", ".heif", ".hif", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"})
+"""Extensions of pictures that training does not read, and of which it can be given copies."""
+
+OTHER_PICTURES = CONVERTIBLE | {".dng", ".svg", ".psd", ".cr2", ".nef", ".arw", ".jxl"}
+
+VIDEOS = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"}
+)
+"""Extensions of what frames are taken of."""
+
 
 def extension(name: str) -> str:
     """Return the extension of a name in lower case, with its dot; empty if it has none."""

@@ -26,7 +26,8 @@ from workbench.datasets.formats.items import (
     number,
     size_of,
 )
-from workbench.datasets.formats.view import FolderView, parse_json
+from workbench.datasets.formats.json_text import parse_json
+from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import found, read_text
 from workbench.errors import ImportFormatError
 

@@ -33,7 +33,8 @@ from workbench.datasets.formats.items import (
     point_list,
     size_of,
 )
-from workbench.datasets.formats.view import FolderView, parse_json
+from workbench.datasets.formats.json_text import parse_json
+from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import first_of, found, read_bytes, read_json
 from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS

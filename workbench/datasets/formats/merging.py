@@ -21,6 +21,7 @@ from workbench.datasets.formats.accounts import Account, new_account, take_back_
 from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.columns import count_labels
 from workbench.datasets.formats.contents import Contents, contents_of
+from workbench.datasets.formats.file_names import CONVERTIBLE, VIDEOS
 from workbench.datasets.formats.ledger import PICTURES, Ledger
 from workbench.datasets.formats.merge_aims import (
     Aims,
@@ -32,7 +33,7 @@ from workbench.datasets.formats.merge_aims import (
 from workbench.datasets.formats.merge_matching import DatasetView, find_those_there, heads_of
 from workbench.datasets.formats.naming import absolute
 from workbench.datasets.formats.plan import PlanFacts
-from workbench.datasets.formats.view import CONVERTIBLE, UNPACKED, VIDEOS, FolderView
+from workbench.datasets.formats.view import UNPACKED, FolderView
 from workbench.errors import ImportFormatError
 from workbench.persistence import DataStores
 from workbench.persistence.disk_errors import in_our_words, plainly

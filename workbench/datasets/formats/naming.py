@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from workbench.datasets.formats.file_names import POINTABLE, VIDEOS
 from workbench.datasets.formats.tar import archive_extension
-from workbench.datasets.formats.view import POINTABLE, VIDEOS
 from workbench.errors import AlreadyExistsError, ImportFormatError
 from workbench.persistence import DataStores
 

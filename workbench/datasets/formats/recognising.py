@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from workbench.datasets.changes import counted
 from workbench.datasets.formats import reasons as why
-from workbench.datasets.formats.file_names import extension, hidden
+from workbench.datasets.formats.file_names import VIDEOS, extension, hidden
 from workbench.datasets.formats.items import Detection
 from workbench.datasets.formats.pairing import stem_of
 from workbench.datasets.formats.registry import READERS, making_sense
 from workbench.datasets.formats.tar import is_archive
-from workbench.datasets.formats.view import VIDEOS, FolderView
+from workbench.datasets.formats.view import FolderView
 from workbench.errors import ArchiveError, ImportFormatError
 from workbench.persistence.archive.directory import fold
 

@@ -29,8 +29,9 @@ from workbench.datasets.formats.items import (
     number,
     said_by,
 )
+from workbench.datasets.formats.json_text import parse_json
 from workbench.datasets.formats.via_3 import is_project, is_table, project_of_table, regions_of
-from workbench.datasets.formats.view import FolderView, parse_json
+from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import found, read_bytes, read_json
 from workbench.errors import ImportFormatError
 from workbench.persistence.stored_json import MALFORMED

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.datasets.formats.items import number
-from workbench.datasets.formats.view import parse_json
+from workbench.datasets.formats.json_text import parse_json
 from workbench.errors import ImportFormatError
 from workbench.persistence.stored_json import MALFORMED
 

@@ -10,7 +10,6 @@ into a temporary folder, which `FolderView.close` removes.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections import OrderedDict
@@ -20,8 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-import orjson
-
 from workbench.datasets.formats import tar
 from workbench.datasets.formats.encodings import (
     TEXTS,
@@ -29,18 +26,24 @@ from workbench.datasets.formats.encodings import (
     first_word,
     in_utf8,
     is_other_text,
-    wide_encoding,
 )
-from workbench.datasets.formats.file_names import by_extension, extension
+from workbench.datasets.formats.file_names import (
+    CONVERTIBLE,
+    POINTABLE,
+    VIDEOS,
+    by_extension,
+    extension,
+)
+from workbench.datasets.formats.json_text import parse_json
 from workbench.datasets.formats.nested import look_inside
+from workbench.datasets.formats.pointing import require_archive
 from workbench.datasets.formats.reasons import DANGLING, LEADS_OUT
 from workbench.datasets.image_facts import TAIL_BYTES
-from workbench.errors import ArchiveError, ImportFormatError, NotFoundError, WorkbenchError
+from workbench.errors import ImportFormatError, NotFoundError, WorkbenchError
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.archive import Archive, Member
-from workbench.persistence.archive.folder import Folder, member_of, opened_file
+from workbench.persistence.archive.folder import Folder, member_of
 from workbench.persistence.disk_errors import in_our_words
-from workbench.persistence.foreign_text import made_whole, may_hold_halves
 from workbench.persistence.models import ArchiveLimits
 from workbench.persistence.scratch import scratch_prefix
 from workbench.persistence.similar import what_is_near
@@ -52,21 +55,6 @@ TEXT_BYTES = 2**30
 _CACHE_BYTES = 64 * 2**20
 _SAMPLE = 24
 _AT_ONCE = 1000
-
-POINTABLE = frozenset(
-    {".json", ".yaml", ".yml", ".xml", ".csv", ".ndjson", ".jsonl", ".data", ".txt"}
-)
-"""Extensions of files that somebody may point at in place of their folder."""
-
-CONVERTIBLE = frozenset({".heic", ".heif", ".hif", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"})
-"""Extensions of pictures that training does not read, and of which it can be given copies."""
-
-OTHER_PICTURES = CONVERTIBLE | {".dng", ".svg", ".psd", ".cr2", ".nef", ".arw", ".jxl"}
-
-VIDEOS = frozenset(
-    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"}
-)
-"""Extensions of what frames are taken of."""
 
 T = TypeVar("T")
 
@@ -257,7 +245,7 @@ class FolderView:
                     f"{what_is_near(path)}"
                 )
             if path == self.path:
-                _require_archive(path)
+                require_archive(path)
             archive = Archive.open(path, limits)
             self._open.append(archive)
             self._add(archive, prefix)
@@ -473,34 +461,6 @@ class FolderView:
         return found
 
 
-def _require_archive(path: Path) -> None:
-    """Refuse a file that is nothing that may be pointed at, with what to do about it.
-
-    Raises
-    ------
-    ArchiveError
-        If it has neither the name of an archive nor the beginning of one.
-    """
-    if tar.is_archive(path.name):
-        return
-    try:
-        with open(path, "rb", opener=opened_file) as file:
-            head = file.read(HEAD_BYTES)
-    except OSError:
-        return  # whoever opens it as an archive says why
-    if head.startswith((b"PK", b"Rar!", b"7z")):
-        return
-    if extension(path.name) in IMAGE_EXTENSIONS | OTHER_PICTURES:
-        raise ArchiveError(
-            f"{path}: expected a folder, an archive or an annotation file, found a picture; import "
-            f"the folder that it lies in, or add it to a dataset (in Browse: Add images)"
-        )
-    raise ArchiveError(
-        f"{path}: expected a folder, an archive (zip, tar), a video or an annotation file "
-        f"({', '.join(sorted(POINTABLE))}), found a file that is none of them; choose another"
-    )
-
-
 def _print_of(folder: Folder) -> bytes:
     """Return what changes when a file in a folder comes, goes or is written to.
 
@@ -523,28 +483,3 @@ def _accepts(test: Callable[[str], bool], name: str) -> bool:
         return test(name)
     except (ImportFormatError, ValueError):
         return False
-
-
-def parse_json(data: bytes, where: str) -> Any:
-    """Return what JSON says.
-
-    Raises
-    ------
-    ImportFormatError
-        If it is damaged, or so deep that reading it could exhaust the memory.
-    """
-    if wide := wide_encoding(data):
-        data = data.decode(wide, "replace").encode()
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        pass  # NaN and Infinity, which are no JSON, are written by many tools
-    try:
-        found = json.loads(data)
-        return made_whole(found) if may_hold_halves(data) else found
-    except (ValueError, RecursionError) as error:
-        problem = "more nesting than annotations have" if isinstance(error, RecursionError) else ""
-        raise ImportFormatError(
-            f"{where}: expected JSON, found it damaged: {problem or error}; export it again"
-        ) from error

@@ -20,7 +20,8 @@ from workbench.datasets.formats.items import (
     point_list,
     size_of,
 )
-from workbench.datasets.formats.view import FolderView, parse_json
+from workbench.datasets.formats.json_text import parse_json
+from workbench.datasets.formats.view import FolderView
 from workbench.datasets.formats.walking import found, read_json
 from workbench.errors import ImportFormatError
 from workbench.persistence.stored_json import MALFORMED

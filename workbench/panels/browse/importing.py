@@ -8,9 +8,9 @@ from pathlib import Path
 
 from workbench.datasets.actions import NewFile, Upload
 from workbench.datasets.changes import counted
+from workbench.datasets.formats.file_names import POINTABLE
 from workbench.datasets.formats.importing import has_annotations
 from workbench.datasets.formats.tar import is_archive
-from workbench.datasets.formats.view import POINTABLE
 from workbench.datasets.prelabelling import Prelabelled
 from workbench.errors import ArchiveError, ImportFormatError, NotFoundError
 from workbench.panels.shared.offers import FINDS_MORE

@@ -16,8 +16,8 @@ from typing import Any
 
 from workbench.datasets.actions import Change, Upload
 from workbench.datasets.changes import nothing_to_undo
+from workbench.datasets.formats.file_names import POINTABLE, VIDEOS
 from workbench.datasets.formats.tar import ARCHIVES
-from workbench.datasets.formats.view import POINTABLE, VIDEOS
 from workbench.errors import ConflictError, NotFoundError
 from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.importing import is_dataset, new_files
