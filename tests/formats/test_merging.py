@@ -13,7 +13,7 @@ from tests.helpers.backends import BACKENDS, make_backend
 from workbench import import_accounts, plan_merge
 from workbench.datasets.class_names import near_name
 from workbench.datasets.formats.accounts import take_back_import
-from workbench.errors import ConflictError, ImportFormatError, WorkbenchError
+from workbench.errors import ConflictError, ImportFormatError, NotFoundError, WorkbenchError
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation
 
@@ -289,6 +289,61 @@ ALL: dict[str, Any] = {
     "images/train/a.jpg": PICTURE,
     "labels/train/a.txt": "0 0.25 0.35 0.3 0.5\n",
 }
+
+
+@pytest.mark.parametrize("clashes", ["rename", "replace"])
+async def test_what_somebody_moves_before_it_is_done_is_told_and_nothing_comes_in(
+    tmp_path: Path, persistence_stores: Stores, clashes: str
+) -> None:
+    root = folder(tmp_path / "data" / "pets", {**BASE, "images/train/n.jpg": OTHER})
+    files = {**BASE, "images/train/n.jpg": picture(50, 40), "labels/train/n.txt": ROW}
+    source = folder(tmp_path / "in", {**files, "labels/train/a.txt": ROW})
+    plan = await plan_merge(persistence_stores, source, "pets", clashes=clashes)
+    moved = "n.jpg" if clashes == "replace" else "a.jpg"
+    await persistence_stores.image.move("pets", moved, "train", "test")
+    before = _files(root)
+    with pytest.raises(ConflictError, match=r"Somebody else .* nothing of it came in; plan it"):
+        await plan.apply()
+    assert _files(root) == before
+    assert await import_accounts(persistence_stores, "pets") == []
+    await (await plan_merge(persistence_stores, source, "pets", clashes=clashes)).apply()
+    assert _files(root) != before
+    await persistence_stores.dataset.delete("pets")
+    with pytest.raises(NotFoundError, match="pets"):
+        await plan.apply()
+
+
+async def test_a_plan_is_made_while_others_move_and_delete_pictures(
+    tmp_path: Path, persistence_stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those that all have one length, each is read once, however many come in."""
+    many = {f"images/train/{n}.jpg": PICTURE[:-2] + bytes([n]) + b"\xd9" for n in range(6)}
+    root = folder(tmp_path / "data" / "pets", {**BASE, **many})
+    source = folder(
+        tmp_path / "in",
+        {f"images/{name}.jpg": data for name, data in zip("uvwxyz", many.values(), strict=True)},
+    )
+    image, asked = persistence_stores.image, []
+    scan, read_many = image.scan, image.read_many
+
+    async def moved_on(dataset: str) -> Any:
+        await image.move(dataset, "0.jpg", "train", "val")
+        found = await scan(dataset)
+        await image.delete(dataset, "train", "1.jpg")
+        return found
+
+    async def read(dataset: str, keys: Any) -> Any:
+        asked.extend(keys)
+        return await read_many(dataset, keys)
+
+    monkeypatch.setattr(image, "scan", moved_on)
+    monkeypatch.setattr(image, "read_many", read)
+    plan = await plan_merge(persistence_stores, source, "pets")
+    assert len(asked) == len(set(asked))
+    monkeypatch.undo()
+    merged = await plan.apply()
+    assert sorted(name for _, name in merged.added) == ["u.jpg", "v.jpg"]
+    assert (root / "images/val/0.jpg").is_file()
 
 
 async def test_what_cannot_all_come_in_does_not_come_in_at_all(

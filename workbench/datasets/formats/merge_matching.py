@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from workbench.datasets.formats.contents import Contents
 from workbench.datasets.formats.reading import Picture
 from workbench.datasets.formats.view import HEAD_BYTES, FolderView
+from workbench.errors import NotFoundError
 from workbench.persistence import DataStores
 from workbench.persistence.archive.directory import fold
 from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.stores.dataset import image_key
 
 _BATCH = 256
+_AT_ONCE = 16
+"""Pictures that are read together to compare their bytes."""
 
 
 class DatasetView(FolderView):
@@ -81,46 +85,75 @@ async def find_those_there(
     if isinstance(view, DatasetView):
         return dict(view.keys)
     view = contents.view
-    table = await stores.image.scan(dataset)
-    lengths: dict[int, list[ImageKey]] = {}
-    for filename, split, size in zip(
-        table.filenames, table.split.tolist(), table.size_bytes.tolist(), strict=True
-    ):
-        lengths.setdefault(size, []).append((SPLITS[split], filename))
-    named: dict[str, list[ImageKey]] = {}
-    for known in keys:
-        named.setdefault(fold(known[1]), []).append(known)
+    there = _There(stores, dataset, keys)
+    await there.look()
     found: dict[str, ImageKey] = {}
     owned: set[ImageKey] = set()
     for picture in contents.pictures:
-        same_length = lengths.get(view.size(picture.name), [])
-        key: ImageKey | None = await _same_bytes(stores, dataset, same_length, view, picture.name)
-        if key is None:
-            base = fold(picture.name.rpartition("/")[2])
-            key = await _same_size(stores, dataset, named.get(base, []), picture)
+        key = await there.same_bytes(view, picture.name) or await there.same_size(picture)
         if key is not None and key not in owned:
             owned.add(key)
             found[picture.name] = key
     return found
 
 
-async def _same_bytes(
-    stores: DataStores, dataset: str, keys: Sequence[ImageKey], view: FolderView, name: str
-) -> ImageKey | None:
-    if not keys:
-        return None
-    digest = hashlib.sha256(await asyncio.to_thread(view.read, name)).digest()
-    for key in keys:
-        data = await stores.image.read_bytes(dataset, *key)
-        if hashlib.sha256(data).digest() == digest:
-            return key
-    return None
+class _There:
+    """The pictures of a dataset, of which somebody else may move or delete some meanwhile.
 
+    Parameters
+    ----------
+    stores : DataStores
+    dataset : str
+    keys : sequence of (str, str)
+        Of those that are looked at.
+    """
 
-async def _same_size(
-    stores: DataStores, dataset: str, keys: Sequence[ImageKey], picture: Picture
-) -> ImageKey | None:
-    if len(keys) != 1:
-        return None
-    sizes = await stores.image.measure_many(dataset, keys)
-    return keys[0] if tuple(sizes[0].tolist()) == picture.size else None
+    def __init__(self, stores: DataStores, dataset: str, keys: Sequence[ImageKey]) -> None:
+        self._stores = stores
+        self._dataset = dataset
+        self._keys = frozenset(keys)
+        self._digests: dict[ImageKey, bytes] = {}
+        self._by_length: dict[int, list[ImageKey]] = defaultdict(list)
+        self._by_name: dict[str, list[ImageKey]] = defaultdict(list)
+        for key in keys:
+            self._by_name[fold(key[1])].append(key)
+
+    async def look(self) -> None:
+        """See how long each is."""
+        table = await self._stores.image.scan(self._dataset)
+        columns = (table.filenames, table.split.tolist(), table.size_bytes.tolist())
+        for filename, split, size in zip(*columns, strict=True):
+            key = SPLITS[split], filename
+            if key in self._keys:
+                self._by_length[size].append(key)
+
+    async def same_bytes(self, view: FolderView, name: str) -> ImageKey | None:
+        """Return the one that has the bytes of a picture of the source."""
+        keys = self._by_length.get(view.size(name), [])
+        if not keys:
+            return None
+        digest = hashlib.sha256(await asyncio.to_thread(view.read, name)).digest()
+        await self._read(keys)
+        return next((key for key in keys if self._digests[key] == digest), None)
+
+    async def _read(self, keys: Sequence[ImageKey]) -> None:
+        """Take the digests of some, each once: frames of one camera may all be of one length."""
+        new = [key for key in keys if key not in self._digests]
+        for start in range(0, len(new), _AT_ONCE):
+            some = new[start : start + _AT_ONCE]
+            contents = await self._stores.image.read_many(self._dataset, some)
+            for key, data in zip(some, contents, strict=True):
+                self._digests[key] = (
+                    hashlib.sha256(data).digest() if isinstance(data, bytes) else b""
+                )
+
+    async def same_size(self, picture: Picture) -> ImageKey | None:
+        """Return the one that has the name of a picture of the source, and its size in pixels."""
+        keys = self._by_name.get(fold(picture.name.rpartition("/")[2]), [])
+        if len(keys) != 1:
+            return None
+        try:
+            sizes = await self._stores.image.measure_many(self._dataset, keys)
+        except NotFoundError:
+            return None
+        return keys[0] if tuple(sizes[0].tolist()) == picture.size else None

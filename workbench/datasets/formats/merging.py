@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,12 @@ from workbench.datasets.formats.merge_matching import DatasetView, find_those_th
 from workbench.datasets.formats.naming import absolute
 from workbench.datasets.formats.plan import PlanFacts
 from workbench.datasets.formats.view import UNPACKED, FolderView
-from workbench.errors import ImportFormatError
+from workbench.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ImportFormatError,
+    NotFoundError,
+)
 from workbench.persistence import DataStores
 from workbench.persistence.disk_errors import in_our_words, plainly
 from workbench.persistence.inspection import ImageReplacement
@@ -257,7 +263,7 @@ class MergePlan(PlanFacts):
         ImportFormatError
             If questions are open.
         ConflictError
-            If the dataset's classes have changed since.
+            If the dataset's classes have changed since, or pictures that are concerned.
         """
         if self.questions:
             raise ImportFormatError("; ".join(self.questions))
@@ -272,14 +278,26 @@ class MergePlan(PlanFacts):
                 kept.append(self._account(way))
                 return kept[-1].id, kept[-1].to_bytes()
 
+            way = await self._merged(images, account)
+        self.close()
+        change = self._change(way, kept[-1])
+        return Merged(change, way.added, list(self.labels), self.ledger, self.notes)
+
+    async def _merged(
+        self, images: list[NewImage], account: Callable[[WayBack], tuple[str, bytes]]
+    ) -> WayBack:
+        try:
             replacements = await self._replacements()
             merge = Merge(
                 self._target.classes, self.classes, images, replacements, self.labels, account
             )
-            way = await self._stores.dataset.merge(self.dataset, merge)
-        self.close()
-        change = self._change(way, kept[-1])
-        return Merged(change, way.added, list(self.labels), self.ledger, self.notes)
+            return await self._stores.dataset.merge(self.dataset, merge)
+        except (NotFoundError, AlreadyExistsError) as error:
+            await self._stores.dataset.get(self.dataset)  # unless it is gone as a whole
+            raise ConflictError(
+                f"{error}. Somebody else has changed {self.dataset} since this import was planned, "
+                "and nothing of it came in; plan it again"
+            ) from error
 
     def _account(self, way: WayBack) -> Account:
         ids = {name: class_id for class_id, name in enumerate(self.classes)}
