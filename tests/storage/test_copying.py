@@ -261,6 +261,25 @@ async def test_what_is_there_already_stays(cups: Path, stores: Stores) -> None:
     assert (await stores.dataset.get("mugs")).classes == ["mug"]
 
 
+@pytest.mark.parametrize("bucket", [False, True])
+async def test_a_mistyped_dataset_is_said_with_the_one_that_is_meant(
+    cups: Path, tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str], bucket: bool
+) -> None:
+    place = f"{address}/data" if bucket else str(cups.parent)
+    if bucket:
+        await copy_dataset(cups, f"{place}/cups")
+    for wrong, said in (
+        ("cusp", f"did you mean {place}/cups?"),
+        ("kangaroo", "it holds 'cups'"),
+    ):
+        arguments = ["copy", f"{place}/{wrong}", str(tmp_path / "to" / "x")]
+        assert await asyncio.to_thread(main, arguments) == 1
+        told = capsys.readouterr().err
+        assert said in told
+        assert "list()" not in told
+    assert not (tmp_path / "to" / "x").exists()
+
+
 async def test_what_is_not_there_is_said(
     tmp_path: Path, cups: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
