@@ -134,6 +134,7 @@ class StoredDataset(Dataset):
         *,
         values: Sequence[str] = (),
         heads: Sequence[str] = (),
+        done: Callable[[T], None] = lambda _: None,
     ) -> T:
         """See `Dataset.transact`.
 
@@ -155,14 +156,16 @@ class StoredDataset(Dataset):
 
         keys = [DATA_YAML, FACTS, *values]
         try:
-            return storage.transact(work, values=keys, heads=heads, checks=[check])
+            result = storage.transact(work, values=keys, heads=heads, checks=[check])
         except _OldFormatError:
-            return super().transact(decide)
+            return super().transact(decide, done=done)
         except _MovedError:
             self._found = self._catalogue.storage_of(self.name) if is_new else None
             if self._found is None:
                 raise self._catalogue.missing(self.name) from None
-            return self.transact(decide, values=values, heads=heads)
+            return self.transact(decide, values=values, heads=heads, done=done)
+        done(result)
+        return result
 
     def read(self) -> DataYaml:
         """See `Dataset.read`."""

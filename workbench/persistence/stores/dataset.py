@@ -100,12 +100,18 @@ class Dataset:
         *,
         values: Sequence[str] = (),
         heads: Sequence[str] = (),
+        done: Callable[[T], None] = lambda _: None,
     ) -> T:
-        """Decide on changes of the dataset and make them; see `Storage.transact`."""
+        """Decide on changes of the dataset and make them; see `Storage.transact`.
+
+        `done` gets the result as soon as the changes are durable: before the lease is let go, if
+        that takes time.
+        """
         with self.leased() as (yaml, writer):
             changes, result = decide(yaml)
             if changes:
                 writer.commit(changes)
+            done(result)
         return result
 
     def at(self, key: str) -> str:

@@ -10,10 +10,11 @@ is done as ever, without a plan.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from workbench.errors import WorkbenchError
@@ -28,6 +29,8 @@ from workbench.persistence.stores.label_edits import require_plain
 from workbench.persistence.stores.label_reading import read_existing, require_revision
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_text import clean_annotations, format_labels, revision_of
+
+_log = logging.getLogger(__name__)
 
 _MOST = 256
 """Saves in one transaction: the first of them waits for the last one to be written."""
@@ -73,7 +76,6 @@ class LabelSaves:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._waiting: dict[str, deque[Save]] = {}
-        self._threads = ThreadPoolExecutor(thread_name_prefix="label-saves")
 
     async def save(self, dataset: Dataset, save: Save) -> LabelData:
         """Replace the labels of one image, together with whatever else waits; durable at the end.
@@ -89,9 +91,8 @@ class LabelSaves:
         if not somebody_works:
             try:
                 # Not awaited by itself: it goes on for the others when this one is cancelled.
-                # Nor is a loop told when it ends: the answers are enough.
-                self._threads.submit(self._work, dataset)
-            except RuntimeError as error:  # Python ends, and starts nothing more
+                asyncio.get_running_loop().run_in_executor(None, self._work, dataset)
+            except RuntimeError as error:  # the loop is being closed, and takes nothing more
                 self._refuse_all(dataset.name, error)
         answer = asyncio.wrap_future(save.outcome)
         where = f"labels of {save.filename} in {dataset.name}"
@@ -104,11 +105,13 @@ class LabelSaves:
             while left:
                 decided: list[_Batch] = []
                 try:
-                    batch = self._carry_out(dataset, left, most, decided)
+                    self._carry_out(dataset, left, most, decided)
                 except (OSError, WorkbenchError) as error:
                     # None of it happened. One of them cannot be written: each by itself, so that
                     # it is the only one that fails.
-                    if not decided:
+                    if decided and decided[-1].is_told:  # it did; what follows concerns nobody
+                        _log.warning("%s: after its labels were saved: %s", dataset.name, error)
+                    elif not decided:
                         _refuse(left, error)
                     elif len(decided[-1].checked) > 1:
                         most = 1
@@ -117,14 +120,14 @@ class LabelSaves:
                         _forget(left, decided[-1].num_taken)
                 except BaseException as error:  # noqa: BLE001  each of them is told; none may hang
                     _refuse(left, error)
-                else:
-                    batch.tell()
-                    _forget(left, batch.num_taken)
 
     def _carry_out(
         self, dataset: Dataset, saves: deque[Save], most: int, decided: list[_Batch]
-    ) -> _Batch:
-        """Do the first of some saves and of those that come, as many as go into one commit."""
+    ) -> None:
+        """Do the first of some saves and of those that come, as many as go into one commit.
+
+        They are told as soon as they are durable: what the disk frees after that takes as long.
+        """
 
         def decide(yaml: DataYaml) -> tuple[list[Write | Append], _Batch]:
             saves.extend(self._come_meanwhile(dataset.name))
@@ -133,10 +136,16 @@ class LabelSaves:
             return batch.changes(dataset.storage), batch
 
         asked = [(save.split, save.filename) for save in [*saves][:most] if is_plain(save.filename)]
-        return dataset.transact(
+
+        def done(batch: _Batch) -> None:
+            batch.tell()
+            _forget(saves, batch.num_taken)
+
+        dataset.transact(
             decide,
             values=[label_key(*key) for key in asked],
             heads=[image_key(*key) for key in asked],
+            done=done,
         )
 
     def _next(self, name: str) -> list[Save] | None:
@@ -164,7 +173,7 @@ class LabelSaves:
             save.outcome.set_exception(error)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
     """Saves that are decided on together.
 
@@ -176,11 +185,14 @@ class _Batch:
         The others, and why.
     num_taken : int
         How many of those that wait these are, the first ones.
+    is_told : bool
+        Whether each has its answer.
     """
 
     checked: list[_Checked]
     refused: list[tuple[Save, Exception]]
     num_taken: int
+    is_told: bool = False
 
     @classmethod
     def of(cls, dataset: Dataset, yaml: DataYaml, saves: Iterable[Save], most: int) -> _Batch:
@@ -206,6 +218,7 @@ class _Batch:
 
     def tell(self, failed: Exception | None = None) -> None:
         """Tell each what has become of it; if the commit has failed, with its error."""
+        self.is_told = True
         for save, error in self.refused:
             save.outcome.set_exception(error)
         for one in self.checked:
