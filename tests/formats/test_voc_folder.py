@@ -218,7 +218,7 @@ async def test_the_classes_asked_for_are_taken_in_their_order(
 
     assert info.classes == ["dog", "cat"]
     assert [row.split()[0] for row in _labels(tmp_path, "a.txt").splitlines()] == ["1", "0"]
-    assert info.notes[0].startswith("2 annotations of classes that are not wanted were left out")
+    assert info.notes[0].startswith("2 annotations were left out: their classes are not wanted")
 
 
 async def test_without_lists_all_are_for_training_unless_shares_are_chosen(

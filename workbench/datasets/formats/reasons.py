@@ -131,7 +131,7 @@ SENTENCES = {
     ),
     TWICE: "{count} annotations stand in several files and were taken once, such as {example}",
     TOO_MANY: _OUT + f"more than {MAX_ROWS:,} stand on one picture, {{example}}",
-    CLASS_LEFT: "{count} annotations of classes that are not wanted were left out: {example}",
+    CLASS_LEFT: _OUT + "<their classes are|its class is> not wanted, such as {example}",
     POLYGON_LEFT: "{count} annotations that are more than a box were left out, as was chosen",
     DAMAGED_PICTURE: _OUT + "<their|its> picture is damaged, such as {example}",
     PICTURE_LEFT: _OUT + "<their|its> picture is left out, such as {example}",
@@ -143,12 +143,11 @@ SENTENCES = {
     ),
     OTHER_GROUP: (
         "{count} annotations repeat what was taken already of the same picture, as outlines and "
-        "boxes do, and were left out, such as in {example}"
+        "boxes do, and <were|was> left out, such as in {example}"
     ),
-    NOT_HERE: "{count} {unit} are of no picture of the dataset and were left out: {example}",
+    NOT_HERE: "{count} {unit} are new to the dataset and were left out, such as {example}",
     LABELLED_ALREADY: (
-        "{count} annotations are of pictures that have other labels already, which were kept, such "
-        "as {example}"
+        _OUT + "<their|its> picture has other labels already, which were kept, such as {example}"
     ),
     THERE_ALREADY: "{count} annotations are in the dataset already, such as of {example}",
     PICTURE_THERE: (
@@ -257,7 +256,7 @@ SENTENCES = {
     NOT_CONVERTED: "{count} files could not be made into pictures, such as {example}",
     MASK_FOLDER: (
         "{count} images lie in folders of their own under the names of annotated pictures, as "
-        "masks do, and were left out, such as {example}"
+        "masks do, and <were|was> left out, such as {example}"
     ),
     UNLABELLED_LEFT: "{count} images without annotation were left out, as was chosen",
     UNLISTED: (
@@ -288,7 +287,7 @@ SENTENCES = {
     ),
     NEARLY: (
         "{count} images have a name that differs a little from that of their annotation file, and "
-        "are the only ones that it can mean, such as {example}"
+        "<are the only ones|is the only one> that it can mean, such as {example}"
     ),
     SHARED_NAME: (
         "{count} images share name and label file with another and nothing tells which is meant, "
