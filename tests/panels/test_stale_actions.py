@@ -373,6 +373,7 @@ HOME_NEEDS_NO_LOOK = {
     "create",  # adds; so does what is brought in, see `ImportModel`
     "restore",  # an entry of the trash never changes
     "undo",  # refused by the stores
+    "distrust_links",  # takes a consent back, whatever it is for by now
 }
 OF_LINKS = {"trust_links"}
 """See below: it is decided on where links lead."""

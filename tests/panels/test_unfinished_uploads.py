@@ -68,8 +68,8 @@ def test_three_of_60_mb_wait_on_the_disk_and_go_after_a_kill(
 
 
 def test_the_name_of_every_temporary_folder_says_whose_it_is() -> None:
-    """Others are never removed after a kill; two have a way of their own."""
-    own_way = {"api/upload_folder.py", "weights/rewriting.py"}
+    """Others are never removed after a kill; one has a way of its own."""
+    own_way = {"api/upload_folder.py"}
     source = Path(scratch.__file__).parents[1]
     made = re.compile(r"(?:mkdtemp|TemporaryDirectory)\((?!.*prefix=(?:scratch_)?prefix)")
     found = {

@@ -62,13 +62,13 @@ def test_what_a_storage_in_memory_refuses_has_not_happened(tmp_path: Path) -> No
 
 @pytest.fixture(
     scope="module",
-    params=[3, pytest.param(1, marks=pytest.mark.nightly)],
-    ids=["a third", "all"],
+    params=[6, pytest.param(1, marks=pytest.mark.nightly)],
+    ids=["a sixth", "all"],
 )
 def deaths(request: pytest.FixtureRequest) -> dict[str, list[str]]:
     """What was wrong after deaths in each operation; two processes share the work.
 
-    Of the many steps of a long operation, each third for every change, and all at night.
+    Of the many steps of a long operation, each sixth for every change, and all at night.
     """
     with quick_folder() as folder:
         return in_shares("tests.helpers.crash_points", folder, request.param)

@@ -52,7 +52,11 @@ async def test_stores_say_what_there_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("checkpoint", "found"),
-    [({"epoch": 1, "best": 2}, "a dict of epoch, best"), ([1], "a list"), ({}, "an empty dict")],
+    [
+        ({"epoch": 1, "best": 2}, "a table of epoch, best"),
+        ([1], "a list by itself"),
+        ({}, "an empty table"),
+    ],
 )
 def test_a_file_without_a_model_is_said_with_what_it_holds(checkpoint: object, found: str) -> None:
     with pytest.raises(ValueError, match=rf"with a model in it, found {found}; take the best\.pt"):
