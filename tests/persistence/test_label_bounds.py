@@ -122,6 +122,13 @@ def test_no_row_of_a_file_with_too_many_is_read(monkeypatch: pytest.MonkeyPatch)
     assert (report.rows, "100,000 rows" in report.problem) == ([], True)
 
 
+def test_what_is_wrong_with_a_file_keeps_none_of_it_in_memory() -> None:
+    data = b"0 0.5 0.5 0.2 0.2\nword\n" + ROW * 10_000
+    [problem] = parse_many([data], ["x.txt"], 1).problems
+    assert "word" in str(problem)
+    assert (problem.__traceback__, problem.__context__, problem.__cause__) == (None, None, None)
+
+
 async def test_large_label_files_are_read_some_at_a_time(
     base: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ from workbench.persistence.yolo.label_table import parse_plain
 TITLE = "YOLO"
 
 _TICK = 500
+_MOST_AT_ONCE = 1 << 24
 _ROWS = re.compile(rb"(?:[0-9]{1,4}(?: [0-9]{1,8}(?:\.[0-9]{1,20})?){4,}\n)+")
 # ``labels`` of ``labels_old``, and whatever lies above it.
 _OLD = re.compile(
@@ -149,16 +150,8 @@ def _records(
 ) -> Iterator[Record]:
     parser = RowReader(reading.classes, keypoints)
     reading.amend = partial(_amend, reading, parser, len(reading.classes))
-    for start in range(0, len(files), _TICK):
+    for names, contents in _some_at_a_time(view, files, reading):
         options.tick()
-        names, contents = [], []
-        for name in files[start : start + _TICK]:
-            try:
-                contents.append(view.text(name))
-            except ImportFormatError as error:
-                reading.unreadable.append((name, str(error)))
-            else:
-                names.append(name)
         in_columns = _in_columns(contents, reading.classes)
         for name, data, plain in zip(names, contents, in_columns, strict=True):
             try:
@@ -168,6 +161,27 @@ def _records(
                 continue
             reading.used.add(name)
             yield record
+
+
+def _some_at_a_time(
+    view: FolderView, files: Sequence[str], reading: Reading
+) -> Iterator[tuple[list[str], list[bytes]]]:
+    """Yield names and contents of label files, never many bytes together."""
+    names: list[str] = []
+    contents: list[bytes] = []
+    size = 0
+    for name in files:
+        try:
+            contents.append(view.text(name))
+        except ImportFormatError as error:
+            reading.unreadable.append((name, str(error)))
+            continue
+        names.append(name)
+        size += len(contents[-1])
+        if len(names) == _TICK or size > _MOST_AT_ONCE:
+            yield names, contents
+            names, contents, size = [], [], 0
+    yield names, contents
 
 
 def _amend(

@@ -98,7 +98,7 @@ def parse_many(
                 contents[position], paths[position], num_classes, keypoints=keypoints
             )
         except LabelFormatError as error:
-            problems.append(error)
+            problems.append(_bare(error))
             continue
         values = [(a.class_id, *a.xywh) for a in parsed.annotations]
         parts_rows.append(np.array(values, dtype=np.float64).reshape(-1, 5))
@@ -108,6 +108,12 @@ def parse_many(
         order = np.argsort(file_index, kind="stable")
         file_index, rows = file_index[order], rows[order]
     return Columns(file_index, rows[:, 0].astype(np.int64), rows[:, 1:], problems)
+
+
+def _bare(error: LabelFormatError) -> LabelFormatError:
+    """Return an error that keeps nothing alive of where it was raised: not the whole file."""
+    error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _clipped(
