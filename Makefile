@@ -33,8 +33,9 @@ help: ## show this list
 .PHONY: env
 env: $(STAMP) ## make .venv and install into it; the other commands do so themselves
 
-# Not compiled while it is installed: most of it is never imported, and what is, Python compiles
-# then and keeps.
+# CI imports a small part of it once, and Python compiles that then. People start it again and
+# again, perhaps where Python cannot or must not keep what it compiles: there, each import of
+# PyTorch would compile it anew.
 $(STAMP): pyproject.toml requirements.lock
 	@set -e; \
 	if [ ! -f "$@" ] || [ "$$(cat "$@")" = "$$(pwd -P)" ] \
@@ -55,7 +56,7 @@ $(STAMP): pyproject.toml requirements.lock
 	fi; \
 	echo "Installing into $(VENV): once, some minutes, several GB with PyTorch"; \
 	rm -f "$@"; \
-	$(PY) -m pip install --disable-pip-version-check --no-compile -c requirements.lock -e '.[dev]'; \
+	$(PY) -m pip install --disable-pip-version-check $(if $(CI),--no-compile) -c requirements.lock -e '.[dev]'; \
 	pwd -P > "$@"
 
 .PHONY: lab

@@ -17,6 +17,14 @@ Timed = Callable[[], float]
 """Does some work and returns the seconds that count, so that tidying up does not."""
 
 
+if sys.dont_write_bytecode:
+    print(
+        "PYTHONDONTWRITEBYTECODE is set: where installed packages were not compiled, each process "
+        "that is started compiles PyTorch anew, and takes seconds that are not the product's",
+        file=sys.stderr,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """Seconds that product and baseline took, one of each for every round."""

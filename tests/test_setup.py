@@ -113,6 +113,12 @@ def test_changed_requirements_are_installed(checkout: Path) -> None:
 
 
 @needs_make
+def test_only_ci_installs_what_is_not_compiled(checkout: Path) -> None:
+    assert "--no-compile" not in make(checkout, "--dry-run", "env").stdout
+    assert "--no-compile" in make(checkout, "--dry-run", "env", "CI=true").stdout
+
+
+@needs_make
 def test_the_environment_of_a_moved_folder_is_made_again(checkout: Path) -> None:
     make(checkout, "env")
     calls(checkout)
