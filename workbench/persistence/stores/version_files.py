@@ -308,7 +308,8 @@ def _sweep_later(dataset: Dataset, writer: Writer) -> None:
 def _sweep(dataset: Dataset, writer: Writer) -> None:
     try:
         used: set[str] = set()
-        used = used.union(*(_shas(dataset, key) for key in _keys(dataset)))
+        for key in _keys(dataset):
+            used |= _shas(dataset, key)
     except (InvalidDatasetError, NotFoundError) as error:
         # That version may have the last copy of an image.
         _log.warning("no image of a version is removed as long as one cannot be read: %s", error)
