@@ -41,6 +41,29 @@ async def test_rows_are_reported_as_they_stand(stores: Stores, messy: str) -> No
     assert inspection.orphans == []
 
 
+async def test_a_table_tells_which_files_hold_more_than_boxes(backend: Backend) -> None:
+    polygon = b"0 0.1 0.1 0.5 0.1 0.5 0.5\n"
+    files = {"data.yaml": YAML, "labels/train/lonely.txt": GOOD}
+    contents = {"a": GOOD, "b": polygon, "c": b"rubbish\n", "d": GOOD, "e": polygon}
+    for name, labels in contents.items():
+        files[f"images/train/{name}.jpg"] = jpeg(1)
+        files[f"labels/train/{name}.txt"] = labels
+    files["images/val/v.jpg"], files["labels/val/v.txt"] = jpeg(1), polygon
+    await backend.arrange("some", files)
+    label = backend.stores.label
+    whole = await label.load_all("some")
+    assert [whole.filenames[place] for place in whole.irregular] == [
+        "b.jpg", "c.jpg", "e.jpg", "v.jpg",
+    ]  # fmt: skip
+    keys = [("val", "v.jpg"), ("train", "d.jpg"), ("train", "c.jpg"), ("train", "b.jpg")]
+    some = await label.load_many("some", keys)
+    assert some.irregular.tolist() == [0, 2, 3]
+    inspection = await label.inspect("some", only=keys)
+    assert {(r.split, r.filename) for r in inspection.files} == {keys[0], keys[2], keys[3]}
+    assert inspection.orphans == []
+    assert (await label.inspect("some")).orphans == [("train", "lonely.txt")]
+
+
 async def test_a_file_in_utf_16_has_no_rows(backend: Backend) -> None:
     data = GOOD.decode().encode("utf-16")
     files = {"data.yaml": YAML, "images/val/a.jpg": jpeg(1), "labels/val/a.txt": data}

@@ -152,6 +152,10 @@ class LabelTable:
         Normalised xywh.
     problems : list of LabelFormatError
         Label files that could not be read; their images have no boxes here.
+    irregular : ndarray of int64
+        Positions in `filenames` of the images whose label files hold anything but plain boxes, in
+        ascending order: those in `problems`, and those with polygons, keypoints, confidences or
+        numbers of another kind. All others are rows of a class id and four decimals.
     """
 
     filenames: list[str]
@@ -161,6 +165,7 @@ class LabelTable:
     class_id: npt.NDArray[np.int64]
     boxes: npt.NDArray[np.float64]
     problems: list[Exception] = field(default_factory=list)
+    irregular: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __len__(self) -> int:
         """Return the number of boxes."""

@@ -177,7 +177,9 @@ async def _items(
             f"{counted(len(table.problems), 'label file')} left out as unreadable, its picture as "
             f"not labelled: {table.problems[0]}"
         )
-    broken = await _rows_beyond_boxes(stores, name) if format == "yolo" or table.problems else {}
+    irregular = [keys[place] for place in table.irregular.tolist()]
+    looked_at = irregular and (format == "yolo" or table.problems)
+    broken = await _rows_beyond_boxes(stores, name, irregular) if looked_at else {}
     extras = await _extras(stores, name)
     sizes = await stores.image.measure_many(name, keys)
     columns, ends = _columns(table, sizes, classes, wanted, extras)
@@ -250,14 +252,14 @@ async def _extras(stores: DataStores, name: str) -> Extras:
 
 
 async def _rows_beyond_boxes(
-    stores: DataStores, name: str
+    stores: DataStores, name: str, keys: Sequence[ImageKey]
 ) -> dict[ImageKey, tuple[list[str], str]]:
     """Return the label files that are no plain boxes: rows to be kept, and what is wrong.
 
     Rows are kept where Ultralytics reads them: polygons alone, or boxes with the keypoints that
     ``data.yaml`` announces. Others (mixed, six columns) are written as boxes.
     """
-    inspection = await stores.label.inspect(name)
+    inspection = await stores.label.inspect(name, only=keys)
     found: dict[ImageKey, tuple[list[str], str]] = {}
     for report in inspection.files:
         counts = {len(row.values) for row in report.rows}

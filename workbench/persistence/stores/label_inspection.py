@@ -14,7 +14,7 @@ from workbench.persistence.inspection import (
     LabelRepair,
     LabelRow,
 )
-from workbench.persistence.models import SPLITS
+from workbench.persistence.models import SPLITS, ImageKey
 from workbench.persistence.stores.dataset import Dataset, image_key, label_key
 from workbench.persistence.stores.label_reading import read_some
 from workbench.persistence.yolo.data_yaml import DataYaml
@@ -42,8 +42,8 @@ _NEWLINE = re.compile(r"\r\n|\r|\n")
 _LINES = re.compile(r"(\r\n|\r|\n)")
 
 
-def inspect(dataset: Dataset) -> LabelInspection:
-    """Look at all label files of a dataset."""
+def inspect(dataset: Dataset, only: frozenset[ImageKey] | None = None) -> LabelInspection:
+    """Look at all label files of a dataset, or at those of some images."""
     yaml = dataset.read()
     files: list[LabelFileReport] = []
     orphans: list[tuple[str, str]] = []
@@ -51,10 +51,13 @@ def inspect(dataset: Dataset) -> LabelInspection:
     for split in SPLITS:
         stems = dataset.label_stems(split)
         names = dataset.image_names(split)
+        if only is not None:
+            names = [name for name in names if (split, name) in only]
         owners = [name for name in names if stem(name) in stems]
         outside += dataset.storage.outside(image_key(split, name) for name in names)
         outside += dataset.storage.outside(label_key(split, name) for name in owners)
-        unowned = stems - {stem(name) for name in owners} - NO_LABELS
+        owned = stems if only is not None else {stem(name) for name in owners}
+        unowned = stems - owned - NO_LABELS
         orphans += [(split, f"{name}.txt") for name in sorted(unowned)]
         keys = [label_key(split, name) for name in owners]
         for start, contents in read_some(dataset.storage, keys):

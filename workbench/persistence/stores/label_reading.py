@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import compress
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.errors import ConflictError, InvalidDatasetError, LabelFormatError
 from workbench.persistence import links
@@ -163,7 +164,7 @@ def load_all(dataset: Dataset, split: str | None) -> LabelTable:
             owners = np.flatnonzero(has_labels) + len(filenames)
             keys = [f"labels/{name}/{label}" for label in compress(own, has_labels)]
             for start, part in _read_columns(dataset, keys, yaml):
-                parts.append(replace(part, file_index=owners[part.file_index + start]))
+                parts.append(_placed(part, owners[start:]))
             filenames += images
             split_of += [name] * len(images)
             labelled += has_labels
@@ -176,6 +177,7 @@ def load_all(dataset: Dataset, split: str | None) -> LabelTable:
         class_id=columns.class_id,
         boxes=columns.boxes,
         problems=list(columns.problems),
+        irregular=columns.irregular,
     )
 
 
@@ -199,6 +201,11 @@ def _columns(
     )
 
 
+def _placed(part: Columns, places: npt.NDArray[np.int64]) -> Columns:
+    """Return the boxes of files of which each stands for the image at one of these places."""
+    return replace(part, file_index=places[part.file_index], irregular=places[part.irregular])
+
+
 def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
     """Return every box of some images in columns."""
     yaml = dataset.read()
@@ -212,7 +219,7 @@ def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
             some = places[start : start + len(contents)]
             labelled[some] = [data is not None for data in contents]
             part = _columns(dataset, keys[start : start + len(contents)], contents, yaml)
-            parts.append(replace(part, file_index=some[part.file_index]))
+            parts.append(_placed(part, some))
     columns = join(parts)
     order = np.argsort(columns.file_index, kind="stable")
     return LabelTable(
@@ -223,4 +230,5 @@ def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
         class_id=columns.class_id[order],
         boxes=columns.boxes[order],
         problems=list(columns.problems),
+        irregular=np.sort(columns.irregular),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from workbench.persistence.disk_errors import speaks_plainly
@@ -202,12 +202,21 @@ class LabelStore:
             dataset, lambda one: label_reading.load_many(one, [one.find(*key) for key in keys])
         )
 
-    async def inspect(self, dataset: str) -> LabelInspection:
+    async def inspect(
+        self, dataset: str, *, only: Collection[ImageKey] | None = None
+    ) -> LabelInspection:
         """Look closely at all label files: rows as they stand there, and files without an image.
 
         Nothing is clipped, skipped or refused, so that what is wrong can be shown and mended.
+
+        Parameters
+        ----------
+        dataset : str
+        only : collection of (str, str), optional
+            The label files of just these images; no orphans then.
         """
-        return await self._read(dataset, label_inspection.inspect)
+        chosen = None if only is None else frozenset(only)
+        return await self._read(dataset, lambda one: label_inspection.inspect(one, chosen))
 
     async def repair_many(
         self, dataset: str, repairs: Mapping[ImageKey, LabelRepair], *, what: str = ""

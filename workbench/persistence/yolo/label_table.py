@@ -49,12 +49,17 @@ _ODD = "delete it, or put a file there"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """Boxes of many files: which file each belongs to, its class and its normalised xywh."""
+    """Boxes of many files: which file each belongs to, its class and its normalised xywh.
+
+    `irregular` are the files, in ascending order, that hold anything but plain boxes: those in
+    `problems`, and others whose rows have more columns or another way of writing numbers.
+    """
 
     file_index: npt.NDArray[np.int64]
     class_id: npt.NDArray[np.int64]
     boxes: npt.NDArray[np.float64]
     problems: list[LabelFormatError]
+    irregular: npt.NDArray[np.int64]
 
 
 def read_labels(path: str) -> bytes:
@@ -92,7 +97,8 @@ def parse_many(
     plain, file_of_row, rows = _clipped(*parse_plain(contents, num_classes, anywhere=True))
     parts_index, parts_rows = [file_of_row], [rows]
     problems: list[LabelFormatError] = []
-    for position in np.flatnonzero(~plain).tolist():
+    irregular = np.flatnonzero(~plain)
+    for position in irregular.tolist():
         try:
             parsed = parse_labels(
                 contents[position], paths[position], num_classes, keypoints=keypoints
@@ -107,7 +113,7 @@ def parse_many(
     if len(parts_rows) > 1:
         order = np.argsort(file_index, kind="stable")
         file_index, rows = file_index[order], rows[order]
-    return Columns(file_index, rows[:, 0].astype(np.int64), rows[:, 1:], problems)
+    return Columns(file_index, rows[:, 0].astype(np.int64), rows[:, 1:], problems, irregular)
 
 
 def _bare(error: LabelFormatError) -> LabelFormatError:
@@ -140,12 +146,13 @@ def join(parts: Sequence[Columns]) -> Columns:
     """Return the boxes of all parts in one, in the given order."""
     if not parts:
         none = np.empty(0, dtype=np.int64)
-        return Columns(none, none, np.empty((0, 4), dtype=np.float64), [])
+        return Columns(none, none, np.empty((0, 4), dtype=np.float64), [], none)
     return Columns(
         np.concatenate([part.file_index for part in parts]),
         np.concatenate([part.class_id for part in parts]),
         np.concatenate([part.boxes for part in parts]),
         [problem for part in parts for problem in part.problems],
+        np.concatenate([part.irregular for part in parts]),
     )
 
 
