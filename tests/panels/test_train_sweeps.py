@@ -98,6 +98,22 @@ async def test_what_cannot_be_tried_is_said_and_nothing_is_started(
     assert not list((tmp_path / "runs").glob("*/*/sweep.json"))
 
 
+@pytest.mark.parametrize(("chosen", "group_by"), [("", None), ("name", "name")])
+async def test_folds_are_grouped_as_was_chosen(
+    panel: TrainPanel, monkeypatch: pytest.MonkeyPatch, chosen: str, group_by: str | None
+) -> None:
+    asked: list[object] = []
+
+    async def begin(**options: object) -> None:
+        asked.append(options["group_by"])
+
+    monkeypatch.setattr(panel.sweeps.model, "begin_folds", begin)
+    assert panel.sweeps.group_by.value == "name"
+    panel.sweeps.group_by.value = chosen
+    await panel.sweeps.model.cross_validate()
+    assert asked == [group_by]
+
+
 async def test_a_sweep_of_an_earlier_kernel_is_shown_with_its_trials(
     panel: TrainPanel, tmp_path: Path
 ) -> None:

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from workbench.errors import InvalidConfigError, TrainingError
-from workbench.training.arguments import check_arguments, parse_arguments, train_arguments
+from workbench.training.arguments import (
+    check_arguments,
+    parse_arguments,
+    train_arguments,
+    unheard,
+)
 from workbench.training.config import BaseModel, TrainingConfig, TrainingJob
 
 
@@ -134,6 +139,12 @@ def test_arguments_that_ultralytics_has_are_let_through(monkeypatch: pytest.Monk
     check_arguments({"lr0": 0.01, "mosaic": 0.5, "optimizer": "AdamW", "plots": True})
     monkeypatch.setattr("yaml.safe_load", None)  # their list is read once, not at each letter
     check_arguments({"lr0": 0.1})
+
+
+def test_what_ultralytics_chooses_with_the_optimizer_is_known_to_change_nothing() -> None:
+    assert unheard({"lr0": 0.1, "momentum": 0.8, "degrees": 5}) == ["lr0", "momentum"]
+    assert unheard({"lr0": 0.1, "optimizer": "Auto"}) == ["lr0"]
+    assert unheard({"lr0": 0.1, "optimizer": "SGD"}) == []
 
 
 @pytest.mark.parametrize("value", ["0,01", "fast"])

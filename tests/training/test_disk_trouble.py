@@ -57,14 +57,14 @@ async def test_whatever_is_asked_of_runs_is_told_in_our_words(
     runner: TrainingRunner, tmp_path: Path, fault: int
 ) -> None:
     run = await runner.start(CONFIG)
-    sweep = await runner.sweep(CONFIG, {"lr0": [0.1, 0.2]})
+    sweep = await runner.sweep(CONFIG, {"seed": [1, 2]})
 
     async def called(method: Callable[[], object]) -> object:
         return method()
 
     steps: dict[str, Step] = {
         "start": lambda: runner.start(CONFIG),
-        "sweep": lambda: runner.sweep(CONFIG, {"lr0": [0.1, 0.2]}),
+        "sweep": lambda: runner.sweep(CONFIG, {"seed": [1, 2]}),
         "cross_validate": lambda: runner.cross_validate(CONFIG, folds=2),
         "list_runs": runner.list_runs,
         "list_sweeps": runner.list_sweeps,

@@ -37,6 +37,9 @@ _OURS = {
 _LOADING = ("distill_model", "source", "tracker")
 # These would break the run's folder, its events or the promise to stay offline.
 _FIXED = ("project", "name", "exist_ok", "save_dir", "save", "resume", "task", "mode", "cfg", "val")
+# With the optimizer that it takes where none is named, Ultralytics takes its own of these.
+_OF_THE_OPTIMIZER = ("lr0", "momentum", "warmup_bias_lr")
+HOW_TO_BE_HEARD = "name an optimizer as well, such as optimizer=AdamW"
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
@@ -104,6 +107,17 @@ def check_arguments(extra: Mapping[str, Any]) -> None:
             )
             raise InvalidConfigError(f"extra: Ultralytics has no argument {name!r}; {hint}")
         _check_number(name, value, known[name])
+
+
+def unheard(extra: Mapping[str, Any]) -> list[str]:
+    """Return the names of those arguments that would change nothing.
+
+    Where no optimizer is named (``optimizer=auto``), Ultralytics chooses one by the length of the
+    run, and its learning rate and momentum with it, whatever was asked for.
+    """
+    if str(extra.get("optimizer", "auto")).lower() != "auto":
+        return []
+    return [name for name in _OF_THE_OPTIMIZER if name in extra]
 
 
 def train_arguments(job: TrainingJob, folder: RunFolder) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from workbench.persistence import Stores
 from workbench.persistence.counting import counted
 from workbench.persistence.models import DatasetInfo, ImageKey, LabelTable, Progress, no_progress
 from workbench.training.architectures import read_architecture, require_readable_texts
-from workbench.training.arguments import check_arguments
+from workbench.training.arguments import HOW_TO_BE_HEARD, check_arguments, unheard
 from workbench.training.base_models import resolve_base_model
 from workbench.training.config import BaseModel, TrainingConfig
 from workbench.training.data_versions import data_of
@@ -120,9 +120,22 @@ async def check_run(
     problems = find_problems(info, table, config.unlabelled_as_background)
     if not any(problem.severity == ERROR for problem in problems):
         problems += await _look_at_images(data, config.dataset, table, progress)
+    problems += _unheard_settings(config)
     there = LocalPlace() if place is None else place
     problems += await asyncio.to_thread(there.check, info, config, base, runs_dir)
     return sorted(problems, key=lambda problem: problem.severity != ERROR)
+
+
+def _unheard_settings(config: TrainingConfig) -> list[Problem]:
+    return [
+        Problem(
+            WARNING,
+            f"{name}={config.extra[name]} changes nothing: where no optimizer is named, "
+            "Ultralytics chooses one, and this with it",
+            HOW_TO_BE_HEARD,
+        )
+        for name in unheard(config.extra)
+    ]
 
 
 async def _look_at_images(

@@ -226,7 +226,8 @@ class TrainingRunner:
         space : mapping of str to list or Between
             What is tried, by the name of a setting of `TrainingConfig`, or of any other argument
             of Ultralytics' ``train``: ``{"image_size": [320, 640], "lr0": Between(1e-4, 0.1,
-            log=True)}``.
+            log=True), "optimizer": ["AdamW"]}``. Without an optimizer Ultralytics chooses the
+            learning rate and momentum itself, so that values of these are refused.
         trials : int, optional
             So many are drawn at random. Default: the whole grid of the listed values.
         halving : Halving, optional

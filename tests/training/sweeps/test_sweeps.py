@@ -10,12 +10,13 @@ import pytest
 
 from tests.helpers.runs import gone
 from tests.helpers.training import TINY
-from workbench.errors import TrainingError
+from workbench.errors import InvalidConfigError, TrainingError
 from workbench.persistence import Stores
 from workbench.persistence.process_record import ProcessRecord
 from workbench.persistence.sweep_folder import SweepFolder
 from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
+from workbench.training.sweeps.starting import deal_folds
 from workbench.training.sweeps.sweep import Sweep, SweepProgress
 
 
@@ -44,14 +45,14 @@ async def test_the_best_of_a_sweep_and_it_alone_goes_to_the_model_store(
     runner: TrainingRunner, persistence_stores: Stores
 ) -> None:
     config = TrainingConfig(**TINY, epochs=1, model_name="best shapes")
-    sweep = await runner.sweep(config, {"lr0": [0.01, 0.0001]})
+    sweep = await runner.sweep(config, {"lr0": [0.01, 0.0001], "optimizer": ["AdamW"]})
     progress = await sweep.wait()
     assert progress.state == "finished"
     assert [trial.state for trial in progress.trials] == ["finished", "finished"]
     runs = {run.id: run for run in await runner.list_runs()}
     assert [runs[trial.run_id].config.extra for trial in progress.trials] == [
-        {"lr0": 0.01},
-        {"lr0": 0.0001},
+        {"lr0": 0.01, "optimizer": "AdamW"},
+        {"lr0": 0.0001, "optimizer": "AdamW"},
     ]
     best = progress.best
     assert best is not None
@@ -66,6 +67,33 @@ async def test_the_best_of_a_sweep_and_it_alone_goes_to_the_model_store(
     assert found.read_progress() == progress
     with pytest.raises(TrainingError, match="nothing to resume"):
         await found.resume()
+
+
+async def test_values_that_would_all_come_out_the_same_are_not_tried(
+    runner: TrainingRunner,
+) -> None:
+    config = TrainingConfig(**TINY)
+    with pytest.raises(InvalidConfigError, match="^lr0: all values .* name one as well"):
+        await runner.sweep(config, {"lr0": [0.01, 0.0001]})
+    with pytest.raises(InvalidConfigError, match="^momentum: all values"):
+        await runner.sweep(config, {"momentum": [0.1, 0.9], "optimizer": ["SGD", "auto"]})
+    assert SweepFolder.find_all(runner.runs_dir) == []
+
+
+async def test_a_learning_rate_that_changes_nothing_is_a_warning(runner: TrainingRunner) -> None:
+    config = TrainingConfig(**TINY, extra={"lr0": 0.5})
+    said = [str(problem) for problem in await runner.check(config)]
+    assert any("lr0=0.5 changes nothing" in each and "optimizer=AdamW" in each for each in said)
+    heard = TrainingConfig(**TINY, extra={"lr0": 0.5, "optimizer": "SGD"})
+    assert not any("changes nothing" in str(each) for each in await runner.check(heard))
+
+
+def test_too_few_groups_are_told_with_a_name_that_made_one() -> None:
+    frames = [("train", f"shapes_{number:05}.jpg") for number in range(9)]
+    with pytest.raises(TrainingError, match="there is 1, because names like shapes_00000.jpg are"):
+        deal_folds(frames, 3, "name")
+    with pytest.raises(TrainingError, match="there are 9: take fewer"):
+        deal_folds(frames, 10, None)
 
 
 @pytest.mark.long

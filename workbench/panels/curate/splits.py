@@ -9,9 +9,9 @@ from typing import Any
 import ipywidgets as w
 
 from workbench.datasets.changes import counted
-from workbench.datasets.grouping import BY_BURST, BY_LOOKS, BY_NAME
 from workbench.datasets.splits import SplitPlan
 from workbench.panels.curate.model import CurateModel
+from workbench.panels.shared.groups import GROUPS
 from workbench.panels.shared.parts import (
     Spawn,
     allow,
@@ -29,12 +29,6 @@ from workbench.panels.shared.widgets import CopyButton
 from workbench.persistence.models import SPLITS
 
 _FIRST = {"train": 80.0, "val": 20.0, "test": 0.0}
-_GROUPS = (
-    ("nothing: each image for itself", ""),
-    ("name: frames of a video together", BY_NAME),
-    ("capture: what was taken in one go", BY_BURST),
-    ("looks: what looks alike", BY_LOOKS),
-)
 _ROUNDING = 0.05  # three thirds of 33.33 add up
 _HINT = "Deals all images out anew; you see what would move before anything does."
 _MORE = (
@@ -68,7 +62,7 @@ class SplitsPage:
         }
         self.stratify = w.Checkbox(value=True, description="Stratify by class", indent=False)
         self.stratify.layout.width = "auto"
-        self.group_by = labelled(w.Dropdown(options=_GROUPS, value="", description="Group by"))
+        self.group_by = labelled(w.Dropdown(options=GROUPS, value="", description="Group by"))
         self.seed = labelled(
             w.BoundedIntText(value=0, min=0, max=2**31 - 1, description="Seed"), width="120px"
         )

@@ -76,7 +76,7 @@ _WORDS = {
     "arguments": (
         "More arguments",
         "Any other argument of Ultralytics' train.",
-        "Such as lr0=0.01 degrees=5 optimizer=AdamW.",
+        "Such as lr0=0.01 optimizer=AdamW degrees=5.",
     ),
 }
 _MAIN = ("dataset", "version", "base_model", "allow_download")
@@ -117,7 +117,7 @@ class TrainForm:
         self.seed = w.BoundedIntText(min=0, max=2**31 - 1)
         self.cache = w.Dropdown(options=_CACHES)
         self.unlabelled_as_background = w.Checkbox(indent=False)
-        self.arguments = w.Text(placeholder="lr0=0.01 degrees=5", continuous_update=False)
+        self.arguments = w.Text(placeholder="degrees=5 lr0=0.01 optimizer=AdamW", continuous_update=False)
         w.link((model, "base_models"), (self.base_model, "options"), transform=(tuple, list))
         self.controls: dict[str, Any] = {name: getattr(self, name) for name in CHOSEN}
         self.hints = {name: w.HTML() for name in CHOSEN}

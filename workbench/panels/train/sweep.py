@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets as w
 
 from workbench.errors import WorkbenchError
+from workbench.panels.shared.groups import GROUPS
 from workbench.panels.shared.parts import (
     Command,
     Fold,
@@ -18,6 +19,7 @@ from workbench.panels.shared.parts import (
     choice,
     field,
     help_text,
+    labelled,
     row,
     set_options,
     show,
@@ -35,7 +37,7 @@ from workbench.panels.train.words import CHECKING, box
 
 _LINES_TO_DRAW = 2
 _START = "Train once for each of these settings; all else is as in the form above"
-_VALIDATE = "Deal train and val into folds, frames of one video into one, and train for each"
+_VALIDATE = "Deal train and val into folds, what belongs together into one, and train for each"
 _CANCEL = "End it with all its runs; it can be resumed"
 _RESUME = "Go on with what of it is not done"
 
@@ -94,7 +96,7 @@ class SweepPart:
         model = self.model
         self.space = w.Textarea(
             description="What is tried",
-            placeholder="image_size: 320, 640\nlr0: 0.0001 to 0.1 log",
+            placeholder="image_size: 320, 640\nlr0: 0.0001 to 0.1 log\noptimizer: AdamW",
             rows=3,
             layout={"width": "auto"},
         )
@@ -103,7 +105,8 @@ class SweepPart:
         self.ends_early = w.Checkbox(description="End early", indent=False)
         self.first = w.BoundedIntText(description="Compare after", min=1, max=100_000)
         self.folds = w.BoundedIntText(description="Folds", min=2, max=100)
-        for name in ("space", "trials", "at_once", "ends_early", "first", "folds"):
+        self.group_by = labelled(w.Dropdown(options=GROUPS, description="Grouped by"))
+        for name in ("space", "trials", "at_once", "ends_early", "first", "folds", "group_by"):
             w.link((model, name), (getattr(self, name), "value"))
         self.start_button = button("Start sweep", "search", model.start, self._spawn)
         self.validate_button = button("Cross-validate", "random", model.cross_validate, self._spawn)
@@ -111,13 +114,14 @@ class SweepPart:
         about = help_text(
             "One setting a line: values, or a range.",
             "Any setting by its name in Python (image_size, batch, epochs, base_model), and any "
-            "other argument of Ultralytics. All other settings are those of the form. The best "
+            "other argument of Ultralytics. A learning rate counts only beside an optimizer that is "
+            "named. All other settings are those of the form. The best "
             "trial's model goes to the store.",
         )
         numbers = w.Box(
             (
                 field(self.trials, w.HTML(help_text("Drawn at random; 0: all combinations."))),
-                field(self.at_once, w.HTML(help_text("Here they take turns in any case."))),
+                field(self.at_once, w.HTML(help_text("On a cluster; on this machine they take turns."))),
                 field(self.first, w.HTML(help_text("Epochs that each trial gets in any case."))),
             )
         )
@@ -127,13 +131,14 @@ class SweepPart:
             w.HTML(help_text("Trials that are behind end; one in three goes on.")),
         )
         folds = field(self.folds, w.HTML(help_text("Says how far a result depends on the images.")))
+        grouped = help_text("What belongs together is in one fold.")
         self.form = w.VBox(
             (
                 field(self.space, w.HTML(about)),
                 numbers,
                 early,
                 row(self.start_button),
-                row(folds, self.validate_button),
+                row(folds, field(self.group_by, w.HTML(grouped)), self.validate_button),
                 self.problem,
             )
         )

@@ -38,6 +38,7 @@ class SweepModel(t.HasTraits):
     first = t.Int(3, help="Epochs that each trial gets in any case.")
     at_once = t.Int(1, help="Trials that are under way at a time.")
     folds = t.Int(5, help="Of a cross-validation.")
+    group_by = t.Unicode("name", help="Which images are in one fold; empty: each for itself.")
     busy = t.Bool(False, help="Whether one is being checked and started.")
     sweeps: t.List[str] = t.List(help="Ids of all sweeps, the newest first.")
     sweep = t.Instance(Sweep, allow_none=True, help="The one that is shown.")
@@ -84,7 +85,9 @@ class SweepModel(t.HasTraits):
         TrainingError
             If training would fail, or there are too few groups of images.
         """
-        await self.begin_folds(folds=self.folds, at_once=self.at_once)
+        await self.begin_folds(
+            folds=self.folds, group_by=self.group_by or None, at_once=self.at_once
+        )
 
     async def begin(self, space: Space, **options: Any) -> Sweep:
         """Start a sweep, and show it.

@@ -18,6 +18,7 @@ from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey, Progress, no_progress
 from workbench.persistence.stores.runs import RunStore
 from workbench.persistence.sweep_folder import SweepFolder
+from workbench.training.arguments import unheard
 from workbench.training.base_models import fetch_weights
 from workbench.training.checks import ERROR, check_run, check_settings
 from workbench.training.config import LOCAL, BaseModel, TrainingConfig, TrainingJob
@@ -46,6 +47,7 @@ async def start_sweep(
     """Start a sweep; see `TrainingRunner.sweep`."""
     settings = draw_trials(space, trials, seed)
     configs = [with_settings(config, each) for each in settings]
+    _require_heard(space, configs)
     folder, jobs = await _prepare(stores, runs, configs, where, progress)
     try:
         plan = SweepPlan(
@@ -119,10 +121,7 @@ def deal_folds(
     groups = group_index([name for _, name in dealt], group_by).tolist()
     sizes = Counter(groups)
     if len(sizes) < folds:
-        raise TrainingError(
-            f"{folds} folds need as many groups of images, and there are {len(sizes)}: take fewer "
-            "folds, or group_by=None, where each image stands for itself"
-        )
+        raise TrainingError(_too_few_groups(folds, [name for _, name in dealt], group_by))
     order = sorted(sizes)
     random.Random(seed).shuffle(order)
     order.sort(key=lambda group: -sizes[group])  # stable: large ones first, so that all fit
@@ -135,6 +134,29 @@ def deal_folds(
     for (split, name), group in zip(dealt, groups, strict=True):
         result[fold_of[group]].append(f"{split}/{name}")
     return result
+
+
+def _too_few_groups(folds: int, names: Sequence[str], group_by: GroupBy) -> str:
+    found = len(set(group_index(names, group_by).tolist()))
+    why = ""
+    if group_by == BY_NAME and len(names) > found:
+        why = f", because names like {names[0]} are taken for frames of one video"
+    groups = "there is 1" if found == 1 else f"there are {found}"
+    return (
+        f"{folds} folds need as many groups of images, and {groups}{why}: take fewer folds, or let "
+        "each image stand for itself (group_by=None, in Train under Grouped by)"
+    )
+
+
+def _require_heard(space: Space, configs: Sequence[TrainingConfig]) -> None:
+    """Refuse to try values of what changes nothing: all such trials would come out the same."""
+    searched = {name for config in configs for name in unheard(config.extra) if name in space}
+    if searched:
+        raise InvalidConfigError(
+            f"{', '.join(sorted(searched))}: all values would come out the same, because where no "
+            "optimizer is named Ultralytics chooses one, and this with it: name one as well, "
+            "'optimizer: AdamW' among what is tried or extra={'optimizer': 'AdamW'} for all trials"
+        )
 
 
 async def _prepare(
