@@ -73,9 +73,9 @@ async def test_values_that_would_all_come_out_the_same_are_not_tried(
     runner: TrainingRunner,
 ) -> None:
     config = TrainingConfig(**TINY)
-    with pytest.raises(InvalidConfigError, match="^lr0: all values .* name one as well"):
+    with pytest.raises(InvalidConfigError, match=r"^lr0: all values .* name one as well"):
         await runner.sweep(config, {"lr0": [0.01, 0.0001]})
-    with pytest.raises(InvalidConfigError, match="^momentum: all values"):
+    with pytest.raises(InvalidConfigError, match=r"^momentum: all values"):
         await runner.sweep(config, {"momentum": [0.1, 0.9], "optimizer": ["SGD", "auto"]})
     assert SweepFolder.find_all(runner.runs_dir) == []
 
@@ -90,7 +90,7 @@ async def test_a_learning_rate_that_changes_nothing_is_a_warning(runner: Trainin
 
 def test_too_few_groups_are_told_with_a_name_that_made_one() -> None:
     frames = [("train", f"shapes_{number:05}.jpg") for number in range(9)]
-    with pytest.raises(TrainingError, match="there is 1, because names like shapes_00000.jpg are"):
+    with pytest.raises(TrainingError, match="there is 1, because names like shapes_00000"):
         deal_folds(frames, 3, "name")
     with pytest.raises(TrainingError, match="there are 9: take fewer"):
         deal_folds(frames, 10, None)

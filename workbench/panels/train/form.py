@@ -117,7 +117,9 @@ class TrainForm:
         self.seed = w.BoundedIntText(min=0, max=2**31 - 1)
         self.cache = w.Dropdown(options=_CACHES)
         self.unlabelled_as_background = w.Checkbox(indent=False)
-        self.arguments = w.Text(placeholder="degrees=5 lr0=0.01 optimizer=AdamW", continuous_update=False)
+        self.arguments = w.Text(
+            placeholder="degrees=5 lr0=0.01 optimizer=AdamW", continuous_update=False
+        )
         w.link((model, "base_models"), (self.base_model, "options"), transform=(tuple, list))
         self.controls: dict[str, Any] = {name: getattr(self, name) for name in CHOSEN}
         self.hints = {name: w.HTML() for name in CHOSEN}

@@ -114,14 +114,14 @@ class SweepPart:
         about = help_text(
             "One setting a line: values, or a range.",
             "Any setting by its name in Python (image_size, batch, epochs, base_model), and any "
-            "other argument of Ultralytics. A learning rate counts only beside an optimizer that is "
-            "named. All other settings are those of the form. The best "
-            "trial's model goes to the store.",
+            "other argument of Ultralytics. A learning rate counts only beside a named "
+            "optimizer. All other settings are those of the form. The best trial's model goes to "
+            "the store.",
         )
         numbers = w.Box(
             (
                 field(self.trials, w.HTML(help_text("Drawn at random; 0: all combinations."))),
-                field(self.at_once, w.HTML(help_text("On a cluster; on this machine they take turns."))),
+                field(self.at_once, w.HTML(help_text("On a cluster; here they take turns."))),
                 field(self.first, w.HTML(help_text("Epochs that each trial gets in any case."))),
             )
         )
