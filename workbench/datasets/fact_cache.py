@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from workbench.datasets.image_facts import DTYPE, VERSION, examine
 from workbench.datasets.places import find_places
+from workbench.errors import InvalidFrameError
 from workbench.persistence import DataStores
 from workbench.persistence.models import (
     SPLITS,
@@ -133,7 +134,10 @@ def _examine_batch(
     for start, found in zip(starts, pieces, strict=True):
         places = batch[start : start + _PIECE]
         facts[places] = found
-        known[places] = True
+        # What could not be read for another reason than its bytes is looked at again.
+        known[places] = [
+            isinstance(one, bytes | InvalidFrameError) for one in contents[start : start + _PIECE]
+        ]
         progress(done + start + len(places), total)
 
 

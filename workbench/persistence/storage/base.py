@@ -24,7 +24,13 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.errors import (
+    BusyError,
+    InvalidDatasetError,
+    NotFoundError,
+    UnreachableError,
+    WorkbenchError,
+)
 from workbench.persistence.storage.keys import check_key, parts_of
 
 UNFINISHED_S = 2 * 24 * 3600
@@ -259,6 +265,12 @@ class Storage(ABC):
 
         None stands for what is not there. What cannot be read, or has more than `most` bytes, is
         the exception that says why, so that one does not keep us from the others.
+
+        Raises
+        ------
+        UnreachableError, BusyError, StorageError
+            If the place does not answer, or knows us no more: that is the matter with no value, and
+            who is told it of one takes it for damaged.
         """
 
     @abstractmethod
@@ -340,7 +352,7 @@ class Storage(ABC):
         Returns
         -------
         list
-            As of `read_many`.
+            As of `read_many`, which also says what is raised.
         """
         found: builtins.list[bytes | Exception | None] = []
         for key in keys:
@@ -349,6 +361,8 @@ class Storage(ABC):
                     found.append(stream.read(length))
             except NotFoundError:
                 found.append(None)
+            except (UnreachableError, BusyError):
+                raise
             except (WorkbenchError, OSError) as error:
                 found.append(error)
         return found

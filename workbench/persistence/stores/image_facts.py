@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import InvalidDatasetError, InvalidFrameError, WorkbenchError
+from workbench.errors import (
+    BusyError,
+    InvalidDatasetError,
+    InvalidFrameError,
+    UnreachableError,
+    WorkbenchError,
+)
 from workbench.persistence import links
 from workbench.persistence.disk_errors import as_ours
 from workbench.persistence.image_bounds import MAX_BYTES
@@ -119,6 +125,8 @@ def _size(dataset: Dataset, key: str, start: bytes) -> tuple[int, int]:
         return header.shown
     try:
         return measured(dataset, key)
+    except (UnreachableError, BusyError):  # of which nothing is to be remembered
+        raise
     except OSError:
         return 0, 0
 

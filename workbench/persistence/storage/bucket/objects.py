@@ -231,6 +231,10 @@ class Objects:
             raise ours from None
 
 
+class DeniedError(StorageError):
+    """One object may not be read, which says nothing of others."""
+
+
 class _MissingError(StorageError):
     """It is not there, or not the one that was asked for."""
 
@@ -305,7 +309,7 @@ def _refusal(error: Exception, where: str, changing: bool) -> WorkbenchError:
             return ReadOnlyError(
                 sentence("permission to change this", "ask the bucket's owner for it")
             )
-        return StorageError(sentence("permission to read this", "ask the bucket's owner for it"))
+        return DeniedError(sentence("permission to read this", "ask the bucket's owner for it"))
     if code in _SLOW or status in (429, 503):
         return BusyError(
             sentence("a service with time for us", "wait a minute, then try again; nothing is lost")

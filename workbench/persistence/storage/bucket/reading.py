@@ -19,7 +19,7 @@ from workbench.persistence.storage.bucket.journal import Journal
 from workbench.persistence.storage.bucket.large import Large
 from workbench.persistence.storage.bucket.looking import BucketLooker
 from workbench.persistence.storage.bucket.moments import Fetched
-from workbench.persistence.storage.bucket.objects import PIECE
+from workbench.persistence.storage.bucket.objects import PIECE, DeniedError
 from workbench.persistence.storage.bucket.writing import Lease
 from workbench.persistence.storage.keys import check_key
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _FILES_AT_ONCE = 4
 _MOST_WAITING = 1 << 23
 """Bytes that wait for being put away together."""
+_OF_ONE_VALUE = (InvalidDatasetError, DeniedError)
+"""What is the matter with one value. All else is with the service: nobody is told it of a value."""
 T = TypeVar("T")
 
 
@@ -153,7 +155,7 @@ class BucketReader(BucketLooker):
             if got.meta["size"] > most:
                 return self._too_long(key, got.meta["size"], most)
             return self._body(key, got, reading)
-        except WorkbenchError as error:
+        except _OF_ONE_VALUE as error:
             return error
 
     def _short(self, key: str, data: bytes, most: int) -> bytes | Exception:
@@ -240,7 +242,7 @@ class BucketReader(BucketLooker):
                 return self._objects.start(key, length)
             whole = self._content(key, _Reading(journal, {}, {}), MOST_BYTES)
             return whole[:length] if isinstance(whole, bytes) else whole
-        except WorkbenchError as error:
+        except _OF_ONE_VALUE as error:
             return error
 
     def ahead(self, keys: Sequence[str] = (), folders: Sequence[str] = ()) -> None:
@@ -332,7 +334,8 @@ class BucketReader(BucketLooker):
 
         def get(key: str) -> Callable[[], None]:
             def go() -> None:
-                read[key] = self._content(key, reading, MOST_BYTES)
+                with suppress(WorkbenchError):
+                    read[key] = self._content(key, reading, MOST_BYTES)
 
             return go
 
