@@ -218,6 +218,7 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _copy(options: argparse.Namespace) -> int:
+    from workbench.persistence.addresses import place_of
     from workbench.persistence.copying import copy_dataset
     from workbench.persistence.counting import counted
 
@@ -232,7 +233,7 @@ def _copy(options: argparse.Namespace) -> int:
     made = asyncio.run(copy_dataset(options.source, options.target, progress=progress))
     print(
         f"Dataset {made.name!r} with {counted(sum(made.num_images.values()), 'image')} is in "
-        f"{made.path}."
+        f"{place_of(made.path)}."
     )
     return 0
 

@@ -141,6 +141,8 @@ class SqliteWriter(Writer):
         with self._storage._connected("IMMEDIATE") as database:
             for change in changes:
                 self._make(database, change)
+            # Whoever reads meanwhile sees by it that something was moved or removed, too.
+            database.execute("UPDATE s SET stamp = stamp + 1")
 
     def _make(self, database: sqlite3.Connection, change: Change) -> None:
         match change:

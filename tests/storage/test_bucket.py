@@ -5,6 +5,7 @@ What needs the server is in the long lane, but for one test.
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import logging
@@ -27,6 +28,7 @@ from workbench.errors import (
     ReadOnlyError,
     SetupError,
     StorageError,
+    UnreachableError,
 )
 from workbench.persistence.storage import Append, Move, Remove, Storage, Write
 from workbench.persistence.storage.bucket import BucketStorage, open_bucket
@@ -425,6 +427,27 @@ def test_a_network_that_is_not_there(s3: S3Proxy, monkeypatch: pytest.MonkeyPatc
     storage = open_bucket(f"s3://{BUCKET}/x", ttl_s=TTL_S)
     with pytest.raises(StorageError, match="see to the network and to the endpoint"):
         storage.read("a")
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "./a.jpg", "/a.jpg", "a%09.jpg"])
+def test_an_object_that_cannot_be_listed_is_named(name: str, address: str, s3: S3Proxy) -> None:
+    """Another program has put it there; nobody shall look for the fault in the network."""
+    storage = open_bucket(address)
+    storage.commit([Write("images/b.jpg", b"1")])
+    connection = http.client.HTTPConnection("127.0.0.1", s3.upstream)
+    connection.request("PUT", f"/{address.removeprefix('s3://')}/images/{name}", b"x")
+    assert connection.getresponse().status == 200
+    connection.close()
+    with pytest.raises(StorageError, match=r"found an object '.*images/.*rename it") as raised:
+        storage.list("images")
+    assert not isinstance(raised.value, UnreachableError)
+    assert storage.read("images/b.jpg") == b"1"
+
+
+@pytest.mark.parametrize("path", ["data/../other", "data//cups", "./data"])
+def test_an_address_leads_only_downwards(path: str) -> None:
+    with pytest.raises(SetupError, match="expected names between the slashes"):
+        open_bucket(f"s3://bucket/{path}")
 
 
 @pytest.mark.parametrize(

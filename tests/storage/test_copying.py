@@ -261,6 +261,16 @@ async def test_what_is_there_already_stays(cups: Path, stores: Stores) -> None:
     assert (await stores.dataset.get("mugs")).classes == ["mug"]
 
 
+@pytest.mark.parametrize("target", ["cups/images/inner", "cups/inner", "../data/cups/cups"])
+async def test_not_into_itself(target: str, cups: Path) -> None:
+    before = files_of(cups)
+    with pytest.raises(InvalidNameError, match="outside of the dataset that is copied"):
+        await copy_dataset(cups, cups.parent / target)
+    with pytest.raises(InvalidNameError, match="outside of the dataset that is copied"):
+        await copy_dataset("s3://bucket/data/cups", "s3://bucket/data/cups/images/inner")
+    assert files_of(cups) == before
+
+
 @pytest.mark.parametrize("bucket", [False, True])
 async def test_a_mistyped_dataset_is_said_with_the_one_that_is_meant(
     cups: Path, tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str], bucket: bool

@@ -53,7 +53,7 @@ async def copy_dataset(
     InvalidDatasetError
         If links lead out of the dataset, or what was written is not what is read again.
     InvalidNameError
-        If no dataset can have this name.
+        If no dataset can have this name, or the target lies in the dataset itself.
     SetupError
         If what a bucket needs is not there.
     """
@@ -61,6 +61,7 @@ async def copy_dataset(
     from workbench.persistence.stores import copying
 
     (from_place, name), (to_place, new_name) = _divided(source), _divided(target)
+    _require_outside(from_place, name, to_place)
 
     def work(report: Progress) -> DatasetInfo:
         if isinstance(from_place, Path) and not from_place.is_dir():
@@ -91,6 +92,19 @@ def _not_there(place: Path | str, name: str, known: list[str]) -> str:
     else:
         hint = f"it holds none; {_EXPECTED}"
     return f"dataset {name!r} is not in {place}; {hint}"
+
+
+def _require_outside(from_place: Path | str, name: str, to_place: Path | str) -> None:
+    """Make sure that a dataset is not copied into itself, where it would be part of its copies."""
+    if isinstance(from_place, Path) and isinstance(to_place, Path):
+        is_inside = to_place.resolve().is_relative_to((from_place / name).resolve())
+    else:
+        is_inside = f"{to_place}/".startswith(f"{from_place}/{name}/")
+    if is_inside:
+        raise InvalidNameError(
+            f"{to_place}: expected a place outside of the dataset that is copied, found one in "
+            f"{from_place}/{name}; choose another"
+        )
 
 
 def _divided(place: Path | str) -> tuple[Path | str, str]:

@@ -1,4 +1,7 @@
-"""A process that changes a storage until somebody kills it: ``killed_writer FILE CLASS FOLDER``.
+"""A process beside that of the tests: ``killed_writer FILE CLASS FOLDER writes``, or ``holds``.
+
+One that ``writes`` changes a storage until somebody kills it. One that ``holds`` the lease says so,
+and commits when its input ends.
 
 Every commit changes five things at once; after each it prints its number. Whoever finds them
 not in step has found a commit that happened half.
@@ -69,9 +72,22 @@ def suite_of(file: str, name: str) -> type[StorageContract]:
     return found
 
 
-def main(file: str, name: str, folder: str) -> None:
-    """Go on from where the last one was killed."""
+def main(file: str, name: str, folder: str, what: str) -> None:
+    """Do what was asked for."""
     storage = suite_of(file, name)().make(Path(folder))
+    (hold if what == "holds" else write_on)(storage)
+
+
+def hold(storage: Storage) -> None:
+    """Hold the lease until the input ends."""
+    with storage.lease() as writer:
+        print("held", flush=True)
+        sys.stdin.read()
+        writer.commit([Append("log", b"1")])
+
+
+def write_on(storage: Storage) -> None:
+    """Go on from where the last one was killed."""
     number = int(storage.read("pair/a"))
     while True:
         number += 1

@@ -38,6 +38,10 @@ _REFUSED: dict[str, tuple[Change, type[Exception]]] = {
 }
 
 
+_MANY = 1_001
+"""Values, one more than services list in one answer, or remove by one request."""
+
+
 class Changing(Contract, is_part=True):
     """The tests; see `StorageContract`."""
 
@@ -243,6 +247,22 @@ class Changing(Contract, is_part=True):
             )
         assert contents(storage) == before
         assert {key: storage.head(key) for key in before} == heads
+
+    def test_a_folder_of_many_values(self, storage: Storage) -> None:
+        """As many as do not fit into one page or request are made, seen, moved and removed."""
+        keys = [f"a/{number}" for number in range(_MANY)]
+        with pytest.raises(AlreadyExistsError):
+            storage.commit([*(Write(key, b"x") for key in keys), Write("a", b"x", if_absent=True)])
+        assert storage.list("a").names == []
+        storage.commit([Write(key, key.encode()) for key in keys])
+        assert sorted(storage.list("a").names) == sorted(key[2:] for key in keys)
+        assert sorted(storage.names("a")) == sorted(key[2:] for key in keys)
+        assert storage.read_many(keys) == [key.encode() for key in keys]
+        storage.commit([Move("a", "b")])
+        assert len(storage.list("b").names) == _MANY
+        assert not storage.exists("a")
+        storage.commit([Remove("b")])
+        assert contents(storage) == {}
 
     def test_a_stream_becomes_a_value(self, storage: Storage) -> None:
         """It is committed together with other changes, and its digest is known."""

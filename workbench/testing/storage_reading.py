@@ -81,6 +81,8 @@ class Reading(Contract, is_part=True):
             storage.read("a/b")
         with pytest.raises(NotFoundError, match="a/b"), storage.open_read("a/b"):
             pass
+        with pytest.raises(NotFoundError, match="a/b"):
+            storage.consistently(lambda: storage.read("a/b"))
         for folder in ("", "a", ".workbench"):
             listing = storage.list(folder)
             assert (listing.names, listing.folders) == ([], [])

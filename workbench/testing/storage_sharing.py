@@ -16,11 +16,18 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import ConflictError
-from workbench.persistence.storage import Append, Change, Storage, Write, Writer
+from workbench.persistence.storage import Append, Change, Move, Remove, Storage, Write, Writer
 from workbench.testing import killed_writer
 from workbench.testing.contract import LIMIT_S, Contract, contents
 
 _KILLS = 6
+_MOMENT_S = 0.2
+"""What must not happen is given so long to happen; who has to wait, waits longer."""
+_COMMITS: dict[str, list[Change]] = {
+    "writes": [Write("a", b"1"), Write("b", b"1")],
+    "moves": [Move("a", "c"), Move("b", "d")],
+    "removals": [Remove("a"), Remove("b")],
+}
 
 
 class Sharing(Contract, is_part=True):
@@ -133,6 +140,27 @@ class Sharing(Contract, is_part=True):
         self._in_threads(write, look, look)
         assert killed_writer.state(storage) == killed_writer.expected(60)
 
+    @pytest.mark.parametrize("kind", _COMMITS)
+    def test_what_is_read_bit_by_bit_belongs_together(self, storage: Storage, kind: str) -> None:
+        """Somebody commits between two reads; both show what was before, or both what came."""
+        storage.commit([Write("a", b"0"), Write("b", b"0")])
+        other = threading.Thread(target=lambda: storage.commit(_COMMITS[kind]), daemon=True)
+
+        def work() -> list[bytes | None]:
+            # One within another is part of it.
+            (first,) = storage.consistently(lambda: storage.read_many(["a"]))
+            if other.ident is None:
+                other.start()
+                other.join(_MOMENT_S)  # a backend may keep it waiting until this has returned
+            (second,) = storage.read_many(["b"])
+            return [one if isinstance(one, bytes) else None for one in (first, second)]
+
+        first, second = storage.consistently(work)
+        assert first == second
+        other.join(LIMIT_S)
+        assert not other.is_alive()
+        assert storage.read_many(["a", "b"]) == [b"1" if kind == "writes" else None] * 2
+
     @staticmethod
     def _in_threads(*calls: Callable[[], None]) -> None:
         with ThreadPoolExecutor(len(calls)) as pool:
@@ -152,6 +180,47 @@ class Sharing(Contract, is_part=True):
         other.commit([Write("a", b"2"), Write("b", b"3")])
         assert storage.read_many(["a", "b"]) == [b"2", b"3"]
 
+    def test_a_lease_keeps_another_one_out(self, storage: Storage, tmp_path: Path) -> None:
+        """A second storage over the same keys waits, in the same process and in another."""
+        storage.commit([Append("log", b"")])
+        if not self.shared_by_processes:
+            return
+        other = self.make(tmp_path / "storage")
+        for another in (other, self.make(tmp_path / "storage")):
+            waiting = threading.Thread(
+                target=lambda one=another: one.commit([Append("log", b"2")]), daemon=True
+            )
+            with storage.lease() as writer:
+                waiting.start()
+                waiting.join(_MOMENT_S)
+                writer.commit([Append("log", b"1")])
+                assert storage.read("log").endswith(b"1")
+            waiting.join(LIMIT_S)
+        assert storage.read("log") == b"1212"
+
+    def test_a_lease_keeps_another_process_out(self, storage: Storage, tmp_path: Path) -> None:
+        """As long as that one holds it, nobody else commits."""
+        storage.commit([Append("log", b"")])
+        if not self.shared_by_processes:
+            return
+        waiting = threading.Thread(
+            target=lambda: storage.commit([Append("log", b"2")]), daemon=True
+        )
+        with self._started("holds", tmp_path / "storage") as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdin is not None
+                assert process.stdout.readline(), "the process with the lease ended by itself"
+                waiting.start()
+                waiting.join(_MOMENT_S)
+                assert storage.read("log") == b""
+                process.stdin.close()
+                waiting.join(LIMIT_S)
+                process.wait(LIMIT_S)
+            finally:
+                process.kill()
+        assert storage.read("log") == b"12"
+
     def test_a_process_that_is_killed_loses_nothing(self, storage: Storage, tmp_path: Path) -> None:
         """What it reported as done is done; what it was doing is done wholly or not at all."""
         killed_writer.begin(storage)
@@ -169,24 +238,27 @@ class Sharing(Contract, is_part=True):
         storage.commit([Write("after", b"x")])
         assert storage.read("after") == b"x"
 
-    def _killed_after(self, seconds: float, folder: Path) -> int:
-        """Let a process write for some time after its first commit; return the last it told of."""
+    def _started(self, what: str, folder: Path) -> subprocess.Popen[bytes]:
+        """Start a process over the same keys; see `killed_writer`."""
         command = [sys.executable, "-m", killed_writer.__name__, getfile(type(self))]
         paths = os.pathsep.join(filter(None, sys.path))
-        process = subprocess.Popen(
-            [*command, type(self).__name__, str(folder)],
+        return subprocess.Popen(
+            [*command, type(self).__name__, str(folder), what],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": paths},
         )
-        assert process.stdout is not None
-        try:
-            first = process.stdout.readline()
-            assert first, "the process that writes ended by itself"
-            time.sleep(seconds)
-        finally:
-            process.kill()
-            rest = process.stdout.read().split(b"\n")
-            process.wait(LIMIT_S)
-            process.stdout.close()
+
+    def _killed_after(self, seconds: float, folder: Path) -> int:
+        """Let a process write for some time after its first commit; return the last it told of."""
+        with self._started("writes", folder) as process:
+            assert process.stdout is not None
+            try:
+                first = process.stdout.readline()
+                assert first, "the process that writes ended by itself"
+                time.sleep(seconds)
+            finally:
+                process.kill()
+                rest = process.stdout.read().split(b"\n")
         # The last piece may be half a number.
         return int([first, *rest[:-1]][-1])

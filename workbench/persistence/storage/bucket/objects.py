@@ -258,6 +258,8 @@ def _batches(paths: Sequence[str], size: int) -> Iterable[list[str]]:
 _CODE = re.compile(r"<Code>(\w+)</Code>|\"reason\": ?\"(\w+)\"")
 _STATUS = re.compile(r"status code: (\d+)")
 _REQUEST = re.compile(r"^Generic \w+ error: Error performing .*? - (?:HTTP error: )?")
+# It keeps obstore from listing all that lies beside it.
+_UNSPEAKABLE = re.compile(r"object with invalid path.*?Path \"(.*?)\"", re.DOTALL)
 _ADDRESS = re.compile(r"\w+://\S+")
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "specified bucket does not exist")
 _NO_CREDENTIALS = ("169.254.", "metadata.google.internal", "No credentials", "MissingCredentials")
@@ -290,6 +292,11 @@ def _refusal(error: Exception, where: str, changing: bool) -> WorkbenchError:
     if isinstance(error, ValueError):
         return InvalidDatasetError(
             sentence("a name that a bucket takes", "choose one without control characters")
+        )
+    if unspoken := _UNSPEAKABLE.search(said):
+        return StorageError(
+            f"{where}: expected names without control characters, none of them empty, '.' or '..', "
+            f"found an object {unspoken[1]!r}; rename it or remove it by your provider's tools"
         )
     if any(word in said for word in _SKEW):
         return StorageError(

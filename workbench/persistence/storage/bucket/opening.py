@@ -54,6 +54,12 @@ def open_bucket(address: str, *, ttl_s: float = 20.0, is_ours: bool = False) -> 
             f"{where}: expected an address only, found more in it; endpoint, region and "
             f"credentials belong into the environment, say AWS_ACCESS_KEY_ID"
         )
+    below = parts.path.strip("/")
+    if below and not {"", ".", ".."}.isdisjoint(below.split("/")):
+        raise SetupError(
+            f"{where}: expected names between the slashes, found none or one that leads elsewhere; "
+            f"correct it"
+        )
     quick = timedelta(seconds=ttl_s / 8)
     patient = _connected(where, timedelta(minutes=15), timedelta(seconds=30))
     whose = " ".join(os.environ.get(name, "") for name in (*_ENDPOINTS, *_ACCOUNTS))
