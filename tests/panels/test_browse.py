@@ -14,7 +14,13 @@ import pytest
 
 from workbench.datasets.prelabelling import Frame, Labeller, Task
 from workbench.datasets.query import QueryError
-from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
+from workbench.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    StorageError,
+    UnreachableError,
+)
 from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.browse import BrowsePanel
 from workbench.panels.browse.finder import Finder
@@ -476,6 +482,56 @@ async def test_the_first_pictures_come_soon_and_requests_are_answered_in_turn(
     await page.until_state(done, [1, 2])
     assert [message["id"] for message in page.sent] == sorted(m["id"] for m in page.sent)
     assert [len(m["items"]) for m in page.sent if m["id"] == 1] == [4, 8, 16, 16, 4]
+
+
+async def test_pictures_that_do_not_come_are_asked_for_until_they_do(
+    page: Page, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A far away place does not answer for one of them; the others are shown, then that one."""
+    for number in range(20):
+        write_picture(root / "images" / "test" / f"{number:03}.jpg")
+    await page.panel.refresh()
+    model, number = page.panel.model, page.panel.gallery.listing["id"]
+    make, is_back = model.page, asyncio.Event()
+
+    async def without_an_answer(listing: Any, places: Sequence[int], side: int) -> Any:
+        if 3 in places and not is_back.is_set():
+            raise UnreachableError("3.jpg: expected an answer, found none")
+        return await make(listing, places, side)
+
+    monkeypatch.setattr("workbench.panels.browse.pages.AGAIN_S", 0.01)
+    monkeypatch.setattr(model, "page", without_an_answer)
+    page.say("want", id=1, listing=number, level=64, ranges=[[0, 20]])
+    page.say("want", id=2, listing=number, level=64, ranges=[[20, 26]])
+
+    def came(request: int) -> list[int]:
+        sent = [m for m in page.sent if m["kind"] == "items" and m["id"] == request]
+        return sorted(item["position"] for m in sent for item in m["items"])
+
+    await page.until_state(lambda: came(1), [place for place in range(20) if place != 3])
+    await page.until_state(lambda: came(2), [*range(20, 26)])
+    assert "expected an answer" in model.status.text
+    assert not [m for m in page.sent if m["kind"] == "items" and m["id"] == 1 and m["done"]]
+    is_back.set()
+    await page.until_state(lambda: came(1), [*range(20)])
+    await page.until_state(lambda: model.status.text, "")
+
+
+async def test_what_cannot_be_answered_is_told_to_the_page(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would wait for ever, and ask for nothing more."""
+
+    async def refuse(*_: Any) -> Any:
+        raise StorageError("data: expected credentials, found none")
+
+    monkeypatch.setattr(page.panel.model, "page", refuse)
+    listing = page.panel.gallery.listing
+    page.say("want", id=1, listing=listing["id"], level=64, ranges=[[0, 2]])
+    (answer,) = await page.until("items")
+    assert (answer["items"], answer["done"]) == ([], True)
+    assert "expected credentials" in answer["problem"]
+    await page.until_state(lambda: "expected credentials" in page.panel.model.status.text, True)
 
 
 async def test_filter_select_move_and_undo_as_a_page_does_it(page: Page, root: Path) -> None:

@@ -18,7 +18,13 @@ from workbench.datasets.actions import Change, Upload
 from workbench.datasets.changes import nothing_to_undo
 from workbench.datasets.formats.file_names import POINTABLE, VIDEOS
 from workbench.datasets.formats.tar import ARCHIVES
-from workbench.errors import ConflictError, NotFoundError
+from workbench.errors import (
+    BusyError,
+    ConflictError,
+    NotFoundError,
+    UnreachableError,
+    WorkbenchError,
+)
 from workbench.panels.browse.gallery import Gallery
 from workbench.panels.browse.importing import is_dataset, new_files
 from workbench.panels.browse.listing import Item, Listing, checked_ranges
@@ -26,6 +32,7 @@ from workbench.panels.browse.model import BrowseModel
 from workbench.panels.browse.suggesting import SuggestingPages
 from workbench.panels.browse.transfer import KINDS as TRANSFER_KINDS
 from workbench.panels.browse.transfer import TransferPages
+from workbench.panels.shared.status import Status
 from workbench.panels.shared.typed_path import typed_path
 from workbench.panels.shared.uploads import MAX_FILE_BYTES, Arrived, Uploads
 from workbench.persistence import IMAGE_EXTENSIONS
@@ -37,6 +44,8 @@ AT_ONCE = 16
 FIRST = 4
 """So many in the first piece of an answer, twice as many in each one after it: something is seen
 soon, and most go together."""
+AGAIN_S = 2.0
+"""So long after no answer came it is asked for again."""
 MAX_SIDE = 1024
 LISTINGS_KEPT = 3
 """A page may still ask about the listing before the last."""
@@ -173,21 +182,60 @@ class BrowsePages:
         if listing is not None:
             ranges = checked_ranges(message["ranges"], len(listing))
             places = [place for start, end in ranges for place in range(start, end)]
-        at_once = FIRST
-        async with self._in_turn:  # what was asked for first is seen first, not half of each
+        first, told = FIRST, Status()
+        try:
             while listing is not None and request in self._open:
-                now, places = places[:at_once], places[at_once:]
-                at_once = min(2 * at_once, AT_ONCE)
-                page = await self._model.page(listing, now, side) if now else []
-                if request not in self._open:
-                    return
-                self._send_parts(message, page, is_last=not places)
-                if not places:
+                try:
+                    async with self._in_turn:  # what was asked for first is seen first
+                        await self._send_in_pieces(message, listing, places, side, first)
+                except (UnreachableError, BusyError) as error:  # it is asked for until it comes
+                    first = 1  # one may be what keeps the others away
+                    self._model.status = told = Status(str(error), "problem")
+                    await asyncio.sleep(AGAIN_S)
+                else:
                     break
-        self._open.discard(request)
+        except WorkbenchError as error:
+            self._send_parts(message, [], is_last=True, problem=str(error))
+            raise
+        finally:
+            self._open.discard(request)
+        if told.text and self._model.status == told:
+            self._model.status = Status()
+
+    async def _send_in_pieces(
+        self, message: Mapping[str, Any], listing: Listing, left: list[int], side: int, first: int
+    ) -> None:
+        """Send items, and take away from `left` what was sent, while they are wanted.
+
+        Raises
+        ------
+        UnreachableError, BusyError
+            If some of them do not come; they are the last that are left.
+        """
+        request = (str(message["session"]), int(message["id"]))
+        at_once = first
+        while request in self._open:
+            now = left[:at_once]
+            at_once = min(2 * at_once, AT_ONCE)
+            try:
+                page = await self._model.page(listing, now, side) if now else []
+            except (UnreachableError, BusyError):
+                left[:] = left[len(now) :] + now
+                raise
+            if request not in self._open:
+                return
+            del left[: len(now)]
+            self._send_parts(message, page, is_last=not left)
+            if not left:
+                return
 
     def _send_parts(
-        self, request: Mapping[str, Any], page: list[tuple[Item, bytes | None]], *, is_last: bool
+        self,
+        request: Mapping[str, Any],
+        page: list[tuple[Item, bytes | None]],
+        *,
+        is_last: bool,
+        problem: str = "",
     ) -> None:
         items: list[dict[str, Any]] = []
         buffers: list[bytes] = []
@@ -201,6 +249,7 @@ class BrowsePages:
                 "level": request["level"],
                 "items": list(items),
                 "done": done,
+                "problem": problem,
             }
             self._gallery.send(answer, buffers=list(buffers))
             items.clear()
