@@ -24,6 +24,7 @@ pytestmark = pytest.mark.browser
 
 DATA, MODELS = f"s3://{BUCKET}/data", f"s3://{BUCKET}/models"
 IMAGE, NEXT = "shapes_00000", "shapes_00001"
+LATE = "shapes_00006"
 SECONDS = 1000
 CELL = """
 import os
@@ -63,7 +64,7 @@ def _turn(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
 
 
-def _look_around(page: Page) -> None:
+def _look_around(page: Page, s3: S3Proxy) -> None:
     """Look at what shows datasets."""
     card = page.get_by_role("region", name="Datasets").get_by_role("listitem", name="shapes")
     expect(card).to_contain_text("10 of 12 labelled", timeout=60 * SECONDS)
@@ -73,9 +74,14 @@ def _look_around(page: Page) -> None:
     )
     assert "unknown" not in card.inner_text()
     keep_picture(page, "bucket-home")
+    s3.inject("InternalError", "GET", f"{LATE}.jpg", times=sys.maxsize)
     _turn(page, "Browse")
     gallery = Gallery(page)
+    why = page.get_by_text(f"{LATE}.jpg: expected an answer, found InternalError").first
+    why.wait_for(timeout=60 * SECONDS)
+    s3.heal()  # and it comes without anybody's asking
     gallery.wait_painted()
+    why.wait_for(state="hidden")
     gallery.wait_count("12 images")
     keep_picture(page, "bucket-browse")
 
@@ -129,6 +135,6 @@ def test_every_panel(s3: S3Proxy, lab_page: LabPage, tmp_path: Path) -> None:
     lab_page.lab.write_notebook("bucket.ipynb", CELL.format(environment=told, data=DATA))
     lab_page.open_notebook("bucket.ipynb")
     lab_page.run_all()
-    _look_around(lab_page.page)
+    _look_around(lab_page.page, s3)
     _annotate(lab_page.page, s3)
     _check_and_evaluate(lab_page.page)
