@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from workbench import errors
-from workbench.errors import LabelFormatError, WorkbenchError
+from workbench.doctor.report_file import write_report
+from workbench.errors import LabelFormatError, SetupError, WorkbenchError
+from workbench.persistence import link_consent
+from workbench.persistence.cluster_consent import note_own_cluster
+from workbench.weights import consent as weights_consent
+from workbench.weights import rewriting
 
 CLASSES = [
     cls
@@ -52,3 +60,22 @@ def test_errors_survive_the_way_between_processes() -> None:
     assert str(error) == "a.txt, line 3: no number"
     gone = pickle.loads(pickle.dumps(errors.NotFoundError("no dataset 'x'")))
     assert str(gone) == "no dataset 'x'"
+
+
+def test_no_number_of_the_system_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a folder should be lies a file, so that nothing can be written there."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
+    calls: list[Callable[[], object]] = [
+        lambda: write_report(blocked / "report.txt", [], tmp_path),
+        lambda: note_own_cluster("ray://here:1"),
+        lambda: link_consent.trust("/data/ds", ["/elsewhere"]),
+        lambda: weights_consent.trust("0" * 64, "weights"),
+        lambda: rewriting._scratch(blocked / "cache").__enter__(),
+    ]
+    for call in calls:
+        with pytest.raises(SetupError) as raised:
+            call()
+        assert "Errno" not in str(raised.value)
+        assert os.strerror(errno.ENOTDIR) in str(raised.value)

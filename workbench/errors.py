@@ -37,6 +37,11 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def plain_words(error: OSError) -> str:
+    """Return what the system says, without its number, which means nothing to people."""
+    return error.strerror or str(error) or type(error).__name__
+
+
 class WorkbenchError(Exception):
     """Base of all errors that Workbench raises on purpose."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from workbench.errors import SetupError
+from workbench.errors import SetupError, plain_words
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -244,7 +244,8 @@ def copy_notebooks(source: Path, target: Path) -> Path:
                 part.replace(copy)
     except OSError as error:
         raise SetupError(
-            f"The notebooks could not be copied to {str(target)!r} ({error}): go to a folder "
+            f"The notebooks could not be copied to {str(target)!r} ({plain_words(error)}): "
+            "go to a folder "
             "that you can write to, or name a notebook or a folder to open"
         ) from error
     return target

@@ -29,7 +29,7 @@ from packaging.utils import canonicalize_name
 from workbench import __version__
 from workbench.datasets.manager import DatasetManager
 from workbench.doctor.findings import Finding, report
-from workbench.errors import SetupError
+from workbench.errors import SetupError, plain_words
 from workbench.persistence import create_stores
 from workbench.persistence.counting import counted
 from workbench.persistence.models import SPLITS, DatasetInfo
@@ -81,7 +81,7 @@ def write_report(target: Path, findings: Sequence[Finding], data_dir: Path) -> P
             file.write(text)
     except OSError as error:
         raise SetupError(
-            f"The report could not be written to {str(target)!r} ({error}): "
+            f"The report could not be written to {str(target)!r} ({plain_words(error)}): "
             "name another file behind --report"
         ) from error
     return target

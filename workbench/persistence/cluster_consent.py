@@ -6,7 +6,7 @@ one, and none is asked anything, that nobody here has named by themselves.
 
 from __future__ import annotations
 
-from workbench.errors import SetupError
+from workbench.errors import SetupError, plain_words
 from workbench.persistence.own_files import append_line, read_own_file, state_dir
 
 _FILE = "clusters.txt"
@@ -38,6 +38,7 @@ def note_own_cluster(url: str) -> None:
         append_line(path, url)
     except OSError as error:
         raise SetupError(
-            f"{path}: the cluster that you named cannot be written down ({error}); let this folder "
+            f"{path}: the cluster that you named cannot be written down ({plain_words(error)}); "
+            "let this folder "
             "be yours to write to"
         ) from error

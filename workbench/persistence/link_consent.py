@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workbench.errors import SetupError
+from workbench.errors import SetupError, plain_words
 from workbench.persistence.own_files import append_line, read_own_file, state_dir
 
 _log = logging.getLogger(__name__)
@@ -76,7 +76,8 @@ def _note(real_root: str, folders: Sequence[str] | None, but: Sequence[str] | No
         append_line(path, json.dumps(said))
     except OSError as error:
         raise SetupError(
-            f"{path}: what you said of the links cannot be written down ({error}); let this folder "
+            f"{path}: what you said of the links cannot be written down ({plain_words(error)}); "
+            "let this folder "
             "be yours to write to"
         ) from error
 

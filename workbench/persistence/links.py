@@ -18,7 +18,7 @@ import stat
 from collections.abc import Collection, Iterable
 from typing import NamedTuple, Self
 
-from workbench.errors import InvalidDatasetError, NotFoundError
+from workbench.errors import InvalidDatasetError, NotFoundError, plain_words
 from workbench.persistence.basic_models import SPLITS
 from workbench.persistence.link_consent import distrust, trust, trusted_folders
 from workbench.persistence.plain_files import is_junction
@@ -196,7 +196,8 @@ def _outside(root: str) -> set[str]:
         return _folders_outside(real)
     except OSError as error:
         raise InvalidDatasetError(
-            f"{root}: its links cannot be looked at ({error}); let this folder be yours to read"
+            f"{root}: its links cannot be looked at ({plain_words(error)}); "
+            "let this folder be yours to read"
         ) from error
 
 

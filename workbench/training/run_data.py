@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from workbench.errors import TrainingError
+from workbench.errors import TrainingError, plain_words
 from workbench.persistence.models import SPLITS
 from workbench.persistence.own_files import read_own_file
 from workbench.persistence.plain_files import files_below
@@ -53,7 +53,9 @@ def make_ready(folder: RunFolder, data_yaml: str) -> None:
         data = read_own_file(path, MAX_BYTES)
         parse(data, str(path))  # which sees that it is moderate, and that the splits lie in it
     except OSError as error:
-        raise TrainingError(f"{path}: it cannot be read ({error}); {_START_ANEW}") from error
+        raise TrainingError(
+            f"{path}: it cannot be read ({plain_words(error)}); {_START_ANEW}"
+        ) from error
     content = yaml.load(data, Loader=Loader)  # a safe loader: it builds plain types only
     for key in sorted(_LEADS_AWAY & content.keys()):
         raise TrainingError(

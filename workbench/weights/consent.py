@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from workbench.errors import SetupError
+from workbench.errors import SetupError, plain_words
 from workbench.persistence.own_files import append_line, read_own_file, state_dir
 
 _FILE = "trusted-weights.txt"
@@ -27,7 +27,8 @@ def is_trusted(digest: str) -> bool:
     except OSError as error:
         raise SetupError(
             f"{path}: expected the list of weights to which you have said yes, and it cannot be "
-            f"read ({error}); move away what is there, and say yes again where you are asked"
+            f"read ({plain_words(error)}); "
+            "move away what is there, and say yes again where you are asked"
         ) from error
     lines = content.decode("utf-8", "replace").splitlines()
     return any(line.split(" ", 1)[0] == digest for line in lines)
@@ -56,6 +57,6 @@ def trust(digest: str, what: str) -> None:
         append_line(path, " ".join(f"{digest} {when} {what}".split()))
     except OSError as error:
         raise SetupError(
-            f"{path}: your yes to these weights cannot be written down ({error}); let "
+            f"{path}: your yes to these weights cannot be written down ({plain_words(error)}); let "
             "this folder be yours to write to"
         ) from error

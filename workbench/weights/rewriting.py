@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InvalidModelError, NotFoundError, SetupError
+from workbench.errors import InvalidModelError, NotFoundError, SetupError, plain_words
 from workbench.own_python import own_python
 from workbench.persistence.scratch import scratch_prefix
 from workbench.weights import consent
@@ -191,7 +191,8 @@ def _scratch(cache: Path) -> Iterator[Path]:
         if isinstance(error, NotFoundError):
             raise
         raise SetupError(
-            f"{cache}: weights cannot be written again here ({error}); make room, or let this "
+            f"{cache}: weights cannot be written again here ({plain_words(error)}); "
+            "make room, or let this "
             "folder be yours to write to"
         ) from error
 

@@ -40,7 +40,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import BinaryIO, TypeVar
 
-from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError, plain_words
 from workbench.persistence import links
 from workbench.persistence.storage.base import Append, Change, Copy, Move, Remove, Staged, Write
 from workbench.persistence.storage.keys import check_key
@@ -263,7 +263,7 @@ class Journal:
         except OSError as error:
             _tell_once(
                 f"{self._root}: a change that was cut off cannot be taken back, because nothing "
-                f"can be written there; it is read as it is, half changed ({error})"
+                f"can be written there; it is read as it is, half changed ({plain_words(error)})"
             )
             return False
 
