@@ -88,6 +88,11 @@ OBSERVE = """() => {
         for (const one of list.getEntries()) if (one.interactionId) inputs.push(one.duration);
     }).observe({ type: "event", durationThreshold: 16 });
 }"""
+IS_NEW = """(one) => {
+    const isNew = one.isConnected && one.checkVisibility() && !one.wasSeen;
+    one.wasSeen ||= isNew;
+    return isNew;
+}"""
 TAKE = "() => Math.max(0, ...window.inputs.splice(0))"
 
 
@@ -239,21 +244,28 @@ def _use_all(page: Page) -> list[tuple[float, str]]:
     page.evaluate(OBSERVE)
     output = page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-OutputArea-output").last
     output.evaluate("node => node.scrollIntoView({ block: 'start' })")
-    found = []
-    # Handles, not places in a list: the list changes with what is used.
-    for control in output.element_handles()[0].query_selector_all(CONTROLS):
-        if not control.is_visible():
-            continue
-        name = _name_of(control)
-        if LEFT_OUT.search(name):
-            continue
-        try:
-            used = _use(page, control)
-        except Error as problem:  # it went away, or something came to lie above it
-            say(f"  not used: {name}: {str(problem).splitlines()[0]}")
-            continue
-        found += [(max(ms, LEAST_MS), name) for ms in used]
+    found: list[tuple[float, str]] = []
+    # Handles, not places in a list: the list changes with what is used. What was in a part that
+    # somebody has to open comes after all that was there before.
+    root = output.element_handles()[0]
+    while controls := [one for one in root.query_selector_all(CONTROLS) if one.evaluate(IS_NEW)]:
+        for control in controls:
+            found += _use_one(page, control)
     return found
+
+
+def _use_one(page: Page, control: ElementHandle) -> list[tuple[float, str]]:
+    """Use a control if it is in sight and leaves the panel as it is."""
+    if not control.is_visible():
+        return []
+    name = _name_of(control)
+    if LEFT_OUT.search(name):
+        return []
+    try:
+        return [(max(ms, LEAST_MS), name) for ms in _use(page, control)]
+    except Error as problem:  # it went away, or something came to lie above it
+        say(f"  not used: {name}: {str(problem).splitlines()[0]}")
+        return []
 
 
 def _name_of(control: ElementHandle) -> str:

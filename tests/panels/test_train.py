@@ -314,9 +314,10 @@ async def test_where_it_starts_and_what_is_typed_are_told_in_words(
 
 async def test_rare_settings_are_folded_away(panel: TrainPanel) -> None:
     more = panel.form.more
-    assert panel.form.arguments in [field.children[0] for field in more.content.children[:-1]]
+    assert more.content.children == (), "the page gets nothing of it before somebody asks"
     assert more.content.layout.display == "none"
     more.button.value = True
+    assert panel.form.arguments in [field.children[0] for field in more.content.children[:-1]]
     assert more.content.layout.display is None
 
 

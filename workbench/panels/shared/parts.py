@@ -62,6 +62,8 @@ def tabs(pages: Mapping[str, w.Widget], turned: Callable[[str], None]) -> w.Tab:
 class Fold:
     """A part of a panel that opens when its heading is pressed.
 
+    The page gets its content when it opens for the first time: what nobody opens costs nothing.
+
     Parameters
     ----------
     title : str
@@ -77,7 +79,8 @@ class Fold:
 
     def __init__(self, title: str, *widgets: w.Widget) -> None:
         self.button = w.ToggleButton(description=title, tooltip=f"{title}: open or close")
-        self.content = w.VBox(widgets, layout={"overflow": "visible", "grid_gap": "8px"})
+        self._widgets = widgets
+        self.content = w.VBox(layout={"overflow": "visible", "grid_gap": "8px"})
         self.view = w.VBox((self.button, self.content))
         self.view.add_class("wb-fold")
         self.button.observe(self._turn, "value")
@@ -86,6 +89,8 @@ class Fold:
     def _turn(self, _change: Any = None) -> None:
         is_open = self.button.value
         self.button.icon = "caret-down" if is_open else "caret-right"
+        if is_open:
+            self.content.children = self._widgets
         show(self.content, is_open)
 
 
