@@ -231,6 +231,15 @@ async def test_the_record_says_what_was_compared(bench: Bench) -> None:
     assert ours.notes == ()
 
 
+async def test_a_cell_that_ends_with_an_evaluation_shows_its_numbers_on_one_line(
+    bench: Bench,
+) -> None:
+    evaluation = await bench.evaluator.evaluate("shapes", "val")
+    shown = repr(evaluation)
+    assert f"on shapes/val: mAP50 {evaluation.metrics.map50:.3f}, " in shown
+    assert (shown.count("\n"), "array" in shown) == (0, False)
+
+
 async def test_an_evaluation_can_be_saved_and_loaded(bench: Bench) -> None:
     ours = await bench.evaluator.evaluate("mixed", confidence=1e-4)
     again = Evaluation.from_bytes(ours.to_bytes())

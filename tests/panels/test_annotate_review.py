@@ -256,6 +256,29 @@ async def test_only_what_waits_is_walked(
         panel.close()
 
 
+@pytest.mark.parametrize("only", ["suggested", "teaching"])
+async def test_a_walk_that_waits_for_suggestions_begins_when_there_are_some(
+    persistence_stores: Stores, only: str
+) -> None:
+    await persistence_stores.dataset.create("bare", ["cup"])
+    pixels = np.full((64, 64, 3), 90, np.uint8)
+    await persistence_stores.image.save("bare", "train", "a.png", pixels)
+    panel = AnnotatePanel("bare", stores=persistence_stores, only=only)
+    try:
+        async with asyncio.timeout(20):
+            while panel.model.walk == 0:
+                await asyncio.sleep(0.01)
+        assert panel.model.total == 0
+        assert "No suggested boxes wait here" in panel.canvas.why_empty
+        await persistence_stores.image.add_suggestions("bare", [new_block(MODEL, {A: [LEFT]})])
+        async with asyncio.timeout(20):
+            while panel.model.picture is None:
+                await asyncio.sleep(0.01)
+        assert panel.model.filenames == ["a.png"]
+    finally:
+        panel.close()
+
+
 async def test_suggestions_that_come_while_the_panel_is_open_are_shown(
     page: Page, stores: Stores
 ) -> None:

@@ -53,6 +53,31 @@ def check_filter(only: str | None) -> None:
     raise ValueError(f"only: expected None or one of {', '.join(FILTERS)}; found {only!r}")
 
 
+_EMPTY = {
+    "unlabelled": "Each image of this split has labels, or is marked as showing nothing.",
+    "labelled": "No image of this split has labels yet.",
+    "background": "No image of this split is marked as showing nothing.",
+    "recent": "No labels of this split were changed yet.",
+}
+_NONE_WAIT = (
+    "No suggested boxes wait here: let a model suggest some in Browse, or choose another split."
+)
+
+
+def why_empty(only: str | None) -> str:
+    """Return why `plan_walk` may have found no image with this filter; empty without one."""
+    if only is None:
+        return ""
+    if only.startswith(OF_CLASS):
+        return f"No image of this split has a box of the class {only.removeprefix(OF_CLASS)}."
+    return _EMPTY.get(only, _NONE_WAIT)
+
+
+def is_of_suggestions(only: str | None) -> bool:
+    """Whether what `plan_walk` finds with this filter depends on the suggestions that wait."""
+    return only in ("suggested", *ORDERS)
+
+
 async def plan_walk(
     stores: DataStores,
     dataset: str,

@@ -43,7 +43,7 @@ class Settings:
     image_size: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """A model's predictions on a split, the labels, and the numbers that follow from them.
 
@@ -82,6 +82,13 @@ class Evaluation:
     settings: Settings
     created_at: datetime
     notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        found = self.metrics
+        return (
+            f"<Evaluation of {self.model} on {self.dataset}/{self.split}: mAP50 {found.map50:.3f}, "
+            f"mAP50-95 {found.map:.3f}, {found.images} images, {found.labels} boxes>"
+        )
 
     @cached_property
     def metrics(self) -> Metrics:

@@ -117,6 +117,7 @@ export interface CanvasTraits {
   walks: boolean;
   /** titles of panels that can be opened from here */
   doors: string[];
+  why_empty: string;
   autofocus: boolean;
   canvas_height: number;
   notice: string;

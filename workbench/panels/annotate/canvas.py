@@ -119,6 +119,9 @@ class BoxCanvas(anywidget.AnyWidget):
     doors = traitlets.List(
         traitlets.Unicode(), help="titles of panels that bring images, which can be opened"
     ).tag(sync=True)
+    why_empty = traitlets.Unicode("", help="why there is no image; empty: there is none").tag(
+        sync=True
+    )
     autofocus = traitlets.Bool(
         False, help="take the keyboard when the first image is shown and nothing else has it"
     ).tag(sync=True)

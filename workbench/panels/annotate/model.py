@@ -20,7 +20,7 @@ from workbench.datasets.changes import counted
 from workbench.datasets.classes import ClassEditor
 from workbench.datasets.manager import DatasetManager
 from workbench.datasets.trail import Trail, read_trail, same_boxes
-from workbench.datasets.walks import check_filter, plan_walk
+from workbench.datasets.walks import check_filter, is_of_suggestions, plan_walk, why_empty
 from workbench.errors import ConflictError, LabelFormatError, NotFoundError, WorkbenchError
 from workbench.labelling import remote_files
 from workbench.labelling.clicking import USUAL as CLICKED_USUALLY
@@ -61,6 +61,7 @@ class AnnotateModel(traitlets.HasTraits):
     classes = traitlets.List(traitlets.Unicode(), help="names of the classes")
     total = traitlets.Int(0, help="images in the walk")
     labelled = traitlets.Int(0, help="images in the walk that have a label file")
+    why_empty = traitlets.Unicode("", help="said where the walk has no image; empty: as always")
     state = traitlets.Enum(
         ("saved", "saving", "not saved"), "saved", help="of the edits made so far"
     )
@@ -156,6 +157,7 @@ class AnnotateModel(traitlets.HasTraits):
             self._proposals = {}
             self.forget_picture()
         self._scope = f"{info.path}/{split}/"
+        self.why_empty = why_empty(self._only)
         self._names = plan.filenames
         self._places = {name: index for index, name in enumerate(plan.filenames)}
         self._labelled = plan.labelled
@@ -188,7 +190,11 @@ class AnnotateModel(traitlets.HasTraits):
         is_other = False
         # After each box that is drawn here the split need not be listed again: what somebody
         # else labelled in the same moment is counted with the next news.
-        if not is_only_own and {"images", "labels"} & news:
+        parts = {"images", "labels"}
+        # The queues take long to compute: where one is walked already, it stays as it was planned.
+        if is_of_suggestions(self._only) and (self._only == "suggested" or not self.total):
+            parts.add("suggestions")
+        if not is_only_own and parts & news:
             is_other = await self._plan_again()
         return is_other or await self._is_outdated()
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+import traitlets
 
 from workbench.datasets.manager import DatasetManager
 from workbench.datasets.prelabelling import Labeller, Prelabelled
@@ -135,6 +136,7 @@ class AnnotatePanel:
         self._teaching = Teaching(stores, self.model, self.canvas, runner, self._suggesting.loaded)
         self.model.observe(self._follow_classes, "classes")
         self.model.observe(self._follow_picture, "picture")
+        traitlets.dlink((self.model, "why_empty"), (self.canvas, "why_empty"))
         self._start_lock = asyncio.Lock()  # used on the owner loop only
         self._background = Background(self._report)
         self.follower = Follower(stores, self._background, self._catch_up)

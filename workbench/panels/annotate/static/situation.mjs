@@ -69,15 +69,7 @@ export function currentNotice(model, session, answer) {
     };
   }
   if (session.saving().why) return { text: session.saving().why, tone: "problem", choices: [] };
-  if (!frame && !loading)
-    return {
-      text: "There is no image to show: add pictures in Browse or Capture, or choose another split.",
-      tone: "info",
-      choices: (model.get("doors") ?? []).map((panel) => ({
-        text: `Add in ${panel}`,
-        run: () => session.openPanel(panel),
-      })),
-    };
+  if (!frame && !loading) return noImage(model, session);
   if (loading && notShown) {
     const again = () => answer(() => session.goAgain());
     return { text: notShown.why, tone: "problem", choices: [{ text: "Try again", run: again }] };
@@ -85,4 +77,24 @@ export function currentNotice(model, session, answer) {
   if (!frame || loading) return { text: "Loading…", tone: "info", choices: [] };
   if (frame.problem) return { text: frame.problem, tone: "problem", choices: [] };
   return null;
+}
+
+/** Why there is no image, and where some come from. @param {CanvasModel} model @param {Session} session @returns {{text: string, tone: "info", choices: {text: string, run: () => void}[]}} */
+function noImage(model, session) {
+  const filtered = model.get("why_empty");
+  const doors = model.get("doors") ?? [];
+  const open = (/** @type {string} */ panel) => () => session.openPanel(panel);
+  if (filtered)
+    return {
+      text: filtered,
+      tone: "info",
+      choices: doors
+        .filter((panel) => panel === "Browse")
+        .map((panel) => ({ text: `Open ${panel}`, run: open(panel) })),
+    };
+  return {
+    text: "There is no image to show: add pictures in Browse or Capture, or choose another split.",
+    tone: "info",
+    choices: doors.map((panel) => ({ text: `Add in ${panel}`, run: open(panel) })),
+  };
 }
