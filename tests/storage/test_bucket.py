@@ -94,6 +94,19 @@ def test_nobody_holds_the_lease_afterwards(store: MemoryStore) -> None:
     assert (head["holder"], head["journal"], head["fence"]) == ("", None, 1)
 
 
+@pytest.mark.parametrize("ttl_s", ["1e9", "-1", "NaN", "Infinity"])
+def test_nobody_is_kept_waiting_for_good(ttl_s: str, store: MemoryStore) -> None:
+    """Something has written that it holds the lease for longer than anybody would."""
+    storage = opened(store)
+    storage.commit([Write("a", b"1")])
+    head = {**head_of(store), "nonce": "another", "holder": "dead", "ttl_s": "TTL"}
+    obstore.put(store, HEAD, json.dumps(head).replace('"TTL"', ttl_s).encode())
+    with pytest.raises(InvalidDatasetError, match=r"lock: expected what Workbench writes"):
+        storage.commit([Write("a", b"2")])
+    with pytest.raises(InvalidDatasetError, match="seconds"):
+        opened(store).read("a")
+
+
 # A writer that died after its commit
 
 

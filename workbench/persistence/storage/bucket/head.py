@@ -7,7 +7,6 @@ one is first, without any lock, and whoever finds it unchanged knows that nothin
 from __future__ import annotations
 
 import json
-import math
 import os
 import socket
 import time
@@ -24,6 +23,8 @@ from workbench.persistence.yolo.names import HIDDEN
 HEAD = f"{HIDDEN}/lock"
 _EXPECTED = "what Workbench writes there"
 _PAUSE_S = 0.05
+_LONGEST_TTL_S = 300.0
+"""Nobody asks for more silence of others; who did, would keep all from writing for good."""
 ALL = "/"
 """In place of the names of folders, which are too many."""
 _RECENT = 16
@@ -173,7 +174,7 @@ class HeadObject:
 
 def _state(content: dict[str, Any]) -> State:
     ttl_s = float(content["ttl_s"])
-    if not math.isfinite(ttl_s):
+    if not 0 <= ttl_s <= _LONGEST_TTL_S:  # nor if it is no number
         raise ValueError(f"{ttl_s} seconds")
     journal = content["journal"]
     return State(
