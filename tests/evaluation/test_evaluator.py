@@ -234,9 +234,9 @@ async def test_the_record_says_what_was_compared(bench: Bench) -> None:
 async def test_a_cell_that_ends_with_an_evaluation_shows_its_numbers_on_one_line(
     bench: Bench,
 ) -> None:
-    evaluation = await bench.evaluator.evaluate("shapes", "val")
+    evaluation = await bench.evaluator.evaluate("mixed")
     shown = repr(evaluation)
-    assert f"on shapes/val: mAP50 {evaluation.metrics.map50:.3f}, " in shown
+    assert f"on mixed/val: mAP50 {evaluation.metrics.map50:.3f}, " in shown
     assert (shown.count("\n"), "array" in shown) == (0, False)
 
 
