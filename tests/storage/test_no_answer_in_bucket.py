@@ -69,6 +69,10 @@ async def test_images_that_do_not_come_are_not_damaged(
         await stores.image.measure_many("cups", keys)
     with pytest.raises(UnreachableError):
         await stores.image.read_many("cups", keys)
+    deleted = await stores.image.delete("cups", "train", "0.jpg")
+    s3.inject(fault, "GET", ".jpg", times=sys.maxsize)
+    with pytest.raises(UnreachableError):
+        await stores.image.read_deleted("cups", [deleted.id])
     s3.heal()
     found = await gather_facts(stores, "cups")
     assert (found.facts["width"] > 0).all()

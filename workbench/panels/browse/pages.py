@@ -19,10 +19,9 @@ from workbench.datasets.changes import nothing_to_undo
 from workbench.datasets.formats.file_names import POINTABLE, VIDEOS
 from workbench.datasets.formats.tar import ARCHIVES
 from workbench.errors import (
-    BusyError,
+    PASSING,
     ConflictError,
     NotFoundError,
-    UnreachableError,
     WorkbenchError,
 )
 from workbench.panels.browse.gallery import Gallery
@@ -188,7 +187,7 @@ class BrowsePages:
                 try:
                     async with self._in_turn:  # what was asked for first is seen first
                         await self._send_in_pieces(message, listing, places, side, first)
-                except (UnreachableError, BusyError) as error:  # it is asked for until it comes
+                except PASSING as error:  # it is asked for until it comes
                     first = 1  # one may be what keeps the others away
                     self._model.status = told = Status(str(error), "problem")
                     await asyncio.sleep(AGAIN_S)
@@ -219,7 +218,7 @@ class BrowsePages:
             at_once = min(2 * at_once, AT_ONCE)
             try:
                 page = await self._model.page(listing, now, side) if now else []
-            except (UnreachableError, BusyError):
+            except PASSING:
                 left[:] = left[len(now) :] + now
                 raise
             if request not in self._open:

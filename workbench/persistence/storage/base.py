@@ -25,10 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import (
-    BusyError,
+    PASSING,
     InvalidDatasetError,
     NotFoundError,
-    UnreachableError,
     WorkbenchError,
 )
 from workbench.persistence.storage.keys import check_key, parts_of
@@ -361,7 +360,7 @@ class Storage(ABC):
                     found.append(stream.read(length))
             except NotFoundError:
                 found.append(None)
-            except (UnreachableError, BusyError):
+            except PASSING:
                 raise
             except (WorkbenchError, OSError) as error:
                 found.append(error)

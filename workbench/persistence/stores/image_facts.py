@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import (
-    BusyError,
+    PASSING,
     InvalidDatasetError,
     InvalidFrameError,
-    UnreachableError,
     WorkbenchError,
 )
 from workbench.persistence import links
@@ -125,7 +124,7 @@ def _size(dataset: Dataset, key: str, start: bytes) -> tuple[int, int]:
         return header.shown
     try:
         return measured(dataset, key)
-    except (UnreachableError, BusyError):  # of which nothing is to be remembered
+    except PASSING:  # of which nothing is to be remembered
         raise
     except OSError:
         return 0, 0

@@ -15,7 +15,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.errors import InvalidDatasetError, NotFoundError, WorkbenchError
+from workbench.errors import PASSING, InvalidDatasetError, NotFoundError, WorkbenchError
 from workbench.persistence.disk_errors import as_ours
 from workbench.persistence.models import SPLITS, TrashEntry
 from workbench.persistence.rules import trash_entry
@@ -186,6 +186,8 @@ def read_images(trash: Trash, entry_ids: Sequence[str]) -> list[bytes | Exceptio
     for entry_id in entry_ids:
         try:
             contents.append(_read_image(trash, find(trash, entry_id)))
+        except PASSING:  # it is the matter with none of them
+            raise
         except WorkbenchError as error:
             contents.append(error)
         except OSError as error:
