@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from html import escape
 from pathlib import Path
 from unittest import mock
@@ -537,3 +537,14 @@ async def test_where_a_run_runs_is_chosen_and_copied(
 def test_the_node_of_a_run_is_told_with_its_cost() -> None:
     progress = RunProgress(state="running", node="n1", node_since=1.0, updated_at=1801.0)
     assert "node n1, 0.50 node-hours" in status("id", progress, "")
+
+
+def test_a_run_that_waits_again_shows_no_figures_of_before() -> None:
+    progress = RunProgress(
+        state="waiting", epoch=5, epochs=40, batch=2, batches=3, device="cpu", losses={"box": 3.01}
+    )
+    words = status("id", progress, "")
+    assert "Waiting for its turn" in words
+    assert not any(figure in words for figure in ("batch 2", "on cpu", "3.01"))
+    words = status("id", replace(progress, state="running"), "")
+    assert all(figure in words for figure in ("batch 2 of 3", "on cpu", "3.01"))

@@ -23,7 +23,7 @@ METRIC_WORDS = {
     "map50_95": "mAP50-95",
 }
 STATE_WORDS = {
-    "waiting": "Waiting for its turn on the device …",
+    "waiting": "Waiting for its turn …",
     "starting": "Loading model and data …",
     "running": "Training …",
     "stopping": "Stopping after this batch …",
@@ -84,9 +84,10 @@ def status(
         parts.append(f"number {place} in the queue")
     if progress.epoch:
         parts.append(f"epoch {progress.epoch} of {progress.epochs}")
-    if progress.batches and not progress.is_over:
+    is_at_work = not progress.is_over and progress.state != "waiting"  # else they are of before
+    if progress.batches and is_at_work:
         parts.append(f"batch {progress.batch} of {progress.batches}")
-    if progress.device:
+    if progress.device and progress.state != "waiting":
         parts.append(f"on {escape(progress.device)}")
     if progress.node:
         parts.append(f"node {escape(progress.node)}, {progress.node_hours:.2f} node-hours")
@@ -103,7 +104,7 @@ def status(
     lines = [" · ".join(parts)]
     if not progress.is_over:
         used = resources(progress.resources) if progress.resources is not None else ""
-        lines += [losses or "&nbsp;", used or "&nbsp;"]
+        lines += [losses or "&nbsp;", used or "&nbsp;"] if is_at_work else ["&nbsp;"] * 2
     lines += [escape(in_form(progress.note))] if progress.note else []
     lines += [f"⚠ {escape(text)}" for text in progress.warnings]
     named = f" · version {escape(version)} of the dataset" if version else ""
