@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createCommands } from "../../workbench/panels/annotate/static/commands.mjs";
+import { createCommands, nothingToUndo } from "../../workbench/panels/annotate/static/commands.mjs";
 import { makeBox } from "../../workbench/panels/annotate/static/document.mjs";
 import { createSession } from "../../workbench/panels/annotate/static/session.mjs";
 
@@ -312,4 +312,9 @@ test("thousands of suggestions come in without a pause, however many steps there
   const { user } = process.cpuUsage(began);
   assert.ok(user < 2e6, `${user / 1e3} ms`);
   assert.equal(session.boxes().length, 3101);
+});
+
+test("who has accepted and gone on is told where that is undone", () => {
+  assert.doesNotMatch(nothingToUndo({ target: () => 0 }), /one before/);
+  assert.match(nothingToUndo({ target: () => 1 }), /nothing to undo .* the one before/);
 });

@@ -35,7 +35,13 @@ import {
 } from "./document.mjs";
 import { allowedShift, boxBetween, resized, shifted } from "./geometry.mjs";
 
-export const NOTHING_TO_UNDO = "There is nothing to undo on this image.";
+const NOTHING_TO_UNDO = "There is nothing to undo on this image.";
+
+/** Why nothing is undone; whoever has just gone on is told where the last edit is. @param {{target(): number}} session */
+export const nothingToUndo = (session) =>
+  session.target() > 0
+    ? `${NOTHING_TO_UNDO} What you did on the one before is undone there.`
+    : NOTHING_TO_UNDO;
 export const NOTHING_TO_REDO = "There is nothing to redo on this image.";
 export const FIRST_IMAGE = "This is the first image.";
 export const LAST_IMAGE = "This is the last image.";
@@ -137,7 +143,7 @@ export function createCommands(session, view) {
     teach: () => session.teach(),
     "nothing-here": () =>
       session.boxes().some((box) => !box.proposal) ? view.tell(HAS_BOXES) : session.nothingHere(),
-    undo: () => (session.canUndo() ? session.undo() : view.tell(NOTHING_TO_UNDO)),
+    undo: () => (session.canUndo() ? session.undo() : view.tell(nothingToUndo(session))),
     redo: () => (session.canRedo() ? session.redo() : view.tell(NOTHING_TO_REDO)),
     delete: () => remove("delete", free(), noneFree("delete")),
     accept() {

@@ -17,7 +17,7 @@ import {
   LAST_IMAGE,
   NONE_SELECTED,
   NOTHING_TO_REDO,
-  NOTHING_TO_UNDO,
+  nothingToUndo,
 } from "./commands.mjs";
 import { labelText } from "./draw.mjs";
 import { createFilmstrip } from "./filmstrip.mjs";
@@ -398,7 +398,7 @@ export function mountView(model, session, host) {
       whyNot: {
         previous: index > 0 ? "" : FIRST_IMAGE,
         next: index < state.total - 1 ? "" : LAST_IMAGE,
-        undo: session.canUndo() ? "" : NOTHING_TO_UNDO,
+        undo: session.canUndo() ? "" : nothingToUndo(session),
         redo: session.canRedo() ? "" : NOTHING_TO_REDO,
         delete: why(!has && NONE_SELECTED),
         duplicate: why(!has && NONE_SELECTED),
@@ -493,7 +493,7 @@ export function mountView(model, session, host) {
       else say(`${describeCount(session, session.boxes().length)} on this image`);
     }
     if (what === "start") {
-      tell(NOTHING_TO_UNDO);
+      tell(nothingToUndo(session));
     }
     // Painting costs milliseconds before the next answer can be shown: only what has changed.
     const failure = state.frame && session.outbox.failure(state.frame.key);
