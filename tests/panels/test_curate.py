@@ -6,13 +6,14 @@ import asyncio
 import json
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from tests.helpers.waiting import eventually
 from workbench.errors import ClassesInUseError, ConflictError, NotFoundError
 from workbench.panels.curate import CuratePanel
 from workbench.panels.curate import statistics as statistics_page
@@ -85,14 +86,6 @@ def labels(root: Path, name: str = "a", split: str = "train") -> str:
 
 def names(root: Path, split: str) -> set[str]:
     return {file.stem for file in (root / "images" / split).iterdir()}
-
-
-async def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something that a click started has come about."""
-    async with asyncio.timeout(120):  # nothing here takes a hundredth of that
-        while not holds():
-            await asyncio.sleep(0.01)
-    assert holds(), what
 
 
 async def test_the_dataset_is_named(panel: CuratePanel, stores: Stores) -> None:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.archives import small_dataset
+from tests.helpers.waiting import eventually
 from workbench import Workbench
 from workbench.cli import main
 from workbench.panels.browse import BrowsePanel
 from workbench.panels.tabs import WorkbenchTabs
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(120):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from tests.helpers.models import NOTHING, add_model, make_found, spread_weights
 from tests.helpers.training import Trained, trained_once
+from tests.helpers.waiting import eventually
 from workbench.errors import NotFoundError, TrainingError
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.evaluator import Evaluator
@@ -222,6 +223,20 @@ async def test_a_split_without_images_has_a_door_to_the_splits(stores: Stores) -
     assert opened == [("Splits", "found")]
     panel.split.value = "val"
     assert panel.door.layout.display == "none"
+    panel.close()
+
+
+async def test_the_dataset_that_was_named_stays_chosen_among_several(
+    persistence_stores: Stores,
+) -> None:
+    for name in ("cups", "forks", "plates"):
+        await persistence_stores.dataset.create(name, ["a"])
+    panel = EvaluatePanel("forks", stores=persistence_stores)
+    assert panel.model.dataset == "forks", "before anybody knows which there are"
+    await eventually(lambda: panel.model.is_read)
+    assert (panel.model.dataset, panel.dataset.value) == ("forks", "forks")
+    panel.dataset.value = "plates"
+    assert panel.model.dataset == "plates"
     panel.close()
 
 

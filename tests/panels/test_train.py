@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import fields, replace
 from html import escape
 from pathlib import Path
@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 
 from tests.helpers.training import CLASSES, TINY, make_shapes, shapes
+from tests.helpers.waiting import eventually
 from workbench.errors import InvalidConfigError, InvalidNameError, TrainingError
 from workbench.panels.train import TrainPanel
 from workbench.panels.train import settings as train_settings
@@ -53,12 +54,6 @@ async def panel(
     for run in await TrainingRunner(stores, tmp_path / "runs").list_runs():
         await run.cancel()
     panel.close()
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; the test's time limit is that of the whole suite."""
-    while not holds():
-        await asyncio.sleep(0.01)
 
 
 async def until(panel: TrainPanel, state: str) -> None:

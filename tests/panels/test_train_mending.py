@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.training import make_shapes
+from tests.helpers.waiting import eventually
 from workbench.errors import ConflictError
 from workbench.panels.train import TrainPanel
 from workbench.panels.train.mending import mend_of
@@ -38,12 +38,6 @@ async def panel(stores: Stores, tmp_path: Path) -> AsyncIterator[TrainPanel]:
     panel.model.base_model = "yolo11n.yaml"
     yield panel
     panel.close()
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 def button_of(panel: TrainPanel, words: str) -> object:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.sweeps import add_epoch, run_of, sweep_of
+from tests.helpers.waiting import eventually
 from workbench.errors import InvalidDatasetError, TrainingError
 from workbench.persistence import create_memory_stores
 from workbench.persistence.sweep_folder import SweepFolder
@@ -21,12 +21,6 @@ from workbench.training.sweeps.halving import Halving
 from workbench.training.sweeps.plan import SweepNotes, SweepPlan
 from workbench.training.sweeps.sweep import Sweep
 from workbench.training.telling import tell
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await asyncio.sleep(0.02)
 
 
 async def test_a_trial_that_is_behind_is_asked_to_stop_and_no_other(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ class EvaluatePanel:
         self._owns_predictor = predictor is None
         self._go = go
         self._behind_door = ""
+        self._is_filling = False
         evaluator = Evaluator(self._stores, self._predictor)
         self.model = EvaluateModel(self._stores, evaluator, dataset or "")
         self.annotator: AnnotatePanel | None = None
@@ -235,7 +236,7 @@ class EvaluatePanel:
         ):
             w.link((self.model, name), (field, "value"))
         for name, field in self._choices().items():
-            field.observe(_setter(self.model, name), "value")
+            field.observe(self._setter(name), "value")
             self.model.observe(_shower(field), name)
 
     def _make_pages(self) -> None:
@@ -269,14 +270,25 @@ class EvaluatePanel:
             "model": [(_ACTIVE if titles else unknown, ""), *titles],
             "against": [("no other", ""), *titles],
         }
-        for name, field in self._choices().items():
-            kept = getattr(model, name)
-            field.options = options[name]
-            if kept in [value for _, value in options[name]]:
-                field.value = kept
+        self._is_filling = True  # what a field shows meanwhile is nobody's choice
+        try:
+            for name, field in self._choices().items():
+                kept = getattr(model, name)
+                field.options = options[name]
+                if kept in [value for _, value in options[name]]:
+                    field.value = kept
+        finally:
+            self._is_filling = False
         self._about.value = (
             empty(self._missing()) if self._missing() else help_text(_NOTHING, _MORE)
         )
+
+    def _setter(self, name: str) -> Callable[[Mapping[str, Any]], None]:
+        def take(change: Mapping[str, Any]) -> None:
+            if not self._is_filling:
+                setattr(self.model, name, change["new"] or "")
+
+        return take
 
     def _missing(self) -> str:
         """Return what there has to be before anything can be evaluated; empty if it is there."""
@@ -401,13 +413,6 @@ class EvaluatePanel:
 
     def _report(self, error: Exception) -> None:
         self.model.status = Status(in_words(error), "problem")
-
-
-def _setter(model: EvaluateModel, name: str) -> Callable[[Mapping[str, Any]], None]:
-    def take(change: Mapping[str, Any]) -> None:
-        setattr(model, name, change["new"] or "")
-
-    return take
 
 
 def _shower(field: w.Dropdown) -> Callable[[Mapping[str, Any]], None]:
