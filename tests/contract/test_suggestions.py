@@ -53,6 +53,32 @@ async def test_a_table_that_is_known_is_not_read_again(stores: Stores, suggested
     assert await stores.image.suggestions(suggested, known=table) is not table
 
 
+async def test_a_table_that_is_known_follows_names_and_classes(
+    stores: Stores, suggested: str
+) -> None:
+    ds, img = stores.dataset, stores.image
+    table = await img.suggestions(suggested)
+    await img.rename(suggested, "train", "a.jpg", "c.jpg")
+    table = await img.suggestions(suggested, known=table)
+    assert [table.of(*A), found(table, ("train", "c.jpg"))] == [
+        [],
+        [(LEFT, MODEL.id), (RIGHT, MODEL.id)],
+    ]
+    deleted = await img.delete(suggested, "train", "c.jpg")
+    table = await img.suggestions(suggested, known=table)
+    assert table.of("train", "c.jpg") == []
+    await img.restore(suggested, deleted.id)
+    table = await img.suggestions(suggested, known=table)
+    assert len(table.of("train", "c.jpg")) == 2
+    cat, dog, bird = (await ds.get(suggested)).classes
+    rewrite = await ds.rewrite_classes(suggested, [dog, cat, bird], {0: 1, 1: 0, 2: 2})
+    table = await img.suggestions(suggested, known=table)
+    assert [one.class_id for one in table.of("train", "c.jpg")] == [1, 0]
+    await ds.undo_rewrite(suggested, rewrite.id)
+    table = await img.suggestions(suggested, known=table)
+    assert [one.class_id for one in table.of("train", "c.jpg")] == [0, 1]
+
+
 async def test_a_source_replaces_what_it_said_itself(stores: Stores, suggested: str) -> None:
     await stores.image.add_suggestions(suggested, [new_block(PROMPTS, {A: [LEFT]})])
     await stores.image.add_suggestions(suggested, [new_block(MODEL, {A: [RIGHT]})])

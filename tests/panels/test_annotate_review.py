@@ -316,6 +316,20 @@ async def test_what_another_program_suggests_is_told_without_opening_the_image_a
     assert {answer["kind"] for answer in page.answers[frames:]} == {"suggested"}
 
 
+async def test_suggestions_keep_their_classes_while_these_change_their_order(
+    page: Page, stores: Stores
+) -> None:
+    shown = await page.open(0)
+    assert [row["class_id"] for row in shown["proposals"]] == [0, 1]
+    await stores.dataset.rewrite_classes("cups", ["spoon", "cup"], {0: 1, 1: 0})
+    await page.panel.refresh()
+    message = await heard(page, 1)
+    assert [row["class_id"] for row in message["proposals"]] == [1, 0]
+    page.frame["proposals"] = message["proposals"]
+    await page.edit("accept all", [plain(row) for row in message["proposals"]], [])
+    assert [one.class_id for one in await stores.label.load("cups", *A)] == [1, 0]
+
+
 async def test_the_page_is_told_also_of_what_labels_cover_and_of_what_was_rejected(
     page: Page, stores: Stores
 ) -> None:

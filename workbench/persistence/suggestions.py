@@ -83,7 +83,7 @@ class SuggestionTable:
     looked_at : mapping of str to set of (str, str)
         The images that a source has looked at, by its id; it need not have found anything.
     revision : str
-        Changes when something is added.
+        Changes when something is added, and with images and classes.
     """
 
     sources: list[SuggestionSource]
@@ -296,7 +296,7 @@ def current_suggestions(
     images : collection of (str, str)
         Split and name of the images that are there.
     revision : str
-        Of the blocks.
+        Of the blocks, and of what names and classes are.
     num_classes : int, optional
         So many classes the dataset has: what is suggested of another one is left out.
     """

@@ -29,7 +29,7 @@ from workbench.labelling.tightening import tightened
 from workbench.panels.annotate.boxes import annotations_of, predictions_of
 from workbench.panels.annotate.messages import Edit, Xyxy
 from workbench.panels.annotate.picture import UNREADABLE, Picture, PictureLoader
-from workbench.panels.annotate.reviewing import Review
+from workbench.panels.annotate.reviewing import RESTS_ON, Review
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.persistence.sources import ImageSource
@@ -183,7 +183,7 @@ class AnnotateModel(traitlets.HasTraits):
         """
         if "classes" in news:
             self.classes = (await self._stores.dataset.get(self.dataset)).classes
-        if "suggestions" in news:
+        if news & RESTS_ON:
             await self.review.refresh()
         is_only_own = self._has_saved and news <= {"labels", "suggestions"}
         self._has_saved = False

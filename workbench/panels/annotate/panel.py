@@ -27,6 +27,7 @@ from workbench.panels.annotate.messages import Edit
 from workbench.panels.annotate.model import AnnotateModel
 from workbench.panels.annotate.pages import Pages
 from workbench.panels.annotate.picture import Picture
+from workbench.panels.annotate.reviewing import RESTS_ON
 from workbench.panels.annotate.suggesting import Suggesting
 from workbench.panels.annotate.teaching import Teaching
 from workbench.panels.annotate.wishes import Wish
@@ -374,7 +375,7 @@ class AnnotatePanel:
         is_other = await self.model.catch_up(news)
         if is_other or (was_missing and self.model.picture is None and self.model.total):
             await self._pages.show_again()
-        elif "suggestions" in news:
+        elif news & RESTS_ON:
             self._pages.announce_suggestions()
             await self._evaluated.look()
 

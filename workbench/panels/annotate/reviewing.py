@@ -23,6 +23,9 @@ from workbench.persistence.suggestions import (
     without_covered,
 )
 
+RESTS_ON = frozenset({"suggestions", "images", "classes"})
+"""The parts of a dataset that say what waits on which image, and of which class it is."""
+
 _NEAR = 1e-4
 """Fractions of the image by which a box may differ after its way to the page and back."""
 

@@ -12,12 +12,15 @@ from workbench.persistence.sources import ImageSource
 from workbench.persistence.stopping import done_in_thread
 from workbench.persistence.storage import Change
 from workbench.persistence.stores import source_log, suggestion_log, trash
-from workbench.persistence.stores.dataset import Dataset
+from workbench.persistence.stores.dataset import DATA_YAML, Dataset
 from workbench.persistence.stores.places import DatasetPlaces
 from workbench.persistence.suggestion_blocks import SuggestionBlock
 from workbench.persistence.suggestions import SuggestionTable
 
 T = TypeVar("T")
+
+_NAMES_AND_CLASSES = [DATA_YAML, *(f"images/{split}" for split in SPLITS)]
+"""What an image that is renamed and classes in another order leave their mark on."""
 
 
 class ImageRecords:
@@ -62,12 +65,15 @@ class ImageRecords:
         Parameters
         ----------
         known : SuggestionTable, optional
-            What this returned before; it is returned again, as it is, if nothing was added.
+            What this returned before; it is returned again, as it is, if neither suggestions
+            nor images nor classes have changed since.
         """
 
         def work(one: Dataset) -> SuggestionTable:
             num_classes = len(one.read().classes)
-            return suggestion_log.read(one.storage, known, lambda: _listed(one), num_classes)
+            return suggestion_log.read(
+                one.storage, known, lambda: _listed(one), num_classes, _NAMES_AND_CLASSES
+            )
 
         return await self._look(dataset, work)
 

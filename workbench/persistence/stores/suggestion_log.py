@@ -56,12 +56,18 @@ def read(
     known: SuggestionTable | None,
     images: Callable[[], Collection[ImageKey]],
     num_classes: int,
+    rests_on: Sequence[str],
 ) -> SuggestionTable:
-    """Return what is proposed for the images that are there; `known` if nothing was added.
+    """Return what is proposed for the images that are there; `known` if nothing has changed.
 
     What is of a class that the dataset does not have is left out, until it has one more.
+
+    Parameters
+    ----------
+    rests_on : sequence of str
+        Keys of what else says which image, and which class, a suggestion means by now.
     """
-    present = f"{revision(storage)} {num_classes}"
+    present = " ".join([revision(storage), *storage.touched(rests_on)])
     if known is not None and known.revision == present:
         return known
     with paused_collector():
