@@ -112,6 +112,16 @@ async def test_images_that_cannot_be_changed_are_left_and_told(
     assert "more than a box" in done.left[A]
 
 
+async def test_boxes_without_an_area_do_not_wait(stores: Stores) -> None:
+    other = SuggestionSource("model", "stranger", "cc" * 32)
+    empty = [Prediction(0, 0.5, 0.5, 0, 0.5, 1.0), Prediction(0, 1.0, 0.5, 1e-9, 0.5, 1.0)]
+    half_outside = Prediction(0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    await stores.image.add_suggestions("cups", [new_block(other, {A: [*empty, half_outside]})])
+    done = await accept_by_rule(stores, "cups", Rule(1.0, sources=1))
+    assert (done.accepted, done.left) == (1, {})
+    assert await stores.label.load("cups", *A) == [Annotation(0, 0.75, 0.75, 0.5, 0.5)]
+
+
 async def test_both_cannot_be_decided(stores: Stores) -> None:
     waiting = await load_waiting(stores, "cups")
     with pytest.raises(ValueError, match="both accepted and rejected"):

@@ -75,8 +75,17 @@ async def test_a_function_is_a_labeller(pets: Dataset) -> None:
         ([], "expected boxes for each of 1 pictures, found 0 lists"),
         ([[(1, 2, 3, 4, 0.5)]], r"expected rows of \(left, top, right, bottom, score, class\)"),
         ([[(1, 2, 3, 4, 0.5, "horse")]], "one of the classes cat, dog"),
-        ([[(1, 2, 3, 4, 7, "cat")]], r"a score that is not in 0\.\.1"),
-        ([[(1, 2, float("nan"), 4, 1, "cat")]], "not inside its image"),
+        ([[(1, 2, 3, 4, 7, "cat")]], r"with a score in 0\.\.1.*found \(1, 2, 3, 4, 7, 'cat'\)"),
+        ([[(1, 2, 3, 4, float("nan"), "cat")]], r"with a score in 0\.\.1"),
+        ([[(1, 2, float("nan"), 4, 1, "cat")]], r"^train/01\.png: mine: expected rows of .*nan"),
+        ([[(1, 2, float("inf"), 4, 1, "cat")]], "expected rows of .*inf"),
+        ([[(3, 4, 1, 2, 1, "cat")]], r"expected rows of \(left, top, right, bottom"),
+        ([[(1, 2, 3, 4, 1, 2)]], "one of the classes cat, dog"),
+        ([[(1, 2, 3, 4, 1, 10**12)]], "one of the classes cat, dog"),
+        ([[(1, 2, 3, 4, 1, 0.5)]], "one of the classes cat, dog"),
+        ([[(1, 2, 10**400, 4, 1, "cat")]], r"^train/01\.png: mine: expected rows of"),
+        (None, "mine: expected a list of boxes for each picture, found None"),
+        ([None], r"train/01\.png: mine: expected a list of rows, found None"),
     ],
 )
 async def test_what_a_function_gets_wrong_is_said(
@@ -85,6 +94,31 @@ async def test_what_a_function_gets_wrong_is_said(
     labeller = FunctionLabeller(lambda _: answer, "mine")  # type: ignore[arg-type,return-value]
     with pytest.raises(ValueError, match=message):
         await pets.prelabel([("train", "01.png")], labeller)
+
+
+async def test_a_box_beside_the_picture_is_left_out(pets: Dataset) -> None:
+    rows = [(90, 90, 99, 99, 1, "cat"), (-9, -9, -1, -1, 1, "cat"), (4, 4, 4, 8, 1, "cat")]
+    done = await pets.prelabel([("train", "01.png")], lambda _: [[*rows, (4, 4, 8, 8, 1, "cat")]])
+    assert done.boxes == 1
+    assert len((await pets.suggestions()).of("train", "01.png")) == 1
+
+
+class Failing(Counting):
+    """Its third batch begins with two good pictures, and then one with what is no box."""
+
+    async def label(self, frames: Sequence[Frame]) -> list[list[Prediction]]:
+        found = await super().label(frames)
+        if len(self.batches) == 3:
+            found[2] = [Prediction(1, 0.5, 0.5, float("nan"), 0.5, 0.75)]
+        return found
+
+
+async def test_what_is_no_box_costs_nothing_that_was_found_before(pets: Dataset) -> None:
+    labeller = Failing()
+    with pytest.raises(ValueError, match=r"^train/34\.png: suggestions of test counting: a box"):
+        await pets.prelabel("split:train", labeller)
+    assert labeller.batches == [16, 16, 8]
+    assert len((await pets.suggestions()).looked_at[SuggestionSource("test", "counting").id]) == 34
 
 
 async def test_a_labeller_is_told_of_the_dataset(pets: Dataset) -> None:

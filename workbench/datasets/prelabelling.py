@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -114,6 +115,14 @@ BoxRows = Iterable[Sequence[Any]]
 """Of one picture: ``(left, top, right, bottom, score, class)`` in pixels, class by name or id."""
 
 
+class BoxRowsError(ValueError):
+    """What a labeller returned for a picture are no boxes; `place` is that of the picture."""
+
+    def __init__(self, text: str, place: int) -> None:
+        super().__init__(text)
+        self.place = place
+
+
 class FunctionLabeller(Labeller):
     """A function of one's own that proposes boxes; it is called in a thread.
 
@@ -121,7 +130,8 @@ class FunctionLabeller(Labeller):
     ----------
     function : callable
         Given a list of pictures (uint8, BGR), returns for each of them rows of
-        ``(left, top, right, bottom, score, class)``, in pixels.
+        ``(left, top, right, bottom, score, class)``, in pixels. Boxes are cut off at the border of
+        the picture; what is wholly outside is left out.
     name : str, optional
         What its suggestions are attributed to; default: the function's own name.
 
@@ -155,30 +165,57 @@ class FunctionLabeller(Labeller):
         ValueError
             If the function returns anything else than boxes for each picture.
         """
-        found = await asyncio.to_thread(lambda: [*self._function(list(frames))])
+        found = await asyncio.to_thread(self._called, frames)
         if len(found) != len(frames):
             raise ValueError(
                 f"{self._name}: expected boxes for each of {len(frames)} pictures, found "
                 f"{len(found)} lists; return an empty list for a picture that shows nothing"
             )
         return [
-            [self._prediction(row, frame) for row in rows]
-            for rows, frame in zip(found, frames, strict=True)
+            self._predictions(rows, frame, place)
+            for place, (rows, frame) in enumerate(zip(found, frames, strict=True))
         ]
 
-    def _prediction(self, row: Sequence[Any], frame: Frame) -> Prediction:
+    def _called(self, frames: Sequence[Frame]) -> list[BoxRows]:
+        found = self._function(list(frames))
+        if not isinstance(found, Iterable):
+            raise ValueError(
+                f"{self._name}: expected a list of boxes for each picture, found {found!r}"
+            )
+        return [*found]
+
+    def _predictions(self, rows: BoxRows, frame: Frame, place: int) -> list[Prediction]:
+        if isinstance(rows, str) or not isinstance(rows, Iterable):
+            raise BoxRowsError(f"{self._name}: expected a list of rows, found {rows!r}", place)
+        found = [self._prediction(row, frame, place) for row in rows]
+        return [one for one in found if one.width > 0 and one.height > 0]
+
+    def _prediction(self, row: Sequence[Any], frame: Frame, place: int) -> Prediction:
         try:
             left, top, right, bottom, score, named = row
-            class_id = self._classes.index(named) if isinstance(named, str) else int(named)
+            class_id = self._classes.index(named) if isinstance(named, str) else _id(named)
             height, width = frame.shape[:2]
             corners = [float(value) for value in (left, top, right, bottom)]
+            if not all(map(math.isfinite, corners)) or right < left or bottom < top:
+                raise ValueError("no box")
+            if not (0 <= float(score) <= 1 and 0 <= class_id < len(self._classes)):
+                raise ValueError("no score, or no class")
             [xywh] = clip_xywh(to_normalised([corners], width, height)).tolist()
             return Prediction(class_id, xywh[0], xywh[1], xywh[2], xywh[3], float(score))
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{self._name}: expected rows of (left, top, right, bottom, score, class) with "
-                f"one of the classes {', '.join(self._classes)}, found {row!r}"
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BoxRowsError(
+                f"{self._name}: expected rows of (left, top, right, bottom, score, class) in "
+                f"pixels, with a score in 0..1 and one of the classes "
+                f"{', '.join(self._classes)}, found {row!r}",
+                place,
             ) from error
+
+
+def _id(named: Any) -> int:
+    """Return the id of a class; raises ``ValueError`` for a number that is not whole."""
+    if int(named) != named:
+        raise ValueError("no class id")
+    return int(named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,12 +374,22 @@ class _Run:
                 progress(self.done + len(self.failed), len(keys))
 
     async def _label(self, frames: Mapping[ImageKey, Frame]) -> None:
-        found = await self._labeller.label([*frames.values()])
-        await self._keep(dict(zip(frames, found, strict=True)))
+        keys = [*frames]
+        try:
+            found = await self._labeller.label([*frames.values()])
+        except BoxRowsError as error:
+            raise ValueError(f"{'/'.join(keys[error.place])}: {error}") from error
+        await self._keep(dict(zip(keys, found, strict=True)))
 
     async def _keep(self, found: Mapping[ImageKey, list[Prediction]]) -> None:
-        self._unsaved.update(found)
-        self.boxes += sum(map(len, found.values()))
+        """Keep what was found until it is saved; raises ``ValueError`` for what cannot be boxes."""
+        for key, boxes in found.items():
+            try:
+                new_block(self._source, {key: boxes})
+            except (ValueError, TypeError, OverflowError) as error:
+                raise ValueError(f"{'/'.join(key)}: {error}") from error
+            self._unsaved[key] = boxes
+            self.boxes += len(boxes)
         if time.monotonic() - self._saved_at > _SAVED_EVERY_S:
             await self.save()
 

@@ -40,6 +40,8 @@ SAME_BOX = 0.6
 COVERED = 0.5
 """IoU from which on a label does what a suggestion proposes."""
 _ROUNDING = 1e-5
+_THINNEST = np.float32(1e-7)
+"""Width or height below which a box may be nothing once it is written down as a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +300,8 @@ def current_suggestions(
     revision : str
         Of the blocks, and of what names and classes are.
     num_classes : int, optional
-        So many classes the dataset has: what is suggested of another one is left out.
+        So many classes the dataset has: what is suggested of another one is left out, as are
+        boxes without an area.
     """
     follower = _follow(blocks, history)
     present = dict(zip(map("/".join, images), images, strict=True))
@@ -306,8 +309,7 @@ def current_suggestions(
         number: _mapped(blocks[number].class_id, mappings)
         for number, mappings in follower.mappings.items()
     }
-    if num_classes is not None:
-        classes |= _known_only(blocks, classes, num_classes)
+    classes |= _labels_only(blocks, classes, num_classes)
     starts = [np.concatenate(([0], np.cumsum(block.counts))) for block in blocks]
     of_id = {block.source.id: block.source for block in blocks if block.kind == "suggested"}
     order: dict[ImageKey, int] = {}
@@ -368,16 +370,22 @@ def _mapped(class_id: Ints, mappings: Sequence[Mapping[int, int | None]]) -> Int
     return found
 
 
-def _known_only(
-    blocks: Sequence[SuggestionBlock], classes: Mapping[int, Ints], num_classes: int
+def _labels_only(
+    blocks: Sequence[SuggestionBlock], classes: Mapping[int, Ints], num_classes: int | None
 ) -> dict[int, Ints]:
-    """Return the ids of blocks that speak of classes which there are not, with -1 for these."""
+    """Return the ids of blocks with boxes that can be no labels, with -1 for these.
+
+    They are of a class that there is not, or have no area: a stranger's file may hold such ones,
+    and one of them would keep all others from being accepted with it.
+    """
     found = {}
     for number, block in enumerate(blocks):
         present = classes.get(number, block.class_id)
-        is_unknown = present >= num_classes
-        if is_unknown.any():
-            found[number] = np.where(is_unknown, np.int32(-1), present)
+        is_none = (block.boxes[:, 2] < _THINNEST) | (block.boxes[:, 3] < _THINNEST)
+        if num_classes is not None:
+            is_none |= present >= num_classes
+        if is_none.any():
+            found[number] = np.where(is_none, np.int32(-1), present)
     return found
 
 
