@@ -91,6 +91,24 @@ async def test_many_are_decided_and_taken_back_as_one(stores: Stores, tmp_path: 
     assert len(await load_waiting(stores, "cups")) == 5
 
 
+async def test_what_is_accepted_and_rejected_together_is_one_change(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def not_again(*_: object) -> None:
+        raise AssertionError("a second change, before which the kernel may have died")
+
+    waiting = await load_waiting(stores, "cups")
+    places = {waiting.key(place): place for place in range(len(waiting))}
+    monkeypatch.setattr(stores.image, "add_suggestions", not_again)
+    done = await decide_many(stores, "cups", waiting, accept=[places[A]], reject=[places[C]])
+    assert (done.accepted, done.rejected) == (1, 1)
+    assert (await stores.image.suggestions("cups")).of(*C) != []
+    assert [*(await stores.image.suggestions("cups")).rejected] == [C]
+    await done.change.undo()
+    assert (await stores.image.suggestions("cups")).rejected == {}
+    assert len(await load_waiting(stores, "cups")) == len(waiting)
+
+
 async def test_nothing_is_undone_over_newer_work(stores: Stores, tmp_path: Path) -> None:
     done = await decide_many(stores, "cups", await load_waiting(stores, "cups"), accept=[0, 4])
     await stores.label.save("cups", *A, [Annotation(0, 0.5, 0.5, 0.1, 0.1)])

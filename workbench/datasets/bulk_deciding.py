@@ -150,15 +150,14 @@ async def decide_many(
             new[key] = [*data.annotations, *(Annotation(s.class_id, *s.xywh) for s in taken)]
             accepted += len(taken)
     names = dict.fromkeys(waiting.source_of(place) for place in wanted)
+    refused = _by_image(waiting, unwanted)
     edits = await stores.label.save_many(
         dataset,
         new,
         expected={key: labels[key].revision for key in new},
         what=f"{what} from {', '.join(names)}",
+        decided=_blocks(waiting, refused, "rejected"),
     )
-    refused = _by_image(waiting, unwanted)
-    if refused:
-        await stores.image.add_suggestions(dataset, _blocks(waiting, refused, "rejected"))
     text = _described(accepted, len(new), len(unwanted))
     undo = partial(_undo, stores, dataset, edits, _Refused(waiting, refused), text)
     return Decided(Change(text, undo), accepted, len(unwanted), left)
@@ -262,10 +261,8 @@ async def _undo(
     stores: DataStores, dataset: str, edits: list[str], refused: _Refused, text: str
 ) -> None:
     with undoing(text):
-        await stores.label.revert_many(dataset, edits, what=_LAST_UNDO)
-        if refused.by_image:
-            blocks = _blocks(refused.waiting, refused.by_image, "restored")
-            await stores.image.add_suggestions(dataset, blocks)
+        blocks = _blocks(refused.waiting, refused.by_image, "restored")
+        await stores.label.revert_many(dataset, edits, what=_LAST_UNDO, decided=blocks)
 
 
 def _by_image(waiting: WaitingBoxes, places: Iterable[int]) -> dict[ImageKey, list[Suggestion]]:

@@ -65,7 +65,11 @@ def require_plain(old: bytes, where: str, yaml: DataYaml) -> None:
 
 
 def _rewrite_many(
-    dataset: Dataset, images: Sequence[ImageKey], rewrite: Rewrite, what: str
+    dataset: Dataset,
+    images: Sequence[ImageKey],
+    rewrite: Rewrite,
+    what: str,
+    also: Sequence[Change] = (),
 ) -> list[str]:
     """Give label files other bytes: all, or none; return the ids of the edits."""
     changes: list[Change] = []
@@ -78,7 +82,7 @@ def _rewrite_many(
             if new != old:
                 changes.append(Write(key, new))
                 edits.append(new_edit(split, filename, old, new, what))
-        writer.commit([*changes, *history_log.noted(dataset.storage, edits)])
+        writer.commit([*changes, *history_log.noted(dataset.storage, edits), *also])
     return [edit.id for edit in edits]
 
 
@@ -87,8 +91,15 @@ def write_many(
     labels: Mapping[ImageKey, Sequence[Annotation]],
     expected: Mapping[ImageKey, str],
     what: str,
+    also: Sequence[Change] = (),
 ) -> list[str]:
-    """Replace the labels of many images: all, or none; return the ids of the edits."""
+    """Replace the labels of many images: all, or none; return the ids of the edits.
+
+    Parameters
+    ----------
+    also : sequence of Change
+        What is changed with them, or not at all either.
+    """
 
     def rewrite(old: bytes | None, image: ImageKey, where: str, yaml: DataYaml) -> bytes:
         require_revision(old, expected.get(image), where)
@@ -97,7 +108,7 @@ def write_many(
         clean = clean_annotations(labels[image], len(yaml.classes), "/".join(image))
         return format_labels(clean)
 
-    return _rewrite_many(dataset, list(labels), rewrite, what)
+    return _rewrite_many(dataset, list(labels), rewrite, what, also)
 
 
 def patch(
@@ -260,7 +271,9 @@ def revert(dataset: Dataset, edit_id: str) -> LabelData:
     return LabelData(filename, split, boxes, revision_of(edit.before))
 
 
-def revert_many(dataset: Dataset, edit_ids: Sequence[str], what: str) -> None:
+def revert_many(
+    dataset: Dataset, edit_ids: Sequence[str], what: str, also: Sequence[Change] = ()
+) -> None:
     """Undo edits: all, or none, and only where nobody has changed the labels since."""
     changes: list[Change] = []
     undone = []
@@ -276,7 +289,7 @@ def revert_many(dataset: Dataset, edit_ids: Sequence[str], what: str) -> None:
                 )
             changes.append(Remove(key) if before is None else Write(key, before))
             undone.append(new_edit(split, filename, old, before, what))
-        writer.commit([*changes, *history_log.noted(dataset.storage, undone)])
+        writer.commit([*changes, *history_log.noted(dataset.storage, undone), *also])
 
 
 def move(dataset: Dataset, filename: str, from_split: str, to_split: str) -> None:

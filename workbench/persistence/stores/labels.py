@@ -18,10 +18,16 @@ from workbench.persistence.models import (
     TrashEntry,
 )
 from workbench.persistence.stopping import done_in_thread
-from workbench.persistence.stores import label_edits, label_inspection, label_reading
+from workbench.persistence.stores import (
+    label_edits,
+    label_inspection,
+    label_reading,
+    suggestion_log,
+)
 from workbench.persistence.stores.dataset import Dataset, label_key
 from workbench.persistence.stores.label_saves import LabelSaves, Save
 from workbench.persistence.stores.places import DatasetPlaces
+from workbench.persistence.suggestion_blocks import SuggestionBlock
 
 T = TypeVar("T")
 
@@ -107,6 +113,7 @@ class LabelStore:
         *,
         expected: Mapping[tuple[str, str], str] | None = None,
         what: str = "",
+        decided: Sequence[SuggestionBlock] = (),
     ) -> list[str]:
         """Replace the labels of many images, keyed ``(split, filename)``: all, or none.
 
@@ -116,6 +123,9 @@ class LabelStore:
             `LabelData.revision` of some of the images, as somebody has seen them.
         what : str
             In a word what the edit was, for the history.
+        decided : sequence of SuggestionBlock
+            What a person has rejected, or restored, in the same go: kept with the labels, or
+            not at all either; see `ImageStore.add_suggestions`.
 
         Returns
         -------
@@ -131,9 +141,12 @@ class LabelStore:
         """
         copied = {key: list(annotations) for key, annotations in labels.items()}
         seen = dict(expected or {})
+        also = suggestion_log.noted(decided)
         return await self._change(
             dataset,
-            lambda one: label_edits.write_many(one, _found(one, copied), _found(one, seen), what),
+            lambda one: label_edits.write_many(
+                one, _found(one, copied), _found(one, seen), what, also
+            ),
         )
 
     async def patch_many(
@@ -365,8 +378,20 @@ class LabelStore:
         """
         return await self._change(dataset, lambda one: label_edits.revert(one, edit_id))
 
-    async def revert_many(self, dataset: str, edit_ids: Sequence[str], *, what: str = "") -> None:
+    async def revert_many(
+        self,
+        dataset: str,
+        edit_ids: Sequence[str],
+        *,
+        what: str = "",
+        decided: Sequence[SuggestionBlock] = (),
+    ) -> None:
         """Undo edits of many images: all, or none, and only what nobody has changed since.
+
+        Parameters
+        ----------
+        decided : sequence of SuggestionBlock
+            As for `save_many`.
 
         Raises
         ------
@@ -376,7 +401,8 @@ class LabelStore:
             If the history has no such edit, or an image is not there any more.
         """
         ids = list(edit_ids)
-        await self._change(dataset, lambda one: label_edits.revert_many(one, ids, what))
+        also = suggestion_log.noted(decided)
+        await self._change(dataset, lambda one: label_edits.revert_many(one, ids, what, also))
 
     async def move(self, dataset: str, filename: str, from_split: str, to_split: str) -> None:
         """Move an image's label file to another split.
