@@ -256,6 +256,20 @@ async def test_only_what_waits_is_walked(
         panel.close()
 
 
+async def test_a_queue_says_why_an_image_stands_where_it_does(
+    page: Page, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await page.open(0))["reason"] == ""  # of no queue
+    await page.panel.open("cups", only="teaching")
+    queue = await Dataset(stores, "cups").review_queue("train", order="teaching")
+    assert [one.key for one in queue] == [A, B]
+    shown = [(await page.open(index))["reason"] for index in range(2)]
+    assert shown == [one.reason for one in queue]
+    assert all(shown)
+    await page.edit("accept all", [plain(row) for row in page.frame["proposals"]], [])
+    assert (await page.open(1))["reason"] == ""  # labelled: nobody asks any more
+
+
 @pytest.mark.parametrize("only", ["suggested", "teaching"])
 async def test_a_walk_that_waits_for_suggestions_begins_when_there_are_some(
     persistence_stores: Stores, only: str

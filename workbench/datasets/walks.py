@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +32,13 @@ class Walk:
         In the order of the walk.
     labelled : set of str
         Those of them that have a label file, also an empty one.
+    reasons : mapping of str to str
+        Why an image of a queue stands where it does, for people.
     """
 
     filenames: list[str]
     labelled: set[str]
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_filter(only: str | None) -> None:
@@ -127,6 +130,7 @@ async def plan_walk(
         _require_all(names, infos.keys(), f"{dataset}/{split}")
     names = [name for name in names if name in infos]
     labelled = {name for name, info in infos.items() if info.has_labels}
+    reasons: dict[str, str] = {}
     if only == "labelled":
         names = [name for name in names if name in labelled]
     elif only == "unlabelled":
@@ -140,12 +144,13 @@ async def plan_walk(
     elif only in ORDERS:
         queue = await review_queue(stores, dataset, split, order=only)
         wanted = set(names)
-        names = [one.key[1] for one in queue if one.key[1] in wanted]
+        reasons = {one.key[1]: one.reason for one in queue if one.key[1] in wanted}
+        names = [*reasons]
     elif only is not None:
         chosen = await _by_content(stores, dataset, split, only)
         names = [name for name in names if name in chosen]
     names = list(dict.fromkeys([*(name for name in keep or () if name in infos), *names]))
-    return Walk(names, labelled.intersection(names))
+    return Walk(names, labelled.intersection(names), reasons)
 
 
 def _require_all(names: Sequence[str], present: Collection[str], where: str) -> None:

@@ -161,6 +161,8 @@ export interface Frame {
   proposals: ProposalRow[];
   /** predictions of it that were rejected */
   rejected: number;
+  /** why it stands where it does in a queue, for people */
+  reason?: string;
   /** whether unsaved edits outlive the page */
   keep: boolean;
 }

@@ -103,6 +103,8 @@ class Frame:
         Whether the browser keeps unsaved edits beyond the page's life.
     rejected : int
         Predictions of it that were rejected, which undo brings back.
+    reason : str
+        Why it stands where it does in a queue, for people.
     """
 
     key: str
@@ -120,6 +122,7 @@ class Frame:
     index: int = 0
     keep: bool = True
     rejected: int = 0
+    reason: str = ""
 
     def as_message(self) -> dict[str, Any]:
         """Return all but the bytes, as the message holds it."""
@@ -138,6 +141,7 @@ class Frame:
             "index": self.index,
             "keep": self.keep,
             "rejected": self.rejected,
+            "reason": self.reason,
         }
 
 

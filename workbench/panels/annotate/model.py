@@ -89,6 +89,7 @@ class AnnotateModel(traitlets.HasTraits):
         self._names: list[str] = []
         self._places: dict[str, int] = {}
         self._labelled: set[str] = set()
+        self._reasons: dict[str, str] = {}
         self._proposals: dict[str, list[Prediction]] = {}
         self.clicking = Clicking()
         self.review = Review(stores, dataset, split)
@@ -161,6 +162,7 @@ class AnnotateModel(traitlets.HasTraits):
         self._names = plan.filenames
         self._places = {name: index for index, name in enumerate(plan.filenames)}
         self._labelled = plan.labelled
+        self._reasons = dict(plan.reasons)
         self._sources = sources
         self._propose_what_capture_saw(len(info.classes))
         self.walk += 1
@@ -226,6 +228,7 @@ class AnnotateModel(traitlets.HasTraits):
             keep=self._names if self._only else (),
         )
         self._labelled = plan.labelled
+        self._reasons |= plan.reasons
         self.labelled = len(plan.labelled)
         if plan.filenames == self._names:
             return False
@@ -324,6 +327,10 @@ class AnnotateModel(traitlets.HasTraits):
     def index_of(self, key: str) -> int | None:
         """Place of an image in the walk, or None."""
         return self._places.get(key.removeprefix(self._scope))
+
+    def reason_of(self, filename: str) -> str:
+        """Why an image that nobody has labelled stands where it does in a queue; else empty."""
+        return "" if filename in self._labelled else self._reasons.get(filename, "")
 
     def next_unlabelled(self, after: int) -> int | None:
         """Place of the next image without label file, from `after` on and round the end."""

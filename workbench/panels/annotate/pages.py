@@ -326,6 +326,7 @@ class Pages:
             problem=picture.problem,
             walk=self._model.walk,
             index=picture.index,
+            reason=self._model.reason_of(picture.filename),
         )
 
     def _progress(self) -> _Progress:

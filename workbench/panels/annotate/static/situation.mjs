@@ -12,9 +12,11 @@ export function describeCount(session, count, waiting = 0) {
   const review = waiting ? `, ${waiting} to review` : "";
   if (count) return `${count} ${count === 1 ? "box" : "boxes"}${review}`;
   const { frame } = session.state;
+  const reason = !frame?.revision && frame?.reason ? ` · ${frame.reason}` : "";
   return (
     (isBackground(session) ? "nothing here" : frame?.revision ? "no boxes" : "not labelled") +
-    review
+    review +
+    reason
   );
 }
 
