@@ -276,7 +276,10 @@ def test_a_dataset_is_made_and_a_notebook_that_opens_it(
     assert dataset_notebook("../cups", data) is None
     notebook = dataset_notebook("cups", data)
     assert notebook == Path("cups.ipynb")
-    [cell] = json.loads(notebook.read_text())["cells"]
+    written = json.loads(notebook.read_text())
+    # Else JupyterLab asks which kernel to take, before the page can be used.
+    assert written["metadata"]["kernelspec"]["name"] == "python3"
+    [cell] = written["cells"]
     assert cell["source"].splitlines()[-1] == "wb.open('cups')"
     notebook.write_text("mine")
     assert dataset_notebook("cups", data) == notebook

@@ -34,6 +34,8 @@ _QUESTION_ABOUT_NEWS = "@jupyterlab/apputils-extension:announcements"
 _FIRST_PORT = 8888
 _OTHER_PORTS_TO_TRY = 50
 _TRIES = 5
+# A notebook that names no kernel makes JupyterLab ask for one before anything can be done.
+_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _TOUR = "00_tour.ipynb"
 # A wheel brings the notebooks along as this folder of the package; a checkout has none there.
 _PACKED = Path(__file__).with_name("notebooks")
@@ -71,7 +73,12 @@ def dataset_notebook(name: str, data: Path | str) -> Path | None:
             "outputs": [],
             "execution_count": None,
         }
-        notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+        notebook = {
+            "nbformat": 4,
+            "nbformat_minor": 5,
+            "metadata": {"kernelspec": _KERNEL},
+            "cells": [cell],
+        }
         file.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
     return file
 

@@ -162,6 +162,15 @@ async def test_an_export_replaces_an_older_archive_unless_told_not_to(
     assert [p.name for p in tmp_path.glob("*.zip*")] == ["full.zip"]
 
 
+async def test_an_export_to_the_current_folder_replaces_an_older_one(
+    ds: DatasetStore, full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert await ds.export_zip(full, output_path=Path()) == Path("full.zip")
+    assert zipfile.is_zipfile(tmp_path / "full.zip")
+
+
 async def test_export_tells_its_progress(ds: DatasetStore, full: str, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     await ds.export_zip(full, tmp_path, progress=lambda done, total: seen.append((done, total)))

@@ -203,3 +203,41 @@ async def test_a_panel_catches_up_once_at_a_time_with_all_that_came_meanwhile(
     assert {"tags", "classes"} <= calls[1]
     follower.close()
     background.close()
+
+
+_ENDS_DURING_A_LOOK = """
+import asyncio, sys, threading, time
+from workbench.panels.shared.bus import Bus
+from workbench.persistence import create_stores
+
+stores = create_stores(sys.argv[1] + "/data", sys.argv[1] + "/models")
+looks = iter([stores.dataset.stamp_of_all])
+
+async def stamp():
+    if first := next(looks, None):
+        return await first()
+    print("looks", flush=True)
+    while True:  # until no thread takes any more work
+        await asyncio.to_thread(time.sleep, 0.01)
+
+stores.dataset.stamp_of_all = stamp
+bus = Bus(stores, interval_s=0.01)
+
+async def main():
+    await bus.listen("", print)
+    await asyncio.sleep(0.5)
+
+asyncio.run(main())
+threading.Thread(target=time.sleep, args=(2,)).start()  # what is written meanwhile is seen
+"""
+
+
+def test_a_script_that_ends_during_a_look_ends_without_a_word(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _ENDS_DURING_A_LOOK, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S * 3,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "looks\n", "")

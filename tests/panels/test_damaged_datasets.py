@@ -40,7 +40,10 @@ async def tabs(workbench: Workbench) -> WorkbenchTabs:
 
 async def test_the_tabs_name_it_and_open_a_healthy_one(tabs: WorkbenchTabs) -> None:
     await eventually(lambda: bool(tabs._browse_box.children))
-    assert tabs.dataset.options == (("damaged (damaged)", "damaged"), ("pets (2 images)", "pets"))
+    assert tabs.dataset.options == (
+        ("damaged (cannot be used)", "damaged"),
+        ("pets (2 images)", "pets"),
+    )
     assert (tabs.dataset.value, tabs.message.value) == ("pets", "")
 
 

@@ -136,15 +136,15 @@ def test_names_are_what_is_written() -> None:
 
 
 REFUSED = {
-    "no names": ("train: images/train\n", r"'names'.*import_folder"),
-    "names without a value": ("names:\n", r"'names'.*import_folder"),
-    "a gap": ("names: {0: cat, 2: dog}\n", r"ids 0 to 1, found 0, 2.*import_folder"),
+    "no names": ("train: images/train\n", r"'names'.*import_dataset"),
+    "names without a value": ("names:\n", r"'names'.*import_dataset"),
+    "a gap": ("names: {0: cat, 2: dog}\n", r"ids 0 to 1, found 0, 2.*import_dataset"),
     "nested": ("names: [[cat], [dog]]\n", r"plain text"),
     "one text": ("names: cat\n", r"found 'cat'; write names"),
     "tabs": ("names:\n\t- cat\n", r"not valid YAML.*tabs"),
     "cut off": ("names: [a, b\ntrain: x\n", r"not valid YAML.*: in line 2: "),
     "no text": ("names:\n- \0\n", r"not valid YAML.*: in line 2: bytes that are no text"),
-    "another layout": ("train: ../train/images\nnames: [cat]\n", r"images/train.*import_folder"),
+    "another layout": ("train: ../train/images\nnames: [cat]\n", r"images/train.*import_dataset"),
 }
 
 
@@ -153,3 +153,9 @@ def test_what_is_refused_says_what_to_do(case: str) -> None:
     text, message = REFUSED[case]
     with pytest.raises(InvalidDatasetError, match=r"^/d/data\.yaml: .*" + message):
         parse(text.encode(), "/d/data.yaml")
+
+
+def test_another_layout_in_a_bucket_is_to_be_downloaded_first() -> None:
+    """An import takes files of this machine only."""
+    with pytest.raises(InvalidDatasetError, match=r"another layout: download it and import that"):
+        parse(b"train: train/images\nnames: [cat]\n", "s3://lab/data/pets/data.yaml")

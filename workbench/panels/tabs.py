@@ -272,8 +272,8 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         ):
             show(choice, panel.model.dataset != self.dataset.value)
         problem = self._problems.get(self.dataset.value or "")
-        damaged = "" if problem is None else f"<b>This dataset is damaged.</b> {escape(problem)}"
-        self.message.value = damaged
+        why = "" if problem is None else f"<b>It cannot be used as it is.</b> {escape(problem)}"
+        self.message.value = why
 
     async def _open_capture(self, dataset: str) -> None:
         if self._capture is None:
@@ -342,6 +342,6 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
 
 def _title(info: DatasetInfo) -> str:
     if info.problem:
-        return f"{info.name} (damaged)"
+        return f"{info.name} (cannot be used)"
     images = sum(info.num_images.values())
     return f"{info.name} ({counted(images, 'image')})"

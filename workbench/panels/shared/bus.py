@@ -38,6 +38,9 @@ INTERVAL_S = 0.7
 _LEAST_S = 0.1
 """Looks are at least so far apart, however often somebody asks for one."""
 
+_LONGEST_END_S = 60
+"""So long the last work of a program may take that ends during a look."""
+
 DATASETS = "datasets"
 """What changed where a dataset was made, renamed, deleted or restored."""
 MODELS = "models"
@@ -185,7 +188,12 @@ class Bus:
                     if not attentive:
                         self._thread = None
                         return
-                runner.run(self._look(attentive))
+                try:
+                    runner.run(self._look(attentive))
+                except RuntimeError:
+                    if not _program_ends():
+                        raise
+                    return
                 time.sleep(min(_LEAST_S, self._interval_s))
                 self._looks.wait(self._interval_s)
 
@@ -232,6 +240,17 @@ class Bus:
             _log.warning("it cannot be seen whether %s has changed: %s", dataset, error)
             return {}
         return {**_as_dict(stamp), GONE: ""}
+
+
+def _program_ends() -> bool:
+    """Whether no work is taken any more because the main thread has come to its end.
+
+    It ends while threads may still run, and by then none can be asked to do anything: a script
+    that ends without having closed its panels is no error to be told of.
+    """
+    main = threading.main_thread()
+    main.join(_LONGEST_END_S)
+    return not main.is_alive()
 
 
 def _as_dict(stamp: Stamp) -> dict[str, str]:

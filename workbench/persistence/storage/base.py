@@ -262,8 +262,8 @@ class Storage(ABC):
     ) -> builtins.list[bytes | Exception | None]:
         """Return the bytes of many keys, in their order.
 
-        None stands for what is not there. What cannot be read, or has more than `most` bytes, is
-        the exception that says why, so that one does not keep us from the others.
+        None stands for what is not there. What cannot be read, has more than `most` bytes, or is
+        no key, is the exception that says why, so that one does not keep us from the others.
 
         Raises
         ------
@@ -276,10 +276,13 @@ class Storage(ABC):
     def head(self, key: str) -> Head | None:
         """Return size and stamp of a value, None if it is not there.
 
+        Values below a key are no value at it: None. A backend in which folders are things
+        of their own, as on a disk, may raise; then `touched` and `changed_ns` are its own, too.
+
         Raises
         ------
         InvalidDatasetError
-            If the key is none, or something else than a value is there.
+            If the key is none, or something else than a value is there, as on a disk.
         """
 
     @abstractmethod

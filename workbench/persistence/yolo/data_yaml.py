@@ -109,7 +109,7 @@ def parse(data: bytes, path: str) -> DataYaml:
     if not isinstance(content, dict) or content.get("names") is None:
         raise InvalidDatasetError(
             f"{path}: expected a mapping with the key 'names'; write names: [...] into it, or "
-            f"bring the folder in with import_folder, which makes names up"
+            f"{_importing(path)}, which makes names up"
         )
     for split in SPLITS:
         # "test:" with nothing behind it stands in many files, and means that there is none.
@@ -118,14 +118,20 @@ def parse(data: bytes, path: str) -> DataYaml:
             f"images/{split}"
         ):
             raise InvalidDatasetError(
-                f"{path}: {split}: expected images/{split}, found {folder!r}; "
-                f"bring the folder in with import_folder"
+                f"{path}: {split}: expected images/{split}, found {folder!r}; this is "
+                f"another layout: {_importing(path)}"
             )
     extra = {str(key): value for key, value in content.items() if key not in OUR_KEYS}
     names = content["names"]
     if not _are_texts(names):
         names = _as_written(data)
     return DataYaml(_names(names, path), extra)
+
+
+def _importing(path: str) -> str:
+    """Return how a folder comes in that is no dataset as it lies there."""
+    what = "download it and import that" if "://" in path else "import this folder"
+    return f"{what} as a new dataset, with 'Bring in' on Home or import_dataset"
 
 
 def _refuse(path: str, problem: Problem | None) -> None:
@@ -159,8 +165,8 @@ def _names(names: object, path: str) -> list[str]:
         if by_id.keys() != {str(class_id) for class_id in range(len(names))}:
             raise InvalidDatasetError(
                 f"{path}: names: expected the class ids 0 to {len(names) - 1}, "
-                f"found {_shortened(', '.join(map(str, names)))}; add the missing ids, or bring "
-                f"the folder in with import_folder, which makes names up for them"
+                f"found {_shortened(', '.join(map(str, names)))}; add the missing ids, or "
+                f"{_importing(path)}, which makes names up for them"
             )
         names = [by_id[str(class_id)] for class_id in range(len(names))]
     if not isinstance(names, list):

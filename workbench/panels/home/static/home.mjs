@@ -287,7 +287,7 @@ function render({ model, el }) {
         "article",
         { class: "wbh-card", role: "listitem", "aria-label": name },
         make("h3", {}, name),
-        make("p", { class: "wbh-problem" }, `This dataset is damaged. ${problem}`),
+        make("p", { class: "wbh-problem" }, `This dataset cannot be used as it is. ${problem}`),
         ...links,
         actions,
       );

@@ -160,13 +160,13 @@ def place_at(temporary: str, path: str) -> None:
     temporary : str
         In a folder of our own.
     path : str
-        Its folder is made if it is not there.
+        Its folder is made if it is not there. A bare name lies in the current folder.
     """
     name = os.path.basename(temporary)
     with (
         telling_of(path),
-        opened_folder(os.path.dirname(temporary)) as own,
-        opened_folder(os.path.dirname(path)) as folder,
+        opened_folder(os.path.dirname(temporary) or os.curdir) as own,
+        opened_folder(os.path.dirname(path) or os.curdir) as folder,
     ):
         try:
             place_file(own, name, folder, os.path.basename(path))
