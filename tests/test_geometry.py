@@ -96,3 +96,15 @@ def test_iou_is_symmetric_and_a_fraction(
 
 def test_area_of_a_box_that_is_inside_out() -> None:
     assert geometry.area([[2, 2, 1, 3], [0, 0, 2, 3]]).tolist() == [0.0, 6.0]
+
+
+def test_overlapping_pairs_are_those_of_iou(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geometry, "_PAIRS_AT_ONCE", 50)  # some rows at a time
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 0.6, (40, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(0.1, 0.4, (40, 2))], axis=1)
+    rows, columns, overlap = geometry.overlapping(boxes, boxes[:17], 0.3)
+    every = geometry.iou(boxes, boxes[:17])
+    assert list(zip(rows, columns, strict=True)) == [*map(tuple, np.argwhere(every >= 0.3))]
+    assert np.array_equal(overlap, every[rows, columns])
+    assert [len(part) for part in geometry.overlapping([], boxes, 0.3)] == [0, 0, 0]

@@ -132,6 +132,42 @@ def area(boxes: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.asarray(size[:, 0] * size[:, 1])
 
 
+_PAIRS_AT_ONCE = 1 << 20
+
+
+def overlapping(
+    first: npt.ArrayLike, second: npt.ArrayLike, least: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return the pairs of corner-form boxes whose `iou` is at least so high.
+
+    However many boxes there are, some megabytes are enough to find them.
+
+    Parameters
+    ----------
+    first : array_like, shape (n, 4)
+    second : array_like, shape (m, 4)
+    least : float
+        Above 0.
+
+    Returns
+    -------
+    rows, columns : ndarray of int64, shape (pairs,)
+        Places in `first` and in `second`, in ascending order.
+    overlap : ndarray of float64, shape (pairs,)
+    """
+    a, b = as_boxes(first), as_boxes(second)
+    step = max(_PAIRS_AT_ONCE // max(len(b), 1), 1)
+    found = []
+    for start in range(0, len(a), step):
+        overlap = iou(a[start : start + step], b)
+        rows, columns = np.nonzero(overlap >= least)
+        found.append((rows + start, columns, overlap[rows, columns]))
+    if not found:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    rows, columns, overlaps = (np.concatenate(column) for column in zip(*found, strict=True))
+    return rows, columns, overlaps
+
+
 def iou(first: npt.ArrayLike, second: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Intersection over union (Jaccard index) of every pair of corner-form boxes.
 

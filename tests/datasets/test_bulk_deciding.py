@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,41 @@ async def test_boxes_without_an_area_do_not_wait(stores: Stores) -> None:
     done = await accept_by_rule(stores, "cups", Rule(1.0, sources=1))
     assert (done.accepted, done.left) == (1, {})
     assert await stores.label.load("cups", *A) == [Annotation(0, 0.75, 0.75, 0.5, 0.5)]
+
+
+async def test_a_rule_is_taken_back_whatever_the_source_calls_itself(stores: Stores) -> None:
+    name = "a\nrule 00000000: mine, accepted from \x1b[31m" + "x" * 100_000
+    await stores.image.add_suggestions(
+        "cups", [new_block(SuggestionSource("model", name), {A: [LEFT]})]
+    )
+    before = await stores.label.load_all("cups")
+    done = await accept_by_rule(stores, "cups", Rule(0.9, sources=1), images=[A])
+    assert done.accepted == 1
+    edit = (await stores.label.history("cups", *A))[-1]
+    assert edit.what.isprintable()
+    assert len(edit.what) < 200
+    [applied] = await applied_rules(stores, "cups")
+    await take_back(stores, "cups", applied.id)
+    assert (await stores.label.load_all("cups")).class_counts(2).tolist() == (
+        before.class_counts(2).tolist()
+    )
+
+
+async def test_a_picture_with_very_many_suggestions_takes_little_memory(stores: Stores) -> None:
+    many = 3_000  # of two sources; each with each other at once: 900 MB
+    grid = np.linspace(0.05, 0.95, many)
+    rows = [Prediction(0, x, 0.5, 0.00001, 0.5, 0.95) for x in grid.tolist()]
+    for source in (ONE, TWO):
+        await stores.image.add_suggestions("cups", [new_block(source, {A: rows})])
+    waiting = await load_waiting(stores, "cups")
+    tracemalloc.start()
+    try:
+        places = allowed(waiting, Rule(0.9, sources=2))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(places) == 2 * many + 2  # and LEFT of b, by both
+    assert peak < 200e6
 
 
 async def test_both_cannot_be_decided(stores: Stores) -> None:

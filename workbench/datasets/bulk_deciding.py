@@ -244,9 +244,11 @@ def _agreed(waiting: WaitingBoxes, places: npt.NDArray[np.int64], sources: int) 
     boxes = geometry.xywh_to_xyxy(waiting.index.boxes[places])
     source = waiting.table.source_index[waiting.rows[places]]
     classes = waiting.index.class_id[places]
-    is_same = (geometry.iou(boxes, boxes) >= COVERED) & (classes[:, None] == classes[None, :])
-    agreeing = [len(np.unique(source[row])) for row in is_same]
-    return [int(place) for place, num in zip(places, agreeing, strict=True) if num >= sources]
+    rows, others, _ = geometry.overlapping(boxes, boxes, COVERED)
+    is_same = classes[rows] == classes[others]
+    agreeing = np.unique(np.column_stack([rows, source[others]])[is_same], axis=0)
+    num = np.bincount(agreeing[:, 0], minlength=len(places))
+    return [int(place) for place in places[num >= sources]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,13 +295,19 @@ async def _present(
 
 def _not_twice(found: Sequence[Suggestion]) -> list[Suggestion]:
     """Leave out what another source has proposed as well, the surest first."""
-    kept: list[Suggestion] = []
-    for one in sorted(found, key=lambda s: -s.confidence):
-        others = [k for k in kept if k.source != one.source and k.class_id == one.class_id]
-        corners = geometry.xywh_to_xyxy([s.xywh for s in (one, *others)])
-        if not others or geometry.iou(corners[:1], corners[1:]).max() < COVERED:
-            kept.append(one)
-    return kept
+    ordered = sorted(found, key=lambda one: -one.confidence)
+    corners = geometry.xywh_to_xyxy([one.xywh for one in ordered])
+    rows, others, _ = geometry.overlapping(corners, corners, COVERED)
+    surer: dict[int, list[int]] = defaultdict(list)
+    for row, other in zip(rows.tolist(), others.tolist(), strict=True):
+        if other < row:
+            surer[row].append(other)
+    kept: dict[int, Suggestion] = {}
+    for place, one in enumerate(ordered):
+        rivals = (kept[other] for other in surer[place] if other in kept)
+        if not any(k.source != one.source and k.class_id == one.class_id for k in rivals):
+            kept[place] = one
+    return [*kept.values()]
 
 
 def _blocks(

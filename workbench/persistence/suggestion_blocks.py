@@ -45,6 +45,8 @@ _MAGIC = b"WBS1"
 _LENGTHS = struct.Struct("<4sIII")
 _BYTES_OF_A_BOX = 4 + 16 + 4
 _MOST_CLASSES = 1_000_000
+_MOST_TOLD = 80
+"""Characters of a source's kind and name that people are shown, and that the history keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,11 @@ class SuggestionSource:
         return f"{self.kind} {self.name}"
 
     def __str__(self) -> str:
-        """Return what a person is shown: ``model cups (1a2b3c4d)``."""
-        return f"{self.family} ({self.digest[:8]})" if self.digest else self.family
+        """Return what a person is shown: ``model cups (1a2b3c4d)``; it is one line, and no book."""
+        told = " ".join(self.family[:_MOST_TOLD].split())
+        told = "".join(c if c.isprintable() else "?" for c in told)
+        told += " …" if len(self.family) > _MOST_TOLD else ""
+        return f"{told} ({self.digest[:8]})" if self.digest else told
 
 
 @dataclass(frozen=True, slots=True, eq=False)

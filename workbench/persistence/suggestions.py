@@ -199,17 +199,13 @@ def _by_whom(
     """Return for each suggestion the places of the rejections that mean it."""
     if not found or not rejected:
         return [[] for _ in found]
-    overlap = _overlap(found, [one.box for one in rejected])
-    return [
-        [
-            place
-            for place, (iou, no) in enumerate(zip(row.tolist(), rejected, strict=True))
-            if iou >= SAME_BOX
-            and no.box.class_id == one.class_id
-            and no.family == families.get(one.source)
-        ]
-        for one, row in zip(found, overlap, strict=True)
-    ]
+    by: list[list[int]] = [[] for _ in found]
+    rows, places, _ = _overlapping(found, [one.box for one in rejected], SAME_BOX)
+    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+        one, no = found[row], rejected[place]
+        if no.box.class_id == one.class_id and no.family == families.get(one.source):
+            by[row].append(place)
+    return by
 
 
 def without_covered(found: Sequence[Suggestion], labels: Sequence[Annotation]) -> list[Suggestion]:
@@ -220,12 +216,11 @@ def without_covered(found: Sequence[Suggestion], labels: Sequence[Annotation]) -
     """
     if not found or not labels:
         return list(found)
-    overlap = _overlap(found, labels)
-    pairs = np.argwhere(overlap >= COVERED)
-    order = np.argsort(-overlap[pairs[:, 0], pairs[:, 1]], kind="stable")
+    rows, places, overlap = _overlapping(found, labels, COVERED)
+    order = np.argsort(-overlap, kind="stable")
     covered: set[int] = set()
     used: set[tuple[str, int]] = set()
-    for row, label in pairs[order].tolist():
+    for row, label in zip(rows[order].tolist(), places[order].tolist(), strict=True):
         mark = (found[row].source, label)
         if row not in covered and mark not in used:
             covered.add(row)
@@ -233,9 +228,11 @@ def without_covered(found: Sequence[Suggestion], labels: Sequence[Annotation]) -
     return [one for row, one in enumerate(found) if row not in covered]
 
 
-def _overlap(first: Sequence[Annotation], second: Sequence[Annotation]) -> npt.NDArray[np.float64]:
-    corners = [geometry.xywh_to_xyxy([box.xywh for box in boxes]) for boxes in (first, second)]
-    return geometry.iou(*corners)
+def _overlapping(
+    first: Sequence[Annotation], second: Sequence[Annotation], least: float
+) -> tuple[Longs, Longs, npt.NDArray[np.float64]]:
+    a, b = (geometry.xywh_to_xyxy([box.xywh for box in boxes]) for boxes in (first, second))
+    return geometry.overlapping(a, b, least)
 
 
 _BLOCK = 32
