@@ -86,3 +86,29 @@ test("a strip asks for the pictures that it lacks, and forgets those of another 
   strip.received({ kind: "strip", walk: 1, items }, [bytes(9), bytes(9)]);
   assert.equal(strip.at(4), null, "an answer for the walk before");
 });
+
+test("a strip asks once more for pictures that did not come", () => {
+  const sent = [];
+  const clock = { now: 0 };
+  const strip = createStrip({
+    post: (message) => sent.push(message),
+    toUrl: () => "url",
+    now: () => clock.now,
+  });
+  const items = (...buffers) =>
+    buffers.map((buffer, i) => ({ index: i, name: `${i}.jpg`, labelled: false, buffer }));
+  const bytes = [new DataView(new ArrayBuffer(9))];
+  strip.ask(1, 0, 2);
+  strip.received({ kind: "strip", walk: 1, items: items(0, null) }, bytes);
+  strip.askAgain(1, 5000);
+  assert.equal(sent.length, 1, "not at once");
+  clock.now = 5000;
+  strip.askAgain(2, 5000);
+  assert.equal(sent.length, 1, "of the walk before nothing is wanted");
+  strip.askAgain(1, 5000);
+  assert.deepEqual(sent[1], { kind: "strip", walk: 1, first: 0, count: 2, have: [0] });
+  strip.received({ kind: "strip", walk: 1, items: items(null, 0) }, bytes);
+  clock.now = 20000;
+  strip.askAgain(1, 5000);
+  assert.equal(sent.length, 2, "all of it is here");
+});

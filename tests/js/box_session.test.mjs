@@ -3,6 +3,8 @@ import { test } from "node:test";
 
 import { makeBox } from "../../workbench/panels/annotate/static/document.mjs";
 import { createSession } from "../../workbench/panels/annotate/static/session.mjs";
+import { currentNotice } from "../../workbench/panels/annotate/static/situation.mjs";
+import { fake } from "./fakes.mjs";
 
 /** A browser's storage, in memory. */
 class MemoryStorage {
@@ -690,6 +692,23 @@ test("an image that could not be fetched is asked for again, and the page says w
   const asked = () => sent.filter((message) => message.kind === "go").length;
   await session.receive({ kind: "not_shown", to: "s1", index: 3, why: "no answer" });
   assert.equal(session.state.notShown?.why, "no answer");
+  const nothing = fake({ get: () => "" });
+  const said = () => currentNotice(nothing, session, (act) => act())?.text;
+  const still = "Image 4 does not come; this is still image 1. ";
+  assert.equal(said(), `${still}no answer`);
+  draw(session, 40);
+  await session.receive({
+    kind: "not_saved",
+    session: "s1",
+    seq: 1,
+    key: "ds/train/img_0.jpg",
+    passes: true,
+    why: "not saved",
+    choices: [],
+    revision: "r0",
+    boxes: [],
+  });
+  assert.match(said() ?? "", /^Image 4 does not come; this is still image 1\. .*not saved/);
   session.tick();
   assert.equal(asked(), 1, "not at once");
   clock.now += 6000;

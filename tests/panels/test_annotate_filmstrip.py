@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import cv2
 import numpy as np
 import pytest
 
+from workbench.errors import UnreachableError
 from workbench.panels.annotate import AnnotatePanel
 from workbench.persistence import create_stores
 
@@ -26,7 +28,8 @@ async def test_the_strip_has_names_states_and_the_pictures_that_the_page_lacks(
         cv2.imwrite(str(root / "images" / "train" / f"{name}.png"), pixels)
     (root / "images" / "train" / "b.png").write_bytes(b"no picture")
     (root / "labels" / "train" / "c.txt").write_text("")
-    panel = AnnotatePanel("ds", stores=create_stores(root.parent, tmp_path / "models"))
+    stores = create_stores(root.parent, tmp_path / "models")
+    panel = AnnotatePanel("ds", stores=stores)
     sent: asyncio.Queue[tuple[dict[str, Any], list[bytes]]] = asyncio.Queue()
 
     def take(message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
@@ -55,6 +58,15 @@ async def test_the_strip_has_names_states_and_the_pictures_that_the_page_lacks(
         message, buffers = await asked(first=1, count=2, have=[1])
         assert [(i["index"], i["buffer"]) for i in message["items"]] == [(1, None), (2, 0)]
         assert len(buffers) == 1
+        # What does not answer now is no damaged picture: the page asks for it once more.
+        with monkeypatch.context() as patched:
+            patched.setattr(stores.image, "read_many", AsyncMock(side_effect=UnreachableError("x")))
+            message, buffers = await asked(first=0, count=2, have=[0])
+        assert [(i["name"], i["buffer"]) for i in message["items"]] == [
+            ("a.png", None),
+            ("b.png", None),
+        ]
+        assert buffers == []
         # Of a walk that has ended nothing is said: the next answer is that to the next request.
         request = {"kind": "strip", "session": "page", "walk": -1, "first": 0, "count": 1}
         panel.canvas._receive(panel.canvas, request, [])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.datasets.thumbnails import Thumbnail, Thumbnails
+from workbench.errors import PASSING
 from workbench.panels.annotate.canvas import BoxCanvas
 from workbench.panels.annotate.model import AnnotateModel
 from workbench.persistence import Stores
@@ -41,23 +42,24 @@ class Filmstrip:
         count = min(max(int(message["count"]), 0), AT_ONCE)
         names = self._model.filenames_at(first, count)
         have = set(message.get("have", ()))
-        missing = [name for place, name in enumerate(names, first) if place not in have]
-        pictures = await self._pictures(missing)
+        wanted = [name for place, name in enumerate(names, first) if place not in have]
+        pictures = await self._pictures(wanted)
         if self._model.walk != walk:
             return
-        buffers = [pictures[name] for name in missing]
+        # What passes by itself is left out: the page asks once more for what it did not get.
+        came = [name for name in wanted if name in pictures]
         items = [
             {
                 "index": place,
                 "name": name,
                 "labelled": self._model.is_labelled(name),
-                "buffer": None if place in have else missing.index(name),
+                "buffer": came.index(name) if name in pictures else None,
             }
             for place, name in enumerate(names, first)
         ]
         self._canvas.send(
             {"kind": "strip", "to": message.get("session"), "walk": walk, "items": items},
-            buffers=buffers,
+            buffers=[pictures[name] for name in came],
         )
 
     def close(self) -> None:
@@ -66,13 +68,20 @@ class Filmstrip:
             self._thumbnails.close()
 
     async def _pictures(self, names: list[str]) -> dict[str, bytes]:
-        """Return small pictures as JPEG; empty for an image that cannot be read."""
+        """Return small pictures as JPEG: empty for an image that cannot be read.
+
+        Those are left out whose place does not answer now.
+        """
         if not names:
             return {}
         self._thumbnails = self._thumbnails or Thumbnails(self._stores)
         keys = [(self._model.split, name) for name in names]
-        made = await self._thumbnails.get(self._model.dataset, keys, size=SIDE)
+        try:
+            made = await self._thumbnails.get(self._model.dataset, keys, size=SIDE)
+        except PASSING:
+            return {}
         return {
             name: one.data if isinstance(one, Thumbnail) else b""
             for name, one in zip(names, made, strict=True)
+            if not isinstance(one, PASSING)
         }

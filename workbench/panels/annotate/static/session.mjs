@@ -84,7 +84,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
   /** @param {Post} message */
   const post = (message) => send(/** @type {CanvasSent} */ ({ ...message, session: id }));
   const outbox = createOutbox({ send: post, storage, now, changed: () => notify("status") });
-  const strip = createStrip({ post });
+  const strip = createStrip({ post, now });
   const documents = createDocuments((key) => outbox.unsaved(key));
   const trails = createTrails({
     ask: (key) => post({ kind: "want_trail", key }),
@@ -567,6 +567,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     /** Called now and then: what was not answered goes out again; who looks on may zoom soon. */
     tick() {
       sharpen();
+      strip.askAgain(state.walk, PATIENCE);
       if (state.notShown && now() - state.notShown.at >= PATIENCE) this.goAgain();
       if (outbox.status().pending) {
         outbox.resend(PATIENCE);

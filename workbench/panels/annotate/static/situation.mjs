@@ -35,6 +35,11 @@ export function describeProgress(state, work, taught) {
  */
 export function currentNotice(model, session, answer) {
   const { frame, loading, notShown } = session.state;
+  // What is drawn belongs to the image that is seen, whatever its place is called above it.
+  const still =
+    frame && loading && notShown
+      ? `Image ${session.target() + 1} does not come; this is still image ${frame.index + 1}. `
+      : "";
   /** @type {Failure|null} */
   const failure = frame && session.outbox.failure(frame.key);
   if (failure) {
@@ -42,7 +47,7 @@ export function currentNotice(model, session, answer) {
       text,
       run: () => answer(() => session.resolve(choice)),
     }));
-    return { text: failure.why, tone: "problem", choices };
+    return { text: still + failure.why, tone: "problem", choices };
   }
   if (model.get("notice")) {
     const dismiss = () => {
@@ -50,7 +55,7 @@ export function currentNotice(model, session, answer) {
       model.save_changes();
     };
     return {
-      text: model.get("notice"),
+      text: still + model.get("notice"),
       tone: "problem",
       choices: [{ text: "Dismiss", run: () => answer(dismiss) }],
     };
@@ -70,11 +75,16 @@ export function currentNotice(model, session, answer) {
       ],
     };
   }
-  if (session.saving().why) return { text: session.saving().why, tone: "problem", choices: [] };
+  const { why } = session.saving();
+  if (why) return { text: still + why, tone: "problem", choices: [] };
   if (!frame && !loading) return noImage(model, session);
   if (loading && notShown) {
     const again = () => answer(() => session.goAgain());
-    return { text: notShown.why, tone: "problem", choices: [{ text: "Try again", run: again }] };
+    return {
+      text: still + notShown.why,
+      tone: "problem",
+      choices: [{ text: "Try again", run: again }],
+    };
   }
   if (!frame || loading) return { text: "Loading…", tone: "info", choices: [] };
   if (frame.problem) return { text: frame.problem, tone: "problem", choices: [] };
