@@ -11,8 +11,13 @@ import ipywidgets
 import pytest
 
 import workbench
-from workbench import Workbench, create_memory_stores, set_stores
+from tests.storage.sqlite_storage import SqliteRoots, SqliteStorage
+from workbench import Workbench, create_memory_stores, get_stores, set_stores
 from workbench.errors import NotFoundError
+from workbench.persistence import ModelStore, Stores
+from workbench.persistence.opening import stores_over
+from workbench.persistence.stores.catalogue import StoredCatalogue
+from workbench.persistence.stores.runs import RunStore
 
 PANELS = ("annotate", "browse", "capture", "curate", "train", "evaluate", "models")
 
@@ -72,3 +77,26 @@ async def test_a_dataset_that_is_not_there_cannot_be_opened(wb: Workbench, name:
 @pytest.mark.parametrize("name", PANELS)
 def test_every_panel_says_what_it_does(name: str) -> None:
     assert inspect.getdoc(getattr(Workbench, name))
+
+
+def stores_of_a_stranger(folder: Path) -> Stores:
+    (folder / "sqlite").mkdir(exist_ok=True)
+    catalogue = StoredCatalogue(SqliteRoots(folder / "sqlite"))
+    return stores_over(catalogue, ModelStore(SqliteStorage(folder / "models.sqlite")))
+
+
+async def test_a_workbench_stands_on_stores_of_one_s_own(tmp_path: Path) -> None:
+    runs = RunStore(tmp_path / "work", SqliteStorage(tmp_path / "runs.sqlite"))
+    with Workbench.over(stores_of_a_stranger(tmp_path), runs, where="pets.lab") as wb:
+        assert get_stores() is wb.stores
+        await wb.datasets.create("pets", ["cat"])
+        panel = wb.browse("pets")
+        await panel.open("pets")
+        assert panel.model.dataset == "pets"
+        assert wb.home().view.where == "pets.lab"
+        assert wb.runs_dir == wb.runner.runs_dir == tmp_path / "work"
+        assert await wb.runner.list_runs() == []
+    again = Workbench.over(stores_of_a_stranger(tmp_path), tmp_path / "runs")
+    assert [info.name for info in await again.datasets.list()] == ["pets"]
+    assert again.runs_dir == tmp_path / "runs"
+    again.close()

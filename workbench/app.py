@@ -17,6 +17,7 @@ from workbench.labelling.predictor import Predictor
 from workbench.persistence import Stores, create_stores, get_stores, set_stores
 from workbench.persistence.addresses import Places
 from workbench.persistence.models import ImageKey, Progress, no_progress
+from workbench.persistence.stores.runs import RunStore
 from workbench.training.runner import TrainingRunner
 
 if TYPE_CHECKING:
@@ -105,11 +106,39 @@ class Workbench:
         runs_dir: Path | str | None = None,
     ) -> None:
         places = Places.of(data_dir, models_dir or None, runs_dir or None)
+        stores = create_stores(data_dir=places.data, models_dir=places.models)
+        self._set_up(stores, places, RunStore.at(places.runs))
+
+    @classmethod
+    def over(
+        cls,
+        stores: Stores,
+        runs_dir: Path | str | RunStore = "runs",
+        *,
+        where: str = "stores of your own",
+    ) -> Workbench:
+        """Make one over stores that are there: those of a storage backend of your own.
+
+        Parameters
+        ----------
+        stores : Stores
+            As `workbench.persistence.opening.stores_over` makes them.
+        runs_dir : Path, str or RunStore
+            A folder for the training runs, the address of a bucket, or where else they are kept.
+        where : str
+            What Home calls the place of the datasets.
+        """
+        runs = runs_dir if isinstance(runs_dir, RunStore) else RunStore.at(runs_dir)
+        wb = cls.__new__(cls)
+        wb._set_up(stores, Places(where, where, runs.folder), runs)
+        return wb
+
+    def _set_up(self, stores: Stores, places: Places, runs: RunStore) -> None:
         self.data_dir, self.models_dir, self.runs_dir = places.data, places.models, places.runs
-        self.stores: Stores = create_stores(data_dir=places.data, models_dir=places.models)
-        set_stores(self.stores)
-        self.datasets = DatasetManager.on(self.stores)
-        self.runner = TrainingRunner(self.stores, self.runs_dir)
+        self.stores = stores
+        set_stores(stores)
+        self.datasets = DatasetManager.on(stores)
+        self.runner = TrainingRunner(stores, runs)
         self.predictor = Predictor(self.stores)
         self.evaluator = Evaluator(self.stores, self.predictor)
         self._tabs: WorkbenchTabs | None = None
