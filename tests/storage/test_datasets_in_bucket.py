@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.pictures import jpeg
+from tests.storage.s3_proxy import S3Proxy
+from workbench.datasets.index import Indexer
+from workbench.datasets.index_table import STATES
 from workbench.errors import AlreadyExistsError, NotFoundError
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, NewImage
@@ -67,3 +71,20 @@ async def test_a_dataset_that_was_copied_there_is_found(stores: Stores, address:
     assert open_bucket(f"{address}/notes").read("a.txt") == b"no dataset"
     await stores.dataset.create("pets")
     assert [i.name for i in await stores.dataset.list()] == ["cats", "notes", "pets"]
+
+
+async def test_a_label_that_was_not_given_out_is_asked_for_again(
+    stores: Stores, s3: S3Proxy
+) -> None:
+    """That one object may not be read for now says nothing of what it holds."""
+    images = [NewImage(f"{name}.jpg", "train", jpeg(1), [BOX]) for name in "ab"]
+    await stores.dataset.create_from("pets", ["cat"], images)
+    s3.inject("AccessDenied", "GET", "/a.txt", times=sys.maxsize)
+    index = await Indexer(stores).load("pets")
+    assert [STATES[state] for state in index.state] == ["unreadable", "labelled"]
+    table = await stores.label.load_all("pets")
+    assert (table.unread.tolist(), len(table.problems)) == ([0], 1)
+    s3.heal()
+    index = await Indexer(stores).load("pets")
+    assert [STATES[state] for state in index.state] == ["labelled", "labelled"]
+    assert not len((await stores.label.load_all("pets")).unread)

@@ -26,6 +26,8 @@ from workbench.persistence.sources import ImageSource
 _UNSETTLED_NS = 2_000_000_000
 """A file changed within so short a time before a listing could change again without its time
 of change showing it: file systems count in steps of up to two seconds (FAT)."""
+_NEVER = -2
+"""In place of the time of change of a label file that was not given out: it is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def assemble(
         class_ids.append(known.class_id[taken])
         boxes.append(known.boxes[taken])
         state[kept >= 0] = known.state[kept[kept >= 0]]
+    label_modified_ns = table.label_modified_ns.copy()
     start = 0
     for part in read.tables:
         places = read.positions[start : start + len(part.filenames)]
@@ -127,6 +130,7 @@ def assemble(
         boxes.append(part.boxes)
         state[places[~part.labelled]] = UNLABELLED  # gone since the listing
         state[places[_unreadable(part)]] = UNREADABLE
+        label_modified_ns[places[part.unread]] = _NEVER
     image_index = np.concatenate([np.empty(0, np.int64), *owners])
     order = np.argsort(image_index, kind="stable")
     num_boxes = np.bincount(image_index, minlength=len(table)).astype(np.int64)
@@ -139,7 +143,7 @@ def assemble(
         size_bytes=table.size_bytes,
         modified_ns=table.modified_ns,
         label_bytes=table.label_bytes,
-        label_modified_ns=table.label_modified_ns,
+        label_modified_ns=label_modified_ns,
         state=state,
         num_boxes=num_boxes,
         image_index=image_index[order],

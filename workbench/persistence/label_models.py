@@ -156,6 +156,9 @@ class LabelTable:
         Positions in `filenames` of the images whose label files hold anything but plain boxes, in
         ascending order: those in `problems`, and those with polygons, keypoints, confidences or
         numbers of another kind. All others are rows of a class id and four decimals.
+    unread : ndarray of int64
+        Positions of those whose label files were not given out, say for want of permission: they
+        are in `problems`, too, which says nothing of what such a file holds.
     """
 
     filenames: list[str]
@@ -166,6 +169,7 @@ class LabelTable:
     boxes: npt.NDArray[np.float64]
     problems: list[Exception] = field(default_factory=list)
     irregular: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    unread: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __len__(self) -> int:
         """Return the number of boxes."""

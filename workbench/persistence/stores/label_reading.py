@@ -110,6 +110,10 @@ def read_whole(storage: Storage, keys: Sequence[str]) -> list[bytes | None]:
     return found
 
 
+class _Unread(bytes):
+    """Why a file was not given out, in place of what it holds."""
+
+
 def read_many(storage: Storage, keys: Sequence[str]) -> list[bytes | None]:
     """Return the bytes of many label files, None for what is not there.
 
@@ -133,7 +137,15 @@ def read_some(storage: Storage, keys: Sequence[str]) -> Iterator[tuple[int, list
 
 
 def _why(error: Exception) -> bytes:
-    return f"<{error}>"[:_SHOWN].encode(errors="replace")
+    why = f"<{error}>"[:_SHOWN].encode(errors="replace")
+    # Too long a file, or a folder in its place, stays one until it is changed.
+    return why if isinstance(error, InvalidDatasetError) else _Unread(why)
+
+
+def _unread(contents: Sequence[bytes | None], places: npt.NDArray[np.int64]) -> list[int]:
+    """Return those places of files that were not given out."""
+    pairs = zip(places.tolist(), contents, strict=True)
+    return [place for place, data in pairs if isinstance(data, _Unread)]
 
 
 def require_revision(data: bytes | None, expected: str | None, where: str) -> None:
@@ -153,6 +165,7 @@ def load_all(dataset: Dataset, split: str | None) -> LabelTable:
     filenames: list[str] = []
     split_of: list[str] = []
     labelled: list[bool] = []
+    unread: list[int] = []
     parts = []
     with paused_collector():
         for name in splits:
@@ -163,8 +176,11 @@ def load_all(dataset: Dataset, split: str | None) -> LabelTable:
             has_labels = [label in there for label in own]
             owners = np.flatnonzero(has_labels) + len(filenames)
             keys = [f"labels/{name}/{label}" for label in compress(own, has_labels)]
-            for start, part in _read_columns(dataset, keys, yaml):
-                parts.append(_placed(part, owners[start:]))
+            for start, contents in read_some(dataset.storage, keys):
+                some = owners[start : start + len(contents)]
+                part = _columns(dataset, keys[start : start + len(contents)], contents, yaml)
+                parts.append(_placed(part, some))
+                unread += _unread(contents, some)
             filenames += images
             split_of += [name] * len(images)
             labelled += has_labels
@@ -178,15 +194,8 @@ def load_all(dataset: Dataset, split: str | None) -> LabelTable:
         boxes=columns.boxes,
         problems=list(columns.problems),
         irregular=columns.irregular,
+        unread=np.array(unread, dtype=np.int64),
     )
-
-
-def _read_columns(
-    dataset: Dataset, keys: list[str], yaml: DataYaml
-) -> Iterator[tuple[int, Columns]]:
-    """Yield the boxes of some label files at a time, with the number of files before them."""
-    for start, contents in read_some(dataset.storage, keys):
-        yield start, _columns(dataset, keys[start : start + len(contents)], contents, yaml)
 
 
 def _columns(
@@ -211,6 +220,7 @@ def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
     yaml = dataset.read()
     labelled = np.zeros(len(images), dtype=np.bool_)
     splits = np.array([SPLITS.index(split) for split, _ in images], dtype=np.int8)
+    unread: list[int] = []
     parts = []
     for number in range(len(SPLITS)):
         places = np.flatnonzero(splits == number)
@@ -220,6 +230,7 @@ def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
             labelled[some] = [data is not None for data in contents]
             part = _columns(dataset, keys[start : start + len(contents)], contents, yaml)
             parts.append(_placed(part, some))
+            unread += _unread(contents, some)
     columns = join(parts)
     order = np.argsort(columns.file_index, kind="stable")
     return LabelTable(
@@ -231,4 +242,5 @@ def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
         boxes=columns.boxes[order],
         problems=list(columns.problems),
         irregular=np.sort(columns.irregular),
+        unread=np.array(sorted(unread), dtype=np.int64),
     )
