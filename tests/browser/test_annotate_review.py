@@ -75,6 +75,9 @@ def test_accept_fix_reject_and_undo_across_a_restart(lab_page: LabPage, suggeste
     canvas = open_second(lab_page, suggested)
     labels = labels_of(suggested, 1)
     canvas.root.get_by_text("3 of 4 to review", exact=True).wait_for()
+    bar = canvas.root.locator(".wb-review").bounding_box()
+    assert bar is not None
+    assert canvas.at(0, HEIGHT)[1] <= bar["y"]  # it covers nothing of the picture
     canvas.root.get_by_text("2 to review, 1 of 3 labelled", exact=True).wait_for()
     keep_picture(lab_page.page, "review")
 

@@ -57,6 +57,11 @@ def test_click_the_wrong_ones_accept_the_rest_and_undo(lab_page: LabPage, sugges
     gallery = show_gallery(lab_page, suggested)
     gallery.root.get_by_role("radio", name="Suggested", exact=True).click()
     gallery.wait_count("10 boxes")
+    assert [
+        box.get_attribute("aria-label")
+        for box in gallery.root.get_by_role("combobox").all()
+        if "order" in (box.get_attribute("aria-label") or "").lower()
+    ] == ["Order of the suggestions"]
     gallery.wait_painted()
     gallery.root.get_by_label("Least score in percent").fill("60")
     gallery.root.get_by_label("Least score in percent").press("Tab")

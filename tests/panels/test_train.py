@@ -25,8 +25,8 @@ from workbench.persistence import Stores
 from workbench.training import progress as progress_module
 from workbench.training.config import TrainingConfig
 from workbench.training.devices import Gpu
-from workbench.training.events import ResourcesUsed
-from workbench.training.progress import RunProgress
+from workbench.training.events import BatchFinished, ResourcesUsed, Warned
+from workbench.training.progress import RunProgress, advance, advance_all
 from workbench.training.runner import TrainingRunner
 
 QUICK = {name: value for name, value in TINY.items() if name != "dataset"}
@@ -532,6 +532,23 @@ async def test_where_a_run_runs_is_chosen_and_copied(
 def test_the_node_of_a_run_is_told_with_its_cost() -> None:
     progress = RunProgress(state="running", node="n1", node_since=1.0, updated_at=1801.0)
     assert "node n1, 0.50 node-hours" in status("id", progress, "")
+
+
+def test_a_run_of_a_silent_cluster_promises_no_end() -> None:
+    known = RunProgress(state="running", epoch=2, epochs=4, batch=1, batches=1, updated_at=60.0)
+    known = replace(known, began_at=1.0)
+    assert "Training …" in (before := status("id", known, ""))
+    assert " left" in before
+    silent = advance(known, Warned(time=70.0, text="Since 17:05 …", is_silent=True))
+    assert silent == advance_all(known, [Warned(time=70.0, text="Since 17:05 …", is_silent=True)])
+    words = status("id", silent, "")
+    assert "Its cluster does not answer; what was last heard:" in words
+    assert "epoch 2 of 4" in words
+    assert not any(promise in words for promise in ("Training …", " left"))
+    again = advance(
+        silent, BatchFinished(time=80.0, epoch=3, epochs=4, batch=1, batches=2, losses={})
+    )
+    assert "Training …" in status("id", again, "")
 
 
 def test_a_run_that_waits_again_shows_no_figures_of_before() -> None:

@@ -135,9 +135,17 @@ class Prepared(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(Event):
-    """Something that the run survives, but people should know."""
+    """Something that the run survives, but people should know.
+
+    Parameters
+    ----------
+    text : str
+    is_silent : bool
+        Whether it is that nothing is heard of the run, until the next event.
+    """
 
     text: str
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,8 @@ class RunProgress:
         How long the run has had machines of a cluster, all its attempts together.
     node_since : float
         Since when it has the one that it has, in seconds since the epoch; 0 if it has none.
+    is_silent : bool
+        Whether its cluster does not answer, and nothing is heard of it.
     """
 
     state: str = STARTING
@@ -110,6 +112,7 @@ class RunProgress:
     node: str = ""
     node_seconds: float = 0.0
     node_since: float = 0.0
+    is_silent: bool = False
 
     @property
     def node_hours(self) -> float:
@@ -153,8 +156,8 @@ class RunProgress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time to the last planned epoch at the pace so far; None before there is a pace."""
-        if self.state != RUNNING or not self.fraction < 1:
+        """Time to the last planned epoch at the pace so far; None while there is no pace."""
+        if self.state != RUNNING or self.is_silent or not self.fraction < 1:
             return None
         done = self.fraction - self.began_epoch / self.epochs if self.epochs else 0.0
         if done <= 0:
@@ -164,7 +167,8 @@ class RunProgress:
 
 def advance(progress: RunProgress, event: Event) -> RunProgress:
     """Return where the run stands after `event`."""
-    progress = replace(progress, updated_at=event.time)
+    is_silent = isinstance(event, Warned) and event.is_silent
+    progress = replace(progress, updated_at=event.time, is_silent=is_silent)
     if event.final or isinstance(event, Placed | Queued):
         progress = _node_given_back(progress)
     match event:
@@ -241,10 +245,12 @@ def advance_all(progress: RunProgress, events: Iterable[Event]) -> RunProgress:
         if isinstance(event, EpochFinished):
             epochs.append(event)
             completed = progress.epochs_completed + event.complete
-            progress = replace(progress, updated_at=event.time, epochs_completed=completed)
+            progress = replace(
+                progress, updated_at=event.time, epochs_completed=completed, is_silent=False
+            )
         elif isinstance(event, Warned):
             warnings.append(event.text)
-            progress = replace(progress, updated_at=event.time)
+            progress = replace(progress, updated_at=event.time, is_silent=event.is_silent)
         elif isinstance(event, Started) and epochs:
             progress = advance(with_all(progress), event)
             epochs, warnings = [], []

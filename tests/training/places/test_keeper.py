@@ -121,7 +121,13 @@ def test_a_head_that_never_takes_jobs_is_said(
 
 @pytest.mark.parametrize(
     ("lost", "reason"),
-    [(NODE_LOST, NODE_LOST.message), (None, "the cluster does not know it any more")],
+    [
+        (
+            NODE_LOST,
+            "lost (its node has ended, or Ray there has: `ray status` says which nodes are left)",
+        ),
+        (None, "gone without a word (the cluster does not know it any more)"),
+    ],
     ids=["the node", "the head"],
 )
 def test_a_run_that_was_lost_is_sent_again_and_that_is_said(
@@ -144,7 +150,7 @@ def test_a_run_that_was_lost_is_sent_again_and_that_is_said(
     first, second, third = cluster.sent
     assert first != second == third
     [warning] = told(folder, "Warned")
-    text = f"The run on one is gone without a word ({reason}); it goes on from its last checkpoint"
+    text = f"The run on one is {reason}; it goes on from its last checkpoint"
     assert warning["text"] == text
 
 
@@ -200,6 +206,7 @@ def test_a_cluster_that_is_silent_is_said_and_that_it_is_back(
     states = [lambda: begin(folder), gone, gone, RUNNING, RUNNING, lambda: finish(folder)]
     follow(PlayedCluster([None], states))
     silent, back = (event["text"] for event in told(folder, "Warned"))
+    assert [event["is_silent"] for event in told(folder, "Warned")] == [True, False]
     assert "http://head:8265 does not answer" in silent
     assert "goes on" in silent
     assert "answers again" in back

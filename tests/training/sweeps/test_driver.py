@@ -66,6 +66,7 @@ async def test_a_sweep_of_which_nothing_was_measured_says_why(tmp_path: Path) ->
     await Driver(folder).drive()
     with pytest.raises(TrainingError, match="the disk is full"):
         await sweep.wait()
+    assert repr(sweep) == f"<Sweep {sweep.id}: {sweep.read_progress().state}, 1 trials>"
 
 
 async def test_a_trial_that_cannot_be_started_does_not_hold_up_the_others(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def status(
     said = STATE_WORDS[progress.state]
     if progress.state == "stopped" and not progress.epochs_completed and not model_name:
         said = "Stopped before an epoch was complete; no model came of it."
+    if progress.is_silent and not progress.is_over:
+        said = "Its cluster does not answer; what was last heard:"
     parts = [f"<b>{escape(said)}</b>"]
     if place:
         parts.append(f"number {place} in the queue")

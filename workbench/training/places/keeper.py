@@ -51,6 +51,7 @@ _SECONDS_OF_TROUBLE = 300.0
 # A shared folder may show what another machine wrote some seconds later.
 _SECONDS_FOR_LAST_WORDS = 10.0
 _MOST_TRIES = 3
+_NODE_LOST = "its node has ended, or Ray there has: `ray status` says which nodes are left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +208,8 @@ class Keeper:
         lost = self._has_begun()
         tries = 1 if done > task.epochs_done else task.tries + lost
         node = f"on {progress.node} " if progress.node else ""
-        text = f"the run {node}is gone without a word ({reason})"
+        gone = "is lost" if reason == _NODE_LOST else "is gone without a word"
+        text = f"the run {node}{gone} ({reason})"
         if tries > _MOST_TRIES:
             used = progress.resources
             memory, free = (used.memory, used.memory_free) if used is not None else (0.0, 0.0)
@@ -251,7 +253,8 @@ class Keeper:
             print(f"{error}; waiting for it", flush=True)
             self._warn(
                 f"since {_clock(now - self._silent_since)} the cluster has not answered ({error}); "
-                "what runs there goes on, and is followed again as soon as it answers"
+                "what runs there goes on, and is followed again as soon as it answers",
+                is_silent=True,
             )
 
     def _hear_again(self) -> None:
@@ -261,8 +264,9 @@ class Keeper:
             self._warn(f"the cluster answers again, after it had not since {since}")
         self._silent_since, self._silence_told, self._troubled_since = 0.0, False, 0.0
 
-    def _warn(self, text: str) -> None:
-        tell(self._folder, Warned(time=time.time(), text=text[0].upper() + text[1:]))
+    def _warn(self, text: str, *, is_silent: bool = False) -> None:
+        text = text[0].upper() + text[1:]
+        tell(self._folder, Warned(time=time.time(), text=text, is_silent=is_silent))
 
     def _let_go(self) -> None:
         """Cancel a run without its cluster: what may be alive of it ends itself."""
@@ -309,7 +313,9 @@ def _clock(seconds_ago: float) -> str:
 def _reason(state: JobState) -> str:
     if state.exit_code is not None:
         return f"exit status {state.exit_code}"
-    return (state.message.splitlines() or ["its node was lost"])[0]
+    words = (state.message.splitlines() or [""])[0]
+    # What Ray calls what has begun the run there, which ends with its node only.
+    return _NODE_LOST if not words or "actor" in words.lower() else words
 
 
 def keep(folder: RunFolder) -> None:

@@ -164,7 +164,7 @@ class Sweep:
         self._readers: dict[str, RunReader] = {}  # each event is read once
 
     def __repr__(self) -> str:
-        return f"<Sweep {self.id}: {len(self._plan.jobs)} trials>"
+        return f"<Sweep {self.id}: {self.read_progress().state}, {len(self._plan.jobs)} trials>"
 
     @property
     def id(self) -> str:

@@ -40,6 +40,9 @@ import { currentNotice, describeCount, describeProgress, isBackground } from "./
 import { createSuggestMenu } from "./suggest_menu.mjs";
 import { createReviewBar, createStatusLine, createToolbar } from "./toolbar.mjs";
 
+/** What the bar of the review takes at the bottom of the stage, in CSS pixels. */
+const REVIEW_ROOM = 52;
+
 /**
  * @typedef {"picture"|"boxes"|"active"|"controls"|"status"} Layer  what is painted or written anew
  *
@@ -98,6 +101,15 @@ export function mountView(model, session, host) {
   };
   const focusStage = () => stageElement.focus({ preventScroll: true });
 
+  let isBarBelow = false; // as it was when the picture was fitted: none moves while it is reviewed
+  /** As large as there is room for, with the bar of the review below it. */
+  const fitted = () =>
+    fitViewport(image(), { ...size, height: size.height - (isBarBelow ? REVIEW_ROOM : 0) });
+  const fitAgain = () => {
+    isBarBelow = session.boxes().some((box) => box.proposal);
+    stage.setViewport(fitted(), true);
+  };
+
   const stage = {
     /** @returns {import("./geometry.mjs").Viewport} */
     get viewport() {
@@ -143,7 +155,7 @@ export function mountView(model, session, host) {
 
   const commands = createCommands(session, {
     zoomBy: (factor) => stage.zoom(factor, pointer ?? { x: size.width / 2, y: size.height / 2 }),
-    fit: () => stage.setViewport(fitViewport(image(), size), true),
+    fit: fitAgain,
     actualSize: () => {
       const scale = 1 / devicePixelRatio;
       const middle = { x: size.width / 2, y: size.height / 2 };
@@ -472,7 +484,7 @@ export function mountView(model, session, host) {
     if (what === "frame") {
       hand.cancel();
       menu.close();
-      if (state.frame?.width) stage.setViewport(fitViewport(image(), size), true);
+      if (state.frame?.width) fitAgain();
       // Opened from elsewhere, by keys perhaps: they go on working here.
       if (
         state.frame &&
@@ -514,7 +526,7 @@ export function mountView(model, session, host) {
       width: room.width * devicePixelRatio,
       height: room.height * devicePixelRatio,
     });
-    if (state.frame?.width && isFitted) viewport = fitViewport(image(), size);
+    if (state.frame?.width && isFitted) viewport = fitted();
     else
       viewport = {
         scale: viewport.scale,

@@ -47,15 +47,11 @@ export function createFilter({ send, leave, complain }) {
     { class: "wbg-select", "aria-label": "Order" },
     ...SORTS.map(([value, text]) => make("option", { value }, text)),
   );
+  const word = make("span", { class: "wb-word" }, "Sort");
+  const sortLabel = make("label", { class: "wbg-sort" }, word, sort);
   const count = make("div", { class: "wbg-count", role: "status" });
   const field = make("div", { class: "wbg-field" }, icon("search"), input, clear, list);
-  const element = make(
-    "div",
-    { class: "wbg-filter" },
-    field,
-    make("label", { class: "wbg-sort" }, make("span", { class: "wb-word" }, "Sort"), sort),
-    count,
-  );
+  const element = make("div", { class: "wbg-filter" }, field, sortLabel, count);
 
   const track = createQueryTrack();
   let wrong = ""; // what the kernel cannot understand of the query
@@ -209,7 +205,7 @@ export function createFilter({ send, leave, complain }) {
     receive(message) {
       if (message.seq === sequence && input.matches(":focus")) offer(message.items);
     },
-    /** @param {{query: string, problem: string, count: string}} state */
+    /** @param {{query: string, problem: string, count: string, sorts: boolean}} state `sorts`: whether the order is chosen here */
     update(state) {
       // A query set in Python is taken over, but not over what is being typed here.
       if (track.isForeign(state.query, input.value.trim())) input.value = state.query;
@@ -217,6 +213,7 @@ export function createFilter({ send, leave, complain }) {
       wrong = state.problem;
       showProblem();
       count.textContent = state.count;
+      sortLabel.hidden = !state.sorts;
     },
     close: () => clearTimeout(typing),
   };

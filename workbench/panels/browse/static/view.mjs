@@ -289,6 +289,7 @@ export function mountGallery(model, host) {
     filter.update({
       query: listing.query ?? "",
       problem: model.get("problem"),
+      sorts: listing.mode !== "suggested", // which has orders of its own beside its actions
       count:
         listing.id === undefined
           ? ""
