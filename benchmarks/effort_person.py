@@ -5,7 +5,8 @@ What a person does on an image, with what is shown of the suggestions:
 - a suggestion that is right: nothing; the last `Enter` accepts all that are shown, and goes on;
 - right but of another class: a click, and the key of the class;
 - nearly right, so that one drag of an edge or a corner makes it right: a click and the drag;
-- anything else that is shown: a click and `Backspace`;
+- anything else that is suggested: `Backspace` with the pointer on it, before anything is selected;
+- a label that is wrong: a click and `Backspace`;
 - a true box without a suggestion: a drag, and a key before it if the class is another one.
 
 Or, where that is less, `Shift+Backspace` rejects all that is shown, and everything is drawn.
@@ -120,21 +121,24 @@ class Person:
     ) -> Iterator[Action]:
         plan = _Plan(list(shown), current_class)
         wrong, left = self._matched(shown, truth)
+        fixes: list[tuple[int, str, Shown]] = []
         for place in wrong:
-            box = plan.boxes[place]
-            assert box is not None
+            box = shown[place]
             other = self._best(box, truth, left, same_class=False)
             if other is not None:
                 left.remove(other)
-                yield plan.change(place, "class", Shown(truth[other].class_id, box.xyxy))
-                plan.current_class = truth[other].class_id
+                fixes.append((place, "class", Shown(truth[other].class_id, box.xyxy)))
                 continue
             near = self._fixable(box, truth, left)
             if near is not None:
                 left.remove(near[0])
-                yield plan.change(place, "resize", Shown(box.class_id, near[1]))
+                fixes.append((place, "resize", Shown(box.class_id, near[1])))
             else:
-                yield plan.change(place, "delete", None)
+                yield plan.delete(place)
+        for place, what, fixed in fixes:
+            yield plan.change(place, what, fixed)
+            if what == "class":
+                plan.current_class = fixed.class_id
         for own in sorted(
             left, key=lambda i: (truth[i].class_id != plan.current_class, truth[i].class_id)
         ):
@@ -189,9 +193,15 @@ class _Plan:
     def is_empty(self) -> bool:
         return not self.present
 
-    def change(self, place: int, what: str, box: Shown | None) -> Action:
+    def change(self, place: int, what: str, box: Shown) -> Action:
         self.boxes[place] = box
         return Action(what, 2, self.present)
+
+    def delete(self, place: int) -> Action:
+        box = self.boxes[place]
+        assert box is not None
+        self.boxes[place] = None
+        return Action("delete", 1 if box.waits else 2, self.present)
 
     def draw(self, box: Shown) -> Action:
         cost = 1 + (box.class_id != self.current_class)

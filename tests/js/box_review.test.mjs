@@ -26,6 +26,8 @@ const UNLIKELY = suggestion(90, 0.1);
 async function start({ walks = true, fields = {} } = {}) {
   const sent = [];
   const told = [];
+  /** What the pointer is on. @type {{box: any}} */
+  const hand = { box: null };
   const session = createSession({
     send: (message) => sent.push(structuredClone(message)),
     storage: null,
@@ -51,6 +53,7 @@ async function start({ walks = true, fields = {} } = {}) {
     toggleFullScreen() {},
     openSuggestions() {},
     pointerAt: () => null,
+    aimed: () => hand.box,
   });
   session.setThreshold(0.25);
   await session.receive(
@@ -85,7 +88,7 @@ async function start({ walks = true, fields = {} } = {}) {
   );
   const edits = () => sent.filter((message) => message.kind === "edit");
   const goes = () => sent.filter((message) => message.kind === "go");
-  return { session, commands, sent, told, edits, goes };
+  return { session, commands, sent, told, edits, goes, hand };
 }
 const saved = (session, edit, revision) =>
   session.receive({
@@ -149,6 +152,24 @@ test("Tab walks what is shown, Backspace rejects, Enter takes the rest", async (
   assert.deepEqual(edits()[0].gone, [DOUBTFUL]);
   commands.run("accept");
   assert.equal(goes().length, 1);
+});
+
+test("Backspace rejects what the pointer is on, while nothing is selected", async () => {
+  const { session, commands, edits, told, hand } = await start();
+  const [first, second] = session.boxes();
+  hand.box = second;
+  commands.run("delete");
+  assert.deepEqual([edits()[0].what, edits()[0].gone], ["reject", [DOUBTFUL]]);
+  await saved(session, edits()[0], "");
+  session.select([first.id]);
+  hand.box = second;
+  commands.run("delete");
+  assert.deepEqual(edits()[1].gone, [SURE, DOUBTFUL], "what is selected comes first");
+  hand.box = null;
+  await saved(session, edits()[1], "");
+  commands.run("delete");
+  assert.deepEqual(told, ["No box is selected: click one first."]);
+  assert.equal(edits().length, 2);
 });
 
 test("rejecting all rejects what is shown", async () => {

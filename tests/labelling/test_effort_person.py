@@ -26,11 +26,13 @@ def whats(actions: list[Action]) -> list[str]:
         ([], [], ["nothing here", "accept all"], 2),
         ([waiting(CUP), waiting(SPOON, 1)], [CUP, SPOON], ["accept all"], 1),
         ([waiting(CUP, class_id=1)], [CUP], ["class", "accept all"], 3),
-        ([waiting(CUP, xyxy=(0, 0, 60, 70))], [CUP], ["reject all", "draw", "accept all"], 3),
+        ([waiting(CUP, xyxy=(0, 0, 60, 70))], [CUP], ["delete", "draw", "accept all"], 3),
         ([waiting(SPOON, xyxy=(60, 10, 90, 60))], [SPOON], ["resize", "accept all"], 3),
-        ([waiting(SPOON, xyxy=(0, 0, 5, 5)), waiting(CUP, 1)], [CUP], ["delete", "accept all"], 3),
-        ([waiting(CUP), waiting(CUP, 1)], [CUP], ["delete", "accept all"], 3),
-        ([waiting(CUP)], [], ["reject all", "nothing here", "accept all"], 3),
+        ([waiting(SPOON, xyxy=(0, 0, 5, 5)), waiting(CUP, 1)], [CUP], ["delete", "accept all"], 2),
+        ([waiting(CUP), waiting(CUP, 1)], [CUP], ["delete", "accept all"], 2),
+        ([CUP, SPOON], [CUP], ["delete", "accept all"], 3),  # a label is clicked first
+        ([waiting(CUP)], [], ["delete", "nothing here", "accept all"], 3),
+        ([waiting(CUP)] * 2, [], ["reject all", "nothing here", "accept all"], 3),
     ],
 )
 def test_what_a_person_does(

@@ -30,7 +30,7 @@ def test_a_wrong_class_and_a_second_box_are_wrong() -> None:
     # The class costs a click and a key, which is more than drawing one box.
     assert savings([[seen(LEFT, 0.9, class_id=1)]], [[LEFT]]).percent == 0
     twice = savings([[seen(LEFT, 0.9), seen(LEFT, 0.9), seen(RIGHT, 0.9)]], [[LEFT, RIGHT]])
-    assert twice.reviewed == 2  # one of the two has to be rejected
+    assert twice.reviewed == 1  # one of the two has to be rejected
 
 
 def test_rejecting_all_bounds_what_bad_suggestions_cost() -> None:
@@ -42,8 +42,8 @@ def test_rejecting_all_bounds_what_bad_suggestions_cost() -> None:
 
 
 def test_as_crops_less_likely_ones_are_worth_to_be_seen() -> None:
-    # Twice something is suspected where nothing is, once rightly: in the annotator four clicks and
-    # keys for one drag, as crops two clicks, and one image less to be opened.
+    # Twice something is suspected where nothing is, once rightly: in the annotator two keys for one
+    # drag, as crops two clicks, and one image less to be opened.
     doubtful = seen(RIGHT, 0.3)
     wrong = [Prediction(1, 0.5, 0.1, 0.1, 0.1, 0.3)]
     suggested = [[seen(LEFT, 0.9), doubtful], *[[seen(LEFT, 0.9), *wrong]] * 2]

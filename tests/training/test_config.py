@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import InvalidConfigError, TrainingError
+from workbench.training import arguments
 from workbench.training.arguments import (
     check_arguments,
     parse_arguments,
@@ -151,6 +152,19 @@ def test_what_ultralytics_chooses_with_the_optimizer_is_known_to_change_nothing(
 def test_a_word_where_ultralytics_has_a_number_is_an_error(value: str) -> None:
     with pytest.raises(InvalidConfigError, match=rf"lr0: expected a number.*{value}"):
         check_arguments({"lr0": value})
+
+
+@pytest.mark.parametrize("value", [1.5, 2, -0.1, float("nan")])
+def test_a_share_that_is_none_is_refused_before_a_run_begins(value: float) -> None:
+    with pytest.raises(InvalidConfigError, match="mosaic: expected a number from 0 to 1"):
+        check_arguments({"mosaic": value})
+    check_arguments({"mosaic": 1, "lr0": 0})
+
+
+def test_what_is_refused_as_a_share_is_one_to_ultralytics() -> None:
+    from ultralytics.cfg import CFG_FRACTION_KEYS
+
+    assert arguments._FRACTIONS <= CFG_FRACTION_KEYS
 
 
 def test_typed_arguments_are_numbers_truths_lists_and_words() -> None:

@@ -1,11 +1,11 @@
 """How much work suggestions would have saved on images whose labels are known. Pure.
 
 A person who draws pays 1 for each box. One who reviews pays 1 for each box that is missing and
-2 for each that is wrong (a click and a key), but never more than for rejecting all with one key
-and drawing everything. What is counted is the keys and drags beyond the one that goes on.
+1 for each that is wrong (a key with the pointer on it), but never more than for rejecting all with
+one key and drawing everything. What is counted is the keys and drags beyond the one that goes on.
 
-As crops of many images, suggestions are judged otherwise: a wrong one is one click, but an image on
-which a box is missing has to be opened and left. So it is best to see less likely ones there, too.
+As crops of many images, suggestions are judged otherwise: an image on which a box is missing has to
+be opened and left. So it is best to see less likely ones there, too.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ RIGHT = 0.5
 """IoU from which on a suggestion of the same class is right."""
 THRESHOLDS = [round(step / 20, 2) for step in range(1, 20)]
 FEWEST_OF_CLASS = 10
-_WRONG = 2
-_WRONG_CROP, _INCOMPLETE = 1, 2
+_WRONG = 1
+_INCOMPLETE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,4 +171,4 @@ def _cost_of_crops(
     taken = int(np.sum(is_shown & is_right))
     missing = num_labels - taken
     wrong = int(np.sum(is_shown)) - taken
-    return missing + _INCOMPLETE * (missing > 0) + _WRONG_CROP * wrong
+    return missing + _INCOMPLETE * (missing > 0) + _WRONG * wrong

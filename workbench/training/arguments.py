@@ -39,6 +39,15 @@ _LOADING = ("distill_model", "source", "tracker")
 _FIXED = ("project", "name", "exist_ok", "save_dir", "save", "resume", "task", "mode", "cfg", "val")
 # With the optimizer that it takes where none is named, Ultralytics takes its own of these.
 _OF_THE_OPTIMIZER = ("lr0", "momentum", "warmup_bias_lr")
+# Ultralytics takes these from 0 to 1, and says so only when the run has begun.
+_FRACTIONS = frozenset(
+    {
+        *("bgr", "copy_paste", "cutmix", "erasing", "fliplr", "flipud", "hsv_h", "hsv_s", "hsv_v"),
+        *("mixup", "mosaic", "perspective", "translate"),
+        *("lr0", "lrf", "momentum", "warmup_bias_lr", "warmup_momentum", "weight_decay"),
+        *("cls_pw", "conf", "dropout", "iou"),
+    }
+)
 HOW_TO_BE_HEARD = "name an optimizer as well, such as optimizer=AdamW"
 
 
@@ -85,7 +94,7 @@ def check_arguments(extra: Mapping[str, Any]) -> None:
     InvalidConfigError
         If a name is unknown (with the nearest known ones), has a setting of its own, or is
         one that the run needs for itself; or if its value is no number where Ultralytics
-        has one.
+        has one, or none from 0 to 1 where it has to be.
     """
     known = _known_arguments()
     for name, value in extra.items():
@@ -208,6 +217,8 @@ def _check_number(name: str, value: object, default: object) -> None:
         raise InvalidConfigError(
             f"extra: {name}: expected a number, such as {default}, found {value!r}"
         )
+    if name in _FRACTIONS and isinstance(value, int | float) and not 0 <= value <= 1:
+        raise InvalidConfigError(f"extra: {name}: expected a number from 0 to 1, found {value!r}")
 
 
 def _value(text: str) -> Any:

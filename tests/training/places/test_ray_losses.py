@@ -15,7 +15,7 @@ from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
 
 # Minutes on two cores, each for a cluster of its own.
-pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

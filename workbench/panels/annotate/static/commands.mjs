@@ -15,6 +15,7 @@
  * @property {() => void} openMenu of the selected boxes
  * @property {() => void} openSuggestions the menu of what can be looked for
  * @property {() => import("./geometry.mjs").Point|null} pointerAt image pixels under the pointer
+ * @property {() => Box|null} aimed the prediction that the pointer was moved onto, while none is selected
  * @property {() => void} toggleObjects the list of them
  * @property {() => void} toggleFilmstrip
  * @property {() => void} toggleFullScreen
@@ -145,7 +146,11 @@ export function createCommands(session, view) {
       session.boxes().some((box) => !box.proposal) ? view.tell(HAS_BOXES) : session.nothingHere(),
     undo: () => (session.canUndo() ? session.undo() : view.tell(nothingToUndo(session))),
     redo: () => (session.canRedo() ? session.redo() : view.tell(NOTHING_TO_REDO)),
-    delete: () => remove("delete", free(), noneFree("delete")),
+    delete() {
+      const aimed = state.selection.size ? null : view.aimed();
+      if (aimed) remove("reject", [aimed], NONE_SELECTED);
+      else remove("delete", free(), noneFree("delete"));
+    },
     accept() {
       const chosen = selected().filter((box) => box.proposal);
       if (chosen.length) session.edit("accept", withAccepted(session.boxes(), ids(chosen)));

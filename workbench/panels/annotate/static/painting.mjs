@@ -75,9 +75,13 @@ export function createPainter({ layers, stageElement, model, session }) {
       drawBoxes(context, viewport, [...theirs(), ...atRest], look(), size);
     },
 
-    /** @param {Sight} sight @param {Preview|null} preview @param {Point|null} cross where the crosshair is, if there is one */
-    active({ size, viewport, ratio }, preview, cross) {
+    /** @param {Sight} sight @param {Preview|null} preview @param {Point|null} cross where the crosshair is, if there is one @param {import("./document.mjs").Box|null} aimed the prediction under the pointer */
+    active({ size, viewport, ratio }, preview, cross, aimed) {
       const context = prepare(layers.active, size, ratio);
+      if (aimed) {
+        const only = new Set([aimed.id]);
+        drawBoxes(context, viewport, [aimed], { ...look(), selection: only, bare: only }, size);
+      }
       if (cross) drawCrosshair(context, cross, size);
       if (preview?.boxes.length) {
         const selection = new Set(preview.boxes.map((box) => box.id));

@@ -22,6 +22,7 @@ import {
 import { labelText } from "./draw.mjs";
 import { createFilmstrip } from "./filmstrip.mjs";
 import {
+  boxesAt,
   centred,
   FIT_MARGIN,
   fitViewport,
@@ -79,6 +80,8 @@ export function mountView(model, session, host) {
   let preview = null;
   /** @type {import("./geometry.mjs").Point|null} */
   let pointer = null;
+  /** It has not moved since something was selected or another image came: it aims at nothing. */
+  let rests = true;
   let crosshair = false;
   let request = 0;
   /** @type {Failure|null} */
@@ -139,8 +142,9 @@ export function mountView(model, session, host) {
     /** @param {import("./geometry.mjs").Point|null} point */
     pointer(point) {
       pointer = point;
+      rests = false;
       mark("status");
-      if (crosshair) mark("active");
+      if (crosshair || session.boxes().some((box) => box.proposal)) mark("active");
     },
     hasClass() {
       if (names().length || !model.get("walks")) return true;
@@ -152,6 +156,15 @@ export function mountView(model, session, host) {
     },
     say,
   };
+
+  /** The prediction that the pointer is on: the smallest, as a click would select it. */
+  function aimed() {
+    if (rests || !pointer || preview || state.selection.size || !state.frame?.editable) return null;
+    const free = session
+      .boxes()
+      .filter((box) => box.proposal && session.isShown(box) && !state.locked.has(box.id));
+    return boxesAt(free, toImage(viewport, pointer))[0] ?? null;
+  }
 
   const commands = createCommands(session, {
     zoomBy: (factor) => stage.zoom(factor, pointer ?? { x: size.width / 2, y: size.height / 2 }),
@@ -185,6 +198,7 @@ export function mountView(model, session, host) {
     toggleHelp: () => help.toggle(),
     findClass: () => classes.focus(),
     openMenu: () => boxMenu.open(),
+    aimed,
     pointerAt: () => (pointer && state.frame ? pointedAt(pointer, state.frame) : null),
     openSuggestions: () => (model.get("work") ? session.suggest() : suggestMenu.open()),
     toggleObjects() {
@@ -362,7 +376,7 @@ export function mountView(model, session, host) {
     const sight = { size, viewport, ratio: devicePixelRatio };
     if (todo.has("picture")) painter.picture(sight);
     if (todo.has("boxes")) painter.boxes(sight, preview);
-    if (todo.has("active")) painter.active(sight, preview, crosshair ? pointer : null);
+    if (todo.has("active")) painter.active(sight, preview, crosshair ? pointer : null, aimed());
     if (todo.has("controls")) updateControls();
     if (todo.has("status") || todo.has("controls")) updateStatus();
   }
@@ -499,6 +513,7 @@ export function mountView(model, session, host) {
       mark("picture");
     }
     if (what === "picture") mark("picture");
+    if (what === "frame" || state.selection.size) rests = true;
     if (what === "selection") announceSelection();
     if (what === "boxes" && state.frame) {
       if (state.selection.size) announceSelection();
