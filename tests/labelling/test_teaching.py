@@ -20,6 +20,7 @@ from workbench.labelling.teaching import Teacher, TeachingState
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import NewImage
 from workbench.training.config import TrainingConfig
+from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
 
 LIMIT_S = 800  # lessons have the lowest priority: other tests go first
@@ -59,6 +60,10 @@ async def review(stores: Stores, first: int, last: int) -> None:
         await stores.label.save("shapes", "train", image.filename, image.annotations or [])
 
 
+async def under_way(runner: TrainingRunner) -> list[Run]:
+    return [run for run in await runner.list_runs() if not (await run.refresh()).is_over]
+
+
 async def until_judged(teacher: Teacher) -> TeachingState:
     async with asyncio.timeout(LIMIT_S):
         while (state := await teacher.step()).progress is not None:
@@ -75,6 +80,25 @@ async def test_nothing_is_taught_before_ten_are_reviewed(
     assert (state.reviewed, state.due, state.progress) == (9, 10, None)
     assert str(state) == "Learns after 1 more image"
     assert await runner.list_runs() == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_two_that_begin_in_the_same_moment_give_one_lesson(
+    stores: Stores, tmp_path: Path, predictor: Predictor
+) -> None:
+    await review(stores, 0, 12)
+    runners = [TrainingRunner(stores, tmp_path / "runs") for _ in range(2)]
+    teachers = [Teacher(stores, "shapes", runner, predictor) for runner in runners]
+    states = await asyncio.gather(*(teacher.step() for teacher in teachers))
+    assert all(state.progress is not None for state in states)
+    [run] = await under_way(runners[0])
+    for teacher in teachers:
+        assert await teacher.is_under_way()
+        assert (await teacher.step()).progress is not None
+    assert len(await runners[0].list_runs()) <= 2  # one of them cancelled, if both had begun
+    await teachers[1].stop()  # each has the same lesson
+    assert (await run.wait()).state in ("stopped", "finished")
 
 
 @pytest.mark.long

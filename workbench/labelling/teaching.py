@@ -198,6 +198,7 @@ class Teacher:
         if going_on is None and len(reviewed) >= due and not await self._is_another_at_it(runs):
             run = await self._begin(reviewed)
             if run is not None:
+                run = await self._elder_of(run, runs)
                 runs.insert(0, run)
                 going_on = await run.refresh()
                 due = due_at(_images_of(run))
@@ -278,6 +279,17 @@ class Teacher:
         runs[:] = found
         self._runs = runs
         return any(run.id not in known for run in found)
+
+    async def _elder_of(self, run: Run, runs: list[Run]) -> Run:
+        """Of two that were begun in the same moment keep the one that was first; ids tell."""
+        known = {one.id for one in runs}
+        self._runs = None
+        new = [one for one in await self._known_runs() if one.id not in known]
+        self._runs = runs
+        elder = min(new, key=lambda one: one.id, default=run)
+        if elder.id != run.id:
+            await run.cancel()
+        return elder
 
     async def _settled(self, runs: Sequence[Run]) -> RunProgress | None:
         """Judge the lessons that nobody has judged; return how far the one is that goes on."""
