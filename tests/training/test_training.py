@@ -232,6 +232,21 @@ async def test_a_killed_worker_and_a_dropped_image_are_noticed_and_said(
     assert await persistence_stores.model.list() == []
 
 
+async def test_a_run_whose_folder_is_taken_away_is_over(
+    runner: TrainingRunner, persistence_stores: Stores
+) -> None:
+    run = await started(runner)
+    worker = process_of(run)
+    run.path.rename(run.path.with_name("elsewhere"))
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(TrainingError, match=rf"{run.id} is not there any more: somebody has"):
+        async with asyncio.timeout(60):
+            await run.wait()
+    assert (await run.refresh()).state == "failed"
+    assert not run.path.exists()  # nobody makes it again
+    assert await persistence_stores.model.list() == []
+
+
 async def test_a_cancelled_run_leaves_no_process_and_no_model(
     runner: TrainingRunner, persistence_stores: Stores
 ) -> None:

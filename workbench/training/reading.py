@@ -46,11 +46,20 @@ class RunReader:
             except InvalidDatasetError as error:
                 # A link or a pipe, say: the run is shown as failed, with what to do about it.
                 return advance(self._progress, Failed(time=time.time(), message=str(error)))
+            if not lines and not self._folder.path.is_dir():
+                return advance(self._progress, self._gone())
             events = parse_events(lines)
             self._progress = advance_all(self._progress, events)
             if any(isinstance(event, Queued) and event.changes for event in events):
                 self._job = TrainingJob.from_json(self._folder.read_job())
             return self._progress
+
+    def _gone(self) -> Failed:
+        text = (
+            f"its folder {self._folder.path} is not there any more: somebody has removed or moved "
+            "it, and nothing of the run is kept"
+        )
+        return Failed(time=time.time(), message=text)
 
 
 def parse_events(lines: list[str]) -> list[Event]:

@@ -228,6 +228,8 @@ class Run:
             elif not await self._declare_lost():
                 await self._see_to_it()
                 await asyncio.sleep(_POLL_SECONDS)
+            elif not await asyncio.to_thread(self._folder.path.is_dir):
+                return  # nobody will tell anything more: `read_progress` says why
 
     async def wait(self) -> RunProgress:
         """Wait until the run is over.
