@@ -37,11 +37,13 @@ class Fault:
 
     `what` is a code of `CODES`, ``"lost"`` (it is done, the answer does not arrive), ``"cut"``
     (it is not done, and no answer arrives) or ``"half"`` (half of the answer arrives).
+    `meanwhile` is called before.
     """
 
     what: str
     matches: Callable[[str, str], bool]
     times: int
+    meanwhile: Callable[[], None] = lambda: None
 
 
 class S3Proxy:
@@ -73,9 +75,17 @@ class S3Proxy:
         self._server.server_close()
         self._thread.join()
 
-    def inject(self, what: str, method: str = "", ending: str = "", times: int = 1) -> Fault:
+    def inject(
+        self,
+        what: str,
+        method: str = "",
+        ending: str = "",
+        times: int = 1,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Fault:
         """Let requests of a method for keys of some ending fail, so many times."""
-        fault = Fault(what, lambda m, key: m.startswith(method) and key.endswith(ending), times)
+        matches = lambda m, key: m.startswith(method) and key.endswith(ending)  # noqa: E731
+        fault = Fault(what, matches, times, meanwhile)
         with self.guard:
             self._faults.append(fault)
         return fault
@@ -91,8 +101,11 @@ class S3Proxy:
             for fault in self._faults:
                 if fault.times > 0 and fault.matches(method, key):
                     fault.times -= 1
-                    return fault.what
-        return ""
+                    break
+            else:
+                return ""
+        fault.meanwhile()
+        return fault.what
 
     @contextmanager
     def counted(self) -> Iterator[Counter[str]]:

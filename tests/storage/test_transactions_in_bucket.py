@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 
@@ -161,3 +162,40 @@ async def test_each_is_told_its_own_reason(stores: Stores, s3: S3Proxy, address:
     assert [type(error) for error in found] == [ReadOnlyError, NotFoundError]
     s3.heal()
     assert await stores.label.load("cups", "train", "a.jpg") == []
+
+
+def test_what_a_sleep_has_broken_off_does_not_arrive_after_a_later_save(
+    s3: S3Proxy, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop sleeps while it writes a value; others go on, and it wakes up."""
+    slept = [0.0]
+
+    def clock() -> float:
+        return time.monotonic() + slept[0]
+
+    def sleep() -> None:
+        other = threading.Thread(target=lambda: later.commit([Write("a.txt", b"later")]))
+        other.start()
+        limit = time.monotonic() + 30
+        while other.is_alive() and time.monotonic() < limit:
+            slept[0] += 100  # so the other one sees a silence of so long, too
+            other.join(0.1)
+
+    for name in ("storage", "writing", "ours"):
+        monkeypatch.setattr(f"workbench.persistence.storage.bucket.{name}.now", clock)
+    address = f"{address}/sleeping"
+    first, later = (open_bucket(address, ttl_s=80) for _ in range(2))
+    first.commit([Write("a.txt", b"first")])
+    s3.inject("cut", "PUT", "/a.txt", meanwhile=sleep)
+    first.commit([Write("a.txt", b"before the sleep")])
+    assert slept[0]
+    assert open_bucket(address).read("a.txt") == b"later"
+
+
+def test_a_value_is_sent_again_where_no_answer_comes(s3: S3Proxy, address: str) -> None:
+    storage = open_bucket(f"{address}/again")
+    for what in ("cut", "lost", "SlowDown", "InternalError"):
+        s3.inject(what, "PUT", "/a.txt")
+        storage.commit([Write("a.txt", what.encode())])
+        assert storage._head.look().journal is None  # nothing is left to be done by others
+        assert storage.read("a.txt") == what.encode()

@@ -58,8 +58,10 @@ class BucketMoments(Storage):
     where : str
         What messages shall call it: the address, without anything secret.
     quick : ObjectStore, optional
-        The same one, with a limit for each request, retries and all, of a quarter of `ttl_s`: for
-        what may not arrive after somebody else has begun to write.
+        The same one, with a limit for each request, retries and all, of a quarter of `ttl_s`.
+    once : ObjectStore, optional
+        The same one without retries: for what may not arrive after somebody else has begun to
+        write. Its retries go by a clock that stands still while the machine sleeps.
     ttl_s : float
         After how long a writer that is silent is taken to be dead.
     cache : ReadCache, optional
@@ -79,6 +81,7 @@ class BucketMoments(Storage):
         where: str,
         *,
         quick: ObjectStore | None = None,
+        once: ObjectStore | None = None,
         ttl_s: float = 20.0,
         cache: ReadCache | None = None,
         space: str = "",
@@ -89,6 +92,7 @@ class BucketMoments(Storage):
         self._space = space
         self._objects = Objects(store, where)
         self._quick = Objects(quick or store, where)
+        self._once = Objects(once or quick or store, where)
         self._head = HeadObject(self._quick, where)
         self._ttl_s = ttl_s
         self._turn = threading.Lock()

@@ -18,7 +18,7 @@ from workbench.persistence.storage.bucket.cache import ReadCache
 from workbench.persistence.storage.bucket.storage import BucketStorage
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import ObjectStore, RetryConfig
 
 SCHEMES = ("s3", "gs", "az")
 
@@ -67,6 +67,7 @@ def open_bucket(address: str, *, ttl_s: float = 20.0, is_ours: bool = False) -> 
         patient,
         where,
         quick=_connected(where, quick, quick),
+        once=_connected(where, quick, None),
         ttl_s=ttl_s,
         cache=_cache(user_cache_path("workbench", appauthor=False) / "objects"),
         space=f"{whose} {where}",
@@ -80,7 +81,10 @@ def _cache(folder: Path) -> ReadCache:
     return ReadCache(folder)
 
 
-def _connected(where: str, timeout: timedelta, retrying: timedelta) -> ObjectStore:
+def _connected(where: str, timeout: timedelta, retrying: timedelta | None) -> ObjectStore:
+    retries: RetryConfig = {"max_retries": 0}
+    if retrying is not None:
+        retries = {"max_retries": 5, "retry_timeout": retrying}
     try:
         return from_url(
             where,
@@ -93,7 +97,7 @@ def _connected(where: str, timeout: timedelta, retrying: timedelta) -> ObjectSto
                 "connect_timeout": min(timeout, timedelta(seconds=5)),
                 "read_timeout": min(timeout, timedelta(seconds=30)),
             },
-            retry_config={"max_retries": 5, "retry_timeout": retrying},
+            retry_config=retries,
         )
     except (BaseError, ValueError) as error:
         said = str(error).split("\n", 1)[0]

@@ -170,9 +170,7 @@ class BucketStorage(BucketReader):
             raise self._busy("other changes to end")
 
     def _lease_of(self, made: Seen) -> Lease:
-        return Lease(
-            self._head, made, self._objects, self._quick, self._run, self.where, self._ours
-        )
+        return Lease(self._head, made, self._objects, self._once, self._run, self.where, self._ours)
 
     def _taken(self) -> tuple[Lease, bool]:
         """Wait until nobody writes, or who does is dead; return the lease and which it was."""

@@ -6,11 +6,12 @@ import io
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
 
-from workbench.errors import ConflictError, UnreachableError, WorkbenchError
+from workbench.errors import PASSING, ConflictError, UnreachableError, WorkbenchError
 from workbench.persistence.storage.base import Change, Staged, Write, Writer
 from workbench.persistence.storage.bucket.head import HeadObject, Seen, now
 from workbench.persistence.storage.bucket.journal import (
@@ -29,6 +30,7 @@ from workbench.persistence.storage.keys import check_key
 
 _log = logging.getLogger(__name__)
 
+_SHORTEST_PAUSE_S = 0.05
 _MOST_INLINE = 1 << 16
 _MOST_INLINE_TOGETHER = 1 << 18
 
@@ -45,8 +47,8 @@ class Lease(Writer):
     head : HeadObject
     seen : Seen
         The head, which names this lease as its holder.
-    objects, quick : Objects
-        For requests that may take long, and for those that are given up soon.
+    objects, once : Objects
+        For requests that may take long, and for those that are given up soon and sent once.
     run : callable
     where : str
     ours : Ours
@@ -58,7 +60,7 @@ class Lease(Writer):
         head: HeadObject,
         seen: Seen,
         objects: Objects,
-        quick: Objects,
+        once: Objects,
         run: Run,
         where: str,
         ours: Ours,
@@ -66,7 +68,7 @@ class Lease(Writer):
         self._head = head
         self.seen = seen
         self._objects = objects
-        self._quick = quick
+        self._once = once
         self._run = run
         self._where = where
         self._ours = ours
@@ -223,19 +225,31 @@ class Lease(Writer):
 
     def _carry_out(self, *, again: bool) -> None:
         assert self.journal is not None
-        self.journal.carry_out(self._quick, self._objects, self._run_while_alive, again=again)
+        self.journal.carry_out(self._once, self._objects, self._run_while_alive, again=again)
         with self._guard:
             self.journal = None
 
     def _run_while_alive(self, calls: Any) -> None:
         def guarded(call: Callable[[], None]) -> Callable[[], None]:
-            def go() -> None:
-                self._sending()
-                call()
-
-            return go
+            return lambda: self._sent(call)
 
         self._run([guarded(call) for call in calls])
+
+    def _sent(self, call: Callable[[], None]) -> None:
+        """Make a request, also once more if no answer comes: each time only while it may be made.
+
+        The machine may have slept since the last time, and somebody else may have written.
+        """
+        limit, pause = now() + self._ttl_s / 8, _SHORTEST_PAUSE_S
+        while True:
+            self._sending()
+            try:
+                return call()
+            except PASSING:
+                if now() + pause > limit:
+                    raise
+            time.sleep(pause)
+            pause *= 2
 
     def _small(self, values: dict[str, Value | None]) -> dict[str, Value | None]:
         """Stage what is too large for a journal, and what a copy would overwrite too early."""
