@@ -83,7 +83,9 @@ async def test_panels_whose_data_do_not_answer_say_so_and_go_on_once_they_do(
     def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         async def ask(self: object, *args: Any, **kwargs: Any) -> Any:
             if is_away:
-                raise UnreachableError("s3://lab/data: expected an answer, found none; look")
+                raise UnreachableError(
+                    "s3://lab/data: expected an answer, found none; look, then try again"
+                )
             return await method(self, *args, **kwargs)
 
         return ask

@@ -38,6 +38,7 @@ async def test_what_is_drawn_while_the_server_is_gone_is_saved_when_it_is_back(
     assert refusal["passes"]
     assert [choice["choice"] for choice in refusal["choices"]] == ["retry"]
     assert "expected an answer, found error sending request" in refusal["why"]
+    assert "try again" not in refusal["why"]  # it is
     assert refusal["why"].endswith("and sent again until they are saved.")
     assert panel.status.state == "not saved"
     # What is asked for meanwhile gets the reason, and is not taken for damaged.

@@ -18,6 +18,7 @@ from workbench.panels.annotate.canvas import BoxCanvas
 from workbench.panels.annotate.messages import CanvasBox, Edit, Frame
 from workbench.panels.annotate.model import AnnotateModel, ClassesChangedError
 from workbench.panels.annotate.picture import Picture
+from workbench.panels.shared.following import without_trying_again
 from workbench.panels.shared.status import in_words
 from workbench.persistence.models import Annotation, LabelData
 
@@ -369,7 +370,7 @@ def _nearest(states: Iterable[LabelState]) -> list[LabelState]:
 def _explained(error: Exception) -> str:
     if isinstance(error, PASSING):
         kept = "Your edits are kept in this browser, and sent again until they are saved."
-        return f"{in_words(error).rstrip('.')}. {kept}"
+        return f"{without_trying_again(in_words(error))}. {kept}"
     if isinstance(error, ConflictError) and not isinstance(error, ClassesChangedError):
         return (
             "Another program or tab has changed these labels since they were loaded here. "

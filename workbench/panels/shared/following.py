@@ -138,7 +138,14 @@ class Follower:
 
 
 def _away(why: str) -> UnreachableError:
-    return UnreachableError(f"{why}. It is tried again, and this goes on once there is an answer")
+    return UnreachableError(
+        f"{without_trying_again(why)}. It is tried again, and this goes on once there is an answer"
+    )
+
+
+def without_trying_again(why: str) -> str:
+    """Return what is the matter without the advice to try again, where that is done anyhow."""
+    return why.rstrip(".").removesuffix(", then try again")
 
 
 def gone(dataset: str) -> str:
