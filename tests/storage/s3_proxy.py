@@ -28,6 +28,7 @@ CODES = {
     "RequestTimeTooSkewed": 403,
     "SlowDown": 503,
     "InternalError": 500,
+    "NotImplemented": 501,
 }
 
 

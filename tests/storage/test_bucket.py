@@ -398,6 +398,7 @@ _REFUSALS: dict[str, tuple[type[Exception], str]] = {
     "AccessDenied": (StorageError, "permission to read this"),
     "SlowDown": (BusyError, "wait a minute"),
     "cut": (StorageError, "see to the network"),
+    "NotImplemented": (StorageError, "the service to do as it is asked, found NotImplemented"),
 }
 
 

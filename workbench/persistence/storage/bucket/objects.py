@@ -270,6 +270,8 @@ _UNKNOWN = frozenset(
         *("AuthenticationFailed", "InvalidAuthenticationInfo", "TokenRefreshRequired"),
     }
 )
+_CANNOT = frozenset({501, 505})
+"""What a service answers that knows no such request: it will not know it later either."""
 _SLOW = frozenset({"SlowDown", "ServerBusy", "RequestLimitExceeded", "Throttling"})
 
 
@@ -321,7 +323,7 @@ def _refusal(error: Exception, where: str, changing: bool) -> WorkbenchError:
         return BusyError(
             sentence("a service with time for us", "wait a minute, then try again; nothing is lost")
         )
-    if not status or status >= 500 or status in (408, 409):
+    if not status or status in (408, 409) or (status >= 500 and status not in _CANNOT):
         return UnreachableError(
             sentence("an answer", "see to the network and to the endpoint, then try again")
         )
