@@ -151,7 +151,7 @@ async def test_a_rule_is_taken_back_whatever_the_source_calls_itself(stores: Sto
     assert done.accepted == 1
     edit = (await stores.label.history("cups", *A))[-1]
     assert edit.what.isprintable()
-    assert len(edit.what) < 200
+    assert len(edit.what) < 400
     [applied] = await applied_rules(stores, "cups")
     await take_back(stores, "cups", applied.id)
     assert (await stores.label.load_all("cups")).class_counts(2).tolist() == (

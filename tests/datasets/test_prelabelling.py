@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.pictures import frame, jpeg
+from workbench.datasets import prelabelling
 from workbench.datasets.dataset import Dataset
 from workbench.datasets.prelabelling import Frame, FunctionLabeller, Labeller, Task, task_of
 from workbench.persistence import Stores, create_stores
@@ -119,6 +121,35 @@ async def test_what_is_no_box_costs_nothing_that_was_found_before(pets: Dataset)
         await pets.prelabel("split:train", labeller)
     assert labeller.batches == [16, 16, 8]
     assert len((await pets.suggestions()).looked_at[SuggestionSource("test", "counting").id]) == 34
+
+
+async def test_what_hangs_can_be_stopped(pets: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prelabelling, "_LOOKS_EVERY_S", 0.01)
+    hangs, let_go, stops = threading.Event(), threading.Event(), threading.Event()
+
+    def function(frames: list[Frame]) -> list[list[tuple[object, ...]]]:
+        if len(frames) < 16:
+            hangs.set()
+            let_go.wait(60)
+        return [[(4, 4, 8, 8, 1, "cat")] for _ in frames]
+
+    class StoppedByHandError(Exception):
+        pass
+
+    def progress(done: int, total: int) -> None:
+        if hangs.is_set():
+            stops.set()
+            raise StoppedByHandError
+
+    try:
+        async with asyncio.timeout(30):
+            with pytest.raises(StoppedByHandError):
+                await pets.prelabel("split:train", labeller=function, progress=progress)
+    finally:
+        let_go.set()
+    assert stops.is_set()
+    [source] = (await pets.suggestions()).sources
+    assert len((await pets.suggestions()).looked_at[source.id]) == 32  # what was found stays
 
 
 async def test_a_labeller_is_told_of_the_dataset(pets: Dataset) -> None:

@@ -12,10 +12,11 @@ import asyncio
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +30,16 @@ from workbench.persistence.models import SPLITS, ImageKey, Prediction, Progress,
 from workbench.persistence.rules import decode
 from workbench.persistence.suggestion_blocks import SuggestionSource, new_block
 
+T = TypeVar("T")
+
 Frame = npt.NDArray[np.uint8]
 HERE = "local"
 """The place that is this machine."""
 
 _AT_ONCE = 16
 _SAVED_EVERY_S = 3.0
+_LOOKS_EVERY_S = 0.5
+_SECONDS_TO_END = 30.0
 _MEASURED = 200
 """So many labelled images tell how large the dataset's objects are."""
 
@@ -269,7 +274,8 @@ async def prelabel(
     where : str
         ``"local"``: this machine. Else a cluster, see `Labeller.at`.
     progress : callable
-        Told ``(done, total)``.
+        Told ``(done, total)``; also now and then while the labeller takes its time: if it raises,
+        the rest is broken off.
 
     Raises
     ------
@@ -283,7 +289,8 @@ async def prelabel(
         worker = worker.at(where)
     keys = await _keys(stores, dataset, images)
     progress(0, len(keys))  # before a model is loaded, which may take a while
-    source = await worker.start(await task_of(stores, dataset))
+    task = await task_of(stores, dataset)
+    source = await _heeding(worker.start(task), lambda: progress(0, len(keys)))
     seen: set[ImageKey] = set()
     if not again:
         table = await stores.image.suggestions(dataset)
@@ -296,6 +303,23 @@ async def prelabel(
         # Also when it is broken off: a task that is being cancelled may still await.
         await run.save()
     return Prelabelled(source, run.done, len(keys) - len(todo), run.boxes, run.failed)
+
+
+async def _heeding(work: Coroutine[Any, Any, T], look: Callable[[], None]) -> T:
+    """Return what some work comes to, unless `look`, which is called meanwhile, raises.
+
+    A function may take minutes for its pictures, or never return: who wants it stopped need not
+    wait for that. A thread that works on is left to itself.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=_LOOKS_EVERY_S))[0]:
+            look()
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_SECONDS_TO_END)
 
 
 async def task_of(stores: DataStores, dataset: str) -> Task:
@@ -356,7 +380,8 @@ class _Run:
                 frames = await coming
                 coming = asyncio.create_task(self._read(following))
                 if frames:
-                    await self._label(frames)
+                    told = self.done + len(self.failed)
+                    await self._label(frames, partial(progress, told, len(keys)))
                 self.done += len(frames)
                 progress(self.done + len(self.failed), len(keys))
         finally:
@@ -366,17 +391,22 @@ class _Run:
         self, labeller: StoredLabeller, keys: Sequence[ImageKey], progress: Progress
     ) -> None:
         async with aclosing(labeller.label_stored(self._stores, self._dataset, keys)) as answers:
-            async for found in answers:
+            while True:
+                told = self.done + len(self.failed)
+                look = partial(progress, told, len(keys))
+                found = await _heeding(_next_of(answers), look)
+                if found is None:
+                    return
                 good = {key: one for key, one in found.items() if not isinstance(one, str)}
                 self.failed |= {key: one for key, one in found.items() if isinstance(one, str)}
                 self.done += len(good)
                 await self._keep(good)
                 progress(self.done + len(self.failed), len(keys))
 
-    async def _label(self, frames: Mapping[ImageKey, Frame]) -> None:
+    async def _label(self, frames: Mapping[ImageKey, Frame], look: Callable[[], None]) -> None:
         keys = [*frames]
         try:
-            found = await self._labeller.label([*frames.values()])
+            found = await _heeding(self._labeller.label([*frames.values()]), look)
         except BoxRowsError as error:
             raise ValueError(f"{'/'.join(keys[error.place])}: {error}") from error
         await self._keep(dict(zip(keys, found, strict=True)))
@@ -405,6 +435,11 @@ class _Run:
         frames, failed = await read_frames(self._stores, self._dataset, keys)
         self.failed |= failed
         return frames
+
+
+async def _next_of(answers: AsyncGenerator[T, None]) -> T | None:
+    """Return the next of some answers; None after the last one."""
+    return await anext(answers, None)
 
 
 async def read_frames(

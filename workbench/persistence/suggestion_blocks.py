@@ -45,7 +45,7 @@ _MAGIC = b"WBS1"
 _LENGTHS = struct.Struct("<4sIII")
 _BYTES_OF_A_BOX = 4 + 16 + 4
 _MOST_CLASSES = 1_000_000
-_MOST_TOLD = 80
+_MOST_TOLD = 200
 """Characters of a source's kind and name that people are shown, and that the history keeps."""
 
 
