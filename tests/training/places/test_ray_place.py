@@ -87,7 +87,7 @@ async def test_a_cluster_that_does_not_answer_is_said_before_anything_starts(
     runner = TrainingRunner(persistence_stores, tmp_path / "runs")
     where = f"http://127.0.0.1:{free_port()}"
     [problem] = await runner.check(TrainingConfig(**TINY), where=where)
-    assert f"no Ray cluster answers at {where}" in problem.text
+    assert problem.text == f"no Ray cluster answers at {where} (Connection refused)"
     with pytest.raises(TrainingError, match="no Ray cluster answers"):
         await runner.start(TrainingConfig(**TINY), where=where)
     assert await runner.list_runs() == []

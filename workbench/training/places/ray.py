@@ -152,8 +152,7 @@ class RayPlace:
         try:
             there = self._version()
         except _NO_ANSWER as error:
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            text = f"no Ray cluster answers at {self.url} ({reason})"
+            text = f"no Ray cluster answers at {self.url} ({_said(error)})"
             remedy = "start one with `ray start --head`, or forward its port 8265 to this machine"
             return [Problem(ERROR, text, remedy)]
         here = metadata.version("ray")
@@ -256,6 +255,12 @@ class RayPlace:
         environment = {name: value for name, value in os.environ.items() if name not in _OTHERS}
         child = spawn_module(_KEEPER, folder, environment | quiet())
         folder.write_keeper(record_of(child.pid))
+
+
+def _said(error: Exception) -> str:
+    """Return why there is no answer, without the system's number of it."""
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return str(getattr(reason, "strerror", None) or reason)
 
 
 def _is_kept(folder: RunFolder) -> bool:
