@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,6 @@ from workbench.persistence.models import (
     LabelTable,
     NewImage,
     Prediction,
-    Progress,
 )
 from workbench.persistence.sources import ImageSource
 
@@ -199,11 +199,9 @@ async def test_sizes_in_pixels_are_read_once(
     measured: list[ImageKey] = []
     real = stores.image.measure_many
 
-    async def measure_many(
-        dataset: str, images: Sequence[ImageKey], *, progress: Progress
-    ) -> object:
+    async def measure_many(dataset: str, images: Sequence[ImageKey], **more: Any) -> object:
         measured.extend(images)
-        return await real(dataset, images, progress=progress)
+        return await real(dataset, images, **more)
 
     monkeypatch.setattr(stores.image, "measure_many", measure_many)
     indexer = Indexer(stores)

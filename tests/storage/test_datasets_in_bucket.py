@@ -73,7 +73,7 @@ async def test_a_dataset_that_was_copied_there_is_found(stores: Stores, address:
     assert [i.name for i in await stores.dataset.list()] == ["cats", "notes", "pets"]
 
 
-async def test_a_label_that_was_not_given_out_is_asked_for_again(
+async def test_a_file_that_was_not_given_out_is_asked_for_again(
     stores: Stores, s3: S3Proxy
 ) -> None:
     """That one object may not be read for now says nothing of what it holds."""
@@ -84,7 +84,12 @@ async def test_a_label_that_was_not_given_out_is_asked_for_again(
     assert [STATES[state] for state in index.state] == ["unreadable", "labelled"]
     table = await stores.label.load_all("pets")
     assert (table.unread.tolist(), len(table.problems)) == ([0], 1)
+    s3.inject("AccessDenied", "GET", "/a.jpg", times=sys.maxsize)
+    index = await Indexer(stores).measure("pets", index)
+    assert index.measured
+    assert [width > 0 for width in index.width] == [False, True]
     s3.heal()
-    index = await Indexer(stores).load("pets")
+    index = await Indexer(stores).measure("pets", await Indexer(stores).load("pets"))
+    assert all(width > 0 for width in index.width)
     assert [STATES[state] for state in index.state] == ["labelled", "labelled"]
     assert not len((await stores.label.load_all("pets")).unread)

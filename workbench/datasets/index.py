@@ -122,14 +122,20 @@ class Indexer:
         missing = np.flatnonzero(index.width == 0)
         if not len(missing):
             return index
+        unread: list[int] = []
         sizes = await self._stores.image.measure_many(
-            dataset, index.keys(missing), progress=progress
+            dataset, index.keys(missing), progress=progress, unread=unread
         )
         sizes[sizes[:, 0] == 0] = _NO_IMAGE
         width, height = index.width.copy(), index.height.copy()
         width[missing], height[missing] = sizes.T
         index = replace(index, width=width, height=height)
-        block = await asyncio.to_thread(to_block, index)
+        kept = index
+        if unread:  # not remembered: whoever loads the index later looks at them again
+            width, height = width.copy(), height.copy()
+            width[missing[unread]] = height[missing[unread]] = 0
+            kept = replace(index, width=width, height=height)
+        block = await asyncio.to_thread(to_block, kept)
         await self._stores.dataset.save_cache(dataset, _CACHE, block)
         return index
 

@@ -103,9 +103,10 @@ def _content(
 
 def measure_many(
     dataset: Dataset, images: Sequence[ImageKey], progress: Progress
-) -> npt.NDArray[np.int32]:
-    """Read width and height of many images, as `ImageStore.measure_many` has it."""
+) -> tuple[npt.NDArray[np.int32], list[int]]:
+    """Read width and height of many images; return also the places of those not given out."""
     dataset.read()
+    unread: list[int] = []
     sizes = np.zeros((len(images), 2), dtype=np.int32)
     for start in range(0, len(images), _AT_ONCE):
         progress(start, len(images))
@@ -114,8 +115,10 @@ def measure_many(
         for place, (key, data) in enumerate(zip(keys, starts, strict=True), start=start):
             if isinstance(data, bytes):
                 sizes[place] = _size(dataset, key, data)
+            elif isinstance(data, Exception) and not isinstance(data, InvalidDatasetError):
+                unread.append(place)
     progress(len(images), len(images))
-    return sizes
+    return sizes, unread
 
 
 def _size(dataset: Dataset, key: str, start: bytes) -> tuple[int, int]:

@@ -193,9 +193,20 @@ class ImageStore(ImageRecords):
         return await self._look(dataset, lambda one: image_facts.read_many(one, keys))
 
     async def measure_many(
-        self, dataset: str, images: Sequence[ImageKey], *, progress: Progress = no_progress
+        self,
+        dataset: str,
+        images: Sequence[ImageKey],
+        *,
+        progress: Progress = no_progress,
+        unread: builtins.list[int] | None = None,
     ) -> npt.NDArray[np.int32]:
         """Read width and height of many images from their headers.
+
+        Parameters
+        ----------
+        unread : list of int, optional
+            Gets the positions of those that were not given out, say for want of permission,
+            which says nothing of what they are.
 
         Returns
         -------
@@ -204,7 +215,14 @@ class ImageStore(ImageRecords):
             0 and 0 for a file that is not there or is no image.
         """
         keys = builtins.list(images)
-        return await self._look(dataset, lambda one: image_facts.measure_many(one, keys, progress))
+
+        def work(one: Dataset) -> npt.NDArray[np.int32]:
+            sizes, denied = image_facts.measure_many(one, keys, progress)
+            if unread is not None:
+                unread[:] = denied
+            return sizes
+
+        return await self._look(dataset, work)
 
     async def get(self, dataset: str, split: str, filename: str) -> ImageInfo:
         """Return one image's facts, width and height included.
