@@ -63,6 +63,8 @@ async def test_a_file_of_weights_suggests_the_same(
     assert await one.label(frames(2)) == await two.label(frames(2))
     with pytest.raises(NotFoundError, match="expected a weights file"):
         await ModelLabeller(predictor, tmp_path / "none.pt").start(TASK)
+    written = ModelLabeller(predictor, str(weights))  # as people write a path
+    assert await written.start(TASK) == second
 
 
 async def test_classes_can_be_chosen(predictor: Predictor) -> None:
