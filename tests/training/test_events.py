@@ -94,7 +94,12 @@ def test_only_the_ends_of_a_run_are_final() -> None:
 
 def test_a_line_is_json_that_names_its_event() -> None:
     content = json.loads(format_event(Warned(time=1.5, text="careful")))
-    assert content == {"event": "Warned", "time": 1.5, "text": "careful"}
+    assert content == {"event": "Warned", "time": 1.5, "text": "careful", "is_silent": False}
+
+
+def test_a_warning_of_before_says_nothing_of_silence() -> None:
+    known = parse_event('{"event": "Warned", "time": 1.5, "text": "careful"}')
+    assert known == Warned(time=1.5, text="careful", is_silent=False)
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])

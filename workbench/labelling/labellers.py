@@ -81,7 +81,7 @@ class ModelLabeller(Labeller):
         if not 0 <= confidence <= 1:
             raise ValueError(f"confidence: expected a number in 0..1, found {confidence!r}")
         self._predictor = predictor
-        # No model's name holds a separator: "runs/best.pt" is meant as a path, as people write them.
+        # No model's name holds a separator: "runs/best.pt" is a path, as people write them.
         is_path = isinstance(model, str) and ("/" in model or os.sep in model)
         self._model = Path(model) if model is not None and is_path else model
         self._changes = dict(mapping or {})
