@@ -22,6 +22,7 @@ from workbench.panels.curate.versions import NOW
 from workbench.panels.shared.changing import BusyError
 from workbench.panels.shared.status import StoppedError
 from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import Progress
 
 ROW = "0 0.5 0.5 0.25 0.25\n"
 OTHER_ROW = "1 0.25 0.25 0.125 0.25\n"
@@ -423,6 +424,32 @@ async def test_the_classes_page_renames_and_puts_in_order(panel: CuratePanel, ro
 
 
 @pytest.mark.usefixtures("without_pandas")
+async def test_a_command_comes_after_what_the_panel_reads_by_itself(
+    model: CurateModel, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, may_end, look = asyncio.Event(), asyncio.Event(), model._look_again
+
+    async def slow(progress: Progress) -> None:
+        reads.set()
+        await may_end.wait()
+        await look(progress)
+
+    monkeypatch.setattr(model, "_look_again", slow)
+    (root / "labels" / "train" / "b.txt").write_text(ROW)
+    reading = asyncio.create_task(model.refresh())
+    await reads.wait()
+    asked = asyncio.create_task(model.rename_class("cat", "tiger"))
+    await asyncio.sleep(0)
+    with pytest.raises(BusyError, match="Reading the dataset"):
+        await model.rename_class("cat", "lion")  # one can wait, not a row of them
+    assert model.class_plan is None
+    may_end.set()
+    await reading
+    await asked
+    assert model.class_plan is not None
+    assert "tiger" in model.class_plan.classes
+
+
 async def test_the_versions_page_asks_before_it_restores(panel: CuratePanel, root: Path) -> None:
     page = panel.versions
     page.name.value = "first"

@@ -115,7 +115,7 @@ class CurateModel(ChangingModel):
             return
         if self.dataset != dataset or self._lock.locked():
             return  # what is under way will look again
-        async with self._doing("Reading the dataset") as progress:
+        async with self._doing("Reading the dataset", unasked=True) as progress:
             await self._look_again(progress)
 
     async def catch_up(self) -> None:

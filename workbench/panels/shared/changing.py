@@ -91,6 +91,8 @@ class ChangingModel(traitlets.HasTraits):
         self._changes: list[Change] = []
         self._tasks: list[Task] = []  # under way, the last begun last
         self._lock = asyncio.Lock()  # used on the owner loop only
+        self._is_unasked = False  # what holds the lock
+        self._is_awaited = False  # and a command comes next
 
     @property
     def undo_texts(self) -> list[str]:
@@ -110,7 +112,7 @@ class ChangingModel(traitlets.HasTraits):
 
     @asynccontextmanager
     async def _doing(
-        self, what: str, *, wait: bool = False, at_once: bool = True
+        self, what: str, *, wait: bool = False, at_once: bool = True, unasked: bool = False
     ) -> AsyncIterator[Task]:
         """Do one thing, with its progress shown.
 
@@ -122,6 +124,8 @@ class ChangingModel(traitlets.HasTraits):
             Do it after what is under way, in place of refusing.
         at_once : bool
             See `_showing`.
+        unasked : bool
+            The panel does it by itself: a command that comes meanwhile is done after it.
 
         Yields
         ------
@@ -134,11 +138,17 @@ class ChangingModel(traitlets.HasTraits):
             If something is under way already.
         """
         if self._lock.locked() and not wait:
-            now = self.work.what or "Something else"
-            raise BusyError(f"{now} is not done yet: wait for it, or press Stop.")
+            if self._is_awaited or not self._is_unasked:
+                now = self.work.what or "Something else"
+                raise BusyError(f"{now} is not done yet: wait for it, or press Stop.")
+            self._is_awaited = True
         async with self._lock:
-            with self._showing(what, at_once=at_once) as progress:
-                yield progress
+            self._is_unasked, self._is_awaited = unasked, False
+            try:
+                with self._showing(what, at_once=at_once) as progress:
+                    yield progress
+            finally:
+                self._is_unasked = False
 
     @contextmanager
     def _showing(self, what: str, *, at_once: bool = True) -> Iterator[Task]:
