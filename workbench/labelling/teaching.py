@@ -273,23 +273,25 @@ class Teacher:
 
     async def _is_another_at_it(self, runs: list[Run]) -> bool:
         """Whether another panel or kernel has begun a lesson meanwhile."""
-        self._runs = None
-        known = {run.id for run in runs}
-        found = await self._known_runs()
-        runs[:] = found
+        new = await self._begun_since(runs)
+        runs[:] = await self._known_runs()
         self._runs = runs
-        return any(run.id not in known for run in found)
+        return bool(new)
 
     async def _elder_of(self, run: Run, runs: list[Run]) -> Run:
         """Of two that were begun in the same moment keep the one that was first; ids tell."""
-        known = {one.id for one in runs}
-        self._runs = None
-        new = [one for one in await self._known_runs() if one.id not in known]
+        new = await self._begun_since(runs)
         self._runs = runs
         elder = min(new, key=lambda one: one.id, default=run)
         if elder.id != run.id:
             await run.cancel()
         return elder
+
+    async def _begun_since(self, runs: Sequence[Run]) -> list[Run]:
+        """List the lessons anew; return those that are not among `runs`."""
+        known = {one.id for one in runs}
+        self._runs = None
+        return [one for one in await self._known_runs() if one.id not in known]
 
     async def _settled(self, runs: Sequence[Run]) -> RunProgress | None:
         """Judge the lessons that nobody has judged; return how far the one is that goes on."""

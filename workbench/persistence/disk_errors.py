@@ -22,6 +22,7 @@ from workbench.errors import (
     ReadOnlyError,
     StorageError,
     WorkbenchError,
+    plain_words,
 )
 
 T = TypeVar("T")
@@ -74,7 +75,6 @@ def as_ours(error: OSError, where: str) -> WorkbenchError:
         return error
     code = error.errno or 0
     expected, remedy = _WORDS.get(code, _OTHERWISE)
-    said = error.strerror or str(error) or type(error).__name__
     named = [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     at = f" ({', '.join(map(os.fsdecode, named))})" if named else ""
     kind: type[WorkbenchError] = StorageError
@@ -82,7 +82,9 @@ def as_ours(error: OSError, where: str) -> WorkbenchError:
         kind = ReadOnlyError
     elif code == errno.ENOENT:
         kind = NotFoundError
-    ours = kind(f"{where or 'the disk'}: expected {expected}, found: {said}{at}; {remedy}")
+    ours = kind(
+        f"{where or 'the disk'}: expected {expected}, found: {plain_words(error)}{at}; {remedy}"
+    )
     # Callers that free space for a last message, or answer a client, look at the number.
     ours.errno = code  # type: ignore[attr-defined]
     return ours
