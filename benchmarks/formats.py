@@ -35,8 +35,7 @@ import tempfile
 import time
 import venv
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -239,9 +238,10 @@ class FailedError(Exception):
 class Bench:
     """Runs tasks in processes of their own."""
 
-    def __init__(self, folder: Path, peers: Path | None) -> None:
+    def __init__(self, folder: Path, peers: Path | None, tools: Sequence[str]) -> None:
         self.folder = folder
         self.peers = peers
+        self.tools = tools if peers else ()
 
     def ours(self, task: str) -> Result:
         """Let the product do a task."""
@@ -253,27 +253,29 @@ class Bench:
         return self._run([str(self.peers), str(script), tool, task], tool, task)
 
     def _run(self, command: list[str], tool: str, task: str) -> Result:
-        with self.target() as target:
-            say(f"{tool}: {task}")
-            done = subprocess.run(
-                [*command, str(self.folder), str(target)],
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT,
-                check=False,
-            )
+        say(f"{tool}: {task}")
+        done = subprocess.run(
+            [*command, str(self.folder), str(self.target())],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
         lines = done.stdout.strip().splitlines()
         if done.returncode or not lines:
             why = (done.stderr.strip().splitlines() or ["no output"])[-1]
             raise FailedError(f"{tool} cannot do {task}: {why[:200]}")
         return Result(**json.loads(lines[-1]))
 
-    @contextmanager
-    def target(self) -> Iterator[Path]:
-        """Yield an empty folder on the same disk, with nothing left to be written."""
+    def target(self) -> Path:
+        """Return an empty folder on the same disk, with nothing left to be written.
+
+        It is deleted with everything else at the end. To make a file soon after many were deleted
+        takes ext4 up to ten times as long: it looks at each inode that was freed in the last
+        minutes and passes it by, and whoever comes next would pay for it.
+        """
         os.sync()
-        with tempfile.TemporaryDirectory(dir=self.folder) as target:
-            yield Path(target)
+        return Path(tempfile.mkdtemp(dir=self.folder))
 
     def compare(self, work: str, task: str, bound: float, failures: list[str]) -> list[Line]:
         """Return the lines about a task that the peers do, too."""
@@ -281,7 +283,7 @@ class Bench:
         mine: list[Result] = []
         for number in range(ROUNDS):
             mine.append(self.ours(task))
-            for tool in PEERS if self.peers else ():
+            for tool in self.tools:
                 # One round of what takes minutes is enough.
                 slow = tool in peers and peers[tool][0].seconds > 20 * mine[0].seconds
                 if (number and tool not in peers) or slow:
@@ -345,12 +347,12 @@ def _apply(bench: Bench) -> list[Line]:
 
 
 def _copied(bench: Bench, work: Callable[[Path], object], sync: bool = True) -> float:
-    with bench.target() as target:
-        begin = time.perf_counter()
-        work(target)
-        if sync:
-            os.sync()
-        return time.perf_counter() - begin
+    target = bench.target()
+    begin = time.perf_counter()
+    work(target)
+    if sync:
+        os.sync()
+    return time.perf_counter() - begin
 
 
 def _zips(bench: Bench) -> list[Line]:
@@ -368,9 +370,9 @@ def _zips(bench: Bench) -> list[Line]:
 
     pack_to = bench.folder / "yolo.zip"
     if not pack_to.exists():
-        with bench.target() as target:
-            pack(target)
-            (target / "o.zip").rename(pack_to)
+        target = bench.target()
+        pack(target)
+        (target / "o.zip").rename(pack_to)
     lines = []
     for title, task, plain, bound in (
         ("zip import", "zip-yolo", unpack, 0.5),
@@ -401,6 +403,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK[0]:,} pictures")
     parser.add_argument("--images", type=int, nargs="*", help="other numbers of pictures")
     parser.add_argument("--peers-python", type=Path, help="Python of an environment with the peers")
+    parser.add_argument("--peers", nargs="*", default=PEERS, help="which of them (default: all)")
     parser.add_argument("--install", type=Path, help="folder to make such an environment in")
     parser.add_argument("--one", nargs=3, metavar=("TASK", "FOLDER", "TARGET"))
     options = parser.parse_args()
@@ -420,7 +423,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="workbench-formats-") as folder:
             say(f"making {count:,} pictures")
             generate(Path(folder), count)
-            lines, memory[count] = measure(Bench(Path(folder), peers), count, failures)
+            bench = Bench(Path(folder), peers, options.peers)
+            lines, memory[count] = measure(bench, count, failures)
         print(f"\n{count:,} pictures")
         headings = ("work", "takes", "beside", "takes", "result", "at most", "")
         print_columns(headings, [line.cells() for line in lines])
