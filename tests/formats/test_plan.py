@@ -275,6 +275,37 @@ async def test_masks_under_the_names_of_pictures_are_no_pictures(
     assert info.ledger.some("masks of other pictures")[0].file == "SegmentationClass/a.png"
 
 
+@pytest.mark.parametrize(
+    ("folders", "wanted", "shared"),
+    [
+        (("images", "masks"), ["train/a.jpg"], 0),
+        (("photos", "depth"), ["train/a.jpg"], 0),
+        (("cats", "cats_mask"), ["train/a.jpg"], 0),
+        # One label file for what two cameras saw.
+        (("visible", "infrared"), ["train/infrared_a.jpg", "train/visible_a.jpg"], 1),
+    ],
+)
+async def test_a_label_file_is_of_the_photograph_and_not_of_its_mask(
+    folders: tuple[str, str],
+    wanted: list[str],
+    shared: int,
+    tmp_path: Path,
+    persistence_stores: Stores,
+) -> None:
+    files = {
+        f"{name}/a.jpg": picture(width) for name, width in zip(folders, (200, 201), strict=True)
+    }
+    source = folder(
+        tmp_path / "in" / "pets",
+        {**files, "labels/a.txt": "0 0.25 0.35 0.3 0.5\n", "classes.txt": "cat\n"},
+    )
+    info = await import_dataset(persistence_stores, source)
+    assert sorted(images(info)) == sorted(wanted)
+    assert sorted(labels(info)) == sorted(name.removesuffix(".jpg") for name in wanted)
+    assert len(info.ledger.some("shared labels")) == shared
+    assert info.ledger.found["annotations"] == len(wanted)
+
+
 async def test_our_own_files_come_along(tmp_path: Path, persistence_stores: Stores) -> None:
     source = folder(tmp_path / "in" / "pets", YOLO | {".workbench/prompts.json": {"0": ["a cat"]}})
     await import_dataset(persistence_stores, source)

@@ -40,8 +40,9 @@ def find_pictures(
             pairing["name and folder"] += 1
             for name in named:  # YOLO: pictures that differ in their extension share labels
                 found[name].append(record)
-            for _ in named[1:]:
+            for name in named[1:]:
                 ledger.found[ANNOTATIONS] += len(record.found) + len(record.problems)
+                noter.picture(why.SHARED_LABELS, record, name)
         else:
             alone.append(record)
     nearly = pictures.nearly((record.file for record in alone), found.keys()) if alone else {}

@@ -34,6 +34,10 @@ _FOLDERS = {
 _HASH = re.compile(r"[0-9a-f]{8}-(?=.)")
 _PLAIN = re.compile(r"(?!\.)[\w.-]+")  # a name and no path
 _SIGNS = re.compile(r"[^\w]|_")
+_PHOTOGRAPHS = frozenset(
+    {"images", "image", "imgs", "img", "jpegimages", "image_2", "pictures", "photos", "rgb"}
+)
+_MASKS = re.compile(r"mask|segment|depth|(?<![a-z])(?:gt|seg|overlays?|annotated)(?![a-z])")
 _KINDS = frozenset({"jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff"})
 
 
@@ -179,7 +183,7 @@ class Pictures:
         if len(best) > 1:
             base = fold(hint.replace("\\", "/").rpartition("/")[2])
             said = [name for name in best if fold(name).rpartition("/")[2] == base]
-            return said or best
+            return said or _photographs(best)
         if not best and hint:
             path = hint.replace("\\", "/")
             return _truest(self._nearest(self._stems().get(fold(stem_of(path)), []), file), path)
@@ -303,6 +307,24 @@ def _truest(pictures: list[str], file: str) -> list[str]:
         shared = len(folders.intersection(name.split("/")[:-1]))
         marks[own == stem, fold(own) == fold(stem), shared].append(name)
     return marks[max(marks)]
+
+
+def _photographs(pictures: list[str]) -> list[str]:
+    """Return those of several pictures whose folders are called as those of photographs are.
+
+    Masks and maps of depth lie beside ``images`` under the names of its pictures, as deep and as
+    far away from the labels. Of ``visible`` and ``infrared`` both remain.
+    """
+    worth: dict[int, list[str]] = defaultdict(list)
+    for name in pictures:
+        worth[_worth(name.rpartition("/")[0])].append(name)
+    return worth[max(worth)]
+
+
+@lru_cache(maxsize=4096)
+def _worth(folder: str) -> int:
+    parts = fold(folder).split("/")
+    return (not _PHOTOGRAPHS.isdisjoint(parts)) - any(map(_MASKS.search, parts))
 
 
 @lru_cache(maxsize=4096)

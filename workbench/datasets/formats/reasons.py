@@ -79,6 +79,7 @@ SIZES = "other size"
 MIRRORED = "mirrored"
 HALVED = "clipped to less than half"
 SHARED_NAME = "shared name"
+SHARED_LABELS = "shared labels"
 NEARLY = "nearly the same name"
 
 # Of files.
@@ -101,7 +102,7 @@ OF_COMING = frozenset(
 )
 """Notes about pictures that come in; of those that are there already they would be wrong."""
 
-OF_BOXES = frozenset({SEVERAL, SIZES, MIRRORED, HALVED, NEARLY})
+OF_BOXES = frozenset({SEVERAL, SIZES, MIRRORED, HALVED, NEARLY, SHARED_LABELS})
 """Notes about pictures whose boxes come in."""
 
 _OUT = "{count} annotations were left out: "
@@ -292,6 +293,10 @@ SENTENCES = {
     SHARED_NAME: (
         "{count} images share name and label file with another and nothing tells which is meant, "
         "such as {example}"
+    ),
+    SHARED_LABELS: (
+        "{count} images share <their label files|its label file> with another of the same name, "
+        "such as {example}: both have its boxes, have a look at them"
     ),
     FILE_UNREADABLE: (
         "{count} annotation files cannot be read, such as {example}: <their|its> images came in "
