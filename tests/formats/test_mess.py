@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from workbench.persistence import Stores
 ROW = "0 0.25 0.35 0.3 0.5\n"
 NAMES = {"data.yaml": "names: [cat, dog]\n"}
 ONE = {"train/a": [(0.0, *BOX)]}
+CORNERS = {"train/a": [(0.0, *BOX)], "train/b": [(0.0, 0.7, 0.6, 0.4, 0.6)]}
 BOXES = {"bbox": [20, 10, 60, 50]}
 
 
@@ -233,3 +235,44 @@ async def test_a_class_that_cannot_be_is_told_with_its_file(
     )
     with pytest.raises(ArchiveError, match=f"{re.escape(str(root))}, _classes.txt: class 1"):
         await plan_import(persistence_stores, root)
+
+
+@pytest.mark.parametrize(
+    ("table", "said", "wanted"),
+    [
+        # As a corner and sides the second would leave its picture.
+        ('a.jpg,cat,"(20, 10, 80, 60)"\nb.jpg,cat,"(100, 30, 180, 90)"', "two corners", CORNERS),
+        ("a.jpg,cat,[0.1 0.1 0.4 0.6]\nb.jpg,cat,[0.5 0.3 0.9 0.9]", "two corners", CORNERS),
+        ('a.jpg,cat,"[20, 10, 60, 50]"\nb.jpg,cat,"[100, 30, 80, 60]"', "", CORNERS),
+        (
+            "a.jpg,cat,\"{'x': 20, 'y': 10, 'width': 60, 'height': 50}\"\n"
+            'b.jpg,cat,"{""xmin"": 100, ""ymin"": 30, ""xmax"": 180, ""ymax"": 90}"',
+            "",
+            CORNERS,
+        ),
+        (
+            "a.jpg,cat,[5 5 30 30]\nb.jpg,cat,[10 9 20 20]\nb.jpg,cat,[3 3 9 9]",
+            "choose rows='corners'",
+            {"train/a": [(0.0, 0.1, 0.2, 0.15, 0.3)],
+             "train/b": [(0.0, 0.1, 0.19, 0.1, 0.2), (0.0, 0.0375, 0.075, 0.045, 0.09)]},
+        ),
+    ],
+)  # fmt: skip
+async def test_a_list_of_four_numbers_is_what_keeps_all_boxes_inside(
+    table: str, said: str, wanted: Any, tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {"a.jpg": PICTURE, "b.jpg": PICTURE, "t.csv": f"image,class,bbox\n{table}\n"}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert said in "\n".join(plan.notes)
+    assert labels(await plan.apply()) == wanted
+
+
+async def test_what_a_list_of_four_numbers_is_can_be_chosen(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    lines = [{"file_name": "a.jpg", "objects": {"bbox": [[20, 10, 80, 60]], "categories": ["cat"]}}]
+    files = {"a.jpg": PICTURE, "metadata.jsonl": "\n".join(map(json.dumps, lines))}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert not any("corners" in note for note in plan.notes)  # one box, inside as either
+    plan = await plan.choose(rows="corners")
+    assert labels(await plan.apply()) == ONE

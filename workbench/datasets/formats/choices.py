@@ -68,9 +68,10 @@ class Choices:
         What becomes of a picture whose name another one has already: ``rename`` it, ``skip`` it,
         or let it ``replace`` the other.
     rows : str
-        What the numbers of YOLO's rows are: ``centre`` (x y width height), ``corners``
-        (x1 y1 x2 y2), ``sides`` (left top width height); ``auto``: that which keeps all boxes
-        inside their pictures, YOLO's own if that does.
+        What the numbers of YOLO's rows are, and those that a table (CSV, imagefolder) has as one
+        list: ``centre`` (x y width height), ``corners`` (x1 y1 x2 y2), ``sides`` (left top width
+        height); ``auto``: that which keeps all boxes inside their pictures, YOLO's own (sides in
+        lists) if that does.
     units : str
         What these numbers count: ``fractions`` of the picture, ``pixels``, ``percent``.
     first_id : str

@@ -73,6 +73,7 @@ def _record(item: Any, file: str, line: int) -> Record:
         return record
     record = Record(file, item["file_name"], place=line)
     record.size = size_of(item.get("width"), item.get("height"))
+    record.lists_of_four = True
     objects = item.get("objects")
     if not isinstance(objects, dict):
         record.reviewed = False

@@ -98,6 +98,9 @@ class Record:
         Another name that the picture may have.
     plain : PlainBoxes or None
         The boxes in columns, in place of `boxes`, where there is nothing odd about any.
+    lists_of_four : bool
+        Whether nothing says what the four numbers of a box are; see
+        `workbench.datasets.formats.lists_of_four`.
     """
 
     file: str
@@ -114,6 +117,7 @@ class Record:
     place: int = 0
     also: str = ""
     plain: PlainBoxes | None = None
+    lists_of_four: bool = False
 
     @property
     def found(self) -> Sequence[Box]:

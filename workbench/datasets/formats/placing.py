@@ -12,6 +12,7 @@ from workbench.datasets.formats.columns import Ids, PlainRows, Row
 from workbench.datasets.formats.finding import RecordsOf
 from workbench.datasets.formats.frames import Flags, Placed, place
 from workbench.datasets.formats.items import Reading, Record
+from workbench.datasets.formats.lists_of_four import read_lists_of_four
 from workbench.datasets.formats.row_meaning import RowChoice
 from workbench.persistence.image_header import ImageHeader
 
@@ -64,6 +65,7 @@ def place_all(
     """Place the boxes of all records, in columns."""
     pairs = [(name, record) for name, found in by_picture.items() for record in found]
     records = [record for _, record in pairs]
+    reading.notes += read_lists_of_four(pairs, headers, choices.rows)
     # Of rows by YOLO's rule it is chosen what they mean; other formats leave no doubt.
     choice = RowChoice(choices.rows, choices.units) if reading.rows else None
     placed = place(records, [headers[name] for name, _ in pairs], choice)

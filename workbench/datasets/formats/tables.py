@@ -71,6 +71,7 @@ _NOTHING = frozenset(
 _STAND_INS = frozenset({(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 1.0, 1.0)})
 _NO_NUMBERS = frozenset({"nan", "null", "none", "n/a", "na"})
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_IN_OBJECT = re.compile(r"[\"']([\w ]+)[\"']\s*:\s*[\"']?(-?[0-9.]+(?:e-?[0-9]+)?)")
 _COMMA = re.compile(r"-?\d+,\d+")
 _DESCRIPTIONS = "class-descriptions"
 _MOST_FIELD = 2**20
@@ -107,7 +108,7 @@ def _is_whole(columns: Mapping[str, int]) -> bool:
 
 def _columns(header: Sequence[str]) -> dict[str, int]:
     """Return the place of each column that is known."""
-    plain = ["".join(c for c in text.lower() if c.isalnum()) for text in header]
+    plain = [_letters(text) for text in header]
     result: dict[str, int] = {}
     for key, names in _COLUMNS.items():
         place = next((plain.index(name) for name in names if name in plain), None)
@@ -205,7 +206,7 @@ def _descriptions(view: FolderView, reading: Reading) -> dict[str, str]:
 def _with_header(
     rows: list[list[str]], columns: Mapping[str, int], file: str, named: Mapping[str, str]
 ) -> Iterator[Record]:
-    header = ["".join(c for c in text.lower() if c.isalnum()) for text in rows[0]]
+    header = [_letters(text) for text in rows[0]]
     marks = {name: header.index(name) for name in _MARKS if name in header}
     as_corners = "left" in columns or "box" in columns
     records: dict[str, Record] = {}
@@ -219,6 +220,7 @@ def _with_header(
         if record is None:
             record = records[picture] = Record(file, picture, place=line)
             record.split = cell.get("split")
+            record.lists_of_four = "box" in columns and "left" not in columns
             if as_corners:
                 record.size = size_of(cell.get("width"), cell.get("height"))
             if "imageid" in header and "xmin" in header:
@@ -255,14 +257,7 @@ def _box(cell: Mapping[str, str]) -> tuple[float, float, float, float] | None:
         left, top, right, bottom = map(number, texts)
         return left, top, right, bottom
     if "box" in cell:
-        parts = cell["box"].strip("[]() ").replace(";", ",").replace(",", " ").split()
-        if not parts:
-            return None
-        values = [number(part) for part in parts]
-        if len(values) != 4:
-            raise ValueError(f"expected a box of four numbers, found {len(values)}")
-        x, y, width, height = values
-        return x, y, x + width, y + height
+        return _one_cell(cell["box"])
     if "cx" in cell and "x" not in cell:
         sides = ("w", "h") if "w" in cell else ("width", "height")
         texts = [cell.get(key, "") for key in ("cx", "cy", *sides)]
@@ -276,6 +271,28 @@ def _box(cell: Mapping[str, str]) -> tuple[float, float, float, float] | None:
         return None
     x, y, width, height = map(number, texts)
     return x, y, x + width, y + height
+
+
+def _one_cell(text: str) -> tuple[float, float, float, float] | None:
+    """Return the corners of ``[x, y, width, height]``, or of an object with such keys."""
+    if text.startswith("{"):
+        named = {_letters(key): value for key, value in _IN_OBJECT.findall(text)}
+        return _box(
+            {key: named[name] for key in _SIDES for name in _COLUMNS[key] if name in named}
+            | {key: named[key] for key in ("width", "height") if key in named}
+        )
+    parts = text.strip("[]() ").replace(";", ",").replace(",", " ").split()
+    if not parts:
+        return None
+    values = [number(part) for part in parts]
+    if len(values) != 4:
+        raise ValueError(f"expected a box of four numbers, found {len(values)}")
+    x, y, width, height = values
+    return x, y, x + width, y + height
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text.lower() if c.isalnum())
 
 
 def _bare(

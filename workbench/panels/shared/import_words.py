@@ -75,7 +75,7 @@ _ROWS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         "The numbers of a row are",
         (
             ("auto", "as they fit into the pictures"),
-            ("centre", "x y width height, as YOLO has it"),
+            ("centre", "x y width height, of the centre as YOLO has it"),
             ("corners", "x1 y1 x2 y2"),
             ("sides", "left top width height"),
         ),
@@ -97,6 +97,7 @@ _IDS = (
     (("auto", "as the names tell"), ("0", "0"), ("1", "1")),
 )
 _TEXT = ("encoding", "Text that is not in UTF-8 is", tuple(ENCODINGS.items()))
+_WITH_LISTS = ("csv", "imagefolder")
 _WITH_IDS = ("yolo", "csv", "keras-yolo")
 _STEPS = (1, 2, 5, 10, 15, 25, 30, 50, 100, 300)
 """Every how many frames of a video one can be taken, on the page."""
@@ -228,7 +229,8 @@ def _choices(plan: ImportPlan | MergePlan) -> list[dict[str, Any]]:
         now = {"existing": plan.existing, "new": plan.new_pictures}
         found += [_choice(key, label, some, now[key]) for key, label, some in _INTO]
     one_based = {None: "", False: "no", True: "yes"}[plan.choices.one_based]
-    more = (_ROWS if plan.format == "yolo" else ()) + ((_IDS,) if plan.format in _WITH_IDS else ())
+    more = _ROWS if plan.format == "yolo" else _ROWS[:1] if plan.format in _WITH_LISTS else ()
+    more += (_IDS,) if plan.format in _WITH_IDS else ()
     if plan.has_other_text:
         more += (_TEXT,)
     for key, label, some in _CHOICES + more:
