@@ -276,3 +276,59 @@ async def test_what_a_list_of_four_numbers_is_can_be_chosen(
     assert not any("corners" in note for note in plan.notes)  # one box, inside as either
     plan = await plan.choose(rows="corners")
     assert labels(await plan.apply()) == ONE
+
+
+POLYGONS = "0 .1 .1 .4 .1 .4 .6 .1 .6\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "left"),
+    [
+        # What else some tools write for each picture.
+        ({"captions/a.txt": "a cat, asleep\n", "captions/b.txt": "a photo of nothing\n"}, 0),
+        ({"calib/a.txt": "P0: 7.070493000000e+02 0.0 6.04e+02 0.0\n"}, 0),
+        ({"landmarks/a.txt": "10 20\n30 40\n"}, 0),
+        # The same objects once more, and what a model found.
+        ({"labels_seg/a.txt": POLYGONS}, 1),
+        ({"runs/detect/exp/labels/a.txt": "0 .26 .35 .3 .5 .9\n1 .7 .6 .4 .6 .8\n"}, 2),
+    ],
+)
+async def test_further_folders_of_text_do_not_double_boxes(
+    more: dict[str, str], left: int, tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {**NAMES, "images/a.jpg": PICTURE, "images/b.jpg": PICTURE, "labels/a.txt": ROW}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files | more))
+    assert plan.format == "yolo"
+    assert plan.ledger.found["annotations"] == 1 + left
+    places = plan.ledger.some("another folder of labels")
+    assert {entry.file for entry in places} == (set(more) if left else set())
+    assert labels(await plan.apply()) == ONE
+
+
+async def test_label_files_of_a_class_each_are_put_together(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {**NAMES, "images/a.jpg": PICTURE}
+    files |= {"boxes/cats/a.txt": ROW, "boxes/dogs/a.txt": "1 0.7 0.6 0.4 0.6\n"}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert plan.boxes_by_class() == {"cat": 1, "dog": 1}
+
+
+async def test_kitti_comes_with_a_file_of_calibration_for_each_picture(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    row = "Car 0.00 0 1.85 20.00 10.00 80.00 60.00 1.67 1.87 3.69 -16.53 2.39 58.49 1.57\n"
+    files: dict[str, Any] = {}
+    for name in ("000000", "000001"):
+        files[f"training/image_2/{name}.jpg"] = PICTURE
+        files[f"training/label_2/{name}.txt"] = row
+        files[f"training/calib/{name}.txt"] = (
+            "P0: 7.07e+02 0.0 6.04e+02 0.0\nR0_rect: 9.9e-01 0.0\n"
+        )
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert plan.format == "kitti"
+    assert [e.file for e in plan.ledger.some("other file")] == [n for n in files if "calib" in n]
+    assert labels(await plan.apply()) == {
+        "train/000000": [(0.0, *BOX)],
+        "train/000001": [(0.0, *BOX)],
+    }

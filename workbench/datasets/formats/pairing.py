@@ -327,6 +327,25 @@ def _worth(folder: str) -> int:
     return (not _PHOTOGRAPHS.isdisjoint(parts)) - any(map(_MASKS.search, parts))
 
 
+_OWN_FOLDERS = frozenset(
+    {"labels", "label", "annotations", "annotation", "annots", "xmls", "labeltxt", "ann", "label_2"}
+)
+
+
+@lru_cache(maxsize=4096)
+def is_own_folder(files: str, pictures: str) -> bool:
+    """Whether annotation files in a folder are surely those of pictures in another.
+
+    They lie beside each other, or in ``labels/train`` and ``images/train``; not so in
+    ``labels_seg/train`` or ``runs/exp/labels``.
+    """
+    if files == pictures:
+        return True
+    one, other = fold(files).split("/"), fold(pictures).split("/")
+    differing = [pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]]
+    return len(one) == len(other) and len(differing) == 1 and differing[0][0] in _OWN_FOLDERS
+
+
 @lru_cache(maxsize=4096)
 def _may_belong(one: str, other: str) -> bool:
     """Whether two folders are not of different splits."""

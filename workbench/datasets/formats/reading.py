@@ -37,7 +37,7 @@ from workbench.datasets.formats.items import (
 )
 from workbench.datasets.formats.ledger import ANNOTATIONS, PICTURES, Entry, Ledger
 from workbench.datasets.formats.noting import Noter
-from workbench.datasets.formats.pairing import split_of_folder
+from workbench.datasets.formats.pairing import is_own_folder, split_of_folder
 from workbench.datasets.formats.placing import PlacedRows, place_all
 from workbench.datasets.formats.view import FolderView
 from workbench.persistence.image_header import ImageHeader
@@ -216,6 +216,7 @@ class _Loop:
         if len(records) == 1:
             told = split_told(records[0])
             return given or told or split_of_folder(name.rpartition("/")[0]), records
+        records = self._of_own_folder(name, records)
         if len({record.file for record in records}) > 1:
             self._noter.picture(why.SEVERAL, records[0], name)
         # A file that lists a picture without a box says less of it than one that has some.
@@ -228,6 +229,25 @@ class _Loop:
             if record not in chosen:
                 self._noter.leave_all(why.TWICE, record, name)
         return given or told or split_of_folder(name.rpartition("/")[0]), chosen
+
+    def _of_own_folder(self, name: str, records: list[Record]) -> list[Record]:
+        """Return what is said of a picture without its files in further folders of labels.
+
+        These are another shape of the same objects, or what a model found: both together would
+        double the boxes.
+        """
+        folder = name[: max(name.rfind("/"), 0)]
+        own = [
+            record
+            for record in records
+            if record.found
+            and not record.place
+            and is_own_folder(record.file[: max(record.file.rfind("/"), 0)], folder)
+        ]
+        others = [r for r in records if not r.place and r not in own] if own else []
+        for record in others:
+            self._noter.leave_all(why.OTHER_FOLDER, record, name)
+        return [record for record in records if record not in others]
 
     def _picture(
         self,

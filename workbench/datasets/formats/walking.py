@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from workbench.datasets.formats.encodings import decode
@@ -11,6 +12,7 @@ from workbench.datasets.formats.items import Detection, Options, Reading, Record
 from workbench.datasets.formats.pairing import folded_stems
 from workbench.datasets.formats.view import FolderView
 from workbench.errors import ImportFormatError
+from workbench.persistence.archive.split_words import split_word
 
 _TICK = 500
 _NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -110,6 +112,23 @@ def rows_match(
         total += len(lines)
         some += sum(map(good, lines))
     return list(names) if some and some >= least * total else []
+
+
+def in_like_folders(names: Sequence[str]) -> list[list[str]]:
+    """Return files by what their folders are called: labels of all splits are together.
+
+    What else a tool writes for each picture (KITTI's ``calib``, captions) has a folder of its own.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_folder_word(name.rpartition("/")[0]), []).append(name)
+    return list(groups.values())
+
+
+@lru_cache(maxsize=4096)
+def _folder_word(folder: str) -> str:
+    parts = [part.lower() for part in folder.split("/") if not split_word(part)]
+    return parts[-1] if parts else ""
 
 
 def found(files: Sequence[str], reason: str, confidence: float = 0.9) -> Detection:

@@ -30,10 +30,10 @@ from workbench.datasets.formats.items import (
     Reading,
     Record,
 )
-from workbench.datasets.formats.pairing import stem_of
+from workbench.datasets.formats.pairing import folded_stems, stem_of
 from workbench.datasets.formats.score_rows import put_scores_behind
 from workbench.datasets.formats.view import FolderView
-from workbench.datasets.formats.walking import owned_texts
+from workbench.datasets.formats.walking import in_like_folders, owned_texts
 from workbench.datasets.formats.yolo_classes import describe, has_names
 from workbench.datasets.formats.yolo_rows import (
     DECIMAL_COMMA,
@@ -50,6 +50,7 @@ from workbench.persistence.yolo.label_table import parse_plain
 TITLE = "YOLO"
 
 _TICK = 500
+_SAMPLE = 50
 _MOST_AT_ONCE = 1 << 24
 _ROWS = re.compile(rb"(?:[0-9]{1,4}(?: [0-9]{1,8}(?:\.[0-9]{1,20})?){4,}\n)+")
 # ``labels`` of ``labels_old``, and whatever lies above it.
@@ -63,6 +64,7 @@ _NO_LABELS = frozenset({"readme", "license", "requirements", "readme.roboflow", 
 def detect(view: FolderView) -> Detection:
     """Look for text files with rows of numbers, beside pictures or in a folder of their own."""
     owned, others = _label_files(view)
+    owned = _without_foreign(view, owned)
     if owned:
         step = max(len(owned) // 200, 1)
         sample = [view.read(name) for name in owned[::step]]
@@ -119,6 +121,28 @@ def _without_old(files: Sequence[str]) -> tuple[list[str], list[str]]:
         is_old = any(f"{found[1]}/" in current for found in _OLD.finditer(name))
         (old if is_old else kept).append(name)
     return (kept, old) if kept else (old, [])
+
+
+def _without_foreign(view: FolderView, files: list[str]) -> list[str]:
+    """Return label files without what else there is for each picture: captions, calibration.
+
+    That lies in a folder of its own, beside one of labels for the same pictures, and no line of it
+    is a row.
+    """
+    groups = in_like_folders(files)
+    if len(groups) < 2:
+        return files
+    good: list[list[str]] = []
+    foreign: list[list[str]] = []
+    for names in groups:
+        sample = names[:: max(len(names) // _SAMPLE, 1)]
+        scores = [score for name in sample if (score := _score(view.head(name))) is not None]
+        (foreign if scores and max(scores) <= 0 else good).append(names)
+    labelled = {stem for names in good for stem in folded_stems(names)}
+    dropped = {
+        name for names in foreign if not labelled.isdisjoint(folded_stems(names)) for name in names
+    }
+    return [name for name in files if name not in dropped]
 
 
 def _slashes(name: str) -> list[int]:
