@@ -37,8 +37,8 @@ class Fault:
     """What happens to the next requests that match.
 
     `what` is a code of `CODES`, ``"lost"`` (it is done, the answer does not arrive), ``"cut"``
-    (it is not done, and no answer arrives) or ``"half"`` (half of the answer arrives).
-    `meanwhile` is called before.
+    (it is not done, and no answer arrives), ``"half"`` (half of the answer arrives) or ``"late"``
+    (nothing but `meanwhile`, which is called before).
     """
 
     what: str
@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def s3_server() -> Iterator[S3Proxy]:
     """Start both; the bucket is there and empty."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -238,7 +238,7 @@ def s3_server() -> Iterator[S3Proxy]:
         process.wait(_START_S)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

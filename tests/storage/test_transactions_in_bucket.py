@@ -164,10 +164,15 @@ async def test_each_is_told_its_own_reason(stores: Stores, s3: S3Proxy, address:
     assert await stores.label.load("cups", "train", "a.jpg") == []
 
 
+@pytest.mark.parametrize("what", ["cut", "late"])
+@pytest.mark.parametrize("is_there", [True, False])
 def test_what_a_sleep_has_broken_off_does_not_arrive_after_a_later_save(
-    s3: S3Proxy, address: str, monkeypatch: pytest.MonkeyPatch
+    what: str, is_there: bool, s3: S3Proxy, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A laptop sleeps while it writes a value; others go on, and it wakes up."""
+    """A laptop sleeps while it writes a value; others go on, and it wakes up.
+
+    Its request is broken off by then, or was on its way all the time.
+    """
     slept = [0.0]
 
     def clock() -> float:
@@ -183,13 +188,27 @@ def test_what_a_sleep_has_broken_off_does_not_arrive_after_a_later_save(
 
     for name in ("storage", "writing", "ours"):
         monkeypatch.setattr(f"workbench.persistence.storage.bucket.{name}.now", clock)
-    address = f"{address}/sleeping"
+    address = f"{address}/sleeping-{what}-{is_there}"
     first, later = (open_bucket(address, ttl_s=80) for _ in range(2))
-    first.commit([Write("a.txt", b"first")])
-    s3.inject("cut", "PUT", "/a.txt", meanwhile=sleep)
-    first.commit([Write("a.txt", b"before the sleep")])
-    assert slept[0]
+    first.commit([Write("a.txt" if is_there else "b.txt", b"first")])
+    s3.inject(what, "PUT", "/a.txt", meanwhile=sleep)
+    change = Write("a.txt", b"before the sleep")
+    first.transact(lambda: ([change] if first.read_many(["a.txt"]) else [], None))
+    with first._turn:  # until its lease has ended
+        assert slept[0]
     assert open_bucket(address).read("a.txt") == b"later"
+
+
+def test_a_commit_goes_over_what_another_program_writes_in_that_moment(
+    s3: S3Proxy, address: str
+) -> None:
+    address = f"{address}/over"
+    storage, other = open_bucket(address), open_bucket(address)._objects
+    storage.commit([Write("a.txt", b"first")])
+    s3.inject("late", "PUT", "/a.txt", meanwhile=lambda: other.put("a.txt", b"another program's"))
+    storage.transact(lambda: ([Write("a.txt", storage.read("a.txt") + b" and more")], None))
+    assert open_bucket(address).read("a.txt") == b"first and more"
+    assert storage._head.look().journal is None
 
 
 def test_a_value_is_sent_again_where_no_answer_comes(s3: S3Proxy, address: str) -> None:

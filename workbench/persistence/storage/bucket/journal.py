@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from workbench.errors import AlreadyExistsError, ConflictError, NotFoundError
+from workbench.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError
 from workbench.persistence.storage.base import (
     Append,
     Change,
@@ -19,7 +19,7 @@ from workbench.persistence.storage.base import (
     Stamp,
     Write,
 )
-from workbench.persistence.storage.bucket.objects import Found, Objects
+from workbench.persistence.storage.bucket.objects import Found, Objects, Tag
 from workbench.persistence.storage.keys import RESERVED, check_key, parts_of
 from workbench.persistence.yolo.names import HIDDEN
 
@@ -47,12 +47,16 @@ class Value:
         Else the object to copy: a staged one, or that of another key.
     tag : str
         Of another key's object as it has to be; if it is another by now, it was copied before.
+    over : Tag, optional
+        Of what the bytes replace, if whoever decided on them has read that. Then a request that
+        a machine took to sleep with it replaces nothing that others have written meanwhile.
     """
 
     size: int
     data: bytes | None = None
     path: str = ""
     tag: str = ""
+    over: Tag | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Journal:
             "values": [
                 [key, value.size, value.path, value.tag]
                 if value.data is None
-                else [key, b64encode(value.data).decode()]
+                else [key, b64encode(value.data).decode(), *([value.over] if value.over else [])]
                 for key, value in self.values.items()
                 if value is not None
             ],
@@ -81,9 +85,9 @@ class Journal:
         """Read one, which may be a stranger's: it can name nothing but what a commit could."""
         values: dict[str, Value | None] = {str(key): None for key in content["gone"]}
         for key, *rest in content["values"]:
-            if len(rest) == 1:
+            if len(rest) < 3:
                 data = b64decode(rest[0], validate=True)
-                values[str(key)] = Value(len(data), data)
+                values[str(key)] = Value(len(data), data, over=_tag(*rest[1:]))
             else:
                 size, path, tag = rest
                 _check_source(str(path), str(tag))
@@ -111,7 +115,7 @@ class Journal:
             if value.data is None:
                 puts.append(copying(key, value))
             else:
-                puts.append(_putting(quick, key, value.data))
+                puts.append(_putting(quick, key, value.data, value.over))
         gone = [key for key, value in values if value is None]
         run([*puts, lambda: quick.delete(gone)] if gone else puts)
 
@@ -135,8 +139,31 @@ def _copying(objects: Objects, value: Value, key: str, again: bool) -> Callable[
     return copy
 
 
-def _putting(objects: Objects, key: str, data: bytes) -> Callable[[], None]:
-    return lambda: objects.put(key, data)
+def _tag(content: Sequence[Any] = ()) -> Tag | None:
+    if not content:
+        return None
+    e_tag, version = content
+    return Tag(str(e_tag), None if version is None else str(version))
+
+
+def _putting(objects: Objects, key: str, data: bytes, over: Tag | None) -> Callable[[], None]:
+    known = over
+
+    def put() -> None:
+        nonlocal known
+        found = None
+        if known is not None:
+            found = objects.put_over(key, data, known)
+            if found is None:
+                return
+        if known is None or found == known:  # nor is this a condition that the service knows
+            objects.put(key, data)
+            return
+        known = found
+        # The commit has happened, so it goes over what another program wrote in that moment.
+        raise BusyError(f"{key}: expected nobody else to write it, found that another program did")
+
+    return put
 
 
 Need = tuple[str, str]
@@ -189,10 +216,16 @@ class Plan:
                 self._there[one.path] = one
         self.values: dict[str, Value | None] = {}
 
-    def finish(self) -> dict[str, Value | None]:
-        """Return what each key shall hold, without those that stay as they are."""
+    def finish(self, met: Mapping[str, Tag | None]) -> dict[str, Value | None]:
+        """Return what each key shall hold, without those that stay as they are.
+
+        Parameters
+        ----------
+        met : mapping
+            Which objects were read before this was decided.
+        """
         return {
-            key: value
+            key: value if value is None or value.data is None else replace(value, over=met.get(key))
             for key, value in self.values.items()
             if value is None or not value.tag or value.path != key
         }

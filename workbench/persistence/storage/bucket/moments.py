@@ -15,7 +15,7 @@ from workbench.persistence.storage.base import Head, Storage
 from workbench.persistence.storage.bucket.cache import ReadCache
 from workbench.persistence.storage.bucket.head import HeadObject, Seen, State, now
 from workbench.persistence.storage.bucket.journal import Journal
-from workbench.persistence.storage.bucket.objects import Found, Objects
+from workbench.persistence.storage.bucket.objects import Found, Objects, Tag
 from workbench.persistence.storage.bucket.ours import Ours
 from workbench.persistence.storage.bucket.touched import Touched
 from workbench.persistence.storage.bucket.writing import Lease
@@ -30,6 +30,7 @@ _FEW, _SMALL = 64, 1 << 16
 """So many values, of so many bytes, are remembered by who reads them as of one moment."""
 
 T = TypeVar("T")
+_OfNow = tuple[dict[str, str], dict[str, Tag | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +181,18 @@ class BucketMoments(Storage):
 
     def _tags(self) -> dict[str, str]:
         """Return the tags of objects that were listed as of what is read now, to be added to."""
+        return self._of_now()[0]
+
+    def _met(self) -> dict[str, Tag | None]:
+        """Return which objects were read as of the same moment, to be added to."""
+        return self._of_now()[1]
+
+    def _of_now(self) -> tuple[dict[str, str], dict[str, Tag | None]]:
         moment = self._state.commit, self._ours.times_forgotten
-        listed: tuple[object, dict[str, str]] | None = getattr(self._local, "listed", None)
-        if listed is None or listed[0] != moment:
-            listed = self._local.listed = (moment, {})
-        return listed[1]
+        found: tuple[object, _OfNow] | None = getattr(self._local, "listed", None)
+        if found is None or found[0] != moment:
+            found = self._local.listed = (moment, ({}, {}))
+        return found[1]
 
     def _look(self) -> Seen:
         self._seen = self._head.look(self._seen)

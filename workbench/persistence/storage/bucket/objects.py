@@ -18,6 +18,7 @@ from obstore.exceptions import (
     PreconditionError,
     UnauthenticatedError,
 )
+from obstore.store import GCSStore
 
 from workbench.errors import (
     BusyError,
@@ -51,6 +52,10 @@ class Tag(NamedTuple):
     version: str | None
 
 
+NOTHING = Tag("", None)
+"""In place of the tag of an object: there was none."""
+
+
 class Objects:
     """The objects below a prefix. What fails is an error of `workbench.errors`.
 
@@ -64,6 +69,15 @@ class Objects:
     def __init__(self, store: ObjectStore, where: str) -> None:
         self._store = store
         self._where = where
+        self._by_version = isinstance(store, GCSStore)
+
+    def tag_of(self, got: GetResult | str | None) -> Tag | None:
+        """Return which object has been begun to be read; None if no condition can be made of it."""
+        if got is None:
+            return NOTHING
+        if isinstance(got, str):
+            return None if self._by_version else Tag(got, None)
+        return _tag(got) if got.meta["e_tag"] else None
 
     def get(self, path: str, *, if_tag: str | None = None) -> GetResult | None:
         """Begin to read an object; None if it is not there, or is another one by now."""
@@ -81,7 +95,7 @@ class Objects:
         got = self.get_unless(path, known.e_tag if known else None)
         if got is None or isinstance(got, str):
             return None if got is None else known
-        return self.body(got), Tag(got.meta["e_tag"] or "", got.meta["version"])
+        return self.body(got), _tag(got)
 
     def read(self, path: str, start: int, end: int, if_tag: str) -> bytes | None:
         """Return bytes of an object, None if it is gone or another one."""
@@ -137,7 +151,7 @@ class Objects:
     def put_if(self, path: str, data: bytes, known: Tag | None) -> Tag | None:
         """Write an object if it is still the known one, or not there; else return None."""
         mode: UpdateVersion = {}
-        if known is not None:
+        if known is not None and known != NOTHING:
             mode["e_tag"] = known.e_tag
             if known.version is not None:
                 mode["version"] = known.version
@@ -147,6 +161,21 @@ class Objects:
         except _MissingError:
             return None
         return Tag(made["e_tag"] or "", made["version"])
+
+    def put_over(self, path: str, data: bytes, known: Tag) -> Tag | None:
+        """Write an object where the known one is, or was before the same was written.
+
+        Returns
+        -------
+        Tag or None
+            What is there in place of both; nothing was written then.
+        """
+        if self.put_if(path, data, known) is not None:
+            return None
+        got = self.get_unless(path, None)
+        if got is None or isinstance(got, str):
+            return NOTHING
+        return None if self.body(got) == data else _tag(got)
 
     def put_stream(self, path: str, stream: BinaryIO) -> tuple[int, str]:
         """Write the rest of a stream; return its size and SHA-256."""
@@ -241,6 +270,10 @@ class _MissingError(StorageError):
 
 class _SameError(StorageError):
     """It is still the one that is known."""
+
+
+def _tag(got: GetResult) -> Tag:
+    return Tag(got.meta["e_tag"] or "", got.meta["version"])
 
 
 def _found(meta: ObjectMeta) -> Found:

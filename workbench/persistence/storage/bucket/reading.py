@@ -19,7 +19,7 @@ from workbench.persistence.storage.bucket.journal import Journal
 from workbench.persistence.storage.bucket.large import Large
 from workbench.persistence.storage.bucket.looking import BucketLooker
 from workbench.persistence.storage.bucket.moments import Fetched
-from workbench.persistence.storage.bucket.objects import PIECE, DeniedError
+from workbench.persistence.storage.bucket.objects import PIECE, DeniedError, Tag
 from workbench.persistence.storage.bucket.writing import Lease
 from workbench.persistence.storage.keys import check_key
 
@@ -46,6 +46,8 @@ class _Reading:
         What is kept on this machine, which may be old.
     listed : mapping
         Tags of objects, as of the same moment.
+    met : dict
+        Which objects were read, to be added to.
     fresh : dict
         What was fetched, to be kept.
     """
@@ -53,6 +55,7 @@ class _Reading:
     journal: Journal | None
     copies: Mapping[str, Kept]
     listed: Mapping[str, str]
+    met: dict[str, Tag | None] = field(default_factory=dict)
     fresh: dict[str, Kept] = field(default_factory=dict)
 
     def current(self, key: str) -> bytes | None:
@@ -168,7 +171,7 @@ class BucketReader(BucketLooker):
 
     def _reading(self, keys: Sequence[str]) -> _Reading:
         """Find out what is known of some keys without asking the bucket."""
-        return _Reading(self._journal, self._copies(keys), self._tags())
+        return _Reading(self._journal, self._copies(keys), self._tags(), self._met())
 
     def _copies(self, keys: Sequence[str]) -> dict[str, Kept]:
         """Return what is kept of some keys on this machine."""
@@ -215,6 +218,7 @@ class BucketReader(BucketLooker):
                 return got
         copy = reading.copies.get(key)
         found = self._objects.get_unless(key, copy.tag if copy else None)
+        reading.met[key] = self._objects.tag_of(found)
         return copy.data if copy and isinstance(found, str) else cast("GetResult | None", found)
 
     def read_starts(self, keys: Sequence[str], length: int) -> list[bytes | Exception | None]:

@@ -126,7 +126,8 @@ class BucketStorage(BucketReader):
                 fetch(known)
                 changes, result = decide()
                 run = self._run
-                return result, planned(changes, self.where, self._objects, run, self._at_hand)
+                where, objects = self.where, self._objects
+                return result, planned(changes, where, objects, run, self._at_hand, self._met())
 
             result, values = self._under(seen, known, plan)
         except WorkbenchError as error:
@@ -170,7 +171,8 @@ class BucketStorage(BucketReader):
             raise self._busy("other changes to end")
 
     def _lease_of(self, made: Seen) -> Lease:
-        return Lease(self._head, made, self._objects, self._once, self._run, self.where, self._ours)
+        own = self._objects, self._once, self._run, self.where, self._ours, self._met
+        return Lease(self._head, made, *own)
 
     def _taken(self) -> tuple[Lease, bool]:
         """Wait until nobody writes, or who does is dead; return the lease and which it was."""

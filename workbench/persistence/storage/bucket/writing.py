@@ -24,7 +24,7 @@ from workbench.persistence.storage.bucket.journal import (
     is_reserved,
     needs,
 )
-from workbench.persistence.storage.bucket.objects import Objects
+from workbench.persistence.storage.bucket.objects import Objects, Tag
 from workbench.persistence.storage.bucket.ours import Ours
 from workbench.persistence.storage.keys import check_key
 
@@ -53,6 +53,8 @@ class Lease(Writer):
     where : str
     ours : Ours
         Is told what this commits.
+    met : callable
+        Returns which objects this thread has read since the last commit.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Lease(Writer):
         run: Run,
         where: str,
         ours: Ours,
+        met: Callable[[], Mapping[str, Tag | None]],
     ) -> None:
         self._head = head
         self.seen = seen
@@ -72,6 +75,7 @@ class Lease(Writer):
         self._run = run
         self._where = where
         self._ours = ours
+        self._met = met
         self.journal: Journal | None = seen.journal
         """What this lease has not brought where it belongs yet."""
         self._ttl_s = seen.state.ttl_s
@@ -184,6 +188,7 @@ class Lease(Writer):
             self._objects,
             self._run,
             lambda keys: self._ours.values(before, keys),
+            self._met(),
         )
         if not values:
             return
@@ -296,6 +301,7 @@ def planned(
     objects: Objects,
     run: Run,
     at_hand: Callable[[Sequence[str]], dict[str, bytes | None]],
+    met: Mapping[str, Tag | None],
 ) -> dict[str, Value | None]:
     """Return what each key holds after changes; raises what `Writer.commit` does.
 
@@ -303,6 +309,8 @@ def planned(
     ----------
     at_hand : callable
         Returns the bytes of those keys whose bytes are known.
+    met : mapping
+        Which objects were read before; None where no condition can be made of it.
     """
     known: dict[Need, Any] = {}
 
@@ -329,4 +337,4 @@ def planned(
     plan = Plan(where, known, read)
     for change in changes:
         plan.make(change)
-    return plan.finish()
+    return plan.finish(met)
