@@ -112,6 +112,6 @@ bench: env ## measure the stores against their baselines (BENCH_ARGS="--images 1
 .PHONY: clean
 clean: ## delete .venv and every cache; data, models and notebooks stay
 	rm -rf $(VENV) build dist test-artifacts *.egg-info .coverage .coverage.*
-	rm -rf node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf node_modules tests/storage/azurite/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find workbench tests tools benchmarks notebooks \
 	    \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

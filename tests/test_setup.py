@@ -411,10 +411,11 @@ def test_notebooks_are_run_and_checked(
     assert "1 failed, 1 passed" in capfd.readouterr().out
 
 
-def test_the_front_ends_tools_are_locked() -> None:
+@pytest.mark.parametrize("folder", [".", "tests/storage/azurite"])
+def test_what_npm_installs_is_locked(folder: str) -> None:
     """`npm ci` gets exactly the versions that package.json names, from wherever npm is set to."""
-    wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]
-    lock = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    wanted = json.loads((ROOT / folder / "package.json").read_text())["devDependencies"]
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
     assert {name: lock[f"node_modules/{name}"]["version"] for name in wanted} == wanted
     assert all("integrity" in entry for path, entry in lock.items() if path)
     assert not any("resolved" in entry for entry in lock.values())

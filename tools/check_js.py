@@ -14,32 +14,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.npm import install
+
 ROOT = Path(__file__).resolve().parents[1]
-LOCK = ROOT / "package-lock.json"
-INSTALLED = ROOT / "node_modules" / ".package-lock.json"
-"""Written by npm when it has installed everything."""
 
 
 def main() -> int:
     """Check the front end and return 0 if all is well, else 1."""
-    npm = shutil.which("npm")
-    if npm is None:
-        return _unchecked("Node.js is not installed (20 or later, with npm)")
-    if not _is_installed():
-        # It asks nobody about the packages and runs none of their scripts.
-        quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"]
-        if subprocess.run([npm, "ci", *quiet], cwd=ROOT, check=False).returncode:
-            return _unchecked("npm could not install what package-lock.json names, see above")
-    return int(subprocess.run([npm, "run", "--silent", "check"], cwd=ROOT, check=False).returncode)
-
-
-def _is_installed() -> bool:
-    return INSTALLED.is_file() and INSTALLED.stat().st_mtime >= LOCK.stat().st_mtime
-
-
-def _unchecked(why: str) -> int:
-    print(f"The front end was not checked: {why}", flush=True)
-    return int(bool(os.environ.get("CI")))
+    missing = install(ROOT)
+    if missing:
+        print(f"The front end was not checked: {missing}", flush=True)
+        return int(bool(os.environ.get("CI")))
+    checks = [shutil.which("npm") or "npm", "run", "--silent", "check"]
+    return int(subprocess.run(checks, cwd=ROOT, check=False).returncode)
 
 
 if __name__ == "__main__":
