@@ -332,3 +332,42 @@ async def test_kitti_comes_with_a_file_of_calibration_for_each_picture(
         "train/000000": [(0.0, *BOX)],
         "train/000001": [(0.0, *BOX)],
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("label.txt", "@ a.jpg\n20 10 60 50\n"),
+        ("boxes.txt", "a.jpg\n20, 10, 60, 50\n"),
+        # JSON without an extension.
+        ("result", '{"pictures": ["a.jpg"], "bbox": [20, 10, 60, 50]}'),
+    ],
+)
+async def test_what_may_be_boxes_is_asked_about_whatever_it_is_called(
+    name: str, text: str, tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {"a.jpg": PICTURE, name: text}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert name in plan.questions[0]
+
+
+@pytest.mark.parametrize("text", ["a.jpg\nb.jpg\n", "cat\ndog\n", "4 pictures, 2.5 MB\n"])
+async def test_lists_are_not_asked_about(
+    text: str, tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {"a.jpg": PICTURE, "notes.txt": text, "LICENSE": "[MIT] annotation of points"}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert not plan.questions
+
+
+async def test_a_damaged_file_beside_good_ones_is_told_with_what_is_wrong(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    shape = {"label": "cat", "points": [[20, 10], [80, 60]], "shape_type": "rectangle"}
+    good = {"imagePath": "a.jpg", "shapes": [shape], "imageData": None}
+    files = {"a.jpg": PICTURE, "b.jpg": PICTURE, "a.json": good, "b.json": json.dumps(good)[:50]}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    [told] = plan.ledger.some("damaged file")
+    assert told.file == "b.json"
+    assert "damaged" in told.detail
+    assert labels(await plan.apply()) == ONE

@@ -169,6 +169,13 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
         "labelstudio",
         PIC | {"e.json": [{"image": "/data/a.jpg", "annotation_id": 3, "label": [_PERCENT]}]},
     ),
+    "label studio storage": (
+        "labelstudio",
+        PIC
+        | {
+            "12": {"id": 12, "result": [{"value": _PERCENT}], "task": {"data": {"img": "/d/a.jpg"}}}
+        },
+    ),
     "labelme rectangle": ("labelme", PIC | {"a.json": _labelme(CORNERS[::-1], "rectangle")}),
     "labelme polygon": ("labelme", PIC | {"a.json": _labelme(POLYGON, "polygon")}),
     "labelme in a folder of its own": (
@@ -441,6 +448,15 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "WIDER_val/images/0--Parade/a.jpg": PICTURE,
             "wider_face_val_bbx_gt.txt": "0--Parade/a.jpg\n1\n20 10 60 50 2 0 0 0 1 0 \n",
+        },
+    ),
+    "widerface with landmarks": (
+        "widerface",
+        {
+            "train/images/0--Parade/a.jpg": PICTURE,
+            "train/label.txt": "# 0--Parade/a.jpg\n20 10 60 50 38.5 30 0.0 62 30 0.0 0.82\n",
+            "val/images/b.jpg": PICTURE,
+            "val/label.txt": "# b.jpg\n# c.jpg\n",
         },
     ),
 }

@@ -117,6 +117,7 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
     with making_sense(view, recognised.format) if recognised.format else nullcontext():
         if recognised.format:
             reading = READERS[recognised.format].read(view, recognised.detection, options)
+            reading.unreadable += recognised.damaged.items()
         taken = take(view, reading, choices, ledger, progress)
     if not taken.pictures:
         raise ImportFormatError(

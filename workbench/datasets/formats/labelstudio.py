@@ -62,7 +62,13 @@ _PICTURE = tuple(IMAGE_EXTENSIONS)
 
 def detect(view: FolderView) -> Detection:
     """Look for JSON lists of tasks."""
-    files = view.matching([".json"], lambda name: _is_tasks(view.json(name)))
+    # Storage on a disk gets a file for each annotation, without an extension.
+    files = view.matching(
+        [".json", ""],
+        lambda name: (
+            bool(extension(name) or view.head(name, 1) == b"{") and _is_tasks(view.json(name))
+        ),
+    )
     files += view.matching(_TABLES, lambda name: _is_table(view.head(name)))
     return found(files, "a list of tasks with data and annotations", 0.95)
 
@@ -73,13 +79,22 @@ def _is_table(head: bytes) -> bool:
 
 
 def _is_tasks(value: Any) -> bool:
-    task = value if isinstance(value, dict) else first_of(value, dict)
+    task = _whole(value if isinstance(value, dict) else first_of(value, dict))
     if isinstance(task.get("data"), dict):
         return any(isinstance(task.get(key), list) for key in ("annotations", "completions"))
     if not any(_picture_of(v) for v in task.values()):
         return False
     some = value[:_SAMPLE] if isinstance(value, list) else [task]
     return isinstance(task.get("annotation_id"), int) or any(map(_has_shapes, some))
+
+
+def _whole(task: dict[str, Any]) -> dict[str, Any]:
+    """Return a task with its annotation, also where the file is of the annotation."""
+    inner = task.get("task")
+    if not isinstance(inner, dict) or not isinstance(task.get("result"), list):
+        return task
+    annotation = {key: value for key, value in task.items() if key != "task"}
+    return {**inner, "annotations": [annotation]}
 
 
 def _has_shapes(task: Any) -> bool:
@@ -107,6 +122,7 @@ def _parse(value: Any, name: str) -> Iterator[Record]:
     for place, task in enumerate(value if isinstance(value, list) else [value], start=1):
         if not isinstance(task, dict):
             continue
+        task = _whole(task)
         record = _task(task, name, place)
         if "data" not in task and isinstance(key := task.get("id"), int | str):
             # Reduced, it has a task for each who annotated.

@@ -5,6 +5,7 @@
     [{"name": "a.jpg", "labels": [{"category": "car", "box2d": {"x1": 20, ...}}]}]   BDD100K
     {"image": {"file_name": "sa_1.jpg", ...}, "annotations": [{"bbox": [...]}]}      SA-1B
     0--Parade/a.jpg / 1 / 20 10 60 50 0 0 0 0 0 0                                    WIDER FACE
+    # 0--Parade/a.jpg / 20 10 60 50 38 30 0 ... 0.8                   with landmarks (RetinaFace)
 """
 
 from __future__ import annotations
@@ -163,6 +164,7 @@ sa1b = JsonFormat("SA-1B", _is_sa1b, _sa1b)
 _PICTURE_LINE = re.compile(
     rf"\S.*(?:{'|'.join(re.escape(e) for e in sorted(IMAGE_EXTENSIONS))})\s*", re.IGNORECASE
 )
+_FACE_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _FACE_MARKS = ("blur", "expression", "illumination", "invalid", "occlusion", "pose")
 
 
@@ -170,7 +172,7 @@ class _WiderFace(NamedTuple):
     TITLE: str = "WIDER FACE"
 
     def detect(self, view: FolderView) -> Detection:
-        """Look for a list of pictures, each followed by a number and so many rows."""
+        """Look for a list of pictures, each followed by rows, mostly by a number before these."""
         own = set(owned_texts(view))  # of one picture each, and there may be very many
         files = [
             n for n in view.candidates(".txt") if n not in own and _is_wider(head_lines(view, n))
@@ -185,12 +187,13 @@ class _WiderFace(NamedTuple):
 
 
 def _is_wider(lines: list[str]) -> bool:
-    return (
-        len(lines) > 2
-        and _PICTURE_LINE.fullmatch(lines[0]) is not None
-        and lines[1].strip().isdigit()
-        and len(lines[2].split()) >= 4
-    )
+    if len(lines) < 2 or _PICTURE_LINE.fullmatch(lines[0]) is None:
+        return False
+    if lines[0].startswith("#"):
+        after = lines[1].split()
+        is_row = len(after) >= 4 and all(map(_FACE_NUMBER.fullmatch, after))
+        return is_row or (lines[1].startswith("#") and bool(_PICTURE_LINE.fullmatch(lines[1])))
+    return len(lines) > 2 and lines[1].strip().isdigit() and len(lines[2].split()) >= 4
 
 
 def _wider(lines: list[str], name: str) -> Iterator[Record]:
@@ -202,9 +205,11 @@ def _wider(lines: list[str], name: str) -> Iterator[Record]:
         if _PICTURE_LINE.fullmatch(text):
             if record is not None:
                 yield record
-            record = Record(name, text.strip(), place=line)
+            # With a # in front there is no count, and nothing says that there is no face.
+            hash_before = text.startswith("#")
+            record = Record(name, text.strip("# \t"), place=line, reviewed=not hash_before)
         elif record is not None and len(fields) > 1:
-            _face(fields, line, record)
+            _face(fields if record.reviewed else fields[:4], line, record)
     if record is not None:
         yield record
 

@@ -33,6 +33,8 @@ _NUMBER = re.compile(rb"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
 _LINES = 200
 _LOOKED_AT = 20
 _CORNERS = 4
+_NUMBERS_ALONE = re.compile(rb"[\s,;]*(?:-?\d+(?:\.\d+)?[\s,;]+){3,}-?\d+(?:\.\d+)?[\s,;]*")
+_JSON_BEGINS = re.compile(rb"\s*(?:\{\s*\"|\[\s*\{)")
 _BINARY = frozenset(
     {
         *(".parquet", ".mat", ".h5", ".hdf5", ".arrow", ".feather", ".lmdb", ".mdb"),
@@ -67,12 +69,15 @@ class Recognised:
         Further formats that were found, by name.
     unknown : list of str
         Files that speak of boxes in no form that is known.
+    damaged : dict of str to str
+        JSON beside the files of this format that cannot be read, and why.
     """
 
     format: str
     detection: Detection
     others: dict[str, Detection] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
 
 
 def recognise(view: FolderView, wanted: str = "") -> Recognised:
@@ -125,7 +130,21 @@ def recognise(view: FolderView, wanted: str = "") -> Recognised:
             f"{', '.join(r.TITLE for r in READERS.values())}, found none of them; export it again "
             f"as COCO or YOLO"
         )
-    return Recognised(best, found.get(best, Detection()), others, unknown)
+    chosen = found.get(best, Detection())
+    damaged = _damaged_beside(view, chosen, _unclaimed(view, claimed))
+    return Recognised(best, chosen, others, unknown, damaged)
+
+
+def _damaged_beside(
+    view: FolderView, detection: Detection, unclaimed: Iterable[str]
+) -> dict[str, str]:
+    """Return JSON files in folders of annotations of which some reader has found no sense."""
+    folders = {n.rpartition("/")[0] for n in detection.files if extension(n) == ".json"}
+    return {
+        name: _shortly(view, said)
+        for name in unclaimed
+        if name.rpartition("/")[0] in folders and (said := view.why_no_json(name))
+    }
 
 
 def _best(view: FolderView, found: dict[str, Detection]) -> str:
@@ -191,8 +210,11 @@ def _is_asked(view: FolderView, name: str) -> bool:
         return True
     if kind == ".txt" and fold(stem_of(name)) in view.once(_called):
         return view.size(name) > 0
-    if kind in _TEXTS and any(map(_is_box_line, view.head(name, _HEAD).splitlines()[:_LINES])):
+    if kind in _TEXTS and _has_boxes(view.head(name, _HEAD).splitlines()[:_LINES]):
         return True
+    if not kind:  # some tools write JSON without an extension
+        head = view.head(name)
+        return _JSON_BEGINS.match(head) is not None and _TALKS_OF_BOXES.search(head) is not None
     if kind not in _ASKED_EXTENSIONS:
         return False
     if _NAMED_ANNOTATIONS.search(name.rpartition("/")[2]) and view.size(name) > 0:
@@ -200,6 +222,13 @@ def _is_asked(view: FolderView, name: str) -> bool:
     if _TALKS_OF_BOXES.search(view.head(name, _HEAD)) is not None:
         return True
     return view.size(name) > 0 and bool(_damage(view, name))
+
+
+def _has_boxes(lines: Sequence[bytes]) -> bool:
+    """Whether lines have pictures and four numbers, in the same line or in those behind it."""
+    if any(map(_is_box_line, lines)):
+        return True
+    return any(map(_PICTURE.search, lines)) and any(map(_NUMBERS_ALONE.fullmatch, lines))
 
 
 def _is_box_line(line: bytes) -> bool:
@@ -238,8 +267,12 @@ def _damage(view: FolderView, name: str) -> str:
     try:
         view.json(name)
     except ImportFormatError as error:
-        return str(error).removeprefix(f"{view.path}, ").partition("; export it again")[0]
+        return _shortly(view, str(error))
     return ""
+
+
+def _shortly(view: FolderView, said: str) -> str:
+    return said.removeprefix(f"{view.path}, ").partition("; export it again")[0]
 
 
 def kind_of(view: FolderView, name: str, others: Iterable[Detection]) -> str:

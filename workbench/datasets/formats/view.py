@@ -409,6 +409,10 @@ class FolderView:
             self._parsed.popitem(last=False)
         return found
 
+    def why_no_json(self, name: str) -> str:
+        """Return why a file that was looked at is no JSON; empty if it is some, or was not."""
+        return self._no_json.get(name, "")
+
     def once(self, find: Callable[[FolderView], T]) -> T:
         """Return ``find(self)``, found once; once more where texts are read otherwise since."""
         if find not in self.made:
