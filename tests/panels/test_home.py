@@ -148,6 +148,38 @@ async def test_datasets_that_others_make_show_up(home: HomePanel, stores: Stores
     await until(lambda: names(home) == ["cups"])
 
 
+async def test_cards_follow_what_is_in_the_datasets(home: HomePanel, stores: Stores) -> None:
+    await stores.dataset.create("bowls", ["bowl"])
+    await home.refresh()
+    await stores.dataset.create("cups", ["cup"])
+    await until(lambda: names(home) == ["bowls", "cups"])
+
+    def card() -> dict[str, Any]:
+        return home.view.cards[1]
+
+    await stores.image.save_bytes("cups", "train", "a.jpg", jpeg(1))
+    await until(lambda: card()["images"] == 1)
+    await stores.label.save("cups", "train", "a.jpg", [BOX])
+    await until(lambda: card()["labelled"] == 1)
+    assert card()["next"]["text"].startswith("No image is in val")
+    await stores.dataset.update_classes("cups", ["cup", "saucer"])
+    await until(lambda: [name for name, _ in card()["classes"]] == ["cup", "saucer"])
+    await stores.dataset.rename("cups", "mugs")
+    await stores.image.save_bytes("mugs", "train", "b.jpg", jpeg(2))
+    await until(lambda: card()["name"] == "mugs" and card()["images"] == 2)
+
+
+async def test_turning_to_home_shows_what_was_done_on_other_pages(tmp_path: Path) -> None:
+    with Workbench(tmp_path / "data") as wb:
+        await wb.stores.dataset.create("cups")
+        tabs = wb.tabs
+        await until(lambda: tabs.home.view.cards)
+        tabs.tabs.selected_index = 2
+        await wb.stores.image.save_bytes("cups", "train", "a.jpg", jpeg(1))
+        tabs.tabs.selected_index = 0
+        await until(lambda: tabs.home.view.cards[0]["images"] == 1)
+
+
 async def test_rename_duplicate_delete_and_restore(
     home: HomePanel, stores: Stores, tmp_path: Path
 ) -> None:

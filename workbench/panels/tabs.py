@@ -304,6 +304,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._show_seen()
         self._show_chosen()
         panels = {
+            "Home": self.home,
             "Capture": self._capture,
             "Curate": self._curate,
             "Evaluate": self.evaluate,

@@ -20,7 +20,6 @@ from workbench.panels.home.bringing import Go, ImportsOfHome, ShowPictures
 from workbench.panels.home.model import HomeModel
 from workbench.panels.home.transfer import HomeTransfer
 from workbench.panels.shared.background import Background
-from workbench.panels.shared.bus import DATASETS, MODELS
 from workbench.panels.shared.changing import ChangingModel
 from workbench.panels.shared.esm import bundle, style_sheet
 from workbench.panels.shared.following import Follower, News
@@ -120,7 +119,9 @@ class HomePanel:
         stores = stores or get_stores()
         self.model = HomeModel(stores)
         self.view = HomeView(where=where)
-        self._go = go
+        self._stores, self._go = stores, go
+        # In a bucket each look at a dataset is a request, so these are read when one turns here.
+        self._follows_cards = not stores.dataset.is_far
         self._start_lock = asyncio.Lock()  # used on the owner loop only
         self._background = Background(self._report)
         self.follower = Follower(stores, self._background, self._catch_up)
@@ -158,19 +159,24 @@ class HomePanel:
         async with self._start_lock:
             if not self.view.ready:
                 await self.follower.follow("")
-                await self.model.refresh()
+                await self._read()
                 self.view.ready = True
 
     async def _refresh(self) -> None:
         await self._ready()
+        await self._read()
+
+    async def _read(self) -> None:
+        if self._follows_cards:
+            await self.follower.follow_others(await self._stores.dataset.names())
         await self.model.refresh()
 
     async def _catch_up(self, news: News) -> None:
         if not self.view.ready:
             await self._ready()
-        elif news & {DATASETS, MODELS}:
+        else:
             async with self.model.at_rest():
-                await self.model.refresh()
+                await self._read()
 
     def _receive(self, _widget: Any, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         kind = message.get("kind") if _is_whole(message) else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from weakref import WeakSet
 
 from workbench.errors import UnreachableError
@@ -57,6 +57,7 @@ class Follower:
         self._background = background
         self._catch_up = catch_up
         self._listening: Listening | None = None
+        self._others: dict[str, Listening] = {}
         self._news: News = frozenset()
         self._is_busy = False
         self._is_seen = True
@@ -72,8 +73,8 @@ class Follower:
     @is_seen.setter
     def is_seen(self, value: bool) -> None:
         self._is_seen = value
-        if self._listening is not None:
-            self._listening.is_attentive = value
+        for listening in self._all():
+            listening.is_attentive = value
         for inner in self._inner:
             inner.is_seen = value
 
@@ -102,17 +103,36 @@ class Follower:
         if listening.away:
             raise _away(listening.away)
 
+    async def follow_others(self, datasets: Iterable[str]) -> None:
+        """Follow what is in these datasets as well, in place of those named so before."""
+        wanted = set(datasets)
+        for name in self._others.keys() - wanted:
+            self._others.pop(name).close()
+        for name in sorted(wanted - self._others.keys()):
+            listening = await self._bus.listen(name, self._hear)
+            if self._is_closed or name in self._others:
+                listening.close()
+                continue
+            self._others[name] = listening
+            listening.is_attentive = self._is_seen
+
     def close(self) -> None:
         """Follow no more."""
         self._is_closed = True
-        if self._listening is not None:
-            self._listening.close()
+        for listening in self._all():
+            listening.close()
+
+    def _all(self) -> list[Listening]:
+        one = self._listening
+        return [*self._others.values(), *([] if one is None else [one])]
 
     def _hear(self, changed: Changed) -> None:
         if self._is_closed or self._listening is None:
             return
         if changed.dataset != self._listening.dataset:
-            return  # of the one before, on its way when another was chosen
+            if changed.dataset in self._others:
+                self._hear_of(changed.what - {AWAY})  # that is told once, of all
+            return  # else of the one before, on its way when another was chosen
         if AWAY not in changed.what:
             self._news |= changed.what
         elif self._listening.away:
@@ -121,7 +141,11 @@ class Follower:
         else:
             self._background.report(PassedError())
             self._news |= _EVERYTHING
-        if not self._is_busy:
+        self._hear_of(frozenset())
+
+    def _hear_of(self, news: News) -> None:
+        self._news |= news
+        if self._news and not self._is_busy:
             self._is_busy = True
             self._background.spawn(self._work)
 

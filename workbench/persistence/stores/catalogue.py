@@ -224,6 +224,11 @@ class StoredCatalogue(Catalogue):
         unsaid = [root for root in roots if root not in used and self._is_one(root)]
         return sorted({*known.datasets, *unsaid})
 
+    @property
+    def is_far(self) -> bool:
+        """See `Catalogue.is_far`."""
+        return self._roots.shared.is_far
+
     def stamp(self) -> str:
         """See `Catalogue.stamp`."""
         return " ".join([*self._roots.shared.touched([_KNOWN]), self._roots.touched()])

@@ -68,6 +68,11 @@ class DatasetStore(VersionStore, SideData):
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = self._places = catalogue
 
+    @property
+    def is_far(self) -> bool:
+        """Whether each look at the datasets is a request to another machine, as in a bucket."""
+        return self._catalogue.is_far
+
     async def create(self, name: str, classes: Sequence[str] = ()) -> DatasetInfo:
         """Make an empty dataset.
 
@@ -136,6 +141,10 @@ class DatasetStore(VersionStore, SideData):
                 return False
 
         return await asyncio.to_thread(work)
+
+    async def names(self) -> builtins.list[str]:
+        """Return the names of all datasets, also of damaged ones, sorted; none is looked into."""
+        return await asyncio.to_thread(self._catalogue.names)
 
     async def list(self) -> builtins.list[DatasetInfo]:
         """Return all datasets, sorted by name; one that cannot be read has a `problem`."""

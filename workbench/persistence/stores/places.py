@@ -87,6 +87,11 @@ class Catalogue(DatasetPlaces):
 
     folder: Path | None = None
 
+    @property
+    def is_far(self) -> bool:
+        """Whether each look at them is a request to another machine."""
+        return False
+
     @abstractmethod
     def path(self, name: str) -> Path:
         """Return what `DatasetInfo.path` says of a dataset."""
