@@ -371,3 +371,46 @@ async def test_a_damaged_file_beside_good_ones_is_told_with_what_is_wrong(
     assert told.file == "b.json"
     assert "damaged" in told.detail
     assert labels(await plan.apply()) == ONE
+
+
+_XML = {
+    "a.jpg": PICTURE,
+    "a.xml": voc(voc_object("cat")),
+    "b.jpg": PICTURE,
+    "b.xml": voc(voc_object("dog"), name="b.jpg"),
+}
+_PBTXT = "item {\n id: 1\n name: 'dog'\n}\nitem {\n id: 2\n name: 'cat'\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("classes.txt", "dog\nowl\ncat\n", ["dog", "owl", "cat"]),
+        ("labels.txt", "__ignore__\n_background_\ndog\ncat\n", ["dog", "cat"]),
+        # labelImg's own list, with two names of ours.
+        ("data/predefined_classes.txt", "car\ndog\ncat\nboat\n", ["dog", "cat"]),
+        ("label_map.pbtxt", _PBTXT, ["dog", "cat"]),
+        ("data.yaml", "nc: 2\nnames: ['dog', 'cat']\n", ["dog", "cat"]),
+        ("classes.csv", "dog,0\ncat,1\n", ["dog", "cat"]),
+        ("classes.txt", "dog\nowl\n", ["cat", "dog"]),  # is about something else
+        ("classes.txt", "dog\n\x00\n", ["cat", "dog"]),  # damaged
+    ],
+)
+async def test_the_order_of_named_classes_is_that_of_a_list_beside_them(
+    name: str, text: str, wanted: list[str], tmp_path: Path, persistence_stores: Stores
+) -> None:
+    source = folder(tmp_path / "in" / "set", {**_XML, name: text})
+    plan = await plan_import(persistence_stores, source)
+    assert plan.classes == wanted
+    assert (name in {e.file for e in plan.ledger.some("other file")}) == (wanted[0] == "cat")
+    assert (await plan.apply()).classes == wanted
+
+
+async def test_a_class_that_is_renamed_keeps_its_place(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", _XML))
+    plan = await plan.choose(classes={"cat": "tomcat"})
+    assert plan.classes == ["tomcat", "dog"]
+    plan = await plan.choose(classes={"cat": None})
+    assert plan.classes == ["dog"]

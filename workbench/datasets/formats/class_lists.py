@@ -79,7 +79,7 @@ def from_other_list(view: FolderView, reading: Reading) -> bool:
         if is_other_list(name) and not hidden(name) and view.size(name) <= MAX_BYTES:
             found, notes = parse_class_list(small_text(view, name), f"{view.path}, {name}")
         elif base.endswith(".pbtxt") and view.size(name) <= MAX_BYTES:
-            found, notes = _from_pbtxt(small_text(view, name).decode()), []
+            found, notes = from_pbtxt(small_text(view, name).decode()), []
         else:
             continue
         if found:
@@ -90,7 +90,7 @@ def from_other_list(view: FolderView, reading: Reading) -> bool:
     return False
 
 
-def _from_pbtxt(text: str) -> list[str]:
+def from_pbtxt(text: str) -> list[str]:
     """Return the names of a label map of TensorFlow, whose ids count from 1."""
     pairs = [
         (int(number[1]), name[1])
@@ -106,14 +106,21 @@ def from_json(view: FolderView, reading: Reading) -> None:
         base = name.rpartition("/")[2].lower()
         if base not in ("notes.json", "classes.json", "names.json") or view.size(name) > MAX_BYTES:
             continue
-        try:
-            names = _names_in(parse_json(view.read(name), name))
-        except MALFORMED:
-            continue
-        if names and min(names) >= 0 and max(names) < MAX_CLASSES:
+        if found := json_classes(view.read(name), name):
             reading.used.add(name)
-            reading.classes[:] = [names.get(i) or f"class_{i}" for i in range(max(names) + 1)]
+            reading.classes[:] = found
             return
+
+
+def json_classes(data: bytes, name: str) -> list[str]:
+    """Return the classes that a small JSON file lists by their ids; none if it has none."""
+    try:
+        names = _names_in(parse_json(data, name))
+    except MALFORMED:
+        return []
+    if not names or min(names) < 0 or max(names) >= MAX_CLASSES:
+        return []
+    return [names.get(i) or f"class_{i}" for i in range(max(names) + 1)]
 
 
 def _names_in(value: Any) -> dict[int, str]:

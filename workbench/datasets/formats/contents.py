@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ from workbench.datasets.changes import counted
 from workbench.datasets.formats import encodings
 from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.choices import Choices
+from workbench.datasets.formats.class_order import take_order
 from workbench.datasets.formats.columns import count_labels
 from workbench.datasets.formats.converting import converted
 from workbench.datasets.formats.embedded import with_embedded
@@ -135,8 +136,9 @@ def _contents_of(view: FolderView, choices: Choices, progress: Progress) -> Cont
             f"about, found none of them, such as {first!r}; export with images, or put them into "
             f"a folder images beside it"
         )
+    take_order(view, reading, taken.labels)
     _give_splits(view, taken, choices)
-    classes = _classes(view, reading, choices, taken.pictures)
+    classes = _classes(view, reading, choices, taken.pictures, taken.labels)
     layout = _layout(view, taken.pictures)
     if layout.clashes and choices.clashes != "rename":
         _leave_clashes(taken.pictures, layout.clashes, choices.clashes, ledger)
@@ -253,18 +255,25 @@ def _give_splits(view: FolderView, taken: Taken, choices: Choices) -> None:
 
 
 def _classes(
-    view: FolderView, reading: Reading, choices: Choices, pictures: Sequence[Picture]
+    view: FolderView,
+    reading: Reading,
+    choices: Choices,
+    pictures: Sequence[Picture],
+    labels: Collection[str],
 ) -> list[str]:
     used = set(count_labels(picture.rows for picture in pictures))
-    known = choices.class_list(reading.classes)
+    names: Sequence[str] = reading.classes
+    if not reading.declared and isinstance(choices.classes, Mapping):
+        # By the names of the source, so that a class that is renamed keeps its place.
+        wanted = used.union(choices.class_list(names))
+        names = sorted(n for n in {*names, *labels} if choices.class_of(n) in wanted)
+    known = choices.class_list(names)
     classes = known + sorted(used - set(known))
     if len(classes) > MAX_CLASSES:
         raise ImportFormatError(
             f"{view.path}: expected at most {MAX_CLASSES:,} classes, found {len(classes):,}; take "
             "some of them with classes=[...], or give several one name with classes={name: name}"
         )
-    if not reading.declared and not choices.classes:
-        classes = sorted(classes)
     try:
         return check_classes(classes)
     except InvalidDatasetError as error:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from workbench.datasets.changes import counted
 from workbench.datasets.formats.outgoing import OutItem
-from workbench.datasets.formats.writers import WRITERS
+from workbench.datasets.formats.writers import WRITERS, class_list
 from workbench.errors import AlreadyExistsError, ExportError, NotFoundError
 from workbench.owner_loop import OwnerLoop
 from workbench.persistence import DataStores, links
@@ -129,6 +129,8 @@ class ExportPlan:
     def _entries(self, with_images: bool, owner: OwnerLoop) -> Iterator[tuple[str, str | bytes]]:
         writer = WRITERS[self.format]
         yield from writer.files(self.items, self.classes)
+        if not writer.keeps_order and (listed := class_list(self.classes)):
+            yield "classes.txt", listed
         if self.format == "yolo":
             # Every folder that data.yaml names has to be there, also an empty one.
             used = {item.split for item in self.items} if with_images else set()

@@ -21,7 +21,7 @@ from workbench.datasets.formats.outgoing import (
     OutTable,
     columns_of,
 )
-from workbench.datasets.formats.writers import WRITERS
+from workbench.datasets.formats.writers import WRITERS, class_list
 from workbench.errors import ExportError
 from workbench.geometry import xywh_to_xyxy
 from workbench.persistence import DataStores
@@ -283,7 +283,7 @@ def _note_losses(format: str, items: list[OutItem], classes: list[str], notes: l
             f"{writer.title} does not hold what boxes carry beyond their class: {named}; "
             f"{' and '.join([', '.join(holding[:-1]), holding[-1]])} hold it"
         )
-    if not writer.keeps_order:
+    if not writer.keeps_order and not class_list(classes):
         unused = set(classes) - {classes[n] for n in np.unique(found.class_id).tolist()}
         if unused:
             named = ", ".join(sorted(unused)[:_NAMED]) + ", ..." * (len(unused) > _NAMED)

@@ -27,6 +27,8 @@ from workbench.datasets.formats.outgoing import (
     rounded,
 )
 from workbench.datasets.formats.row_text import label_texts
+from workbench.errors import ArchiveError
+from workbench.persistence.archive import parse_class_list
 
 _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS
 
@@ -44,7 +46,8 @@ class Writer(NamedTuple):
     files : callable
         Yields annotation files of items and classes.
     keeps_order : bool
-        Whether the order of the classes can be read from it, also of those without boxes.
+        Whether the order of the classes can be read from it, also of those without boxes; else a
+        ``classes.txt`` is written beside it.
     keeps : frozenset of str or None
         What it holds of what boxes carry beyond their place and class; None: all of it.
     """
@@ -81,6 +84,15 @@ def _by_split(items: Sequence[OutItem]) -> Iterator[tuple[str, list[OutItem]]]:
         found = [item for item in items if item.split == split and item.boxes is not None]
         if found:
             yield split, found
+
+
+def class_list(classes: Sequence[str]) -> bytes:
+    """Return ``classes.txt``; empty where it would not be read as these classes."""
+    text = "".join(f"{name}\n" for name in classes).encode()
+    try:
+        return text if parse_class_list(text, "")[0] == list(classes) else b""
+    except ArchiveError:
+        return b""
 
 
 def yolo(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
