@@ -28,6 +28,7 @@ from workbench.errors import (
     UnreachableError,
     WorkbenchError,
 )
+from workbench.persistence.yolo.names import HIDDEN
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta, UpdateVersion
@@ -244,6 +245,12 @@ class Objects:
             found = obs.list(self._store, folder).collect()
         return [_found(meta) for meta in found if meta["path"] != folder]
 
+    def _name(self, path: str) -> str:
+        """Return what messages call an object; of ours, which nobody asked for, only the place."""
+        if path.split("/")[0] == HIDDEN:
+            return self._where.removesuffix(f"/{HIDDEN}")
+        return f"{self._where}/{path}".rstrip("/")
+
     @contextmanager
     def _in_words(self, path: str, *, changing: bool = False) -> Iterator[None]:
         try:
@@ -255,7 +262,7 @@ class Objects:
         except (AlreadyExistsError, PreconditionError):
             raise _MissingError from None
         except (BaseError, FileNotFoundError, ValueError) as error:
-            ours = _refusal(error, f"{self._where}/{path}".rstrip("/"), changing)
+            ours = _refusal(error, self._name(path), changing)
             # What obstore says can hold the address with its signature: it is not passed on.
             raise ours from None
 
