@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -85,3 +86,13 @@ def test_an_odd_block_is_told_and_keeps_none_behind_it_from_being_read(
     (message,) = caplog.messages
     assert message.startswith(f"x.wbs: passed over the block at byte {len(block())}: ")
     assert reason in message
+
+
+def test_no_block_is_later_than_what_follows_it() -> None:
+    """A clock that was wrong keeps nothing newer from taking the place of what it dated."""
+    times = ["2026-01-02", "2096-05-06", "2026-03-04", "2096-01-01"]
+    data = b"".join(block(HEADER | {"at": f"{day}T00:00:00+00:00"}) for day in times)
+    before = datetime.now(UTC)
+    *found, last = [one.at for one in parse_blocks(data, "x.wbs")]
+    assert [at.date().isoformat() for at in found] == ["2026-01-02", "2026-03-04", "2026-03-04"]
+    assert before <= last <= datetime.now(UTC)

@@ -24,7 +24,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -191,13 +191,22 @@ def format_block(block: SuggestionBlock) -> bytes:
 def parse_blocks(data: bytes, path: str) -> list[SuggestionBlock]:
     """Read blocks; what is cut off or damaged is passed over and told in the log.
 
+    None is of a later time than one that was appended after it: a clock that was wrong, or a
+    stranger's file, would keep what is newer from replacing it.
+
     Parameters
     ----------
     data : bytes
     path : str
         For the log.
     """
-    return list(_blocks(memoryview(data), data, path))
+    found = list(_blocks(memoryview(data), data, path))
+    latest = datetime.now(UTC)
+    for number in reversed(range(len(found))):
+        latest = min(latest, found[number].at)
+        if found[number].at > latest:
+            found[number] = replace(found[number], at=latest)
+    return found
 
 
 def _blocks(view: memoryview, data: bytes, path: str) -> Iterator[SuggestionBlock]:
