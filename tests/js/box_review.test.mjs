@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { createCommands, nothingToUndo } from "../../workbench/panels/annotate/static/commands.mjs";
 import { makeBox } from "../../workbench/panels/annotate/static/document.mjs";
 import { createSession } from "../../workbench/panels/annotate/static/session.mjs";
+import { createSuggestMenu } from "../../workbench/panels/annotate/static/suggest_menu.mjs";
 
 const bitmap = { width: 640, height: 480, close() {} };
 
@@ -196,6 +197,23 @@ test("undo takes acceptance and rejection back", async () => {
   assert.deepEqual(edits()[3].proposals, [SURE, DOUBTFUL, UNLIKELY]);
 });
 
+test("undo selects nothing that is not seen, so Enter accepts nothing of it", async () => {
+  // A doubtful one under a sure one: accepting that answers both.
+  const under = { ...suggestion(10, 0.1), source_id: "m2" };
+  const { session, commands, edits } = await start({ fields: { proposals: [SURE, under] } });
+  commands.run("accept-all");
+  await saved(session, edits()[0], "r1");
+  commands.run("undo");
+  assert.equal(session.boxes().length, 2);
+  assert.deepEqual(
+    session.boxes().map((box) => session.state.selection.has(box.id)),
+    [true, false],
+  );
+  await saved(session, edits()[1], "");
+  commands.run("accept");
+  assert.deepEqual(edits()[2].boxes, [label(SURE)]);
+});
+
 test("where nothing is shown and nothing was said, Enter does not go on", async () => {
   const { session, commands, told, goes } = await start();
   session.setThreshold(1);
@@ -338,4 +356,24 @@ test("thousands of suggestions come in without a pause, however many steps there
 test("who has accepted and gone on is told where that is undone", () => {
   assert.doesNotMatch(nothingToUndo({ target: () => 0 }), /one before/);
   assert.match(nothingToUndo({ target: () => 1 }), /nothing to undo .* the one before/);
+});
+
+test("what is like a suggestion is not looked for, and the menu says why", async () => {
+  const { session, commands } = await start();
+  let groups = [];
+  const menu = createSuggestMenu({ open: (_at, shown) => ({ groups } = shown) }, session, {
+    bindings: () => ({}),
+    names: () => ["cup"],
+    elsewhere: () => "",
+    opening() {},
+  });
+  const why = () => {
+    menu.open();
+    return groups[1].items[0].whyNot;
+  };
+  assert.match(why(), /^Draw a box first/);
+  session.select([session.boxes()[0].id]);
+  assert.match(why(), /^Only suggestions are selected: accept one first/);
+  commands.run("accept");
+  assert.equal(why(), "");
 });

@@ -137,12 +137,13 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     return current()?.present.state ?? [];
   }
 
-  /** Whether a box is to be seen and reached. @param {Box} box */
-  function isShown(box) {
-    const least = state.classThresholds[box.cls] ?? state.threshold;
-    const isSure = !box.proposal || box.proposal.score >= least;
-    return isSure && !state.hidden.has(box.id);
+  /** Whether a box is a label, or a prediction at or above the threshold. @param {Box} box */
+  function isSure({ cls, proposal }) {
+    return !proposal || proposal.score >= (state.classThresholds[cls] ?? state.threshold);
   }
+
+  /** Whether a box is to be seen and reached. @param {Box} box */
+  const isShown = (box) => isSure(box) && !state.hidden.has(box.id);
 
   /** @param {import("./frames.mjs").Entry} entry */
   function show(entry) {
@@ -346,9 +347,10 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     const old = new Map(boxes().map((box) => [box.id, box]));
     documents.set(state.frame.key, after);
     forgetLostSelection();
-    // Boxes that this step brought back or changed are selected, because the next key is for them.
+    // Boxes that this step brought back or changed are selected, because the next key is for them;
+    // so none of those that nobody sees.
     const back = boxes()
-      .filter((box) => old.get(box.id) !== box)
+      .filter((box) => old.get(box.id) !== box && isShown(box))
       .map((box) => box.id);
     if (back.length) Object.assign(state, { selection: new Set(back), drawn: null });
     put(what);
@@ -405,6 +407,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     ...asking.wishes,
     state,
     boxes,
+    isSure,
     isShown,
     outbox,
     strip,

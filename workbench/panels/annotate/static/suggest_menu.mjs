@@ -29,9 +29,16 @@ const PLACES = [
 export function createSuggestMenu(menu, session, { bindings, names, elsewhere, opening }) {
   /** The selected boxes, or else the one that was drawn last: what is like them is looked for. */
   function examples() {
-    const boxes = session.boxes().filter((box) => !box.proposal);
-    const selected = boxes.filter((box) => session.state.selection.has(box.id));
-    return selected.length ? selected : boxes.slice(-1);
+    const { selection } = session.state;
+    const labels = session.boxes().filter((box) => !box.proposal);
+    return selection.size ? labels.filter((box) => selection.has(box.id)) : labels.slice(-1);
+  }
+
+  /** Why there is none. */
+  function noExample() {
+    return session.state.selection.size
+      ? "Only suggestions are selected: accept one first (Enter). What is like a label is looked for."
+      : "Draw a box first: what is like it is looked for.";
   }
 
   /** @param {How} how @param {string} begin @param {string} whyNot @returns {MenuItem[]} */
@@ -45,7 +52,7 @@ export function createSuggestMenu(menu, session, { bindings, names, elsewhere, o
   /** @returns {MenuGroup[]} */
   function groups() {
     const boxes = examples();
-    const whyNot = boxes.length ? "" : "Draw a box first: what is like it is looked for.";
+    const whyNot = boxes.length ? "" : noExample();
     const like =
       boxes.length > 1
         ? `Like these ${boxes.length} boxes`

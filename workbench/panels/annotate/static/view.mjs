@@ -385,12 +385,13 @@ export function mountView(model, session, host) {
     const boxes = session.boxes();
     /** @type {Map<number, number>} */
     const counts = new Map();
-    for (const box of boxes) counts.set(box.cls, (counts.get(box.cls) ?? 0) + 1);
+    const sure = boxes.filter(session.isSure);
+    for (const box of sure) counts.set(box.cls, (counts.get(box.cls) ?? 0) + 1);
     const [only] =
       state.selection.size === 1 ? boxes.filter((box) => state.selection.has(box.id)) : [];
     classes.update({ current: only?.cls ?? state.currentClass, counts });
     objects.update({
-      boxes,
+      boxes: sure,
       names: names(),
       selection: state.selection,
       locked: state.locked,
