@@ -361,7 +361,9 @@ test("who has accepted and gone on is told where that is undone", () => {
 test("what is like a suggestion is not looked for, and the menu says why", async () => {
   const { session, commands } = await start();
   let groups = [];
-  const menu = createSuggestMenu({ open: (_at, shown) => ({ groups } = shown) }, session, {
+  /** @type {any} */
+  const opened = { open: (_at, shown) => ({ groups } = shown) };
+  const menu = createSuggestMenu(opened, session, {
     bindings: () => ({}),
     names: () => ["cup"],
     elsewhere: () => "",
