@@ -309,3 +309,13 @@ async def test_a_stream_to_a_full_disk_is_said_in_our_words(
         pytest.raises(StorageError, match=r"pets, export to a stream: .*make room there"),
     ):
         await export(persistence_stores, "pets", format="voc", to=full)
+
+
+@pytest.mark.parametrize("name", ["out.tar.gz", "out.7z", "coco.json"])
+async def test_a_file_that_is_not_written_becomes_no_folder(
+    tmp_path: Path, persistence_stores: Stores, name: str
+) -> None:
+    await _pets(persistence_stores, tmp_path)
+    with pytest.raises(ExportError, match=r"ends in \.zip"):
+        await export(persistence_stores, "pets", format="coco", to=tmp_path / name)
+    assert not (tmp_path / name).exists()

@@ -414,3 +414,13 @@ async def test_a_class_that_is_renamed_keeps_its_place(
     assert plan.classes == ["tomcat", "dog"]
     plan = await plan.choose(classes={"cat": None})
     assert plan.classes == ["dog"]
+
+
+async def test_classes_named_in_rows_are_not_told_to_have_no_name(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    rows = "cat 0.25 0.35 0.3 0.5\ndog 0.7 0.6 0.4 0.6\n"
+    files = {"images/a.jpg": PICTURE, "labels/a.txt": rows}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert plan.classes == ["cat", "dog"]
+    assert not any("class_" in note for note in plan.notes)

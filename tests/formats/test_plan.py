@@ -257,6 +257,11 @@ async def test_lists_of_addresses_and_tfrecords_are_refused_with_a_way_out(
     records = folder(tmp_path / "records", {"train.tfrecord": b"\x10\0\0\0"})
     with pytest.raises(ImportFormatError, match=r"TFRecord.*COCO or YOLO"):
         await import_dataset(persistence_stores, records)
+    tables = folder(
+        tmp_path / "hub", {"data/train-00000-of-00001.parquet": b"PAR1", "README.md": "x"}
+    )
+    with pytest.raises(ImportFormatError, match=r"Parquet.*COCO or YOLO"):
+        await import_dataset(persistence_stores, tables)
 
 
 async def test_masks_under_the_names_of_pictures_are_no_pictures(

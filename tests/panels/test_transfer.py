@@ -176,7 +176,8 @@ async def test_the_pictures_of_a_row_are_shown_in_the_gallery(page: Page) -> Non
     account = await page.until_kind("account")
     key = next(r["key"] for r in account["rows"] if r["key"][2] == "clipped")
     page.ask("pictures", key=key)
-    await page.until(lambda: page.panel.gallery.listing.get("only", ""), "of the import: clipped")
+    said = "1 box reached over the border of its image and was clipped"
+    await page.until(lambda: page.panel.gallery.listing.get("only", ""), f"of the import: {said}")
     assert (page.panel.model.dataset, page.shown) == ("export", {})
     listing = page.panel.model.listing
     assert listing is not None
@@ -227,6 +228,8 @@ async def test_a_file_in_no_known_form_is_asked_about(page: Page, root: Path) ->
     source = {"a.jpg": PICTURE, "boxes.json": b'{"my bbox": [1, 2, 3, 4]}'}
     page.drop(("odd.zip", zip_bytes(source)))
     plan = await page.until_kind("plan")
+    assert plan["questions"][0].startswith("odd.zip: found 1 file beside the pictures")
+    assert "unknown=" not in plan["questions"][0]
     assert "boxes.json" in plan["questions"][0]
     page.ask("apply")
     await page.until(lambda: "may be annotations" in page.said())

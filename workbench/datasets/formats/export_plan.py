@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from workbench.datasets.changes import counted
+from workbench.datasets.formats.file_names import extension
 from workbench.datasets.formats.outgoing import OutItem
 from workbench.datasets.formats.writers import WRITERS, class_list
 from workbench.errors import AlreadyExistsError, ExportError, NotFoundError
@@ -23,6 +24,11 @@ from workbench.persistence.rules import require_distinct_by_case
 from workbench.persistence.scratch import scratch_prefix
 from workbench.persistence.stopping import watched_in_thread
 
+# A folder of such a name is not what anybody means.
+_NO_FOLDERS = frozenset(
+    {".tar", ".gz", ".tgz", ".xz", ".bz2", ".zst", ".7z", ".rar",
+     ".json", ".csv", ".xml", ".ndjson", ".parquet"}
+)  # fmt: skip
 _IMAGES = ("copy", "link", "none")
 _BLOCK_BYTES = 2**20
 
@@ -113,6 +119,11 @@ class ExportPlan:
                 require_distinct_by_case(
                     (i.filename for i in self.items if i.split == split), split
                 )
+        if isinstance(to, str | Path) and (kind := extension(Path(to).name)) in _NO_FOLDERS:
+            raise ExportError(
+                f"{to}: expected a name that ends in .zip, or that of a folder to be made; {kind} "
+                f"files are not written"
+            )
         entries = self._entries(images != "none", owner)
         if not isinstance(to, str | Path):
             with tempfile.TemporaryDirectory(prefix=scratch_prefix("export")) as scratch:

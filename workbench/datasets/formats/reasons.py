@@ -330,7 +330,7 @@ _EITHER = re.compile(r"<([^|>]*)\|([^>]*)>")
 def sentence_of(reason: str, count: int, unit: str, example: str) -> str:
     """Return what is said of so many things."""
     text = _EITHER.sub(lambda found: found[2 if count == 1 else 1], SENTENCES[reason])
-    return of_one(text.format(count=count, unit=unit, example=example))
+    return of_one(text.format(count=f"{count:,}", unit=unit, example=example))
 
 
 def on_spellings(classes: Iterable[str]) -> list[str]:

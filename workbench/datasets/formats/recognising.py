@@ -42,6 +42,13 @@ _BINARY = frozenset(
         *(".pkl", ".pickle", ".npz"),
     }
 )
+_PACKED = {
+    **dict.fromkeys((".parquet", ".arrow", ".feather"), "Parquet or Arrow"),
+    **dict.fromkeys((".lmdb", ".mdb"), "LMDB"),
+    **dict.fromkeys((".h5", ".hdf5"), "HDF5"),
+    ".rec": "RecordIO",
+    ".mat": "MATLAB",
+}
 _NAMED_ANNOTATIONS = re.compile(r"annot", re.IGNORECASE)
 _TFRECORD = re.compile(r"\.tfrecords?(?:-\d+-of-\d+)?$|\.record(?:-\d+-of-\d+)?$", re.IGNORECASE)
 _HEAD = 64 * 2**10
@@ -187,6 +194,14 @@ def _refuse(view: FolderView) -> None:
         )
     if view.pictures:
         return
+    packed = [name for name in view.names if extension(name) in _PACKED and not hidden(name)]
+    if packed:
+        raise ImportFormatError(
+            f"{view.path}: expected pictures, found {_PACKED[extension(packed[0])]} files, such as "
+            f"{packed[0]!r}, which hold them in a form that is not read here; download the dataset "
+            f"as pictures with COCO or YOLO beside them, or write it out so with the library that "
+            f"made it"
+        )
     for name in view.candidates(".txt", ".csv", ".ndjson", ".jsonl"):
         lines = [line for line in view.head(name, _HEAD).splitlines() if line.strip()][:20]
         has_url = [b"://" in line for line in lines]

@@ -221,11 +221,14 @@ def _amend(
         highest -= 1
     elif not named and highest > 0 and not parser.seen.zero and first_id == "auto":
         reading.notes.append(offer(highest))
-    if highest >= named:
+    # Of rows that begin with a name, the classes have that.
+    made_up = [name for name in reading.classes[named:] if name.startswith("class_")]
+    if highest >= named and made_up:
+        known = len(reading.classes) - len(made_up)
         reading.notes.append(
             f"label files use class ids up to {highest} and "
-            f"{counted(named, 'class is', 'classes are')} named: the "
-            f"others are called class_{named} and so on; rename them"
+            f"{counted(known, 'class is', 'classes are')} named: the "
+            f"others are called {made_up[0]} and so on; rename them"
         )
 
 

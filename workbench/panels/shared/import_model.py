@@ -222,6 +222,7 @@ class ImportModel(ChangingModel):
                 datasets=names,
                 opened=self._opened,
             ) | {"code": self.as_python()}
+            self.page["questions"] = [self._said(text) for text in self.page["questions"]]
 
     def as_python(self) -> str:
         """Return what `apply` does, to be run in a cell; empty while there is no plan.

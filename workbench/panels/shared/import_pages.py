@@ -16,7 +16,7 @@ from workbench.datasets.formats.accounts import Account
 from workbench.errors import WorkbenchError
 from workbench.panels.shared.arrivals import Arrivals
 from workbench.panels.shared.import_model import ImportModel
-from workbench.panels.shared.import_words import Key
+from workbench.panels.shared.import_words import Key, shortly
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
 from workbench.persistence.models import ImageKey
@@ -162,9 +162,11 @@ class ImportPages:
         key = _key(message)
         if key is None:
             return
+        account = self.model.account
         dataset, images = await self.model.pictures(key)
         self.model.close()
-        await self._host.show_pictures(dataset, images, f"of the import: {key[2]}")
+        said = shortly(account.ledger, key) if account is not None else key[2]
+        await self._host.show_pictures(dataset, images, f"of the import: {said}")
 
     async def _open_dataset(self) -> None:
         dataset = str(self.model.page.get("dataset", ""))

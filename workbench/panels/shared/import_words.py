@@ -23,6 +23,7 @@ _CLASSES = 2000
 Key = tuple[str, str, str]
 """Unit, outcome and reason."""
 
+_IN_PYTHON = " (unknown='ignore')"
 _OUTCOMES = ("left", "repaired", "noted")
 _CHOICES: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     (
@@ -155,7 +156,8 @@ def plan_page(
         "format": title_of(plan.format),
         "sure": plan.confidence,
         "reason": plan.reason,
-        "questions": plan.questions,
+        # The page has buttons for what is said to do from Python.
+        "questions": [question.replace(_IN_PYTHON, "") for question in plan.questions],
         "answers": _answers(plan),
         "into": into,
         "name": name,
@@ -356,6 +358,11 @@ def pictures_of(account: Account, present: Collection[ImageKey], key: Key) -> li
 def entries_of(ledger: Ledger, key: Key) -> list[Entry]:
     """Return what is kept of one row: unit, outcome and reason."""
     return [e for e in ledger.entries if (e.unit, e.outcome, e.reason) == key]
+
+
+def shortly(ledger: Ledger, key: Key) -> str:
+    """Return what a row says, without its example."""
+    return ledger.sentence_of(key).partition(", such as")[0] if key[2] in SENTENCES else key[2]
 
 
 def reason_rows(

@@ -150,8 +150,12 @@ export function accountPage(page, send, back) {
     ...(files.length
       ? [
           part(
-            `By file of ${page.format}`,
-            table("By file", ["File", "Left out", "Put right", "Notes"], files),
+            "By file or picture",
+            table(
+              "By file or picture",
+              ["File or picture", "Left out", "Put right", "Notes"],
+              files,
+            ),
           ),
         ]
       : []),
@@ -191,10 +195,10 @@ export function accountsPage(page, send, back) {
       format,
       count(pictures.taken),
       count(annotations.taken),
-      count(annotations.left + pictures.left),
+      count(annotations.left),
     ];
   });
-  const heads = ["When", "From", "Format", "Pictures", "Annotations", "Left out"];
+  const heads = ["When", "From", "Format", "Pictures", "Annotations", "Annotations left out"];
   return {
     title: `Imports into ${page.dataset}`,
     words: rows.length ? "Open one to see its account." : "",
