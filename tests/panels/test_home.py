@@ -93,6 +93,26 @@ async def test_a_dataset_is_made_and_opened_from_the_page(stores: Stores, tmp_pa
     panel.close()
 
 
+async def test_a_form_hears_what_was_wrong_and_when_it_is_done(
+    home: HomePanel, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await home.refresh()
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(home.view, "send", lambda message, **_: sent.append(message))
+    say(home, "do", action="create", name="cups/red", classes="", ask="form 1")
+    await until(lambda: sent)
+    assert sent.pop() == {
+        "kind": "answered",
+        "to": "form 1",
+        "problem": "dataset name 'cups/red' holds a slash, as only a path does; choose another name",
+    }
+    assert home.view.status["text"] == "", "it is said where it was asked"
+    say(home, "do", action="create", name="cups", classes="", ask="form 2")
+    await until(lambda: sent)
+    assert sent == [{"kind": "answered", "to": "form 2", "problem": ""}]
+    assert names(home) == ["cups"]
+
+
 async def test_a_card_says_what_there_is_and_shows_a_picture(
     home: HomePanel, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -608,7 +608,8 @@ export type HomeReceived =
   | { kind: "arrived"; to: string; batch: number; refused?: boolean }
   | { kind: "packed"; to: string; name: string }
   | { kind: "piece"; to: string; start: number; total: number; name: string }
-  | { kind: "no_piece"; to: string };
+  | { kind: "no_piece"; to: string }
+  | { kind: "answered"; to: string; problem: string };
 export type HomeModel = Model<HomeTraits, HomeSent, HomeReceived>;
 
 // -- Cameras: workbench/panels/live/ and capture/camera.py

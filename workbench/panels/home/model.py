@@ -214,6 +214,7 @@ class HomeModel(ChangingModel):
         change = Change(what, undo)
         self._imports[account.id] = change
         self._note(change)
+        self.status = Status(sentence(what))
 
     def forget_import(self, account: Account) -> None:
         """Forget an import that was undone from its account."""

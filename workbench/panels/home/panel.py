@@ -64,7 +64,9 @@ class HomeView(anywidget.AnyWidget):
     ===========  =============================================================================
 
     The kernel answers ``picture`` with ``name`` and a JPEG as the only buffer, ``arrive`` with
-    ``arrived``, ``download`` with ``packed`` and ``fetch`` with ``piece``, or with ``no_piece``.
+    ``arrived``, ``download`` with ``packed`` and ``fetch`` with ``piece``, or with ``no_piece``. A
+    ``do`` that has a mark in ``ask``, since a form waits for it, is answered with ``answered``:
+    its ``problem`` is for the form, or empty if it was done.
     """
 
     _esm = bundle(STATIC / "home.mjs")
@@ -182,7 +184,7 @@ class HomePanel:
         kind = message.get("kind") if _is_whole(message) else None
         session = str(message.get("session", ""))
         if kind == "do":
-            self._background.spawn(lambda: self._do(message))
+            self._background.spawn(lambda: self._answer(message))
         elif kind == "picture":
             self._background.spawn(lambda: self._send_picture(str(message["name"])))
         elif kind == "go":
@@ -215,6 +217,18 @@ class HomePanel:
 
     def _tell(self, message: Mapping[str, Any], buffers: list[bytes]) -> None:
         self.view.send(dict(message), buffers=buffers)
+
+    async def _answer(self, message: Mapping[str, Any]) -> None:
+        to = str(message.get("ask", ""))
+        problem = ""
+        try:
+            await self._do(message)
+        except Exception as error:
+            if not to:
+                raise
+            problem = in_words(error)
+        if to:
+            self._tell({"kind": "answered", "to": to, "problem": problem}, [])
 
     async def _do(self, message: Mapping[str, Any]) -> None:
         await self._ready()

@@ -77,7 +77,7 @@ def _problem_with(name: str) -> str | None:
     if not name:
         return "is empty"
     if _SEPARATORS.intersection(name):
-        return "holds a path separator"
+        return "holds a slash, as only a path does"
     if name.startswith("."):
         return "starts with a dot"
     if name != name.strip() or name.endswith("."):

@@ -3,6 +3,7 @@
 import { classColour } from "../../shared/static/colours.mjs";
 import { make, setText } from "../../shared/static/dom.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
+import { pageSession } from "../../shared/static/page_session.mjs";
 import { createTransferPage, importContent } from "../../shared/static/transfer_page.mjs";
 import { createTransfer } from "./transfer.mjs";
 import { agoText, progressText, sizeText } from "./words.mjs";
@@ -16,6 +17,16 @@ function render({ model, el }) {
   const pictures = new Map();
   /** @param {Record<string, string>} what */
   const act = (what) => model.send({ kind: "do", .../** @type {any} */ (what) });
+  /** Forms that wait for what the kernel says. @type {Map<string, (problem: string) => void>} */
+  const waiting = new Map();
+  const session = pageSession();
+  /** Do it, and say what was wrong; "": nothing. @param {Record<string, string>} what */
+  const actAndHear = (what) =>
+    new Promise((/** @type {(problem: string) => void} */ resolve) => {
+      const mark = `${session} ${performance.now()}`;
+      waiting.set(mark, resolve);
+      act({ ...what, ask: mark });
+    });
   /** @param {string} panel @param {string} name */
   const go = (panel, name) => model.send({ kind: "go", panel, name });
 
@@ -107,7 +118,8 @@ function render({ model, el }) {
    * Ask for some words in a form above the cards.
    * @param {string} title @param {string} answer on the button
    * @param {{name: string, label: string, value?: string, hint?: string, needed?: boolean}[]} fields
-   * @param {(values: Record<string, string>) => void} then
+   * @param {(values: Record<string, string>) => Promise<string>|void} then
+   *   with a promise of what was wrong: until there is nothing, the form and its words stay
    * @param {HTMLElement[]} before what stands above the fields
    */
   function ask(title, answer, fields, then, before = []) {
@@ -125,14 +137,28 @@ function render({ model, el }) {
       dialogue.hidden = true;
     };
     const cancel = make("button", { class: "wb-button", type: "button", onclick: close }, "Cancel");
+    const problem = make("p", { class: "wbh-problem", role: "alert", hidden: true });
+    const submit = make("button", { class: "wb-button wb-primary", type: "submit" }, answer);
+    /** @param {string} text */
+    const hear = (text) => {
+      Object.assign(submit, { disabled: false, title: "" });
+      if (dialogue.hidden || dialogue.firstElementChild !== form) return tellProblem(text);
+      setText(problem, text);
+      problem.hidden = !text;
+      if (!text) return close();
+      inputs[0]?.focus();
+      return inputs[0]?.select();
+    };
     const form = make(
       "form",
       {
         "aria-label": title,
         onsubmit: (/** @type {Event} */ event) => {
           event.preventDefault();
-          close();
-          then(Object.fromEntries(inputs.map((input) => [input.name, input.value])));
+          const asked = then(Object.fromEntries(inputs.map((input) => [input.name, input.value])));
+          if (!asked) return close();
+          Object.assign(submit, { disabled: true, title: "It is being done." });
+          return asked.then(hear);
         },
         onkeydown: (/** @type {KeyboardEvent} */ event) => {
           if (event.key === "Escape") close();
@@ -141,12 +167,8 @@ function render({ model, el }) {
       make("h3", {}, title),
       ...before,
       ...inputs.map((input, place) => make("label", {}, fields[place].label, input)),
-      make(
-        "div",
-        { class: "wbh-row" },
-        make("button", { class: "wb-button wb-primary", type: "submit" }, answer),
-        cancel,
-      ),
+      problem,
+      make("div", { class: "wbh-row" }, submit, cancel),
     );
     dialogue.replaceChildren(form);
     dialogue.hidden = false;
@@ -167,7 +189,7 @@ function render({ model, el }) {
           needed: false,
         },
       ],
-      ({ name, classes }) => act({ action: "create", name, classes }),
+      ({ name, classes }) => actAndHear({ action: "create", name, classes }),
     );
   }
 
@@ -217,14 +239,16 @@ function render({ model, el }) {
   /** @param {HomeCard} card */
   function askRename({ name, seen }) {
     const fields = [{ name: "to", label: "New name", value: name }];
-    ask(`Rename ${name}`, "Rename", fields, ({ to }) => act({ action: "rename", name, to, seen }));
+    ask(`Rename ${name}`, "Rename", fields, ({ to }) =>
+      actAndHear({ action: "rename", name, to, seen }),
+    );
   }
 
   /** @param {HomeCard} card */
   function askDuplicate({ name, seen }) {
     const fields = [{ name: "to", label: "Name of the copy", value: `${name}-copy` }];
     ask(`Duplicate ${name}`, "Duplicate", fields, ({ to }) =>
-      act({ action: "duplicate", name, to, seen }),
+      actAndHear({ action: "duplicate", name, to, seen }),
     );
   }
 
@@ -471,8 +495,20 @@ function render({ model, el }) {
     undo.title = `Undo: ${last}`;
   }
 
+  /** @param {string} text of what nobody asks for any more */
+  function tellProblem(text) {
+    if (!text) return;
+    status.dataset.tone = "problem";
+    setText(status, text);
+  }
+
   /** @type {Receiver<HomeModel>} */
   const receive = (message, buffers) => {
+    if (message.kind === "answered") {
+      waiting.get(message.to)?.(message.problem);
+      waiting.delete(message.to);
+      return;
+    }
     if (message.kind !== "picture") return transfer.receive(message, buffers);
     const { name } = message;
     const old = pictures.get(name);
