@@ -104,7 +104,8 @@ async def test_a_form_hears_what_was_wrong_and_when_it_is_done(
     assert sent.pop() == {
         "kind": "answered",
         "to": "form 1",
-        "problem": "dataset name 'cups/red' holds a slash, as only a path does; choose another name",
+        "problem": "dataset name 'cups/red' holds a slash, as only a path does; "
+        "choose another name",
     }
     assert home.view.status["text"] == "", "it is said where it was asked"
     say(home, "do", action="create", name="cups", classes="", ask="form 2")
@@ -373,6 +374,9 @@ async def test_the_tabs_begin_at_home_and_doors_lead_on(tmp_path: Path) -> None:
         assert "copy of its own" in told.children[1].value, "what it says is said in tabs, too"
         assert tabs._browse.follower.is_seen
         assert not tabs.home.follower.is_seen
+        say(tabs.home, "go", panel="Export", name="cups")
+        await until(lambda: tabs._browse.exports.page.get("kind") == "export")
+        assert tabs.tabs.titles[tabs.tabs.selected_index] == "Browse"
         say(tabs.home, "go", panel="Splits", name="cups")
         await until(lambda: tabs.tabs.titles[tabs.tabs.selected_index] == "Curate")
         assert tabs._curate.tabs.titles[tabs._curate.tabs.selected_index] == "Splits"

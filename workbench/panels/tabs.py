@@ -39,6 +39,10 @@ _NONE = ("none yet", None)
 _TITLES = ("Home", "Capture", "Browse", "Curate", "Annotate", "Train", "Evaluate", "Models")
 
 
+_PANELS_OF_PAGES = {"Export": "Browse"}
+"""Where a page is that has a door of its own; others are in Curate."""
+
+
 class WorkbenchTabs(w.VBox):  # type: ignore[misc]
     """Choose a dataset and a split; capture, browse, curate, annotate, train on it, evaluate.
 
@@ -121,7 +125,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
         self._background.spawn(self._begin)
 
     def go(self, panel: str, dataset: str = "", model: str = "") -> None:
-        """Turn to a panel, by its title, or to a page of Curate; on any thread.
+        """Turn to a panel, by its title, to *Export*, or to a page of Curate; on any thread.
 
         Parameters
         ----------
@@ -153,14 +157,16 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
                 await self._open()
         if turn != self._turns:
             return False
-        title = panel if panel in _TITLES else "Curate"
-        if title != panel and self._curate is not None:
+        title = panel if panel in _TITLES else _PANELS_OF_PAGES.get(panel, "Curate")
+        if title == "Curate" != panel and self._curate is not None:
             self._curate.turn_to(panel)
         self.tabs.selected_index = _TITLES.index(title)
         if model and title == "Evaluate":
             await self.evaluate.choose(model)
         elif model and title == "Browse" and self._browse is not None:
             await self._browse.suggest(ModelLabeller(self._predictor, model))
+        elif panel == "Export" and self._browse is not None and self.dataset.value:
+            await self._browse.exports.look(self.dataset.value)
         return True
 
     async def _begin(self) -> None:

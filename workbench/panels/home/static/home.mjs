@@ -278,7 +278,7 @@ function render({ model, el }) {
               {
                 class: "wb-button",
                 title: "Choose format and images",
-                onclick: () => go("Browse", name),
+                onclick: () => go("Export", name),
               },
               "Export …",
             ),
