@@ -373,6 +373,20 @@ async def test_a_damaged_file_beside_good_ones_is_told_with_what_is_wrong(
     assert labels(await plan.apply()) == ONE
 
 
+@pytest.mark.parametrize("kind", ["json", "xml"])
+async def test_an_empty_annotation_file_is_damaged(
+    kind: str, tmp_path: Path, persistence_stores: Stores
+) -> None:
+    shape = {"label": "cat", "points": [[20, 10], [80, 60]], "shape_type": "rectangle"}
+    content = {"json": {"imagePath": "a.jpg", "shapes": [shape]}, "xml": voc(voc_object("cat"))}
+    files = {"a.jpg": PICTURE, "b.jpg": PICTURE, f"a.{kind}": content[kind], f"b.{kind}": ""}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert [(e.file, e.detail) for e in plan.ledger.some("damaged file")] == [
+        (f"b.{kind}", "the file is empty")
+    ]
+    assert labels(await plan.apply()) == ONE
+
+
 _XML = {
     "a.jpg": PICTURE,
     "a.xml": voc(voc_object("cat")),
@@ -424,3 +438,14 @@ async def test_classes_named_in_rows_are_not_told_to_have_no_name(
     plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
     assert plan.classes == ["cat", "dog"]
     assert not any("class_" in note for note in plan.notes)
+
+
+async def test_a_table_that_lost_the_zeros_of_its_names_finds_its_pictures(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    rows = "image_id,class,xmin,ymin,xmax,ymax\n1,cat,20,10,80,60\n2,cat,1,1,9,9\n"
+    # Two pictures are number 2.
+    files = {"000001.jpg": PICTURE, "000002.jpg": PICTURE, "02.png": PICTURE, "t.csv": rows}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert plan.ledger.left("annotations") == 1
+    assert labels(await plan.apply()) == {"train/000001": [(0.0, *BOX)]}

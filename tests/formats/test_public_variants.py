@@ -300,6 +300,24 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[tuple[float, ...]]], list[
         ["cat"],
         0,
     ),
+    "Label Studio, a picture that was only sorted": (
+        _tasks(([{"type": "choices", "value": {"choices": ["blurred"]}}], {})),
+        {},
+        [],
+        0,
+    ),
+    "Label Studio, a picture that was sorted as empty": (
+        _tasks(([{"type": "choices", "value": {"choices": ["Empty"]}}], {})),
+        {"train/a": []},
+        [],
+        0,
+    ),
+    "Label Studio, reduced, of pictures that were only sorted": (
+        PIC | {"min.json": [{"id": 7, "image": "a.jpg", "choice": "blurred", "annotation_id": 1}]},
+        {},
+        [],
+        0,
+    ),
     "Label Studio, points": (
         _tasks(([{"value": {"x": 3, "y": 3, "width": 1, "keypointlabels": ["nose"]}}], {})),
         {},

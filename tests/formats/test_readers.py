@@ -341,6 +341,16 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
             }
         },
     ),
+    "imagefolder of objects": (
+        "imagefolder",
+        PIC
+        | {
+            "metadata.jsonl": {
+                "file_name": "a.jpg",
+                "objects": [{"bbox": [20, 10, 60, 50], "name": "cat"}],
+            }
+        },
+    ),
     "ndjson": ("ndjson", PIC | {"ds.ndjson": _ndjson({"boxes": [_YOLO_BOX]})}),
     "ndjson segments": (
         "ndjson",

@@ -33,8 +33,8 @@ from workbench.errors import ImportFormatError
 
 TITLE = "Hugging Face imagefolder"
 
-_BOXES = ("bbox", "bboxes", "boxes")
-_LABELS = ("categories", "category", "labels", "label", "names")
+_BOXES = ("bbox", "bboxes", "boxes", "box")
+_LABELS = ("categories", "category", "labels", "label", "names", "name", "class", "category_id")
 
 
 def detect(view: FolderView) -> Detection:
@@ -75,6 +75,12 @@ def _record(item: Any, file: str, line: int) -> Record:
     record.size = size_of(item.get("width"), item.get("height"))
     record.lists_of_four = True
     objects = item.get("objects")
+    if isinstance(objects, list):  # an object each, in place of columns
+        some = [one for one in objects if isinstance(one, dict)]
+        objects = {
+            key: [one.get(key) for one in some] for key in dict.fromkeys(k for o in some for k in o)
+        }
+        objects.setdefault("bbox", [])
     if not isinstance(objects, dict):
         record.reviewed = False
         return record

@@ -25,6 +25,12 @@ CROWD = "crowd"
 """What an annotation was more than a box."""
 
 
+SAYS_LOOKED_AT = frozenset(
+    {"reviewed", "checked", "verified", "done", "empty", "background", "negative"}
+)
+"""What is said of a picture as a whole by somebody who has looked for things in it."""
+
+
 # A tuple, because there may be a million of them.
 class Box(NamedTuple):
     """One annotation as its file has it.

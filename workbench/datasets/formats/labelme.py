@@ -11,6 +11,7 @@ from workbench.datasets.formats import reasons as why
 from workbench.datasets.formats.items import (
     POLYGON,
     ROTATED,
+    SAYS_LOOKED_AT,
     Box,
     Detection,
     Options,
@@ -35,11 +36,6 @@ def detect(view: FolderView) -> Detection:
     """Look for JSON files with ``shapes``."""
     files = view.matching([".json"], lambda name: is_labelme(view.json(name)))
     return found(files, f"{counted(len(files), 'JSON file')} with shapes", 0.95)
-
-
-_SAYS_LOOKED_AT = frozenset(
-    {"reviewed", "checked", "verified", "done", "empty", "background", "negative"}
-)
 
 
 def is_labelme(value: Any) -> bool:
@@ -78,8 +74,7 @@ def _parse(value: Any, name: str) -> Iterator[Record]:
     if not value["shapes"] and isinstance(flags, dict):
         # The picture as a whole was put into a class, which says nothing of what is where on it.
         record.reviewed = not any(
-            set_ is True and str(name).lower() not in _SAYS_LOOKED_AT
-            for name, set_ in flags.items()
+            set_ is True and str(name).lower() not in SAYS_LOOKED_AT for name, set_ in flags.items()
         )
     yield record
 

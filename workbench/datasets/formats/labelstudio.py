@@ -22,6 +22,7 @@ from workbench.datasets.formats.items import (
     FRACTIONS,
     POLYGON,
     ROTATED,
+    SAYS_LOOKED_AT,
     Box,
     Detection,
     Options,
@@ -119,11 +120,14 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
 
 def _parse(value: Any, name: str) -> Iterator[Record]:
     seen: set[Any] = set()
+    # Reduced tasks of a project without shapes say what pictures are, and not what is in them.
+    has_shapes = not isinstance(value, list) or any(map(_has_shapes, value))
     for place, task in enumerate(value if isinstance(value, list) else [value], start=1):
         if not isinstance(task, dict):
             continue
         task = _whole(task)
         record = _task(task, name, place)
+        record.reviewed = record.reviewed and ("data" in task or has_shapes)
         if "data" not in task and isinstance(key := task.get("id"), int | str):
             # Reduced, it has a task for each who annotated.
             if key in seen:
@@ -162,8 +166,8 @@ def _task(task: dict[str, Any], file: str, place: int) -> Record:
     record.also = folder + slash + _PREFIX.sub("", base)
     if data is task:
         lists = [v for key, v in task.items() if isinstance(v, list) and key != "image"]
-        _results([{"value": item} for found in lists for item in found], record)
         record.reviewed = bool(lists) or "annotation_id" in task
+        _results([{"value": item} for found in lists for item in found], record)
         return record
     versions = task.get("annotations") or task.get("completions") or []
     if not versions:
@@ -198,6 +202,7 @@ def _picture_of(value: Any) -> str:
 
 
 def _results(results: list[Any], record: Record) -> None:
+    """Take the shapes; what was only said of the whole picture is no look for things in it."""
     shapes = [
         (position, result)
         for position, result in enumerate(results, start=1)
@@ -232,6 +237,9 @@ def _results(results: list[Any], record: Record) -> None:
         record.boxes.append(
             Box(label, left, top, right, bottom, position, shape, None, extra or None)
         )
+    if shapes and not record.boxes and not record.problems:
+        said_of_it = {str(name).lower() for names in chosen.values() for name in names}
+        record.reviewed = not said_of_it.isdisjoint(SAYS_LOOKED_AT)
 
 
 def _names(value: Mapping[str, Any], keys: tuple[str, ...]) -> list[Any] | None:

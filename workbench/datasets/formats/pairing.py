@@ -31,6 +31,7 @@ _FOLDERS = {
 }
 
 
+_MOST_DIGITS = 18
 _HASH = re.compile(r"[0-9a-f]{8}-(?=.)")
 _PLAIN = re.compile(r"(?!\.)[\w.-]+")  # a name and no path
 _SIGNS = re.compile(r"[^\w]|_")
@@ -272,6 +273,9 @@ class Pictures:
         # Some lists have ids without an extension, or the extension of before a conversion.
         same = self._same_split(self._stems().get(stem_of(ends[-1]), []), split)
         same = same or self._same_split(self._stems().get(ends[-1], []), split)
+        if not same and (number := _number_of(ends[-1])) is not None:
+            # Tables lose the zeros in front of what looks like a number.
+            same = self._same_split(self._by_number.get(number, []), split)
         return same[0] if len(same) == 1 else None
 
     @staticmethod
@@ -279,6 +283,14 @@ class Pictures:
         if split is None:
             return names
         return [n for n in names if split_of_folder(n.rpartition("/")[0]) in (None, split)]
+
+    @cached_property
+    def _by_number(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = defaultdict(list)
+        for name in self.names:
+            if (number := _number_of(name.rpartition("/")[2])) is not None:
+                found[number].append(name)
+        return found
 
     def _ending(self, end: str) -> list[str]:
         """Return the pictures whose path ends so, however deep they lie."""
@@ -290,6 +302,12 @@ class Pictures:
                 index["/".join(path.rsplit("/", depth)[-depth:])].extend(alike)
             self._by_end[depth] = index
         return self._by_end[depth].get(end, [])
+
+
+def _number_of(base: str) -> int | None:
+    """Return the number that a name is, with or without an extension."""
+    stem = stem_of(base)
+    return int(stem) if stem.isdecimal() and len(stem) <= _MOST_DIGITS else None
 
 
 def _truest(pictures: list[str], file: str) -> list[str]:

@@ -77,7 +77,7 @@ class Recognised:
     unknown : list of str
         Files that speak of boxes in no form that is known.
     damaged : dict of str to str
-        JSON beside the files of this format that cannot be read, and why.
+        Files beside those of this format that cannot be read, and why.
     """
 
     format: str
@@ -145,13 +145,18 @@ def recognise(view: FolderView, wanted: str = "") -> Recognised:
 def _damaged_beside(
     view: FolderView, detection: Detection, unclaimed: Iterable[str]
 ) -> dict[str, str]:
-    """Return JSON files in folders of annotations of which some reader has found no sense."""
-    folders = {n.rpartition("/")[0] for n in detection.files if extension(n) == ".json"}
-    return {
-        name: _shortly(view, said)
-        for name in unclaimed
-        if name.rpartition("/")[0] in folders and (said := view.why_no_json(name))
-    }
+    """Return what lies among the annotation files, and is empty or no JSON."""
+    kinds = (".json", ".xml")
+    places = {(n.rpartition("/")[0], extension(n)) for n in detection.files if n.endswith(kinds)}
+    damaged: dict[str, str] = {}
+    for name in unclaimed if places else ():
+        if (name.rpartition("/")[0], extension(name)) not in places:
+            continue
+        if not view.size(name):
+            damaged[name] = "the file is empty"
+        elif said := view.why_no_json(name):
+            damaged[name] = _shortly(view, said)
+    return damaged
 
 
 def _best(view: FolderView, found: dict[str, Detection]) -> str:
