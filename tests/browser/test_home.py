@@ -11,7 +11,7 @@ from playwright.sync_api import Locator
 
 from tests.browser.annotating import PANEL, Canvas, eventually, pixel_rows, write_dataset
 from tests.browser.browsing import write_images
-from tests.browser.conftest import LabPage, keep_picture
+from tests.browser.conftest import KERNEL_IS_IDLE, LabPage, keep_picture
 
 pytestmark = pytest.mark.browser
 
@@ -64,6 +64,34 @@ def test_a_dataset_is_made_from_an_empty_folder(lab_page: LabPage, tmp_path: Pat
     page.get_by_role("tab", name="Home", exact=True).click()
     card.get_by_role("button", name="Annotate").click()
     page.locator(".wb-annotate:visible").wait_for()
+
+
+def test_a_click_that_waits_for_a_busy_kernel_says_so(lab_page: LabPage, tmp_path: Path) -> None:
+    page, end = lab_page.page, tmp_path / "end"
+    lab_page.lab.write_notebook(
+        "busy.ipynb",
+        f"from workbench import Workbench\nWorkbench({str(tmp_path / 'data')!r})",
+        f"import pathlib, time\nend = pathlib.Path({str(end)!r})",
+        "while not end.exists():\n    time.sleep(0.1)",
+    )
+    lab_page.open_notebook("busy.ipynb")
+    for _ in range(2):
+        lab_page.execute("notebook:run-cell-and-select-next")
+    page.get_by_role("region", name="Datasets").get_by_text("There is no dataset yet").wait_for()
+    page.evaluate(
+        """() => {
+            const panel = window.jupyterapp.shell.currentWidget;
+            panel.content.activeCellIndex = 2;
+            void window.jupyterapp.commands.execute('notebook:run-cell');
+        }"""
+    )
+    page.wait_for_function(KERNEL_IS_IDLE.replace("idle", "busy"))
+    page.get_by_role("tab", name="Train", exact=True).click()
+    told = page.get_by_text("The kernel is busy")
+    told.wait_for()
+    assert told.count() == 1, "the panels within say nothing of it"
+    end.touch()
+    told.wait_for(state="detached")
 
 
 def test_a_dataset_without_classes_asks_for_one_before_a_box(

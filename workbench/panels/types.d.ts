@@ -31,7 +31,7 @@ export interface Model<Traits, Sent = never, Received = never> {
   ): void;
   off(event: `change:${string}`, handler: () => void): void;
   /** Only where the page is JupyterLab's. */
-  widget_manager?: { kernel?: { statusChanged?: Signal } };
+  widget_manager?: { kernel?: { status?: string; statusChanged?: Signal } };
 }
 
 /** A handler of what the kernel sends to a model. */

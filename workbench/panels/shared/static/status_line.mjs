@@ -4,7 +4,12 @@
  */
 /** @import { StatusLineModel, View } from "../../types.d.ts" */
 
+import { onKernelBusy } from "./kernel.mjs";
 import { ownKeysAround } from "./own_keys.mjs";
+
+const PANEL = ".wb-panel";
+const BUSY =
+  "The kernel is busy, with a cell that runs perhaps. What you do here is done when it has ended.";
 
 /** @param {View<StatusLineModel>} view */
 function render({ model, el }) {
@@ -13,16 +18,36 @@ function render({ model, el }) {
   line.setAttribute("role", "status");
   line.setAttribute("aria-live", "polite");
   el.append(line);
+  let isBusy = false;
   const show = () => {
-    line.textContent = model.get("text");
-    line.title = model.get("text");
-    line.dataset.tone = model.get("tone");
+    const text = isBusy ? BUSY : model.get("text");
+    line.textContent = text;
+    line.title = text;
+    line.dataset.tone = isBusy ? "info" : model.get("tone");
   };
   model.on("change:text change:tone", show);
   show();
-  const release = ownKeysAround(el, ".wb-panel");
+  const release = ownKeysAround(el, PANEL);
+  let forget = () => {};
+  let frame = 0;
+  const look = () => {
+    const panel = el.closest(PANEL);
+    if (!panel) {
+      frame = requestAnimationFrame(look); // it is put into its place a while after it was made
+      return;
+    }
+    forget = onKernelBusy(model, panel, (now) => {
+      // Said once: of panels within each other by the outer one, of lines in it by the first.
+      const isInner = panel.parentElement?.closest(PANEL);
+      isBusy = now && !isInner && panel.querySelector(".wb-status-line") === line;
+      show();
+    });
+  };
+  look();
   return () => {
     model.off("change:text change:tone", show);
+    cancelAnimationFrame(frame);
+    forget();
     release();
   };
 }
