@@ -155,6 +155,17 @@ def test_a_class_is_renamed_from_the_keyboard_and_no_key_reaches_the_notebook(
         press(key)
     keep_picture(lab_page.page, "curate-classes")
     assert cells.count() == number
+    undo = curate.button("Undo: class 'platelet' renamed")
+    begins, cut = undo.evaluate(
+        """(button) => {
+            const words = document.createRange();
+            words.selectNode(button.lastChild);
+            const { left } = words.getBoundingClientRect();
+            return [left - button.getBoundingClientRect().left, button.scrollWidth];
+        }"""
+    )
+    assert begins > 0, "what is too long for the button is cut off at its end only"
+    assert cut > undo.evaluate("(button) => button.clientWidth"), "these words are too long"
 
 
 @pytest.mark.nightly
