@@ -65,6 +65,39 @@ async def test_labels_alone_for_the_pictures_that_are_there(
     assert (await persistence_stores.dataset.get("pets")).classes == ["dog"]
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"instances_test.json": coco({"bbox": [20, 10, 60, 50]})},
+        {"labels/test/a.txt": "0 0.25 0.35 0.3 0.5\n", "classes.txt": "cat\n"},
+    ],
+    ids=["coco", "yolo"],
+)
+async def test_labels_alone_find_a_picture_in_another_split(
+    files: dict[str, Any], tmp_path: Path, persistence_stores: Stores
+) -> None:
+    folder(tmp_path / "data" / "pets", BASE)
+    plan = await plan_merge(persistence_stores, folder(tmp_path / "in", files), "pets")
+    assert plan.pairing == {"name in another split": 1}
+    await plan.apply()
+    info = await persistence_stores.dataset.get("pets")
+    assert labels(info)["train/a"] == [(1.0, *BOX)]
+    assert images(info) == ["train/a.jpg", "val/b.jpg"]
+
+
+async def test_of_labels_for_two_splits_those_of_its_own_count(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    folder(tmp_path / "data" / "pets", BASE)
+    other = coco({"bbox": [1, 1, 9, 9]})
+    files = {"instances_test.json": other, "instances_train.json": coco({"bbox": [20, 10, 60, 50]})}
+    plan = await plan_merge(persistence_stores, folder(tmp_path / "in", files), "pets")
+    assert [e.file for e in plan.ledger.some("no picture")] == ["instances_test.json"]
+    await plan.apply()
+    info = await persistence_stores.dataset.get("pets")
+    assert labels(info)["train/a"] == [(1.0, *BOX)]
+
+
 async def test_a_plan_says_what_is_new_there_already_or_contradicts(
     tmp_path: Path, persistence_stores: Stores
 ) -> None:

@@ -45,6 +45,24 @@ def find_pictures(
                 noter.picture(why.SHARED_LABELS, record, name)
         else:
             alone.append(record)
+    missing: list[Record] = []
+    for file, some in listed.items():
+        paths = _listed(pictures, file, some)
+        in_splits = _in_their_splits(pictures, file, some, paths)
+        for record in some:
+            path = paths.get(record.picture) or in_splits.get((record.split, record.picture))
+            if path is None:
+                missing.append(record)
+            else:
+                pairing["path in the file"] += 1
+                found[path].append(record)
+    if view.any_split and (alone or missing):
+        elsewhere = _in_other_splits(view, found, [*alone, *missing])
+        for record, path in elsewhere:
+            pairing["name in another split"] += 1
+            found[path].append(record)
+        done = {id(record) for record, _ in elsewhere}
+        alone, missing = ([r for r in some if id(r) not in done] for some in (alone, missing))
     nearly = pictures.nearly((record.file for record in alone), found.keys()) if alone else {}
     for record in alone:
         picture = nearly.get(record.file)
@@ -54,17 +72,9 @@ def find_pictures(
         pairing["nearly the same name"] += 1
         noter.picture(why.NEARLY, record, picture)
         found[picture].append(record)
-    for file, some in listed.items():
-        paths = _listed(pictures, file, some)
-        in_splits = _in_their_splits(pictures, file, some, paths)
-        for record in some:
-            path = paths.get(record.picture) or in_splits.get((record.split, record.picture))
-            if path is None:
-                noter.picture(why.MISSING, record, record.picture)
-                noter.leave_all(why.NO_PICTURE, record, record.picture)
-            else:
-                pairing["path in the file"] += 1
-                found[path].append(record)
+    for record in missing:
+        noter.picture(why.MISSING, record, record.picture)
+        noter.leave_all(why.NO_PICTURE, record, record.picture)
     return found
 
 
@@ -77,6 +87,24 @@ def _listed(pictures: Pictures, file: str, records: list[Record]) -> dict[str, s
     return paths | {
         r.picture: path for r in missing if (path := others.get(r.also)) not in taken and path
     }
+
+
+def _in_other_splits(
+    view: FolderView, found: RecordsOf, records: Iterable[Record]
+) -> list[tuple[Record, str]]:
+    """Return records with the picture of their name in another split, which no other is of."""
+    rest = Pictures((n for n in view.pictures if n not in found), any_split=True)
+    result: list[tuple[Record, str]] = []
+    lists: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.place:
+            lists[record.file].append(record)
+        elif len(named := rest.like(record.file, record.picture)) == 1:
+            result.append((record, named[0]))
+    for file, some in lists.items():
+        paths = _listed(rest, file, some)
+        result += [(r, paths[r.picture]) for r in some if r.picture in paths]
+    return result
 
 
 def _in_their_splits(

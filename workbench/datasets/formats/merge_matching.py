@@ -32,6 +32,7 @@ class DatasetView(FolderView):
         self._pixels = {name: heads[key] for name, key in self.keys.items()}
         self._list([*source.names, *self.keys])
         self.pictures = list(self.keys)
+        self.any_split = True
         self.notes = source.notes
         self.links = source.links
 

@@ -95,10 +95,13 @@ class Pictures:
     ----------
     names : iterable of str
         Of all pictures: paths with forward slashes from the top of what is imported.
+    any_split : bool
+        Whether a file in ``val`` may be about pictures in ``train``.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], *, any_split: bool = False) -> None:
         self.names = list(names)
+        self._any_split = any_split
         self._by_end: dict[int, dict[str, list[str]]] = {}
         self._by_stem: dict[str, list[str]] | None = None
 
@@ -224,11 +227,11 @@ class Pictures:
     def _nearest(self, pictures: list[str], file: str) -> list[str]:
         folder = file[: max(file.rfind("/"), 0)]
         if len(pictures) < 2:
-            return [n for n in pictures if _may_belong(n[: max(n.rfind("/"), 0)], folder)]
+            return [n for n in pictures if self._may_belong(n[: max(n.rfind("/"), 0)], folder)]
         scored: dict[tuple[int, int], list[str]] = defaultdict(list)
         for name in pictures:
             above = name.rpartition("/")[0]
-            if _may_belong(above, folder):
+            if self._may_belong(above, folder):
                 scored[_likeness(above, folder)].append(name)
         return scored[max(scored)] if scored else []
 
@@ -278,9 +281,11 @@ class Pictures:
             same = self._same_split(self._by_number.get(number, []), split)
         return same[0] if len(same) == 1 else None
 
-    @staticmethod
-    def _same_split(names: list[str], split: str | None) -> list[str]:
-        if split is None:
+    def _may_belong(self, one: str, other: str) -> bool:
+        return self._any_split or _may_belong(one, other)
+
+    def _same_split(self, names: list[str], split: str | None) -> list[str]:
+        if split is None or self._any_split:
             return names
         return [n for n in names if split_of_folder(n.rpartition("/")[0]) in (None, split)]
 

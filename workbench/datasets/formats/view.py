@@ -93,6 +93,8 @@ class FolderView:
         self.focus = focus
         self.names: list[str] = []
         self.pictures: list[str] = []
+        # Whether pictures lie in splits that are none of the annotations'.
+        self.any_split = False
         self.notes: list[str] = []
         self.links: dict[str, str] = {}
         self.used: frozenset[str] = frozenset()
