@@ -158,7 +158,15 @@ def test_colours_on_disk_are_those_of_the_camera(open_panel: OpenPanel, clip: Pa
 def test_tap_delete_undo_and_redo(open_panel: OpenPanel) -> None:
     hand = open_panel()
     hand.fill("Shows", "cup")
+    undo, redo = (hand.root.get_by_role("button", name=name) for name in ("Undo", "Redo"))
+    expect(hand.record).to_have_attribute("aria-disabled", "true")
+    expect(undo).to_have_attribute("title", "Nothing was taken yet.")
+    expect(redo).to_have_attribute("title", "Nothing was undone.")
+    hand.record.click(force=True)
+    why = hand.root.get_by_text("No frames come yet: press Start")
+    why.wait_for()
     hand.start()
+    why.wait_for(state="detached")
     hand.record.click()
     hand.wait_saved(1)
     hand.record.click()
@@ -176,8 +184,10 @@ def test_tap_delete_undo_and_redo(open_panel: OpenPanel) -> None:
     hand.wait_saved(1)
     expect(cells).to_have_count(1)
     assert hand.images() == [first]
-    hand.root.get_by_role("button", name="Redo").click()
+    redo.click()
     hand.wait_saved(2)
+    expect(redo).to_have_attribute("aria-disabled", "true")
+    expect(undo).to_have_attribute("aria-disabled", "false")
     assert hand.images() == [first, second]
     hand.root.press("Control+z")
     hand.wait_saved(1)

@@ -103,6 +103,26 @@ async def test_shot_is_the_frame_that_came_with_it(
     assert panel.view.status["in_dataset"] == {"train": 1, "val": 0, "test": 0}
 
 
+async def test_what_was_missing_is_not_said_any_more_once_it_is_there(
+    panel: CapturePanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Page(panel, monkeypatch)
+    page.say("hello")
+    page.say("press", held=False, shoot=True)
+    await until(lambda: panel.view.notice.get("tone") == "problem")
+    assert panel.view.notice["text"].startswith("No frames come from ")
+    page.say("camera", on=True, name="front camera")
+    await until(lambda: not panel.view.notice["text"])
+    page.frame(90, shoot=True)
+    await until(lambda: panel.view.status["saved"] == 1)
+    page.say("undo")
+    await until(lambda: panel.view.status["undone"] == 1)
+    assert panel.view.status["saved"] == 0
+    page.say("redo")
+    await until(lambda: panel.view.status["saved"] == 1)
+    assert panel.view.status["undone"] == 0
+
+
 async def test_every_frame_is_acknowledged_once(page: Page, panel: CapturePanel) -> None:
     sent = [page.frame(i) for i in range(5)]
     page.say("frame", jpeg(picture()), seq=2, time=1000.0)  # an old one, refused

@@ -197,6 +197,7 @@ class CaptureController:
                 split=split,
                 class_name=class_name,
                 saved=tally.saved,
+                undone=self._taken.num_undone,
                 by_split=dict(tally.by_split),
                 by_class=dict(tally.by_class),
                 in_dataset=dict(tally.in_dataset),

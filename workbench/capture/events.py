@@ -24,6 +24,8 @@ class CaptureStatus:
         Of that burst.
     saved : int
         Images of this session that are on disk.
+    undone : int
+        Images that were moved to the trash and can be brought back.
     by_split, by_class : mapping of str to int
         The same, by split, and by the class that was named (those with none are left out).
     in_dataset : mapping of str to int
@@ -48,6 +50,7 @@ class CaptureStatus:
     split: str = ""
     class_name: str = ""
     saved: int = 0
+    undone: int = 0
     by_split: Mapping[str, int] = field(default_factory=dict)
     by_class: Mapping[str, int] = field(default_factory=dict)
     in_dataset: Mapping[str, int] = field(default_factory=dict)

@@ -49,6 +49,12 @@ class Taken:
         with self._lock:
             return list(self._recent)
 
+    @property
+    def num_undone(self) -> int:
+        """How many of those that were taken back can be brought back."""
+        with self._lock:
+            return len(self._undone)
+
     def add(self, written: Sequence[ImageSaved]) -> None:
         """Note images that are on disk; what was undone before can no longer be redone."""
         with self._lock:

@@ -668,6 +668,7 @@ export interface CaptureStatus {
   saving?: boolean;
   waiting?: number;
   saved?: number;
+  undone?: number;
   similar?: number;
   blurred?: number;
   dropped?: number;

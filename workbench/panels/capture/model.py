@@ -470,7 +470,8 @@ class CaptureModel(traitlets.HasTraits):
         controller = self._opened()
         if self.feed.state.over:
             why = f" ({self.feed.state.why})" if self.feed.state.why else ""
-            raise RuntimeError(f"no frames come from {self.feed.name}{why}: start it first")
+            self._missing = f"No frames come from {self.feed.name}{why}: start it first"
+            raise RuntimeError(self._missing)
         controller.settings = self.settings
         return controller
 
@@ -519,6 +520,7 @@ class CaptureModel(traitlets.HasTraits):
 
     def _watch(self) -> None:
         self._feeds_used += 1
+        self._missing = ""
         # By number: a listener that refers to the feed would keep it alive.
         self._forget_state = self.feed.on_state(partial(self._from_feed, self._feeds_used))
         self.feed_state = self.feed.state
@@ -534,6 +536,8 @@ class CaptureModel(traitlets.HasTraits):
         if self._is_held and state.status == "stalled":
             self.release()  # whoever holds the button cannot tell us when it is let go
         if was_over and not state.over:
+            if self._missing and self.notice.text == self._missing:
+                self.notice = Status()
             self.look_again()
 
     # What the capture tells, in threads of its own, and then on the loop

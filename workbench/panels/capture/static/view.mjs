@@ -9,7 +9,7 @@ import { createMeter } from "../../live/static/flow.mjs";
 import { createLiveSource } from "../../live/static/live_source.mjs";
 import { createPlayer } from "../../live/static/player.mjs";
 import { createStage } from "../../live/static/stage.mjs";
-import { make, setText } from "../../shared/static/dom.mjs";
+import { allow, make, setText } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
@@ -102,6 +102,19 @@ export function mountCamera(model, host) {
     { type: "button", class: "wbc-record", "aria-label": "Take a picture", "aria-describedby": "" },
     make("span", {}),
   );
+  const NO_FRAMES = "No frames come yet: press Start, or choose where they come from.";
+  /** Why nothing can be taken now. */
+  function whyNot() {
+    const { kind, status: state = "" } = model.get("feed");
+    const fromKernel = kind && kind !== "browser" && ["opening", "live", "stalled"].includes(state);
+    return camera.isOn() || fromKernel || status().recording || begins ? "" : NO_FRAMES;
+  }
+  /** Whether a press would take something; says why not. */
+  function canTake() {
+    const reason = whyNot();
+    if (reason) say(reason, "problem");
+    return !reason;
+  }
   const gesture = createGesture({
     mode: () => settings().mode ?? "hand",
     recording: () => Boolean(status().recording) || begins,
@@ -128,7 +141,6 @@ export function mountCamera(model, host) {
     {
       type: "button",
       class: "wb-button",
-      title: "Undo the last picture (Ctrl+Z)",
       onclick: () => send({ kind: "undo" }),
     },
     "Undo",
@@ -138,7 +150,6 @@ export function mountCamera(model, host) {
     {
       type: "button",
       class: "wb-button",
-      title: "Bring it back (Ctrl+Shift+Z)",
       onclick: () => send({ kind: "redo" }),
     },
     "Redo",
@@ -178,14 +189,14 @@ export function mountCamera(model, host) {
     event.preventDefault();
     root.focus({ preventScroll: true });
     record.setPointerCapture(event.pointerId);
-    gesture.down("pointer");
+    if (canTake()) gesture.down("pointer");
   });
   on(record, "pointerup", () => gesture.up("pointer"));
   on(record, "pointercancel", () => gesture.cancel());
   on(record, "lostpointercapture", () => gesture.up("pointer"));
   on(record, "contextmenu", (event) => event.preventDefault()); // what a long touch brings
   on(record, "click", (event) => {
-    if (event.detail === 0) gesture.click();
+    if (event.detail === 0 && canTake()) gesture.click();
   });
   on(window, "blur", () => gesture.cancel());
 
@@ -202,7 +213,7 @@ export function mountCamera(model, host) {
     if (event.isComposing) return;
     if (isShutter(event)) {
       event.preventDefault();
-      if (!event.repeat) gesture.down("key");
+      if (!event.repeat && canTake()) gesture.down("key");
     } else if (
       (event.ctrlKey || event.metaKey) &&
       event.key.toLowerCase() === "z" &&
@@ -257,6 +268,8 @@ export function mountCamera(model, host) {
     root.dataset.saving = String(Boolean(now.saving));
     numbers.update(now, left, settings().detections);
     setText(total, `${(now.saved ?? 0).toLocaleString("en")} saved`);
+    allow(undo, now.saved ? "" : "Nothing was taken yet.", "Undo the last picture (Ctrl+Z)");
+    allow(redo, now.undone ? "" : "Nothing was undone.", "Bring it back (Ctrl+Shift+Z)");
     badge();
   }
 
@@ -267,8 +280,10 @@ export function mountCamera(model, host) {
       : toggles
         ? "Start recording"
         : "Take a picture; hold for a burst";
+    const reason = whyNot();
     record.setAttribute("aria-label", label);
-    record.title = `${label} (Space)`;
+    record.setAttribute("aria-disabled", String(Boolean(reason)));
+    record.title = reason || `${label} (Space)`;
   }
 
   function followSettings() {
@@ -280,10 +295,15 @@ export function mountCamera(model, host) {
     });
   }
 
+  /** @param {string} text @param {string} tone */
+  function say(text, tone) {
+    setText(notice, text);
+    notice.dataset.tone = tone;
+  }
+
   function followNotice() {
-    const word = model.get("notice");
-    setText(notice, word.text ?? "");
-    notice.dataset.tone = word.tone ?? "info";
+    const { text = "", tone = "info" } = model.get("notice");
+    say(text, tone);
   }
 
   /** @type {Feed | null} */
@@ -315,6 +335,8 @@ export function mountCamera(model, host) {
   }
 
   function badge() {
+    nameButton();
+    if (notice.textContent === NO_FRAMES && !whyNot()) followNotice();
     const feed = model.get("feed");
     const isSilent = camera.isOn() && camera.silence() > SILENCE_MS;
     if (isGone) stage.badge("", "");
