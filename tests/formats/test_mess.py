@@ -449,3 +449,51 @@ async def test_a_table_that_lost_the_zeros_of_its_names_finds_its_pictures(
     plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
     assert plan.ledger.left("annotations") == 1
     assert labels(await plan.apply()) == {"train/000001": [(0.0, *BOX)]}
+
+
+@pytest.mark.parametrize("above", ["sep=;\n", "# by hand, 2024\n\n", "\r\n"])
+async def test_lines_above_a_table_are_no_part_of_it(
+    above: str, tmp_path: Path, persistence_stores: Stores
+) -> None:
+    text = f"{above}filename;class;xmin;ymin;xmax;ymax\na.jpg;cat;20;10;80;60\na.jpg;cat;1;1;x;9\n"
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", _table(text)))
+    assert [e.place for e in plan.ledger.some("unreadable")] == [above.count("\n") + 3]
+    assert labels(await plan.apply()) == ONE
+
+
+async def test_a_table_with_numbers_and_names_of_classes_gives_the_names(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    text = "filename,label,label_name,xmin,ymin,xmax,ymax\na.jpg,3,cat,20,10,80,60\n"
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", _table(text)))
+    assert plan.classes == ["cat"]
+
+
+async def test_annotations_that_are_compressed_are_asked_about(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {"a.jpg": PICTURE, "boxes.json.gz": b"\x1f\x8b"}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert "boxes.json.gz" in plan.questions[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "boxes"),
+    [
+        ("0 .1 .1 .4 .1 .4 .6 .1 .6 .9\n", 1),
+        # Of seven numbers the last may be the flag of a keypoint, but not in a file of outlines.
+        ("0 .1 .1 .4 .1 .4 .6 .1 .6 .9\n0 .2 .2 .4 .2 .4 .6 .8\n", 2),
+        ("0 .2 .2 .4 .2 .4 .6 .8\n", 0),
+        ("0 .1 .1 .4 .1 .4 .6 .1 .6 7\n", 0),
+    ],
+)
+async def test_outlines_with_a_confidence_behind_them(
+    rows: str, boxes: int, tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {**NAMES, "images/a.jpg": PICTURE, "labels/a.txt": rows}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert plan.counts()["train"] == {"images": 1, "labelled": min(boxes, 1), "boxes": boxes}
+    info = await plan.apply()
+    if boxes:  # what is left is a row that training reads
+        kept = (info.path / "labels/train/a.txt").read_text()
+        assert kept.startswith("0 .1 .1 .4 .1 .4 .6 .1 .6\n")

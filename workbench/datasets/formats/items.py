@@ -62,6 +62,13 @@ class Box(NamedTuple):
     extra: Mapping[str, Any] | None = None
 
 
+def is_box_with_score(box: Box) -> bool:
+    """Whether this is a row of YOLO of a box and a confidence, in whatever order."""
+    return bool(
+        box.extra and box.extra.keys() == {"score"} and box.rest and box.rest.count(" ") == 4
+    )
+
+
 class Problem(NamedTuple):
     """One annotation that cannot be taken, or one that was repaired by its reader."""
 

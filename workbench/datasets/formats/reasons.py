@@ -51,6 +51,7 @@ SIGNS = "signs in rows"
 UTF16 = "other encoding"
 CLASS_NAMES = "class names in rows"
 KEYPOINT_ROWS = "keypoints without a shape"
+SCORED_OUTLINES = "confidence behind an outline"
 CROWDS_TAKEN = "crowds taken"
 
 # Of annotations, as a note.
@@ -215,6 +216,10 @@ SENTENCES = {
     KEYPOINT_ROWS: (
         "{count} rows hold a box and keypoints although data.yaml has no kpt_shape: <their boxes "
         "were|its box was> taken, such as {example}"
+    ),
+    SCORED_OUTLINES: (
+        "{count} rows have a confidence behind <their outlines|its outline>, and <were|was> read "
+        "without it, such as {example}"
     ),
     CROWDS_TAKEN: (
         "{count} annotations are marked as crowds (iscrowd), as is all of <their|its> file: <their "

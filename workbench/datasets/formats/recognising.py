@@ -49,6 +49,7 @@ _PACKED = {
     ".rec": "RecordIO",
     ".mat": "MATLAB",
 }
+_SQUEEZED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 _NAMED_ANNOTATIONS = re.compile(r"annot", re.IGNORECASE)
 _TFRECORD = re.compile(r"\.tfrecords?(?:-\d+-of-\d+)?$|\.record(?:-\d+-of-\d+)?$", re.IGNORECASE)
 _HEAD = 64 * 2**10
@@ -226,6 +227,8 @@ def _unclaimed(view: FolderView, claimed: Iterable[str]) -> list[str]:
 def _is_asked(view: FolderView, name: str) -> bool:
     """Whether a file may be annotations in a form that nobody here knows."""
     kind = extension(name)
+    if kind in _SQUEEZED:
+        return extension(name.rpartition(".")[0]) in _ASKED_EXTENSIONS
     if kind in _BINARY or _TFRECORD.search(name):
         return True
     if kind == ".txt" and fold(stem_of(name)) in view.once(_called):

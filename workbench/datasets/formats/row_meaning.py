@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.datasets.changes import counted
-from workbench.datasets.formats.items import FRACTIONS, PIXELS, Record
+from workbench.datasets.formats.items import FRACTIONS, PIXELS, Record, is_box_with_score
 
 CENTRE, CORNERS, SIDES, PERCENT = "centre", "corners", "sides", "percent"
 
@@ -94,7 +94,7 @@ def are_four(records: Iterable[Record]) -> Flags:
         if record.plain is not None:
             flags += [True] * len(record.plain)
         else:
-            flags += [not b.shape or bool(b.extra and "score" in b.extra) for b in record.boxes]
+            flags += [not b.shape or is_box_with_score(b) for b in record.boxes]
     return np.array(flags, dtype=np.bool_)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.datasets.changes import counted
-from workbench.datasets.formats.items import Record
+from workbench.datasets.formats.items import Record, is_box_with_score
 from workbench.datasets.judging import both
 
 _SLACK = 0.01
@@ -29,7 +29,7 @@ def put_scores_behind(records: Sequence[Record]) -> str:
         for record in records
         if record.plain is None
         for number, box in enumerate(record.boxes)
-        if box.rest and box.extra is not None and box.extra.keys() == {"score"}
+        if box.rest and is_box_with_score(box)
     ]
     if not found:
         return ""

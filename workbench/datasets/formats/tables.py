@@ -41,8 +41,9 @@ TITLE = "CSV"
 _COLUMNS = {
     "picture": ("filename", "image", "imageid", "imagename", "imagepath", "path", "file", "frame",
                 "filepath", "img", "imgpath", "externalid", "fname", "patientid"),
-    "label": ("class", "label", "labelname", "classname", "category", "name", "object", "tag",
-              "classid", "labels"),
+    # A name before what may be its number.
+    "label": ("labelname", "classname", "categoryname", "class", "label", "category", "name",
+              "object", "tag", "classid", "labels"),
     "left": ("xmin", "x1", "left", "xtl", "bboxxmin", "xminimum", "roix1"),
     "top": ("ymin", "y1", "top", "upper", "ytl", "bboxymin", "yminimum",
             "roiy1"),
@@ -73,6 +74,8 @@ _NO_NUMBERS = frozenset({"nan", "null", "none", "n/a", "na"})
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _IN_OBJECT = re.compile(r"[\"']([\w ]+)[\"']\s*:\s*[\"']?(-?[0-9.]+(?:e-?[0-9]+)?)")
 _COMMA = re.compile(r"-?\d+,\d+")
+# A comment, and the sign between cells as Excel writes it.
+_BEFORE = re.compile(r"(?:(?:# [^\n]*|sep=.|[ \t]*)\r?\n)*", re.IGNORECASE)
 _DESCRIPTIONS = "class-descriptions"
 _MOST_FIELD = 2**20
 _MOST_DIGITS = 6
@@ -95,7 +98,7 @@ def _accepted(view: FolderView, name: str) -> bool:
 
 
 def _is_table(view: FolderView, name: str) -> bool:
-    rows = list(_rows("\n".join(head_lines(view, name))))
+    rows = list(_rows(_table_in("\n".join(head_lines(view, name)))[0]))
     return bool(rows) and (_is_whole(_columns(rows[0])) or shape_of(rows) is not None)
 
 
@@ -115,6 +118,13 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
         if place is not None:
             result[key] = place
     return result
+
+
+def _table_in(text: str) -> tuple[str, int]:
+    """Return a text from the first line of its table on, and how many lines are above that."""
+    before = _BEFORE.match(text)
+    above = before[0] if before is not None else ""
+    return text[len(above) :], above.count("\n")
 
 
 def _rows(text: str) -> Iterator[list[str]]:
@@ -170,15 +180,16 @@ def _give_names(
 
 
 def _records(data: bytes, name: str, named: Mapping[str, str]) -> Iterator[Record]:
-    rows = list(_rows(decode(data)))
+    text, above = _table_in(decode(data))
+    rows = list(_rows(text))
     columns = _columns(rows[0])
     if _is_whole(columns):
-        yield from _with_header(rows, columns, name, named)
+        yield from _with_header(rows, columns, name, named, above)
         return
     shape = shape_of(rows)
     if shape is None:
         raise ImportFormatError("expected rows with a picture and four numbers, found none")
-    yield from _bare(rows, shape, name, named)
+    yield from _bare(rows, shape, name, named, above)
 
 
 def _descriptions(view: FolderView, reading: Reading) -> dict[str, str]:
@@ -204,13 +215,17 @@ def _descriptions(view: FolderView, reading: Reading) -> dict[str, str]:
 
 
 def _with_header(
-    rows: list[list[str]], columns: Mapping[str, int], file: str, named: Mapping[str, str]
+    rows: list[list[str]],
+    columns: Mapping[str, int],
+    file: str,
+    named: Mapping[str, str],
+    above: int,
 ) -> Iterator[Record]:
     header = [_letters(text) for text in rows[0]]
     marks = {name: header.index(name) for name in _MARKS if name in header}
     as_corners = "left" in columns or "box" in columns
     records: dict[str, Record] = {}
-    for line, row in enumerate(rows[1:], start=2):
+    for line, row in enumerate(rows[1:], start=above + 2):
         if not any(row):
             continue
         cell = {key: row[place] for key, place in columns.items() if place < len(row)}
@@ -296,10 +311,10 @@ def _letters(text: str) -> str:
 
 
 def _bare(
-    rows: list[list[str]], shape: Shape, file: str, named: Mapping[str, str]
+    rows: list[list[str]], shape: Shape, file: str, named: Mapping[str, str], above: int
 ) -> Iterator[Record]:
     records: dict[str, Record] = {}
-    for line, row in enumerate(rows, start=1):
+    for line, row in enumerate(rows, start=above + 1):
         picture = row[shape.picture] if len(row) > shape.picture else ""
         if not picture:
             continue

@@ -49,7 +49,8 @@ def _agree(view: FolderView, reading: Reading, chosen: str, name: str, found: li
     if reading.classes and found and reading.classes != found:
         raise ArchiveError(
             f"{view.path}: expected one list of classes, found {chosen!r} and {name!r}, which "
-            f"differ; put the right one into data.yaml and import again"
+            f"differ; if these are two datasets, import one and then the other into it, else "
+            f"leave the right list alone there"
         )
     if found and not reading.classes:
         reading.classes[:] = found

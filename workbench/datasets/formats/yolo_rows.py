@@ -83,7 +83,8 @@ class RowReader:
         other = data.startswith((b"\xff\xfe", b"\xfe\xff"))
         lines = NEWLINE.split(text)
         self._tracks = _track_column(lines, name) if plain else 0
-        record.raw = None if self._tracks else record.raw
+        self._scored = plain and _have_scores(lines)
+        record.raw = None if self._tracks or self._scored else record.raw
         for number, line in enumerate(lines, start=1):
             fields = line.split()
             if not fields or fields[0].startswith("#"):
@@ -123,14 +124,17 @@ class RowReader:
         elif count == 5:
             x, y, width, height, score = values
             shape, extra = "row", {"score": score}
+        elif self._scored and count > 6 and count % 2:
+            *outline, score = values
+            x, y, width, height = _around(outline)
+            repairs.append(why.SCORED_OUTLINES)
+            rest, shape, extra = " ".join(fields[1:-1]), "row", {"score": score}
         elif _are_keypoints(values):
             x, y, width, height = values[:4]
             repairs.append(why.KEYPOINT_ROWS)
             return self._box(class_id, x, y, width, height, number, "", None, None), repairs
         elif count >= 6 and count % 2 == 0:
-            left, right = min(values[0::2]), max(values[0::2])
-            top, bottom = min(values[1::2]), max(values[1::2])
-            x, y, width, height = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
+            x, y, width, height = _around(values)
             shape = "row"
         else:
             raise ValueError(
@@ -250,6 +254,26 @@ def _track_column(lines: Sequence[str], name: str) -> int:
         if whole and told and all(-0.5 <= float(field) <= 1.5 for field in rest):
             return -len(rows[0]) if place == 0 else -1
     return 0
+
+
+def _have_scores(lines: Sequence[str]) -> bool:
+    """Whether outlines have a confidence behind them, as what a model found has.
+
+    A number over is that, unless it may be the flag of a last keypoint.
+    """
+    counts = {len(line.split()) - 1 for line in lines if line.strip()}
+    over = {count for count in counts if count > 6 and count % 2}
+    if not any((count - 4) % 3 for count in over):
+        return False
+    rows = [line.split()[1:] for line in lines if len(line.split()) - 1 in over]
+    return all(is_number(field) and -0.01 <= float(field) <= 1.01 for row in rows for field in row)
+
+
+def _around(values: Sequence[float]) -> tuple[float, float, float, float]:
+    """Return centre and sides of the box around points, ``x1 y1 x2 y2 ...``."""
+    left, right = min(values[0::2]), max(values[0::2])
+    top, bottom = min(values[1::2]), max(values[1::2])
+    return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
 
 
 def _are_keypoints(values: Sequence[float]) -> bool:
