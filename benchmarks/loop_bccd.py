@@ -2,40 +2,81 @@
 
     python benchmarks/loop_bccd.py --voc path/to/BCCD --epochs 2
     python benchmarks/loop_bccd.py --quick            # generated shapes, anywhere
+    python benchmarks/loop_bccd.py --quick --bucket   # data, models and runs in a bucket
 
 ``--voc`` takes any Pascal VOC folder; without it one of generated shapes is written, with a
 box that has no area among them. Every step says what it found and how long it took. With
 ``--check`` the exit status is 1 where a step did not do what it should. Nothing is fetched:
 training starts from the bare architecture unless ``--base`` names weights on this disk.
+``--bucket`` takes the address of a bucket that is empty there; without an address, a server of
+S3's kind is started on this machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import cv2
 
-from workbench import plan_import, samples
-from workbench.datasets.drawing import draw_boxes
-from workbench.geometry import to_pixels
-from workbench.labelling.predictor import Predictor
-from workbench.persistence import Stores, create_stores
-from workbench.persistence.models import Annotation, DatasetInfo, ModelInfo, Prediction
-from workbench.training.config import TrainingConfig
-from workbench.training.events import EpochFinished, Prepared, Started
-from workbench.training.runner import TrainingRunner
+ROOT = Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+from tests.storage.s3_proxy import BUCKET, environment, s3_server  # noqa: E402
+from workbench import plan_import, samples  # noqa: E402
+from workbench.datasets.drawing import draw_boxes  # noqa: E402
+from workbench.geometry import to_pixels  # noqa: E402
+from workbench.labelling.predictor import Predictor  # noqa: E402
+from workbench.persistence import Stores, create_stores  # noqa: E402
+from workbench.persistence.models import Annotation, DatasetInfo, ModelInfo, Prediction  # noqa: E402
+from workbench.training.config import TrainingConfig  # noqa: E402
+from workbench.training.events import EpochFinished, Prepared, Started  # noqa: E402
+from workbench.training.runner import TrainingRunner  # noqa: E402
 
 DATASET = "loop"
 _DECIMALS_ON_DISK = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where everything is kept: below a folder, or below an address in a bucket."""
+
+    root: str
+
+    def stores(self) -> Stores:
+        """Return stores that know nothing yet."""
+        return create_stores(data_dir=f"{self.root}/data", models_dir=f"{self.root}/models")
+
+    @property
+    def runs(self) -> str:
+        """Where runs are recorded."""
+        return f"{self.root}/runs"
+
+
+@contextmanager
+def places_for(folder: Path, bucket: str | None) -> Iterator[Places]:
+    """Yield the places that were asked for; an empty bucket stands for a server of our own."""
+    if bucket is None:
+        yield Places(str(folder))
+    elif bucket:
+        yield Places(bucket.rstrip("/"))
+    else:
+        with s3_server() as s3:
+            os.environ |= environment(s3)
+            yield Places(f"s3://{BUCKET}")
+            requests = ", ".join(f"{n} {kind}" for kind, n in sorted(s3.requests.items()))
+            sent, got = (s3.bytes[way] / 2**20 for way in ("up", "down"))
+            print(f"\nrequests: {requests}; {sent:.1f} MiB sent, {got:.1f} MiB received")
 
 
 class Report:
@@ -112,7 +153,7 @@ async def bring_in(stores: Stores, voc: Path, report: Report) -> DatasetInfo:
     return info
 
 
-async def edit(stores: Stores, report: Report) -> None:
+async def edit(stores: Stores, places: Places, report: Report) -> None:
     """Move a box, add one, save, and read it back through stores that know nothing of it."""
     table = await stores.label.load_all(DATASET, "train")
     name = table.filenames[int(table.boxes_per_image().argmax())]
@@ -124,9 +165,7 @@ async def edit(stores: Stores, report: Report) -> None:
     saved = await stores.label.save(
         DATASET, "train", name, wanted, expected_revision=before.revision
     )
-    dataset = (await stores.dataset.get(DATASET)).path
-    others = create_stores(data_dir=dataset.parent, models_dir=dataset.parent.parent / "models")
-    after = await others.label.get(DATASET, "train", name)
+    after = await places.stores().label.get(DATASET, "train", name)
     report.found(f"{name}: {len(before.annotations)} boxes, one moved, one added")
     report.check(after.revision == saved.revision != before.revision, "the revision changed")
     report.check(
@@ -141,7 +180,7 @@ def _same_box(first: Annotation, second: Annotation) -> bool:
 
 
 async def train(
-    stores: Stores, runs_dir: Path, args: argparse.Namespace, report: Report
+    stores: Stores, runs_dir: str, args: argparse.Namespace, report: Report
 ) -> ModelInfo | None:
     runner = TrainingRunner(stores, runs_dir)
     extra = {} if args.voc else {"optimizer": "AdamW", "lr0": 0.002}
@@ -213,16 +252,16 @@ def _best(predictions: list[Prediction]) -> str:
     return f"{max((p.confidence for p in predictions), default=0):.3f}"
 
 
-async def loop(args: argparse.Namespace, folder: Path) -> Report:
+async def loop(args: argparse.Namespace, folder: Path, places: Places) -> Report:
     report = Report()
-    stores = create_stores(data_dir=folder / "data", models_dir=folder / "models")
+    stores = places.stores()
     voc = args.voc or write_voc(folder / "voc", 24 if args.quick else 120)
     with report.step(f"import {voc}"):
         await bring_in(stores, voc, report)
     with report.step("edit one image's boxes"):
-        await edit(stores, report)
+        await edit(stores, places, report)
     with report.step(f"train {args.epochs} epochs at {args.imgsz} pixels"):
-        model = await train(stores, folder / "runs", args, report)
+        model = await train(stores, places.runs, args, report)
     if model is not None:
         map50 = "not measured" if model.best_map50 is None else f"{model.best_map50:.4f}"
         report.found(f"{model.name}: from {model.base_model}, mAP50 {map50}")
@@ -238,6 +277,7 @@ def main() -> int:
     parser.add_argument("--imgsz", type=int, default=None, help="default: 320, shapes 160")
     parser.add_argument("--base", default="yolo11n.yaml", help="where training starts")
     parser.add_argument("--output", type=Path, help="keep everything here; default: a new folder")
+    parser.add_argument("--bucket", nargs="?", const="", help="keep data, models and runs there")
     parser.add_argument("--quick", action="store_true", help="few images, one epoch at 64 pixels")
     parser.add_argument("--check", action="store_true", help="exit 1 where a step went wrong")
     args = parser.parse_args()
@@ -247,8 +287,9 @@ def main() -> int:
     folder = args.output or Path(tempfile.mkdtemp(prefix="workbench-loop-"))
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
-    report = asyncio.run(loop(args, folder))
-    print(f"\nall of it: {time.perf_counter() - begin:.1f} s, everything is in {folder}")
+    with places_for(folder, args.bucket) as places:
+        report = asyncio.run(loop(args, folder, places))
+        print(f"\nall of it: {time.perf_counter() - begin:.1f} s, everything is in {places.root}")
     for failure in report.failures:
         print(f"FAILED: {failure}")
     return 1 if args.check and report.failures else 0

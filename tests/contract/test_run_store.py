@@ -13,6 +13,7 @@ from workbench.persistence.run_folder import RunFolder
 from workbench.persistence.storage import Storage, Write
 from workbench.persistence.stores.runs import RunStore
 from workbench.persistence.sweep_folder import SweepFolder
+from workbench.persistence.work_folder import WorkFolder
 from workbench.testing.contract import contents
 
 JOB = {"some": "job"}
@@ -77,6 +78,24 @@ def test_what_is_worth_keeping_is_kept(here: RunStore, run: RunFolder, storage: 
         "weights/last.pt": b"weights" * 1000,
         "samples/00001/a.jpg": b"a sample",
     }
+
+
+def test_what_goes_while_it_is_kept_is_not_kept(
+    here: RunStore, run: RunFolder, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that ends removes its last weights: that is nothing to worry anybody with."""
+    listed = here._marks
+
+    def marks(folder: WorkFolder) -> dict[str, list[int]]:
+        found = listed(folder)
+        (run.path / "weights/last.pt").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(here, "_marks", marks)
+    here.keep(run)
+    found = record(storage, run)
+    assert "log.txt" in found
+    assert "weights/last.pt" not in found
 
 
 def test_what_is_the_same_is_not_written_again(

@@ -187,6 +187,15 @@ class RunStore:
         WorkbenchError, OSError
             If the storage cannot be written to; it is tried again with the next call.
         """
+        for left in reversed(range(_TRIES)):
+            try:
+                self._keep(folder, grown)
+                return
+            except NotFoundError:  # a run that has ended removes what it needs no more
+                if not left:
+                    raise
+
+    def _keep(self, folder: WorkFolder, grown: bool) -> None:
         if self._storage is None:
             return
         with folder.lock_in_thread(_LOCK):
