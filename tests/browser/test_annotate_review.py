@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,22 @@ def test_how_reviewing_looks(lab_page: LabPage, suggested: Path) -> None:
     lab_page.page.wait_for_timeout(300)
     keep_picture(lab_page.page, "narrow")
     canvas.root.locator(".wb-review").wait_for()
+
+
+def test_the_picture_is_clear_of_the_bars_on_a_phone(
+    open_lab_page: Callable[..., LabPage], suggested: Path
+) -> None:
+    lab_page = open_lab_page(viewport={"width": 390, "height": 664}, has_touch=True, is_mobile=True)
+    canvas = open_second(lab_page, suggested)
+    canvas.root.get_by_text("3 of 4 to review", exact=True).wait_for()
+    lab_page.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+
+    def free() -> float:
+        bar = canvas.root.locator(".wb-review").bounding_box()
+        stage = canvas.stage.bounding_box()
+        assert bar is not None and stage is not None
+        # While the side bar of JupyterLab goes, there is hardly any page.
+        return bar["y"] - stage["y"] if bar["width"] > 200 else 0.0
+
+    eventually(lambda: free() >= 150, True)
+    keep_picture(lab_page.page, "review-phone")

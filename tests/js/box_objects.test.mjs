@@ -45,6 +45,7 @@ test("the picture's row is as high as was asked for, or less, so that its bars a
   assert.equal(heightFor(560, 900, 100), 560);
   assert.equal(heightFor(560, 700, 200), 490);
   assert.equal(heightFor(560, 300, 200), 240);
+  assert.equal(heightFor(560, 300, 200, 132), 372, "the lists below the picture take none of it");
 });
 
 test("the filmstrip has the present image in its middle, and ends where the walk does", () => {

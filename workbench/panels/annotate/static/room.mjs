@@ -1,6 +1,6 @@
 /** How much room a view has: as high as it may be, no higher than is in sight, or the whole screen. */
 
-/** Below this a picture is of no use, in CSS pixels. */
+/** Below this a picture is of no use, in CSS pixels; what stands below it comes on top. */
 const LOWEST = 240;
 /** Share of what is in sight that code above the view may take. */
 const MOST_CODE = 0.2;
@@ -11,9 +11,10 @@ const MARGIN = 10;
  * Height of the picture's row.
  * @param {number} wanted @param {number} sight height of what scrolls around the view
  * @param {number} above of all that is to be seen with the view: above it, and its own bars
+ * @param {number} [others] of what shares the row's height with the picture
  */
-export function heightFor(wanted, sight, above) {
-  return Math.min(wanted, Math.max(Math.floor(sight - above - MARGIN), LOWEST));
+export function heightFor(wanted, sight, above, others = 0) {
+  return Math.min(wanted, Math.max(Math.floor(sight - above - MARGIN), LOWEST + others));
 }
 
 /**
@@ -50,10 +51,11 @@ function topOf(root, sight) {
  * @param {HTMLElement} root of the view @param {HTMLElement} main what is made higher or lower
  * @param {object} options
  * @param {() => number} options.wanted height of `main`
+ * @param {() => number} options.others height that others take of it
  * @param {(text: string) => void} options.tell
  * @param {() => void} options.changed full screen has begun or ended
  */
-export function fitRoom(root, main, { wanted, tell, changed }) {
+export function fitRoom(root, main, { wanted, others, tell, changed }) {
   /** @type {HTMLElement|null} */
   let scroller = null;
   let given = "";
@@ -74,7 +76,7 @@ export function fitRoom(root, main, { wanted, tell, changed }) {
     const above =
       distance(topOf(root, sight), root) + parseFloat(getComputedStyle(scroller).paddingTop);
     const bars = root.offsetHeight - main.offsetHeight;
-    const next = `${heightFor(wanted(), sight, above + bars)}px`;
+    const next = `${heightFor(wanted(), sight, above + bars, others())}px`;
     given = next;
     if (main.style.height !== next) main.style.height = next;
   }
@@ -92,6 +94,7 @@ export function fitRoom(root, main, { wanted, tell, changed }) {
 
   return {
     isFull,
+    fit,
     /** Anew, as another height is wanted. */
     reset() {
       main.style.height = given;

@@ -41,8 +41,10 @@ import { currentNotice, describeCount, describeProgress, isBackground } from "./
 import { createSuggestMenu } from "./suggest_menu.mjs";
 import { createReviewBar, createStatusLine, createToolbar } from "./toolbar.mjs";
 
-/** What the bar of the review takes at the bottom of the stage, in CSS pixels. */
+/** What the bar of the review takes at the bottom of the stage while it is one row, in CSS pixels. */
 const REVIEW_ROOM = 52;
+/** Below and above the bar. */
+const BAR_MARGIN = 12;
 
 /**
  * @typedef {"picture"|"boxes"|"active"|"controls"|"status"} Layer  what is painted or written anew
@@ -104,10 +106,12 @@ export function mountView(model, session, host) {
   };
   const focusStage = () => stageElement.focus({ preventScroll: true });
 
+  let barHeight = 0; // as it was when the bar was seen last: on a phone it is several rows
+  const roomOfBar = () => Math.max(REVIEW_ROOM, barHeight + BAR_MARGIN);
   let isBarBelow = false; // as it was when the picture was fitted: none moves while it is reviewed
   /** As large as there is room for, with the bar of the review below it. */
   const fitted = () =>
-    fitViewport(image(), { ...size, height: size.height - (isBarBelow ? REVIEW_ROOM : 0) });
+    fitViewport(image(), { ...size, height: size.height - (isBarBelow ? roomOfBar() : 0) });
   const fitAgain = () => {
     isBarBelow = session.boxes().some((box) => box.proposal);
     stage.setViewport(fitted(), true);
@@ -333,19 +337,20 @@ export function mountView(model, session, host) {
     },
   });
   const statusLine = createStatusLine();
+  const frame = make(
+    "div",
+    { class: "wb-frame" },
+    stageElement,
+    review.element,
+    notice.element,
+    hint.element,
+    help.element,
+    menu.element,
+  );
   const main = make(
     "div",
     { class: "wb-main" },
-    make(
-      "div",
-      { class: "wb-frame" },
-      stageElement,
-      review.element,
-      notice.element,
-      hint.element,
-      help.element,
-      menu.element,
-    ),
+    frame,
     make("div", { class: "wb-side" }, classes.element, objects.element),
   );
   const root = make(
@@ -362,6 +367,8 @@ export function mountView(model, session, host) {
   objects.toggle(true);
   const room = fitRoom(root, main, {
     wanted: () => model.get("canvas_height"),
+    // On a narrow page the lists stand below the picture.
+    others: () => main.clientHeight - frame.clientHeight + roomOfBar() - REVIEW_ROOM,
     tell,
     changed: () => mark("controls"),
   });
@@ -552,6 +559,16 @@ export function mountView(model, session, host) {
     mark("picture", "boxes", "active", "status");
   });
   observer.observe(stageElement);
+  const barObserver = new ResizeObserver(() => {
+    const { offsetHeight } = review.element;
+    if (!offsetHeight || offsetHeight === barHeight) return; // it is away, or as it was
+    barHeight = offsetHeight;
+    room.fit();
+    if (!state.frame?.width || !isFitted || !isBarBelow) return;
+    viewport = fitted();
+    mark("picture", "boxes", "active", "status");
+  });
+  barObserver.observe(review.element);
 
   const takeNewClass = () => {
     const index = names().indexOf(newClass);
@@ -587,6 +604,7 @@ export function mountView(model, session, host) {
   return () => {
     unsubscribe();
     observer.disconnect();
+    barObserver.disconnect();
     hand.close();
     keyboard.close();
     hint.close();
