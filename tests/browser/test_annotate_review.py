@@ -216,7 +216,8 @@ def test_the_picture_is_clear_of_the_bars_on_a_phone(
     def free() -> float:
         bar = canvas.root.locator(".wb-review").bounding_box()
         stage = canvas.stage.bounding_box()
-        assert bar is not None and stage is not None
+        assert bar is not None
+        assert stage is not None
         # While the side bar of JupyterLab goes, there is hardly any page.
         return bar["y"] - stage["y"] if bar["width"] > 200 else 0.0
 
