@@ -16,7 +16,6 @@ from workbench.datasets.formats.class_lists import (
     json_classes,
     small_text,
 )
-from workbench.datasets.formats.file_names import hidden
 from workbench.datasets.formats.items import Reading
 from workbench.datasets.formats.view import FolderView
 from workbench.errors import ArchiveError
@@ -28,6 +27,9 @@ _NO_CLASSES = frozenset({"__ignore__", "_background_", "__background__", "backgr
 # labelImg comes with one of twenty names, to which people add their own.
 _OFFERED = "predefined_classes.txt"
 _COLUMNS = 2
+_KINDS = (".txt", ".names", ".labels", ".yaml", ".yml", ".pbtxt", ".csv")
+_JSON = ("notes.json", "classes.json")
+_MORE = frozenset({"classes.csv", "_classes.csv", "class.csv", *_JSON})
 
 
 def take_order(view: FolderView, reading: Reading, labels: Collection[str]) -> None:
@@ -60,12 +62,13 @@ def take_order(view: FolderView, reading: Reading, labels: Collection[str]) -> N
 
 def _lists(view: FolderView) -> Iterator[tuple[str, list[str]]]:
     """Yield the files that list classes, with what they list; damaged ones are none."""
-    for name in view.names:
+    names = view.others(_KINDS) + [n for n in view.others((".json",)) if n.endswith(_JSON)]
+    for name in names:
         base = name.rpartition("/")[2].lower()
         kind = base.rpartition(".")[2]
         is_list = is_class_list(name) or (is_other_list(name) and kind != "csv")
         others = kind in ("yaml", "yml", "pbtxt") or base in _MORE
-        if not (is_list or others) or hidden(name) or view.size(name) > MAX_BYTES:
+        if not (is_list or others) or view.size(name) > MAX_BYTES:
             continue
         try:
             text = small_text(view, name)
@@ -81,9 +84,6 @@ def _lists(view: FolderView) -> Iterator[tuple[str, list[str]]]:
                 yield name, parse_data_yaml(text, name)[0]
         except ArchiveError:
             continue
-
-
-_MORE = frozenset({"classes.csv", "_classes.csv", "class.csv", "notes.json", "classes.json"})
 
 
 def _numbered(text: str) -> list[str]:

@@ -29,13 +29,7 @@ from workbench.datasets.formats.items import (
     number,
 )
 from workbench.datasets.formats.view import FolderView
-from workbench.datasets.formats.walking import (
-    found,
-    in_like_folders,
-    owned_texts,
-    read_text,
-    rows_match,
-)
+from workbench.datasets.formats.walking import found, owned_by_folder, read_text, rows_match
 
 _DOTA_HEAD = ("imagesource", "gsd")
 _VISDRONE = (
@@ -58,7 +52,7 @@ class RowFormat(NamedTuple):
 
     def detect(self, view: FolderView) -> Detection:
         """Look for text files beside pictures whose rows are of this form."""
-        groups = in_like_folders(owned_texts(view))
+        groups = owned_by_folder(view)
         files = [f for names in groups for f in rows_match(view, names, self._is_good, 0.8)]
         reason = f"{counted(len(files), 'text file')} with rows of {self.TITLE}"
         return found(files, reason, self.confidence)

@@ -101,6 +101,15 @@ def _owned_texts(view: FolderView) -> list[str]:
     return [n for n, stem in zip(texts, folded_stems(texts), strict=True) if stem in stems]
 
 
+def owned_by_folder(view: FolderView) -> list[list[str]]:
+    """Return the text files that are called like a picture; see `in_like_folders`."""
+    return view.once(_owned_by_folder)
+
+
+def _owned_by_folder(view: FolderView) -> list[list[str]]:
+    return in_like_folders(owned_texts(view))
+
+
 def rows_match(
     view: FolderView, names: Sequence[str], good: Callable[[str], bool], least: float = 0.5
 ) -> list[str]:
@@ -121,7 +130,7 @@ def in_like_folders(names: Sequence[str]) -> list[list[str]]:
     """
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(_folder_word(name.rpartition("/")[0]), []).append(name)
+        groups.setdefault(_folder_word(name[: max(name.rfind("/"), 0)]), []).append(name)
     return list(groups.values())
 
 
