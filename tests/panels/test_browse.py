@@ -219,8 +219,14 @@ async def test_delete_restore_background_clear_and_tags(model: BrowseModel, root
     await model.restore()
     await model.show("images")
 
+    choose(model, 0)
+    await model.mark_background()
+    assert model.status.text == "1 image marked as background, 2 boxes removed."
+    await model.undo()
+
     choose(model, 3)
     await model.mark_background()
+    assert model.status.text == "1 image marked as background.", "it had no box"
     assert (root / "labels" / "train" / "d.txt").read_text() == ""
     await model.clear_labels()
     assert not (root / "labels" / "train" / "d.txt").exists()

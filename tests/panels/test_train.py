@@ -166,7 +166,7 @@ async def test_buttons_start_and_cancel_and_a_second_panel_finds_the_run(
 async def test_what_cannot_start_is_said_in_the_panel(panel: TrainPanel) -> None:
     panel.model.dataset = "<b>nothing</b>"
     assert panel.form.dataset.value == "<b>nothing</b>"
-    with pytest.raises(InvalidNameError, match="separator"):
+    with pytest.raises(InvalidNameError, match="holds a slash"):
         await panel.start()
     assert "<b>nothing" in panel.status_line.text
     assert panel.status_line.tone == "problem"
@@ -196,12 +196,15 @@ async def test_a_number_that_is_too_small_is_said_and_not_changed(panel: TrainPa
     panel.form.epochs.value = 0
     assert panel.model.epochs == 0
     assert "Epochs: 1 is the least." in panel.form.hints["epochs"].value
+    assert panel.start_button.disabled
+    assert panel.start_button.tooltip == panel.copy_button.why == "Epochs: 1 is the least."
     with pytest.raises(InvalidConfigError, match="Epochs: 1 is the least"):
         await panel.start()
     assert panel.status_line.text == "Epochs: 1 is the least."
     panel.form.epochs.value = 3
     assert "is the least" not in panel.form.hints["epochs"].value
     assert panel.status_line.text == ""
+    assert not panel.start_button.disabled
 
 
 async def test_the_page_speaks_of_its_tick_box(panel: TrainPanel) -> None:

@@ -14,7 +14,12 @@ from tests.helpers.file_server import Server
 from workbench.errors import InvalidConfigError, TrainingError
 from workbench.persistence import ModelStore
 from workbench.persistence.models import ModelInfo
-from workbench.training.base_models import fetch_weights, resolve_base_model, weights_dir
+from workbench.training.base_models import (
+    as_typed,
+    fetch_weights,
+    resolve_base_model,
+    weights_dir,
+)
 from workbench.weights import ultralytics_release
 
 WEIGHTS = bytes(range(256)) * 5_000
@@ -154,3 +159,13 @@ def test_weights_that_the_release_does_not_have_are_said_to_be_missing(release: 
     with pytest.raises(TrainingError, match=r"yolo11z\.pt: expected its size and digest"):
         fetch_weights(weights_dir() / "yolo11z.pt")
     assert release.asked == ["/release"]
+
+
+def test_a_path_in_ones_own_folder_is_said_as_one_types_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert as_typed(tmp_path / "weights" / "a.pt") == str(Path("~/weights/a.pt"))
+    elsewhere = tmp_path.parent / "a.pt"
+    assert as_typed(elsewhere) == str(elsewhere)

@@ -77,21 +77,28 @@ class Actions:
         text = f"{counted(len(entries), 'item')} restored"
         return Change(text, partial(self._discard, entries, text))
 
-    async def mark_background(self, keys: Iterable[ImageKey]) -> Change:
+    async def mark_background(self, keys: Iterable[ImageKey], *, num_boxes: int = 0) -> Change:
         """Say of images that there is nothing in them: each gets an empty label file.
 
         Boxes that they had are gone, until this is undone.
+
+        Parameters
+        ----------
+        keys : iterable of (str, str)
+        num_boxes : int
+            How many that are, where it is known: the change says so.
         """
         images = _distinct(keys)
         edits = await self._stores.label.patch_many(
             self._dataset, dict.fromkeys(images), what="background"
         )
-        return self._edited(f"{counted(len(images), 'image')} marked as background", edits)
+        text = f"{counted(len(images), 'image')} marked as background"
+        return self._edited(text + _without(num_boxes), edits)
 
-    async def clear_labels(self, keys: Iterable[ImageKey]) -> Change:
-        """Make images unlabelled again; their label files go to the trash."""
+    async def clear_labels(self, keys: Iterable[ImageKey], *, num_boxes: int = 0) -> Change:
+        """Make images unlabelled again, their files go to the trash; see `mark_background`."""
         entries = await self._stores.label.delete_many(self._dataset, _distinct(keys), what="clear")
-        text = f"labels of {counted(len(entries), 'image')} cleared"
+        text = f"labels of {counted(len(entries), 'image')} cleared{_without(num_boxes)}"
         return Change(text, partial(self._restore, [entry.id for entry in entries], text))
 
     async def reclassify(self, boxes: Iterable[BoxRef], class_id: int) -> Change:
@@ -263,3 +270,8 @@ def row_patches(
 
 def _distinct(keys: Iterable[ImageKey]) -> list[ImageKey]:
     return list(dict.fromkeys((split, name) for split, name in keys))
+
+
+def _without(num_boxes: int) -> str:
+    """Return the end of a sentence on labels that are gone; empty: none is known of."""
+    return f", {counted(num_boxes, 'box', 'boxes')} removed" if num_boxes else ""

@@ -133,10 +133,10 @@ def _from_name(name: str, stored: list[str], allow_download: bool) -> BaseModel:
     weights = f"{stem}.pt"
     fetched = weights_dir() / weights
     if fetched.is_file():
-        note = f"Starts from the pretrained weights {fetched}."
+        note = f"Starts from the pretrained weights {as_typed(fetched)}."
         return BaseModel(source=str(fetched), label=weights, pretrained=True, note=note)
     if allow_download:
-        note = f"Starts from the pretrained weights {weights}, fetched to {fetched.parent}."
+        note = f"Starts from the pretrained weights {weights}, fetched to {as_typed(fetched.parent)}."
         return BaseModel(source=str(fetched), label=weights, pretrained=True, fetch=True, note=note)
     return BaseModel(
         source=architecture,
@@ -146,9 +146,17 @@ def _from_name(name: str, stored: list[str], allow_download: bool) -> BaseModel:
             f"{weights} is not on this disk and downloads are not allowed, so training starts from "
             f"random weights of {architecture} and needs many more epochs. To start from "
             f"pretrained weights, allow the download ({IN_CODE}) or put the file at "
-            f"{fetched}."
+            f"{as_typed(fetched)}."
         ),
     )
+
+
+def as_typed(path: Path) -> str:
+    """Return a path as one would type it: what lies in one's own folder begins with ``~``."""
+    home = Path.home()
+    if home == Path(home.anchor) or not path.is_relative_to(home):
+        return str(path)
+    return str(Path("~") / path.relative_to(home))
 
 
 def weights_dir() -> Path:

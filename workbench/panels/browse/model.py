@@ -281,11 +281,17 @@ class BrowseModel(ChangingModel):
 
     async def mark_background(self) -> None:
         """Mark the selected images as background: reviewed, without objects."""
-        await self._change(self._images(), lambda do, images, _: do.mark_background(images))
+        await self._change(
+            self._images(),
+            lambda do, images, _: do.mark_background(images, num_boxes=self._boxes_on(images)),
+        )
 
     async def clear_labels(self) -> None:
         """Make the selected images unlabelled again."""
-        await self._change(self._images(), lambda do, images, _: do.clear_labels(images))
+        await self._change(
+            self._images(),
+            lambda do, images, _: do.clear_labels(images, num_boxes=self._boxes_on(images)),
+        )
 
     async def tag(self, tag: str) -> None:
         """Add a tag to the selected images."""
@@ -561,6 +567,11 @@ class BrowseModel(ChangingModel):
         if not images:
             raise ValueError("no image is selected: select some first")
         return images
+
+    def _boxes_on(self, images: list[ImageKey]) -> int:
+        """How many boxes images have, which are as they were when they were chosen."""
+        index = self._decided_on or self._shown.index
+        return int(index.num_boxes[index.positions(images)].sum())
 
     def _boxes(self) -> list[BoxRef]:
         boxes = self._shown.boxes(self.selection)

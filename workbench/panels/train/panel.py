@@ -277,7 +277,7 @@ class TrainPanel:
     def _make_start(self) -> None:
         self.start_button = button("Start", "play", self.model.propose, self._spawn)
         self.start_button.button_style = "primary"
-        self.copy_button = CopyButton(why="Choose a dataset first, and settings that can be.")
+        self.copy_button = CopyButton()
         self.undo_button = button("Undo", "undo", self.model.undo_mend, self._spawn)
         show(self.undo_button, False)
         self.nothing = w.HTML(empty(_NOTHING))
@@ -360,6 +360,13 @@ class TrainPanel:
 
     def _show_code(self, _change: Any = None) -> None:
         self.copy_button.text = self.model.as_python()
+        self.copy_button.why = self.model.why_not()
+        self._allow_start()
+
+    def _allow_start(self) -> None:
+        model = self.model
+        reason = model.why_not() if model.dataset else _CHOOSE if model.datasets else NO_DATASET
+        allow(self.start_button, CHECKING if model.busy else reason, _START)
 
     def _show_problems(self, _: Any = None) -> None:
         found = self.model.problems
@@ -389,8 +396,7 @@ class TrainPanel:
 
     def _show_run(self, _: Any = None) -> None:
         model, progress, run = self.model, self.model.progress, self.model.run
-        reason = "" if model.dataset else _CHOOSE if model.datasets else NO_DATASET
-        allow(self.start_button, CHECKING if model.busy else reason, _START)
+        self._allow_start()
         has_run = run is not None and model.comparison is None
         show(self.run_view, has_run)
         show(self.nothing, not has_run and model.comparison is None and not model.problems)

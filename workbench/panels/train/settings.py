@@ -124,6 +124,14 @@ class TrainSettings(t.HasTraits):
         mine["extra"] = parse_arguments(mine.pop("arguments"))
         return TrainingConfig.from_json(mine | settings)
 
+    def why_not(self) -> str:
+        """Return which setting of the next run cannot be; empty: all can."""
+        try:
+            self.config()
+        except WorkbenchError as error:
+            return str(error)
+        return ""
+
     def as_python(self) -> str:
         """Return what *Start* does, to be run in a cell; empty while the settings cannot be."""
         try:

@@ -9,7 +9,7 @@ import { createMeter } from "../../live/static/flow.mjs";
 import { createLiveSource } from "../../live/static/live_source.mjs";
 import { createPlayer } from "../../live/static/player.mjs";
 import { createStage } from "../../live/static/stage.mjs";
-import { allow, make, setText } from "../../shared/static/dom.mjs";
+import { allow, make, setAttribute, setText } from "../../shared/static/dom.mjs";
 import { onKernelGone } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
@@ -280,10 +280,8 @@ export function mountCamera(model, host) {
       : toggles
         ? "Start recording"
         : "Take a picture; hold for a burst";
-    const reason = whyNot();
-    record.setAttribute("aria-label", label);
-    record.setAttribute("aria-disabled", String(Boolean(reason)));
-    record.title = reason || `${label} (Space)`;
+    setAttribute(record, "aria-label", label);
+    allow(record, whyNot(), `${label} (Space)`);
   }
 
   function followSettings() {

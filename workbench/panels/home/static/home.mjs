@@ -1,7 +1,7 @@
 /** The home page: a card for each dataset, a form for new ones, what to do next, the trash. */
 /** @import { HomeCard, HomeModel, HomePage, Receiver, Send, View } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
-import { make, setText } from "../../shared/static/dom.mjs";
+import { allow, make, setText } from "../../shared/static/dom.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createTransferPage, importContent } from "../../shared/static/transfer_page.mjs";
@@ -137,11 +137,13 @@ function render({ model, el }) {
       dialogue.hidden = true;
     };
     const cancel = make("button", { class: "wb-button", type: "button", onclick: close }, "Cancel");
+    let isAsked = false;
     const problem = make("p", { class: "wbh-problem", role: "alert", hidden: true });
     const submit = make("button", { class: "wb-button wb-primary", type: "submit" }, answer);
     /** @param {string} text */
     const hear = (text) => {
-      Object.assign(submit, { disabled: false, title: "" });
+      isAsked = false;
+      allow(submit, "");
       if (dialogue.hidden || dialogue.firstElementChild !== form) return tellProblem(text);
       setText(problem, text);
       problem.hidden = !text;
@@ -155,9 +157,11 @@ function render({ model, el }) {
         "aria-label": title,
         onsubmit: (/** @type {Event} */ event) => {
           event.preventDefault();
+          if (isAsked) return undefined;
           const asked = then(Object.fromEntries(inputs.map((input) => [input.name, input.value])));
           if (!asked) return close();
-          Object.assign(submit, { disabled: true, title: "It is being done." });
+          isAsked = true;
+          allow(submit, "It is being done.");
           return asked.then(hear);
         },
         onkeydown: (/** @type {KeyboardEvent} */ event) => {
