@@ -136,7 +136,8 @@ def _from_name(name: str, stored: list[str], allow_download: bool) -> BaseModel:
         note = f"Starts from the pretrained weights {as_typed(fetched)}."
         return BaseModel(source=str(fetched), label=weights, pretrained=True, note=note)
     if allow_download:
-        note = f"Starts from the pretrained weights {weights}, fetched to {as_typed(fetched.parent)}."
+        folder = as_typed(fetched.parent)
+        note = f"Starts from the pretrained weights {weights}, fetched to {folder}."
         return BaseModel(source=str(fetched), label=weights, pretrained=True, fetch=True, note=note)
     return BaseModel(
         source=architecture,
