@@ -339,6 +339,8 @@ async def test_kitti_comes_with_a_file_of_calibration_for_each_picture(
     [
         ("label.txt", "@ a.jpg\n20 10 60 50\n"),
         ("boxes.txt", "a.jpg\n20, 10, 60, 50\n"),
+        # ICDAR's, of text in pictures.
+        ("gt_a.txt", "20,10,80,10,80,60,20,60,HELLO\n"),
         # JSON without an extension.
         ("result", '{"pictures": ["a.jpg"], "bbox": [20, 10, 60, 50]}'),
     ],
@@ -497,3 +499,14 @@ async def test_outlines_with_a_confidence_behind_them(
     if boxes:  # what is left is a row that training reads
         kept = (info.path / "labels/train/a.txt").read_text()
         assert kept.startswith("0 .1 .1 .4 .1 .4 .6 .1 .6\n")
+
+
+async def test_objects_that_were_deleted_in_their_tool_are_left_out(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    thing = voc_object("cat").replace("</object>", "<deleted>0</deleted></object>")
+    files = {"a.jpg": PICTURE, "a.xml": voc(thing + thing.replace("0</del", "1</del"))}
+    files |= {"b.jpg": PICTURE, "b.xml": voc(thing.replace("0</del", "1</del"), name="b.jpg")}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert [(e.file, e.place) for e in plan.ledger.some("deleted")] == [("a.xml", 2), ("b.xml", 1)]
+    assert labels(await plan.apply()) == ONE

@@ -28,6 +28,7 @@ PICTURE_LEFT = "picture left out"
 OTHER_VERSION = "another annotator"
 OTHER_GROUP = "said once more"
 PREDICTED = "prediction"
+DELETED = "deleted"
 OTHER_FOLDER = "another folder of labels"
 IGNORED = "ignored region"
 NOT_HERE = "not in the dataset"
@@ -148,6 +149,7 @@ SENTENCES = {
         "{count} annotations repeat what was taken already of the same picture, as outlines and "
         "boxes do, and <were|was> left out, such as in {example}"
     ),
+    DELETED: ("{count} annotations are marked as deleted and were left out, such as {example}"),
     OTHER_FOLDER: (
         _OUT + "<their pictures have|its picture has> a file in the folder of labels that belongs "
         "to it, such as {example}: move that folder away to have these read"

@@ -34,6 +34,9 @@ _LINES = 200
 _LOOKED_AT = 20
 _CORNERS = 4
 _NUMBERS_ALONE = re.compile(rb"[\s,;]*(?:-?\d+(?:\.\d+)?[\s,;]+){3,}-?\d+(?:\.\d+)?[\s,;]*")
+_BESIDE_NAMES = re.compile(
+    r"^(?:gt|res|poly|label|bbox)[_-]|[_-](?:gt|bbox|bboxes|boxes|labels?|ann|annotations?)$"
+)
 _JSON_BEGINS = re.compile(rb"\s*(?:\{\s*\"|\[\s*\{)")
 _BINARY = frozenset(
     {
@@ -231,7 +234,7 @@ def _is_asked(view: FolderView, name: str) -> bool:
         return extension(name.rpartition(".")[0]) in _ASKED_EXTENSIONS
     if kind in _BINARY or _TFRECORD.search(name):
         return True
-    if kind == ".txt" and fold(stem_of(name)) in view.once(_called):
+    if kind == ".txt" and _may_be_of_a_picture(view, name):
         return view.size(name) > 0
     if kind in _TEXTS and _has_boxes(view.head(name, _HEAD).splitlines()[:_LINES]):
         return True
@@ -257,6 +260,13 @@ def _has_boxes(lines: Sequence[bytes]) -> bool:
 def _is_box_line(line: bytes) -> bool:
     """Whether a line has a picture and four numbers."""
     return _PICTURE.search(line) is not None and len(_NUMBER.findall(line)) >= _CORNERS
+
+
+def _may_be_of_a_picture(view: FolderView, name: str) -> bool:
+    """Whether a text is called like a picture, also as ``gt_a.txt`` or ``a_boxes.txt``."""
+    stem = fold(stem_of(name))
+    called = view.once(_called)
+    return stem in called or _BESIDE_NAMES.sub("", stem) in called
 
 
 def _called(view: FolderView) -> set[str]:

@@ -85,6 +85,9 @@ def parse_voc(data: bytes, where: str = "annotation", *, one_based: bool | None 
     if not objects and any((root.findtext(tag) or "").strip() for tag in _OF_THE_WHOLE):
         record.reviewed = False  # the picture was sorted, and nobody has looked for things in it
     for position, element in enumerate(objects, start=1):
+        if element.findtext("deleted", "").strip() in ("1", "true"):
+            record.problems.append(Problem(why.DELETED, position))
+            continue
         for one in _one_box_each(element):
             try:
                 record.boxes.append(_object(one, position, 1.0 if shifted else 0.0))
