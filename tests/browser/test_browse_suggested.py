@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.annotating import CELL, HEIGHT, PLATELET, WIDTH, eventually
 from tests.browser.browsing import show_gallery, write_images
@@ -78,6 +79,8 @@ def test_click_the_wrong_ones_accept_the_rest_and_undo(lab_page: LabPage, sugges
     gallery.wait_message("3 suggested boxes accepted on 3 images, 2 suggested boxes rejected.")
     eventually(lambda: new_labels(suggested), {"img_01": 1, "img_07": 1, "img_11": 1})
     gallery.wait_count("0 boxes")
+    for name in ("Accept the rest", "Accept", "All"):
+        expect(gallery.button(name)).to_have_attribute("title", "Nothing is listed here.")
 
     gallery.button("Undo").click()
     gallery.wait_count("5 boxes")

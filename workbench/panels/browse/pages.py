@@ -51,8 +51,8 @@ LISTINGS_KEPT = 3
 
 _NO_CHANGE = Change("0 images added", nothing_to_undo)
 _NOTHING = {
-    "images": "No image matches.",
-    "objects": "No box matches.",
+    "images": "No image matches. Change the filter, or clear it with the × at its end.",
+    "objects": "No box matches. Change the filter, or clear it with the × at its end.",
     "suggested": "No suggestion waits here. Suggest boxes proposes some on the images you select.",
     "trash": "Nothing in the trash matches.",
 }
@@ -62,6 +62,8 @@ def _nothing(listing: Listing) -> str:
     """Return what a gallery says in which nothing is listed."""
     if listing.mode == "images" and not len(listing.index):
         return "No images yet: drop some here, or press Add images."
+    if listing.mode == "objects" and not listing.index.num_boxes.any():
+        return "No boxes yet: draw some in the annotator, or let a model suggest some."
     if listing.mode == "trash" and not listing.trash:
         return "The trash is empty."
     return _NOTHING[listing.mode]

@@ -39,6 +39,7 @@ const SIMILAR = [
   ["pixels", "all", "The same pixels, on all images"],
 ];
 const NONE_CHOSEN = "Choose some first: click one, or press Ctrl+A for all.";
+const NOTHING_THERE = "Nothing is listed here.";
 const SPLIT_NAMES = ["train", "val", "test"];
 
 /**
@@ -96,6 +97,13 @@ export function createActions({
     needsSelection.push(own);
     return own;
   };
+  /** @type {HTMLElement[]} */
+  const needsSome = [];
+  /** @param {HTMLElement} own */
+  const listed = (own) => {
+    needsSome.push(own);
+    return own;
+  };
   /** @param {() => void} run */
   const guarded = (run) => () => state.count > 0 && run();
 
@@ -125,9 +133,9 @@ export function createActions({
   const selecting = make(
     "div",
     { class: "wbg-group", role: "group", "aria-label": "Selection" },
-    button("All", null, "Select all that match (Ctrl+A)", () => grid.selectAll()),
-    button("Invert", null, "Select what is not selected (I)", () => grid.invert()),
-    button("None", null, "Select nothing (Esc)", () => grid.selectNone()),
+    listed(button("All", null, "Select all that match (Ctrl+A)", () => grid.selectAll())),
+    listed(button("Invert", null, "Select what is not selected (I)", () => grid.invert())),
+    chosen(button("None", null, "Select nothing (Esc)", () => grid.selectNone())),
     count,
   );
 
@@ -281,11 +289,13 @@ export function createActions({
     act("accept_rest", { first, last });
   };
   const acceptRest = createMenu({
-    button: button(
-      "Accept the rest",
-      "find",
-      "Accept what is not selected, and reject what is; one undo takes it back",
-      null,
+    button: listed(
+      button(
+        "Accept the rest",
+        "find",
+        "Accept what is not selected, and reject what is; one undo takes it back",
+        null,
+      ),
     ),
     name: "Accept the rest",
     items: () => {
@@ -539,7 +549,9 @@ export function createActions({
       shownMode = state.mode;
       actionGroup.replaceChildren(...(sets[state.mode] ?? []));
     }
-    for (const own of needsSelection) allow(own, state.count ? "" : NONE_CHOSEN);
+    const none = state.total ? "" : NOTHING_THERE;
+    for (const own of needsSome) allow(own, none);
+    for (const own of needsSelection) allow(own, state.count ? "" : none || NONE_CHOSEN);
     allow(undo, state.undo ? "" : "Nothing was changed here yet.", `Undo: ${state.undo} (Ctrl+Z)`);
     count.textContent = `${state.count.toLocaleString("en")} selected`;
   }
