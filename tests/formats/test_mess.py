@@ -510,3 +510,13 @@ async def test_objects_that_were_deleted_in_their_tool_are_left_out(
     plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
     assert [(e.file, e.place) for e in plan.ledger.some("deleted")] == [("a.xml", 2), ("b.xml", 1)]
     assert labels(await plan.apply()) == ONE
+
+
+async def test_one_odd_row_does_not_change_what_all_lists_of_four_numbers_are(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    rows = ['a.jpg,cat,"(100, 30, 180, 90)"\n'] * 20 + ['a.jpg,cat,"(100, 30, 900, 90)"\n']
+    files = {"a.jpg": PICTURE, "t.csv": f"image,class,bbox\n{''.join(rows)}"}
+    plan = await plan_import(persistence_stores, folder(tmp_path / "in" / "set", files))
+    assert plan.ledger.repaired("annotations") == 1  # clipped
+    assert labels(await plan.apply())["train/a"][0] == (0.0, 0.7, 0.6, 0.4, 0.6)

@@ -19,8 +19,10 @@ from workbench.persistence.image_header import ImageHeader
 _SLACK = 1.0
 _SLACK_FRACTIONS = 0.02
 _BEYOND = 1.5  # no coordinate of a fraction is
+# Shares: so many boxes that leave their pictures as a corner and sides show that they are none, ...
 _MANY = 0.1
-"""So many boxes that leave their pictures as a corner and sides show that they are none."""
+# ... if no more than so many do as two corners.
+_FEW = 0.01
 _ENOUGH = 3
 _LARGE = 0.8
 
@@ -77,7 +79,8 @@ def _meaning(rows: Numbers, sizes: Numbers) -> tuple[str, list[str]]:
     start, end = rows[:, :2], rows[:, 2:]
     good = (start >= -slack) & (end > start) & (end <= sizes + slack)
     beyond = np.count_nonzero((start + end > sizes + slack).any(axis=1))
-    if not good.all():
+    odd = np.count_nonzero(~good)
+    if odd > _FEW * len(rows) and odd > beyond * _MANY:
         return SIDES, []
     if beyond >= max(_MANY * len(rows), 1):
         return CORNERS, [
@@ -86,7 +89,7 @@ def _meaning(rows: Numbers, sizes: Numbers) -> tuple[str, list[str]]:
             f"out of a picture; choose rows='sides' if that is what they are"
         ]
     large = ((end / sizes) > _LARGE).any(axis=1).mean()
-    if len(rows) < _ENOUGH or beyond or large > 0.5:
+    if len(rows) < _ENOUGH or odd or beyond or large > 0.5:
         return SIDES, []
     return SIDES, [
         f"the numbers of {len(rows):,} boxes were read as {COLUMNS[SIDES]}, and would be inside "

@@ -215,14 +215,15 @@ class ImportModel(ChangingModel):
         if self._plan is not None:
             names = await self._datasets.list_usable()
             names.sort(key=lambda name: name != self._open)  # the one that is open comes first
-            self.page = plan_page(
+            page = plan_page(
                 self._plan,
                 origin=self._origin,
                 name=self._name,
                 datasets=names,
                 opened=self._opened,
-            ) | {"code": self.as_python()}
-            self.page["questions"] = [self._said(text) for text in self.page["questions"]]
+            )
+            page["questions"] = [self._said(text) for text in page["questions"]]
+            self.page = page | {"code": self.as_python()}
 
     def as_python(self) -> str:
         """Return what `apply` does, to be run in a cell; empty while there is no plan.
