@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { makeBox, withLast } from "../../workbench/panels/annotate/static/document.mjs";
+import { labelText } from "../../workbench/panels/annotate/static/draw.mjs";
 import { stripRange } from "../../workbench/panels/annotate/static/filmstrip.mjs";
 import { inSight } from "../../workbench/panels/annotate/static/geometry.mjs";
 import { rowsInSight, sortedBoxes } from "../../workbench/panels/annotate/static/objects.mjs";
@@ -112,4 +113,10 @@ test("a strip asks once more for pictures that did not come", () => {
   clock.now = 20000;
   strip.askAgain(1, 5000);
   assert.equal(sent.length, 2, "all of it is here");
+});
+
+test("a label says in a word that its box is locked: not every system has the sign", () => {
+  const box = makeBox(0, [0, 0, 10, 10]);
+  assert.equal(labelText(box, ["cup"], true), "cup (locked)");
+  assert.equal(labelText(box, ["cup"], false), "cup");
 });

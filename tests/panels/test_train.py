@@ -104,7 +104,7 @@ async def test_a_run_from_code_moves_the_view_to_the_end(
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
     assert len(fractions) > 1
-    assert "Finished." in panel.status.value
+    assert "<b>Finished</b> · epoch" in panel.status.value
     assert "random weights" in panel.status.value
     assert f"model <b>{run.read_model_name()}</b> is in the store" in panel.status.value
     table = panel.charts.table

@@ -103,6 +103,8 @@ def status(
     losses = " · ".join(
         f"{escape(name.replace('_', ' '))} {value:.3g}" for name, value in progress.losses.items()
     )
+    if len(parts) > 1:
+        parts[0] = f"<b>{escape(said.removesuffix('.'))}</b>"
     lines = [" · ".join(parts)]
     if not progress.is_over:
         used = resources(progress.resources) if progress.resources is not None else ""

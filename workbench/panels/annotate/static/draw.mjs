@@ -124,7 +124,7 @@ export function labelText(box, names, isLocked) {
   const name = names[box.cls] ?? `class ${box.cls}?`;
   if (box.proposal?.source === IN_FILE) return `${name} (in the file)`;
   const score = box.proposal ? ` ${Math.round(box.proposal.score * 100)}%?` : "";
-  return name + score + (isLocked ? " 🔒" : "");
+  return name + score + (isLocked ? " (locked)" : "");
 }
 
 /** @type {Map<string, number>} */
