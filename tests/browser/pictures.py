@@ -158,6 +158,9 @@ def take_job(chromium: Browser, lab: Lab, home: Path) -> None:
     def see(page: Page, name: str) -> None:
         if name == "trained":
             page.wait_for_timeout(SETTLES_MS)  # the curves are drawn once an epoch
+        elif name == "pictures":
+            painted = page.locator('.wbg-scroll[data-ready="true"]:visible')
+            painted.wait_for(timeout=PATIENCE_MS)
         taken.append(name)
         page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
         page.screenshot(path=TARGET / f"job-{len(taken):02}-{name}.png", style=FOLDED)
