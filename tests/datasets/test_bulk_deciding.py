@@ -18,6 +18,7 @@ from workbench.datasets.bulk_deciding import (
     take_back,
 )
 from workbench.datasets.dataset import Dataset
+from workbench.datasets.deciding import decide, waiting_on
 from workbench.errors import ConflictError, NotFoundError
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, NewImage, Prediction
@@ -55,6 +56,18 @@ async def stores(tmp_path: Path) -> Stores:
 def label_files(tmp_path: Path) -> dict[str, str]:
     folder = tmp_path / "data/cups/labels"
     return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*.txt"))}
+
+
+async def test_one_image_is_decided_on_in_one_go(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be a second one could be missing after a kill."""
+    waiting = await waiting_on(stores, "cups", B)
+    monkeypatch.setattr(stores.image, "add_suggestions", None)
+    labels = await decide(stores, "cups", waiting, accept=[0], reject=[1])
+    assert len(labels.annotations) == 1
+    left = await waiting_on(stores, "cups", B)
+    assert [one.class_id for one in left.suggestions] == []
 
 
 async def test_what_waits_is_what_nothing_answers(stores: Stores) -> None:

@@ -104,6 +104,17 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
     return {"class_id": row["class_id"], "xyxy": row["xyxy"]}
 
 
+async def test_an_edit_is_kept_in_one_go_with_what_it_rejects(
+    stores: Stores, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = await page.open(0)
+    left, _ = frame["proposals"]
+    monkeypatch.setattr(stores.image, "add_suggestions", None)
+    assert (await page.edit("accept", [plain(left)], []))["kind"] == "saved"
+    table = await stores.image.suggestions("cups")
+    assert [len(table.of(*A, rejected=rejected)) for rejected in (True, False)] == [2, 1]
+
+
 async def again(stores: Stores, index: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What a new panel, after a restart, shows of an image."""
     fresh = AnnotatePanel("cups", stores=stores)

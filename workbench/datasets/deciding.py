@@ -142,6 +142,8 @@ async def decide(
         raise ValueError(f"expected positions below {count}, found {beyond[0]}")
     labels = waiting.labels
     taken = [waiting.suggestions[position] for position in dict.fromkeys(accept)]
+    rejected = [waiting.suggestions[position] for position in dict.fromkeys(reject)]
+    blocks = waiting.table.rejections(waiting.key, rejected)
     if taken:
         names = dict.fromkeys(_name(waiting.table, one) for one in taken)
         labels = await stores.label.save(
@@ -150,10 +152,9 @@ async def decide(
             [*labels.annotations, *(Annotation(one.class_id, *one.xywh) for one in taken)],
             expected_revision=labels.revision,
             what=f"accepted from {', '.join(names)}",
+            decided=blocks,
         )
-    rejected = [waiting.suggestions[position] for position in dict.fromkeys(reject)]
-    blocks = waiting.table.rejections(waiting.key, rejected)
-    if blocks:
+    elif blocks:
         await stores.image.add_suggestions(dataset, blocks)
     return labels
 

@@ -33,6 +33,7 @@ from workbench.panels.annotate.reviewing import RESTS_ON, Review
 from workbench.persistence import Stores
 from workbench.persistence.models import Annotation, LabelData, LabelEdit, Prediction
 from workbench.persistence.sources import ImageSource
+from workbench.persistence.suggestion_blocks import SuggestionBlock
 from workbench.weights.fetching import MissingFilesError
 
 
@@ -460,8 +461,10 @@ class AnnotateModel(traitlets.HasTraits):
             if what not in {"undo", "redo"}:  # what these words mean is read from the history
                 taken = self.review.sources_taken(name, stored, boxes or ())
                 what = f"{what} ({', '.join(taken)})" if taken else what
-            data = await self._write(name, present, revision, boxes, edit.agreed, what)
-            await self.review.decide(name, edit, data.annotations, size)
+            decided = self.review.decided(name, edit, boxes or (), size)
+            data = await self._write(name, present, revision, boxes, edit.agreed, what, decided)
+            if decided:
+                await self.review.refresh()
         self._note_written(edit.key, data)
         return data
 
@@ -572,24 +575,36 @@ class AnnotateModel(traitlets.HasTraits):
         annotations: list[Annotation] | None,
         agreed: bool,
         what: str,
+        decided: Sequence[SuggestionBlock] = (),
     ) -> LabelData:
         """Write labels in place of those that are `present`, unless they are there already.
 
-        A page sends an edit again whose answer got lost.
+        What was decided on suggestions goes along: both, or neither. A page sends an edit again
+        whose answer got lost.
         """
         label, place = self._stores.label, (self.dataset, self.split, name)
         expected = None if revision == UNREADABLE else revision
+        is_repeat = present is not None and present.revision not in {"", revision}
         if annotations is None:
             if present is not None and not present.revision:
-                return present  # there is nothing to remove, or it was removed before
-            await label.delete(*place, expected_revision=expected, what=what)
-            return LabelData(name, self.split, [])
-        is_repeat = present is not None and present.revision not in {"", revision}
-        if present is not None and is_repeat and same_boxes(present.annotations, annotations):
-            return present
-        return await label.save(
-            *place, annotations, expected_revision=expected, discard_other_rows=agreed, what=what
-        )
+                data = present  # there is nothing to remove, or it was removed before
+            else:
+                await label.delete(*place, expected_revision=expected, what=what)
+                data = LabelData(name, self.split, [])
+        elif present is not None and is_repeat and same_boxes(present.annotations, annotations):
+            data = present
+        else:
+            return await label.save(
+                *place,
+                annotations,
+                expected_revision=expected,
+                discard_other_rows=agreed,
+                what=what,
+                decided=decided,
+            )
+        if decided:
+            await self._stores.image.add_suggestions(self.dataset, decided)
+        return data
 
     @contextmanager
     def _noting(self, key: str, name: str) -> Iterator[None]:

@@ -120,10 +120,10 @@ class Review:
         taken = [one for one in self.waiting(filename, before) if one not in left]
         return list(dict.fromkeys(self.source_name(one.source) for one in taken))
 
-    async def decide(
+    def decided(
         self, filename: str, edit: Edit, labels: Sequence[Annotation], size: Size
-    ) -> None:
-        """Note what an edit has rejected, and what it has brought back.
+    ) -> list[SuggestionBlock]:
+        """Return what notes what an edit rejects, and what it brings back.
 
         Parameters
         ----------
@@ -134,17 +134,14 @@ class Review:
             Of the image.
         """
         if self._table is None or not (edit.gone or edit.proposals):
-            return
+            return []
         key = (self._split, filename)
         uncovered = self.waiting(filename, labels)
         rejected = [one for one in uncovered if _is_among(one, edit.gone, size)]
         offered = self._table.of(*key, rejected=True)
         again = [one for one in offered if _is_among(one, edit.proposals or (), size)]
         restored = suppressing(again, self._table.rejected.get(key, ()), self._table.families())
-        blocks = self._table.rejections(key, rejected) + self._restored(key, restored)
-        if blocks:
-            await self._images.add_suggestions(self._dataset, blocks)
-            await self.refresh()
+        return self._table.rejections(key, rejected) + self._restored(key, restored)
 
     def _restored(self, key: ImageKey, restored: Sequence[Rejected]) -> list[SuggestionBlock]:
         assert self._table is not None

@@ -46,6 +46,7 @@ class Save:
     expected_revision: str | None
     discard_other_rows: bool
     what: str
+    also: Sequence[Append] = ()
     outcome: Future[LabelData] = field(default_factory=Future)
 
 
@@ -214,7 +215,8 @@ class _Batch:
         """Return what is to be written."""
         changed = [one for one in self.checked if one.edit.before != one.new]
         writes = [Write(label_key(*one.key), one.new) for one in changed]
-        return [*writes, *history_log.noted(storage, [one.edit for one in changed])]
+        noted = history_log.noted(storage, [one.edit for one in changed])
+        return [*writes, *noted, *(change for one in self.checked for change in one.save.also)]
 
     def tell(self, failed: Exception | None = None) -> None:
         """Tell each what has become of it; if the commit has failed, with its error."""

@@ -69,6 +69,7 @@ class LabelStore:
         expected_revision: str | None = None,
         discard_other_rows: bool = False,
         what: str = "",
+        decided: Sequence[SuggestionBlock] = (),
     ) -> LabelData:
         """Replace the labels of one image; durable when this returns.
 
@@ -85,6 +86,8 @@ class LabelStore:
             Agree that polygons, keypoints or confidences in the file become plain boxes.
         what : str
             In a word what the edit was, for the history.
+        decided : sequence of SuggestionBlock
+            As for `save_many`.
 
         Returns
         -------
@@ -103,7 +106,8 @@ class LabelStore:
         """
         # Copied, because the caller may go on editing its list while the thread works.
         boxes = list(annotations)
-        save = Save(split, filename, boxes, expected_revision, discard_other_rows, what)
+        also = suggestion_log.noted(decided)
+        save = Save(split, filename, boxes, expected_revision, discard_other_rows, what, also)
         return await self._saves.save(self._places.open(dataset), save)
 
     async def save_many(
