@@ -74,12 +74,18 @@ class PlanFacts:
     @property
     def confidence(self) -> float:
         """How sure that is, 0..1."""
-        return self._contents.recognised.detection.confidence if self.format else 1.0
+        recognised = self._contents.recognised
+        return (
+            recognised.detection.confidence if self.format else 0.5 if recognised.unknown else 1.0
+        )
 
     @property
     def reason(self) -> str:
         """What speaks for it."""
-        return self._contents.recognised.detection.reason or "pictures without annotations"
+        recognised = self._contents.recognised
+        if recognised.unknown and not self.format:
+            return "pictures, and what may be annotations in a form that is not known"
+        return recognised.detection.reason or "pictures without annotations"
 
     @property
     def others(self) -> dict[str, str]:

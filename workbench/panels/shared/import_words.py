@@ -13,6 +13,7 @@ from workbench.datasets.formats.merging import MergePlan
 from workbench.datasets.formats.plan import ImportPlan
 from workbench.datasets.formats.reasons import SENTENCES
 from workbench.datasets.formats.registry import READERS
+from workbench.panels.shared.choice_words import in_page_words
 from workbench.persistence.models import SPLITS, ImageKey
 
 LINES = 200
@@ -23,7 +24,6 @@ _CLASSES = 2000
 Key = tuple[str, str, str]
 """Unit, outcome and reason."""
 
-_IN_PYTHON = " (unknown='ignore')"
 _OUTCOMES = ("left", "repaired", "noted")
 _CHOICES: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     (
@@ -97,6 +97,7 @@ _IDS = (
     "Class ids count from",
     (("auto", "as the names tell"), ("0", "0"), ("1", "1")),
 )
+_FORMAT = "Format to take"
 _TEXT = ("encoding", "Text that is not in UTF-8 is", tuple(ENCODINGS.items()))
 _WITH_LISTS = ("csv", "imagefolder")
 _WITH_IDS = ("yolo", "csv", "keras-yolo")
@@ -156,8 +157,7 @@ def plan_page(
         "format": title_of(plan.format),
         "sure": plan.confidence,
         "reason": plan.reason,
-        # The page has buttons for what is said to do from Python.
-        "questions": [question.replace(_IN_PYTHON, "") for question in plan.questions],
+        "questions": [_in_words(question) for question in plan.questions],
         "answers": _answers(plan),
         "into": into,
         "name": name,
@@ -167,13 +167,19 @@ def plan_page(
         "known": plan.classes if into else [],
         "splits": _splits(plan),
         "pairs": [{"rule": rule, "count": n} for rule, n in plan.pairing.items()],
-        "rows": reason_rows(ledger, {}, opened),
-        "notes": other_notes(plan.notes, ledger),
+        "rows": [row | {"text": _in_words(row["text"])} for row in reason_rows(ledger, {}, opened)],
+        "notes": [_in_words(note) for note in other_notes(plan.notes, ledger)],
         "choices": _choices(plan),
     }
     if isinstance(plan, MergePlan):
         page["facts"] = plan.facts()
     return page
+
+
+def _in_words(text: str) -> str:
+    formats = tuple((name, title_of(name)) for name in READERS)
+    more = (_IDS, _TEXT, ("format", _FORMAT, formats))
+    return in_page_words(text, (*_CHOICES, *_ROWS, *more))
 
 
 def _answers(plan: ImportPlan | MergePlan) -> list[list[str]]:
@@ -226,7 +232,7 @@ def _choices(plan: ImportPlan | MergePlan) -> list[dict[str, Any]]:
     if plan.others:
         names = [plan.format, *plan.others]
         values = [(name, title_of(name)) for name in names]
-        found.append(_choice("format", "Format to take", values, plan.format))
+        found.append(_choice("format", _FORMAT, values, plan.format))
     if isinstance(plan, MergePlan):
         now = {"existing": plan.existing, "new": plan.new_pictures}
         found += [_choice(key, label, some, now[key]) for key, label, some in _INTO]
