@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.client
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
 
-from tests.storage.s3_proxy import free_port
+from tests.storage.s3_proxy import START_S, free_port, put_when_it_answers
 
 FOLDER = Path(__file__).with_name("azurite")
 CONTAINER = "workbench-tests"
@@ -22,7 +20,6 @@ ACCOUNT = "devstoreaccount1"
 # The account of every Azurite, as its manual prints it.
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _VERSION = "2021-08-06"
-_START_S = 60.0
 
 
 @contextmanager
@@ -38,7 +35,8 @@ def azure_server() -> Iterator[dict[str, str]]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _make_container(port, process)
+        path = f"/{ACCOUNT}/{CONTAINER}?restype=container"
+        assert put_when_it_answers(port, process, path, _signed) == 201
         yield {
             "AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT,
             "AZURE_STORAGE_ACCOUNT_KEY": KEY,
@@ -46,24 +44,7 @@ def azure_server() -> Iterator[dict[str, str]]:
         }
     finally:
         process.kill()
-        process.wait(_START_S)
-
-
-def _make_container(port: int, process: subprocess.Popen[bytes]) -> None:
-    limit = time.monotonic() + _START_S
-    while time.monotonic() < limit:
-        assert process.poll() is None, "the server ended by itself"
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        try:
-            path = f"/{ACCOUNT}/{CONTAINER}?restype=container"
-            connection.request("PUT", path, headers=_signed())
-            assert connection.getresponse().status == 201
-            return
-        except OSError:
-            time.sleep(0.05)
-        finally:
-            connection.close()
-    raise TimeoutError("the server did not start")
+        process.wait(START_S)
 
 
 def _signed() -> dict[str, str]:

@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 BUCKET = "workbench-tests"
-_START_S = 60
+START_S = 60
 
 CODES = {
     "AccessDenied": 403,
@@ -227,7 +227,7 @@ def s3_server() -> Iterator[S3Proxy]:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _make_bucket(port, process)
+        assert put_when_it_answers(port, process, f"/{BUCKET}", dict) == 200
         proxy = S3Proxy(port)
         try:
             yield proxy
@@ -235,7 +235,7 @@ def s3_server() -> Iterator[S3Proxy]:
             proxy.close()
     finally:
         process.kill()
-        process.wait(_START_S)
+        process.wait(START_S)
 
 
 def free_port() -> int:
@@ -244,15 +244,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _make_bucket(port: int, process: subprocess.Popen[bytes]) -> None:
-    limit = time.monotonic() + _START_S
+def put_when_it_answers(
+    port: int, process: subprocess.Popen[bytes], path: str, headers: Callable[[], dict[str, str]]
+) -> int:
+    """Send a ``PUT`` to a server that has just been started; return its status."""
+    limit = time.monotonic() + START_S
     while time.monotonic() < limit:
         assert process.poll() is None, "the server ended by itself"
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         try:
-            connection.request("PUT", f"/{BUCKET}")
-            assert connection.getresponse().status == 200
-            return
+            connection.request("PUT", path, headers=headers())
+            return connection.getresponse().status
         except OSError:
             time.sleep(0.05)
         finally:
