@@ -311,6 +311,15 @@ async def test_a_label_file_is_of_the_photograph_and_not_of_its_mask(
     assert info.ledger.found["annotations"] == len(wanted)
 
 
+async def test_masks_beside_pictures_are_no_pictures(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    files = {f"train/{name}": PICTURE for name in ("a.jpg", "a_mask.png", "b_mask.png", "mask.png")}
+    info = await import_dataset(persistence_stores, folder(tmp_path / "in" / "pets", files))
+    assert images(info) == ["train/a.jpg", "train/b_mask.png", "train/mask.png"]
+    assert [e.file for e in info.ledger.some("masks beside pictures")] == ["train/a_mask.png"]
+
+
 async def test_our_own_files_come_along(tmp_path: Path, persistence_stores: Stores) -> None:
     source = folder(tmp_path / "in" / "pets", YOLO | {".workbench/prompts.json": {"0": ["a cat"]}})
     await import_dataset(persistence_stores, source)

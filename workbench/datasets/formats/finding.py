@@ -14,6 +14,8 @@ from workbench.datasets.formats.view import FolderView
 from workbench.persistence.archive.directory import fold
 from workbench.persistence.archive.split_words import split_word
 
+_MASK_ENDS = ("_mask", "_masks")
+
 RecordsOf = dict[str, list[Record]]
 """What is said of each picture, by its name."""
 
@@ -151,6 +153,10 @@ def pictures_to_take(
     }
     for name in sorted(masks):
         ledger.add(Entry(PICTURES, "left", why.MASK_FOLDER, name, 0, name))
+    beside = _masks_beside(view.pictures, by_picture.keys() | masks)
+    for name in beside:
+        ledger.add(Entry(PICTURES, "left", why.MASK_BESIDE, name, 0, name))
+    masks.update(beside)
     names = [name for name in view.pictures if name not in masks]
     if unlabelled:
         return names
@@ -158,6 +164,14 @@ def pictures_to_take(
         if name not in by_picture:
             ledger.add(Entry(PICTURES, "left", why.UNLABELLED_LEFT, name, 0, name))
     return [name for name in names if name in by_picture]
+
+
+def _masks_beside(pictures: Iterable[str], others: Container[str]) -> list[str]:
+    """Return pictures such as ``a_mask.png`` beside ``a.jpg`` that nothing is said of."""
+    called = {name: name[: max(name.rfind("."), 0)] for name in pictures}
+    masks = [n for n, stem in called.items() if stem.endswith(_MASK_ENDS) and n not in others]
+    stems = set(called.values()) if masks else set()
+    return [name for name in masks if called[name].rpartition("_")[0] in stems]
 
 
 def split_told(record: Record) -> str | None:

@@ -67,6 +67,7 @@ ROWS = "rows kept"
 DAMAGED = "damaged"
 NOT_A_PICTURE = "no picture inside"
 NO_CODEC = "unsupported"
+MASK_BESIDE = "masks beside pictures"
 MASK_FOLDER = "masks of other pictures"
 UNLABELLED_LEFT = "unlabelled, left out"
 UNLISTED = "without annotation"
@@ -270,6 +271,10 @@ SENTENCES = {
     MASK_FOLDER: (
         "{count} images lie in folders of their own under the names of annotated pictures, as "
         "masks do, and <were|was> left out, such as {example}"
+    ),
+    MASK_BESIDE: (
+        "{count} images are called like masks of others beside them, and <were|was> left out, such "
+        "as {example}: give them other names to have them taken"
     ),
     UNLABELLED_LEFT: "{count} images without annotation were left out, as was chosen",
     UNLISTED: (
