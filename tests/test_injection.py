@@ -73,7 +73,7 @@ async def test_an_edit_goes_to_the_label_store_with_its_revision(mocked: Stores)
     assert await model.save(picture.key, "1", [BOX], what="draw") == saved
     mocked.label.save.assert_awaited_once_with(
         "pets", "train", "a.jpg", [BOX],
-        expected_revision="1", discard_other_rows=False, what="draw",
+        expected_revision="1", discard_other_rows=False, what="draw", decided=(),
     )  # fmt: skip
     assert (model.state, model.labels) == ("saved", saved)
 
