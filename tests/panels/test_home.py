@@ -372,6 +372,7 @@ async def test_the_tabs_begin_at_home_and_doors_lead_on(tmp_path: Path) -> None:
         told = tabs.train.form.view.children[0].children[1]
         assert told.layout.display is None
         assert "copy of its own" in told.children[1].value, "what it says is said in tabs, too"
+        assert not tabs._capture.view.asks_dataset, "what is chosen above is not asked again"
         assert tabs._browse.follower.is_seen
         assert not tabs.home.follower.is_seen
         say(tabs.home, "go", panel="Export", name="cups")

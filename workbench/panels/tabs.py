@@ -284,6 +284,7 @@ class WorkbenchTabs(w.VBox):  # type: ignore[misc]
     async def _open_capture(self, dataset: str) -> None:
         if self._capture is None:
             self._capture = CapturePanel(dataset, self._stores, predictor=self._predictor)
+            self._capture.view.asks_dataset = False  # it is chosen above, for all pages
         else:
             await self._capture.open(dataset)
         self._capture_box.children = (self._capture.view,)

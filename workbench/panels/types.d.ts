@@ -685,6 +685,7 @@ export interface CameraTraits {
   settings: CaptureSettings;
   status: CaptureStatus;
   datasets: string[];
+  asks_dataset: boolean;
   classes: string[];
   model: string;
   notice: { text?: string; tone?: string };

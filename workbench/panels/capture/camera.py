@@ -84,6 +84,9 @@ class Camera(anywidget.AnyWidget):
     )
     status = traitlets.Dict(help="`CaptureStatus` as a mapping").tag(sync=True)
     datasets = traitlets.List(traitlets.Unicode(), help="that there are").tag(sync=True)
+    asks_dataset = traitlets.Bool(
+        True, help="whether the dataset is chosen here, and not around the panel"
+    ).tag(sync=True)
     classes = traitlets.List(traitlets.Unicode(), help="of the dataset").tag(sync=True)
     model = traitlets.Unicode("", help="name of the active model").tag(sync=True)
     notice = traitlets.Dict(help="`text` and `tone` of what happened last").tag(sync=True)

@@ -183,7 +183,7 @@ export function createControls({ set }) {
   const [sure, sureUnit] = number("confidence", { least: 0.01, step: 0.05, unit: "of 1" });
   const modelName = make("span", { class: "wbc-unit wbc-wide" });
 
-  row("Dataset", dataset.select);
+  const datasetRow = row("Dataset", dataset.select);
   row("Split", split.select);
   row("Shows", tag, classes);
   const rateRow = row("Rate", rate, rateUnit);
@@ -216,8 +216,9 @@ export function createControls({ set }) {
 
   return {
     element,
-    /** @param {CaptureSettings} settings @param {{datasets: string[], classes: string[], model: string}} known */
-    update(settings, { datasets, classes: names, model }) {
+    /** @param {CaptureSettings} settings @param {{datasets: string[], asks: boolean, classes: string[], model: string}} known */
+    update(settings, { datasets, asks, classes: names, model }) {
+      datasetRow.hidden = !asks;
       for (const button of modeButtons) {
         const isChosen = button.dataset.mode === settings.mode;
         button.setAttribute("aria-checked", String(isChosen));

@@ -288,6 +288,7 @@ export function mountCamera(model, host) {
     nameButton();
     controls.update(settings(), {
       datasets: model.get("datasets"),
+      asks: model.get("asks_dataset"),
       classes: model.get("classes"),
       model: model.get("model"),
     });
@@ -356,6 +357,7 @@ export function mountCamera(model, host) {
     status: followStatus,
     settings: followSettings,
     datasets: followSettings,
+    asks_dataset: followSettings,
     classes: followSettings,
     model: followSettings,
     notice: followNotice,
