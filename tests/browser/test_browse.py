@@ -186,6 +186,9 @@ def test_files_are_added_by_choosing_and_by_dropping(lab_page: LabPage, images: 
     gallery = show_gallery(lab_page, images)
     gallery.button("Add images").click()
     keep_picture(lab_page.page, "browse-add")
+    gallery.button("Import").click()  # with nothing to import: the dialog stays, and asks for it
+    path = gallery.root.get_by_label("Path on the kernel’s machine")
+    assert path.evaluate("(field) => field.matches(':invalid:focus')")
     gallery.root.get_by_label("Add to split").select_option("val")
     noise = np.random.default_rng(0).integers(0, 255, (900, 1000, 3), dtype=np.uint8)
     big = cv2.imencode(".png", noise)[1].tobytes()

@@ -382,6 +382,7 @@ export function createActions({
     type: "text",
     spellcheck: "false",
     "aria-label": "Path on the kernel’s machine",
+    required: true, // an empty one is asked for by the browser
     placeholder: "/data/photos, clip.mp4, export.zip",
   });
   const every = make("input", {
