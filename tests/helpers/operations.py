@@ -51,6 +51,7 @@ DATASET: dict[str, Step] = {
     "get": lambda s, f, n: s.dataset.get(n),
     "exists": lambda s, f, n: s.dataset.exists(n),
     "list": lambda s, f, n: s.dataset.list(),
+    "names": lambda s, f, n: s.dataset.names(),
     "stamp": lambda s, f, n: s.dataset.stamp(n),
     "stamp_of_all": lambda s, f, n: s.dataset.stamp_of_all(),
     "get_prompts": lambda s, f, n: s.dataset.get_prompts(n),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.pictures import jpeg
+from workbench.errors import InvalidDatasetError
 from workbench.panels.shared.background import Background
 from workbench.panels.shared.bus import DATASETS, GONE, MODELS, Bus, Changed, bus_of
 from workbench.panels.shared.following import Follower
@@ -241,3 +242,22 @@ def test_a_script_that_ends_during_a_look_ends_without_a_word(tmp_path: Path) ->
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "looks\n", "")
+
+
+async def test_a_dataset_that_cannot_be_looked_at_is_logged_once(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = 0
+
+    async def stamp(_name: str) -> None:
+        nonlocal looks
+        looks += 1
+        raise InvalidDatasetError("pets: expected a dataset that can be read")
+
+    monkeypatch.setattr(stores.dataset, "stamp", stamp)
+    async with listening(Bus(stores, interval_s=0.01), "pets"), asyncio.timeout(LIMIT_S):
+        while looks < 4:
+            await asyncio.sleep(0.01)
+    assert [m for m in caplog.messages if "pets" in m] == [
+        "it cannot be seen whether pets has changed: pets: expected a dataset that can be read"
+    ]

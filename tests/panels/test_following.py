@@ -91,7 +91,10 @@ async def test_panels_whose_data_do_not_answer_say_so_and_go_on_once_they_do(
         return ask
 
     for store, names in (
-        (DatasetStore, ("list", "get", "stamp", "stamp_of_all", "load_cache", "list_trash")),
+        (
+            DatasetStore,
+            ("list", "names", "get", "stamp", "stamp_of_all", "load_cache", "list_trash"),
+        ),
         (ImageStore, ("scan", "list")),
         (ModelStore, ("list", "stamp")),
     ):

@@ -131,6 +131,7 @@ class Bus:
         self._guard = threading.Lock()
         self._listening: list[Listening] = []
         self._thread: threading.Thread | None = None
+        self._troubles: dict[str, str] = {}  # what could not be seen, by dataset: logged once
         self._looks = threading.Event()  # somebody wants a look now
 
     @property
@@ -223,7 +224,7 @@ class Bus:
             _log.info("no answer: %s", error)
             return {AWAY: str(error)}
         except (WorkbenchError, OSError) as error:
-            _log.warning("it cannot be seen whether datasets or models have changed: %s", error)
+            self._log_once("", "it cannot be seen whether datasets or models have changed", error)
             return {AWAY: ""}
 
     async def _parts(self, dataset: str) -> dict[str, str]:
@@ -237,9 +238,17 @@ class Bus:
             _log.info("no answer: %s", error)
             return {AWAY: str(error)}
         except (WorkbenchError, OSError) as error:
-            _log.warning("it cannot be seen whether %s has changed: %s", dataset, error)
+            self._log_once(dataset, f"it cannot be seen whether {dataset} has changed", error)
             return {}
+        self._troubles.pop(dataset, None)
         return {**_as_dict(stamp), GONE: ""}
+
+    def _log_once(self, dataset: str, what: str, error: Exception) -> None:
+        """Log what is the matter, and not with every look, as long as it stays so."""
+        text = f"{what}: {error}"
+        if self._troubles.get(dataset) != text:
+            self._troubles[dataset] = text
+            _log.warning("%s", text)
 
 
 def _program_ends() -> bool:
