@@ -29,8 +29,8 @@ Change = Callable[[Stores, Path], Awaitable[Callable[[], Awaitable[object]]]]
 
 READS = {
     "dataset": {"get", "exists", "list", "names", "stamp", "stamp_of_all", "get_prompts",
-                "get_tags", "load_cache", "load_imports", "frozen", "list_versions", "compare_versions",
-                "list_trash"},
+                "get_tags", "load_cache", "load_imports", "frozen", "list_versions",
+                "compare_versions", "list_trash"},
     "image": {"sources", "load", "read_bytes", "read_many", "measure_many", "get", "exists", "list",
               "scan", "suggestions", "list_trash", "read_deleted"},
     "label": {"load", "get", "load_all", "load_many", "inspect", "exists", "history"},
