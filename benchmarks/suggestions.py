@@ -68,6 +68,8 @@ def prelabelled(folder: Path, count: int, rounds: int) -> Row:
     network.model.names = dict(enumerate(samples.CLASSES)) | {
         number: f"other {number}" for number in range(len(samples.CLASSES), 80)
     }
+    # Without it, nothing tells for which size they are, and a model is shown 640 pixels.
+    network.model.args = {**dict(network.model.args), "imgsz": SIZE}
     network.save(str(weights))
     model = ultralytics.YOLO(str(weights))
     source = str(folder / "data/shapes/images/train")
