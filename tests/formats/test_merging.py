@@ -299,6 +299,82 @@ async def test_what_changed_meanwhile_is_not_overrun(
         await merged.change.undo()
 
 
+@pytest.mark.parametrize("existing", ["add", "replace"])
+@pytest.mark.parametrize("before", ["labelled", "unlabelled", "replaced"])
+async def test_labels_of_somebody_since_the_plan_are_not_overwritten(
+    tmp_path: Path, persistence_stores: Stores, before: str, existing: str
+) -> None:
+    """Whatever was to be done with those that were there when it was planned."""
+    stores = persistence_stores
+    folder(tmp_path / "data" / "pets", BASE | {"labels/train/a.txt": "0 0.5 0.5 0.5 0.5\n"})
+    if before == "unlabelled":
+        await stores.label.delete("pets", "train", "a.jpg")
+    size = (9, 9) if before == "replaced" else (200, 100)
+    files = {**BASE, "images/train/a.jpg": picture(*size), "labels/train/a.txt": ROW}
+    source = folder(tmp_path / "in", files)
+    plan = await plan_merge(stores, source, "pets", existing=existing, clashes="replace")
+    assert plan.replaced == ({"images/train/a.jpg": ("train", "a.jpg")} if size[0] == 9 else {})
+    drawn = [Annotation(0, 0.3, 0.3, 0.1, 0.1)]
+    await stores.label.save("pets", "train", "a.jpg", drawn)
+    with pytest.raises(ConflictError, match=r"train/a\.txt: these labels .* plan it again"):
+        await plan.apply()
+    assert await stores.label.load("pets", "train", "a.jpg") == drawn
+    assert await import_accounts(stores, "pets") == []
+    merged = await (await plan.choose()).apply()
+    assert ("train", "a.jpg") in merged.labelled
+    await merged.change.undo()
+    assert await stores.label.load("pets", "train", "a.jpg") == drawn
+
+
+async def test_labels_that_somebody_deletes_since_the_plan_do_not_come_back(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    folder(tmp_path / "data" / "pets", BASE | {"labels/train/a.txt": ROW})
+    source = folder(tmp_path / "in", {"boxes.json": COCO})
+    plan = await plan_merge(persistence_stores, source, "pets", existing="add")
+    await persistence_stores.label.delete("pets", "train", "a.jpg")
+    with pytest.raises(ConflictError, match="plan it again"):
+        await plan.apply()
+    assert not await persistence_stores.label.exists("pets", "train", "a.jpg")
+
+
+async def test_other_choices_are_planned_for_the_classes_that_there_are_by_now(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    folder(tmp_path / "data" / "pets", BASE)
+    plan = await plan_merge(
+        persistence_stores, folder(tmp_path / "in", {"boxes.json": COCO}), "pets"
+    )
+    await persistence_stores.dataset.update_classes("pets", ["dog", "ox"])
+    plan = await plan.choose(existing="add")
+    assert plan.classes == ["dog", "ox", "cat"]
+    await plan.apply()
+    [box] = await persistence_stores.label.load("pets", "train", "a.jpg")
+    assert box.class_id == 2
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_what_changed_in_the_source_since_the_plan_is_planned_anew(
+    tmp_path: Path, persistence_stores: Stores, alone: bool
+) -> None:
+    """Labels alone, and a new picture that is another by now, larger than its boxes say."""
+    folder(tmp_path / "data" / "pets", BASE)
+    pictures = {} if alone else {"c.jpg": picture(150, 70)}
+    document = coco({"bbox": [20, 10, 60, 50]}, {"bbox": [20, 10, 60, 50], "image_id": 2},
+                    names=("a.jpg", "c.jpg"))  # fmt: skip
+    source = folder(tmp_path / "in", {"boxes.json": document, **pictures})
+    plan = await plan_merge(persistence_stores, source, "pets", existing="add")
+    document["annotations"][0]["bbox"] = [0, 0, 100, 50]
+    folder(source, {"boxes.json": document} | ({} if alone else {"c.jpg": picture(400, 300)}))
+    merged = await plan.apply()
+    labelled = labels(await persistence_stores.dataset.get("pets"))
+    if alone:
+        assert labelled["train/a"] == [(1.0, 0.25, 0.25, 0.5, 0.5)]
+    else:
+        assert labelled["train/c"] == [(1.0, 0.125, 0.11667, 0.15, 0.16667)]
+        assert any("another size" in note for note in merged.notes)
+
+
 @pytest.mark.parametrize("kind", BACKENDS)
 async def test_every_kind_of_store(tmp_path: Path, kind: str) -> None:
     backend = make_backend(kind, tmp_path)
@@ -437,7 +513,10 @@ async def test_work_that_was_done_since_is_not_destroyed(
         await stores.label.save("pets", "train", name, [])
     since = _files(root)
     [account] = await import_accounts(stores, "pets")
-    with pytest.raises(ConflictError, match="nothing was undone"):
+    said = "no image 'new.jpg'" if what == "an image" else "changed since"
+    with pytest.raises(
+        ConflictError, match=f"nothing was undone.*{said}|{said}.*nothing was undone"
+    ):
         await take_back_import(stores, "pets", account)
     assert _files(root) == since
     assert (await stores.dataset.get("pets")).classes == ["dog", "cat"]

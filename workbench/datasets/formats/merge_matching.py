@@ -28,6 +28,7 @@ class DatasetView(FolderView):
         super().__init__(source.path, source.focus)
         self.origin = source.origin
         self._source = source
+        self._listed = source._listed
         self.keys = {image_key(*key): key for key in heads}
         self._pixels = {name: heads[key] for name, key in self.keys.items()}
         self._list([*source.names, *self.keys])

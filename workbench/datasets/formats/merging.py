@@ -11,7 +11,7 @@ import asyncio
 import tempfile
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from workbench.datasets.formats.merge_aims import (
 )
 from workbench.datasets.formats.merge_matching import DatasetView, find_those_there, heads_of
 from workbench.datasets.formats.naming import absolute
-from workbench.datasets.formats.plan import PlanFacts
+from workbench.datasets.formats.plan import PlanFacts, source_of
 from workbench.datasets.formats.view import UNPACKED, FolderView
 from workbench.errors import (
     AlreadyExistsError,
@@ -98,6 +98,8 @@ class MergePlan(PlanFacts):
     choices : Choices
     target : Target
     aims : Aims
+    seen : dict of (str, str) to list of Annotation or None
+        What labels the pictures have that get some.
     """
 
     def __init__(
@@ -108,10 +110,13 @@ class MergePlan(PlanFacts):
         choices: Choices,
         target: Target,
         aims: Aims,
+        seen: dict[ImageKey, list[Annotation] | None],
     ) -> None:
         super().__init__(contents, choices)
         self._stores = stores
         self._view = view
+        self._print = view.print()
+        self._seen = seen
         self._close = weakref.finalize(self, view.close)
         self._target = target
         self._aims = aims
@@ -239,7 +244,7 @@ class MergePlan(PlanFacts):
         progress: Progress = no_progress,
         **changes: Any,
     ) -> MergePlan:
-        """Return the plan with other choices, see `plan_merge`.
+        """Return the plan with other choices, and for the dataset as it is now; see `plan_merge`.
 
         Raises
         ------
@@ -247,8 +252,9 @@ class MergePlan(PlanFacts):
             If there is no such choice or value.
         """
         choices = choices_from(self.choices, changes)
-        target = replace(
-            self._target, existing=existing or self.existing, new=new or self.new_pictures
+        info = await self._stores.dataset.get(self.dataset)
+        target = Target(
+            info.name, info.classes, existing or self.existing, new or self.new_pictures
         )
         made = await _planned(self._stores, target, self._view, choices, progress)
         self._close.detach()
@@ -256,15 +262,37 @@ class MergePlan(PlanFacts):
 
     @plainly
     async def apply(self, *, progress: Progress = no_progress) -> Merged:
-        """Do it: all of it, or nothing at all.
+        """Do it: all of it, or nothing at all. What changed in the source is planned anew.
 
         Raises
         ------
         ImportFormatError
             If questions are open.
         ConflictError
-            If the dataset's classes have changed since, or pictures that are concerned.
+            If the dataset's classes have changed since, or pictures or labels that are concerned.
         """
+        plan = self
+        if await asyncio.to_thread(lambda: self._view.print(now=True) != self._print):
+            plan = await self._anew(progress)
+        merged = await plan._applied(progress)
+        self.close()
+        return merged
+
+    async def _anew(self, progress: Progress) -> MergePlan:
+        """Return the same plan of what there is now."""
+        chosen = {item.name: getattr(self.choices, item.name) for item in fields(Choices)}
+        return await plan_merge(
+            self._stores,
+            source_of(self._view),
+            self.dataset,
+            existing=self.existing,
+            new=self.new_pictures,
+            origin=self._view.origin,
+            progress=progress,
+            **chosen,
+        )
+
+    async def _applied(self, progress: Progress) -> Merged:
         if self.questions:
             raise ImportFormatError("; ".join(self.questions))
         with (
@@ -289,7 +317,13 @@ class MergePlan(PlanFacts):
         try:
             replacements = await self._replacements()
             merge = Merge(
-                self._target.classes, self.classes, images, replacements, self.labels, account
+                self._target.classes,
+                self.classes,
+                images,
+                replacements,
+                self.labels,
+                account,
+                self._seen,
             )
             return await self._stores.dataset.merge(self.dataset, merge)
         except (NotFoundError, AlreadyExistsError) as error:
@@ -428,6 +462,13 @@ async def _planned(
     present |= zip(labelled, table.annotations_by_image(), strict=True)
     ledger, told = contents.ledger, set(contents.ledger.sentences())
     aims = aims_of(contents, target, found, present, choices.clashes)
+    replaced = [key for key in aims.replaced.values() if key in aims.labels]
+    table = await stores.label.load_many(target.dataset, replaced)
+    seen = {key: present[key] for key in aims.labels}
+    for key, labelled_now, boxes in zip(
+        replaced, table.labelled.tolist(), table.annotations_by_image(), strict=True
+    ):
+        seen[key] = boxes if labelled_now else None
     if isinstance(view, DatasetView):
         ledger.disown(PICTURES)
         ledger.withdraw(found, lambda key: key[0] == PICTURES and key[2] in why.OF_COMING)
@@ -437,4 +478,4 @@ async def _planned(
     # The sentences are said anew: fewer come in than if a dataset was made of all of it.
     others = [note for note in contents.notes if note not in told]
     contents.notes[:] = dict.fromkeys([*others, *ledger.sentences()])
-    return MergePlan(stores, view, contents, choices, target, aims)
+    return MergePlan(stores, view, contents, choices, target, aims, seen)

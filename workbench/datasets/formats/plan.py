@@ -241,7 +241,7 @@ class ImportPlan(PlanFacts):
         if await asyncio.to_thread(lambda: self._view.print(now=True) != self._print):
             origin = self._view.origin
             self.close()
-            self._view = await asyncio.to_thread(FolderView.open, _source(self._view))
+            self._view = await asyncio.to_thread(FolderView.open, source_of(self._view))
             self._view.origin = origin
             self._close = weakref.finalize(self, self._view.close)
             self._contents = await asyncio.to_thread(
@@ -268,7 +268,8 @@ def _imported(info: DatasetInfo, contents: Contents) -> Imported:
     return Imported(**known, notes=contents.notes, ledger=contents.ledger)
 
 
-def _source(view: FolderView) -> Path:
+def source_of(view: FolderView) -> Path:
+    """Return what was pointed at: a folder, an archive, or one file."""
     return view.path if view.focus is None else view.path / view.focus
 
 

@@ -32,6 +32,7 @@ from workbench.datasets.formats.view import FolderView
 from workbench.datasets.manager import DatasetManager
 from workbench.errors import (
     ArchiveError,
+    ConflictError,
     ImportFormatError,
     NotFoundError,
     WorkbenchError,
@@ -261,7 +262,7 @@ class ImportModel(ChangingModel):
             if plan is None:
                 return
             if isinstance(plan, MergePlan):
-                await plan.apply(progress=task)
+                await self._merge(plan, task)
                 dataset = plan.dataset
             else:
                 made = await plan.apply(self._name, progress=task)
@@ -272,6 +273,16 @@ class ImportModel(ChangingModel):
         self.status = Status()
         await self._changed(dataset)
         await self._show_account(dataset, account)
+
+    async def _merge(self, plan: MergePlan, task: Task) -> None:
+        try:
+            await plan.apply(progress=task)
+        except ConflictError as error:
+            self._plan = await plan.choose(progress=task)
+            await self._show_plan()
+            raise ConflictError(
+                f"{error}. The plan is for what is there now: look at it, and import."
+            ) from error
 
     async def undo(self, *, confirmed: bool = False) -> None:
         """Take back the import whose account is shown, as one.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import cast
 
-from workbench.errors import ConflictError, InvalidDatasetError
+from workbench.errors import ConflictError, InvalidDatasetError, LabelFormatError
 from workbench.persistence.counting import counted
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import Annotation, ImageKey, NewImage
@@ -17,6 +17,7 @@ from workbench.persistence.rules import check_classes
 from workbench.persistence.storage import Append, Change, Write, Writer
 from workbench.persistence.stores import image_adding, image_replacing, image_trash, label_edits
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset, label_key
+from workbench.persistence.stores.label_reading import parse, read_whole
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.names import HIDDEN, check_cache_key
 from workbench.persistence.yolo.yaml_text import rewritten
@@ -63,6 +64,9 @@ class Merge:
     account : callable
         Called with the way back; returns key and bytes of what is kept with the dataset, see
         `DatasetStore.load_imports`.
+    seen : mapping of (str, str) to sequence of Annotation or None
+        The boxes that some of the images in `labels` had when it was decided what they will have;
+        None: no labels. Where there are others by now, nothing happens.
     """
 
     before: list[str]
@@ -71,6 +75,7 @@ class Merge:
     replacements: Sequence[ImageReplacement]
     labels: dict[ImageKey, list[Annotation]]
     account: Callable[[WayBack], tuple[str, bytes]]
+    seen: Mapping[ImageKey, Sequence[Annotation] | None] = field(default_factory=dict)
 
 
 class _OneCommit(Dataset):
@@ -132,6 +137,7 @@ def merge(dataset: Dataset, what: Merge) -> WayBack:
         ]
         one.commit(image_adding.additions(dataset, one.yaml, what.images, keys, contents))
         replaced = image_replacing.replace(one, what.replacements)
+        _require_as_seen(one, what.seen)
         edits = label_edits.write_many(one, what.labels, {}, "import")
         written = {
             change.key: change.data
@@ -152,6 +158,8 @@ def take_back(dataset: Dataset, way: WayBack, account: tuple[str, bytes]) -> Non
         keys = [dataset.find(*key) for key in way.added]
         found = dataset.storage.read_many([label_key(*key) for key in keys])
         if _digest(keys, found) != way.labels:
+            for key in keys:
+                dataset.require_image(*key)
             raise ConflictError(
                 f"{dataset.name}: boxes have been changed since on some of the "
                 f"{counted(len(keys), 'image')} that came in; undoing would destroy that work, so "
@@ -162,6 +170,25 @@ def take_back(dataset: Dataset, way: WayBack, account: tuple[str, bytes]) -> Non
         image_trash.delete(one, keys)
         one.commit([_account_written(*account)])
         writer.commit(one.in_one())
+
+
+def _require_as_seen(
+    dataset: _OneCommit, seen: Mapping[ImageKey, Sequence[Annotation] | None]
+) -> None:
+    """Raise `ConflictError` if an image has other labels than somebody has seen."""
+    found = read_whole(dataset.storage, [label_key(*key) for key in seen])
+    for (key, boxes), data in zip(seen.items(), found, strict=True):
+        where = dataset.at(label_key(*key))
+        try:
+            now = None if data is None else parse(data, where, dataset.yaml).annotations
+        except LabelFormatError:
+            continue  # it could not be read then either; whoever writes says so
+        if now != (None if boxes is None else list(boxes)):
+            dataset.require_image(*key)  # where it is gone, that is what is said
+            raise ConflictError(
+                f"{where}: these labels have been changed since the import was planned; nothing "
+                f"was imported, so plan it again"
+            )
 
 
 def _account_written(key: str, data: bytes) -> Write:
