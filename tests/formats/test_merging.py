@@ -16,6 +16,7 @@ from workbench.datasets.formats.accounts import take_back_import
 from workbench.errors import ConflictError, ImportFormatError, NotFoundError, WorkbenchError
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation
+from workbench.persistence.storage.local.writer import LocalWriter
 
 OTHER = picture(120, 90)
 ROW = "0 0.50000000 0.50000000 0.10000000 0.10000000\n"
@@ -534,6 +535,38 @@ async def test_a_class_that_is_used_by_now_stays(
     assert (await stores.dataset.get("pets")).classes == ["dog", "cat"]
     assert await stores.label.load("pets", "train", "c.jpg") == [box]
     assert not await stores.image.exists("pets", "train", "new.jpg")
+
+
+async def test_a_class_with_a_prompt_by_now_stays(
+    tmp_path: Path, persistence_stores: Stores
+) -> None:
+    stores = persistence_stores
+    folder(tmp_path / "data" / "pets", BASE)
+    merged = await (await plan_merge(stores, folder(tmp_path / "in", ALL), "pets")).apply()
+    await stores.dataset.save_prompts("pets", {1: ["a cat that sleeps"]})
+    await merged.change.undo()
+    assert (await stores.dataset.get("pets")).classes == ["dog", "cat"]
+    assert await stores.dataset.get_prompts("pets") == {1: ["a cat that sleeps"]}
+
+
+async def test_classes_are_taken_back_in_the_same_change_as_all_else(
+    tmp_path: Path, persistence_stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed has taken back all of the import, or nothing."""
+    stores = persistence_stores
+    root = folder(tmp_path / "data" / "pets", BASE)
+    merged = await (await plan_merge(stores, folder(tmp_path / "in", ALL), "pets")).apply()
+    assert (await stores.dataset.get("pets")).classes == ["dog", "cat"]
+    read, commits = Path(root / "data.yaml").read_text, []
+    commit = LocalWriter.commit
+
+    def counted(writer: LocalWriter, changes: Any) -> None:
+        commit(writer, changes)
+        commits.append("cat" in read())
+
+    monkeypatch.setattr(LocalWriter, "commit", counted)
+    await merged.change.undo()
+    assert commits == [False]
 
 
 async def test_a_way_back_from_a_stranger_leads_nowhere_else(

@@ -20,6 +20,7 @@ from workbench.panels.browse import BrowsePanel
 from workbench.panels.shared.arrivals import Arrivals
 from workbench.panels.shared.import_words import reason_rows
 from workbench.persistence import Stores, create_stores
+from workbench.persistence.models import Annotation
 from workbench.samples.video import write_video
 
 PATIENCE_S = 120
@@ -222,6 +223,24 @@ async def test_annotations_alone_are_for_the_dataset_that_is_open(page: Page, ro
     page.ask("apply")
     await page.until_kind("account")
     assert (root / "labels/val/b.txt").read_text().startswith("1 ")
+
+
+async def test_what_somebody_draws_meanwhile_stays_and_the_plan_is_made_anew(
+    page: Page, root: Path, stores: Stores
+) -> None:
+    boxes = coco({"bbox": [10, 10, 20, 20]}, names=("b.jpg",))
+    page.drop(("boxes.json", _bytes(boxes)))
+    await page.until_kind("plan")
+    await stores.label.save("pets", "val", "b.jpg", [Annotation(0, 0.5, 0.5, 0.1, 0.1)])
+    page.ask("apply")
+    await page.until(lambda: "The plan is for what is there now" in page.said())
+    plan = await page.until_kind("plan")
+    assert plan["facts"][-1] == "1 picture has other labels already, which are kept"
+    page.ask("choose", key="existing", value="add")
+    await page.until(lambda: page.shown["facts"][1], "1 picture that is there gets labels")
+    page.ask("apply")
+    await page.until_kind("account")
+    assert len((root / "labels/val/b.txt").read_text().splitlines()) == 2
 
 
 async def test_a_file_in_no_known_form_is_asked_about(page: Page, root: Path) -> None:

@@ -14,7 +14,6 @@ from workbench.datasets.changes import undoing
 from workbench.datasets.formats.columns import PlainRows, Row
 from workbench.datasets.formats.ledger import Ledger
 from workbench.errors import (
-    ClassesInUseError,
     ConflictError,
     ImportFormatError,
     NotFoundError,
@@ -278,14 +277,9 @@ async def take_back_import(
         )
     with undoing(f"import of {account.source}"):
         told = replace(account, way_back=None, undone=True).to_bytes()
-        await stores.dataset.take_back(dataset, account.way_back, (account.id, told))
-    before, after = account.classes
-    info = await stores.dataset.get(dataset)
-    if info.classes == after != before:
-        try:
-            await stores.dataset.update_classes(dataset, before, expected=after)
-        except (ClassesInUseError, ConflictError) as error:
-            _log.info("%s: the classes of an import stay: %s", dataset, error)
+        await stores.dataset.take_back(
+            dataset, account.way_back, (account.id, told), account.classes
+        )
 
 
 async def _as_it_is_kept(stores: DataStores, dataset: str, account: Account | str) -> Account:

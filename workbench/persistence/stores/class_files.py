@@ -20,7 +20,7 @@ from workbench.persistence.storage import Change, Remove, Write
 from workbench.persistence.stores import history_log, trash
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset, label_key
 from workbench.persistence.stores.label_reading import read_many
-from workbench.persistence.stores.side_data import prompts_written, read_prompts
+from workbench.persistence.stores.prompt_file import prompts_written, read_prompts
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.label_text import MAX_BYTES, too_long
 from workbench.persistence.yolo.names import HIDDEN, stem

@@ -21,7 +21,8 @@ from workbench.persistence.stores.formats import FACTS
 from workbench.persistence.stores.image_adding import content_bytes
 from workbench.persistence.stores.label_reading import read_whole
 from workbench.persistence.stores.places import Building
-from workbench.persistence.stores.side_data import PROMPTS, TAGS, read_prompts, read_tags
+from workbench.persistence.stores.prompt_file import PROMPTS, read_prompts
+from workbench.persistence.stores.side_data import TAGS, read_tags
 from workbench.persistence.stores.trash import TRASH
 from workbench.persistence.stores.version_files import VERSIONS
 from workbench.persistence.tags import tags_bytes

@@ -42,7 +42,8 @@ from workbench.persistence.stores.dataset import DATA_YAML, Dataset
 from workbench.persistence.stores.frozen import frozen
 from workbench.persistence.stores.label_reading import load_all
 from workbench.persistence.stores.places import Building, Catalogue
-from workbench.persistence.stores.side_data import SideData, prompts_written, read_prompts
+from workbench.persistence.stores.prompt_file import prompts_written, read_prompts
+from workbench.persistence.stores.side_data import SideData
 from workbench.persistence.stores.telling import told
 from workbench.persistence.stores.versions import VersionStore
 from workbench.persistence.yolo.data_yaml import DataYaml

@@ -9,15 +9,18 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import cast
 
+import numpy as np
+
 from workbench.errors import ConflictError, InvalidDatasetError, LabelFormatError
 from workbench.persistence.counting import counted
 from workbench.persistence.inspection import ImageReplacement
 from workbench.persistence.models import Annotation, ImageKey, NewImage
 from workbench.persistence.rules import check_classes
-from workbench.persistence.storage import Append, Change, Write, Writer
+from workbench.persistence.storage import Append, Change, Move, Remove, Write, Writer
 from workbench.persistence.stores import image_adding, image_replacing, image_trash, label_edits
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset, label_key
-from workbench.persistence.stores.label_reading import parse, read_whole
+from workbench.persistence.stores.label_reading import load_all, parse, read_whole
+from workbench.persistence.stores.prompt_file import read_prompts
 from workbench.persistence.yolo.data_yaml import DataYaml
 from workbench.persistence.yolo.names import HIDDEN, check_cache_key
 from workbench.persistence.yolo.yaml_text import rewritten
@@ -151,7 +154,12 @@ def merge(dataset: Dataset, what: Merge) -> WayBack:
     return way
 
 
-def take_back(dataset: Dataset, way: WayBack, account: tuple[str, bytes]) -> None:
+def take_back(
+    dataset: Dataset,
+    way: WayBack,
+    account: tuple[str, bytes],
+    classes: tuple[Sequence[str], Sequence[str]] = ((), ()),
+) -> None:
     """Take a merge back, all of it or nothing; see `DatasetStore.take_back`."""
     with dataset.leased() as (yaml, writer):
         one = _OneCommit(dataset, yaml)
@@ -168,8 +176,30 @@ def take_back(dataset: Dataset, way: WayBack, account: tuple[str, bytes]) -> Non
         label_edits.revert_many(one, way.edits, "undo")
         image_replacing.undo(one, way.replaced)
         image_trash.delete(one, keys)
-        one.commit([_account_written(*account)])
+        one.commit([*_fewer_classes(one, *classes), _account_written(*account)])
         writer.commit(one.in_one())
+
+
+def _fewer_classes(one: _OneCommit, before: Sequence[str], after: Sequence[str]) -> list[Change]:
+    """Return the change that takes classes back, if nothing but what is changed uses them."""
+    fewer = list(after[: len(before)])
+    if not one.yaml.classes == list(after) != fewer == list(before):
+        return []
+    table = load_all(one, None)
+    changed = {
+        change.source if isinstance(change, Move) else change.key
+        for change in one.changes
+        if isinstance(change, Move | Remove | Write)
+    }
+    stays = np.array(
+        [label_key(*key) not in changed for key in zip(table.splits, table.filenames, strict=True)],
+        dtype=np.bool_,
+    )
+    used = table.class_id[stays[table.image_index]]
+    if max([*used.tolist(), *read_prompts(one.storage)], default=-1) >= len(before):
+        return []
+    present = one.storage.read(DATA_YAML)
+    return [Write(DATA_YAML, rewritten(present, DataYaml(fewer, one.yaml.extra)))]
 
 
 def _require_as_seen(

@@ -19,7 +19,8 @@ from workbench.persistence.stores import history_log, source_log, suggestion_log
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset, image_key, label_key
 from workbench.persistence.stores.formats import FACTS
 from workbench.persistence.stores.merging import IMPORTS
-from workbench.persistence.stores.side_data import PROMPTS, TAGS
+from workbench.persistence.stores.prompt_file import PROMPTS
+from workbench.persistence.stores.side_data import TAGS
 from workbench.persistence.yolo import label_text
 from workbench.persistence.yolo.names import stem
 

@@ -8,19 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from workbench.errors import ConflictError, NotFoundError
-from workbench.persistence.prompts import prompts_bytes, prompts_from
 from workbench.persistence.rules import check_prompts
 from workbench.persistence.stopping import Stop, done_in_thread, to_its_end
 from workbench.persistence.storage import Storage, Write
 from workbench.persistence.stores import caches, merging
 from workbench.persistence.stores.merging import IMPORTS, Merge, WayBack
 from workbench.persistence.stores.places import DatasetPlaces
+from workbench.persistence.stores.prompt_file import prompts_written, read_prompts
 from workbench.persistence.tags import Tags, check_tags, renamed, tags_bytes, tags_from
 from workbench.persistence.yolo.names import HIDDEN, check_cache_key
 
 _log = logging.getLogger(__name__)
 TAGS = f"{HIDDEN}/tags.json"
-PROMPTS = f"{HIDDEN}/prompts.json"
 
 
 def read_tags(storage: Storage) -> dict[str, list[str]]:
@@ -61,19 +60,6 @@ def read_imports(storage: Storage) -> dict[str, bytes]:
         elif content is not None:
             found[name.removesuffix(".json")] = content
     return found
-
-
-def read_prompts(storage: Storage) -> dict[int, list[str]]:
-    """Return text prompts by class id."""
-    try:
-        return prompts_from(storage.read(PROMPTS), f"{storage.where}/{PROMPTS}")
-    except NotFoundError:
-        return {}
-
-
-def prompts_written(prompts: dict[int, list[str]]) -> Write:
-    """Return the change that lets a dataset have these prompts."""
-    return Write(PROMPTS, prompts_bytes(prompts))
 
 
 class SideData:
@@ -149,10 +135,17 @@ class SideData:
         work = asyncio.to_thread(merging.merge, dataset, replace(what, account=account))
         return await to_its_end(f"import into {name}", work, stop)
 
-    async def take_back(self, name: str, way: WayBack, account: tuple[str, bytes]) -> None:
-        """Take a merge back: all of it, or nothing; its classes stay.
+    async def take_back(
+        self,
+        name: str,
+        way: WayBack,
+        account: tuple[str, bytes],
+        classes: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    ) -> None:
+        """Take a merge back: all of it, or nothing.
 
-        The images that it brought go to the trash.
+        The images that it brought go to the trash. Its classes go where they are still the last
+        ones, and neither boxes nor prompts use them.
 
         Parameters
         ----------
@@ -160,6 +153,8 @@ class SideData:
         way : WayBack
         account : (str, bytes)
             Key and bytes of what is said of the merge from now on.
+        classes : (sequence of str, sequence of str)
+            Those before the merge, and those after it.
 
         Raises
         ------
@@ -170,7 +165,7 @@ class SideData:
         """
         dataset = self._places.open(name)
         what = f"taking back an import into {name}"
-        await done_in_thread(what, merging.take_back, dataset, way, account)
+        await done_in_thread(what, merging.take_back, dataset, way, account, classes)
 
     async def save_prompts(self, name: str, prompts: Mapping[int, Sequence[str]]) -> None:
         """Keep text prompts (for YOLO-World and its like) by class id, replacing all earlier ones.

@@ -17,7 +17,7 @@ from workbench.errors import (
 from workbench.persistence import links, version_bytes, version_comparison, versions
 from workbench.persistence.models import SPLITS, ImageKey, Progress
 from workbench.persistence.storage import Change, Copy, Move, Remove, Write, Writer
-from workbench.persistence.stores import history_log, side_data, trash
+from workbench.persistence.stores import history_log, prompt_file, side_data, trash
 from workbench.persistence.stores.dataset import DATA_YAML, Dataset, image_key, label_key
 from workbench.persistence.stores.image_hashes import Hashes, hash_images, refuse_odd, sha256_of
 from workbench.persistence.stores.label_reading import read_whole
@@ -244,7 +244,7 @@ def _present(dataset: Dataset, yaml: DataYaml, hashes: Hashes) -> Contents:
             images[split, filename] = Entry(sha256, mark[0], label)
     return Contents(
         yaml=yaml,
-        prompts=side_data.read_prompts(dataset.storage),
+        prompts=prompt_file.read_prompts(dataset.storage),
         tags=side_data.read_tags(dataset.storage),
         images=images,
         trash=trash.read_labels(dataset.trash),
@@ -373,7 +373,7 @@ def _other_changes(
     if wanted.yaml != present.yaml:
         changes.append(Write(DATA_YAML, rewritten(dataset.storage.read(DATA_YAML), wanted.yaml)))
     if wanted.prompts != present.prompts:
-        changes.append(side_data.prompts_written(wanted.prompts))
+        changes.append(prompt_file.prompts_written(wanted.prompts))
     if wanted.tags != present.tags:
         changes.append(side_data.tags_written(wanted.tags))
     if plan.records:
