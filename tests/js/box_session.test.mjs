@@ -723,3 +723,17 @@ test("an image that could not be fetched is asked for again, and the page says w
   await arrive(session, 3, { cause: { session: "s1", seq: 1 } });
   assert.deepEqual([session.state.notShown, session.state.frame?.name], [null, "img_3.jpg"]);
 });
+
+test("when the kernel is gone it is said at once, and edits go on to be kept", async () => {
+  const { session, storage } = start();
+  await arrive(session, 0);
+  session.kernelGone();
+  const notice = () => currentNotice(fake({ get: () => "" }), session, (act) => act());
+  assert.match(notice()?.text ?? "", /^The kernel was restarted or has ended/);
+  assert.equal(session.saving().state, "saved", "nothing is missing on the disk");
+
+  session.edit("draw", [makeBox(0, [10, 10, 60, 60])]);
+  assert.equal(session.saving().state, "not saved");
+  assert.match(notice()?.text ?? "", /run the cell again.* kept in this browser/);
+  assert.equal(storage.length, 1);
+});

@@ -31,7 +31,9 @@ export interface Model<Traits, Sent = never, Received = never> {
   ): void;
   off(event: `change:${string}`, handler: () => void): void;
   /** Only where the page is JupyterLab's. */
-  widget_manager?: { kernel?: { status?: string; statusChanged?: Signal } };
+  widget_manager?: {
+    kernel?: { status?: string; statusChanged?: Signal; disposed?: Signal };
+  };
 }
 
 /** A handler of what the kernel sends to a model. */
@@ -46,7 +48,7 @@ export interface View<AnyModel> {
   el: HTMLElement;
 }
 
-type Bytes = ArrayBuffer | ArrayBufferView;
+export type Bytes = ArrayBuffer | ArrayBufferView;
 
 /** Every event that a page listens for, by its name. */
 export type Events = HTMLElementEventMap & WindowEventMap & DocumentEventMap & MediaDevicesEventMap;

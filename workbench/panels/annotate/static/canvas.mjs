@@ -3,6 +3,7 @@
  * page; all views of that model share one session.
  */
 /** @import { CanvasModel, Receiver, Size, View } from "../../types.d.ts" */
+import { createSender } from "../../shared/static/kernel.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createSession } from "./session.mjs";
 import { mountView } from "./view.mjs";
@@ -37,8 +38,9 @@ export default function boxCanvas() {
   return {
     /** @param {{model: CanvasModel}} page */
     initialize({ model }) {
+      const kernel = createSender(model, () => session.kernelGone());
       session = createSession({
-        send: (message) => model.send(message),
+        send: (message) => kernel.send(message),
         storage: openStorage(),
         decode,
         now: () => performance.now(),
@@ -79,6 +81,7 @@ export default function boxCanvas() {
       const timer = setInterval(() => session.tick(), TICK);
       return () => {
         clearInterval(timer);
+        kernel.close();
         unsubscribe();
         model.off("msg:custom", receive);
         model.off("change:current_class", followClass);

@@ -12,6 +12,7 @@
  */
 /** @import { CanvasReceived, CanvasSent, Frame, FrameMessage, LabelsMessage, Row, SavedMessage, Size, SuggestedMessage, TrailMessage } from "../../types.d.ts" */
 
+import { KERNEL_GONE } from "../../shared/static/kernel.mjs";
 import { createAsking } from "./asking.mjs";
 import { among, toProposalRows, toRows, withoutCovered } from "./document.mjs";
 import { createDocuments, isLabelled } from "./documents.mjs";
@@ -26,6 +27,7 @@ const PATIENCE = 5000;
 const SILENCE =
   "The kernel does not answer. Your edits are kept in this browser; they are saved when it " +
   "answers, or when the panel is shown again.";
+const KEPT = "Your edits are kept in this browser, and saved then.";
 /** Milliseconds within which nudges with the arrow keys count as one step. */
 const MERGE_WITHIN = 1000;
 
@@ -51,6 +53,7 @@ const nameOf = (key) => key.slice(key.lastIndexOf("/") + 1);
  * @property {ImageBitmap|null} bitmap the image at the size of the stage
  * @property {ImageBitmap|null} full all its pixels, for zooming; a while later
  * @property {boolean} loading
+ * @property {string} gone what has become of the kernel; "": it is there
  * @property {{why: string, at: number}|null} notShown why the image that is wanted does not come yet
  * @property {number} walk number of the walk that is shown
  * @property {number} total images in it
@@ -107,6 +110,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     bitmap: null,
     full: null,
     loading: true,
+    gone: "",
     notShown: null,
     walk: 0,
     total: 0,
@@ -451,6 +455,12 @@ export function createSession({ send, storage, decode, now, id, names = () => []
 
     edit,
 
+    /** Nothing is answered any more; edits go on to be kept in this browser. */
+    kernelGone() {
+      state.gone = KERNEL_GONE;
+      notify("status");
+    },
+
     /** One step back; beyond this page's own steps those of earlier sessions. */
     undo: stepBack,
 
@@ -586,6 +596,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
           state: "not saved",
           why: `${nameOf(failed[0])}: ${outbox.failure(failed[0])?.why}`,
         };
+      if (pending && state.gone) return { state: "not saved", why: `${state.gone} ${KEPT}` };
       if (oldest >= PATIENCE) {
         return { state: "not saved", why: SILENCE };
       }

@@ -75,7 +75,7 @@ export function currentNotice(model, session, answer) {
       ],
     };
   }
-  const { why } = session.saving();
+  const why = session.saving().why || session.state.gone;
   if (why) return { text: still + why, tone: "problem", choices: [] };
   if (!frame && !loading) return noImage(model, session);
   if (loading && notShown) {

@@ -1,10 +1,10 @@
 /** The line that says what happened last, and how far it is with what is under way. */
 /** @import { Sending } from "../../shared/static/upload.mjs" */
 import { make, setText } from "../../shared/static/dom.mjs";
+import { KERNEL_GONE } from "../../shared/static/kernel.mjs";
 import { sendingWords } from "../../shared/static/upload.mjs";
 import { createDialog } from "./popup.mjs";
 
-const KERNEL_GONE = "The kernel was restarted or has ended: run the cell again to go on.";
 const HINT =
   "/ filter · arrows and Space select · Ctrl+A all · I invert · Enter open · B boxes · + and − size";
 const PAGE_HINT = "Tab goes through the page · Esc goes back to the gallery";

@@ -5,7 +5,7 @@
 /** @import { Events, GalleryMessage, GalleryModel, Ranges, Receiver } from "../../types.d.ts" */
 import { make } from "../../shared/static/dom.mjs";
 import { droppedOn, filesIn, isImport, pathOf, refusal } from "../../shared/static/drop.mjs";
-import { onKernelGone } from "../../shared/static/kernel.mjs";
+import { createSender } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
@@ -39,11 +39,14 @@ const WATCHED = [
  */
 export function mountGallery(model, host) {
   const session = pageSession();
-  let isGone = false; // the kernel that this widget belongs to
+  const kernel = createSender(model, () => {
+    uploader.stop();
+    arrivals.stop();
+    transfer.stop();
+    status.update({ isGone: true });
+  });
   /** @param {GalleryMessage} message @param {ArrayBuffer[]} buffers */
-  const send = (message, buffers = []) => {
-    if (!isGone) model.send({ ...message, session }, undefined, buffers);
-  };
+  const send = (message, buffers = []) => kernel.send({ ...message, session }, buffers);
   const live = make("div", { class: "wb-live", "aria-live": "polite" });
   /** @param {string} text */
   const say = (text) => {
@@ -255,13 +258,6 @@ export function mountGallery(model, host) {
     else transfer.receive(received, buffers);
   };
   model.on("msg:custom", receive);
-  const forgetKernel = onKernelGone(model, () => {
-    isGone = true;
-    uploader.stop();
-    arrivals.stop();
-    transfer.stop();
-    status.update({ isGone });
-  });
 
   /** @type {ReturnType<typeof model.get<"selection">> | null} */
   let followed = null;
@@ -334,7 +330,7 @@ export function mountGallery(model, host) {
   return () => {
     tell();
     clearTimeout(telling);
-    forgetKernel();
+    kernel.close();
     abort.abort();
     release();
     for (const name of WATCHED) model.off(`change:${name}`, follow);

@@ -10,7 +10,7 @@ import { createLiveSource } from "../../live/static/live_source.mjs";
 import { createPlayer } from "../../live/static/player.mjs";
 import { createStage } from "../../live/static/stage.mjs";
 import { allow, make, setAttribute, setText } from "../../shared/static/dom.mjs";
-import { onKernelGone } from "../../shared/static/kernel.mjs";
+import { createSender } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
@@ -35,8 +35,15 @@ function inWords(problem) {
  */
 export function mountCamera(model, host) {
   const session = pageSession();
+  const kernel = createSender(model, () => {
+    isGone = true;
+    begins = false;
+    stage.use(true);
+    source.kernelGone();
+    root.dataset.recording = "false";
+  });
   /** @param {CameraMessage} message @param {ArrayBuffer[]} buffers */
-  const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
+  const send = (message, buffers = []) => kernel.send({ ...message, session }, buffers);
   const settings = () => model.get("settings");
   const status = () => model.get("status");
   const live = make("div", { class: "wb-live", "aria-live": "polite" });
@@ -369,13 +376,6 @@ export function mountCamera(model, host) {
     if (status().recording) numbers.update(status(), left, settings().detections);
     badge();
   }, 500);
-  const forgetKernel = onKernelGone(model, () => {
-    isGone = true;
-    begins = false;
-    stage.use(true);
-    source.kernelGone();
-    root.dataset.recording = "false";
-  });
   if (navigator.mediaDevices) on(navigator.mediaDevices, "devicechange", source.listAnew);
   const leave = () => {
     gesture.cancel();
@@ -395,7 +395,7 @@ export function mountCamera(model, host) {
     clearInterval(clock);
     abort.abort();
     release();
-    forgetKernel();
+    kernel.close();
     for (const [name, follow] of Object.entries(following)) model.off(`change:${name}`, follow);
     model.off("msg:custom", receive);
     strip.close();

@@ -2,6 +2,7 @@
 /** @import { FindingTilesModel, Share, Tile, View } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
 import { make, placeOfFocus } from "../../shared/static/dom.mjs";
+import { createSender } from "../../shared/static/kernel.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -64,6 +65,7 @@ function drawing(tile) {
 
 /** @param {View<FindingTilesModel>} view */
 function render({ model, el }) {
+  const kernel = createSender(model);
   const grid = make("div", { class: "wbe-tiles", role: "group" });
   el.append(grid);
   /** @type {string[]} */
@@ -95,7 +97,7 @@ function render({ model, el }) {
         tabindex: place === 0 ? "0" : "-1",
         "aria-label": tile.words,
         title: `${tile.words}\nClick to open it in the annotator`,
-        onclick: () => model.send({ kind: "open", number: tile.number }),
+        onclick: () => kernel.send({ kind: "open", number: tile.number }),
       },
       picture(tile),
       make("span", { class: "wbe-title" }, tile.title),
@@ -126,6 +128,7 @@ function render({ model, el }) {
   model.on("change:tiles change:empty change:title", draw);
   draw();
   return () => {
+    kernel.close();
     model.off("change:tiles change:empty change:title", draw);
     release();
   };

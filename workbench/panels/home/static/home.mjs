@@ -2,6 +2,7 @@
 /** @import { HomeCard, HomeModel, HomePage, Receiver, Send, View } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
 import { allow, make, setText } from "../../shared/static/dom.mjs";
+import { createSender, KERNEL_GONE } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createTransferPage, importContent } from "../../shared/static/transfer_page.mjs";
@@ -15,20 +16,26 @@ const LINKS_SHOWN = 3;
 function render({ model, el }) {
   /** @type {Map<string, string>} addresses of pictures by dataset */
   const pictures = new Map();
+  const kernel = createSender(model, () => {
+    transfer.stop();
+    for (const hear of waiting.values()) hear(KERNEL_GONE);
+    tellProblem(KERNEL_GONE);
+  });
   /** @param {Record<string, string>} what */
-  const act = (what) => model.send({ kind: "do", .../** @type {any} */ (what) });
+  const act = (what) => kernel.send({ kind: "do", .../** @type {any} */ (what) });
   /** Forms that wait for what the kernel says. @type {Map<string, (problem: string) => void>} */
   const waiting = new Map();
   const session = pageSession();
   /** Do it, and say what was wrong; "": nothing. @param {Record<string, string>} what */
   const actAndHear = (what) =>
     new Promise((/** @type {(problem: string) => void} */ resolve) => {
+      if (kernel.isGone()) return resolve(KERNEL_GONE);
       const mark = `${session} ${performance.now()}`;
       waiting.set(mark, resolve);
-      act({ ...what, ask: mark });
+      return act({ ...what, ask: mark });
     });
   /** @param {string} panel @param {string} name */
-  const go = (panel, name) => model.send({ kind: "go", panel, name });
+  const go = (panel, name) => kernel.send({ kind: "go", panel, name });
 
   const status = make("div", { class: "wbh-status", role: "status" });
   const undo = make("button", {
@@ -41,7 +48,7 @@ function render({ model, el }) {
       class: "wb-button",
       onclick: () => {
         transfer.stop();
-        model.send({ kind: "stop" });
+        kernel.send({ kind: "stop" });
       },
     },
     "Stop",
@@ -55,7 +62,7 @@ function render({ model, el }) {
   );
   /** What this page sends or takes: words, and how much of it is done. @type {{text: string, share: number|null}} */
   let moving = { text: "", share: null };
-  const transfer = createTransfer(model, {
+  const transfer = createTransfer(kernel.send, {
     progressed(text, share) {
       moving = { text, share };
       showState();
@@ -85,7 +92,7 @@ function render({ model, el }) {
   /** Stands in place of the cards while something is brought in. */
   const page = createTransferPage({
     send: (message) => {
-      if (message.kind !== "fetch") model.send(message);
+      if (message.kind !== "fetch") kernel.send(message);
     },
     leave: () => (typed ? askImport() : bring.focus()),
     /** @param {HomePage} shown @param {Send} ask */
@@ -423,7 +430,8 @@ function render({ model, el }) {
         "versions like the rest of the dataset. If you do not know them, cancel: a stranger’s " +
         "link may lead to any file of yours, and what is exported may be passed on.",
     ];
-    const then = () => model.send({ kind: "do", action: "trust_links", name, folders: [...links] });
+    const then = () =>
+      kernel.send({ kind: "do", action: "trust_links", name, folders: [...links] });
     ask(`Are the links of ${name} your own?`, "They are mine", [], then, [
       ...words.map((text) => make("p", {}, text)),
     ]);
@@ -454,7 +462,7 @@ function render({ model, el }) {
     for (const card of found) {
       if (card.images && !pictures.has(card.name)) {
         pictures.set(card.name, "");
-        model.send({ kind: "picture", name: card.name });
+        kernel.send({ kind: "picture", name: card.name });
       }
     }
     return undefined;
@@ -603,6 +611,7 @@ function render({ model, el }) {
   showRunning();
   showPage();
   return () => {
+    kernel.close();
     release();
     abort.abort();
     model.off("change:page", showPage);

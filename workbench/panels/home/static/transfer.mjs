@@ -1,17 +1,17 @@
 /** Datasets on their way between the browser's machine and the kernel: sent whole, or taken as a zip. */
-/** @import { HomeModel, HomeReceived } from "../../types.d.ts" */
+/** @import { HomeReceived, HomeSent } from "../../types.d.ts" */
 import { createDownload, saveAs } from "../../shared/static/download.mjs";
 import { droppedOn, filesIn, pathOf } from "../../shared/static/drop.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader, sendingWords } from "../../shared/static/upload.mjs";
 
 /**
- * @param {HomeModel} model
+ * @param {(message: HomeSent, buffers?: ArrayBuffer[]) => void} send
  * @param {object} options
  * @param {(text: string, share: number|null) => void} options.progressed null: it is over
  * @param {(text: string) => void} options.failed
  */
-export function createTransfer(model, { progressed, failed }) {
+export function createTransfer(send, { progressed, failed }) {
   const session = pageSession();
   /** @type {File[]} */
   let files = [];
@@ -19,11 +19,7 @@ export function createTransfer(model, { progressed, failed }) {
   let download = null;
   const uploader = createUploader({
     send: (message, buffers) =>
-      model.send(
-        { ...message, kind: "arrive", path: pathOf(files[message.index]), session },
-        undefined,
-        buffers,
-      ),
+      send({ ...message, kind: "arrive", path: pathOf(files[message.index]), session }, buffers),
     failed,
     progressed: (state) => {
       if (state) progressed(sendingWords(state), state.share);
@@ -45,7 +41,7 @@ export function createTransfer(model, { progressed, failed }) {
       if (download) return;
       download = createDownload();
       progressed(`Packing ${name}`, 0);
-      model.send({ kind: "download", name, session });
+      send({ kind: "download", name, session });
     },
     /** @param {HomeReceived} message @param {DataView<ArrayBuffer>[]} buffers */
     receive(message, buffers) {
@@ -57,12 +53,12 @@ export function createTransfer(model, { progressed, failed }) {
         download = null;
         progressed("", null);
       } else if (!download) return;
-      else if (message.kind === "packed") model.send({ kind: "fetch", start: 0, session });
+      else if (message.kind === "packed") send({ kind: "fetch", start: 0, session });
       else if (message.kind === "piece" && download.take(message.start, buffers[0])) {
         const share = download.size / message.total;
         progressed(`Downloading ${message.name}`, share);
         if (share < 1) {
-          model.send({ kind: "fetch", start: download.size, session });
+          send({ kind: "fetch", start: download.size, session });
           return;
         }
         saveAs(download.blob(), message.name);

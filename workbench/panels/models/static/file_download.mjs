@@ -9,9 +9,14 @@
 /** @import { DownloadModel, Receiver, View } from "../../types.d.ts" */
 import { allow, make } from "../../shared/static/dom.mjs";
 import { createDownload, saveAs } from "../../shared/static/download.mjs";
+import { createSender, KERNEL_GONE } from "../../shared/static/kernel.mjs";
 
 /** @param {View<DownloadModel>} view */
 function render({ model, el }) {
+  const kernel = createSender(model, () => {
+    download = null;
+    show();
+  });
   /** @type {ReturnType<typeof createDownload> | null} */
   let download = null;
   const button = make(
@@ -20,10 +25,10 @@ function render({ model, el }) {
       class: "jupyter-button wbm-download",
       type: "button",
       onclick: () => {
-        if (download || model.get("why_not")) return;
+        if (download || model.get("why_not") || kernel.isGone()) return;
         download = createDownload();
         show("0 %");
-        model.send({ kind: "want", start: 0 });
+        kernel.send({ kind: "want", start: 0 });
       },
     },
     "",
@@ -32,7 +37,11 @@ function render({ model, el }) {
 
   const show = (share = "") => {
     button.textContent = share ? `Downloading … ${share}` : model.get("label");
-    allow(button, model.get("why_not") || (share && "It is on its way: wait until it is here."));
+    const gone = kernel.isGone() ? KERNEL_GONE : "";
+    allow(
+      button,
+      gone || model.get("why_not") || (share && "It is on its way: wait until it is here."),
+    );
   };
   /** @type {Receiver<DownloadModel>} */
   const receive = (message, buffers) => {
@@ -45,7 +54,7 @@ function render({ model, el }) {
     if (!download.take(message.start, buffers[0])) return;
     if (download.size < message.total) {
       show(`${Math.floor((100 * download.size) / message.total)} %`);
-      model.send({ kind: "want", start: download.size });
+      kernel.send({ kind: "want", start: download.size });
       return;
     }
     saveAs(download.blob(), message.name);
@@ -59,6 +68,7 @@ function render({ model, el }) {
   model.on("msg:custom", receive);
   show();
   return () => {
+    kernel.close();
     model.off("change:label change:why_not", refresh);
     model.off("msg:custom", receive);
   };

@@ -1,11 +1,16 @@
 /** A button that brings a file of the browser's machine to the kernel, piece by piece. */
 /** @import { FileUploadModel, Receiver, View } from "../../types.d.ts" */
 import { allow, make } from "../../shared/static/dom.mjs";
+import { createSender, KERNEL_GONE } from "../../shared/static/kernel.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
 
 /** @param {View<FileUploadModel>} view */
 function render({ model, el }) {
+  const kernel = createSender(model, () => {
+    uploader.stop();
+    show();
+  });
   const session = pageSession();
   let sent = 0;
   let size = 0;
@@ -32,13 +37,14 @@ function render({ model, el }) {
 
   const show = (share = "") => {
     button.textContent = share ? `Uploading … ${share}` : model.get("label");
-    allow(button, share && "A file is on its way: wait until it is here.");
+    const gone = kernel.isGone() ? KERNEL_GONE : "";
+    allow(button, gone || (share && "A file is on its way: wait until it is here."));
   };
   const uploader = createUploader({
     send(message, buffers) {
       sent = message.offset + buffers[0].byteLength;
       show(`${size ? Math.floor((100 * message.offset) / size) : 0} %`);
-      model.send({ ...message, session }, undefined, buffers);
+      kernel.send({ ...message, session }, buffers);
     },
     failed: () => {}, // the kernel is told as well, and says so
   });
@@ -58,6 +64,7 @@ function render({ model, el }) {
   model.on("msg:custom", receive);
   show();
   return () => {
+    kernel.close();
     model.off("change:label", refresh);
     model.off("msg:custom", receive);
     uploader.stop();

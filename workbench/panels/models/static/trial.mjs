@@ -8,7 +8,7 @@ import { createLiveSource } from "../../live/static/live_source.mjs";
 import { createPlayer } from "../../live/static/player.mjs";
 import { createStage } from "../../live/static/stage.mjs";
 import { make } from "../../shared/static/dom.mjs";
-import { onKernelGone } from "../../shared/static/kernel.mjs";
+import { createSender } from "../../shared/static/kernel.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
@@ -27,8 +27,9 @@ export function badgeOf(feed, isOn) {
 /** @param {TrialModel} model @param {HTMLElement} host */
 function mountTrial(model, host) {
   const session = pageSession();
+  const kernel = createSender(model, () => source.kernelGone());
   /** @param {TrialMessage} message @param {ArrayBuffer[]} buffers */
-  const send = (message, buffers = []) => model.send({ ...message, session }, undefined, buffers);
+  const send = (message, buffers = []) => kernel.send({ ...message, session }, buffers);
   const abort = new AbortController();
   /** @param {EventTarget} target @param {string} type @param {(event: Event) => void} handler */
   const on = (target, type, handler) =>
@@ -154,7 +155,6 @@ function mountTrial(model, host) {
   model.on("msg:custom", receive);
   model.on("change:feed", follow);
   model.on("change:confidence", slider.refresh);
-  const forgetKernel = onKernelGone(model, source.kernelGone);
   on(document, "visibilitychange", look);
   on(window, "pagehide", leave);
   const watcher = new ResizeObserver(look);
@@ -170,7 +170,7 @@ function mountTrial(model, host) {
     abort.abort();
     letGo();
     leave();
-    forgetKernel();
+    kernel.close();
     uploader.stop();
     model.off("msg:custom", receive);
     model.off("change:feed", follow);

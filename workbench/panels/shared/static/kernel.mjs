@@ -2,9 +2,10 @@
  * Whether the kernel is still the one that this widget belongs to. JupyterLab tells; where
  * nobody does, the silence after frames that were sent tells.
  */
-/** @import { Model } from "../../types.d.ts" */
+/** @import { Bytes, Model } from "../../types.d.ts" */
 
 const GONE = new Set(["restarting", "autorestarting", "dead", "terminating"]);
+export const KERNEL_GONE = "The kernel was restarted or has ended: run the cell again to go on.";
 
 /**
  * @param {Pick<Model<unknown>, "widget_manager">} model anywidget's
@@ -14,15 +15,54 @@ const GONE = new Set(["restarting", "autorestarting", "dead", "terminating"]);
 export function onKernelGone(model, gone) {
   const kernel = model.widget_manager?.kernel;
   const signal = kernel?.statusChanged;
-  if (!signal?.connect) return () => {};
-  /** @param {unknown} _kernel @param {string} status */
-  const listen = (_kernel, status) => {
-    if (!GONE.has(status)) return;
+  if (!kernel || !signal?.connect) return () => {};
+  const { disposed } = kernel;
+  const forget = () => {
     signal.disconnect(listen);
+    disposed?.disconnect(end);
+  };
+  const end = () => {
+    forget();
     gone();
   };
+  /** @param {unknown} _kernel @param {string} status */
+  const listen = (_kernel, status) => {
+    if (GONE.has(status)) end();
+  };
   signal.connect(listen);
-  return () => signal.disconnect(listen);
+  disposed?.connect?.(end); // of one that was deleted elsewhere, no status may be told
+  return forget;
+}
+
+/**
+ * Send to the kernel as long as there is one. JupyterLab throws where there is none any more, which
+ * would break off whatever the hand has just begun, such as going to an image that is here already.
+ * @template Message
+ * @param {{send(message: Message, callbacks?: undefined, buffers?: Bytes[]): void} & Pick<Model<unknown>, "widget_manager">} model anywidget's
+ * @param {() => void} gone called once, when the kernel is gone
+ */
+export function createSender(model, gone = () => {}) {
+  let isGone = false;
+  const end = () => {
+    if (isGone) return;
+    isGone = true;
+    gone();
+  };
+  const forget = onKernelGone(model, end);
+  return {
+    /** @param {Message} message @param {Bytes[]} [buffers] */
+    send(message, buffers) {
+      if (isGone) return;
+      try {
+        model.send(message, undefined, buffers);
+      } catch (error) {
+        console.warn("workbench: the kernel cannot be reached", error);
+        end();
+      }
+    },
+    isGone: () => isGone,
+    close: forget,
+  };
 }
 
 /** So long a busy kernel may leave a hand without an answer, before the page says why. */

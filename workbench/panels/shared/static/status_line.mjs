@@ -4,7 +4,7 @@
  */
 /** @import { StatusLineModel, View } from "../../types.d.ts" */
 
-import { onKernelBusy } from "./kernel.mjs";
+import { KERNEL_GONE, onKernelBusy, onKernelGone } from "./kernel.mjs";
 import { ownKeysAround } from "./own_keys.mjs";
 
 const PANEL = ".wb-panel";
@@ -19,16 +19,21 @@ function render({ model, el }) {
   line.setAttribute("aria-live", "polite");
   el.append(line);
   let isBusy = false;
+  let isGone = false;
   const show = () => {
-    const text = isBusy ? BUSY : model.get("text");
+    const text = isGone ? KERNEL_GONE : isBusy ? BUSY : model.get("text");
     line.textContent = text;
     line.title = text;
-    line.dataset.tone = isBusy ? "info" : model.get("tone");
+    line.dataset.tone = isGone ? "problem" : isBusy ? "info" : model.get("tone");
   };
   model.on("change:text change:tone", show);
   show();
   const release = ownKeysAround(el, PANEL);
-  let forget = () => {};
+  /** Said once: of panels within each other by the outer one, of lines in it by the first. @param {Element} panel */
+  const isFirst = (panel) =>
+    !panel.parentElement?.closest(PANEL) && panel.querySelector(".wb-status-line") === line;
+  /** @type {(() => void)[]} */
+  let forgotten = [];
   let frame = 0;
   const look = () => {
     const panel = el.closest(PANEL);
@@ -36,18 +41,22 @@ function render({ model, el }) {
       frame = requestAnimationFrame(look); // it is put into its place a while after it was made
       return;
     }
-    forget = onKernelBusy(model, panel, (now) => {
-      // Said once: of panels within each other by the outer one, of lines in it by the first.
-      const isInner = panel.parentElement?.closest(PANEL);
-      isBusy = now && !isInner && panel.querySelector(".wb-status-line") === line;
-      show();
-    });
+    forgotten = [
+      onKernelBusy(model, panel, (now) => {
+        isBusy = now && isFirst(panel);
+        show();
+      }),
+      onKernelGone(model, () => {
+        isGone = isFirst(panel);
+        show();
+      }),
+    ];
   };
   look();
   return () => {
     model.off("change:text change:tone", show);
     cancelAnimationFrame(frame);
-    forget();
+    for (const forget of forgotten) forget();
     release();
   };
 }
