@@ -203,3 +203,18 @@ def _coco(rows: list[dict[str, Any]], *names: str) -> dict[str, Any]:
         "categories": [{"id": 1, "name": "cat"}],
         "annotations": rows,
     }
+
+
+async def test_messages_do_not_say_what_python_says(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    """A number that Python refuses to read by default, and a point of one number."""
+    text = json.dumps(_coco([{**BOX, "id": 1}])).replace("60", "9" * 5000)
+    source = folder(tmp_path / "in", {"a.png": picture(), "coco.json": text})
+    with pytest.raises(ImportFormatError, match="a number of thousands of digits; export it again"):
+        await plan_import(persistence_stores, source)
+    shape = {"label": "cat", "points": [[[1, 2]], [3]], "shape_type": "rectangle"}
+    labelme = {"shapes": [shape], "imagePath": "a.png", "imageWidth": 200, "imageHeight": 100}
+    source = folder(tmp_path / "one", {"a.png": picture(), "a.json": labelme})
+    plan = await plan_import(persistence_stores, source)
+    assert "expected points, found [[[1, 2]], [3]]" in str(plan)

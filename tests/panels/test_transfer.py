@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 import zipfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 from tests.formats.making import BOX, PICTURE, coco, folder, images, labels, picture
 from tests.helpers import archives
 from workbench import import_accounts, import_dataset
+from workbench.datasets.formats.view import FolderView
 from workbench.panels.browse import BrowsePanel
 from workbench.panels.shared.arrivals import Arrivals
 from workbench.panels.shared.import_words import reason_rows
@@ -339,6 +341,42 @@ async def test_a_path_on_the_kernels_machine_and_pictures_alone(
     (source / "data.yaml").unlink()
     page.say("do", action="import", path=str(source), split="val", every=1)
     await page.until(lambda: page.said().startswith("1 image added to val. 2 files refused"))
+
+
+@pytest.mark.parametrize("then", ["drop", "close"])
+async def test_what_an_import_under_way_reads_is_not_taken_from_it(
+    page: Page, root: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """Whatever is dropped or closed meanwhile; what was dropped first lies in a folder of ours."""
+    goes_on, has_begun = threading.Event(), threading.Event()
+    read = FolderView.read
+
+    def waiting(view: FolderView, name: str) -> bytes:
+        has_begun.set()
+        assert goes_on.wait(PATIENCE_S)
+        return read(view, name)
+
+    page.drop(*((f"one/{name}", _bytes(data)) for name, data in EXPORT.items()))
+    await page.until_kind("plan")
+    monkeypatch.setattr(FolderView, "read", waiting)
+    page.ask("apply")
+    assert await asyncio.to_thread(has_begun.wait, PATIENCE_S)
+    if then == "drop":
+        page.drop(("two.zip", zip_bytes(EXPORT)), batch=2)
+    else:
+        page.ask("close")
+    await page.until(page.said, "Importing is not done yet: wait for it, or press Stop.")
+    assert page.shown["kind"] == "plan"
+    goes_on.set()
+    account = await page.until_kind("account")
+    assert account["dataset"] == "one"
+    assert len(list((root.parent / "one" / "images").rglob("*.jpg"))) == 3
+
+
+@pytest.mark.parametrize("name", ["漢" * 100, "a\u202eb"])
+async def test_a_name_that_no_disk_takes_is_said(page: Page, name: str) -> None:
+    page.drop((f"{name}.zip", zip_bytes(EXPORT)))
+    await page.until(lambda: "without control characters and each of at most" in page.said())
 
 
 async def test_a_new_drop_takes_the_place_of_a_plan(page: Page, root: Path) -> None:

@@ -252,7 +252,7 @@ def point_list(points: Any) -> tuple[float, float, float, float]:
         for point in points:
             x, y = (point["x"], point["y"]) if isinstance(point, dict) else point[:2]
             flat += (number(x), number(y))
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, ValueError) as error:
         raise ValueError(f"expected points, found {str(points)[:60]}") from error
     return corners(flat)
 

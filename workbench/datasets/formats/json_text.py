@@ -31,7 +31,14 @@ def parse_json(data: bytes, where: str) -> Any:
         found = json.loads(data)
         return made_whole(found) if may_hold_halves(data) else found
     except (ValueError, RecursionError) as error:
-        problem = "more nesting than annotations have" if isinstance(error, RecursionError) else ""
         raise ImportFormatError(
-            f"{where}: expected JSON, found it damaged: {problem or error}; export it again"
+            f"{where}: expected JSON, found it damaged: {_problem(error)}; export it again"
         ) from error
+
+
+def _problem(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "more nesting than annotations have"
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return str(error)
+    return "a number of thousands of digits"  # of which Python says how to read it all the same

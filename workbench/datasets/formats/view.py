@@ -105,6 +105,7 @@ class FolderView:
         self._open: list[Archive] = []
         self._temporary: list[str] = []
         self._parsed: OrderedDict[str, tuple[int, Any]] = OrderedDict()
+        self._parsed_bytes = 0
         self._no_json: dict[str, str] = {}
         self._by_extension: dict[str, list[str]] = {}
         self._folders: dict[Path, Folder] = {}
@@ -407,8 +408,9 @@ class FolderView:
             self._no_json[name] = str(error)  # each format asks for it
             raise
         self._parsed[name] = (len(data), found)
-        while len(self._parsed) > 1 and sum(s for s, _ in self._parsed.values()) > _CACHE_BYTES:
-            self._parsed.popitem(last=False)
+        self._parsed_bytes += len(data)
+        while len(self._parsed) > 1 and self._parsed_bytes > _CACHE_BYTES:
+            self._parsed_bytes -= self._parsed.popitem(last=False)[1][0]
         return found
 
     def why_no_json(self, name: str) -> str:
@@ -432,6 +434,7 @@ class FolderView:
     def forget(self) -> None:
         """Free what `json` has kept."""
         self._parsed.clear()
+        self._parsed_bytes = 0
         self._no_json.clear()
 
     # Looking for formats

@@ -16,8 +16,9 @@ from workbench.errors import ImportFormatError
 from workbench.persistence import IMAGE_EXTENSIONS
 from workbench.persistence.scratch import scratch_prefix
 
-MAX_NAME = 200
-"""Letters of a file's or folder's name: more do not fit where names are longer than here."""
+MAX_NAME, MAX_NAME_BYTES = 200, 255
+"""Letters of a file's or folder's name: more do not fit where names are longer than here; and
+bytes, of which disks take no more."""
 
 
 @dataclass(slots=True)
@@ -122,9 +123,11 @@ def _checked(name: str) -> PurePosixPath:
     """Return a path that stays inside the folder, whatever the browser says."""
     parts = name.replace("\\", "/").split("/")
     for part in parts:
-        if part in ("", ".", "..") or len(part) > MAX_NAME or not part.isprintable():
+        is_long = len(part) > MAX_NAME or len(part.encode(errors="replace")) > MAX_NAME_BYTES
+        if part in ("", ".", "..") or is_long or not part.isprintable():
             raise ImportFormatError(
-                f"{name!r}: expected a file's name with its folders, each of at most {MAX_NAME} "
-                f"letters; rename it and drop it again"
+                f"{name[:MAX_NAME]!r}: expected a file's name with its folders, without control "
+                f"characters and each of at most {MAX_NAME} letters ({MAX_NAME_BYTES} bytes); "
+                f"rename it and drop it again"
             )
     return PurePosixPath(*parts)

@@ -139,8 +139,7 @@ class ChangingModel(traitlets.HasTraits):
         """
         if self._lock.locked() and not wait:
             if self._is_awaited or not self._is_unasked:
-                now = self.work.what or "Something else"
-                raise BusyError(f"{now} is not done yet: wait for it, or press Stop.")
+                raise BusyError(not_done(self.work.what or "Something else"))
             self._is_awaited = True
         async with self._lock:
             self._is_unasked, self._is_awaited = unasked, False
@@ -218,6 +217,11 @@ async def first_dataset(datasets: DatasetManager, model: ChangingModel) -> str |
         model.status = Status("\n".join(problems) or "There is no dataset yet.", "problem")
         return None
     return names[0]
+
+
+def not_done(what: str) -> str:
+    """Return in words that something is under way, and what to do about it."""
+    return f"{what} is not done yet: wait for it, or press Stop."
 
 
 def sentence(text: str) -> str:

@@ -11,7 +11,8 @@ No widgets: `page` says what is to be seen, coroutines do the work. How it goes:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from workbench.errors import (
     NotFoundError,
     WorkbenchError,
 )
-from workbench.panels.shared.changing import ChangingModel, Task
+from workbench.panels.shared.changing import BusyError, ChangingModel, Task, not_done
 from workbench.panels.shared.import_words import (
     Key,
     account_page,
@@ -88,6 +89,7 @@ class ImportModel(ChangingModel):
         self._account: Account | None = None
         self._dataset = ""
         self._is_fresh = False
+        self._is_writing = False
         self._opened: Key | None = None
 
     @property
@@ -118,10 +120,10 @@ class ImportModel(ChangingModel):
         name : str
             Of the dataset to make; default: as `path` is called.
         """
-        self.close()
-        self._source, self._origin, self._open = path, origin or str(path), dataset
         try:
             async with self._doing("Looking at what there is") as task:
+                self.close()
+                self._source, self._origin, self._open = path, origin or str(path), dataset
                 self._name = await self._datasets.free_name(name or default_name(path))
                 try:
                     self._plan = await self._planned("", {}, task)
@@ -257,7 +259,7 @@ class ImportModel(ChangingModel):
 
     async def apply(self) -> None:
         """Do what is planned, and show the account of it."""
-        async with self._doing("Importing", wait=True) as task:
+        async with self._writing(), self._doing("Importing", wait=True) as task:
             plan = self._plan
             if plan is None:
                 return
@@ -302,7 +304,7 @@ class ImportModel(ChangingModel):
         if self._account is None:
             return
         dataset, account = self._dataset, self._account
-        async with self._doing("Undoing"):
+        async with self._writing(), self._doing("Undoing"):
             if (
                 account.made
                 and not confirmed
@@ -368,6 +370,28 @@ class ImportModel(ChangingModel):
         if self._account is None:
             return self._dataset, []
         return self._dataset, pictures_of(self._account, await self._present(), key)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        self._is_writing = True
+        try:
+            yield
+        finally:
+            self._is_writing = False
+
+    async def leave(self) -> None:
+        """Show nothing any more, and stop what is only being looked at.
+
+        Raises
+        ------
+        BusyError
+            If something is being written: what it reads has to stay.
+        """
+        if self._is_writing:
+            raise BusyError(not_done(self.work.what or "Importing"))
+        self.stop()
+        async with self.at_rest():
+            self.close()
 
     def close(self) -> None:
         """Show nothing any more; a plan that was not applied is forgotten."""

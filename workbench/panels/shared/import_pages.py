@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from workbench.datasets.formats.accounts import Account
 from workbench.errors import WorkbenchError
 from workbench.panels.shared.arrivals import Arrivals
+from workbench.panels.shared.changing import BusyError
 from workbench.panels.shared.import_model import ImportModel
 from workbench.panels.shared.import_words import Key, shortly
 from workbench.panels.shared.status import Status
@@ -130,11 +131,14 @@ class ImportPages:
 
     async def _take_piece(self, message: Mapping[str, Any], piece: bytes) -> None:
         answer = {"kind": "arrived", "to": message["session"], "batch": message["batch"]}
-        if not int(message["index"]) and not int(message["offset"]):
-            self.close()  # what was dropped before is not wanted any more
         try:
             async with self._arriving:
+                if not int(message["index"]) and not int(message["offset"]):
+                    await self._close()  # what was dropped before is not wanted any more
                 arrived = await asyncio.to_thread(self._arrivals.take, message, piece)
+        except BusyError:
+            self._tell(answer | {"refused": True})
+            raise
         except (WorkbenchError, OSError):
             self._arrivals.clear()
             self._tell(answer | {"refused": True})
@@ -175,7 +179,8 @@ class ImportPages:
             await self._host.open_dataset(dataset)
 
     async def _close(self) -> None:
-        self.close()
+        await self.model.leave()
+        self._arrivals.clear()
 
 
 def _key(message: Mapping[str, Any]) -> Key | None:
