@@ -6,6 +6,7 @@ import { createCommands } from "../../workbench/panels/annotate/static/commands.
 import {
   arrowStep,
   classDigit,
+  isPressed,
   keymap,
   keyName,
 } from "../../workbench/panels/annotate/static/keys.mjs";
@@ -30,6 +31,33 @@ test("keys are named as bindings write them", () => {
   assert.equal(keyName(press("Tab", { shiftKey: true })), "Shift+Tab");
   assert.equal(keyName(press(" ")), "Space");
   assert.equal(keyName(press("ArrowUp", { altKey: true, shiftKey: true })), "Alt+Shift+ArrowUp");
+});
+
+test("on a keyboard of another script a letter is the one at its place", () => {
+  assert.equal(keyName(press("в", { code: "KeyD" })), "D");
+  assert.equal(keyName(press("я", { code: "KeyZ", ctrlKey: true })), "Mod+Z");
+  assert.equal(keyName(press("Ы", { code: "KeyS", shiftKey: true })), "Shift+S");
+  assert.equal(keyName(press("q", { code: "KeyA" })), "Q", "AZERTY says what it means");
+  assert.equal(keyName(press("é", { code: "Digit2" })), "É");
+  assert.equal(keyName(press("Process", { code: "KeyD" })), "Process", "an input method has it");
+  assert.equal(keyName(press("Dead", { code: "KeyE" })), "Dead");
+});
+
+test("a key that is held down goes on walking and undoing, and does nothing else again", () => {
+  const held = { repeat: true };
+  for (const action of ["next", "previous", "undo", "zoom-in"])
+    assert.ok(isPressed(action, held), action);
+  for (const action of [
+    "accept",
+    "accept-all",
+    "paste",
+    "copy-previous",
+    "delete",
+    "select-mode",
+  ]) {
+    assert.ok(!isPressed(action, held), action);
+    assert.ok(isPressed(action, { repeat: false }), action);
+  }
 });
 
 test("digits stand for classes, on keyboards that shift them too", () => {

@@ -74,6 +74,8 @@ export function attachPointer(element, stage, session) {
   const fingers = new Map();
   /** @type {Gesture|null} */
   let gesture = null;
+  /** Of the pointer that the gesture is of, or of the first of two fingers. */
+  let owner = 0;
   let space = false;
 
   /** @param {MouseEvent} event @returns {Point} */
@@ -91,12 +93,16 @@ export function attachPointer(element, stage, session) {
   function press(event) {
     element.focus({ preventScroll: true });
     const point = at(event);
-    fingers.set(event.pointerId, point);
-    if (event.pointerType === "touch" && fingers.size === 2) {
+    // Touches only: a hand that rests on the screen does not break off what a pen draws, and a
+    // mouse button that was let go over a menu is no finger.
+    const isTouch = event.pointerType === "touch";
+    if (isTouch) fingers.set(event.pointerId, point);
+    if (isTouch && fingers.size === 2 && (!gesture || fingers.has(owner))) {
       gesture?.cancel();
       gesture = pinch(stage, fingers);
     } else if (!gesture) {
       gesture = begin(event, point);
+      owner = event.pointerId;
     }
     if (gesture) {
       element.setPointerCapture(event.pointerId);
@@ -143,23 +149,37 @@ export function attachPointer(element, stage, session) {
     return isOnSelected(point) ? "move" : "default";
   }
 
+  /** @param {PointerEvent} event */
+  const isOfGesture = (event) =>
+    event.pointerId === owner || Boolean(gesture?.isPinch && fingers.has(event.pointerId));
+
+  /** @param {Point} point */
+  function finish(point) {
+    const ended = gesture;
+    gesture = null;
+    ended?.end(point);
+  }
+
   on("pointerdown", press);
   on("pointermove", (event) => {
     const point = at(event);
     if (fingers.has(event.pointerId)) fingers.set(event.pointerId, point);
     stage.pointer(point);
-    if (gesture) gesture.move(point);
+    if (gesture && !isOfGesture(event)) return;
+    // The button was let go where the page did not hear of it, under a dialog for instance.
+    if (gesture && event.pointerType === "mouse" && event.buttons === 0) finish(point);
+    else if (gesture) gesture.move(point);
     else element.style.cursor = cursorAt(point, event.ctrlKey || event.metaKey);
   });
   on("pointerup", (event) => {
+    const isMeant = isOfGesture(event);
     fingers.delete(event.pointerId);
-    const ended = gesture;
-    if (!ended || (ended.isPinch && fingers.size > 0)) return;
-    gesture = null;
-    ended.end(at(event));
+    if (isMeant && !(gesture?.isPinch && fingers.size > 0)) finish(at(event));
   });
   on("pointercancel", (event) => {
+    const isMeant = isOfGesture(event);
     fingers.delete(event.pointerId);
+    if (!isMeant) return;
     gesture?.cancel();
     gesture = null;
   });
@@ -278,11 +298,13 @@ function selectAt(stage, session, point, reachable, slack) {
 function move(stage, session, frame, boxes, start, reachable, adding) {
   const ids = new Set(boxes.map((box) => box.id));
   let dragging = false;
+  // In the image: the view may be zoomed while the boxes are held, with the wheel for instance.
+  const from = toImage(stage.viewport, start);
   /** @param {Point} point */
   const shiftTo = (point) => {
-    const { scale } = stage.viewport;
+    const to = toImage(stage.viewport, point);
     const corners = boxes.map((box) => box.xyxy);
-    return allowedShift(corners, (point.x - start.x) / scale, (point.y - start.y) / scale, frame);
+    return allowedShift(corners, to.x - from.x, to.y - from.y, frame);
   };
   return {
     move(point) {
@@ -325,14 +347,17 @@ function move(stage, session, frame, boxes, start, reachable, adding) {
  */
 function resize(stage, session, frame, box, handle, start) {
   // The edge keeps its distance to the pointer, so that grabbing it does not make it jump.
-  const edge = toScreen(stage.viewport, box.xyxy);
-  const held = {
-    x: handle.includes("w") ? edge[0] : handle.includes("e") ? edge[2] : start.x,
-    y: handle.includes("n") ? edge[1] : handle.includes("s") ? edge[3] : start.y,
+  const from = toImage(stage.viewport, start);
+  const [left, top, right, bottom] = box.xyxy;
+  const apart = {
+    x: handle.includes("w") ? left - from.x : handle.includes("e") ? right - from.x : 0,
+    y: handle.includes("n") ? top - from.y : handle.includes("s") ? bottom - from.y : 0,
   };
   /** @param {Point} point */
-  const target = (point) =>
-    toImage(stage.viewport, { x: held.x + point.x - start.x, y: held.y + point.y - start.y });
+  const target = (point) => {
+    const to = toImage(stage.viewport, point);
+    return { x: to.x + apart.x, y: to.y + apart.y };
+  };
   /** @param {Point} point */
   const boxTo = (point) => resized(box.xyxy, handle, target(point), frame);
   /** @param {Point} point */
@@ -380,8 +405,12 @@ function toggleAt(stage, session, point, reachable) {
  */
 function marquee(stage, session, start, reachable, adding) {
   let dragging = false;
+  const from = toImage(stage.viewport, start); // stays upon what it was, where the view moves
   /** @param {Point} point */
-  const corners = (point) => boxOf(start, point);
+  const corners = (point) => {
+    const [x, y] = toScreen(stage.viewport, [from.x, from.y, from.x, from.y]);
+    return boxOf({ x, y }, point);
+  };
   return {
     move(point) {
       dragging ||= Math.hypot(point.x - start.x, point.y - start.y) >= CLICK_SLACK;
@@ -406,13 +435,12 @@ function marquee(stage, session, start, reachable, adding) {
 /** @param {Stage} stage @param {Point} start @returns {Gesture} */
 function pan(stage, start) {
   const origin = stage.viewport;
+  const held = toImage(origin, start);
   return {
-    move: (point) =>
-      stage.setViewport({
-        scale: origin.scale,
-        x: origin.x + point.x - start.x,
-        y: origin.y + point.y - start.y,
-      }),
+    move(point) {
+      const { scale } = stage.viewport; // which the wheel may have changed meanwhile
+      stage.setViewport({ scale, x: point.x - held.x * scale, y: point.y - held.y * scale });
+    },
     end() {},
     cancel: () => stage.setViewport(origin),
   };

@@ -1,7 +1,7 @@
 /** Keys of one view. None of them reaches JupyterLab, whose commands would insert or delete cells. */
 /** @import { CanvasModel } from "../../types.d.ts" */
 import { ownKeys } from "../../shared/static/own_keys.mjs";
-import { arrowStep, classDigit, keymap, keyName } from "./keys.mjs";
+import { arrowStep, classDigit, isPressed, keymap, keyName } from "./keys.mjs";
 
 const BIG_STEP = 10;
 
@@ -48,7 +48,7 @@ export function attachKeyboard(root, stage, { model, commands, session, hand }) 
     if (action) {
       // On a button, Tab walks the controls and Enter presses it, as everywhere.
       if (!isOnStage && /(Tab|Enter|Space)$/.test(name)) return false;
-      return commands.run(action);
+      return isPressed(action, event) ? commands.run(action) : true;
     }
     const cls = event.ctrlKey || event.metaKey || event.altKey ? null : classDigit(event);
     if (cls === null || cls >= model.get("classes").length) return false;

@@ -4,15 +4,17 @@
  *
  * @typedef {Record<string, string[]>} Bindings  action to the keys that start it
  */
+import { keyOf } from "../../shared/static/letters.mjs";
 
 /**
  * The name of a key press as bindings write it: `Mod+` for Ctrl or Command, `Alt+`, and
  * `Shift+` where Shift does not change the character itself.
- * @param {{key: string, ctrlKey: boolean, metaKey: boolean, altKey: boolean, shiftKey: boolean}} event
+ * @param {{key: string, code: string, ctrlKey: boolean, metaKey: boolean, altKey: boolean, shiftKey: boolean}} event
  */
 export function keyName(event) {
-  const isLetter = /^\p{L}$/u.test(event.key);
-  const key = isLetter ? event.key.toUpperCase() : event.key === " " ? "Space" : event.key;
+  const pressed = keyOf(event);
+  const isLetter = /^\p{L}$/u.test(pressed);
+  const key = isLetter ? pressed.toUpperCase() : pressed === " " ? "Space" : pressed;
   const shift = event.shiftKey && (isLetter || key.length > 1) ? "Shift+" : "";
   const mod = event.ctrlKey || event.metaKey ? "Mod+" : "";
   return `${mod}${event.altKey ? "Alt+" : ""}${shift}${key}`;
@@ -38,6 +40,25 @@ export function classDigit(event) {
   if (digit === undefined) return null;
   return digit === "0" ? 9 : Number(digit) - 1;
 }
+
+/** Actions that a key that is held down does again and again; any other is done once for a press. */
+const REPEATS = new Set([
+  "next",
+  "previous",
+  "undo",
+  "redo",
+  "select-next",
+  "select-previous",
+  "zoom-in",
+  "zoom-out",
+]);
+
+/**
+ * Whether a key press is to be obeyed: with a key that is held down nobody has seen the images that
+ * would be accepted, or wants what was copied twenty times.
+ * @param {string} action @param {{repeat: boolean}} event
+ */
+export const isPressed = (action, event) => !event.repeat || REPEATS.has(action);
 
 /** Distance for arrow keys in image pixels, or null. @param {string} key name without Shift and Alt */
 export function arrowStep(key) {

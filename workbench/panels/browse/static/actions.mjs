@@ -2,6 +2,7 @@
 /** @import { Do, GalleryMessage, GalleryMode, TransferAction } from "../../types.d.ts" */
 import { classColour } from "../../shared/static/colours.mjs";
 import { allow, icon, make } from "../../shared/static/dom.mjs";
+import { keyOf } from "../../shared/static/letters.mjs";
 import { className } from "./cells.mjs";
 import { createDialog, createMenu, createPrompt } from "./popup.mjs";
 import { createSuggestForms } from "./suggest_forms.mjs";
@@ -25,6 +26,8 @@ const MODES = [
 ];
 /** Where keys lead from a mode. @type {Record<string, number>} */
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+/** Held down, these would go on with what nobody has seen. */
+const ONCE = new Set(["Delete", "Backspace", "Enter", "i", "b", "r"]);
 /** Orders of what is suggested. @type {[string, string][]} */
 const ORDERS = [
   ["surest", "Surest first"],
@@ -568,11 +571,13 @@ export function createActions({
     /** @param {KeyboardEvent} event @returns {boolean} whether the key is that of an action */
     key(event) {
       const mod = event.ctrlKey || event.metaKey;
-      const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+      const pressed = keyOf(event);
+      const key = pressed.length === 1 ? pressed.toLowerCase() : pressed;
       if (mod && key === "a") grid.selectAll();
-      else if (mod && key === "z" && !event.shiftKey)
-        act("undo"); // also of what is under way still
-      else if (mod || event.altKey) return false;
+      else if (mod && key === "z" && !event.shiftKey) {
+        if (!event.repeat) act("undo"); // also of what is under way still
+      } else if (mod || event.altKey) return false;
+      else if (event.repeat && ONCE.has(key)) return true;
       else if (key === "i") grid.invert();
       else if (key === "Escape") grid.selectNone();
       else if (key === "b") toggleBoxes();

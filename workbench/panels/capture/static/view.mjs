@@ -11,6 +11,7 @@ import { createPlayer } from "../../live/static/player.mjs";
 import { createStage } from "../../live/static/stage.mjs";
 import { allow, make, setAttribute, setText } from "../../shared/static/dom.mjs";
 import { createSender } from "../../shared/static/kernel.mjs";
+import { keyOf } from "../../shared/static/letters.mjs";
 import { ownKeys } from "../../shared/static/own_keys.mjs";
 import { pageSession } from "../../shared/static/page_session.mjs";
 import { createUploader } from "../../shared/static/upload.mjs";
@@ -223,11 +224,11 @@ export function mountCamera(model, host) {
       if (!event.repeat && canTake()) gesture.down("key");
     } else if (
       (event.ctrlKey || event.metaKey) &&
-      event.key.toLowerCase() === "z" &&
+      keyOf(event).toLowerCase() === "z" &&
       !(/** @type {Element} */ (event.target).matches("input[type=text], input[type=number]"))
     ) {
       event.preventDefault();
-      send({ kind: event.shiftKey ? "redo" : "undo" });
+      if (!event.repeat) send({ kind: event.shiftKey ? "redo" : "undo" });
     }
   });
   on(root, "keyup", (event) => {

@@ -12,6 +12,7 @@
  */
 
 import { activeWithin } from "./dom.mjs";
+import { keyOf } from "./letters.mjs";
 
 const TEXT =
   "textarea, select, [contenteditable]:not([contenteditable=false]), .cm-editor, " +
@@ -53,6 +54,15 @@ export function ownKeys(root, home = root) {
   const stop = (event) => event.stopPropagation();
   for (const type of ["keydown", "keyup", "keypress"])
     root.addEventListener(type, stop, { signal });
+  root.addEventListener(
+    "keydown",
+    (event) => {
+      // All is saved already, and a browser would offer to save the page.
+      const isSave = (event.ctrlKey || event.metaKey) && keyOf(event).toLowerCase() === "s";
+      if (isSave && !event.shiftKey && !event.altKey) event.preventDefault();
+    },
+    { signal },
+  );
   root.addEventListener(
     "contextmenu",
     (event) => {
