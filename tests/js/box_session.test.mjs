@@ -31,7 +31,12 @@ class MemoryStorage {
 
 const bitmap = { width: 640, height: 480, close() {} };
 
-function start({ storage = new MemoryStorage(), id = "s1", decode = async () => bitmap } = {}) {
+function start({
+  storage = new MemoryStorage(),
+  id = "s1",
+  decode = async () => bitmap,
+  names = () => /** @type {string[]} */ ([]),
+} = {}) {
   const sent = [];
   const clock = { now: 0 };
   const session = createSession({
@@ -40,6 +45,7 @@ function start({ storage = new MemoryStorage(), id = "s1", decode = async () => 
     decode,
     now: () => clock.now,
     id,
+    names,
   });
   const edits = () => sent.filter((message) => message.kind === "edit");
   return { session, sent, edits, storage, clock };
@@ -736,4 +742,77 @@ test("when the kernel is gone it is said at once, and edits go on to be kept", a
   assert.equal(session.saving().state, "not saved");
   assert.match(notice()?.text ?? "", /run the cell again.* kept in this browser/);
   assert.equal(storage.length, 1);
+});
+
+/** A session whose classes are changed elsewhere. @param {string[]} before */
+function startWithClasses(before) {
+  let names = before;
+  const started = start({ names: () => names });
+  return {
+    ...started,
+    /** @param {string[]} after */
+    become(after) {
+      const last = names;
+      names = after;
+      started.session.classesChanged(last, after);
+    },
+  };
+}
+const BOX = /** @type {import("../../workbench/panels/types.d.ts").Xyxy} */ ([10, 10, 60, 60]);
+
+test("what is not saved keeps its class when the classes are reordered elsewhere", async () => {
+  const { session, edits, storage, become } = startWithClasses(["red", "white", "platelet"]);
+  await arrive(session, 0);
+  session.state.currentClass = 1;
+  session.edit("draw", [makeBox(0, BOX)]);
+  const [sent] = edits();
+  const refused = { session: "s1", why: "changed", choices: [], boxes: [], revision: "r9" };
+  await session.receive({ kind: "not_saved", key: sent.key, seq: sent.seq, to: "s1", ...refused });
+
+  become(["platelet", "red", "white"]);
+  assert.equal(session.state.currentClass, 2, "white is drawn with still");
+  assert.deepEqual(
+    session.boxes().map((box) => box.cls),
+    [1],
+  );
+  assert.match(storage.getItem("workbench:unsaved:ds/train/img_0.jpg"), /"class_id":1/);
+  session.resolve("mine");
+  assert.deepEqual(edits().at(-1).boxes, [{ class_id: 1, xyxy: BOX }]);
+  assert.deepEqual(edits().at(-1).names, { 1: "red" });
+});
+
+test("a class that is gone becomes no other one, and one that is renamed stays", async () => {
+  const { session, edits, become } = startWithClasses(["red", "white"]);
+  await arrive(session, 0);
+  session.edit("draw", [makeBox(0, BOX), makeBox(1, [100, 100, 150, 150])]);
+  become(["red", "leucocyte"]);
+  const classes = () => session.boxes().map((box) => box.cls);
+  assert.deepEqual(classes(), [0, 1]);
+  become(["leucocyte"]);
+  assert.deepEqual(classes(), [1, 0]);
+  session.edit("move", [...session.boxes()]);
+  const [{ key, seq }] = edits();
+  await session.receive({
+    kind: "saved",
+    session: "s1",
+    seq,
+    key,
+    revision: "r1",
+    labelled: 1,
+  });
+  assert.deepEqual(edits().at(-1).names, { 0: "leucocyte" }, "the kernel refuses class 1");
+});
+
+test("saved images are read again when the classes change, and no old step leads back", async () => {
+  const { session, sent, become } = startWithClasses(["red", "white"]);
+  await arrive(session, 0, { fields: { boxes: [{ class_id: 0, xyxy: BOX }], revision: "r1" } });
+  become(["white", "red"]);
+  assert.deepEqual(sent.at(-1), { kind: "want", key: "ds/train/img_0.jpg", session: "s1" });
+  await arrive(session, 0, { fields: { boxes: [{ class_id: 1, xyxy: BOX }], revision: "r2" } });
+  assert.deepEqual(
+    session.boxes().map((box) => box.cls),
+    [1],
+  );
+  become(["white", "red", "third"]);
+  assert.equal(sent.filter((message) => message.kind === "want" && message.key).length, 1);
 });

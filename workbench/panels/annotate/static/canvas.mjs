@@ -72,7 +72,14 @@ export default function boxCanvas() {
           JSON.stringify(ofClass) !== JSON.stringify(classThresholds);
         if (isNew) session.setThreshold(model.get("threshold"), ofClass);
       };
+      let classes = model.get("classes");
+      const followClasses = () => {
+        const before = classes;
+        classes = model.get("classes");
+        session.classesChanged(before, classes);
+      };
       model.on("msg:custom", receive);
+      model.on("change:classes", followClasses);
       model.on("change:current_class", followClass);
       for (const name of FOLLOWED) model.on(name, followThreshold);
       followClass();
@@ -84,6 +91,7 @@ export default function boxCanvas() {
         kernel.close();
         unsubscribe();
         model.off("msg:custom", receive);
+        model.off("change:classes", followClasses);
         model.off("change:current_class", followClass);
         for (const name of FOLLOWED) model.off(name, followThreshold);
         session.close();

@@ -101,6 +101,22 @@ export function createDocuments(unsaved) {
       }
     },
 
+    /**
+     * Other class ids, in all states of what is not saved yet; the rest is read from the files
+     * again, where nobody knows which of them are old.
+     * @param {(id: number) => number} idOf
+     */
+    renumber(idOf) {
+      for (const [key, history] of histories) {
+        if (!unsaved(key)) histories.delete(key);
+        else
+          histories.set(
+            key,
+            mapStates(history, (state) => state.map((box) => ({ ...box, cls: idOf(box.cls) }))),
+          );
+      }
+    },
+
     /** Take up an edit that an earlier page could not deliver; it can be undone. @param {string} key */
     recover(key) {
       const history = histories.get(key);

@@ -157,6 +157,14 @@ export function createFrames(decode) {
       return null;
     },
 
+    /** Forget all others, to have them sent again. @param {string|undefined} kept key */
+    keepOnly(kept) {
+      for (const [key, entry] of held) {
+        if (key === kept) continue;
+        release(entry);
+        held.delete(key);
+      }
+    },
     clear() {
       for (const entry of held.values()) release(entry);
       held.clear();

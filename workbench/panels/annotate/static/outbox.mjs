@@ -143,6 +143,19 @@ export function createOutbox({ send, storage, changed, now }) {
       changed();
     },
 
+    /**
+     * Say what is not saved yet in other words, such as other class ids.
+     * @param {(edit: EditState) => EditState} change
+     */
+    translate(change) {
+      for (const [key, slot] of slots) {
+        if (slot.flying) slot.flying = { ...slot.flying, ...change(slot.flying) };
+        if (slot.waiting) slot.waiting = change(slot.waiting);
+        const newest = slot.waiting ?? slot.flying;
+        if (newest && slot.stored) keep(key, newest);
+      }
+    },
+
     /** Forget what is unsaved of an image. @param {string} key */
     drop(key) {
       slots.delete(key);

@@ -14,6 +14,7 @@
 
 import { KERNEL_GONE } from "../../shared/static/kernel.mjs";
 import { createAsking } from "./asking.mjs";
+import { idNow, withIdsNow } from "./class_ids.mjs";
 import { among, toProposalRows, toRows, withoutCovered } from "./document.mjs";
 import { createDocuments, isLabelled } from "./documents.mjs";
 import { createFrames } from "./frames.mjs";
@@ -454,6 +455,33 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     },
 
     edit,
+
+    /**
+     * The classes were changed, here or elsewhere: what is drawn keeps its class, not its number.
+     * @param {string[]} before @param {string[]} after
+     */
+    classesChanged(before, after) {
+      const isSame = before.every((name, id) => after[id] === name);
+      if (isSame || !state.frame?.keep) return;
+      /** @param {number} id */
+      const idOf = (id) => idNow(id, before, after);
+      /** @param {Box[]} copied @returns {Box[]} */
+      const known = (copied) =>
+        copied
+          .map((box) => ({ ...box, cls: idOf(box.cls) }))
+          .filter((box) => box.cls < after.length);
+      outbox.translate((edit) => withIdsNow(edit, idOf, after));
+      documents.renumber(idOf);
+      frames.keepOnly(state.frame.key);
+      wanted.clear();
+      state.clipboard = known(state.clipboard);
+      state.previousBoxes = known(state.previousBoxes);
+      state.currentClass = Math.max(Math.min(idOf(state.currentClass), after.length - 1), 0);
+      lastMark = "";
+      forgetLostSelection();
+      post({ kind: "want", key: state.frame.key });
+      notify("boxes");
+    },
 
     /** Nothing is answered any more; edits go on to be kept in this browser. */
     kernelGone() {
