@@ -74,7 +74,8 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
         place = 0
         for place, image in enumerate(root.findall("image"), start=1):
             yield _image(image, name, place)
-        yield from _tracks(root, name, place, _frames_of(name, numbered))
+        if root.find("track") is not None:  # else each of many files would look at all pictures
+            yield from _tracks(root, name, place, _frames_of(name, numbered))
 
     reading.records = read_bytes(view, detection.files, reading, options, parse)
     return reading

@@ -10,8 +10,8 @@ several pictures of that stem the one is meant whose folders are most like the f
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from urllib.parse import unquote
 
@@ -31,6 +31,7 @@ _FOLDERS = {
 }
 
 
+_MANY = 16
 _MOST_DIGITS = 18
 _HASH = re.compile(r"[0-9a-f]{8}-(?=.)")
 _PLAIN = re.compile(r"(?!\.)[\w.-]+")  # a name and no path
@@ -104,6 +105,7 @@ class Pictures:
         self._any_split = any_split
         self._by_end: dict[int, dict[str, list[str]]] = {}
         self._by_stem: dict[str, list[str]] | None = None
+        self._by_word: dict[int, dict[str, list[int]]] = {}
 
     @cached_property
     def _above(self) -> set[str]:
@@ -229,11 +231,35 @@ class Pictures:
         if len(pictures) < 2:
             return [n for n in pictures if self._may_belong(n[: max(n.rfind("/"), 0)], folder)]
         scored: dict[tuple[int, int], list[str]] = defaultdict(list)
-        for name in pictures:
+        for name in self._that_may_be_nearest(pictures, folder):
             above = name.rpartition("/")[0]
             if self._may_belong(above, folder):
                 scored[_likeness(above, folder)].append(name)
         return scored[max(scored)] if scored else []
+
+    def _that_may_be_nearest(self, pictures: list[str], folder: str) -> list[str]:
+        """Return those among many pictures of one name whose folders may share most with one.
+
+        Words that few of their folders have are looked at first; once somebody shares more of
+        them than the words that are left, the others are behind.
+        """
+        if len(pictures) < _MANY:
+            return pictures
+        if id(pictures) not in self._by_word:  # each list stays, in the index of stems
+            self._by_word[id(pictures)] = _by_word(pictures)
+        having = self._by_word[id(pictures)]
+        words = Counter(_words(folder))
+        left, most, found = words.total(), 0, set[int]()
+        for word in sorted(words, key=lambda one: len(having.get(one, ()))):
+            for number in having.get(word, ()):
+                above = pictures[number].rpartition("/")[0]
+                if number not in found and self._may_belong(above, folder):
+                    most = max(most, _likeness(above, folder)[0])
+                found.add(number)
+            left -= words[word]
+            if most > left:
+                return [pictures[number] for number in sorted(found)]
+        return pictures
 
     def _stems(self) -> dict[str, list[str]]:
         if self._by_stem is None:
@@ -386,6 +412,15 @@ def _likeness(one: str, other: str) -> tuple[int, int]:
             start = second.index(word, start) + 1
             shared += 1
     return shared, 2 * shared - len(first) - len(second)
+
+
+def _by_word(pictures: Sequence[str]) -> dict[str, list[int]]:
+    """Return which pictures have which words in their folders."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for number, name in enumerate(pictures):
+        for word in set(_words(name.rpartition("/")[0])):
+            found[word].append(number)
+    return found
 
 
 def _words(folder: str) -> list[str]:
