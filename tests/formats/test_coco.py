@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from tests.helpers.archives import write_zip
-from workbench import import_dataset
+from workbench import import_dataset, plan_import
 from workbench.datasets.formats.coco import parse
 from workbench.datasets.formats.frames import place
 from workbench.datasets.formats.items import Box, Record
@@ -683,3 +683,24 @@ def test_whatever_a_file_holds_it_is_read_or_named(data: bytes) -> None:
     except ImportFormatError as error:
         said = str(error)
     assert said.startswith("x.json: expected")
+
+
+async def test_of_several_files_those_that_are_sound_are_read(
+    persistence_stores: Stores, tmp_path: Path
+) -> None:
+    """As of other formats: pictures of the damaged one are not labelled yet, which is said."""
+    train, val = _coco(["1.jpg"]), _coco(["2.jpg"])
+    files = {f"train/{n}.jpg": PICTURE for n in (1,)} | {"val/2.jpg": PICTURE}
+    source = _folder(
+        tmp_path / "in",
+        {**files, "instances_train.json": train[:-30], "instances_val.json": val},
+    )
+    plan = await plan_import(persistence_stores, source)
+    assert (plan.counts()["train"]["labelled"], plan.counts()["val"]["labelled"]) == (0, 1)
+    [told] = plan.ledger.some("damaged file")
+    assert told.file == "instances_train.json"
+    assert "found it damaged" in told.detail
+    assert any("instances_train.json" in note for note in plan.notes)
+    (source / "instances_val.json").write_bytes(val[:-30])
+    with pytest.raises(ImportFormatError, match="found it damaged"):
+        await plan_import(persistence_stores, source)

@@ -126,14 +126,21 @@ def read(view: FolderView, detection: Detection, options: Options) -> Reading:
     Raises
     ------
     ImportFormatError
-        If one is damaged, or not in COCO's form.
+        If all are damaged, or not in COCO's form.
     """
-    files = []
+    files: list[CocoFile] = []
+    unreadable: list[tuple[str, str]] = []
     for name in detection.files:
         options.tick()
-        files.append(parse(view.json(name), name, f"{view.path}, "))
+        try:
+            files.append(parse(view.json(name), name, f"{view.path}, "))
+        except ImportFormatError as error:
+            if len(unreadable) + 1 == len(detection.files):
+                raise  # of none there is anything to be read
+            unreadable.append((name, str(error).removeprefix(f"{view.path}, ")))
     classes = number_classes(files)
-    reading = Reading(classes=classes.names, declared=True, used=set(detection.files))
+    used = set(detection.files) - {name for name, _ in unreadable}
+    reading = Reading(classes=classes.names, declared=True, used=used, unreadable=unreadable)
     reading.notes = classes.notes
 
     def records() -> Iterator[Record]:
