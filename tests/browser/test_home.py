@@ -66,6 +66,29 @@ def test_a_dataset_is_made_from_an_empty_folder(lab_page: LabPage, tmp_path: Pat
     page.locator(".wb-annotate:visible").wait_for()
 
 
+def test_a_long_class_name_widens_no_card(lab_page: LabPage, dataset: Path, tmp_path: Path) -> None:
+    page, listed = lab_page.page, dataset / "data.yaml"
+    listed.write_text(listed.read_text().replace("platelet", "p" * 200))
+    lab_page.lab.write_notebook(
+        "long.ipynb",
+        "from workbench import Workbench",
+        f"wb = Workbench({str(dataset.parent)!r})\nwb.home()",
+        f"wb.train({dataset.name!r})",
+    )
+    lab_page.open_notebook("long.ipynb")
+    lab_page.run_all()
+    home = page.get_by_role("region", name="Datasets")
+    home.get_by_role("listitem", name=dataset.name).get_by_text("p" * 200).wait_for()
+    assert home.evaluate("own => own.scrollWidth <= own.clientWidth")
+
+    # Jupyter's own widgets say `outline: none !important`.
+    field = page.locator(".jp-CodeCell").nth(2).locator(".wb-panel select").first
+    field.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    assert field.evaluate("own => getComputedStyle(own).outlineStyle") == "solid"
+
+
 def test_a_click_that_waits_for_a_busy_kernel_says_so(lab_page: LabPage, tmp_path: Path) -> None:
     page, end = lab_page.page, tmp_path / "end"
     lab_page.lab.write_notebook(

@@ -816,3 +816,30 @@ test("saved images are read again when the classes change, and no old step leads
   become(["white", "red", "third"]);
   assert.equal(sent.filter((message) => message.kind === "want" && message.key).length, 1);
 });
+
+test("an edit of an image that is gone can be given up from any other", async () => {
+  const { session, edits, storage } = start();
+  await arrive(session, 0);
+  session.edit("draw", [makeBox(0, BOX)]);
+  const [{ key, seq }] = edits();
+  await session.receive({
+    kind: "not_saved",
+    session: "s1",
+    key,
+    seq,
+    why: "it is in val",
+    choices: [{ choice: "theirs", text: "Discard my edit" }],
+    boxes: [],
+    revision: "",
+  });
+  await arrive(session, 1);
+  const shown = currentNotice(fake({ get: () => "" }), session, (act) => act());
+  assert.equal(shown?.text, "img_0.jpg: it is in val");
+  assert.deepEqual(
+    shown?.choices.map(({ text }) => text),
+    ["Discard my edit"],
+  );
+  shown?.choices[0].run();
+  assert.equal(session.saving().state, "saved");
+  assert.equal(storage.length, 0);
+});

@@ -591,9 +591,9 @@ export function createSession({ send, storage, decode, now, id, names = () => []
     /**
      * Answer to the question of a failed save.
      * @param {"mine"|"theirs"|"retry"} choice write mine over it, take what is in the file, or try again
+     * @param {string} [key] of an image that is not shown, and may be gone
      */
-    resolve(choice) {
-      const key = state.frame?.key;
+    resolve(choice, key = state.frame?.key) {
       const failure = key === undefined ? null : outbox.failure(key);
       if (key === undefined || !failure) return;
       if (choice === "mine") outbox.retry(key, { revision: failure.revision, agreed: true });
@@ -601,7 +601,7 @@ export function createSession({ send, storage, decode, now, id, names = () => []
       else {
         // From here on edits are based on what the file had when the save was refused.
         setBoxes({ key, boxes: failure.boxes, revision: failure.revision });
-        post({ kind: "want", key });
+        if (frames.get(key)) post({ kind: "want", key });
       }
     },
 

@@ -42,11 +42,14 @@ export function currentNotice(model, session, answer) {
       : "";
   /** @type {Failure|null} */
   const failure = frame && session.outbox.failure(frame.key);
-  if (failure) {
-    const choices = failure.choices.map(({ choice, text }) => ({
+  /** @param {Failure} of @param {string} key */
+  const choicesOf = (of, key) =>
+    of.choices.map(({ choice, text }) => ({
       text,
-      run: () => answer(() => session.resolve(choice)),
+      run: () => answer(() => session.resolve(choice, key)),
     }));
+  if (frame && failure) {
+    const choices = choicesOf(failure, frame.key);
     return { text: still + failure.why, tone: "problem", choices };
   }
   if (model.get("notice")) {
@@ -76,7 +79,13 @@ export function currentNotice(model, session, answer) {
     };
   }
   const why = session.saving().why || session.state.gone;
-  if (why) return { text: still + why, tone: "problem", choices: [] };
+  if (why) {
+    // Of another image, which may have been moved or deleted: nobody could go there to decide.
+    const [key] = session.outbox.status().failed;
+    const other = key === undefined ? null : session.outbox.failure(key);
+    const choices = other ? choicesOf(other, key) : [];
+    return { text: still + why, tone: "problem", choices };
+  }
   if (!frame && !loading) return noImage(model, session);
   if (loading && notShown) {
     const again = () => answer(() => session.goAgain());

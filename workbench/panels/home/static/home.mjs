@@ -345,7 +345,11 @@ function render({ model, el }) {
         "div",
         { class: "wbh-classes" },
         ...card.classes.slice(0, CLASSES_SHOWN).map(([label, count], id) => {
-          const chip = make("span", { title: `${count.toLocaleString("en")} boxes` }, label);
+          const chip = make(
+            "span",
+            { title: `${label}: ${count.toLocaleString("en")} boxes` },
+            label,
+          );
           chip.style.setProperty("--class", classColour(id).fill);
           return chip;
         }),
