@@ -8,6 +8,7 @@ import re
 import tarfile
 import tempfile
 import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,23 @@ async def test_messages_do_not_say_what_python_says(
     source = folder(tmp_path / "one", {"a.png": picture(), "a.json": labelme})
     plan = await plan_import(persistence_stores, source)
     assert "expected points, found [[[1, 2]], [3]]" in str(plan)
+
+
+@pytest.mark.parametrize("inner", ["more.zip", "more.tar.gz"])
+async def test_a_bomb_in_an_archive_is_called_as_it_is_there(
+    persistence_stores: Stores, tmp_path: Path, inner: str
+) -> None:
+    bomb = picture() + b"\0" * (20 << 20)
+    if inner.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / inner, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.jpg", bomb)
+    else:
+        with tarfile.open(tmp_path / inner, "w:gz") as packed:
+            found = tarfile.TarInfo("a.jpg")
+            found.size = len(bomb)
+            packed.addfile(found, io.BytesIO(bomb))
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as outer:
+        outer.write(tmp_path / inner, inner)
+    with pytest.raises(ArchiveError, match=rf"in\.zip, {re.escape(inner)}.*at most") as caught:
+        await plan_import(persistence_stores, tmp_path / "in.zip")
+    assert "workbench-import" not in str(caught.value)

@@ -57,13 +57,17 @@ def _is_annotated(view: FolderView) -> bool:
 def _on_disk(view: FolderView, name: str, limits: ArchiveLimits) -> Path:
     """Return a zip archive on the disk, or the folder that another archive is unpacked in."""
     place = view.place(name)
-    if tar.is_tar(place):
-        return view.unpacked(place, limits)
-    if view.is_packed(name):
-        folder = Path(view.new_folder())
-        unpack(place, FolderSink(folder), limits)
-        place.unlink()
-        return folder
+    try:
+        if tar.is_tar(place):
+            return view.unpacked(place, limits)
+        if view.is_packed(name):
+            folder = Path(view.new_folder())
+            unpack(place, FolderSink(folder), limits)
+            place.unlink()
+            return folder
+    except ArchiveError as error:
+        # Where it was taken out to says nothing to whoever made it.
+        raise ArchiveError(str(error).replace(str(place), f"{view.path}, {name}")) from error
     return place
 
 
